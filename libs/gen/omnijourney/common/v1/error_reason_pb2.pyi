@@ -54,6 +54,33 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED: the clock was changed by someone else. Example: `{"version": "8"}`."""
     ERROR_REASON_DEPENDENCY_UNAVAILABLE: _ErrorReason.ValueType  # 14
     """UNAVAILABLE: a service or server that is needed does not answer; retry. Example: `{"dependency": "segment"}`."""
+    ERROR_REASON_STATUS_FORBIDS_ACTION: _ErrorReason.ValueType  # 100
+    """---- journey: 100 to 199 ----
+    FAILED_PRECONDITION: the journey's status does not allow the action. Example: `{"status": "ACTIVE", "action": "delete"}`.
+    """
+    ERROR_REASON_EDIT_FORBIDDEN: _ErrorReason.ValueType  # 101
+    """FAILED_PRECONDITION: the status allows edits, but not of this field; all of them are listed as field violations.
+    Example: `{"status": "ACTIVE"}`.
+    """
+    ERROR_REASON_FORMULA_ALREADY_SET: _ErrorReason.ValueType  # 200
+    """---- points: 200 to 299 ----
+    FAILED_PRECONDITION: the team has another earning formula; it never changes. Example: `{"amount": "100", "points": "1"}`.
+    """
+    ERROR_REASON_INSUFFICIENT_POINTS: _ErrorReason.ValueType  # 201
+    """FAILED_PRECONDITION: more points were to be taken than are there. Example: `{"balance": "20", "required": "80", "shortfall": "60"}`."""
+    ERROR_REASON_SEARCH_RANGE_TOO_LONG: _ErrorReason.ValueType  # 202
+    """INVALID_ARGUMENT: the search spans more days than allowed. Example: `{"days": "120", "days_max": "90"}`."""
+    ERROR_REASON_COUPON_NOT_CLAIMABLE: _ErrorReason.ValueType  # 203
+    """FAILED_PRECONDITION: the coupon cannot be claimed. Example: `{"cause": "EXPIRED"}`, or `ARCHIVED`, `NOT_STARTED`, `CUSTOMER_LIMIT`, `CLAIM_LIMIT`, `CHANNEL_CLOSED`."""
+    ERROR_REASON_IMPORT_STATE: _ErrorReason.ValueType  # 204
+    """FAILED_PRECONDITION: the import's state does not allow it. Example: `{"state": "DONE"}`."""
+    ERROR_REASON_IMPORT_FILE_REPEATED: _ErrorReason.ValueType  # 205
+    """ALREADY_EXISTS: the same file was imported before. Example: `{"import_id": "…"}`."""
+    ERROR_REASON_POINTS_OUT_OF_RANGE: _ErrorReason.ValueType  # 206
+    """FAILED_PRECONDITION: a figure would leave its range of 0 to 10^15 points. Example: `{"balance": "…"}`.
+    ---- channel_gateway: 300 to 399 ----
+    ---- segment: 400 to 499 ----
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. Each reason names the metadata keys that come with it."""
@@ -90,4 +117,31 @@ ERROR_REASON_CLOCK_VERSION_MISMATCH: ErrorReason.ValueType  # 13
 """ABORTED: the clock was changed by someone else. Example: `{"version": "8"}`."""
 ERROR_REASON_DEPENDENCY_UNAVAILABLE: ErrorReason.ValueType  # 14
 """UNAVAILABLE: a service or server that is needed does not answer; retry. Example: `{"dependency": "segment"}`."""
+ERROR_REASON_STATUS_FORBIDS_ACTION: ErrorReason.ValueType  # 100
+"""---- journey: 100 to 199 ----
+FAILED_PRECONDITION: the journey's status does not allow the action. Example: `{"status": "ACTIVE", "action": "delete"}`.
+"""
+ERROR_REASON_EDIT_FORBIDDEN: ErrorReason.ValueType  # 101
+"""FAILED_PRECONDITION: the status allows edits, but not of this field; all of them are listed as field violations.
+Example: `{"status": "ACTIVE"}`.
+"""
+ERROR_REASON_FORMULA_ALREADY_SET: ErrorReason.ValueType  # 200
+"""---- points: 200 to 299 ----
+FAILED_PRECONDITION: the team has another earning formula; it never changes. Example: `{"amount": "100", "points": "1"}`.
+"""
+ERROR_REASON_INSUFFICIENT_POINTS: ErrorReason.ValueType  # 201
+"""FAILED_PRECONDITION: more points were to be taken than are there. Example: `{"balance": "20", "required": "80", "shortfall": "60"}`."""
+ERROR_REASON_SEARCH_RANGE_TOO_LONG: ErrorReason.ValueType  # 202
+"""INVALID_ARGUMENT: the search spans more days than allowed. Example: `{"days": "120", "days_max": "90"}`."""
+ERROR_REASON_COUPON_NOT_CLAIMABLE: ErrorReason.ValueType  # 203
+"""FAILED_PRECONDITION: the coupon cannot be claimed. Example: `{"cause": "EXPIRED"}`, or `ARCHIVED`, `NOT_STARTED`, `CUSTOMER_LIMIT`, `CLAIM_LIMIT`, `CHANNEL_CLOSED`."""
+ERROR_REASON_IMPORT_STATE: ErrorReason.ValueType  # 204
+"""FAILED_PRECONDITION: the import's state does not allow it. Example: `{"state": "DONE"}`."""
+ERROR_REASON_IMPORT_FILE_REPEATED: ErrorReason.ValueType  # 205
+"""ALREADY_EXISTS: the same file was imported before. Example: `{"import_id": "…"}`."""
+ERROR_REASON_POINTS_OUT_OF_RANGE: ErrorReason.ValueType  # 206
+"""FAILED_PRECONDITION: a figure would leave its range of 0 to 10^15 points. Example: `{"balance": "…"}`.
+---- channel_gateway: 300 to 399 ----
+---- segment: 400 to 499 ----
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
