@@ -1,0 +1,20 @@
+"""Fixtures of every kind of test."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tools.paths import ROOT
+
+
+@pytest.fixture(scope="session")
+def reference_data() -> Path:
+    """The folder with the specification and the sample files, skipped where it is not at hand.
+
+    ``OMNIJOURNEY_TEST_DATA`` names it, absolute or relative to the repository.
+    """
+    folder = (ROOT / os.environ.get("OMNIJOURNEY_TEST_DATA", "../shared")).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"OMNIJOURNEY_TEST_DATA: no folder {folder}")
+    return folder

@@ -1,0 +1,136 @@
+"""The catalogue of rules, the plugin that watches the tests, and what counts as a proof."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tools.rules import catalogue, record
+from tools.rules.__main__ import closing_line
+from tools.rules.record import Record, State, TestResult, state_of, summarise
+
+pytest_plugins = ["pytester"]
+
+_PROBE = """
+import pytest
+
+@pytest.mark.rule("J-01", "J-02")
+@pytest.mark.parametrize("n", [1, 2])
+def test_passes(n): pass
+
+@pytest.mark.rule("J-03")
+@pytest.mark.parametrize("n", [1, 2])
+def test_fails_once(n): assert n == 1
+
+@pytest.mark.rule("J-04")
+def test_skips(): pytest.skip("no")
+
+@pytest.mark.rule("J-05")
+@pytest.mark.xfail
+def test_expected_to_fail(): assert False
+
+@pytest.mark.rule("J-06")
+@pytest.mark.xfail
+def test_passes_unexpectedly(): pass
+
+@pytest.fixture
+def broken():
+    yield
+    raise RuntimeError("late")
+
+@pytest.mark.rule("J-07")
+def test_breaks_afterwards(broken): pass
+
+def test_names_no_rule(): pass
+"""
+
+
+def _run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    return pytester.runpytest_inprocess(
+        "-p",
+        "tools.rules.plugin",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:asyncio",
+        "--rules-record",
+        "record.json",
+        *arguments,
+    )
+
+
+def test_only_what_ran_and_passed_is_proved(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(_PROBE)
+    _run(pytester)
+    written = record.load(pytester.path / "record.json")
+    assert written is not None
+    states = {f"J-{n:02}": state_of(f"J-{n:02}", written.tests) for n in range(1, 9)}
+    assert states == {
+        "J-01": State.PROVED,
+        "J-02": State.PROVED,
+        "J-03": State.FAILED,
+        "J-04": State.SKIPPED,
+        "J-05": State.SKIPPED,
+        "J-06": State.SKIPPED,
+        "J-07": State.FAILED,
+        "J-08": State.UNTESTED,
+    }
+
+
+def test_unselected_tests_prove_nothing(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(_PROBE)
+    _run(pytester, "-k", "skips")
+    written = record.load(pytester.path / "record.json")
+    assert written is not None
+    assert [test.name for test in written.tests] == ["test_unselected_tests_prove_nothing.py::test_skips"]
+
+
+@pytest.mark.parametrize("marker", ['rule("J-99")', "rule()", 'rule("j-01")'])
+def test_unknown_ids_fail_the_collection(pytester: pytest.Pytester, marker: str) -> None:
+    pytester.makepyfile(f"import pytest\n@pytest.mark.{marker}\ndef test_it(): pass")
+    ended = _run(pytester)
+    assert ended.ret == pytest.ExitCode.USAGE_ERROR
+    ended.stderr.fnmatch_lines(["*rules that docs/rules.md does not list:*", "*test_it: *"])
+    assert not (pytester.path / "record.json").exists()
+
+
+def test_one_failing_test_outweighs_passing_ones() -> None:
+    good = TestResult("a", ["J-01"], {"passed": 3})
+    bad = TestResult("b", ["J-01"], {"passed": 1, "failed": 1})
+    assert state_of("J-01", [good]) is State.PROVED
+    assert state_of("J-01", [good, bad]) is State.FAILED
+
+
+def test_a_parametrised_test_with_a_skipped_instance_is_no_proof() -> None:
+    tests = summarise([("t[1]", ("J-01",), "passed"), ("t[2]", ("J-01",), "skipped")])
+    assert tests == [TestResult("t", ["J-01"], {"passed": 1, "skipped": 1})]
+    assert state_of("J-01", tests) is State.SKIPPED
+
+
+def test_closing_line_lists_what_is_unproved() -> None:
+    tests = [TestResult("t", ["J-02"], {"passed": 1})]
+    assert closing_line({"J-01": "", "J-02": ""}, tests) == "1 of 2 rules proved; unproved: J-01"
+    assert closing_line({"J-02": ""}, tests) == "1 of 1 rules proved"
+
+
+def test_a_record_survives_the_disk(tmp_path: Path) -> None:
+    made = Record("f", [TestResult("t", ["J-02"], {"passed": 1})])
+    record.save(made, tmp_path / "new" / "record.json")
+    assert record.load(tmp_path / "new" / "record.json") == made
+    assert record.load(tmp_path / "absent.json") is None
+
+
+@pytest.mark.parametrize("text", ["# no table", "| J-01 | a |\n| J-01 | b |"])
+def test_a_broken_page_is_refused(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "rules.md"
+    page.write_text(text, encoding="utf-8")
+    with pytest.raises(catalogue.CatalogueError):
+        catalogue.load(page)
+
+
+def test_the_page_lists_the_rules_of_the_specification(reference_data: Path) -> None:
+    specification = reference_data / "spec.md"
+    if not specification.is_file():
+        pytest.skip(f"no {specification}")
+    defined = re.findall(r"\b[JPSCTX]-\d{2}\b", specification.read_text(encoding="utf-8"))
+    assert set(catalogue.load()) == set(defined)

@@ -1,0 +1,1 @@
+"""Small tools for those who work on this repository; the product never imports them."""

@@ -1,0 +1,5 @@
+"""Which rules of the product are proved by tests: the catalogue, the pytest plugin and the table.
+
+A rule is proved when at least one test that names it with ``@pytest.mark.rule("J-01")`` ran and passed,
+and none that names it failed. A skip, an expected failure or a marker alone proves nothing.
+"""

@@ -1,0 +1,83 @@
+"""``make rules``: the table of all rules with their tests.
+
+Uses the record of the last whole test run when the sources have not changed since; otherwise runs the tests
+that name rules first. The last line says how many rules are proved. Exits 1 when such a test fails.
+"""
+
+import subprocess
+import sys
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tools.paths import ROOT
+from tools.rules import catalogue
+from tools.rules.record import RECORD, Record, State, TestResult, fingerprint, load, state_of
+
+_STYLE = {State.PROVED: "green", State.FAILED: "red", State.SKIPPED: "yellow", State.UNTESTED: "dim"}
+
+
+def current_record() -> Record:
+    """The record of these very sources, made now if the last one is of others."""
+    record = load()
+    if record is None or record.fingerprint != fingerprint():
+        command = [sys.executable, "-m", "pytest", "-q", "-m", "rule", "--rules-record", str(RECORD)]
+        ended = subprocess.run(command, cwd=ROOT, check=False)
+        if ended.returncode not in (
+            0,
+            1,
+            5,
+        ):  # 1: tests failed, which the table shows; 5: no test names a rule
+            raise SystemExit(ended.returncode)
+        record = load()
+    if record is None:
+        raise SystemExit("the test run left no record of the rules")
+    return record
+
+
+def table(rules: dict[str, str], tests: list[TestResult]) -> Table:
+    """One row for each rule: id, meaning, state, the tests that name it."""
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown.add_column("rule", no_wrap=True)
+    shown.add_column("says", ratio=3)
+    shown.add_column("state", no_wrap=True)
+    shown.add_column("tests", ratio=4, overflow="fold")
+    for rule, text in rules.items():
+        state = state_of(rule, tests)
+        names = "\n".join(escape(_label(test)) for test in tests if rule in test.rules)
+        shown.add_row(rule, escape(text), f"[{_STYLE[state]}]{state}[/]", names)
+    return shown
+
+
+def closing_line(rules: dict[str, str], tests: list[TestResult]) -> str:
+    """``N of M rules proved; unproved: J-01 …`` (without the second half when there are none)."""
+    unproved = [rule for rule in rules if state_of(rule, tests) is not State.PROVED]
+    counted = f"{len(rules) - len(unproved)} of {len(rules)} rules proved"
+    return f"{counted}; unproved: {' '.join(unproved)}" if unproved else counted
+
+
+def _label(test: TestResult) -> str:
+    name = test.name.removeprefix("tests/")
+    if test.passed:
+        count = test.outcomes["passed"]
+        return f"{name} ×{count}" if count > 1 else name
+    ended = ", ".join(f"{count} {outcome}" for outcome, count in test.outcomes.items())
+    return f"{name} ({ended})"
+
+
+def main() -> int:
+    """Prints the table; 1 when a test that names a rule failed."""
+    rules = catalogue.load()
+    tests = current_record().tests
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=170)
+    console.print(table(rules, tests), markup=True)
+    print(closing_line(rules, tests))
+    return int(any(test.failed for test in tests))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
