@@ -77,8 +77,17 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_IMPORT_FILE_REPEATED: _ErrorReason.ValueType  # 205
     """ALREADY_EXISTS: the same file was imported before. Example: `{"import_id": "…"}`."""
     ERROR_REASON_POINTS_OUT_OF_RANGE: _ErrorReason.ValueType  # 206
-    """FAILED_PRECONDITION: a figure would leave its range of 0 to 10^15 points. Example: `{"balance": "…"}`.
-    ---- channel_gateway: 300 to 399 ----
+    """FAILED_PRECONDITION: a figure would leave its range of 0 to 10^15 points. Example: `{"balance": "…"}`."""
+    ERROR_REASON_CHANNEL_UNSUPPORTED: _ErrorReason.ValueType  # 300
+    """---- channel_gateway: 300 to 399 ----
+    FAILED_PRECONDITION: this release has no adapter for the channel. Example: `{"channel": "MESSENGER"}`.
+    """
+    ERROR_REASON_WALLET_CURRENCY_MISMATCH: _ErrorReason.ValueType  # 301
+    """FAILED_PRECONDITION: the wallet holds another currency. Example: `{"currency": "HKD"}`."""
+    ERROR_REASON_WALLET_BALANCE_TOO_LOW: _ErrorReason.ValueType  # 302
+    """FAILED_PRECONDITION: more was to be taken than the prepaid balance holds. Example: `{"balance_micros": "500000"}`."""
+    ERROR_REASON_SHOP_KEY_LIMIT: _ErrorReason.ValueType  # 303
+    """FAILED_PRECONDITION: the shop has as many valid signing keys as it may have. Example: `{"limit": "4"}`.
     ---- segment: 400 to 499 ----
     """
 
@@ -140,8 +149,17 @@ ERROR_REASON_IMPORT_STATE: ErrorReason.ValueType  # 204
 ERROR_REASON_IMPORT_FILE_REPEATED: ErrorReason.ValueType  # 205
 """ALREADY_EXISTS: the same file was imported before. Example: `{"import_id": "…"}`."""
 ERROR_REASON_POINTS_OUT_OF_RANGE: ErrorReason.ValueType  # 206
-"""FAILED_PRECONDITION: a figure would leave its range of 0 to 10^15 points. Example: `{"balance": "…"}`.
----- channel_gateway: 300 to 399 ----
+"""FAILED_PRECONDITION: a figure would leave its range of 0 to 10^15 points. Example: `{"balance": "…"}`."""
+ERROR_REASON_CHANNEL_UNSUPPORTED: ErrorReason.ValueType  # 300
+"""---- channel_gateway: 300 to 399 ----
+FAILED_PRECONDITION: this release has no adapter for the channel. Example: `{"channel": "MESSENGER"}`.
+"""
+ERROR_REASON_WALLET_CURRENCY_MISMATCH: ErrorReason.ValueType  # 301
+"""FAILED_PRECONDITION: the wallet holds another currency. Example: `{"currency": "HKD"}`."""
+ERROR_REASON_WALLET_BALANCE_TOO_LOW: ErrorReason.ValueType  # 302
+"""FAILED_PRECONDITION: more was to be taken than the prepaid balance holds. Example: `{"balance_micros": "500000"}`."""
+ERROR_REASON_SHOP_KEY_LIMIT: ErrorReason.ValueType  # 303
+"""FAILED_PRECONDITION: the shop has as many valid signing keys as it may have. Example: `{"limit": "4"}`.
 ---- segment: 400 to 499 ----
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
