@@ -87,9 +87,23 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_WALLET_BALANCE_TOO_LOW: _ErrorReason.ValueType  # 302
     """FAILED_PRECONDITION: more was to be taken than the prepaid balance holds. Example: `{"balance_micros": "500000"}`."""
     ERROR_REASON_SHOP_KEY_LIMIT: _ErrorReason.ValueType  # 303
-    """FAILED_PRECONDITION: the shop has as many valid signing keys as it may have. Example: `{"limit": "4"}`.
-    ---- segment: 400 to 499 ----
+    """FAILED_PRECONDITION: the shop has as many valid signing keys as it may have. Example: `{"limit": "4"}`."""
+    ERROR_REASON_ATTRIBUTE_UNAVAILABLE: _ErrorReason.ValueType  # 400
+    """---- segment: 400 to 499 ----
+    FAILED_PRECONDITION, or reason of one result: the attribute is missing, archived or of another type than needed. Example: `{"key": "tier"}`.
     """
+    ERROR_REASON_AUDIENCE_INVALID: _ErrorReason.ValueType  # 401
+    """INVALID_ARGUMENT, or reason of one result: the audience has faults; all of them are listed as field violations. Example: `{}`."""
+    ERROR_REASON_IDENTITY_TAKEN: _ErrorReason.ValueType  # 402
+    """FAILED_PRECONDITION, or reason of one result: the identity is bound to another customer. Example: `{"customer_id": "…"}`."""
+    ERROR_REASON_CUSTOMER_MERGED: _ErrorReason.ValueType  # 403
+    """FAILED_PRECONDITION: the customer was merged into another one. Example: `{"merged_into": "…"}`."""
+    ERROR_REASON_EVENT_KEY_REUSED: _ErrorReason.ValueType  # 404
+    """Reason of one result: the event key was used before with other content. Example: `{"event_key": "…"}`."""
+    ERROR_REASON_EFFECT_KEY_REUSED: _ErrorReason.ValueType  # 405
+    """Reason of one result: the effect key was used before with other content. Example: `{"effect_key": "…"}`."""
+    ERROR_REASON_CUSTOMER_LIMIT_REACHED: _ErrorReason.ValueType  # 406
+    """FAILED_PRECONDITION, or reason of one result: the customer has as many tags, identities or attributes as allowed. Example: `{"limit": "500"}`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. Each reason names the metadata keys that come with it."""
@@ -159,7 +173,21 @@ ERROR_REASON_WALLET_CURRENCY_MISMATCH: ErrorReason.ValueType  # 301
 ERROR_REASON_WALLET_BALANCE_TOO_LOW: ErrorReason.ValueType  # 302
 """FAILED_PRECONDITION: more was to be taken than the prepaid balance holds. Example: `{"balance_micros": "500000"}`."""
 ERROR_REASON_SHOP_KEY_LIMIT: ErrorReason.ValueType  # 303
-"""FAILED_PRECONDITION: the shop has as many valid signing keys as it may have. Example: `{"limit": "4"}`.
----- segment: 400 to 499 ----
+"""FAILED_PRECONDITION: the shop has as many valid signing keys as it may have. Example: `{"limit": "4"}`."""
+ERROR_REASON_ATTRIBUTE_UNAVAILABLE: ErrorReason.ValueType  # 400
+"""---- segment: 400 to 499 ----
+FAILED_PRECONDITION, or reason of one result: the attribute is missing, archived or of another type than needed. Example: `{"key": "tier"}`.
 """
+ERROR_REASON_AUDIENCE_INVALID: ErrorReason.ValueType  # 401
+"""INVALID_ARGUMENT, or reason of one result: the audience has faults; all of them are listed as field violations. Example: `{}`."""
+ERROR_REASON_IDENTITY_TAKEN: ErrorReason.ValueType  # 402
+"""FAILED_PRECONDITION, or reason of one result: the identity is bound to another customer. Example: `{"customer_id": "…"}`."""
+ERROR_REASON_CUSTOMER_MERGED: ErrorReason.ValueType  # 403
+"""FAILED_PRECONDITION: the customer was merged into another one. Example: `{"merged_into": "…"}`."""
+ERROR_REASON_EVENT_KEY_REUSED: ErrorReason.ValueType  # 404
+"""Reason of one result: the event key was used before with other content. Example: `{"event_key": "…"}`."""
+ERROR_REASON_EFFECT_KEY_REUSED: ErrorReason.ValueType  # 405
+"""Reason of one result: the effect key was used before with other content. Example: `{"effect_key": "…"}`."""
+ERROR_REASON_CUSTOMER_LIMIT_REACHED: ErrorReason.ValueType  # 406
+"""FAILED_PRECONDITION, or reason of one result: the customer has as many tags, identities or attributes as allowed. Example: `{"limit": "500"}`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
