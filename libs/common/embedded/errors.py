@@ -1,0 +1,17 @@
+"""Faults of the embedded servers. Each message says what is wrong and what to do about it."""
+
+
+class EmbeddedError(Exception):
+    """The embedded servers cannot be had; the text is meant for the person who started the product."""
+
+
+class BinariesMissing(EmbeddedError):
+    """No server program was found for this machine."""
+
+
+class DataDirUnusable(EmbeddedError):
+    """The data directory is of another version, belongs to somebody else or cannot be reached."""
+
+
+class StartFailed(EmbeddedError):
+    """A server program was started and did not become ready; the text holds the end of its log."""

@@ -1,0 +1,37 @@
+"""Free ports on loopback."""
+
+import errno
+import random
+import socket
+
+LOOPBACK = "127.0.0.1"
+# Below the range from which the kernel takes the ports of outgoing connections (32768 and up on Linux, 49152 and up elsewhere): a port found
+# free here is not taken by a client connection while the server that is to own it starts, or is started again.
+_LOWEST, _HIGHEST = 20_000, 32_000
+_TRIES_MAX = 2_000
+
+_handed_out: set[int] = set()
+
+
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server could listen on `port` now. Errors: OSError when `host` is no address of this machine or the port is privileged."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise
+    return True
+
+
+def free_port(host: str = LOOPBACK) -> int:
+    """A port on which nobody listens and which this process has not handed out before. Errors: OSError when none is found."""
+    for _ in range(_TRIES_MAX):
+        port = random.randrange(_LOWEST, _HIGHEST)
+        if port not in _handed_out and is_free(port, host):
+            _handed_out.add(port)
+            return port
+    raise OSError(errno.EADDRINUSE, f"no free port between {_LOWEST} and {_HIGHEST} on {host}")
