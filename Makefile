@@ -1,0 +1,69 @@
+# Needs make, git and Python 3.11 or newer; everything else is installed into .venv by the target that needs it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/python
+
+# Options of `make demo`; one that is not given is left to the demo's own default.
+DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') \
+	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)')
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check rules bench protos protos-baseline unimplemented format lock \
+	install install-dev clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: install ## replay a real month through all five services (MONTH=1..12, DATA=file.csv.gz, REPORT=file.json, SPEED=n)
+	@$(if $(DATA),:,$(PYTHON) tools/install.py demo)
+	@$(BIN)/omnijourney demo $(DEMO_OPTIONS)
+
+up: install ## start the five services with their own PostgreSQL and Valkey, until Ctrl-C
+	@$(BIN)/omnijourney up
+
+test: install-dev ## run all tests, servers included (ARGS="…" goes to pytest)
+	@$(RUN) -m pytest --rules-record build/rules.json $(ARGS)
+
+check: install-dev ## what every change must pass, without a server: format, lint, types, imports, contracts, quick tests
+	@$(RUN) -m tools.check $(STEPS)
+
+rules: install-dev ## the table of all rules and the tests that prove them
+	@$(RUN) -m tools.rules
+
+bench: install-dev ## measure the hot paths; a table, and JSON under build/
+	@$(RUN) -m bench
+
+protos: install-dev ## generate libs/gen from protos/
+	@$(RUN) -m tools.protos generate
+
+protos-baseline: install-dev ## take the contracts of implemented RPCs as the new baseline for breaking changes
+	@$(RUN) -m tools.protos baseline
+
+unimplemented: install-dev ## rewrite docs/unimplemented.md, the list of RPCs that answer UNIMPLEMENTED
+	@$(RUN) -m tools.unimplemented
+
+format: install-dev ## format the code and apply the linter's safe repairs
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/buf format --write protos
+
+# uv names no index in what it writes, so the files hold for any mirror.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate \
+	--no-emit-index-url --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+
+lock: ## write requirements/*.txt anew from pyproject.toml (UPGRADE=1: to the newest versions)
+	@$(PYTHON) tools/install.py lock
+	@$(COMPILE) pyproject.toml --group build -o requirements/runtime.txt
+	@$(COMPILE) pyproject.toml --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	@$(COMPILE) --no-deps --group demo-data -o requirements/demo.txt
+	@$(COMPILE) --group lock -o requirements/lock.txt
+
+install: ## what the product needs, into .venv (other targets call it)
+	@$(PYTHON) tools/install.py runtime
+
+install-dev: ## what the developers' tools need, into .venv (other targets call it)
+	@$(PYTHON) tools/install.py dev
+
+clean: ## remove what the tools have built and cached; .venv and data stay
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""What the services share, and what stands around them; nothing here imports a service."""

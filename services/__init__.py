@@ -1,0 +1,1 @@
+"""The five services; each has the same rooms, and none imports another."""
