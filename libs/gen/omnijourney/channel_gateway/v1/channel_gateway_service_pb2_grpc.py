@@ -651,7 +651,7 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeShopKey(self, request, context):
-        """Ends a key. A webhook signed by it is refused from the moment of the answer on. Errors: NOT_FOUND.
+        """Ends a key. Webhooks signed by it are refused at the latest 5 s after the answer. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

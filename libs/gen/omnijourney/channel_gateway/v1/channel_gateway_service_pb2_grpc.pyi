@@ -151,7 +151,7 @@ class ChannelGatewayServiceStub:
     ListShopKeys: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListShopKeysRequest, _channel_gateway_service_pb2.ListShopKeysResponse]
     """Lists a shop's keys without their secrets, newest first. Errors: NOT_FOUND."""
     RevokeShopKey: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.RevokeShopKeyRequest, _channel_gateway_service_pb2.RevokeShopKeyResponse]
-    """Ends a key. A webhook signed by it is refused from the moment of the answer on. Errors: NOT_FOUND."""
+    """Ends a key. Webhooks signed by it are refused at the latest 5 s after the answer. Errors: NOT_FOUND."""
     ListInboxRecords: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListInboxRecordsRequest, _channel_gateway_service_pb2.ListInboxRecordsResponse]
     """Lists webhooks that came in, newest first."""
     GetInboxRecord: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetInboxRecordRequest, _channel_gateway_service_pb2.GetInboxRecordResponse]
@@ -304,7 +304,7 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     ListShopKeys: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListShopKeysRequest, _channel_gateway_service_pb2.ListShopKeysResponse]  # type: ignore[assignment]
     """Lists a shop's keys without their secrets, newest first. Errors: NOT_FOUND."""
     RevokeShopKey: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.RevokeShopKeyRequest, _channel_gateway_service_pb2.RevokeShopKeyResponse]  # type: ignore[assignment]
-    """Ends a key. A webhook signed by it is refused from the moment of the answer on. Errors: NOT_FOUND."""
+    """Ends a key. Webhooks signed by it are refused at the latest 5 s after the answer. Errors: NOT_FOUND."""
     ListInboxRecords: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListInboxRecordsRequest, _channel_gateway_service_pb2.ListInboxRecordsResponse]  # type: ignore[assignment]
     """Lists webhooks that came in, newest first."""
     GetInboxRecord: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetInboxRecordRequest, _channel_gateway_service_pb2.GetInboxRecordResponse]  # type: ignore[assignment]
@@ -724,7 +724,7 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.RevokeShopKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.RevokeShopKeyResponse, _abc.Awaitable[_channel_gateway_service_pb2.RevokeShopKeyResponse]]:
-        """Ends a key. A webhook signed by it is refused from the moment of the answer on. Errors: NOT_FOUND."""
+        """Ends a key. Webhooks signed by it are refused at the latest 5 s after the answer. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListInboxRecords(

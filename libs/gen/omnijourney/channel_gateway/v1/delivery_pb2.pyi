@@ -30,44 +30,44 @@ class _SendStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SendState.V
     DESCRIPTOR: _descriptor.EnumDescriptor
     SEND_STATE_UNSPECIFIED: _SendState.ValueType  # 0
     """Not given."""
-    SEND_STATE_ACCEPTED: _SendState.ValueType  # 1
-    """Reserved and stored; the outcome comes by mail."""
-    SEND_STATE_SENT: _SendState.ValueType  # 2
+    SEND_STATE_SENT: _SendState.ValueType  # 1
     """Accepted by the channel."""
-    SEND_STATE_SKIPPED: _SendState.ValueType  # 3
+    SEND_STATE_SKIPPED: _SendState.ValueType  # 2
     """Could not be addressed: `UNBOUND`, `BLOCKED`, `OUTSIDE_WINDOW`, `OPTED_OUT`, `UNAVAILABLE`, `THREAD_OWNER`."""
-    SEND_STATE_FAILED: _SendState.ValueType  # 4
+    SEND_STATE_FAILED: _SendState.ValueType  # 3
     """Refused for good; the reason is ours or the channel's code."""
-    SEND_STATE_DEFERRED: _SendState.ValueType  # 5
+    SEND_STATE_DEFERRED: _SendState.ValueType  # 4
     """Its do-not-disturb window began before it could leave; ask again under the same key when it ends."""
-    SEND_STATE_UNKNOWN: _SendState.ValueType  # 6
+    SEND_STATE_UNKNOWN: _SendState.ValueType  # 5
     """It may have left: the process or the connection was lost between the send and its answer. Never repeated by itself."""
-    SEND_STATE_EXHAUSTED: _SendState.ValueType  # 7
+    SEND_STATE_EXHAUSTED: _SendState.ValueType  # 6
     """Nothing left to send with; the reason is that of the journey's stop, for example `LINE_CAP_REACHED`."""
-    SEND_STATE_CANCELLED: _SendState.ValueType  # 8
+    SEND_STATE_CANCELLED: _SendState.ValueType  # 7
     """Cancelled by `StopSends` before it was on the wire."""
+    SEND_STATE_ACCEPTED: _SendState.ValueType  # 8
+    """Reserved and stored; the outcome comes by mail."""
 
 class SendState(_SendState, metaclass=_SendStateEnumTypeWrapper):
-    """Where a send stands. The numbers are those of the outcome in mail and history."""
+    """Where a send stands. The numbers of final states are those of the outcome in mail."""
 
 SEND_STATE_UNSPECIFIED: SendState.ValueType  # 0
 """Not given."""
-SEND_STATE_ACCEPTED: SendState.ValueType  # 1
-"""Reserved and stored; the outcome comes by mail."""
-SEND_STATE_SENT: SendState.ValueType  # 2
+SEND_STATE_SENT: SendState.ValueType  # 1
 """Accepted by the channel."""
-SEND_STATE_SKIPPED: SendState.ValueType  # 3
+SEND_STATE_SKIPPED: SendState.ValueType  # 2
 """Could not be addressed: `UNBOUND`, `BLOCKED`, `OUTSIDE_WINDOW`, `OPTED_OUT`, `UNAVAILABLE`, `THREAD_OWNER`."""
-SEND_STATE_FAILED: SendState.ValueType  # 4
+SEND_STATE_FAILED: SendState.ValueType  # 3
 """Refused for good; the reason is ours or the channel's code."""
-SEND_STATE_DEFERRED: SendState.ValueType  # 5
+SEND_STATE_DEFERRED: SendState.ValueType  # 4
 """Its do-not-disturb window began before it could leave; ask again under the same key when it ends."""
-SEND_STATE_UNKNOWN: SendState.ValueType  # 6
+SEND_STATE_UNKNOWN: SendState.ValueType  # 5
 """It may have left: the process or the connection was lost between the send and its answer. Never repeated by itself."""
-SEND_STATE_EXHAUSTED: SendState.ValueType  # 7
+SEND_STATE_EXHAUSTED: SendState.ValueType  # 6
 """Nothing left to send with; the reason is that of the journey's stop, for example `LINE_CAP_REACHED`."""
-SEND_STATE_CANCELLED: SendState.ValueType  # 8
+SEND_STATE_CANCELLED: SendState.ValueType  # 7
 """Cancelled by `StopSends` before it was on the wire."""
+SEND_STATE_ACCEPTED: SendState.ValueType  # 8
+"""Reserved and stored; the outcome comes by mail."""
 Global___SendState: _TypeAlias = SendState  # noqa: Y015
 
 class _ReceiptKind:
@@ -123,8 +123,8 @@ class Send(_message.Message):
     STOP_EPOCH_FIELD_NUMBER: _builtins.int
     DEPTH_FIELD_NUMBER: _builtins.int
     effect_key: _builtins.str
-    """Key of the effect, a UUID derived from enrolment, node and visit. The same key gets the first answer again,
-    except a `DEFERRED` one, which is taken up anew. Required.
+    """Key of the effect, a UUID derived from enrolment, node and visit. The same key gets the first answer again; a `DEFERRED`
+    send that is asked again with another `not_after` is taken up anew. Required.
     """
     team_id: _builtins.str
     """Team, a UUID. Required."""
