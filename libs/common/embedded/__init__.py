@@ -1,20 +1,27 @@
-"""PostgreSQL and Valkey of our own, for who has configured none: started, supervised and stopped by the process that needs them.
+"""PostgreSQL and Valkey of our own, for those who have configured none.
+
+They are started, watched and stopped by the first process that needs them.
 
 `attach` is what a service uses; `start_embedded` what tests use.
 """
 
 from libs.common.embedded.attach import Attachment, Endpoints, attach, open_attachment
-from libs.common.embedded.errors import BinariesMissing, DataDirUnusable, EmbeddedError, StartFailed
+from libs.common.embedded.errors import (
+    BinariesMissingError,
+    DataDirUnusableError,
+    EmbeddedError,
+    StartFailedError,
+)
 from libs.common.embedded.servers import Embedded, start_embedded
 
 __all__ = [
     "Attachment",
-    "BinariesMissing",
-    "DataDirUnusable",
+    "BinariesMissingError",
+    "DataDirUnusableError",
     "Embedded",
     "EmbeddedError",
     "Endpoints",
-    "StartFailed",
+    "StartFailedError",
     "attach",
     "open_attachment",
     "start_embedded",

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from libs.common.embedded.errors import DataDirUnusable, EmbeddedError
+from libs.common.embedded.errors import DataDirUnusableError, EmbeddedError
 from libs.common.embedded.process import Account, Spec, launcher_command
 
 UNPRIVILEGED_ID = 65534  # nobody/nogroup wherever the names exist; the number needs no passwd entry
@@ -16,17 +16,18 @@ SERVER_ENV = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 def choose_account(program: Path, data: Path) -> Account:
     """The account for `program` (a server that can tell its `--version`), which keeps its files in `data`.
 
-    A normal user runs it as themselves. Root runs it as the owner of `data` if that is somebody else, else as uid 65534
-    if program and directory can be reached by it, else as itself in a user namespace. Gives `data`
-    (made if missing, mode 0700) to the account that it chose.
+    A normal user runs it as themselves. Root runs it as the owner of `data` if that is somebody else, else
+    as uid 65534 if program and directory can be reached by it, else as itself in a user namespace. Gives
+    `data` (made if missing, mode 0700) to the account that it chose.
 
-    Errors: DataDirUnusable when `data` belongs to another user; EmbeddedError when root can run it in neither way.
+    Errors: DataDirUnusableError when `data` belongs to another user; EmbeddedError when root can run it in
+    neither way.
     """
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     owner = data.stat()
     if os.geteuid() != 0:
         if owner.st_uid != os.geteuid():
-            raise DataDirUnusable(
+            raise DataDirUnusableError(
                 f"{data} belongs to uid {owner.st_uid}, not to you (uid {os.geteuid()}): run as its owner, "
                 "or set OMNIJOURNEY_DATA_DIR to a directory of your own"
             )
@@ -51,9 +52,10 @@ def _account_for_root(program: Path, data: Path, owner: os.stat_result) -> Accou
         refusals.append(f"{_describe(account)}: {refusal}")
     os.chown(data, owner.st_uid, owner.st_gid)
     raise EmbeddedError(
-        f"{program.name} does not run as root, and no other way works here ({'; '.join(refusals)}). Run this as a normal user, or "
-        f"keep the Python environment ({program.parent}) and the data directory ({data}) where every user may read (not below "
-        "/root), or set OMNIJOURNEY_POSTGRES_DSN and OMNIJOURNEY_REDIS_URL to servers of your own"
+        f"{program.name} does not run as root, and no other way works here ({'; '.join(refusals)}). Run this "
+        f"as a normal user, or keep the Python environment ({program.parent}) and the data directory "
+        f"({data}) where every user may read (not below /root), or set OMNIJOURNEY_POSTGRES_DSN and "
+        "OMNIJOURNEY_REDIS_URL to servers of your own"
     )
 
 

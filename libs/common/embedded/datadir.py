@@ -18,7 +18,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from libs.common.embedded.errors import DataDirUnusable
+from libs.common.embedded.errors import DataDirUnusableError
 
 LAYOUT = 1
 _SECRET_BYTES = 24
@@ -53,16 +53,16 @@ class DataDir:
     def open(cls, path: Path | str) -> "DataDir":
         """Opens a data directory and makes it if it is missing.
 
-        Errors: DataDirUnusable when it cannot be written or was laid out by a newer release.
+        Errors: DataDirUnusableError when it cannot be written or was laid out by a newer release.
         """
         directory = cls(Path(path).absolute())
         try:
-            # Root's servers run as another user, who must get through to their own directories but not list this one.
+            # Root's servers run as another user, who must get through to their own directories, no more.
             directory.path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
             directory._check_layout()
             directory.logs.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise DataDirUnusable(
+            raise DataDirUnusableError(
                 f"the data directory {directory.path} cannot be used ({error.strerror}): make it writable, "
                 "or set OMNIJOURNEY_DATA_DIR to another directory"
             ) from error
@@ -77,14 +77,14 @@ class DataDir:
         try:
             layout = int(json.loads(layout_file.read_text())["layout"])
         except (ValueError, KeyError, TypeError) as error:
-            raise DataDirUnusable(
-                f"{layout_file} cannot be read as this product's: move {self.path} away, or set OMNIJOURNEY_DATA_DIR to another "
-                "directory"
+            raise DataDirUnusableError(
+                f"{layout_file} cannot be read as this product's: move {self.path} away, or set "
+                "OMNIJOURNEY_DATA_DIR to another directory"
             ) from error
         if layout > LAYOUT:
-            raise DataDirUnusable(
-                f"{self.path} was written by a newer release (layout {layout}, this one knows {LAYOUT}): upgrade omnijourney, "
-                "or set OMNIJOURNEY_DATA_DIR to another directory"
+            raise DataDirUnusableError(
+                f"{self.path} was written by a newer release (layout {layout}, this one knows {LAYOUT}): "
+                "upgrade omnijourney, or set OMNIJOURNEY_DATA_DIR to another directory"
             )
 
     def secret(self, name: str) -> str:
@@ -123,7 +123,7 @@ class DataDir:
 
 
 class OwnerLock:
-    """Decides which process runs the servers of a data directory. The kernel gives it back when its holder dies."""
+    """Decides which process runs the servers of a data directory; free again when that process dies."""
 
     def __init__(self, directory: DataDir) -> None:
         self._path = directory.path / "owner.lock"
@@ -141,7 +141,7 @@ class OwnerLock:
         return True
 
     def release(self) -> None:
-        """Lets somebody else be the owner. The file stays: removing it would let two processes lock two files."""
+        """Lets somebody else be the owner. The file stays: two processes must not lock two files."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

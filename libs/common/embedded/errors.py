@@ -5,13 +5,13 @@ class EmbeddedError(Exception):
     """The embedded servers cannot be had; the text is meant for the person who started the product."""
 
 
-class BinariesMissing(EmbeddedError):
+class BinariesMissingError(EmbeddedError):
     """No server program was found for this machine."""
 
 
-class DataDirUnusable(EmbeddedError):
+class DataDirUnusableError(EmbeddedError):
     """The data directory is of another version, belongs to somebody else or cannot be reached."""
 
 
-class StartFailed(EmbeddedError):
+class StartFailedError(EmbeddedError):
     """A server program was started and did not become ready; the text holds the end of its log."""

@@ -2,18 +2,23 @@
 
     launch.py --parent PID --signal N [--chdir DIR] [--drop UID:GID | --userns] [--watch] -- PROGRAM ARG…
 
-In this order: leave the terminal's process group (Ctrl-C then reaches the asker only), change the account, change the directory, arm the
-death signal, make sure that the asker still lives, `exec`. The program therefore keeps the process id that the asker got from its fork.
+In this order: leave the terminal's process group (Ctrl-C then reaches the asker only), change the account,
+change the directory, arm the death signal, make sure that the asker still lives, `exec`. The program
+therefore keeps the process id that the asker got from its fork.
 
-- The death signal (`prctl(PR_SET_PDEATHSIG)`) comes after the change of account because the kernel forgets it with every such change.
-- It fires when the *thread* that forked ends, so the asker must fork from a thread that lives as long as it does: its main one.
-- `--drop` becomes another user; `--userns` stays the same user for the files and becomes uid 1000 in a user namespace of its own, which is
-  enough for programs that refuse to run as root.
-- Without `prctl` (macOS), or with `--watch`, a small watcher stays between the two: it passes signals on, looks every 0.1 s whether the asker
-  lives, and ends as the program ended. A watcher that is itself killed with SIGKILL leaves its program behind; nothing else does.
+- The death signal (`prctl(PR_SET_PDEATHSIG)`) comes after the change of account because the kernel forgets it
+  with every such change.
+- It fires when the *thread* that forked ends, so the asker must fork from a thread that lives as long as it
+  does: its main one.
+- `--drop` becomes another user; `--userns` stays the same user for the files and becomes uid 1000 in a user
+  namespace of its own, which is enough for programs that refuse to run as root.
+- Without `prctl` (macOS), or with `--watch`, a small watcher stays between the two: it passes signals on,
+  looks every 0.1 s whether the asker lives, and ends as the program ended. A watcher that is itself killed
+  with SIGKILL leaves its program behind; nothing else does.
 
-Uses the standard library only and is run by path (`python -I -S launch.py`), so that it starts in milliseconds and needs no import path.
-Exit code 97 when the program could not be started; the reason is on stderr.
+Uses the standard library only and is run by path (`python -I -S launch.py`), so that it starts in
+milliseconds and needs no import path. Exit code 97 when the program could not be started; the reason is on
+stderr.
 """
 
 import argparse
@@ -52,7 +57,7 @@ def drop_to(uid: int, gid: int) -> None:
 
 
 def enter_user_namespace() -> None:
-    """Becomes uid `NAMESPACE_ID` inside a new user namespace; outside it, and for files, the account stays what it was."""
+    """Becomes uid `NAMESPACE_ID` in a new user namespace; for files the account stays the same."""
     uid, gid = os.geteuid(), os.getegid()
     _check(_libc().unshare(_CLONE_NEWUSER), "unshare(CLONE_NEWUSER)")
     Path("/proc/self/setgroups").write_text("deny")
@@ -69,7 +74,12 @@ def execute(program: Sequence[str]) -> None:
     """Replaces this process; undoes what the Python start-up did to signals, which `exec` would hand on."""
     for name in ("SIGPIPE", "SIGXFSZ", "SIGINT"):
         signal.signal(getattr(signal, name), signal.SIG_DFL)
-    os.execv(program[0], list(program))
+    os.execv(program[0], list(program))  # noqa: S606 - the program is the whole point; no shell is wanted
+
+
+def _complain(program: Sequence[str], error: OSError) -> None:
+    sys.stderr.write(f"cannot start {program[0]}: {error}\n")
+    sys.stderr.flush()
 
 
 def watch(parent: int, signum: int, program: Sequence[str]) -> int:
@@ -79,7 +89,7 @@ def watch(parent: int, signum: int, program: Sequence[str]) -> int:
         try:
             execute(program)
         except OSError as error:
-            print(f"cannot start {program[0]}: {error}", file=sys.stderr)
+            _complain(program, error)
         os._exit(EXIT_NOT_STARTED)
     for forwarded in _FORWARDED:
         signal.signal(forwarded, lambda received, _frame: os.kill(child, received))
@@ -141,7 +151,7 @@ def main(argv: Sequence[str]) -> None:
             sys.exit(EXIT_NOT_STARTED)
         execute(arguments.program)
     except OSError as error:
-        print(f"cannot start {arguments.program[0]}: {error}", file=sys.stderr)
+        _complain(arguments.program, error)
         sys.exit(EXIT_NOT_STARTED)
 
 

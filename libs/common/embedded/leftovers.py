@@ -1,8 +1,8 @@
 """Ends servers that a former owner of the data directory left behind.
 
-The kernel ends them with their owner, but not at once: PostgreSQL first writes its checkpoint. Where the kernel knows no
-death signal a watcher may have been killed too. And a process id in an old pid file may long belong to somebody else,
-which PostgreSQL cannot tell and would refuse to start.
+The kernel ends them with their owner, but not at once: PostgreSQL first writes its checkpoint. Where the
+kernel knows no death signal a watcher may have been killed too. And a process id in an old pid file may long
+belong to somebody else, which PostgreSQL cannot tell and would refuse to start.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from libs.common.embedded.errors import StartFailed
+from libs.common.embedded.errors import StartFailedError
 
 _GONE_BY_ITSELF_S = 1.0
 _FAST_S = 10.0
@@ -21,10 +21,11 @@ _POLL_S = 0.02
 
 
 async def end_postgres(data: Path) -> None:
-    """Waits for, then ends, a PostgreSQL that still runs on `data`; removes its pid file when it names somebody else.
+    """Waits for, then ends, a PostgreSQL that still runs on `data`; removes its pid file when it names
+    somebody else.
 
     The caller holds the lock of the data directory: whoever runs there has no owner any more.
-    Errors: StartFailed when it will not end.
+    Errors: StartFailedError when it will not end.
     """
     pid_file = data / "postmaster.pid"
     pid = _read_pid(pid_file)
@@ -40,7 +41,7 @@ async def end_postgres(data: Path) -> None:
                 os.kill(pid, signum)
         if await _gone(pid, data, grace_s):
             return
-    raise StartFailed(
+    raise StartFailedError(
         f"a PostgreSQL (process {pid}) still runs on {data} and does not end: end it, then start again"
     )
 
@@ -62,7 +63,7 @@ def _read_pid(pid_file: Path) -> int | None:
 
 
 def works_in(pid: int, data: Path) -> bool:
-    """Whether process `pid` lives and is a server on `data` (which is its working directory and stands on its command line)."""
+    """Whether process `pid` lives and is a server on `data`, its working directory."""
     process = Path("/proc") / str(pid)
     if Path("/proc/self").exists():
         try:

@@ -1,12 +1,13 @@
 """Free ports on loopback."""
 
 import errno
-import random
+import secrets
 import socket
 
 LOOPBACK = "127.0.0.1"
-# Below the range from which the kernel takes the ports of outgoing connections (32768 and up on Linux, 49152 and up elsewhere): a port found
-# free here is not taken by a client connection while the server that is to own it starts, or is started again.
+# Below the range from which the kernel takes the ports of outgoing connections (32768 and up on Linux, 49152
+# and up elsewhere): a port found free here is not taken by a client connection while the server that is to
+# own it starts, or is started again.
 _LOWEST, _HIGHEST = 20_000, 32_000
 _TRIES_MAX = 2_000
 
@@ -14,7 +15,10 @@ _handed_out: set[int] = set()
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen on `port` now. Errors: OSError when `host` is no address of this machine or the port is privileged."""
+    """Whether a server could listen on `port` now.
+
+    Errors: OSError when `host` is no address of this machine or the port is privileged.
+    """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -28,9 +32,12 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def free_port(host: str = LOOPBACK) -> int:
-    """A port on which nobody listens and which this process has not handed out before. Errors: OSError when none is found."""
+    """A port on which nobody listens and which this process has not handed out before.
+
+    Errors: OSError when none is found.
+    """
     for _ in range(_TRIES_MAX):
-        port = random.randrange(_LOWEST, _HIGHEST)
+        port = _LOWEST + secrets.randbelow(_HIGHEST - _LOWEST)
         if port not in _handed_out and is_free(port, host):
             _handed_out.add(port)
             return port

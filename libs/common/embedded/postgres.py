@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: made once, started on loopback with a password, stopped without losing a commit."""
+"""The embedded PostgreSQL: made once, started on loopback with a password, stopped without loss."""
 
 import asyncio
 import os
@@ -15,9 +15,9 @@ from libs.common.embedded import leftovers
 from libs.common.embedded.account import SERVER_ENV, choose_account
 from libs.common.embedded.binaries import PostgresBinaries, find_postgres
 from libs.common.embedded.datadir import DataDir
-from libs.common.embedded.errors import StartFailed
+from libs.common.embedded.errors import StartFailedError
 from libs.common.embedded.ports import LOOPBACK
-from libs.common.embedded.process import Account, Child, Spec, describe_exit, launcher_command, log_tail
+from libs.common.embedded.process import Account, Child, Spec, describe_exit, launcher_command
 
 ADMIN = "omnijourney"
 DATABASE = "omnijourney"
@@ -29,19 +29,21 @@ _POLL_S = 0.02
 _QUIT_GRACE_S = 2.0
 
 SETTINGS: Mapping[str, str] = {
-    # Loopback only, and no socket file: its path may not be longer than 107 bytes, which a data directory easily breaks.
+    # Loopback only, and no socket file: its path may not be longer than 107 bytes, which a data directory
+    # easily breaks.
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
-    # A commit that was answered survives a crash of the machine. What speed there is comes from group commits.
+    # A commit that was answered survives a crash of the machine. What speed there is comes from group
+    # commits.
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
     # No replica reads this server: the least log that recovery needs.
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    # Checkpoints far apart: each makes the next touch of every page write the whole page to the log. Recovery after a
-    # crash reads at most this much, some seconds.
+    # Checkpoints far apart: each makes the next touch of every page write the whole page to the log. Recovery
+    # after a crash reads at most this much, some seconds.
     "max_wal_size": "2GB",
     "min_wal_size": "256MB",
     "checkpoint_timeout": "15min",
@@ -54,7 +56,8 @@ SETTINGS: Mapping[str, str] = {
     "max_connections": "120",
     # Disks of today answer a random read about as fast as a sequential one.
     "random_page_cost": "1.1",
-    # Statements here are many and short: compiling them or spreading one over the few cores costs more than it saves.
+    # Statements here are many and short: compiling them, or spreading one over the few cores, costs more than
+    # it saves.
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
     # Rows of actors and timers are updated all the time: clean up early and often, in small pieces.
@@ -94,7 +97,8 @@ class PostgresServer:
     async def start(self) -> None:
         """Makes the data if there is none, starts the server and waits until it answers.
 
-        Errors: BinariesMissing, DataDirUnusable, StartFailed, EmbeddedError (no account to run as).
+        Errors: BinariesMissingError, DataDirUnusableError, StartFailedError, EmbeddedError (no account to run
+        as).
         """
         directory = self._directory
         binaries = find_postgres(directory.postgres, directory.postgres_major())
@@ -120,7 +124,7 @@ class PostgresServer:
             log=self._directory.logs / "postgres.log",
             cwd=data,
             account=account,
-            death_signal=signal.SIGINT,  # a fast shutdown: the checkpoint is written, the next start needs no recovery
+            death_signal=signal.SIGINT,  # a fast shutdown: after its checkpoint the next start need not recover
         )
 
     async def _until_ready(self, child: Child) -> None:
@@ -128,8 +132,8 @@ class PostgresServer:
         while time.monotonic() < deadline_s:
             code = child.returncode
             if code is not None:
-                raise StartFailed(
-                    f"PostgreSQL ended at its start ({describe_exit(code)}); the end of {child.spec.log}:\n{log_tail(child.spec.log)}"
+                raise StartFailedError(
+                    f"PostgreSQL ended at its start ({describe_exit(code)}); {child.log_end()}"
                 )
             try:
                 await self._ensure_database()
@@ -137,9 +141,7 @@ class PostgresServer:
                 await asyncio.sleep(_POLL_S)
             else:
                 return
-        raise StartFailed(
-            f"PostgreSQL was not ready after {_START_TIMEOUT_S} s; the end of {child.spec.log}:\n{log_tail(child.spec.log)}"
-        )
+        raise StartFailedError(f"PostgreSQL was not ready after {_START_TIMEOUT_S} s; {child.log_end()}")
 
     async def _ensure_database(self) -> None:
         address = dsn(self._port, self._directory.secret(_PASSWORD_FILE), "postgres")
@@ -151,16 +153,20 @@ class PostgresServer:
             await connection.close(timeout=_CONNECT_TIMEOUT_S)
 
     async def stop(self, grace_s: float) -> None:
-        """Ends the server: SIGINT (sessions are cut, a checkpoint is written), after `grace_s` SIGQUIT (at once; the next start recovers)."""
+        """Ends the server: SIGINT (cuts the sessions, writes a checkpoint), after `grace_s` SIGQUIT.
+
+        SIGQUIT ends it at once and loses no commit either: the next start recovers.
+        """
         if self.child is not None:
             await self.child.stop([(signal.SIGINT, grace_s), (signal.SIGQUIT, _QUIT_GRACE_S)])
 
 
 def _make_data(directory: DataDir, binaries: PostgresBinaries, account: Account) -> None:
-    """Runs `initdb` beside the final place and moves the result there, so that a half-made directory is never taken for data.
+    """Runs `initdb` beside the final place and moves the result there: half-made data is never taken for
+    data.
 
-    The locale is C: text sorts by code point, the same on every machine and release; folding of letter case is done
-    before it comes here.
+    The locale is C: text sorts by code point, the same on every machine and release; folding of letter case
+    is done before it comes here.
     """
     draft = directory.path / "postgres.new"
     if draft.exists():
@@ -203,4 +209,4 @@ def _initdb(binaries: PostgresBinaries, data: Path, password_file: Path, account
         check=False,
     )
     if done.returncode != 0:
-        raise StartFailed(f"initdb failed ({describe_exit(done.returncode)}):\n{done.stderr.strip()}")
+        raise StartFailedError(f"initdb failed ({describe_exit(done.returncode)}):\n{done.stderr.strip()}")

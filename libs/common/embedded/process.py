@@ -88,9 +88,9 @@ def describe_exit(returncode: int) -> str:
         return f"signal {-returncode}"
 
 
-def log_tail(log: Path | None, lines: int = 8) -> str:
+def log_tail(log: Path, lines: int = 8) -> str:
     """The last lines of a log, for messages; empty when there is none."""
-    if log is None or not log.is_file():
+    if not log.is_file():
         return ""
     with log.open("rb") as stream:
         stream.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
@@ -108,13 +108,14 @@ class Child:
 
     @classmethod
     def spawn(cls, spec: Spec) -> "Child":
-        """Starts the child. Call it from the main thread: the death signal fires when the thread that forked ends.
+        """Starts the child. Call it from the main thread: the child is ended when the thread that forked
+        ends.
 
         Errors: RuntimeError in another thread; OSError when the launcher itself cannot be started.
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError(
-                f"{spec.name} must be started from the main thread: it is ended by the kernel when its starting thread ends"
+                f"{spec.name} must be started from the main thread: it ends with the thread that starts it"
             )
         output = _open_log(spec.log)
         try:
@@ -143,6 +144,10 @@ class Child:
         """None while it runs; negative: ended by that signal."""
         return self._process.poll()
 
+    def log_end(self) -> str:
+        """For messages: which log, and how it ends."""
+        return f"the end of {self.spec.log}:\n{log_tail(self.spec.log)}" if self.spec.log else "it has no log"
+
     def send(self, signum: signal.Signals) -> None:
         """Sends a signal, unless the child has ended."""
         self._process.send_signal(signum)
@@ -157,7 +162,10 @@ class Child:
         return code
 
     async def stop(self, ladder: Sequence[tuple[signal.Signals, float]]) -> int:
-        """Sends each signal of `ladder` in turn, waiting the seconds beside it, and SIGKILL after the last. Returns the return code."""
+        """Sends each signal of `ladder`, waits the seconds beside it, and sends SIGKILL after the last.
+
+        Returns the return code.
+        """
         for signum, grace_s in ladder:
             self.send(signum)
             code = await self.wait(grace_s)

@@ -43,7 +43,7 @@ class Embedded:
         return [server for server in (self.postgres, self.valkey) if server is not None]
 
     async def stop(self, grace_s: float = STOP_GRACE_S) -> None:
-        """Stops both at once; after `grace_s` less gently, still without losing a commit. May be called twice."""
+        """Stops both at once; after `grace_s` less gently, yet without loss. May be called twice."""
         await asyncio.gather(*(server.stop(grace_s) for server in self.servers))
 
 
@@ -56,7 +56,8 @@ async def start_embedded(
 ) -> Embedded:
     """Starts servers on free ports of loopback, without asking who else uses `data_dir` (`attach` does).
 
-    `postgres_settings` are added to ours (a test that needs no durability sets `fsync=off`). Call it from the main thread.
+    `postgres_settings` are added to ours (a test that needs no durability sets `fsync=off`). Call it from the
+    main thread.
     Errors: EmbeddedError and its subclasses; nothing runs then.
     """
     directory = DataDir.open(data_dir)

@@ -13,9 +13,9 @@ from redis.exceptions import RedisError
 from libs.common.embedded.account import SERVER_ENV, can_run, choose_account
 from libs.common.embedded.binaries import find_valkey
 from libs.common.embedded.datadir import DataDir
-from libs.common.embedded.errors import EmbeddedError, StartFailed
+from libs.common.embedded.errors import EmbeddedError, StartFailedError
 from libs.common.embedded.ports import LOOPBACK
-from libs.common.embedded.process import Account, Child, Spec, describe_exit, log_tail
+from libs.common.embedded.process import Account, Child, Spec, describe_exit
 
 _PASSWORD_FILE = "valkey.password"  # noqa: S105 - a file name
 _START_TIMEOUT_S = 20
@@ -67,7 +67,7 @@ class ValkeyServer:
         return f"redis://:{self._directory.secret(_PASSWORD_FILE)}@{LOOPBACK}:{self._port}/0"
 
     async def start(self) -> None:
-        """Starts the server and waits until it answers. Errors: BinariesMissing, StartFailed."""
+        """Starts the server and waits until it answers. Errors: BinariesMissingError, StartFailedError."""
         program = find_valkey()
         account = self._account(program)
         text = configuration(self._port, self._directory.secret(_PASSWORD_FILE), self._directory.valkey)
@@ -103,13 +103,13 @@ class ValkeyServer:
         while time.monotonic() < deadline_s:
             code = child.returncode
             if code is not None:
-                raise StartFailed(
-                    f"Valkey ended at its start ({describe_exit(code)}); the end of {child.spec.log}:\n{log_tail(child.spec.log)}"
+                raise StartFailedError(
+                    f"Valkey ended at its start ({describe_exit(code)}); {child.log_end()}"
                 )
             if await self._answers():
                 return
             await asyncio.sleep(_POLL_S)
-        raise StartFailed(f"Valkey was not ready after {_START_TIMEOUT_S} s; see {child.spec.log}")
+        raise StartFailedError(f"Valkey was not ready after {_START_TIMEOUT_S} s; {child.log_end()}")
 
     async def _answers(self) -> bool:
         client = redis.asyncio.from_url(self.address, protocol=2, socket_connect_timeout=1, socket_timeout=1)
@@ -118,7 +118,9 @@ class ValkeyServer:
         except (RedisConnectionError, TimeoutError):
             return False
         except RedisError as error:
-            raise StartFailed(f"Valkey refused its own password or is loading forever: {error}") from error
+            raise StartFailedError(
+                f"Valkey refused its own password or is loading forever: {error}"
+            ) from error
         finally:
             await client.aclose()
 
