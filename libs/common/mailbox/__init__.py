@@ -1,0 +1,39 @@
+"""Mailboxes of customers: `api` is the contract, `redis_mailbox` and `memory` fulfil it, `mail` is what lies
+in them, `relay` fills them from a source.
+"""
+
+from libs.common.mailbox.api import (
+    Depth,
+    Mailbox,
+    MailSink,
+    PeekedMail,
+    PutBack,
+    QuietMarks,
+    Refusals,
+    TakenMailbox,
+    TakeResult,
+    Trim,
+)
+from libs.common.mailbox.errors import Fenced, MailboxLost, MailboxUnavailable
+from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
+from libs.common.mailbox.redis_mailbox import RedisMailbox, open_mailbox
+
+__all__ = [
+    "Depth",
+    "Fenced",
+    "InMemoryMailbox",
+    "MailSink",
+    "Mailbox",
+    "MailboxLost",
+    "MailboxUnavailable",
+    "MemoryServer",
+    "PeekedMail",
+    "PutBack",
+    "QuietMarks",
+    "RedisMailbox",
+    "Refusals",
+    "TakeResult",
+    "TakenMailbox",
+    "Trim",
+    "open_mailbox",
+]

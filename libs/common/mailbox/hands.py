@@ -1,0 +1,69 @@
+"""Bookkeeping of an owner: which customers its process holds, and which partitions have a call whose answer
+got lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+
+class Hands:
+    """What one process holds. A call that was given up may still take effect; from then on the partition is
+    *doubted*: its attempt number rises, and before the next take the server gives back whatever the process
+    does not know to hold.
+    """
+
+    def __init__(self) -> None:
+        self.taking = asyncio.Lock()
+        """Held from the settling of doubts to the last answer of a take, so that settling never meets a take
+        under way.
+        """
+        self._held: defaultdict[int, set[str]] = defaultdict(set)
+        self._attempts: defaultdict[int, int] = defaultdict(int)
+        self._doubted: set[int] = set()
+
+    def attempt(self, partition: int) -> int:
+        """Number that calls for the partition carry now."""
+        return self._attempts[partition]
+
+    def doubt(self, partitions: Iterable[int]) -> None:
+        """Note that calls for these partitions were given up."""
+        for partition in partitions:
+            self._attempts[partition] += 1
+            self._doubted.add(partition)
+
+    def doubted(self, partition: int) -> bool:
+        """Whether the partition has to be settled before a take."""
+        return partition in self._doubted
+
+    def settled(self, partitions: Iterable[int]) -> None:
+        """Note that server and process agree again."""
+        self._doubted.difference_update(partitions)
+
+    def held(self, partition: int) -> list[bytes | str | int]:
+        """Members in the hands of the process, as arguments of a call."""
+        return list(self._held[partition])
+
+    def take(self, partition: int, member: str) -> None:
+        """Note that a customer was handed to the process."""
+        self._held[partition].add(member)
+
+    def release(self, partition: int, member: str) -> None:
+        """Note that a customer left the hands of the process."""
+        self._held[partition].discard(member)
+
+    def empty(self, partition: int) -> None:
+        """Note that the partition was claimed: nothing of it is held, no doubt is left."""
+        self._held.pop(partition, None)
+        self._doubted.discard(partition)
+
+
+def share_out(places: int, partitions: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Split `places` (≥ 1) evenly; each share is at least 1, so with too few places the last partitions get
+    none.
+    """
+    chosen = partitions[:places]
+    share, rest = divmod(places, len(chosen))
+    return {partition: share + (i < rest) for i, partition in enumerate(chosen)}

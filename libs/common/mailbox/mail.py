@@ -1,0 +1,184 @@
+"""The mail that reaches a customer's actor: one contract for the wire, for Redis and for every source's
+`ListMail`.
+
+A mail is a msgpack array (`encode`/`decode`). Arrays are read by place, so a field may only ever be appended,
+with a default; the number that tags a body is never used again for another one. Enums travel as plain
+integers and are named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import IntEnum
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+
+class MailSource(IntEnum):
+    """Who numbers the mail. Numbers have no gaps within one (source, customer)."""
+
+    SEGMENT = 1
+    """Customer events: orders, refunds, contacts, tags, attributes."""
+    GATEWAY = 2
+    """Outcomes of sends."""
+    JOURNEY = 3
+    """System triggers."""
+
+
+class AttributeKind(IntEnum):
+    """Data type of a custom attribute."""
+
+    TEXT = 1
+    NUMBER = 2
+    DATE = 3
+    BOOLEAN = 4
+
+
+class Outcome(IntEnum):
+    """How a send ended (C-03)."""
+
+    SENT = 1
+    SKIPPED = 2
+    FAILED = 3
+    DEFERRED = 4
+    UNKNOWN = 5
+    EXHAUSTED = 6
+    CANCELLED = 7
+    """Reserved and not yet on the wire when its journey was stopped; its place was given back."""
+
+
+class Checkout(msgspec.Struct, array_like=True, frozen=True, tag=1):
+    """An order was completed; mailed once per (team, shop, order id)."""
+
+    order_key: UUID
+    shop_id: str
+    order_id: str
+    amount_micros: int
+    currency: str
+    items: list[str]
+    """Names of the items, as the shop wrote them."""
+    earns: bool
+    """Whether the order may earn points and trigger journeys (an unsigned pixel order may not, C-21)."""
+    has_phone: bool
+    """Whether the customer had a phone number when the order was recorded (P-03)."""
+    test: bool
+
+
+class Refund(msgspec.Struct, array_like=True, frozen=True, tag=2):
+    """Money went back; mailed once per (team, shop, refund id)."""
+
+    refund_key: UUID
+    shop_id: str
+    refund_id: str
+    order_id: str | None
+    order_key: UUID | None
+    """Key of the order that the refund names; None if it names none."""
+    amount_micros: int
+    """Positive."""
+    currency: str
+
+
+class ContactAdded(msgspec.Struct, array_like=True, frozen=True, tag=3):
+    """The customer newly joined an account of a channel (number of `common.v1.Channel`)."""
+
+    channel: int
+    account_id: UUID
+
+
+class TagApplied(msgspec.Struct, array_like=True, frozen=True, tag=4):
+    """A tag that the customer did not have."""
+
+    tag: str
+
+
+class TagRemoved(msgspec.Struct, array_like=True, frozen=True, tag=5):
+    """A tag that the customer had."""
+
+    tag: str
+
+
+class AttributeChanged(msgspec.Struct, array_like=True, frozen=True, tag=6):
+    """A custom attribute got another value; None is no value. Values are canonical text of their kind
+    (`AttributeKind`).
+    """
+
+    key: str
+    kind: int
+    old: str | None
+    new: str | None
+
+
+class SendOutcome(msgspec.Struct, array_like=True, frozen=True, tag=7):
+    """The final outcome (`Outcome`) of a send that had been accepted under `effect_key`."""
+
+    effect_key: UUID
+    enrolment_id: UUID
+    outcome: int
+    reason: str
+    """Name of the reason, for example `BLOCKED`; empty for SENT."""
+    settled_at: datetime
+    messages: int
+    """Messages that the channel bills, 0 unless SENT or UNKNOWN."""
+
+
+class SystemTrigger(msgspec.Struct, array_like=True, frozen=True, tag=8):
+    """Another function enrols the customer into one journey (J-24)."""
+
+    journey_id: UUID
+    request_key: UUID
+
+
+Body = (
+    Checkout
+    | Refund
+    | ContactAdded
+    | TagApplied
+    | TagRemoved
+    | AttributeChanged
+    | SendOutcome
+    | SystemTrigger
+)
+
+
+class Mail(msgspec.Struct, array_like=True, frozen=True):
+    """One message to one customer."""
+
+    source: int
+    """`MailSource`."""
+    number: int
+    """1, 2, 3 … within (source, team, customer), without gaps."""
+    position: int
+    """Position in the partition of the source's history; rises with `number`."""
+    partition: int
+    """Partition of the customer, 0 to 63."""
+    team_id: UUID
+    customer_id: UUID
+    event_id: UUID
+    """Id of the event that is told; stable over any repetition."""
+    occurred_at: datetime
+    """Domain time, UTC."""
+    depth: int
+    """Causation depth: 0 for the outside world, one more than the journey's effect that caused it (J-25)."""
+    body: Body
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
+_DECODER: Final = msgspec.msgpack.Decoder(Mail)
+
+
+def encode(mail: Mail) -> bytes:
+    """Write a mail for the wire (about 200 bytes)."""
+    return _ENCODER.encode(mail)
+
+
+def decode(data: bytes) -> Mail:
+    """Read one mail. Raises `msgspec.DecodeError` (or `ValidationError`, which is one) if it is none."""
+    return _DECODER.decode(data)
+
+
+def decode_all(data: Sequence[bytes]) -> list[Mail]:
+    """Read many mails, in order. Raises as `decode`."""
+    return [_DECODER.decode(item) for item in data]

@@ -1,0 +1,109 @@
+"""Hearing that customers became ready: a connection of its own, for as long as the process lives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from libs.common.ids import PARTITIONS
+
+POKE_CHANNEL: Final = "oj:poke"
+"""Messages are partition numbers in decimal."""
+HEARTBEAT_S: Final = 5.0
+"""A connection that is silent for so long is asked whether it lives."""
+RECONNECT_MIN_S: Final = 0.05
+RECONNECT_MAX_S: Final = 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+class PokeSet:
+    """Pokes that nobody has asked for yet."""
+
+    def __init__(self) -> None:
+        self._partitions: set[int] = set()
+        self._arrived = asyncio.Event()
+
+    def add(self, *partitions: int) -> None:
+        """Note pokes and wake who waits."""
+        self._partitions.update(partitions)
+        self._arrived.set()
+
+    async def wait(self, timeout_s: float) -> set[int]:
+        """See `Mailbox.wait_poke`."""
+        if not self._partitions:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), timeout_s)
+        arrived, self._partitions = self._partitions, set()
+        self._arrived.clear()
+        return arrived
+
+
+class PokeListener:
+    """Listens from the first `wait` on. After every (re)connection all partitions are poked, since some may
+    have been missed.
+    """
+
+    def __init__(self, connect: Callable[[], Redis]) -> None:
+        self._connect = connect
+        self._pokes = PokeSet()
+        self._task: asyncio.Task[None] | None = None
+
+    async def wait(self, timeout_s: float) -> set[int]:
+        """See `Mailbox.wait_poke`."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="mailbox-pokes")
+        return await self._pokes.wait(timeout_s)
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _run(self) -> None:
+        pause = RECONNECT_MIN_S
+        while True:
+            client = self._connect()
+            try:
+                async for partitions in _heard(client):
+                    pause = RECONNECT_MIN_S
+                    self._pokes.add(*partitions)
+            except (RedisError, OSError) as error:
+                _log.warning("mailbox_pokes_disconnected", error=str(error), retry_in_s=pause)
+            finally:
+                with contextlib.suppress(RedisError, OSError):
+                    await client.aclose()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, RECONNECT_MAX_S)
+
+
+async def _heard(client: Redis) -> AsyncIterator[range]:
+    """Yield what is poked, for ever. Raises `RedisError` or `OSError` when the connection ends or answers no
+    heartbeat.
+    """
+    pubsub = client.pubsub()
+    await pubsub.subscribe(POKE_CHANNEL)
+    waiting_for_pong = False
+    while True:
+        message = await pubsub.get_message(timeout=HEARTBEAT_S)
+        if message is None:
+            if waiting_for_pong:
+                raise TimeoutError("no answer to the heartbeat")
+            await pubsub.ping()
+            waiting_for_pong = True
+            continue
+        waiting_for_pong = False
+        if message["type"] == "subscribe":
+            yield range(PARTITIONS)
+        elif message["type"] == "message":
+            partition = int(message["data"])
+            yield range(partition, partition + 1)
