@@ -1,0 +1,316 @@
+"""Emulator of the WhatsApp Cloud API: messages, templates, health, statuses back by webhook."""
+
+import base64
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from libs.emulators.base import Emulator, bearer, read_object
+from libs.emulators.bucket import Buckets
+from libs.emulators.clock import EmulatorClock
+from libs.emulators.config import EmulatorSettings
+from libs.emulators.faults import Fault, FaultKind, cut
+from libs.emulators.journal import Record
+from libs.emulators.meta_errors import MetaError
+from libs.emulators.webhooks import WebhookSender
+from libs.emulators.whatsapp_rules import check_message
+from libs.emulators.whatsapp_state import Sender, WhatsAppState
+from libs.emulators.whatsapp_templates import Template, check_send, parse_template
+
+PAIR_RATE = 1 / 6
+"""Messages a second to one person on average."""
+PAIR_BURST = 45.0
+"""Messages to one person at once."""
+BEFORE = (FaultKind.ERROR_BEFORE, FaultKind.TIMEOUT_BEFORE, FaultKind.RATE, FaultKind.CODE)
+AFTER = (FaultKind.ERROR_AFTER, FaultKind.TIMEOUT_AFTER, FaultKind.RESET_AFTER, FaultKind.DELAY)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class WhatsAppEmulator(Emulator):
+    """The Graph API for any number of senders; the first exists from the start."""
+
+    channel = "whatsapp"
+
+    def __init__(
+        self, settings: EmulatorSettings, data_dir: Path, clock: EmulatorClock, sender: WebhookSender | None
+    ) -> None:
+        super().__init__(data_dir, clock, sender)
+        first = Sender(settings.whatsapp_phone_number_id, settings.whatsapp_waba_id, settings.token)
+        self.state = WhatsAppState(first)
+        self._numbers = Buckets(settings.whatsapp_rate, settings.whatsapp_rate)
+        self._pairs = Buckets(PAIR_RATE, PAIR_BURST)
+        self.recover()
+
+    def routes(self) -> list[web.RouteDef]:
+        """The Graph API and the WhatsApp part of the admin endpoints."""
+        return [
+            web.post("/_emulator/accounts", self._set_account),
+            web.post("/_emulator/people", self._set_person),
+            web.post("/_emulator/inbound", self._inbound),
+            web.get("/_emulator/templates", self._show_templates),
+            web.post("/_emulator/templates", self._set_template),
+            web.patch("/_emulator/templates", self._set_template_status),
+            web.post("/{version}/{owner}/messages", _graph(self._messages)),
+            web.post("/{version}/{owner}/message_templates", _graph(self._create_template)),
+            web.get("/{version}/{owner}/message_templates", _graph(self._list_templates)),
+            web.delete("/{version}/{owner}/message_templates", _graph(self._delete_template)),
+            web.get("/{version}/{owner}", _graph(self._show_number)),
+        ]
+
+    def apply(self, command: Mapping[str, Any]) -> None:
+        """Applies one remembered command."""
+        self.state.apply(command)
+
+    def remember(self, record: Record) -> None:
+        """Nothing to take: the channel has neither retry keys nor a quota."""
+
+    def forget(self) -> None:
+        """Back to a first start."""
+        self.state.clear()
+        self._numbers.clear()
+        self._pairs.clear()
+
+    # ---- sending ----
+
+    async def _messages(self, request: web.Request) -> web.StreamResponse:
+        sender = self.state.sender_of(request.match_info["owner"], bearer(request))
+        body = await _json(request)
+        if isinstance(body, dict) and body.get("status") == "read":
+            return web.json_response({"success": True})
+        recipient = check_message(body)
+        self._check_rates(sender, recipient)
+        await self._fail_before(self.faults.hit(recipient, BEFORE))
+        self._check_recipient(sender, recipient, body)
+        after = self.faults.hit(recipient, AFTER)
+        record = self._accept(sender, recipient, body)
+        answer = web.json_response(_accepted(record, body))
+        return await self._spoil(request, after, answer)
+
+    def _check_rates(self, sender: Sender, recipient: str) -> None:
+        if not self._numbers.take(sender.phone_number_id):
+            raise MetaError(130429, "too many messages sent from this phone number in a short period of time")
+        if not self._pairs.take(f"{sender.phone_number_id}/{recipient}"):
+            raise MetaError(131056, "too many messages to this person in a short period of time")
+
+    async def _fail_before(self, fault: Fault | None) -> None:
+        if fault is None:
+            return
+        if fault.kind is FaultKind.CODE:
+            raise MetaError(fault.code, "switched fault")
+        if fault.kind is FaultKind.RATE:
+            raise MetaError(130429, "switched fault")
+        if fault.kind is FaultKind.TIMEOUT_BEFORE:
+            await self.faults.hang(fault.seconds)
+        raise MetaError(131016, "switched fault", status=fault.status)
+
+    def _check_recipient(self, sender: Sender, recipient: str, body: Mapping[str, Any]) -> None:
+        if not sender.payment_ok:
+            raise MetaError(131042, "no valid payment method")
+        if recipient in self.state.undeliverable:
+            raise MetaError(131026, "Message Undeliverable.")
+        if body.get("type") != "template":
+            if not self.state.window_open(recipient, self.clock.now()):
+                raise MetaError(131047, "more than 24 hours have passed since the recipient last replied")
+            return
+        data = body["template"]
+        template = self.state.templates.get((sender.waba_id, data["name"], data["language"]["code"]))
+        check_send(template, data)
+        if template is not None and template.category == "MARKETING" and recipient in self.state.opted_out:
+            raise MetaError(131050, "the person stopped marketing messages")
+
+    def _accept(self, sender: Sender, recipient: str, body: Mapping[str, Any]) -> Record:
+        raw = f"{recipient}/{self.next_id()}".encode()
+        record: Record = {
+            "kind": "accepted",
+            "channel": self.channel,
+            "account": sender.phone_number_id,
+            "id": f"wamid.{base64.b64encode(raw).decode()}",
+            "recipient": recipient,
+            "retry_key": None,
+            "callback_data": body.get("biz_opaque_callback_data"),
+            "body": body,
+            "accepted_at": self.clock.now().isoformat(),
+        }
+        self.accept([record])
+        if self.sender is not None:
+            for status in ("sent", "delivered"):
+                self.sender.send(self._status_webhook(sender, record, status))
+        return record
+
+    async def _spoil(
+        self, request: web.Request, fault: Fault | None, answer: web.Response
+    ) -> web.StreamResponse:
+        """What a fault after acceptance makes of the answer."""
+        if fault is None:
+            return answer
+        if fault.kind in (FaultKind.DELAY, FaultKind.TIMEOUT_AFTER):
+            await self.faults.hang(fault.seconds)
+        if fault.kind is FaultKind.RESET_AFTER:
+            cut(request)
+        if fault.kind is FaultKind.DELAY:
+            return answer
+        return MetaError(131000, "switched fault", status=fault.status).answer()
+
+    def _status_webhook(self, sender: Sender, record: Record, status: str) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "id": record["id"],
+            "status": status,
+            "timestamp": str(int(self.clock.now().timestamp())),
+            "recipient_id": record["recipient"],
+        }
+        if record["callback_data"] is not None:
+            entry["biz_opaque_callback_data"] = record["callback_data"]
+        template = record["body"].get("type") == "template"
+        entry["pricing"] = {
+            "billable": template,
+            "pricing_model": "PMP",
+            "type": "regular" if template else "free_customer_service",
+            "category": "marketing" if template else "service",
+        }
+        return _webhook(sender, {"statuses": [entry]})
+
+    # ---- management ----
+
+    async def _create_template(self, request: web.Request) -> web.StreamResponse:
+        waba_id = request.match_info["owner"]
+        self.state.business_of(waba_id, bearer(request))
+        definition = await _json(request)
+        if not isinstance(definition, dict):
+            raise MetaError(100, "the body is a JSON object")
+        template = parse_template(str(self.next_id()), waba_id, {**definition, "status": "PENDING"})
+        if template.key in self.state.templates:
+            raise MetaError(100, "there is already content in this language for this template")
+        self._tell_template(template, {**definition, "status": "PENDING"})
+        answer = {"id": template.template_id, "status": template.status, "category": template.category}
+        return web.json_response(answer)
+
+    async def _list_templates(self, request: web.Request) -> web.StreamResponse:
+        waba_id, name = request.match_info["owner"], request.query.get("name")
+        self.state.business_of(waba_id, bearer(request))
+        found = [
+            t.to_json()
+            for t in self.state.templates.values()
+            if t.waba_id == waba_id and (name is None or name in t.name)
+        ]
+        return web.json_response({"data": found, "paging": {"cursors": {"before": "", "after": ""}}})
+
+    async def _delete_template(self, request: web.Request) -> web.StreamResponse:
+        waba_id = request.match_info["owner"]
+        self.state.business_of(waba_id, bearer(request))
+        name = request.query.get("name")
+        self.tell({"command": "template_delete", "waba_id": waba_id, "name": name})
+        return web.json_response({"success": True})
+
+    async def _show_number(self, request: web.Request) -> web.StreamResponse:
+        sender = self.state.sender_of(request.match_info["owner"], bearer(request))
+        can = "AVAILABLE" if sender.payment_ok else "BLOCKED"
+        entity = {"entity_type": "WABA", "id": sender.waba_id, "can_send_message": can}
+        health = {"can_send_message": can, "entities": [entity]}
+        answer = {
+            "id": sender.phone_number_id,
+            "health_status": health,
+            "whatsapp_business_manager_messaging_limit": "TIER_UNLIMITED",
+        }
+        return web.json_response(answer)
+
+    def _tell_template(self, template: Template, definition: Mapping[str, Any]) -> None:
+        self.tell(
+            {
+                "command": "template",
+                "template_id": template.template_id,
+                "waba_id": template.waba_id,
+                "definition": definition,
+            }
+        )
+
+    # ---- /_emulator/ ----
+
+    async def _set_account(self, request: web.Request) -> web.Response:
+        self.tell({**await read_object(request), "command": "account"})
+        return web.json_response({}, status=201)
+
+    async def _set_person(self, request: web.Request) -> web.Response:
+        self.tell({**await read_object(request), "command": "person"})
+        return web.json_response({})
+
+    async def _inbound(self, request: web.Request) -> web.Response:
+        """A person writes `{"wa_id","text"?}`: opens the window, and reaches the product if it can."""
+        data = await read_object(request)
+        now = self.clock.now()
+        wa_id = str(data["wa_id"])
+        self.tell({"command": "inbound", "wa_id": wa_id, "at": now.isoformat()})
+        if self.sender is not None:
+            message = {
+                "from": wa_id,
+                "id": f"wamid.{base64.b64encode(f'in/{self.next_id()}'.encode()).decode()}",
+                "timestamp": str(int(now.timestamp())),
+                "type": "text",
+                "text": {"body": str(data.get("text", "hi"))},
+            }
+            contact = {"profile": {"name": f"Person {wa_id[-4:]}"}, "wa_id": wa_id}
+            sender = next(iter(self.state.senders.values()))
+            self.sender.send(_webhook(sender, {"contacts": [contact], "messages": [message]}))
+        return web.json_response({}, status=202)
+
+    async def _show_templates(self, _request: web.Request) -> web.Response:
+        return web.json_response({"templates": [t.to_json() for t in self.state.templates.values()]})
+
+    async def _set_template(self, request: web.Request) -> web.Response:
+        """Registers a template as if approved outside: the creation request, `status` APPROVED by default."""
+        data = await read_object(request)
+        waba_id = str(data.pop("waba_id", self.state.first.waba_id))
+        definition = {"status": "APPROVED", "category": "MARKETING", **data}
+        try:
+            template = parse_template(str(self.next_id()), waba_id, definition)
+        except MetaError as error:
+            raise ValueError(error.details) from error
+        self._tell_template(template, definition)
+        return web.json_response(template.to_json(), status=201)
+
+    async def _set_template_status(self, request: web.Request) -> web.Response:
+        self.tell({**await read_object(request), "command": "template_status"})
+        return web.json_response({})
+
+
+def _graph(handler: Handler) -> Handler:
+    """Checks the version of the path and turns MetaError into the Graph API's answer."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            if not re.fullmatch(r"v\d+\.\d+", request.match_info["version"]):
+                raise MetaError(100, "unknown path components")
+            return await handler(request)
+        except MetaError as error:
+            return error.answer()
+
+    return answer
+
+
+async def _json(request: web.Request) -> Any:
+    try:
+        return json.loads(await request.read())
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise MetaError(100, "the body is not JSON") from error
+
+
+def _accepted(record: Record, body: Mapping[str, Any]) -> dict[str, Any]:
+    message = {"id": record["id"]}
+    if body.get("type") == "template":
+        message["message_status"] = "accepted"
+    if "to" in body:
+        contact = {"input": body["to"], "wa_id": record["recipient"]}
+    else:
+        contact = {"input": body["recipient"], "user_id": record["recipient"]}
+    return {"messaging_product": "whatsapp", "contacts": [contact], "messages": [message]}
+
+
+def _webhook(sender: Sender, value: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"display_phone_number": "15550783881", "phone_number_id": sender.phone_number_id}
+    value = {"messaging_product": "whatsapp", "metadata": metadata, **value}
+    change = {"field": "messages", "value": value}
+    return {"object": "whatsapp_business_account", "entry": [{"id": sender.waba_id, "changes": [change]}]}
