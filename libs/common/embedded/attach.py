@@ -9,7 +9,8 @@ from pathlib import Path
 
 from libs.common.embedded.datadir import DataDir, OwnerLock, ServerAddresses
 from libs.common.embedded.errors import EmbeddedError, StartFailedError
-from libs.common.embedded.servers import STOP_GRACE_S, Embedded, start_embedded
+from libs.common.embedded.keepalive import Listener, keep_alive, log_event
+from libs.common.embedded.servers import STOP_GRACE_S, Embedded, Server, start_embedded
 
 _OWNER_STARTS_WITHIN_S = 90.0
 _POLL_S = 0.05
@@ -32,27 +33,49 @@ class Attachment:
     """Servers that this process may use until `close`."""
 
     def __init__(
-        self, endpoints: Endpoints, embedded: Embedded | None = None, lock: OwnerLock | None = None
+        self,
+        endpoints: Endpoints,
+        embedded: Embedded | None = None,
+        lock: OwnerLock | None = None,
+        listener: Listener = log_event,
     ) -> None:
         self.endpoints = endpoints
         self.embedded = embedded
-        """The servers that this process runs; None when others run them."""
+        """The servers that this process runs, and starts again when they die; None when others run them."""
         self._lock = lock
+        self._keepers = [asyncio.create_task(keep_alive(server, listener)) for server in self._servers()]
+
+    def _servers(self) -> list[Server]:
+        return self.embedded.servers if self.embedded else []
 
     async def close(self, grace_s: float = STOP_GRACE_S) -> None:
         """Stops the servers if this process runs them. May be called twice."""
-        if self.embedded is not None:
-            self.embedded.directory.forget()
-            await self.embedded.stop(grace_s)
-        if self._lock is not None:
-            self._lock.release()
+        for keeper in self._keepers:
+            keeper.cancel()
+        ended = await asyncio.gather(*self._keepers, return_exceptions=True)
+        try:
+            if self.embedded is not None:
+                self.embedded.directory.forget()
+                await self.embedded.stop(grace_s)
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+        for fault in ended:
+            if isinstance(fault, Exception):  # a keeper ends by cancellation only
+                raise fault
 
 
 async def open_attachment(
-    data_dir: Path | str, *, postgres_dsn: str = "", redis_url: str = "", token: str = ""
+    data_dir: Path | str,
+    *,
+    postgres_dsn: str = "",
+    redis_url: str = "",
+    token: str = "",
+    listener: Listener = log_event,
 ) -> Attachment:
     """Takes what is configured as it is; for what is empty asks the owner of `data_dir`, or becomes it.
 
+    `listener` hears of servers that died and run again. Call it from the main thread.
     Errors: EmbeddedError and its subclasses.
     """
     if postgres_dsn and redis_url and token:
@@ -65,7 +88,8 @@ async def open_attachment(
     deadline_s = time.monotonic() + _OWNER_STARTS_WITHIN_S
     while time.monotonic() < deadline_s:
         if lock.try_acquire():
-            return await _become_owner(directory, lock, Endpoints(postgres_dsn, redis_url, token, owner=True))
+            configured = Endpoints(postgres_dsn, redis_url, token, owner=True)
+            return await _become_owner(directory, lock, configured, listener)
         published = directory.published()
         if published is not None:
             return Attachment(_complete(Endpoints(postgres_dsn, redis_url, token, owner=False), published))
@@ -76,18 +100,25 @@ async def open_attachment(
     )
 
 
-async def _become_owner(directory: DataDir, lock: OwnerLock, configured: Endpoints) -> Attachment:
+async def _become_owner(
+    directory: DataDir, lock: OwnerLock, configured: Endpoints, listener: Listener
+) -> Attachment:
     directory.forget()  # whoever published it is dead: we hold the lock
     try:
         embedded = await start_embedded(
             directory.path, postgres=not configured.postgres_dsn, valkey=not configured.redis_url
         )
+        addresses = ServerAddresses.of_this_process(embedded.postgres_dsn, embedded.redis_url)
+        attachment = Attachment(_complete(configured, addresses), embedded, lock, listener)
     except BaseException:
         lock.release()
         raise
-    addresses = ServerAddresses.of_this_process(embedded.postgres_dsn, embedded.redis_url)
-    directory.publish(addresses)
-    return Attachment(_complete(configured, addresses), embedded, lock)
+    try:
+        directory.publish(addresses)
+    except BaseException:
+        await attachment.close()
+        raise
+    return attachment
 
 
 def _complete(configured: Endpoints, published: ServerAddresses) -> Endpoints:

@@ -101,8 +101,8 @@ def find_postgres(data: Path, made_by: int | None) -> PostgresBinaries:
     raise DataDirUnusableError(
         f"{data} was made by PostgreSQL {made_by}, which is not on this machine; found: {have}. Install "
         f"PostgreSQL {made_by} to use this data, or carry it over with pg_upgrade, or move the directory "
-        f"away (mv {data} {data}.{made_by}) to begin with an empty one, or set OMNIJOURNEY_DATA_DIR to another "
-        "directory"
+        f"away (mv {data} {data}.{made_by}) to begin with an empty one, or set "
+        "OMNIJOURNEY_DATA_DIR to another directory"
     )
 
 

@@ -124,7 +124,8 @@ class PostgresServer:
             log=self._directory.logs / "postgres.log",
             cwd=data,
             account=account,
-            death_signal=signal.SIGINT,  # a fast shutdown: after its checkpoint the next start need not recover
+            # A fast shutdown: it ends with a checkpoint, and the next start need not recover.
+            death_signal=signal.SIGINT,
         )
 
     async def _until_ready(self, child: Child) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
-_POLL_S = 0.02
+_POLL_S_MIN, _POLL_S_MAX = 0.005, 0.1  # a start or stop is noticed at once, a death after a long life soon
 _LOG_TAIL_BYTES = 4_096
 _LOG_KEEP_BYTES = (
     16 * 1024 * 1024
@@ -98,6 +98,11 @@ def log_tail(log: Path, lines: int = 8) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
+def inherited_environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """The environment of this process with `changes`, for children that are programs of ours."""
+    return {**os.environ, **changes}
+
+
 class Child:
     """A running child. Bound to no event loop, so that one loop may start it and another one stop it."""
 
@@ -155,10 +160,12 @@ class Child:
     async def wait(self, timeout_s: float | None = None) -> int | None:
         """Waits for the end. Returns the return code, or None when `timeout_s` passed first."""
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        pause_s = _POLL_S_MIN
         while (code := self.returncode) is None:
             if deadline_s is not None and time.monotonic() >= deadline_s:
                 return None
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(_POLL_S_MAX, pause_s * 1.5)
         return code
 
     async def stop(self, ladder: Sequence[tuple[signal.Signals, float]]) -> int:
