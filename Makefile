@@ -35,13 +35,13 @@ bench: install-dev ## measure the hot paths; a table, and JSON under build/
 	@$(RUN) -m bench
 
 protos: install-dev ## generate libs/gen from protos/
-	@$(RUN) -m tools.protos generate
+	@$(RUN) -m tools.contracts generate
 
 protos-baseline: install-dev ## take the contracts of implemented RPCs as the new baseline for breaking changes
-	@$(RUN) -m tools.protos baseline
+	@$(RUN) -m tools.contracts baseline
 
 unimplemented: install-dev ## rewrite docs/unimplemented.md, the list of RPCs that answer UNIMPLEMENTED
-	@$(RUN) -m tools.unimplemented
+	@$(RUN) -m tools.contracts unimplemented
 
 format: install-dev ## format the code and apply the linter's safe repairs
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -1,6 +1,6 @@
 """Fills the project's own environment, ``.venv``, from the hash-locked files in ``requirements/``.
 
-Runs on a bare Python (standard library only) before anything is installed: ``python3 tools/install.py runtime``.
+Runs on a bare Python, standard library only: ``python3 tools/install.py runtime``.
 A set that is already there costs some milliseconds; two runs at once wait for each other.
 """
 
@@ -32,7 +32,7 @@ WITH_PROJECT = ("runtime", "dev")
 
 def main(names: list[str]) -> int:
     """Installs the named sets; 2 for an unknown name or a Python that is too old, else pip's exit code."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file runs on whatever Python there is
         print("Python 3.11 or newer is needed; name one with: make … PYTHON=python3.12", file=sys.stderr)
         return 2
     unknown = [name for name in names if name not in SETS]

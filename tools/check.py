@@ -1,0 +1,80 @@
+"""``make check``: everything a change must pass without a server, several steps at a time.
+
+``python -m tools.check`` runs all steps, ``python -m tools.check lint types`` these two. Prints one line a
+step as it ends, then the output of those that failed. Exits 1 if any did.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Final
+
+from tools.paths import ROOT
+
+_BIN: Final = ROOT / ".venv" / "bin"
+_QUICK_TESTS: Final = ("tests/unit", "tests/property", "tests/sim")
+
+# The slowest first: what runs beside them decides how long the whole takes.
+STEPS: Final[dict[str, tuple[str, ...]]] = {
+    "types": ("mypy",),
+    "tests": ("python", "-m", "pytest", "-q", "--no-header", *_QUICK_TESTS),
+    "contracts": ("python", "-m", "tools.contracts", "check"),
+    "imports": ("lint-imports", "--no-logo"),
+    "lint": ("ruff", "check", "--output-format=concise", "."),
+    "format": ("ruff", "format", "--check", "."),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a step ended: its exit code, what it printed, how long it took."""
+
+    name: str
+    exit_code: int
+    output: str
+    seconds: float
+
+
+def run(name: str) -> Result:
+    """Runs one step to its end."""
+    program, *arguments = STEPS[name]
+    started = time.monotonic()
+    ended = subprocess.run(
+        [str(_BIN / program), *arguments],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return Result(name, ended.returncode, ended.stdout, time.monotonic() - started)
+
+
+def main(names: Sequence[str]) -> int:
+    """Runs the named steps (none named: all of them); 2 for a name that does not exist."""
+    unknown = [name for name in names if name not in STEPS]
+    if unknown:
+        print(f"no step {', '.join(unknown)}; there are: {', '.join(STEPS)}", file=sys.stderr)
+        return 2
+    failed: list[Result] = []
+    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
+        for done in as_completed([pool.submit(run, name) for name in names or STEPS]):
+            result = done.result()
+            print(
+                f"{'FAIL' if result.exit_code else 'ok':<5}{result.name:<10} {result.seconds:5.1f} s",
+                flush=True,
+            )
+            if result.exit_code:
+                failed.append(result)
+    for result in failed:
+        print(f"\n── {result.name}: {' '.join(STEPS[result.name])}\n{result.output.rstrip()}")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The contracts in ``protos/``: generated code, style, breaking changes, and what is not implemented yet."""

@@ -1,0 +1,105 @@
+"""Which RPCs have no implementation: read from the servicers, kept in ``docs/unimplemented.md``.
+
+An RPC counts as implemented when its service's servicer overrides the generated method.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Final
+
+from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
+
+from tools.paths import GENERATED, ROOT
+
+PAGE: Final = ROOT / "docs" / "unimplemented.md"
+
+# Served by every process from one place; all other services have a servicer of their own.
+_SHARED_HOMES: Final = {"omnijourney.common.v1.OperationsService": "libs.common.rpc.operations"}
+
+_HEAD: Final = """\
+# RPCs without an implementation
+
+They stand in the contracts and answer `UNIMPLEMENTED`. `make unimplemented` writes this page from the
+servicers, and a test holds it to them.
+"""
+
+
+class ServicerError(Exception):
+    """A servicer module holds no class for the service it is named after."""
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """One service of the contracts: its full name, all its RPCs, those without an implementation."""
+
+    name: str
+    rpcs: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def services() -> list[ServiceState]:
+    """Every service of the contracts, in the order of their names. Raises ServicerError."""
+    return [
+        ServiceState(service.full_name, _rpcs(service), _missing(service, bindings))
+        for service, bindings in _generated()
+    ]
+
+
+def missing_rpcs() -> set[str]:
+    """Full names (``package.Service.Rpc``) of the RPCs without an implementation. Raises ServicerError."""
+    return {f"{service.name}.{rpc}" for service in services() for rpc in service.missing}
+
+
+def page() -> str:
+    """What ``docs/unimplemented.md`` has to say now. Raises ServicerError."""
+    states = [service for service in services() if service.missing]
+    sections = [_section(service) for service in states]
+    return "\n".join([_HEAD, *sections]) if sections else f"{_HEAD}\nNone: every RPC is implemented.\n"
+
+
+def _section(service: ServiceState) -> str:
+    lines = [f"## `{service.name}`: {len(service.missing)} of {len(service.rpcs)}", ""]
+    return "\n".join([*lines, *(f"- `{rpc}`" for rpc in service.missing), ""])
+
+
+def _generated() -> Iterator[tuple[ServiceDescriptor, ModuleType]]:
+    """Each service's descriptor with the module that holds its generated servicer."""
+    for file in sorted(GENERATED.rglob("*_pb2_grpc.py")):
+        name = ".".join(file.relative_to(GENERATED).with_suffix("").parts)
+        messages = importlib.import_module(name.removesuffix("_grpc"))
+        bindings = importlib.import_module(name)
+        described: FileDescriptor = messages.DESCRIPTOR
+        for service in described.services_by_name.values():
+            yield service, bindings
+
+
+def _rpcs(service: ServiceDescriptor) -> tuple[str, ...]:
+    return tuple(method.name for method in service.methods)
+
+
+def _missing(service: ServiceDescriptor, bindings: ModuleType) -> tuple[str, ...]:
+    base: type = getattr(bindings, f"{service.name}Servicer")
+    home = _SHARED_HOMES.get(service.full_name, f"services.{service.full_name.split('.')[1]}.servicer")
+    if not _exists(home):
+        return _rpcs(service)
+    found = [
+        entry
+        for entry in vars(importlib.import_module(home)).values()
+        if isinstance(entry, type) and issubclass(entry, base) and entry is not base
+    ]
+    if not found:
+        raise ServicerError(f"{home} holds no {base.__name__}")
+    return tuple(
+        rpc for rpc in _rpcs(service) if all(getattr(entry, rpc) is getattr(base, rpc) for entry in found)
+    )
+
+
+def _exists(module: str) -> bool:
+    """Whether the module can be imported; its parents may be absent too."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
