@@ -1,0 +1,20 @@
+# One image for all five services; docker-compose.yml says which one a container runs.
+FROM python:3.12-slim AS build
+WORKDIR /src
+RUN python -m venv /opt/omnijourney
+ENV PATH=/opt/omnijourney/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+# The locked libraries first: this layer stays while only the product's code changes.
+COPY requirements/runtime.txt requirements/runtime.txt
+RUN pip install --require-hashes -r requirements/runtime.txt
+COPY pyproject.toml README.md ./
+COPY libs libs
+COPY services services
+RUN pip install --no-deps --no-build-isolation --no-index .
+
+FROM python:3.12-slim
+RUN useradd --system --uid 10001 --no-create-home omnijourney
+COPY --from=build /opt/omnijourney /opt/omnijourney
+ENV PATH=/opt/omnijourney/bin:$PATH PYTHONUNBUFFERED=1 OMNIJOURNEY_BIND_HOST=0.0.0.0
+USER omnijourney
+ENTRYPOINT ["python", "-m"]
+CMD ["services.journey"]

@@ -1,0 +1,86 @@
+"""The files around the code agree with each other: locks, Makefile, compose file, scrape targets."""
+
+import re
+import subprocess
+from typing import Any
+
+import yaml
+
+from tools.paths import ROOT
+
+# Service -> (gRPC port, metrics port, name of its container).
+SERVICES = {
+    "journey": (7401, 7501, "journey"),
+    "points": (7402, 7502, "points"),
+    "channel_gateway": (7403, 7503, "channel-gateway"),
+    "segment": (7404, 7504, "segment"),
+    "stats": (7405, 7505, "stats"),
+}
+
+
+def _compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    return loaded
+
+
+def _locked(name: str) -> dict[str, str]:
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
+    return dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\]+)", text, re.MULTILINE))
+
+
+def test_locks_pin_everything_by_hash_and_name_no_host() -> None:
+    for file in (ROOT / "requirements").glob("*.txt"):
+        text = file.read_text(encoding="utf-8")
+        entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+        assert entries, file
+        assert all("==" in entry and "--hash=sha256:" in entry for entry in entries), file
+        assert "://" not in text, file
+        assert not re.search(r"^--(?!hash)", text, re.MULTILINE), file
+
+
+def test_what_runs_in_tests_is_what_runs_in_the_product() -> None:
+    runtime, dev = _locked("runtime.txt"), _locked("dev.txt")
+    assert runtime.items() <= dev.items()
+
+
+def test_each_target_has_a_line_of_help() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    phony = re.search(r"^\.PHONY:(.*)$", makefile, re.MULTILINE)
+    assert phony is not None
+    shown = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in phony[1].split():
+        assert re.search(rf"^  make {target} +\S", shown, re.MULTILINE), target
+    assert {"help", "demo", "up", "test", "check", "protos", "rules", "bench"} <= set(phony[1].split())
+
+
+def test_options_of_the_demo_are_passed_only_when_given() -> None:
+    def last_line(*options: str) -> str:
+        dry = subprocess.run(
+            ["make", "-n", "demo", *options], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        return dry.stdout.splitlines()[-1].strip()
+
+    assert last_line() == ".venv/bin/omnijourney demo"
+    assert (
+        last_line("MONTH=5", "DATA=a b.csv.gz", "REPORT=r.json", "SPEED=60").split("demo ")[1]
+        == "--month '5' --data 'a b.csv.gz' --report 'r.json' --speed '60'"
+    )
+
+
+def test_compose_runs_each_service_where_the_others_look_for_it() -> None:
+    containers = _compose()["services"]
+    for service, (port, _, container) in SERVICES.items():
+        described = containers[container]
+        assert described["command"] == [f"services.{service}"]
+        assert f"127.0.0.1:{port}:{port}" in described["ports"]
+        assert described["environment"][f"OMNIJOURNEY_{service.upper()}_TARGET"] == f"{container}:{port}"
+        assert described["depends_on"].keys() <= containers.keys()
+    others = {"postgres", "valkey", "prometheus", "grafana"}
+    assert containers.keys() == {container for _, _, container in SERVICES.values()} | others
+
+
+def test_prometheus_scrapes_each_service() -> None:
+    text = (ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
+    (job,) = yaml.safe_load(text)["scrape_configs"]
+    scraped = {entry["labels"]["service"]: entry["targets"] for entry in job["static_configs"]}
+    assert scraped == {name: [f"{container}:{port}"] for name, (_, port, container) in SERVICES.items()}
