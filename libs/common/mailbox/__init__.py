@@ -17,12 +17,15 @@ from libs.common.mailbox.api import (
 from libs.common.mailbox.errors import Fenced, MailboxLost, MailboxUnavailable
 from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
 from libs.common.mailbox.redis_mailbox import RedisMailbox, open_mailbox
+from libs.common.mailbox.relay import MailRelay, MailStore
 
 __all__ = [
     "Depth",
     "Fenced",
     "InMemoryMailbox",
+    "MailRelay",
     "MailSink",
+    "MailStore",
     "Mailbox",
     "MailboxLost",
     "MailboxUnavailable",

@@ -15,14 +15,14 @@ class PartitionError(Exception):
         super().__init__(f"{message}: partitions {self.partitions}")
 
 
-class Fenced(PartitionError):  # noqa: N818 -- a state of the world, not a mistake
+class Fenced(PartitionError):
     """A newer owner holds the partitions: whatever was decided for them must be thrown away."""
 
     def __init__(self, partitions: Iterable[int]) -> None:
         super().__init__("another owner holds them", partitions)
 
 
-class MailboxLost(PartitionError):  # noqa: N818 -- a state of the world, not a mistake
+class MailboxLost(PartitionError):
     """The server forgot mail of the partitions (wiped, restarted, failed over): the owner must repair them
     from the sources.
     """
@@ -31,7 +31,7 @@ class MailboxLost(PartitionError):  # noqa: N818 -- a state of the world, not a 
         super().__init__("mail was lost, repair from the sources", partitions)
 
 
-class MailboxUnavailable(Exception):  # noqa: N818 -- a state of the world, not a mistake
+class MailboxUnavailable(Exception):
     """The server cannot be reached or does not answer in time; whether the call took effect is not known.
     Repeat it.
     """

@@ -1,0 +1,289 @@
+"""From a source's history into the mailboxes: every mail that was committed is delivered, in order, at least
+once.
+
+The process that commits hands its mail over with `submit`; one task delivers. The relay trusts a submission
+only as far as it follows without a gap on what it has delivered: history positions are allocated in commit
+order, so a gap is a transaction that is still to be submitted, or one that committed and whose process never
+heard of it (a connection cut at the commit). It then reads from the store instead, which shows everything up
+to there. The same reading serves the start, a queue that ran over, and a slow sweep for commits that nobody
+heard of.
+
+Several processes of one source may relay at the same time: each delivers what the other did, too, and the
+actor drops doubles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
+
+import asyncpg
+import structlog
+
+from libs.common.ids import PARTITIONS
+from libs.common.mailbox.api import MailSink
+from libs.common.mailbox.errors import MailboxUnavailable
+from libs.common.mailbox.mail import Mail, MailSource
+
+BATCH_MAX: Final = 500
+"""Mails in one delivery or one read of the store."""
+QUEUE_MAX: Final = 50_000
+"""Mails that wait in memory (some 50 MB); what comes on top is read from the store when its turn comes."""
+SAVE_INTERVAL_S: Final = 1.0
+"""Cursors are saved at most so often; after a crash up to that much mail is delivered again."""
+SWEEP_INTERVAL_S: Final = 5.0
+"""An idle relay looks into the store so often for commits that nobody heard of."""
+RETRY_MIN_S: Final = 0.05
+RETRY_MAX_S: Final = 2.0
+DRAIN_GRACE_S: Final = 5.0
+
+_TRANSIENT: Final = (MailboxUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_log = structlog.get_logger(__name__)
+
+Ranges = Mapping[int, tuple[int, int]]
+"""Partition → first and last history position of a transaction, rows without mail included."""
+
+
+class MailStore(Protocol):
+    """What the relay reads and keeps at its source. Its errors of PostgreSQL and of the network are retried."""
+
+    async def fetch_after(self, cursors: Mapping[int, int], limit: int) -> list[Mail]:
+        """Read up to `limit` mails of the given partitions that lie after their cursor.
+
+        Of each partition they rise by position and leave none out; fewer than `limit` means there are no
+        more.
+        """
+        ...
+
+    async def load_cursors(self) -> dict[int, int]:
+        """Read what was saved: partition → position up to which everything is delivered."""
+        ...
+
+    async def save_cursors(self, cursors: Mapping[int, int]) -> None:
+        """Keep the cursors of the given partitions, never moving one back."""
+        ...
+
+
+class _Submission(NamedTuple):
+    mails: Sequence[Mail]
+    ranges: Ranges
+
+
+class MailRelay:
+    """Delivers the mail of one source. `start` once, `submit` after every commit, `drain` at the end."""
+
+    def __init__(self, source: MailSource, mailbox: MailSink, store: MailStore) -> None:
+        self._source = source
+        self._mailbox = mailbox
+        self._store = store
+        self._cursors: dict[int, int] = dict.fromkeys(range(PARTITIONS), 0)
+        self._unsaved: set[int] = set()
+        self._saved_at = time.monotonic()
+        self._seen: dict[int, int] = {}
+        """Highest position submitted: all up to there is committed, so a later read of the store shows it."""
+        self._gaps: set[int] = set(range(PARTITIONS))
+        """Partitions to be read from the store before anything else."""
+        self._queue: deque[_Submission] = deque()
+        self._queued = 0
+        self._reading = 0
+        self._outgoing: tuple[list[Mail], dict[int, int]] | None = None
+        self._delivered = 0
+        self._stirred = asyncio.Event()
+        self._draining = False
+        self._task: asyncio.Task[None] | None = None
+
+    # ---- for the service ----
+
+    async def start(self) -> None:
+        """Read the cursors and begin to deliver; what was left from before comes first. Raises what the store
+        raises.
+        """
+        self._cursors |= await self._store.load_cursors()
+        self._task = asyncio.create_task(self._run(), name=f"mail-relay-{self._source.name.lower()}")
+
+    def submit(self, mails: Sequence[Mail], ranges: Ranges | None = None) -> None:
+        """Hand over the mail of a transaction that has just committed.
+
+        `ranges` are all history positions of the transaction. With them a gap is certain to be one; without
+        them, rows that carry no mail look like a gap and cost a read of the store. Submit transactions
+        without mail, too, then. Raises RuntimeError if the relay has died of a fault; the mail is safe in the
+        store.
+        """
+        self._raise_if_dead()
+        known = _ranges_of(mails) if ranges is None else ranges
+        for partition, (_, last) in known.items():
+            self._seen[partition] = max(last, self._seen.get(partition, 0))
+        if self._queued + len(mails) > QUEUE_MAX:
+            self._gaps.update(known)
+        else:
+            self._queue.append(_Submission(mails, known))
+            self._queued += len(mails)
+        self._stirred.set()
+
+    @property
+    def pending(self) -> int:
+        """Mails that are known and not delivered; a partition that is read from the store counts as one at
+        least.
+        """
+        self._raise_if_dead()
+        outgoing = len(self._outgoing[0]) if self._outgoing else 0
+        return self._queued + outgoing + self._reading + len(self._gaps)
+
+    @property
+    def delivered(self) -> int:
+        """Mails delivered by this process, repetitions included; only grows."""
+        return self._delivered
+
+    async def drain(self, grace_s: float = DRAIN_GRACE_S) -> None:
+        """Deliver what is left, save the cursors and stop; what is not done in time is delivered by the next
+        start.
+        """
+        if self._task is None:
+            return
+        self._draining = True
+        self._stirred.set()
+        done, _ = await asyncio.wait({self._task}, timeout=grace_s)
+        if not done:
+            _log.warning("mail_relay_drain_cut", source=self._source.name, pending=self.pending)
+            self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    # ---- the task ----
+
+    async def _run(self) -> None:
+        swept_at = time.monotonic()
+        while True:
+            self._stirred.clear()
+            await self._empty()
+            if self._draining:
+                await self._save()
+                return
+            await self._wait(SAVE_INTERVAL_S if self._unsaved else SWEEP_INTERVAL_S)
+            await self._save_when_due()
+            if time.monotonic() - swept_at >= SWEEP_INTERVAL_S:
+                await self._persist(self._sweep)
+                swept_at = time.monotonic()
+
+    async def _empty(self) -> None:
+        """Deliver until nothing is known to be left."""
+        while self._gaps or self._queue or self._outgoing:
+            await self._persist(self._read_gaps if self._gaps and not self._outgoing else self._forward)
+            await self._save_when_due()
+
+    async def _wait(self, timeout_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stirred.wait(), timeout_s)
+
+    async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Repeat a step until the servers let it succeed."""
+        pause = RETRY_MIN_S
+        while True:
+            try:
+                return await step()
+            except _TRANSIENT as error:
+                _log.warning(
+                    "mail_relay_retries", source=self._source.name, error=str(error), retry_in_s=pause
+                )
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, RETRY_MAX_S)
+
+    async def _forward(self) -> None:
+        """Deliver one batch of the queue."""
+        if not self._outgoing:
+            self._outgoing = self._next_batch()
+        mails, cursors = self._outgoing
+        await self._deliver(mails)
+        self._advance(cursors)
+        self._outgoing = None
+
+    def _next_batch(self) -> tuple[list[Mail], dict[int, int]]:
+        """Mails to deliver, and the cursors once they are."""
+        mails: list[Mail] = []
+        cursors: dict[int, int] = {}
+        while self._queue and (not mails or len(mails) + len(self._queue[0].mails) <= BATCH_MAX):
+            submission = self._queue.popleft()
+            self._queued -= len(submission.mails)
+            before = {p: cursors.get(p, self._cursors[p]) for p in submission.ranges}
+            gaps = {p for p, (first, _) in submission.ranges.items() if first > before[p] + 1}
+            mails += (
+                mail
+                for mail in submission.mails
+                if mail.partition not in gaps and mail.position > before[mail.partition]
+            )
+            self._gaps |= gaps
+            for partition in submission.ranges.keys() - gaps:
+                cursors[partition] = max(before[partition], submission.ranges[partition][1])
+        return mails, cursors
+
+    async def _read_gaps(self) -> None:
+        """Deliver one page from the store of the partitions with a gap."""
+        partitions, self._gaps = self._gaps, set()
+        self._reading = len(partitions)
+        complete = False
+        try:
+            complete = await self._read(partitions)
+        finally:
+            self._reading = 0
+            if not complete:
+                self._gaps |= partitions
+
+    async def _sweep(self) -> None:
+        if not await self._read(range(PARTITIONS)):
+            self._gaps.update(range(PARTITIONS))
+
+    async def _read(self, partitions: Iterable[int]) -> bool:
+        """Deliver one page from the store; whether it was the last one."""
+        seen = {partition: self._seen.get(partition, 0) for partition in partitions}
+        mails = await self._store.fetch_after({p: self._cursors[p] for p in seen}, BATCH_MAX)
+        await self._deliver(mails)
+        self._advance({mail.partition: mail.position for mail in mails})
+        if len(mails) >= BATCH_MAX:
+            return False
+        self._advance(seen)  # committed before the read began, so the read has shown all of it
+        return True
+
+    async def _deliver(self, mails: Sequence[Mail]) -> None:
+        if mails:
+            await self._mailbox.deliver(mails)
+            self._delivered += len(mails)
+
+    def _advance(self, cursors: Mapping[int, int]) -> None:
+        for partition, position in cursors.items():
+            if position > self._cursors[partition]:
+                self._cursors[partition] = position
+                self._unsaved.add(partition)
+
+    async def _save_when_due(self) -> None:
+        if time.monotonic() - self._saved_at >= SAVE_INTERVAL_S:
+            await self._save()
+
+    async def _save(self) -> None:
+        """Save the cursors that moved; a failure costs repetitions after a crash, so the next time will do."""
+        self._saved_at = time.monotonic()
+        if not self._unsaved:
+            return
+        try:
+            await self._store.save_cursors({p: self._cursors[p] for p in self._unsaved})
+        except _TRANSIENT as error:
+            _log.warning("mail_relay_cursors_not_saved", source=self._source.name, error=str(error))
+        else:
+            self._unsaved = set()
+
+    def _raise_if_dead(self) -> None:
+        if self._task is not None and self._task.done() and not self._task.cancelled():
+            fault = self._task.exception()
+            if fault is not None:
+                raise RuntimeError(f"mail relay of {self._source.name} died") from fault
+
+
+def _ranges_of(mails: Sequence[Mail]) -> Ranges:
+    ranges: dict[int, tuple[int, int]] = {}
+    for mail in mails:
+        first, last = ranges.get(mail.partition, (mail.position, mail.position))
+        ranges[mail.partition] = (min(first, mail.position), max(last, mail.position))
+    return ranges
