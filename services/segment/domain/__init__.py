@@ -1,0 +1,1 @@
+"""The rules of segment: pure, without I/O, clock or randomness."""

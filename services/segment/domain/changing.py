@@ -1,0 +1,198 @@
+"""Applying changes to customers: tags, attributes, "team last marketed".
+
+Effects of journeys (`apply_changes`) carry a key and are answered from it when they come again; people's edits use the
+same steps without one. An event is told only when something really became different (S-05).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from libs.common.text import fold
+from services.segment.domain.attributes import canonical, is_usable, visible_text
+from services.segment.domain.desk import CustomerKey, Desk, later
+from services.segment.domain.facts import AttributeChanged, Fact, TagApplied, TagRemoved
+from services.segment.domain.keys import digest_of
+from services.segment.domain.model import (
+    Attribute,
+    AttributeChange,
+    AttributeType,
+    AttributeValue,
+    Change,
+    ChangeBody,
+    Customer,
+    MarketedChange,
+    TagChange,
+)
+from services.segment.domain.results import ChangeResult, ChangeStatus
+
+TagKey = tuple[UUID, UUID, str]
+"""Team, customer, folded tag."""
+ValueKey = tuple[UUID, UUID, str]
+"""Team, customer, attribute key."""
+
+
+class EffectUse(NamedTuple):
+    """An effect key that was used, with its answer."""
+
+    digest: bytes
+    status: int
+    reason: str
+
+
+class Traits(msgspec.Struct):
+    """Tags and attribute values, as far as a batch names them. Read-only."""
+
+    attributes: dict[tuple[UUID, str], Attribute] = {}
+    """Definitions by team and key."""
+    tags: dict[TagKey, str] = {}
+    """The tag as written."""
+    values: dict[ValueKey, AttributeValue] = {}
+
+
+class TraitChanges(msgspec.Struct):
+    """Tags and values that are different now; None: gone."""
+
+    tags: dict[TagKey, str | None]
+    values: dict[ValueKey, AttributeValue | None]
+
+
+class Applied(msgspec.Struct):
+    """What is to be written for a batch of effects."""
+
+    results: list[ChangeResult]
+    changed: list[Customer]
+    traits: TraitChanges
+    effects: dict[tuple[UUID, UUID], EffectUse]
+    """By team and effect key: those that are new."""
+    facts: list[Fact]
+
+
+class TraitEditor:
+    """Changes tags and values on a desk; later changes of a batch see earlier ones."""
+
+    def __init__(self, desk: Desk, traits: Traits) -> None:
+        """`traits` is read-only."""
+        self._desk = desk
+        self._traits = traits
+        self._tags: dict[TagKey, str | None] = {}
+        self._values: dict[ValueKey, AttributeValue | None] = {}
+
+    def changes(self) -> TraitChanges:
+        """Everything that is to be written."""
+        return TraitChanges(self._tags, self._values)
+
+    def add_tag(self, customer: Customer, tag: str, at: datetime, depth: int = 0) -> bool:
+        """Returns whether the customer did not have it."""
+        key = (customer.team_id, customer.customer_id, fold(tag))
+        if self._tag(key) is not None:
+            return False
+        self._tags[key] = tag
+        self._desk.tell(customer, at, TagApplied(tag), depth)
+        return True
+
+    def remove_tag(self, customer: Customer, tag: str, at: datetime, depth: int = 0) -> bool:
+        """Returns whether the customer had it. The tag is told as it was written when applied."""
+        key = (customer.team_id, customer.customer_id, fold(tag))
+        present = self._tag(key)
+        if present is None:
+            return False
+        self._tags[key] = None
+        self._desk.tell(customer, at, TagRemoved(present), depth)
+        return True
+
+    def set_value(
+        self, customer: Customer, attribute: Attribute, text: str | None, at: datetime, depth: int = 0
+    ) -> bool:
+        """Sets a canonical text, or clears with None. Returns whether that is another value than before."""
+        key = (customer.team_id, customer.customer_id, attribute.key)
+        stored = self._values[key] if key in self._values else self._traits.values.get(key)
+        old = visible_text(attribute, stored)
+        if old == text:
+            return False
+        self._values[key] = None if text is None else AttributeValue(attribute.type, text)
+        told = AttributeChanged(attribute.key, attribute.type, old, text)
+        self._desk.tell(customer, at, told, depth)
+        return True
+
+    def attribute(self, team_id: UUID, key: str) -> Attribute | None:
+        """A definition, if the batch named it and the team has it."""
+        return self._traits.attributes.get((team_id, key))
+
+    def _tag(self, key: TagKey) -> str | None:
+        return self._tags[key] if key in self._tags else self._traits.tags.get(key)
+
+
+def apply_changes(
+    customers: dict[CustomerKey, Customer],
+    traits: Traits,
+    effects: Mapping[tuple[UUID, UUID], EffectUse],
+    changes: Sequence[Change],
+    now: datetime,
+    ids: Iterator[UUID],
+) -> Applied:
+    """Decides a batch of effects. Total: every change gets an answer, none raises.
+
+    `customers` may hold one customer under several keys: a merged one leads to its survivor.
+    """
+    desk = Desk({(row.team_id, row.customer_id): row for row in customers.values()}, now, ids)
+    editor = TraitEditor(desk, traits)
+    new_effects: dict[tuple[UUID, UUID], EffectUse] = {}
+    results: list[ChangeResult] = []
+    for change in changes:
+        key = (change.team_id, change.effect_key)
+        digest = digest_of(change)
+        use = new_effects.get(key) or effects.get(key)
+        if use is not None:
+            results.append(_answer_again(use, digest))
+            continue
+        row = customers.get((change.team_id, change.customer_id))
+        result = _apply(desk, editor, row, change)
+        if row is not None:
+            new_effects[key] = EffectUse(digest, result.status, result.reason)
+        results.append(result)
+    return Applied(results, desk.changed_customers(), editor.changes(), new_effects, desk.facts)
+
+
+def overlap(add: Iterable[str], remove: Iterable[str]) -> set[str]:
+    """Tags, folded, that are in both."""
+    return {fold(tag) for tag in add} & {fold(tag) for tag in remove}
+
+
+def _answer_again(use: EffectUse, digest: bytes) -> ChangeResult:
+    if use.digest != digest:
+        return ChangeResult(ChangeStatus.REFUSED, "EFFECT_KEY_REUSED")
+    return ChangeResult(ChangeStatus(use.status), use.reason, replayed=True)
+
+
+def _apply(desk: Desk, editor: TraitEditor, row: Customer | None, change: Change) -> ChangeResult:
+    customer = row and desk.customer(row.team_id, row.customer_id)
+    if customer is None:
+        return ChangeResult(ChangeStatus.REFUSED, "RESOURCE_NOT_FOUND")
+    body: ChangeBody = change.body
+    match body:
+        case TagChange():
+            changed = _change_tags(editor, customer, body, change)
+        case AttributeChange():
+            attribute = editor.attribute(change.team_id, body.key)
+            if attribute is None or not is_usable(attribute, AttributeType.TEXT):
+                return ChangeResult(ChangeStatus.REFUSED, "ATTRIBUTE_UNAVAILABLE")
+            text = canonical(AttributeType.TEXT, body.text)
+            changed = editor.set_value(customer, attribute, text, change.occurred_at, change.depth)
+        case MarketedChange():
+            moved = later(customer.marketed_time, body.at)
+            changed = moved != customer.marketed_time
+            if changed:
+                desk.change(customer, marketed_time=moved)
+    return ChangeResult(ChangeStatus.APPLIED if changed else ChangeStatus.UNCHANGED)
+
+
+def _change_tags(editor: TraitEditor, customer: Customer, body: TagChange, change: Change) -> bool:
+    added = [editor.add_tag(customer, tag, change.occurred_at, change.depth) for tag in body.add]
+    removed = [editor.remove_tag(customer, tag, change.occurred_at, change.depth) for tag in body.remove]
+    return any(added) or any(removed)

@@ -1,0 +1,60 @@
+"""What customers do on channels, and what teams do to customers."""
+
+from __future__ import annotations
+
+from services.segment.domain.desk import later
+from services.segment.domain.facts import ContactLeft, MessageTaken
+from services.segment.domain.model import ContactAdded, ContactBlocked, Event, MessageReceived
+from services.segment.domain.recorder import Recorder, accepted
+from services.segment.domain.results import EventResult, refused_event
+
+
+def contact_added(recorder: Recorder, event: Event) -> EventResult:
+    """A customer joined an account: a new binding is told, one that was blocked is opened again."""
+    assert isinstance(event.body, ContactAdded)
+    found = recorder.contact(event, event.body.identity)
+    if isinstance(found, EventResult):
+        return found
+    customer, created = found
+    recorder.interacted(customer, event.occurred_at)
+    return accepted(customer, created=created)
+
+
+def message_received(recorder: Recorder, event: Event) -> EventResult:
+    """A customer wrote; an identity that nobody has is bound."""
+    assert isinstance(event.body, MessageReceived)
+    found = recorder.contact(event, event.body.identity)
+    if isinstance(found, EventResult):
+        return found
+    customer, created = found
+    recorder.desk.tell(customer, event.occurred_at, MessageTaken(event.body.identity))
+    recorder.interacted(customer, event.occurred_at)
+    return accepted(customer, created=created)
+
+
+def contact_blocked(recorder: Recorder, event: Event) -> EventResult:
+    """A customer left; an identity that nobody has is refused, for there is nobody to reach."""
+    assert isinstance(event.body, ContactBlocked)
+    key = event.body.identity
+    binding = recorder.identities.get((event.team_id, key))
+    customer = binding and recorder.desk.customer(event.team_id, binding.customer_id)
+    if not customer:
+        return refused_event("RESOURCE_NOT_FOUND", "the identity is bound to nobody")
+    if recorder.set_blocked(event.team_id, key, blocked=True):
+        recorder.desk.tell(customer, event.occurred_at, ContactLeft(key))
+    return accepted(customer, created=False)
+
+
+def customer_interacted(recorder: Recorder, event: Event) -> EventResult:
+    """A customer did something else."""
+    customer, created = recorder.find_or_create(event)
+    recorder.interacted(customer, event.occurred_at)
+    return accepted(customer, created=created)
+
+
+def team_interacted(recorder: Recorder, event: Event) -> EventResult:
+    """Somebody of the team wrote to the customer."""
+    customer, created = recorder.find_or_create(event)
+    moved = later(customer.team_interact_time, event.occurred_at)
+    recorder.desk.change(customer, team_interact_time=moved)
+    return accepted(customer, created=created)

@@ -1,0 +1,111 @@
+"""The desk on which a batch of writes is worked out: customers as they become, and the facts in order.
+
+One desk per transaction. It never touches what it was given: customers are values, replaced as they change. The
+customer's mail numbers are given here and nowhere else, so they have no gaps within the order of facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from services.segment.domain.facts import CustomerCreated, Fact, FactBody, fact_partition, is_mail
+from services.segment.domain.model import Customer
+
+CustomerKey = tuple[UUID, UUID]
+"""Team and customer."""
+
+
+class Desk:
+    """See the module. `ids` gives fresh ids without end, `now` is the domain time of recording."""
+
+    def __init__(self, customers: dict[CustomerKey, Customer], now: datetime, ids: Iterator[UUID]) -> None:
+        """`customers` are those that were locked for this transaction."""
+        self._customers = dict(customers)
+        self._now = now
+        self._ids = ids
+        self.facts: list[Fact] = []
+        self.created: set[CustomerKey] = set()
+        self.touched: set[CustomerKey] = set()
+
+    @property
+    def now(self) -> datetime:
+        """Domain time of recording."""
+        return self._now
+
+    def customer(self, team_id: UUID, customer_id: UUID) -> Customer | None:
+        """The customer as it is by now."""
+        return self._customers.get((team_id, customer_id))
+
+    def create(
+        self, team_id: UUID, occurred_at: datetime, customer_id: UUID | None = None, **fields: Any
+    ) -> Customer:
+        """A new customer, with an id of its own unless one is given."""
+        customer = Customer(
+            team_id=team_id,
+            customer_id=customer_id or next(self._ids),
+            revision=1,
+            create_time=self._now,
+            update_time=self._now,
+            **fields,
+        )
+        key = (team_id, customer.customer_id)
+        self._customers[key] = customer
+        self.created.add(key)
+        self.tell(customer, occurred_at, CustomerCreated(customer.member_id or ""))
+        return customer
+
+    def change(self, customer: Customer, **fields: Any) -> Customer:
+        """The customer with new fields. The first change in a batch makes a new revision."""
+        key = (customer.team_id, customer.customer_id)
+        present = self._customers[key]
+        if key not in self.touched and key not in self.created:
+            self.touched.add(key)
+            fields |= {"revision": present.revision + 1, "update_time": self._now}
+        changed = msgspec.structs.replace(present, **fields)
+        self._customers[key] = changed
+        return changed
+
+    def tell(self, customer: Customer, occurred_at: datetime, body: FactBody, depth: int = 0) -> None:
+        """Appends a fact about a customer; when it is mail it gets the next number."""
+        number = None
+        if is_mail(body):
+            number = self._customers[customer.team_id, customer.customer_id].mail_number + 1
+            self.change(customer, mail_number=number)
+        fact = self._fact(customer.team_id, customer.customer_id, occurred_at, body)
+        self.facts.append(msgspec.structs.replace(fact, depth=depth, mail_number=number))
+
+    def tell_of_nobody(self, team_id: UUID, occurred_at: datetime, body: FactBody) -> None:
+        """Appends a fact about no customer. It is never mail."""
+        assert not is_mail(body)
+        self.facts.append(self._fact(team_id, None, occurred_at, body))
+
+    def changed_customers(self) -> list[Customer]:
+        """Customers that were there and are different now."""
+        return [self._customers[key] for key in sorted(self.touched)]
+
+    def created_customers(self) -> list[Customer]:
+        """Customers that are new."""
+        return [self._customers[key] for key in sorted(self.created)]
+
+    def _fact(self, team_id: UUID, customer_id: UUID | None, occurred_at: datetime, body: FactBody) -> Fact:
+        return Fact(
+            partition=fact_partition(team_id, customer_id),
+            team_id=team_id,
+            customer_id=customer_id,
+            event_id=next(self._ids),
+            occurred_at=occurred_at,
+            record_time=self._now,
+            depth=0,
+            mail_number=None,
+            body=body,
+        )
+
+
+def later(present: datetime | None, other: datetime) -> datetime:
+    """The later of two times, one of which may never have been."""
+    return other if present is None or other > present else present

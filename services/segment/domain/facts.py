@@ -1,0 +1,187 @@
+"""Facts: what segment's history holds, and which of them are mail to the customer's actor.
+
+A fact is stored as a msgpack array. Fields may only be appended, with a default; a tag is never used again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import IntEnum
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from libs.common.ids import partition_of
+from services.segment.domain.model import IdentityKey, OrderCompleted, OrderRefunded, Uncounted
+
+NOBODY: Final = UUID(int=0)
+"""Stands for "no customer" when a fact's partition is chosen."""
+
+
+class OrderStage(IntEnum):
+    """What a fact about an order tells."""
+
+    COMPLETED = 1
+    """The one checkout of an order that counts."""
+    STORED = 2
+    """An order that does not count."""
+    AMENDED = 3
+    """Gaps of a known order were filled."""
+
+
+class OrderTold(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """An order."""
+
+    stage: OrderStage
+    order_key: UUID
+    order: OrderCompleted
+    has_phone: bool
+    uncounted: Uncounted
+
+
+class RefundTold(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """A refund."""
+
+    refund_key: UUID
+    order_key: UUID | None
+    refund: OrderRefunded
+    uncounted: Uncounted
+
+
+class ContactJoined(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """A new binding."""
+
+    identity: IdentityKey
+
+
+class ContactRemoved(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """A binding was removed."""
+
+    identity: IdentityKey
+
+
+class ContactLeft(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """A customer blocked an account."""
+
+    identity: IdentityKey
+
+
+class ContactReturned(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """A customer came back to an account."""
+
+    identity: IdentityKey
+
+
+class MessageTaken(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """A customer wrote."""
+
+    identity: IdentityKey
+
+
+class TagApplied(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """A tag that the customer did not have."""
+
+    tag: str
+
+
+class TagRemoved(msgspec.Struct, frozen=True, array_like=True, tag=9):
+    """A tag that the customer had."""
+
+    tag: str
+
+
+class AttributeChanged(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """An attribute got another value; None is no value."""
+
+    key: str
+    type: int
+    old: str | None
+    new: str | None
+
+
+class CustomerCreated(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """A customer became known."""
+
+    member_id: str
+
+
+class AttributeDefined(msgspec.Struct, frozen=True, array_like=True, tag=12):
+    """A definition as it is after a change; `old_type` is 0 for a new one."""
+
+    key: str
+    type: int
+    archived: bool
+    old_type: int
+
+
+class CustomerMerged(msgspec.Struct, frozen=True, array_like=True, tag=13):
+    """A customer was merged into another."""
+
+    survivor_id: UUID
+
+
+FactBody = (
+    OrderTold
+    | RefundTold
+    | ContactJoined
+    | ContactRemoved
+    | ContactLeft
+    | ContactReturned
+    | MessageTaken
+    | TagApplied
+    | TagRemoved
+    | AttributeChanged
+    | CustomerCreated
+    | AttributeDefined
+    | CustomerMerged
+)
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """One row of the history."""
+
+    partition: int
+    team_id: UUID
+    customer_id: UUID | None
+    event_id: UUID
+    occurred_at: datetime
+    record_time: datetime
+    depth: int
+    mail_number: int | None
+    """Number of the mail that it is to the customer; None when it is none."""
+    body: FactBody
+    position: int = 0
+    """Position in the partition; 0 until it is stored."""
+
+
+def is_mail(body: FactBody) -> bool:
+    """Whether the customer's actor is told."""
+    match body:
+        case OrderTold(stage=stage):
+            return stage == OrderStage.COMPLETED
+        case RefundTold(uncounted=uncounted):
+            return uncounted == Uncounted.COUNTS
+        case ContactJoined() | TagApplied() | TagRemoved() | AttributeChanged():
+            return True
+        case _:
+            return False
+
+
+def fact_partition(team_id: UUID, customer_id: UUID | None) -> int:
+    """Partition of the customer; facts about nobody lie together in one of the team."""
+    return partition_of(team_id, customer_id or NOBODY)
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
+_DECODER: Final[msgspec.msgpack.Decoder[FactBody]] = msgspec.msgpack.Decoder(FactBody)
+
+
+def encode_body(body: FactBody) -> bytes:
+    """For storage."""
+    return _ENCODER.encode(body)
+
+
+def decode_body(data: bytes) -> FactBody:
+    """From storage. Raises `msgspec.DecodeError` for anything else."""
+    return _DECODER.decode(data)

@@ -1,0 +1,28 @@
+"""Keys that follow from what they name, so that every reporter of an order finds the same one."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from libs.common.ids import derived_id
+
+_ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
+
+
+def order_key_of(team_id: UUID, shop_id: str, order_id: str) -> UUID:
+    """The key of an order, known before the order is."""
+    return derived_id(team_id, "order", shop_id, order_id)
+
+
+def refund_key_of(team_id: UUID, shop_id: str, refund_id: str) -> UUID:
+    """The key of a refund."""
+    return derived_id(team_id, "refund", shop_id, refund_id)
+
+
+def digest_of(content: Any) -> bytes:
+    """16 bytes that tell two contents under one key apart."""
+    return hashlib.blake2b(_ENCODER.encode(content), digest_size=16).digest()

@@ -1,0 +1,311 @@
+"""What segment knows: teams, customers, orders; and what it is told: events and changes.
+
+Everything here is a value. Times are UTC, money is micros of the major unit, absent text is None.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+
+class Module(IntEnum):
+    """An add-on of a team; numbers as in the contract."""
+
+    JOURNEYS = 1
+    POINTS = 2
+    CUSTOM_ATTRIBUTES = 3
+    SOCIAL_CDP = 4
+
+
+class AttributeType(IntEnum):
+    """Data type of a custom attribute; numbers as in the contract and in mail."""
+
+    TEXT = 1
+    NUMBER = 2
+    DATE = 3
+    BOOLEAN = 4
+
+
+class CurrencyRate(msgspec.Struct, frozen=True):
+    """What one unit of a currency is worth in the team's own."""
+
+    currency_code: str
+    rate: str
+    """Canonical positive decimal."""
+
+
+class TeamSettings(msgspec.Struct, frozen=True):
+    """What other services go by."""
+
+    time_zone: str
+    currency_code: str
+    modules: tuple[int, ...] = ()
+    plan_name: str = ""
+    monthly_enrolments_max: int | None = None
+    attribution_window: timedelta = timedelta(days=7)
+    unsigned_orders_count: bool = False
+    points_channels: tuple[int, ...] = (2,)
+    currency_rates: tuple[CurrencyRate, ...] = ()
+
+
+class Team(msgspec.Struct, frozen=True):
+    """A tenant."""
+
+    team_id: UUID
+    name: str
+    settings: TeamSettings
+    revision: int
+    create_time: datetime
+    update_time: datetime
+
+
+class IdentityKey(NamedTuple):
+    """One person on one channel account."""
+
+    channel: int
+    account_id: UUID
+    external_id: str
+
+
+class Binding(NamedTuple):
+    """Whose an identity is."""
+
+    customer_id: UUID
+    blocked: bool
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """An identity as a customer has it."""
+
+    key: IdentityKey
+    blocked: bool
+    bind_time: datetime
+
+
+class Customer(msgspec.Struct, frozen=True):
+    """The row of a customer: basic data, the four times and the number of the last mail."""
+
+    team_id: UUID
+    customer_id: UUID
+    member_id: str | None = None
+    name: str = ""
+    phone: str | None = None
+    email: str | None = None
+    customer_interact_time: datetime | None = None
+    team_interact_time: datetime | None = None
+    marketed_time: datetime | None = None
+    checkout_time: datetime | None = None
+    mail_number: int = 0
+    """Number of the last mail of this source to this customer; 0 before the first."""
+    revision: int = 0
+    merged_into: UUID | None = None
+    create_time: datetime | None = None
+    update_time: datetime | None = None
+
+
+class Attribute(msgspec.Struct, frozen=True):
+    """Definition of a custom attribute."""
+
+    team_id: UUID
+    key: str
+    display_name: str
+    type: AttributeType
+    archived: bool
+    revision: int
+    create_time: datetime
+    update_time: datetime
+
+
+class AttributeValue(NamedTuple):
+    """A stored value; it counts only while the definition has the same type."""
+
+    type: int
+    text: str
+    """Canonical form of the type."""
+
+
+class CustomerView(msgspec.Struct, frozen=True):
+    """A customer with all that belongs to it, for reading."""
+
+    customer: Customer
+    tags: tuple[str, ...] = ()
+    attributes: dict[str, str] = {}
+    identities: tuple[Identity, ...] = ()
+
+
+class Selector(msgspec.Struct, frozen=True, array_like=True):
+    """Ways to find a customer, strongest first."""
+
+    customer_id: UUID | None = None
+    member_id: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    identity: IdentityKey | None = None
+    browser_token: str | None = None
+
+    def is_empty(self) -> bool:
+        """Nothing is told."""
+        return self == _NOBODY
+
+
+_NOBODY = Selector()
+
+
+class Item(msgspec.Struct, frozen=True, array_like=True):
+    """One line of an order."""
+
+    name: str
+    quantity: str = "1"
+    price_micros: int | None = None
+    price_currency: str = ""
+    product_id: str = ""
+    sku: str = ""
+
+
+class OrderCompleted(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """A checkout was completed."""
+
+    shop_id: str
+    order_id: str
+    amount_micros: int
+    currency: str
+    order_number: str = ""
+    items: tuple[Item, ...] = ()
+    signed: bool = False
+    test: bool = False
+    click_id: str = ""
+
+
+class OrderRefunded(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """Money of an order was given back."""
+
+    shop_id: str
+    refund_id: str
+    amount_micros: int
+    currency: str
+    order_id: str = ""
+    signed: bool = False
+
+
+class ContactAdded(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """The customer joined a channel account."""
+
+    identity: IdentityKey
+
+
+class ContactBlocked(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """The customer blocked or left a channel account."""
+
+    identity: IdentityKey
+
+
+class MessageReceived(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """The customer wrote."""
+
+    identity: IdentityKey
+
+
+class CustomerInteracted(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """The customer did something else."""
+
+
+class TeamInteracted(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """Somebody of the team wrote to the customer."""
+
+
+EventBody = (
+    OrderCompleted
+    | OrderRefunded
+    | ContactAdded
+    | ContactBlocked
+    | MessageReceived
+    | CustomerInteracted
+    | TeamInteracted
+)
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True):
+    """One report of something that happened."""
+
+    team_id: UUID
+    event_key: str
+    selector: Selector
+    occurred_at: datetime
+    body: EventBody
+    customer_name: str = ""
+
+
+class Uncounted(IntEnum):
+    """Why an order or refund does not count; numbers as in the contract."""
+
+    COUNTS = 0
+    ANONYMOUS = 1
+    UNSIGNED = 2
+    TEST = 3
+    ORDER_UNCOUNTED = 4
+
+
+class Order(msgspec.Struct, frozen=True):
+    """An order as it is known from all reports so far."""
+
+    order_key: UUID
+    customer_id: UUID | None
+    body: OrderCompleted
+    uncounted: Uncounted
+    occurred_at: datetime
+
+
+class Refund(msgspec.Struct, frozen=True):
+    """A refund as it is known."""
+
+    refund_key: UUID
+    customer_id: UUID | None
+    body: OrderRefunded
+    uncounted: Uncounted
+    occurred_at: datetime
+
+
+class TagChange(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """Tags to add and to remove; no tag is in both."""
+
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+class AttributeChange(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """A text attribute to set."""
+
+    key: str
+    text: str
+
+
+class MarketedChange(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """The team marketed to the customer."""
+
+    at: datetime
+
+
+ChangeBody = TagChange | AttributeChange | MarketedChange
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """An effect of a journey on a customer."""
+
+    effect_key: UUID
+    team_id: UUID
+    customer_id: UUID
+    depth: int
+    occurred_at: datetime
+    body: ChangeBody
+
+
+class Balance(NamedTuple):
+    """Points of a customer."""
+
+    balance: int
+    cumulative: int

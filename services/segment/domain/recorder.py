@@ -1,0 +1,248 @@
+"""The state of one batch of reports: who is who, and what is to be written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from libs.common.text import fold
+from services.segment.domain.desk import CustomerKey, Desk, later
+from services.segment.domain.facts import ContactJoined, ContactReturned, Fact
+from services.segment.domain.model import (
+    Binding,
+    Customer,
+    Event,
+    IdentityKey,
+    Order,
+    Refund,
+    Selector,
+)
+from services.segment.domain.results import EventResult, EventStatus, refused_event
+
+OrderId = tuple[UUID, str, str]
+"""Team, shop, order id (or refund id)."""
+
+
+class KeyUse(NamedTuple):
+    """An event key that was used."""
+
+    digest: bytes
+    customer_id: UUID | None
+
+
+class Known(msgspec.Struct):
+    """What is known of everything that a batch names. Read-only: `record` works on copies."""
+
+    unsigned_counts: dict[UUID, bool]
+    """By team: whether unsigned orders count. A team that is not in it does not exist."""
+    customers: dict[CustomerKey, Customer] = {}
+    members: dict[tuple[UUID, str], UUID] = {}
+    """By team and folded member id."""
+    phones: dict[tuple[UUID, str], UUID] = {}
+    emails: dict[tuple[UUID, str], UUID] = {}
+    """By team and folded address."""
+    tokens: dict[tuple[UUID, str], UUID] = {}
+    identities: dict[tuple[UUID, IdentityKey], Binding] = {}
+    keys: dict[tuple[UUID, str], KeyUse] = {}
+    orders: dict[OrderId, Order] = {}
+    refunds: dict[OrderId, Refund] = {}
+
+
+class BoundIdentity(NamedTuple):
+    """A new binding."""
+
+    team_id: UUID
+    customer_id: UUID
+    key: IdentityKey
+    bind_time: datetime
+
+
+class Recording(msgspec.Struct):
+    """What is to be written. Lists are in the order in which it happened."""
+
+    results: list[EventResult]
+    created: list[Customer]
+    changed: list[Customer]
+    bound: list[BoundIdentity]
+    blocked: dict[tuple[UUID, IdentityKey], bool]
+    tokens: dict[tuple[UUID, str], UUID]
+    orders: dict[OrderId, Order]
+    refunds: dict[OrderId, Refund]
+    keys: dict[tuple[UUID, str], KeyUse]
+    facts: list[Fact]
+
+
+class Recorder:
+    """The state of one batch; the handlers of the kinds of events work on it."""
+
+    def __init__(self, known: Known, now: datetime, ids: Iterator[UUID]) -> None:
+        """`known` is read-only; `now` is the time of recording, `ids` gives fresh ids without end."""
+        self.known = known
+        self.desk = Desk(known.customers, now, ids)
+        self.members = dict(known.members)
+        self.phones = dict(known.phones)
+        self.emails = dict(known.emails)
+        self.tokens = dict(known.tokens)
+        self.identities = dict(known.identities)
+        self.orders: dict[OrderId, Order] = {}
+        self.refunds: dict[OrderId, Refund] = {}
+        self.keys: dict[tuple[UUID, str], KeyUse] = {}
+        self._bound: list[BoundIdentity] = []
+        self._blocked: dict[tuple[UUID, IdentityKey], bool] = {}
+        self._new_tokens: dict[tuple[UUID, str], UUID] = {}
+
+    def recording(self, results: list[EventResult]) -> Recording:
+        """Everything that is to be written."""
+        return Recording(
+            results=results,
+            created=self.desk.created_customers(),
+            changed=self.desk.changed_customers(),
+            bound=self._bound,
+            blocked=self._blocked,
+            tokens=self._new_tokens,
+            orders=self.orders,
+            refunds=self.refunds,
+            keys=self.keys,
+            facts=self.desk.facts,
+        )
+
+    # ---- who it was
+
+    def find(self, event: Event) -> Customer | None:
+        """The customer that the selector finds, strongest hint first.
+
+        A weaker hint is passed over when the customer it finds has another member id than the report tells: people who
+        share a phone are still different members.
+        """
+        team, selector = event.team_id, event.selector
+        for customer_id, strong in self._candidates(team, selector):
+            customer = self.desk.customer(team, customer_id)
+            if customer is not None and (strong or not _is_another_member(customer, selector)):
+                return customer
+        return None
+
+    def _candidates(self, team: UUID, selector: Selector) -> Iterator[tuple[UUID, bool]]:
+        if selector.customer_id is not None:
+            yield selector.customer_id, True
+        if selector.member_id is not None and (found := self.members.get((team, fold(selector.member_id)))):
+            yield found, True
+        if selector.phone is not None and (found := self.phones.get((team, selector.phone))):
+            yield found, False
+        if selector.email is not None and (found := self.emails.get((team, fold(selector.email)))):
+            yield found, False
+        if selector.identity is not None and (bound := self.identities.get((team, selector.identity))):
+            yield bound.customer_id, False
+        if selector.browser_token is not None and (found := self.tokens.get((team, selector.browser_token))):
+            yield found, False
+
+    def find_or_create(self, event: Event) -> tuple[Customer, bool]:
+        """The customer, known or new, with what the report tells and was missing. The selector must not be empty."""
+        customer = self.find(event)
+        created = customer is None
+        if customer is None:
+            customer = self._create(event)
+        return self._enrich(customer, event), created
+
+    def _create(self, event: Event) -> Customer:
+        team, selector = event.team_id, event.selector
+        customer = self.desk.create(
+            team,
+            event.occurred_at,
+            member_id=selector.member_id,
+            name=event.customer_name,
+            phone=selector.phone,
+            email=selector.email,
+        )
+        self._index(customer)
+        return customer
+
+    def _enrich(self, customer: Customer, event: Event) -> Customer:
+        """Fills what the customer lacks; nothing that is there is overwritten."""
+        team, selector = event.team_id, event.selector
+        gaps: dict[str, Any] = {}
+        if customer.member_id is None and self._is_free(team, selector.member_id):
+            gaps["member_id"] = selector.member_id
+        if customer.phone is None and selector.phone is not None:
+            gaps["phone"] = selector.phone
+        if customer.email is None and selector.email is not None:
+            gaps["email"] = selector.email
+        if not customer.name and event.customer_name:
+            gaps["name"] = event.customer_name
+        if gaps:
+            customer = self.desk.change(customer, **gaps)
+            self._index(customer)
+        if selector.identity is not None and (team, selector.identity) not in self.identities:
+            self.bind(customer, selector.identity, event.occurred_at)
+        self.learn_token(customer, selector.browser_token)
+        return customer
+
+    def learn_token(self, customer: Customer, token: str | None) -> None:
+        """From now on the browser leads to the customer, unless it leads to somebody already."""
+        key = (customer.team_id, token or "")
+        if token is not None and key not in self.tokens:
+            self.tokens[key] = self._new_tokens[key] = customer.customer_id
+
+    def _is_free(self, team: UUID, member_id: str | None) -> bool:
+        return member_id is not None and (team, fold(member_id)) not in self.members
+
+    def _index(self, customer: Customer) -> None:
+        """Lets later reports of the batch find the customer; those known before keep their place."""
+        team = customer.team_id
+        if customer.member_id is not None:
+            self.members.setdefault((team, fold(customer.member_id)), customer.customer_id)
+        if customer.phone is not None:
+            self.phones.setdefault((team, customer.phone), customer.customer_id)
+        if customer.email is not None:
+            self.emails.setdefault((team, fold(customer.email)), customer.customer_id)
+
+    # ---- channels
+
+    def bind(self, customer: Customer, key: IdentityKey, at: datetime) -> None:
+        """Binds an identity that is nobody's."""
+        self.identities[customer.team_id, key] = Binding(customer.customer_id, blocked=False)
+        self._bound.append(BoundIdentity(customer.team_id, customer.customer_id, key, self.desk.now))
+        self.desk.tell(customer, at, ContactJoined(key))
+
+    def set_blocked(self, team: UUID, key: IdentityKey, *, blocked: bool) -> bool:
+        """Marks a binding; returns whether that is a change."""
+        binding = self.identities[team, key]
+        if binding.blocked == blocked:
+            return False
+        self.identities[team, key] = binding._replace(blocked=blocked)
+        self._blocked[team, key] = blocked
+        return True
+
+    def contact(self, event: Event, key: IdentityKey) -> tuple[Customer, bool] | EventResult:
+        """The customer behind an identity; an identity that nobody has is bound to whom the other hints find."""
+        binding = self.identities.get((event.team_id, key))
+        if binding is None:
+            selector = msgspec.structs.replace(event.selector, identity=key)
+            return self.find_or_create(msgspec.structs.replace(event, selector=selector))
+        named = event.selector.customer_id
+        if named is not None and named != binding.customer_id:
+            return refused_event("IDENTITY_TAKEN", "the identity is bound to another customer")
+        customer = self.desk.customer(event.team_id, binding.customer_id)
+        assert customer is not None, "a binding leads to a customer that was loaded"
+        if self.set_blocked(event.team_id, key, blocked=False):
+            self.desk.tell(customer, event.occurred_at, ContactReturned(key))
+        return customer, False
+
+    def interacted(self, customer: Customer, at: datetime) -> None:
+        """Moves "customer last interacted" on."""
+        moved = later(customer.customer_interact_time, at)
+        self.desk.change(customer, customer_interact_time=moved)
+
+
+def _is_another_member(customer: Customer, selector: Selector) -> bool:
+    if customer.member_id is None or selector.member_id is None:
+        return False
+    return fold(customer.member_id) != fold(selector.member_id)
+
+
+def accepted(customer: Customer, *, created: bool) -> EventResult:
+    """Stored for a customer."""
+    return EventResult(EventStatus.ACCEPTED, customer_id=customer.customer_id, customer_created=created)

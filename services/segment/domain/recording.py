@@ -1,0 +1,74 @@
+"""Recording what happened: who it was, whether it is new, and what really changed.
+
+`record` takes what is known (read under lock) and a batch of reports, and decides everything: answers, new rows, facts.
+Reports of a batch see each other in their order, as if each had been recorded alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from services.segment.domain.contacts import (
+    contact_added,
+    contact_blocked,
+    customer_interacted,
+    message_received,
+    team_interacted,
+)
+from services.segment.domain.keys import digest_of
+from services.segment.domain.model import (
+    ContactAdded,
+    ContactBlocked,
+    CustomerInteracted,
+    Event,
+    MessageReceived,
+    OrderCompleted,
+    OrderRefunded,
+    TeamInteracted,
+)
+from services.segment.domain.orders import order_completed, order_refunded
+from services.segment.domain.recorder import KeyUse, Known, Recorder, Recording
+from services.segment.domain.results import EventResult, EventStatus, refused_event
+
+_HANDLERS: Final[dict[type, Callable[[Recorder, Event], EventResult]]] = {
+    OrderCompleted: order_completed,
+    OrderRefunded: order_refunded,
+    ContactAdded: contact_added,
+    ContactBlocked: contact_blocked,
+    MessageReceived: message_received,
+    CustomerInteracted: customer_interacted,
+    TeamInteracted: team_interacted,
+}
+
+
+def record(known: Known, events: Sequence[Event], now: datetime, ids: Iterator[UUID]) -> Recording:
+    """Decides a batch. Total: every report gets an answer, none raises."""
+    recorder = Recorder(known, now, ids)
+    results = [_record(recorder, event) for event in events]
+    return recorder.recording(results)
+
+
+def _record(recorder: Recorder, event: Event) -> EventResult:
+    if event.team_id not in recorder.known.unsigned_counts:
+        return refused_event("RESOURCE_NOT_FOUND", "there is no such team")
+    key = (event.team_id, event.event_key)
+    digest = digest_of(event)
+    use = recorder.keys.get(key) or recorder.known.keys.get(key)
+    if use is not None:
+        return _answer_again(use, digest)
+    named = event.selector.customer_id
+    if named is not None and recorder.desk.customer(event.team_id, named) is None:
+        return refused_event("RESOURCE_NOT_FOUND", "there is no such customer")
+    result = _HANDLERS[type(event.body)](recorder, event)
+    if result.status != EventStatus.REFUSED:
+        recorder.keys[key] = KeyUse(digest, result.customer_id)
+    return result
+
+
+def _answer_again(use: KeyUse, digest: bytes) -> EventResult:
+    if use.digest != digest:
+        return refused_event("EVENT_KEY_REUSED", "the event key was used with other content")
+    return EventResult(EventStatus.DUPLICATE, customer_id=use.customer_id)

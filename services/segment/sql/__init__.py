@@ -1,0 +1,1 @@
+"""SQL of segment: named queries and migrations."""
