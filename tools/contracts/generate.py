@@ -82,5 +82,5 @@ def _protoc(out: Path) -> None:
 
 
 def _is_empty_binding(file: Path) -> bool:
-    """protoc writes gRPC bindings even for files that define no service."""
-    return "_pb2_grpc.py" in file.name and b"\nclass " not in file.read_bytes()
+    """protoc writes gRPC bindings, and their stubs, even for files that define no service."""
+    return "_pb2_grpc.py" in file.name and b"\nclass " not in file.with_suffix(".py").read_bytes()
