@@ -1,0 +1,40 @@
+"""Where a client finds an installation: the environment, else what runs in the data directory, else the defaults."""
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from libs.client.found import InstallationFile
+from libs.client.services import DEFAULT_PORTS, SERVICES, ServiceName
+
+
+class ClientSettings(BaseSettings):
+    """`OMNIJOURNEY_<FIELD>`. A value that is handed in wins over the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="OMNIJOURNEY_", env_ignore_empty=True)
+
+    data_dir: Path = Path(".omnijourney")
+    token: str = ""
+    """API token; empty: the generated one of the data directory."""
+    journey_target: str = ""
+    """`host:port` of each service; empty: as the running installation says, else the default port here."""
+    points_target: str = ""
+    channel_gateway_target: str = ""
+    segment_target: str = ""
+    stats_target: str = ""
+
+    def targets(self) -> dict[ServiceName, str]:
+        """`host:port` of every service."""
+        found = InstallationFile(self.data_dir).read()
+        said = found.targets if found else {}
+        return {
+            service: getattr(self, f"{service}_target")
+            or said.get(service)
+            or f"127.0.0.1:{DEFAULT_PORTS[service]}"
+            for service in SERVICES
+        }
+
+    def api_token(self) -> str:
+        """The token to send; empty when there is none to be found."""
+        token_file = self.data_dir / "token"
+        return self.token or (token_file.read_text().strip() if token_file.is_file() else "")

@@ -1,0 +1,55 @@
+"""How the command line finds a running installation: a small file in its data directory."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from libs.client.services import ServiceName
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a running installation said of itself."""
+
+    pid: int
+    """Of its supervisor."""
+    targets: Mapping[ServiceName, str]
+    http_url: str
+
+
+class InstallationFile:
+    """`installation.json` of a data directory, written by the supervisor. Holds no secret."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / "installation.json"
+
+    def publish(self, targets: Mapping[ServiceName, str], http_url: str) -> None:
+        """Tells where this process' services listen."""
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        draft.write_text(
+            json.dumps({"pid": os.getpid(), "targets": dict(targets), "http_url": http_url}) + "\n"
+        )
+        draft.replace(self._path)
+
+    def withdraw(self) -> None:
+        """Takes it back, if this process said it."""
+        found = self.read()
+        if found is not None and found.pid == os.getpid():
+            self._path.unlink(missing_ok=True)
+
+    def read(self) -> Found | None:
+        """None when no installation runs there: a file that a killed supervisor left is not believed."""
+        try:
+            content = json.loads(self._path.read_text())
+            found = Found(int(content["pid"]), content["targets"], content["http_url"])
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return None
+        try:
+            os.kill(found.pid, 0)
+        except ProcessLookupError:
+            return None
+        except PermissionError:
+            pass  # it lives, as another user
+        return found

@@ -1,0 +1,252 @@
+"""Starts an installation, keeps it running, stops it within ten seconds."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from libs.client.found import InstallationFile
+from libs.client.services import ServiceName
+from libs.common.db.migrate import migrate
+from libs.common.embedded import Attachment, StartFailedError, open_attachment
+from libs.common.embedded.keepalive import keep_alive
+from libs.common.embedded.process import Spec, describe_exit, inherited_environment
+from libs.supervisor.managed import ManagedProcess, grpc_probe, http_probe
+from libs.supervisor.options import InstallationOptions
+from libs.supervisor.plan import (
+    EMULATED,
+    Plan,
+    channel_urls,
+    check_ports,
+    emulators_command,
+    environment,
+    make_plan,
+    service_command,
+)
+
+READY_WITHIN_S = 60.0
+DRAIN_S = 8.0
+"""What a service may take to finish the calls and turns that it has begun."""
+STOP_WITHIN_S = 9.5
+"""Everything is down after this, whatever hangs: PostgreSQL then recovers at its next start."""
+_SERVERS_GRACE_S_MIN = 1.0
+_EMULATORS_GRACE_S = 0.3
+_POLL_S = 0.05
+
+
+class Installation:
+    """Embedded servers (unless addresses are configured), the services, and the emulators if asked for.
+
+    Use it as an async context, from the main thread: nothing of it outlives the process.
+    """
+
+    def __init__(self, options: InstallationOptions) -> None:
+        self._options = options
+        self._data_dir = options.settings.data_dir.absolute()
+        self._plan = make_plan(options)
+        self._attachment: Attachment | None = None
+        self._processes: dict[str, ManagedProcess] = {}
+        self._keepers: list[asyncio.Task[None]] = []
+        self._file = InstallationFile(self._data_dir)
+        self._hurry = asyncio.Event()
+
+    async def __aenter__(self) -> "Installation":
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def plan(self) -> Plan:
+        """All ports."""
+        return self._plan
+
+    @property
+    def attachment(self) -> Attachment:
+        """The servers. Only after `start`."""
+        assert self._attachment is not None, "the installation is not started"
+        return self._attachment
+
+    @property
+    def data_dir(self) -> Path:
+        """Absolute."""
+        return self._data_dir
+
+    @property
+    def log_dir(self) -> Path:
+        """Where the logs of the services are."""
+        return self._options.log_dir or self._data_dir / "logs"
+
+    @property
+    def token(self) -> str:
+        """API token."""
+        return self.attachment.endpoints.token
+
+    @property
+    def postgres_dsn(self) -> str:
+        """Administrator's address."""
+        return self.attachment.endpoints.postgres_dsn
+
+    @property
+    def redis_url(self) -> str:
+        """With password."""
+        return self.attachment.endpoints.redis_url
+
+    @property
+    def targets(self) -> dict[ServiceName, str]:
+        """`host:port` of each service."""
+        return {service: self._plan.target(service) for service in self._options.services}
+
+    @property
+    def metrics_urls(self) -> dict[ServiceName, str]:
+        """Prometheus page of each service."""
+        return {
+            service: self._plan.url(f"{service}_metrics") + "/metrics" for service in self._options.services
+        }
+
+    @property
+    def http_url(self) -> str:
+        """Base address of the webhooks in."""
+        return self._plan.url("http")
+
+    @property
+    def channel_urls(self) -> dict[str, str]:
+        """Base address by channel where it is not the adapter's own default; the emulators' if they run."""
+        return channel_urls(self._options, self._plan)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that the processes got on top of our own environment."""
+        return environment(self._options, self._plan, self.attachment.endpoints, self._data_dir)
+
+    def pid_of(self, name: str) -> int:
+        """Process id now, of a service, `emulators`, `postgres` or `valkey`. Errors: KeyError."""
+        servers = self.attachment.embedded.servers if self.attachment.embedded else []
+        children = {server.name: server.child for server in servers}
+        children.update({process.name: process.child for process in self._processes.values()})
+        child = children[name]
+        if child is None:
+            raise KeyError(name)
+        return child.pid
+
+    async def start(self) -> None:
+        """Starts everything and waits until every service serves.
+
+        Errors: EmbeddedError with its subclasses (PortTakenError, StartFailedError …), MigrationError. Call
+        `stop` afterwards, also after an error.
+        """
+        check_ports(self._plan)
+        settings = self._options.settings
+        self._attachment = await open_attachment(
+            self._data_dir,
+            postgres_dsn=settings.postgres_dsn,
+            redis_url=settings.redis_url,
+            token=settings.token,
+            listener=self._options.listener,
+        )
+        await self._migrate()
+        self._processes = {process.name: process for process in self._plan_processes()}
+        for process in self._processes.values():
+            await process.start()
+        await self._until_ready()
+        for process in self._processes.values():
+            self._keepers.append(asyncio.create_task(keep_alive(process, self._options.listener)))
+        self._file.publish(self.targets, self.http_url)
+
+    async def _migrate(self) -> None:
+        # The services would do it themselves: done here it is done once, and a fault is told by one voice.
+        for service in self._options.services:
+            if service not in self._options.commands:
+                await migrate(self.postgres_dsn, service, f"services.{service}")
+
+    def _plan_processes(self) -> list[ManagedProcess]:
+        planned = []
+        if self._options.emulators:
+            probe = http_probe(
+                *(f"{self._plan.url(f'emulator_{channel}')}/_emulator/health" for channel in EMULATED)
+            )
+            planned.append(ManagedProcess(self._spec("emulators", emulators_command()), probe))
+        for service in self._options.services:
+            spec = self._spec(service, service_command(self._options, service))
+            planned.append(ManagedProcess(spec, grpc_probe(self._plan.target(service))))
+        return planned
+
+    def _spec(self, name: str, command: list[str]) -> Spec:
+        return Spec(
+            name=name,
+            command=command,
+            env=inherited_environment(self.environment),
+            log=None if self._options.log_to_stderr else self.log_dir / f"{name}.log",
+        )
+
+    async def _until_ready(self) -> None:
+        deadline_s = time.monotonic() + READY_WITHIN_S
+        waiting = dict(self._processes)
+        while waiting:
+            for name, process in list(waiting.items()):
+                _refuse_early_end(process)
+                if await process.ready():
+                    del waiting[name]
+            if waiting and time.monotonic() > deadline_s:
+                raise StartFailedError(
+                    f"not ready after {READY_WITHIN_S:.0f} s: {', '.join(waiting)}; see {self.log_dir}"
+                )
+            if waiting:
+                await asyncio.sleep(_POLL_S)
+
+    def hurry(self) -> None:
+        """Makes a running or later `stop` wait for nothing that may be ended at once without loss."""
+        self._hurry.set()
+
+    async def stop(self) -> None:
+        """Drains and ends the services, then the emulators, then the servers. May be called twice."""
+        began_s = time.monotonic()
+        self._file.withdraw()
+        for keeper in self._keepers:
+            keeper.cancel()
+        ended = await asyncio.gather(*self._keepers, return_exceptions=True)
+        self._keepers.clear()
+        await self._end_all(began_s)
+        for fault in ended:
+            if isinstance(fault, Exception):  # a keeper ends by cancellation only
+                raise fault
+
+    async def _end_all(self, began_s: float) -> None:
+        emulators = self._processes.pop("emulators", None)
+        await asyncio.gather(*(self._end(process, DRAIN_S) for process in self._processes.values()))
+        if emulators is not None:
+            await self._end(emulators, _EMULATORS_GRACE_S)
+        if self._attachment is not None:
+            left_s = STOP_WITHIN_S - (time.monotonic() - began_s)
+            await self._attachment.close(max(_SERVERS_GRACE_S_MIN, left_s))
+
+    async def _end(self, process: ManagedProcess, grace_s: float) -> None:
+        """SIGTERM, and SIGKILL after `grace_s` or as soon as `hurry` is called."""
+        if process.child is None:
+            return
+        process.child.send(signal.SIGTERM)
+        ended = asyncio.create_task(process.child.wait(grace_s))
+        hurried = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait((ended, hurried), return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        await process.child.stop([])
+        await ended
+
+
+def _refuse_early_end(process: ManagedProcess) -> None:
+    """A process that ends before it ever served will do so again: its own message is the one to show."""
+    assert process.child is not None
+    code = process.child.returncode
+    if code is not None:
+        raise StartFailedError(
+            f"{process.name} ended at its start ({describe_exit(code)}); {process.child.log_end()}"
+        )

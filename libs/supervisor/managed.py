@@ -1,0 +1,58 @@
+"""One process of an installation: how it is started and how one sees that it is ready."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import aiohttp
+
+from libs.client.health import is_serving
+from libs.common.embedded.process import Child, Spec
+
+_PROBE_TIMEOUT_S = 1.0
+Probe = Callable[[], Awaitable[bool]]
+
+
+@dataclass(slots=True)
+class ManagedProcess:
+    """A process that is started again when it dies."""
+
+    spec: Spec
+    ready: Probe
+    """Whether it answers now."""
+    child: Child | None = None
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.spec.name
+
+    async def start(self) -> None:
+        """Starts it, without waiting until it is ready. Errors: OSError."""
+        self.child = Child.spawn(self.spec)
+
+
+def grpc_probe(target: str) -> Probe:
+    """Asks the health service at `target`."""
+
+    async def probe() -> bool:
+        return await is_serving(target)
+
+    return probe
+
+
+def http_probe(*urls: str) -> Probe:
+    """Asks whether every one of `urls` answers 200."""
+
+    async def probe() -> bool:
+        timeout = aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            try:
+                for url in urls:
+                    async with session.get(url) as answer:
+                        if answer.status != 200:
+                            return False
+            except (aiohttp.ClientError, TimeoutError):
+                return False
+        return True
+
+    return probe

@@ -1,0 +1,86 @@
+"""What an installation is started with: the environment, and what the caller asks for beside it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from libs.client.services import DEFAULT_PORTS, METRICS_OFFSET, SERVICES, ServiceName
+from libs.common.embedded.keepalive import Listener, log_event
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class InstallationSettings(BaseSettings):
+    """`OMNIJOURNEY_<FIELD>`. A value that is handed in wins over the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="OMNIJOURNEY_", env_ignore_empty=True)
+
+    postgres_dsn: str = ""
+    """Administrator's address of a PostgreSQL; empty: the embedded one."""
+    redis_url: str = ""
+    """Address of a Redis or Valkey; empty: the embedded one."""
+    data_dir: Path = Path(".omnijourney")
+    token: str = ""
+    """API token; empty: the generated one of the data directory."""
+    bind_host: str = "127.0.0.1"
+    """Address that the services listen on."""
+    clock_control: Literal["off", "on"] = "off"
+    """Whether the installation's clock may be changed."""
+    whatsapp_url: str = ""
+    """Base address of the WhatsApp Cloud API; empty: the adapter's own default."""
+    line_url: str = ""
+    """Base address of the LINE Messaging API; empty: the adapter's own default."""
+    http_port: Port = 7480
+    """Webhooks in, served by channel_gateway. Each port: 0 takes any free one."""
+    journey_port: Port = DEFAULT_PORTS["journey"]
+    points_port: Port = DEFAULT_PORTS["points"]
+    channel_gateway_port: Port = DEFAULT_PORTS["channel_gateway"]
+    segment_port: Port = DEFAULT_PORTS["segment"]
+    stats_port: Port = DEFAULT_PORTS["stats"]
+    journey_metrics_port: Port | None = None
+    """Of each service: none is its port plus 100."""
+    points_metrics_port: Port | None = None
+    channel_gateway_metrics_port: Port | None = None
+    segment_metrics_port: Port | None = None
+    stats_metrics_port: Port | None = None
+    emulator_whatsapp_port: Port = 7491
+    emulator_line_port: Port = 7492
+
+    def port_of(self, service: ServiceName) -> int:
+        """The configured gRPC port."""
+        port: int = getattr(self, f"{service}_port")
+        return port
+
+    def metrics_port_of(self, service: ServiceName) -> int:
+        """The configured metrics port, or the one that follows from the gRPC port."""
+        port: int | None = getattr(self, f"{service}_metrics_port")
+        if port is not None:
+            return port
+        own = self.port_of(service)
+        return own + METRICS_OFFSET if own else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallationOptions:
+    """What the caller decides."""
+
+    settings: InstallationSettings = field(default_factory=InstallationSettings)
+    free_ports: bool = False
+    """Takes any free ports, whatever is configured: several installations fit on one machine."""
+    emulators: bool = False
+    """Starts the channel emulators and points the adapters at them."""
+    log_dir: Path | None = None
+    """Where the logs of the processes go, a file each; None: `logs` of the data directory."""
+    log_to_stderr: bool = False
+    """Sends the logs of the services to our own stderr instead."""
+    services: Sequence[ServiceName] = SERVICES
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Has the last word over the environment of every process."""
+    commands: Mapping[ServiceName, Sequence[str]] = field(default_factory=dict)
+    """Runs other programs instead of the services named here, and leaves their migrations out."""
+    listener: Listener = log_event
+    """Hears of processes that died and run again."""

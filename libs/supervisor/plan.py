@@ -1,0 +1,129 @@
+"""Which processes run with which ports and which environment: decided before anything is started."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from libs.client.services import ServiceName
+from libs.common.embedded import Endpoints
+from libs.common.embedded.errors import EmbeddedError
+from libs.common.embedded.ports import LOOPBACK, free_port, is_free
+from libs.supervisor.options import InstallationOptions
+
+_EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
+EMULATED = ("whatsapp", "line")
+
+
+class PortTakenError(EmbeddedError):
+    """At least one port that is to be listened on is in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All ports of an installation, by what listens there: a service, `<service>_metrics`, `http`, or
+    `emulator_<channel>`."""
+
+    bind_host: str
+    ports: Mapping[str, int]
+
+    @property
+    def host(self) -> str:
+        """The address under which this machine reaches what listens on `bind_host`."""
+        return LOOPBACK if self.bind_host in _EVERYWHERE else self.bind_host
+
+    def target(self, name: str) -> str:
+        """`host:port` of one listener."""
+        return f"{self.host}:{self.ports[name]}"
+
+    def url(self, name: str) -> str:
+        """`http://host:port` of one listener."""
+        return f"http://{self.target(name)}"
+
+
+def make_plan(options: InstallationOptions) -> Plan:
+    """Fixes every port; those that are to be any free one are chosen here."""
+    settings = options.settings
+    wanted: dict[str, int] = {}
+    for service in options.services:
+        wanted[service] = settings.port_of(service)
+        wanted[f"{service}_metrics"] = settings.metrics_port_of(service)
+    wanted["http"] = settings.http_port
+    if options.emulators:
+        wanted["emulator_whatsapp"] = settings.emulator_whatsapp_port
+        wanted["emulator_line"] = settings.emulator_line_port
+    ports = {
+        name: free_port(settings.bind_host) if options.free_ports or port == 0 else port
+        for name, port in wanted.items()
+    }
+    return Plan(settings.bind_host, ports)
+
+
+def check_ports(plan: Plan) -> None:
+    """Errors: PortTakenError, which names every port that is taken and the variable that changes it."""
+    faults = list(_port_faults(plan))
+    if faults:
+        raise PortTakenError(
+            "\n".join(faults)
+            + "\nEnd what listens there, or set the variable to another port (0: any free one)"
+        )
+
+
+def _port_faults(plan: Plan) -> Iterator[str]:
+    users: dict[int, str] = {}
+    for name, port in plan.ports.items():
+        variable = f"OMNIJOURNEY_{name.upper()}_PORT"
+        if port in users:
+            yield f"port {port} is given to both {users[port]} and {name}: change {variable}"
+            continue
+        users[port] = name
+        try:
+            free = is_free(port, plan.bind_host)
+        except OSError as error:
+            yield f"cannot listen on {plan.bind_host}:{port} for {name} ({error.strerror}): see {variable}"
+            continue
+        if not free:
+            yield f"port {port} on {plan.bind_host} is taken, {name} needs it: see {variable}"
+
+
+def environment(
+    options: InstallationOptions, plan: Plan, endpoints: Endpoints, data_dir: Path
+) -> dict[str, str]:
+    """The variables that every process of the installation gets on top of our own environment."""
+    settings = options.settings
+    variables = {
+        "OMNIJOURNEY_POSTGRES_DSN": endpoints.postgres_dsn,
+        "OMNIJOURNEY_REDIS_URL": endpoints.redis_url,
+        "OMNIJOURNEY_TOKEN": endpoints.token,
+        "OMNIJOURNEY_DATA_DIR": str(data_dir),
+        "OMNIJOURNEY_BIND_HOST": plan.bind_host,
+        "OMNIJOURNEY_CLOCK_CONTROL": settings.clock_control,
+        "OMNIJOURNEY_EMULATOR_HOST": plan.host,
+        "OMNIJOURNEY_EMULATOR_DATA_DIR": str(data_dir / "emulators"),
+    }
+    for name, port in plan.ports.items():
+        variables[f"OMNIJOURNEY_{name.upper()}_PORT"] = str(port)
+    for service in options.services:
+        variables[f"OMNIJOURNEY_{service.upper()}_TARGET"] = plan.target(service)
+    for channel, url in channel_urls(options, plan).items():
+        variables[f"OMNIJOURNEY_{channel.upper()}_URL"] = url
+    return {**variables, **options.environment}
+
+
+def channel_urls(options: InstallationOptions, plan: Plan) -> dict[str, str]:
+    """Where the adapters find the channels, as far as it is not their own default."""
+    if options.emulators:
+        return {channel: plan.url(f"emulator_{channel}") for channel in EMULATED}
+    configured = {"whatsapp": options.settings.whatsapp_url, "line": options.settings.line_url}
+    return {channel: url for channel, url in configured.items() if url}
+
+
+def service_command(options: InstallationOptions, service: ServiceName) -> list[str]:
+    """The command line of a service."""
+    override = options.commands.get(service)
+    return list(override) if override else [sys.executable, "-m", f"services.{service}"]
+
+
+def emulators_command() -> list[str]:
+    """The command line of the channel emulators."""
+    return [sys.executable, "-m", "libs.emulators"]
