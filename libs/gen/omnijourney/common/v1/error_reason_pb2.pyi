@@ -54,6 +54,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED: the clock was changed by someone else. Example: `{"version": "8"}`."""
     ERROR_REASON_DEPENDENCY_UNAVAILABLE: _ErrorReason.ValueType  # 14
     """UNAVAILABLE: a service or server that is needed does not answer; retry. Example: `{"dependency": "segment"}`."""
+    ERROR_REASON_WRITE_CONFLICT: _ErrorReason.ValueType  # 15
+    """ABORTED: the write collided with another one and changed nothing; retry. Example: `{}`."""
+    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 16
+    """DEADLINE_EXCEEDED: not done within the time that the caller, or else the service, allows. Example: `{"rpc": "…"}`."""
     ERROR_REASON_STATUS_FORBIDS_ACTION: _ErrorReason.ValueType  # 100
     """---- journey: 100 to 199 ----
     FAILED_PRECONDITION: the journey's status does not allow the action. Example: `{"status": "ACTIVE", "action": "delete"}`.
@@ -140,6 +144,10 @@ ERROR_REASON_CLOCK_VERSION_MISMATCH: ErrorReason.ValueType  # 13
 """ABORTED: the clock was changed by someone else. Example: `{"version": "8"}`."""
 ERROR_REASON_DEPENDENCY_UNAVAILABLE: ErrorReason.ValueType  # 14
 """UNAVAILABLE: a service or server that is needed does not answer; retry. Example: `{"dependency": "segment"}`."""
+ERROR_REASON_WRITE_CONFLICT: ErrorReason.ValueType  # 15
+"""ABORTED: the write collided with another one and changed nothing; retry. Example: `{}`."""
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 16
+"""DEADLINE_EXCEEDED: not done within the time that the caller, or else the service, allows. Example: `{"rpc": "…"}`."""
 ERROR_REASON_STATUS_FORBIDS_ACTION: ErrorReason.ValueType  # 100
 """---- journey: 100 to 199 ----
 FAILED_PRECONDITION: the journey's status does not allow the action. Example: `{"status": "ACTIVE", "action": "delete"}`.

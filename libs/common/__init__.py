@@ -1,0 +1,1 @@
+"""What all services share and none of them owns: time, ids, errors, database, RPC, start and stop."""

@@ -1,0 +1,272 @@
+"""How a service starts and stops.
+
+`runtime` gives a composition root all that every service needs: addresses, a migrated database, a pool under the
+service's own role, the clock, a gRPC server. `run` is the process around it: event loop, logs, signals, exit code.
+
+A stop drains: health reports NOT_SERVING and long polls end (`draining`), running calls end, then workers are told
+(`stopping`) and waited for, then connections close.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+import asyncpg
+import structlog
+import tenacity
+import uvloop
+from redis.asyncio import Redis
+
+from libs.common.clock import Clock, InstallationClock
+from libs.common.config import EXIT_CONFIG, ServiceSettings, variable_of
+from libs.common.db.migrate import MigrationError, migrate, service_dsn
+from libs.common.db.pool import Pool, open_pool
+from libs.common.embedded import EmbeddedError, attach
+from libs.common.logging import setup_logging
+from libs.common.metrics import MetricsEndpoint
+from libs.common.rpc import operations
+from libs.common.rpc.operations import LagProbe, OperationsServicer
+from libs.common.rpc.server import GrpcServer, PortTakenError
+from omnijourney.common.v1 import operations_service_pb2_grpc
+
+EXIT_OK: Final = 0
+EXIT_FAULT: Final = 1
+EXIT_PORT_TAKEN: Final = 3
+EXIT_SERVER_AWAY: Final = 4
+EXIT_DATABASE_UNFIT: Final = 5
+
+WORKER_GRACE_S: Final = 5.0
+"""How long workers may take to finish what they are at when the service stops."""
+_DATABASE_WAIT_S: Final = 30.0
+"""How long a starting service waits for its database to accept connections."""
+
+_DATABASE_AWAY: Final = (
+    OSError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.PostgresConnectionError,
+    TimeoutError,
+)
+
+_log = structlog.get_logger(__name__)
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+
+
+@dataclass
+class App:
+    """A service that serves."""
+
+    port: int
+    """Its gRPC port."""
+    metrics_port: int
+    """The port of its Prometheus endpoint."""
+    failed: "asyncio.Future[None]"
+    """Ends with the error of a worker that ended by itself."""
+
+
+@dataclass
+class Runtime:
+    """What every service is built from. Made by `runtime`."""
+
+    settings: ServiceSettings
+    pool: Pool
+    """Connections under the service's own role."""
+    dsn: str
+    """The same role's address, for connections that listen."""
+    redis: Redis
+    clock: Clock
+    token: str
+    """Shown to other services, asked of callers."""
+    server: GrpcServer
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the service begins to stop: long polls answer at once."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when no call runs any more: workers finish and end."""
+    _workers: "list[asyncio.Task[None]]" = field(default_factory=list)
+    _failed: "asyncio.Future[None] | None" = None
+
+    def spawn(self, name: str, worker: Coroutine[Any, Any, None]) -> None:
+        """Runs a worker until `stopping` is set; one that ends earlier ends the service."""
+        task = asyncio.create_task(worker, name=f"{self.settings.service} {name}")
+        task.add_done_callback(self._worker_ended)
+        self._workers.append(task)
+
+    @contextlib.asynccontextmanager
+    async def serving(self, probe: LagProbe) -> AsyncIterator[App]:
+        """Serves what was added to `server`, with the operations and metrics of every service; drains in the end."""
+        self._failed = asyncio.get_running_loop().create_future()
+        servicer = OperationsServicer(
+            self.clock, probe, self.pool, clock_control=self.settings.clock_control == "on"
+        )
+        self.server.add(
+            operations_service_pb2_grpc.add_OperationsServiceServicer_to_server,
+            servicer,
+            operations.DESCRIPTOR,
+        )
+        metrics = _open_metrics(self.settings)
+        try:
+            await self.server.start()
+            _log.info("serving", port=self.server.port, metrics_port=metrics.port)
+            yield App(self.server.port, metrics.port, self._failed)
+        finally:
+            await self._drain()
+            await asyncio.to_thread(metrics.close)
+
+    async def _drain(self) -> None:
+        _log.info("draining")
+        self.draining.set()
+        await self.server.drain()
+        self.stopping.set()
+        await self._end_workers()
+
+    async def _end_workers(self) -> None:
+        if not self._workers:
+            return
+        _, late = await asyncio.wait(self._workers, timeout=WORKER_GRACE_S)
+        for task in late:
+            _log.warning("worker did not end in time", worker=task.get_name(), grace_s=WORKER_GRACE_S)
+            task.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+    def _worker_ended(self, task: "asyncio.Task[None]") -> None:
+        if task.cancelled() or (self.stopping.is_set() and task.exception() is None):
+            return
+        error = task.exception() or RuntimeError(f"the worker {task.get_name()} ended by itself")
+        _log.error("worker failed", worker=task.get_name(), exc_info=error)
+        if self._failed is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+
+@contextlib.asynccontextmanager
+async def runtime(
+    settings: ServiceSettings, *, package: str, clock: Clock | None = None
+) -> AsyncIterator[Runtime]:
+    """All that the service in `package` is built from; `clock` instead of the installation's, for tests.
+
+    Raises EmbeddedError, MigrationError, PortTakenError, and the driver's errors when the database stays away.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        ends = await stack.enter_async_context(
+            attach(
+                settings.data_dir,
+                postgres_dsn=settings.postgres_dsn.get_secret_value(),
+                redis_url=settings.redis_url.get_secret_value(),
+                token=settings.token.get_secret_value(),
+            )
+        )
+        await _migrate(ends.postgres_dsn, settings.service, package)
+        dsn = service_dsn(ends.postgres_dsn, settings.service)
+        pool = await open_pool(dsn, name=f"omnijourney {settings.service}", size_max=settings.pool_size_max)
+        stack.push_async_callback(_close_pool, pool)
+        redis: Redis = Redis.from_url(ends.redis_url, protocol=2)
+        stack.push_async_callback(redis.aclose)
+        if clock is None:
+            clock = await stack.enter_async_context(InstallationClock.follow(dsn))
+        server = GrpcServer(host=settings.bind_host, port=settings.grpc_port, token=ends.token)
+        yield Runtime(settings, pool, dsn, redis, clock, ends.token, server)
+
+
+async def _migrate(admin_dsn: str, service: str, package: str) -> None:
+    policy = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(_DATABASE_AWAY),
+        stop=tenacity.stop_after_delay(_DATABASE_WAIT_S),
+        wait=tenacity.wait_random(0.2, 0.6),
+        reraise=True,
+    )
+    await policy(migrate, admin_dsn, service, package)
+
+
+async def _close_pool(pool: Pool) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), WORKER_GRACE_S)
+    except TimeoutError:
+        _log.warning("connections were still in use and are cut")
+        pool.terminate()
+
+
+class MetricsPortTakenError(PortTakenError):
+    """The port of the Prometheus endpoint is taken."""
+
+
+def _open_metrics(settings: ServiceSettings) -> MetricsEndpoint:
+    try:
+        return MetricsEndpoint(settings.bind_host, settings.prometheus_port)
+    except OSError as error:
+        raise MetricsPortTakenError(settings.bind_host, settings.prometheus_port) from error
+
+
+def run(
+    service: str, settings: SettingsT, app: Callable[[SettingsT], AbstractAsyncContextManager[App]]
+) -> int:
+    """Runs a service until SIGTERM or SIGINT, or until a worker fails; returns the exit code for `sys.exit`."""
+    setup_logging(service, settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(_serve(settings, app))
+        except PortTakenError as error:
+            name = "metrics_port" if isinstance(error, MetricsPortTakenError) else "port"
+            variable = variable_of(type(settings), name)
+            return _give_up(
+                service, f"{error}; set {variable} to another one (0: any free one)", EXIT_PORT_TAKEN
+            )
+        except EmbeddedError as error:
+            return _give_up(service, str(error), EXIT_SERVER_AWAY)
+        except MigrationError as error:
+            return _give_up(service, str(error), EXIT_DATABASE_UNFIT)
+        except asyncpg.InvalidAuthorizationSpecificationError as error:
+            return _give_up(service, f"OMNIJOURNEY_POSTGRES_DSN: {error}", EXIT_CONFIG)
+        except _DATABASE_AWAY as error:
+            return _give_up(service, f"a server does not answer: {error}", EXIT_SERVER_AWAY)
+        except WorkerFailedError:
+            return EXIT_FAULT
+    return EXIT_OK
+
+
+class WorkerFailedError(Exception):
+    """A worker ended by itself; it was logged."""
+
+
+async def _serve(settings: SettingsT, app: Callable[[SettingsT], AbstractAsyncContextManager[App]]) -> None:
+    told = asyncio.Event()
+    entered = asyncio.Event()
+    service = asyncio.create_task(_until_told(settings, app, told, entered), name="service")
+
+    def stop() -> None:
+        told.set()
+        if not entered.is_set():
+            # Still starting (waiting for its database, say): nothing to drain.
+            service.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await service
+    except asyncio.CancelledError:
+        if not told.is_set():
+            raise
+
+
+async def _until_told(
+    settings: SettingsT,
+    app: Callable[[SettingsT], AbstractAsyncContextManager[App]],
+    told: asyncio.Event,
+    entered: asyncio.Event,
+) -> None:
+    async with app(settings) as serving:
+        entered.set()
+        waiting = asyncio.create_task(told.wait(), name="stop signal")
+        await asyncio.wait((waiting, serving.failed), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if serving.failed.done():
+            raise WorkerFailedError from serving.failed.exception()
+
+
+def _give_up(service: str, message: str, code: int) -> int:
+    sys.stderr.write(f"{service}: {message}\n")
+    return code

@@ -1,0 +1,144 @@
+"""Configuration by environment.
+
+Each service's `config.py` derives its `Settings` from `ServiceSettings` and is the only place of the service that reads
+the environment. A field `send_rate_max` is read from `OMNIJOURNEY_SEND_RATE_MAX`; the ports are read from variables
+that name the service, as `OMNIJOURNEY_POINTS_PORT`. An empty variable counts as absent. Faults name the variable.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+EXIT_CONFIG: Final = 2
+"""Exit code of a process whose configuration is wrong."""
+
+PREFIX: Final = "OMNIJOURNEY_"
+DEFAULT_PORTS: Final = {
+    "journey": 7401,
+    "points": 7402,
+    "channel_gateway": 7403,
+    "segment": 7404,
+    "stats": 7405,
+}
+METRICS_PORT_DISTANCE: Final = 100
+"""The metrics port is the gRPC port and this, unless it is set."""
+_PER_SERVICE: Final = frozenset({"port", "metrics_port"})
+
+
+class ServiceSettings(BaseSettings):
+    """What all services are configured by. Subclasses set `service` and add their own fields."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=False)
+
+    service: ClassVar[str]
+    """Name of the service, as its schema."""
+
+    postgres_dsn: SecretStr = SecretStr("")
+    """Address of the PostgreSQL admin role, `postgresql://user:password@host:port/database`. Empty: embedded."""
+    redis_url: SecretStr = SecretStr("")
+    """Address of Redis or Valkey, `redis://…`. Empty: embedded."""
+    data_dir: Path = Path(".omnijourney")
+    """Where the embedded servers keep their data, and the token that is generated when none is given."""
+    token: SecretStr = SecretStr("")
+    """Bearer token that callers show. Empty: the one in the data directory."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is logged."""
+    bind_host: str = "127.0.0.1"
+    """Address that ports are opened on."""
+    port: int = Field(default=-1, ge=-1, le=65_535)
+    """gRPC port; 0 takes any free one."""
+    metrics_port: int = Field(default=-1, ge=-1, le=65_535)
+    """Port of the Prometheus endpoint; 0 takes any free one."""
+    clock_control: Literal["off", "on"] = "off"
+    """Whether the installation's clock may be changed by RPC."""
+    pool_size_max: int = Field(default=8, ge=1, le=100)
+    """Most connections to PostgreSQL that the process holds."""
+
+    @property
+    def grpc_port(self) -> int:
+        """The gRPC port, the service's default filled in."""
+        return DEFAULT_PORTS[self.service] if self.port < 0 else self.port
+
+    @property
+    def prometheus_port(self) -> int:
+        """The metrics port, its default filled in; any free one where the gRPC port is."""
+        if self.metrics_port >= 0:
+            return self.metrics_port
+        return self.grpc_port + METRICS_PORT_DISTANCE if self.grpc_port else 0
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment; nothing else."""
+        return init_settings, _Environment(settings_cls)
+
+
+class _Environment(PydanticBaseSettingsSource):
+    def get_field_value(
+        self,
+        field: FieldInfo,
+        field_name: str,
+    ) -> tuple[Any, str, bool]:
+        return os.environ.get(variable_of(self.settings_cls, field_name)) or None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        values = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def variable_of(settings: type[BaseSettings], field_name: str) -> str:
+    """The environment variable that a field is read from."""
+    if field_name in _PER_SERVICE:
+        service: str = settings.service if issubclass(settings, ServiceSettings) else ""
+        return f"{PREFIX}{service.upper()}_{field_name.upper()}"
+    return PREFIX + field_name.upper()
+
+
+def peer_target(service: str) -> Any:
+    """The default of a field `<service>_target`: where that service listens on this machine."""
+
+    def target() -> str:
+        port = os.environ.get(f"{PREFIX}{service.upper()}_PORT") or DEFAULT_PORTS[service]
+        return f"127.0.0.1:{port}"
+
+    return Field(default_factory=target, pattern=r"^\S+:[0-9]{1,5}$")
+
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+
+def load_or_exit(settings: type[SettingsT]) -> SettingsT:
+    """The settings from the environment; else a line for each fault on stderr, and the end of the process."""
+    try:
+        return settings()
+    except ValidationError as error:
+        for line in fault_lines(settings, error):
+            sys.stderr.write(line + "\n")
+        raise SystemExit(EXIT_CONFIG) from None
+
+
+def fault_lines(settings: type[BaseSettings], error: ValidationError) -> list[str]:
+    """A line for each fault, naming the variable; values of secrets are not shown."""
+    lines = []
+    for fault in error.errors(include_url=False, include_context=False):
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        field = settings.model_fields.get(name)
+        secret = field is not None and field.annotation is SecretStr
+        given = "" if secret or field is None else f" (it is {fault['input']!r})"
+        variable = variable_of(settings, name) if field is not None else name
+        lines.append(f"{variable}: {fault['msg']}{given}")
+    return lines

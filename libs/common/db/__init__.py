@@ -1,0 +1,1 @@
+"""PostgreSQL: pools, team-bound transactions, named queries, migrations and histories."""

@@ -1,0 +1,140 @@
+"""Histories: append-only rows with positions, which other services are fed from.
+
+Each row carries `(partition, position)`. Positions are given by `allocate` inside the writing transaction, as late as
+possible, under row locks taken in the order of partitions: a transaction that holds a lower position of a partition
+has committed before a higher one is given out, so that no reader can skip a late commit.
+
+A reader keeps a cursor a partition and commits it with what it derives. Histories are under row-level security like
+all tenant tables, while a feed serves all teams: it first asks which teams the page touches (`history_teams`, made in a
+migration by `platform.open_history`), then reads the page bound to those.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from libs.common.db.pool import ACQUIRE_TIMEOUT_S, Connection, Pool, bind_teams
+from libs.common.ids import PARTITIONS
+
+Row = TypeVar("Row")
+
+PAGE_MAX: Final = 5_000
+"""Most rows of one page of a feed."""
+WAIT_MAX_S: Final = 30.0
+"""Longest a feed waits for rows, real seconds."""
+_POLL_S: Final = 1.0
+"""How often a waiting feed looks by itself: rows written by another process of the service do not ring its bell."""
+
+# The locks are taken by the inner query alone, in the order of partitions; the update then finds them its own.
+_ALLOCATE: Final = """
+WITH locked AS (
+    SELECT h.partition, wanted.count
+      FROM history_head AS h
+      JOIN unnest($1::smallint[], $2::bigint[]) AS wanted (partition, count) USING (partition)
+     ORDER BY h.partition
+       FOR UPDATE OF h
+)
+UPDATE history_head AS h
+   SET position = h.position + locked.count
+  FROM locked
+ WHERE h.partition = locked.partition
+RETURNING h.partition, h.position - locked.count + 1
+"""
+
+
+async def allocate(connection: Connection, counts: Mapping[int, int]) -> dict[int, int]:
+    """Gives out `counts[partition]` positions a partition; returns the first one of each.
+
+    The partitions stay locked until the transaction ends, so call it right before the history is written and commit
+    soon after. Partitions with a count of 0 are left out. Raises ValueError for a partition that does not exist or a
+    negative count.
+    """
+    wanted = sorted((partition, count) for partition, count in counts.items() if count)
+    for partition, count in wanted:
+        if not 0 <= partition < PARTITIONS or count < 0:
+            raise ValueError(f"no history positions for partition {partition}, count {count}")
+    if not wanted:
+        return {}
+    assert connection.is_in_transaction(), (
+        "positions are given out inside the transaction that writes the rows"
+    )
+    records = await connection.fetch(_ALLOCATE, [p for p, _ in wanted], [c for _, c in wanted])
+    first = {int(partition): int(position) for partition, position in records}
+    assert len(first) == len(wanted), "history_head lacks partitions"
+    return first
+
+
+async def read_history(
+    pool: Pool, teams_sql: str, rows_sql: str, cursors: Mapping[int, int], row_max: int
+) -> tuple[list[Any], dict[int, int]]:
+    """One page of a feed: rows after the cursors, and the cursors to go on from.
+
+    `cursors` maps partition -> position already taken. Both queries take ($1 smallint[] partitions, $2 bigint[] after,
+    $3 int row_max): `teams_sql` returns the teams of the page's rows, `rows_sql` the rows, by LATERAL over the cursors
+    in the order of partition and position, with columns `partition` and `position`; at most `row_max` rows a partition.
+    The page is cut at `row_max` rows, whole rows in that order.
+    """
+    arguments = (list(cursors.keys()), list(cursors.values()), min(row_max, PAGE_MAX))
+    async with (
+        pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        teams = [record[0] for record in await connection.fetch(teams_sql, *arguments)]
+        if not teams:
+            return [], dict(cursors)
+        await bind_teams(connection, teams)
+        rows = (await connection.fetch(rows_sql, *arguments))[: arguments[2]]
+    following = dict(cursors)
+    following.update((row["partition"], row["position"]) for row in rows)
+    return rows, following
+
+
+class HistoryBell:
+    """Rung after a commit that wrote history; feeds that found nothing wait for it."""
+
+    def __init__(self) -> None:
+        """A bell that nobody has rung."""
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wakes everybody who waits now."""
+        rung, self._rung = self._rung, asyncio.Event()
+        rung.set()
+
+    def listen(self) -> Callable[[float], Awaitable[None]]:
+        """Takes a place at the bell: the waiter returned ends at the first ring after *this* call, or when its
+        seconds are over. Listen before reading, wait after it, and no ring in between is lost."""
+        rung = self._rung
+
+        async def wait(seconds: float) -> None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(rung.wait(), seconds)
+
+        return wait
+
+
+async def long_poll(
+    read: Callable[[], Awaitable[tuple[Sequence[Row], dict[int, int]]]],
+    bell: HistoryBell,
+    wait_s: float,
+    stop: asyncio.Event,
+) -> tuple[Sequence[Row], dict[int, int]]:
+    """Calls `read` until it finds rows, `wait_s` real seconds are over or `stop` is set; returns its last answer."""
+    until = time.monotonic() + min(wait_s, WAIT_MAX_S)
+    while True:
+        wait = bell.listen()
+        rows, cursors = await read()
+        left_s = until - time.monotonic()
+        if rows or left_s <= 0 or stop.is_set():
+            return rows, cursors
+        await wait(min(left_s, _POLL_S))
+
+
+def count_by_partition(partitions: Iterable[int]) -> dict[int, int]:
+    """How often each partition occurs: what `allocate` wants for a list of rows."""
+    counts: dict[int, int] = {}
+    for partition in partitions:
+        counts[partition] = counts.get(partition, 0) + 1
+    return counts

@@ -1,0 +1,80 @@
+"""Connection pools, and transactions that see the rows of some teams only.
+
+Tenant tables are under row-level security (`SELECT platform.hold_teams_apart('table')` in their migration). A service's
+role neither owns its tables nor bypasses their policies, so a statement outside `transaction`, or in one for other
+teams, finds no row and can write none.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Pool: TypeAlias = "asyncpg.Pool[Any]"
+Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
+"""What statements run on: a connection of its own or one lent by a pool."""
+
+CONNECT_TIMEOUT_S: Final = 10.0
+ACQUIRE_TIMEOUT_S: Final = 10.0
+"""Longest wait for a free connection; longer means that the pool is too small for what runs at once."""
+COMMAND_TIMEOUT_S: Final = 30.0
+"""Longest a statement may take, enforced here; the server gives up a little later."""
+_STATEMENT_TIMEOUT_MS: Final = 35_000
+_LOCK_TIMEOUT_MS: Final = 20_000
+_IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 60_000
+"""A process that stands still (stopped, paged out) loses its transaction and with it its row locks."""
+_STATEMENT_CACHE_SIZE: Final = 256
+_IDLE_CONNECTION_LIFETIME_S: Final = 300.0
+
+
+async def open_pool(dsn: str, *, name: str, size_min: int = 1, size_max: int = 8) -> Pool:
+    """A pool of connections to `dsn`; `name` is the application name that the server shows.
+
+    Raises the driver's error when the server cannot be reached within CONNECT_TIMEOUT_S.
+    """
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=size_min,
+        max_size=size_max,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=COMMAND_TIMEOUT_S,
+        statement_cache_size=_STATEMENT_CACHE_SIZE,
+        max_inactive_connection_lifetime=_IDLE_CONNECTION_LIFETIME_S,
+        server_settings=_server_settings(name),
+    )
+
+
+def _server_settings(name: str) -> dict[str, str]:
+    return {
+        "application_name": name,
+        "timezone": "UTC",
+        # The value a session falls back to after each transaction: no team at all.
+        "omnijourney.teams": "{}",
+        "statement_timeout": str(_STATEMENT_TIMEOUT_MS),
+        "lock_timeout": str(_LOCK_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_TIMEOUT_MS),
+        "jit": "off",
+    }
+
+
+@contextlib.asynccontextmanager
+async def transaction(pool: Pool, teams: Iterable[UUID]) -> AsyncIterator[Connection]:
+    """A transaction (read committed) that sees and writes rows of `teams` only; commits when the block ends well.
+
+    Raises TimeoutError when no connection is free within ACQUIRE_TIMEOUT_S, and the driver's errors.
+    """
+    async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
+        await bind_teams(connection, teams)
+        yield connection
+
+
+async def bind_teams(connection: Connection, teams: Iterable[UUID]) -> None:
+    """Binds the running transaction to `teams`, instead of those it was bound to before."""
+    await connection.execute("SELECT set_config('omnijourney.teams', $1, true)", _array(teams))
+
+
+def _array(teams: Iterable[UUID]) -> str:
+    return "{" + ",".join(str(team) for team in teams) + "}"

@@ -1,0 +1,85 @@
+"""Writes that are answered once: the same request id with the same content gets the first answer again."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, Protocol, TypeVar
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument
+
+REQUEST_ID_LENGTH_MAX: Final = 128
+
+# A second request with the id waits here until the first one's transaction has ended.
+_CLAIM: Final = """
+INSERT INTO request_log (team_id, request_id, digest) VALUES ($1, $2, $3)
+ON CONFLICT (team_id, request_id) DO NOTHING
+RETURNING true
+"""
+_RECALL: Final = "SELECT digest, answer FROM request_log WHERE team_id = $1 AND request_id = $2"
+_ANSWER: Final = "UPDATE request_log SET answer = $3 WHERE team_id = $1 AND request_id = $2"
+_FORGET: Final = "SELECT forget_requests(clock_timestamp() - make_interval(secs => $1), $2)"
+
+Reply = TypeVar("Reply", bound=Message)
+
+
+class Write(Protocol):
+    """A request of a write: any message with a field `request_id`."""
+
+    request_id: str
+
+    def SerializeToString(self, *, deterministic: bool = ...) -> bytes:  # noqa: N802 - protobuf's name
+        """The content."""
+        ...
+
+
+async def answer_once(
+    pool: Pool,
+    scope: UUID,
+    request: Write,
+    reply: type[Reply],
+    work: Callable[[Connection], Awaitable[Reply]],
+    *,
+    teams: Iterable[UUID] = (),
+) -> Reply:
+    """Does `work` in a transaction and keeps its answer with it; a repeated request gets that answer, without work.
+
+    Request ids are unique within `scope`: the team, or the nil UUID for writes of no team. The transaction is bound to
+    `scope` and `teams`. Work that raises leaves nothing behind, so that the id can be used again.
+    Raises InvalidArgument for a missing or too long id, AlreadyExists `REQUEST_ID_REUSED` for other content.
+    """
+    _check(request.request_id)
+    digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+    async with transaction(pool, {scope, *teams}) as connection:
+        if not await connection.fetchval(_CLAIM, scope, request.request_id, digest):
+            return await _recall(connection, scope, request.request_id, digest, reply)
+        answer = await work(connection)
+        await connection.execute(_ANSWER, scope, request.request_id, answer.SerializeToString())
+        return answer
+
+
+async def forget_answers(pool: Pool, older_than_s: float, row_max: int = 5_000) -> int:
+    """Forgets answers older than `older_than_s` real seconds, of all teams; returns how many, at most `row_max`."""
+    forgotten: int = await pool.fetchval(_FORGET, older_than_s, row_max)
+    return forgotten
+
+
+async def _recall(
+    connection: Connection, scope: UUID, request_id: str, digest: bytes, reply: type[Reply]
+) -> Reply:
+    record = await connection.fetchrow(_RECALL, scope, request_id)
+    assert record is not None, "an answer was forgotten while its request was repeated"
+    if record["digest"] != digest:
+        raise AlreadyExists.request_id_reused(request_id)
+    return reply.FromString(record["answer"])
+
+
+def _check(request_id: str) -> None:
+    if not request_id:
+        raise InvalidArgument.of(FieldViolation("request_id", "is required"))
+    if len(request_id) > REQUEST_ID_LENGTH_MAX:
+        raise InvalidArgument.of(
+            FieldViolation("request_id", f"must have at most {REQUEST_ID_LENGTH_MAX} characters")
+        )

@@ -1,0 +1,125 @@
+"""Errors that a caller is told about.
+
+Domain and stores raise these; `libs.common.rpc.errors` alone knows which gRPC status each becomes. The class says what
+kind of refusal it is, the reason (a name of `common.v1.ErrorReason` without its prefix) says which one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One fault of one field."""
+
+    field: str
+    """Path of the field in the request, for example `nodes[3].delay`."""
+    description: str
+    """What is wrong with it, for people."""
+
+
+class DomainError(Exception):
+    """A refusal with a reason. Raise one of the subclasses: they carry the kind."""
+
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        violations: Sequence[FieldViolation] = (),
+        retry_after_s: float | None = None,
+    ) -> None:
+        """`reason` as in `ErrorReason`, `metadata` the keys that the reason documents, `retry_after_s` real seconds."""
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.metadata: dict[str, str] = dict(metadata or {})
+        self.violations: tuple[FieldViolation, ...] = tuple(violations)
+        self.retry_after_s = retry_after_s
+
+
+class InvalidArgument(DomainError):
+    """The request is wrong by itself, whatever the state."""
+
+    @classmethod
+    def of(cls, *violations: FieldViolation) -> "InvalidArgument":
+        """All faulty fields at once."""
+        fields = ", ".join(violation.field for violation in violations[:5])
+        more = " …" if len(violations) > 5 else ""
+        return cls("INVALID_FIELDS", f"faulty fields: {fields}{more}", violations=violations)
+
+
+class NotFound(DomainError):
+    """The thing named does not exist, or not in this team."""
+
+    @classmethod
+    def of(cls, resource: str, resource_id: UUID | str) -> "NotFound":
+        """`resource` in lower case, as the contract names it: "journey"."""
+        metadata = {"resource": resource, "id": str(resource_id)}
+        return cls("RESOURCE_NOT_FOUND", f"there is no {resource} {resource_id}", metadata=metadata)
+
+
+class AlreadyExists(DomainError):
+    """The thing to be made is there already, or its key is taken by something else."""
+
+    @classmethod
+    def value_taken(cls, field: str) -> "AlreadyExists":
+        """A value that must be unique in the team is taken."""
+        return cls("DUPLICATE_VALUE", f"the value of {field} is taken", metadata={"field": field})
+
+    @classmethod
+    def request_id_reused(cls, request_id: str) -> "AlreadyExists":
+        """A request id came again with other content."""
+        metadata = {"request_id": request_id}
+        return cls("REQUEST_ID_REUSED", "the request id was used with other content", metadata=metadata)
+
+
+class FailedPrecondition(DomainError):
+    """The state does not allow it, and asking again will not help."""
+
+    @classmethod
+    def module_missing(cls, module: str) -> "FailedPrecondition":
+        """The team lacks a module, for example "POINTS"."""
+        return cls("MODULE_MISSING", f"the team lacks the module {module}", metadata={"module": module})
+
+
+class Aborted(DomainError):
+    """Somebody else was faster; read again and repeat."""
+
+    @classmethod
+    def etag_mismatch(cls, present_etag: str) -> "Aborted":
+        """The etag given is not the present one."""
+        metadata = {"etag": present_etag}
+        return cls("ETAG_MISMATCH", "changed in between: read again and repeat", metadata=metadata)
+
+
+class ResourceExhausted(DomainError):
+    """A limit is reached."""
+
+    @classmethod
+    def overloaded(cls, limit: str, retry_after_s: float) -> "ResourceExhausted":
+        """More work waits than `limit` (its name) allows; `retry_after_s` real seconds."""
+        message = f"more work is waiting than {limit} allows"
+        return cls("OVERLOADED", message, metadata={"limit": limit}, retry_after_s=retry_after_s)
+
+
+class Unavailable(DomainError):
+    """Something needed does not answer at the moment; the same call may succeed later."""
+
+    @classmethod
+    def dependency(cls, name: str, retry_after_s: float | None = None) -> "Unavailable":
+        """`name` of the service or server that does not answer."""
+        message = f"{name} does not answer"
+        metadata = {"dependency": name}
+        return cls("DEPENDENCY_UNAVAILABLE", message, metadata=metadata, retry_after_s=retry_after_s)
+
+
+class Unauthenticated(DomainError):
+    """The caller did not prove who it is."""
+
+    @classmethod
+    def token_invalid(cls) -> "Unauthenticated":
+        """No token, or a wrong one; which of the two is not told."""
+        return cls("TOKEN_INVALID", "a valid bearer token is required")

@@ -1,0 +1,117 @@
+"""How metrics are defined, and where they are served.
+
+A service defines all of its metrics in its `metrics.py` by the functions here. Every metric says what it means; names
+end in their unit; labels come from a closed list, so that nothing unbounded (a team, a customer) becomes a label.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+Label = Literal[
+    "channel",
+    "code",
+    "kind",
+    "method",
+    "node",
+    "outcome",
+    "partition",
+    "reason",
+    "service",
+    "source",
+    "stage",
+    "status",
+]
+"""What metrics may be told apart by: each has few values."""
+
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Buckets of durations, from a local call to the longest deadline."""
+COUNTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+"""Buckets of batch sizes; 500 is the largest batch of the hot path."""
+
+_PREFIX: Final = "omnijourney_"
+_UNITS: Final = ("_total", "_seconds", "_bytes", "_ratio", "_count", "_state")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A metric that this process defines."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    labels: tuple[str, ...]
+
+
+_defined: dict[str, Definition] = {}
+
+
+def counter(name: str, meaning: str, labels: Sequence[Label] = ()) -> Counter:
+    """A count that only grows; `name` without the product's prefix, ending in `_total`."""
+    definition = _define(name, "counter", meaning, labels)
+    if not name.endswith("_total"):
+        raise ValueError(f"the counter {name} must end in _total")
+    return Counter(definition.name, meaning, definition.labels)
+
+
+def gauge(name: str, meaning: str, labels: Sequence[Label] = ()) -> Gauge:
+    """A figure that goes up and down."""
+    definition = _define(name, "gauge", meaning, labels)
+    return Gauge(definition.name, meaning, definition.labels)
+
+
+def histogram(
+    name: str, meaning: str, labels: Sequence[Label] = (), buckets: Sequence[float] = SECONDS
+) -> Histogram:
+    """A spread of values."""
+    definition = _define(name, "histogram", meaning, labels)
+    return Histogram(definition.name, meaning, definition.labels, buckets=buckets)
+
+
+def definitions() -> list[Definition]:
+    """Every metric that was defined by the modules imported so far, by name."""
+    return sorted(_defined.values(), key=lambda definition: definition.name)
+
+
+def _define(
+    name: str, kind: Literal["counter", "gauge", "histogram"], meaning: str, labels: Sequence[Label]
+) -> Definition:
+    full_name = _PREFIX + name
+    if full_name in _defined:
+        raise ValueError(f"the metric {name} is defined twice")
+    if not name.endswith(_UNITS):
+        raise ValueError(f"the metric {name} must end in its unit: {', '.join(_UNITS)}")
+    if not meaning:
+        raise ValueError(f"the metric {name} needs a meaning")
+    if unknown := set(labels) - set(get_args(Label)):
+        raise ValueError(
+            f"the metric {name} has labels outside the closed list: {', '.join(sorted(unknown))}"
+        )
+    definition = Definition(full_name, kind, meaning, tuple(labels))
+    _defined[full_name] = definition
+    return definition
+
+
+class MetricsEndpoint:
+    """`/metrics` over HTTP on a thread of its own, so that a busy event loop still shows what it is busy with."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Serves at once; port 0 takes any free one. Raises OSError when the port is taken."""
+        self._server: WSGIServer
+        self._thread: threading.Thread
+        self._server, self._thread = start_http_server(port, addr=host)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._server.server_port
+
+    def close(self) -> None:
+        """Stops serving and frees the port. Blocks for at most half a second."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

@@ -1,0 +1,72 @@
+"""Page tokens of listings: opaque, and good for the listing that gave them only.
+
+A token holds the key of the last row shown (keyset paging: the next page starts after it, whatever came or went in
+between) and a digest of the listing's arguments, so that it cannot be carried over to another filter or team. It is
+bound, not secret: it holds nothing that its listing has not shown, and what a forged one could name is checked by the
+query's own team.
+"""
+
+import base64
+import binascii
+import hashlib
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from libs.common.errors import FieldViolation, InvalidArgument
+
+Key = TypeVar("Key")
+
+PAGE_SIZE_DEFAULT: Final = 50
+PAGE_SIZE_MAX: Final = 500
+_DIGEST_BYTES: Final = 12
+_TOKEN_LENGTH_MAX: Final = 2_000
+
+
+def page_size(asked: int, *, default: int = PAGE_SIZE_DEFAULT, most: int = PAGE_SIZE_MAX) -> int:
+    """How many rows a page gets: 0 asks for the default, more than `most` gets `most`.
+
+    Raises InvalidArgument when `asked` is negative.
+    """
+    if asked < 0:
+        raise InvalidArgument.of(FieldViolation("page_size", "must not be negative"))
+    return min(asked or default, most)
+
+
+def page_token(key: Any, *arguments: object) -> str:
+    """The token of the page after the row with `key`.
+
+    `key` is made of str, int, bool, None, bytes, datetime, UUID and tuples of them; `arguments` are all that the
+    listing was asked with, the team and the filters, not the page size.
+    """
+    raw = _digest(arguments) + msgspec.msgpack.encode(key)
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def page_key(token: str, form: type[Key], *arguments: object) -> Key | None:
+    """The key in a token, None for the first page (no token).
+
+    `form` is the key's type, such as `tuple[datetime, UUID]`. Raises InvalidArgument `PAGE_TOKEN_INVALID` when the
+    token is not of this listing with these arguments.
+    """
+    if not token:
+        return None
+    try:
+        if len(token) > _TOKEN_LENGTH_MAX:
+            raise ValueError("too long")
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        if raw[:_DIGEST_BYTES] != _digest(arguments):
+            raise ValueError("of another listing")
+        return msgspec.msgpack.decode(raw[_DIGEST_BYTES:], type=form)
+    except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
+        violation = FieldViolation("page_token", "is not a token of this listing with these arguments")
+        raise InvalidArgument(
+            "PAGE_TOKEN_INVALID", "the page token is invalid", violations=[violation]
+        ) from error
+
+
+def _digest(arguments: tuple[object, ...]) -> bytes:
+    text = "\x1f".join(
+        repr(argument) if isinstance(argument, bytes) else str(argument) for argument in arguments
+    )
+    return hashlib.sha256(text.encode()).digest()[:_DIGEST_BYTES]

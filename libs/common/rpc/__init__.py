@@ -1,0 +1,1 @@
+"""gRPC: server, client, the one error table, and the operations that every service offers."""

@@ -1,0 +1,196 @@
+"""Errors on the wire: the one table from what is raised to `google.rpc.Status`, and the way back.
+
+A status carries one `ErrorInfo` (reason of `common.v1.ErrorReason`, domain `omnijourney`), all field violations in one
+`BadRequest`, and `RetryInfo` where the same call may succeed later.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import asyncpg
+import grpc
+import redis.exceptions
+import structlog
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+
+from libs.common import errors
+from libs.common.ids import new_id
+from omnijourney.common.v1 import error_reason_pb2
+
+ERROR_DOMAIN: Final = "omnijourney"
+STATUS_KEY: Final = "grpc-status-details-bin"
+
+_DETAILS_BYTES_MAX: Final = 6_000
+"""Field violations beyond this are only counted: clients refuse answers whose metadata exceeds 8 KiB."""
+_RETRY_SOON_S: Final = 0.2
+_REASONS: Final = frozenset(error_reason_pb2.ErrorReason.keys())
+
+# The table. The first class that fits counts.
+_CODES: Final[Mapping[type[errors.DomainError], grpc.StatusCode]] = {
+    errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.NotFound: grpc.StatusCode.NOT_FOUND,
+    errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
+    errors.FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.Aborted: grpc.StatusCode.ABORTED,
+    errors.ResourceExhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+}
+_WRITES_COLLIDED: Final = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+)
+_DATABASE_AWAY: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.QueryCanceledError,
+)
+_REDIS_AWAY: Final = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+_PEER_AWAY: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED)
+
+_log = structlog.get_logger(__name__)
+
+
+def status_of(error: Exception, rpc: str) -> status_pb2.Status:
+    """The status that a caller gets for `error`, raised while serving `rpc` (full method name).
+
+    Errors that nobody foresaw are logged with a new incident id; the caller is told the id and nothing else.
+    """
+    if isinstance(error, errors.DomainError):
+        return _status_of_domain_error(error)
+    if isinstance(error, _WRITES_COLLIDED):
+        return _status_of_domain_error(
+            errors.Aborted("WRITE_CONFLICT", "collided with another write", retry_after_s=_RETRY_SOON_S)
+        )
+    if isinstance(error, _DATABASE_AWAY):
+        return _dependency_away(error, rpc, "postgresql")
+    if isinstance(error, _REDIS_AWAY):
+        return _dependency_away(error, rpc, "redis")
+    if isinstance(error, ConnectionError | TimeoutError):
+        return _dependency_away(error, rpc, "unnamed server")
+    if isinstance(error, grpc.RpcError) and _code_of(error) in _PEER_AWAY:
+        return _dependency_away(error, rpc, "peer service")
+    return _incident(error, rpc)
+
+
+def not_implemented(rpc: str) -> status_pb2.Status:
+    """The status of a call that the contract has and this release has not."""
+    return _status(
+        grpc.StatusCode.UNIMPLEMENTED, "NOT_IMPLEMENTED", f"{rpc} is not implemented yet", {"rpc": rpc}
+    )
+
+
+def deadline_exceeded(rpc: str) -> status_pb2.Status:
+    """The status of a call that took longer than the service allows where the caller set no deadline."""
+    message = f"{rpc} was not done in time"
+    return _status(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", message, {"rpc": rpc})
+
+
+def _status_of_domain_error(error: errors.DomainError) -> status_pb2.Status:
+    code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), grpc.StatusCode.UNKNOWN)
+    if f"ERROR_REASON_{error.reason}" not in _REASONS:
+        _log.error("reason is not in the contract", reason=error.reason)
+    status = _status(code, error.reason, error.message, error.metadata)
+    if error.violations:
+        _pack(status, _bad_request(error.violations))
+    if error.retry_after_s is not None:
+        delay = Duration()
+        delay.FromNanoseconds(round(error.retry_after_s * 1e9))
+        _pack(status, error_details_pb2.RetryInfo(retry_delay=delay))
+    return status
+
+
+def _dependency_away(error: Exception, rpc: str, name: str) -> status_pb2.Status:
+    _log.warning("dependency does not answer", rpc=rpc, dependency=name, error=type(error).__name__)
+    return _status_of_domain_error(errors.Unavailable.dependency(name, _RETRY_SOON_S))
+
+
+def _incident(error: Exception, rpc: str) -> status_pb2.Status:
+    incident_id = str(new_id())
+    _log.error("call failed", rpc=rpc, incident_id=incident_id, exc_info=error)
+    message = f"internal error {incident_id}"
+    return _status(grpc.StatusCode.INTERNAL, "INTERNAL", message, {"incident_id": incident_id})
+
+
+def _status(
+    code: grpc.StatusCode, reason: str, message: str, metadata: Mapping[str, str]
+) -> status_pb2.Status:
+    status = status_pb2.Status(code=code.value[0], message=message)
+    _pack(status, error_details_pb2.ErrorInfo(reason=reason, domain=ERROR_DOMAIN, metadata=dict(metadata)))
+    return status
+
+
+def _pack(
+    status: status_pb2.Status,
+    detail: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest | error_details_pb2.RetryInfo,
+) -> None:
+    packed = AnyMessage()
+    packed.Pack(detail)
+    status.details.append(packed)
+
+
+def _bad_request(violations: Sequence[errors.FieldViolation]) -> error_details_pb2.BadRequest:
+    request = error_details_pb2.BadRequest()
+    bytes_left = _DETAILS_BYTES_MAX
+    for index, violation in enumerate(violations):
+        bytes_left -= len(violation.field.encode()) + len(violation.description.encode()) + 8
+        if bytes_left < 0:
+            request.field_violations.add(field="…", description=f"and {len(violations) - index} more")
+            break
+        request.field_violations.add(field=violation.field, description=violation.description)
+    return request
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteError:
+    """What a failed call told: the caller's view of a status."""
+
+    code: grpc.StatusCode
+    message: str
+    reason: str = ""
+    """Name in `ErrorReason` without prefix; empty when the status has no ErrorInfo of ours."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    violations: tuple[errors.FieldViolation, ...] = ()
+    retry_after_s: float | None = None
+
+
+def remote_error(error: grpc.RpcError) -> RemoteError:
+    """Reads the error that a stub raised."""
+    assert isinstance(error, grpc.aio.AioRpcError | grpc.Call), "only errors of calls have a status"
+    status = status_pb2.Status()
+    for key, value in error.trailing_metadata() or ():
+        if key == STATUS_KEY and isinstance(value, bytes):
+            status.ParseFromString(value)
+    info, bad_request, retry = (
+        error_details_pb2.ErrorInfo(),
+        error_details_pb2.BadRequest(),
+        error_details_pb2.RetryInfo(),
+    )
+    for detail in status.details:
+        for known in (info, bad_request, retry):
+            detail.Unpack(known)
+    return RemoteError(
+        code=error.code(),
+        message=error.details() or "",
+        reason=info.reason if info.domain == ERROR_DOMAIN else "",
+        metadata=dict(info.metadata),
+        violations=tuple(
+            errors.FieldViolation(violation.field, violation.description)
+            for violation in bad_request.field_violations
+        ),
+        retry_after_s=retry.retry_delay.ToTimedelta().total_seconds()
+        if retry.HasField("retry_delay")
+        else None,
+    )
+
+
+def _code_of(error: grpc.RpcError) -> grpc.StatusCode | None:
+    return error.code() if isinstance(error, grpc.aio.AioRpcError) else None

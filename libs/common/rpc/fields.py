@@ -1,0 +1,79 @@
+"""Checks of a request's fields that collect every fault before they refuse."""
+
+from collections.abc import Sized
+from datetime import datetime
+from uuid import UUID
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from libs.common.errors import FieldViolation, InvalidArgument
+from libs.common.rpc.values import datetime_of
+
+_NIL = UUID(int=0)
+
+
+class FieldCheck:
+    """Reads fields, notes what is wrong, and refuses with all of it at the end.
+
+    Readers return a harmless value for a faulty field, so that checking goes on; call `done` before using any.
+    """
+
+    def __init__(self) -> None:
+        """Nothing wrong yet."""
+        self.violations: list[FieldViolation] = []
+
+    def fault(self, field: str, description: str) -> None:
+        """Notes a fault."""
+        self.violations.append(FieldViolation(field, description))
+
+    def uuid(self, field: str, text: str) -> UUID:
+        """A required id."""
+        try:
+            return UUID(text)
+        except ValueError:
+            self.fault(field, "must be a UUID" if text else "is required")
+            return _NIL
+
+    def optional_uuid(self, field: str, text: str) -> UUID | None:
+        """An id, or None when the field is empty."""
+        return self.uuid(field, text) if text else None
+
+    def text(self, field: str, text: str, *, length_max: int, length_min: int = 1) -> str:
+        """A text of `length_min` to `length_max` characters; with a minimum of 1 it must not be blank."""
+        if len(text) > length_max:
+            self.fault(field, f"must have at most {length_max} characters")
+        elif length_min and not text.strip():
+            self.fault(field, "is required")
+        elif len(text) < length_min:
+            self.fault(field, f"must have at least {length_min} characters")
+        return text
+
+    def whole(self, field: str, value: int, *, least: int, most: int) -> int:
+        """A number from `least` to `most`."""
+        if not least <= value <= most:
+            self.fault(field, f"must be {least} to {most}")
+        return value
+
+    def time(self, field: str, message: Message, name: str) -> datetime | None:
+        """The timestamp `message.<name>`; None, with a fault, when it is absent or outside the years 1 to 9999."""
+        if not message.HasField(name):
+            self.fault(field, "is required")
+            return None
+        value = getattr(message, name)
+        assert isinstance(value, Timestamp)
+        try:
+            return datetime_of(value)
+        except (ValueError, OverflowError):
+            self.fault(field, "is no time between the years 1 and 9999")
+            return None
+
+    def count(self, field: str, items: Sized, *, most: int, least: int = 0) -> None:
+        """A list of `least` to `most` items."""
+        if not least <= len(items) <= most:
+            self.fault(field, f"must have {least} to {most} items, has {len(items)}")
+
+    def done(self) -> None:
+        """Raises InvalidArgument with every fault noted."""
+        if self.violations:
+            raise InvalidArgument.of(*self.violations)

@@ -1,0 +1,123 @@
+# ruff: noqa: N802 - the generated base names the methods and their arguments
+"""The operations that every service offers: its unsettled work, and the installation's clock."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from libs.common.clock import Clock, ClockRefusedError, set_clock
+from libs.common.db.pool import Pool
+from libs.common.errors import Aborted, FailedPrecondition, FieldViolation, InvalidArgument, Unavailable
+from libs.common.ids import new_id
+from libs.common.rpc.values import datetime_of, timestamp
+from omnijourney.common.v1 import operations_service_pb2 as pb
+from omnijourney.common.v1 import operations_service_pb2_grpc as pb_grpc
+
+CLOCK_WAIT_MAX_S: Final = 2.0
+"""How long GetLag waits for a version of the clock."""
+
+DESCRIPTOR: Final = pb.DESCRIPTOR.services_by_name["OperationsService"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """The unsettled work of a service."""
+
+    pending: int
+    """Things accepted and not settled."""
+    progress: str
+    """Changes whenever anything was handled; see `Progress`."""
+    oldest_pending: datetime | None = None
+    """Domain time of the oldest pending thing."""
+    next_timer: datetime | None = None
+    """Domain time of the next timer that is not due yet."""
+
+
+class LagProbe(Protocol):
+    """How a service tells its lag. Takes every figure at one moment, as far as it can."""
+
+    async def lag(self) -> Lag:
+        """The lag now."""
+        ...
+
+
+class NothingPending:
+    """The probe of a service that settles everything within the call."""
+
+    def __init__(self, progress: "Progress") -> None:
+        """`progress` counts the calls that changed something."""
+        self._progress = progress
+
+    async def lag(self) -> Lag:
+        """Nothing pending, ever."""
+        return Lag(pending=0, progress=str(self._progress))
+
+
+class Progress:
+    """Counts what this process handled; its text also changes with every restart."""
+
+    def __init__(self) -> None:
+        """Starts at 0 under a new name."""
+        self._process = new_id().hex
+        self._handled = 0
+
+    def add(self, count: int = 1) -> None:
+        """Notes that `count` things were handled."""
+        self._handled += count
+
+    def __str__(self) -> str:
+        """Opaque; to be compared only."""
+        return f"{self._process}:{self._handled}"
+
+
+class OperationsServicer(pb_grpc.OperationsServiceServicer):
+    """See `protos/omnijourney/common/v1/operations_service.proto`."""
+
+    def __init__(self, clock: Clock, probe: LagProbe, pool: Pool, *, clock_control: bool) -> None:
+        """`clock_control`: whether SetClock is allowed in this installation."""
+        self._clock = clock
+        self._probe = probe
+        self._pool = pool
+        self._clock_control = clock_control
+
+    async def GetLag(self, request: pb.GetLagRequest, context: Any) -> pb.GetLagResponse:
+        """Waits for the clock's version, then asks the probe."""
+        version = await self._wait_version(request.min_clock_version)
+        lag = await self._probe.lag()
+        return pb.GetLagResponse(
+            pending=lag.pending,
+            progress=lag.progress,
+            oldest_pending_time=timestamp(lag.oldest_pending) if lag.oldest_pending else None,
+            next_timer_time=timestamp(lag.next_timer) if lag.next_timer else None,
+            clock_version=version,
+        )
+
+    async def GetClock(self, request: pb.GetClockRequest, context: Any) -> pb.GetClockResponse:
+        """The clock as this process follows it."""
+        return pb.GetClockResponse(
+            now=timestamp(self._clock.now()), rate=self._clock.rate, version=self._clock.version
+        )
+
+    async def SetClock(self, request: pb.SetClockRequest, context: Any) -> pb.SetClockResponse:
+        """Changes the clock of the whole installation."""
+        if not self._clock_control:
+            raise FailedPrecondition(
+                "CLOCK_NOT_CONTROLLABLE", "this installation does not allow its clock to be changed"
+            )
+        domain_time = datetime_of(request.domain_time) if request.HasField("domain_time") else None
+        try:
+            version = await set_clock(self._pool, request.rate, domain_time, request.expected_version)
+        except ClockRefusedError as error:
+            if error.kind == "version":
+                raise Aborted(
+                    "CLOCK_VERSION_MISMATCH", str(error), metadata={"version": str(self._clock.version)}
+                ) from error
+            raise InvalidArgument.of(FieldViolation("domain_time", str(error))) from error
+        return pb.SetClockResponse(version=version)
+
+    async def _wait_version(self, version: int) -> int:
+        try:
+            return await asyncio.wait_for(self._clock.changed(version - 1), CLOCK_WAIT_MAX_S)
+        except TimeoutError as error:
+            raise Unavailable.dependency(f"clock version {version}") from error

@@ -1,0 +1,90 @@
+"""A service's gRPC server: its servicers, health, reflection, and an orderly end."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from libs.common.rpc import limits
+from libs.common.rpc.guard import Guard
+
+Servicer = TypeVar("Servicer")
+
+DRAIN_GRACE_S: Final = 3.0
+"""How long calls that are being worked on may take to end when the service stops."""
+
+_OPTIONS: Final = (
+    # Without this, two servers could share a port and each would get half of the calls.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", limits.MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", limits.MESSAGE_BYTES_MAX),
+    ("grpc.keepalive_time_ms", limits.KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", limits.KEEPALIVE_TIMEOUT_MS),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", limits.KEEPALIVE_MS // 2),
+    ("grpc.http2.max_ping_strikes", 0),
+)
+
+
+class PortTakenError(Exception):
+    """Something else listens there, or the address is not of this machine."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """The address that cannot be had."""
+        super().__init__(f"cannot listen on {host}:{port}: the port is taken")
+        self.host = host
+        self.port = port
+
+
+class GrpcServer:
+    """Add servicers, `start`, and `drain` in the end. One event loop, one use."""
+
+    def __init__(self, *, host: str, port: int, token: str) -> None:
+        """Takes the port at once (0: any free one), serves from `start`. Raises PortTakenError."""
+        self._server = grpc.aio.server(
+            interceptors=(Guard(token),), options=_OPTIONS, maximum_concurrent_rpcs=limits.CALLS_MAX
+        )
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._names: list[str] = []
+        try:
+            self.port: int = self._server.add_insecure_port(f"{host}:{port}")
+        except RuntimeError as error:
+            raise PortTakenError(host, port) from error
+
+    def add(
+        self,
+        register: Callable[[Servicer, grpc.aio.Server], None],
+        servicer: Servicer,
+        service: ServiceDescriptor,
+    ) -> None:
+        """Adds a servicer by its generated `add_…_to_server` and its descriptor
+        (`points_service_pb2.DESCRIPTOR.services_by_name["PointsService"]`)."""
+        register(servicer, self._server)
+        self._names.append(service.full_name)
+
+    async def start(self) -> None:
+        """Serves, and reports SERVING for every service added."""
+        names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        for name in ("", *self._names):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._server.start()
+
+    async def drain(self, grace_s: float = DRAIN_GRACE_S) -> None:
+        """Reports NOT_SERVING, takes no new call, lets the running ones end within `grace_s` and cancels the rest."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)
+
+    async def __aenter__(self) -> "GrpcServer":
+        """Starts."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Drains."""
+        await asyncio.shield(self.drain())
