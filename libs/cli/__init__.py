@@ -1,0 +1,1 @@
+"""The `omnijourney` command."""

@@ -1,0 +1,93 @@
+"""The `omnijourney` command: one function per subcommand, which does its work in a module of its own."""
+
+import asyncio
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from pydantic import ValidationError
+
+from libs.cli.console import fail, out
+from libs.cli.status import show_status
+from libs.cli.up import run_up
+from libs.client import ClientSettings
+from libs.supervisor import InstallationOptions, InstallationSettings
+
+app = typer.Typer(
+    name="omnijourney",
+    help="Customer journeys and loyalty points across LINE, WhatsApp, Messenger and Instagram.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Data directory. [default: OMNIJOURNEY_DATA_DIR or .omnijourney]"),
+]
+
+
+@app.command()
+def up(
+    *,
+    data_dir: DataDir = None,
+    ports: Annotated[
+        Literal["configured", "free"],
+        typer.Option(help="'free' takes any free ports, so that several installations fit on one machine."),
+    ] = "configured",
+    clock_control: Annotated[
+        bool, typer.Option("--clock-control", help="Let the clock be held, sped up and stepped (SetClock).")
+    ] = False,
+    emulators: Annotated[
+        bool, typer.Option("--emulators", help="Send to emulators of the channels instead of the real ones.")
+    ] = False,
+    log_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where each process logs to a file. [default: logs/ of the data directory]"),
+    ] = None,
+    log_to_stderr: Annotated[
+        bool, typer.Option("--log-to-stderr", help="Logs of the services appear here instead.")
+    ] = False,
+) -> None:
+    """Start the five services, with their own PostgreSQL and Valkey unless addresses are set, until Ctrl-C."""
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    if clock_control:
+        changes["clock_control"] = "on"
+    options = InstallationOptions(
+        settings=InstallationSettings(**changes),
+        free_ports=ports == "free",
+        emulators=emulators,
+        log_dir=log_dir,
+        log_to_stderr=log_to_stderr,
+    )
+    raise typer.Exit(asyncio.run(run_up(options)))
+
+
+@app.command()
+def status(
+    *,
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show which services serve, what each has still to do, and the clock. Exit code 1 if one does not serve."""
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    settings = ClientSettings(**changes)
+    raise typer.Exit(asyncio.run(show_status(settings, as_json=as_json)))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    out.print(f"omnijourney {installed_version('omnijourney')}", highlight=False)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except ValidationError as error:
+        raise SystemExit(fail(error)) from error
+
+
+if __name__ == "__main__":
+    main()

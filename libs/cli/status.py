@@ -1,0 +1,92 @@
+"""`omnijourney status`: health, unsettled work and clock of every service."""
+
+import asyncio
+import dataclasses
+import json
+from dataclasses import dataclass
+
+import grpc
+from rich.table import Table
+
+from libs.cli.console import EXIT_FAULT, out
+from libs.client import Client, ClientSettings, ServiceName, is_serving
+from omnijourney.common.v1.operations_service_pb2 import GetClockRequest, GetLagRequest
+
+_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """One line of the table."""
+
+    service: ServiceName
+    target: str
+    serving: bool
+    pending: int | None = None
+    """Things accepted and not settled; None when it could not be asked."""
+    oldest_pending: str | None = None
+    """RFC 3339, domain time."""
+    next_timer: str | None = None
+    clock: str | None = None
+    """Domain time as this service sees it."""
+    clock_rate: float | None = None
+    fault: str | None = None
+    """Why it could not be asked."""
+
+
+async def show_status(settings: ClientSettings, *, as_json: bool) -> int:
+    """Prints the state of every service. Returns the exit code: 1 if one does not serve or cannot be asked."""
+    async with Client(settings.targets(), settings.api_token()) as client:
+        found = await asyncio.gather(*(_ask(client, service) for service in client.known))
+    if as_json:
+        out.print_json(json.dumps([dataclasses.asdict(status) for status in found]))
+    else:
+        out.print(_table(found))
+    return 0 if all(status.serving and status.fault is None for status in found) else EXIT_FAULT
+
+
+async def _ask(client: Client, service: ServiceName) -> ServiceStatus:
+    target = client.targets[service]
+    if not await is_serving(target):
+        return ServiceStatus(service, target, serving=False)
+    operations = client.operations(service)
+    try:
+        lag, clock = await asyncio.gather(
+            operations.GetLag(GetLagRequest(), timeout=_TIMEOUT_S),
+            operations.GetClock(GetClockRequest(), timeout=_TIMEOUT_S),
+        )
+    except grpc.aio.AioRpcError as error:
+        return ServiceStatus(service, target, serving=True, fault=f"{error.code().name}: {error.details()}")
+    return ServiceStatus(
+        service,
+        target,
+        serving=True,
+        pending=lag.pending,
+        oldest_pending=lag.oldest_pending_time.ToJsonString()
+        if lag.HasField("oldest_pending_time")
+        else None,
+        next_timer=lag.next_timer_time.ToJsonString() if lag.HasField("next_timer_time") else None,
+        clock=clock.now.ToJsonString(),
+        clock_rate=clock.rate,
+    )
+
+
+def _table(found: list[ServiceStatus]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("service", "gRPC", "state", "pending", "oldest", "next timer", "clock", "rate"):
+        table.add_column(heading, header_style="bold", justify="right" if heading == "pending" else "left")
+    for status in found:
+        state = "[green]serving[/]" if status.serving else "[red]not serving[/]"
+        if status.fault is not None:
+            state = f"[red]{status.fault}[/]"
+        table.add_row(
+            status.service,
+            status.target,
+            state,
+            "–" if status.pending is None else f"{status.pending:,}",
+            status.oldest_pending or "–",
+            status.next_timer or "–",
+            status.clock or "–",
+            "–" if status.clock_rate is None else f"{status.clock_rate:g}",
+        )
+    return table

@@ -1,0 +1,124 @@
+"""`omnijourney up`: an installation in the foreground."""
+
+import asyncio
+import dataclasses
+import os
+import signal
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from rich.markup import escape
+from rich.table import Table
+
+from libs.cli.console import err, fail, out
+from libs.common.db.migrate import MigrationError
+from libs.common.embedded import EmbeddedError
+from libs.supervisor import Died, Event, Installation, InstallationOptions
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+async def run_up(options: InstallationOptions) -> int:
+    """Starts everything, says where it is, and stops it when told to. Returns the exit code."""
+    try:
+        installation = Installation(dataclasses.replace(options, listener=tell))
+        await run_until_told(installation, welcome)
+    except (EmbeddedError, MigrationError, OSError) as error:
+        return fail(error)
+    return 0
+
+
+async def run_until_told(installation: Installation, started: Callable[[Installation], None]) -> None:
+    """Runs an installation until SIGINT, SIGTERM or SIGHUP, also in the middle of its start; a second signal hurries.
+
+    Errors: those of `Installation.start`; everything is stopped then.
+    """
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, _on_signal, installation, told)
+    starting = asyncio.create_task(installation.start())
+    waiting = asyncio.create_task(told.wait())
+    try:
+        await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            started(installation)
+            await waiting
+    finally:
+        for task in (starting, waiting):
+            task.cancel()
+        await asyncio.gather(starting, waiting, return_exceptions=True)
+        await installation.stop()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def _on_signal(installation: Installation, told: asyncio.Event) -> None:
+    if told.is_set():
+        err.print("stopping at once")
+        installation.hurry()
+    else:
+        err.print("stopping (once more to hurry) …")
+        told.set()
+
+
+def tell(event: Event) -> None:
+    """Prints what happened to a process."""
+    if isinstance(event, Died):
+        where = f"; its log: {event.log}" if event.log else ""
+        err.print(
+            f"[yellow]{event.name} ended[/] ({escape(event.why)}), starts again in {event.delay_s:.1f} s{where}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    else:
+        err.print(f"[green]{event.name} runs again[/] (process {event.pid})", highlight=False)
+
+
+def welcome(installation: Installation) -> None:
+    """Prints where everything is, and what to try."""
+    services = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("service", "gRPC", "metrics", "process"):
+        services.add_column(heading, header_style="bold")
+    for service, target in installation.targets.items():
+        services.add_row(
+            service, target, installation.metrics_urls[service], str(installation.pid_of(service))
+        )
+    out.print("\n[bold green]omnijourney is up[/]  (Ctrl-C stops it)\n")
+    out.print(services)
+    out.print(_places(installation))
+    out.print(_tries(installation), soft_wrap=True)
+
+
+def _places(installation: Installation) -> Table:
+    places = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    places.add_row()
+    places.add_row("webhooks in", installation.http_url)
+    for channel, url in installation.channel_urls.items():
+        places.add_row(f"{channel} API", url)
+    places.add_row("PostgreSQL", _server(installation.postgres_dsn, installation, "postgres"))
+    places.add_row("Redis", _server(installation.redis_url, installation, "valkey"))
+    places.add_row("token", str(installation.data_dir / "token"))
+    places.add_row("logs", str(installation.log_dir))
+    return places
+
+
+def _server(address: str, installation: Installation, name: str) -> str:
+    """Where a server is, without its password."""
+    parts = urlsplit(address)
+    embedded = installation.attachment.embedded
+    owned = embedded is not None and name in {server.name for server in embedded.servers}
+    where = f"{parts.hostname}:{parts.port}"
+    return f"{where} (embedded, process {installation.pid_of(name)})" if owned else where
+
+
+def _tries(installation: Installation) -> str:
+    token_file = os.path.relpath(installation.data_dir / "token")
+    service, target = next(iter(installation.targets.items()))
+    return (
+        f"\n[dim]try[/]  grpcurl -plaintext {target} list\n"
+        f'     grpcurl -plaintext -H "authorization: Bearer $(cat {token_file})" {target} '
+        "omnijourney.common.v1.OperationsService/GetLag\n"
+        f"     omnijourney status   [dim]({service} and the others at one glance)[/]\n"
+    )
