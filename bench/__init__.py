@@ -1,1 +1,1 @@
-"""Measurements of the hot paths: ``make bench``."""
+"""Measurements of the hot paths against servers of their own: ``make bench``."""

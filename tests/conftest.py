@@ -7,6 +7,9 @@ import pytest
 
 from tools.paths import ROOT
 
+# Suites that several tests share say what differs, as tests themselves do.
+pytest.register_assert_rewrite("libs.common.testing")
+
 
 @pytest.fixture(scope="session")
 def reference_data() -> Path:
