@@ -25,7 +25,7 @@ STEPS: Final[dict[str, tuple[str, ...]]] = {
     "contracts": ("python", "-m", "tools.contracts", "check"),
     "imports": ("lint-imports", "--no-logo"),
     "lint": ("ruff", "check", "--output-format=concise", "."),
-    "format": ("ruff", "format", "--check", "."),
+    "format": ("ruff", "format", "--check", "--output-format=concise", "."),
 }
 
 

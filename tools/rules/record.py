@@ -1,7 +1,6 @@
 """What a test run showed about the rules: written by the plugin, read by the table."""
 
 import hashlib
-import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
@@ -85,18 +84,14 @@ def summarise(outcomes: Iterable[tuple[str, tuple[str, ...], str]]) -> list[Test
 
 
 def fingerprint(root: Path = ROOT) -> str:
-    """A hash over every tracked or new source file; changes with any edit."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *_SOURCES],
-        cwd=root,
-        check=True,
-        capture_output=True,
-    ).stdout.split(b"\0")
+    """A hash over every source file; changes with any edit."""
     digest = hashlib.sha256()
-    for name in sorted(filter(None, listed)):
-        file = root / name.decode()
-        content = file.read_bytes() if file.is_file() else b""
-        digest.update(hashlib.sha256(name + b"\0" + content).digest())
+    for source in _SOURCES:
+        entry = root / source
+        for file in sorted(entry.rglob("*")) if entry.is_dir() else [entry]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                content = hashlib.sha256(file.read_bytes()).digest()
+                digest.update(str(file.relative_to(root)).encode() + b"\0" + content)
     return digest.hexdigest()
 
 

@@ -120,6 +120,20 @@ def test_a_record_survives_the_disk(tmp_path: Path) -> None:
     assert record.load(tmp_path / "absent.json") is None
 
 
+def test_any_edit_of_a_source_outdates_the_record(tmp_path: Path) -> None:
+    source = tmp_path / "services" / "points" / "queries.sql"
+    source.parent.mkdir(parents=True)
+    source.write_text("SELECT 1", encoding="utf-8")
+    before = record.fingerprint(tmp_path)
+    (tmp_path / "services" / "__pycache__").mkdir()
+    (tmp_path / "services" / "__pycache__" / "x.pyc").write_bytes(b"1")
+    assert record.fingerprint(tmp_path) == before
+    source.write_text("SELECT 2", encoding="utf-8")
+    edited = record.fingerprint(tmp_path)
+    source.rename(source.with_name("other.sql"))
+    assert len({before, edited, record.fingerprint(tmp_path)}) == 3
+
+
 @pytest.mark.parametrize("text", ["# no table", "| J-01 | a |\n| J-01 | b |"])
 def test_a_broken_page_is_refused(tmp_path: Path, text: str) -> None:
     page = tmp_path / "rules.md"
