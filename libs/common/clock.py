@@ -34,6 +34,10 @@ _END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
 _READ: Final = (
     "SELECT real_anchor, domain_anchor, rate, version, clock_timestamp() AS server_now FROM platform.clock"
 )
+_BEGIN: Final = (
+    "UPDATE platform.clock SET real_anchor = clock_timestamp(), domain_anchor = $1, rate = 0, version = 2"
+    " WHERE version = 1 RETURNING version"
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -314,6 +318,21 @@ async def set_clock(
             raise
         raise ClockRefusedError(kind, str(error)) from error
     return version
+
+
+async def begin_clock(dsn: str, at: datetime) -> None:
+    """Holds the clock of an installation that was never used at `at`, which may lie in the past.
+
+    `dsn` is the administrator's; call it before any service starts, since none would follow a step back.
+    Raises ClockRefusedError of kind "version" when the clock was changed before.
+    """
+    connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S, command_timeout=_COMMAND_TIMEOUT_S)
+    try:
+        begun = await connection.fetchval(_BEGIN, _utc(at))
+    finally:
+        await connection.close()
+    if begun is None:
+        raise ClockRefusedError("version", "the installation's clock was changed before: it cannot begin anew")
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from libs.client.found import InstallationFile
 from libs.client.services import ServiceName
+from libs.common.clock import begin_clock
 from libs.common.db.migrate import migrate
 from libs.common.embedded import Attachment, StartFailedError, open_attachment
 from libs.common.embedded.keepalive import keep_alive
@@ -141,8 +142,8 @@ class Installation:
     async def start(self) -> None:
         """Starts everything and waits until every service serves.
 
-        Errors: EmbeddedError with its subclasses (PortTakenError, StartFailedError …), MigrationError. Call
-        `stop` afterwards, also after an error.
+        Errors: EmbeddedError with its subclasses (PortTakenError, StartFailedError …), MigrationError,
+        ClockRefusedError. Call `stop` afterwards, also after an error.
         """
         check_ports(self._plan)
         settings = self._options.settings
@@ -167,6 +168,8 @@ class Installation:
         for service in self._options.services:
             if service not in self._options.commands:
                 await migrate(self.postgres_dsn, service, f"services.{service}")
+        if self._options.clock_start is not None:
+            await begin_clock(self.postgres_dsn, self._options.clock_start)
 
     def _plan_processes(self) -> list[ManagedProcess]:
         planned = []

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -82,5 +83,7 @@ class InstallationOptions:
     """Has the last word over the environment of every process."""
     commands: Mapping[ServiceName, Sequence[str]] = field(default_factory=dict)
     """Runs other programs instead of the services named here, and leaves their migrations out."""
+    clock_start: datetime | None = None
+    """Where domain time begins, held, in a fresh data directory; None: now, at the rate of real time."""
     listener: Listener = log_event
     """Hears of processes that died and run again."""
