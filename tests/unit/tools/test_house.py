@@ -1,5 +1,6 @@
 """The files around the code agree with each other: locks, Makefile, compose file, scrape targets."""
 
+import os
 import re
 import subprocess
 from typing import Any
@@ -16,6 +17,15 @@ SERVICES = {
     "segment": (7404, 7504, "segment"),
     "stats": (7405, 7505, "stats"),
 }
+
+
+def _make(*arguments: str) -> str:
+    """What make prints, as from a shell: the tests themselves may run under make."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    ended = subprocess.run(
+        ["make", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    return ended.stdout
 
 
 def _compose() -> dict[str, Any]:
@@ -47,7 +57,7 @@ def test_each_target_has_a_line_of_help() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
     phony = re.search(r"^\.PHONY:(.*)$", makefile, re.MULTILINE)
     assert phony is not None
-    shown = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shown = _make()
     for target in phony[1].split():
         assert re.search(rf"^  make {target} +\S", shown, re.MULTILINE), target
     assert {"help", "demo", "up", "test", "check", "protos", "rules", "bench"} <= set(phony[1].split())
@@ -55,10 +65,7 @@ def test_each_target_has_a_line_of_help() -> None:
 
 def test_options_of_the_demo_are_passed_only_when_given() -> None:
     def last_line(*options: str) -> str:
-        dry = subprocess.run(
-            ["make", "-n", "demo", *options], cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        return dry.stdout.splitlines()[-1].strip()
+        return _make("-n", "demo", *options).splitlines()[-1].strip()
 
     assert last_line() == ".venv/bin/omnijourney demo"
     assert (
