@@ -23,7 +23,7 @@ up: install ## start the five services with their own PostgreSQL and Valkey, unt
 	@$(BIN)/omnijourney up
 
 test: install-dev ## run all tests, servers included (ARGS="…" goes to pytest)
-	@$(RUN) -m pytest --rules-record build/rules.json $(ARGS)
+	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),--rules-record build/rules.json)
 
 check: install-dev ## what every change must pass, without a server: format, lint, types, imports, contracts, quick tests
 	@$(RUN) -m tools.check $(STEPS)
