@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tools.paths import ROOT
+from tools.paths import GENERATED, ROOT
 
 # Service -> (gRPC port, metrics port, name of its container).
 SERVICES = {
@@ -91,3 +91,14 @@ def test_prometheus_scrapes_each_service() -> None:
     (job,) = yaml.safe_load(text)["scrape_configs"]
     scraped = {entry["labels"]["service"]: entry["targets"] for entry in job["static_configs"]}
     assert scraped == {name: [f"{container}:{port}"] for name, (_, port, container) in SERVICES.items()}
+
+
+def test_every_folder_of_code_is_a_package() -> None:
+    # The import contracts look at packages only; a folder without __init__.py would escape them.
+    folders = {
+        file.parent
+        for top in ("libs", "services", "tools", "bench")
+        for file in (ROOT / top).rglob("*.py")
+        if not file.is_relative_to(GENERATED)
+    }
+    assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
