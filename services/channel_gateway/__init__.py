@@ -1,0 +1,1 @@
+"""The gateway between teams and the channels: content, limits, sends, webhooks in and out."""

@@ -1,0 +1,126 @@
+"""What every channel's adapter is, and what an attempt can come to."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from services.channel_gateway.domain.model import Account, Job
+from services.channel_gateway.domain.prepare import Writer
+
+
+class Verdict(Enum):
+    """What one attempt came to."""
+
+    SENT = "sent"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    RETRY = "retry"
+    EXHAUSTED = "exhausted"
+    UNKNOWN = "unknown"
+
+
+class Backoff(NamedTuple):
+    """How an attempt is repeated: waits of `first_s * factor ** n`, at most `most_s`, jittered."""
+
+    first_s: float
+    factor: float
+    most_s: float
+    attempts_max: int
+    """Attempts in all; the last one's failure is final."""
+    holds_account: bool = False
+    """The whole account waits, not only this send."""
+
+
+ATTEMPTS_MAX: Final = 6
+"""C-03: a send fails after so many attempts,"""
+AGE_MAX_S: Final = 24 * 3600.0
+"""or after so long."""
+
+NORMAL: Final = Backoff(1.0, 2.0, 60.0, ATTEMPTS_MAX)
+FEW: Final = Backoff(1.0, 2.0, 60.0, 3)
+"""For answers that seldom pass."""
+SLOW_ACCOUNT: Final = Backoff(1.0, 2.0, 60.0, ATTEMPTS_MAX, holds_account=True)
+"""The account sends too fast."""
+PAIR: Final = Backoff(4.0, 4.0, 4.0**6, ATTEMPTS_MAX)
+"""Too many to one person: 4^n seconds."""
+LONG: Final = Backoff(15.0, 2.0, 600.0, ATTEMPTS_MAX)
+"""Passes within minutes."""
+MINUTES: Final = Backoff(60.0, 2.0, 1800.0, ATTEMPTS_MAX, holds_account=True)
+HOURS: Final = Backoff(3600.0, 1.5, 6 * 3600.0, ATTEMPTS_MAX, holds_account=True)
+
+
+class Confirm(Enum):
+    """What must be asked before an answer is believed."""
+
+    NONE = "none"
+    LINE_QUOTA = "line_quota"
+    TEMPLATE = "template"
+
+
+class Rule(NamedTuple):
+    """What an answer of a channel means. The tables of rules are data; nothing else classifies answers."""
+
+    verdict: Verdict
+    reason: str = ""
+    backoff: Backoff = NORMAL
+    account_unusable: bool = False
+    """The channel refuses the account; sends through it fail until somebody renews it."""
+    template_gone: bool = False
+    confirm: Confirm = Confirm.NONE
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """What one attempt came to, for the sender."""
+
+    verdict: Verdict
+    reason: str = ""
+    message_id: str = ""
+    """The channel's id of the message, when sent."""
+    backoff: Backoff = NORMAL
+    wait_s: float = 0.0
+    """The channel's own wish how long to wait, when it gave one."""
+    doubtful: bool = False
+    """The message may have been accepted although the answer does not say so."""
+    account_unusable: bool = False
+    template_gone: bool = False
+    detail: str = ""
+    """For people and logs; holds no content."""
+
+
+class Adapter(Protocol):
+    """One channel."""
+
+    @property
+    def writer(self) -> Writer:
+        """Writes the channel's request bodies."""
+        ...
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether an attempt with unknown end may be repeated under its key without a second message."""
+        ...
+
+    async def send(self, account: Account, job: Job, part: int) -> Attempt:
+        """Makes one attempt for one message of a send. Raises nothing of the network: that is a verdict, too."""
+        ...
+
+    async def check(self, account: Account) -> tuple[bool, str]:
+        """Asks whether the account works; whether it does, and what the channel said."""
+        ...
+
+
+def attempt_of(rule: Rule, *, code: str = "", detail: str = "", wait_s: float = 0.0, doubtful: bool = False) -> Attempt:
+    """The attempt that a rule describes; `code` is the channel's own, for rules without a reason."""
+    return Attempt(
+        rule.verdict,
+        reason=rule.reason or code,
+        backoff=rule.backoff,
+        wait_s=wait_s,
+        doubtful=doubtful,
+        account_unusable=rule.account_unusable,
+        template_gone=rule.template_gone,
+        detail=detail,
+    )

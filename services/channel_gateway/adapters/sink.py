@@ -1,0 +1,60 @@
+"""An account without a service behind it: everything is accepted, in process."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from libs.common.ids import derived_id
+from services.channel_gateway.adapters.base import Attempt, Verdict
+from services.channel_gateway.adapters.line import LineWriter
+from services.channel_gateway.adapters.whatsapp import WhatsappWriter
+from services.channel_gateway.domain.model import Account, Channel, FlatCard, Job, Send, Template, TemplateContent
+from services.channel_gateway.domain.prepare import Writer
+
+
+class _PlainWriter:
+    """For channels without an adapter: the cards as they are, one message each."""
+
+    def write_cards(self, send: Send, recipient: str, cards: Sequence[FlatCard]) -> list[bytes]:
+        """See `Writer`."""
+        return [msgspec.json.encode({"to": recipient, "card": card}) for card in cards]
+
+    def write_template(
+        self, send: Send, recipient: str, template: Template, content: TemplateContent
+    ) -> list[bytes]:
+        """See `Writer`."""
+        return [msgspec.json.encode({"to": recipient, "template": template.name, "parameters": content.parameters})]
+
+
+_PLAIN: Final = _PlainWriter()
+_WRITERS: Final[dict[Channel, Writer]] = {Channel.LINE: LineWriter(), Channel.WHATSAPP: WhatsappWriter()}
+
+
+class SinkWriter:
+    """Writes as the send's channel would, so that content faults and message counts are the same."""
+
+    def write_cards(self, send: Send, recipient: str, cards: Sequence[FlatCard]) -> list[bytes]:
+        """See `Writer`."""
+        return _WRITERS.get(send.channel, _PLAIN).write_cards(send, recipient, cards)
+
+    def write_template(
+        self, send: Send, recipient: str, template: Template, content: TemplateContent
+    ) -> list[bytes]:
+        """See `Writer`."""
+        return _WRITERS.get(send.channel, _PLAIN).write_template(send, recipient, template, content)
+
+
+class SinkAdapter:
+    """Accepts every attempt."""
+
+    repeatable = True
+    writer = SinkWriter()
+
+    async def send(self, account: Account, job: Job, part: int) -> Attempt:  # noqa: ARG002 - the adapters' contract
+        """Sent, always; the same message id for the same message."""
+        return Attempt(Verdict.SENT, message_id=f"sink-{derived_id(job.effect_key, 'sink', part)}")
+
+    async def check(self, account: Account) -> tuple[bool, str]:  # noqa: ARG002 - the adapters' contract
+        """Works, always."""
+        return True, "accepts everything"

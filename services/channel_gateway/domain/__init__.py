@@ -1,0 +1,1 @@
+"""Rules of the gateway: pure, no I/O, no clock, no randomness."""

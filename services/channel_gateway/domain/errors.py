@@ -1,0 +1,50 @@
+"""Refusals of the gateway that callers are told about; shared ones are in `libs.common.errors`."""
+
+from libs.common.errors import FailedPrecondition
+from services.channel_gateway.domain.model import Channel
+
+
+class ChannelUnsupported(FailedPrecondition):
+    """This release has no adapter for the channel."""
+
+    def __init__(self, channel: Channel) -> None:
+        """The channel that was asked for."""
+        super().__init__(
+            "CHANNEL_UNSUPPORTED",
+            f"this release has no adapter for {channel.name}: use a LINE, WhatsApp or sink connection",
+            metadata={"channel": channel.name},
+        )
+
+
+class WalletCurrencyMismatch(FailedPrecondition):
+    """The wallet holds another currency."""
+
+    def __init__(self, currency: str) -> None:
+        """The wallet's currency."""
+        super().__init__(
+            "WALLET_CURRENCY_MISMATCH", f"the wallet holds {currency}", metadata={"currency": currency}
+        )
+
+
+class WalletBalanceTooLow(FailedPrecondition):
+    """More was to be taken than is there."""
+
+    def __init__(self, balance_micros: int) -> None:
+        """The present balance."""
+        super().__init__(
+            "WALLET_BALANCE_TOO_LOW",
+            "the prepaid balance holds less than was to be taken",
+            metadata={"balance_micros": str(balance_micros)},
+        )
+
+
+class ShopKeyLimit(FailedPrecondition):
+    """The shop has as many valid keys as it may have."""
+
+    def __init__(self, limit: int) -> None:
+        """Most valid keys of a shop."""
+        super().__init__(
+            "SHOP_KEY_LIMIT",
+            f"a shop has at most {limit} valid keys: revoke one first",
+            metadata={"limit": str(limit)},
+        )

@@ -1,0 +1,397 @@
+"""What the gateway speaks of: accounts, content, sends and their outcomes."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import IntEnum, StrEnum
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+SENDS_MAX: Final = 500
+"""Most sends of one call; the knee of a batch."""
+NODE_ID_MAX: Final = 200
+"""Most characters of a node's id."""
+PARAMETERS_MAX: Final = 100
+"""Most parameters of a template's body."""
+
+
+class Channel(IntEnum):
+    """A messaging channel; numbers of `common.v1.Channel`."""
+
+    LINE = 1
+    WHATSAPP = 2
+    MESSENGER = 3
+    INSTAGRAM = 4
+
+
+class SendState(IntEnum):
+    """Where a send stands; numbers of the contract, final ones also those of mail."""
+
+    SENT = 1
+    SKIPPED = 2
+    FAILED = 3
+    DEFERRED = 4
+    UNKNOWN = 5
+    EXHAUSTED = 6
+    CANCELLED = 7
+    ACCEPTED = 8
+    SENDING = 9
+    """Accepted and on the wire, or about to be: marked before the wire. Callers see it as accepted."""
+
+
+UNSETTLED: Final = (SendState.ACCEPTED, SendState.SENDING)
+"""States that still hold their places."""
+PLACE_KEPT: Final = frozenset({SendState.SENT, SendState.UNKNOWN})
+"""Outcomes that keep the places they reserved (C-02)."""
+
+
+class Reason(StrEnum):
+    """Why a send ended as it did, where the gateway itself decides. The channels' own codes come beside these."""
+
+    LINE_CAP_REACHED = "LINE_CAP_REACHED"
+    WHATSAPP_CAP_REACHED = "WHATSAPP_CAP_REACHED"
+    MESSENGER_CAP_REACHED = "MESSENGER_CAP_REACHED"
+    INSTAGRAM_CAP_REACHED = "INSTAGRAM_CAP_REACHED"
+    LINE_QUOTA_EXHAUSTED = "LINE_QUOTA_EXHAUSTED"
+    WHATSAPP_BALANCE_EXHAUSTED = "WHATSAPP_BALANCE_EXHAUSTED"
+    BOT_MODULE_MISSING = "BOT_MODULE_MISSING"
+    WHATSAPP_TEMPLATE_MISSING = "WHATSAPP_TEMPLATE_MISSING"
+    UNBOUND = "UNBOUND"
+    BLOCKED = "BLOCKED"
+    OUTSIDE_WINDOW = "OUTSIDE_WINDOW"
+    OPTED_OUT = "OPTED_OUT"
+    ACCOUNT_MISSING = "ACCOUNT_MISSING"
+    ACCOUNT_DISABLED = "ACCOUNT_DISABLED"
+    ACCOUNT_UNUSABLE = "ACCOUNT_UNUSABLE"
+    CONTENT_INVALID = "CONTENT_INVALID"
+    NOTHING_TO_SEND = "NOTHING_TO_SEND"
+    TEMPLATE_PARAMETERS = "TEMPLATE_PARAMETERS"
+    TEMPLATE_NOT_APPROVED = "TEMPLATE_NOT_APPROVED"
+    CHANNEL_UNSUPPORTED = "CHANNEL_UNSUPPORTED"
+    KEY_REUSED = "KEY_REUSED"
+    DO_NOT_DISTURB = "DO_NOT_DISTURB"
+    JOURNEY_STOPPED = "JOURNEY_STOPPED"
+    RETRIES_EXHAUSTED = "RETRIES_EXHAUSTED"
+    NO_ANSWER = "NO_ANSWER"
+    SENDER_LOST = "SENDER_LOST"
+
+
+CAP_REASONS: Final = {
+    Channel.LINE: Reason.LINE_CAP_REACHED,
+    Channel.WHATSAPP: Reason.WHATSAPP_CAP_REACHED,
+    Channel.MESSENGER: Reason.MESSENGER_CAP_REACHED,
+    Channel.INSTAGRAM: Reason.INSTAGRAM_CAP_REACHED,
+}
+
+
+class AccountState(IntEnum):
+    """Whether sends may use an account; numbers of the contract."""
+
+    ACTIVE = 1
+    DISABLED = 2
+    UNUSABLE = 3
+
+
+class ConnectionKind(StrEnum):
+    """How an account is reached; the names of the contract's `connection`."""
+
+    LINE = "line"
+    WHATSAPP = "whatsapp"
+    MESSENGER = "messenger"
+    INSTAGRAM = "instagram"
+    SINK = "sink"
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """What an adapter needs to reach an account, secrets included. Stored as JSON."""
+
+    kind: ConnectionKind
+    sender_id: str = ""
+    """Phone number id, page id or Instagram id; LINE needs none to send."""
+    owner_id: str = ""
+    """WhatsApp business account, LINE channel id, or page behind an Instagram account."""
+    bot_user_id: str = ""
+    """LINE: the `destination` of webhooks."""
+    access_token: str = ""
+    secrets: tuple[str, ...] = ()
+    """Sign the channel's webhooks, the present one first."""
+    verify_token: str = ""
+
+    def __repr__(self) -> str:
+        """Without the secrets, so that no log shows them."""
+        return f"Connection({self.kind}, sender_id={self.sender_id!r})"
+
+
+class Account(msgspec.Struct, frozen=True):
+    """One official account of a team."""
+
+    team_id: UUID
+    account_id: UUID
+    channel: Channel
+    display_name: str
+    state: AccountState
+    state_reason: str
+    connection: Connection
+    rate_per_second: int
+    concurrency_max: int
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+RATE_DEFAULTS: Final = {
+    Channel.LINE: 2_000,
+    Channel.WHATSAPP: 80,
+    Channel.MESSENGER: 100,
+    Channel.INSTAGRAM: 100,
+}
+"""Messages a second of an account that names no rate of its own."""
+CONCURRENCY_DEFAULT: Final = 32
+"""Requests on the wire at once of an account that names no number."""
+
+
+# ---------------------------------------------------------------- content
+
+
+class TextCard(msgspec.Struct, frozen=True, tag="text"):
+    """A text."""
+
+    text: str
+
+
+class ImageCard(msgspec.Struct, frozen=True, tag="image"):
+    """A picture."""
+
+    image_url: str
+    preview_url: str = ""
+    caption: str = ""
+
+
+class ButtonAction(StrEnum):
+    """What a press does."""
+
+    URL = "url"
+    POSTBACK = "postback"
+    MESSAGE = "message"
+
+
+class Button(msgspec.Struct, frozen=True):
+    """A button; `value` is the address, the data or the text of its action."""
+
+    label: str
+    action: ButtonAction
+    value: str
+
+
+class ButtonCard(msgspec.Struct, frozen=True, tag="button"):
+    """A text with buttons."""
+
+    text: str
+    buttons: tuple[Button, ...]
+    title: str = ""
+    image_url: str = ""
+
+
+class PointFigure(IntEnum):
+    """Which of a customer's two figures."""
+
+    BALANCE = 1
+    CUMULATIVE = 2
+
+
+class PointComparison(IntEnum):
+    """How a figure is compared."""
+
+    AT_LEAST = 1
+    AT_MOST = 2
+    BETWEEN = 3
+    EQUAL = 4
+
+
+class ConditionCard(msgspec.Struct, frozen=True, tag="condition"):
+    """One of two lists of cards, chosen by points."""
+
+    figure: PointFigure
+    comparison: PointComparison
+    value: int
+    value_max: int = 0
+    then_cards: tuple[Card, ...] = ()
+    else_cards: tuple[Card, ...] = ()
+
+
+class CouponCard(msgspec.Struct, frozen=True, tag="coupon"):
+    """An offer to claim a coupon."""
+
+    coupon_id: str
+    text: str
+    button_label: str
+
+
+Card = TextCard | ImageCard | ButtonCard | ConditionCard | CouponCard
+FlatCard = TextCard | ImageCard | ButtonCard
+"""What is left when conditions are decided and coupons have become buttons; texts are filled in."""
+
+
+class BotModule(msgspec.Struct, frozen=True):
+    """Reusable content: cards in order."""
+
+    team_id: UUID
+    bot_module_id: UUID
+    name: str
+    cards: tuple[Card, ...]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class TemplateState(IntEnum):
+    """Approval of a template; numbers of the contract."""
+
+    APPROVED = 1
+    PENDING = 2
+    REJECTED = 3
+    PAUSED = 4
+    DISABLED = 5
+
+
+class Template(msgspec.Struct, frozen=True):
+    """A WhatsApp template."""
+
+    team_id: UUID
+    template_id: UUID
+    account_id: UUID
+    name: str
+    language: str
+    state: TemplateState
+    category: str
+    parameter_names: tuple[str, ...]
+    parameter_count: int
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+# ---------------------------------------------------------------- sends
+
+
+class ModuleContent(msgspec.Struct, frozen=True):
+    """A send of a bot module."""
+
+    bot_module_id: UUID
+
+
+class TemplateContent(msgspec.Struct, frozen=True):
+    """A send of a template; texts may hold variables."""
+
+    template_id: UUID
+    parameters: tuple[str, ...] = ()
+    header_parameter: str = ""
+    button_parameters: tuple[tuple[int, str], ...] = ()
+
+
+class Send(msgspec.Struct, frozen=True):
+    """One visit of a message node, asked to be sent."""
+
+    effect_key: UUID
+    team_id: UUID
+    customer_id: UUID
+    enrolment_id: UUID
+    journey_id: UUID
+    node_id: str
+    channel: Channel
+    account_id: UUID | None
+    content: ModuleContent | TemplateContent
+    cap: int | None
+    not_after: datetime | None
+    stop_epoch: int
+    depth: int
+
+
+class Identity(NamedTuple):
+    """The customer on one account."""
+
+    channel: int
+    account_id: UUID | None
+    external_id: str
+    blocked: bool
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """What is known of a customer, for addressing and filling in."""
+
+    name: str = ""
+    attributes: dict[str, str] = msgspec.field(default_factory=dict)
+    identities: tuple[Identity, ...] = ()
+
+
+class Balance(NamedTuple):
+    """A customer's points."""
+
+    balance: int = 0
+    cumulative: int = 0
+
+
+class Price(NamedTuple):
+    """Price of one message."""
+
+    currency: str
+    micros: int
+
+
+DEFAULT_PRICES: Final = {
+    Channel.LINE: Price("TWD", 200_000),
+    Channel.WHATSAPP: Price("HKD", 500_000),
+    Channel.MESSENGER: Price("TWD", 0),
+    Channel.INSTAGRAM: Price("TWD", 0),
+}
+"""C-50: LINE NT$0.2, WhatsApp HK$0.5, the others nothing."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The answer to one send."""
+
+    state: SendState
+    reason: str = ""
+    messages: int = 0
+    replayed: bool = False
+
+
+class Job(msgspec.Struct):
+    """An accepted send in the hands of the sender. Changes only there."""
+
+    team_id: UUID
+    effect_key: UUID
+    customer_id: UUID
+    enrolment_id: UUID
+    journey_id: UUID
+    node_id: str
+    channel: Channel
+    account_id: UUID
+    depth: int
+    stop_epoch: int
+    not_after: datetime | None
+    recipient: str
+    parts: list[bytes]
+    """Request bodies, one a message; a retry sends the same bytes."""
+    price: Price
+    capped: bool
+    quota_month: date | None
+    attempts: int = 0
+    parts_sent: int = 0
+    message_ids: list[str] = msgspec.field(default_factory=list)
+    doubtful: bool = False
+    """An attempt got no clear answer: the message may have left."""
+
+    @property
+    def messages(self) -> int:
+        """Messages that the channel bills."""
+        return len(self.parts)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How an accepted send was settled."""
+
+    state: SendState
+    reason: str = ""

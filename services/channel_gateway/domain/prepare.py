@@ -1,0 +1,208 @@
+"""What can be decided of a send before any limit is looked at: where it goes, to whom, and what it says."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
+
+import msgspec
+
+from services.channel_gateway.domain.model import (
+    Account,
+    AccountState,
+    Answer,
+    Balance,
+    BotModule,
+    Channel,
+    ConnectionKind,
+    FlatCard,
+    Identity,
+    ModuleContent,
+    Profile,
+    Reason,
+    Send,
+    SendState,
+    Template,
+    TemplateContent,
+    TemplateState,
+)
+from services.channel_gateway.domain.render import (
+    Values,
+    cards_need_points,
+    fill,
+    flatten,
+    template_needs_points,
+)
+
+SERVICE_WINDOW: Final = timedelta(hours=24)
+"""WhatsApp, Messenger, Instagram: free content is taken this long after the customer's last message."""
+
+
+class ContentRefusedError(Exception):
+    """Content that does not fit its channel; `reason` goes into the send's outcome."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        """`detail` is for people and holds no content."""
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Writer(Protocol):
+    """Writes the request bodies of one channel. Pure. Raises `ContentRefusedError`."""
+
+    def write_cards(self, send: Send, recipient: str, cards: Sequence[FlatCard]) -> list[bytes]:
+        """The bodies for cards, one for each message that the channel bills."""
+        ...
+
+    def write_template(
+        self, send: Send, recipient: str, template: Template, content: TemplateContent
+    ) -> list[bytes]:
+        """The bodies for a template; texts of `content` are filled in already."""
+        ...
+
+
+class Catalogue(NamedTuple):
+    """Accounts and content of the teams of a batch, as they are now."""
+
+    accounts: Mapping[tuple[UUID, UUID], Account]
+    """By team and account; deleted ones are absent."""
+    default_accounts: Mapping[tuple[UUID, int], Account]
+    """By team and channel: the oldest active one, else the oldest."""
+    modules: Mapping[tuple[UUID, UUID], BotModule]
+    templates: Mapping[tuple[UUID, UUID], Template]
+
+    def account_of(self, send: Send) -> Account | None:
+        """The account that a send leaves through."""
+        if send.account_id is None:
+            return self.default_accounts.get((send.team_id, send.channel))
+        return self.accounts.get((send.team_id, send.account_id))
+
+    def needs_points(self, send: Send) -> bool:
+        """Whether the content can only be filled in with the customer's points."""
+        if isinstance(send.content, TemplateContent):
+            return template_needs_points(send.content)
+        module = self.modules.get((send.team_id, send.content.bot_module_id))
+        return module is not None and cards_need_points(module.cards)
+
+
+class Customer(NamedTuple):
+    """What is known of the customer of a send."""
+
+    profile: Profile
+    balance: Balance | None
+    last_inbound: Mapping[tuple[UUID, str], datetime]
+    """By account and external id: the last message of the customer, where we know one."""
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A send that may leave if the limits allow it."""
+
+    account: Account
+    recipient: str
+    parts: list[bytes]
+
+
+def prepare(
+    send: Send, catalogue: Catalogue, customer: Customer, writers: Mapping[ConnectionKind, Writer], now: datetime
+) -> Prepared | Answer:
+    """Address and write one send, or say why it cannot be sent."""
+    account = catalogue.account_of(send)
+    if account is None or (refusal := _refuse_account(account, send, writers)):
+        return _no_account(send) if account is None else refusal
+    missing = _missing_content(send, catalogue)
+    if missing:
+        return missing
+    identity = _identity(send.channel, account, customer.profile.identities)
+    if identity is None:
+        return Answer(SendState.SKIPPED, Reason.UNBOUND)
+    if identity.blocked:
+        return Answer(SendState.SKIPPED, Reason.BLOCKED)
+    if _outside_window(send, account, identity, customer.last_inbound, now):
+        return Answer(SendState.SKIPPED, Reason.OUTSIDE_WINDOW)
+    try:
+        parts = _write(send, identity.external_id, catalogue, customer, writers[account.connection.kind])
+    except ContentRefusedError as refused:
+        return Answer(SendState.FAILED, refused.reason)
+    if not parts:
+        return Answer(SendState.SKIPPED, Reason.NOTHING_TO_SEND)
+    return Prepared(account, identity.external_id, parts)
+
+
+def _no_account(send: Send) -> Answer:
+    # An account that was named and is gone is a deleted bot (J-07); a team without any never had one.
+    if send.account_id is None:
+        return Answer(SendState.FAILED, Reason.ACCOUNT_MISSING)
+    return Answer(SendState.EXHAUSTED, Reason.BOT_MODULE_MISSING)
+
+
+def _refuse_account(account: Account, send: Send, writers: Mapping[ConnectionKind, Writer]) -> Answer | None:
+    if account.channel != send.channel or account.connection.kind not in writers:
+        return Answer(SendState.FAILED, Reason.CHANNEL_UNSUPPORTED)
+    if account.state is AccountState.DISABLED:
+        return Answer(SendState.FAILED, Reason.ACCOUNT_DISABLED)
+    if account.state is AccountState.UNUSABLE:
+        return Answer(SendState.FAILED, Reason.ACCOUNT_UNUSABLE)
+    return None
+
+
+def _missing_content(send: Send, catalogue: Catalogue) -> Answer | None:
+    if isinstance(send.content, ModuleContent):
+        if (send.team_id, send.content.bot_module_id) not in catalogue.modules:
+            return Answer(SendState.EXHAUSTED, Reason.BOT_MODULE_MISSING)
+        return None
+    template = catalogue.templates.get((send.team_id, send.content.template_id))
+    if template is None or template.state is TemplateState.DISABLED:
+        return Answer(SendState.EXHAUSTED, Reason.WHATSAPP_TEMPLATE_MISSING)
+    if template.state is not TemplateState.APPROVED:
+        return Answer(SendState.FAILED, Reason.TEMPLATE_NOT_APPROVED)
+    return None
+
+
+def _identity(channel: Channel, account: Account, identities: Sequence[Identity]) -> Identity | None:
+    for identity in identities:
+        if identity.channel == channel and identity.account_id == account.account_id:
+            return identity
+    return None
+
+
+def _outside_window(
+    send: Send,
+    account: Account,
+    identity: Identity,
+    last_inbound: Mapping[tuple[UUID, str], datetime],
+    now: datetime,
+) -> bool:
+    # Only what we know for sure is refused here; where we never saw a message, the channel decides.
+    if send.channel is Channel.LINE or isinstance(send.content, TemplateContent):
+        return False
+    last = last_inbound.get((account.account_id, identity.external_id))
+    return last is not None and now - last >= SERVICE_WINDOW
+
+
+def _write(
+    send: Send, recipient: str, catalogue: Catalogue, customer: Customer, writer: Writer
+) -> list[bytes]:
+    values = Values(customer.profile, customer.balance)
+    content = send.content
+    if isinstance(content, ModuleContent):
+        module = catalogue.modules[send.team_id, content.bot_module_id]
+        return writer.write_cards(send, recipient, flatten(module.cards, values))
+    template = catalogue.templates[send.team_id, content.template_id]
+    filled = TemplateContent(
+        content.template_id,
+        tuple(fill(text, values) for text in content.parameters),
+        fill(content.header_parameter, values),
+        tuple((index, fill(text, values)) for index, text in content.button_parameters),
+    )
+    _check_parameters(template, filled)
+    return writer.write_template(send, recipient, template, filled)
+
+
+def _check_parameters(template: Template, content: TemplateContent) -> None:
+    if len(content.parameters) != template.parameter_count:
+        raise ContentRefusedError(
+            Reason.TEMPLATE_PARAMETERS,
+            f"{len(content.parameters)} parameters for {template.parameter_count}",
+        )
+    if not all(text.strip() for text in content.parameters):
+        raise ContentRefusedError(Reason.TEMPLATE_PARAMETERS, "a parameter is empty when filled in")

@@ -1,0 +1,142 @@
+"""Filling texts in: variables, their defaults, and cards that depend on the customer."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from services.channel_gateway.domain.model import (
+    Balance,
+    Button,
+    ButtonAction,
+    ButtonCard,
+    Card,
+    ConditionCard,
+    CouponCard,
+    FlatCard,
+    ImageCard,
+    PointComparison,
+    PointFigure,
+    Profile,
+    TemplateContent,
+    TextCard,
+)
+
+_VARIABLE: Final = re.compile(r"\{\{([^{}]*)\}\}")
+_PLAIN: Final = frozenset({"customer.name", "points.balance", "points.cumulative"})
+_ATTRIBUTE: Final = "attribute."
+_POINTS: Final = "points."
+
+
+class Values:
+    """One customer's values for variables."""
+
+    def __init__(self, profile: Profile, balance: Balance | None) -> None:
+        """`balance` None: nothing asked for points; a points variable then takes its default."""
+        self._profile = profile
+        self.balance = balance
+
+    def get(self, name: str) -> str:
+        """The value of a variable; empty when there is none."""
+        if name == "customer.name":
+            return self._profile.name
+        if name.startswith(_ATTRIBUTE):
+            return self._profile.attributes.get(name.removeprefix(_ATTRIBUTE), "")
+        if self.balance is None:
+            return ""
+        return str(self.balance.balance if name == "points.balance" else self.balance.cumulative)
+
+
+def fill(text: str, values: Values) -> str:
+    """`text` with its variables replaced: by the value, else the default after `|`, else nothing."""
+    if "{{" not in text:
+        return text
+
+    def replace(match: re.Match[str]) -> str:
+        name, _, default = match[1].partition("|")
+        return values.get(name.strip()) or default.strip()
+
+    return _VARIABLE.sub(replace, text)
+
+
+def unknown_variables(text: str) -> list[str]:
+    """Variables of a text that do not exist; a text that holds some is refused when saved."""
+    return [name for name in variables(text) if not _is_known(name)]
+
+
+def variables(text: str) -> Iterator[str]:
+    """Names of the variables in a text."""
+    for match in _VARIABLE.finditer(text):
+        yield match[1].partition("|")[0].strip()
+
+
+def _is_known(name: str) -> bool:
+    return name in _PLAIN or (name.startswith(_ATTRIBUTE) and len(name) > len(_ATTRIBUTE))
+
+
+def names_points(texts: Iterable[str]) -> bool:
+    """Whether any text has a variable of points."""
+    return any(name.startswith(_POINTS) for text in texts for name in variables(text))
+
+
+def cards_need_points(cards: Iterable[Card]) -> bool:
+    """Whether cards can only be filled in with the customer's points."""
+    return any(
+        isinstance(card, ConditionCard) or names_points(text for _, text in card_texts(card)) for card in cards
+    )
+
+
+def template_needs_points(content: TemplateContent) -> bool:
+    """Whether a template's parameters name the customer's points."""
+    return names_points([*content.parameters, content.header_parameter, *dict(content.button_parameters).values()])
+
+
+def card_texts(card: Card) -> Iterator[tuple[str, str]]:
+    """(field, text) of the texts of one card that may hold variables; not those of cards inside it."""
+    if isinstance(card, TextCard):
+        yield "text", card.text
+    elif isinstance(card, ImageCard):
+        yield "caption", card.caption
+    elif isinstance(card, ButtonCard):
+        yield "title", card.title
+        yield "text", card.text
+    elif isinstance(card, CouponCard):
+        yield "text", card.text
+
+
+def flatten(cards: Iterable[Card], values: Values) -> list[FlatCard]:
+    """The cards that this customer gets, filled in: conditions decided, coupons turned into buttons."""
+    flat: list[FlatCard] = []
+    for card in cards:
+        if isinstance(card, ConditionCard):
+            chosen = card.then_cards if holds(card, values.balance or Balance()) else card.else_cards
+            flat.extend(flatten(chosen, values))
+        else:
+            flat.append(_filled(card, lambda text: fill(text, values)))
+    return flat
+
+
+def _filled(card: TextCard | ImageCard | ButtonCard | CouponCard, fill_text: Callable[[str], str]) -> FlatCard:
+    if isinstance(card, TextCard):
+        return TextCard(fill_text(card.text))
+    if isinstance(card, ImageCard):
+        return msgspec.structs.replace(card, caption=fill_text(card.caption))
+    if isinstance(card, ButtonCard):
+        return msgspec.structs.replace(card, title=fill_text(card.title), text=fill_text(card.text))
+    claim = Button(card.button_label, ButtonAction.POSTBACK, f"c=claim&coupon={card.coupon_id}")
+    return ButtonCard(text=fill_text(card.text), buttons=(claim,))
+
+
+def holds(card: ConditionCard, balance: Balance) -> bool:
+    """Whether the comparison of a condition card is true for these points."""
+    figure = balance.balance if card.figure is PointFigure.BALANCE else balance.cumulative
+    match card.comparison:
+        case PointComparison.AT_LEAST:
+            return figure >= card.value
+        case PointComparison.AT_MOST:
+            return figure <= card.value
+        case PointComparison.BETWEEN:
+            return card.value <= figure <= card.value_max
+        case PointComparison.EQUAL:
+            return figure == card.value

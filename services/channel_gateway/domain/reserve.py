@@ -1,0 +1,176 @@
+"""Reservations: which prepared sends get places under the limits, and what they take.
+
+Pure. The limits are read under row locks, so that the decision holds until its commit. A batch is decided send by send in the
+order given; the messages of one send are taken together or not at all.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta, timezone
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from services.channel_gateway.domain.model import (
+    CAP_REASONS,
+    Answer,
+    Channel,
+    Price,
+    Reason,
+    Send,
+    SendState,
+)
+from services.channel_gateway.domain.prepare import Prepared
+
+LINE_MONTH_ZONE: Final = timezone(timedelta(hours=9))
+"""LINE counts months in this zone."""
+
+UsageKey = tuple[UUID, UUID, int]
+"""Team, journey, channel."""
+QuotaKey = tuple[UUID, UUID]
+"""Team, account."""
+WalletKey = UUID
+"""Team."""
+
+
+def quota_month(now: datetime) -> date:
+    """First day of the month that a LINE message sent now counts in."""
+    return now.astimezone(LINE_MONTH_ZONE).date().replace(day=1)
+
+
+class Quota(msgspec.Struct):
+    """A LINE account's plan in one month. `limit` None: none known."""
+
+    limit: int | None
+    used: int
+
+
+class Purse(msgspec.Struct):
+    """A team's prepaid balance."""
+
+    currency: str
+    balance_micros: int
+
+
+class Limits(msgspec.Struct):
+    """What is there for the sends of a batch. `decide` takes from it."""
+
+    usage: dict[UsageKey, int] = msgspec.field(default_factory=dict)
+    quotas: dict[QuotaKey, Quota] = msgspec.field(default_factory=dict)
+    purses: dict[WalletKey, Purse] = msgspec.field(default_factory=dict)
+    prices: dict[tuple[UUID, int], Price] = msgspec.field(default_factory=dict)
+    stops: dict[tuple[UUID, UUID], int] = msgspec.field(default_factory=dict)
+    """By team and journey: sends decided in a lower epoch are cancelled."""
+
+
+class Reserved(msgspec.Struct, frozen=True):
+    """A send that has its places."""
+
+    prepared: Prepared
+    price: Price
+    capped: bool
+    quota_month: date | None
+
+
+class Taken(NamedTuple):
+    """What a group of sends takes from the limits, or gives back."""
+
+    usage: dict[UsageKey, int]
+    quotas: dict[tuple[UUID, UUID, date], int]
+    wallets: dict[UUID, int]
+    """Micros by team."""
+
+
+def decide(
+    sends: Iterable[tuple[Send, Prepared | Answer]], limits: Limits, now: datetime
+) -> list[Reserved | Answer]:
+    """Reserve or refuse each send, in order."""
+    month = quota_month(now)
+    return [_decide_one(send, prepared, limits, now, month) for send, prepared in sends]
+
+
+def refuse_early(send: Send, limits: Limits, now: datetime) -> Answer | None:
+    """Whether a send may not be taken up at all: its journey stopped, or its do-not-disturb window has begun."""
+    if send.stop_epoch < limits.stops.get((send.team_id, send.journey_id), 0):
+        return Answer(SendState.CANCELLED, Reason.JOURNEY_STOPPED)
+    if send.not_after is not None and now >= send.not_after:
+        return Answer(SendState.DEFERRED, Reason.DO_NOT_DISTURB)
+    return None
+
+
+def _decide_one(
+    send: Send, prepared: Prepared | Answer, limits: Limits, now: datetime, month: date
+) -> Reserved | Answer:
+    early = refuse_early(send, limits, now)
+    if early or isinstance(prepared, Answer):
+        return early or prepared  # type: ignore[return-value]  # one of them is an Answer here
+    price = limits.prices[send.team_id, send.channel]
+    refusal = _cap(send, prepared, limits) or _quota(send, prepared, limits) or _balance(send, prepared, price, limits)
+    if refusal:
+        return Answer(SendState.EXHAUSTED, refusal)
+    _take(send, prepared, price, limits)
+    on_plan = send.channel is Channel.LINE
+    return Reserved(prepared, price, send.cap is not None, month if on_plan else None)
+
+
+def _cap(send: Send, prepared: Prepared, limits: Limits) -> Reason | None:
+    if send.cap is None:
+        return None
+    used = limits.usage[send.team_id, send.journey_id, send.channel]
+    return CAP_REASONS[send.channel] if used + len(prepared.parts) > send.cap else None
+
+
+def _quota(send: Send, prepared: Prepared, limits: Limits) -> Reason | None:
+    if send.channel is not Channel.LINE:
+        return None
+    quota = limits.quotas[send.team_id, prepared.account.account_id]
+    if quota.limit is None or quota.used + len(prepared.parts) <= quota.limit:
+        return None
+    return Reason.LINE_QUOTA_EXHAUSTED
+
+
+def _balance(send: Send, prepared: Prepared, price: Price, limits: Limits) -> Reason | None:
+    if send.channel is not Channel.WHATSAPP or price.micros == 0:
+        return None
+    purse = limits.purses[send.team_id]
+    enough = purse.currency == price.currency and purse.balance_micros >= price.micros * len(prepared.parts)
+    return None if enough else Reason.WHATSAPP_BALANCE_EXHAUSTED
+
+
+def _take(send: Send, prepared: Prepared, price: Price, limits: Limits) -> None:
+    messages = len(prepared.parts)
+    if send.cap is not None:
+        limits.usage[send.team_id, send.journey_id, send.channel] += messages
+    if send.channel is Channel.LINE:
+        limits.quotas[send.team_id, prepared.account.account_id].used += messages
+    if send.channel is Channel.WHATSAPP:
+        limits.purses[send.team_id].balance_micros -= price.micros * messages
+
+
+class Place(NamedTuple):
+    """What one send holds: enough to take it or to give part of it back."""
+
+    team_id: UUID
+    journey_id: UUID
+    channel: int
+    account_id: UUID
+    price: Price
+    capped: bool
+    quota_month: date | None
+    messages: int
+
+
+def add_up(places: Iterable[Place]) -> Taken:
+    """The sum of places per limit."""
+    taken = Taken({}, {}, {})
+    for place in places:
+        if place.capped:
+            usage_key = (place.team_id, place.journey_id, place.channel)
+            taken.usage[usage_key] = taken.usage.get(usage_key, 0) + place.messages
+        if place.quota_month is not None:
+            quota_key = (place.team_id, place.account_id, place.quota_month)
+            taken.quotas[quota_key] = taken.quotas.get(quota_key, 0) + place.messages
+        if place.channel == Channel.WHATSAPP and place.price.micros:
+            micros = place.price.micros * place.messages
+            taken.wallets[place.team_id] = taken.wallets.get(place.team_id, 0) + micros
+    return taken

@@ -1,0 +1,105 @@
+"""Database rows to domain objects."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from services.channel_gateway.domain.model import (
+    Account,
+    AccountState,
+    BotModule,
+    Card,
+    Channel,
+    Connection,
+    Job,
+    Price,
+    Template,
+    TemplateState,
+)
+
+Row = Mapping[str, Any]
+
+_CONNECTION: Final = msgspec.json.Decoder(Connection)
+_CARDS: Final = msgspec.json.Decoder(tuple[Card, ...])
+_PARTS: Final = msgspec.msgpack.Decoder(list[bytes])
+
+
+def account_of(row: Row) -> Account:
+    """An account, secrets included."""
+    return Account(
+        row["team_id"],
+        row["account_id"],
+        Channel(row["channel"]),
+        row["display_name"],
+        AccountState(row["state"]),
+        row["state_reason"],
+        _CONNECTION.decode(row["connection"]),
+        row["rate_per_second"],
+        row["concurrency_max"],
+        row["created_at"],
+        row["updated_at"],
+        row["version"],
+    )
+
+
+def module_of(row: Row) -> BotModule:
+    """A bot module."""
+    return BotModule(
+        row["team_id"],
+        row["bot_module_id"],
+        row["name"],
+        _CARDS.decode(row["cards"]),
+        row["created_at"],
+        row["updated_at"],
+        row["version"],
+    )
+
+
+def template_of(row: Row) -> Template:
+    """A template."""
+    return Template(
+        row["team_id"],
+        row["template_id"],
+        row["account_id"],
+        row["name"],
+        row["language"],
+        TemplateState(row["state"]),
+        row["category"],
+        tuple(row["parameter_names"]),
+        row["parameter_count"],
+        row["created_at"],
+        row["updated_at"],
+        row["version"],
+    )
+
+
+def job_of(row: Row) -> Job:
+    """An accepted send that is not settled."""
+    return Job(
+        team_id=row["team_id"],
+        effect_key=row["effect_key"],
+        customer_id=row["customer_id"],
+        enrolment_id=row["enrolment_id"],
+        journey_id=row["journey_id"],
+        node_id=row["node_id"],
+        channel=Channel(row["channel"]),
+        account_id=row["account_id"],
+        depth=row["depth"],
+        stop_epoch=row["stop_epoch"],
+        not_after=row["not_after"],
+        recipient=row["recipient"],
+        parts=_PARTS.decode(row["parts"]),
+        price=Price(row["currency"], row["price_micros"]),
+        capped=row["capped"],
+        quota_month=row["quota_month"],
+        attempts=row["attempts"],
+        parts_sent=row["parts_sent"],
+        message_ids=list(row["message_ids"]),
+        doubtful=row["doubtful"],
+    )
+
+
+def pack_parts(parts: list[bytes]) -> bytes:
+    """Request bodies as they are stored."""
+    return msgspec.msgpack.encode(parts)
