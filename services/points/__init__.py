@@ -1,0 +1,1 @@
+"""The points ledger: formula, postings, balances, history, checker."""

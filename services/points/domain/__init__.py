@@ -1,0 +1,1 @@
+"""Rules of points: pure, no I/O, no clock, no protobuf."""

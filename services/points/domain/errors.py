@@ -1,0 +1,41 @@
+"""Refusals of points, other than answers of a posting. Each names its reason of the contract."""
+
+from __future__ import annotations
+
+from libs.common.errors import FailedPrecondition, InvalidArgument
+from libs.common.money import format_micros
+from services.points.domain.earning import Formula
+
+SEARCH_DAYS_MAX = 90
+"""Longest search in the history (P-11)."""
+
+
+def formula_already_set(formula: Formula) -> FailedPrecondition:
+    """Another formula is set, and it never changes (P-01)."""
+    metadata = {
+        "amount": format_micros(formula.amount_micros, 0),
+        "points": format_micros(formula.points_micros, 0),
+    }
+    return FailedPrecondition(
+        "FORMULA_ALREADY_SET", "the team has another earning formula", metadata=metadata
+    )
+
+
+def insufficient_points(balance: int, required: int) -> FailedPrecondition:
+    """More was to be taken than is there."""
+    metadata = {"balance": str(balance), "required": str(required), "shortfall": str(required - balance)}
+    return FailedPrecondition(
+        "INSUFFICIENT_POINTS", f"{required} points asked, {balance} there", metadata=metadata
+    )
+
+
+def points_out_of_range(balance: int) -> FailedPrecondition:
+    """A figure would leave its range."""
+    metadata = {"balance": str(balance)}
+    return FailedPrecondition("POINTS_OUT_OF_RANGE", "a figure would leave its range", metadata=metadata)
+
+
+def search_range_too_long(days: int) -> InvalidArgument:
+    """A search over more days than allowed."""
+    metadata = {"days": str(days), "days_max": str(SEARCH_DAYS_MAX)}
+    return InvalidArgument("SEARCH_RANGE_TOO_LONG", f"at most {SEARCH_DAYS_MAX} days", metadata=metadata)

@@ -1,0 +1,35 @@
+"""Every metric of points, with its meaning."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from libs.common import metrics
+
+POSTINGS: Final = metrics.counter(
+    "points_postings_total",
+    "Postings answered for the first time, by source and by what became of them.",
+    ("source", "status"),
+)
+REPLAYS: Final = metrics.counter(
+    "points_replays_total", "Postings answered again with what was recorded under their key."
+)
+REFUSALS: Final = metrics.counter(
+    "points_refusals_total", "Postings refused because their key belongs to other content."
+)
+SHORTFALL: Final = metrics.counter(
+    "points_shortfall_total", "Points that refunds asked back and that were not there any more."
+)
+BATCH_SIZE: Final = metrics.histogram(
+    "points_batch_size_count", "Postings written by one transaction.", buckets=metrics.COUNTS
+)
+BATCH_SECONDS: Final = metrics.histogram(
+    "points_batch_seconds", "From taking a batch of postings to its commit, repetitions included."
+)
+BATCH_RETRIES: Final = metrics.counter(
+    "points_batch_retries_total", "Batches posted again because they collided with another process."
+)
+WAITING: Final = metrics.gauge("points_waiting_count", "Postings that wait to be taken into a batch.")
+FINDINGS: Final = metrics.counter(
+    "points_check_findings_total", "Broken laws that checks of the ledger have found; must stay 0."
+)

@@ -1,0 +1,194 @@
+"""Requests of people and readers, checked: contract in, arguments of the stores out; every fault at once."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from libs.common.ids import PARTITIONS
+from libs.common.money import MoneyError, parse_micros
+from libs.common.rpc.fields import FieldCheck
+from omnijourney.points.v1 import points_service_pb2 as pb
+from services.points.domain.book import Ref
+from services.points.domain.earning import AMOUNT_MICROS_MAX, Formula
+from services.points.domain.errors import SEARCH_DAYS_MAX, search_range_too_long
+from services.points.domain.model import POINTS_MAX, Manual, Posting, Source
+from services.points.reports import CheckScope, Search
+
+BATCH_MAX: Final = 500
+FEED_DEFAULT: Final = 1_000
+FEED_MAX: Final = 5_000
+FEED_WAIT_MAX_S: Final = 30.0
+FINDINGS_DEFAULT: Final = 100
+FINDINGS_MAX: Final = 10_000
+SEARCH_DAYS_DEFAULT: Final = 30
+_LATER: Final = "is not supported by this release"
+
+
+def team(team_id: str) -> UUID:
+    """A request that has nothing but its team."""
+    check = FieldCheck()
+    converted = check.uuid("team_id", team_id)
+    check.done()
+    return converted
+
+
+def formula(request: pb.SetEarningFormulaRequest) -> tuple[UUID, Formula]:
+    """Team and formula."""
+    check = FieldCheck()
+    team_id = check.uuid("team_id", request.team_id)
+    amount = _positive(check, "amount", request.amount)
+    points = _positive(check, "points", request.points)
+    check.done()
+    return team_id, Formula(amount, points)
+
+
+def _positive(check: FieldCheck, field: str, text: str) -> int:
+    try:
+        micros = parse_micros(text)
+    except MoneyError as error:
+        check.fault(field, str(error))
+        return 1
+    if not 0 < micros <= AMOUNT_MICROS_MAX:
+        check.fault(field, "must be above 0 and at most 10^12")
+    return micros
+
+
+def adjustment(request: pb.AdjustBalanceRequest) -> Posting:
+    """A change by hand as a posting; its request id is the key."""
+    check = FieldCheck()
+    if request.points == 0:
+        check.fault("points", "must not be 0")
+    if "\x00" in request.note + request.actor:
+        check.fault("note", "must not hold the character U+0000, nor may the actor")
+    posting = Posting(
+        key=check.uuid("request_id", request.request_id),
+        team_id=check.uuid("team_id", request.team_id),
+        customer_id=check.uuid("customer_id", request.customer_id),
+        occurred_at=None,
+        actor=check.text("actor", request.actor, length_max=200, length_min=0),
+        body=Manual(
+            points=check.whole("points", request.points, least=-POINTS_MAX, most=POINTS_MAX),
+            deduct_cumulative=request.deduct_cumulative,
+            note=check.text("note", request.note, length_max=500),
+        ),
+    )
+    check.done()
+    return posting
+
+
+def keyed(request: pb.GetPostingOutcomeRequest) -> Ref:
+    """Team and key."""
+    check = FieldCheck()
+    ref = (check.uuid("team_id", request.team_id), check.uuid("key", request.key))
+    check.done()
+    return ref
+
+
+def balance(request: pb.GetBalanceRequest) -> tuple[Ref, datetime | None]:
+    """Customer, and the moment if one is given."""
+    check = FieldCheck()
+    ref = (check.uuid("team_id", request.team_id), check.uuid("customer_id", request.customer_id))
+    at = check.time("at_time", request, "at_time") if request.HasField("at_time") else None
+    check.done()
+    return ref, at
+
+
+def balances(request: pb.BatchGetBalancesRequest) -> list[Ref]:
+    """Customers of a batch."""
+    check = FieldCheck()
+    check.count("items", request.items, least=1, most=BATCH_MAX)
+    refs = []
+    for index, item in enumerate(request.items):
+        try:
+            refs.append((UUID(item.team_id), UUID(item.customer_id)))
+        except ValueError:
+            check.uuid(f"items[{index}].team_id", item.team_id)
+            check.uuid(f"items[{index}].customer_id", item.customer_id)
+    check.done()
+    return refs
+
+
+def search(team_id: str, given: pb.EntryFilter, now: datetime) -> Search:
+    """A search in the history, its defaults filled in. Raises InvalidArgument `SEARCH_RANGE_TOO_LONG` too."""
+    check = FieldCheck()
+    for field in ("start_date", "end_date", "keyword"):
+        if getattr(given, field):
+            check.fault(f"filter.{field}", _LATER)
+    end = check.time("filter.end_time", given, "end_time") if given.HasField("end_time") else now
+    start = check.time("filter.start_time", given, "start_time") if given.HasField("start_time") else None
+    found = Search(
+        team_id=check.uuid("team_id", team_id),
+        end=end or now,
+        start=start or _days_before(end or now, SEARCH_DAYS_DEFAULT),
+        sources=tuple(_source(check, index, number) for index, number in enumerate(given.sources)),
+        customer_id=check.optional_uuid("filter.customer_id", given.customer_id),
+    )
+    if found.start > found.end:
+        check.fault("filter.start_time", "must not be after the end")
+    check.done()
+    if found.end - found.start > timedelta(days=SEARCH_DAYS_MAX):
+        raise search_range_too_long(-((found.start - found.end) // timedelta(days=1)))
+    return found
+
+
+def _days_before(at: datetime, days: int) -> datetime:
+    try:
+        return at - timedelta(days=days)
+    except OverflowError:
+        return at
+
+
+def _source(check: FieldCheck, index: int, number: int) -> Source:
+    try:
+        return Source(number)
+    except ValueError:
+        check.fault(f"filter.sources[{index}]", "is no source")
+        return Source.MANUAL
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """What a reader of the feed asks: partition -> position taken, most entries, real seconds to wait."""
+
+    cursors: dict[int, int]
+    limit: int
+    wait_s: float
+
+
+def feed(request: pb.ListHistoryRequest) -> Feed:
+    """A page of the feed."""
+    check = FieldCheck()
+    check.count("cursors", request.cursors, least=1, most=PARTITIONS)
+    cursors: dict[int, int] = {}
+    for index, cursor in enumerate(request.cursors):
+        check.whole(f"cursors[{index}].partition", cursor.partition, least=0, most=PARTITIONS - 1)
+        check.whole(f"cursors[{index}].after_position", cursor.after_position, least=0, most=2**63 - 1)
+        if cursor.partition in cursors:
+            check.fault(f"cursors[{index}].partition", "is given twice")
+        cursors[cursor.partition] = cursor.after_position
+    limit = check.whole("page_size", request.page_size or FEED_DEFAULT, least=1, most=FEED_MAX)
+    wait_s = request.wait.seconds + request.wait.nanos / 1e9
+    if not 0 <= wait_s <= FEED_WAIT_MAX_S:
+        check.fault("wait", f"must be 0 to {FEED_WAIT_MAX_S:.0f} s")
+    check.done()
+    return Feed(cursors, limit, wait_s)
+
+
+def check_scope(request: pb.CheckLedgerRequest) -> tuple[CheckScope, int]:
+    """What to check, and after how many findings to stop."""
+    check = FieldCheck()
+    if request.incremental:
+        check.fault("incremental", _LATER)
+    scope = CheckScope(
+        team_id=check.uuid("team_id", request.team_id),
+        customer_id=check.optional_uuid("customer_id", request.customer_id),
+        start=check.time("start_time", request, "start_time") if request.HasField("start_time") else None,
+        end=check.time("end_time", request, "end_time") if request.HasField("end_time") else None,
+    )
+    asked = request.findings_max or FINDINGS_DEFAULT
+    findings_max = check.whole("findings_max", asked, least=1, most=FINDINGS_MAX)
+    check.done()
+    return scope, findings_max

@@ -1,0 +1,270 @@
+-- Every statement of points. Each runs inside a transaction that is bound to the teams it concerns, so that row-level
+-- security holds teams apart even where a statement names no team.
+
+-- name: read_formulas
+-- $1 uuid[] teams
+SELECT team_id, amount_micros, points_micros, created_at
+  FROM points.formula
+ WHERE team_id = ANY ($1::uuid[])
+
+-- name: insert_formula
+-- $1 team, $2 amount in micros, $3 points in micros, $4 time
+INSERT INTO points.formula (team_id, amount_micros, points_micros, created_at)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (team_id) DO NOTHING
+
+-- name: lock_accounts
+-- $1 uuid[] teams, $2 uuid[] customers: each pair once, in the one order in which accounts are locked.
+-- Ordering happens before locking, so that no two transactions wait for each other in a circle.
+SELECT a.team_id, a.customer_id, a.balance, a.cumulative, a.sequence, a.last_at, a.last_hash
+  FROM points.account AS a
+  JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, customer_id) USING (team_id, customer_id)
+ ORDER BY a.team_id, a.customer_id
+   FOR NO KEY UPDATE OF a
+
+-- name: insert_accounts
+-- $1 uuid[] teams, $2 uuid[] customers, in the order of locking
+INSERT INTO points.account (team_id, customer_id)
+SELECT team_id, customer_id
+  FROM unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, customer_id)
+ ORDER BY team_id, customer_id
+ON CONFLICT (team_id, customer_id) DO NOTHING
+
+-- name: read_outcomes
+-- $1 uuid[] teams, $2 uuid[] keys
+SELECT o.team_id, o.key, o.fingerprint, o.customer_id, o.source, o.status, o.reason, o.requested_balance,
+       o.delta_balance, o.delta_cumulative, o.shortfall, o.balance, o.cumulative, o.sequence, o.recorded_at
+  FROM points.outcome AS o
+  JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, key) USING (team_id, key)
+
+-- name: lock_orders
+-- $1 uuid[] teams, $2 uuid[] order keys; locked after the accounts, in their own one order
+SELECT o.team_id, o.order_key, o.customer_id, o.posted, o.earning, o.amount_micros, o.refunded_micros,
+       o.earned, o.clawed, o.taken
+  FROM points.shop_order AS o
+  JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, order_key) USING (team_id, order_key)
+ ORDER BY o.team_id, o.order_key
+   FOR NO KEY UPDATE OF o
+
+-- name: insert_outcomes
+-- One array a column. A key that another transaction recorded meanwhile fails the whole batch, which is then tried again.
+INSERT INTO points.outcome (team_id, key, fingerprint, customer_id, source, status, reason, requested_balance,
+                            delta_balance, delta_cumulative, shortfall, balance, cumulative, sequence, recorded_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::uuid[], $5::smallint[], $6::smallint[], $7::smallint[],
+                     $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
+                     $14::bigint[], $15::timestamptz[])
+
+-- name: insert_orders
+-- One array a column; a new order that another transaction recorded meanwhile fails the batch, as above.
+INSERT INTO points.shop_order (team_id, order_key, customer_id, posted, earning, amount_micros, refunded_micros,
+                               earned, clawed, taken)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::boolean[], $6::bigint[], $7::bigint[],
+                     $8::bigint[], $9::bigint[], $10::bigint[])
+
+-- name: update_orders
+-- One array a column, as insert_orders
+UPDATE points.shop_order AS o
+   SET customer_id = n.customer_id, posted = n.posted, earning = n.earning, amount_micros = n.amount_micros,
+       refunded_micros = n.refunded_micros, earned = n.earned, clawed = n.clawed, taken = n.taken
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::boolean[], $6::bigint[], $7::bigint[],
+              $8::bigint[], $9::bigint[], $10::bigint[])
+       AS n (team_id, order_key, customer_id, posted, earning, amount_micros, refunded_micros, earned, clawed, taken)
+ WHERE o.team_id = n.team_id AND o.order_key = n.order_key
+
+-- name: insert_entries
+-- One array a column. The accounts that the entries change are updated by update_accounts in the same transaction.
+INSERT INTO points.entry (team_id, customer_id, sequence, partition, position, source, source_id, source_name,
+                          delta_balance, delta_cumulative, requested_balance, requested_cumulative, balance, cumulative,
+                          occurred_at, posted_at, key, actor, order_key, enrolment_id, node_id, note, hash)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[], $5::bigint[], $6::smallint[], $7::text[],
+                     $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
+                     $14::bigint[], $15::timestamptz[], $16::timestamptz[], $17::uuid[], $18::text[], $19::uuid[],
+                     $20::uuid[], $21::text[], $22::text[], $23::bytea[])
+
+-- name: update_accounts
+-- $1 teams, $2 customers, $3 balances, $4 cumulatives, $5 sequences, $6 times, $7 hashes
+UPDATE points.account AS a
+   SET balance = n.balance, cumulative = n.cumulative, sequence = n.sequence, last_at = n.last_at,
+       last_hash = n.last_hash
+  FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::bytea[])
+       AS n (team_id, customer_id, balance, cumulative, sequence, last_at, last_hash)
+ WHERE a.team_id = n.team_id AND a.customer_id = n.customer_id
+
+-- name: read_balances
+-- $1 uuid[] teams, $2 uuid[] customers; customers without an account are missing
+SELECT a.team_id, a.customer_id, a.balance, a.cumulative, a.sequence
+  FROM points.account AS a
+  JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, customer_id) USING (team_id, customer_id)
+
+-- name: read_balance_at
+-- $1 team, $2 customer, $3 moment. Posting times grow with the sequence: the last entry up to the moment tells.
+SELECT balance, cumulative, sequence
+  FROM points.entry
+ WHERE team_id = $1 AND customer_id = $2 AND posted_at <= $3
+ ORDER BY sequence DESC
+ LIMIT 1
+
+-- name: sum_entries
+-- $1 team; sources as in the domain
+SELECT count(*) AS entries,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 1), 0)::bigint AS earned,
+       coalesce(-sum(delta_balance) FILTER (WHERE source = 5), 0)::bigint AS refunded,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 3 AND delta_balance > 0), 0)::bigint AS journey_added,
+       coalesce(-sum(delta_balance) FILTER (WHERE source = 3 AND delta_balance < 0), 0)::bigint AS journey_deducted,
+       coalesce(-sum(delta_balance) FILTER (WHERE source = 2), 0)::bigint AS redeemed,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 4), 0)::bigint AS imported,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 6), 0)::bigint AS manual,
+       coalesce(sum(delta_balance), 0)::bigint AS balance,
+       coalesce(sum(delta_cumulative), 0)::bigint AS cumulative
+  FROM points.entry
+ WHERE team_id = $1
+
+-- name: sum_outcomes
+-- $1 team
+SELECT coalesce(sum(shortfall) FILTER (WHERE source = 5), 0)::bigint AS refund_shortfall,
+       count(*) FILTER (WHERE status = 2) AS rejected,
+       count(*) FILTER (WHERE status = 3) AS skipped
+  FROM points.outcome
+ WHERE team_id = $1
+
+-- name: count_accounts
+-- $1 team
+SELECT count(*) FROM points.account WHERE team_id = $1
+
+-- name: list_entries
+-- $1 team, $2 from, $3 to (exclusive), $4 smallint[] sources or null, $5..$7 place after which the page goes on
+-- (posted_at, customer, sequence) or nulls, $8 most rows
+SELECT team_id, customer_id, sequence, partition, position, source, source_id, source_name, delta_balance,
+       delta_cumulative, requested_balance, requested_cumulative, balance, cumulative, occurred_at, posted_at, key,
+       actor, order_key, enrolment_id, node_id, note, hash
+  FROM points.entry
+ WHERE team_id = $1 AND posted_at >= $2 AND posted_at < $3
+   AND ($4::smallint[] IS NULL OR source = ANY ($4::smallint[]))
+   AND ($5::timestamptz IS NULL
+        OR (posted_at, customer_id, sequence) < ($5::timestamptz, $6::uuid, $7::bigint))
+ ORDER BY posted_at DESC, customer_id DESC, sequence DESC
+ LIMIT $8
+
+-- name: list_customer_entries
+-- The same for one customer: $9
+SELECT team_id, customer_id, sequence, partition, position, source, source_id, source_name, delta_balance,
+       delta_cumulative, requested_balance, requested_cumulative, balance, cumulative, occurred_at, posted_at, key,
+       actor, order_key, enrolment_id, node_id, note, hash
+  FROM points.entry
+ WHERE team_id = $1 AND customer_id = $9 AND posted_at >= $2 AND posted_at < $3
+   AND ($4::smallint[] IS NULL OR source = ANY ($4::smallint[]))
+   AND ($5::timestamptz IS NULL
+        OR (posted_at, customer_id, sequence) < ($5::timestamptz, $6::uuid, $7::bigint))
+ ORDER BY sequence DESC
+ LIMIT $8
+
+-- name: history_teams
+-- $1 smallint[] partitions, $2 bigint[] after, $3 most rows a partition
+SELECT * FROM points.entry_teams($1, $2, $3)
+
+-- name: history_rows
+-- The same parameters
+SELECT page.*
+  FROM unnest($1::smallint[], $2::bigint[]) AS cursor (partition, after)
+ CROSS JOIN LATERAL (
+    SELECT team_id, customer_id, sequence, e.partition, position, source, source_id, source_name, delta_balance,
+           delta_cumulative, requested_balance, requested_cumulative, balance, cumulative, occurred_at, posted_at, key,
+           actor, order_key, enrolment_id, node_id, note, hash
+      FROM points.entry AS e
+     WHERE e.partition = cursor.partition AND e.position > cursor.after
+     ORDER BY e.position
+     LIMIT $3
+ ) AS page
+ ORDER BY page.partition, page.position
+ LIMIT $3
+
+-- name: check_accounts
+-- $1 team, $2 only this customer or null
+SELECT customer_id, balance, cumulative, sequence, last_at, last_hash
+  FROM points.account
+ WHERE team_id = $1 AND ($2::uuid IS NULL OR customer_id = $2)
+ ORDER BY customer_id
+
+-- name: check_entries
+-- $1 team, $2 uuid[] customers, $3 from or null, $4 to (exclusive) or null
+SELECT team_id, customer_id, sequence, partition, position, source, source_id, source_name, delta_balance,
+       delta_cumulative, requested_balance, requested_cumulative, balance, cumulative, occurred_at, posted_at, key,
+       actor, order_key, enrolment_id, node_id, note, hash
+  FROM points.entry
+ WHERE team_id = $1 AND customer_id = ANY ($2::uuid[])
+   AND ($3::timestamptz IS NULL OR posted_at >= $3) AND ($4::timestamptz IS NULL OR posted_at < $4)
+ ORDER BY customer_id, sequence
+
+-- name: check_bases
+-- The last entry before $3 of each customer: $1 team, $2 uuid[] customers
+SELECT base.*
+  FROM unnest($2::uuid[]) AS wanted (customer_id)
+ CROSS JOIN LATERAL (
+    SELECT e.customer_id, e.balance, e.cumulative, e.sequence, e.posted_at AS last_at, e.hash AS last_hash
+      FROM points.entry AS e
+     WHERE e.team_id = $1 AND e.customer_id = wanted.customer_id AND e.posted_at < $3
+     ORDER BY e.sequence DESC
+     LIMIT 1
+ ) AS base
+
+-- name: check_orphan_entries
+-- Entries whose customer has no account, the first of each: $1 team, $2 only this customer or null
+SELECT e.customer_id, min(e.sequence) AS sequence
+  FROM points.entry AS e
+ WHERE e.team_id = $1 AND ($2::uuid IS NULL OR e.customer_id = $2)
+   AND NOT EXISTS (SELECT FROM points.account AS a WHERE a.team_id = e.team_id AND a.customer_id = e.customer_id)
+ GROUP BY e.customer_id
+ ORDER BY e.customer_id
+
+-- name: check_outcomes
+-- Outcomes with the entry that they tell of: $1 team, $2 only this customer or null, $3 from or null, $4 to (exclusive)
+-- or null
+SELECT o.team_id, o.key, o.fingerprint, o.customer_id, o.source, o.status, o.reason, o.requested_balance,
+       o.delta_balance, o.delta_cumulative, o.shortfall, o.balance, o.cumulative, o.sequence, o.recorded_at,
+       e.key AS entry_key, e.source AS entry_source, e.balance AS entry_balance, e.cumulative AS entry_cumulative,
+       e.delta_balance AS entry_delta_balance, e.delta_cumulative AS entry_delta_cumulative
+  FROM points.outcome AS o
+  LEFT JOIN points.entry AS e
+    ON e.team_id = o.team_id AND e.customer_id = o.customer_id AND e.sequence = o.sequence
+ WHERE o.team_id = $1 AND ($2::uuid IS NULL OR o.customer_id = $2)
+   AND ($3::timestamptz IS NULL OR o.recorded_at >= $3) AND ($4::timestamptz IS NULL OR o.recorded_at < $4)
+ ORDER BY o.key
+
+-- name: check_entry_keys
+-- Entries without a POSTED outcome under their key, and keys with more entries than their source makes (two for a merge):
+-- $1 team, $2 only this customer or null, $3 from or null, $4 to (exclusive) or null
+SELECT e.key, min(e.customer_id::text)::uuid AS customer_id, min(e.sequence) AS sequence, count(*) AS entries,
+       bool_and(o.key IS NOT NULL) AS recorded
+  FROM points.entry AS e
+  LEFT JOIN points.outcome AS o ON o.team_id = e.team_id AND o.key = e.key AND o.status = 1
+ WHERE e.team_id = $1 AND ($2::uuid IS NULL OR e.customer_id = $2)
+   AND ($3::timestamptz IS NULL OR e.posted_at >= $3) AND ($4::timestamptz IS NULL OR e.posted_at < $4)
+ GROUP BY e.key
+HAVING NOT bool_and(o.key IS NOT NULL) OR count(*) > CASE WHEN min(e.source) = 7 THEN 2 ELSE 1 END
+ ORDER BY e.key
+
+-- name: check_orders
+-- Orders with the sums of their entries: $1 team, $2 only this customer or null
+SELECT o.order_key, o.customer_id, o.posted, o.earning, o.amount_micros, o.refunded_micros, o.earned, o.clawed, o.taken,
+       coalesce(s.earned, 0)::bigint AS entries_earned, coalesce(s.taken, 0)::bigint AS entries_taken,
+       coalesce(s.asked, 0)::bigint AS entries_asked
+  FROM points.shop_order AS o
+  LEFT JOIN (
+    SELECT e.order_key,
+           sum(e.delta_balance) FILTER (WHERE e.source = 1) AS earned,
+           -sum(e.delta_balance) FILTER (WHERE e.source = 5) AS taken,
+           -sum(e.requested_balance) FILTER (WHERE e.source = 5) AS asked
+      FROM points.entry AS e
+     WHERE e.team_id = $1 AND e.order_key IS NOT NULL
+     GROUP BY e.order_key
+  ) AS s USING (order_key)
+ WHERE o.team_id = $1 AND ($2::uuid IS NULL OR o.customer_id = $2)
+ ORDER BY o.order_key
+
+-- name: check_entries_of_unknown_orders
+-- Entries that name an order which is not recorded: $1 team, $2 only this customer or null
+SELECT e.order_key, e.customer_id, e.sequence
+  FROM points.entry AS e
+ WHERE e.team_id = $1 AND e.order_key IS NOT NULL AND ($2::uuid IS NULL OR e.customer_id = $2)
+   AND NOT EXISTS (SELECT FROM points.shop_order AS o WHERE o.team_id = e.team_id AND o.order_key = e.order_key)
+ ORDER BY e.order_key

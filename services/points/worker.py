@@ -1,0 +1,233 @@
+"""The posting writer: calls that come in together are written together.
+
+There is no timer. While a batch is being written the next one gathers, and what has gathered is taken as soon as the
+writer is free: a call that comes alone is written at once, and a thousand that come together share a few transactions.
+A customer always belongs to the same lane, so that the writers of one process never wait for each other's accounts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
+
+import asyncpg
+import structlog
+
+from libs.common.db.history import HistoryBell
+from libs.common.errors import ResourceExhausted
+from libs.common.ids import partition_of
+from libs.common.rpc.operations import Progress
+from services.points import metrics
+from services.points.domain.model import Answer, Posting, Source, Status
+from services.points.store import Posted
+
+LANES: Final = 2
+"""Batches written at once: while PostgreSQL works for one lane, Python works for the other. More brought nothing."""
+BATCH_MAX: Final = 500
+"""Most postings of one transaction: the knee of cost against the time that others wait for its locks."""
+WAITING_MAX: Final = 50_000
+"""Most postings waiting; more are refused, so that a caller slows down instead of timing out."""
+_ATTEMPTS: Final = 5
+_RETRY_AFTER_S: Final = 0.2
+
+_COLLIDED: Final = (
+    asyncpg.UniqueViolationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+_DATABASE_AWAY: Final = (
+    OSError,  # TimeoutError is one
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
+
+_log = structlog.get_logger(__name__)
+
+
+class Ledger(Protocol):
+    """What the writer writes to."""
+
+    async def post(self, postings: Sequence[Posting]) -> Posted:
+        """Posts a batch in one transaction; the same batch again is always safe."""
+        ...
+
+
+class _Call:
+    """Postings of one call that belong to one lane, and where their answers go."""
+
+    def __init__(self, postings: Sequence[Posting]) -> None:
+        self.postings = postings
+        self.answers: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+
+    def answer(self, answers: list[Answer]) -> None:
+        # The caller may have given up; the answer is recorded all the same.
+        if not self.answers.done():
+            self.answers.set_result(answers)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.answers.done():
+            self.answers.set_exception(error)
+
+
+class _Lane:
+    """One batch at a time, in the order in which calls came."""
+
+    def __init__(self, ledger: Ledger, bell: HistoryBell, progress: Progress) -> None:
+        self._ledger = ledger
+        self._bell = bell
+        self._progress = progress
+        self._calls: deque[_Call] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self.waiting = 0
+
+    def put(self, call: _Call) -> None:
+        self._calls.append(call)
+        self.waiting += len(call.postings)
+        self._wake.set()
+
+    def close(self) -> None:
+        """Lets `run` end when everything that waits is written."""
+        self._closing = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        while self._calls or not self._closing:
+            if not self._calls:
+                await self._wake.wait()
+                self._wake.clear()
+                continue
+            calls = self._take()
+            await self._write(calls)
+
+    def _take(self) -> list[_Call]:
+        calls = [self._calls.popleft()]
+        size = len(calls[0].postings)
+        while self._calls and size + len(self._calls[0].postings) <= BATCH_MAX:
+            calls.append(self._calls.popleft())
+            size += len(calls[-1].postings)
+        self.waiting -= size
+        return calls
+
+    async def _write(self, calls: list[_Call]) -> None:
+        try:
+            answers = await self._post([posting for call in calls for posting in call.postings])
+        except asyncio.CancelledError:
+            for call in calls:
+                call.answers.cancel()
+            raise
+        except _DATABASE_AWAY as error:
+            for call in calls:
+                call.fail(error)
+        except Exception as error:  # noqa: BLE001 - a call that fails alone is told so, the others go on
+            await self._write_apart(calls, error)
+        else:
+            start = 0
+            for call in calls:
+                call.answer(answers[start : start + len(call.postings)])
+                start += len(call.postings)
+
+    async def _write_apart(self, calls: list[_Call], error: Exception) -> None:
+        if len(calls) == 1:
+            calls[0].fail(error)
+            return
+        _log.warning("batch failed, its calls are written one by one", calls=len(calls), error=str(error))
+        for call in calls:
+            await self._write([call])
+
+    async def _post(self, postings: list[Posting]) -> list[Answer]:
+        began = time.perf_counter()
+        posted = await self._post_until_free(postings)
+        metrics.BATCH_SECONDS.observe(time.perf_counter() - began)
+        metrics.BATCH_SIZE.observe(len(postings))
+        self._progress.add(len(postings))
+        if posted.entries:
+            self._bell.ring()
+        _count(posted.answers)
+        return posted.answers
+
+    async def _post_until_free(self, postings: list[Posting]) -> Posted:
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return await self._ledger.post(postings)
+            except _COLLIDED as error:
+                metrics.BATCH_RETRIES.inc()
+                _log.info(
+                    "batch collided", attempt=attempt, postings=len(postings), error=type(error).__name__
+                )
+        return await self._ledger.post(postings)
+
+
+class PostingWriter:
+    """Writes postings of all calls; made by `PostingWriter.running`."""
+
+    def __init__(self, ledger: Ledger, bell: HistoryBell, progress: Progress) -> None:
+        """`bell` is rung after each commit that wrote entries; `progress` counts what was answered."""
+        self._lanes = [_Lane(ledger, bell, progress) for _ in range(LANES)]
+
+    @classmethod
+    @asynccontextmanager
+    async def running(
+        cls, ledger: Ledger, bell: HistoryBell, progress: Progress
+    ) -> AsyncIterator[PostingWriter]:
+        """A writer that writes until the context ends; what waits then is still written."""
+        writer = cls(ledger, bell, progress)
+        metrics.WAITING.set_function(lambda: sum(lane.waiting for lane in writer._lanes))
+        async with asyncio.TaskGroup() as tasks:
+            for number, lane in enumerate(writer._lanes):
+                tasks.create_task(lane.run(), name=f"posting lane {number}")
+            try:
+                yield writer
+            finally:
+                for lane in writer._lanes:
+                    lane.close()
+
+    async def post(self, postings: Sequence[Posting]) -> list[Answer]:
+        """Posts and returns the answers in the order of the postings.
+
+        Raises ResourceExhausted `OVERLOADED` when too much waits, and the driver's errors; some postings may be
+        recorded then, and posting all of them again is safe.
+        """
+        if sum(lane.waiting for lane in self._lanes) + len(postings) > WAITING_MAX:
+            raise ResourceExhausted.overloaded("postings_waiting_max", _RETRY_AFTER_S)
+        parts: list[list[int]] = [[] for _ in self._lanes]
+        for index, posting in enumerate(postings):
+            parts[partition_of(posting.team_id, posting.customer_id) % len(parts)].append(index)
+        calls = []
+        for lane, indexes in zip(self._lanes, parts, strict=True):
+            if indexes:
+                call = _Call([postings[index] for index in indexes])
+                lane.put(call)
+                calls.append((indexes, call))
+        # All are awaited even if one fails, so that no failure is left unseen.
+        parts_answered = await asyncio.gather(*(call.answers for _, call in calls), return_exceptions=True)
+        answers: dict[int, Answer] = {}
+        for (indexes, _), part in zip(calls, parts_answered, strict=True):
+            if isinstance(part, BaseException):
+                raise part
+            answers.update(zip(indexes, part, strict=True))
+        return [answers[index] for index in range(len(postings))]
+
+
+def _count(answers: Sequence[Answer]) -> None:
+    fresh = Counter(
+        (answer.outcome.source, answer.outcome.status) for answer in answers if not answer.replayed
+    )
+    for (source, status), count in fresh.items():
+        if status == Status.REFUSED:
+            metrics.REFUSALS.inc(count)
+        else:
+            metrics.POSTINGS.labels(source.name, status.name).inc(count)
+    metrics.REPLAYS.inc(sum(answer.replayed for answer in answers))
+    metrics.SHORTFALL.inc(
+        sum(
+            answer.outcome.shortfall
+            for answer in answers
+            if not answer.replayed and answer.outcome.source == Source.REFUND
+        )
+    )
