@@ -7,15 +7,12 @@ from typing import Any
 
 import yaml
 
+from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE
 from tools.paths import GENERATED, ROOT
 
 # Service -> (gRPC port, metrics port, name of its container).
 SERVICES = {
-    "journey": (7401, 7501, "journey"),
-    "points": (7402, 7502, "points"),
-    "channel_gateway": (7403, 7503, "channel-gateway"),
-    "segment": (7404, 7504, "segment"),
-    "stats": (7405, 7505, "stats"),
+    name: (port, port + METRICS_PORT_DISTANCE, name.replace("_", "-")) for name, port in DEFAULT_PORTS.items()
 }
 
 
