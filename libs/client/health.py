@@ -1,5 +1,7 @@
-"""Asks a service whether it serves."""
+"""Asks a service whether it serves; `python -m libs.client.health host:port` tells by its exit code."""
 
+import asyncio
+import sys
 from typing import Any
 
 import grpc
@@ -17,3 +19,7 @@ async def is_serving(target: str, timeout_s: float = PROBE_TIMEOUT_S) -> bool:
         except grpc.aio.AioRpcError:
             return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if asyncio.run(is_serving(sys.argv[1])) else 1)

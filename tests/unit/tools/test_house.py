@@ -78,6 +78,7 @@ def test_compose_runs_each_service_where_the_others_look_for_it() -> None:
         assert described["command"] == [f"services.{service}"]
         assert f"127.0.0.1:{port}:{port}" in described["ports"]
         assert described["environment"][f"OMNIJOURNEY_{service.upper()}_TARGET"] == f"{container}:{port}"
+        assert described["healthcheck"]["test"][-1] == f"127.0.0.1:{port}"
         assert described["depends_on"].keys() <= containers.keys()
     others = {"postgres", "valkey", "prometheus", "grafana"}
     assert containers.keys() == {container for _, _, container in SERVICES.values()} | others
