@@ -3,15 +3,16 @@
 import asyncio
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 from pydantic import ValidationError
 
-from libs.cli.console import fail, out
+from libs.cli.console import err, out
 from libs.cli.status import show_status
 from libs.cli.up import run_up
 from libs.client import ClientSettings
+from libs.common.config import EXIT_CONFIG, fault_lines
 from libs.supervisor import InstallationOptions, InstallationSettings
 
 app = typer.Typer(
@@ -54,7 +55,7 @@ def up(
     if clock_control:
         changes["clock_control"] = "on"
     options = InstallationOptions(
-        settings=InstallationSettings(**changes),
+        settings=_configured(InstallationSettings, changes),
         free_ports=ports == "free",
         emulators=emulators,
         log_dir=log_dir,
@@ -71,7 +72,7 @@ def status(
 ) -> None:
     """Show which services serve, what each has still to do, and the clock. Exit code 1 if one does not serve."""
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
-    settings = ClientSettings(**changes)
+    settings = _configured(ClientSettings, changes)
     raise typer.Exit(asyncio.run(show_status(settings, as_json=as_json)))
 
 
@@ -81,12 +82,22 @@ def version() -> None:
     out.print(f"omnijourney {installed_version('omnijourney')}", highlight=False)
 
 
+Settings = TypeVar("Settings", InstallationSettings, ClientSettings)
+
+
+def _configured(kind: type[Settings], changes: dict[str, Any]) -> Settings:
+    """The settings from the environment with `changes`; a fault ends the command and names the variable."""
+    try:
+        return kind(**changes)
+    except ValidationError as error:
+        for line in fault_lines(kind, error):
+            err.print(line, highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(EXIT_CONFIG) from None
+
+
 def main() -> None:
     """Entry point of the console script."""
-    try:
-        app()
-    except ValidationError as error:
-        raise SystemExit(fail(error)) from error
+    app()
 
 
 if __name__ == "__main__":

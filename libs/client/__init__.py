@@ -3,6 +3,6 @@
 from libs.client.client import Client
 from libs.client.config import ClientSettings
 from libs.client.health import is_serving
-from libs.client.services import DEFAULT_PORTS, SERVICES, ServiceName, full_name
+from libs.client.services import SERVICES, ServiceName, full_name
 
-__all__ = ["DEFAULT_PORTS", "SERVICES", "Client", "ClientSettings", "ServiceName", "full_name", "is_serving"]
+__all__ = ["SERVICES", "Client", "ClientSettings", "ServiceName", "full_name", "is_serving"]

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.client.found import InstallationFile
-from libs.client.services import DEFAULT_PORTS, SERVICES, ServiceName
+from libs.client.services import SERVICES, ServiceName
+from libs.common.config import DEFAULT_PORTS
 
 
 class ClientSettings(BaseSettings):
@@ -14,7 +16,7 @@ class ClientSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OMNIJOURNEY_", env_ignore_empty=True)
 
     data_dir: Path = Path(".omnijourney")
-    token: str = ""
+    token: SecretStr = SecretStr("")
     """API token; empty: the generated one of the data directory."""
     journey_target: str = ""
     """`host:port` of each service; empty: as the running installation says, else the default port here."""
@@ -37,4 +39,6 @@ class ClientSettings(BaseSettings):
     def api_token(self) -> str:
         """The token to send; empty when there is none to be found."""
         token_file = self.data_dir / "token"
-        return self.token or (token_file.read_text().strip() if token_file.is_file() else "")
+        return self.token.get_secret_value() or (
+            token_file.read_text().strip() if token_file.is_file() else ""
+        )

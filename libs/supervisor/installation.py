@@ -149,9 +149,9 @@ class Installation:
         settings = self._options.settings
         self._attachment = await open_attachment(
             self._data_dir,
-            postgres_dsn=settings.postgres_dsn,
-            redis_url=settings.redis_url,
-            token=settings.token,
+            postgres_dsn=settings.postgres_dsn.get_secret_value(),
+            redis_url=settings.redis_url.get_secret_value(),
+            token=settings.token.get_secret_value(),
             listener=self._options.listener,
         )
         await self._migrate()

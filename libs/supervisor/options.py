@@ -6,10 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from libs.client.services import DEFAULT_PORTS, METRICS_OFFSET, SERVICES, ServiceName
+from libs.client.services import SERVICES, ServiceName
+from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE
 from libs.common.embedded.keepalive import Listener, log_event
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -20,12 +21,12 @@ class InstallationSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OMNIJOURNEY_", env_ignore_empty=True)
 
-    postgres_dsn: str = ""
+    postgres_dsn: SecretStr = SecretStr("")
     """Administrator's address of a PostgreSQL; empty: the embedded one."""
-    redis_url: str = ""
+    redis_url: SecretStr = SecretStr("")
     """Address of a Redis or Valkey; empty: the embedded one."""
     data_dir: Path = Path(".omnijourney")
-    token: str = ""
+    token: SecretStr = SecretStr("")
     """API token; empty: the generated one of the data directory."""
     bind_host: str = "127.0.0.1"
     """Address that the services listen on."""
@@ -62,7 +63,7 @@ class InstallationSettings(BaseSettings):
         if port is not None:
             return port
         own = self.port_of(service)
-        return own + METRICS_OFFSET if own else 0
+        return own + METRICS_PORT_DISTANCE if own else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@
 layout.json         version of this layout
 owner.lock          flock of the process that runs the servers
 endpoints.json      where the servers listen, written by the owner (0600)
+installation.json   where the services listen, while a supervisor runs them (it writes and withdraws it)
 token               API token (0600)
 *.password          passwords of the servers (0600)
 postgres/ valkey/   data of the servers, owned by the account that they run as
