@@ -332,7 +332,9 @@ async def begin_clock(dsn: str, at: datetime) -> None:
     finally:
         await connection.close()
     if begun is None:
-        raise ClockRefusedError("version", "the installation's clock was changed before: it cannot begin anew")
+        raise ClockRefusedError(
+            "version", "the installation's clock was changed before: it cannot begin anew"
+        )
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
