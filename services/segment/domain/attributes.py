@@ -17,7 +17,7 @@ KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 """Form of an attribute's key."""
 
 
-class ValueFault(ValueError):  # noqa: N818  (a fault in an answer, not an exception to escape)
+class ValueFault(ValueError):
     """A text that is no value of the type; the message is fit for a caller's eyes."""
 
 

@@ -133,14 +133,15 @@ def apply_changes(
     traits: Traits,
     effects: Mapping[tuple[UUID, UUID], EffectUse],
     changes: Sequence[Change],
+    *,
     now: datetime,
     ids: Iterator[UUID],
 ) -> Applied:
     """Decides a batch of effects. Total: every change gets an answer, none raises.
 
-    `customers` may hold one customer under several keys: a merged one leads to its survivor.
+    An effect on a customer that is not there is refused and not remembered: the customer may come.
     """
-    desk = Desk({(row.team_id, row.customer_id): row for row in customers.values()}, now, ids)
+    desk = Desk(customers, now, ids)
     editor = TraitEditor(desk, traits)
     new_effects: dict[tuple[UUID, UUID], EffectUse] = {}
     results: list[ChangeResult] = []
@@ -151,9 +152,8 @@ def apply_changes(
         if use is not None:
             results.append(_answer_again(use, digest))
             continue
-        row = customers.get((change.team_id, change.customer_id))
-        result = _apply(desk, editor, row, change)
-        if row is not None:
+        result = _apply(desk, editor, change)
+        if (change.team_id, change.customer_id) in customers:
             new_effects[key] = EffectUse(digest, result.status, result.reason)
         results.append(result)
     return Applied(results, desk.changed_customers(), editor.changes(), new_effects, desk.facts)
@@ -170,8 +170,8 @@ def _answer_again(use: EffectUse, digest: bytes) -> ChangeResult:
     return ChangeResult(ChangeStatus(use.status), use.reason, replayed=True)
 
 
-def _apply(desk: Desk, editor: TraitEditor, row: Customer | None, change: Change) -> ChangeResult:
-    customer = row and desk.customer(row.team_id, row.customer_id)
+def _apply(desk: Desk, editor: TraitEditor, change: Change) -> ChangeResult:
+    customer = desk.customer(change.team_id, change.customer_id)
     if customer is None:
         return ChangeResult(ChangeStatus.REFUSED, "RESOURCE_NOT_FOUND")
     body: ChangeBody = change.body

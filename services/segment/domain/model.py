@@ -103,7 +103,6 @@ class Customer(msgspec.Struct, frozen=True):
     mail_number: int = 0
     """Number of the last mail of this source to this customer; 0 before the first."""
     revision: int = 0
-    merged_into: UUID | None = None
     create_time: datetime | None = None
     update_time: datetime | None = None
 

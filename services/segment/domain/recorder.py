@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
@@ -119,25 +119,11 @@ class Recorder:
         share a phone are still different members.
         """
         team, selector = event.team_id, event.selector
-        for customer_id, strong in self._candidates(team, selector):
+        for customer_id, strong in candidates(self, team, selector):
             customer = self.desk.customer(team, customer_id)
             if customer is not None and (strong or not _is_another_member(customer, selector)):
                 return customer
         return None
-
-    def _candidates(self, team: UUID, selector: Selector) -> Iterator[tuple[UUID, bool]]:
-        if selector.customer_id is not None:
-            yield selector.customer_id, True
-        if selector.member_id is not None and (found := self.members.get((team, fold(selector.member_id)))):
-            yield found, True
-        if selector.phone is not None and (found := self.phones.get((team, selector.phone))):
-            yield found, False
-        if selector.email is not None and (found := self.emails.get((team, fold(selector.email)))):
-            yield found, False
-        if selector.identity is not None and (bound := self.identities.get((team, selector.identity))):
-            yield bound.customer_id, False
-        if selector.browser_token is not None and (found := self.tokens.get((team, selector.browser_token))):
-            yield found, False
 
     def find_or_create(self, event: Event) -> tuple[Customer, bool]:
         """The customer, known or new, with what the report tells and was missing. The selector must not be empty."""
@@ -235,6 +221,32 @@ class Recorder:
         """Moves "customer last interacted" on."""
         moved = later(customer.customer_interact_time, at)
         self.desk.change(customer, customer_interact_time=moved)
+
+
+class Index(Protocol):
+    """Where customers are looked up by what is known of them."""
+
+    members: dict[tuple[UUID, str], UUID]
+    phones: dict[tuple[UUID, str], UUID]
+    emails: dict[tuple[UUID, str], UUID]
+    tokens: dict[tuple[UUID, str], UUID]
+    identities: dict[tuple[UUID, IdentityKey], Binding]
+
+
+def candidates(index: Index, team: UUID, selector: Selector) -> Iterator[tuple[UUID, bool]]:
+    """The customers that the hints lead to, strongest first; and whether the hint cannot be of another member."""
+    if selector.customer_id is not None:
+        yield selector.customer_id, True
+    if selector.member_id is not None and (found := index.members.get((team, fold(selector.member_id)))):
+        yield found, True
+    if selector.phone is not None and (found := index.phones.get((team, selector.phone))):
+        yield found, False
+    if selector.email is not None and (found := index.emails.get((team, fold(selector.email)))):
+        yield found, False
+    if selector.identity is not None and (bound := index.identities.get((team, selector.identity))):
+        yield bound.customer_id, False
+    if selector.browser_token is not None and (found := index.tokens.get((team, selector.browser_token))):
+        yield found, False
 
 
 def _is_another_member(customer: Customer, selector: Selector) -> bool:

@@ -1,0 +1,16 @@
+"""What segment is configured by; the only reader of the environment."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from libs.common.config import ServiceSettings, peer_target
+
+
+class Settings(ServiceSettings):
+    """See the base class for what all services share."""
+
+    service: ClassVar[str] = "segment"
+
+    points_target: str = peer_target("points")
+    """`host:port` of the points service, asked when an audience names points."""

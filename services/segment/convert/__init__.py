@@ -1,0 +1,1 @@
+"""The contract's messages ⇄ values of the domain; pure."""

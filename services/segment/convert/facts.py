@@ -1,0 +1,198 @@
+"""Facts ⇄ mail and the contract's facts; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from libs.common.mailbox import mail
+from libs.common.rpc.values import timestamp
+from omnijourney.common.v1 import money_pb2
+from omnijourney.segment.v1 import customer_pb2, event_pb2, history_pb2
+from services.segment.domain import facts
+from services.segment.domain.facts import Fact, OrderStage
+from services.segment.domain.model import IdentityKey, Item, OrderCompleted, Uncounted
+
+
+def mail_of(fact: Fact) -> mail.Mail | None:
+    """The mail that a stored fact is to the customer's actor; None for one that is no mail."""
+    if fact.mail_number is None:
+        return None
+    assert fact.customer_id is not None
+    return mail.Mail(
+        source=mail.MailSource.SEGMENT,
+        number=fact.mail_number,
+        position=fact.position,
+        partition=fact.partition,
+        team_id=fact.team_id,
+        customer_id=fact.customer_id,
+        event_id=fact.event_id,
+        occurred_at=fact.occurred_at,
+        depth=fact.depth,
+        body=_mail_body(fact.body),
+    )
+
+
+def _mail_body(body: facts.FactBody) -> mail.Body:
+    match body:
+        case facts.OrderTold(order=order):
+            return mail.Checkout(
+                order_key=body.order_key,
+                shop_id=order.shop_id,
+                order_id=order.order_id,
+                amount_micros=order.amount_micros,
+                currency=order.currency,
+                items=[item.name for item in order.items],
+                earns=body.uncounted == Uncounted.COUNTS,
+                has_phone=body.has_phone,
+                test=order.test,
+            )
+        case facts.RefundTold(refund=refund):
+            return mail.Refund(
+                refund_key=body.refund_key,
+                shop_id=refund.shop_id,
+                refund_id=refund.refund_id,
+                order_id=refund.order_id or None,
+                order_key=body.order_key,
+                amount_micros=refund.amount_micros,
+                currency=refund.currency,
+            )
+        case facts.ContactJoined(identity=identity):
+            return mail.ContactAdded(identity.channel, identity.account_id)
+        case facts.TagApplied(tag=tag):
+            return mail.TagApplied(tag)
+        case facts.TagRemoved(tag=tag):
+            return mail.TagRemoved(tag)
+        case facts.AttributeChanged():
+            return mail.AttributeChanged(body.key, body.type, body.old, body.new)
+    raise AssertionError(f"no mail: {type(body).__name__}")
+
+
+def fact_message(fact: Fact) -> history_pb2.Fact:
+    """A fact as the contract tells it."""
+    message = history_pb2.Fact(
+        partition=fact.partition,
+        position=fact.position,
+        team_id=str(fact.team_id),
+        customer_id=str(fact.customer_id or ""),
+        event_id=str(fact.event_id),
+        occur_time=timestamp(fact.occurred_at),
+        record_time=timestamp(fact.record_time),
+        depth=fact.depth,
+    )
+    _FILLERS[type(fact.body)](message, fact.body)
+    return message
+
+
+def identity_key_message(key: IdentityKey) -> customer_pb2.IdentityKey:
+    """The key of an identity."""
+    return customer_pb2.IdentityKey(
+        channel=key.channel,  # type: ignore[arg-type]  # the numbers are those of the contract
+        account_id=str(key.account_id),
+        external_id=key.external_id,
+    )
+
+
+def item_message(item: Item) -> event_pb2.OrderItem:
+    """A line of an order."""
+    price = None
+    if item.price_micros is not None:
+        price = money_pb2.Money(currency_code=item.price_currency, amount_micros=item.price_micros)
+    return event_pb2.OrderItem(
+        name=item.name, quantity=item.quantity, unit_price=price, product_id=item.product_id, sku=item.sku
+    )
+
+
+def _order(message: history_pb2.Fact, body: facts.OrderTold) -> None:
+    order: OrderCompleted = body.order
+    told = history_pb2.OrderFact(
+        order_key=str(body.order_key),
+        shop_id=order.shop_id,
+        order_id=order.order_id,
+        order_number=order.order_number,
+        amount=money_pb2.Money(currency_code=order.currency, amount_micros=order.amount_micros),
+        items=[item_message(item) for item in order.items],
+        has_phone=body.has_phone,
+        uncounted_reason=int(body.uncounted),  # type: ignore[arg-type]  # numbers of the contract
+        click_id=order.click_id,
+    )
+    match body.stage:
+        case OrderStage.COMPLETED:
+            message.checkout_completed.CopyFrom(told)
+        case OrderStage.STORED:
+            message.order_stored.CopyFrom(told)
+        case OrderStage.AMENDED:
+            message.order_amended.CopyFrom(told)
+
+
+def _refund(message: history_pb2.Fact, body: facts.RefundTold) -> None:
+    refund = body.refund
+    told = history_pb2.RefundFact(
+        refund_key=str(body.refund_key),
+        shop_id=refund.shop_id,
+        refund_id=refund.refund_id,
+        order_id=refund.order_id,
+        order_key=str(body.order_key or ""),
+        amount=money_pb2.Money(currency_code=refund.currency, amount_micros=refund.amount_micros),
+        uncounted_reason=int(body.uncounted),  # type: ignore[arg-type]  # numbers of the contract
+    )
+    if body.uncounted == Uncounted.COUNTS:
+        message.order_refunded.CopyFrom(told)
+    else:
+        message.refund_stored.CopyFrom(told)
+
+
+def _identity(field: str) -> Callable[[history_pb2.Fact, Any], None]:
+    def fill(message: history_pb2.Fact, body: Any) -> None:
+        getattr(message, field).CopyFrom(identity_key_message(body.identity))
+
+    return fill
+
+
+def _tag_applied(message: history_pb2.Fact, body: facts.TagApplied) -> None:
+    message.tag_applied.tag = body.tag
+
+
+def _tag_removed(message: history_pb2.Fact, body: facts.TagRemoved) -> None:
+    message.tag_removed.tag = body.tag
+
+
+def _attribute_changed(message: history_pb2.Fact, body: facts.AttributeChanged) -> None:
+    told = history_pb2.AttributeFact(key=body.key, old_value=body.old, new_value=body.new)
+    told.type = body.type  # type: ignore[assignment]  # numbers of the contract
+    message.attribute_changed.CopyFrom(told)
+
+
+def _customer_created(message: history_pb2.Fact, body: facts.CustomerCreated) -> None:
+    message.customer_created.CopyFrom(history_pb2.CustomerFact(member_id=body.member_id))
+
+
+def _attribute_defined(message: history_pb2.Fact, body: facts.AttributeDefined) -> None:
+    told = history_pb2.AttributeDefinitionFact(
+        key=body.key,
+        type=body.type,  # type: ignore[arg-type]  # numbers of the contract
+        state=2 if body.archived else 1,  # type: ignore[arg-type]
+        old_type=body.old_type,  # type: ignore[arg-type]
+    )
+    message.attribute_defined.CopyFrom(told)
+
+
+def _customer_merged(message: history_pb2.Fact, body: facts.CustomerMerged) -> None:
+    message.customer_merged.survivor_id = str(body.survivor_id)
+
+
+_FILLERS: Final[dict[type, Callable[[history_pb2.Fact, Any], None]]] = {
+    facts.OrderTold: _order,
+    facts.RefundTold: _refund,
+    facts.ContactJoined: _identity("contact_added"),
+    facts.ContactRemoved: _identity("contact_removed"),
+    facts.ContactLeft: _identity("contact_blocked"),
+    facts.ContactReturned: _identity("contact_unblocked"),
+    facts.MessageTaken: _identity("message_received"),
+    facts.TagApplied: _tag_applied,
+    facts.TagRemoved: _tag_removed,
+    facts.AttributeChanged: _attribute_changed,
+    facts.CustomerCreated: _customer_created,
+    facts.AttributeDefined: _attribute_defined,
+    facts.CustomerMerged: _customer_merged,
+}

@@ -1,0 +1,223 @@
+"""People's edits: new customers, basic data, tags, attributes, bindings.
+
+The same steps as for events and effects, without keys of their own: a repeated request is answered from its request id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from libs.common.errors import AlreadyExists, DomainError, FailedPrecondition, FieldViolation, InvalidArgument
+from libs.common.text import fold
+from services.segment.domain.attributes import ValueFault, canonical, is_usable
+from services.segment.domain.changing import TraitChanges, TraitEditor, Traits
+from services.segment.domain.desk import CustomerKey, Desk
+from services.segment.domain.facts import ContactJoined, ContactRemoved, Fact
+from services.segment.domain.model import Binding, Customer, IdentityKey
+from services.segment.domain.recorder import BoundIdentity
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """A customer as a person writes it down. Texts are checked for form already; None or empty: not told."""
+
+    customer_id: UUID | None = None
+    member_id: str | None = None
+    name: str = ""
+    phone: str | None = None
+    email: str | None = None
+    tags: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+    identities: tuple[IdentityKey, ...] = ()
+
+
+class Basics(msgspec.Struct, frozen=True):
+    """New basic data of a customer."""
+
+    member_id: str | None
+    name: str
+    phone: str | None
+    email: str | None
+
+
+class EditKnown(msgspec.Struct):
+    """What is known of everything that an edit names. Read-only."""
+
+    customers: dict[CustomerKey, Customer] = {}
+    members: dict[tuple[UUID, str], UUID] = {}
+    identities: dict[tuple[UUID, IdentityKey], Binding] = {}
+    traits: Traits = msgspec.field(default_factory=Traits)
+
+
+class Created(NamedTuple):
+    """Answer to one new customer."""
+
+    customer_id: UUID | None
+    """The new one; on a member id that is taken, whose it is."""
+    error: DomainError | None
+
+
+class Edited(msgspec.Struct):
+    """What is to be written."""
+
+    created: list[Customer]
+    changed: list[Customer]
+    bound: list[BoundIdentity]
+    unbound: list[tuple[UUID, UUID, IdentityKey]]
+    traits: TraitChanges
+    facts: list[Fact]
+
+
+class Editor:
+    """Works out edits of one transaction. Methods raise a DomainError before they change anything."""
+
+    def __init__(self, known: EditKnown, now: datetime, ids: Iterator[UUID]) -> None:
+        """`known` is read-only."""
+        self._desk = Desk(known.customers, now, ids)
+        self._traits = TraitEditor(self._desk, known.traits)
+        self._members = dict(known.members)
+        self._identities = dict(known.identities)
+        self._bound: list[BoundIdentity] = []
+        self._unbound: list[tuple[UUID, UUID, IdentityKey]] = []
+
+    def edited(self) -> Edited:
+        """Everything that is to be written."""
+        return Edited(
+            created=self._desk.created_customers(),
+            changed=self._desk.changed_customers(),
+            bound=self._bound,
+            unbound=self._unbound,
+            traits=self._traits.changes(),
+            facts=self._desk.facts,
+        )
+
+    def create(self, team_id: UUID, profile: Profile) -> Customer:
+        """A new customer. Raises AlreadyExists, FailedPrecondition, InvalidArgument."""
+        if profile.customer_id is not None and self._desk.customer(team_id, profile.customer_id):
+            raise AlreadyExists.value_taken("customer_id")
+        self._check_member_id(team_id, profile.member_id, None)
+        self._check_additions(team_id, profile, None)
+        customer = self._desk.create(
+            team_id,
+            self._desk.now,
+            customer_id=profile.customer_id,
+            member_id=profile.member_id,
+            name=profile.name,
+            phone=profile.phone,
+            email=profile.email,
+        )
+        if profile.member_id is not None:
+            self._members[team_id, fold(profile.member_id)] = customer.customer_id
+        self._add(customer, profile)
+        return customer
+
+    def create_many(self, team_id: UUID, profiles: Sequence[Profile]) -> list[Created]:
+        """New customers, each by itself."""
+        results: list[Created] = []
+        for profile in profiles:
+            try:
+                results.append(Created(self.create(team_id, profile).customer_id, None))
+            except DomainError as error:
+                owner = self._members.get((team_id, fold(profile.member_id or "")))
+                taken = error.reason == "DUPLICATE_VALUE" and profile.member_id is not None
+                results.append(Created(owner if taken else None, error))
+        return results
+
+    def complete(self, customer: Customer, profile: Profile) -> None:
+        """Gives a customer what the profile tells; empty fields change nothing."""
+        self._check_additions(customer.team_id, profile, customer.customer_id)
+        told = {name: value for name in ("name", "phone", "email") if (value := getattr(profile, name))}
+        changed = {name: value for name, value in told.items() if value != getattr(customer, name)}
+        if changed:
+            self._desk.change(customer, **changed)
+        self._add(customer, profile)
+
+    def set_basics(self, customer: Customer, basics: Basics) -> None:
+        """Gives a customer new basic data. Raises AlreadyExists for a member id that is taken."""
+        self._check_member_id(customer.team_id, basics.member_id, customer.customer_id)
+        fields = msgspec.structs.asdict(basics)
+        changed = {name: value for name, value in fields.items() if value != getattr(customer, name)}
+        if changed:
+            self._desk.change(customer, **changed)
+
+    def change_tags(self, customer: Customer, add: Sequence[str], remove: Sequence[str]) -> None:
+        """Adds and removes tags."""
+        for tag in add:
+            self._traits.add_tag(customer, tag, self._desk.now)
+        for tag in remove:
+            self._traits.remove_tag(customer, tag, self._desk.now)
+
+    def set_values(self, customer: Customer, values: Mapping[str, str | None]) -> None:
+        """Sets attributes, or clears with None. Raises as `create`."""
+        checked = self._checked_values(customer.team_id, values)
+        for key, text in checked.items():
+            attribute = self._traits.attribute(customer.team_id, key)
+            assert attribute is not None
+            self._traits.set_value(customer, attribute, text, self._desk.now)
+
+    def bind(self, customer: Customer, key: IdentityKey) -> bool:
+        """Binds an identity; returns whether that is new. Raises FailedPrecondition `IDENTITY_TAKEN`."""
+        self._check_identity(customer.team_id, key, customer.customer_id)
+        if (customer.team_id, key) in self._identities:
+            return False
+        self._identities[customer.team_id, key] = Binding(customer.customer_id, blocked=False)
+        self._bound.append(BoundIdentity(customer.team_id, customer.customer_id, key, self._desk.now))
+        self._desk.change(customer)
+        self._desk.tell(customer, self._desk.now, ContactJoined(key))
+        return True
+
+    def unbind(self, customer: Customer, key: IdentityKey) -> bool:
+        """Removes a binding; returns whether there was one."""
+        binding = self._identities.get((customer.team_id, key))
+        if binding is None or binding.customer_id != customer.customer_id:
+            return False
+        del self._identities[customer.team_id, key]
+        self._unbound.append((customer.team_id, customer.customer_id, key))
+        self._desk.change(customer)
+        self._desk.tell(customer, self._desk.now, ContactRemoved(key))
+        return True
+
+    def _add(self, customer: Customer, profile: Profile) -> None:
+        self.change_tags(customer, profile.tags, ())
+        self.set_values(customer, dict(profile.attributes))
+        for key in profile.identities:
+            self.bind(customer, key)
+
+    def _check_additions(self, team_id: UUID, profile: Profile, customer_id: UUID | None) -> None:
+        self._checked_values(team_id, dict(profile.attributes))
+        for key in profile.identities:
+            self._check_identity(team_id, key, customer_id)
+
+    def _check_member_id(self, team_id: UUID, member_id: str | None, owner: UUID | None) -> None:
+        if member_id is not None and self._members.get((team_id, fold(member_id)), owner) != owner:
+            raise AlreadyExists.value_taken("member_id")
+
+    def _check_identity(self, team_id: UUID, key: IdentityKey, owner: UUID | None) -> None:
+        binding = self._identities.get((team_id, key))
+        if binding is not None and binding.customer_id != owner:
+            raise FailedPrecondition(
+                "IDENTITY_TAKEN",
+                "the identity is bound to another customer",
+                metadata={"customer_id": str(binding.customer_id)},
+            )
+
+    def _checked_values(self, team_id: UUID, values: Mapping[str, str | None]) -> dict[str, str | None]:
+        """Canonical texts. Raises FailedPrecondition `ATTRIBUTE_UNAVAILABLE`, InvalidArgument."""
+        checked: dict[str, str | None] = {}
+        faults: list[FieldViolation] = []
+        for key, text in values.items():
+            attribute = self._traits.attribute(team_id, key)
+            if attribute is None or not is_usable(attribute):
+                message = f"the attribute {key} is missing or archived"
+                raise FailedPrecondition("ATTRIBUTE_UNAVAILABLE", message, metadata={"key": key})
+            try:
+                checked[key] = None if text is None else canonical(attribute.type, text)
+            except ValueFault as fault:
+                faults.append(FieldViolation(f"attributes[{key}]", str(fault)))
+        if faults:
+            raise InvalidArgument.of(*faults)
+        return checked

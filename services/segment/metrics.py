@@ -1,0 +1,26 @@
+"""Metrics of segment."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from libs.common import metrics
+
+EVENTS: Final = metrics.counter(
+    "segment_events_total", "Reported events by what became of them.", ("status",)
+)
+CHANGES: Final = metrics.counter(
+    "segment_changes_total", "Effects of journeys by what became of them.", ("status",)
+)
+FACTS: Final = metrics.counter("segment_facts_total", "Facts written to the history.")
+JUDGEMENTS: Final = metrics.counter("segment_judgements_total", "Customers judged by audiences.")
+BATCH_SIZE: Final = metrics.histogram(
+    "segment_batch_count", "Items in one transaction.", ("kind",), buckets=metrics.COUNTS
+)
+BATCH_DURATION: Final = metrics.histogram(
+    "segment_batch_seconds", "From the begin of a batch's transaction to its commit.", ("kind",)
+)
+COLLISIONS: Final = metrics.counter(
+    "segment_collisions_total", "Batches done again because another transaction was faster.", ("kind",)
+)
+MAIL_PENDING: Final = metrics.gauge("segment_mail_pending_count", "Mails committed and not yet delivered.")

@@ -1,0 +1,157 @@
+"""The writers: batches of events and effects, and people's edits; each in one transaction, told after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Final, TypeVar
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from libs.common.clock import Clock
+from libs.common.db.history import HistoryBell
+from libs.common.db.pool import Pool, transaction
+from libs.common.ids import epoch_ms, new_id
+from libs.common.mailbox.relay import MailRelay
+from libs.common.rpc.operations import Lag, Progress
+from services.segment import metrics
+from services.segment.batcher import Batcher
+from services.segment.convert.facts import mail_of
+from services.segment.domain.changing import apply_changes
+from services.segment.domain.facts import Fact
+from services.segment.domain.model import Change, Event
+from services.segment.domain.recording import record
+from services.segment.domain.results import ChangeResult, EventResult
+from services.segment.store.base import CollisionError
+from services.segment.store.batches import load_known, save_recording
+from services.segment.store.changes import load_for_changes, save_applied
+
+T = TypeVar("T")
+
+ATTEMPTS: Final = 6
+"""How often a batch is done before a collision with others is passed on to the caller."""
+_PAUSE_S: Final = 0.01
+COLLISIONS: Final = (CollisionError, asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError)
+
+_log = structlog.get_logger(__name__)
+
+
+def fresh_ids(now: datetime) -> Iterator[UUID]:
+    """New ids of a moment, without end."""
+    moment_ms = epoch_ms(now)
+    while True:
+        yield new_id(moment_ms)
+
+
+class Announcer:
+    """Tells what was committed: to the relay, to feeds that wait, to whoever watches the service's progress."""
+
+    def __init__(self, relay: MailRelay, bell: HistoryBell, progress: Progress) -> None:
+        """One per process."""
+        self._relay = relay
+        self._bell = bell
+        self._progress = progress
+
+    def committed(self, facts: Sequence[Fact], handled: int = 1) -> None:
+        """To be called after the commit, in its order as far as one process can tell."""
+        self._progress.add(handled)
+        if not facts:
+            return
+        ranges: dict[int, tuple[int, int]] = {}
+        for fact in facts:
+            first, _ = ranges.get(fact.partition, (fact.position, 0))
+            ranges[fact.partition] = (first, fact.position)
+        self._relay.submit([mail for fact in facts if (mail := mail_of(fact))], ranges)
+        self._bell.ring()
+        metrics.FACTS.inc(len(facts))
+
+
+class Writer:
+    """Records events and applies effects. Callers' batches are joined; see `Batcher`."""
+
+    def __init__(self, pool: Pool, clock: Clock, announcer: Announcer) -> None:
+        """One per process."""
+        self._pool = pool
+        self._clock = clock
+        self._announcer = announcer
+        self._random = random.Random()  # noqa: S311 - spreads retries, keeps no secret
+        self.events: Batcher[Event, EventResult] = Batcher("events waiting", self._record)
+        self.changes: Batcher[Change, ChangeResult] = Batcher("changes waiting", self._apply)
+
+    @property
+    def pending(self) -> int:
+        """Items taken and not answered."""
+        return self.events.pending + self.changes.pending
+
+    async def _record(self, events: list[Event]) -> list[EventResult]:
+        async def once() -> list[EventResult]:
+            async with transaction(self._pool, {event.team_id for event in events}) as connection:
+                known = await load_known(connection, events)
+                now = self._clock.now()
+                recording = record(known, events, now, fresh_ids(now))
+                facts = await save_recording(connection, known, recording)
+            self._announcer.committed(facts, len(events))
+            return recording.results
+
+        results = await self._timed("events", len(events), once)
+        _count(metrics.EVENTS, (result.status.name for result in results))
+        return results
+
+    async def _apply(self, changes: list[Change]) -> list[ChangeResult]:
+        async def once() -> list[ChangeResult]:
+            async with transaction(self._pool, {change.team_id for change in changes}) as connection:
+                customers, traits, effects = await load_for_changes(connection, changes)
+                now = self._clock.now()
+                applied = apply_changes(customers, traits, effects, changes, now=now, ids=fresh_ids(now))
+                facts = await save_applied(connection, applied, customers)
+            self._announcer.committed(facts, len(changes))
+            return applied.results
+
+        results = await self._timed("changes", len(changes), once)
+        _count(metrics.CHANGES, (result.status.name for result in results))
+        return results
+
+    async def _timed(self, kind: str, size: int, once: Callable[[], Awaitable[T]]) -> T:
+        began = time.perf_counter()
+        result = await self.until_alone(kind, once)
+        metrics.BATCH_SIZE.labels(kind).observe(size)
+        metrics.BATCH_DURATION.labels(kind).observe(time.perf_counter() - began)
+        return result
+
+    async def until_alone(self, kind: str, once: Callable[[], Awaitable[T]]) -> T:
+        """Does a transaction, again while others are faster. Raises the last collision after ATTEMPTS."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return await once()
+            except COLLISIONS as error:
+                metrics.COLLISIONS.labels(kind).inc()
+                _log.info("collision", kind=kind, attempt=attempt, error=str(error))
+            await asyncio.sleep(_PAUSE_S * attempt * (0.5 + self._random.random()))
+        return await once()
+
+
+class SegmentLag:
+    """What is not settled: items being written, and mail that is not delivered."""
+
+    def __init__(self, writer: Writer, relay: MailRelay, progress: Progress) -> None:
+        """One per process."""
+        self._writer = writer
+        self._relay = relay
+        self._progress = progress
+
+    async def lag(self) -> Lag:
+        """The lag now."""
+        mail = self._relay.pending
+        metrics.MAIL_PENDING.set(mail)
+        return Lag(pending=self._writer.pending + mail, progress=f"{self._progress}:{self._relay.delivered}")
+
+
+def _count(counter: metrics.metrics.Counter, statuses: Iterable[str]) -> None:
+    for status, number in Counter(statuses).items():
+        counter.labels(status).inc(number)
