@@ -7,6 +7,8 @@ import pytest
 
 from tools.paths import ROOT
 
+pytest_plugins = ["libs.common.testing.fixtures"]
+
 # Suites that several tests share say what differs, as tests themselves do.
 pytest.register_assert_rewrite("libs.common.testing")
 

@@ -119,7 +119,12 @@ async def retrying(call: Callable[[], Awaitable[T]], *, attempts: int | None = A
         before_sleep=_tell,
         reraise=True,
     )
-    return await policy(call)
+
+    async def once() -> T:
+        # gRPC's calls are awaitable without being coroutines, which the policy would hand back as they are.
+        return await call()
+
+    return await policy(once)
 
 
 def is_passing(error: BaseException) -> bool:

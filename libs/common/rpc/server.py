@@ -6,8 +6,11 @@ from typing import Final, TypeVar
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health  # type: ignore[attr-defined]  # the stubs leave the module out
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import (  # type: ignore[attr-defined]  # the stubs leave `health` out
+    health,
+    health_pb2,
+    health_pb2_grpc,
+)
 from grpc_reflection.v1alpha import reflection  # type: ignore[attr-defined]  # likewise
 
 from libs.common.rpc import limits

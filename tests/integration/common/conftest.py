@@ -1,0 +1,25 @@
+"""A service of the tests' own: the smallest that has a table, a history and a migration."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from libs.common.db.pool import Pool, open_pool
+from libs.common.testing.fixtures import Database, Databases
+
+PACKAGE = "tests.integration.common.diary"
+
+
+@pytest.fixture
+async def database(databases: Databases) -> AsyncIterator[Database]:
+    """A database with the schemas `diary` and `ledger`, both made by the same migration."""
+    async with databases.fresh({"diary": PACKAGE, "ledger": PACKAGE}) as database:
+        yield database
+
+
+@pytest.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    """Connections under the role of `diary`."""
+    pool = await open_pool(database.dsn_of("diary"), name="test")
+    async with pool:
+        yield pool

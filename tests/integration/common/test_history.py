@@ -1,0 +1,144 @@
+"""Positions of histories, and feeds over them."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from libs.common.db.history import HistoryBell, allocate, count_by_partition, long_poll, read_history
+from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.ids import PARTITIONS
+
+TEAM, OTHER = UUID(int=1), UUID(int=2)
+_WRITE = "INSERT INTO entry (partition, position, team_id, words) VALUES ($1, $2, $3, $4)"
+_TEAMS = "SELECT * FROM entry_teams($1, $2, $3)"
+_ROWS = """
+SELECT page.*
+  FROM unnest($1::smallint[], $2::bigint[]) AS cursor (partition, position)
+ CROSS JOIN LATERAL (
+    SELECT e.partition, e.position, e.words FROM entry AS e
+     WHERE e.partition = cursor.partition AND e.position > cursor.position
+     ORDER BY e.position LIMIT $3
+ ) AS page
+ ORDER BY page.partition, page.position
+"""
+
+
+async def _write(connection: Connection, partitions: list[int], team: UUID = TEAM) -> None:
+    counts = count_by_partition(partitions)
+    following = await allocate(connection, counts)
+    for partition in partitions:
+        await connection.execute(_WRITE, partition, following[partition], team, "x")
+        following[partition] += 1
+
+
+async def test_positions_go_on_without_gaps(pool: Pool) -> None:
+    async with transaction(pool, [TEAM]) as connection:
+        assert await allocate(connection, {3: 2, 63: 1, 5: 0}) == {3: 1, 63: 1}
+        assert await allocate(connection, {3: 1}) == {3: 3}
+        assert await allocate(connection, {}) == {}
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the transaction must end by it
+        async with transaction(pool, [TEAM]) as connection:
+            assert await allocate(connection, {3: 10}) == {3: 4}
+            raise ZeroDivisionError
+    async with transaction(pool, [TEAM]) as connection:
+        assert await allocate(connection, {3: 1}) == {3: 4}
+
+
+@pytest.mark.parametrize("counts", [{64: 1}, {-1: 1}, {0: -1}])
+async def test_impossible_positions_are_refused(pool: Pool, counts: dict[int, int]) -> None:
+    async with transaction(pool, [TEAM]) as connection:
+        with pytest.raises(ValueError, match="no history positions"):
+            await allocate(connection, counts)
+
+
+async def test_no_reader_skips_a_late_commit_and_no_writers_lock_each_other_out(pool: Pool) -> None:
+    """Writers take random partitions in random order and commit late; a reader with a cursor must see every row."""
+    random_ = random.Random(20)
+    written: Counter[int] = Counter()
+    seen: list[tuple[int, int]] = []
+    done = asyncio.Event()
+
+    async def write(partitions: list[int], pause_s: float) -> None:
+        async with transaction(pool, [TEAM]) as connection:
+            await _write(connection, partitions)
+            await asyncio.sleep(pause_s)
+        written.update(partitions)
+
+    async def read() -> None:
+        cursors = dict.fromkeys(range(PARTITIONS), 0)
+        last_round = False
+        while not last_round:
+            last_round = done.is_set()
+            rows, cursors = await read_history(pool, _TEAMS, _ROWS, cursors, 1_000)
+            seen.extend((row["partition"], row["position"]) for row in rows)
+
+    reader = asyncio.create_task(read())
+    await asyncio.gather(
+        *(write(random_.choices(range(4), k=5), random_.uniform(0, 0.01)) for _ in range(60)),
+    )
+    done.set()
+    await reader
+    assert Counter(partition for partition, _ in seen) == written
+    assert sorted(seen) == [(p, n + 1) for p in sorted(written) for n in range(written[p])]
+
+
+async def test_a_feed_serves_all_teams_in_pages(pool: Pool) -> None:
+    for team, partitions in ((TEAM, [0, 0, 1]), (OTHER, [0, 2, 2])):
+        async with transaction(pool, [team]) as connection:
+            await _write(connection, partitions, team)
+    first, cursors = await read_history(pool, _TEAMS, _ROWS, {0: 0, 1: 0, 2: 1}, 3)
+    assert [(row["partition"], row["position"]) for row in first] == [(0, 1), (0, 2), (0, 3)]
+    assert cursors == {0: 3, 1: 0, 2: 1}
+    second, cursors = await read_history(pool, _TEAMS, _ROWS, cursors, 3)
+    assert [(row["partition"], row["position"]) for row in second] == [(1, 1), (2, 2)]
+    assert await read_history(pool, _TEAMS, _ROWS, cursors, 3) == ([], {0: 3, 1: 1, 2: 2})
+
+
+async def test_the_teams_of_a_page_are_all_that_is_told_without_teams(pool: Pool) -> None:
+    async with transaction(pool, [TEAM]) as connection:
+        await _write(connection, [0])
+    assert [row[0] for row in await pool.fetch(_TEAMS, [0], [0], 10)] == [TEAM]
+    assert await pool.fetch(_TEAMS, [0], [1], 10) == []
+    assert await pool.fetch(_ROWS, [0], [0], 10) == []
+
+
+async def test_a_long_poll_ends_at_the_ring(pool: Pool) -> None:
+    bell = HistoryBell()
+
+    async def commit_later() -> None:
+        await asyncio.sleep(0.1)
+        async with transaction(pool, [TEAM]) as connection:
+            await _write(connection, [0])
+        bell.ring()
+
+    began = time.monotonic()
+    later = asyncio.create_task(commit_later())
+    rows, _ = await long_poll(
+        lambda: read_history(pool, _TEAMS, _ROWS, {0: 0}, 10), bell, wait_s=20, stop=asyncio.Event()
+    )
+    await later
+    assert len(rows) == 1
+    assert 0.1 <= time.monotonic() - began < 0.9
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 0.2, 20.0])
+async def test_a_long_poll_ends_when_its_time_is_over_or_the_service_stops(pool: Pool, wait_s: float) -> None:
+    stop = asyncio.Event()
+    if wait_s > 1:
+        stop.set()
+    began = time.monotonic()
+    rows, cursors = await long_poll(
+        lambda: read_history(pool, _TEAMS, _ROWS, {0: 0}, 10), HistoryBell(), wait_s, stop
+    )
+    assert (list(rows), cursors) == ([], {0: 0})
+    assert time.monotonic() - began < 1
+
+
+async def test_heads_are_for_existing_partitions_only(pool: Pool) -> None:
+    with pytest.raises(asyncpg.CheckViolationError):
+        await pool.execute("INSERT INTO history_head (partition) VALUES (64)")

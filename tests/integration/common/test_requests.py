@@ -1,0 +1,88 @@
+"""Writes that are answered once."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from libs.common.db.pool import Connection, Pool
+from libs.common.db.requests import answer_once, forget_answers
+from libs.common.errors import AlreadyExists, InvalidArgument
+from omnijourney.common.v1 import operations_service_pb2 as pb
+
+TEAM, OTHER = UUID(int=1), UUID(int=2)
+
+
+class Request:
+    """A write with a request id."""
+
+    def __init__(self, request_id: str, content: str = "x") -> None:
+        self.request_id = request_id
+        self.content = content
+
+    def SerializeToString(self, *, deterministic: bool = False) -> bytes:  # noqa: N802 - protobuf's name
+        assert deterministic
+        return self.content.encode()
+
+
+class Work:
+    """Counts how often it was done, and answers with the count."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.done = 0
+        self.fault = fault
+
+    async def __call__(self, connection: Connection) -> pb.SetClockResponse:
+        await asyncio.sleep(0.02)
+        if self.fault:
+            raise self.fault
+        self.done += 1
+        return pb.SetClockResponse(version=self.done)
+
+
+async def _ask(pool: Pool, request: Request, work: Work, team: UUID = TEAM) -> int:
+    return (await answer_once(pool, team, request, pb.SetClockResponse, work)).version
+
+
+async def test_the_same_request_gets_the_first_answer(pool: Pool) -> None:
+    work = Work()
+    assert [await _ask(pool, Request("a"), work) for _ in range(3)] == [1, 1, 1]
+    assert await _ask(pool, Request("b"), work) == 2
+    assert await _ask(pool, Request("a"), work, OTHER) == 3
+
+
+async def test_the_same_request_at_once_is_worked_once(pool: Pool) -> None:
+    work = Work()
+    assert await asyncio.gather(*(_ask(pool, Request("a"), work) for _ in range(6))) == [1] * 6
+    assert work.done == 1
+
+
+async def test_other_content_is_refused(pool: Pool) -> None:
+    work = Work()
+    await _ask(pool, Request("a"), work)
+    with pytest.raises(AlreadyExists) as caught:
+        await _ask(pool, Request("a", "other"), work)
+    assert (caught.value.reason, caught.value.metadata) == ("REQUEST_ID_REUSED", {"request_id": "a"})
+
+
+async def test_refused_work_leaves_the_id_free(pool: Pool) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await _ask(pool, Request("a"), Work(ZeroDivisionError()))
+    assert await _ask(pool, Request("a", "other"), Work()) == 1
+
+
+@pytest.mark.parametrize("request_id", ["", "x" * 129])
+async def test_ids_have_a_length(pool: Pool, request_id: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        await _ask(pool, Request(request_id), Work())
+    assert [violation.field for violation in caught.value.violations] == ["request_id"]
+
+
+async def test_old_answers_of_all_teams_are_forgotten(pool: Pool) -> None:
+    work = Work()
+    for team in (TEAM, OTHER):
+        await _ask(pool, Request("a"), work, team)
+    assert await forget_answers(pool, older_than_s=60) == 0
+    assert await forget_answers(pool, older_than_s=0, row_max=1) == 1
+    assert await forget_answers(pool, older_than_s=0) == 1
+    assert await _ask(pool, Request("a", "other"), work) == 3

@@ -1,0 +1,73 @@
+"""Configuration by environment."""
+
+from typing import ClassVar
+
+import pytest
+from pydantic import Field, SecretStr
+
+from libs.common.config import EXIT_CONFIG, ServiceSettings, load_or_exit, peer_target
+
+
+class Settings(ServiceSettings):
+    """A service's own settings."""
+
+    service: ClassVar[str] = "points"
+    segment_target: str = peer_target("segment")
+    batch_size_max: int = Field(default=500, ge=1)
+    sharing_key: SecretStr = SecretStr("")
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("POINTS_PORT", "POINTS_METRICS_PORT", "SEGMENT_PORT", "TOKEN", "POSTGRES_DSN", "REDIS_URL"):
+        monkeypatch.delenv(f"OMNIJOURNEY_{name}", raising=False)
+
+
+def test_everything_has_a_default() -> None:
+    settings = Settings()
+    assert (settings.grpc_port, settings.prometheus_port) == (7402, 7502)
+    assert settings.segment_target == "127.0.0.1:7404"
+    assert settings.postgres_dsn.get_secret_value() == ""
+
+
+@pytest.mark.rule("X-03")
+def test_variables_of_the_product_and_of_the_service_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_POINTS_PORT", "9000")
+    monkeypatch.setenv("OMNIJOURNEY_PORT", "1")
+    monkeypatch.setenv("OMNIJOURNEY_BATCH_SIZE_MAX", "20")
+    monkeypatch.setenv("OMNIJOURNEY_SEGMENT_PORT", "9004")
+    monkeypatch.setenv("OMNIJOURNEY_REDIS_URL", "")
+    settings = Settings()
+    assert (settings.grpc_port, settings.prometheus_port) == (9000, 9100)
+    assert (settings.batch_size_max, settings.segment_target) == (20, "127.0.0.1:9004")
+    assert settings.redis_url.get_secret_value() == ""
+    monkeypatch.setenv("OMNIJOURNEY_SEGMENT_TARGET", "segment:7404")
+    assert Settings().segment_target == "segment:7404"
+
+
+def test_any_free_port_goes_for_metrics_too() -> None:
+    settings = Settings(port=0)
+    assert (settings.grpc_port, settings.prometheus_port) == (0, 0)
+
+
+@pytest.mark.rule("X-03")
+def test_every_fault_is_told_with_its_variable_and_no_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_POINTS_PORT", "seventy")
+    monkeypatch.setenv("OMNIJOURNEY_BATCH_SIZE_MAX", "0")
+    monkeypatch.setenv("OMNIJOURNEY_LOG_LEVEL", "loud")
+    monkeypatch.setenv("OMNIJOURNEY_SEGMENT_TARGET", "nowhere")
+    monkeypatch.setenv("OMNIJOURNEY_TOKEN", "s3cret")
+    with pytest.raises(SystemExit) as caught:
+        load_or_exit(Settings)
+    assert caught.value.code == EXIT_CONFIG
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "OMNIJOURNEY_LOG_LEVEL",
+        "OMNIJOURNEY_POINTS_PORT",
+        "OMNIJOURNEY_SEGMENT_TARGET",
+        "OMNIJOURNEY_BATCH_SIZE_MAX",
+    ]
+    assert "'seventy'" in lines[1]
+    assert "s3cret" not in repr(Settings.model_construct(token=SecretStr("s3cret")))

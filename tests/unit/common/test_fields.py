@@ -1,0 +1,54 @@
+"""Checks of a request's fields."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from libs.common.errors import InvalidArgument
+from libs.common.rpc.fields import FieldCheck
+from omnijourney.common.v1 import operations_service_pb2 as pb
+
+
+def test_sound_fields_are_read() -> None:
+    check = FieldCheck()
+    team = UUID(int=5)
+    request = pb.SetClockRequest()
+    request.domain_time.FromDatetime(datetime(2017, 12, 1, tzinfo=UTC))
+    assert check.uuid("team_id", str(team)) == team
+    assert check.optional_uuid("shop_id", "") is None
+    assert check.text("name", "x" * 10, length_max=10) == "x" * 10
+    assert check.text("note", "", length_max=10, length_min=0) == ""
+    assert check.whole("points", 1, least=1, most=1) == 1
+    assert check.time("domain_time", request, "domain_time") == datetime(2017, 12, 1, tzinfo=UTC)
+    check.count("events", [1], most=1)
+    check.done()
+
+
+def test_every_fault_is_told_at_once() -> None:
+    check = FieldCheck()
+    request = pb.SetClockRequest()
+    check.time("absent", request, "domain_time")
+    request.domain_time.seconds = 1 << 62
+    check.time("beyond", request, "domain_time")
+    check.uuid("team_id", "")
+    check.uuid("customer_id", "x")
+    check.text("name", " ", length_max=5)
+    check.text("long", "123456", length_max=5)
+    check.text("short", "1", length_max=5, length_min=2)
+    check.whole("points", 0, least=1, most=9)
+    check.count("events", [1, 2], most=1)
+    with pytest.raises(InvalidArgument) as caught:
+        check.done()
+    assert caught.value.reason == "INVALID_FIELDS"
+    assert {violation.field: violation.description for violation in caught.value.violations} == {
+        "absent": "is required",
+        "beyond": "is no time between the years 1 and 9999",
+        "team_id": "is required",
+        "customer_id": "must be a UUID",
+        "name": "is required",
+        "long": "must have at most 5 characters",
+        "short": "must have at least 2 characters",
+        "points": "must be 1 to 9",
+        "events": "must have 0 to 1 items, has 2",
+    }

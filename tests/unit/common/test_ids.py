@@ -1,0 +1,53 @@
+"""Ids and partitions."""
+
+import uuid
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.ids import PARTITIONS, derived_id, epoch_ms, new_id, partition_of
+
+
+@given(st.integers(0, 2**48 - 1))
+def test_new_ids_are_version_7_and_hold_their_time(clock_ms: int) -> None:
+    made = new_id(clock_ms)
+    assert (made.version, made.variant) == (7, uuid.RFC_4122)
+    assert made.int >> 80 == clock_ms
+
+
+def test_new_ids_of_one_millisecond_differ_and_later_ones_sort_behind() -> None:
+    assert len({new_id(1_000) for _ in range(10_000)}) == 10_000
+    assert max(new_id(1_000) for _ in range(1_000)) < min(new_id(1_001) for _ in range(1_000))
+    assert new_id().int >> 80 > epoch_ms(datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("clock_ms", [-1, 2**48])
+def test_times_that_do_not_fit_are_refused(clock_ms: int) -> None:
+    with pytest.raises(ValueError, match="no UUIDv7"):
+        new_id(clock_ms)
+
+
+def test_milliseconds_are_rounded_down_and_need_a_zone() -> None:
+    assert epoch_ms(datetime(1970, 1, 1, 0, 0, 1, 999_999, tzinfo=UTC)) == 1_999
+    with pytest.raises(TypeError):
+        epoch_ms(datetime(2026, 1, 1))  # noqa: DTZ001 - the point
+
+
+def test_derived_ids_tell_their_parts_apart() -> None:
+    space = uuid.UUID(int=1)
+    assert derived_id(space, "a", "bc") == derived_id(space, "a", "bc") != derived_id(space, "ab", "c")
+    assert derived_id(space, "a") != derived_id(uuid.UUID(int=2), "a")
+    assert derived_id(space, 7, uuid.UUID(int=3)) == derived_id(space, "7", str(uuid.UUID(int=3)))
+    with pytest.raises(ValueError, match="separator"):
+        derived_id(space, "a\x1fb")
+
+
+def test_partitions_are_fixed_for_ever_and_even() -> None:
+    team = uuid.UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+    assert partition_of(team, uuid.UUID("01890a5d-ac96-774b-bcce-b302099a8058")) == 51
+    counts = Counter(partition_of(team, uuid.UUID(int=n)) for n in range(64_000))
+    assert set(counts) == set(range(PARTITIONS))
+    assert max(counts.values()) < 1_300

@@ -1,0 +1,51 @@
+"""Page tokens."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.errors import InvalidArgument
+from libs.common.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, page_key, page_size, page_token
+
+TEAM = UUID(int=7)
+KEY = (datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC), UUID(int=9))
+FORM: type[tuple[datetime, UUID]] = tuple[datetime, UUID]
+
+
+def test_a_token_gives_its_key_back_to_its_own_listing() -> None:
+    token = page_token(KEY, "ListEntries", TEAM, "WEB_ORDER")
+    assert page_key(token, FORM, "ListEntries", TEAM, "WEB_ORDER") == KEY
+    assert page_key("", FORM, "ListEntries", TEAM, "WEB_ORDER") is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("ListEntries", UUID(int=8), "WEB_ORDER"), ("ListEntries", TEAM), ("Other", TEAM, "WEB_ORDER")],
+)
+def test_a_token_is_refused_by_another_listing(arguments: tuple[object, ...]) -> None:
+    token = page_token(KEY, "ListEntries", TEAM, "WEB_ORDER")
+    with pytest.raises(InvalidArgument) as caught:
+        page_key(token, FORM, *arguments)
+    assert caught.value.reason == "PAGE_TOKEN_INVALID"
+    assert [violation.field for violation in caught.value.violations] == ["page_token"]
+
+
+@given(st.text(max_size=200))
+def test_any_other_text_is_refused_and_nothing_worse(text: str) -> None:
+    if text:
+        with pytest.raises(InvalidArgument):
+            page_key(text, FORM, TEAM)
+
+
+def test_a_key_of_another_form_is_refused() -> None:
+    with pytest.raises(InvalidArgument):
+        page_key(page_token(5, TEAM), FORM, TEAM)
+
+
+def test_page_sizes_have_a_default_and_an_end() -> None:
+    assert [page_size(0), page_size(7), page_size(10**6)] == [PAGE_SIZE_DEFAULT, 7, PAGE_SIZE_MAX]
+    with pytest.raises(InvalidArgument):
+        page_size(-1)
