@@ -1,0 +1,19 @@
+"""Runs the journey service alone: `python -m services.journey`."""
+
+from __future__ import annotations
+
+import sys
+
+from libs.common.app import run
+from libs.common.config import load_or_exit
+from services.journey.app import app
+from services.journey.config import Settings
+
+
+def main() -> int:
+    """Serves until told to stop; returns the exit code."""
+    return run("journey", load_or_exit(Settings), app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""Configuration of the journey service."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from libs.common.config import ServiceSettings, peer_target
+
+
+class Settings(ServiceSettings):
+    """Read from `OMNIJOURNEY_*`; see `ServiceSettings` for what all services have."""
+
+    service: ClassVar[str] = "journey"
+
+    segment_target: str = peer_target("segment")
+    """Where segment listens, `host:port`."""
+    points_target: str = peer_target("points")
+    """Where points listens, `host:port`."""
+    channel_gateway_target: str = peer_target("channel_gateway")
+    """Where the gateway listens, `host:port`."""
+    lease_seconds: float = Field(default=5.0, ge=0.5, le=300)
+    """How long a partition stays with a worker that does not renew its lease, real seconds."""

@@ -1,0 +1,282 @@
+"""Contract to domain and back: definitions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.values import seconds_of, timestamp
+from omnijourney.common.v1 import channel_pb2, money_pb2
+from omnijourney.journey.v1 import journey_pb2, node_pb2, trigger_pb2
+from omnijourney.segment.v1 import audience_pb2
+from services.journey.domain import model as d
+from services.journey.domain.lifecycle import MESSAGES
+
+_MATCHES: Final = {
+    trigger_pb2.ItemCondition.MATCH_IS: "is",
+    trigger_pb2.ItemCondition.MATCH_CONTAINS: "contains",
+}
+_MATCH_NUMBERS: Final = {text: number for number, text in _MATCHES.items()}
+_CHANNELS: Final = frozenset(channel.value for channel in d.Channel)
+_EXPIRIES: Final = frozenset(action.value for action in d.ExpiryAction)
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+CHINESE: Final = "zh-TW"
+
+
+# ---- in -------------------------------------------------------------------------------------------------------
+
+
+def definition_from(message: journey_pb2.Definition, check: FieldCheck) -> d.Definition:
+    """A definition as it was sent; what cannot be read is noted in `check`. A draft may be incomplete."""
+    check.text("name", message.name, length_max=200)
+    limit = message.enrolments_per_customer_max if message.HasField("enrolments_per_customer_max") else None
+    return d.Definition(
+        name=message.name,
+        trigger=_trigger_from(message.trigger, check) if message.HasField("trigger") else None,
+        nodes=tuple(_node_from(node, f"nodes[{i}]", check) for i, node in enumerate(message.nodes)),
+        targets=tuple(
+            target
+            for i, sent in enumerate(message.targets)
+            if (target := _target_from(sent, f"targets[{i}]", check)) is not None
+        ),
+        schedule=_schedule_from(message.schedule, check) if message.HasField("schedule") else None,
+        quiet=tuple(
+            d.QuietWindow(window.start_minute, window.end_minute, tuple(sorted(set(window.weekdays))))
+            for window in message.do_not_disturb.windows
+        ),
+        enrolments_per_customer_max=limit,
+    )
+
+
+def _channel_from(number: int, path: str, check: FieldCheck) -> d.Channel | None:
+    if number in _CHANNELS:
+        return d.Channel(number)
+    check.fault(
+        path, "is required: one of CHANNEL_LINE, CHANNEL_WHATSAPP, CHANNEL_MESSENGER, CHANNEL_INSTAGRAM"
+    )
+    return None
+
+
+def _target_from(sent: journey_pb2.Target, path: str, check: FieldCheck) -> d.Target | None:
+    channel = _channel_from(sent.channel, f"{path}.channel", check)
+    account_id = check.optional_uuid(f"{path}.account_id", sent.account_id)
+    cap = sent.message_cap if sent.HasField("message_cap") else None
+    return None if channel is None else d.Target(channel, account_id, cap)
+
+
+def _schedule_from(sent: journey_pb2.Schedule, check: FieldCheck) -> d.Schedule:
+    start = check.time("schedule.start_time", sent, "start_time")
+    end = check.time("schedule.end_time", sent, "end_time")
+    expiry = sent.expiry_action
+    if expiry not in _EXPIRIES:
+        check.fault("schedule.expiry_action", "is required: CLOSE_TRIGGER or STOP")
+        expiry = journey_pb2.EXPIRY_ACTION_STOP
+    return d.Schedule(start or _NEVER, end or _NEVER, d.ExpiryAction(expiry))
+
+
+def _trigger_from(sent: trigger_pb2.Trigger, check: FieldCheck) -> d.Trigger | None:
+    match sent.WhichOneof("kind"):
+        case "checkout_completed":
+            return _checkout_from(sent.checkout_completed, check)
+        case "contact_added":
+            return d.ContactTrigger()
+        case "tag_applied":
+            return d.TagTrigger(tuple(sent.tag_applied.tags))
+        case "attribute_changed":
+            changed = sent.attribute_changed
+            return d.AttributeTrigger(tuple(changed.keys), tuple(changed.value.any_of))
+        case "system":
+            return d.SystemTriggerKind()
+        case _:
+            check.fault("trigger", "names no kind of event")
+            return None
+
+
+def _checkout_from(sent: trigger_pb2.CheckoutCompleted, check: FieldCheck) -> d.CheckoutTrigger:
+    match = ""
+    if sent.HasField("item"):
+        match = _MATCHES.get(sent.item.match, "")
+        if not match:
+            check.fault("trigger.checkout_completed.item.match", "is required: IS or CONTAINS")
+    low, high = sent.amount.at_least, sent.amount.at_most
+    currencies = {money.currency_code for money in (low, high)} - {""}
+    if len(currencies) > 1:
+        check.fault("trigger.checkout_completed.amount", "has two currencies")
+    return d.CheckoutTrigger(
+        item_match=match,
+        item_names=tuple(sent.item.names),
+        at_least=low.amount_micros if sent.amount.HasField("at_least") else None,
+        at_most=high.amount_micros if sent.amount.HasField("at_most") else None,
+        currency=min(currencies, default=""),
+    )
+
+
+def _node_from(sent: node_pb2.Node, path: str, check: FieldCheck) -> d.Node:
+    return d.Node(sent.node_id, _action_from(sent, path, check), sent.next_node_id or None)
+
+
+def _action_from(sent: node_pb2.Node, path: str, check: FieldCheck) -> d.Action | None:
+    match sent.WhichOneof("kind"):
+        case "message":
+            return _message_from(sent.message, f"{path}.message", check)
+        case "delay":
+            seconds = seconds_of(sent.delay.delay)
+            if seconds != int(seconds):
+                check.fault(f"{path}.delay", "must be whole minutes")
+            return d.Delay(int(seconds))
+        case "condition":
+            return d.Condition(
+                sent.condition.audience.SerializeToString(deterministic=True),
+                _branch_from(sent.condition.yes, f"{path}.condition.yes", check),
+                _branch_from(sent.condition.no, f"{path}.condition.no", check),
+            )
+        case "tags":
+            return d.Tags(tuple(sent.tags.add), tuple(sent.tags.remove))
+        case "attribute":
+            return d.Attribute(sent.attribute.key, sent.attribute.text)
+        case "points":
+            return d.Points(sent.points.add or -sent.points.deduct)
+        case _:
+            return None
+
+
+def _branch_from(sent: node_pb2.Branch, path: str, check: FieldCheck) -> str | None:
+    kind = sent.WhichOneof("target")
+    if kind is None or (kind == "node_id" and not sent.node_id):
+        check.fault(path, "must name a node or say that the journey ends here")
+    return sent.node_id or None
+
+
+def _message_from(sent: node_pb2.MessageNode, path: str, check: FieldCheck) -> d.Message | None:
+    channel = _channel_from(sent.channel, f"{path}.channel", check)
+    module_id = check.optional_uuid(f"{path}.bot_module_id", sent.bot_module_id)
+    template = None
+    if sent.HasField("template"):
+        template_id = check.uuid(f"{path}.template.template_id", sent.template.template_id)
+        template = d.Template(template_id, tuple(sent.template.parameters))
+    return None if channel is None else d.Message(channel, module_id, template)
+
+
+# ---- out ------------------------------------------------------------------------------------------------------
+
+
+def journey_message(journey: d.Journey, language: str = "") -> journey_pb2.Journey:
+    """A journey as the contract shows it; the reason's text in `language`, English by default."""
+    english, chinese = MESSAGES.get(journey.reason, ("", ""))
+    return journey_pb2.Journey(
+        journey_id=str(journey.journey_id),
+        team_id=str(journey.team_id),
+        status=journey_pb2.JourneyStatus.ValueType(journey.status),
+        status_reason=journey_pb2.StatusReason.ValueType(journey.reason),
+        status_message=chinese if language == CHINESE else english,
+        revision=journey.revision,
+        definition=definition_message(journey.definition),
+        create_time=timestamp(journey.created_at),
+        update_time=timestamp(journey.updated_at),
+        publish_time=timestamp(journey.published_at) if journey.published_at else None,
+        etag=str(journey.version),
+    )
+
+
+def definition_message(definition: d.Definition) -> journey_pb2.Definition:
+    """A definition as the contract shows it."""
+    message = journey_pb2.Definition(
+        name=definition.name,
+        enrolments_per_customer_max=definition.enrolments_per_customer_max,
+        targets=[_target_message(target) for target in definition.targets],
+        nodes=[_node_message(node) for node in definition.nodes],
+    )
+    if definition.trigger is not None:
+        message.trigger.CopyFrom(_trigger_message(definition.trigger))
+    if definition.schedule is not None:
+        message.schedule.start_time.CopyFrom(timestamp(definition.schedule.start))
+        message.schedule.end_time.CopyFrom(timestamp(definition.schedule.end))
+        message.schedule.expiry_action = journey_pb2.ExpiryAction.ValueType(definition.schedule.expiry)
+    for window in definition.quiet:
+        message.do_not_disturb.windows.add(
+            start_minute=window.start_minute,
+            end_minute=window.end_minute,
+            weekdays=[journey_pb2.Weekday.ValueType(day) for day in window.weekdays],
+        )
+    return message
+
+
+def _target_message(target: d.Target) -> journey_pb2.Target:
+    account = str(target.account_id) if target.account_id else ""
+    return journey_pb2.Target(
+        channel=_channel_message(target.channel), account_id=account, message_cap=target.cap
+    )
+
+
+def _channel_message(channel: d.Channel) -> channel_pb2.Channel.ValueType:
+    return channel_pb2.Channel.ValueType(channel)
+
+
+def _trigger_message(trigger: d.Trigger) -> trigger_pb2.Trigger:
+    message = trigger_pb2.Trigger()
+    match trigger:
+        case d.CheckoutTrigger():
+            message.checkout_completed.CopyFrom(_checkout_message(trigger))
+        case d.ContactTrigger():
+            message.contact_added.SetInParent()
+        case d.TagTrigger():
+            message.tag_applied.tags.extend(trigger.tags)
+        case d.AttributeTrigger():
+            message.attribute_changed.keys.extend(trigger.keys)
+            if trigger.any_of:
+                message.attribute_changed.value.any_of.extend(trigger.any_of)
+        case d.SystemTriggerKind():
+            message.system.SetInParent()
+    return message
+
+
+def _checkout_message(trigger: d.CheckoutTrigger) -> trigger_pb2.CheckoutCompleted:
+    message = trigger_pb2.CheckoutCompleted()
+    if trigger.item_match:
+        message.item.match = _MATCH_NUMBERS[trigger.item_match]
+        message.item.names.extend(trigger.item_names)
+    if trigger.at_least is not None:
+        message.amount.at_least.CopyFrom(_money(trigger.currency, trigger.at_least))
+    if trigger.at_most is not None:
+        message.amount.at_most.CopyFrom(_money(trigger.currency, trigger.at_most))
+    return message
+
+
+def _money(currency: str, micros: int) -> money_pb2.Money:
+    return money_pb2.Money(currency_code=currency, amount_micros=micros)
+
+
+def _node_message(node: d.Node) -> node_pb2.Node:
+    message = node_pb2.Node(node_id=node.node_id, next_node_id=node.next or "")
+    match node.action:
+        case d.Message() as action:
+            message.message.channel = _channel_message(action.channel)
+            if action.template is not None:
+                message.message.template.template_id = str(action.template.template_id)
+                message.message.template.parameters.extend(action.template.parameters)
+            elif action.bot_module_id is not None:
+                message.message.bot_module_id = str(action.bot_module_id)
+        case d.Delay() as action:
+            message.delay.delay.FromSeconds(action.seconds)
+        case d.Condition() as action:
+            message.condition.audience.CopyFrom(audience_pb2.Audience.FromString(action.audience))
+            message.condition.yes.CopyFrom(_branch_message(action.yes))
+            message.condition.no.CopyFrom(_branch_message(action.no))
+        case d.Tags() as action:
+            message.tags.add.extend(action.add)
+            message.tags.remove.extend(action.remove)
+        case d.Attribute() as action:
+            message.attribute.key = action.key
+            message.attribute.text = action.text
+        case d.Points() as action if action.delta > 0:
+            message.points.add = action.delta
+        case d.Points() as action:
+            message.points.deduct = -action.delta
+        case None:
+            pass
+    return message
+
+
+def _branch_message(node_id: str | None) -> node_pb2.Branch:
+    return node_pb2.Branch(node_id=node_id) if node_id else node_pb2.Branch(end=node_pb2.EndOfJourney())

@@ -1,0 +1,91 @@
+"""Domain to contract: enrolments, steps, history and mail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from libs.common.mailbox.mail import Mail, MailSource
+from libs.common.rpc.values import timestamp
+from omnijourney.journey.v1 import actor_pb2, enrolment_pb2, fact_pb2, journey_pb2
+from services.journey import records
+from services.journey.domain import model as d
+from services.journey.store import StoredEnrolment
+
+SOURCE_NAMES: Mapping[int, str] = {
+    MailSource.SEGMENT: "segment",
+    MailSource.GATEWAY: "channel_gateway",
+    MailSource.JOURNEY: "journey",
+}
+
+
+def enrolment_message(stored: StoredEnrolment) -> enrolment_pb2.Enrolment:
+    """An enrolment as the contract shows it."""
+    enrolment = stored.enrolment
+    return enrolment_pb2.Enrolment(
+        enrolment_id=str(enrolment.enrolment_id),
+        journey_id=str(enrolment.journey_id),
+        customer_id=str(enrolment.customer_id),
+        state=enrolment_pb2.EnrolmentState.ValueType(enrolment.state),
+        node_id=enrolment.node_id,
+        rest_reason=enrolment_pb2.RestReason.ValueType(enrolment.rest),
+        wake_time=timestamp(enrolment.wake_at) if enrolment.wake_at else None,
+        create_time=timestamp(enrolment.created_at),
+        update_time=timestamp(stored.updated_at),
+        causation_depth=enrolment.depth,
+        trigger_event_id=str(enrolment.trigger_event_id),
+    )
+
+
+def step_message(step: d.Step) -> enrolment_pb2.Step:
+    """A step as the contract shows it."""
+    return enrolment_pb2.Step(
+        node_id=step.node_id,
+        visit=step.visit,
+        result=enrolment_pb2.StepResult.ValueType(step.result),
+        detail=step.detail,
+        time=timestamp(step.at),
+        entered=step.entered,
+    )
+
+
+def fact_message(row: Mapping[str, Any]) -> fact_pb2.JourneyFact:
+    """A row of history as other services read it."""
+    fact = fact_pb2.JourneyFact(
+        partition=row["partition"],
+        position=row["position"],
+        team_id=str(row["team_id"]),
+        journey_id=str(row["journey_id"]),
+        time=timestamp(row["at"]),
+    )
+    match records.FactKind(row["kind"]):
+        case records.FactKind.BURST:
+            burst = records.read_burst(row["body"])
+            fact.burst.enrolment_id = str(row["enrolment_id"])
+            fact.burst.customer_id = str(row["customer_id"])
+            fact.burst.enrolled = burst.enrolled
+            fact.burst.steps.extend(step_message(step) for step in burst.steps)
+            fact.burst.state = enrolment_pb2.EnrolmentState.ValueType(burst.state)
+        case records.FactKind.TRIGGER_REFUSED:
+            fact.trigger_refused.customer_id = str(row["customer_id"])
+            refusal = records.read_refusal(row["body"])
+            fact.trigger_refused.reason = fact_pb2.RefusalReason.ValueType(refusal.reason)
+        case records.FactKind.STATUS_CHANGED:
+            change = records.read_status(row["body"])
+            status = fact.status_changed
+            status.before = journey_pb2.JourneyStatus.ValueType(change.before)
+            status.after = journey_pb2.JourneyStatus.ValueType(change.after)
+            status.reason = journey_pb2.StatusReason.ValueType(change.reason)
+            status.journey_name = change.name
+    return fact
+
+
+def mail_item(mail: Mail) -> actor_pb2.MailItem:
+    """A mail as operators see it."""
+    return actor_pb2.MailItem(
+        source=SOURCE_NAMES[mail.source],
+        number=mail.number,
+        kind=type(mail.body).__name__,
+        time=timestamp(mail.occurred_at),
+        event_id=str(mail.event_id),
+    )

@@ -1,0 +1,178 @@
+"""What a turn asks of other services, and what they answer.
+
+Every effect carries the key `enrolment : node : visit` (or that of the order or refund), never an attempt, worker or
+revision: the owner answers a repeated key with its first answer.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import IntEnum
+from uuid import UUID, uuid5
+
+import msgspec
+
+from services.journey.domain.model import Channel, Enrolment, Template
+
+
+def effect_key(enrolment_id: UUID, node_id: str, visit: int, part: str = "") -> UUID:
+    """Key of the effect of one visit; `part` tells several effects of a visit apart."""
+    return uuid5(enrolment_id, f"{node_id}:{visit}:{part}")
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Reserve and send a message. `not_after` is the start of the next quiet window."""
+
+    key: UUID
+    team_id: UUID
+    customer_id: UUID
+    enrolment_id: UUID
+    journey_id: UUID
+    node_id: str
+    channel: Channel
+    account_id: UUID
+    bot_module_id: UUID | None
+    template: Template | None
+    cap: int | None
+    not_after: datetime | None
+    stop_epoch: int
+
+
+class ChangeTags(msgspec.Struct, frozen=True):
+    """Add and remove tags of the customer."""
+
+    key: UUID
+    team_id: UUID
+    customer_id: UUID
+    depth: int
+    at: datetime
+    add: tuple[str, ...]
+    remove: tuple[str, ...]
+
+
+class SetAttribute(msgspec.Struct, frozen=True):
+    """Set a TEXT attribute of the customer."""
+
+    key: UUID
+    team_id: UUID
+    customer_id: UUID
+    depth: int
+    at: datetime
+    attribute: str
+    text: str
+
+
+class MarkMarketed(msgspec.Struct, frozen=True):
+    """Record when the team last marketed to the customer."""
+
+    key: UUID
+    team_id: UUID
+    customer_id: UUID
+    depth: int
+    at: datetime
+
+
+class ChangePoints(msgspec.Struct, frozen=True):
+    """Add (positive) or deduct (negative) points at a node."""
+
+    key: UUID
+    team_id: UUID
+    customer_id: UUID
+    at: datetime
+    delta: int
+    journey_id: UUID
+    journey_name: str
+    enrolment_id: UUID
+    node_id: str
+
+
+class EarnPoints(msgspec.Struct, frozen=True):
+    """Post what an order earns."""
+
+    key: UUID
+    team_id: UUID
+    customer_id: UUID
+    at: datetime
+    shop_id: str
+    order_id: str
+    amount_micros: int
+    currency: str
+    has_phone: bool
+
+
+class RefundPoints(msgspec.Struct, frozen=True):
+    """Take back what a refund no longer earns; `order_key` is None where it names no order."""
+
+    key: UUID
+    team_id: UUID
+    customer_id: UUID
+    at: datetime
+    order_key: UUID | None
+    shop_id: str
+    refund_id: str
+    amount_micros: int
+    currency: str
+
+
+class Judge(msgspec.Struct, frozen=True):
+    """Ask whether the customer belongs to an audience now."""
+
+    team_id: UUID
+    customer_id: UUID
+    audience: bytes
+
+
+Effect = Send | ChangeTags | SetAttribute | MarkMarketed | ChangePoints | EarnPoints | RefundPoints | Judge
+
+
+class SendState(IntEnum):
+    """The gateway's answer to a hand-over, and later the outcome of the send."""
+
+    ACCEPTED = 1
+    SENT = 2
+    SKIPPED = 3
+    FAILED = 4
+    DEFERRED = 5
+    UNKNOWN = 6
+    EXHAUSTED = 7
+    CANCELLED = 8
+
+
+class SendAnswer(msgspec.Struct, frozen=True):
+    """Answer to a `Send`, or its outcome that came by mail. `at` is when it was settled."""
+
+    state: SendState
+    reason: str = ""
+    at: datetime | None = None
+
+
+class ChangeState(IntEnum):
+    """Answer to a change of tags, attribute, points or times."""
+
+    APPLIED = 1
+    UNCHANGED = 2
+    REFUSED = 3
+    INSUFFICIENT = 4
+    SKIPPED = 5
+
+
+class ChangeAnswer(msgspec.Struct, frozen=True):
+    """Answer to any change."""
+
+    state: ChangeState
+    reason: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Answer to a `Judge`. With a `reason` the audience could not be judged and nobody belongs to it."""
+
+    belongs: bool
+    reason: str = ""
+
+
+Answer = SendAnswer | ChangeAnswer | Verdict
+
+
+def send_key(enrolment: Enrolment) -> UUID:
+    """Key of the send at the node where the enrolment stands."""
+    return effect_key(enrolment.enrolment_id, enrolment.node_id, enrolment.visit)

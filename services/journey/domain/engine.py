@@ -1,0 +1,302 @@
+"""The engine: definition + enrolment + signal + now → next state and at most one thing to ask.
+
+The live worker, the simulation and the explanation run this code. It walks inline until it has to ask another
+service or to rest; the answer comes back as the next signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from services.journey.domain import effects as fx
+from services.journey.domain import quiet
+from services.journey.domain.model import (
+    Attribute,
+    Condition,
+    Delay,
+    Enrolment,
+    EnrolmentState,
+    Journey,
+    Message,
+    Node,
+    Points,
+    Rest,
+    Step,
+    StepResult,
+    Tags,
+)
+
+
+class Start(msgspec.Struct, frozen=True):
+    """The customer was enrolled: enter the first node."""
+
+
+class Wake(msgspec.Struct, frozen=True):
+    """The delay or quiet time at which the enrolment rests is over."""
+
+
+class Halt(msgspec.Struct, frozen=True):
+    """The journey was stopped: halt where the customer stands."""
+
+
+Signal = Start | Wake | Halt | fx.SendAnswer | fx.ChangeAnswer | fx.Verdict
+
+
+class Move(msgspec.Struct, frozen=True):
+    """What a signal led to.
+
+    `ask` is the effect whose answer is the next signal, or None if the enrolment rests or has ended. `stop_reason`
+    names why the journey has to stop, if the answer said so.
+    """
+
+    enrolment: Enrolment
+    steps: tuple[Step, ...] = ()
+    ask: fx.Effect | None = None
+    stop_reason: str = ""
+
+
+def advance(journey: Journey, enrolment: Enrolment, signal: Signal, now: datetime) -> Move:
+    """Applies one signal. A signal that does not fit the state (a late duplicate) changes nothing."""
+    if enrolment.state is not EnrolmentState.LIVE:
+        return Move(enrolment)
+    walk = _Walk(journey, enrolment, now)
+    match signal:
+        case Start():
+            walk.enter(journey.definition.nodes[0].node_id)
+        case Wake() if journey.live:
+            walk.wake()
+        case Halt() | Wake():
+            walk.halt()
+        case fx.SendAnswer():
+            walk.on_send(signal)
+        case fx.ChangeAnswer():
+            walk.on_change(signal)
+        case fx.Verdict():
+            walk.on_verdict(signal)
+    return Move(walk.enrolment, tuple(walk.steps), walk.ask, walk.stop_reason)
+
+
+_CHANGE_RESULTS: Mapping[fx.ChangeState, StepResult] = {
+    fx.ChangeState.APPLIED: StepResult.APPLIED,
+    fx.ChangeState.UNCHANGED: StepResult.UNCHANGED,
+    fx.ChangeState.REFUSED: StepResult.REFUSED,
+    fx.ChangeState.INSUFFICIENT: StepResult.INSUFFICIENT,
+    fx.ChangeState.SKIPPED: StepResult.SKIPPED,
+}
+_SEND_RESULTS: Mapping[fx.SendState, StepResult] = {
+    fx.SendState.SENT: StepResult.SENT,
+    fx.SendState.SKIPPED: StepResult.SKIPPED,
+    fx.SendState.FAILED: StepResult.FAILED,
+    fx.SendState.UNKNOWN: StepResult.UNKNOWN,
+}
+ATTRIBUTE_UNAVAILABLE = "ATTRIBUTE_UNAVAILABLE"
+"""Refusal of segment that stops the journey (J-07)."""
+
+
+class _Walk:
+    """One signal's walk; lives as long as `advance` runs."""
+
+    def __init__(self, journey: Journey, enrolment: Enrolment, now: datetime) -> None:
+        self.journey = journey
+        self.enrolment = enrolment
+        self.now = now
+        self.base = now
+        self.steps: list[Step] = []
+        self.ask: fx.Effect | None = None
+        self.stop_reason = ""
+
+    # -- moving -------------------------------------------------------------------------------------------------
+
+    def enter(self, node_id: str | None) -> None:
+        """Goes to a node and does what it says; None is the end."""
+        if node_id is None:
+            self._set(state=EnrolmentState.COMPLETED, rest=Rest.NONE, wake_at=None)
+            return
+        self._set(node_id=node_id, fresh=True, rest=Rest.NONE, wake_at=None)
+        node = self._node()
+        match node.action if node else None:
+            case Message() as message:
+                self.do_message(message)
+            case Delay() as delay:
+                self.do_delay(delay)
+            case Condition() as condition:
+                self.ask = fx.Judge(self.enrolment.team_id, self.enrolment.customer_id, condition.audience)
+            case Tags() as tags:
+                self.ask = fx.ChangeTags(*self._head(), add=tags.add, remove=tags.remove)
+            case Attribute() as attribute:
+                self.ask = fx.SetAttribute(*self._head(), attribute=attribute.key, text=attribute.text)
+            case Points() as points:
+                self.do_points(points)
+            case None:
+                self._halt_here("NODE_MISSING")
+
+    def wake(self) -> None:
+        """A delay ended: go on. Quiet time ended: the message goes now, or waits for the next window's end."""
+        node = self._node()
+        if self.enrolment.rest is Rest.DELAY:
+            self._step(StepResult.DELAY_ENDED)
+            self.enter(node.next if node else None)
+        elif self.enrolment.rest is Rest.QUIET and node is not None and isinstance(node.action, Message):
+            self._set(rest=Rest.NONE, wake_at=None)
+            self.do_message(node.action)
+
+    def halt(self) -> None:
+        """Halts where the customer stands, unless a message is with the gateway: its outcome is awaited first."""
+        if self.enrolment.rest is not Rest.SEND:
+            self._halt_here("JOURNEY_STOPPED")
+
+    # -- answers ------------------------------------------------------------------------------------------------
+
+    def on_send(self, answer: fx.SendAnswer) -> None:
+        """The gateway's answer, or the outcome of a send in flight."""
+        match answer.state:
+            case fx.SendState.ACCEPTED:
+                self._step(StepResult.SEND_REQUESTED)
+                self._set(rest=Rest.SEND, wake_at=None)
+            case fx.SendState.DEFERRED:
+                self._defer(answer.reason)
+            case fx.SendState.EXHAUSTED:
+                self._step(StepResult.EXHAUSTED, answer.reason)
+                self._stop(answer.reason)
+            case fx.SendState.CANCELLED:
+                self._step(StepResult.CANCELLED, answer.reason)
+                self._end_halted()
+            case state:
+                self._step(_SEND_RESULTS[state], answer.reason)
+                self._leave_message(answer)
+
+    def _leave_message(self, answer: fx.SendAnswer) -> None:
+        """A delay that follows counts from the real send, so that it is as long as drawn."""
+        if answer.at is not None:
+            self.base = answer.at
+        self._go_on()
+
+    def on_change(self, answer: fx.ChangeAnswer) -> None:
+        """Tags, attribute or points were changed, or not: either way the customer goes on."""
+        self._step(_CHANGE_RESULTS[answer.state], answer.reason)
+        if answer.reason == ATTRIBUTE_UNAVAILABLE:
+            self._stop(answer.reason)
+            return
+        self._go_on()
+
+    def on_verdict(self, verdict: fx.Verdict) -> None:
+        """The audience was judged: take the branch."""
+        node = self._node()
+        if node is None or not isinstance(node.action, Condition):
+            return
+        if verdict.reason == ATTRIBUTE_UNAVAILABLE:
+            self._step(StepResult.REFUSED, verdict.reason)
+            self._stop(verdict.reason)
+            return
+        self._step(StepResult.YES if verdict.belongs else StepResult.NO, verdict.reason)
+        self._follow(node.action.yes if verdict.belongs else node.action.no)
+
+    # -- nodes --------------------------------------------------------------------------------------------------
+
+    def do_message(self, message: Message) -> None:
+        """Hands a message over, unless nobody is to be disturbed now."""
+        windows, zone = self.journey.definition.quiet, self.journey.zone
+        quiet_end = quiet.quiet_until(self.now, windows, zone)
+        if quiet_end is not None:
+            self._rest_quiet(quiet_end, "")
+            return
+        target = self.journey.definition.target(message.channel)
+        if target is None or target.account_id is None:
+            self._step(StepResult.FAILED, "CHANNEL_NOT_A_TARGET")
+            self._go_on()
+            return
+        enrolment = self.enrolment
+        self.ask = fx.Send(
+            key=fx.send_key(enrolment),
+            team_id=enrolment.team_id,
+            customer_id=enrolment.customer_id,
+            enrolment_id=enrolment.enrolment_id,
+            journey_id=enrolment.journey_id,
+            node_id=enrolment.node_id,
+            channel=message.channel,
+            account_id=target.account_id,
+            bot_module_id=message.bot_module_id,
+            template=message.template,
+            cap=target.cap,
+            not_after=quiet.next_quiet_start(self.now, windows, zone),
+            stop_epoch=self.journey.stop_epoch,
+        )
+
+    def do_delay(self, delay: Delay) -> None:
+        """Arms a timer; it keeps its wake time whatever is edited later."""
+        self._step(StepResult.DELAY_STARTED)
+        self._set(rest=Rest.DELAY, wake_at=self.base + timedelta(seconds=delay.seconds))
+
+    def do_points(self, points: Points) -> None:
+        """Asks points."""
+        enrolment = self.enrolment
+        self.ask = fx.ChangePoints(
+            key=fx.send_key(enrolment),
+            team_id=enrolment.team_id,
+            customer_id=enrolment.customer_id,
+            at=self.now,
+            delta=points.delta,
+            journey_id=enrolment.journey_id,
+            journey_name=self.journey.definition.name,
+            enrolment_id=enrolment.enrolment_id,
+            node_id=enrolment.node_id,
+        )
+
+    # -- small parts --------------------------------------------------------------------------------------------
+
+    def _head(self) -> tuple[UUID, UUID, UUID, int, datetime]:
+        enrolment = self.enrolment
+        return fx.send_key(enrolment), enrolment.team_id, enrolment.customer_id, enrolment.depth, self.now
+
+    def _go_on(self) -> None:
+        node = self._node()
+        self._follow(node.next if node else None)
+
+    def _follow(self, node_id: str | None) -> None:
+        """Goes on, but in a journey that is stopping nobody enters another node."""
+        if node_id is None or self.journey.live:
+            self.enter(node_id)
+        else:
+            self._halt_here("JOURNEY_STOPPED")
+
+    def _stop(self, reason: str) -> None:
+        """The journey has to stop, and the customer halts here."""
+        self.stop_reason = reason
+        self._end_halted()
+
+    def _defer(self, reason: str) -> None:
+        windows, zone = self.journey.definition.quiet, self.journey.zone
+        quiet_end = quiet.quiet_until(self.now, windows, zone)
+        self._rest_quiet(quiet_end or self.now, reason)
+
+    def _rest_quiet(self, until: datetime, reason: str) -> None:
+        self._step(StepResult.DEFERRED, reason)
+        self._set(rest=Rest.QUIET, wake_at=until)
+
+    def _halt_here(self, detail: str) -> None:
+        self._step(StepResult.HALTED, detail)
+        self._end_halted()
+
+    def _end_halted(self) -> None:
+        self._set(state=EnrolmentState.HALTED, rest=Rest.NONE, wake_at=None)
+
+    def _node(self) -> Node | None:
+        return node_of(self.journey, self.enrolment.node_id)
+
+    def _set(self, **changes: object) -> None:
+        self.enrolment = msgspec.structs.replace(self.enrolment, **changes)
+
+    def _step(self, result: StepResult, detail: str = "") -> None:
+        enrolment = self.enrolment
+        self.steps.append(Step(enrolment.node_id, enrolment.visit, result, self.now, enrolment.fresh, detail))
+        if enrolment.fresh:
+            self._set(fresh=False)
+
+
+def node_of(journey: Journey, node_id: str) -> Node | None:
+    """The node with this id in the present definition."""
+    return next((node for node in journey.definition.nodes if node.node_id == node_id), None)

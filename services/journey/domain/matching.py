@@ -1,0 +1,73 @@
+"""Which journeys does an event start?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from functools import lru_cache
+
+from libs.common.mailbox import mail as m
+from libs.common.text import fold
+from services.journey.domain.model import (
+    AttributeTrigger,
+    CheckoutTrigger,
+    ContactTrigger,
+    Journey,
+    SystemTriggerKind,
+    TagTrigger,
+)
+
+DEPTH_MAX = 16
+"""Longest chain of journeys that cause one another; a trigger beyond it is refused (J-25)."""
+
+
+def matching(journeys: Iterable[Journey], body: m.Body, at: datetime) -> Iterator[Journey]:
+    """Journeys that accept customers at `at` and whose trigger the event meets, in the order given."""
+    for journey in journeys:
+        if journey.accepts(at) and matches(journey, body):
+            yield journey
+
+
+def matches(journey: Journey, body: m.Body) -> bool:
+    """True if the event meets the journey's trigger, whatever the journey's status."""
+    trigger = journey.definition.trigger
+    match body, trigger:
+        case m.Checkout(), CheckoutTrigger():
+            return body.earns and not body.test and _checkout(trigger, body)
+        case m.ContactAdded(), ContactTrigger():
+            return any(
+                target.channel == body.channel and target.account_id in (None, body.account_id)
+                for target in journey.definition.targets
+            )
+        case m.TagApplied(), TagTrigger():
+            return fold(body.tag) in _folded(trigger.tags)
+        case m.AttributeChanged(), AttributeTrigger():
+            if body.key not in trigger.keys or body.new is None:
+                return False
+            return not trigger.any_of or fold(body.new) in _folded(trigger.any_of)
+        case m.SystemTrigger(), SystemTriggerKind():
+            return body.journey_id == journey.journey_id
+        case _:
+            return False
+
+
+def _checkout(trigger: CheckoutTrigger, body: m.Checkout) -> bool:
+    if trigger.currency and body.currency != trigger.currency:
+        return False
+    if trigger.at_least is not None and body.amount_micros < trigger.at_least:
+        return False
+    if trigger.at_most is not None and body.amount_micros > trigger.at_most:
+        return False
+    if not trigger.item_names:
+        return True
+    names = _folded(trigger.item_names)
+    items = [fold(item) for item in body.items]
+    if trigger.item_match == "is":
+        return any(item in names for item in items)
+    return any(name in item for item in items for name in names)
+
+
+@lru_cache(maxsize=4096)
+def _folded(texts: tuple[str, ...]) -> frozenset[str]:
+    """Folded forms of a definition's texts, which every event is compared with."""
+    return frozenset(fold(text) for text in texts)

@@ -1,0 +1,301 @@
+"""What a journey is and where a customer stands in one.
+
+All structs are frozen. Times are aware UTC datetimes in domain time; ids are UUIDs except node ids, which authors choose.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import IntEnum
+from uuid import UUID
+
+import msgspec
+
+
+class JourneyStatus(IntEnum):
+    """Where a journey stands in its life; the numbers are those of the contract."""
+
+    DRAFT = 1
+    SCHEDULED = 2
+    ACTIVE = 3
+    TRIGGER_CLOSED = 4
+    STOPPING = 5
+    STOPPED = 6
+
+
+class StatusReason(IntEnum):
+    """Why a journey changed its status by itself."""
+
+    NONE = 0
+    LINE_QUOTA_EXHAUSTED = 1
+    WHATSAPP_BALANCE_EXHAUSTED = 2
+    LINE_CAP_REACHED = 3
+    WHATSAPP_CAP_REACHED = 4
+    BOT_MODULE_MISSING = 5
+    WHATSAPP_TEMPLATE_MISSING = 6
+    ATTRIBUTE_UNAVAILABLE = 7
+    PLAN_TRIGGER_LIMIT = 8
+
+
+class ExpiryAction(IntEnum):
+    """What happens at the end of a schedule."""
+
+    CLOSE_TRIGGER = 1
+    STOP = 2
+
+
+class Channel(IntEnum):
+    """A messaging channel; the numbers are those of the contract."""
+
+    LINE = 1
+    WHATSAPP = 2
+    MESSENGER = 3
+    INSTAGRAM = 4
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """Active time `[start, end)`."""
+
+    start: datetime
+    end: datetime
+    expiry: ExpiryAction
+
+
+class QuietWindow(msgspec.Struct, frozen=True):
+    """One do-not-disturb window of local time.
+
+    Minutes of the day; an end that is not after the start lies on the next day. `weekdays` are ISO numbers
+    (Monday is 1) of the day on which the window starts; empty means every day.
+    """
+
+    start_minute: int
+    end_minute: int
+    weekdays: tuple[int, ...] = ()
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A channel that the journey may use, with the journey's own cap of messages on it."""
+
+    channel: Channel
+    account_id: UUID | None
+    cap: int | None = None
+
+
+class CheckoutTrigger(msgspec.Struct, frozen=True, tag="checkout"):
+    """An order; conditions on an item's name and on the amount, both optional.
+
+    `item_match` is `is` or `contains` over `item_names`; letter case and width do not count. Bounds are millionths of the major unit.
+    """
+
+    item_match: str = ""
+    item_names: tuple[str, ...] = ()
+    at_least: int | None = None
+    at_most: int | None = None
+    currency: str = ""
+
+
+class ContactTrigger(msgspec.Struct, frozen=True, tag="contact"):
+    """The customer newly joined a target channel."""
+
+
+class TagTrigger(msgspec.Struct, frozen=True, tag="tag"):
+    """One of these tags was newly applied; letter case and width do not count."""
+
+    tags: tuple[str, ...]
+
+
+class AttributeTrigger(msgspec.Struct, frozen=True, tag="attribute"):
+    """One of these attributes got a new value, one of `any_of` if that is given."""
+
+    keys: tuple[str, ...]
+    any_of: tuple[str, ...] = ()
+
+
+class SystemTriggerKind(msgspec.Struct, frozen=True, tag="system"):
+    """Started through the API only."""
+
+
+Trigger = CheckoutTrigger | ContactTrigger | TagTrigger | AttributeTrigger | SystemTriggerKind
+
+
+class Template(msgspec.Struct, frozen=True):
+    """A WhatsApp template and its parameters, which may hold variables."""
+
+    template_id: UUID
+    parameters: tuple[str, ...] = ()
+
+
+class Message(msgspec.Struct, frozen=True, tag="message"):
+    """Sends one message; exactly one of module and template is set."""
+
+    channel: Channel
+    bot_module_id: UUID | None = None
+    template: Template | None = None
+
+
+class Delay(msgspec.Struct, frozen=True, tag="delay"):
+    """Waits so many seconds of elapsed domain time."""
+
+    seconds: int
+
+
+class Condition(msgspec.Struct, frozen=True, tag="condition"):
+    """Branches on an audience (a serialised `segment.v1.Audience`). A branch that is None ends the journey."""
+
+    audience: bytes
+    yes: str | None
+    no: str | None
+
+
+class Tags(msgspec.Struct, frozen=True, tag="tags"):
+    """Adds and removes tags."""
+
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+class Attribute(msgspec.Struct, frozen=True, tag="attribute"):
+    """Sets a TEXT attribute."""
+
+    key: str
+    text: str
+
+
+class Points(msgspec.Struct, frozen=True, tag="points"):
+    """Adds (positive) or deducts (negative) points."""
+
+    delta: int
+
+
+Action = Message | Delay | Condition | Tags | Attribute | Points
+
+
+class Node(msgspec.Struct, frozen=True):
+    """One node of the tree; `next` None ends the journey. A condition has branches instead."""
+
+    node_id: str
+    action: Action | None
+    next: str | None = None
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """Everything that a marketer draws. The first node is the start. A draft may lack anything but the name."""
+
+    name: str
+    trigger: Trigger | None = None
+    nodes: tuple[Node, ...] = ()
+    targets: tuple[Target, ...] = ()
+    schedule: Schedule | None = None
+    quiet: tuple[QuietWindow, ...] = ()
+    enrolments_per_customer_max: int | None = None
+
+    def target(self, channel: Channel) -> Target | None:
+        """The target on `channel`, or None."""
+        return next((target for target in self.targets if target.channel == channel), None)
+
+
+class Journey(msgspec.Struct, frozen=True):
+    """A journey with its present definition.
+
+    `version` changes with every change of the row; a turn that used an older one is not committed. `stop_epoch` grows
+    with each stop: the gateway starts no attempt of an older one.
+    """
+
+    journey_id: UUID
+    team_id: UUID
+    status: JourneyStatus
+    reason: StatusReason
+    revision: int
+    version: int
+    stop_epoch: int
+    definition: Definition
+    zone: str
+    created_at: datetime
+    updated_at: datetime
+    published_at: datetime | None = None
+
+    def accepts(self, at: datetime) -> bool:
+        """True if customers enter at `at`: the schedule decides, whether or not its label was changed in time."""
+        if self.status not in (JourneyStatus.ACTIVE, JourneyStatus.SCHEDULED):
+            return False
+        schedule = self.definition.schedule
+        return schedule is None or schedule.start <= at < schedule.end
+
+    @property
+    def live(self) -> bool:
+        """True if customers inside go on."""
+        return self.status in (JourneyStatus.ACTIVE, JourneyStatus.TRIGGER_CLOSED)
+
+
+class EnrolmentState(IntEnum):
+    """State of an enrolment; the numbers are those of the contract."""
+
+    LIVE = 1
+    COMPLETED = 2
+    HALTED = 3
+    PARKED = 4
+
+
+class Rest(IntEnum):
+    """Why a live enrolment rests."""
+
+    NONE = 0
+    DELAY = 1
+    SEND = 2
+    QUIET = 3
+
+
+class Enrolment(msgspec.Struct, frozen=True):
+    """One customer's run through one journey.
+
+    `wake_at` is set exactly while a delay or quiet time runs. A tree has no cycles, so a node is visited once; `visit`
+    stays in the effect key so that a definition with loops could never repeat an effect. `fresh` is true from entering
+    a node to the first step there; a resting enrolment never is.
+    """
+
+    enrolment_id: UUID
+    journey_id: UUID
+    team_id: UUID
+    customer_id: UUID
+    trigger_event_id: UUID
+    depth: int
+    created_at: datetime
+    state: EnrolmentState = EnrolmentState.LIVE
+    node_id: str = ""
+    visit: int = 1
+    rest: Rest = Rest.NONE
+    wake_at: datetime | None = None
+    fresh: bool = False
+
+
+class StepResult(IntEnum):
+    """What happened at a node; the numbers are those of the contract."""
+
+    SEND_REQUESTED = 1
+    SENT = 2
+    SKIPPED = 3
+    FAILED = 4
+    UNKNOWN = 5
+    EXHAUSTED = 6
+    DEFERRED = 7
+    DELAY_STARTED = 8
+    DELAY_ENDED = 9
+    YES = 10
+    NO = 11
+    APPLIED = 12
+    UNCHANGED = 13
+    INSUFFICIENT = 14
+    REFUSED = 15
+    HALTED = 16
+    CANCELLED = 17
+
+
+class Step(msgspec.Struct, frozen=True, array_like=True):
+    """One step of an enrolment, as history keeps it."""
+
+    node_id: str
+    visit: int
+    result: StepResult
+    at: datetime
+    entered: bool = False
+    detail: str = ""

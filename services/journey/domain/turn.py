@@ -1,0 +1,314 @@
+"""One customer's turn: everything that waits for them, in order, up to the next rest.
+
+A turn is a generator: it yields one `Effect` at a time and is sent the `Answer`. Whoever drives it may drive hundreds
+together and ask for all of them in one call a service. It does no I/O and can be run again from the start: every effect
+has a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import IntEnum
+from typing import assert_never
+from uuid import UUID, uuid5
+
+import msgspec
+
+from libs.common.mailbox import mail as m
+from services.journey.domain import effects as fx
+from services.journey.domain.engine import Halt, Signal, Start, Wake, advance
+from services.journey.domain.matching import DEPTH_MAX, matching
+from services.journey.domain.model import (
+    Enrolment,
+    EnrolmentState,
+    Journey,
+    JourneyStatus,
+    Rest,
+    Step,
+)
+
+
+class RefusalReason(IntEnum):
+    """Why a trigger did not enrol; the numbers are those of the contract."""
+
+    CUSTOMER_LIMIT = 1
+    PLAN_LIMIT = 2
+    CAUSATION_DEPTH = 3
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """What the actor itself remembers of a customer.
+
+    `taken` is the last mail number taken of each source; `entries` counts enrolments by journey, over all time, which
+    makes the limit per customer exact: nobody else enrols this customer.
+    """
+
+    team_id: UUID
+    customer_id: UUID
+    taken: Mapping[int, int]
+    entries: Mapping[UUID, int]
+
+
+class Burst(msgspec.Struct, frozen=True):
+    """What one enrolment did between two rests."""
+
+    journey_id: UUID
+    enrolment_id: UUID
+    enrolled: bool
+    steps: tuple[Step, ...]
+    state: EnrolmentState
+    at: datetime
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A trigger that met all conditions and did not enrol."""
+
+    journey_id: UUID
+    reason: RefusalReason
+    at: datetime
+
+
+class TurnResult(msgspec.Struct, frozen=True):
+    """What the turn's commit writes. `stops` names journeys that have to stop, with the reason."""
+
+    actor: Actor
+    enrolments: tuple[Enrolment, ...]
+    bursts: tuple[Burst, ...]
+    refusals: tuple[Refusal, ...]
+    stops: Mapping[UUID, str]
+    journeys_used: frozenset[UUID]
+
+
+class TurnInput(msgspec.Struct, frozen=True):
+    """What a turn starts from.
+
+    `mails` are in order and free of duplicates and gaps (see `read_inbox`). `journeys` are all of the team that are
+    not drafts, by id. With `mail_left` more mail waits behind the last one: timers due after it stay for the next turn.
+    """
+
+    actor: Actor
+    enrolments: Sequence[Enrolment]
+    mails: Sequence[m.Mail]
+    journeys: Mapping[UUID, Journey]
+    now: datetime
+    mail_left: bool = False
+
+
+Turn = Generator[fx.Effect, fx.Answer, TurnResult]
+
+
+def take_turn(given: TurnInput) -> Turn:
+    """Runs the turn; returns its result.
+
+    Mail and timers are merged by domain time: before mail that occurred at `t`, the customer's timers due by `t` fire,
+    so that what a journey sees does not depend on how fast anybody works.
+    """
+    actor = _ActorTurn(given)
+    yield from actor.halt_stopped()
+    for mail in given.mails:
+        yield from actor.fire_timers(min(mail.occurred_at, given.now))
+        yield from actor.read(mail)
+    if not given.mail_left:
+        yield from actor.fire_timers(given.now)
+    return actor.result()
+
+
+class _ActorTurn:
+    def __init__(self, given: TurnInput) -> None:
+        self._given = given
+        self._now = given.now
+        self._taken = dict(given.actor.taken)
+        self._entries = dict(given.actor.entries)
+        self._live = {enrolment.enrolment_id: enrolment for enrolment in given.enrolments}
+        self._changed: dict[UUID, Enrolment] = {}
+        self._bursts: list[Burst] = []
+        self._refusals: list[Refusal] = []
+        self._stops: dict[UUID, str] = {}
+        self._used: set[UUID] = set()
+
+    def result(self) -> TurnResult:
+        actor = msgspec.structs.replace(self._given.actor, taken=self._taken, entries=self._entries)
+        return TurnResult(
+            actor,
+            tuple(self._changed.values()),
+            tuple(self._bursts),
+            tuple(self._refusals),
+            self._stops,
+            frozenset(self._used),
+        )
+
+    # -- timers and stops ---------------------------------------------------------------------------------------
+
+    def halt_stopped(self) -> Generator[fx.Effect, fx.Answer, None]:
+        """Halts everyone whose journey was stopped; a send in flight is awaited."""
+        for enrolment in list(self._live.values()):
+            journey = self._given.journeys.get(enrolment.journey_id)
+            if journey is not None and not journey.live and enrolment.rest is not Rest.SEND:
+                yield from self._run(journey, enrolment, Halt())
+
+    def fire_timers(self, until: datetime) -> Generator[fx.Effect, fx.Answer, None]:
+        """Fires the timers due by `until`, earliest first, and those that they arm if due as well."""
+        while (due := self._next_due(until)) is not None:
+            journey = self._given.journeys[due.journey_id]
+            yield from self._run(journey, due, Wake())
+
+    def _next_due(self, until: datetime) -> Enrolment | None:
+        due = [
+            (enrolment.wake_at, enrolment.enrolment_id)
+            for enrolment in self._live.values()
+            if enrolment.wake_at is not None and enrolment.wake_at <= until
+        ]
+        return self._live[min(due)[1]] if due else None
+
+    # -- mail ---------------------------------------------------------------------------------------------------
+
+    def read(self, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, None]:
+        """Reacts to one mail: points first, then what it starts."""
+        match mail.body:
+            case m.Checkout():
+                if mail.body.earns and not mail.body.test:
+                    yield self._earn(mail, mail.body)
+                yield from self._trigger(mail)
+            case m.Refund():
+                yield self._refund(mail, mail.body)
+            case m.SendOutcome():
+                yield from self._settle(mail, mail.body)
+            case m.ContactAdded() | m.TagApplied() | m.AttributeChanged() | m.SystemTrigger():
+                yield from self._trigger(mail)
+            case m.TagRemoved():
+                pass
+            case unknown:
+                assert_never(unknown)
+        self._taken[mail.source] = mail.number
+
+    def _earn(self, mail: m.Mail, order: m.Checkout) -> fx.EarnPoints:
+        return fx.EarnPoints(
+            key=order.order_key,
+            team_id=mail.team_id,
+            customer_id=mail.customer_id,
+            at=mail.occurred_at,
+            shop_id=order.shop_id,
+            order_id=order.order_id,
+            amount_micros=order.amount_micros,
+            currency=order.currency,
+            has_phone=order.has_phone,
+        )
+
+    def _refund(self, mail: m.Mail, refund: m.Refund) -> fx.RefundPoints:
+        return fx.RefundPoints(
+            key=refund.refund_key,
+            team_id=mail.team_id,
+            customer_id=mail.customer_id,
+            at=mail.occurred_at,
+            order_key=refund.order_key,
+            shop_id=refund.shop_id,
+            refund_id=refund.refund_id,
+            amount_micros=refund.amount_micros,
+            currency=refund.currency,
+        )
+
+    def _settle(self, mail: m.Mail, outcome: m.SendOutcome) -> Generator[fx.Effect, fx.Answer, None]:
+        """Takes the outcome of a send; one that nobody waits for any more changes nothing."""
+        enrolment = self._live.get(outcome.enrolment_id)
+        if (
+            enrolment is None
+            or enrolment.rest is not Rest.SEND
+            or fx.send_key(enrolment) != outcome.effect_key
+        ):
+            return
+        state = _OUTCOMES[m.Outcome(outcome.outcome)]
+        if state is fx.SendState.SENT:
+            key = fx.effect_key(enrolment.enrolment_id, enrolment.node_id, enrolment.visit, "marketed")
+            yield fx.MarkMarketed(key, mail.team_id, mail.customer_id, enrolment.depth, outcome.settled_at)
+        answer = fx.SendAnswer(state, outcome.reason, outcome.settled_at)
+        yield from self._run(self._given.journeys[enrolment.journey_id], enrolment, answer)
+
+    def _trigger(self, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, None]:
+        for journey in matching(self._given.journeys.values(), mail.body, mail.occurred_at):
+            if journey.journey_id in self._stops:
+                continue
+            self._used.add(journey.journey_id)
+            refusal = self._refusal(journey, mail)
+            if refusal is None:
+                yield from self._enrol(journey, mail)
+            else:
+                self._refusals.append(Refusal(journey.journey_id, refusal, self._now))
+
+    def _refusal(self, journey: Journey, mail: m.Mail) -> RefusalReason | None:
+        if mail.depth > DEPTH_MAX:
+            return RefusalReason.CAUSATION_DEPTH
+        limit = journey.definition.enrolments_per_customer_max
+        if limit is not None and self._entries.get(journey.journey_id, 0) >= limit:
+            return RefusalReason.CUSTOMER_LIMIT
+        return None
+
+    def _enrol(self, journey: Journey, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, None]:
+        if journey.definition.enrolments_per_customer_max is not None:
+            self._entries[journey.journey_id] = self._entries.get(journey.journey_id, 0) + 1
+        enrolment = Enrolment(
+            enrolment_id=uuid5(journey.journey_id, f"{mail.customer_id}:{mail.event_id}"),
+            journey_id=journey.journey_id,
+            team_id=mail.team_id,
+            customer_id=mail.customer_id,
+            trigger_event_id=mail.event_id,
+            depth=mail.depth,
+            created_at=self._now,
+        )
+        yield from self._run(_activated(journey), enrolment, Start(), enrolled=True)
+
+    # -- running ------------------------------------------------------------------------------------------------
+
+    def _run(
+        self, journey: Journey, enrolment: Enrolment, signal: Signal, *, enrolled: bool = False
+    ) -> Generator[fx.Effect, fx.Answer, None]:
+        """Walks one enrolment until it rests or ends."""
+        steps: list[Step] = []
+        self._used.add(journey.journey_id)
+        while True:
+            move = advance(journey, enrolment, signal, self._now)
+            enrolment = move.enrolment
+            steps.extend(move.steps)
+            if move.stop_reason:
+                self._stops.setdefault(journey.journey_id, move.stop_reason)
+            if move.ask is None:
+                break
+            signal = yield move.ask
+        self._keep(enrolment)
+        if steps or enrolled:
+            state = enrolment.state
+            self._bursts.append(
+                Burst(journey.journey_id, enrolment.enrolment_id, enrolled, tuple(steps), state, self._now)
+            )
+
+    def _keep(self, enrolment: Enrolment) -> None:
+        self._changed[enrolment.enrolment_id] = enrolment
+        if enrolment.state is EnrolmentState.LIVE:
+            self._live[enrolment.enrolment_id] = enrolment
+        else:
+            self._live.pop(enrolment.enrolment_id, None)
+
+
+_OUTCOMES: Mapping[m.Outcome, fx.SendState] = {
+    m.Outcome.SENT: fx.SendState.SENT,
+    m.Outcome.SKIPPED: fx.SendState.SKIPPED,
+    m.Outcome.FAILED: fx.SendState.FAILED,
+    m.Outcome.DEFERRED: fx.SendState.DEFERRED,
+    m.Outcome.UNKNOWN: fx.SendState.UNKNOWN,
+    m.Outcome.EXHAUSTED: fx.SendState.EXHAUSTED,
+    m.Outcome.CANCELLED: fx.SendState.CANCELLED,
+}
+
+
+def _activated(journey: Journey) -> Journey:
+    """A scheduled journey whose start has come, though its label has not changed yet, is live."""
+    if journey.status is JourneyStatus.SCHEDULED:
+        return msgspec.structs.replace(journey, status=JourneyStatus.ACTIVE)
+    return journey
+
+
+def journeys_by_id(journeys: Iterable[Journey]) -> Mapping[UUID, Journey]:
+    """Journeys in the order in which one event starts them: by id, so that a rerun starts them alike."""
+    return {
+        journey.journey_id: journey for journey in sorted(journeys, key=lambda journey: journey.journey_id)
+    }

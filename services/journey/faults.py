@@ -1,0 +1,32 @@
+"""Which faults pass by themselves: nobody's mail is to blame for them, so nobody is parked."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+from libs.common.mailbox.errors import MailboxLost, MailboxUnavailable
+from services.journey.clients import ServiceUnavailable
+from services.journey.domain.lifecycle import JourneyChanged
+
+OUTAGES: Final = (
+    ServiceUnavailable,
+    JourneyChanged,
+    MailboxUnavailable,
+    MailboxLost,
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+)
+"""A server or service does not answer, is starting or stopping, or two transactions met: try again later."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """True if trying again later is all that is needed."""
+    return isinstance(error, OUTAGES)

@@ -1,0 +1,140 @@
+"""How the journey service writes its structs into columns, and reads them back.
+
+Definitions are JSON (people read them in SQL); an actor's counts and the bodies of history rows are msgpack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from libs.common.mailbox.mail import MailSource
+from services.journey.domain.model import (
+    Definition,
+    Enrolment,
+    EnrolmentState,
+    Journey,
+    JourneyStatus,
+    Rest,
+    StatusReason,
+    Step,
+)
+from services.journey.domain.turn import Actor, RefusalReason
+
+DEFAULT_ZONE = "UTC"
+
+
+class FactKind(IntEnum):
+    """Kind of a history row."""
+
+    BURST = 1
+    TRIGGER_REFUSED = 2
+    STATUS_CHANGED = 3
+
+
+class BurstRecord(msgspec.Struct, frozen=True, array_like=True):
+    """Body of a burst."""
+
+    enrolled: bool
+    state: EnrolmentState
+    steps: tuple[Step, ...]
+
+
+class RefusalRecord(msgspec.Struct, frozen=True, array_like=True):
+    """Body of a refused trigger."""
+
+    reason: RefusalReason
+
+
+class StatusRecord(msgspec.Struct, frozen=True, array_like=True):
+    """Body of a change of status."""
+
+    before: JourneyStatus
+    after: JourneyStatus
+    reason: StatusReason
+    name: str
+
+
+_json = msgspec.json.Encoder()
+_definition = msgspec.json.Decoder(Definition)
+_msgpack = msgspec.msgpack.Encoder()
+_entries = msgspec.msgpack.Decoder(dict[bytes, int])
+_bursts = msgspec.msgpack.Decoder(BurstRecord)
+_refusals = msgspec.msgpack.Decoder(RefusalRecord)
+_statuses = msgspec.msgpack.Decoder(StatusRecord)
+
+pack = _msgpack.encode
+read_burst = _bursts.decode
+read_refusal = _refusals.decode
+read_status = _statuses.decode
+
+
+def definition_text(definition: Definition) -> str:
+    """The JSON that a definition is stored as."""
+    return _json.encode(definition).decode()
+
+
+def read_definition(text: str) -> Definition:
+    """The definition stored as this JSON. Raises `msgspec.ValidationError` if it is none."""
+    return _definition.decode(text)
+
+
+def journey_from(row: Mapping[str, Any], zone: str = DEFAULT_ZONE) -> Journey:
+    """A journey from a row of `journey`; `zone` is the team's."""
+    return Journey(
+        journey_id=row["journey_id"],
+        team_id=row["team_id"],
+        status=JourneyStatus(row["status"]),
+        reason=StatusReason(row["reason"]),
+        revision=row["revision"],
+        version=row["version"],
+        stop_epoch=row["stop_epoch"],
+        definition=read_definition(row["definition"]),
+        zone=zone,
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        published_at=row["published_at"],
+    )
+
+
+def live_enrolment_from(row: Mapping[str, Any]) -> Enrolment:
+    """A live enrolment from a row of the turn's load."""
+    return Enrolment(
+        enrolment_id=row["enrolment_id"],
+        journey_id=row["journey_id"],
+        team_id=row["team_id"],
+        customer_id=row["customer_id"],
+        trigger_event_id=row["trigger_event_id"],
+        depth=row["depth"],
+        created_at=row["created_at"],
+        node_id=row["node_id"],
+        visit=row["visit"],
+        rest=Rest(row["rest"]),
+        wake_at=row["wake_at"],
+    )
+
+
+def actor_from(row: Mapping[str, Any]) -> Actor:
+    """An actor from its row."""
+    entries = _entries.decode(row["entries"]) if row["entries"] else {}
+    return Actor(
+        row["team_id"],
+        row["customer_id"],
+        {
+            MailSource.SEGMENT: row["taken_segment"],
+            MailSource.GATEWAY: row["taken_gateway"],
+            MailSource.JOURNEY: row["taken_journey"],
+        },
+        {UUID(bytes=journey): count for journey, count in entries.items()},
+    )
+
+
+def entries_bytes(actor: Actor) -> bytes | None:
+    """An actor's counts, or None if there are none."""
+    if not actor.entries:
+        return None
+    return pack({journey.bytes: count for journey, count in actor.entries.items()})

@@ -1,0 +1,169 @@
+"""Runs the turns of a batch: one load, lockstep through the effects, one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from libs.common.clock import Clock
+from libs.common.mailbox.mail import Mail
+from services.journey import metrics
+from services.journey.catalog import JourneyCatalog
+from services.journey.clients import Effects, MailReader, ServiceUnavailable
+from services.journey.domain import effects as fx
+from services.journey.domain.inbox import read_inbox
+from services.journey.domain.lifecycle import JourneyChanged
+from services.journey.domain.turn import Actor, Turn, TurnInput, TurnResult, take_turn
+from services.journey.turn_store import CustomerKey, LoadedTurns, TurnStore
+
+CHANGED_ATTEMPTS: Final = 5
+"""How often a batch is run again at once because a journey was changed under it."""
+
+_log = structlog.get_logger(__name__)
+
+
+class MailGap(Exception):
+    """Mail is missing that its source cannot give (yet)."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What waits for one customer; no mail if only a timer is due or a journey stops."""
+
+    mails: Sequence[Mail] = ()
+    mail_left: bool = False
+
+
+class BatchOutcome(msgspec.Struct):
+    """What became of each customer of a batch: committed, parked before, or failed with an error."""
+
+    committed: dict[CustomerKey, TurnResult]
+    parked: set[CustomerKey]
+    failed: dict[CustomerKey, Exception]
+
+
+class TurnRunner:
+    """Everything between taking mail and trimming it."""
+
+    def __init__(
+        self,
+        store: TurnStore,
+        catalog: JourneyCatalog,
+        effects: Effects,
+        readers: Mapping[int, MailReader],
+        clock: Clock,
+    ) -> None:
+        """`readers` gives the repair read of each mail source."""
+        self._store = store
+        self._catalog = catalog
+        self._effects = effects
+        self._readers = readers
+        self._clock = clock
+
+    async def run(self, batch: Mapping[CustomerKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
+        """Runs and commits a batch. A customer that fails does not keep the others.
+
+        Raises `Fenced`, and what load and commit raise when they fail for all: then nothing of the batch is committed.
+        """
+        for _ in range(CHANGED_ATTEMPTS):
+            try:
+                return await self._run_once(batch, fence)
+            except JourneyChanged:
+                metrics.TURNS_REPEATED.inc(len(batch))
+        raise JourneyChanged
+
+    async def _run_once(self, batch: Mapping[CustomerKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
+        loaded = await self._store.load(list(batch))
+        outcome = BatchOutcome({}, loaded.parked, {})
+        work = {key: waiting for key, waiting in batch.items() if key not in loaded.parked}
+        turns, failed = await self._begin(work, loaded)
+        outcome.failed.update(failed)
+        results, failed = await self._drive(turns)
+        outcome.failed.update(failed)
+        if results:
+            await self._store.commit(results, self._journeys, fence, self._clock.now())
+        outcome.committed = results
+        return outcome
+
+    async def _begin(
+        self, work: Mapping[CustomerKey, Waiting], loaded: LoadedTurns
+    ) -> tuple[dict[CustomerKey, Turn], dict[CustomerKey, Exception]]:
+        """Makes the turns ready to run."""
+        teams = {key.team_id for key in work}
+        by_team = await self._catalog.current(teams, loaded.versions)
+        self._journeys = {
+            journey_id: j for journeys in by_team.values() for journey_id, j in journeys.items()
+        }
+        now = self._clock.now()
+        turns: dict[CustomerKey, Turn] = {}
+        failed: dict[CustomerKey, Exception] = {}
+        for key, waiting in work.items():
+            try:
+                mails = await self._inbox(loaded.actors[key], waiting.mails)
+            except (MailGap, ServiceUnavailable) as error:
+                failed[key] = error
+                continue
+            turns[key] = take_turn(
+                TurnInput(
+                    loaded.actors[key],
+                    loaded.enrolments[key],
+                    mails,
+                    by_team[key.team_id],
+                    now,
+                    waiting.mail_left,
+                )
+            )
+        return turns, failed
+
+    async def _inbox(self, actor: Actor, mails: Sequence[Mail]) -> Sequence[Mail]:
+        """The mail to work on; what is missing between is fetched from its source."""
+        inbox = read_inbox(actor.taken, mails)
+        if not inbox.gaps:
+            return inbox.mails
+        fetched: list[Mail] = []
+        for source, after in inbox.gaps.items():
+            fetched.extend(await self._readers[source].of_customer(actor.team_id, actor.customer_id, after))
+        metrics.MAIL_GAPS.inc(len(inbox.gaps))
+        healed = read_inbox(actor.taken, sorted([*mails, *fetched], key=lambda mail: mail.occurred_at))
+        if healed.gaps:
+            raise MailGap(f"mail after {healed.gaps} is missing")
+        return healed.mails
+
+    async def _drive(
+        self, turns: Mapping[CustomerKey, Turn]
+    ) -> tuple[dict[CustomerKey, TurnResult], dict[CustomerKey, Exception]]:
+        """Drives all turns in lockstep: each round asks for one effect of each, in one call a service."""
+        results: dict[CustomerKey, TurnResult] = {}
+        failed: dict[CustomerKey, Exception] = {}
+        asking: dict[CustomerKey, fx.Effect] = {}
+        answers: Mapping[CustomerKey, fx.Answer | Exception | None] = dict.fromkeys(turns)
+        while answers:
+            asking = {}
+            for key, answer in answers.items():
+                _step(key, turns[key], answer, asking, results, failed)
+            replies = await self._effects.answer(list(asking.values())) if asking else []
+            answers = dict(zip(asking, replies, strict=True))
+        return results, failed
+
+
+def _step(
+    key: CustomerKey,
+    turn: Turn,
+    answer: fx.Answer | Exception | None,
+    asking: dict[CustomerKey, fx.Effect],
+    results: dict[CustomerKey, TurnResult],
+    failed: dict[CustomerKey, Exception],
+) -> None:
+    if isinstance(answer, Exception):
+        turn.close()
+        failed[key] = answer
+        return
+    try:
+        asking[key] = next(turn) if answer is None else turn.send(answer)
+    except StopIteration as stop:
+        results[key] = stop.value
+    except Exception as error:  # noqa: BLE001 - one customer's poison must not keep the others; it is parked with this error
+        _log.exception("turn failed", customer_id=str(key.customer_id), team_id=str(key.team_id))
+        failed[key] = error

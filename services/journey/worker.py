@@ -1,0 +1,343 @@
+"""The worker: hosts the actors of its partitions.
+
+It takes whatever waits (mail, due timers, journeys that stop), runs the turns of all these customers as one batch,
+commits, trims, and repeats; with nothing to do it sleeps until a poke, the next timer or a change of the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+
+from libs.common.clock import Clock
+from libs.common.leases import FenceError
+from libs.common.mailbox.api import Mailbox, PutBack, QuietMarks, Trim
+from libs.common.mailbox.errors import Fenced, MailboxUnavailable
+from libs.common.rpc.operations import Progress
+from services.journey import metrics
+from services.journey.domain.turn import TurnResult
+from services.journey.faults import OUTAGES, is_outage
+from services.journey.recovery import MailboxRepair
+from services.journey.turn_store import CustomerKey, TurnStore
+from services.journey.turns import BatchOutcome, TurnRunner, Waiting
+
+CUSTOMERS_MAX: Final = 500
+"""Customers of one batch: more gain little, and make everybody in it wait longer."""
+MAIL_MAX: Final = 100
+"""Mail of one customer in one batch."""
+IDLE_WAIT_S: Final = 1.0
+"""Longest sleep, real seconds: the bound on how late a missed wake-up is noticed."""
+RETRY_FIRST_S: Final = 0.1
+RETRY_MAX_S: Final = 30.0
+PARK_ATTEMPTS: Final = 8
+"""Failures of a customer's own turn before it is parked: about 25 s of trying."""
+CHECKPOINT_EVERY_S: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Owns partitions by lease and works on their customers, one batch at a time."""
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        store: TurnStore,
+        runner: TurnRunner,
+        repair: MailboxRepair,
+        clock: Clock,
+        progress: Progress,
+    ) -> None:
+        """Nothing happens before `run`."""
+        self._mailbox = mailbox
+        self._store = store
+        self._runner = runner
+        self._repair = repair
+        self._clock = clock
+        self._progress = progress
+        self._leased: dict[int, int] = {}
+        self._owned: dict[int, int] = {}
+        self._taken: dict[CustomerKey, bytes] = {}
+        self._attempts: dict[CustomerKey, int] = {}
+        self._backoff: dict[CustomerKey, float] = {}
+        self._retries: list[tuple[float, CustomerKey]] = []
+        self._stopping_journeys: tuple[tuple[UUID, UUID], ...] = ()
+        self._marks: dict[tuple[int, int], int] = {}
+        self._marks_saved = 0.0
+        self._next_wake: datetime | None = None
+        self._look_at_timers = True
+        self._nudge = asyncio.Event()
+        self._stopped = False
+
+    # -- what the rest of the service tells the worker ----------------------------------------------------------
+
+    def set_leases(self, leases: Mapping[int, int]) -> None:
+        """The partitions (with epochs) that the worker holds now; called by the lease keeper at each change."""
+        self._leased = dict(leases)
+        for partition, epoch in list(self._owned.items()):
+            if self._leased.get(partition) != epoch:
+                self._drop(partition)
+        self.nudge()
+
+    def set_stopping(self, journeys: Iterable[tuple[UUID, UUID]]) -> None:
+        """Journeys (team, journey) whose customers have to be halted."""
+        self._stopping_journeys = tuple(journeys)
+        if self._stopping_journeys:
+            self.nudge()
+
+    def nudge(self) -> None:
+        """Makes the worker look at everything now."""
+        self._look_at_timers = True
+        self._nudge.set()
+
+    def stop(self) -> None:
+        """Lets the running batch finish and ends `run`."""
+        self._stopped = True
+        self._nudge.set()
+
+    @property
+    def owned(self) -> Mapping[int, int]:
+        """Partitions that are claimed and repaired, with their epochs."""
+        return self._owned
+
+    # -- the loop -----------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Works until `stop`; then hands back what it took and did not work on."""
+        poke: asyncio.Future[set[int]] = asyncio.ensure_future(self._mailbox.wait_poke(IDLE_WAIT_S))
+        try:
+            while not self._stopped:
+                poke = await self._turn_of_the_loop(poke)
+        finally:
+            poke.cancel()
+            with contextlib.suppress(asyncio.CancelledError, MailboxUnavailable):
+                await poke
+            await self._hand_back()
+
+    async def _turn_of_the_loop(self, poke: asyncio.Future[set[int]]) -> asyncio.Future[set[int]]:
+        self._nudge.clear()
+        try:
+            await self._take_over_new()
+            batch = await self._gather()
+            if batch:
+                await self._work(batch)
+                return poke
+            await self._save_checkpoints()
+        except OUTAGES as error:
+            _log.warning("a server or service does not answer", error=repr(error))
+            await asyncio.sleep(RETRY_FIRST_S)
+        except (Fenced, FenceError) as error:
+            _log.warning("partitions were lost to another worker", error=str(error))
+            self._drop_fenced(error)
+        return await self._sleep(poke)
+
+    async def _sleep(self, poke: asyncio.Future[set[int]]) -> asyncio.Future[set[int]]:
+        """Until a poke, a nudge, the next timer or the next retry."""
+        nudge = asyncio.ensure_future(self._nudge.wait())
+        wakers: set[asyncio.Future[Any]] = {poke, nudge}
+        done, _ = await asyncio.wait(wakers, timeout=self._sleep_s(), return_when=asyncio.FIRST_COMPLETED)
+        nudge.cancel()
+        if poke not in done:
+            return poke
+        if poke.exception() is not None:
+            await asyncio.sleep(RETRY_FIRST_S)
+        return asyncio.ensure_future(self._mailbox.wait_poke(IDLE_WAIT_S))
+
+    def _sleep_s(self) -> float:
+        waits = [IDLE_WAIT_S]
+        if self._retries:
+            waits.append(self._retries[0][0] - time.monotonic())
+        if self._next_wake is not None:
+            timer_s = self._clock.real_seconds_until(self._next_wake)
+            if timer_s is not None:
+                waits.append(timer_s)
+        return max(0.0, min(waits))
+
+    # -- partitions ---------------------------------------------------------------------------------------------
+
+    async def _take_over_new(self) -> None:
+        new = {p: epoch for p, epoch in self._leased.items() if self._owned.get(p) != epoch}
+        if not new:
+            return
+        await self._repair.take_over(new)
+        self._owned.update({p: epoch for p, epoch in new.items() if self._leased.get(p) == epoch})
+        self._look_at_timers = True
+        metrics.PARTITIONS.set(len(self._owned))
+
+    def _drop(self, partition: int) -> None:
+        """Forgets a partition and everything taken from it: its next owner gets it from the mailbox."""
+        self._owned.pop(partition, None)
+        for held in (self._taken, self._attempts, self._backoff):
+            for key in [key for key in held if key.partition == partition]:
+                del held[key]
+        self._retries = [entry for entry in self._retries if entry[1].partition != partition]
+        heapq.heapify(self._retries)
+        self._marks = {key: mark for key, mark in self._marks.items() if key[0] != partition}
+        metrics.PARTITIONS.set(len(self._owned))
+
+    def _drop_fenced(self, error: Fenced | FenceError) -> None:
+        for partition in error.partitions:
+            self._leased.pop(partition, None)
+            self._drop(partition)
+
+    async def _hand_back(self) -> None:
+        """Mail that was taken and not worked on becomes ready again for the next owner."""
+        with contextlib.suppress(MailboxUnavailable):
+            await self._put_back(list(self._taken))
+            await self._save_checkpoints(force=True)
+
+    async def _put_back(self, keys: Iterable[CustomerKey]) -> None:
+        items = [
+            PutBack(key.partition, self._owned[key.partition], key.team_id, key.customer_id)
+            for key in keys
+            if key in self._taken and key.partition in self._owned
+        ]
+        for item in items:
+            self._taken.pop(CustomerKey(item.partition, item.team_id, item.customer_id), None)
+        if items:
+            await self._mailbox.put_back(items)
+
+    # -- taking -------------------------------------------------------------------------------------------------
+
+    async def _gather(self) -> dict[CustomerKey, Waiting]:
+        """Customers with mail, then those with due timers, then those to be halted; each once."""
+        await self._release_retries()
+        batch: dict[CustomerKey, Waiting] = {}
+        if not self._owned:
+            return batch
+        result = await self._mailbox.take(sorted(self._owned.items()), CUSTOMERS_MAX, MAIL_MAX)
+        for taken in result.taken:
+            key = CustomerKey(taken.partition, taken.team_id, taken.customer_id)
+            self._taken[key] = taken.last_entry_id
+            batch[key] = Waiting(taken.mails, len(taken.mails) + taken.undecodable >= MAIL_MAX)
+        for partition in {*result.fenced, *result.lost}:
+            self._drop(partition)
+        mailboxes_are_empty = len(result.taken) < CUSTOMERS_MAX
+        for key in await self._due(CUSTOMERS_MAX - len(batch) if mailboxes_are_empty else CUSTOMERS_MAX // 5):
+            if mailboxes_are_empty or not await self._mailbox.peek(key.team_id, key.customer_id, 1):
+                batch.setdefault(key, Waiting())
+        return {key: waiting for key, waiting in batch.items() if key not in self._backoff}
+
+    async def _due(self, limit: int) -> list[CustomerKey]:
+        """Customers to look at without mail. A customer who has mail as well is looked at for both in one turn."""
+        now = self._clock.now()
+        due: list[CustomerKey] = []
+        if limit > 0 and (self._look_at_timers or (self._next_wake is not None and self._next_wake <= now)):
+            due = await self._store.due_customers(self._owned, now, limit)
+            if len(due) < limit:
+                self._look_at_timers = False
+                self._next_wake = await self._store.next_timer(self._owned, now)
+        for team_id, journey_id in self._stopping_journeys:
+            room = limit - len(due)
+            if room > 0:
+                due += await self._store.halting_customers(team_id, journey_id, self._owned, room)
+        return due
+
+    # -- working ------------------------------------------------------------------------------------------------
+
+    async def _work(self, batch: Mapping[CustomerKey, Waiting]) -> None:
+        started = time.monotonic()
+        outcome = await self._run(batch)
+        metrics.BATCH_SIZE.observe(len(batch))
+        metrics.BATCH_SECONDS.observe(time.monotonic() - started)
+        for key, error in outcome.failed.items():
+            await self._failed(key, error)
+        self._note(outcome.committed.values())
+        for key in outcome.committed:
+            self._attempts.pop(key, None)
+        await self._trim([*outcome.committed, *outcome.parked])
+        self._progress.add(len(batch))
+
+    async def _run(self, batch: Mapping[CustomerKey, Waiting]) -> BatchOutcome:
+        """Runs a batch; if it fails as a whole, each of its customers alone."""
+        fence = dict(self._owned)
+        try:
+            return await self._runner.run(batch, fence)
+        except (Fenced, FenceError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the worker: it parks its customer
+            if len(batch) == 1 or is_outage(error):
+                _log.warning("batch failed", customers=len(batch), error=repr(error))
+                return BatchOutcome({}, set(), dict.fromkeys(batch, error))
+            _log.exception("batch failed; its customers are run alone", customers=len(batch))
+        outcome = BatchOutcome({}, set(), {})
+        for key, waiting in batch.items():
+            alone = await self._run({key: waiting})
+            outcome.committed.update(alone.committed)
+            outcome.parked.update(alone.parked)
+            outcome.failed.update(alone.failed)
+        return outcome
+
+    def _note(self, results: Iterable[TurnResult]) -> None:
+        now = self._clock.now()
+        for result in results:
+            metrics.TURNS.inc()
+            for burst in result.bursts:
+                metrics.ENROLMENTS.inc(burst.enrolled)
+                metrics.NODES.inc(sum(step.entered for step in burst.steps))
+            for enrolment in result.enrolments:
+                wake = enrolment.wake_at
+                if wake is not None and (self._next_wake is None or wake < self._next_wake):
+                    self._next_wake = wake
+                    self._look_at_timers = self._look_at_timers or wake <= now
+
+    async def _trim(self, keys: Iterable[CustomerKey]) -> None:
+        items = []
+        for key in keys:
+            entry = self._taken.pop(key, None)
+            if entry is not None:
+                items.append(
+                    Trim(key.partition, self._owned[key.partition], key.team_id, key.customer_id, entry)
+                )
+        if items:
+            self._mark(await self._mailbox.trim(items))
+
+    def _mark(self, quiet: Mapping[int, QuietMarks]) -> None:
+        for partition, marks in quiet.items():
+            for source, position in marks.items():
+                self._marks[(partition, source)] = position
+
+    async def _save_checkpoints(self, *, force: bool = False) -> None:
+        """Moves the repair checkpoints; seldom, since a repair that begins too early only drops duplicates."""
+        now = time.monotonic()
+        if not self._marks or (now - self._marks_saved < CHECKPOINT_EVERY_S and not force):
+            return
+        marks, self._marks, self._marks_saved = self._marks, {}, now
+        await self._store.save_checkpoints(marks, self._owned)
+
+    # -- failures -----------------------------------------------------------------------------------------------
+
+    async def _failed(self, key: CustomerKey, error: Exception) -> None:
+        """Tries again later; parks a customer whose own turn keeps failing. An outage is nobody's fault."""
+        metrics.TURNS_FAILED.inc()
+        attempts = self._attempts.get(key, 0) + 1
+        self._attempts[key] = attempts
+        if attempts >= PARK_ATTEMPTS and not is_outage(error):
+            _log.error("customer parked", customer_id=str(key.customer_id), error=repr(error))
+            await self._store.park(key, repr(error), attempts, self._owned)
+            metrics.PARKED.inc()
+            self._attempts.pop(key, None)
+            await self._trim([key])
+            return
+        delay = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(attempts - 1, 10))
+        self._backoff[key] = time.monotonic() + delay
+        heapq.heappush(self._retries, (self._backoff[key], key))
+
+    async def _release_retries(self) -> None:
+        now = time.monotonic()
+        due = []
+        while self._retries and self._retries[0][0] <= now:
+            _, key = heapq.heappop(self._retries)
+            self._backoff.pop(key, None)
+            due.append(key)
+        if due:
+            await self._put_back(due)
+            self._look_at_timers = True
