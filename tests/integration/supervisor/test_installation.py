@@ -1,0 +1,138 @@
+"""The supervisor with stub services and real servers: ready means serving, the dead come back, faults are clear."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+
+from libs.client import SERVICES, ClientSettings, is_serving
+from libs.common.embedded import StartFailedError
+from libs.supervisor import Died, Event, Installation, InstallationSettings, PortTakenError, Restarted
+from tests.integration.embedded.holder import still_running
+from tests.integration.supervisor.stubs import stub_options
+
+
+def _environment_of(installation: Installation, service: str) -> dict[str, str]:
+    """What a stub said that it was given."""
+    said: dict[str, str] = json.loads((installation.log_dir / f"{service}.log").read_text().splitlines()[0])
+    return said
+
+
+async def test_started_means_that_every_service_serves(data_dir: Path) -> None:
+    async with Installation(stub_options(data_dir)) as installation:
+        assert set(installation.targets) == set(SERVICES)
+        for target in installation.targets.values():
+            assert await is_serving(target)
+        running = [installation.pid_of(name) for name in (*SERVICES, "postgres", "valkey")]
+        assert len(set(running)) == 7
+        connection = await asyncpg.connect(installation.postgres_dsn)
+        await connection.close()
+    assert still_running(running) == []
+    assert not await is_serving(installation.targets["journey"])
+
+
+async def test_every_service_is_given_addresses_ports_and_token(data_dir: Path) -> None:
+    options = stub_options(
+        data_dir,
+        settings=InstallationSettings(data_dir=data_dir, clock_control="on"),
+        environment={"OMNIJOURNEY_LOG_LEVEL": "debug"},
+    )
+    async with Installation(options) as installation:
+        given = _environment_of(installation, "points")
+        assert given == _environment_of(installation, "stats")
+        assert given["OMNIJOURNEY_POSTGRES_DSN"] == installation.postgres_dsn
+        assert given["OMNIJOURNEY_REDIS_URL"] == installation.redis_url
+        assert given["OMNIJOURNEY_TOKEN"] == installation.token == (data_dir / "token").read_text().strip()
+        assert given["OMNIJOURNEY_SEGMENT_TARGET"] == installation.targets["segment"]
+        assert installation.http_url.endswith(":" + given["OMNIJOURNEY_HTTP_PORT"])
+        assert given["OMNIJOURNEY_CLOCK_CONTROL"] == "on"
+        assert given["OMNIJOURNEY_LOG_LEVEL"] == "debug"
+
+
+async def test_a_client_finds_a_running_installation_by_its_data_directory(data_dir: Path) -> None:
+    settings = ClientSettings(data_dir=data_dir)
+    async with Installation(stub_options(data_dir)) as installation:
+        assert settings.targets() == installation.targets
+        assert settings.api_token() == installation.token
+    assert settings.targets()["journey"] == "127.0.0.1:7401"
+
+
+async def test_a_killed_service_comes_back_at_its_old_address(data_dir: Path) -> None:
+    heard: list[Event] = []
+    async with Installation(stub_options(data_dir, listener=heard.append)) as installation:
+        for deaths in (1, 2):
+            old = installation.pid_of("journey")
+            os.kill(old, signal.SIGKILL)
+            async with asyncio.timeout(15):
+                while len([event for event in heard if isinstance(event, Restarted)]) < deaths:
+                    await asyncio.sleep(0.02)
+                while not await is_serving(installation.targets["journey"]):
+                    await asyncio.sleep(0.02)
+            assert installation.pid_of("journey") != old
+    died = [event for event in heard if isinstance(event, Died)]
+    assert [(event.name, event.why, event.delay_s) for event in died] == [
+        ("journey", "signal SIGKILL", 0.2),
+        ("journey", "signal SIGKILL", 0.4),
+    ]
+
+
+async def test_a_service_that_cannot_start_stops_everything_and_is_quoted(data_dir: Path) -> None:
+    with pytest.raises(StartFailedError) as caught:
+        async with Installation(stub_options(data_dir, {"stats": "--die"})):
+            pass
+    message = str(caught.value)
+    assert message.startswith("stats ended at its start (exit code 2)")
+    assert "OMNIJOURNEY_SOMETHING: not a number" in message
+    assert not psutil.Process().children()
+
+
+async def test_a_stubborn_service_is_killed_when_told_to_hurry(data_dir: Path) -> None:
+    installation = Installation(stub_options(data_dir, {"points": "--stubborn"}))
+    await installation.start()
+    running = [installation.pid_of(name) for name in (*SERVICES, "postgres", "valkey")]
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    loop.call_later(0.5, installation.hurry)
+    await installation.stop()
+    assert loop.time() - began_s < 4
+    assert still_running(running, 0.1) == []
+
+
+async def test_taken_ports_are_all_named_before_anything_starts(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        taken = [listener.getsockname()[1] for listener in (first, second)]
+        monkeypatch.setenv("OMNIJOURNEY_POINTS_PORT", str(taken[0]))
+        monkeypatch.setenv("OMNIJOURNEY_HTTP_PORT", str(taken[1]))
+        options = stub_options(data_dir, settings=InstallationSettings(data_dir=data_dir), free_ports=False)
+        with pytest.raises(PortTakenError) as caught:
+            async with Installation(options):
+                pass
+    message = str(caught.value)
+    assert f"port {taken[0]} on 127.0.0.1 is taken, points needs it: see OMNIJOURNEY_POINTS_PORT" in message
+    assert f"port {taken[1]} on 127.0.0.1 is taken, http needs it: see OMNIJOURNEY_HTTP_PORT" in message
+    assert not data_dir.exists()
+
+
+async def test_configured_servers_are_used_and_left_running(data_dir: Path) -> None:
+    async with Installation(stub_options(data_dir)) as first:
+        settings = InstallationSettings(
+            data_dir=data_dir.with_name("other"),
+            postgres_dsn=first.postgres_dsn,
+            redis_url=first.redis_url,
+            token="t",
+        )
+        async with Installation(stub_options(data_dir, settings=settings)) as second:
+            assert second.attachment.embedded is None
+            assert second.token == "t"
+            with pytest.raises(KeyError):
+                second.pid_of("postgres")
+        connection = await asyncpg.connect(first.postgres_dsn)
+        await connection.close()

@@ -1,0 +1,62 @@
+"""Command lines, log tails and exit texts."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from libs.common.embedded.ports import free_port, is_free
+from libs.common.embedded.process import (
+    Account,
+    Spec,
+    describe_exit,
+    inherited_environment,
+    launcher_command,
+    log_tail,
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"), [(0, "exit code 0"), (3, "exit code 3"), (-9, "signal SIGKILL"), (-123, "signal 123")]
+)
+def test_how_a_process_ended(code: int, text: str) -> None:
+    assert describe_exit(code) == text
+
+
+def test_the_launcher_is_told_everything() -> None:
+    spec = Spec(
+        "x",
+        ["/bin/x", "-v"],
+        {},
+        cwd=Path("/data"),
+        account=Account.dropped(1, 2),
+        death_signal=signal.SIGINT,
+    )
+    command = launcher_command(spec)
+    assert command[1:3] == ["-I", "-S"]
+    assert command[3].endswith("/launch.py")
+    assert command[4:] == [
+        *("--parent", str(os.getpid()), "--signal", "2", "--drop", "1:2", "--chdir", "/data", "--"),
+        *("/bin/x", "-v"),
+    ]
+
+
+def test_the_tail_of_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert log_tail(log) == ""
+    log.write_text("x" * 10_000 + "\n" + "\n".join(str(number) for number in range(20)) + "\n")
+    assert log_tail(log, lines=3) == "17\n18\n19"
+
+
+def test_changes_win_over_the_inherited_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_A", "old")
+    monkeypatch.setenv("OMNIJOURNEY_B", "kept")
+    changed = inherited_environment({"OMNIJOURNEY_A": "new"})
+    assert (changed["OMNIJOURNEY_A"], changed["OMNIJOURNEY_B"]) == ("new", "kept")
+
+
+def test_free_ports_differ_and_lie_below_those_of_outgoing_connections() -> None:
+    ports = [free_port() for _ in range(20)]
+    assert len(set(ports)) == 20
+    assert all(20_000 <= port < 32_000 and is_free(port) for port in ports)

@@ -1,0 +1,122 @@
+"""Ports, variables and command lines of an installation, decided before anything runs."""
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from libs.common.embedded import Endpoints
+from libs.supervisor import InstallationOptions, InstallationSettings, PortTakenError
+from libs.supervisor.plan import Plan, channel_urls, check_ports, environment, make_plan, service_command
+
+ENDPOINTS = Endpoints("postgresql://p", "redis://r", "t", owner=True)
+
+
+def _options(**settings: object) -> InstallationOptions:
+    return InstallationOptions(settings=InstallationSettings.model_validate(settings))
+
+
+def test_default_ports() -> None:
+    plan = make_plan(_options())
+    assert plan.ports == {
+        "journey": 7401, "points": 7402, "channel_gateway": 7403, "segment": 7404, "stats": 7405,
+        "journey_metrics": 7501, "points_metrics": 7502, "channel_gateway_metrics": 7503,
+        "segment_metrics": 7504, "stats_metrics": 7505, "http": 7480,
+    }
+
+
+def test_a_port_that_moves_takes_its_metrics_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_POINTS_PORT", "9000")
+    monkeypatch.setenv("OMNIJOURNEY_STATS_METRICS_PORT", "9009")
+    ports = make_plan(_options()).ports
+    assert (ports["points"], ports["points_metrics"], ports["stats_metrics"]) == (9000, 9100, 9009)
+
+
+def test_port_zero_is_any_free_one() -> None:
+    ports = make_plan(_options(points_port=0)).ports
+    assert ports["points"] > 0
+    assert ports["points_metrics"] > 0
+    assert ports["journey"] == 7401
+
+
+def test_free_ports_whatever_is_configured() -> None:
+    options = InstallationOptions(
+        settings=InstallationSettings(points_port=9000), free_ports=True, emulators=True
+    )
+    ports = make_plan(options).ports
+    assert len(set(ports.values())) == len(ports) == 13
+    assert min(ports.values()) >= 20_000
+
+
+def test_a_wrong_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_JOURNEY_PORT", "70000")
+    with pytest.raises(ValidationError, match="journey_port"):
+        InstallationSettings()
+
+
+def test_every_taken_port_is_named_with_its_variable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        taken = listener.getsockname()[1]
+        with pytest.raises(PortTakenError) as caught:
+            check_ports(Plan("127.0.0.1", {"journey": taken, "points": 20_001, "stats": 20_001}))
+    assert str(caught.value).splitlines() == [
+        f"port {taken} on 127.0.0.1 is taken, journey needs it: see OMNIJOURNEY_JOURNEY_PORT",
+        "port 20001 is given to both points and stats: change OMNIJOURNEY_STATS_PORT",
+        "End what listens there, or set the variable to another port (0: any free one)",
+    ]
+
+
+def test_an_address_of_another_machine_is_a_clear_fault() -> None:
+    with pytest.raises(PortTakenError, match=r"cannot listen on 192\.0\.2\.1:7401 for journey"):
+        check_ports(Plan("192.0.2.1", {"journey": 7401}))
+
+
+@pytest.mark.parametrize(
+    ("bind", "reached"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("10.1.1.1", "10.1.1.1")]
+)
+def test_how_this_machine_reaches_what_it_listens_on(bind: str, reached: str) -> None:
+    assert Plan(bind, {"journey": 1}).target("journey") == f"{reached}:1"
+
+
+def test_processes_are_told_addresses_ports_and_targets() -> None:
+    options = _options(clock_control="on", line_url="http://line")
+    variables = environment(options, make_plan(options), ENDPOINTS, Path("/data"))
+    expected = {
+        "OMNIJOURNEY_POSTGRES_DSN": "postgresql://p",
+        "OMNIJOURNEY_REDIS_URL": "redis://r",
+        "OMNIJOURNEY_TOKEN": "t",
+        "OMNIJOURNEY_DATA_DIR": "/data",
+        "OMNIJOURNEY_CLOCK_CONTROL": "on",
+        "OMNIJOURNEY_CHANNEL_GATEWAY_PORT": "7403",
+        "OMNIJOURNEY_CHANNEL_GATEWAY_METRICS_PORT": "7503",
+        "OMNIJOURNEY_CHANNEL_GATEWAY_TARGET": "127.0.0.1:7403",
+        "OMNIJOURNEY_HTTP_PORT": "7480",
+        "OMNIJOURNEY_LINE_URL": "http://line",
+    }
+    assert {name: variables.get(name) for name in expected} == expected
+    assert "OMNIJOURNEY_WHATSAPP_URL" not in variables
+
+
+def test_emulators_stand_in_for_the_channels() -> None:
+    options = InstallationOptions(settings=InstallationSettings(line_url="https://line"), emulators=True)
+    plan = make_plan(options)
+    assert channel_urls(options, plan) == {
+        "whatsapp": "http://127.0.0.1:7491",
+        "line": "http://127.0.0.1:7492",
+    }
+    variables = environment(options, plan, ENDPOINTS, Path("/data"))
+    assert variables["OMNIJOURNEY_EMULATOR_LINE_PORT"] == "7492"
+    assert variables["OMNIJOURNEY_EMULATOR_DATA_DIR"] == "/data/emulators"
+
+
+def test_what_runs_as_a_service() -> None:
+    assert service_command(_options(), "points") == [sys.executable, "-m", "services.points"]
+    options = InstallationOptions(commands={"points": ["/bin/true"]})
+    assert service_command(options, "points") == ["/bin/true"]
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = repr(InstallationSettings(postgres_dsn="postgresql://u:secret@h/d", token="secret"))
+    assert "secret" not in shown
