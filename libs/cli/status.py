@@ -4,8 +4,10 @@ import asyncio
 import dataclasses
 import json
 from dataclasses import dataclass
+from typing import Literal
 
 import grpc
+from rich.markup import escape
 from rich.table import Table
 
 from libs.cli.console import EXIT_FAULT, out
@@ -72,21 +74,29 @@ async def _ask(client: Client, service: ServiceName) -> ServiceStatus:
 
 
 def _table(found: list[ServiceStatus]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("service", "gRPC", "state", "pending", "oldest", "next timer", "clock", "rate"):
-        table.add_column(heading, header_style="bold", justify="right" if heading == "pending" else "left")
+    """Fits 80 columns. Times are domain times, in UTC."""
+    table = Table(box=None, padding=(0, 1, 0, 0), caption=_clock(found), caption_justify="left")
+    for heading in ("service", "gRPC", "state", "pending", "oldest", "next timer"):
+        justify: Literal["left", "right"] = "right" if heading == "pending" else "left"
+        table.add_column(heading, header_style="bold", justify=justify, no_wrap=heading != "state")
     for status in found:
-        state = "[green]serving[/]" if status.serving else "[red]not serving[/]"
+        state = "[green]serving[/]" if status.serving else "[red]away[/]"
         if status.fault is not None:
-            state = f"[red]{status.fault}[/]"
-        table.add_row(
-            status.service,
-            status.target,
-            state,
-            "–" if status.pending is None else f"{status.pending:,}",
-            status.oldest_pending or "–",
-            status.next_timer or "–",
-            status.clock or "–",
-            "–" if status.clock_rate is None else f"{status.clock_rate:g}",
-        )
+            state = f"[red]{escape(status.fault)}[/]"
+        pending = "–" if status.pending is None else f"{status.pending:,}"
+        times = (_short(status.oldest_pending), _short(status.next_timer))
+        table.add_row(status.service, status.target, state, pending, *times)
     return table
+
+
+def _clock(found: list[ServiceStatus]) -> str:
+    """What the services take for the present; they may lag behind each other by a moment."""
+    told = [status for status in found if status.clock is not None]
+    if not told:
+        return ""
+    return f"clock {_short(told[0].clock)} UTC, {told[0].clock_rate:g} s a second"
+
+
+def _short(time: str | None) -> str:
+    """`12-24 18:00:05` of an RFC 3339 time."""
+    return "–" if time is None else time[5:19].replace("T", " ")

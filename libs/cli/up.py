@@ -2,9 +2,9 @@
 
 import asyncio
 import dataclasses
-import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from rich.markup import escape
@@ -13,6 +13,7 @@ from rich.table import Table
 from libs.cli.console import err, fail, out
 from libs.common.db.migrate import MigrationError
 from libs.common.embedded import EmbeddedError
+from libs.common.logging import setup_logging
 from libs.supervisor import Died, Event, Installation, InstallationOptions
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -20,6 +21,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 async def run_up(options: InstallationOptions) -> int:
     """Starts everything, says where it is, and stops it when told to. Returns the exit code."""
+    setup_logging("up", "warning")  # what a person wants to know is printed here in words
     try:
         installation = Installation(dataclasses.replace(options, listener=tell))
         await run_until_told(installation, welcome)
@@ -114,11 +116,13 @@ def _server(address: str, installation: Installation, name: str) -> str:
 
 
 def _tries(installation: Installation) -> str:
-    token_file = os.path.relpath(installation.data_dir / "token")
-    service, target = next(iter(installation.targets.items()))
+    target = next(iter(installation.targets.values()))
+    token_file = installation.data_dir / "token"
+    if token_file.is_relative_to(Path.cwd()):
+        token_file = token_file.relative_to(Path.cwd())
     return (
         f"\n[dim]try[/]  grpcurl -plaintext {target} list\n"
         f'     grpcurl -plaintext -H "authorization: Bearer $(cat {token_file})" {target} '
         "omnijourney.common.v1.OperationsService/GetLag\n"
-        f"     omnijourney status   [dim]({service} and the others at one glance)[/]\n"
+        f"     omnijourney status   [dim](all services at one glance)[/]\n"
     )
