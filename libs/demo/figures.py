@@ -1,0 +1,128 @@
+"""The figures of a finished replay, as the services tell them, and the report made of them."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Sums over all customers; what was taken is positive."""
+
+    entries: int
+    earned: int
+    refunded: int
+    refund_shortfall: int
+    journey: int
+    balance: int
+    cumulative: int
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Messages of one journey by outcome, as stats counts them."""
+
+    sent: int
+    failed: int
+    skipped: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A node of the tree, for people: what it is, where it leads (label and node id)."""
+
+    node_id: str
+    what: str
+    leads_to: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """One journey at the end."""
+
+    name: str
+    channel: str
+    status: str
+    reason: str | None
+    triggered: int
+    refused: int
+    completed: int
+    halted: int
+    messages: Messages
+    nodes: dict[str, int]
+    """Times entered, by node id."""
+    cost: str
+    """Estimated message cost with its currency, for people."""
+    steps: tuple[Step, ...] = ()
+    enrolments: dict[str, int] = field(default_factory=dict)
+    """By state, counted by the journey service itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Messages of one channel, by who says so."""
+
+    sent: int
+    """Stats."""
+    gateway_sent: int
+    received_by_emulator: int
+    doubles: int
+    """Accepted more than once for one send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Everything that is shown, checked and reported."""
+
+    orders: int
+    refunds: int
+    anonymous: int
+    customers: int
+    points: Points
+    stats_points: Points | None
+    """The same sums as stats projects them; none where it does not."""
+    balances: tuple[int, int]
+    """Sums of all customers' balances and cumulative points, asked one by one."""
+    ledger_findings: int
+    journeys: dict[str, Journey]
+    channels: dict[str, Channel]
+    events_per_s: float
+    wall_s: float
+
+
+def report_of(figures: Figures) -> dict[str, Any]:
+    """The JSON report."""
+    return {
+        "orders": figures.orders,
+        "refunds": figures.refunds,
+        "anonymous": figures.anonymous,
+        "customers": figures.customers,
+        "points": asdict(figures.points),
+        "journeys": {
+            name: {
+                "status": journey.status,
+                "reason": journey.reason,
+                "triggered": journey.triggered,
+                "refused": journey.refused,
+                "completed": journey.completed,
+                "halted": journey.halted,
+                "messages": asdict(journey.messages),
+                "nodes": journey.nodes,
+            }
+            for name, journey in sorted(figures.journeys.items())
+        },
+        "channels": {
+            name: {"sent": channel.sent, "received_by_emulator": channel.received_by_emulator}
+            for name, channel in figures.channels.items()
+        },
+        "events_per_s": round(figures.events_per_s, 1),
+        "wall_s": round(figures.wall_s, 1),
+    }
+
+
+def write_report(figures: Figures, path: Path) -> None:
+    """Writes the report; raises OSError when that cannot be done."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report_of(figures), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,43 @@
+"""How to look further once the demo has ended: its data are kept, and any gRPC client can ask."""
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from libs.client.services import DEFAULT_PORTS, ServiceName
+from libs.demo.definitions import BIG_BASKET
+from libs.demo.shopfront import Shopfront
+
+
+def show_where_to_look(console: Console, directory: Path, shopfront: Shopfront) -> None:
+    """Commands that work as they are printed, in the repository's folder, while `make up` runs on the demo's data."""
+    place = os.path.relpath(directory)
+    team = f'"team_id": "{shopfront.team_id}"'
+    journey = f'{team}, "journey_id": "{shopfront.journeys[BIG_BASKET]}"'
+    lines = [
+        "",
+        "[bold]Look further[/]: start the five services on the demo's data,",
+        f"  OMNIJOURNEY_DATA_DIR={place} make up",
+        "and ask them in another terminal (they describe themselves, no .proto file is needed):",
+        f"  export PATH=$PWD/.venv/bin:$PATH TOKEN=$(cat {place}/token)",
+        f"  grpcurl -plaintext {_at('stats')} list",
+        _ask("stats", "StatsService/GetTeamOverview", f"{{{team}}}"),
+        _ask("stats", "StatsService/GetJourneyOverview", f"{{{journey}}}"),
+        _ask("journey", "JourneyService/ListJourneys", f"{{{team}}}"),
+        _ask("points", "PointsService/GetLedgerSummary", f"{{{team}}}"),
+        f"Logs and the emulators' records: {place}/logs, {place}/emulators",
+    ]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _at(service: ServiceName) -> str:
+    return f"127.0.0.1:{DEFAULT_PORTS[service]}"
+
+
+def _ask(service: ServiceName, method: str, body: str) -> str:
+    return (
+        f"""  grpcurl -plaintext -H "authorization: Bearer $TOKEN" -d '{body}' {_at(service)} """
+        f"omnijourney.{service}.v1.{method}"
+    )

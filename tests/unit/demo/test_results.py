@@ -1,0 +1,214 @@
+"""Checks, report, receipts and tables on figures made by hand."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from libs.demo.checks import check
+from libs.demo.definitions import BIG_BASKET, FAVOURITE_ITEM, VIP_WELCOME
+from libs.demo.expected import Expected
+from libs.demo.figures import Channel, Figures, Journey, Messages, Points, Step, report_of, write_report
+from libs.demo.patience import DemoFault
+from libs.demo.receipts import ReceiptCounter, read_receipts
+from libs.demo.tables import show_checks, show_figures
+from libs.demo.workplace import fresh_directory
+from libs.emulators.journal import Journal
+
+EXPECTED = Expected(
+    orders=10,
+    refunds=2,
+    anonymous=1,
+    customers=5,
+    earned=100,
+    refund_asked=30,
+    earning_orders=9,
+    big_baskets=3,
+    big_customers=2,
+    favourite_orders=4,
+    favourite_reachable=3,
+    favourite_customers=3,
+)
+POINTS = Points(
+    entries=12, earned=100, refunded=20, refund_shortfall=10, journey=50, balance=130, cumulative=150
+)
+
+
+def journey(name: str, triggered: int, sent: int, nodes: dict[str, int], refused: int = 0) -> Journey:
+    steps = tuple(Step(node, "step", ()) for node in nodes)
+    return Journey(
+        name=name,
+        channel="WhatsApp",
+        status="ACTIVE",
+        reason=None,
+        triggered=triggered,
+        refused=refused,
+        completed=triggered,
+        halted=0,
+        messages=Messages(sent=sent, failed=0, skipped=0, unknown=0),
+        nodes=nodes,
+        cost="HKD 1",
+        steps=steps,
+        enrolments={"COMPLETED": triggered},
+    )
+
+
+def good_figures() -> Figures:
+    big = {
+        "thanks": 2,
+        "next-day": 2,
+        "many-points": 2,
+        "make-vip": 1,
+        "bonus": 1,
+        "reward": 1,
+        "encourage": 1,
+    }
+    journeys = [
+        journey(BIG_BASKET, 2, 4, big, refused=1),
+        replace(journey(FAVOURITE_ITEM, 4, 3, {"remind": 4}), messages=Messages(3, 0, 1, 0)),
+        journey(VIP_WELCOME, 1, 1, {"platinum": 1, "welcome": 1}),
+    ]
+    return Figures(
+        orders=10,
+        refunds=2,
+        anonymous=1,
+        customers=5,
+        points=POINTS,
+        stats_points=POINTS,
+        balances=(130, 150),
+        ledger_findings=0,
+        journeys={each.name: each for each in journeys},
+        channels={"whatsapp": Channel(5, 5, 5, 0), "line": Channel(3, 3, 3, 0)},
+        events_per_s=123.456,
+        wall_s=12.34,
+    )
+
+
+def test_figures_that_agree_pass_every_check() -> None:
+    checks = check(good_figures(), EXPECTED)
+    assert [found for found in checks if not found.good] == []
+    assert len(checks) > 40
+
+
+def test_a_disagreement_is_found_and_shown() -> None:
+    figures = good_figures()
+    wrong = replace(figures, channels={**figures.channels, "line": Channel(3, 3, 2, 0)})
+    checks = check(wrong, EXPECTED)
+    bad = [found.what for found in checks if not found.good]
+    assert bad == [
+        "line: sent in stats = received by the emulator",
+        "line: sent in the gateway = received by the emulator",
+    ]
+    text = io.StringIO()
+    show_checks(Console(file=text, width=120), checks)
+    assert "2 of" in text.getvalue()
+    assert "line: sent in stats = received by the emulator: 3 ≠ 2" in text.getvalue()
+
+
+def test_the_cap_stops_the_journey_with_its_reason() -> None:
+    figures = good_figures()
+    reachable = replace(EXPECTED, favourite_reachable=150, favourite_orders=200)
+    stopped = replace(
+        figures.journeys[FAVOURITE_ITEM],
+        status="STOPPED",
+        reason="LINE_CAP_REACHED",
+        triggered=160,
+        completed=155,
+        halted=5,
+        messages=Messages(100, 0, 55, 0),
+        enrolments={"COMPLETED": 155, "HALTED": 5},
+    )
+    capped = replace(
+        figures,
+        journeys={**figures.journeys, FAVOURITE_ITEM: stopped},
+        channels={**figures.channels, "line": Channel(100, 100, 100, 0)},
+    )
+    assert [found.what for found in check(capped, reachable) if not found.good] == []
+    still_open = replace(stopped, status="ACTIVE", reason=None)
+    capped.journeys[FAVOURITE_ITEM] = still_open
+    assert [found.what for found in check(capped, reachable) if not found.good] == [
+        "favourite-item: stands at"
+    ]
+
+
+def test_the_report_has_the_agreed_form(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "r.json"
+    write_report(good_figures(), path)
+    report = json.loads(path.read_text())
+    assert report == report_of(good_figures())
+    assert list(report) == [
+        "orders",
+        "refunds",
+        "anonymous",
+        "customers",
+        "points",
+        "journeys",
+        "channels",
+        "events_per_s",
+        "wall_s",
+    ]
+    assert report["points"] == {
+        "entries": 12,
+        "earned": 100,
+        "refunded": 20,
+        "refund_shortfall": 10,
+        "journey": 50,
+        "balance": 130,
+        "cumulative": 150,
+    }
+    assert report["journeys"]["vip-welcome"] == {
+        "status": "ACTIVE",
+        "reason": None,
+        "triggered": 1,
+        "refused": 0,
+        "completed": 1,
+        "halted": 0,
+        "messages": {"sent": 1, "failed": 0, "skipped": 0, "unknown": 0},
+        "nodes": {"platinum": 1, "welcome": 1},
+    }
+    assert report["channels"]["line"] == {"sent": 3, "received_by_emulator": 3}
+
+
+def test_the_tables_show_status_tree_points_and_messages() -> None:
+    text = io.StringIO()
+    show_figures(Console(file=text, width=140), good_figures())
+    for part in (
+        "big-basket",
+        "ACTIVE",
+        "thanks",
+        "cumulative",
+        "150",
+        "received by the emulator",
+        "whatsapp",
+    ):
+        assert part in text.getvalue()
+
+
+def test_receipts_count_distinct_messages_and_doubles(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "line.jsonl")
+    counter = ReceiptCounter(tmp_path)
+    assert counter.look() == 0
+    for number, key in (("1", "a"), ("2", "b"), ("3", "a"), ("4", None)):
+        journal.append([{"id": number, "recipient": "U1", "retry_key": key}])
+    journal.close()
+    assert counter.look() == 4
+    receipts = read_receipts(tmp_path, "line")
+    assert (receipts.received, receipts.doubles, receipts.recipients) == (4, 1, 1)
+    assert read_receipts(tmp_path, "whatsapp").received == 0
+
+
+def test_the_demo_empties_its_own_directory_and_no_other(tmp_path: Path) -> None:
+    with fresh_directory(tmp_path) as first:
+        (first / "old").touch()
+        with pytest.raises(DemoFault, match="another demo runs"), fresh_directory(tmp_path):
+            pass
+    with fresh_directory(tmp_path) as second:
+        assert second == first == tmp_path / "demo"
+        assert not (second / "old").exists()
+    foreign = tmp_path / "other"
+    (foreign / "demo").mkdir(parents=True)
+    with pytest.raises(DemoFault, match="was not made by a demo"), fresh_directory(foreign):
+        pass
