@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final
+from uuid import UUID
+
+from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
 from libs.common.errors import FieldViolation
 from libs.common.money import format_micros, is_currency
@@ -43,10 +47,20 @@ NOTE_LENGTH_MAX: Final = 500
 ROW_NUMBER_MAX: Final = 10**9
 
 
+_is_currency = lru_cache(maxsize=512)(is_currency)
+
+
 class PostingCheck(FieldCheck):
     """Notes faults under a path that changes from posting to posting, without building paths that nobody reads."""
 
     prefix = ""
+
+    def uuid(self, field: str, text: str) -> UUID:
+        """A required id, of the driver's own class: read, hashed and compared in C, ten times as fast as Python's."""
+        try:
+            return DriverUUID(text)
+        except ValueError:
+            return super().uuid(field, text)
 
     def fault(self, field: str, description: str) -> None:
         """Notes a fault of the present posting."""
@@ -67,7 +81,7 @@ class PostingCheck(FieldCheck):
 
     def amount(self, field: str, money: money_pb2.Money) -> tuple[int, str]:
         """Micros and currency."""
-        if not is_currency(money.currency_code):
+        if not _is_currency(money.currency_code):
             self.fault(f"{field}.currency_code", "must be three capitals of ISO 4217")
         return money.amount_micros, money.currency_code
 

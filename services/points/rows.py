@@ -112,8 +112,8 @@ def order_columns(orders: Sequence[tuple[Ref, Order]]) -> Columns:
 
 
 def outcome_columns(outcomes: Sequence[Outcome]) -> Columns:
-    """Columns of insert_outcomes: the fields of an outcome in their own order."""
-    return [[getattr(each, name) for each in outcomes] for name in Outcome.__struct_fields__]
+    """Columns of insert_outcomes: the fields of an outcome in their own order, without the time, the last one."""
+    return [[getattr(each, name) for each in outcomes] for name in Outcome.__struct_fields__[:-1]]
 
 
 def entry_columns(entries: Sequence[Entry], places: Sequence[tuple[int, int]]) -> Columns:

@@ -136,7 +136,8 @@ class LedgerStore:
     async def _write(self, connection: Connection, book: Book, known_orders: Mapping[Ref, Order]) -> None:
         if not book.outcomes:
             return
-        await connection.execute(self._sql["insert_outcomes"], *rows.outcome_columns(book.outcomes))
+        columns = rows.outcome_columns(book.outcomes)
+        await connection.execute(self._sql["insert_outcomes"], *columns, book.outcomes[0].recorded_at)
         fresh = [each for each in book.changed_orders if each[0] not in known_orders]
         changed = [each for each in book.changed_orders if each[0] in known_orders]
         if fresh:

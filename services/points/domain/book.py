@@ -84,49 +84,56 @@ class Book:
         return [(ref, self._orders[ref]) for ref in sorted(self._touched_orders)]
 
     def _take(self, posting: Posting) -> Answer:
+        ref = (posting.team_id, posting.key)
         mark = fingerprint(posting)
-        before = self._outcomes.get((posting.team_id, posting.key))
+        before = self._outcomes.get(ref)
         if before is not None and before.fingerprint == mark:
             return Answer(before, replayed=True)
         if before is not None:
+            account = self._accounts[posting.team_id, posting.customer_id]
             refused = Decision(Status.REFUSED, Reason.KEY_REUSED)
-            return Answer(self._outcome(posting, mark, refused), replayed=False)
+            return Answer(self._outcome(posting, mark, refused, account), replayed=False)
         outcome = self._apply(posting, mark)
-        self._outcomes[posting.team_id, posting.key] = outcome
+        self._outcomes[ref] = outcome
         self.outcomes.append(outcome)
         return Answer(outcome, replayed=False)
 
     def _apply(self, posting: Posting, mark: bytes) -> Outcome:
         account = self._accounts[posting.team_id, posting.customer_id]
         order_key = order_key_of(posting)
-        order = self._orders.get((posting.team_id, order_key)) if order_key is not None else None
+        order_ref = (posting.team_id, order_key) if order_key is not None else None
+        order = self._orders.get(order_ref) if order_ref is not None else None
         decision = decide(posting, account, order, self._formulas.get(posting.team_id))
-        if not all(self._within_range(posting.team_id, change) for change in decision.changes):
+        after = self._write(posting, decision.changes)
+        if after is None:
             decision = Decision(Status.REJECTED, Reason.OUT_OF_RANGE, requested=decision.requested)
-        for change in decision.changes:
-            self._write(posting, change)
-        if decision.order is not None and order_key is not None:
-            self._orders[posting.team_id, order_key] = decision.order
-            self._touched_orders.add((posting.team_id, order_key))
-        return self._outcome(posting, mark, decision)
+        elif after:
+            account = after[0]
+        if decision.order is not None and order_ref is not None:
+            self._orders[order_ref] = decision.order
+            self._touched_orders.add(order_ref)
+        return self._outcome(posting, mark, decision, account)
 
-    def _within_range(self, team_id: UUID, change: Change) -> bool:
-        account = self._accounts[team_id, change.customer_id]
-        after = (account.balance + change.balance, account.cumulative + change.cumulative)
-        return all(0 <= figure <= FIGURE_MAX for figure in after)
+    def _write(self, posting: Posting, changes: Sequence[Change]) -> list[Account] | None:
+        """Writes an entry for each change, all or none; None when a figure would leave its range."""
+        entries: list[Entry] = []
+        for change in changes:
+            account = self._accounts[posting.team_id, change.customer_id]
+            entry = make_entry(posting, change, account, self._now)
+            if not (0 <= entry.balance <= FIGURE_MAX and 0 <= entry.cumulative <= FIGURE_MAX):
+                return None
+            entries.append(entry)
+        after = []
+        for entry in entries:
+            ref = (entry.team_id, entry.customer_id)
+            state = Account(entry.balance, entry.cumulative, entry.sequence, entry.posted_at, entry.hash)
+            self._accounts[ref] = state
+            self._touched_accounts.add(ref)
+            after.append(state)
+        self.entries.extend(entries)
+        return after
 
-    def _write(self, posting: Posting, change: Change) -> None:
-        ref = (posting.team_id, change.customer_id)
-        account = self._accounts[ref]
-        entry = make_entry(posting, change, account, self._now)
-        self.entries.append(entry)
-        self._touched_accounts.add(ref)
-        self._accounts[ref] = Account(
-            entry.balance, entry.cumulative, entry.sequence, entry.posted_at, entry.hash
-        )
-
-    def _outcome(self, posting: Posting, mark: bytes, decision: Decision) -> Outcome:
-        account = self._accounts[posting.team_id, posting.customer_id]
+    def _outcome(self, posting: Posting, mark: bytes, decision: Decision, account: Account) -> Outcome:
         change = decision.changes[0] if decision.changes else None
         return Outcome(
             team_id=posting.team_id,

@@ -47,12 +47,14 @@ SELECT o.team_id, o.order_key, o.customer_id, o.posted, o.earning, o.amount_micr
    FOR NO KEY UPDATE OF o
 
 -- name: insert_outcomes
--- One array a column. A key that another transaction recorded meanwhile fails the whole batch, which is then tried again.
+-- One array a column, but $15, one time for all. A key that another transaction recorded meanwhile fails the whole batch,
+-- which is then tried again.
 INSERT INTO points.outcome (team_id, key, fingerprint, customer_id, source, status, reason, requested_balance,
                             delta_balance, delta_cumulative, shortfall, balance, cumulative, sequence, recorded_at)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::uuid[], $5::smallint[], $6::smallint[], $7::smallint[],
-                     $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
-                     $14::bigint[], $15::timestamptz[])
+SELECT row.*, $15::timestamptz
+  FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::uuid[], $5::smallint[], $6::smallint[], $7::smallint[],
+              $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])
+       AS row
 
 -- name: insert_orders
 -- One array a column; a new order that another transaction recorded meanwhile fails the batch, as above.
