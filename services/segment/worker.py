@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter
+from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
@@ -13,6 +13,7 @@ from uuid import UUID
 
 import asyncpg
 import structlog
+from prometheus_client import Counter
 
 from libs.common.clock import Clock
 from libs.common.db.history import HistoryBell
@@ -152,6 +153,6 @@ class SegmentLag:
         return Lag(pending=self._writer.pending + mail, progress=f"{self._progress}:{self._relay.delivered}")
 
 
-def _count(counter: metrics.metrics.Counter, statuses: Iterable[str]) -> None:
-    for status, number in Counter(statuses).items():
+def _count(counter: Counter, statuses: Iterable[str]) -> None:
+    for status, number in Tally(statuses).items():
         counter.labels(status).inc(number)

@@ -1,0 +1,136 @@
+"""Customers, profiles and attribute definitions: messages ⇄ domain."""
+
+from __future__ import annotations
+
+from libs.common.rpc.values import timestamp
+from omnijourney.segment.v1 import attribute_pb2, customer_pb2
+from services.segment.convert.checks import NAME_LENGTH_MAX, Check
+from services.segment.convert.facts import identity_key_message
+from services.segment.domain.attributes import KEY
+from services.segment.domain.editing import Basics, Profile
+from services.segment.domain.model import Attribute, AttributeType, Customer, CustomerView
+
+_TAGS_MAX = 500
+_IDENTITIES_MAX = 100
+_ATTRIBUTES_MAX = 500
+
+
+def read_profile(check: Check, message: customer_pb2.Customer, path: str) -> Profile:
+    """A customer as a person writes it down."""
+    check.count(f"{path}.tags", message.tags, most=_TAGS_MAX)
+    check.count(f"{path}.attributes", message.attributes, most=_ATTRIBUTES_MAX)
+    check.count(f"{path}.identities", message.identities, most=_IDENTITIES_MAX)
+    basics = read_basics(check, message, path)
+    return Profile(
+        customer_id=check.optional_uuid(f"{path}.customer_id", message.customer_id),
+        member_id=basics.member_id,
+        name=basics.name,
+        phone=basics.phone,
+        email=basics.email,
+        tags=check.tags(f"{path}.tags", message.tags),
+        attributes=tuple(sorted(message.attributes.items())),
+        identities=tuple(
+            check.identity(f"{path}.identities[{index}].key", identity.key)
+            for index, identity in enumerate(message.identities)
+        ),
+    )
+
+
+def read_basics(check: Check, message: customer_pb2.Customer, path: str) -> Basics:
+    """Basic data."""
+    return Basics(
+        member_id=check.optional_line(f"{path}.member_id", message.member_id),
+        name=check.line(f"{path}.name", message.name, length_max=NAME_LENGTH_MAX, required=False),
+        phone=check.phone(f"{path}.phone", message.phone),
+        email=check.email(f"{path}.email", message.email),
+    )
+
+
+def customer_message(view: CustomerView) -> customer_pb2.Customer:
+    """A customer, whole."""
+    customer = view.customer
+    assert customer.create_time is not None
+    assert customer.update_time is not None
+    return customer_pb2.Customer(
+        customer_id=str(customer.customer_id),
+        member_id=customer.member_id or "",
+        name=customer.name,
+        phone=customer.phone or "",
+        email=customer.email or "",
+        tags=view.tags,
+        attributes=view.attributes,
+        identities=_identities(view),
+        times=_times(customer),
+        etag=str(customer.revision),
+        create_time=timestamp(customer.create_time),
+        update_time=timestamp(customer.update_time),
+    )
+
+
+def profile_message(team_id: str, customer_id: str, view: CustomerView | None) -> customer_pb2.Profile:
+    """What is needed to address a customer."""
+    if view is None:
+        return customer_pb2.Profile(found=False, team_id=team_id, customer_id=customer_id)
+    customer = view.customer
+    return customer_pb2.Profile(
+        found=True,
+        team_id=team_id,
+        customer_id=customer_id,
+        name=customer.name,
+        member_id=customer.member_id or "",
+        phone=customer.phone or "",
+        email=customer.email or "",
+        tags=view.tags,
+        attributes=view.attributes,
+        identities=_identities(view),
+        times=_times(customer),
+    )
+
+
+def _identities(view: CustomerView) -> list[customer_pb2.Identity]:
+    return [
+        customer_pb2.Identity(
+            key=identity_key_message(identity.key),
+            blocked=identity.blocked,
+            bind_time=timestamp(identity.bind_time),
+        )
+        for identity in view.identities
+    ]
+
+
+def _times(customer: Customer) -> customer_pb2.CustomerTimes:
+    return customer_pb2.CustomerTimes(
+        customer_interact_time=customer.customer_interact_time and timestamp(customer.customer_interact_time),
+        team_interact_time=customer.team_interact_time and timestamp(customer.team_interact_time),
+        marketed_time=customer.marketed_time and timestamp(customer.marketed_time),
+        checkout_time=customer.checkout_time and timestamp(customer.checkout_time),
+    )
+
+
+def read_attribute_key(check: Check, field: str, key: str) -> str:
+    """The key of an attribute."""
+    if not KEY.fullmatch(key):
+        check.fault(field, "must be a letter, then up to 63 letters, digits and _")
+    return key
+
+
+def read_attribute_type(check: Check, field: str, number: int) -> AttributeType:
+    """A data type."""
+    if number in set(AttributeType):
+        return AttributeType(number)
+    check.fault(field, "is required")
+    return AttributeType.TEXT
+
+
+def attribute_message(attribute: Attribute) -> attribute_pb2.Attribute:
+    """A definition."""
+    archived = attribute_pb2.ATTRIBUTE_STATE_ARCHIVED
+    return attribute_pb2.Attribute(
+        key=attribute.key,
+        display_name=attribute.display_name,
+        type=int(attribute.type),  # type: ignore[arg-type]  # the numbers are those of the contract
+        state=archived if attribute.archived else attribute_pb2.ATTRIBUTE_STATE_ACTIVE,
+        etag=str(attribute.revision),
+        create_time=timestamp(attribute.create_time),
+        update_time=timestamp(attribute.update_time),
+    )

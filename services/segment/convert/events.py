@@ -1,0 +1,216 @@
+"""Reports and changes as they come in, and the answers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from libs.common.rpc.values import datetime_of
+from omnijourney.segment.v1 import customer_pb2, event_pb2
+from services.segment.convert.checks import NAME_LENGTH_MAX, Check, reason_number
+from services.segment.domain import model
+from services.segment.domain.attributes import KEY, TEXT_LENGTH_MAX, ValueFault, parse_number
+from services.segment.domain.changing import overlap
+from services.segment.domain.model import Change, Event, Selector
+from services.segment.domain.results import ChangeResult, ChangeStatus, EventResult, refused_event
+
+_ITEMS_MAX: Final = 1_000
+_ITEM_NAME_LENGTH_MAX: Final = 500
+_DEPTH_MAX: Final = 1_000
+_TAGS_MAX: Final = 500
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read_event(message: event_pb2.CustomerEvent) -> Event | EventResult:
+    """A report, or its refusal with everything that is wrong with it."""
+    check = Check()
+    kind = message.WhichOneof("event")
+    if kind is None:
+        return refused_event("INVALID_FIELDS", "event is required")
+    event = Event(
+        team_id=check.uuid("team_id", message.team_id),
+        event_key=check.line("event_key", message.event_key),
+        selector=read_selector(check, message.customer),
+        occurred_at=check.time("occur_time", message, "occur_time") or _EPOCH,
+        body=_EVENTS[kind](check, getattr(message, kind), kind),
+        customer_name=check.line(
+            "customer_name", message.customer_name, length_max=NAME_LENGTH_MAX, required=False
+        ),
+    )
+    if event.selector.is_empty():
+        if isinstance(event.body, model.CustomerInteracted | model.TeamInteracted):
+            check.fault("customer", "is required")
+    elif isinstance(event.body, model.OrderCompleted) and event.body.amount_micros < 0:
+        check.fault("order_completed.amount", "must not be negative")
+    if check.violations:
+        return refused_event("INVALID_FIELDS", check.summary())
+    return event
+
+
+def read_selector(check: Check, message: customer_pb2.CustomerSelector) -> Selector:
+    """Ways to find a customer."""
+    identity = None
+    if message.HasField("identity"):
+        identity = check.identity("customer.identity", message.identity)
+    return Selector(
+        customer_id=check.optional_uuid("customer.customer_id", message.customer_id),
+        member_id=check.optional_line("customer.member_id", message.member_id),
+        phone=check.phone("customer.phone", message.phone),
+        email=check.email("customer.email", message.email),
+        identity=identity,
+        browser_token=check.optional_line("customer.browser_token", message.browser_token),
+    )
+
+
+def event_result_message(result: EventResult) -> event_pb2.EventResult:
+    """The answer to a report."""
+    return event_pb2.EventResult(
+        status=int(result.status),  # type: ignore[arg-type]  # the numbers are those of the contract
+        reason=reason_number(result.reason),
+        message=result.message,
+        customer_id=str(result.customer_id or ""),
+        customer_created=result.customer_created,
+    )
+
+
+def read_change(message: event_pb2.Change) -> Change | ChangeResult:
+    """A change, or its refusal."""
+    check = Check()
+    kind = message.WhichOneof("change")
+    if kind is None:
+        return ChangeResult(ChangeStatus.REFUSED, "INVALID_FIELDS")
+    change = Change(
+        effect_key=check.uuid("effect_key", message.effect_key),
+        team_id=check.uuid("team_id", message.team_id),
+        customer_id=check.uuid("customer_id", message.customer_id),
+        depth=check.whole("depth", message.depth, least=0, most=_DEPTH_MAX),
+        occurred_at=check.time("occur_time", message, "occur_time") or _EPOCH,
+        body=_CHANGES[kind](check, getattr(message, kind)),
+    )
+    return ChangeResult(ChangeStatus.REFUSED, "INVALID_FIELDS") if check.violations else change
+
+
+def change_result_message(result: ChangeResult) -> event_pb2.ChangeResult:
+    """The answer to a change."""
+    return event_pb2.ChangeResult(
+        status=int(result.status),  # type: ignore[arg-type]  # the numbers are those of the contract
+        reason=reason_number(result.reason),
+        replayed=result.replayed,
+    )
+
+
+def read_tag_change(check: Check, add: Any, remove: Any) -> model.TagChange:
+    """Tags to add and to remove; none may be in both."""
+    change = model.TagChange(check.tags("add", add), check.tags("remove", remove))
+    check.count("add", change.add, most=_TAGS_MAX)
+    check.count("remove", change.remove, most=_TAGS_MAX)
+    for tag in sorted(overlap(change.add, change.remove)):
+        check.fault("remove", f"the tag {tag} is also to be added")
+    return change
+
+
+def _order_completed(check: Check, message: event_pb2.OrderCompleted, path: str) -> model.OrderCompleted:
+    check.count(f"{path}.items", message.items, most=_ITEMS_MAX)
+    amount, currency = check.money(f"{path}.amount", message.amount)
+    return model.OrderCompleted(
+        shop_id=check.line(f"{path}.shop_id", message.shop_id),
+        order_id=check.line(f"{path}.order_id", message.order_id),
+        amount_micros=amount,
+        currency=currency,
+        order_number=check.line(f"{path}.order_number", message.order_number, required=False),
+        items=tuple(_item(check, item, f"{path}.items[{i}]") for i, item in enumerate(message.items)),
+        signed=message.signed,
+        test=message.test,
+        click_id=check.line(f"{path}.click_id", message.click_id, required=False),
+    )
+
+
+def _item(check: Check, message: event_pb2.OrderItem, path: str) -> model.Item:
+    name = message.name
+    if len(name) > _ITEM_NAME_LENGTH_MAX:
+        check.fault(f"{path}.name", f"must have at most {_ITEM_NAME_LENGTH_MAX} characters")
+    if message.quantity:
+        try:
+            parse_number(message.quantity)
+        except ValueFault as fault:
+            check.fault(f"{path}.quantity", str(fault))
+    price: int | None = None
+    currency = ""
+    if message.HasField("unit_price"):
+        price, currency = check.money(f"{path}.unit_price", message.unit_price)
+    if not message.product_id and not message.sku:
+        return model.Item(name, message.quantity or "1", price, currency)
+    product_id = check.line(f"{path}.product_id", message.product_id, required=False)
+    sku = check.line(f"{path}.sku", message.sku, required=False)
+    return model.Item(name, message.quantity or "1", price, currency, product_id, sku)
+
+
+def _order_refunded(check: Check, message: event_pb2.OrderRefunded, path: str) -> model.OrderRefunded:
+    amount, currency = check.money(f"{path}.amount", message.amount)
+    if amount < 0:
+        check.fault(f"{path}.amount", "must not be negative")
+    return model.OrderRefunded(
+        shop_id=check.line(f"{path}.shop_id", message.shop_id),
+        refund_id=check.line(f"{path}.refund_id", message.refund_id),
+        amount_micros=amount,
+        currency=currency,
+        order_id=check.line(f"{path}.order_id", message.order_id, required=False),
+        signed=message.signed,
+    )
+
+
+def _contact_added(check: Check, message: event_pb2.ContactAdded, path: str) -> model.ContactAdded:
+    return model.ContactAdded(check.identity(f"{path}.identity", message.identity))
+
+
+def _contact_blocked(check: Check, message: event_pb2.ContactBlocked, path: str) -> model.ContactBlocked:
+    return model.ContactBlocked(check.identity(f"{path}.identity", message.identity))
+
+
+def _message_received(check: Check, message: event_pb2.MessageReceived, path: str) -> model.MessageReceived:
+    return model.MessageReceived(check.identity(f"{path}.identity", message.identity))
+
+
+def _customer_interacted(_check: Check, _message: object, _path: str) -> model.CustomerInteracted:
+    return model.CustomerInteracted()
+
+
+def _team_interacted(_check: Check, _message: object, _path: str) -> model.TeamInteracted:
+    return model.TeamInteracted()
+
+
+def _tags(check: Check, message: event_pb2.TagChange) -> model.TagChange:
+    return read_tag_change(check, message.add, message.remove)
+
+
+def _set_attribute(check: Check, message: event_pb2.AttributeChange) -> model.AttributeChange:
+    if not KEY.fullmatch(message.key):
+        check.fault("set_attribute.key", "is no key of an attribute")
+    if "\x00" in message.text:
+        check.fault("set_attribute.text", "must not hold the character U+0000")
+    text = check.text("set_attribute.text", message.text, length_max=TEXT_LENGTH_MAX)
+    return model.AttributeChange(message.key, text)
+
+
+def _mark_marketed(check: Check, message: event_pb2.MarketedChange) -> model.MarketedChange:
+    if not message.HasField("at"):
+        check.fault("mark_marketed.at", "is required")
+        return model.MarketedChange(_EPOCH)
+    return model.MarketedChange(datetime_of(message.at))
+
+
+_EVENTS: Final[dict[str, Callable[[Check, Any, str], model.EventBody]]] = {
+    "order_completed": _order_completed,
+    "order_refunded": _order_refunded,
+    "contact_added": _contact_added,
+    "contact_blocked": _contact_blocked,
+    "message_received": _message_received,
+    "customer_interacted": _customer_interacted,
+    "team_interacted": _team_interacted,
+}
+_CHANGES: Final[dict[str, Callable[[Check, Any], model.ChangeBody]]] = {
+    "tags": _tags,
+    "set_attribute": _set_attribute,
+    "mark_marketed": _mark_marketed,
+}
