@@ -65,6 +65,28 @@ def up(
 
 
 @app.command()
+def demo(
+    *,
+    month: Annotated[int, typer.Option(min=1, max=12, help="Month of the grocer's year to replay.")] = 12,
+    data: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Replay this file of the online shop's form instead."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the figures to this file, as JSON.")] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(min=1, help="Most domain seconds per real second. [default: as fast as all settles]"),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Replay a real month of a shop through all services and show what came of it."""
+    # The readers of its data take a second to load, which no other command should wait for.
+    from libs.demo.run import run_demo  # noqa: PLC0415
+
+    raise typer.Exit(run_demo(month, data, report, speed, data_dir=data_dir))
+
+
+@app.command()
 def status(
     *,
     data_dir: DataDir = None,

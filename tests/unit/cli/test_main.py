@@ -1,0 +1,89 @@
+"""The command line without servers: its options, and faults told before anything starts."""
+
+import json
+import socket
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from libs.cli.main import app
+
+RUN = CliRunner()
+
+
+def test_version() -> None:
+    done = RUN.invoke(app, ["version"])
+    assert (done.exit_code, done.output) == (0, f"omnijourney {version('omnijourney')}\n")
+
+
+def test_help_names_every_command() -> None:
+    done = RUN.invoke(app, ["--help"])
+    assert done.exit_code == 0
+    for command in ("up", "demo", "status", "version"):
+        assert f" {command} " in done.output
+
+
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_SEGMENT_PORT", "many")
+    done = RUN.invoke(app, ["up"])
+    assert done.exit_code == 2
+    assert "OMNIJOURNEY_SEGMENT_PORT: Input should be a valid integer" in done.output
+    assert "(it is 'many')" in done.output
+
+
+def test_a_taken_port_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setenv("OMNIJOURNEY_JOURNEY_PORT", str(port))
+        done = RUN.invoke(app, ["up", "--data-dir", str(tmp_path / "data")])
+    assert done.exit_code == 1
+    assert f"port {port} on 127.0.0.1 is taken, journey needs it: see OMNIJOURNEY_JOURNEY_PORT" in done.output
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["--month", "13"], "13 is not in the range 1<=x<=12"),
+        (["--speed", "0"], "0.0 is not in the range x>=1"),
+        (["--data", "/no/such/file"], "does not exist"),
+    ],
+)
+def test_options_of_the_demo_are_checked(arguments: list[str], fault: str) -> None:
+    done = RUN.invoke(app, ["demo", *arguments], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert fault in done.output
+
+
+@pytest.fixture
+def nobody_home(monkeypatch: pytest.MonkeyPatch) -> str:
+    """An address where nothing listens, as that of every service."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        target = f"127.0.0.1:{listener.getsockname()[1]}"
+    for service in ("JOURNEY", "POINTS", "CHANNEL_GATEWAY", "SEGMENT", "STATS"):
+        monkeypatch.setenv(f"OMNIJOURNEY_{service}_TARGET", target)
+    return target
+
+
+def test_status_of_nothing(tmp_path: Path, nobody_home: str) -> None:
+    done = RUN.invoke(app, ["status", "--data-dir", str(tmp_path)])
+    assert done.exit_code == 1
+    assert done.output.count("away") == 5
+    assert nobody_home in done.output
+
+
+def test_status_for_programs(tmp_path: Path, nobody_home: str) -> None:
+    done = RUN.invoke(app, ["status", "--json", "--data-dir", str(tmp_path)])
+    found = json.loads(done.output)
+    assert [status["service"] for status in found] == [
+        "journey",
+        "points",
+        "channel_gateway",
+        "segment",
+        "stats",
+    ]
+    assert {(status["target"], status["serving"], status["pending"]) for status in found} == {
+        (nobody_home, False, None)
+    }
