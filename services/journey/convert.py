@@ -251,12 +251,7 @@ def _node_message(node: d.Node) -> node_pb2.Node:
     message = node_pb2.Node(node_id=node.node_id, next_node_id=node.next or "")
     match node.action:
         case d.Message() as action:
-            message.message.channel = _channel_message(action.channel)
-            if action.template is not None:
-                message.message.template.template_id = str(action.template.template_id)
-                message.message.template.parameters.extend(action.template.parameters)
-            elif action.bot_module_id is not None:
-                message.message.bot_module_id = str(action.bot_module_id)
+            message.message.CopyFrom(_message_message(action))
         case d.Delay() as action:
             message.delay.delay.FromSeconds(action.seconds)
         case d.Condition() as action:
@@ -269,13 +264,27 @@ def _node_message(node: d.Node) -> node_pb2.Node:
         case d.Attribute() as action:
             message.attribute.key = action.key
             message.attribute.text = action.text
-        case d.Points() as action if action.delta > 0:
-            message.points.add = action.delta
         case d.Points() as action:
-            message.points.deduct = -action.delta
+            message.points.CopyFrom(_points_message(action))
         case None:
             pass
     return message
+
+
+def _message_message(action: d.Message) -> node_pb2.MessageNode:
+    message = node_pb2.MessageNode(channel=_channel_message(action.channel))
+    if action.template is not None:
+        message.template.template_id = str(action.template.template_id)
+        message.template.parameters.extend(action.template.parameters)
+    elif action.bot_module_id is not None:
+        message.bot_module_id = str(action.bot_module_id)
+    return message
+
+
+def _points_message(action: d.Points) -> node_pb2.PointsNode:
+    if action.delta > 0:
+        return node_pb2.PointsNode(add=action.delta)
+    return node_pb2.PointsNode(deduct=-action.delta)
 
 
 def _branch_message(node_id: str | None) -> node_pb2.Branch:

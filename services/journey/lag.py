@@ -20,6 +20,7 @@ class JourneyLag:
 
     def __init__(
         self,
+        *,
         mailbox: Mailbox,
         turns: TurnStore,
         journeys: JourneyStore,

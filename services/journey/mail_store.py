@@ -50,7 +50,16 @@ class JourneyMailStore:
             mails = []
             for trigger, partition in zip(fresh, partitions, strict=True):
                 number = next(numbers[trigger.customer_id])
-                mails.append(_mail(team_id, trigger, partition, following[partition], number, now))
+                mails.append(
+                    _mail(
+                        team_id,
+                        trigger,
+                        now,
+                        partition=partition,
+                        position=following[partition],
+                        number=number,
+                    )
+                )
                 following[partition] += 1
             await self._insert(connection, mails)
         return mails
@@ -110,7 +119,7 @@ class JourneyMailStore:
 
 
 def _mail(
-    team_id: UUID, trigger: SystemTriggerRow, partition: int, position: int, number: int, now: datetime
+    team_id: UUID, trigger: SystemTriggerRow, now: datetime, *, partition: int, position: int, number: int
 ) -> Mail:
     return Mail(
         source=MailSource.JOURNEY,
@@ -128,9 +137,8 @@ def _mail(
 
 def _mail_from(row: Mapping[str, Any]) -> Mail:
     trigger = SystemTriggerRow(row["customer_id"], row["journey_id"], row["request_key"])
-    return _mail(
-        row["team_id"], trigger, row["partition"], row["position"], row["number"], row["occurred_at"]
-    )
+    places = {name: row[name] for name in ("partition", "position", "number")}
+    return _mail(row["team_id"], trigger, row["occurred_at"], **places)
 
 
 def _trigger_of(mail: Mail) -> SystemTrigger:

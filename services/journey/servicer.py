@@ -30,7 +30,7 @@ from services.journey.actors import ActorStore
 from services.journey.domain import model as d
 from services.journey.lifecycle import Call, Lifecycle
 from services.journey.mail_store import JourneyMailStore, SystemTriggerRow
-from services.journey.store import TRIGGER_TYPES, JourneyFilter, JourneyStore
+from services.journey.store import TRIGGER_TYPES, EnrolmentFilter, JourneyFilter, JourneyStore
 
 TRIGGERS_MAX: Final = 500
 MAIL_PAGE_MAX: Final = 5_000
@@ -235,7 +235,9 @@ class JourneyServicer(pb_grpc.JourneyServiceServicer):
         size = page_size(request.page_size)
         arguments = ("enrolments", team_id, journey_id, customer_id, states)
         after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
-        rows = await self._journeys.enrolments(team_id, journey_id, customer_id, states, after, size + 1)
+        rows = await self._journeys.enrolments(
+            team_id, EnrolmentFilter(journey_id, customer_id, states), after, size + 1
+        )
         token = ""
         if len(rows) > size:
             last = rows[size - 1].enrolment

@@ -50,6 +50,14 @@ class JourneyFilter(NamedTuple):
     name_contains: str = ""
 
 
+class EnrolmentFilter(NamedTuple):
+    """Which enrolments are listed: of a journey, of a customer, or of both; no states mean all."""
+
+    journey_id: UUID | None
+    customer_id: UUID | None
+    states: Sequence[EnrolmentState] = ()
+
+
 class StoredEnrolment(NamedTuple):
     """An enrolment with the time of its last change."""
 
@@ -236,14 +244,13 @@ class JourneyStore:
     async def enrolments(
         self,
         team_id: UUID,
-        journey_id: UUID | None,
-        customer_id: UUID | None,
-        states: Sequence[EnrolmentState],
+        wanted: EnrolmentFilter,
         after: tuple[datetime, UUID] | None,
         limit: int,
     ) -> list[StoredEnrolment]:
         """A page of enrolments of a journey, of a customer, or of both; newest first."""
         keyset = after or (None, None)
+        journey_id, customer_id, states = wanted
         async with transaction(self.pool, [team_id]) as connection:
             if customer_id is not None:
                 partition = partition_of(team_id, customer_id)

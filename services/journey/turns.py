@@ -135,35 +135,38 @@ class TurnRunner:
         self, turns: Mapping[CustomerKey, Turn]
     ) -> tuple[dict[CustomerKey, TurnResult], dict[CustomerKey, Exception]]:
         """Drives all turns in lockstep: each round asks for one effect of each, in one call a service."""
-        results: dict[CustomerKey, TurnResult] = {}
-        failed: dict[CustomerKey, Exception] = {}
-        asking: dict[CustomerKey, fx.Effect] = {}
+        progress = _Lockstep(turns)
         answers: Mapping[CustomerKey, fx.Answer | Exception | None] = dict.fromkeys(turns)
         while answers:
-            asking = {}
-            for key, answer in answers.items():
-                _step(key, turns[key], answer, asking, results, failed)
+            asking = progress.advance(answers)
             replies = await self._effects.answer(list(asking.values())) if asking else []
             answers = dict(zip(asking, replies, strict=True))
-        return results, failed
+        return progress.results, progress.failed
 
 
-def _step(
-    key: CustomerKey,
-    turn: Turn,
-    answer: fx.Answer | Exception | None,
-    asking: dict[CustomerKey, fx.Effect],
-    results: dict[CustomerKey, TurnResult],
-    failed: dict[CustomerKey, Exception],
-) -> None:
-    if isinstance(answer, Exception):
-        turn.close()
-        failed[key] = answer
-        return
-    try:
-        asking[key] = next(turn) if answer is None else turn.send(answer)
-    except StopIteration as stop:
-        results[key] = stop.value
-    except Exception as error:  # noqa: BLE001 - one customer's poison must not keep the others; it is parked with this error
-        _log.exception("turn failed", customer_id=str(key.customer_id), team_id=str(key.team_id))
-        failed[key] = error
+class _Lockstep:
+    """Turns under way, and what became of those that have ended."""
+
+    def __init__(self, turns: Mapping[CustomerKey, Turn]) -> None:
+        self._turns = turns
+        self.results: dict[CustomerKey, TurnResult] = {}
+        self.failed: dict[CustomerKey, Exception] = {}
+
+    def advance(
+        self, answers: Mapping[CustomerKey, fx.Answer | Exception | None]
+    ) -> dict[CustomerKey, fx.Effect]:
+        """Gives each turn its answer (None at the start); returns what they ask next."""
+        asking: dict[CustomerKey, fx.Effect] = {}
+        for key, answer in answers.items():
+            if isinstance(answer, Exception):
+                self._turns[key].close()
+                self.failed[key] = answer
+                continue
+            try:
+                asking[key] = self._turns[key].send(answer)  # type: ignore[arg-type]  # None starts a generator
+            except StopIteration as stop:
+                self.results[key] = stop.value
+            except Exception as error:  # noqa: BLE001 - one customer's poison must not keep the others; it parks them
+                _log.exception("turn failed", customer_id=str(key.customer_id), team_id=str(key.team_id))
+                self.failed[key] = error
+        return asking

@@ -49,6 +49,7 @@ class Worker:
 
     def __init__(
         self,
+        *,
         mailbox: Mailbox,
         store: TurnStore,
         runner: TurnRunner,

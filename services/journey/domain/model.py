@@ -1,6 +1,7 @@
 """What a journey is and where a customer stands in one.
 
-All structs are frozen. Times are aware UTC datetimes in domain time; ids are UUIDs except node ids, which authors choose.
+All structs are frozen. Times are aware UTC datetimes in domain time; ids are UUIDs, except node ids, which the
+author of a definition chooses.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ class Target(msgspec.Struct, frozen=True):
 class CheckoutTrigger(msgspec.Struct, frozen=True, tag="checkout"):
     """An order; conditions on an item's name and on the amount, both optional.
 
-    `item_match` is `is` or `contains` over `item_names`; letter case and width do not count. Bounds are millionths of the major unit.
+    `item_match` is `is` or `contains` over `item_names`; letter case and width do not count. Bounds are millionths of
+    the currency's major unit.
     """
 
     item_match: str = ""

@@ -7,7 +7,7 @@ a start takes the first and an end the second, so that nobody is disturbed in a 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -73,7 +73,7 @@ def _spans(
 
 
 def _instant(day: date, minute: int, zone: ZoneInfo, *, latest: bool) -> datetime:
-    local = datetime(day.year, day.month, day.day) + timedelta(minutes=minute)
+    local = datetime.combine(day, time()) + timedelta(minutes=minute)
     early = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
     late = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
     if early.astimezone(zone).replace(tzinfo=None) == local:

@@ -127,18 +127,18 @@ def _nodes(definition: Definition) -> Iterator[FieldViolation]:
         yield from _action(path, node, definition)
 
 
-def _action(path: str, node: Node, definition: Definition) -> Iterator[FieldViolation]:
+def _action(  # noqa: C901 - a case for each kind of node
+    path: str, node: Node, definition: Definition
+) -> Iterator[FieldViolation]:
     match node.action:
         case None:
             yield FieldViolation(path, "says nothing to do: set one of message, delay, condition, tags, …")
         case Message() as message:
             yield from _message(f"{path}.message", message, definition)
-        case Delay(seconds=seconds):
-            if not 60 <= seconds <= DELAY_SECONDS_MAX or seconds % 60:
-                yield FieldViolation(f"{path}.delay", "must be 1 minute to 365 days, in whole minutes")
-        case Condition():
-            if node.next is not None:
-                yield FieldViolation(f"{path}.next_node_id", "is not used by a condition, which has branches")
+        case Delay(seconds=seconds) if not 60 <= seconds <= DELAY_SECONDS_MAX or seconds % 60:
+            yield FieldViolation(f"{path}.delay", "must be 1 minute to 365 days, in whole minutes")
+        case Condition() if node.next is not None:
+            yield FieldViolation(f"{path}.next_node_id", "is not used by a condition, which has branches")
         case Tags(add=add, remove=remove):
             yield from _tags(f"{path}.tags", add, remove)
         case Attribute(key=key, text=text):
@@ -171,6 +171,13 @@ def _tags(path: str, add: tuple[str, ...], remove: tuple[str, ...]) -> Iterator[
         yield FieldViolation(path, f"adds and removes the same tag: {', '.join(both)}")
     if any(not tag.strip() for tag in (*add, *remove)):
         yield FieldViolation(path, "must not hold an empty tag")
+
+
+def _attribute(path: str, attribute: Attribute) -> Iterator[FieldViolation]:
+    if not attribute.key:
+        yield FieldViolation(f"{path}.key", "is required")
+    if not 1 <= len(attribute.text) <= ATTRIBUTE_TEXT_MAX:
+        yield FieldViolation(f"{path}.text", f"must have 1 to {ATTRIBUTE_TEXT_MAX} characters")
 
 
 def _exits(node: Node) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,182 @@
+"""The engine, node by node."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from libs.common.mailbox import mail as m
+from services.journey.domain import effects as fx
+from services.journey.domain import model as d
+from tests.unit.journey.builders import (
+    NOW,
+    agreeable,
+    checkout,
+    delay,
+    journey,
+    message,
+    minutes,
+    outcome,
+    run,
+    with_status,
+)
+
+Result = d.StepResult
+DAY = 86_400
+
+
+def results(turn: object) -> list[d.StepResult]:
+    return [step.result for burst in turn.bursts for step in burst.steps]  # type: ignore[attr-defined]
+
+
+def test_a_message_is_handed_over_and_the_customer_rests_until_its_outcome() -> None:
+    asked: list[fx.Effect] = []
+    given = journey(message("hello"))
+    turn = run([given], [checkout(1)], asked=asked)
+    [enrolment] = turn.enrolments
+    assert [type(effect) for effect in asked] == [fx.EarnPoints, fx.Send]
+    assert (enrolment.rest, enrolment.wake_at, enrolment.state) == (d.Rest.SEND, None, d.EnrolmentState.LIVE)
+    settled = run([given], [outcome(1, enrolment, m.Outcome.SENT)], [enrolment], asked=asked)
+    assert isinstance(asked[-1], fx.MarkMarketed)
+    assert settled.enrolments[0].state is d.EnrolmentState.COMPLETED
+    assert results(settled) == [Result.SENT]
+
+
+@pytest.mark.rule("J-31")
+def test_a_delay_after_a_message_counts_from_the_real_send() -> None:
+    given = journey(message("hello", "wait"), delay("wait", DAY))
+    [enrolment] = run([given], [checkout(1)]).enrolments
+    sent_at = NOW + minutes(7)
+    turn = run([given], [outcome(1, enrolment, m.Outcome.SENT, sent_at)], [enrolment], now=NOW + minutes(9))
+    assert turn.enrolments[0].wake_at == sent_at + timedelta(days=1)
+
+
+@pytest.mark.rule("C-03")
+@pytest.mark.parametrize("state", [m.Outcome.SENT, m.Outcome.SKIPPED, m.Outcome.FAILED, m.Outcome.UNKNOWN])
+def test_the_customer_goes_on_after_every_settled_send(state: m.Outcome) -> None:
+    given = journey(message("hello", "tag"), d.Node("tag", d.Tags(add=("vip",))))
+    [enrolment] = run([given], [checkout(1)]).enrolments
+    turn = run([given], [outcome(1, enrolment, state)], [enrolment])
+    assert turn.enrolments[-1].state is d.EnrolmentState.COMPLETED
+    assert results(turn)[-1] is Result.APPLIED
+
+
+@pytest.mark.rule("J-32")
+@pytest.mark.parametrize(("belongs", "end"), [(True, "yes"), (False, "no")])
+def test_a_condition_takes_the_branch_of_its_verdict(belongs: bool, end: str) -> None:
+    nodes = (
+        d.Node("ask", d.Condition(b"audience", "yes", "no")),
+        d.Node("yes", d.Tags(add=("y",))),
+        d.Node("no", d.Tags(add=("n",))),
+    )
+
+    def answer(effect: fx.Effect) -> fx.Answer:
+        return fx.Verdict(belongs) if isinstance(effect, fx.Judge) else agreeable(effect)
+
+    turn = run([journey(*nodes)], [checkout(1)], answer=answer)
+    assert turn.enrolments[0].node_id == end
+    assert results(turn) == [Result.YES if belongs else Result.NO, Result.APPLIED]
+
+
+@pytest.mark.rule("J-35")
+def test_a_deduction_over_the_balance_changes_nothing_and_the_customer_goes_on() -> None:
+    def answer(effect: fx.Effect) -> fx.Answer:
+        if isinstance(effect, fx.ChangePoints):
+            return fx.ChangeAnswer(fx.ChangeState.INSUFFICIENT, "INSUFFICIENT")
+        return agreeable(effect)
+
+    nodes = (d.Node("take", d.Points(-10), "tag"), d.Node("tag", d.Tags(add=("poor",))))
+    turn = run([journey(*nodes)], [checkout(1)], answer=answer)
+    assert results(turn) == [Result.INSUFFICIENT, Result.APPLIED]
+
+
+def test_every_visited_node_is_entered_once() -> None:
+    nodes = (
+        d.Node("tag", d.Tags(add=("a",)), "ask"),
+        d.Node("ask", d.Condition(b"", "send", None)),
+        message("send", "wait"),
+        delay("wait", 60),
+    )
+    given = journey(*nodes)
+    first = run([given], [checkout(1)])
+    second = run([given], [outcome(1, first.enrolments[0], m.Outcome.SENT)], first.enrolments)
+    third = run([given], (), second.enrolments, now=NOW + minutes(5))
+    entered = [s.node_id for t in (first, second, third) for b in t.bursts for s in b.steps if s.entered]
+    assert entered == ["tag", "ask", "send", "wait"]
+    assert third.enrolments[0].state is d.EnrolmentState.COMPLETED
+
+
+@pytest.mark.rule("J-12")
+def test_in_quiet_time_only_messages_wait() -> None:
+    quiet = (d.QuietWindow(12 * 60, 13 * 60),)
+    nodes = (d.Node("tag", d.Tags(add=("a",)), "send"), message("send"))
+    given = journey(*nodes, quiet=quiet)
+    asked: list[fx.Effect] = []
+    turn = run([given], [checkout(1)], asked=asked)
+    assert results(turn) == [Result.APPLIED, Result.DEFERRED]
+    assert turn.enrolments[0].wake_at == NOW + minutes(60)
+    assert not any(isinstance(effect, fx.Send) for effect in asked)
+    woken = run([given], (), turn.enrolments, now=NOW + minutes(60), asked=asked)
+    assert isinstance(asked[-1], fx.Send)
+    assert asked[-1].not_after == NOW + timedelta(days=1)
+    assert woken.enrolments[0].rest is d.Rest.SEND
+
+
+def test_a_send_that_the_gateway_deferred_is_asked_again_under_the_same_key() -> None:
+    quiet = (d.QuietWindow(13 * 60, 14 * 60),)
+    given = journey(message("send"), quiet=quiet)
+    asked: list[fx.Effect] = []
+    first = run([given], [checkout(1)], asked=asked)
+    late = NOW + minutes(65)
+    deferred = run([given], [outcome(1, first.enrolments[0], m.Outcome.DEFERRED)], first.enrolments, now=late)
+    assert deferred.enrolments[0].wake_at == NOW + minutes(120)
+    run([given], (), deferred.enrolments, now=NOW + minutes(120), asked=asked)
+    keys = {effect.key for effect in asked if isinstance(effect, fx.Send)}
+    assert len(keys) == 1
+
+
+@pytest.mark.rule("J-07")
+def test_a_refused_send_halts_the_customer_and_stops_the_journey() -> None:
+    def answer(effect: fx.Effect) -> fx.Answer:
+        if isinstance(effect, fx.Send):
+            return fx.SendAnswer(fx.SendState.EXHAUSTED, "LINE_CAP_REACHED")
+        return agreeable(effect)
+
+    given = journey(message("send"))
+    turn = run([given], [checkout(1), checkout(2)], answer=answer)
+    assert turn.stops == {given.journey_id: "LINE_CAP_REACHED"}
+    assert [e.state for e in turn.enrolments] == [d.EnrolmentState.HALTED]
+
+
+@pytest.mark.rule("J-03")
+def test_a_stopped_journey_halts_those_who_wait_and_awaits_a_send_in_flight() -> None:
+    given = journey(message("send", "wait"), delay("wait", 60, "again"), message("again"))
+    sending = run([given], [checkout(1)]).enrolments
+    waiting = run([given], [outcome(1, sending[0], m.Outcome.SENT)], sending).enrolments
+    stopping = with_status(given, d.JourneyStatus.STOPPING)
+    assert run([stopping], (), waiting).enrolments[0].state is d.EnrolmentState.HALTED
+    assert run([stopping], (), sending).enrolments == ()
+    asked: list[fx.Effect] = []
+    settled = run([stopping], [outcome(1, sending[0], m.Outcome.SENT)], sending, asked=asked)
+    assert results(settled) == [Result.SENT, Result.HALTED]
+    assert not any(isinstance(effect, fx.Send) for effect in asked)
+
+
+def test_a_late_second_outcome_changes_nothing() -> None:
+    given = journey(message("send"))
+    [enrolment] = run([given], [checkout(1)]).enrolments
+    done = run([given], [outcome(1, enrolment, m.Outcome.SENT)], [enrolment])
+    assert run([given], [outcome(2, enrolment, m.Outcome.SENT)], done.enrolments).bursts == ()
+
+
+def test_an_attribute_that_is_gone_stops_the_journey() -> None:
+    def answer(effect: fx.Effect) -> fx.Answer:
+        if isinstance(effect, fx.SetAttribute):
+            return fx.ChangeAnswer(fx.ChangeState.REFUSED, "ATTRIBUTE_UNAVAILABLE")
+        return agreeable(effect)
+
+    given = journey(d.Node("set", d.Attribute("tier", "gold")))
+    turn = run([given], [checkout(1)], answer=answer)
+    assert turn.stops == {given.journey_id: "ATTRIBUTE_UNAVAILABLE"}
+    assert turn.enrolments[0].state is d.EnrolmentState.HALTED
