@@ -112,7 +112,9 @@ class Adapter(Protocol):
         ...
 
 
-def attempt_of(rule: Rule, *, code: str = "", detail: str = "", wait_s: float = 0.0, doubtful: bool = False) -> Attempt:
+def attempt_of(
+    rule: Rule, *, code: str = "", detail: str = "", wait_s: float = 0.0, doubtful: bool = False
+) -> Attempt:
     """The attempt that a rule describes; `code` is the channel's own, for rules without a reason."""
     return Attempt(
         rule.verdict,

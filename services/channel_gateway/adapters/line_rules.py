@@ -28,7 +28,9 @@ RULES: Final = (
         "You have reached your monthly limit",
         Rule(Verdict.EXHAUSTED, Reason.LINE_QUOTA_EXHAUSTED, backoff=LONG, confirm=Confirm.LINE_QUOTA),
     ),
-    LineRule(429, "The API rate limit has been exceeded", Rule(Verdict.RETRY, "LINE_429", backoff=SLOW_ACCOUNT)),
+    LineRule(
+        429, "The API rate limit has been exceeded", Rule(Verdict.RETRY, "LINE_429", backoff=SLOW_ACCOUNT)
+    ),
     # Too many messages to one person, or too many jobs at once.
     LineRule(429, "", Rule(Verdict.RETRY, "LINE_429", backoff=LONG)),
     LineRule(500, "", Rule(Verdict.RETRY, "LINE_500")),

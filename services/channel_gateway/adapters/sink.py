@@ -9,7 +9,15 @@ from libs.common.ids import derived_id
 from services.channel_gateway.adapters.base import Attempt, Verdict
 from services.channel_gateway.adapters.line import LineWriter
 from services.channel_gateway.adapters.whatsapp import WhatsappWriter
-from services.channel_gateway.domain.model import Account, Channel, FlatCard, Job, Send, Template, TemplateContent
+from services.channel_gateway.domain.model import (
+    Account,
+    Channel,
+    FlatCard,
+    Job,
+    Send,
+    Template,
+    TemplateContent,
+)
 from services.channel_gateway.domain.prepare import Writer
 
 
@@ -24,7 +32,11 @@ class _PlainWriter:
         self, send: Send, recipient: str, template: Template, content: TemplateContent
     ) -> list[bytes]:
         """See `Writer`."""
-        return [msgspec.json.encode({"to": recipient, "template": template.name, "parameters": content.parameters})]
+        return [
+            msgspec.json.encode(
+                {"to": recipient, "template": template.name, "parameters": content.parameters}
+            )
+        ]
 
 
 _PLAIN: Final = _PlainWriter()
@@ -51,10 +63,10 @@ class SinkAdapter:
     repeatable = True
     writer = SinkWriter()
 
-    async def send(self, account: Account, job: Job, part: int) -> Attempt:  # noqa: ARG002 - the adapters' contract
+    async def send(self, account: Account, job: Job, part: int) -> Attempt:
         """Sent, always; the same message id for the same message."""
         return Attempt(Verdict.SENT, message_id=f"sink-{derived_id(job.effect_key, 'sink', part)}")
 
-    async def check(self, account: Account) -> tuple[bool, str]:  # noqa: ARG002 - the adapters' contract
+    async def check(self, account: Account) -> tuple[bool, str]:
         """Works, always."""
         return True, "accepts everything"

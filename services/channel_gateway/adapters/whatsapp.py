@@ -199,7 +199,7 @@ class WhatsappAdapter:
         return attempt_of(rule, code=name, detail=detail, wait_s=wait_s)
 
     async def _is_gone(self, account: Account, part: bytes) -> bool:
-        """Whether WhatsApp has no approved template of the name and language in a request; False when it does not say."""
+        """Whether WhatsApp has no template of the request's name and language; False when it does not say."""
         template = msgspec.json.decode(part).get("template", {})
         url = URL(f"{self._base}/{account.connection.owner_id}/message_templates").with_query(
             name=template.get("name", ""), fields="name,status,language"

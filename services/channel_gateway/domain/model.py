@@ -378,7 +378,11 @@ class Job(msgspec.Struct):
     price: Price
     capped: bool
     quota_month: date | None
+    template_id: UUID | None = None
     attempts: int = 0
+    """Attempts for the present message of the send."""
+    began_s: float | None = None
+    """Monotonic time of the first attempt; None before it."""
     parts_sent: int = 0
     message_ids: list[str] = msgspec.field(default_factory=list)
     doubtful: bool = False

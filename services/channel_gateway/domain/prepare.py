@@ -103,15 +103,19 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 def prepare(
-    send: Send, catalogue: Catalogue, customer: Customer, writers: Mapping[ConnectionKind, Writer], now: datetime
+    send: Send,
+    catalogue: Catalogue,
+    customer: Customer,
+    writers: Mapping[ConnectionKind, Writer],
+    now: datetime,
 ) -> Prepared | Answer:
     """Address and write one send, or say why it cannot be sent."""
     account = catalogue.account_of(send)
-    if account is None or (refusal := _refuse_account(account, send, writers)):
-        return _no_account(send) if account is None else refusal
-    missing = _missing_content(send, catalogue)
-    if missing:
-        return missing
+    if account is None:
+        return _no_account(send)
+    refusal = _refuse_account(account, send, writers) or _missing_content(send, catalogue)
+    if refusal is not None:
+        return refusal
     identity = _identity(send.channel, account, customer.profile.identities)
     if identity is None:
         return Answer(SendState.SKIPPED, Reason.UNBOUND)

@@ -83,13 +83,16 @@ def names_points(texts: Iterable[str]) -> bool:
 def cards_need_points(cards: Iterable[Card]) -> bool:
     """Whether cards can only be filled in with the customer's points."""
     return any(
-        isinstance(card, ConditionCard) or names_points(text for _, text in card_texts(card)) for card in cards
+        isinstance(card, ConditionCard) or names_points(text for _, text in card_texts(card))
+        for card in cards
     )
 
 
 def template_needs_points(content: TemplateContent) -> bool:
     """Whether a template's parameters name the customer's points."""
-    return names_points([*content.parameters, content.header_parameter, *dict(content.button_parameters).values()])
+    return names_points(
+        [*content.parameters, content.header_parameter, *dict(content.button_parameters).values()]
+    )
 
 
 def card_texts(card: Card) -> Iterator[tuple[str, str]]:
@@ -117,7 +120,9 @@ def flatten(cards: Iterable[Card], values: Values) -> list[FlatCard]:
     return flat
 
 
-def _filled(card: TextCard | ImageCard | ButtonCard | CouponCard, fill_text: Callable[[str], str]) -> FlatCard:
+def _filled(
+    card: TextCard | ImageCard | ButtonCard | CouponCard, fill_text: Callable[[str], str]
+) -> FlatCard:
     if isinstance(card, TextCard):
         return TextCard(fill_text(card.text))
     if isinstance(card, ImageCard):

@@ -1,7 +1,7 @@
 """Reservations: which prepared sends get places under the limits, and what they take.
 
-Pure. The limits are read under row locks, so that the decision holds until its commit. A batch is decided send by send in the
-order given; the messages of one send are taken together or not at all.
+Pure. The limits are read under row locks, so that the decision holds until its commit. A batch is decided send by send
+in the order given; the messages of one send are taken together or not at all.
 """
 
 from collections.abc import Iterable
@@ -105,7 +105,11 @@ def _decide_one(
     if early or isinstance(prepared, Answer):
         return early or prepared  # type: ignore[return-value]  # one of them is an Answer here
     price = limits.prices[send.team_id, send.channel]
-    refusal = _cap(send, prepared, limits) or _quota(send, prepared, limits) or _balance(send, prepared, price, limits)
+    refusal = (
+        _cap(send, prepared, limits)
+        or _quota(send, prepared, limits)
+        or _balance(send, prepared, price, limits)
+    )
     if refusal:
         return Answer(SendState.EXHAUSTED, refusal)
     _take(send, prepared, price, limits)

@@ -111,14 +111,16 @@ UPDATE wallet AS p SET balance_micros = p.balance_micros + h.micros, updated_at 
 -- alone and not returned.
 INSERT INTO delivery AS d (
     team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, state, accepted, reason,
-    messages, price_micros, currency, capped, quota_month, stop_epoch, not_after, depth, recipient, parts, sender,
-    created_at, settled_at)
-SELECT w.*, $22::uuid, $23::timestamptz, CASE WHEN w.accepted THEN NULL ELSE $23::timestamptz END
+    messages, price_micros, currency, capped, quota_month, stop_epoch, not_after, depth, recipient, parts, template_id,
+    sender, created_at, settled_at)
+SELECT w.*, $23::uuid, $24::timestamptz, CASE WHEN w.accepted THEN NULL ELSE $24::timestamptz END
   FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::smallint[], $8::uuid[],
               $9::smallint[], $10::boolean[], $11::text[], $12::integer[], $13::bigint[], $14::text[], $15::boolean[],
-              $16::date[], $17::bigint[], $18::timestamptz[], $19::integer[], $20::text[], $21::bytea[])
+              $16::date[], $17::bigint[], $18::timestamptz[], $19::integer[], $20::text[], $21::bytea[],
+              $22::uuid[])
        AS w (team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, state, accepted,
-             reason, messages, price_micros, currency, capped, quota_month, stop_epoch, not_after, depth, recipient, parts)
+             reason, messages, price_micros, currency, capped, quota_month, stop_epoch, not_after, depth, recipient, parts,
+             template_id)
  WHERE true  -- parts the select from the conflict clause
  ORDER BY 1, 2
 ON CONFLICT (team_id, effect_key) DO UPDATE
@@ -126,7 +128,8 @@ ON CONFLICT (team_id, effect_key) DO UPDATE
        accepted = EXCLUDED.accepted, reason = EXCLUDED.reason, messages = EXCLUDED.messages,
        price_micros = EXCLUDED.price_micros, currency = EXCLUDED.currency, capped = EXCLUDED.capped,
        quota_month = EXCLUDED.quota_month, stop_epoch = EXCLUDED.stop_epoch, not_after = EXCLUDED.not_after,
-       depth = EXCLUDED.depth, recipient = EXCLUDED.recipient, parts = EXCLUDED.parts, sender = EXCLUDED.sender,
+       depth = EXCLUDED.depth, recipient = EXCLUDED.recipient, parts = EXCLUDED.parts,
+       template_id = EXCLUDED.template_id, sender = EXCLUDED.sender,
        parts_sent = 0, message_ids = '{}', attempts = 0, first_attempt_at = NULL, next_attempt_at = NULL,
        doubtful = false, settled_at = EXCLUDED.settled_at
  WHERE d.state = 4
@@ -163,18 +166,20 @@ UPDATE delivery AS d
 RETURNING d.effect_key
 
 -- name: postpone
--- $1 teams, $2 effect keys, $3 seconds until the next attempt, $4 parts sent, $5 message ids, $6 doubtful, $7 sender
+-- $1 teams, $2 effect keys, $3 seconds until the next attempt, $4 parts sent, $5 message ids, $6 doubtful,
+-- $7 attempts, $8 sender
 WITH wanted AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::double precision[], $4::integer[], $5::text[], $6::boolean[])
-        AS w (team_id, effect_key, delay_s, parts_sent, message_ids, doubtful)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::double precision[], $4::integer[], $5::text[], $6::boolean[],
+                         $7::integer[])
+        AS w (team_id, effect_key, delay_s, parts_sent, message_ids, doubtful, attempts)
 ), held AS (
     SELECT w.* FROM delivery AS d JOIN wanted AS w USING (team_id, effect_key)
-     WHERE d.state = 9 AND d.sender = $7
+     WHERE d.state = 9 AND d.sender = $8
      ORDER BY w.team_id, w.effect_key FOR UPDATE OF d
 )
 UPDATE delivery AS d
    SET state = 8, next_attempt_at = clock_timestamp() + make_interval(secs => h.delay_s), parts_sent = h.parts_sent,
-       message_ids = string_to_array(h.message_ids, E'\n'), doubtful = h.doubtful
+       message_ids = string_to_array(h.message_ids, E'\n'), doubtful = h.doubtful, attempts = h.attempts
   FROM held AS h WHERE (d.team_id, d.effect_key) = (h.team_id, h.effect_key)
 RETURNING d.effect_key
 
@@ -187,7 +192,7 @@ RETURNING epoch
 -- name: find_stopped
 -- $1 team, $2 journey, $3 epoch: waiting sends that were decided before it, held for the cancelling
 SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, depth, stop_epoch,
-       not_after, recipient, parts, price_micros, currency, capped, quota_month, attempts, parts_sent, message_ids,
+       not_after, recipient, parts, template_id, price_micros, currency, capped, quota_month, attempts, parts_sent, message_ids,
        doubtful, sender, state, first_attempt_at, next_attempt_at, clock_timestamp() AS real_now
   FROM delivery
  WHERE team_id = $1 AND journey_id = $2 AND state = 8 AND stop_epoch < $3
@@ -222,7 +227,7 @@ UPDATE delivery AS d
    SET sender = $2
   FROM held AS h WHERE (d.team_id, d.effect_key) = (h.team_id, h.effect_key)
 RETURNING d.team_id, d.effect_key, d.customer_id, d.enrolment_id, d.journey_id, d.node_id, d.channel, d.account_id,
-          d.depth, d.stop_epoch, d.not_after, d.recipient, d.parts, d.price_micros, d.currency, d.capped,
+          d.depth, d.stop_epoch, d.not_after, d.recipient, d.parts, d.template_id, d.price_micros, d.currency, d.capped,
           d.quota_month, d.attempts, d.parts_sent, d.message_ids, d.doubtful, d.sender, d.state, d.first_attempt_at,
           d.next_attempt_at, clock_timestamp() AS real_now
 
@@ -283,7 +288,7 @@ SELECT team_id, source, origin, webhook_id, digest FROM webhook_inbox
 SELECT sequence, team_id, event_count FROM stored_webhooks($1)
 
 -- name: read_webhooks
--- $1 sequences, $2 teams
+-- $1 sequences
 SELECT sequence, team_id, source, origin, webhook_id, body, received_at FROM webhook_inbox
  WHERE sequence = ANY ($1::bigint[]) ORDER BY sequence
 
@@ -307,11 +312,13 @@ SELECT k.secret FROM shop_key AS k JOIN shop AS s USING (team_id, shop_id)
 -- $1 team, $2 account, $3 state, $4 reason, $5 now
 UPDATE account SET state = $3, state_reason = $4, updated_at = $5, version = version + 1
  WHERE team_id = $1 AND account_id = $2 AND state = 1
+RETURNING true
 
 -- name: set_template_state
 -- $1 team, $2 template, $3 state, $4 now
 UPDATE template SET state = $3, updated_at = $4, version = version + 1
  WHERE team_id = $1 AND template_id = $2 AND state <> $3
+RETURNING true
 
 -- name: load_mail_cursors
 SELECT partition, position FROM mail_cursor

@@ -1,4 +1,4 @@
-"""Deliveries after their reservation: marked for the wire, postponed, settled, cancelled, adopted from a dead process."""
+"""Deliveries after their reservation: marked for the wire, postponed, settled, cancelled, adopted."""
 
 from __future__ import annotations
 
@@ -92,11 +92,12 @@ class DeliveryStore:
                 item.job.parts_sent,
                 "\n".join(item.job.message_ids),
                 item.job.doubtful,
+                item.job.attempts,
             )
             for item in sorted(items, key=lambda item: (item.job.team_id, item.job.effect_key))
         ]
         async with transaction(self._pool, {item.job.team_id for item in items}) as connection:
-            kept = await connection.fetch(QUERIES["postpone"], *columns(rows, 6), sender)
+            kept = await connection.fetch(QUERIES["postpone"], *columns(rows, 7), sender)
         return {row["effect_key"] for row in kept}
 
     async def settle(self, items: Sequence[Settlement], now: datetime, sender: UUID) -> Written:
@@ -107,7 +108,7 @@ class DeliveryStore:
     async def stop(
         self, team_id: UUID, journey_id: UUID, epoch: int, now: datetime, sender: UUID
     ) -> tuple[list[Settlement], Written]:
-        """Raises the journey's stop epoch and cancels one page of its waiting sends; call again until none is cancelled."""
+        """Raises the journey's stop epoch and cancels a page of its waiting sends; call again while the page is full."""
         async with transaction(self._pool, [team_id]) as connection:
             await connection.execute(QUERIES["raise_stop"], team_id, journey_id, epoch)
             await connection.execute(QUERIES["take_over"], team_id, journey_id, epoch, sender)

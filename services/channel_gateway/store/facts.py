@@ -149,7 +149,10 @@ def _row(fact: Fact, partition: int, position: int, event_id: UUID, number: int 
 
 
 def _mail(fact: Fact, partition: int, position: int, event_id: UUID, number: int) -> Mail:
-    assert fact.customer_id and fact.effect_key and fact.enrolment_id and fact.outcome is not None
+    assert fact.customer_id is not None
+    assert fact.effect_key is not None
+    assert fact.enrolment_id is not None
+    assert fact.outcome is not None
     return Mail(
         source=MailSource.GATEWAY,
         number=number,

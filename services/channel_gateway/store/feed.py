@@ -34,7 +34,9 @@ class FeedStore:
             if len(rows) < history.PAGE_MAX or len(mails) >= limit:
                 return mails[:limit]
 
-    async def customer_mail(self, team_id: UUID, customer_id: UUID, after_number: int, limit: int) -> list[Mail]:
+    async def customer_mail(
+        self, team_id: UUID, customer_id: UUID, after_number: int, limit: int
+    ) -> list[Mail]:
         """A customer's mail after a number, in order."""
         async with transaction(self._pool, [team_id]) as connection:
             rows = await connection.fetch(

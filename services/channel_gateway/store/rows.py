@@ -93,6 +93,7 @@ def job_of(row: Row) -> Job:
         price=Price(row["currency"], row["price_micros"]),
         capped=row["capped"],
         quota_month=row["quota_month"],
+        template_id=row["template_id"],
         attempts=row["attempts"],
         parts_sent=row["parts_sent"],
         message_ids=list(row["message_ids"]),

@@ -20,6 +20,7 @@ from services.channel_gateway.domain.model import (
     Reason,
     Send,
     SendState,
+    TemplateContent,
 )
 from services.channel_gateway.domain.prepare import Catalogue, Prepared
 from services.channel_gateway.domain.reserve import (
@@ -37,7 +38,7 @@ from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.facts import Fact, FactKind, Written, write_facts
 from services.channel_gateway.store.rows import account_of, module_of, pack_parts, template_of
 
-_SEND_WIDTH: Final = 21
+_SEND_WIDTH: Final = 22
 _NO_PRICE: Final = Price("", 0)
 
 SendKey = tuple[UUID, UUID]
@@ -82,9 +83,7 @@ class SendStore:
             )
         return answers, catalogue
 
-    async def last_inbound(
-        self, keys: Sequence[tuple[UUID, UUID, str]]
-    ) -> dict[tuple[UUID, str], datetime]:
+    async def last_inbound(self, keys: Sequence[tuple[UUID, UUID, str]]) -> dict[tuple[UUID, str], datetime]:
         """When the people (team, account, external id) last wrote, where we know."""
         if not keys:
             return {}
@@ -124,15 +123,17 @@ async def take(connection: Connection, taken: Taken, now: datetime, *, sign: int
         rows = [(*key, sign * count) for key, count in sorted(taken.usage.items())]
         await connection.execute(QUERIES["add_usage"], *columns(rows, 4))
     if taken.quotas:
-        rows = [(*key, sign * count) for key, count in sorted(taken.quotas.items())]
-        await connection.execute(QUERIES["add_plan_usage"], *columns(rows, 4))
+        quotas = [(*key, sign * count) for key, count in sorted(taken.quotas.items())]
+        await connection.execute(QUERIES["add_plan_usage"], *columns(quotas, 4))
     if taken.wallets:
         wallets = [(team, -sign * micros) for team, micros in sorted(taken.wallets.items())]
         await connection.execute(QUERIES["add_balance"], *columns(wallets, 2), now)
 
 
 def _taken_up_anew(send: Send, row: Any) -> bool:
-    return row["state"] == SendState.DEFERRED and row["not_after"] != send.not_after and _same_effect(send, row)
+    return (
+        row["state"] == SendState.DEFERRED and row["not_after"] != send.not_after and _same_effect(send, row)
+    )
 
 
 def _same_effect(send: Send, row: Any) -> bool:
@@ -156,13 +157,17 @@ async def _load_catalogue(connection: Connection, sends: Sequence[Send]) -> Cata
     named = {(s.team_id, s.account_id) for s in sends if s.account_id is not None}
     open_channels = {(s.team_id, int(s.channel)) for s in sends if s.account_id is None}
     modules = {(s.team_id, s.content.bot_module_id) for s in sends if isinstance(s.content, ModuleContent)}
-    templates = {(s.team_id, s.content.template_id) for s in sends if not isinstance(s.content, ModuleContent)}
+    templates = {
+        (s.team_id, s.content.template_id) for s in sends if not isinstance(s.content, ModuleContent)
+    }
     accounts: list[Account] = []
     if sends:
         arguments = (*columns(named, 2), *columns(open_channels, 2))
         accounts = [account_of(row) for row in await connection.fetch(QUERIES["find_accounts"], *arguments)]
     module_rows = await connection.fetch(QUERIES["find_modules"], *columns(modules, 2)) if modules else []
-    template_rows = await connection.fetch(QUERIES["find_templates"], *columns(templates, 2)) if templates else []
+    template_rows = (
+        await connection.fetch(QUERIES["find_templates"], *columns(templates, 2)) if templates else []
+    )
     return Catalogue(
         accounts={(a.team_id, a.account_id): a for a in accounts},
         default_accounts=_default_accounts(accounts),
@@ -277,7 +282,7 @@ def _row(send: Send, decision: Reserved | Answer) -> tuple[Any, ...]:
     tail = (send.stop_epoch, send.not_after, send.depth)
     if isinstance(decision, Answer):
         refused = (send.account_id, decision.state, False, str(decision.reason), 0, 0, "", False, None)
-        return (*head, *refused, *tail, "", None)
+        return (*head, *refused, *tail, "", None, None)
     prepared = decision.prepared
     accepted = (
         prepared.account.account_id,
@@ -290,7 +295,11 @@ def _row(send: Send, decision: Reserved | Answer) -> tuple[Any, ...]:
         decision.capped,
         decision.quota_month,
     )
-    return (*head, *accepted, *tail, prepared.recipient, pack_parts(prepared.parts))
+    return (*head, *accepted, *tail, prepared.recipient, pack_parts(prepared.parts), _template_id(send))
+
+
+def _template_id(send: Send) -> UUID | None:
+    return send.content.template_id if isinstance(send.content, TemplateContent) else None
 
 
 def _refusal_fact(send: Send, answer: Answer, now: datetime) -> Fact:
@@ -330,4 +339,5 @@ def _job(send: Send, reserved: Reserved) -> Job:
         price=reserved.price,
         capped=reserved.capped,
         quota_month=reserved.quota_month,
+        template_id=_template_id(send),
     )

@@ -132,6 +132,8 @@ CREATE TABLE delivery (
     node_id         text NOT NULL,
     channel         smallint NOT NULL,
     account_id      uuid,
+    -- The template that it sends, if any: the one to stop when the channel says that it is gone.
+    template_id     uuid,
     state           smallint NOT NULL CHECK (state BETWEEN 1 AND 9),
     -- Whether the first answer was "accepted"; the outcome then goes out by mail.
     accepted        boolean NOT NULL,

@@ -1,0 +1,140 @@
+"""What the gateway asks of other services, each behind a Protocol named by need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from uuid import UUID
+
+import grpc
+
+from libs.common.errors import Unavailable
+from libs.common.rpc.client import CALL_DEADLINE_S, is_passing, retrying
+from omnijourney.common.v1 import error_reason_pb2
+from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
+from omnijourney.segment.v1 import event_pb2, segment_service_pb2, segment_service_pb2_grpc
+from services.channel_gateway.domain.model import Balance, Identity, Profile
+
+if TYPE_CHECKING:
+    from omnijourney.segment.v1 import customer_pb2
+
+CustomerKey = tuple[UUID, UUID]
+"""Team, customer."""
+_REASON_PREFIX: Final = "ERROR_REASON_"
+
+
+class CustomerProfiles(Protocol):
+    """Who customers are and how they are reached."""
+
+    async def profiles(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Profile]:
+        """Profiles of up to 500 customers; unknown ones are absent. Raises Unavailable."""
+        ...
+
+
+class PointBalances(Protocol):
+    """What points customers have."""
+
+    async def balances(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Balance]:
+        """Balances of up to 500 customers; unknown ones are absent. Raises Unavailable."""
+        ...
+
+
+class Recorded(NamedTuple):
+    """What became of an event: `reason` is empty unless it was refused."""
+
+    duplicate: bool
+    reason: str
+
+
+class EventsRefusedError(Exception):
+    """The whole batch is refused; one of its events makes it so."""
+
+
+class EventRecorder(Protocol):
+    """Takes what happened to customers."""
+
+    async def record(self, events: Sequence[event_pb2.CustomerEvent]) -> list[Recorded]:
+        """Records up to 500 events, in order. Raises Unavailable, or EventsRefusedError."""
+        ...
+
+
+class SegmentClient:
+    """The segment service as profiles and as recorder."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        """A channel to it."""
+        self._stub = segment_service_pb2_grpc.SegmentServiceStub(channel)
+
+    async def profiles(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Profile]:
+        """See `CustomerProfiles`."""
+        asked = list(keys)
+        request = segment_service_pb2.BatchGetProfilesRequest()
+        for team_id, customer_id in asked:
+            request.items.add(team_id=str(team_id), customer_id=str(customer_id))
+        try:
+            reply = await retrying(lambda: self._stub.BatchGetProfiles(request, timeout=CALL_DEADLINE_S))
+        except grpc.aio.AioRpcError as error:
+            raise Unavailable.dependency("segment") from error
+        return {
+            key: _profile_of(profile)
+            for key, profile in zip(asked, reply.profiles, strict=True)
+            if profile.found
+        }
+
+    async def record(self, events: Sequence[event_pb2.CustomerEvent]) -> list[Recorded]:
+        """See `EventRecorder`."""
+        request = segment_service_pb2.RecordEventsRequest(events=events)
+        try:
+            reply = await self._stub.RecordEvents(request, timeout=CALL_DEADLINE_S)
+        except grpc.aio.AioRpcError as error:
+            passing = is_passing(error) or error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            if error.code() is grpc.StatusCode.INVALID_ARGUMENT and not passing:
+                raise EventsRefusedError(error.details()) from error
+            raise Unavailable.dependency("segment") from error
+        return [_recorded(result) for result in reply.results]
+
+
+class PointsClient:
+    """The points service as balances."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        """A channel to it."""
+        self._stub = points_service_pb2_grpc.PointsServiceStub(channel)
+
+    async def balances(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Balance]:
+        """See `PointBalances`."""
+        asked = list(keys)
+        request = points_service_pb2.BatchGetBalancesRequest()
+        for team_id, customer_id in asked:
+            request.items.add(team_id=str(team_id), customer_id=str(customer_id))
+        try:
+            reply = await retrying(lambda: self._stub.BatchGetBalances(request, timeout=CALL_DEADLINE_S))
+        except grpc.aio.AioRpcError as error:
+            raise Unavailable.dependency("points") from error
+        return {
+            key: Balance(item.balance, item.cumulative)
+            for key, item in zip(asked, reply.balances, strict=True)
+        }
+
+
+def _profile_of(profile: customer_pb2.Profile) -> Profile:
+    return Profile(
+        profile.name,
+        dict(profile.attributes),
+        tuple(
+            Identity(
+                identity.key.channel,
+                UUID(identity.key.account_id) if identity.key.account_id else None,
+                identity.key.external_id,
+                identity.blocked,
+            )
+            for identity in profile.identities
+        ),
+    )
+
+
+def _recorded(result: event_pb2.EventResult) -> Recorded:
+    if result.status == event_pb2.EVENT_STATUS_REFUSED:
+        name = error_reason_pb2.ErrorReason.Name(result.reason).removeprefix(_REASON_PREFIX)
+        return Recorded(False, f"{name}: {result.message}" if result.message else name)
+    return Recorded(result.status == event_pb2.EVENT_STATUS_DUPLICATE, "")

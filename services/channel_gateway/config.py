@@ -1,0 +1,38 @@
+"""The gateway's configuration: the only reader of its environment."""
+
+from datetime import timedelta
+from typing import Annotated, ClassVar, Final
+
+from pydantic import AfterValidator, Field
+
+from libs.common.config import ServiceSettings, peer_target
+from services.channel_gateway.adapters.transport import checked_url
+
+WEBHOOK_TOLERANCE: Final = timedelta(minutes=5)
+"""How far a webhook's time may be off, either way."""
+WEBHOOK_TOLERANCE_CONTROLLED: Final = timedelta(days=1)
+"""The same where the clock may be changed: there, minutes of domain time pass within a millisecond."""
+
+ChannelUrl = Annotated[str, AfterValidator(checked_url)]
+
+
+class Settings(ServiceSettings):
+    """Read from `OMNIJOURNEY_…`; see `ServiceSettings` for what all services share."""
+
+    service: ClassVar[str] = "channel_gateway"
+
+    http_port: int = Field(default=7480, ge=0, le=65_535)
+    """Port of the HTTP edge: webhooks in; 0 takes any free one."""
+    whatsapp_url: ChannelUrl = "https://graph.facebook.com"
+    """Address of the WhatsApp Cloud API, with or without the version."""
+    line_url: ChannelUrl = "https://api.line.me"
+    """Address of the LINE Messaging API."""
+    segment_target: str = peer_target("segment")
+    """host:port of the segment service."""
+    points_target: str = peer_target("points")
+    """host:port of the points service."""
+
+    @property
+    def webhook_tolerance(self) -> timedelta:
+        """How far a webhook's time may be off, either way."""
+        return WEBHOOK_TOLERANCE_CONTROLLED if self.clock_control == "on" else WEBHOOK_TOLERANCE

@@ -1,0 +1,68 @@
+"""Signatures of webhooks: Standard Webhooks for shops, and those of LINE and Meta. Constant-time comparisons."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Iterable
+from typing import Final
+
+SECRET_PREFIX: Final = "whsec_"
+SECRET_BYTES_MIN: Final = 24
+SECRET_BYTES_MAX: Final = 64
+_VERSION: Final = "v1,"
+_SIGNATURES_MAX: Final = 10
+"""Signatures looked at in one header; a sender that changes keys sends two."""
+
+
+def shop_signature(key: bytes, webhook_id: str, timestamp: str, body: bytes) -> str:
+    """The value of one signature, version included, for the bytes of a body."""
+    signed = b".".join((webhook_id.encode(), timestamp.encode(), body))
+    return _VERSION + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+
+
+def is_signed_by_shop(
+    keys: Iterable[bytes], webhook_id: str, timestamp: str, header: str, body: bytes
+) -> bool:
+    """Whether one of the header's signatures was made with one of the keys."""
+    given = [item.encode() for item in header.split()[:_SIGNATURES_MAX]]
+    good = False
+    for key in keys:
+        expected = shop_signature(key, webhook_id, timestamp, body).encode()
+        for item in given:
+            good |= hmac.compare_digest(item, expected)
+    return good
+
+
+def encode_secret(key: bytes) -> str:
+    """A key as its holder sees it."""
+    return SECRET_PREFIX + base64.b64encode(key).decode()
+
+
+def decode_secret(text: str) -> bytes:
+    """A key as its holder wrote it. Raises ValueError, fit for a caller's eyes."""
+    try:
+        key = base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("must be whsec_ and base64") from None
+    if not text.startswith(SECRET_PREFIX) or not SECRET_BYTES_MIN <= len(key) <= SECRET_BYTES_MAX:
+        raise ValueError(f"must be whsec_ and {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes in base64")
+    return key
+
+
+def is_signed_by_line(secrets: Iterable[str], header: str, body: bytes) -> bool:
+    """Whether `x-line-signature` was made with one of the channel secrets."""
+    good = False
+    for secret in secrets:
+        expected = base64.b64encode(hmac.digest(secret.encode(), body, hashlib.sha256))
+        good |= hmac.compare_digest(header.strip().encode(), expected)
+    return good
+
+
+def is_signed_by_meta(secrets: Iterable[str], header: str, body: bytes) -> bool:
+    """Whether `X-Hub-Signature-256` was made with one of the app secrets."""
+    good = False
+    for secret in secrets:
+        expected = b"sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode()
+        good |= hmac.compare_digest(header.strip().encode(), expected)
+    return good

@@ -1,0 +1,97 @@
+"""One account's sends in a process: waiting, on the wire, and how fast they may leave. No I/O."""
+
+import heapq
+from collections import deque
+from typing import Final
+
+from services.channel_gateway.domain.model import Account, Job
+
+BURST_S: Final = 0.05
+"""An idle account saves up so many seconds' worth of its rate."""
+
+
+class Bucket:
+    """Tokens that come at a rate; real, monotonic time."""
+
+    def __init__(self, rate: float, now_s: float) -> None:
+        """Starts full."""
+        self.rate = rate
+        self._capacity = max(1.0, rate * BURST_S)
+        self._tokens = self._capacity
+        self._at_s = now_s
+
+    def take(self, now_s: float) -> bool:
+        """Takes a token if there is one."""
+        self._tokens = min(self._capacity, self._tokens + (now_s - self._at_s) * self.rate)
+        self._at_s = now_s
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+    def next_s(self) -> float:
+        """Seconds from the last `take` until there is a token."""
+        return max(0.0, (1.0 - self._tokens) / self.rate)
+
+
+class Lane:
+    """The sends of one account. Knows what may leave now and when to look again."""
+
+    def __init__(self, account: Account, now_s: float) -> None:
+        """Empty, with a full bucket."""
+        self.account = account
+        self.in_flight = 0
+        self._bucket = Bucket(account.rate_per_second, now_s)
+        self._waiting: deque[Job] = deque()
+        self._later: list[tuple[float, int, Job]] = []
+        self._serial = 0
+        self._held_until_s = 0.0
+
+    def __len__(self) -> int:
+        """Sends that wait, those for a retry included."""
+        return len(self._waiting) + len(self._later)
+
+    def update(self, account: Account, now_s: float) -> None:
+        """Takes over what is known of the account now."""
+        if account.rate_per_second != self.account.rate_per_second:
+            self._bucket = Bucket(account.rate_per_second, now_s)
+        self.account = account
+
+    def add(self, job: Job) -> None:
+        """Puts a send at the end of the line."""
+        self._waiting.append(job)
+
+    def put_back(self, job: Job) -> None:
+        """Puts a send at the head of the line."""
+        self._waiting.appendleft(job)
+
+    def add_later(self, job: Job, due_s: float) -> None:
+        """Keeps a send until the monotonic time `due_s`."""
+        self._serial += 1
+        heapq.heappush(self._later, (due_s, self._serial, job))
+
+    def hold(self, until_s: float) -> None:
+        """Lets nothing leave before the monotonic time `until_s`."""
+        self._held_until_s = max(self._held_until_s, until_s)
+
+    def collect(self, now_s: float, most: int) -> list[Job]:
+        """Takes up to `most` sends that may leave now; each counts as in flight from here on."""
+        while self._later and self._later[0][0] <= now_s:
+            self._waiting.append(heapq.heappop(self._later)[2])
+        taken: list[Job] = []
+        if now_s < self._held_until_s:
+            return taken
+        free = min(most, self.account.concurrency_max - self.in_flight)
+        while self._waiting and len(taken) < free and self._bucket.take(now_s):
+            taken.append(self._waiting.popleft())
+        self.in_flight += len(taken)
+        return taken
+
+    def next_s(self, now_s: float) -> float | None:
+        """Seconds until something may leave by itself; None: nothing before an answer or a new send."""
+        due: list[float] = []
+        if self._waiting and self.in_flight < self.account.concurrency_max:
+            due.append(max(self._held_until_s - now_s, self._bucket.next_s()))
+        if self._later:
+            due.append(max(0.0, self._later[0][0] - now_s))
+        return min(due) if due else None

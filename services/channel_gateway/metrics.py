@@ -1,0 +1,36 @@
+"""Every metric of the gateway."""
+
+from typing import Final
+
+from libs.common import metrics
+
+SENDS: Final = metrics.counter(
+    "gateway_sends_total", "Answers to sends, by channel and first state.", ("channel", "outcome")
+)
+OUTCOMES: Final = metrics.counter(
+    "gateway_outcomes_total", "Settled sends, by channel and outcome.", ("channel", "outcome")
+)
+ATTEMPTS: Final = metrics.counter(
+    "gateway_attempts_total", "Requests to channels, by what they came to.", ("channel", "outcome")
+)
+ATTEMPT_SECONDS: Final = metrics.histogram(
+    "gateway_attempt_seconds", "From a request to a channel to its answer.", ("channel",)
+)
+UNLISTED_CODES: Final = metrics.counter(
+    "gateway_refusals_total", "Final refusals by channels, by channel and code.", ("channel", "code")
+)
+WAITING: Final = metrics.gauge(
+    "gateway_waiting_sends_count", "Sends that wait in this process.", ("channel",)
+)
+ON_WIRE: Final = metrics.gauge(
+    "gateway_on_wire_count", "Requests to channels that are on the wire.", ("channel",)
+)
+WEBHOOKS: Final = metrics.counter(
+    "gateway_webhooks_total", "Webhooks that came in, by source and HTTP status.", ("source", "status")
+)
+EVENTS: Final = metrics.counter(
+    "gateway_events_total", "Events of webhooks handed on, by what became of them.", ("outcome",)
+)
+ADOPTED: Final = metrics.counter(
+    "gateway_adopted_sends_total", "Sends taken over from processes that were gone.", ("channel",)
+)

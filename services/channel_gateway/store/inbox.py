@@ -1,0 +1,174 @@
+"""Webhooks as they came: stored first, read again to be worked, marked when done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import Enum, IntEnum
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from libs.common.db.pool import Pool, transaction
+from services.channel_gateway.store.book import QUERIES, columns
+
+READ_ROWS_MAX: Final = 500
+INBOX_CHANNEL: Final = "omnijourney_gateway_inbox"
+"""Notified when webhooks were stored."""
+
+
+class InboxSource(IntEnum):
+    """Where a webhook came from; numbers of the contract."""
+
+    SHOP = 1
+    PIXEL = 2
+    LINE = 3
+    META = 4
+
+
+class InboxState(IntEnum):
+    """Where a webhook stands; numbers of the contract."""
+
+    STORED = 1
+    RECORDED = 2
+    REFUSED = 3
+
+
+class Incoming(NamedTuple):
+    """A webhook that was checked and is to be stored."""
+
+    team_id: UUID
+    source: InboxSource
+    origin: str
+    webhook_id: str
+    body: bytes
+    digest: bytes
+    event_count: int
+    received_at: datetime
+
+
+class Receipt(Enum):
+    """What became of an incoming webhook."""
+
+    STORED = "stored"
+    KNOWN = "known"
+    """The same id with the same body came before."""
+    CONFLICT = "conflict"
+    """The same id came before with another body; nothing is stored."""
+
+
+class StoredWebhook(NamedTuple):
+    """A webhook to be worked."""
+
+    sequence: int
+    team_id: UUID
+    source: InboxSource
+    origin: str
+    webhook_id: str
+    body: bytes
+    received_at: datetime
+
+
+class Refusal(NamedTuple):
+    """An event that was refused after receipt."""
+
+    index: int
+    reason: str
+
+
+class Worked(NamedTuple):
+    """What came of one webhook."""
+
+    webhook: StoredWebhook
+    refusals: list[Refusal]
+
+
+class InboxStore:
+    """The table of webhooks."""
+
+    def __init__(self, pool: Pool) -> None:
+        """`pool` of the service's own role."""
+        self._pool = pool
+
+    async def shop_keys(self, team_id: UUID, shop_id: str, now: datetime) -> list[bytes]:
+        """Valid signing keys of a shop that takes webhooks; none for an unknown one."""
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(QUERIES["find_shop_keys"], team_id, shop_id, now)
+        return [row["secret"] for row in rows]
+
+    async def store(self, items: Sequence[Incoming]) -> list[Receipt]:
+        """Stores webhooks in one transaction, in order; known ids store nothing."""
+        first = {_key(item): item for item in reversed(items)}
+        rows = [(*item, InboxState.STORED) for item in items if first[_key(item)] is item]
+        async with transaction(self._pool, {item.team_id for item in items}) as connection:
+            stored = {
+                tuple(row) for row in await connection.fetch(QUERIES["store_webhooks"], *columns(rows, 9))
+            }
+            known = [item for item in items if first[_key(item)] is not item or _key(item) not in stored]
+            digests = {}
+            if known:
+                found = await connection.fetch(
+                    QUERIES["find_webhooks"], *columns([_key(item) for item in known], 4)
+                )
+                digests = {tuple(row[:4]): row["digest"] for row in found}
+            if stored:
+                await connection.execute("SELECT pg_notify($1, '')", INBOX_CHANNEL)
+        return [_receipt(item, first, stored, digests) for item in items]
+
+    async def next(self, events_max: int) -> list[StoredWebhook]:
+        """The next webhooks to be worked, in order of receipt: at least one, together at most `events_max` events."""
+        chosen: list[int] = []
+        teams: set[UUID] = set()
+        events = 0
+        for row in await self._pool.fetch(QUERIES["stored_webhooks"], READ_ROWS_MAX):
+            events += row["event_count"]
+            if chosen and events > events_max:
+                break
+            chosen.append(row["sequence"])
+            teams.add(row["team_id"])
+        if not chosen:
+            return []
+        async with transaction(self._pool, teams) as connection:
+            rows = await connection.fetch(QUERIES["read_webhooks"], chosen)
+        return [
+            StoredWebhook(
+                row["sequence"],
+                row["team_id"],
+                InboxSource(row["source"]),
+                row["origin"],
+                row["webhook_id"],
+                row["body"],
+                row["received_at"],
+            )
+            for row in rows
+        ]
+
+    async def finish(self, worked: Sequence[Worked]) -> None:
+        """Marks webhooks as recorded, or refused in part, and keeps the reasons: one transaction."""
+        refusals = [
+            (item.webhook.team_id, item.webhook.sequence, refusal.index, refusal.reason)
+            for item in worked
+            for refusal in item.refusals
+        ]
+        states = [InboxState.REFUSED if item.refusals else InboxState.RECORDED for item in worked]
+        async with transaction(self._pool, {item.webhook.team_id for item in worked}) as connection:
+            await connection.execute(
+                QUERIES["mark_webhooks"], [item.webhook.sequence for item in worked], states
+            )
+            if refusals:
+                await connection.execute(QUERIES["keep_refusals"], *columns(refusals, 4))
+
+
+_Key = tuple[UUID, int, str, str]
+
+
+def _key(item: Incoming) -> _Key:
+    return (item.team_id, int(item.source), item.origin, item.webhook_id)
+
+
+def _receipt(
+    item: Incoming, first: dict[_Key, Incoming], stored: set[_Key], digests: dict[_Key, bytes]
+) -> Receipt:
+    key = _key(item)
+    if key in stored and first[key] is item:
+        return Receipt.STORED
+    return Receipt.KNOWN if digests.get(key) == item.digest else Receipt.CONFLICT
