@@ -20,12 +20,12 @@ import asyncpg
 import structlog
 import tenacity
 import uvloop
-from redis.asyncio import Redis
 
 from libs.common.clock import Clock, InstallationClock
 from libs.common.config import EXIT_CONFIG, ServiceSettings, variable_of
 from libs.common.db.migrate import MigrationError, migrate, service_dsn
 from libs.common.db.pool import Pool, open_pool
+from libs.common.db.requests import keep_forgetting
 from libs.common.embedded import EmbeddedError, attach
 from libs.common.logging import setup_logging
 from libs.common.metrics import MetricsEndpoint
@@ -78,7 +78,8 @@ class Runtime:
     """Connections under the service's own role."""
     dsn: str
     """The same role's address, for connections that listen."""
-    redis: Redis
+    redis_url: str
+    """Address of the mailboxes' server, for `libs.common.mailbox.open_mailbox`."""
     clock: Clock
     token: str
     """Shown to other services, asked of callers."""
@@ -108,6 +109,7 @@ class Runtime:
             servicer,
             operations.DESCRIPTOR,
         )
+        self.spawn("request log", keep_forgetting(self.pool, self.stopping))
         metrics = _open_metrics(self.settings)
         try:
             await self.server.start()
@@ -116,6 +118,7 @@ class Runtime:
         finally:
             await self._drain()
             await asyncio.to_thread(metrics.close)
+            _log.info("stopped")
 
     async def _drain(self) -> None:
         _log.info("draining")
@@ -163,12 +166,10 @@ async def runtime(
         dsn = service_dsn(ends.postgres_dsn, settings.service)
         pool = await open_pool(dsn, name=f"omnijourney {settings.service}", size_max=settings.pool_size_max)
         stack.push_async_callback(_close_pool, pool)
-        redis: Redis = Redis.from_url(ends.redis_url, protocol=2)
-        stack.push_async_callback(redis.aclose)
         if clock is None:
             clock = await stack.enter_async_context(InstallationClock.follow(dsn))
         server = GrpcServer(host=settings.bind_host, port=settings.grpc_port, token=ends.token)
-        yield Runtime(settings, pool, dsn, redis, clock, ends.token, server)
+        yield Runtime(settings, pool, dsn, ends.redis_url, clock, ends.token, server)
 
 
 async def _migrate(admin_dsn: str, service: str, package: str) -> None:
@@ -176,9 +177,15 @@ async def _migrate(admin_dsn: str, service: str, package: str) -> None:
         retry=tenacity.retry_if_exception_type(_DATABASE_AWAY),
         stop=tenacity.stop_after_delay(_DATABASE_WAIT_S),
         wait=tenacity.wait_random(0.2, 0.6),
+        before_sleep=_tell_waiting,
         reraise=True,
     )
     await policy(migrate, admin_dsn, service, package)
+
+
+def _tell_waiting(state: tenacity.RetryCallState) -> None:
+    if state.attempt_number == 1:
+        _log.warning("waiting for the database", wait_s_max=_DATABASE_WAIT_S)
 
 
 async def _close_pool(pool: Pool) -> None:
@@ -197,7 +204,7 @@ def _open_metrics(settings: ServiceSettings) -> MetricsEndpoint:
     try:
         return MetricsEndpoint(settings.bind_host, settings.prometheus_port)
     except OSError as error:
-        raise MetricsPortTakenError(settings.bind_host, settings.prometheus_port) from error
+        raise MetricsPortTakenError(settings.bind_host, settings.prometheus_port, error) from error
 
 
 def run(
