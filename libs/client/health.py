@@ -1,7 +1,5 @@
-"""Asks a service whether it serves; `python -m libs.client.health host:port` tells by its exit code."""
+"""Asks a service whether it serves."""
 
-import asyncio
-import sys
 from typing import Any
 
 import grpc
@@ -19,7 +17,3 @@ async def is_serving(target: str, timeout_s: float = PROBE_TIMEOUT_S) -> bool:
         except grpc.aio.AioRpcError:
             return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-
-
-if __name__ == "__main__":
-    sys.exit(0 if asyncio.run(is_serving(sys.argv[1])) else 1)
