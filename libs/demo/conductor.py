@@ -14,6 +14,8 @@ from omnijourney.common.v1.operations_service_pb2 import GetLagRequest, GetLagRe
 
 PIPELINE: tuple[ServiceName, ...] = ("channel_gateway", "segment", "journey")
 """The services whose work must be done before the clock goes on."""
+TIMED: tuple[ServiceName, ...] = (*PIPELINE, "points")
+"""The services that must have seen a step of the clock before anything is posted: what they do carries its time."""
 STUCK_S = 120.0
 """Real seconds without any progress after which the demo gives up."""
 POLL_FIRST_S = 0.002
@@ -40,7 +42,7 @@ class Instruments(Protocol):
     """What the conductor plays on; a test brings its own."""
 
     async def set_clock(self, at: datetime) -> int:
-        """Holds the clock at `at`; returns its version."""
+        """Holds the clock at `at`; returns its version once the services follow it."""
 
     async def lag(self, version: int) -> Lag:
         """Asks the services, after they have seen `version` of the clock."""
@@ -115,25 +117,25 @@ class InstallationInstruments:
         """See `Instruments`."""
         request = SetClockRequest(rate=0.0, domain_time=timestamp(at))
         operations = self._operations["segment"]
-        return (await call(operations.SetClock, request)).version
+        version = (await call(operations.SetClock, request)).version
+        await self._ask(TIMED, version)
+        return version
 
-    async def lag(self, version: int, services: tuple[ServiceName, ...] = PIPELINE) -> Lag:
+    async def lag(self, version: int) -> Lag:
         """See `Instruments`. A service that is being restarted is waited for."""
-        request = GetLagRequest(min_clock_version=version)
+        answers = await self._ask(PIPELINE, version)
+        journey = answers["journey"]
+        return Lag(
+            pending={service: answer.pending for service, answer in answers.items()},
+            progress=tuple(answer.progress for answer in answers.values()),
+            next_timer=datetime_of(journey.next_timer_time) if journey.HasField("next_timer_time") else None,
+        )
 
+    async def _ask(
+        self, services: tuple[ServiceName, ...], version: int
+    ) -> dict[ServiceName, GetLagResponse]:
+        request = GetLagRequest(min_clock_version=version)
         answers = await asyncio.gather(
             *(call(self._operations[service].GetLag, request) for service in services)
         )
-        return _lag(dict(zip(services, answers, strict=True)))
-
-
-def _lag(answers: dict[ServiceName, GetLagResponse]) -> Lag:
-    journey = answers.get("journey")
-    timer = None
-    if journey is not None and journey.HasField("next_timer_time"):
-        timer = datetime_of(journey.next_timer_time)
-    return Lag(
-        pending={service: answer.pending for service, answer in answers.items()},
-        progress=tuple(answer.progress for answer in answers.values()),
-        next_timer=timer,
-    )
+        return dict(zip(services, answers, strict=True))

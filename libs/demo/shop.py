@@ -37,6 +37,10 @@ MEMBER_MAX = 999_999_999
 """Largest customer id that fits a phone number."""
 LIMIT = Decimal(10) ** 9
 """Quantities and prices beyond it are typing errors, not business."""
+SUM_LIMIT = Decimal(10) ** 12
+"""Sums beyond it are no amounts of money that anybody could carry."""
+INVOICE_MAX = 64
+"""Characters of an invoice's number."""
 EXAMPLES_MAX = 5
 
 
@@ -80,6 +84,8 @@ class Invoice:
         cancelled = self.number[:1] in ("C", "c")
         at = self.at.astimezone(UTC)
         items = tuple(self.items)
+        if abs(self.amount) > SUM_LIMIT:
+            return "sum is too large"
         if self.member is None:
             # The webhook stores every anonymous one. What gave money back is told as a refund.
             if cancelled and self.amount <= 0:
@@ -167,6 +173,8 @@ def _read_line(row: Sequence[str], columns: dict[str, int]) -> Line:
     cell = {name: row[place].strip() for name, place in columns.items()}
     if not cell["InvoiceNo"]:
         raise BadLine("no invoice number")
+    if len(cell["InvoiceNo"]) > INVOICE_MAX:
+        raise BadLine("invoice number is too long")
     return Line(
         invoice=cell["InvoiceNo"],
         description=cell["Description"],

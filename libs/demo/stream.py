@@ -70,7 +70,7 @@ class Stream:
     bad_lines: Counter[str] = field(default_factory=Counter)
     """Lines that could not be read, by reason."""
     left_out: Counter[str] = field(default_factory=Counter)
-    """Invoices with a customer that are neither order nor refund, by reason."""
+    """Invoices that are neither order nor refund and not anonymous, by reason."""
     examples: tuple[str, ...] = ()
     """The first bad lines, for people."""
 

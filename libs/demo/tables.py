@@ -21,7 +21,7 @@ def show_stream(console: Console, stream: Stream) -> None:
         highlight=False,
     )
     for reason, count in stream.left_out.items():
-        console.print(f"  left out: {count:,} of a known customer, {reason}", highlight=False)
+        console.print(f"  left out, no order and no refund: {count:,}, {reason}", highlight=False)
     for reason, count in stream.bad_lines.items():
         console.print(f"  [yellow]bad lines[/]: {count:,}, {reason}", highlight=False)
     for example in stream.examples:

@@ -19,6 +19,8 @@ BODY_BYTES_MAX = 900_000
 """The endpoint takes 1 MB."""
 ITEMS_MAX = 1_000
 """Lines that one order may carry; lines of one name are joined beyond it."""
+NAME_MAX = 500
+"""Characters of an item's name."""
 _WAIT_FIRST_S = 0.05
 _WAIT_MAX_S = 1.0
 _PASSING = (408, 429, 500, 502, 503, 504)
@@ -53,7 +55,13 @@ def _items(checkout: Checkout) -> list[dict[str, Any]]:
         for name, quantity in lines:
             joined[name] = joined.get(name, 0) + quantity
         lines = list(joined.items())
-    return [{"name": name, "quantity": quantity} for name, quantity in lines]
+    return [_item(name, quantity) for name, quantity in lines]
+
+
+def _item(name: str, quantity: int) -> dict[str, Any]:
+    """A line; a negative quantity (a discount) has no place in the webhook and is left out."""
+    told: dict[str, Any] = {"name": name[:NAME_MAX]}
+    return told | {"quantity": quantity} if quantity >= 0 else told
 
 
 def bodies(events: Sequence[dict[str, Any]]) -> Iterator[bytes]:

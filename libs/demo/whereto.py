@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from libs.client.services import DEFAULT_PORTS, ServiceName
+from libs.client import ServiceName
+from libs.common.config import DEFAULT_PORTS
 from libs.demo.definitions import BIG_BASKET
 from libs.demo.shopfront import Shopfront
 

@@ -56,6 +56,7 @@ def test_a_cancellation_is_a_refund_of_what_it_gives_back(tmp_path: Path) -> Non
     [
         ("536365", "6", "0", "sum is 0 or less"),
         ("536365", "-6", "2.55", "sum is 0 or less"),
+        ("536365", "999999999", "999999999", "sum is too large"),
         ("C536365", "6", "2.55", "cancellation with a sum of 0 or more"),
         ("C536365", "0", "2.55", "cancellation with a sum of 0 or more"),
     ],
@@ -99,6 +100,7 @@ def test_an_invoice_without_a_customer_on_some_lines_is_the_customers(tmp_path: 
     ("bad", "reason"),
     [
         (line(invoice=""), "no invoice number"),
+        (line(invoice="5" * 65), "invoice number is too long"),
         (line(quantity="six"), "quantity is not a number"),
         (line(quantity="1.5"), "quantity is not whole"),
         (line(quantity="NaN"), "quantity is not a number"),

@@ -21,7 +21,7 @@ SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
 def order(reference: str = "536365", amount: str = "15.3", member: int | None = 17850) -> Checkout:
-    items = (Item("MUG", 6), Item("", 1))
+    items = (Item("MUG", 6), Item("", 1), Item("DISCOUNT", -1))
     return Checkout(Kind.ORDER, reference, AT, Decimal(amount), member, items)
 
 
@@ -35,7 +35,7 @@ def test_an_order_and_a_refund_as_json() -> None:
             "id": "536365",
             "currency": "GBP",
             "total": "15.3",
-            "items": [{"name": "MUG", "quantity": 6}, {"name": "", "quantity": 1}],
+            "items": [{"name": "MUG", "quantity": 6}, {"name": "", "quantity": 1}, {"name": "DISCOUNT"}],
         },
     }
     refund = Checkout(Kind.REFUND, "C1", AT, Decimal("1E+1"), None)
