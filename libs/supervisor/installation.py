@@ -57,14 +57,28 @@ class Installation:
         try:
             await self.start()
         except BaseException:
-            await self.stop()
+            await self._stop_in_any_case()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.stop()
+        await self._stop_in_any_case()
+
+    async def _stop_in_any_case(self) -> None:
+        """`stop`, which a cancellation does not interrupt but makes hurry."""
+        stopping = asyncio.create_task(self.stop())
+        cancelled: asyncio.CancelledError | None = None
+        while not stopping.done():
+            try:
+                await asyncio.shield(stopping)
+            except asyncio.CancelledError as error:
+                cancelled = error
+                self.hurry()
+        stopping.result()
+        if cancelled is not None:
+            raise cancelled
 
     @property
     def plan(self) -> Plan:
@@ -229,7 +243,7 @@ class Installation:
         if emulators is not None:
             await self._end(emulators, _EMULATORS_GRACE_S)
         if self._attachment is not None:
-            left_s = STOP_WITHIN_S - (time.monotonic() - began_s)
+            left_s = 0.0 if self._hurry.is_set() else STOP_WITHIN_S - (time.monotonic() - began_s)
             await self._attachment.close(max(_SERVERS_GRACE_S_MIN, left_s))
 
     async def _end(self, process: ManagedProcess, grace_s: float) -> None:

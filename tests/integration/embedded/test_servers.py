@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import redis.asyncio
 from redis.exceptions import AuthenticationError
 
-from libs.common.embedded import Embedded, start_embedded
+from libs.common.embedded import Embedded, binaries, start_embedded
 from libs.common.embedded.process import Account
 from tests.integration.embedded.holder import Hold
 
@@ -138,6 +139,30 @@ async def test_a_half_made_data_directory_is_made_anew(data_dir: Path) -> None:
     finally:
         await embedded.stop()
     assert not draft.exists()
+
+
+@pytest.mark.skipif(not Path("/usr/lib/postgresql/15").is_dir(), reason="no Debian PostgreSQL here")
+async def test_the_postgres_of_the_machine_will_do(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binaries, "_postgres_directories", lambda: iter([Path("/usr/lib/postgresql/15/bin")]))
+    first = await start_embedded(data_dir, valkey=False)
+    await first.stop()
+    monkeypatch.undo()  # the wheel is there again, yet data made by 15 is run by 15
+    second = await start_embedded(data_dir, valkey=False)
+    try:
+        assert str(await ask(second.postgres_dsn, "SHOW server_version")).startswith("15.")
+    finally:
+        await second.stop()
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="no Redis here")
+async def test_the_redis_of_the_machine_will_do(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binaries, "_valkey_of_wheel", lambda: None)
+    embedded = await start_embedded(data_dir, postgres=False)
+    try:
+        async with redis.asyncio.from_url(embedded.redis_url, protocol=2) as client:
+            assert await client.ping()
+    finally:
+        await embedded.stop()
 
 
 @as_root

@@ -104,6 +104,28 @@ async def test_a_stubborn_service_is_killed_when_told_to_hurry(data_dir: Path) -
     assert still_running(running, 0.1) == []
 
 
+async def test_a_cancellation_during_the_stop_hurries_it(data_dir: Path) -> None:
+    entered = asyncio.Event()
+    running: list[int] = []
+
+    async def work() -> None:
+        async with Installation(stub_options(data_dir, {"points": "--stubborn"})) as installation:
+            running.extend(installation.pid_of(name) for name in (*SERVICES, "postgres", "valkey"))
+            entered.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await entered.wait()
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    task.cancel()
+    loop.call_later(0.5, task.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert loop.time() - began_s < 4
+    assert still_running(running, 0.1) == []
+
+
 async def test_taken_ports_are_all_named_before_anything_starts(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,9 +46,9 @@ def test_a_taken_port_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (["--month", "13"], "13 is not in the range 1<=x<=12"),
-        (["--speed", "0"], "0.0 is not in the range x>=1"),
-        (["--data", "/no/such/file"], "does not exist"),
+        (["--month", "13"], "Invalid value for '--month': Input should be less than or equal to 12"),
+        (["--speed", "0"], "Invalid value for '--speed': Input should be greater than or equal to 1"),
+        (["--data", "/no/such/file"], "'/no/such/file' does not exist"),
     ],
 )
 def test_options_of_the_demo_are_checked(arguments: list[str], fault: str) -> None:

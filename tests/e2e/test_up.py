@@ -1,0 +1,219 @@
+"""`omnijourney up` as a person runs it: the real command, real servers, all five services."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import grpc
+import psutil
+import pytest
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from typer.testing import CliRunner
+
+from libs.cli.main import app
+from libs.client import SERVICES, Client, ClientSettings, ServiceName, full_name, is_serving
+from libs.client.found import InstallationFile
+from omnijourney.common.v1.operations_service_pb2 import GetClockRequest, GetLagRequest, SetClockRequest
+from tests.integration.embedded.holder import still_running
+
+STARTS_WITHIN_S = 60.0
+RESTARTS_WITHIN_S = 20.0
+
+
+@dataclass
+class Up:
+    """The command while it runs."""
+
+    process: "subprocess.Popen[bytes]"
+    data_dir: Path
+
+    def everything(self) -> list[int]:
+        """Process ids of the command and all that it started."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [self.process.pid, *(child.pid for child in children)]
+
+    def pid_of(self, service: ServiceName) -> int:
+        """Process id of a service."""
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if child.cmdline()[-1:] == [f"services.{service}"]:
+                    return child.pid
+        raise LookupError(service)
+
+
+@contextlib.contextmanager
+def up(data_dir: Path, *options: str) -> Iterator[Up]:
+    """Starts the command on free ports and waits until it is up; kills what is left of it in the end."""
+    command = [
+        sys.executable,
+        "-m",
+        "libs.cli.main",
+        "up",
+        "--ports",
+        "free",
+        "--data-dir",
+        str(data_dir),
+        *options,
+    ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OMNIJOURNEY_")}
+    with (data_dir.with_name("output")).open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+    try:
+        deadline_s = time.monotonic() + STARTS_WITHIN_S
+        while InstallationFile(data_dir).read() is None:
+            told = data_dir.with_name("output").read_text()
+            assert process.poll() is None, f"it ended with {process.returncode}:\n{told}"
+            assert time.monotonic() < deadline_s, f"it did not come up:\n{told}"
+            time.sleep(0.05)
+        yield Up(process, data_dir)
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def data_dir() -> Iterator[Path]:
+    """One data directory for the tests here, as for a person who starts and stops."""
+    with tempfile.TemporaryDirectory(prefix="omnijourney-test-") as made:
+        path = Path(made)
+        path.chmod(0o755)
+        yield path / "data"
+
+
+@pytest.fixture(scope="module")
+def running(data_dir: Path) -> Iterator[Up]:
+    """The command, up, for the tests that do not end it."""
+    with up(data_dir, "--clock-control", "--emulators") as started:
+        yield started
+
+
+@pytest.fixture
+def settings(running: Up) -> ClientSettings:
+    """How a client finds it."""
+    return ClientSettings(data_dir=running.data_dir)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.rule("X-01")
+def test_a_service_is_described_and_answers_with_no_file_at_hand(
+    settings: ClientSettings, service: ServiceName
+) -> None:
+    with grpc.insecure_channel(settings.targets()[service]) as channel:
+        reflection = ProtoReflectionDescriptorDatabase(channel)
+        listed = set(reflection.get_services())
+        assert {
+            full_name(service),
+            "omnijourney.common.v1.OperationsService",
+            "grpc.health.v1.Health",
+        } <= listed
+        described = reflection.FindFileContainingSymbol(full_name(service))
+        assert described.service[0].method
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_tells_lag_and_clock(settings: ClientSettings, service: ServiceName) -> None:
+    async with Client(settings.targets(), settings.api_token()) as client:
+        lag = await client.operations(service).GetLag(GetLagRequest(), timeout=5)
+        clock = await client.operations(service).GetClock(GetClockRequest(), timeout=5)
+    assert (lag.pending, clock.rate) == (0, 1)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_nobody_gets_in_without_the_token(settings: ClientSettings, service: ServiceName) -> None:
+    async with Client(settings.targets(), "wrong") as client:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.operations(service).GetLag(GetLagRequest(), timeout=5)
+    assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_all_services_follow_one_clock(settings: ClientSettings) -> None:
+    async with Client(settings.targets(), settings.api_token()) as client:
+        changed = await client.operations("journey").SetClock(SetClockRequest(rate=2.0), timeout=5)
+        for service in SERVICES:
+            asked = GetLagRequest(min_clock_version=changed.version)
+            lag = await client.operations(service).GetLag(asked, timeout=5)
+            assert lag.clock_version >= changed.version
+        await client.operations("stats").SetClock(SetClockRequest(rate=1.0), timeout=5)
+
+
+async def test_every_service_has_metrics(running: Up) -> None:
+    environment = psutil.Process(running.pid_of("journey")).environ()
+    async with aiohttp.ClientSession() as session:
+        for service in SERVICES:
+            port = environment[f"OMNIJOURNEY_{service.upper()}_METRICS_PORT"]
+            async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+                assert answer.status == 200
+                assert "omnijourney_" in await answer.text()
+
+
+def test_status_shows_all_five(running: Up) -> None:
+    done = CliRunner().invoke(app, ["status", "--data-dir", str(running.data_dir)])
+    assert (done.exit_code, done.output.count("serving")) == (0, 5)
+
+
+async def _until_serving_again(up: Up, settings: ClientSettings, service: ServiceName, old: int) -> None:
+    async with asyncio.timeout(RESTARTS_WITHIN_S):
+        while True:
+            with contextlib.suppress(LookupError):
+                if up.pid_of(service) != old and await is_serving(settings.targets()[service]):
+                    return
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_killed_service_comes_back(
+    running: Up, settings: ClientSettings, service: ServiceName
+) -> None:
+    old = running.pid_of(service)
+    os.kill(old, signal.SIGKILL)
+    await _until_serving_again(running, settings, service, old)
+    async with Client(settings.targets(), settings.api_token()) as client:
+        await client.operations(service).GetLag(GetLagRequest(), timeout=5)
+
+
+def test_ctrl_c_ends_everything_within_ten_seconds_and_the_next_start_is_fine(data_dir: Path) -> None:
+    own = data_dir.with_name("own")
+    for _ in range(2):
+        with up(own) as started:
+            everything = started.everything()
+            assert len(everything) >= 8  # the command, five services, two servers
+            started.process.send_signal(signal.SIGINT)
+            assert started.process.wait(10) == 0
+            assert still_running(everything, 0.1) == []
+
+
+def test_a_killed_command_leaves_nothing_running(data_dir: Path) -> None:
+    with up(data_dir.with_name("own")) as started:
+        everything = started.everything()
+        started.process.kill()
+        started.process.wait(10)
+        assert still_running(everything) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_runs_alone(data_dir: Path, service: ServiceName) -> None:
+    """With nothing configured it starts its own servers, and ends them again."""
+    alone = data_dir.with_name("alone")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OMNIJOURNEY_")}
+    environment |= {"OMNIJOURNEY_DATA_DIR": str(alone), f"OMNIJOURNEY_{service.upper()}_PORT": "0"}
+    environment |= {"OMNIJOURNEY_HTTP_PORT": "0"}
+    with subprocess.Popen(
+        [sys.executable, "-m", f"services.{service}"], stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if '"event": "serving"' in line:
+                process.send_signal(signal.SIGTERM)
+    assert process.returncode == 0, "".join(said)
+    assert any('"event": "serving"' in line for line in said), "".join(said)
