@@ -89,7 +89,9 @@ class Runtime:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when no call runs any more: workers finish and end."""
     _workers: "list[asyncio.Task[None]]" = field(default_factory=list)
-    _failed: "asyncio.Future[None] | None" = None
+    _failed: "asyncio.Future[None]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
     def spawn(self, name: str, worker: Coroutine[Any, Any, None]) -> None:
         """Runs a worker until `stopping` is set; one that ends earlier ends the service."""
@@ -100,7 +102,6 @@ class Runtime:
     @contextlib.asynccontextmanager
     async def serving(self, probe: LagProbe) -> AsyncIterator[App]:
         """Serves what was added to `server`, with the operations and metrics of every service; drains in the end."""
-        self._failed = asyncio.get_running_loop().create_future()
         servicer = OperationsServicer(
             self.clock, probe, self.pool, clock_control=self.settings.clock_control == "on"
         )
@@ -109,39 +110,41 @@ class Runtime:
             servicer,
             operations.DESCRIPTOR,
         )
-        self.spawn("request log", keep_forgetting(self.pool, self.stopping))
         metrics = _open_metrics(self.settings)
         try:
             await self.server.start()
+            self.spawn("request log", keep_forgetting(self.pool, self.stopping))
             _log.info("serving", port=self.server.port, metrics_port=metrics.port)
             yield App(self.server.port, metrics.port, self._failed)
         finally:
-            await self._drain()
+            _log.info("draining")
+            self.draining.set()
+            await self.server.drain()
+            await self.end_workers()
             await asyncio.to_thread(metrics.close)
             _log.info("stopped")
 
-    async def _drain(self) -> None:
-        _log.info("draining")
+    async def end_workers(self) -> None:
+        """Tells the workers to finish, waits for them, and cancels those that do not. May be called twice."""
         self.draining.set()
-        await self.server.drain()
         self.stopping.set()
-        await self._end_workers()
-
-    async def _end_workers(self) -> None:
-        if not self._workers:
+        workers, self._workers = self._workers, []
+        if not workers:
             return
-        _, late = await asyncio.wait(self._workers, timeout=WORKER_GRACE_S)
+        _, late = await asyncio.wait(workers, timeout=WORKER_GRACE_S)
         for task in late:
             _log.warning("worker did not end in time", worker=task.get_name(), grace_s=WORKER_GRACE_S)
             task.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await asyncio.gather(*workers, return_exceptions=True)
+        if self._failed.done():
+            self._failed.exception()  # seen, even if nobody waited for it
 
     def _worker_ended(self, task: "asyncio.Task[None]") -> None:
         if task.cancelled() or (self.stopping.is_set() and task.exception() is None):
             return
         error = task.exception() or RuntimeError(f"the worker {task.get_name()} ended by itself")
         _log.error("worker failed", worker=task.get_name(), exc_info=error)
-        if self._failed is not None and not self._failed.done():
+        if not self._failed.done():
             self._failed.set_exception(error)
 
 
@@ -169,7 +172,10 @@ async def runtime(
         if clock is None:
             clock = await stack.enter_async_context(InstallationClock.follow(dsn))
         server = GrpcServer(host=settings.bind_host, port=settings.grpc_port, token=ends.token)
-        yield Runtime(settings, pool, dsn, ends.redis_url, clock, ends.token, server)
+        made = Runtime(settings, pool, dsn, ends.redis_url, clock, ends.token, server)
+        # Workers may run before the service serves, and must end even if it never does.
+        stack.push_async_callback(made.end_workers)
+        yield made
 
 
 async def _migrate(admin_dsn: str, service: str, package: str) -> None:

@@ -28,6 +28,7 @@ _POLL_S: Final = 1.0
 _RECONNECT_S: Final = 0.5
 _CONNECT_TIMEOUT_S: Final = 5.0
 _COMMAND_TIMEOUT_S: Final = 5.0
+_CLOSE_TIMEOUT_S: Final = 1.0
 _END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """Domain time stops here instead of overflowing: at the highest rate it is 70 real hours away."""
 
@@ -183,6 +184,7 @@ class InstallationClock:
         self._latest = _EPOCH
         self._versions = _Versions(0)
         self._notified = asyncio.Event()
+        self._connection: asyncpg.Connection[Any]
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -192,14 +194,17 @@ class InstallationClock:
         Raises the driver's error when the first read fails; later faults are logged and tried again.
         """
         clock = cls(dsn)
-        connection = await clock._connect()
-        task = asyncio.create_task(clock._follow(connection), name="installation clock")
+        clock._connection = await clock._connect()
+        task = asyncio.create_task(clock._follow(), name="installation clock")
         try:
             yield clock
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+            # Here and not in the task, which may be cancelled before it ran at all.
+            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await clock._connection.close(timeout=_CLOSE_TIMEOUT_S)
 
     def now(self) -> datetime:
         """Domain time, UTC; never runs backwards in this process."""
@@ -264,15 +269,14 @@ class InstallationClock:
             self._row = row
             self._versions.move_to(row.version)
 
-    async def _follow(self, connection: "asyncpg.Connection[Any]") -> None:
+    async def _follow(self) -> None:
         while True:
             try:
-                await self._follow_until_lost(connection)
+                await self._follow_until_lost(self._connection)
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 _log.warning("clock connection lost", error=str(error) or type(error).__name__)
-            finally:
-                connection.terminate()
-            connection = await self._reconnect()
+            self._connection.terminate()
+            self._connection = await self._reconnect()
 
     async def _follow_until_lost(self, connection: "asyncpg.Connection[Any]") -> None:
         while True:

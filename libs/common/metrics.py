@@ -7,10 +7,12 @@ end in their unit; labels come from a closed list, so that nothing unbounded (a 
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from socketserver import ThreadingMixIn
 from typing import Final, Literal, get_args
-from wsgiref.simple_server import WSGIServer
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+import structlog
+from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
 
 Label = Literal[
     "channel",
@@ -33,6 +35,10 @@ SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 COUNTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 """Buckets of batch sizes; 500 is the largest batch of the hot path."""
 
+_log = structlog.get_logger(__name__)
+
+_STOP_POLL_S: Final = 0.1
+_SCRAPE_TIMEOUT_S: Final = 10.0
 _PREFIX: Final = "omnijourney_"
 _UNITS: Final = ("_total", "_seconds", "_bytes", "_ratio", "_count", "_state")
 
@@ -96,14 +102,35 @@ def _define(
     return definition
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    """A scraper that reads slowly holds up nobody else."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A scraper that went away is no fault of ours: told to those who look for it only."""
+        _log.debug("scrape failed", exc_info=True)
+
+
+class _Handler(WSGIRequestHandler):
+    """Writes no line for each scrape."""
+
+    timeout = _SCRAPE_TIMEOUT_S
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        """Nothing."""
+
+
 class MetricsEndpoint:
     """`/metrics` over HTTP on a thread of its own, so that a busy event loop still shows what it is busy with."""
 
     def __init__(self, host: str, port: int) -> None:
         """Serves at once; port 0 takes any free one. Raises OSError when the port is taken."""
-        self._server: WSGIServer
-        self._thread: threading.Thread
-        self._server, self._thread = start_http_server(port, addr=host)
+        self._server = make_server(host, port, make_wsgi_app(), _Server, _Handler)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_STOP_POLL_S,), name="metrics", daemon=True
+        )
+        self._thread.start()
 
     @property
     def port(self) -> int:
@@ -111,7 +138,7 @@ class MetricsEndpoint:
         return self._server.server_port
 
     def close(self) -> None:
-        """Stops serving and frees the port. Blocks for at most half a second."""
+        """Stops serving and frees the port. Blocks for a tenth of a second."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from libs.common.db.pool import ACQUIRE_TIMEOUT_S, Connection, Pool, bind_teams
+from libs.common.db.pool import Connection, Pool, bind_teams, connection_of
 from libs.common.ids import PARTITIONS
 
 Row = TypeVar("Row")
@@ -78,7 +78,7 @@ async def read_history(
     """
     arguments = (list(cursors.keys()), list(cursors.values()), min(row_max, PAGE_MAX))
     async with (
-        pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+        connection_of(pool) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         teams = [record[0] for record in await connection.fetch(teams_sql, *arguments)]

@@ -13,6 +13,8 @@ from uuid import UUID
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from libs.common.errors import ResourceExhausted
+
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 """What statements run on: a connection of its own or one lent by a pool."""
@@ -61,12 +63,28 @@ def _server_settings(name: str) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
+async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection for the block, outside any transaction and of no team.
+
+    Raises ResourceExhausted `OVERLOADED` when none is free within ACQUIRE_TIMEOUT_S.
+    """
+    try:
+        connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+    except TimeoutError as error:
+        raise ResourceExhausted.overloaded("database connections", retry_after_s=1.0) from error
+    try:
+        yield connection
+    finally:
+        await pool.release(connection)
+
+
+@contextlib.asynccontextmanager
 async def transaction(pool: Pool, teams: Iterable[UUID]) -> AsyncIterator[Connection]:
     """A transaction (read committed) that sees and writes rows of `teams` only; commits when the block ends well.
 
-    Raises TimeoutError when no connection is free within ACQUIRE_TIMEOUT_S, and the driver's errors.
+    Raises ResourceExhausted `OVERLOADED` when no connection is free, and the driver's errors.
     """
-    async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
+    async with connection_of(pool) as connection, connection.transaction():
         await bind_teams(connection, teams)
         yield connection
 

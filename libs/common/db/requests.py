@@ -1,16 +1,27 @@
 """Writes that are answered once: the same request id with the same content gets the first answer again."""
 
+import asyncio
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
+import asyncpg
+import structlog
 from google.protobuf.message import Message
 
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument
 
 REQUEST_ID_LENGTH_MAX: Final = 128
+ANSWERS_KEPT_S: Final = 7 * 86_400.0
+"""How long, in real seconds, a repeated request gets its first answer; longer than any client goes on trying."""
+_FORGET_EVERY_S: Final = 600.0
+_FORGET_PAUSE_S: Final = 0.2
+_FORGET_ROWS: Final = 5_000
+
+_log = structlog.get_logger(__name__)
 
 # A second request with the id waits here until the first one's transaction has ended.
 _CLAIM: Final = """
@@ -60,10 +71,28 @@ async def answer_once(
         return answer
 
 
-async def forget_answers(pool: Pool, older_than_s: float, row_max: int = 5_000) -> int:
+async def forget_answers(pool: Pool, older_than_s: float, row_max: int = _FORGET_ROWS) -> int:
     """Forgets answers older than `older_than_s` real seconds, of all teams; returns how many, at most `row_max`."""
     forgotten: int = await pool.fetchval(_FORGET, older_than_s, row_max)
     return forgotten
+
+
+async def keep_forgetting(pool: Pool, stop: asyncio.Event) -> None:
+    """Forgets old answers, a little at a time, until `stop` is set. A database that is away is tried again later."""
+    wait_s = 0.0
+    while not await _set_within(stop, wait_s):
+        try:
+            forgotten = await forget_answers(pool, ANSWERS_KEPT_S)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            _log.warning("answers were not forgotten", error=str(error) or type(error).__name__)
+            forgotten = 0
+        wait_s = _FORGET_PAUSE_S if forgotten == _FORGET_ROWS else _FORGET_EVERY_S
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
 
 
 async def _recall(

@@ -1,6 +1,8 @@
 """A service's gRPC server: its servicers, health, reflection, and an orderly end."""
 
 import asyncio
+import errno
+import socket
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -35,30 +37,33 @@ _OPTIONS: Final = (
 
 
 class PortTakenError(Exception):
-    """Something else listens there, or the address is not of this machine."""
+    """The address cannot be had: something else listens there, or it is not of this machine."""
 
-    def __init__(self, host: str, port: int) -> None:
-        """The address that cannot be had."""
-        super().__init__(f"cannot listen on {host}:{port}: the port is taken")
-        self.host = host
-        self.port = port
+    def __init__(self, host: str, port: int, error: Exception) -> None:
+        """`error` of the system."""
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        super().__init__(f"cannot listen on {host}:{port}: {'the port is taken' if taken else error}")
 
 
 class GrpcServer:
     """Add servicers, `start`, and `drain` in the end. One event loop, one use."""
 
     def __init__(self, *, host: str, port: int, token: str) -> None:
-        """Takes the port at once (0: any free one), serves from `start`. Raises PortTakenError."""
+        """Opens port `port` (0: any free one) at `start`. Raises PortTakenError when it is taken already."""
         self._server = grpc.aio.server(
             interceptors=(Guard(token),), options=_OPTIONS, maximum_concurrent_rpcs=limits.CALLS_MAX
         )
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._names: list[str] = []
+        self._host = host
+        self.port = port
+        """The port that it listens on, once it is started."""
+        # gRPC says only that it failed, and writes lines of its own to stderr: ask the system first.
         try:
-            self.port: int = self._server.add_insecure_port(f"{host}:{port}")
-        except RuntimeError as error:
-            raise PortTakenError(host, port) from error
+            socket.create_server((host, port)).close()
+        except OSError as error:
+            raise PortTakenError(host, port, error) from error
 
     def add(
         self,
@@ -72,7 +77,11 @@ class GrpcServer:
         self._names.append(service.full_name)
 
     async def start(self) -> None:
-        """Serves, and reports SERVING for every service added."""
+        """Serves, and reports SERVING for every service added. Raises PortTakenError."""
+        try:
+            self.port = self._server.add_insecure_port(f"{self._host}:{self.port}")
+        except RuntimeError as error:
+            raise PortTakenError(self._host, self.port, error) from error
         names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         for name in ("", *self._names):

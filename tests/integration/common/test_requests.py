@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from libs.common.db import requests
 from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import answer_once, forget_answers
 from libs.common.errors import AlreadyExists, InvalidArgument
@@ -86,3 +87,19 @@ async def test_old_answers_of_all_teams_are_forgotten(pool: Pool) -> None:
     assert await forget_answers(pool, older_than_s=0, row_max=1) == 1
     assert await forget_answers(pool, older_than_s=0) == 1
     assert await _ask(pool, Request("a", "other"), work) == 3
+
+
+async def test_forgetting_goes_on_until_the_service_stops(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "ANSWERS_KEPT_S", 0.0)
+    monkeypatch.setattr(requests, "_FORGET_EVERY_S", 0.01)
+    stop = asyncio.Event()
+    forgetting = asyncio.create_task(requests.keep_forgetting(pool, stop))
+    work = Work()
+    await _ask(pool, Request("a"), work)
+    async with asyncio.timeout(5):
+        while await _ask(pool, Request("a"), work) < 3:
+            await asyncio.sleep(0.02)
+    stop.set()
+    await asyncio.wait_for(forgetting, 1)

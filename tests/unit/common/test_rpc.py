@@ -103,10 +103,15 @@ async def test_a_caller_without_deadline_gets_the_services(
 
 async def test_a_taken_port_is_told() -> None:
     server = _server(_slow())
-    with pytest.raises(PortTakenError, match=rf"127\.0\.0\.1:{server.port}"):
-        GrpcServer(host="127.0.0.1", port=server.port, token=TOKEN)
     async with server:
-        pass
+        with pytest.raises(PortTakenError, match=rf"127\.0\.0\.1:{server.port}: the port is taken"):
+            GrpcServer(host="127.0.0.1", port=server.port, token=TOKEN)
+    GrpcServer(host="127.0.0.1", port=server.port, token=TOKEN)
+
+
+async def test_an_address_of_another_machine_is_told() -> None:
+    with pytest.raises(PortTakenError, match=r"cannot listen on 192\.0\.2\.1:0"):
+        GrpcServer(host="192.0.2.1", port=0, token=TOKEN)
 
 
 async def test_draining_lets_running_calls_end_and_takes_no_new_ones() -> None:

@@ -1,0 +1,170 @@
+"""Leases of partitions, so that each has one owner, and the fence that keeps a former owner from writing.
+
+A lease is a row with an owner, an epoch and an end; the epoch grows with each change of owner. Lease time is real time, read
+from the database's clock alone, so that the clocks of workers do not matter. Owners share the partitions evenly: each takes
+free ones up to its share and hands back what it holds beyond it.
+
+Nothing rests on a worker noticing in time that it lost a lease: every commit checks its epochs by `check_fence` in its own
+transaction, and a change of owner waits for such a commit or makes it fail.
+
+The tables are `partition_lease` (one row a partition) and `lease_worker`, in the schema of the service that uses this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final
+
+import asyncpg
+import structlog
+
+from libs.common.db.pool import Connection, Pool
+from libs.common.ids import PARTITIONS, new_id
+from libs.common.mailbox.errors import Fenced
+
+RENEWALS_A_LEASE: Final = 3
+"""A lease is renewed this often within its length, so that one lost call does not lose it."""
+
+_FENCE: Final = """
+/* check_fence */
+SELECT l.partition FROM unnest($1::smallint[], $2::bigint[]) AS k (partition, epoch)
+  JOIN partition_lease AS l ON l.partition = k.partition AND l.epoch = k.epoch
+ ORDER BY l.partition FOR SHARE OF l
+"""
+_SIGN_ON: Final = """
+/* lease_sign_on */
+INSERT INTO lease_worker (worker_id, expires_at) VALUES ($1, clock_timestamp() + make_interval(secs => $2))
+ON CONFLICT (worker_id) DO UPDATE SET expires_at = excluded.expires_at
+"""
+_COUNT_WORKERS: Final = (
+    "/* lease_workers */ SELECT count(*) FROM lease_worker WHERE expires_at > clock_timestamp()"
+)
+_FORGET_WORKERS: Final = """
+/* lease_forget */
+DELETE FROM lease_worker WHERE expires_at < clock_timestamp() - interval '1 minute'
+"""
+_RENEW: Final = """
+/* lease_renew */
+UPDATE partition_lease SET expires_at = clock_timestamp() + make_interval(secs => $2)
+ WHERE owner = $1 RETURNING partition, epoch
+"""
+_ACQUIRE: Final = """
+/* lease_acquire */
+UPDATE partition_lease SET owner = $1, epoch = epoch + 1, expires_at = clock_timestamp() + make_interval(secs => $2)
+ WHERE partition IN (
+    SELECT partition FROM partition_lease WHERE expires_at < clock_timestamp()
+     ORDER BY partition LIMIT $3 FOR UPDATE SKIP LOCKED)
+RETURNING partition, epoch
+"""
+_RELEASE: Final = """
+/* lease_release */
+UPDATE partition_lease SET owner = NULL, expires_at = '-infinity' WHERE owner = $1 AND partition = ANY ($2::smallint[])
+"""
+_SIGN_OFF: Final = "/* lease_sign_off */ DELETE FROM lease_worker WHERE worker_id = $1"
+_PASSING: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+_log = structlog.get_logger(__name__)
+
+
+async def check_fence(connection: Connection, epochs: Mapping[int, int]) -> None:
+    """Inside a transaction: makes sure that these leases (partition → epoch) hold until it ends.
+
+    A new owner waits for the transaction. Raises `Fenced` with the partitions that have another epoch by now.
+    """
+    rows = await connection.fetch(_FENCE, list(epochs.keys()), list(epochs.values()))
+    lost = epochs.keys() - {row["partition"] for row in rows}
+    if lost:
+        raise Fenced(sorted(lost))
+
+
+def worker_name() -> str:
+    """A name for this process that no other had or will have."""
+    return f"{socket.gethostname()}:{os.getpid()}:{new_id().hex[-8:]}"
+
+
+class LeaseKeeper:
+    """Holds a fair share of the partitions for one worker; tells it at each change what it holds."""
+
+    def __init__(
+        self, pool: Pool, changed: Callable[[Mapping[int, int]], None], *, lease_s: float, worker_id: str
+    ) -> None:
+        """`changed` gets all leases (partition → epoch); `lease_s` is their length in real seconds."""
+        self._pool = pool
+        self._changed = changed
+        self._lease_s = lease_s
+        self._worker_id = worker_id
+        self._held: dict[int, int] = {}
+        self._sure_until = 0.0
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def running(
+        cls,
+        pool: Pool,
+        changed: Callable[[Mapping[int, int]], None],
+        *,
+        lease_s: float,
+        worker_id: str | None = None,
+    ) -> AsyncIterator[LeaseKeeper]:
+        """Leases are held while the context lasts and handed back at its end."""
+        keeper = cls(pool, changed, lease_s=lease_s, worker_id=worker_id or worker_name())
+        task = asyncio.create_task(keeper._run(), name="leases")
+        try:
+            yield keeper
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await keeper._hand_back()
+
+    @property
+    def held(self) -> Mapping[int, int]:
+        """Partition → epoch."""
+        return self._held
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.renew()
+            except _PASSING as error:
+                _log.warning("leases could not be renewed", error=repr(error))
+                if self._held and time.monotonic() > self._sure_until:
+                    self._set({})
+            await asyncio.sleep(self._lease_s / RENEWALS_A_LEASE)
+
+    async def renew(self) -> None:
+        """One round: renew, hand back what is over the share, take what is free up to it."""
+        asked_at = time.monotonic()
+        await self._pool.execute(_SIGN_ON, self._worker_id, self._lease_s)
+        held = dict(await self._pool.fetch(_RENEW, self._worker_id, self._lease_s))
+        share = -(-PARTITIONS // max(1, await self._pool.fetchval(_COUNT_WORKERS)))
+        surplus = sorted(held)[share:]
+        if surplus:
+            held = {partition: epoch for partition, epoch in held.items() if partition not in surplus}
+            # First the worker lets go, then others may take: its commits after that are fenced, not lost silently.
+            self._set(held)
+            await self._pool.execute(_RELEASE, self._worker_id, surplus)
+        elif len(held) < share:
+            held |= dict(await self._pool.fetch(_ACQUIRE, self._worker_id, self._lease_s, share - len(held)))
+        await self._pool.execute(_FORGET_WORKERS)
+        self._sure_until = asked_at + self._lease_s
+        if held != self._held:
+            self._set(held)
+
+    def _set(self, held: dict[int, int]) -> None:
+        self._held = held
+        _log.info("leases changed", partitions=len(held), worker_id=self._worker_id)
+        self._changed(held)
+
+    async def _hand_back(self) -> None:
+        """So that the next owner need not wait for the leases' end."""
+        try:
+            await self._pool.execute(_RELEASE, self._worker_id, list(range(PARTITIONS)))
+            await self._pool.execute(_SIGN_OFF, self._worker_id)
+        except _PASSING as error:
+            _log.warning("leases were not handed back; they run out by themselves", error=repr(error))
