@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 from libs.common.ids import new_id
 from omnijourney.common.v1 import money_pb2
 from omnijourney.points.v1 import posting_pb2
+
+HOUR = timedelta(hours=1)
 
 
 def _posting(team_id: UUID, customer_id: UUID, key: UUID | None) -> posting_pb2.Posting:

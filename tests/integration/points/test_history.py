@@ -1,0 +1,186 @@
+"""Reading the ledger: the report, the export, past balances, and the feed."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from datetime import timedelta
+from uuid import UUID
+
+import grpc
+import pytest
+
+from libs.common.ids import PARTITIONS, new_id, partition_of
+from libs.common.rpc.errors import remote_error
+from omnijourney.common.v1 import history_pb2
+from omnijourney.points.v1 import entry_pb2
+from omnijourney.points.v1 import points_service_pb2 as pb
+from tests.integration.points import build
+from tests.integration.points.conftest import TIMEOUT_S, Points
+
+DAY = timedelta(days=1)
+
+
+async def report(points: Points, request: pb.ListEntriesRequest) -> tuple[list[entry_pb2.Entry], str]:
+    request.team_id = str(points.team_id)
+    answer = await points.stub.ListEntries(request, timeout=TIMEOUT_S)
+    return [line.entry for line in answer.lines], answer.next_page_token
+
+
+@pytest.mark.rule("P-11")
+async def test_the_report_shows_the_last_thirty_days_newest_first(points: Points) -> None:
+    customer = new_id()
+    for change in (1, 2, 4):
+        await points.post(build.manual(points.team_id, customer, change))
+        points.clock.advance(20 * DAY)
+    entries, token = await report(points, pb.ListEntriesRequest())
+    assert [(entry.delta_balance, entry.balance) for entry in entries] == [(4, 7)]
+    assert token == ""
+    request = pb.ListEntriesRequest()
+    request.filter.start_time.FromDatetime(points.clock.now() - 90 * DAY)
+    entries, _ = await report(points, request)
+    assert [entry.delta_balance for entry in entries] == [4, 2, 1]
+    request.filter.start_time.FromDatetime(points.clock.now() - 90 * DAY - timedelta(seconds=1))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await report(points, request)
+    error = remote_error(caught.value)
+    assert (error.reason, error.metadata) == ("SEARCH_RANGE_TOO_LONG", {"days": "91", "days_max": "90"})
+
+
+@pytest.mark.rule("P-11")
+async def test_pages_hold_every_entry_once(points: Points) -> None:
+    customers = [new_id() for _ in range(7)]
+    await points.post(
+        *(build.manual(points.team_id, customer, n + 1) for n in range(5) for customer in customers)
+    )
+    request, seen = pb.ListEntriesRequest(page_size=4), []
+    while True:
+        entries, request.page_token = await report(points, request)
+        seen += [(entry.customer_id, entry.sequence) for entry in entries]
+        if not request.page_token:
+            break
+        await points.post(build.manual(points.team_id, customers[0], 100))
+    assert len(seen) == len(set(seen)) == 35
+    other = pb.ListEntriesRequest(page_size=4)
+    _, token = await report(points, other)
+    other.page_token = token
+    other.filter.customer_id = str(customers[0])
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await report(points, other)
+    assert remote_error(caught.value).reason == "PAGE_TOKEN_INVALID"
+
+
+@pytest.mark.rule("P-11")
+async def test_the_report_filters_by_source_and_customer(points: Points) -> None:
+    ann, bob = new_id(), new_id()
+    team = points.team_id
+    await points.post(build.manual(team, ann, 5), build.journey(team, ann, 6), build.journey(team, bob, 7))
+    request = pb.ListEntriesRequest(
+        filter=pb.EntryFilter(sources=[entry_pb2.ENTRY_SOURCE_JOURNEY, entry_pb2.ENTRY_SOURCE_REFUND])
+    )
+    entries, _ = await report(points, request)
+    assert sorted(entry.delta_balance for entry in entries) == [6, 7]
+    assert {entry.source_name for entry in entries} == {"welcome"}
+    request.filter.customer_id = str(ann)
+    entries, _ = await report(points, request)
+    assert [entry.delta_balance for entry in entries] == [6]
+
+
+@pytest.mark.rule("P-11")
+async def test_the_export_is_the_same_search_as_csv(points: Points) -> None:
+    team, customer = points.team_id, new_id()
+    posting = build.journey(team, customer, 6)
+    posting.journey_add.journey_name = '=HYPERLINK("x"), twice'
+    await points.post(build.manual(team, customer, 5), posting)
+    request = pb.ExportEntriesRequest(team_id=str(team))
+    pieces = [piece.csv async for piece in points.stub.ExportEntries(request, timeout=TIMEOUT_S)]
+    rows = list(csv.DictReader(io.StringIO(b"".join(pieces).decode())))
+    assert [row["change"] for row in rows] == ["6", "5"]
+    assert rows[0]["source_name"] == '\'=HYPERLINK("x"), twice'
+    assert (rows[0]["balance_after"], rows[0]["cumulative_after"]) == ("11", "11")
+
+
+async def test_a_past_balance_is_read(points: Points) -> None:
+    team, customer = points.team_id, new_id()
+    before = points.clock.now() - build.HOUR
+    moments = []
+    for change in (10, -4, 7):
+        await points.post(build.manual(team, customer, change))
+        moments.append(points.clock.now())
+        points.clock.advance(build.HOUR)
+    for at, expected in zip([before, *moments], [(0, 0), (10, 10), (6, 10), (13, 17)], strict=True):
+        request = pb.GetBalanceRequest(team_id=str(team), customer_id=str(customer))
+        request.at_time.FromDatetime(at)
+        balance = (await points.stub.GetBalance(request, timeout=TIMEOUT_S)).balance
+        assert (balance.balance, balance.cumulative) == expected
+
+
+def everywhere(after: dict[int, int]) -> list[history_pb2.HistoryCursor]:
+    return [
+        history_pb2.HistoryCursor(partition=partition, after_position=after.get(partition, 0))
+        for partition in range(PARTITIONS)
+    ]
+
+
+async def read_all(points: Points, page_size: int) -> list[entry_pb2.Entry]:
+    request = pb.ListHistoryRequest(cursors=everywhere({}), page_size=page_size)
+    entries: list[entry_pb2.Entry] = []
+    while True:
+        answer = await points.stub.ListHistory(request, timeout=TIMEOUT_S)
+        if not answer.entries:
+            return entries
+        entries += answer.entries
+        del request.cursors[:]
+        request.cursors.extend(answer.next_cursors)
+
+
+async def test_the_feed_holds_every_entry_of_all_teams_without_gaps(points: Points) -> None:
+    teams, customers = [points.team_id, new_id()], [new_id() for _ in range(50)]
+    batches = [
+        [build.manual(team, customer, n) for customer in customers for team in teams] for n in (1, 2, 3)
+    ]
+    await asyncio.gather(*(points.post(*batch) for batch in batches))
+    await points.post(
+        build.coupon(points.team_id, customers[0], 1_000), build.earn(teams[0], customers[1], 5)
+    )
+    entries = await read_all(points, 17)
+    assert len(entries) == 300
+    positions: dict[int, list[int]] = {}
+    for entry in entries:
+        assert entry.partition == partition_of(UUID(entry.team_id), UUID(entry.customer_id))
+        positions.setdefault(entry.partition, []).append(entry.position)
+    for found in positions.values():
+        assert sorted(found) == list(range(1, len(found) + 1))
+    sequences: dict[tuple[str, str], list[int]] = {}
+    for entry in entries:
+        sequences.setdefault((entry.team_id, entry.customer_id), []).append(entry.sequence)
+    assert all(found == [1, 2, 3] for found in sequences.values())
+
+
+async def test_the_feed_waits_for_the_next_entry(points: Points) -> None:
+    request = pb.ListHistoryRequest(cursors=everywhere({}))
+    request.wait.seconds = 20
+    waiting = asyncio.ensure_future(points.stub.ListHistory(request, timeout=TIMEOUT_S))
+    posted = await points.post(build.manual(points.team_id, new_id(), 5))
+    answer = await asyncio.wait_for(waiting, 10)
+    assert [entry.key for entry in answer.entries] == [result.key for result in posted]
+
+
+async def test_bad_cursors_are_refused(points: Points) -> None:
+    request = pb.ListHistoryRequest(
+        cursors=[
+            history_pb2.HistoryCursor(partition=3),
+            history_pb2.HistoryCursor(partition=3),
+            history_pb2.HistoryCursor(partition=64, after_position=-1),
+        ],
+        page_size=9_999,
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await points.stub.ListHistory(request, timeout=TIMEOUT_S)
+    assert [fault.field for fault in remote_error(caught.value).violations] == [
+        "cursors[1].partition",
+        "cursors[2].partition",
+        "cursors[2].after_position",
+        "page_size",
+    ]

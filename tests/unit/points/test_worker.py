@@ -1,0 +1,163 @@
+"""The posting writer: what comes in together is written together, and nobody suffers for another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from libs.common.db.history import HistoryBell
+from libs.common.errors import ResourceExhausted
+from libs.common.ids import new_id, partition_of
+from libs.common.rpc.operations import Progress
+from services.points import worker
+from services.points.domain.book import Book, accounts_of
+from services.points.domain.model import Account, Manual, Posting
+from services.points.store import Posted
+from services.points.worker import BATCH_MAX, LANES, PostingWriter
+
+TEAM = new_id()
+
+
+class FakeLedger:
+    """Folds in memory; holds every batch until `free` is set, and fails as told."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.free = asyncio.Event()
+        self.free.set()
+        self.errors: list[Exception] = []
+        self.poison: UUID | None = None
+        self.accounts: dict[tuple[UUID, UUID], Account] = {}
+
+    async def until_held(self) -> None:
+        while not self.batches:
+            await asyncio.sleep(0)
+
+    async def post(self, postings: Sequence[Posting]) -> Posted:
+        self.batches.append(len(postings))
+        await self.free.wait()
+        if self.errors:
+            raise self.errors.pop(0)
+        if any(posting.key == self.poison for posting in postings):
+            raise asyncpg.DataError("poison")
+        refs = accounts_of(postings)
+        book = Book({ref: self.accounts.get(ref, Account()) for ref in refs}, {}, {}, {}, datetime.now(UTC))
+        answers = book.fold(postings)
+        self.accounts.update(book.changed_accounts)
+        return Posted(answers, len(book.entries))
+
+
+def customer_of_lane(lane: int) -> UUID:
+    return next(each for each in iter(new_id, None) if partition_of(TEAM, each) % LANES == lane)
+
+
+def posting(customer: UUID | None = None, points: int = 1) -> Posting:
+    return Posting(new_id(), TEAM, customer or new_id(), None, "test", Manual(points, False, "why"))
+
+
+@pytest.fixture
+def ledger() -> FakeLedger:
+    return FakeLedger()
+
+
+async def test_answers_come_in_the_order_asked_over_all_lanes(ledger: FakeLedger) -> None:
+    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+        sent = [posting() for _ in range(50)]
+        answers = await writer.post(sent)
+    assert [answer.outcome.key for answer in answers] == [each.key for each in sent]
+
+
+async def test_a_call_that_comes_alone_is_written_at_once(ledger: FakeLedger) -> None:
+    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+        await writer.post([posting()])
+    assert ledger.batches == [1]
+
+
+async def test_what_gathers_behind_a_batch_is_written_as_one(ledger: FakeLedger) -> None:
+    customer = customer_of_lane(0)
+    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+        ledger.free.clear()
+        calls = [asyncio.create_task(writer.post([posting(customer)]))]
+        await ledger.until_held()
+        calls += [asyncio.create_task(writer.post([posting(customer)])) for _ in range(BATCH_MAX + 100)]
+        await asyncio.sleep(0)
+        ledger.free.set()
+        answers = await asyncio.gather(*calls)
+    assert ledger.batches == [1, BATCH_MAX, 100]
+    assert [answer.outcome.balance for (answer,) in answers] == list(range(1, BATCH_MAX + 102))
+
+
+async def test_a_collision_is_tried_again(ledger: FakeLedger) -> None:
+    ledger.errors = [asyncpg.UniqueViolationError("key"), asyncpg.DeadlockDetectedError("circle")]
+    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+        (answer,) = await writer.post([posting()])
+    assert answer.outcome.balance == 1
+    assert ledger.batches == [1, 1, 1]
+
+
+async def test_a_call_that_cannot_be_written_fails_alone(ledger: FakeLedger) -> None:
+    customer = customer_of_lane(1)
+    bad = posting(customer)
+    ledger.poison = bad.key
+    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+        ledger.free.clear()
+        calls = [
+            asyncio.create_task(writer.post([each])) for each in (posting(customer), bad, posting(customer))
+        ]
+        await ledger.until_held()
+        ledger.free.set()
+        first, failed, last = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(failed, asyncpg.DataError)
+    assert isinstance(first, list)
+    assert isinstance(last, list)
+    assert last[0].outcome.balance == 2
+
+
+async def test_a_database_that_is_away_fails_what_waits_without_trying_each(ledger: FakeLedger) -> None:
+    ledger.errors = [ConnectionResetError("gone")]
+    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+        with pytest.raises(ConnectionResetError):
+            await writer.post([posting(customer_of_lane(0))])
+    assert ledger.batches == [1]
+
+
+async def test_more_than_may_wait_is_refused(ledger: FakeLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "WAITING_MAX", 3)
+    customer = customer_of_lane(0)
+    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+        ledger.free.clear()
+        calls = [asyncio.create_task(writer.post([posting(customer)]))]
+        await ledger.until_held()
+        calls += [asyncio.create_task(writer.post([posting(customer)])) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(ResourceExhausted):
+            await writer.post([posting(customer)])
+        ledger.free.set()
+        await asyncio.gather(*calls)
+
+
+@pytest.mark.rule("X-05")
+async def test_what_waits_at_the_end_is_still_written(ledger: FakeLedger) -> None:
+    ledger.free.clear()
+    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+        calls = [asyncio.create_task(writer.post([posting()])) for _ in range(20)]
+        await asyncio.sleep(0)
+        ledger.free.set()
+    assert all(len(answers) == 1 for answers in await asyncio.gather(*calls))
+
+
+async def test_a_caller_that_gives_up_stops_nobody(ledger: FakeLedger) -> None:
+    customer = customer_of_lane(0)
+    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+        ledger.free.clear()
+        calls = [asyncio.create_task(writer.post([posting(customer)])) for _ in range(3)]
+        await ledger.until_held()
+        calls[0].cancel()
+        ledger.free.set()
+        assert len(await calls[2]) == 1
+    assert ledger.accounts[TEAM, customer].balance == 3
