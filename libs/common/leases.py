@@ -1,11 +1,11 @@
 """Leases of partitions, so that each has one owner, and the fence that keeps a former owner from writing.
 
-A lease is a row with an owner, an epoch and an end; the epoch grows with each change of owner. Lease time is real time, read
-from the database's clock alone, so that the clocks of workers do not matter. Owners share the partitions evenly: each takes
-free ones up to its share and hands back what it holds beyond it.
+A lease is a row with an owner, an epoch and an end; the epoch grows with each change of owner. Lease time is real time,
+read from the database's clock alone, so that the clocks of workers do not matter. Owners share the partitions evenly: each
+takes free ones up to its share and hands back what it holds beyond it.
 
-Nothing rests on a worker noticing in time that it lost a lease: every commit checks its epochs by `check_fence` in its own
-transaction, and a change of owner waits for such a commit or makes it fail.
+Nothing rests on a worker noticing in time that it lost a lease: every commit checks its epochs by `check_fence` in its
+own transaction, and a change of owner waits for such a commit or makes it fail.
 
 The tables are `partition_lease` (one row a partition) and `lease_worker`, in the schema of the service that uses this.
 """
@@ -30,6 +30,7 @@ from libs.common.mailbox.errors import Fenced
 RENEWALS_A_LEASE: Final = 3
 """A lease is renewed this often within its length, so that one lost call does not lose it."""
 
+# Locks are taken in the order of partitions by everybody: commits share them, renewals and hand-overs need them alone.
 _FENCE: Final = """
 /* check_fence */
 SELECT l.partition FROM unnest($1::smallint[], $2::bigint[]) AS k (partition, epoch)
@@ -50,8 +51,9 @@ DELETE FROM lease_worker WHERE expires_at < clock_timestamp() - interval '1 minu
 """
 _RENEW: Final = """
 /* lease_renew */
-UPDATE partition_lease SET expires_at = clock_timestamp() + make_interval(secs => $2)
- WHERE owner = $1 RETURNING partition, epoch
+WITH mine AS (SELECT partition FROM partition_lease WHERE owner = $1 ORDER BY partition FOR UPDATE)
+UPDATE partition_lease AS l SET expires_at = clock_timestamp() + make_interval(secs => $2)
+  FROM mine WHERE l.partition = mine.partition RETURNING l.partition, l.epoch
 """
 _ACQUIRE: Final = """
 /* lease_acquire */
@@ -63,7 +65,11 @@ RETURNING partition, epoch
 """
 _RELEASE: Final = """
 /* lease_release */
-UPDATE partition_lease SET owner = NULL, expires_at = '-infinity' WHERE owner = $1 AND partition = ANY ($2::smallint[])
+WITH mine AS (
+    SELECT partition FROM partition_lease WHERE owner = $1 AND partition = ANY ($2::smallint[])
+     ORDER BY partition FOR UPDATE
+)
+UPDATE partition_lease AS l SET owner = NULL, expires_at = '-infinity' FROM mine WHERE l.partition = mine.partition
 """
 _SIGN_OFF: Final = "/* lease_sign_off */ DELETE FROM lease_worker WHERE worker_id = $1"
 _PASSING: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)

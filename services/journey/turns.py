@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from libs.common.clock import Clock
+from libs.common.db.history import HistoryBell
 from libs.common.mailbox.mail import Mail
 from services.journey import metrics
 from services.journey.catalog import JourneyCatalog
@@ -49,18 +50,21 @@ class TurnRunner:
 
     def __init__(
         self,
+        *,
         store: TurnStore,
         catalog: JourneyCatalog,
         effects: Effects,
         readers: Mapping[int, MailReader],
         clock: Clock,
+        bell: HistoryBell,
     ) -> None:
-        """`readers` gives the repair read of each mail source."""
+        """`readers` gives the repair read of each mail source; `bell` is rung when history was written."""
         self._store = store
         self._catalog = catalog
         self._effects = effects
         self._readers = readers
         self._clock = clock
+        self._bell = bell
 
     async def run(self, batch: Mapping[CustomerKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
         """Runs and commits a batch. A customer that fails does not keep the others.
@@ -84,6 +88,7 @@ class TurnRunner:
         outcome.failed.update(failed)
         if results:
             await self._store.commit(results, self._journeys, fence, self._clock.now())
+            self._bell.ring()
         outcome.committed = results
         return outcome
 

@@ -18,7 +18,6 @@ from uuid import UUID
 import structlog
 
 from libs.common.clock import Clock
-from libs.common.leases import FenceError
 from libs.common.mailbox.api import Mailbox, PutBack, QuietMarks, Trim
 from libs.common.mailbox.errors import Fenced, MailboxUnavailable
 from libs.common.rpc.operations import Progress
@@ -135,7 +134,7 @@ class Worker:
         except OUTAGES as error:
             _log.warning("a server or service does not answer", error=repr(error))
             await asyncio.sleep(RETRY_FIRST_S)
-        except (Fenced, FenceError) as error:
+        except Fenced as error:
             _log.warning("partitions were lost to another worker", error=str(error))
             self._drop_fenced(error)
         return await self._sleep(poke)
@@ -184,7 +183,7 @@ class Worker:
         self._marks = {key: mark for key, mark in self._marks.items() if key[0] != partition}
         metrics.PARTITIONS.set(len(self._owned))
 
-    def _drop_fenced(self, error: Fenced | FenceError) -> None:
+    def _drop_fenced(self, error: Fenced) -> None:
         for partition in error.partitions:
             self._leased.pop(partition, None)
             self._drop(partition)
@@ -262,7 +261,7 @@ class Worker:
         fence = dict(self._owned)
         try:
             return await self._runner.run(batch, fence)
-        except (Fenced, FenceError):
+        except Fenced:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the worker: it parks its customer
             if len(batch) == 1 or is_outage(error):

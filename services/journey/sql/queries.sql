@@ -23,7 +23,7 @@ SELECT p.team_id, p.customer_id
 
 -- name: journey_versions
 -- Journeys of these teams that customers can be in.
-SELECT journey_id, version FROM journey WHERE team_id = ANY ($1::uuid[]) AND status > 1;
+SELECT journey_id, version FROM journey WHERE team_id = ANY ($1::uuid[]) AND status > 1 AND deleted_at IS NULL;
 
 -- name: journeys_by_id
 SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at

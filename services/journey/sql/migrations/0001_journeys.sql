@@ -137,6 +137,21 @@ CREATE TABLE parked_customer (
     PRIMARY KEY (partition, team_id, customer_id)
 );
 
+-- Who owns a partition, and since which epoch; see `libs/common/leases.py`. Lease time is real time.
+CREATE TABLE partition_lease (
+    partition  smallint PRIMARY KEY CHECK (partition BETWEEN 0 AND 63),
+    owner      text,
+    epoch      bigint NOT NULL DEFAULT 0,
+    expires_at timestamptz NOT NULL DEFAULT '-infinity'
+) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+INSERT INTO partition_lease (partition) SELECT generate_series(0, 63);
+
+CREATE TABLE lease_worker (
+    worker_id  text PRIMARY KEY,
+    expires_at timestamptz NOT NULL
+);
+
 SELECT platform.hold_teams_apart('journey'),
        platform.hold_teams_apart('journey_revision'),
        platform.hold_teams_apart('actor'),
@@ -207,9 +222,11 @@ RETURNS TABLE (team_id uuid, journey_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
     SELECT j.team_id, j.journey_id FROM journey AS j
-     WHERE (j.status = 2 AND j.starts_at <= now_domain)
-        OR (j.status IN (2, 3, 4) AND j.ends_at <= now_domain)
-        OR j.status = 5
+     WHERE j.deleted_at IS NULL
+       AND ((j.status = 2 AND j.starts_at <= now_domain)
+            OR (j.status IN (2, 3) AND j.ends_at <= now_domain)
+            OR (j.status = 4 AND j.ends_at <= now_domain AND (j.definition #>> '{schedule,expiry}') = '2')
+            OR j.status = 5)
 $$;
 
 -- The next moment at which a journey changes by its schedule.
@@ -219,5 +236,5 @@ AS $$
     SELECT min(least(
         CASE WHEN status = 2 AND starts_at > after THEN starts_at END,
         CASE WHEN ends_at > after THEN ends_at END))
-      FROM journey WHERE status IN (2, 3, 4)
+      FROM journey WHERE status IN (2, 3, 4) AND deleted_at IS NULL
 $$;

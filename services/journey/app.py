@@ -1,0 +1,144 @@
+"""Composition root of the journey service: stores, clients, worker, schedule and servicer as one context."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from libs.client import Client, ServiceName
+from libs.common.app import App, Runtime, runtime
+from libs.common.clock import Clock
+from libs.common.db.history import HistoryBell
+from libs.common.leases import LeaseKeeper
+from libs.common.mailbox import MailRelay, open_mailbox
+from libs.common.mailbox.mail import MailSource
+from libs.common.rpc.operations import Progress
+from omnijourney.journey.v1 import journey_service_pb2, journey_service_pb2_grpc
+from services.journey.actors import ActorStore
+from services.journey.catalog import JourneyCatalog
+from services.journey.clients import GatewayMail, GrpcEffects, MailReader, SegmentMail, SegmentZones
+from services.journey.config import Settings
+from services.journey.lag import JourneyLag
+from services.journey.lifecycle import Lifecycle
+from services.journey.mail_store import JourneyMailStore
+from services.journey.recovery import MailboxRepair
+from services.journey.schedule import Scheduler
+from services.journey.servicer import JourneyServicer
+from services.journey.store import JourneyStore
+from services.journey.turn_store import TurnStore
+from services.journey.turns import TurnRunner
+from services.journey.worker import Worker
+
+_PACKAGE = "services.journey"
+
+
+@asynccontextmanager
+async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[App]:
+    """The journey service, serving. Drains in the end: the server, the running batch, then the leases.
+
+    Raises what `libs.common.app.runtime` raises, and `MailboxUnavailable`.
+    """
+    async with AsyncExitStack() as stack:
+        rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, clock=clock))
+        mailbox = await stack.enter_async_context(open_mailbox(rt.redis_url))
+        peers = await stack.enter_async_context(Client(_targets(settings), rt.token))
+        gateway = GatewayMail(peers.channel_gateway)
+        journeys, turns, mail = JourneyStore(rt.pool), TurnStore(rt.pool), JourneyMailStore(rt.pool)
+        relay = MailRelay(MailSource.JOURNEY, mailbox, mail)
+        readers: dict[int, MailReader] = {
+            MailSource.SEGMENT: SegmentMail(peers.segment),
+            MailSource.GATEWAY: gateway,
+            MailSource.JOURNEY: mail,
+        }
+        progress, bell = Progress(), HistoryBell()
+        catalog = JourneyCatalog(turns, SegmentZones(peers.segment))
+        effects = GrpcEffects(peers.segment, peers.points, peers.channel_gateway)
+        worker = Worker(
+            mailbox=mailbox,
+            store=turns,
+            runner=TurnRunner(
+                store=turns, catalog=catalog, effects=effects, readers=readers, clock=rt.clock, bell=bell
+            ),
+            repair=MailboxRepair(mailbox, turns, readers),
+            clock=rt.clock,
+            progress=progress,
+        )
+        scheduler = Scheduler(journeys, gateway, rt.clock, progress, worker.set_stopping)
+
+        def journeys_changed() -> None:
+            bell.ring()
+            scheduler.wake()
+            worker.nudge()
+
+        rt.server.add(
+            journey_service_pb2_grpc.add_JourneyServiceServicer_to_server,
+            JourneyServicer(  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
+                lifecycle=Lifecycle(journeys, gateway, rt.clock, journeys_changed),
+                journeys=journeys,
+                actors=ActorStore(rt.pool, turns, mailbox, readers),
+                mail=mail,
+                relay=relay,
+                mailbox=mailbox,
+                clock=rt.clock,
+                bell=bell,
+                draining=rt.draining,
+                nudge=worker.nudge,
+            ),
+            journey_service_pb2.DESCRIPTOR.services_by_name["JourneyService"],
+        )
+        await relay.start()
+        rt.spawn("worker", _work(rt, settings, worker))
+        rt.spawn("schedule", _run_schedule(rt, scheduler))
+        rt.spawn("clock watch", _watch_clock(rt, worker, scheduler))
+        lag = JourneyLag(
+            mailbox=mailbox, turns=turns, journeys=journeys, relay=relay, clock=rt.clock, progress=progress
+        )
+        async with rt.serving(lag) as serving:
+            yield serving
+        await relay.drain()
+
+
+def _targets(settings: Settings) -> dict[ServiceName, str]:
+    return {
+        "segment": settings.segment_target,
+        "points": settings.points_target,
+        "channel_gateway": settings.channel_gateway_target,
+    }
+
+
+async def _work(rt: Runtime, settings: Settings, worker: Worker) -> None:
+    """The worker under its leases: it ends first, then its partitions are handed back."""
+    async with LeaseKeeper.running(rt.pool, worker.set_leases, lease_s=settings.lease_seconds):
+        stopper = asyncio.ensure_future(_stop_with(rt, worker))
+        try:
+            await worker.run()
+        finally:
+            stopper.cancel()
+
+
+async def _stop_with(rt: Runtime, worker: Worker) -> None:
+    await rt.stopping.wait()
+    worker.stop()
+
+
+async def _run_schedule(rt: Runtime, scheduler: Scheduler) -> None:
+    running = asyncio.ensure_future(scheduler.run())
+    await rt.stopping.wait()
+    scheduler.stop()
+    await running
+
+
+async def _watch_clock(rt: Runtime, worker: Worker, scheduler: Scheduler) -> None:
+    """A clock that was moved makes timers due at once."""
+    version = rt.clock.version
+    stopping = asyncio.ensure_future(rt.stopping.wait())
+    while not stopping.done():
+        changed = asyncio.ensure_future(rt.clock.changed(version))
+        await asyncio.wait({changed, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not changed.done():
+            changed.cancel()
+            return
+        version = changed.result()
+        worker.nudge()
+        scheduler.wake()
