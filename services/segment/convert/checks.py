@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from libs.common.errors import DomainError
@@ -22,7 +23,7 @@ AMOUNT_MICROS_MAX: Final = 10**18
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
-_CHANNELS: Final = frozenset(ChannelNumber)
+_CHANNELS: Final[frozenset[int]] = frozenset(ChannelNumber)
 
 
 class Check(FieldCheck):
@@ -50,16 +51,16 @@ class Check(FieldCheck):
             self.fault(field, "must be an e-mail address")
         return self.optional_line(field, text, length_max=EMAIL_LENGTH_MAX)
 
-    def tags(self, field: str, tags: object) -> tuple[str, ...]:
+    def tags(self, field: str, tags: Iterable[str]) -> tuple[str, ...]:
         """Tags, each once as far as they are written alike."""
         found: dict[str, None] = {}
-        for index, tag in enumerate(tags):  # type: ignore[call-overload]  # a repeated field
+        for index, tag in enumerate(tags):
             found[self.line(f"{field}[{index}]", tag, length_max=TAG_LENGTH_MAX)] = None
         return tuple(found)
 
     def identity(self, field: str, message: customer_pb2.IdentityKey) -> IdentityKey:
         """The key of an identity."""
-        if message.channel not in _CHANNELS:
+        if int(message.channel) not in _CHANNELS:
             self.fault(f"{field}.channel", "is required")
         account_id = self.uuid(f"{field}.account_id", message.account_id)
         return IdentityKey(
@@ -79,7 +80,7 @@ class Check(FieldCheck):
         return "; ".join(f"{violation.field} {violation.description}" for violation in self.violations)
 
 
-def reason_number(reason: str) -> error_reason_pb2.ErrorReason:
+def reason_number(reason: str) -> error_reason_pb2.ErrorReason.ValueType:
     """The number of a reason by its name; 0 for none."""
     if not reason:
         return error_reason_pb2.ERROR_REASON_UNSPECIFIED

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from libs.common.rpc.values import timestamp
 from omnijourney.segment.v1 import attribute_pb2, customer_pb2
 from services.segment.convert.checks import NAME_LENGTH_MAX, Check
@@ -100,11 +104,15 @@ def _identities(view: CustomerView) -> list[customer_pb2.Identity]:
 
 def _times(customer: Customer) -> customer_pb2.CustomerTimes:
     return customer_pb2.CustomerTimes(
-        customer_interact_time=customer.customer_interact_time and timestamp(customer.customer_interact_time),
-        team_interact_time=customer.team_interact_time and timestamp(customer.team_interact_time),
-        marketed_time=customer.marketed_time and timestamp(customer.marketed_time),
-        checkout_time=customer.checkout_time and timestamp(customer.checkout_time),
+        customer_interact_time=_when(customer.customer_interact_time),
+        team_interact_time=_when(customer.team_interact_time),
+        marketed_time=_when(customer.marketed_time),
+        checkout_time=_when(customer.checkout_time),
     )
+
+
+def _when(at: datetime | None) -> Timestamp | None:
+    return None if at is None else timestamp(at)
 
 
 def read_attribute_key(check: Check, field: str, key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
@@ -62,9 +63,9 @@ def _window(check: Check, message: team_pb2.TeamSettings, path: str) -> timedelt
     return timedelta(seconds=seconds)
 
 
-def _numbers(check: Check, path: str, numbers: object, known: frozenset[int]) -> tuple[int, ...]:
+def _numbers(check: Check, path: str, numbers: Iterable[int], known: frozenset[int]) -> tuple[int, ...]:
     found: list[int] = []
-    for index, number in enumerate(numbers):  # type: ignore[call-overload]  # a repeated field
+    for index, number in enumerate(numbers):
         if number not in known:
             check.fault(f"{path}[{index}]", "is unknown")
         elif number in found:

@@ -36,7 +36,7 @@ class Profile(msgspec.Struct, frozen=True):
 
 
 class Basics(msgspec.Struct, frozen=True):
-    """New basic data of a customer."""
+    """Basic data of a customer."""
 
     member_id: str | None
     name: str

@@ -1,0 +1,19 @@
+"""Runs segment alone: `python -m services.segment`."""
+
+from __future__ import annotations
+
+import sys
+
+from libs.common.app import run
+from libs.common.config import load_or_exit
+from services.segment.app import app
+from services.segment.config import Settings
+
+
+def main() -> int:
+    """Serves until told to stop; returns the exit code."""
+    return run("segment", load_or_exit(Settings), app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

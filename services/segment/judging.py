@@ -1,0 +1,156 @@
+"""Judging customers: loads what the audiences ask for, asks points once, and lets the domain decide."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from libs.common.clock import Clock
+from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.text import fold
+from services.segment import metrics
+from services.segment.clients import PointsFigures
+from services.segment.domain.audience import (
+    BasicField,
+    Expression,
+    Fault,
+    Subject,
+    TimeField,
+    attribute_faults,
+    judge,
+    names_points,
+)
+from services.segment.domain.desk import CustomerKey
+from services.segment.domain.model import AttributeType, Balance, CustomerView
+from services.segment.store.attributes import usable_attributes
+from services.segment.store.customers import list_customers, load_views
+from services.segment.store.teams import load_teams
+
+PAGE: Final = 500
+"""Customers that are judged together."""
+_NO_POINTS: Final = Balance(0, 0)
+
+
+class Question(NamedTuple):
+    """One customer to be judged by one audience."""
+
+    team_id: UUID
+    customer_id: UUID
+    expression: Expression
+
+
+class Answer(NamedTuple):
+    """Whether the customer is in the audience; or why that cannot be told."""
+
+    matches: bool
+    fault: Fault | None = None
+
+
+class Judge:
+    """Judges customers as they are now."""
+
+    def __init__(self, pool: Pool, clock: Clock, points: PointsFigures) -> None:
+        """`points` is asked once per batch, if at all."""
+        self._pool = pool
+        self._clock = clock
+        self._points = points
+
+    async def judge(self, questions: Sequence[Question]) -> list[Answer]:
+        """One answer per question, in order."""
+        teams = {question.team_id for question in questions}
+        async with transaction(self._pool, teams) as connection:
+            zones = {
+                key: team.settings.time_zone for key, team in (await load_teams(connection, teams)).items()
+            }
+            usable = await usable_attributes(connection, teams)
+            views = await load_views(connection, {(q.team_id, q.customer_id) for q in questions})
+        balances = await self._balances(questions)
+        now = self._clock.now()
+        answers: list[Answer] = []
+        subjects: dict[CustomerKey, Subject] = {}
+        for question in questions:
+            key = (question.team_id, question.customer_id)
+            types = usable.get(question.team_id, {})
+            view = views.get(key)
+            if view is None:
+                answers.append(Answer(False, Fault("", "RESOURCE_NOT_FOUND", "there is no such customer")))
+                continue
+            if faults := attribute_faults(question.expression, types):
+                answers.append(Answer(False, faults[0]))
+                continue
+            subject = subjects.get(key)
+            if subject is None:
+                subject = subjects[key] = subject_of(view, types, balances.get(key, _NO_POINTS))
+            answers.append(Answer(judge(question.expression, subject, now, zones[question.team_id])))
+        metrics.JUDGEMENTS.inc(len(questions))
+        return answers
+
+    async def pages(
+        self, team_id: UUID, expression: Expression, after: UUID | None = None
+    ) -> AsyncIterator[list[UUID]]:
+        """All customers in an audience in order of their ids, some at a time; pages may be empty.
+
+        Every customer of the team is read and judged: the cost grows with the team, not with the audience.
+        """
+        while True:
+            async with transaction(self._pool, [team_id]) as connection:
+                customers = await list_customers(connection, team_id, keyword="", after=after, row_max=PAGE)
+            if not customers:
+                return
+            questions = [Question(team_id, customer.customer_id, expression) for customer in customers]
+            answers = await self.judge(questions)
+            yield [q.customer_id for q, answer in zip(questions, answers, strict=True) if answer.matches]
+            after = customers[-1].customer_id
+
+    async def views(self, team_id: UUID, customer_ids: Sequence[UUID]) -> list[CustomerView]:
+        """Customers whole, in the order given; those that are gone are left out."""
+        async with transaction(self._pool, [team_id]) as connection:
+            views = await load_views(connection, [(team_id, customer_id) for customer_id in customer_ids])
+        return [view for customer_id in customer_ids if (view := views.get((team_id, customer_id)))]
+
+    async def _balances(self, questions: Sequence[Question]) -> dict[CustomerKey, Balance]:
+        naming: dict[int, bool] = defaultdict(bool)
+        wanted: set[CustomerKey] = set()
+        for question in questions:
+            identity = id(question.expression)
+            if identity not in naming:
+                naming[identity] = names_points(question.expression)
+            if naming[identity]:
+                wanted.add((question.team_id, question.customer_id))
+        return await self._points.balances(sorted(wanted)) if wanted else {}
+
+
+async def team_types(connection: Connection, team_id: UUID) -> dict[str, AttributeType]:
+    """The team's active attributes with their types."""
+    return (await usable_attributes(connection, [team_id])).get(team_id, {})
+
+
+def subject_of(view: CustomerView, types: dict[str, AttributeType], points: Balance) -> Subject:
+    """A customer as it is judged: folded texts, active attributes only."""
+    customer = view.customer
+    basics = {
+        BasicField.MEMBER_ID: customer.member_id,
+        BasicField.PHONE: customer.phone,
+        BasicField.EMAIL: customer.email,
+    }
+    times = {
+        TimeField.CUSTOMER_INTERACTED: customer.customer_interact_time,
+        TimeField.TEAM_INTERACTED: customer.team_interact_time,
+        TimeField.MARKETED: customer.marketed_time,
+        TimeField.CHECKOUT: customer.checkout_time,
+    }
+    bound = {(identity.key.channel, str(identity.key.account_id)) for identity in view.identities}
+    return Subject(
+        basics={field: fold(text) for field, text in basics.items() if text is not None},
+        times={field: at for field, at in times.items() if at is not None},
+        tags=frozenset(fold(tag) for tag in view.tags),
+        values={
+            key: fold(text) if types[key] == AttributeType.TEXT else text
+            for key, text in view.attributes.items()
+            if key in types
+        },
+        bound=frozenset(bound | {(channel, "") for channel, _ in bound}),
+        points=points,
+    )

@@ -1,0 +1,90 @@
+"""Definitions of attributes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from uuid import UUID
+
+from libs.common.db.pool import Connection
+from libs.common.errors import AlreadyExists, NotFound
+from services.segment.domain.desk import Desk
+from services.segment.domain.facts import AttributeDefined, Fact
+from services.segment.domain.model import Attribute, AttributeType
+from services.segment.store.base import BOOK, append_facts, columns
+from services.segment.store.changes import attribute_of
+
+
+async def insert_attribute(
+    connection: Connection, team_id: UUID, key: str, display_name: str, kind: AttributeType, *, now: datetime
+) -> Attribute:
+    """A new definition. Raises AlreadyExists when the key is taken, also by an archived one."""
+    row = await connection.fetchrow(BOOK["insert_attribute"], team_id, key, display_name, kind, now)
+    if row is None:
+        raise AlreadyExists.value_taken("key")
+    return attribute_of(row)
+
+
+async def lock_attribute(connection: Connection, team_id: UUID, key: str) -> Attribute:
+    """A definition, locked. Raises NotFound."""
+    row = await connection.fetchrow(BOOK["lock_attribute"], team_id, key)
+    if row is None:
+        raise NotFound.of("attribute", key)
+    return attribute_of(row)
+
+
+async def update_attribute(connection: Connection, changed: Attribute, now: datetime) -> Attribute:
+    """The changed definition, which was locked before."""
+    row = await connection.fetchrow(
+        BOOK["update_attribute"],
+        changed.team_id,
+        changed.key,
+        changed.display_name,
+        changed.type,
+        changed.archived,
+        now,
+    )
+    assert row is not None
+    return attribute_of(row)
+
+
+async def tell_definition(
+    connection: Connection,
+    attribute: Attribute,
+    old_type: int,
+    now: datetime,
+    ids: Iterator[UUID],
+) -> list[Fact]:
+    """Writes the fact that a definition is now as it is; it is what running journeys are warned by."""
+    desk = Desk({}, now, ids)
+    body = AttributeDefined(attribute.key, attribute.type, attribute.archived, old_type)
+    desk.tell_of_nobody(attribute.team_id, now, body)
+    return await append_facts(connection, desk.facts)
+
+
+async def find_attributes(
+    connection: Connection, keys: Iterable[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], Attribute]:
+    """Definitions by team and key; those that do not exist are left out."""
+    rows = await connection.fetch(BOOK["find_attributes"], *columns(sorted(set(keys)), 2))
+    return {(row["team_id"], row["key"]): attribute_of(row) for row in rows}
+
+
+async def usable_attributes(
+    connection: Connection, team_ids: Iterable[UUID]
+) -> dict[UUID, dict[str, AttributeType]]:
+    """Active attributes of teams with their types."""
+    usable: dict[UUID, dict[str, AttributeType]] = defaultdict(dict)
+    for row in await connection.fetch(BOOK["team_attributes"], sorted(set(team_ids))):
+        if not row["archived"]:
+            usable[row["team_id"]][row["key"]] = AttributeType(row["type"])
+    return usable
+
+
+async def list_attributes(
+    connection: Connection, team_id: UUID, *, after: str, archived: bool | None, row_max: int
+) -> list[Attribute]:
+    """Definitions in order of their keys; `archived` None: all."""
+    rows = await connection.fetch(BOOK["list_attributes"], team_id, after, archived, row_max)
+    return [attribute_of(row) for row in rows]
