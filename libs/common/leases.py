@@ -1,8 +1,8 @@
 """Leases of partitions, so that each has one owner, and the fence that keeps a former owner from writing.
 
 A lease is a row with an owner, an epoch and an end; the epoch grows with each change of owner. Lease time is real time,
-read from the database's clock alone, so that the clocks of workers do not matter. Owners share the partitions evenly: each
-takes free ones up to its share and hands back what it holds beyond it.
+read from the database's clock alone, so that the clocks of workers do not matter. Owners share the partitions evenly:
+each takes free ones up to its share and hands back what it holds beyond it.
 
 Nothing rests on a worker noticing in time that it lost a lease: every commit checks its epochs by `check_fence` in its
 own transaction, and a change of owner waits for such a commit or makes it fail.

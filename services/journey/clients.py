@@ -337,7 +337,7 @@ class SegmentMail:
         return await self._list(segment_calls.ListMailRequest(partition=cursor))
 
     async def _list(self, request: segment_calls.ListMailRequest) -> list[Mail]:
-        response = await _unavailable(lambda: self._stub.ListMail(request, timeout=CALL_DEADLINE_S))
+        response = await _once(lambda: self._stub.ListMail(request, timeout=CALL_DEADLINE_S))
         return decode_all(response.mails)
 
 
@@ -369,10 +369,10 @@ class GatewayMail:
         request = gateway_calls.StopSendsRequest(
             team_id=str(team_id), journey_id=str(journey_id), epoch=epoch
         )
-        await _unavailable(lambda: self._stub.StopSends(request, timeout=CALL_DEADLINE_S))
+        await _retried(lambda: self._stub.StopSends(request, timeout=CALL_DEADLINE_S))
 
     async def _list(self, request: gateway_calls.ListMailRequest) -> list[Mail]:
-        response = await _unavailable(lambda: self._stub.ListMail(request, timeout=CALL_DEADLINE_S))
+        response = await _once(lambda: self._stub.ListMail(request, timeout=CALL_DEADLINE_S))
         return decode_all(response.mails)
 
 
@@ -393,7 +393,7 @@ class SegmentZones:
         old = [team for team in wanted if team not in self._kept or self._kept[team][0] < now]
         if old:
             request = segment_calls.BatchGetTeamSettingsRequest(team_ids=[str(team) for team in old])
-            response = await _unavailable(
+            response = await _retried(
                 lambda: self._stub.BatchGetTeamSettings(request, timeout=CALL_DEADLINE_S)
             )
             for team, settings in zip(old, response.settings, strict=True):
@@ -404,8 +404,13 @@ class SegmentZones:
 R = TypeVar("R")
 
 
-async def _unavailable(call: Callable[[], Awaitable[R]]) -> R:
+async def _once(call: Callable[[], Awaitable[R]]) -> R:
+    """For reads of the worker, which comes again by itself."""
     try:
-        return await retrying(call)
+        return await call()
     except grpc.aio.AioRpcError as error:
         raise ServiceUnavailable(f"{error.code().name}: {error.details()}") from error
+
+
+async def _retried(call: Callable[[], Awaitable[R]]) -> R:
+    return await _once(lambda: retrying(call))

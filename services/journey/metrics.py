@@ -4,38 +4,34 @@ from __future__ import annotations
 
 from libs.common.metrics import counter, gauge, histogram
 
-TURNS = counter("omnijourney_journey_turns_total", "Customers' turns that were committed.")
+TURNS = counter("journey_turns_total", "Customers' turns that were committed.")
 TURNS_REPEATED = counter(
-    "omnijourney_journey_turns_repeated_total",
+    "journey_turns_repeated_total",
     "Turns run again at once because a journey was changed under them.",
 )
-TURNS_FAILED = counter(
-    "omnijourney_journey_turns_failed_total", "Customers' turns that failed and are tried again."
-)
+TURNS_FAILED = counter("journey_turns_failed_total", "Customers' turns that failed and are tried again.")
 BATCH_SIZE = histogram(
-    "omnijourney_journey_batch_customers",
+    "journey_batch_customers_count",
     "Customers in a batch of turns.",
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
 )
 BATCH_SECONDS = histogram(
-    "omnijourney_journey_batch_seconds",
+    "journey_batch_seconds",
     "Real time from taking a batch to its commit.",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
-MAILS = counter("omnijourney_journey_mails_total", "Mail taken by actors.")
-MAIL_GAPS = counter("omnijourney_journey_mail_gaps_total", "Gaps in mail that were fetched from its source.")
+MAILS = counter("journey_mails_total", "Mail taken by actors.")
+MAIL_GAPS = counter("journey_mail_gaps_total", "Gaps in mail that were fetched from its source.")
 MAIL_REPAIRED = counter(
-    "omnijourney_journey_mails_repaired_total", "Mail delivered again when a partition was taken over."
+    "journey_mails_repaired_total", "Mail delivered again when a partition was taken over."
 )
-ENROLMENTS = counter("omnijourney_journey_enrolments_total", "Enrolments.")
-NODES = counter("omnijourney_journey_nodes_entered_total", "Nodes that customers entered.")
-PARKED = counter("omnijourney_journey_customers_parked_total", "Customers set aside after repeated faults.")
-PARTITIONS = gauge("omnijourney_journey_partitions_owned", "Partitions that this worker owns.")
+ENROLMENTS = counter("journey_enrolments_total", "Enrolments.")
+NODES = counter("journey_nodes_entered_total", "Nodes that customers entered.")
+PARKED = counter("journey_customers_parked_total", "Customers set aside after repeated faults.")
+PARTITIONS = gauge("journey_partitions_owned_count", "Partitions that this worker owns.")
 TIMER_LATENESS = histogram(
-    "omnijourney_journey_timer_lateness_seconds",
+    "journey_timer_lateness_seconds",
     "Domain time from a timer's wake time to the turn that it woke.",
     buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300, 3600),
 )
-STATUS_CHANGES = counter(
-    "omnijourney_journey_status_changes_total", "Journeys that changed their status by themselves."
-)
+STATUS_CHANGES = counter("journey_status_changes_total", "Journeys that changed their status by themselves.")

@@ -40,17 +40,23 @@ class MailboxRepair:
         if refused.fenced:
             raise Fenced(refused.fenced)
         checkpoints = await self._store.checkpoints(leases)
-        limit = asyncio.Semaphore(READS_AT_ONCE)
-        counts = await asyncio.gather(
-            *(
-                self._deliver_again(limit, reader, partition, checkpoints.get((partition, source), 0))
-                for partition in leases
-                for source, reader in self._readers.items()
-            )
-        )
+        count = 0
+        for source, reader in self._readers.items():
+            positions = {partition: checkpoints.get((partition, source), 0) for partition in leases}
+            count += await self._deliver_source(reader, positions)
         (await self._mailbox.repaired(pairs)).check()
-        metrics.MAIL_REPAIRED.inc(sum(counts))
-        _log.info("partitions taken over", partitions=len(leases), mails=sum(counts))
+        metrics.MAIL_REPAIRED.inc(count)
+        _log.info("partitions taken over", partitions=len(leases), mails=count)
+
+    async def _deliver_source(self, reader: MailReader, positions: Mapping[int, int]) -> int:
+        """One source's mail, the first partition alone: if the source is away, one failed call tells."""
+        limit = asyncio.Semaphore(READS_AT_ONCE)
+        (first, start), *others = positions.items()
+        count = await self._deliver_again(limit, reader, first, start)
+        counts = await asyncio.gather(
+            *(self._deliver_again(limit, reader, partition, position) for partition, position in others)
+        )
+        return count + sum(counts)
 
     async def _deliver_again(
         self, limit: asyncio.Semaphore, reader: MailReader, partition: int, position: int

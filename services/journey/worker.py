@@ -35,6 +35,8 @@ MAIL_MAX: Final = 100
 IDLE_WAIT_S: Final = 1.0
 """Longest sleep, real seconds: the bound on how late a missed wake-up is noticed."""
 RETRY_FIRST_S: Final = 0.1
+OUTAGE_WAIT_MAX_S: Final = 2.0
+"""Longest wait between looks while a server or service does not answer."""
 RETRY_MAX_S: Final = 30.0
 PARK_ATTEMPTS: Final = 8
 """Failures of a customer's own turn before it is parked: about 25 s of trying."""
@@ -75,7 +77,8 @@ class Worker:
         self._next_wake: datetime | None = None
         self._look_at_timers = True
         self._nudge = asyncio.Event()
-        self._stopped = False
+        self._stop_told = asyncio.Event()
+        self._outages = 0
 
     # -- what the rest of the service tells the worker ----------------------------------------------------------
 
@@ -100,7 +103,7 @@ class Worker:
 
     def stop(self) -> None:
         """Lets the running batch finish and ends `run`."""
-        self._stopped = True
+        self._stop_told.set()
         self._nudge.set()
 
     @property
@@ -114,7 +117,7 @@ class Worker:
         """Works until `stop`; then hands back what it took and did not work on."""
         poke: asyncio.Future[set[int]] = asyncio.ensure_future(self._mailbox.wait_poke(IDLE_WAIT_S))
         try:
-            while not self._stopped:
+            while not self._stop_told.is_set():
                 poke = await self._turn_of_the_loop(poke)
         finally:
             poke.cancel()
@@ -127,17 +130,26 @@ class Worker:
         try:
             await self._take_over_new()
             batch = await self._gather()
+            self._outages = 0
             if batch:
                 await self._work(batch)
                 return poke
             await self._save_checkpoints()
         except OUTAGES as error:
-            _log.warning("a server or service does not answer", error=repr(error))
-            await asyncio.sleep(RETRY_FIRST_S)
+            await self._sit_out(error)
         except Fenced as error:
             _log.warning("partitions were lost to another worker", error=str(error))
             self._drop_fenced(error)
         return await self._sleep(poke)
+
+    async def _sit_out(self, error: Exception) -> None:
+        """Waits a little longer each time that a server or service does not answer."""
+        if self._outages == 0:
+            _log.warning("a server or service does not answer", error=repr(error))
+        self._outages += 1
+        delay = min(OUTAGE_WAIT_MAX_S, RETRY_FIRST_S * 2 ** min(self._outages, 10))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop_told.wait(), delay)
 
     async def _sleep(self, poke: asyncio.Future[set[int]]) -> asyncio.Future[set[int]]:
         """Until a poke, a nudge, the next timer or the next retry."""
