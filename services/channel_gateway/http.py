@@ -1,4 +1,4 @@
-"""The HTTP edge: webhooks of shops, checked, stored as they came, and answered; they are worked later from the table."""
+"""The HTTP edge: webhooks of shops are checked, stored as they came and answered; they are worked from the table."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ ATTEMPTS: Final = metrics.counter(
 ATTEMPT_SECONDS: Final = metrics.histogram(
     "gateway_attempt_seconds", "From a request to a channel to its answer.", ("channel",)
 )
-UNLISTED_CODES: Final = metrics.counter(
+REFUSALS: Final = metrics.counter(
     "gateway_refusals_total", "Final refusals by channels, by channel and code.", ("channel", "code")
 )
 WAITING: Final = metrics.gauge(

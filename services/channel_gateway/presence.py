@@ -1,8 +1,8 @@
 """Which processes of the gateway are alive, and which one forwards webhooks.
 
 Each process holds an advisory lock of its own on a connection of its own: when the process dies, the server sees the
-connection close and frees the lock at once. A second lock makes one process the forwarder of webhooks, so that they leave
-in order. The same connection listens for the word that webhooks were stored.
+connection close and frees the lock at once. A second lock makes one process the forwarder of webhooks, so that they
+leave in order. The same connection listens for the word that webhooks were stored.
 """
 
 import asyncio

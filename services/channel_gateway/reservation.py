@@ -28,6 +28,7 @@ class Reservation:
 
     def __init__(
         self,
+        *,
         store: SendStore,
         profiles: CustomerProfiles,
         points: PointBalances,

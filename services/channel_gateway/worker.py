@@ -94,7 +94,7 @@ class InboxWorker:
         return False
 
     async def forward_batch(self) -> bool:
-        """Works one batch of the table; whether there was one. Raises what the servers raise; nothing is marked then."""
+        """Works one batch of the table; whether there was one. Raises what the servers raise, having marked nothing."""
         webhooks = await self._store.next(EVENTS_MAX)
         if not webhooks:
             return False

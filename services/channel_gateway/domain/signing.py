@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Iterable
 from typing import Final
 
-SECRET_PREFIX: Final = "whsec_"
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what keys begin with, no key
 SECRET_BYTES_MIN: Final = 24
 SECRET_BYTES_MAX: Final = 64
 _VERSION: Final = "v1,"

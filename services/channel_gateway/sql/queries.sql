@@ -136,11 +136,12 @@ ON CONFLICT (team_id, effect_key) DO UPDATE
 RETURNING effect_key
 
 -- name: mark_sending
--- $1 teams, $2 effect keys, $3 sender. Those still ours, waiting and not stopped are marked; the others are not returned.
+-- $1 teams, $2 effect keys, $3 sender. Those still ours and unsettled are marked, also if a commit of the same mark went
+-- unheard; the others are not returned.
 WITH held AS (
     SELECT d.team_id, d.effect_key
       FROM delivery AS d JOIN unnest($1::uuid[], $2::uuid[]) AS w (team_id, effect_key) USING (team_id, effect_key)
-     WHERE d.state = 8 AND d.sender = $3
+     WHERE d.state >= 8 AND d.sender = $3
      ORDER BY 1, 2 FOR UPDATE OF d
 )
 UPDATE delivery AS d
@@ -174,7 +175,7 @@ WITH wanted AS (
         AS w (team_id, effect_key, delay_s, parts_sent, message_ids, doubtful, attempts)
 ), held AS (
     SELECT w.* FROM delivery AS d JOIN wanted AS w USING (team_id, effect_key)
-     WHERE d.state = 9 AND d.sender = $8
+     WHERE d.state >= 8 AND d.sender = $8
      ORDER BY w.team_id, w.effect_key FOR UPDATE OF d
 )
 UPDATE delivery AS d
@@ -230,6 +231,18 @@ RETURNING d.team_id, d.effect_key, d.customer_id, d.enrolment_id, d.journey_id, 
           d.depth, d.stop_epoch, d.not_after, d.recipient, d.parts, d.template_id, d.price_micros, d.currency, d.capped,
           d.quota_month, d.attempts, d.parts_sent, d.message_ids, d.doubtful, d.sender, d.state, d.first_attempt_at,
           d.next_attempt_at, clock_timestamp() AS real_now
+
+-- name: unsettled_of
+-- $1 sender, $2 teams
+SELECT team_id, effect_key FROM delivery WHERE sender = $1 AND state >= 8 AND team_id = ANY ($2::uuid[])
+
+-- name: readopt
+-- $1 teams, $2 effect keys, $3 sender: own sends that memory lost, as they are
+SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, depth, stop_epoch,
+       not_after, recipient, parts, template_id, price_micros, currency, capped, quota_month, attempts, parts_sent,
+       message_ids, doubtful, sender, state, first_attempt_at, next_attempt_at, clock_timestamp() AS real_now
+  FROM delivery
+ WHERE (team_id, effect_key) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND state >= 8 AND sender = $3
 
 -- name: number_mail
 -- $1 teams, $2 customers, $3 counts, without doubles: the first number of each

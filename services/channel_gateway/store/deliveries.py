@@ -108,7 +108,7 @@ class DeliveryStore:
     async def stop(
         self, team_id: UUID, journey_id: UUID, epoch: int, now: datetime, sender: UUID
     ) -> tuple[list[Settlement], Written]:
-        """Raises the journey's stop epoch and cancels a page of its waiting sends; call again while the page is full."""
+        """Raises the stop epoch and cancels a page of the journey's waiting sends; call again while it is full."""
         async with transaction(self._pool, [team_id]) as connection:
             await connection.execute(QUERIES["raise_stop"], team_id, journey_id, epoch)
             await connection.execute(QUERIES["take_over"], team_id, journey_id, epoch, sender)
@@ -134,6 +134,18 @@ class DeliveryStore:
         """Takes over a page of sends of a process that is gone; call again until there are none."""
         async with transaction(self._pool, teams) as connection:
             rows = await connection.fetch(QUERIES["adopt"], dead, sender, ADOPT_PAGE_MAX)
+        return [_adopted(row) for row in rows]
+
+    async def unsettled_of(self, sender: UUID, teams: set[UUID]) -> set[tuple[UUID, UUID]]:
+        """(team, effect key) of a process's unsettled sends."""
+        async with transaction(self._pool, teams) as connection:
+            rows = await connection.fetch(QUERIES["unsettled_of"], sender, list(teams))
+        return {(row["team_id"], row["effect_key"]) for row in rows}
+
+    async def readopt(self, keys: Sequence[tuple[UUID, UUID]], sender: UUID) -> list[Adopted]:
+        """Own sends that memory lost, as they are."""
+        async with transaction(self._pool, {key[0] for key in keys}) as connection:
+            rows = await connection.fetch(QUERIES["readopt"], *columns(keys, 2), sender)
         return [_adopted(row) for row in rows]
 
     async def unsettled(self) -> tuple[int, datetime | None]:

@@ -71,7 +71,8 @@ class StoredWebhook(NamedTuple):
 class Refusal(NamedTuple):
     """An event that was refused after receipt."""
 
-    index: int
+    place: int
+    """Index of the event in the body."""
     reason: str
 
 
@@ -145,7 +146,7 @@ class InboxStore:
     async def finish(self, worked: Sequence[Worked]) -> None:
         """Marks webhooks as recorded, or refused in part, and keeps the reasons: one transaction."""
         refusals = [
-            (item.webhook.team_id, item.webhook.sequence, refusal.index, refusal.reason)
+            (item.webhook.team_id, item.webhook.sequence, refusal.place, refusal.reason)
             for item in worked
             for refusal in item.refusals
         ]

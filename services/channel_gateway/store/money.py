@@ -1,0 +1,158 @@
+"""Wallets, plan quotas and prices: what people see and set of the limits."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from libs.common.db.pool import Connection, Pool, transaction
+from services.channel_gateway.domain.errors import WalletBalanceTooLow, WalletCurrencyMismatch
+from services.channel_gateway.domain.model import DEFAULT_PRICES, Channel, Price
+from services.channel_gateway.store.book import ADMIN
+
+
+class Wallet(NamedTuple):
+    """A team's prepaid balance."""
+
+    currency: str
+    balance_micros: int
+    reserved_micros: int
+    updated_at: datetime | None
+    """None: there was never any money."""
+
+
+class WalletEntry(NamedTuple):
+    """A change by a person."""
+
+    sequence: int
+    currency: str
+    amount_micros: int
+    balance_after_micros: int
+    note: str
+    created_at: datetime
+
+
+class PlanQuota(NamedTuple):
+    """A LINE account's plan in one month."""
+
+    account_id: UUID
+    month: date
+    message_limit: int | None
+    used: int
+    updated_at: datetime | None
+
+
+class TeamPrice(NamedTuple):
+    """What a message costs a team on a channel."""
+
+    channel: Channel
+    price: Price
+    custom: bool
+
+
+async def read_wallet(connection: Connection, team_id: UUID) -> Wallet:
+    """The wallet; empty in the default currency when there was never any money."""
+    row = await connection.fetchrow(ADMIN["get_wallet"], team_id)
+    if row is None:
+        return Wallet(DEFAULT_PRICES[Channel.WHATSAPP].currency, 0, 0, None)
+    reserved = await connection.fetchval(ADMIN["get_reserved"], team_id)
+    return Wallet(row["currency"], row["balance_micros"], reserved, row["updated_at"])
+
+
+async def adjust_wallet(
+    connection: Connection, team_id: UUID, amount: Price, note: str, now: datetime
+) -> WalletEntry:
+    """Adds to the balance, or takes from it. Raises WalletCurrencyMismatch or WalletBalanceTooLow."""
+    await connection.execute(ADMIN["make_wallet"], team_id, amount.currency, now)
+    row = await connection.fetchrow(ADMIN["hold_wallet"], team_id)
+    assert row is not None, "it was made just now"
+    if row["currency"] != amount.currency:
+        raise WalletCurrencyMismatch(row["currency"])
+    balance = row["balance_micros"] + amount.micros
+    if balance < 0:
+        raise WalletBalanceTooLow(row["balance_micros"])
+    sequence = row["last_sequence"] + 1
+    await connection.execute(ADMIN["change_wallet"], team_id, balance, sequence, now)
+    await connection.execute(
+        ADMIN["create_wallet_entry"], team_id, sequence, amount.micros, balance, note, now
+    )
+    return WalletEntry(sequence, amount.currency, amount.micros, balance, note, now)
+
+
+async def read_quota(connection: Connection, team_id: UUID, account_id: UUID, month: date) -> PlanQuota:
+    """The quota of a month."""
+    row = await connection.fetchrow(ADMIN["get_plan_quota"], team_id, account_id, month)
+    assert row is not None, "the query has one row always"
+    return PlanQuota(account_id, month, row["message_limit"], row["used"], row["updated_at"])
+
+
+async def set_quota(
+    connection: Connection, team_id: UUID, account_id: UUID, message_limit: int | None, now: datetime
+) -> None:
+    """Sets the plan's messages a month; None: no limit."""
+    await connection.execute(ADMIN["set_plan_quota"], team_id, account_id, message_limit, now)
+
+
+async def raise_usage(
+    connection: Connection, team_id: UUID, account_id: UUID, month: date, used: int
+) -> None:
+    """Takes over the channel's count where it is higher: others may send through the account, too."""
+    await connection.execute(ADMIN["raise_plan_usage"], team_id, account_id, month, used)
+
+
+async def read_prices(connection: Connection, team_id: UUID) -> list[TeamPrice]:
+    """The price of every channel."""
+    rows = await connection.fetch(ADMIN["get_prices"], team_id)
+    own = {Channel(row["channel"]): Price(row["currency"], row["micros"]) for row in rows}
+    return [
+        TeamPrice(channel, own.get(channel, default), channel in own)
+        for channel, default in DEFAULT_PRICES.items()
+    ]
+
+
+async def set_price(connection: Connection, team_id: UUID, channel: Channel, price: Price | None) -> None:
+    """Sets a team's price; None: the default again."""
+    if price is None:
+        await connection.execute(ADMIN["drop_price"], team_id, channel)
+    else:
+        await connection.execute(ADMIN["set_price"], team_id, channel, price.currency, price.micros)
+
+
+class MoneyStore:
+    """Reads outside of writes."""
+
+    def __init__(self, pool: Pool) -> None:
+        """`pool` of the service's own role."""
+        self._pool = pool
+
+    async def wallet(self, team_id: UUID) -> Wallet:
+        """A team's wallet."""
+        async with transaction(self._pool, [team_id]) as connection:
+            return await read_wallet(connection, team_id)
+
+    async def entries(self, team_id: UUID, before: int | None, limit: int) -> list[WalletEntry]:
+        """A page of changes by people, newest first."""
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(ADMIN["list_wallet_entries"], team_id, before, limit)
+        return [
+            WalletEntry(
+                row["sequence"],
+                row["currency"],
+                row["amount_micros"],
+                row["balance_after_micros"],
+                row["note"],
+                row["created_at"],
+            )
+            for row in rows
+        ]
+
+    async def quota(self, team_id: UUID, account_id: UUID, month: date) -> PlanQuota:
+        """A LINE account's quota of a month."""
+        async with transaction(self._pool, [team_id]) as connection:
+            return await read_quota(connection, team_id, account_id, month)
+
+    async def prices(self, team_id: UUID) -> list[TeamPrice]:
+        """The price of every channel."""
+        async with transaction(self._pool, [team_id]) as connection:
+            return await read_prices(connection, team_id)

@@ -1,0 +1,189 @@
+"""Shops, their signing keys, and the inbox as people see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.errors import NotFound
+from services.channel_gateway.domain.errors import ShopKeyLimit
+from services.channel_gateway.store.book import ADMIN
+from services.channel_gateway.store.inbox import InboxSource, InboxState, Refusal
+
+KEYS_MAX: Final = 4
+"""Valid signing keys of a shop."""
+
+
+class Shop(NamedTuple):
+    """A shop that reports orders."""
+
+    team_id: UUID
+    shop_id: str
+    display_name: str
+    enabled: bool
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class ShopKey(NamedTuple):
+    """A signing key."""
+
+    team_id: UUID
+    shop_id: str
+    key_id: UUID
+    secret: bytes
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class InboxRow(NamedTuple):
+    """A webhook that came in. `body` only when it was asked for."""
+
+    sequence: int
+    source: InboxSource
+    team_id: UUID
+    origin: str
+    webhook_id: str
+    body: bytes
+    event_count: int
+    received_at: datetime
+    state: InboxState
+    refusals: list[Refusal]
+
+
+async def create_shop(
+    connection: Connection, team_id: UUID, shop_id: str, name: str, enabled: bool, now: datetime
+) -> Shop:
+    """Stores a new shop. The driver's UniqueViolationError tells of an id that is taken."""
+    row = await connection.fetchrow(ADMIN["create_shop"], team_id, shop_id, name, enabled, now)
+    assert row is not None, "the statement returns the row that it writes"
+    return Shop(*row)
+
+
+async def hold_shop(connection: Connection, team_id: UUID, shop_id: str) -> Shop:
+    """A shop, locked until the commit. Raises NotFound."""
+    row = await connection.fetchrow(ADMIN["hold_shop"], team_id, shop_id)
+    if row is None:
+        raise NotFound.of("shop", shop_id)
+    return Shop(*row)
+
+
+async def update_shop(connection: Connection, shop: Shop, now: datetime) -> Shop:
+    """Stores all that may change of a shop."""
+    row = await connection.fetchrow(
+        ADMIN["update_shop"], shop.team_id, shop.shop_id, shop.display_name, shop.enabled, now
+    )
+    assert row is not None, "the row is locked"
+    return Shop(*row)
+
+
+async def delete_shop(connection: Connection, team_id: UUID, shop_id: str, now: datetime) -> None:
+    """Deletes a shop and its keys. Raises NotFound."""
+    if not await connection.fetchval(ADMIN["delete_shop"], team_id, shop_id, now):
+        raise NotFound.of("shop", shop_id)
+    await connection.execute(ADMIN["delete_shop_keys"], team_id, shop_id)
+
+
+async def create_key(connection: Connection, key: ShopKey, now: datetime) -> None:
+    """Stores a key of a shop. Raises NotFound, or ShopKeyLimit."""
+    await hold_shop(connection, key.team_id, key.shop_id)
+    if await connection.fetchval(ADMIN["count_shop_keys"], key.team_id, key.shop_id, now) >= KEYS_MAX:
+        raise ShopKeyLimit(KEYS_MAX)
+    await connection.execute(ADMIN["create_shop_key"], *key)
+
+
+async def expire_key(connection: Connection, team_id: UUID, shop_id: str, key_id: UUID, at: datetime) -> None:
+    """Ends a key at a time. Raises NotFound."""
+    if not await connection.fetchval(ADMIN["expire_shop_key"], team_id, shop_id, key_id, at):
+        raise NotFound.of("shop key", key_id)
+
+
+async def restore(connection: Connection, team_id: UUID, sequence: int) -> InboxRow:
+    """Lets a refused record be worked again; another one is left as it is. Raises NotFound."""
+    if await connection.fetchval(ADMIN["restore_inbox"], team_id, sequence):
+        await connection.execute(ADMIN["drop_refusals"], team_id, sequence)
+    return await _inbox_row(connection, team_id, sequence)
+
+
+class ShopStore:
+    """Reads outside of writes."""
+
+    def __init__(self, pool: Pool) -> None:
+        """`pool` of the service's own role."""
+        self._pool = pool
+
+    async def shop(self, team_id: UUID, shop_id: str) -> Shop:
+        """One shop. Raises NotFound."""
+        async with transaction(self._pool, [team_id]) as connection:
+            row = await connection.fetchrow(ADMIN["get_shop"], team_id, shop_id)
+        if row is None:
+            raise NotFound.of("shop", shop_id)
+        return Shop(*row)
+
+    async def list_shops(self, team_id: UUID, after: tuple[datetime, str] | None, limit: int) -> list[Shop]:
+        """A page of shops, oldest first."""
+        created_at, last_id = after or (None, "")
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(ADMIN["list_shops"], team_id, created_at, last_id, limit)
+        return [Shop(*row) for row in rows]
+
+    async def list_keys(
+        self, team_id: UUID, shop_id: str, after: tuple[datetime, UUID] | None, limit: int
+    ) -> list[ShopKey]:
+        """A page of a shop's keys, newest first. Raises NotFound for the shop."""
+        created_at, last_id = after or (None, None)
+        async with transaction(self._pool, [team_id]) as connection:
+            await hold_shop(connection, team_id, shop_id)
+            rows = await connection.fetch(
+                ADMIN["list_shop_keys"], team_id, shop_id, created_at, last_id, limit
+            )
+        return [ShopKey(*row) for row in rows]
+
+    async def list_inbox(
+        self, team_id: UUID, state: int, origin: str, before: int | None, limit: int
+    ) -> list[InboxRow]:
+        """A page of webhooks that came in, newest first, without bodies."""
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(ADMIN["list_inbox"], team_id, state, origin, before, limit)
+            refusals = await _refusals(connection, team_id, [row["sequence"] for row in rows])
+        return [_row_of(row, b"", refusals) for row in rows]
+
+    async def inbox_row(self, team_id: UUID, sequence: int) -> InboxRow:
+        """One webhook with its body. Raises NotFound."""
+        async with transaction(self._pool, [team_id]) as connection:
+            return await _inbox_row(connection, team_id, sequence)
+
+
+async def _inbox_row(connection: Connection, team_id: UUID, sequence: int) -> InboxRow:
+    row = await connection.fetchrow(ADMIN["get_inbox"], team_id, sequence)
+    if row is None:
+        raise NotFound.of("inbox record", str(sequence))
+    return _row_of(row, row["body"], await _refusals(connection, team_id, [sequence]))
+
+
+async def _refusals(
+    connection: Connection, team_id: UUID, sequences: Sequence[int]
+) -> dict[int, list[Refusal]]:
+    refusals: dict[int, list[Refusal]] = {}
+    for row in await connection.fetch(ADMIN["get_refusals"], team_id, list(sequences)):
+        refusals.setdefault(row["sequence"], []).append(Refusal(row["index"], row["reason"]))
+    return refusals
+
+
+def _row_of(row: Mapping[str, Any], body: bytes, refusals: Mapping[int, list[Refusal]]) -> InboxRow:
+    return InboxRow(
+        row["sequence"],
+        InboxSource(row["source"]),
+        row["team_id"],
+        row["origin"],
+        row["webhook_id"],
+        body,
+        row["event_count"],
+        row["received_at"],
+        InboxState(row["state"]),
+        refusals.get(row["sequence"], []),
+    )
