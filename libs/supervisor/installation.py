@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+import asyncpg
+
 from libs.client.found import InstallationFile
 from libs.client.services import ServiceName
 from libs.common.clock import begin_clock
@@ -168,7 +170,12 @@ class Installation:
             token=settings.token.get_secret_value(),
             listener=self._options.listener,
         )
-        await self._migrate()
+        try:
+            await self._migrate()
+        except (OSError, asyncpg.PostgresError) as error:
+            raise StartFailedError(
+                f"the database does not let us in ({error}): see OMNIJOURNEY_POSTGRES_DSN"
+            ) from error
         self._processes = {process.name: process for process in self._plan_processes()}
         for process in self._processes.values():
             await process.start()

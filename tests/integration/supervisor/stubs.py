@@ -27,4 +27,4 @@ def stub_options(
         "settings": InstallationSettings(data_dir=data_dir),
         **changes,
     }
-    return InstallationOptions(commands=commands, **given)
+    return InstallationOptions(**{"commands": commands, **given})

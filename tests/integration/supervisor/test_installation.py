@@ -143,6 +143,16 @@ async def test_taken_ports_are_all_named_before_anything_starts(
     assert not data_dir.exists()
 
 
+async def test_a_database_that_is_away_is_named_by_its_variable(data_dir: Path) -> None:
+    settings = InstallationSettings(
+        data_dir=data_dir, postgres_dsn="postgresql://a:b@127.0.0.1:1/x", redis_url="redis://127.0.0.1:1"
+    )
+    options = stub_options(data_dir, settings=settings, commands={})
+    with pytest.raises(StartFailedError, match=r"does not let us in \(.*see OMNIJOURNEY_POSTGRES_DSN"):
+        async with Installation(options):
+            pass
+
+
 async def test_configured_servers_are_used_and_left_running(data_dir: Path) -> None:
     async with Installation(stub_options(data_dir)) as first:
         settings = InstallationSettings(
