@@ -40,6 +40,9 @@ _BEGIN: Final = (
     " WHERE version = 1 RETURNING version"
 )
 
+# Whatever it is, following goes on: a process without its clock would stand still.
+_FAULTS: Final = (OSError, LookupError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
 _log = structlog.get_logger(__name__)
 
 
@@ -203,7 +206,7 @@ class InstallationClock:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
             # Here and not in the task, which may be cancelled before it ran at all.
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*_FAULTS):
                 await clock._connection.close(timeout=_CLOSE_TIMEOUT_S)
 
     def now(self) -> datetime:
@@ -273,7 +276,7 @@ class InstallationClock:
         while True:
             try:
                 await self._follow_until_lost(self._connection)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _FAULTS as error:
                 _log.warning("clock connection lost", error=str(error) or type(error).__name__)
             self._connection.terminate()
             self._connection = await self._reconnect()
@@ -288,7 +291,7 @@ class InstallationClock:
     async def _reconnect(self) -> "asyncpg.Connection[Any]":
         while True:
             await asyncio.sleep(_RECONNECT_S)
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*_FAULTS):
                 return await self._connect()
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from libs.common.db.pool import Connection, Pool, bind_teams, connection_of
+from libs.common.db.pool import Connection, Pool, bind_teams, snapshot
 from libs.common.ids import PARTITIONS
 
 Row = TypeVar("Row")
@@ -77,10 +77,7 @@ async def read_history(
     The page is cut at `row_max` rows, whole rows in that order.
     """
     arguments = (list(cursors.keys()), list(cursors.values()), min(row_max, PAGE_MAX))
-    async with (
-        connection_of(pool) as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with snapshot(pool, ()) as connection:
         teams = [record[0] for record in await connection.fetch(teams_sql, *arguments)]
         if not teams:
             return [], dict(cursors)

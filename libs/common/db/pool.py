@@ -89,6 +89,20 @@ async def transaction(pool: Pool, teams: Iterable[UUID]) -> AsyncIterator[Connec
         yield connection
 
 
+@contextlib.asynccontextmanager
+async def snapshot(pool: Pool, teams: Iterable[UUID]) -> AsyncIterator[Connection]:
+    """A transaction that reads rows of `teams` only, all as of one moment (repeatable read), and writes nothing.
+
+    Raises what `transaction` raises.
+    """
+    async with (
+        connection_of(pool) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        await bind_teams(connection, teams)
+        yield connection
+
+
 async def bind_teams(connection: Connection, teams: Iterable[UUID]) -> None:
     """Binds the running transaction to `teams`, instead of those it was bound to before."""
     await connection.execute("SELECT set_config('omnijourney.teams', $1, true)", _array(teams))

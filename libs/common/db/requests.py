@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
-import asyncpg
 import structlog
 from google.protobuf.message import Message
 
+from libs.common.db.faults import PASSING
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument
 
@@ -83,7 +83,7 @@ async def keep_forgetting(pool: Pool, stop: asyncio.Event) -> None:
     while not await _set_within(stop, wait_s):
         try:
             forgotten = await forget_answers(pool, ANSWERS_KEPT_S)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except PASSING as error:
             _log.warning("answers were not forgotten", error=str(error) or type(error).__name__)
             forgotten = 0
         wait_s = _FORGET_PAUSE_S if forgotten == _FORGET_ROWS else _FORGET_EVERY_S

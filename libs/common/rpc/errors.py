@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import asyncpg
 import grpc
 import redis.exceptions
 import structlog
@@ -17,6 +16,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from libs.common import errors
+from libs.common.db import faults
 from libs.common.ids import new_id
 from omnijourney.common.v1 import error_reason_pb2
 
@@ -39,20 +39,6 @@ _CODES: Final[Mapping[type[errors.DomainError], grpc.StatusCode]] = {
     errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
 }
-_WRITES_COLLIDED: Final = (
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.LockNotAvailableError,
-)
-_DATABASE_AWAY: Final = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.QueryCanceledError,
-)
 _REDIS_AWAY: Final = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 _PEER_AWAY: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED)
 
@@ -66,16 +52,16 @@ def status_of(error: Exception, rpc: str) -> status_pb2.Status:
     """
     if isinstance(error, errors.DomainError):
         return _status_of_domain_error(error)
-    if isinstance(error, _WRITES_COLLIDED):
+    if isinstance(error, faults.COLLIDED):
         return _status_of_domain_error(
             errors.Aborted("WRITE_CONFLICT", "collided with another write", retry_after_s=_RETRY_SOON_S)
         )
-    if isinstance(error, _DATABASE_AWAY):
+    if isinstance(error, faults.SERVER_AWAY):
         return _dependency_away(error, rpc, "postgresql")
     if isinstance(error, _REDIS_AWAY):
         return _dependency_away(error, rpc, "redis")
     if isinstance(error, ConnectionError | TimeoutError):
-        return _dependency_away(error, rpc, "unnamed server")
+        return _dependency_away(error, rpc, "server")
     if isinstance(error, grpc.RpcError) and _code_of(error) in _PEER_AWAY:
         return _dependency_away(error, rpc, "peer service")
     return _incident(error, rpc)

@@ -4,6 +4,7 @@ from collections.abc import Sized
 from datetime import datetime
 from uuid import UUID
 
+from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -28,9 +29,9 @@ class FieldCheck:
         self.violations.append(FieldViolation(field, description))
 
     def uuid(self, field: str, text: str) -> UUID:
-        """A required id."""
+        """A required id, of the driver's subclass of UUID: read, hashed and compared in C, much faster."""
         try:
-            return UUID(text)
+            return DriverUUID(text)
         except ValueError:
             self.fault(field, "must be a UUID" if text else "is required")
             return _NIL

@@ -51,7 +51,7 @@ async def _told(serve: Serve, error: Exception) -> RemoteError:
         (asyncpg.DeadlockDetectedError("x"), "ABORTED", "WRITE_CONFLICT", {}),
         (asyncpg.CannotConnectNowError("x"), "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", {"dependency": "postgresql"}),
         (redis.exceptions.ConnectionError("x"), "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", {"dependency": "redis"}),
-        (TimeoutError("x"), "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", {"dependency": "unnamed server"}),
+        (TimeoutError("x"), "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", {"dependency": "server"}),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )  # fmt: skip
