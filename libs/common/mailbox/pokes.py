@@ -39,7 +39,9 @@ class PokeSet:
         """See `Mailbox.wait_poke`."""
         if not self._partitions:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), timeout_s)
+                # Not wait_for: before Python 3.12 it may swallow a cancellation.
+                async with asyncio.timeout(timeout_s):
+                    await self._arrived.wait()
         arrived, self._partitions = self._partitions, set()
         self._arrived.clear()
         return arrived

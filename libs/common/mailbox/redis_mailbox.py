@@ -304,7 +304,7 @@ def _deliver_arguments(partition: int, mails: Sequence[Mail]) -> _Arguments:
         by_customer[_member(mail.team_id, mail.customer_id)].append(encode(mail))
     arguments: _Arguments = [POKE_CHANNEL, partition, len(marks)]
     for source, position in marks.items():
-        arguments += (source, position)
+        arguments += (int(source), position)  # the driver would write an enum by its name
     for member, payloads in by_customer.items():
         arguments += (member, len(payloads), *payloads)
     return arguments

@@ -177,7 +177,9 @@ class MailRelay:
 
     async def _wait(self, timeout_s: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stirred.wait(), timeout_s)
+            # Not wait_for: before Python 3.12 it may swallow a cancellation.
+            async with asyncio.timeout(timeout_s):
+                await self._stirred.wait()
 
     async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
         """Repeat a step until the servers let it succeed."""

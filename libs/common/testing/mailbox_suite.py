@@ -1,4 +1,6 @@
-"""What every `Mailbox` must do. A test class derives from `MailboxSuite` and gives the fixture `installation`."""
+"""What every `Mailbox` must do. A test class derives from `MailboxSuite` and gives the fixture
+`installation`.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -48,7 +50,9 @@ async def own(mailbox: Mailbox, epoch: int, *partitions: int) -> list[tuple[int,
     return keys
 
 
-async def taken(mailbox: Mailbox, epoch: int, customers_max: int = 500, mail_max: int = 100) -> list[TakenMailbox]:
+async def taken(
+    mailbox: Mailbox, epoch: int, customers_max: int = 500, mail_max: int = 100
+) -> list[TakenMailbox]:
     """Take from the partition of most cases."""
     result = await mailbox.take([(P, epoch)], customers_max, mail_max)
     result.check()

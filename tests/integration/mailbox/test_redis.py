@@ -1,0 +1,200 @@
+"""The mailbox in Redis: the common behaviour, and what can happen only with a server."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from libs.common.ids import PARTITIONS
+from libs.common.mailbox import Depth, MailboxUnavailable, RedisMailbox, library, open_mailbox
+from libs.common.testing.mailbox_suite import (
+    LATEST_S,
+    Installation,
+    MailboxSuite,
+    P,
+    numbers,
+    own,
+    taken,
+    trims,
+)
+from libs.common.testing.mails import TEAM, Numberer, customers
+from libs.common.testing.redis_servers import RedisServer
+
+
+class TestRedisMailbox(MailboxSuite):
+    """The suite, on every make of server."""
+
+
+async def test_functions_that_the_server_forgot_are_loaded_again(
+    installation: Installation, servers: list[RedisServer]
+) -> None:
+    mailbox = await installation.open()
+    await own(mailbox, 1, P)
+    for server in servers:
+        with server.client() as client:
+            client.function_flush()
+    await mailbox.deliver([Numberer().mail(next(customers(P)))])
+    assert len(await taken(mailbox, 1)) == 1
+
+
+async def test_an_older_library_is_replaced_and_a_newer_one_kept(
+    url: str, servers: list[RedisServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded() -> int:
+        with servers[0].client() as client:
+            reply: Any = client.fcall_ro("oj_version", 0)
+            return int(reply[0])
+
+    for version, expected in [
+        (library.VERSION + 1, library.VERSION + 1),
+        (library.VERSION, library.VERSION + 1),
+    ]:
+        monkeypatch.setattr(library, "VERSION", version)
+        async with open_mailbox(url):
+            assert loaded() == expected
+    for server in servers:
+        with server.client() as client:
+            client.function_flush()
+    async with open_mailbox(url):
+        assert loaded() == library.VERSION
+
+
+async def test_many_customers_and_long_mailboxes(installation: Installation) -> None:
+    """More members than Lua unpacks at once."""
+    mailbox, post = await installation.open(), Numberer()
+    await own(mailbox, 1, P)
+    everybody = list(islice(customers(P), 2_500))
+    await mailbox.deliver([post.mail(who) for who in everybody])
+    await mailbox.deliver([post.mail(everybody[0]) for _ in range(3_000)])
+    boxes = await taken(mailbox, 1, customers_max=10_000, mail_max=10_000)
+    assert [len(b.mails) for b in boxes] == [3_001] + [1] * 2_499
+    assert list(await mailbox.trim(trims(boxes, 1))) == [P]
+    assert (await mailbox.depths([P]))[P] == Depth(0, 0)
+
+
+async def test_an_empty_mailbox_leaves_no_key(installation: Installation, servers: list[RedisServer]) -> None:
+    mailbox, post = await installation.open(), Numberer()
+    await own(mailbox, 1, P)
+    await mailbox.deliver([post.mail(who) for who in islice(customers(P), 10)])
+    await mailbox.trim(trims(await taken(mailbox, 1), 1))
+    left: set[str] = set()
+    for server in servers:
+        with server.client() as client:
+            keys: Any = client.keys("*")
+            left |= {key.decode() for key in keys}
+    assert left == {f"oj:{{{P}}}:owner", f"oj:{{{P}}}:hwm"}
+
+
+async def test_an_entry_that_is_no_mail_stops_nobody(
+    installation: Installation, servers: list[RedisServer]
+) -> None:
+    mailbox, post = await installation.open(), Numberer()
+    assert isinstance(mailbox, RedisMailbox)
+    await own(mailbox, 1, P)
+    ann = next(customers(P))
+    await mailbox.deliver([post.mail(ann)])
+    await mailbox._client.xadd(f"oj:{{{P}}}:m:{TEAM.hex}{ann.hex}", {"m": b"rubbish"})
+    await mailbox.deliver([post.mail(ann)])
+    boxes = await taken(mailbox, 1)
+    assert (numbers(boxes[0]), boxes[0].undecodable) == ([1, 2], 1)
+    assert [peeked.mail is None for peeked in await mailbox.peek(TEAM, ann)] == [False, True, False]
+    await mailbox.trim(trims(boxes, 1))
+    assert await mailbox.peek(TEAM, ann) == []
+
+
+# ---- answers that get lost ----
+
+
+class DeafMailbox(RedisMailbox):
+    """Does not hear the answers to the functions named."""
+
+    deaf_to: Sequence[str] = ()
+
+    async def _pipeline(self, calls: Any) -> list[Any]:
+        replies = await super()._pipeline(calls)
+        if calls and calls[0][1] in self.deaf_to:
+            raise MailboxUnavailable("the answer got lost")
+        return replies
+
+
+@pytest.fixture
+async def deaf(installation: Installation) -> DeafMailbox:
+    """A mailbox whose hearing the test controls; three customers wait."""
+    mailbox = await installation.open()
+    assert isinstance(mailbox, RedisMailbox)
+    mailbox.__class__ = DeafMailbox
+    assert isinstance(mailbox, DeafMailbox)
+    await own(mailbox, 1, P)
+    post = Numberer()
+    await mailbox.deliver([post.mail(who) for who in islice(customers(P), 3) for _ in range(2)])
+    return mailbox
+
+
+async def test_customers_of_a_take_that_was_not_heard_are_taken_again(deaf: DeafMailbox) -> None:
+    held = await taken(deaf, 1, customers_max=1)
+    deaf.deaf_to = ["oj_take"]
+    with pytest.raises(MailboxUnavailable):
+        await taken(deaf, 1)
+    assert (await deaf.depths([P]))[P] == Depth(ready=0, taken=3)
+    deaf.deaf_to = []
+    boxes = await taken(deaf, 1)
+    assert len(boxes) == 2
+    assert held[0].customer_id not in {b.customer_id for b in boxes}, "one turn at a time"
+
+
+async def test_a_trim_that_was_not_heard_is_said_again(deaf: DeafMailbox) -> None:
+    boxes = await taken(deaf, 1, customers_max=1, mail_max=1)
+    deaf.deaf_to = ["oj_trim"]
+    with pytest.raises(MailboxUnavailable):
+        await deaf.trim(trims(boxes, 1))
+    deaf.deaf_to = []
+    await deaf.trim(trims(boxes, 1))
+    assert (await deaf.depths([P]))[P] == Depth(ready=3, taken=0)
+
+
+async def test_a_take_that_arrives_late_is_stale(deaf: DeafMailbox) -> None:
+    late = (P, "oj_take", [1, deaf._hands.attempt(P), 10, 10])
+    deaf.deaf_to = ["oj_take"]
+    with pytest.raises(MailboxUnavailable):
+        await taken(deaf, 1)
+    deaf.deaf_to = []
+    assert len(await taken(deaf, 1, customers_max=1)) == 1
+    assert await deaf._pipeline([late]) == [[b"STALE"]]
+    assert (await deaf.depths([P]))[P] == Depth(ready=2, taken=1)
+
+
+# ---- servers that go ----
+
+
+async def test_a_restarted_server_is_lost_even_with_data(own_server: RedisServer) -> None:
+    """What a server wrote down may be older than what it had answered."""
+    async with open_mailbox(own_server.url) as mailbox:
+        await own(mailbox, 1, P)
+        await mailbox.deliver([Numberer().mail(next(customers(P)))])
+        own_server.stop()
+        with pytest.raises(MailboxUnavailable):
+            await taken(mailbox, 1)
+        own_server.start()
+        assert (await mailbox.depths([P]))[P] == Depth(ready=1, taken=0), "the data is there"
+        assert (await mailbox.take([(P, 1)], 1, 1)).lost == [P]
+        assert (await mailbox.claim([(P, 1)])).lost == [P]
+
+
+async def test_pokes_are_heard_again_after_a_restart(own_server: RedisServer) -> None:
+    async with open_mailbox(own_server.url) as mailbox:
+        await mailbox.wait_poke(LATEST_S)
+        own_server.stop(signal.SIGKILL)
+        own_server.start()
+        async with asyncio.timeout(LATEST_S):
+            while await mailbox.wait_poke(LATEST_S) != set(range(PARTITIONS)):
+                pass
+
+
+async def test_no_server_at_all(own_server: RedisServer) -> None:
+    own_server.stop()
+    with pytest.raises(MailboxUnavailable):
+        async with open_mailbox(own_server.url):
+            pass

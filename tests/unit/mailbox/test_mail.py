@@ -1,0 +1,56 @@
+"""Mail survives the wire, and old readers survive newer writers."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from libs.common.mailbox import mail as m
+
+ID = UUID("01890000-0000-7000-8000-00000000000a")
+AT = datetime(2026, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
+
+BODIES: list[m.Body] = [
+    m.Checkout(ID, "shop", "o-1", 12_340_000, "USD", ["CANDY – 糖"], earns=True, has_phone=False, test=False),
+    m.Refund(ID, "shop", "r-1", None, None, 1, "USD"),
+    m.Refund(ID, "shop", "r-1", "o-1", ID, 1, "USD"),
+    m.ContactAdded(1, ID),
+    m.TagApplied("vip"),
+    m.TagRemoved("vip"),
+    m.AttributeChanged("tier", m.AttributeKind.TEXT, None, "platinum"),
+    m.SendOutcome(ID, ID, m.Outcome.SENT, "", AT, 2),
+    m.SystemTrigger(ID, ID),
+]
+
+
+def _mail(body: m.Body) -> m.Mail:
+    return m.Mail(m.MailSource.GATEWAY, 3, 9, 63, ID, ID, ID, AT, 2, body)
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: type(body).__name__)
+def test_what_is_written_is_read(body: m.Body) -> None:
+    mail = _mail(body)
+    assert m.decode(m.encode(mail)) == mail
+
+
+def test_times_keep_their_zone_and_microseconds() -> None:
+    assert m.decode(m.encode(_mail(BODIES[0]))).occurred_at.isoformat() == "2026-02-03T04:05:06.789012+00:00"
+
+
+def test_a_field_appended_by_a_newer_writer_is_skipped() -> None:
+    written = msgspec.msgpack.decode(m.encode(_mail(m.TagApplied("vip"))))
+    newer = msgspec.msgpack.encode([*written[:-1], [*written[-1], "new in the body"], "new in the mail"])
+    assert m.decode(newer) == _mail(m.TagApplied("vip"))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xc1", msgspec.msgpack.encode([1, 2]), msgspec.msgpack.encode({"a": 1})]
+)
+def test_what_is_no_mail_is_refused(data: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        m.decode(data)
+
+
+def test_body_tags_never_change() -> None:
+    assert [type(body).__struct_config__.tag for body in BODIES] == [1, 2, 2, 3, 4, 5, 6, 7, 8]

@@ -1,0 +1,283 @@
+"""Every committed mail is delivered, whoever dies, forgets or overtakes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from itertools import islice
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from libs.common.ids import PARTITIONS
+from libs.common.mailbox import InMemoryMailbox, MailRelay, MemoryServer, relay
+from libs.common.mailbox.mail import Mail, MailSource
+from libs.common.testing.mails import TEAM, Numberer, customers
+
+P = 7
+PATIENCE_S = 10.0
+
+
+class Source:
+    """A source with its store in memory: `commit` is all that a crash cannot undo."""
+
+    def __init__(self) -> None:
+        self.post = Numberer()
+        self.committed: list[Mail] = []
+        self.cursors: dict[int, int] = {}
+        self.reads = 0
+        self.available = True
+
+    def commit(self, customer_id: UUID, count: int = 1) -> list[Mail]:
+        """Record mails in one transaction."""
+        mails = [self.post.mail(customer_id) for _ in range(count)]
+        self.committed += mails
+        return mails
+
+    async def fetch_after(self, cursors: Mapping[int, int], limit: int) -> list[Mail]:
+        self.check()
+        self.reads += 1
+        await asyncio.sleep(0)
+        after = [m for m in self.committed if m.partition in cursors and m.position > cursors[m.partition]]
+        return sorted(after, key=lambda m: (m.partition, m.position))[:limit]
+
+    async def load_cursors(self) -> dict[int, int]:
+        self.check()
+        return dict(self.cursors)
+
+    async def save_cursors(self, cursors: Mapping[int, int]) -> None:
+        self.check()
+        for partition, position in cursors.items():
+            assert self.cursors.get(partition, 0) <= position, "a cursor went back"
+            self.cursors[partition] = position
+
+    def check(self) -> None:
+        if not self.available:
+            raise ConnectionResetError("the database is away")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "RETRY_MIN_S", 0.001)
+    monkeypatch.setattr(relay, "RETRY_MAX_S", 0.01)
+    monkeypatch.setattr(relay, "SWEEP_INTERVAL_S", 0.05)
+
+
+@asynccontextmanager
+async def relaying(source: Source, server: MemoryServer) -> AsyncIterator[MailRelay]:
+    """A running relay that has caught up; drained at the end."""
+    running = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source)
+    await running.start()
+    try:
+        yield running
+    finally:
+        await running.drain()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def lying(server: MemoryServer, customer_id: UUID) -> list[int]:
+    """Numbers in a customer's mailbox, doubles dropped as the actor drops them."""
+    partition = server.partitions[Numberer().mail(customer_id).partition]
+    arrived = [mail.number for _, mail in partition.boxes.get((TEAM, customer_id), [])]
+    return list(dict.fromkeys(arrived))
+
+
+ANN, BOB = islice(customers(P), 2)
+PAT = next(customers(P + 1))
+
+
+async def test_submitted_mail_arrives_in_order_without_a_read_of_the_store() -> None:
+    source, server = Source(), MemoryServer()
+    async with relaying(source, server) as running:
+        await until(lambda: running.pending == 0)
+        reads = source.reads
+        for _ in range(100):
+            running.submit(source.commit(ANN))
+            running.submit(source.commit(PAT, 2))
+        assert running.pending == 300
+        await until(lambda: running.pending == 0)
+        assert source.reads == reads
+    assert lying(server, ANN) == list(range(1, 101))
+    assert lying(server, PAT) == list(range(1, 201))
+    assert source.cursors == {P: 100, P + 1: 200}
+
+
+async def test_what_an_earlier_process_left_comes_first() -> None:
+    source, server = Source(), MemoryServer()
+    source.commit(ANN, 1_200)
+    async with relaying(source, server) as running:
+        running.submit(source.commit(ANN))
+        await until(lambda: running.pending == 0)
+        assert lying(server, ANN) == list(range(1, 1_202))
+
+
+async def test_a_commit_that_nobody_heard_of_is_found_by_the_next() -> None:
+    source, server = Source(), MemoryServer()
+    async with relaying(source, server) as running:
+        await until(lambda: running.pending == 0)
+        source.commit(ANN)  # the connection broke: its process does not know that it committed
+        running.submit(source.commit(ANN))
+        await until(lambda: running.pending == 0)
+        assert lying(server, ANN) == [1, 2]
+
+
+async def test_a_commit_that_nobody_heard_of_is_found_by_the_sweep() -> None:
+    source, server = Source(), MemoryServer()
+    async with relaying(source, server):
+        source.commit(ANN)
+        await until(lambda: lying(server, ANN) == [1])
+        source.commit(BOB, 1_100)
+        await until(lambda: lying(server, BOB) == list(range(1, 1_101)))
+
+
+async def test_transactions_that_overtake_each_other_on_the_way_here() -> None:
+    source, server = Source(), MemoryServer()
+    async with relaying(source, server) as running:
+        await until(lambda: running.pending == 0)
+        first, second = source.commit(ANN), source.commit(ANN)
+        running.submit(second)
+        running.submit(first)
+        await until(lambda: running.pending == 0)
+        box = server.partitions[P].boxes[TEAM, ANN]
+        assert [mail.number for _, mail in box] == [1, 2]
+
+
+async def test_rows_without_mail_are_no_gap_where_ranges_are_given() -> None:
+    source, server = Source(), MemoryServer()
+    async with relaying(source, server) as running:
+        await until(lambda: running.pending == 0)
+        reads = source.reads
+        source.post.skip(P, 2)
+        running.submit([], {P: (1, 2)})
+        running.submit(source.commit(ANN), {P: (3, 3)})
+        source.post.skip(P, 1)
+        running.submit([], {P: (4, 4)})
+        running.submit(source.commit(ANN, 2), {P: (5, 6)})
+        await until(lambda: running.pending == 0)
+        assert source.reads == reads
+    assert source.cursors == {P: 6}
+
+
+async def test_rows_without_mail_cost_one_read_where_no_ranges_are_given() -> None:
+    source, server = Source(), MemoryServer()
+    async with relaying(source, server) as running:
+        source.post.skip(P, 3)
+        running.submit(source.commit(ANN))
+        running.submit(source.commit(ANN))
+        await until(lambda: running.pending == 0)
+        assert lying(server, ANN) == [1, 2]
+    assert source.cursors == {P: 5}
+
+
+async def test_a_full_queue_is_read_from_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "QUEUE_MAX", 10)
+    source, server = Source(), MemoryServer()
+    server.available = False
+    async with relaying(source, server) as running:
+        for _ in range(40):
+            running.submit(source.commit(ANN))
+        assert 10 <= running.pending <= 10 + PARTITIONS
+        server.available = True
+        await until(lambda: running.pending == 0)
+        assert lying(server, ANN) == list(range(1, 41))
+
+
+async def test_servers_that_are_away_are_waited_for() -> None:
+    source, server = Source(), MemoryServer()
+    async with relaying(source, server) as running:
+        await until(lambda: running.pending == 0)
+        server.available = source.available = False
+        running.submit(source.commit(ANN))
+        running.submit(source.commit(BOB))
+        await asyncio.sleep(0.02)
+        assert running.pending == 2
+        server.available = True
+        await until(lambda: running.pending == 0)
+        source.available = True
+    assert (lying(server, ANN), lying(server, BOB)) == ([1], [1])
+    assert source.cursors == {P: 2}
+
+
+async def test_drain_does_not_wait_for_ever() -> None:
+    source, server = Source(), MemoryServer()
+    running = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source)
+    await running.start()
+    server.available = False
+    running.submit(source.commit(ANN))
+    await running.drain(grace_s=0.05)
+    server.available = True
+    async with relaying(source, server):
+        await until(lambda: lying(server, ANN) == [1])
+
+
+async def test_a_relay_that_died_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, server = Source(), MemoryServer()
+
+    async def broken(cursors: Mapping[int, int], limit: int) -> list[Mail]:
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(source, "fetch_after", broken)
+    running = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source)
+    await running.start()
+    await asyncio.sleep(0.01)
+    with pytest.raises(RuntimeError, match="SEGMENT died"):
+        running.submit([])
+    with pytest.raises(RuntimeError, match="SEGMENT died"):
+        assert running.pending
+
+
+_EVENTS = st.lists(
+    st.sampled_from(
+        ["submit", "unheard", "late", "without mail", "crash", "yield", "server away", "server back"]
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(events=_EVENTS)
+def test_nothing_is_lost_and_order_holds_whatever_happens(events: list[str]) -> None:
+    asyncio.run(_play(events))
+
+
+async def _play(events: list[str]) -> None:
+    source, server = Source(), MemoryServer()
+    everybody = [ANN, BOB, PAT]
+    running = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source)
+    await running.start()
+    late: list[list[Mail]] = []
+    for step, event in enumerate(events):
+        customer_id = everybody[step % 3]
+        match event:
+            case "submit":
+                running.submit(source.commit(customer_id, 1 + step % 3))
+            case "unheard":
+                source.commit(customer_id)
+            case "late":
+                late.append(source.commit(customer_id))
+            case "without mail":
+                source.post.skip(P)
+            case "server away" | "server back":
+                server.available = event == "server back"
+            case "crash":
+                await running.drain(grace_s=0)
+                running, late = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source), []
+                await running.start()
+            case _:
+                await asyncio.sleep(0)
+        if len(late) > 1:
+            running.submit(late.pop(0))
+    server.available = True
+    await until(lambda: all(lying(server, c) == _expected(source, c) for c in everybody))
+    await running.drain()
+
+
+def _expected(source: Source, customer_id: UUID) -> list[int]:
+    return [mail.number for mail in source.committed if mail.customer_id == customer_id]
