@@ -64,7 +64,7 @@ def _mail_body(body: facts.FactBody) -> mail.Body:
         case facts.TagRemoved(tag=tag):
             return mail.TagRemoved(tag)
         case facts.AttributeChanged():
-            return mail.AttributeChanged(body.key, body.type, body.old, body.new)
+            return mail.AttributeChanged(body.key, body.kind, body.old, body.new)
     raise AssertionError(f"no mail: {type(body).__name__}")
 
 
@@ -159,7 +159,7 @@ def _tag_removed(message: history_pb2.Fact, body: facts.TagRemoved) -> None:
 
 def _attribute_changed(message: history_pb2.Fact, body: facts.AttributeChanged) -> None:
     told = history_pb2.AttributeFact(key=body.key, old_value=body.old, new_value=body.new)
-    told.type = body.type  # type: ignore[assignment]  # numbers of the contract
+    told.type = body.kind  # type: ignore[assignment]  # numbers of the contract
     message.attribute_changed.CopyFrom(told)
 
 
@@ -170,9 +170,9 @@ def _customer_created(message: history_pb2.Fact, body: facts.CustomerCreated) ->
 def _attribute_defined(message: history_pb2.Fact, body: facts.AttributeDefined) -> None:
     told = history_pb2.AttributeDefinitionFact(
         key=body.key,
-        type=body.type,  # type: ignore[arg-type]  # numbers of the contract
+        type=body.kind,  # type: ignore[arg-type]  # numbers of the contract
         state=2 if body.archived else 1,  # type: ignore[arg-type]
-        old_type=body.old_type,  # type: ignore[arg-type]
+        old_type=body.old_kind,  # type: ignore[arg-type]
     )
     message.attribute_defined.CopyFrom(told)
 

@@ -95,7 +95,7 @@ class AttributeChanged(msgspec.Struct, frozen=True, array_like=True, tag=10):
     """An attribute got another value; None is no value."""
 
     key: str
-    type: int
+    kind: int
     old: str | None
     new: str | None
 
@@ -107,12 +107,12 @@ class CustomerCreated(msgspec.Struct, frozen=True, array_like=True, tag=11):
 
 
 class AttributeDefined(msgspec.Struct, frozen=True, array_like=True, tag=12):
-    """A definition as it is after a change; `old_type` is 0 for a new one."""
+    """A definition as it is after a change; `old_kind` is 0 for a new one."""
 
     key: str
-    type: int
+    kind: int
     archived: bool
-    old_type: int
+    old_kind: int
 
 
 class CustomerMerged(msgspec.Struct, frozen=True, array_like=True, tag=13):

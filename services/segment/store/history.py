@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from libs.common.db.history import read_history
-from libs.common.db.pool import ACQUIRE_TIMEOUT_S, Pool, transaction
+from libs.common.db.pool import Pool, connection_of, transaction
 from services.segment.domain.facts import Fact
 from services.segment.store.base import BOOK, columns, fact_of
 
@@ -49,12 +49,12 @@ async def list_facts(
 
 async def load_mail_cursors(pool: Pool) -> dict[int, int]:
     """How far the relay had delivered when it last saved."""
-    async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+    async with connection_of(pool) as connection:
         rows = await connection.fetch(BOOK["load_mail_cursors"])
     return {row["partition"]: row["position"] for row in rows}
 
 
 async def save_mail_cursors(pool: Pool, cursors: Mapping[int, int]) -> None:
     """Moves cursors on, never back."""
-    async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+    async with connection_of(pool) as connection:
         await connection.execute(BOOK["save_mail_cursors"], *columns(sorted(cursors.items()), 2))

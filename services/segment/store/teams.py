@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.db.pool import ACQUIRE_TIMEOUT_S, Connection, Pool, transaction
+from libs.common.db.pool import Connection, Pool, connection_of, transaction
 from libs.common.errors import AlreadyExists, NotFound
 from services.segment.domain.model import Team, TeamSettings
 from services.segment.store.base import BOOK, Row
@@ -65,7 +65,7 @@ async def load_team(connection: Connection, team_id: UUID) -> Team:
 
 async def list_teams(pool: Pool, after: UUID | None, row_max: int) -> list[Team]:
     """Teams in order of their ids."""
-    async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+    async with connection_of(pool) as connection:
         team_ids = [row[0] for row in await connection.fetch(BOOK["list_team_ids"], after, row_max)]
     async with transaction(pool, team_ids) as connection:
         return list((await load_teams(connection, team_ids)).values())

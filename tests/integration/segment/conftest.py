@@ -1,0 +1,193 @@
+"""Segment as a real service on a database of its own, with a team."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+from redis.asyncio import Redis
+
+from libs.common.clock import SteppedClock
+from libs.common.ids import PARTITIONS, new_id
+from libs.common.mailbox.mail import Mail, decode
+from libs.common.rpc.values import timestamp
+from libs.common.testing.fixtures import Database, Databases, Servers
+from omnijourney.common.v1 import history_pb2, money_pb2, operations_service_pb2, operations_service_pb2_grpc
+from omnijourney.segment.v1 import (
+    attribute_pb2,
+    customer_pb2,
+    event_pb2,
+    segment_service_pb2,
+    segment_service_pb2_grpc,
+    team_pb2,
+)
+from omnijourney.segment.v1 import history_pb2 as facts_pb2
+from services.segment.app import app
+from services.segment.config import Settings
+
+if TYPE_CHECKING:
+    from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceAsyncStub
+
+TIMEOUT_S = 30.0
+START = datetime(2026, 3, 1, 8, tzinfo=UTC)
+ACCOUNT = "018f0000-0000-7000-8000-000000000001"
+
+
+@dataclass
+class Segment:
+    """A running service and a team of its own."""
+
+    stub: SegmentServiceAsyncStub
+    operations: Any
+    clock: SteppedClock
+    dsn: str
+    team_id: UUID = field(default_factory=new_id)
+    _requests: int = 0
+
+    def request_id(self) -> str:
+        """A new one."""
+        self._requests += 1
+        return f"request-{self._requests}"
+
+    async def call(self, name: str, **fields: Any) -> Any:
+        """Calls an RPC with the team and, where there is one, a fresh request id."""
+        kind = getattr(segment_service_pb2, f"{name}Request")
+        known = kind.DESCRIPTOR.fields_by_name
+        if "team_id" in known:
+            fields.setdefault("team_id", str(self.team_id))
+        if "request_id" in known:
+            fields.setdefault("request_id", self.request_id())
+        return await getattr(self.stub, name)(kind(**fields), timeout=TIMEOUT_S)
+
+    async def create_team(self, team_id: UUID, **settings: Any) -> None:
+        """Makes a team."""
+        values = {"time_zone": "Asia/Taipei", "currency_code": "TWD", **settings}
+        team = team_pb2.Team(team_id=str(team_id), name="Team", settings=team_pb2.TeamSettings(**values))
+        await self.call("CreateTeam", team=team)
+
+    async def create(self, **fields: Any) -> str:
+        """Makes a customer and returns its id."""
+        customer = customer_pb2.Customer(**fields)
+        return str((await self.call("CreateCustomer", customer=customer)).customer.customer_id)
+
+    async def define(self, key: str, kind: str) -> None:
+        """Defines an attribute."""
+        number = attribute_pb2.AttributeType.Value(f"ATTRIBUTE_TYPE_{kind}")
+        await self.call("CreateAttribute", attribute=attribute_pb2.Attribute(key=key, type=number))
+
+    async def customer(self, customer_id: str) -> customer_pb2.Customer:
+        """Reads a customer."""
+        found: customer_pb2.Customer = (await self.call("GetCustomer", customer_id=customer_id)).customer
+        return found
+
+    async def record(self, *events: event_pb2.CustomerEvent) -> list[event_pb2.EventResult]:
+        """Records one batch."""
+        return list((await self.call("RecordEvents", events=events)).results)
+
+    async def apply(self, *changes: event_pb2.Change) -> list[event_pb2.ChangeResult]:
+        """Applies one batch."""
+        return list((await self.call("ApplyChanges", changes=changes)).results)
+
+    async def mail(self, customer_id: str, after: int = 0) -> list[Mail]:
+        """All mail of a customer."""
+        scope = segment_service_pb2.CustomerMailCursor(
+            team_id=str(self.team_id), customer_id=customer_id, after_number=after
+        )
+        response = await self.call("ListMail", customer=scope)
+        return [decode(mail) for mail in response.mails]
+
+    async def facts(self) -> list[facts_pb2.Fact]:
+        """The whole history."""
+        cursors = [history_pb2.HistoryCursor(partition=partition) for partition in range(PARTITIONS)]
+        return list((await self.call("ListHistory", cursors=cursors, page_size=5_000)).facts)
+
+    async def fact_kinds(self) -> list[str]:
+        """The kinds of all facts, in order of partition and position."""
+        return [str(fact.WhichOneof("fact")) for fact in await self.facts()]
+
+    async def settled(self) -> None:
+        """Waits until all mail is delivered."""
+        for _ in range(500):
+            request = operations_service_pb2.GetLagRequest()
+            if (await self.operations.GetLag(request, timeout=TIMEOUT_S)).pending == 0:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("mail is still pending")
+
+    def order(self, key: str, order_id: str, amount: int = 100, **fields: Any) -> event_pb2.CustomerEvent:
+        """A report of an order; `amount` in whole units."""
+        body = {"signed": True, **fields.pop("order", {})}
+        items = [event_pb2.OrderItem(name=name) for name in fields.pop("items", ())]
+        money = money_pb2.Money(currency_code="TWD", amount_micros=amount * 1_000_000)
+        order = event_pb2.OrderCompleted(
+            shop_id="shop", order_id=order_id, amount=money, items=items, **body
+        )
+        return self.event(key, order_completed=order, **fields)
+
+    def refund(self, key: str, refund_id: str, amount: int, **fields: Any) -> event_pb2.CustomerEvent:
+        """A report of a refund."""
+        money = money_pb2.Money(currency_code="TWD", amount_micros=amount * 1_000_000)
+        body = {"signed": True, **fields.pop("refund", {})}
+        refund = event_pb2.OrderRefunded(shop_id="shop", refund_id=refund_id, amount=money, **body)
+        return self.event(key, order_refunded=refund, **fields)
+
+    def event(self, key: str, **fields: Any) -> event_pb2.CustomerEvent:
+        """A report of the team, now unless `at` is given; `who` are hints at the customer."""
+        who = fields.pop("who", None)
+        at = fields.pop("at", self.clock.now())
+        return event_pb2.CustomerEvent(
+            team_id=fields.pop("team_id", str(self.team_id)),
+            event_key=key,
+            occur_time=timestamp(at),
+            customer=customer_pb2.CustomerSelector(**who) if who else None,
+            **fields,
+        )
+
+    def change(self, customer_id: str, key: UUID | None = None, **fields: Any) -> event_pb2.Change:
+        """An effect on a customer."""
+        return event_pb2.Change(
+            effect_key=str(key or new_id()),
+            team_id=str(self.team_id),
+            customer_id=customer_id,
+            depth=fields.pop("depth", 1),
+            occur_time=timestamp(self.clock.now()),
+            **fields,
+        )
+
+
+def identity(external_id: str, channel: int = 2, account_id: str = ACCOUNT) -> customer_pb2.IdentityKey:
+    """The key of an identity, on WhatsApp unless said otherwise."""
+    return customer_pb2.IdentityKey(
+        channel=channel,  # type: ignore[arg-type]  # a number of the contract
+        account_id=account_id,
+        external_id=external_id,
+    )
+
+
+@pytest.fixture
+async def database(databases: Databases) -> AsyncIterator[Database]:
+    """Segment's and points' schemas, fresh."""
+    packages = {"segment": "services.segment", "points": "services.points"}
+    async with databases.fresh(packages) as database:
+        yield database
+
+
+@pytest.fixture
+async def segment(servers: Servers, database: Database, redis: Redis) -> AsyncIterator[Segment]:
+    """The service, with one team in Taipei."""
+    clock = SteppedClock(START)
+    settings = servers.settings(Settings, database)
+    async with app(settings, clock=clock) as serving, servers.channel(serving.port) as channel:
+        segment = Segment(
+            segment_service_pb2_grpc.SegmentServiceStub(channel),
+            operations_service_pb2_grpc.OperationsServiceStub(channel),
+            clock,
+            database.dsn_of("segment"),
+        )
+        await segment.create_team(segment.team_id)
+        yield segment
