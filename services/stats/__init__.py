@@ -1,0 +1,1 @@
+"""Statistics: counters over the histories of the other services."""
