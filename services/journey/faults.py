@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import asyncpg
-
+from libs.common.db.faults import PASSING
 from libs.common.mailbox.errors import MailboxLost, MailboxUnavailable
 from services.journey.clients import ServiceUnavailable
 from services.journey.domain.lifecycle import JourneyChanged
@@ -15,14 +14,7 @@ OUTAGES: Final = (
     JourneyChanged,
     MailboxUnavailable,
     MailboxLost,
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
+    *PASSING,
 )
 """A server or service does not answer, is starting or stopping, or two transactions met: try again later."""
 

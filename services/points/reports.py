@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -11,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from libs.common.db.history import read_history
-from libs.common.db.pool import ACQUIRE_TIMEOUT_S, Connection, Pool, bind_teams, transaction
+from libs.common.db.pool import Connection, Pool, snapshot, transaction
 from libs.common.db.queries import QueryBook
 from services.points import rows
 from services.points.domain.check import (
@@ -103,19 +102,10 @@ class ReportStore:
 
     async def check(self, scope: CheckScope, counts: CheckCounts) -> AsyncIterator[Finding]:
         """Checks the ledger at one moment and yields what is broken; counts into `counts`."""
-        async with self._snapshot(scope.team_id) as connection:
+        async with snapshot(self._pool, [scope.team_id]) as connection:
             for pages in (self._check_accounts, self._check_outcomes, self._check_orders):
                 async for finding in pages(connection, scope, counts):
                     yield finding
-
-    @asynccontextmanager
-    async def _snapshot(self, team_id: UUID) -> AsyncIterator[Connection]:
-        async with (
-            self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            await bind_teams(connection, [team_id])
-            yield connection
 
     async def _pages(self, connection: Connection, query: str, *arguments: Any) -> AsyncIterator[list[Any]]:
         cursor = await connection.cursor(self._sql[query], *arguments)

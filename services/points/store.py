@@ -14,7 +14,7 @@ import msgspec
 
 from libs.common.clock import Clock
 from libs.common.db.history import allocate, count_by_partition
-from libs.common.db.pool import ACQUIRE_TIMEOUT_S, Connection, Pool, bind_teams, transaction
+from libs.common.db.pool import Connection, Pool, snapshot, transaction
 from libs.common.db.queries import QueryBook
 from libs.common.ids import partition_of
 from services.points import rows
@@ -191,11 +191,7 @@ class LedgerStore:
 
     async def summary(self, team_id: UUID) -> Summary:
         """Sums over a team's ledger, all of one moment."""
-        async with (
-            self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            await bind_teams(connection, [team_id])
+        async with snapshot(self._pool, [team_id]) as connection:
             entries = await connection.fetchrow(self._sql["sum_entries"], team_id)
             outcomes = await connection.fetchrow(self._sql["sum_outcomes"], team_id)
             accounts = await connection.fetchval(self._sql["count_accounts"], team_id)

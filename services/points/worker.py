@@ -17,6 +17,7 @@ from typing import Final, Protocol
 import asyncpg
 import structlog
 
+from libs.common.db import faults
 from libs.common.db.history import HistoryBell
 from libs.common.errors import ResourceExhausted
 from libs.common.ids import partition_of
@@ -34,17 +35,7 @@ WAITING_MAX: Final = 50_000
 _ATTEMPTS: Final = 5
 _RETRY_AFTER_S: Final = 0.2
 
-_COLLIDED: Final = (
-    asyncpg.UniqueViolationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-)
-_DATABASE_AWAY: Final = (
-    OSError,  # TimeoutError is one
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-)
+_COLLIDED: Final = (asyncpg.UniqueViolationError, *faults.COLLIDED)
 
 _log = structlog.get_logger(__name__)
 
@@ -121,7 +112,7 @@ class _Lane:
             for call in calls:
                 call.answers.cancel()
             raise
-        except _DATABASE_AWAY as error:
+        except faults.AWAY as error:
             for call in calls:
                 call.fail(error)
         except Exception as error:  # noqa: BLE001 - a call that fails alone is told so, the others go on
