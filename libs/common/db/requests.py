@@ -62,7 +62,7 @@ async def answer_once(
     Raises InvalidArgument for a missing or too long id, AlreadyExists `REQUEST_ID_REUSED` for other content.
     """
     _check(request.request_id)
-    digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+    digest = _digest(request)
     async with transaction(pool, {scope, *teams}) as connection:
         if not await connection.fetchval(_CLAIM, scope, request.request_id, digest):
             return await _recall(connection, scope, request.request_id, digest, reply)
@@ -103,6 +103,12 @@ async def _recall(
     if record["digest"] != digest:
         raise AlreadyExists.request_id_reused(request_id)
     return reply.FromString(record["answer"])
+
+
+def _digest(request: Write) -> bytes:
+    # The kind of request belongs to it: closing and stopping the same journey are the same bytes.
+    kind = f"{type(request).__module__}.{type(request).__qualname__}\n"
+    return hashlib.sha256(kind.encode() + request.SerializeToString(deterministic=True)).digest()
 
 
 def _check(request_id: str) -> None:

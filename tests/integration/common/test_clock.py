@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from libs.common.clock import RATE_MAX, ClockRefusedError, InstallationClock, set_clock
+from libs.common.clock import RATE_MAX, ClockRefusedError, InstallationClock, begin_clock, set_clock
 from libs.common.db.pool import Pool
 from libs.common.testing.fixtures import Database
 
@@ -102,6 +102,15 @@ async def test_time_ends_with_the_calendar(database: Database, clock: Installati
     assert clock.now().year == 9999
     await clock.wait_version(await set_clock(pool, 1))
     assert clock.now().year == 9999
+
+
+async def test_an_unused_installation_may_begin_in_the_past_once(database: Database) -> None:
+    past = datetime(2017, 12, 1, tzinfo=UTC)
+    await begin_clock(database.admin_dsn, past)
+    async with InstallationClock.follow(database.dsn_of("diary")) as clock:
+        assert (clock.now(), clock.rate, clock.version) == (past, 0, 2)
+    with pytest.raises(ClockRefusedError, match="cannot begin anew"):
+        await begin_clock(database.admin_dsn, past)
 
 
 async def test_a_lost_connection_is_made_again(

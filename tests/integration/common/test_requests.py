@@ -66,6 +66,16 @@ async def test_other_content_is_refused(pool: Pool) -> None:
     assert (caught.value.reason, caught.value.metadata) == ("REQUEST_ID_REUSED", {"request_id": "a"})
 
 
+class OtherRequest(Request):
+    """Another kind of write."""
+
+
+async def test_the_same_content_of_another_kind_is_refused(pool: Pool) -> None:
+    await _ask(pool, Request("a"), Work())
+    with pytest.raises(AlreadyExists):
+        await _ask(pool, OtherRequest("a"), Work())
+
+
 async def test_refused_work_leaves_the_id_free(pool: Pool) -> None:
     with pytest.raises(ZeroDivisionError):
         await _ask(pool, Request("a"), Work(ZeroDivisionError()))
