@@ -20,6 +20,30 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True)
+class CountedPoints:
+    """The same sums as stats counts them from the ledger's entries; a shortfall is no entry."""
+
+    entries: int
+    earned: int
+    refunded: int
+    journey: int
+    balance: int
+    cumulative: int
+
+    @classmethod
+    def of(cls, points: Points) -> "CountedPoints":
+        """What stats should count for a ledger."""
+        return cls(
+            points.entries,
+            points.earned,
+            points.refunded,
+            points.journey,
+            points.balance,
+            points.cumulative,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Messages:
     """Messages of one journey by outcome, as stats counts them."""
 
@@ -81,8 +105,7 @@ class Figures:
     anonymous: int
     customers: int
     points: Points
-    stats_points: Points | None
-    """The same sums as stats projects them; none where it does not."""
+    stats_points: CountedPoints
     balances: tuple[int, int]
     """Sums of all customers' balances and cumulative points, asked one by one."""
     ledger_findings: int

@@ -42,6 +42,8 @@ MONTH_DEFAULT = 12
 EMULATOR_RATE = 1_000.0
 """Messages a second that the emulated accounts take: their clock is real while the demo's is fast."""
 HTTP_TIMEOUT = aiohttp.ClientTimeout(total=30)
+PLAIN_WIDTH = 130
+"""Columns where the output is no terminal."""
 LEAD = timedelta(hours=1)
 """Domain time between the beginning of the clock, when the team is set up, and the first checkout."""
 
@@ -70,7 +72,7 @@ def run_demo(
     console: Console | None = None,
 ) -> int:
     """Runs the demo; see DemoOptions. Returns the exit code: 0 only when everything was done and all figures agree."""
-    console = console or Console()
+    console = console or _console()
     options = DemoOptions(month, data, report, speed, data_dir)
     try:
         return asyncio.run(_until_told(options, console))
@@ -78,6 +80,12 @@ def run_demo(
         console.print("[bold red]the demo failed:[/]", end=" ")
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return EXIT_FAULT
+
+
+def _console() -> Console:
+    """Standard output; wide enough for the tables where nobody says how wide it is."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PLAIN_WIDTH)
 
 
 class _Stopper:
@@ -171,7 +179,7 @@ class _Demo:
         conductor = Conductor(instruments, start, self.speed)
         await conductor.settle()
         rate = await self._replay(conductor)
-        collector = Collector(self.client, self.shopfront, self.stream, self.receipts)
+        collector = Collector(self.client, self.shopfront, self.stream.members, self.receipts)
         await collector.wait_for_stats()
         return await collector.collect(rate)
 

@@ -11,7 +11,17 @@ from rich.console import Console
 from libs.demo.checks import check
 from libs.demo.definitions import BIG_BASKET, FAVOURITE_ITEM, VIP_WELCOME
 from libs.demo.expected import Expected
-from libs.demo.figures import Channel, Figures, Journey, Messages, Points, Step, report_of, write_report
+from libs.demo.figures import (
+    Channel,
+    CountedPoints,
+    Figures,
+    Journey,
+    Messages,
+    Points,
+    Step,
+    report_of,
+    write_report,
+)
 from libs.demo.patience import DemoFault
 from libs.demo.receipts import ReceiptCounter, read_receipts
 from libs.demo.tables import show_checks, show_figures
@@ -77,7 +87,7 @@ def good_figures() -> Figures:
         anonymous=1,
         customers=5,
         points=POINTS,
-        stats_points=POINTS,
+        stats_points=CountedPoints.of(POINTS),
         balances=(130, 150),
         ledger_findings=0,
         journeys={each.name: each for each in journeys},
