@@ -16,6 +16,7 @@ from libs.common.clock import ClockRefusedError
 from libs.common.db.migrate import MigrationError
 from libs.common.embedded import EmbeddedError
 from libs.common.embedded.keepalive import Died, Event
+from libs.common.logging import setup_logging
 from libs.demo.checks import check
 from libs.demo.collect import Collector
 from libs.demo.conductor import Conductor, InstallationInstruments
@@ -72,6 +73,7 @@ def run_demo(
     console: Console | None = None,
 ) -> int:
     """Runs the demo; see DemoOptions. Returns the exit code: 0 only when everything was done and all figures agree."""
+    setup_logging("demo", "warning")  # what a person wants to know is printed here in words
     console = console or _console()
     options = DemoOptions(month, data, report, speed, data_dir)
     try:

@@ -4,7 +4,10 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from libs.demo.run import EXIT_FAULT, run_demo
+from libs.demo.run import EXIT_FAULT, EXIT_INTERRUPTED, run_demo
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -123,7 +126,7 @@ def check_report(report: dict[str, Any]) -> None:
     }
 
 
-def children_of(work: Path) -> list[psutil.Process]:
+def processes_in(work: Path) -> list[psutil.Process]:
     """Processes that still work in a directory."""
     found = []
     for process in psutil.process_iter(["environ", "cmdline"]):
@@ -142,7 +145,7 @@ def test_a_small_month_comes_out_as_counted_by_hand(month: Path, tmp_path: Path)
     assert "no order and no refund: 1, sum is 0 or less" in text
     assert "cross-checks" in text
     assert "grpcurl" in text
-    assert children_of(tmp_path) == []
+    assert processes_in(tmp_path) == []
 
 
 def at_half_time(do: Callable[[Path], None], work: Path, stop: threading.Event) -> Callable[[], None]:
@@ -163,7 +166,7 @@ def kill_service(name: str) -> Callable[[Path], None]:
     """Kills a service's process as a crash would."""
 
     def kill(work: Path) -> None:
-        for process in children_of(work):
+        for process in processes_in(work):
             if f"services.{name}" in " ".join(process.info["cmdline"] or []):
                 process.send_signal(signal.SIGKILL)
 
@@ -197,3 +200,41 @@ def test_a_source_that_is_none_says_so(tmp_path: Path) -> None:
     code, report, text = demo(tmp_path / "missing.csv", tmp_path)
     assert (code, report) == (EXIT_FAULT, {})
     assert "missing.csv cannot be read" in text
+
+
+def test_ctrl_c_leaves_nothing_running_and_the_next_start_is_fine(month: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "libs.cli.main",
+        "demo",
+        "--data",
+        str(month),
+        "--data-dir",
+        str(tmp_path),
+    ]
+    accepted = tmp_path / "demo" / "emulators" / "whatsapp.jsonl"
+    for _ in range(2):
+        with subprocess.Popen(
+            [*command, "--speed", "600"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as running:
+            wait_until(lambda: accepted.exists() and accepted.read_bytes() != b"", running)
+            os.killpg(running.pid, signal.SIGINT)  # as a terminal does: everybody in the foreground hears it
+            told_s = time.monotonic()
+            assert running.wait(timeout=30) == EXIT_INTERRUPTED
+            assert time.monotonic() - told_s < 10
+        assert processes_in(tmp_path) == []
+
+
+def wait_until(condition: Callable[[], bool], running: "subprocess.Popen[bytes]") -> None:
+    """Fails with the program's output when it ends first, or after a minute."""
+    deadline_s = time.monotonic() + 60
+    while not condition():
+        if running.poll() is not None or time.monotonic() > deadline_s:
+            running.kill()
+            assert running.stdout is not None
+            pytest.fail(running.stdout.read().decode())
+        threading.Event().wait(0.05)
