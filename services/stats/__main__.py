@@ -1,0 +1,19 @@
+"""Runs stats alone: `python -m services.stats`."""
+
+from __future__ import annotations
+
+import sys
+
+from libs.common.app import run
+from libs.common.config import load_or_exit
+from services.stats.app import app
+from services.stats.config import Settings
+
+
+def main() -> int:
+    """Serves until told to stop; returns the exit code."""
+    return run("stats", load_or_exit(Settings), app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+"""Configuration of stats."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from libs.common.config import ServiceSettings, peer_target
+
+
+class Settings(ServiceSettings):
+    """Read from `OMNIJOURNEY_*`; see `ServiceSettings` for what all services have."""
+
+    service: ClassVar[str] = "stats"
+
+    journey_target: str = peer_target("journey")
+    """Where journey listens, `host:port`."""
+    points_target: str = peer_target("points")
+    """Where points listens, `host:port`."""
+    channel_gateway_target: str = peer_target("channel_gateway")
+    """Where the gateway listens, `host:port`."""
+    segment_target: str = peer_target("segment")
+    """Where segment listens, `host:port`."""

@@ -1,0 +1,163 @@
+"""Totals to contract."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from libs.common.rpc.values import timestamp
+from omnijourney.common.v1 import channel_pb2, money_pb2
+from omnijourney.journey.v1 import enrolment_pb2
+from omnijourney.stats.v1 import figures_pb2 as pb
+from services.stats.domain.model import Metric, Total
+from services.stats.domain.overview import overview_of
+
+_NOT_MEASURED: Final = pb.ABSENT_REASON_NOT_MEASURED
+_NOT_TOLD: Final = pb.ABSENT_REASON_NOT_TOLD_BY_CHANNEL
+_TELLS_DELIVERED: Final = frozenset({channel_pb2.CHANNEL_WHATSAPP, channel_pb2.CHANNEL_MESSENGER})
+_TELLS_READ: Final = _TELLS_DELIVERED | {channel_pb2.CHANNEL_INSTAGRAM}
+
+
+def overview_message(journey_id: UUID, totals: Iterable[Total]) -> pb.JourneyOverview:
+    """A journey's figures. Orders and revenue are not attributed to journeys yet: they are absent, not 0."""
+    figures = overview_of(totals)
+    return pb.JourneyOverview(
+        journey_id=str(journey_id),
+        triggered_count=figures.triggered,
+        refused_count=figures.refused,
+        completed_count=figures.completed,
+        halted_count=figures.halted,
+        completion_rate=_ratio(figures.completion_rate),
+        messages_sent_count=figures.sent,
+        failed_count=figures.failed,
+        skipped_count=figures.skipped,
+        unknown_count=figures.unknown,
+        message_cost=amounts(figures.cost),
+        order_count=pb.Count(absent_reason=_NOT_MEASURED),
+        revenue=pb.Amounts(absent_reason=_NOT_MEASURED),
+        return_on_ad_spend=pb.Ratio(absent_reason=_NOT_MEASURED),
+    )
+
+
+def amounts(micros: Mapping[str, int]) -> pb.Amounts:
+    """Amounts by currency."""
+    return pb.Amounts(
+        amounts=[
+            money_pb2.Money(currency_code=currency, amount_micros=value)
+            for currency, value in sorted(micros.items())
+        ]
+    )
+
+
+def node_messages(totals: Iterable[Total]) -> list[pb.NodeFigures]:
+    """Figures of nodes in order of their ids."""
+    entered: defaultdict[str, int] = defaultdict(int)
+    results: defaultdict[str, dict[int, int]] = defaultdict(dict)
+    for total in totals:
+        if total.metric == Metric.NODE_ENTERED:
+            entered[total.node_id] += total.value
+        elif total.metric > Metric.NODE_RESULT:
+            results[total.node_id][total.metric - Metric.NODE_RESULT] = total.value
+    return [
+        pb.NodeFigures(
+            node_id=node_id,
+            entered_count=entered[node_id],
+            results=[
+                pb.NodeResult(result=enrolment_pb2.StepResult.ValueType(result), count=value)
+                for result, value in sorted(results[node_id].items())
+            ],
+        )
+        for node_id in sorted(entered.keys() | results.keys())
+    ]
+
+
+def message_figures(totals: Iterable[tuple[datetime | None, Total]]) -> list[pb.MessageFigures]:
+    """Figures of message nodes in order of node, channel and time."""
+    groups: defaultdict[tuple[str, int, datetime | None], defaultdict[int, int]] = defaultdict(
+        lambda: defaultdict(int)
+    )
+    for start, total in totals:
+        if total.channel:
+            groups[(total.node_id, total.channel, start)][total.metric] += total.value
+    ordered = sorted(groups.items(), key=lambda item: (item[0][0], item[0][1], str(item[0][2] or "")))
+    return [_message(*key, figures) for key, figures in ordered]
+
+
+def _message(
+    node_id: str, channel: int, start: datetime | None, figures: Mapping[int, int]
+) -> pb.MessageFigures:
+    return pb.MessageFigures(
+        node_id=node_id,
+        channel=channel_pb2.Channel.ValueType(channel),
+        start_time=timestamp(start) if start else None,
+        sent=_count(figures, Metric.MESSAGES_SENT),
+        delivered=_told(figures, Metric.DELIVERED, told=channel in _TELLS_DELIVERED),
+        read=_told(figures, Metric.READ, told=channel in _TELLS_READ),
+        replied=_told(figures, Metric.REPLIED, told=channel != channel_pb2.CHANNEL_LINE),
+        clicked=_count(figures, Metric.CLICKED),
+        failed=pb.Count(value=figures.get(Metric.SENDS_FAILED, 0) + figures.get(Metric.FAILED_LATER, 0)),
+        orders=pb.Count(absent_reason=_NOT_MEASURED),
+        revenue=pb.Amounts(absent_reason=_NOT_MEASURED),
+        skipped=_count(figures, Metric.SENDS_SKIPPED),
+        unknown=_count(figures, Metric.SENDS_UNKNOWN),
+    )
+
+
+def _count(figures: Mapping[int, int], metric: Metric) -> pb.Count:
+    return pb.Count(value=figures.get(metric, 0))
+
+
+def _told(figures: Mapping[int, int], metric: Metric, *, told: bool) -> pb.Count:
+    return _count(figures, metric) if told else pb.Count(absent_reason=_NOT_TOLD)
+
+
+def _ratio(value: float | None) -> pb.Ratio:
+    if value is None:
+        return pb.Ratio(absent_reason=pb.ABSENT_REASON_DIVISION_BY_ZERO)
+    return pb.Ratio(value=value)
+
+
+def team_message(
+    totals: Iterable[Total], sends: Iterable[tuple[int, int, str, int]], shoppers: int
+) -> pb.TeamOverview:
+    """A team's figures."""
+    sums: defaultdict[int, int] = defaultdict(int)
+    for total in totals:
+        sums[total.metric] += total.value
+    return pb.TeamOverview(
+        order_count=sums[Metric.ORDERS],
+        refund_count=sums[Metric.REFUNDS],
+        anonymous_count=sums[Metric.ANONYMOUS],
+        customer_count=shoppers,
+        sends=_channel_sends(sends),
+        points=pb.PointsFigures(
+            entry_count=sums[Metric.ENTRIES],
+            earned=sums[Metric.EARNED],
+            refunded=sums[Metric.REFUNDED],
+            journey=sums[Metric.JOURNEY_POINTS],
+            other=sums[Metric.OTHER_POINTS],
+            balance=sums[Metric.BALANCE],
+            cumulative=sums[Metric.CUMULATIVE],
+        ),
+    )
+
+
+def _channel_sends(sends: Iterable[tuple[int, int, str, int]]) -> list[pb.ChannelSends]:
+    sent: defaultdict[int, int] = defaultdict(int)
+    cost: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for metric, channel, currency, value in sends:
+        if metric == Metric.MESSAGES_SENT:
+            sent[channel] += value
+        else:
+            cost[channel][currency] = value
+    return [
+        pb.ChannelSends(
+            channel=channel_pb2.Channel.ValueType(channel),
+            sent_count=sent[channel],
+            cost=amounts(cost[channel]),
+        )
+        for channel in sorted(sent.keys() | cost.keys())
+    ]

@@ -1,0 +1,86 @@
+"""What is counted: a key, and by how much."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import IntEnum
+from typing import NamedTuple
+from uuid import UUID
+
+NO_JOURNEY = UUID(int=0)
+"""The journey of figures that concern the team as a whole."""
+
+
+class Source(IntEnum):
+    """Whose history a fact is from."""
+
+    JOURNEY = 1
+    GATEWAY = 2
+    POINTS = 3
+    SEGMENT = 4
+
+
+class Metric(IntEnum):
+    """What a counter counts. The numbers are stored: they are never given to another metric."""
+
+    TRIGGERED = 1
+    REFUSED = 2
+    COMPLETED = 3
+    HALTED = 4
+    NODE_ENTERED = 5
+    MESSAGES_SENT = 10
+    """Messages that left, as the channel bills them."""
+    SENDS_FAILED = 11
+    SENDS_SKIPPED = 12
+    SENDS_UNKNOWN = 13
+    MESSAGE_COST = 14
+    """Millionths of the counter's currency."""
+    DELIVERED = 15
+    READ = 16
+    REPLIED = 17
+    CLICKED = 18
+    FAILED_LATER = 19
+    """Sends that a channel had accepted and then failed to deliver."""
+    ORDERS = 30
+    REFUNDS = 31
+    ANONYMOUS = 32
+    ENTRIES = 40
+    EARNED = 41
+    REFUNDED = 42
+    """Points taken back by refunds, positive."""
+    JOURNEY_POINTS = 43
+    OTHER_POINTS = 44
+    BALANCE = 45
+    CUMULATIVE = 46
+    NODE_RESULT = 1000
+    """And the number of the step's result."""
+
+
+class CounterKey(NamedTuple):
+    """One counter: of a team, a journey, a node and a channel where they apply, in one hour."""
+
+    team_id: UUID
+    metric: int
+    hour: datetime
+    journey_id: UUID = NO_JOURNEY
+    node_id: str = ""
+    channel: int = 0
+    currency: str = ""
+
+
+class Counts(NamedTuple):
+    """What a batch of facts adds: to counters, and to the set of customers who ordered (team, customer)."""
+
+    deltas: dict[CounterKey, int]
+    shoppers: set[tuple[UUID, UUID]]
+
+
+class Total(NamedTuple):
+    """A counter summed over hours."""
+
+    metric: int
+    journey_id: UUID
+    node_id: str
+    channel: int
+    currency: str
+    value: int
