@@ -20,9 +20,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
-import asyncpg
 import structlog
 
+from libs.common.db.faults import PASSING
 from libs.common.db.pool import Connection, Pool
 from libs.common.ids import PARTITIONS, new_id
 from libs.common.mailbox.errors import Fenced
@@ -72,7 +72,6 @@ WITH mine AS (
 UPDATE partition_lease AS l SET owner = NULL, expires_at = '-infinity' FROM mine WHERE l.partition = mine.partition
 """
 _SIGN_OFF: Final = "/* lease_sign_off */ DELETE FROM lease_worker WHERE worker_id = $1"
-_PASSING: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 _log = structlog.get_logger(__name__)
 
@@ -137,7 +136,7 @@ class LeaseKeeper:
         while True:
             try:
                 await self.renew()
-            except _PASSING as error:
+            except PASSING as error:
                 _log.warning("leases could not be renewed", error=repr(error))
                 if self._held and time.monotonic() > self._sure_until:
                     self._set({})
@@ -172,5 +171,5 @@ class LeaseKeeper:
         try:
             await self._pool.execute(_RELEASE, self._worker_id, list(range(PARTITIONS)))
             await self._pool.execute(_SIGN_OFF, self._worker_id)
-        except _PASSING as error:
+        except PASSING as error:
             _log.warning("leases were not handed back; they run out by themselves", error=repr(error))

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-import asyncpg
 import structlog
 
+from libs.common.db.faults import PASSING
 from libs.common.rpc.operations import Lag, Progress
 from services.stats import metrics
 from services.stats.clients import Feed, FeedUnavailable
@@ -21,7 +21,7 @@ RETRY_FIRST_S: Final = 0.1
 RETRY_MAX_S: Final = 5.0
 PROBE_ROWS_MAX: Final = 5_000
 
-_PASSING: Final = (FeedUnavailable, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_PASSING: Final = (FeedUnavailable, *PASSING)
 _log = structlog.get_logger(__name__)
 
 
