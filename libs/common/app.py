@@ -205,6 +205,8 @@ async def _close_pool(pool: Pool) -> None:
 class MetricsPortTakenError(PortTakenError):
     """The port of the Prometheus endpoint is taken."""
 
+    setting = "metrics_port"
+
 
 def _open_metrics(settings: ServiceSettings) -> MetricsEndpoint:
     try:
@@ -222,8 +224,7 @@ def run(
         try:
             runner.run(_serve(settings, app))
         except PortTakenError as error:
-            name = "metrics_port" if isinstance(error, MetricsPortTakenError) else "port"
-            variable = variable_of(type(settings), name)
+            variable = variable_of(type(settings), error.setting)
             return _give_up(
                 service, f"{error}; set {variable} to another one (0: any free one)", EXIT_PORT_TAKEN
             )

@@ -39,6 +39,9 @@ _OPTIONS: Final = (
 class PortTakenError(Exception):
     """The address cannot be had: something else listens there, or it is not of this machine."""
 
+    setting = "port"
+    """The field of the service's settings that names the port."""
+
     def __init__(self, host: str, port: int, error: Exception) -> None:
         """`error` of the system."""
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
