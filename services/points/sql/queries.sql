@@ -1,5 +1,9 @@
 -- Every statement of points. Each runs inside a transaction that is bound to the teams it concerns, so that row-level
 -- security holds teams apart even where a statement names no team.
+--
+-- Rows are looked up by LATERAL, one index probe for each, and changed by ON CONFLICT: to a plain join the planner prefers
+-- reading all rows of the team, since the policy's condition is an index condition too and looks cheap while tables are
+-- small.
 
 -- name: read_formulas
 -- $1 uuid[] teams
@@ -14,13 +18,16 @@ VALUES ($1, $2, $3, $4)
 ON CONFLICT (team_id) DO NOTHING
 
 -- name: lock_accounts
--- $1 uuid[] teams, $2 uuid[] customers: each pair once, in the one order in which accounts are locked.
--- Ordering happens before locking, so that no two transactions wait for each other in a circle.
-SELECT a.team_id, a.customer_id, a.balance, a.cumulative, a.sequence, a.last_at, a.last_hash
-  FROM points.account AS a
-  JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, customer_id) USING (team_id, customer_id)
- ORDER BY a.team_id, a.customer_id
-   FOR NO KEY UPDATE OF a
+-- $1 uuid[] teams, $2 uuid[] customers: each pair once. Locked one after the other in the order of the inner query, the
+-- same for every transaction, so that no two wait for each other in a circle.
+SELECT a.*
+  FROM (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS given (team_id, customer_id) ORDER BY 1, 2) AS wanted
+ CROSS JOIN LATERAL (
+    SELECT team_id, customer_id, balance, cumulative, sequence, last_at, last_hash
+      FROM points.account AS a
+     WHERE a.team_id = wanted.team_id AND a.customer_id = wanted.customer_id
+       FOR NO KEY UPDATE
+ ) AS a
 
 -- name: insert_accounts
 -- $1 uuid[] teams, $2 uuid[] customers, in the order of locking
@@ -32,19 +39,26 @@ ON CONFLICT (team_id, customer_id) DO NOTHING
 
 -- name: read_outcomes
 -- $1 uuid[] teams, $2 uuid[] keys
-SELECT o.team_id, o.key, o.fingerprint, o.customer_id, o.source, o.status, o.reason, o.requested_balance,
-       o.delta_balance, o.delta_cumulative, o.shortfall, o.balance, o.cumulative, o.sequence, o.recorded_at
-  FROM points.outcome AS o
-  JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, key) USING (team_id, key)
+SELECT o.*
+  FROM unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, key)
+ CROSS JOIN LATERAL (
+    SELECT team_id, key, fingerprint, customer_id, source, status, reason, requested_balance, delta_balance,
+           delta_cumulative, shortfall, balance, cumulative, sequence, recorded_at
+      FROM points.outcome AS o
+     WHERE o.team_id = wanted.team_id AND o.key = wanted.key
+     LIMIT 1
+ ) AS o
 
 -- name: lock_orders
 -- $1 uuid[] teams, $2 uuid[] order keys; locked after the accounts, in their own one order
-SELECT o.team_id, o.order_key, o.customer_id, o.posted, o.earning, o.amount_micros, o.refunded_micros,
-       o.earned, o.clawed, o.taken
-  FROM points.shop_order AS o
-  JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, order_key) USING (team_id, order_key)
- ORDER BY o.team_id, o.order_key
-   FOR NO KEY UPDATE OF o
+SELECT o.*
+  FROM (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS given (team_id, order_key) ORDER BY 1, 2) AS wanted
+ CROSS JOIN LATERAL (
+    SELECT team_id, order_key, customer_id, posted, earning, amount_micros, refunded_micros, earned, clawed, taken
+      FROM points.shop_order AS o
+     WHERE o.team_id = wanted.team_id AND o.order_key = wanted.order_key
+       FOR NO KEY UPDATE
+ ) AS o
 
 -- name: insert_outcomes
 -- One array a column, but $15, one time for all. A key that another transaction recorded meanwhile fails the whole batch,
@@ -64,14 +78,15 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::bool
                      $8::bigint[], $9::bigint[], $10::bigint[])
 
 -- name: update_orders
--- One array a column, as insert_orders
-UPDATE points.shop_order AS o
-   SET customer_id = n.customer_id, posted = n.posted, earning = n.earning, amount_micros = n.amount_micros,
-       refunded_micros = n.refunded_micros, earned = n.earned, clawed = n.clawed, taken = n.taken
-  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::boolean[], $6::bigint[], $7::bigint[],
-              $8::bigint[], $9::bigint[], $10::bigint[])
-       AS n (team_id, order_key, customer_id, posted, earning, amount_micros, refunded_micros, earned, clawed, taken)
- WHERE o.team_id = n.team_id AND o.order_key = n.order_key
+-- One array a column, as insert_orders; orders that are locked
+INSERT INTO points.shop_order (team_id, order_key, customer_id, posted, earning, amount_micros, refunded_micros,
+                               earned, clawed, taken)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::boolean[], $6::bigint[], $7::bigint[],
+                     $8::bigint[], $9::bigint[], $10::bigint[])
+ON CONFLICT (team_id, order_key) DO UPDATE
+   SET customer_id = excluded.customer_id, posted = excluded.posted, earning = excluded.earning,
+       amount_micros = excluded.amount_micros, refunded_micros = excluded.refunded_micros, earned = excluded.earned,
+       clawed = excluded.clawed, taken = excluded.taken
 
 -- name: insert_entries
 -- One array a column. The accounts that the entries change are updated by update_accounts in the same transaction.
@@ -84,19 +99,23 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[], $5::b
                      $20::uuid[], $21::text[], $22::text[], $23::bytea[])
 
 -- name: update_accounts
--- $1 teams, $2 customers, $3 balances, $4 cumulatives, $5 sequences, $6 times, $7 hashes
-UPDATE points.account AS a
-   SET balance = n.balance, cumulative = n.cumulative, sequence = n.sequence, last_at = n.last_at,
-       last_hash = n.last_hash
-  FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::bytea[])
-       AS n (team_id, customer_id, balance, cumulative, sequence, last_at, last_hash)
- WHERE a.team_id = n.team_id AND a.customer_id = n.customer_id
+-- $1 teams, $2 customers, $3 balances, $4 cumulatives, $5 sequences, $6 times, $7 hashes; accounts that are locked
+INSERT INTO points.account (team_id, customer_id, balance, cumulative, sequence, last_at, last_hash)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::bytea[])
+ON CONFLICT (team_id, customer_id) DO UPDATE
+   SET balance = excluded.balance, cumulative = excluded.cumulative, sequence = excluded.sequence,
+       last_at = excluded.last_at, last_hash = excluded.last_hash
 
 -- name: read_balances
 -- $1 uuid[] teams, $2 uuid[] customers; customers without an account are missing
-SELECT a.team_id, a.customer_id, a.balance, a.cumulative, a.sequence
-  FROM points.account AS a
-  JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, customer_id) USING (team_id, customer_id)
+SELECT a.*
+  FROM unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, customer_id)
+ CROSS JOIN LATERAL (
+    SELECT team_id, customer_id, balance, cumulative, sequence
+      FROM points.account AS a
+     WHERE a.team_id = wanted.team_id AND a.customer_id = wanted.customer_id
+     LIMIT 1
+ ) AS a
 
 -- name: read_balance_at
 -- $1 team, $2 customer, $3 moment. Posting times grow with the sequence: the last entry up to the moment tells.
