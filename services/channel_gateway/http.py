@@ -9,12 +9,12 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import structlog
 from aiohttp import web
 
 from libs.common.clock import Clock
+from libs.common.db.faults import PASSING
 from libs.common.errors import DomainError
 from services.channel_gateway import metrics
 from services.channel_gateway.batcher import Batcher
@@ -32,7 +32,7 @@ KEY_CACHE_S: Final = 2.0
 """A key that was added or ended takes effect within this, in every process."""
 KEY_CACHE_MAX: Final = 10_000
 WEBHOOK_ID_MAX: Final = 200
-_AWAY: Final = (DomainError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_AWAY: Final = (DomainError, *PASSING)
 
 _log = structlog.get_logger(__name__)
 

@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from libs.common.db.faults import PASSING
 from services.channel_gateway.store.inbox import INBOX_CHANNEL
 
 _FORWARDER_KEY: Final = 0x6F6A_6777_696E_6278
@@ -21,7 +22,6 @@ _FORWARDER_KEY: Final = 0x6F6A_6777_696E_6278
 CHECK_INTERVAL_S: Final = 1.0
 _CONNECT_TIMEOUT_S: Final = 5.0
 _COMMAND_TIMEOUT_S: Final = 5.0
-_LOST: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _log = structlog.get_logger(__name__)
 
@@ -73,7 +73,7 @@ class Presence:
             await asyncio.sleep(CHECK_INTERVAL_S)
             try:
                 await self._refresh()
-            except _LOST as error:
+            except PASSING as error:
                 _log.warning("presence connection lost", error=str(error) or type(error).__name__)
                 self._drop()
 

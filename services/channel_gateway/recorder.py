@@ -8,23 +8,22 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
 
-import asyncpg
 import structlog
 import tenacity
 
 from libs.common.clock import Clock
+from libs.common.db.faults import PASSING
 from services.channel_gateway import metrics
 from services.channel_gateway.domain.model import Job, Outcome
 from services.channel_gateway.outbox import Outbox
 from services.channel_gateway.store.deliveries import DeliveryStore, Postponement, Settlement
+from services.channel_gateway.store.facts import Written
 
 RECORD_MAX: Final = 500
 """Outcomes recorded in one transaction."""
 IDLE_S: Final = 5.0
 RETRY_FIRST_S: Final = 0.05
 RETRY_MAX_S: Final = 2.0
-TRANSIENT: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""Errors after which a write is repeated."""
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -33,7 +32,7 @@ T = TypeVar("T")
 async def until_taken(call: Callable[[], Awaitable[T]]) -> T:
     """Repeats a write until the database takes it: what the sender has in memory has no other way out."""
     policy = tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception_type(TRANSIENT),
+        retry=tenacity.retry_if_exception_type(PASSING),
         wait=tenacity.wait_exponential_jitter(RETRY_FIRST_S, RETRY_MAX_S),
         before_sleep=_tell,
     )
@@ -51,7 +50,7 @@ class Recorder:
         self._outbox = outbox
         self._settlements: list[Settlement] = []
         self._postponements: list[Postponement] = []
-        self._troubles: dict[UUID, Callable[[], Awaitable[None]]] = {}
+        self._troubles: dict[UUID, Callable[[], Awaitable[Written]]] = {}
         self._stirred = asyncio.Event()
         self._finishing = False
 
@@ -65,7 +64,7 @@ class Recorder:
         self._postponements.append(Postponement(job, delay_s))
         self._stirred.set()
 
-    def trouble(self, key: UUID, record: Callable[[], Awaitable[None]]) -> None:
+    def trouble(self, key: UUID, record: Callable[[], Awaitable[Written]]) -> None:
         """Notes what a channel told of an account or of content; once for each `key` in a batch."""
         self._troubles[key] = record
         self._stirred.set()
@@ -119,7 +118,7 @@ class Recorder:
     async def _record_troubles(self) -> None:
         while self._troubles:
             _, record = self._troubles.popitem()
-            await until_taken(record)
+            self._outbox.publish(await until_taken(record))
 
 
 def count_outcomes(settled: Sequence[Settlement]) -> None:

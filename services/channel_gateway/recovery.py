@@ -9,9 +9,9 @@ from uuid import UUID
 
 import structlog
 
+from libs.common.db.faults import PASSING
 from services.channel_gateway import metrics
 from services.channel_gateway.domain.model import Account
-from services.channel_gateway.recorder import TRANSIENT
 from services.channel_gateway.sender import Sender
 from services.channel_gateway.store.deliveries import ADOPT_PAGE_MAX, Adopted, DeliveryStore
 
@@ -52,7 +52,7 @@ class Recovery:
         while not stopping.is_set():
             try:
                 await self.adopt_all()
-            except TRANSIENT as error:
+            except PASSING as error:
                 _log.warning("sends of other processes cannot be looked for", error=str(error))
             try:
                 await asyncio.wait_for(stopping.wait(), INTERVAL_S)

@@ -44,6 +44,7 @@ from services.channel_gateway.store.deliveries import (
     Postponement,
     cancelled_outcome,
 )
+from services.channel_gateway.store.facts import Written
 
 MARK_MAX: Final = 500
 """Sends marked in one transaction."""
@@ -72,12 +73,12 @@ _STATES: Final = {
 class ChannelTrouble(Protocol):
     """Keeps what channels tell of accounts and content while sending."""
 
-    async def account_unusable(self, account: Account, reason: str) -> None:
-        """The channel refuses the account."""
+    async def account_unusable(self, account: Account, reason: str) -> Written:
+        """The channel refuses the account; the facts of it."""
         ...
 
-    async def template_gone(self, team_id: UUID, template_id: UUID) -> None:
-        """The channel has the template no more."""
+    async def template_gone(self, team_id: UUID, template_id: UUID) -> Written:
+        """The channel has the template no more; the facts of it."""
         ...
 
 
@@ -129,8 +130,8 @@ class Sender:
             self._work.set()
 
     def take_up(self, adopted: Adopted, account: Account | None) -> None:
-        """Goes on with a send of a process that is gone. One that was marked is repeated where the channel has a key for
-        that, and unknown elsewhere (C-04).
+        """Goes on with a send of a process that is gone. One that was marked is repeated where the channel has a key
+        for that, and unknown elsewhere (C-04).
         """
         job = adopted.job
         self._hand.add((job.team_id, job.effect_key))

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-import asyncpg
 import structlog
 import tenacity
 
+from libs.common.db.faults import PASSING
 from libs.common.errors import Unavailable
 from libs.common.rpc.operations import Progress
 from omnijourney.segment.v1 import event_pb2
@@ -27,7 +27,7 @@ EVENTS_MAX: Final = 500
 IDLE_S: Final = 5.0
 """An idle worker looks again after so long, whatever it was told."""
 RETRY_MAX_S: Final = 2.0
-_TRANSIENT: Final = (Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_TRANSIENT: Final = (Unavailable, *PASSING)
 
 _log = structlog.get_logger(__name__)
 

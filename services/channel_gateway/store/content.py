@@ -20,7 +20,6 @@ from services.channel_gateway.domain.model import (
     Template,
     TemplateState,
 )
-from services.channel_gateway.outbox import Outbox
 from services.channel_gateway.store.book import ADMIN, QUERIES, columns
 from services.channel_gateway.store.facts import Fact, FactKind, GoneKind, Written, write_facts
 from services.channel_gateway.store.rows import account_of, module_of, template_of
@@ -235,13 +234,12 @@ class ContentStore:
 class TroubleStore:
     """Keeps what channels tell of accounts and templates while sending."""
 
-    def __init__(self, pool: Pool, clock: Clock, outbox: Outbox) -> None:
-        """`outbox` tells of templates that are gone."""
+    def __init__(self, pool: Pool, clock: Clock) -> None:
+        """`pool` of the service's own role."""
         self._pool = pool
         self._clock = clock
-        self._outbox = outbox
 
-    async def account_unusable(self, account: Account, reason: str) -> None:
+    async def account_unusable(self, account: Account, reason: str) -> Written:
         """An active account becomes unusable until somebody renews it."""
         async with transaction(self._pool, [account.team_id]) as connection:
             await connection.execute(
@@ -252,8 +250,9 @@ class TroubleStore:
                 reason[:500],
                 self._clock.now(),
             )
+        return Written([], {})
 
-    async def template_gone(self, team_id: UUID, template_id: UUID) -> None:
+    async def template_gone(self, team_id: UUID, template_id: UUID) -> Written:
         """A template is disabled, and a fact says so, once."""
         now = self._clock.now()
         async with transaction(self._pool, [team_id]) as connection:
@@ -261,8 +260,7 @@ class TroubleStore:
                 QUERIES["set_template_state"], team_id, template_id, TemplateState.DISABLED, now
             )
             facts = [gone(team_id, GoneKind.TEMPLATE, template_id, GONE_AT_CHANNEL, now)] if changed else []
-            written = await write_facts(connection, facts)
-        self._outbox.publish(written)
+            return await write_facts(connection, facts)
 
 
 def gone(team_id: UUID, kind: GoneKind, content_id: UUID, reason: str, now: datetime) -> Fact:

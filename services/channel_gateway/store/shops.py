@@ -56,7 +56,7 @@ class InboxRow(NamedTuple):
 
 
 async def create_shop(
-    connection: Connection, team_id: UUID, shop_id: str, name: str, enabled: bool, now: datetime
+    connection: Connection, team_id: UUID, shop_id: str, *, name: str, enabled: bool, now: datetime
 ) -> Shop:
     """Stores a new shop. The driver's UniqueViolationError tells of an id that is taken."""
     row = await connection.fetchrow(ADMIN["create_shop"], team_id, shop_id, name, enabled, now)

@@ -1,0 +1,170 @@
+"""Composition root of the gateway: adapters, sender, reservation, HTTP edge and servicer as one context."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from libs.common.app import App, Runtime, runtime
+from libs.common.clock import Clock
+from libs.common.db.history import HistoryBell
+from libs.common.ids import new_id
+from libs.common.mailbox import MailRelay, open_mailbox
+from libs.common.mailbox.mail import MailSource
+from libs.common.rpc.client import channel
+from libs.common.rpc.operations import Progress
+from libs.common.rpc.server import PortTakenError
+from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2, channel_gateway_service_pb2_grpc
+from services.channel_gateway.adapters.base import Adapter
+from services.channel_gateway.adapters.line import LineAdapter
+from services.channel_gateway.adapters.sink import SinkAdapter
+from services.channel_gateway.adapters.transport import Transport
+from services.channel_gateway.adapters.whatsapp import WhatsappAdapter
+from services.channel_gateway.clients import PointsClient, SegmentClient
+from services.channel_gateway.config import Settings
+from services.channel_gateway.domain.model import ConnectionKind
+from services.channel_gateway.edge import Parts
+from services.channel_gateway.http import HttpEdge, ShopKeys
+from services.channel_gateway.lag import GatewayLag
+from services.channel_gateway.outbox import Outbox
+from services.channel_gateway.presence import Presence
+from services.channel_gateway.recovery import Recovery
+from services.channel_gateway.reservation import Reservation
+from services.channel_gateway.sender import Sender, SenderParts
+from services.channel_gateway.servicer import ChannelGatewayServicer
+from services.channel_gateway.store.content import ContentStore, TroubleStore
+from services.channel_gateway.store.deliveries import DeliveryStore
+from services.channel_gateway.store.feed import FeedStore
+from services.channel_gateway.store.figures import FigureStore
+from services.channel_gateway.store.inbox import InboxStore
+from services.channel_gateway.store.money import MoneyStore
+from services.channel_gateway.store.sends import SendStore
+from services.channel_gateway.store.shops import ShopStore
+from services.channel_gateway.worker import InboxWorker
+
+_PACKAGE: Final = "services.channel_gateway"
+_HTTP_GRACE_S: Final = 2.0
+
+
+@dataclass
+class GatewayApp(App):
+    """The gateway, serving."""
+
+    http_port: int = 0
+    """The port of the HTTP edge."""
+
+
+class HttpPortTakenError(PortTakenError):
+    """The port of the HTTP edge is taken."""
+
+    setting = "http_port"
+
+
+@asynccontextmanager
+async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[GatewayApp]:
+    """The gateway, serving. Drains in the end: HTTP and gRPC first, then the sends on the wire, then the mail.
+
+    Raises what `libs.common.app.runtime` raises, `MailboxUnavailable`, and HttpPortTakenError.
+    """
+    async with AsyncExitStack() as stack:
+        rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, clock=clock))
+        mailbox = await stack.enter_async_context(open_mailbox(rt.redis_url))
+        transport = await stack.enter_async_context(Transport())
+        sender_id = new_id()
+        presence = await stack.enter_async_context(Presence.hold(rt.dsn, sender_id))
+        segment = SegmentClient(await stack.enter_async_context(channel(settings.segment_target, rt.token)))
+        points = PointsClient(await stack.enter_async_context(channel(settings.points_target, rt.token)))
+        feed, deliveries, contents = FeedStore(rt.pool), DeliveryStore(rt.pool), ContentStore(rt.pool)
+        inbox = InboxStore(rt.pool)
+        relay = MailRelay(MailSource.GATEWAY, mailbox, feed)
+        bell, progress = HistoryBell(), Progress()
+        outbox = Outbox(relay, bell, progress)
+        adapters = _adapters(settings, transport)
+        sender = Sender(
+            SenderParts(
+                sender_id=sender_id,
+                store=deliveries,
+                adapters=adapters,
+                trouble=TroubleStore(rt.pool, rt.clock),
+                clock=rt.clock,
+                outbox=outbox,
+                rng=random.Random(sender_id.int),  # noqa: S311 - jitter of waits
+            )
+        )
+        worker = InboxWorker(inbox, segment, presence, progress, settings.webhook_tolerance)
+        keys = ShopKeys(inbox, rt.clock)
+        edge = HttpEdge(inbox, keys, rt.clock, settings.webhook_tolerance, worker.stir)
+        parts = Parts(
+            pool=rt.pool,
+            clock=rt.clock,
+            reservation=Reservation(
+                store=SendStore(rt.pool),
+                profiles=segment,
+                points=points,
+                adapters=adapters,
+                sender=sender,
+                outbox=outbox,
+                clock=rt.clock,
+            ),
+            sender=sender,
+            outbox=outbox,
+            worker=worker,
+            keys=keys,
+            adapters=adapters,
+            bell=bell,
+            draining=rt.draining,
+            feed=feed,
+            figures=FigureStore(rt.pool),
+            content=contents,
+            money=MoneyStore(rt.pool),
+            shops=ShopStore(rt.pool),
+        )
+        _serve(rt, parts)
+        await relay.start()
+        rt.spawn("sender", sender.run(rt.stopping))
+        rt.spawn("recovery", Recovery(deliveries, contents, presence, sender).run(rt.stopping))
+        rt.spawn("inbox", worker.run(rt.stopping))
+        async with (
+            rt.serving(GatewayLag(deliveries, relay, progress)) as serving,
+            _http(settings, edge) as port,
+        ):
+            yield GatewayApp(serving.port, serving.metrics_port, serving.failed, port)
+        await relay.drain()
+
+
+def _adapters(settings: Settings, transport: Transport) -> Mapping[ConnectionKind, Adapter]:
+    """The channels that this release can send on."""
+    return {
+        ConnectionKind.LINE: LineAdapter(transport, settings.line_url),
+        ConnectionKind.WHATSAPP: WhatsappAdapter(transport, settings.whatsapp_url),
+        ConnectionKind.SINK: SinkAdapter(),
+    }
+
+
+def _serve(rt: Runtime, parts: Parts) -> None:
+    rt.server.add(
+        channel_gateway_service_pb2_grpc.add_ChannelGatewayServiceServicer_to_server,
+        ChannelGatewayServicer(parts),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
+        channel_gateway_service_pb2.DESCRIPTOR.services_by_name["ChannelGatewayService"],
+    )
+
+
+@asynccontextmanager
+async def _http(settings: Settings, edge: HttpEdge) -> AsyncIterator[int]:
+    """The HTTP edge, serving; its port."""
+    runner = web.AppRunner(edge.application(), access_log=None, shutdown_timeout=_HTTP_GRACE_S)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.bind_host, settings.http_port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise HttpPortTakenError(settings.bind_host, settings.http_port, error) from error
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,257 @@
+"""Proto ⇄ domain for sends, deliveries and the history. Pure; collects every fault of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.values import timestamp
+from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
+from omnijourney.channel_gateway.v1 import delivery_pb2, quota_pb2
+from omnijourney.common.v1 import money_pb2
+from services.channel_gateway.domain.model import (
+    NODE_ID_MAX,
+    PARAMETERS_MAX,
+    SENDS_MAX,
+    Answer,
+    Channel,
+    ModuleContent,
+    Send,
+    SendState,
+    TemplateContent,
+)
+from services.channel_gateway.store.facts import FactKind, GoneKind
+
+PARAMETER_LENGTH_MAX: Final = 2_000
+DEPTH_MAX: Final = 1_000
+Row = Mapping[str, Any]
+
+
+def sends_of(request: pb.SendMessagesRequest) -> list[Send]:
+    """The sends of a batch. Raises InvalidArgument with every fault."""
+    check = FieldCheck()
+    check.count("sends", request.sends, least=1, most=SENDS_MAX)
+    check.done()
+    sends = [_send_of(check, f"sends[{index}]", message) for index, message in enumerate(request.sends)]
+    check.done()
+    return sends
+
+
+def _send_of(check: FieldCheck, path: str, message: delivery_pb2.Send) -> Send:
+    return Send(
+        effect_key=check.uuid(f"{path}.effect_key", message.effect_key),
+        team_id=check.uuid(f"{path}.team_id", message.team_id),
+        customer_id=check.uuid(f"{path}.customer_id", message.customer_id),
+        enrolment_id=check.uuid(f"{path}.enrolment_id", message.enrolment_id),
+        journey_id=check.uuid(f"{path}.journey_id", message.journey_id),
+        node_id=check.text(f"{path}.node_id", message.node_id, length_max=NODE_ID_MAX),
+        channel=channel_of(check, f"{path}.channel", message.channel),
+        account_id=check.optional_uuid(f"{path}.account_id", message.account_id),
+        content=_content_of(check, path, message),
+        cap=check.whole(f"{path}.cap", message.cap, least=0, most=10**12)
+        if message.HasField("cap")
+        else None,
+        not_after=check.time(f"{path}.not_after", message, "not_after")
+        if message.HasField("not_after")
+        else None,
+        stop_epoch=check.whole(f"{path}.stop_epoch", message.stop_epoch, least=0, most=2**62),
+        depth=check.whole(f"{path}.depth", message.depth, least=0, most=DEPTH_MAX),
+    )
+
+
+def _content_of(check: FieldCheck, path: str, message: delivery_pb2.Send) -> ModuleContent | TemplateContent:
+    kind = message.WhichOneof("content")
+    if kind == "template":
+        return _template_of(check, f"{path}.template", message.template)
+    if kind is None:
+        check.fault(f"{path}.content", "is required: a bot module or a template")
+    return ModuleContent(check.uuid(f"{path}.bot_module_id", message.bot_module_id))
+
+
+def _template_of(check: FieldCheck, path: str, message: delivery_pb2.TemplateContent) -> TemplateContent:
+    check.count(f"{path}.parameters", message.parameters, most=PARAMETERS_MAX)
+    for index, text in enumerate(message.parameters):
+        check.text(f"{path}.parameters[{index}]", text, length_max=PARAMETER_LENGTH_MAX, length_min=0)
+    return TemplateContent(
+        check.uuid(f"{path}.template_id", message.template_id),
+        tuple(message.parameters),
+        check.text(f"{path}.header_parameter", message.header_parameter, length_max=60, length_min=0),
+        tuple(sorted(message.button_parameters.items())),
+    )
+
+
+def channel_of(check: FieldCheck, field: str, number: int) -> Channel:
+    """A required channel."""
+    try:
+        return Channel(number)
+    except ValueError:
+        check.fault(field, "is required: one of the four channels")
+        return Channel.LINE
+
+
+def result_of(answer: Answer) -> delivery_pb2.SendResult:
+    """The answer to one send."""
+    return delivery_pb2.SendResult(
+        state=delivery_pb2.SendState.ValueType(answer.state),
+        reason=answer.reason,
+        messages=answer.messages,
+        replayed=answer.replayed,
+    )
+
+
+def shown_state(state: int) -> delivery_pb2.SendState.ValueType:
+    """A state as callers see it: marked for the wire is still accepted."""
+    shown = SendState.ACCEPTED if state == SendState.SENDING else state
+    return delivery_pb2.SendState.ValueType(shown)
+
+
+def stored_states(state: int) -> list[int] | None:
+    """The states that a filter means; None for any."""
+    if not state:
+        return None
+    return [SendState.ACCEPTED, SendState.SENDING] if state == SendState.ACCEPTED else [state]
+
+
+def delivery_of(row: Row) -> delivery_pb2.Delivery:
+    """A delivery for people."""
+    return delivery_pb2.Delivery(
+        effect_key=str(row["effect_key"]),
+        team_id=str(row["team_id"]),
+        customer_id=str(row["customer_id"]),
+        journey_id=str(row["journey_id"]),
+        node_id=row["node_id"],
+        enrolment_id=str(row["enrolment_id"]),
+        channel=row["channel"],
+        account_id=_id(row["account_id"]),
+        state=shown_state(row["state"]),
+        reason=row["reason"],
+        attempts=row["attempts"],
+        messages=row["messages"],
+        price=money_pb2.Money(
+            currency_code=row["currency"], amount_micros=row["price_micros"] * row["messages"]
+        ),
+        channel_message_ids=row["message_ids"],
+        create_time=timestamp(row["created_at"]),
+        settle_time=timestamp(row["settled_at"]) if row["settled_at"] else None,
+        receipt=row["receipt"],
+    )
+
+
+_FIGURES: Final = {
+    SendState.SENT: "sends_sent",
+    SendState.SKIPPED: "sends_skipped",
+    SendState.FAILED: "sends_failed",
+    SendState.UNKNOWN: "sends_unknown",
+    SendState.EXHAUSTED: "sends_exhausted",
+    SendState.CANCELLED: "sends_cancelled",
+    SendState.ACCEPTED: "sends_pending",
+    SendState.SENDING: "sends_pending",
+}
+
+
+def figures_of(rows: Iterable[Row]) -> list[quota_pb2.ChannelFigures]:
+    """Figures by channel from counts by channel, state and currency."""
+    channels: dict[int, quota_pb2.ChannelFigures] = {}
+    costs: dict[tuple[int, str], int] = {}
+    for row in rows:
+        figures = channels.setdefault(row["channel"], quota_pb2.ChannelFigures(channel=row["channel"]))
+        name = _FIGURES.get(SendState(row["state"]))
+        if name is not None:
+            setattr(figures, name, getattr(figures, name) + row["sends"])
+        if row["state"] == SendState.SENT:
+            figures.messages_sent += row["messages"]
+        if row["state"] in {SendState.SENT, SendState.UNKNOWN, SendState.FAILED} and row["currency"]:
+            key = (row["channel"], row["currency"])
+            costs[key] = costs.get(key, 0) + row["micros"]
+    for (channel, currency), micros in sorted(costs.items()):
+        channels[channel].costs.add(currency_code=currency, amount_micros=micros)
+    return [channels[channel] for channel in sorted(channels)]
+
+
+def fact_of(row: Row) -> delivery_pb2.GatewayFact:
+    """A row of the history."""
+    fact = delivery_pb2.GatewayFact(
+        partition=row["partition"],
+        position=row["position"],
+        team_id=str(row["team_id"]),
+        customer_id=_id(row["customer_id"]),
+        occur_time=timestamp(row["occurred_at"]),
+    )
+    _FACTS[FactKind(row["kind"])](fact, row)
+    return fact
+
+
+def _settled(fact: delivery_pb2.GatewayFact, row: Row) -> None:
+    fact.send.CopyFrom(
+        delivery_pb2.SendSettled(
+            effect_key=str(row["effect_key"]),
+            journey_id=str(row["journey_id"]),
+            node_id=row["node_id"],
+            enrolment_id=str(row["enrolment_id"]),
+            channel=row["channel"],
+            account_id=_id(row["account_id"]),
+            state=row["outcome"],
+            reason=row["reason"],
+            messages=row["messages"],
+            price=_price(row),
+        )
+    )
+
+
+def _receipt(fact: delivery_pb2.GatewayFact, row: Row) -> None:
+    fact.receipt.CopyFrom(
+        delivery_pb2.ReceiptArrived(
+            effect_key=str(row["effect_key"]),
+            journey_id=str(row["journey_id"]),
+            node_id=row["node_id"],
+            enrolment_id=str(row["enrolment_id"]),
+            channel=row["channel"],
+            kind=row["outcome"],
+            reason=row["reason"],
+            refunded=_price(row) if row["micros"] else None,
+        )
+    )
+
+
+def _click(fact: delivery_pb2.GatewayFact, row: Row) -> None:
+    fact.click.CopyFrom(
+        delivery_pb2.LinkClicked(
+            effect_key=str(row["effect_key"]),
+            journey_id=str(row["journey_id"]),
+            node_id=row["node_id"],
+            enrolment_id=str(row["enrolment_id"]),
+            channel=row["channel"],
+            click_id=str(row["event_id"]),
+        )
+    )
+
+
+def _content_gone(fact: delivery_pb2.GatewayFact, row: Row) -> None:
+    content_id = str(row["effect_key"])
+    gone = delivery_pb2.ContentGone(reason=row["reason"])
+    match GoneKind(row["outcome"]):
+        case GoneKind.BOT_MODULE:
+            gone.bot_module_id = content_id
+        case GoneKind.TEMPLATE:
+            gone.template_id = content_id
+        case GoneKind.ACCOUNT:
+            gone.account_id = content_id
+    fact.content.CopyFrom(gone)
+
+
+_FACTS: Final = {
+    FactKind.SEND_SETTLED: _settled,
+    FactKind.RECEIPT: _receipt,
+    FactKind.CLICK: _click,
+    FactKind.CONTENT_GONE: _content_gone,
+}
+
+
+def _price(row: Row) -> money_pb2.Money:
+    return money_pb2.Money(currency_code=row["currency"], amount_micros=row["micros"])
+
+
+def _id(value: UUID | None) -> str:
+    return str(value) if value is not None else ""

@@ -1,0 +1,348 @@
+"""Proto ⇄ domain for accounts, bot modules and templates. Pure; collects every fault of a request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.values import timestamp
+from omnijourney.channel_gateway.v1 import account_pb2, content_pb2
+from services.channel_gateway.domain.model import (
+    Account,
+    BotModule,
+    Button,
+    ButtonAction,
+    ButtonCard,
+    Card,
+    ConditionCard,
+    Connection,
+    ConnectionKind,
+    CouponCard,
+    ImageCard,
+    PointComparison,
+    PointFigure,
+    Template,
+    TextCard,
+)
+from services.channel_gateway.domain.render import card_texts, unknown_variables
+
+NAME_MAX: Final = 100
+SECRET_MAX: Final = 4_000
+SECRETS_MAX: Final = 4
+CARDS_MAX: Final = 20
+BRANCH_CARDS_MAX: Final = 10
+CARD_DEPTH_MAX: Final = 4
+"""Condition cards inside condition cards."""
+BUTTONS_MAX: Final = 4
+LABEL_MAX: Final = 20
+URL_MAX: Final = 2_000
+_TEMPLATE_NAME: Final = re.compile(r"[a-z0-9_]{1,512}", re.ASCII)
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(_[A-Z]{2,4})?", re.ASCII)
+_CATEGORIES: Final = ("", "MARKETING", "UTILITY", "AUTHENTICATION")
+
+
+# ---------------------------------------------------------------- accounts
+
+
+def connection_of(check: FieldCheck, path: str, message: account_pb2.ChannelAccount) -> Connection:
+    """How an account is reached. Secrets may be empty here: an update keeps those it has."""
+    match message.WhichOneof("connection"):
+        case "line":
+            line = message.line
+            return Connection(
+                ConnectionKind.LINE,
+                owner_id=line.channel_id,
+                bot_user_id=line.bot_user_id,
+                access_token=_secret(check, f"{path}.line.access_token", line.access_token),
+                secrets=_secrets(check, f"{path}.line.channel_secrets", line.channel_secrets),
+            )
+        case "whatsapp":
+            whatsapp = message.whatsapp
+            return Connection(
+                ConnectionKind.WHATSAPP,
+                sender_id=check.text(
+                    f"{path}.whatsapp.phone_number_id", whatsapp.phone_number_id, length_max=64
+                ),
+                owner_id=whatsapp.waba_id,
+                access_token=_secret(check, f"{path}.whatsapp.access_token", whatsapp.access_token),
+                secrets=_secrets(check, f"{path}.whatsapp.app_secrets", whatsapp.app_secrets),
+                verify_token=whatsapp.verify_token,
+            )
+        case "messenger":
+            return Connection(ConnectionKind.MESSENGER, sender_id=message.messenger.page_id)
+        case "instagram":
+            return Connection(ConnectionKind.INSTAGRAM, sender_id=message.instagram.instagram_id)
+        case "sink":
+            return Connection(ConnectionKind.SINK)
+        case _:
+            check.fault(f"{path}.connection", "is required")
+            return Connection(ConnectionKind.SINK)
+
+
+def _secret(check: FieldCheck, field: str, text: str) -> str:
+    return check.text(field, text, length_max=SECRET_MAX, length_min=0)
+
+
+def _secrets(check: FieldCheck, field: str, texts: Sequence[str]) -> tuple[str, ...]:
+    check.count(field, texts, most=SECRETS_MAX)
+    return tuple(texts)
+
+
+def account_message(account: Account) -> account_pb2.ChannelAccount:
+    """An account without its secrets."""
+    message = account_pb2.ChannelAccount(
+        id=str(account.account_id),
+        team_id=str(account.team_id),
+        channel=int(account.channel),  # type: ignore[arg-type]  # the enums have the same numbers
+        display_name=account.display_name,
+        state=int(account.state),  # type: ignore[arg-type]  # the enums have the same numbers
+        state_reason=account.state_reason,
+        rate_per_second=account.rate_per_second,
+        concurrency_max=account.concurrency_max,
+        create_time=timestamp(account.created_at),
+        update_time=timestamp(account.updated_at),
+        etag=str(account.version),
+    )
+    connection = account.connection
+    match connection.kind:
+        case ConnectionKind.LINE:
+            message.line.channel_id = connection.owner_id
+            message.line.bot_user_id = connection.bot_user_id
+            message.line.SetInParent()
+        case ConnectionKind.WHATSAPP:
+            message.whatsapp.phone_number_id = connection.sender_id
+            message.whatsapp.waba_id = connection.owner_id
+        case ConnectionKind.MESSENGER:
+            message.messenger.page_id = connection.sender_id
+        case ConnectionKind.INSTAGRAM:
+            message.instagram.instagram_id = connection.sender_id
+        case ConnectionKind.SINK:
+            message.sink.SetInParent()
+    return message
+
+
+# ---------------------------------------------------------------- bot modules
+
+
+def cards_of(
+    check: FieldCheck,
+    path: str,
+    messages: Sequence[content_pb2.Card],
+    *,
+    least: int,
+    most: int,
+    depth: int = 0,
+) -> tuple[Card, ...]:
+    """Cards in order, each checked with what is inside."""
+    check.count(path, messages, least=least, most=most)
+    if depth > CARD_DEPTH_MAX:
+        check.fault(path, f"conditions stand at most {CARD_DEPTH_MAX} deep in each other")
+        return ()
+    cards = (_card_of(check, f"{path}[{index}]", message, depth) for index, message in enumerate(messages))
+    return tuple(card for card in cards if card is not None)
+
+
+def _card_of(check: FieldCheck, path: str, message: content_pb2.Card, depth: int) -> Card | None:
+    kind = message.WhichOneof("kind")
+    card: Card
+    match kind:
+        case "text":
+            card = TextCard(check.text(f"{path}.text.text", message.text.text, length_max=4_096))
+        case "image":
+            card = _image_of(check, f"{path}.image", message.image)
+        case "button":
+            card = _button_card_of(check, f"{path}.button", message.button)
+        case "condition":
+            card = _condition_of(check, f"{path}.condition", message.condition, depth)
+        case "coupon":
+            card = _coupon_of(check, f"{path}.coupon", message.coupon)
+        case _:
+            check.fault(path, "needs one of text, image, button, condition and coupon")
+            return None
+    for field, text in card_texts(card):
+        for name in unknown_variables(text):
+            check.fault(f"{path}.{kind}.{field}", f"there is no variable {{{{{name}}}}}")
+    return card
+
+
+def _image_of(check: FieldCheck, path: str, message: content_pb2.ImageCard) -> ImageCard:
+    _check_url(check, f"{path}.image_url", message.image_url, ("https",))
+    if message.preview_url:
+        _check_url(check, f"{path}.preview_url", message.preview_url, ("https",))
+    check.text(f"{path}.caption", message.caption, length_max=1_024, length_min=0)
+    return ImageCard(message.image_url, message.preview_url, message.caption)
+
+
+def _button_card_of(check: FieldCheck, path: str, message: content_pb2.ButtonCard) -> ButtonCard:
+    check.count(f"{path}.buttons", message.buttons, least=1, most=BUTTONS_MAX)
+    if message.image_url:
+        _check_url(check, f"{path}.image_url", message.image_url, ("https",))
+    return ButtonCard(
+        text=check.text(f"{path}.text", message.text, length_max=1_024),
+        buttons=tuple(
+            _button_of(check, f"{path}.buttons[{index}]", button)
+            for index, button in enumerate(message.buttons)
+        ),
+        title=check.text(f"{path}.title", message.title, length_max=40, length_min=0),
+        image_url=message.image_url,
+    )
+
+
+def _button_of(check: FieldCheck, path: str, message: content_pb2.Button) -> Button:
+    label = check.text(f"{path}.label", message.label, length_max=LABEL_MAX)
+    match message.WhichOneof("action"):
+        case "url":
+            _check_url(check, f"{path}.url", message.url, ("https", "http"))
+            return Button(label, ButtonAction.URL, message.url)
+        case "postback_data":
+            data = check.text(f"{path}.postback_data", message.postback_data, length_max=256)
+            return Button(label, ButtonAction.POSTBACK, data)
+        case "message_text":
+            text = check.text(f"{path}.message_text", message.message_text, length_max=300)
+            return Button(label, ButtonAction.MESSAGE, text)
+        case _:
+            check.fault(f"{path}.action", "is required: url, postback_data or message_text")
+            return Button(label, ButtonAction.MESSAGE, label)
+
+
+def _condition_of(
+    check: FieldCheck, path: str, message: content_pb2.ConditionCard, depth: int
+) -> ConditionCard:
+    if not message.figure:
+        check.fault(f"{path}.figure", "is required")
+    if not message.comparison:
+        check.fault(f"{path}.comparison", "is required")
+    check.whole(f"{path}.value", message.value, least=0, most=10**15)
+    if message.comparison == content_pb2.POINT_COMPARISON_BETWEEN:
+        check.whole(f"{path}.value_max", message.value_max, least=message.value, most=10**15)
+    inner = {"least": 0, "most": BRANCH_CARDS_MAX, "depth": depth + 1}
+    return ConditionCard(
+        PointFigure(message.figure or PointFigure.BALANCE),
+        PointComparison(message.comparison or PointComparison.AT_LEAST),
+        message.value,
+        message.value_max,
+        cards_of(check, f"{path}.then_cards", message.then_cards, **inner),
+        cards_of(check, f"{path}.else_cards", message.else_cards, **inner),
+    )
+
+
+def _coupon_of(check: FieldCheck, path: str, message: content_pb2.CouponCard) -> CouponCard:
+    return CouponCard(
+        str(check.uuid(f"{path}.coupon_id", message.coupon_id)),
+        check.text(f"{path}.text", message.text, length_max=1_024),
+        check.text(f"{path}.button_label", message.button_label, length_max=LABEL_MAX),
+    )
+
+
+def _check_url(check: FieldCheck, field: str, text: str, schemes: tuple[str, ...]) -> None:
+    parts = urlsplit(text)
+    if parts.scheme not in schemes or not parts.hostname or len(text) > URL_MAX:
+        check.fault(field, f"must be an address {' or '.join(schemes)}://… of at most {URL_MAX} characters")
+
+
+def module_message(module: BotModule) -> content_pb2.BotModule:
+    """A bot module."""
+    return content_pb2.BotModule(
+        id=str(module.bot_module_id),
+        team_id=str(module.team_id),
+        name=module.name,
+        cards=_card_messages(module.cards),
+        create_time=timestamp(module.created_at),
+        update_time=timestamp(module.updated_at),
+        etag=str(module.version),
+    )
+
+
+def _card_messages(cards: Iterable[Card]) -> list[content_pb2.Card]:
+    return [_card_message(card) for card in cards]
+
+
+def _card_message(card: Card) -> content_pb2.Card:
+    if isinstance(card, TextCard):
+        return content_pb2.Card(text=content_pb2.TextCard(text=card.text))
+    if isinstance(card, ImageCard):
+        image = content_pb2.ImageCard(
+            image_url=card.image_url, preview_url=card.preview_url, caption=card.caption
+        )
+        return content_pb2.Card(image=image)
+    if isinstance(card, ButtonCard):
+        button = content_pb2.ButtonCard(
+            title=card.title,
+            text=card.text,
+            image_url=card.image_url,
+            buttons=[_button_message(b) for b in card.buttons],
+        )
+        return content_pb2.Card(button=button)
+    if isinstance(card, CouponCard):
+        coupon = content_pb2.CouponCard(
+            coupon_id=card.coupon_id, text=card.text, button_label=card.button_label
+        )
+        return content_pb2.Card(coupon=coupon)
+    condition = content_pb2.ConditionCard(
+        figure=int(card.figure),  # type: ignore[arg-type]  # the enums have the same numbers
+        comparison=int(card.comparison),  # type: ignore[arg-type]  # the enums have the same numbers
+        value=card.value,
+        value_max=card.value_max,
+        then_cards=_card_messages(card.then_cards),
+        else_cards=_card_messages(card.else_cards),
+    )
+    return content_pb2.Card(condition=condition)
+
+
+def _button_message(button: Button) -> content_pb2.Button:
+    match button.action:
+        case ButtonAction.URL:
+            return content_pb2.Button(label=button.label, url=button.value)
+        case ButtonAction.POSTBACK:
+            return content_pb2.Button(label=button.label, postback_data=button.value)
+        case ButtonAction.MESSAGE:
+            return content_pb2.Button(label=button.label, message_text=button.value)
+
+
+# ---------------------------------------------------------------- templates
+
+
+def check_template(check: FieldCheck, path: str, message: content_pb2.MessageTemplate) -> UUID:
+    """Checks a template as given; returns its account."""
+    if not _TEMPLATE_NAME.fullmatch(message.name):
+        check.fault(f"{path}.name", "must be lower case letters, digits and underscores, 1 to 512")
+    if not _LANGUAGE.fullmatch(message.language):
+        check.fault(f"{path}.language", "must be a language code such as en or zh_TW")
+    if message.category not in _CATEGORIES:
+        check.fault(f"{path}.category", "must be MARKETING, UTILITY or AUTHENTICATION")
+    parameters_of(check, path, message)
+    return check.uuid(f"{path}.account_id", message.account_id)
+
+
+def parameters_of(
+    check: FieldCheck, path: str, message: content_pb2.MessageTemplate
+) -> tuple[tuple[str, ...], int]:
+    """Names and count of a template's parameters; names alone say the count, too."""
+    names = tuple(message.parameter_names)
+    count = message.parameter_count or len(names)
+    check.whole(f"{path}.parameter_count", count, least=0, most=100)
+    if names and len(names) != count:
+        check.fault(f"{path}.parameter_names", f"names {len(names)} parameters, the count is {count}")
+    return names, count
+
+
+def template_message(template: Template) -> content_pb2.MessageTemplate:
+    """A template."""
+    return content_pb2.MessageTemplate(
+        id=str(template.template_id),
+        team_id=str(template.team_id),
+        account_id=str(template.account_id),
+        name=template.name,
+        language=template.language,
+        state=int(template.state),  # type: ignore[arg-type]  # the enums have the same numbers
+        category=template.category,
+        parameter_names=template.parameter_names,
+        parameter_count=template.parameter_count,
+        create_time=timestamp(template.created_at),
+        update_time=timestamp(template.updated_at),
+        etag=str(template.version),
+    )

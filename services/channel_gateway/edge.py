@@ -1,0 +1,115 @@
+"""What the gateway's servicers share: their parts, and the reading of common fields."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from libs.common.clock import Clock
+from libs.common.db.history import HistoryBell
+from libs.common.db.pool import Pool
+from libs.common.errors import Aborted
+from libs.common.paging import page_token
+from libs.common.rpc.fields import FieldCheck
+from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2_grpc as pb_grpc
+from services.channel_gateway.adapters.base import Adapter
+from services.channel_gateway.domain.model import Channel, ConnectionKind
+from services.channel_gateway.http import ShopKeys
+from services.channel_gateway.outbox import Outbox
+from services.channel_gateway.reservation import Reservation
+from services.channel_gateway.sender import Sender
+from services.channel_gateway.store.content import ContentStore
+from services.channel_gateway.store.facts import Written
+from services.channel_gateway.store.feed import FeedStore
+from services.channel_gateway.store.figures import FigureStore
+from services.channel_gateway.store.money import MoneyStore
+from services.channel_gateway.store.shops import ShopStore
+from services.channel_gateway.worker import InboxWorker
+
+KIND_OF: Final = {
+    Channel.LINE: ConnectionKind.LINE,
+    Channel.WHATSAPP: ConnectionKind.WHATSAPP,
+    Channel.MESSENGER: ConnectionKind.MESSENGER,
+    Channel.INSTAGRAM: ConnectionKind.INSTAGRAM,
+}
+"""The connection that each channel needs for real sends."""
+RowKey = tuple[datetime, UUID] | tuple[datetime, str] | int
+"""What the last row shown is known by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the servicers are made of."""
+
+    pool: Pool
+    clock: Clock
+    reservation: Reservation
+    sender: Sender
+    outbox: Outbox
+    worker: InboxWorker
+    keys: ShopKeys
+    adapters: Mapping[ConnectionKind, Adapter]
+    bell: HistoryBell
+    draining: asyncio.Event
+    """Set when long polls are to end."""
+    feed: FeedStore
+    figures: FigureStore
+    content: ContentStore
+    money: MoneyStore
+    shops: ShopStore
+
+
+class Edge(pb_grpc.ChannelGatewayServiceServicer):
+    """The base of the servicer's parts."""
+
+    def __init__(self, parts: Parts) -> None:
+        """All of this process."""
+        self._parts = parts
+        self._pool = parts.pool
+        self._clock = parts.clock
+
+    def publish(self, facts: Sequence[Written]) -> None:
+        """Tells of what a write committed; a repeated request committed nothing."""
+        for written in facts:
+            self._parts.outbox.publish(written)
+
+
+def team_of(text: str) -> UUID:
+    """The required field `team_id`. Raises InvalidArgument."""
+    check = FieldCheck()
+    team_id = check.uuid("team_id", text)
+    check.done()
+    return team_id
+
+
+def ids_of(team: str, field: str, text: str) -> tuple[UUID, UUID]:
+    """The required field `team_id` and one more id. Raises InvalidArgument."""
+    check = FieldCheck()
+    found = check.uuid("team_id", team), check.uuid(field, text)
+    check.done()
+    return found
+
+
+def fields_of(paths: Sequence[str], known: Sequence[str]) -> frozenset[str]:
+    """The fields of an update; none named: all that are known. Raises InvalidArgument for others."""
+    check = FieldCheck()
+    for path in paths:
+        if path.partition(".")[0] not in known:
+            check.fault("update_mask", f"{path} cannot be changed")
+    check.done()
+    return frozenset(path.partition(".")[0] for path in paths) or frozenset(known)
+
+
+def check_etag(given: str, version: int) -> None:
+    """Raises Aborted when an etag was given and is not the present one."""
+    if given and given != str(version):
+        raise Aborted.etag_mismatch(str(version))
+
+
+def next_token(last: RowKey | None, arguments: tuple[object, ...]) -> str:
+    """The token of the page after the row `last`; empty at the end."""
+    return page_token(last, *arguments) if last else ""
