@@ -124,9 +124,7 @@ class Segment:
         body = {"signed": True, **fields.pop("order", {})}
         items = [event_pb2.OrderItem(name=name) for name in fields.pop("items", ())]
         money = money_pb2.Money(currency_code="TWD", amount_micros=amount * 1_000_000)
-        order = event_pb2.OrderCompleted(
-            shop_id="shop", order_id=order_id, amount=money, items=items, **body
-        )
+        order = event_pb2.OrderCompleted(shop_id="shop", order_id=order_id, amount=money, items=items, **body)
         return self.event(key, order_completed=order, **fields)
 
     def refund(self, key: str, refund_id: str, amount: int, **fields: Any) -> event_pb2.CustomerEvent:

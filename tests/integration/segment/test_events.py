@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -37,6 +38,7 @@ async def test_an_order_of_an_unknown_member_makes_a_customer(segment: Segment) 
     assert not letter.body.test
 
 
+@pytest.mark.rule("C-21")
 async def test_the_same_order_by_two_reporters_makes_one_checkout(segment: Segment) -> None:
     customer_id = await segment.create(member_id="42")
     first, second = await segment.record(
@@ -62,6 +64,7 @@ async def test_an_event_key_is_good_for_one_content(segment: Segment) -> None:
     assert result.reason == error_reason_pb2.ERROR_REASON_EVENT_KEY_REUSED
 
 
+@pytest.mark.rule("C-21")
 async def test_an_anonymous_order_is_stored_and_triggers_nothing(segment: Segment) -> None:
     results = await segment.record(
         segment.order("e1", "o1"), segment.order("e2", "o2", -5), segment.refund("e3", "r1", 3)
@@ -146,6 +149,7 @@ async def test_a_refund_that_names_no_order_goes_to_whom_it_names(segment: Segme
     assert letter.body.order_key is None
 
 
+@pytest.mark.rule("C-21")
 async def test_hints_are_tried_strongest_first(segment: Segment) -> None:
     by_member = await segment.create(member_id="M", phone="+886900000001")
     by_phone = await segment.create(phone="+886900000002", email="x@example.com")
@@ -221,7 +225,9 @@ async def test_interactions_move_their_times(segment: Segment) -> None:
 
 async def test_bad_events_are_refused_one_by_one(segment: Segment) -> None:
     good = segment.order("good", "o1", who={"member_id": "1"})
-    no_time = event_pb2.CustomerEvent(team_id=str(segment.team_id), event_key="x", customer_interacted={})
+    no_time = event_pb2.CustomerEvent(
+        team_id=str(segment.team_id), event_key="x", customer_interacted=event_pb2.CustomerInteracted()
+    )
     results = await segment.record(
         segment.order("bad", "o2", who={"phone": "0912"}),
         good,
@@ -270,7 +276,7 @@ async def test_mail_reaches_the_mailbox_in_order(segment: Segment, redis: Redis)
     await segment.settled()
     keys = [key async for key in redis.scan_iter(match="oj:*:m:*")]
     assert len(keys) == 1
-    entries = await redis.xrange(keys[0])
+    entries: Any = await redis.xrange(keys[0])
     numbers = [letters.decode(next(iter(fields.values()))).number for _, fields in entries]
     assert numbers == list(range(1, 21))
     assert [letter.number for letter in await segment.mail(first.customer_id)] == numbers

@@ -1,0 +1,171 @@
+"""Audiences through the running service, with balances from the running points service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+
+from libs.common.clock import SteppedClock
+from libs.common.ids import new_id
+from libs.common.rpc.errors import remote_error
+from libs.common.testing.fixtures import Database, Servers
+from omnijourney.common.v1 import error_reason_pb2
+from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
+from omnijourney.segment.v1 import segment_service_pb2 as pb
+from omnijourney.segment.v1 import segment_service_pb2_grpc
+from services.points.app import app as points_app
+from services.points.config import Settings as PointsSettings
+from services.segment.app import app
+from services.segment.config import Settings
+from tests.integration.segment.conftest import START, TIMEOUT_S, Segment, identity
+
+YES, NO, IMPOSSIBLE = pb.VERDICT_YES, pb.VERDICT_NO, pb.VERDICT_IMPOSSIBLE
+
+
+async def verdicts(segment: Segment, audience: dict[str, Any], *customers: str) -> list[int]:
+    """Judges customers by one audience."""
+    items = [{"team_id": str(segment.team_id), "customer_id": customer} for customer in customers]
+    response = await segment.call("JudgeCustomers", audiences=[audience], items=items)
+    return [judgement.verdict for judgement in response.judgements]
+
+
+async def test_customers_are_judged_as_they_are_now(segment: Segment) -> None:
+    await segment.define("tier", "TEXT")
+    gold = await segment.create(member_id="G", tags=["VIP"], attributes={"tier": "Gold"})
+    plain = await segment.create(identities=[{"key": identity("1")}])
+    assert await verdicts(segment, {"tags": {"operator": 1, "tags": ["vip"]}}, gold, plain) == [YES, NO]
+    is_gold = {"attribute": {"key": "tier", "text": {"operator": 1, "values": ["ＧＯＬＤ"]}}}
+    assert await verdicts(segment, is_gold, gold, plain) == [YES, NO]
+    assert await verdicts(segment, {"negation": is_gold}, gold, plain) == [NO, YES]
+    assert await verdicts(segment, {"binding": {"operator": 1, "channel": 2}}, gold, plain) == [NO, YES]
+    recent = {"time": {"field": 4, "within_last_days": 1}}
+    await segment.record(segment.order("e", "o", who={"member_id": "G"}))
+    assert await verdicts(segment, recent, gold, plain) == [YES, NO]
+    segment.clock.advance(timedelta(days=1, seconds=1))
+    assert await verdicts(segment, recent, gold) == [NO]
+    assert await verdicts(segment, recent, str(new_id())) == [IMPOSSIBLE]
+
+
+async def test_an_audience_of_a_gone_attribute_cannot_be_judged(segment: Segment) -> None:
+    await segment.define("tier", "TEXT")
+    customer = await segment.create()
+    audience = {"attribute": {"key": "tier", "is_set": {}}}
+    await segment.call("ArchiveAttribute", key="tier")
+    items = [{"team_id": str(segment.team_id), "customer_id": customer}]
+    response = await segment.call("JudgeCustomers", audiences=[audience], items=items)
+    assert response.judgements[0].reason == error_reason_pb2.ERROR_REASON_ATTRIBUTE_UNAVAILABLE
+
+
+@pytest.mark.rule("S-04")
+async def test_every_fault_is_told_when_an_audience_is_saved(segment: Segment) -> None:
+    await segment.define("age", "NUMBER")
+    await segment.define("old", "TEXT")
+    await segment.call("ArchiveAttribute", key="old")
+    wrong = {
+        "all_of": {
+            "items": [
+                {"attribute": {"key": "age", "text": {"operator": 1, "values": ["x"]}}},
+                {"attribute": {"key": "old", "is_set": {}}},
+                {"attribute": {"key": "none", "is_set": {}}},
+                {"points": {"figure": 1, "operator": 6, "value": 5}},
+            ]
+        }
+    }
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.call("CreateSavedAudience", saved_audience={"name": "A", "audience": wrong})
+    told = remote_error(error.value)
+    assert told.reason == "AUDIENCE_INVALID"
+    assert {violation.field for violation in told.violations} == {
+        "audience.all_of.items[0].attribute",
+        "audience.all_of.items[1].attribute.key",
+        "audience.all_of.items[2].attribute.key",
+        "audience.all_of.items[3].points",
+    }
+    deep: dict[str, Any] = {"attribute": {"key": "age", "is_set": {}}}
+    for _ in range(8):
+        deep = {"negation": deep}
+    wide = {"any_of": {"items": [{"attribute": {"key": "age", "is_set": {}}}] * 101}}
+    malformed = {"attribute": {"key": "age", "number": {"operator": 7, "value": "5", "upper": "4"}}}
+    checks = (await segment.call("CheckAudiences", audiences=[deep, wide, malformed, {}])).checks
+    assert [len(check.faults) for check in checks] == [1, 1, 1, 1]
+    assert "deeper" in checks[0].faults[0].message
+    assert "101" in checks[1].faults[0].message
+    assert checks[2].faults[0].path == "attribute.number.upper"
+
+
+async def test_saved_audiences_are_kept_counted_listed_and_streamed(segment: Segment) -> None:
+    vips = sorted([await segment.create(tags=["vip"]) for _ in range(7)])
+    for _ in range(5):
+        await segment.create()
+    audience = {"tags": {"operator": 1, "tags": ["VIP"]}}
+    saved = (
+        await segment.call("CreateSavedAudience", saved_audience={"name": "Vips", "audience": audience})
+    ).saved_audience
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.call("CreateSavedAudience", saved_audience={"name": "VIPS", "audience": audience})
+    assert remote_error(error.value).reason == "DUPLICATE_VALUE"
+    assert (await segment.call("CountAudience", audience_id=saved.audience_id)).customer_count == 7
+    assert (await segment.call("CountAudience", audience={"negation": audience})).customer_count == 5
+    found: list[str] = []
+    token = ""
+    while True:
+        page = await segment.call(
+            "ListAudienceCustomers", audience_id=saved.audience_id, page_size=3, page_token=token
+        )
+        found += [customer.customer_id for customer in page.customers]
+        token = page.next_page_token
+        if not token:
+            break
+    assert found == vips
+    request = pb.StreamAudienceCustomersRequest(team_id=str(segment.team_id), audience_id=saved.audience_id)
+    streamed = [
+        customer
+        async for part in segment.stub.StreamAudienceCustomers(request, timeout=TIMEOUT_S)
+        for customer in part.customer_ids
+    ]
+    assert streamed == vips
+    update = {"audience_id": saved.audience_id, "audience": {"negation": audience}, "etag": saved.etag}
+    changed = await segment.call(
+        "UpdateSavedAudience", saved_audience=update, update_mask={"paths": ["audience"]}
+    )
+    assert changed.saved_audience.name == "Vips"
+    listed = await segment.call("ListSavedAudiences")
+    assert [each.audience_id for each in listed.saved_audiences] == [saved.audience_id]
+    await segment.call("DeleteSavedAudience", audience_id=saved.audience_id)
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.call("GetSavedAudience", audience_id=saved.audience_id)
+    assert error.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+@pytest.fixture
+async def with_points(servers: Servers, database: Database) -> AsyncIterator[tuple[Segment, Any]]:
+    """Segment that asks a running points service."""
+    clock = SteppedClock(START)
+    async with points_app(servers.settings(PointsSettings, database), clock=clock) as points:
+        settings = servers.settings(Settings, database, points_target=f"127.0.0.1:{points.port}")
+        async with (
+            app(settings, clock=clock) as serving,
+            servers.channel(serving.port) as channel,
+            servers.channel(points.port) as to_points,
+        ):
+            segment = Segment(segment_service_pb2_grpc.SegmentServiceStub(channel), None, clock, "")
+            await segment.create_team(segment.team_id, modules=[2])
+            yield segment, points_service_pb2_grpc.PointsServiceStub(to_points)
+
+
+async def test_points_are_asked_for_when_an_audience_names_them(with_points: tuple[Segment, Any]) -> None:
+    segment, points = with_points
+    rich = await segment.create(phone="+447000000001")
+    poor = await segment.create()
+    adjust = points_service_pb2.AdjustBalanceRequest(
+        team_id=str(segment.team_id), customer_id=rich, request_id=str(new_id()), points=40, note="gift"
+    )
+    await points.AdjustBalance(adjust, timeout=TIMEOUT_S)
+    at_least = {"points": {"figure": 2, "operator": 6, "value": 40}}
+    assert await verdicts(segment, at_least, rich, poor) == [YES, NO]
+    assert await verdicts(segment, {"points": {"figure": 1, "operator": 5, "value": 40}}, rich) == [NO]
+    assert (await segment.call("CountAudience", audience=at_least)).customer_count == 1

@@ -1,0 +1,266 @@
+"""Effects of journeys and people's edits: what they change, and what they tell."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import grpc
+import pytest
+
+from libs.common.ids import new_id
+from libs.common.mailbox import mail as letters
+from libs.common.rpc.errors import remote_error
+from libs.common.rpc.values import timestamp
+from omnijourney.common.v1 import error_reason_pb2
+from omnijourney.segment.v1 import event_pb2
+from tests.integration.segment.conftest import ACCOUNT, Segment, identity
+
+APPLIED = event_pb2.CHANGE_STATUS_APPLIED
+UNCHANGED = event_pb2.CHANGE_STATUS_UNCHANGED
+REFUSED = event_pb2.CHANGE_STATUS_REFUSED
+
+
+async def test_tags_tell_real_changes_only(segment: Segment) -> None:
+    customer_id = await segment.create(tags=["Old"])
+    first, second, third = await segment.apply(
+        segment.change(customer_id, tags={"add": ["vip", "VIP"], "remove": ["old"]}, depth=3),
+        segment.change(customer_id, tags={"add": ["Vip"], "remove": ["never"]}),
+        segment.change(customer_id, tags={"remove": ["VIP"]}, depth=4),
+    )
+    assert [first.status, second.status, third.status] == [APPLIED, UNCHANGED, APPLIED]
+    bodies = [(letter.depth, letter.body) for letter in await segment.mail(customer_id)]
+    assert bodies == [
+        (0, letters.TagApplied("Old")),
+        (3, letters.TagApplied("vip")),
+        (3, letters.TagRemoved("Old")),
+        (4, letters.TagRemoved("vip")),
+    ]
+    assert list((await segment.customer(customer_id)).tags) == []
+
+
+async def test_an_effect_is_applied_once(segment: Segment) -> None:
+    customer_id = await segment.create()
+    key = new_id()
+    change = segment.change(customer_id, key, tags={"add": ["a"]})
+    (first,) = await segment.apply(change)
+    (again,) = await segment.apply(change)
+    (other,) = await segment.apply(segment.change(customer_id, key, tags={"add": ["b"]}))
+    assert (first.status, first.replayed) == (APPLIED, False)
+    assert (again.status, again.replayed) == (APPLIED, True)
+    assert other.reason == error_reason_pb2.ERROR_REASON_EFFECT_KEY_REUSED
+    results = await asyncio.gather(
+        *(segment.apply(segment.change(customer_id, key, tags={"add": ["a"]})) for _ in range(10))
+    )
+    assert {result[0].status for result in results} == {APPLIED}
+    assert len(await segment.mail(customer_id)) == 1
+
+
+async def test_a_text_attribute_is_set_and_told(segment: Segment) -> None:
+    await segment.define("tier", "TEXT")
+    customer_id = await segment.create(attributes={"tier": "gold"})
+    platinum = {"key": "tier", "text": "platinum"}
+    first, again = await segment.apply(
+        segment.change(customer_id, set_attribute=platinum, depth=2),
+        segment.change(customer_id, set_attribute=platinum),
+    )
+    assert (first.status, again.status) == (APPLIED, UNCHANGED)
+    told = [(letter.depth, letter.body) for letter in await segment.mail(customer_id)]
+    assert told == [
+        (0, letters.AttributeChanged("tier", letters.AttributeKind.TEXT, None, "gold")),
+        (2, letters.AttributeChanged("tier", letters.AttributeKind.TEXT, "gold", "platinum")),
+    ]
+
+
+async def test_attributes_that_cannot_be_set_are_refused(segment: Segment) -> None:
+    customer_id = await segment.create()
+    await segment.define("age", "NUMBER")
+    await segment.define("gone", "TEXT")
+    await segment.call("ArchiveAttribute", key="gone")
+    results = await segment.apply(
+        *(
+            segment.change(customer_id, set_attribute={"key": key, "text": "x"})
+            for key in ("age", "gone", "missing")
+        )
+    )
+    assert {result.status for result in results} == {REFUSED}
+    assert {result.reason for result in results} == {error_reason_pb2.ERROR_REASON_ATTRIBUTE_UNAVAILABLE}
+    unknown = segment.change(str(new_id()), tags={"add": ["a"]})
+    both = segment.change(customer_id, tags={"add": ["a"], "remove": ["A"]})
+    nobody, overlapping = await segment.apply(unknown, both)
+    assert nobody.reason == error_reason_pb2.ERROR_REASON_RESOURCE_NOT_FOUND
+    assert overlapping.reason == error_reason_pb2.ERROR_REASON_INVALID_FIELDS
+
+
+async def test_marketed_only_moves_on(segment: Segment) -> None:
+    customer_id = await segment.create()
+    at = segment.clock.now()
+    later, earlier = await segment.apply(
+        segment.change(customer_id, mark_marketed={"at": timestamp(at)}),
+        segment.change(customer_id, mark_marketed={"at": timestamp(at - timedelta(days=1))}),
+    )
+    assert (later.status, earlier.status) == (APPLIED, UNCHANGED)
+    assert (await segment.customer(customer_id)).times.marketed_time.ToDatetime(tzinfo=at.tzinfo) == at
+
+
+async def test_a_change_of_a_definition_is_told_at_once(segment: Segment) -> None:
+    await segment.define("tier", "TEXT")
+    customer_id = await segment.create(attributes={"tier": "gold"})
+    await segment.call("ArchiveAttribute", key="tier")
+    await segment.call("ArchiveAttribute", key="tier")
+    await segment.call("RestoreAttribute", key="tier")
+    assert (await segment.customer(customer_id)).attributes["tier"] == "gold"
+    await segment.call(
+        "UpdateAttribute", attribute={"key": "tier", "type": 2}, update_mask={"paths": ["type"]}
+    )
+    told = [f.attribute_defined for f in await segment.facts() if f.WhichOneof("fact") == "attribute_defined"]
+    assert [(t.key, t.type, t.state, t.old_type) for t in told] == [
+        ("tier", 1, 1, 0),
+        ("tier", 1, 2, 1),
+        ("tier", 1, 1, 1),
+        ("tier", 2, 1, 1),
+    ]
+    assert dict((await segment.customer(customer_id)).attributes) == {}
+    answer = await segment.call(
+        "BatchGetAttributes", items=[{"team_id": str(segment.team_id), "key": key} for key in ("tier", "no")]
+    )
+    assert [attribute.key for attribute in answer.attributes] == ["tier", ""]
+
+
+@pytest.mark.rule("S-01")
+async def test_a_customer_holds_all_kinds_of_data(segment: Segment) -> None:
+    for key, kind in {"t": "TEXT", "n": "NUMBER", "d": "DATE", "b": "BOOLEAN"}.items():
+        await segment.define(key, kind)
+    values = {"t": "Ｘ", "n": "007.50", "d": "2026-02-28", "b": "true"}
+    customer_id = await segment.create(
+        member_id="1", name="Mei", tags=["a"], attributes=values, identities=[{"key": identity("1")}]
+    )
+    customer = await segment.customer(customer_id)
+    assert dict(customer.attributes) == {"t": "Ｘ", "n": "7.5", "d": "2026-02-28", "b": "true"}
+    assert customer.identities[0].key.account_id == ACCOUNT
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.call(
+            "SetCustomerAttributes",
+            customer_id=customer_id,
+            values={"n": "many", "d": "2026-02-30", "b": "yes"},
+        )
+    faults = {violation.field for violation in remote_error(error.value).violations}
+    assert faults == {"attributes[n]", "attributes[d]", "attributes[b]"}
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.create(member_id="１")
+    assert remote_error(error.value).reason == "DUPLICATE_VALUE"
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.define("t", "NUMBER")
+    assert error.value.code() == grpc.StatusCode.ALREADY_EXISTS
+    cleared = await segment.call(
+        "SetCustomerAttributes", customer_id=customer_id, values={"n": "8"}, clear=["t"]
+    )
+    assert dict(cleared.customer.attributes) == {"n": "8", "d": "2026-02-28", "b": "true"}
+
+
+async def test_every_write_tells_one_event_per_real_change(segment: Segment) -> None:
+    await segment.define("tier", "TEXT")
+    upserted = await segment.call(
+        "UpsertCustomer",
+        customer={
+            "member_id": "1",
+            "tags": ["a"],
+            "attributes": {"tier": "x"},
+            "identities": [{"key": identity("1")}],
+        },
+    )
+    customer_id = upserted.customer.customer_id
+    assert upserted.created
+    before = await segment.mail(customer_id)
+    assert [type(letter.body).__name__ for letter in before] == [
+        "TagApplied",
+        "AttributeChanged",
+        "ContactAdded",
+    ]
+    again = await segment.call(
+        "UpsertCustomer",
+        customer={
+            "member_id": "1",
+            "name": "Mei",
+            "tags": ["A"],
+            "attributes": {"tier": "x"},
+            "identities": [{"key": identity("1")}],
+        },
+    )
+    assert (again.created, again.customer.name) == (False, "Mei")
+    await segment.call("ChangeCustomerTags", customer_id=customer_id, add=["a"], remove=["none"])
+    await segment.call("SetCustomerAttributes", customer_id=customer_id, values={"tier": "x"})
+    bound = await segment.call("BindIdentity", customer_id=customer_id, identity=identity("1"))
+    assert not bound.bound
+    assert await segment.mail(customer_id) == before
+
+    await segment.call("ChangeCustomerTags", customer_id=customer_id, add=["b"], remove=["a"])
+    await segment.call("SetCustomerAttributes", customer_id=customer_id, clear=["tier"])
+    await segment.call("UnbindIdentity", customer_id=customer_id, identity=identity("1"))
+    await segment.call("BindIdentity", customer_id=customer_id, identity=identity("1"))
+    after = [letter.body for letter in await segment.mail(customer_id, after=len(before))]
+    assert [type(body).__name__ for body in after] == [
+        "TagApplied",
+        "TagRemoved",
+        "AttributeChanged",
+        "ContactAdded",
+    ]
+
+
+async def test_an_identity_has_one_customer(segment: Segment) -> None:
+    mine = await segment.create(identities=[{"key": identity("1")}])
+    other = await segment.create()
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.call("BindIdentity", customer_id=other, identity=identity("1"))
+    told = remote_error(error.value)
+    assert (told.reason, told.metadata["customer_id"]) == ("IDENTITY_TAKEN", mine)
+    response = await segment.call(
+        "BatchBindIdentities",
+        bindings=[
+            {"customer_id": other, "identity": identity("1")},
+            {"customer_id": other, "identity": identity("2")},
+            {"customer_id": str(new_id()), "identity": identity("3")},
+        ],
+    )
+    assert [result.bound for result in response.results] == [False, True, False]
+    assert response.results[0].reason == error_reason_pb2.ERROR_REASON_IDENTITY_TAKEN
+
+
+async def test_customers_are_created_in_batches(segment: Segment) -> None:
+    taken = await segment.create(member_id="2")
+    request_id = segment.request_id()
+    customers = [
+        {"member_id": "1", "phone": "+447000000001"},
+        {"member_id": "2"},
+        {"attributes": {"no": "x"}},
+    ]
+    response = await segment.call("BatchCreateCustomers", customers=customers, request_id=request_id)
+    created, duplicate, unknown = response.results
+    assert created.customer_id
+    assert created.reason == 0
+    assert (duplicate.customer_id, duplicate.reason) == (taken, error_reason_pb2.ERROR_REASON_DUPLICATE_VALUE)
+    assert unknown.reason == error_reason_pb2.ERROR_REASON_ATTRIBUTE_UNAVAILABLE
+    again = await segment.call("BatchCreateCustomers", customers=customers, request_id=request_id)
+    assert again == response
+
+
+async def test_basic_data_changes_under_an_etag(segment: Segment) -> None:
+    customer_id = await segment.create(member_id="1", name="Old", phone="+447000000001")
+    etag = (await segment.customer(customer_id)).etag
+    changed = await segment.call(
+        "UpdateCustomer",
+        customer={"customer_id": customer_id, "name": "New", "etag": etag},
+        update_mask={"paths": ["name"]},
+    )
+    assert (changed.customer.name, changed.customer.phone) == ("New", "+447000000001")
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.call(
+            "UpdateCustomer", customer={"customer_id": customer_id, "name": "Newer", "etag": etag}
+        )
+    assert error.value.code() == grpc.StatusCode.ABORTED
+    await segment.create(member_id="2")
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.call("UpdateCustomer", customer={"customer_id": customer_id, "member_id": "2"})
+    assert remote_error(error.value).reason == "DUPLICATE_VALUE"
+    found = await segment.call("FindCustomer", selector={"phone": "+447000000001"})
+    assert found.customer.customer_id == customer_id

@@ -1,0 +1,159 @@
+"""Lists, profiles, history, and what is not served yet."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import grpc
+import pytest
+
+from libs.common.ids import new_id
+from libs.common.rpc.errors import remote_error
+from libs.common.rpc.values import duration, timestamp
+from omnijourney.common.v1 import history_pb2
+from omnijourney.segment.v1 import team_pb2
+from tests.integration.segment.conftest import Segment, identity
+
+
+async def test_settings_come_in_order_with_defaults(segment: Segment) -> None:
+    other = new_id()
+    rates = [{"currency_code": "HKD", "rate": "4.10"}]
+    await segment.create_team(
+        other, modules=[1, 2], attribution_window=duration(timedelta(days=1)), currency_rates=rates
+    )
+    missing = str(new_id())
+    response = await segment.call(
+        "BatchGetTeamSettings", team_ids=[str(other), missing, str(segment.team_id)]
+    )
+    first, absent, mine = response.settings
+    assert (first.team_id, list(first.modules)) == (
+        str(other),
+        [team_pb2.MODULE_JOURNEYS, team_pb2.MODULE_POINTS],
+    )
+    assert first.currency_rates[0].rate == "4.1"
+    assert absent.team_id == ""
+    assert mine.attribution_window.ToTimedelta() == timedelta(days=7)
+    assert list(mine.points_channels) == [2]
+    teams = await segment.call("ListTeams")
+    assert {team.team_id for team in teams.teams} == {str(other), str(segment.team_id)}
+
+
+async def test_a_team_is_checked_and_changed_by_parts(segment: Segment) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.call(
+            "CreateTeam",
+            team={"name": " ", "settings": {"time_zone": "Mars", "currency_code": "x", "modules": [1, 1, 9]}},
+        )
+    assert {violation.field for violation in remote_error(error.value).violations} == {
+        "team.name",
+        "team.settings.time_zone",
+        "team.settings.currency_code",
+        "team.settings.modules[1]",
+        "team.settings.modules[2]",
+    }
+    team = {"team_id": str(segment.team_id), "settings": {"modules": [2]}, "etag": "1"}
+    changed = await segment.call("UpdateTeam", team=team, update_mask={"paths": ["settings.modules"]})
+    assert changed.team.settings.time_zone == "Asia/Taipei"
+    assert list(changed.team.settings.modules) == [2]
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.call("UpdateTeam", team=team, update_mask={"paths": ["settings.modules"]})
+    assert remote_error(error.value).reason == "ETAG_MISMATCH"
+
+
+async def test_customers_are_listed_by_pages_and_keyword(segment: Segment) -> None:
+    ids = [await segment.create(member_id=f"m{number}", name=f"Customer {number}") for number in range(5)]
+    found: list[str] = []
+    token = ""
+    while True:
+        page = await segment.call("ListCustomers", page_size=2, page_token=token)
+        found += [customer.customer_id for customer in page.customers]
+        token = page.next_page_token
+        if not token:
+            break
+    assert found == sorted(ids)
+    page = await segment.call("ListCustomers", keyword="CUSTOMER 3")
+    assert [customer.customer_id for customer in page.customers] == [ids[3]]
+    first = await segment.call("ListCustomers", page_size=2)
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.call("ListCustomers", page_size=2, keyword="x", page_token=first.next_page_token)
+    assert remote_error(error.value).reason == "PAGE_TOKEN_INVALID"
+
+
+async def test_profiles_come_in_order(segment: Segment) -> None:
+    await segment.define("tier", "TEXT")
+    customer_id = await segment.create(
+        name="Mei", tags=["b", "a"], attributes={"tier": "gold"}, identities=[{"key": identity("1")}]
+    )
+    items = [{"team_id": str(segment.team_id), "customer_id": each} for each in (str(new_id()), customer_id)]
+    missing, mei = (await segment.call("BatchGetProfiles", items=items)).profiles
+    assert not missing.found
+    assert (mei.found, mei.name, mei.attributes["tier"], mei.identities[0].key.external_id) == (
+        True,
+        "Mei",
+        "gold",
+        "1",
+    )
+    tags = await segment.call("ListTags")
+    assert [(tag.tag, tag.customer_count) for tag in tags.tags] == [("a", 1), ("b", 1)]
+
+
+async def test_the_history_is_read_by_cursors_and_waits_for_news(segment: Segment) -> None:
+    await segment.record(*(segment.order(f"e{n}", f"o{n}", who={"member_id": f"m{n}"}) for n in range(30)))
+    cursors = [history_pb2.HistoryCursor(partition=partition) for partition in range(64)]
+    seen = 0
+    while True:
+        page = await segment.call("ListHistory", cursors=cursors, page_size=7)
+        cursors = list(page.next_cursors)
+        seen += len(page.facts)
+        if not page.facts:
+            break
+    assert seen == 60
+    waiting = asyncio.create_task(
+        segment.call("ListHistory", cursors=cursors, wait=duration(timedelta(seconds=20)))
+    )
+    await asyncio.sleep(0.05)
+    await segment.record(segment.order("late", "late"))
+    page = await asyncio.wait_for(waiting, 5)
+    assert [fact.WhichOneof("fact") for fact in page.facts] == ["order_stored"]
+
+
+async def test_facts_of_a_team_are_listed_by_time(segment: Segment) -> None:
+    start = segment.clock.now()
+    reports = [
+        segment.order(f"e{n}", f"o{n}", n, at=start - timedelta(hours=n), who={"member_id": "1"})
+        for n in range(6)
+    ]
+    (result, *_rest) = await segment.record(*reports)
+    found: list[int] = []
+    token = ""
+    while True:
+        page = await segment.call(
+            "ListFacts",
+            customer_id=result.customer_id,
+            start_time=timestamp(start - timedelta(hours=4)),
+            end_time=timestamp(start),
+            page_size=3,
+            page_token=token,
+        )
+        found += [fact.checkout_completed.amount.amount_micros // 1_000_000 for fact in page.facts]
+        token = page.next_page_token
+        if not token:
+            break
+    assert found == [4, 3, 2, 1]
+
+
+async def test_what_is_not_served_says_so(segment: Segment) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.call("MergeCustomers", survivor_id=str(new_id()), loser_id=str(new_id()))
+    assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_requests_are_answered_once(segment: Segment) -> None:
+    request_id = segment.request_id()
+    first = await segment.call("CreateCustomer", customer={"member_id": "1"}, request_id=request_id)
+    again = await segment.call("CreateCustomer", customer={"member_id": "1"}, request_id=request_id)
+    assert again == first
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.call("CreateCustomer", customer={"member_id": "2"}, request_id=request_id)
+    assert remote_error(error.value).reason == "REQUEST_ID_REUSED"

@@ -1,0 +1,121 @@
+"""Audiences and customers at random: few values each, so that they often meet."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from hypothesis import strategies as st
+
+from libs.common.text import fold
+from services.segment.domain.audience import (
+    AllOf,
+    AnyOf,
+    BasicField,
+    Before,
+    Between,
+    BooleanTest,
+    CompareOperator,
+    DateTest,
+    Expression,
+    Figure,
+    HasAttribute,
+    HasBasic,
+    HasPoints,
+    HasTags,
+    HasTime,
+    IsBound,
+    IsSet,
+    Negation,
+    Never,
+    NumberTest,
+    Subject,
+    TagOperator,
+    TextOperator,
+    TextTest,
+    TimeField,
+    WithinLast,
+)
+from services.segment.domain.model import Balance
+
+NOW: Final = datetime(2026, 3, 29, 12, tzinfo=UTC)
+"""A day on which clocks change in much of Europe."""
+ZONES: Final = ("UTC", "Asia/Taipei", "Europe/London", "America/New_York", "Pacific/Kiritimati")
+TEXTS: Final = ("a", "ab", "b%", "_b", "Ａb", "ß", "ss", "\\", "É", "e\u0301", "中文")
+ACCOUNTS: Final = ("018f0000-0000-7000-8000-000000000001", "018f0000-0000-7000-8000-000000000002")
+TYPES: Final = {"t": 1, "n": 2, "d": 3, "b": 4}
+"""Attributes by the numbers of their types."""
+
+texts: Final = st.sampled_from(TEXTS)
+folded: Final = texts.map(fold)
+numbers: Final = st.sampled_from([Decimal(each) for each in ("-1", "0", "0.1", "0.10", "1", "10", "9")])
+days: Final = st.integers(-3, 3).map(lambda days: date(2026, 3, 29) + timedelta(days=days))
+instants: Final = st.integers(-100, 100).map(lambda hours: NOW + timedelta(hours=hours))
+_compares: Final = st.sampled_from([each for each in CompareOperator if each != CompareOperator.BETWEEN])
+_text_tests: Final = st.builds(
+    TextTest, st.sampled_from(TextOperator), st.lists(folded, min_size=1, max_size=3).map(tuple)
+)
+
+
+def _ranges(test: type, values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    pairs = st.tuples(values, values).map(sorted)  # type: ignore[arg-type]
+    return pairs.map(lambda pair: test(CompareOperator.BETWEEN, *pair))
+
+
+_number_tests: Final = st.builds(NumberTest, _compares, numbers) | _ranges(NumberTest, numbers)
+_date_tests: Final = st.builds(DateTest, _compares, days) | _ranges(DateTest, days)
+_attributes: Final = st.one_of(
+    st.builds(HasAttribute, st.sampled_from(sorted(TYPES)), st.just(IsSet())),
+    st.builds(HasAttribute, st.just("t"), _text_tests),
+    st.builds(HasAttribute, st.just("n"), _number_tests),
+    st.builds(HasAttribute, st.just("d"), _date_tests),
+    st.builds(HasAttribute, st.just("b"), st.builds(BooleanTest, st.booleans())),
+)
+_bounds: Final = instants | days
+_time_tests: Final = st.one_of(
+    st.builds(WithinLast, st.integers(1, 4)),
+    st.builds(Before, _bounds),
+    st.builds(Between, _bounds, _bounds),
+    st.just(Never()),
+)
+_points: Final = st.builds(HasPoints, st.sampled_from(Figure), _compares, st.integers(0, 3)) | st.tuples(
+    st.sampled_from(Figure), st.integers(0, 3), st.integers(0, 3)
+).map(lambda drawn: HasPoints(drawn[0], CompareOperator.BETWEEN, min(drawn[1:]), max(drawn[1:])))
+_without_points: Final = st.one_of(
+    st.builds(HasTags, st.sampled_from(TagOperator), st.frozensets(folded, min_size=1, max_size=3)),
+    _attributes,
+    st.builds(HasBasic, st.sampled_from(BasicField), st.just(IsSet()) | _text_tests),
+    st.builds(HasTime, st.sampled_from(TimeField), _time_tests),
+    st.builds(IsBound, st.booleans(), st.integers(1, 2), st.sampled_from(["", *ACCOUNTS])),
+)
+
+
+def _trees(leaves: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
+    def grow(smaller: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
+        several = st.lists(smaller, min_size=1, max_size=4).map(tuple)
+        return st.builds(AllOf, several) | st.builds(AnyOf, several) | st.builds(Negation, smaller)
+
+    return st.recursive(leaves, grow, max_leaves=12)
+
+
+expressions_in_sql: Final = _trees(_without_points)
+expressions: Final = _trees(_without_points | _points)
+predicates: Final = _without_points | _points
+subjects: Final = st.builds(
+    Subject,
+    basics=st.dictionaries(st.sampled_from(BasicField), folded),
+    times=st.dictionaries(st.sampled_from(TimeField), instants),
+    tags=st.frozensets(folded, max_size=4),
+    values=st.fixed_dictionaries(
+        {},
+        optional={
+            "t": folded,
+            "n": numbers.map(str),
+            "d": days.map(date.isoformat),
+            "b": st.sampled_from(["true", "false"]),
+        },
+    ),
+    bound=st.frozensets(st.tuples(st.integers(1, 2), st.sampled_from(["", *ACCOUNTS]))),
+    points=st.builds(Balance, st.integers(0, 3), st.integers(0, 3)),
+)

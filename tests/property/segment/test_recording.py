@@ -1,0 +1,166 @@
+"""What must hold of any batch of reports, and of the same reports cut into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.segment.domain.facts import OrderStage, OrderTold, is_mail
+from services.segment.domain.model import (
+    Binding,
+    ContactAdded,
+    ContactBlocked,
+    CustomerInteracted,
+    Event,
+    EventBody,
+    IdentityKey,
+    MessageReceived,
+    OrderCompleted,
+    OrderRefunded,
+    Selector,
+)
+from services.segment.domain.recorder import Known, Recording
+from services.segment.domain.recording import record
+from services.segment.domain.results import EventStatus
+
+TEAM = UUID(int=1)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ACCOUNT = UUID(int=7)
+
+_identities = st.integers(1, 3).map(lambda number: IdentityKey(2, ACCOUNT, str(number)))
+_orders = st.builds(
+    OrderCompleted,
+    shop_id=st.just("s"),
+    order_id=st.sampled_from(["o1", "o2", "o3"]),
+    amount_micros=st.integers(0, 5),
+    currency=st.just("TWD"),
+    order_number=st.sampled_from(["", "#1"]),
+    signed=st.booleans(),
+    test=st.sampled_from([False, False, False, True]),
+)
+_refunds = st.builds(
+    OrderRefunded,
+    shop_id=st.just("s"),
+    refund_id=st.sampled_from(["r1", "r2"]),
+    amount_micros=st.integers(0, 5),
+    currency=st.just("TWD"),
+    order_id=st.sampled_from(["", "o1", "o2"]),
+    signed=st.booleans(),
+)
+_contacts = st.one_of(
+    st.builds(ContactAdded, _identities),
+    st.builds(ContactBlocked, _identities),
+    st.builds(MessageReceived, _identities),
+)
+_selectors = st.builds(
+    Selector,
+    member_id=st.sampled_from([None, "m1", "M1", "m2"]),
+    phone=st.sampled_from([None, "+44700000001", "+44700000002"]),
+    email=st.sampled_from([None, "a@example.com"]),
+    identity=st.none() | _identities,
+    browser_token=st.sampled_from([None, "t1"]),
+)
+
+
+@st.composite
+def _events(draw: st.DrawFn) -> list[Event]:
+    events: list[Event] = []
+    for number in range(draw(st.integers(1, 12))):
+        body: EventBody = draw(_orders | _refunds | _contacts | st.just(CustomerInteracted()))
+        selector = draw(_selectors)
+        if isinstance(body, CustomerInteracted) and selector.is_empty():
+            selector = Selector(member_id="m1")
+        at = START + timedelta(hours=draw(st.integers(0, 5)))
+        events.append(Event(TEAM, f"e{number}", selector, at, body))
+    return events
+
+
+def _ids() -> Iterator[UUID]:
+    number = 1_000
+    while True:
+        number += 1
+        yield UUID(int=number)
+
+
+def _known(*, unsigned_counts: bool) -> Known:
+    return Known(unsigned_counts={TEAM: unsigned_counts})
+
+
+def _remember(known: Known, recording: Recording) -> None:
+    """What a database would know after the recording."""
+    for customer in [*recording.created, *recording.changed]:
+        known.customers[customer.team_id, customer.customer_id] = customer
+    ordered = sorted(known.customers.values(), key=lambda customer: customer.customer_id)
+    for customer in ordered:
+        if customer.member_id is not None:
+            known.members.setdefault((TEAM, customer.member_id.casefold()), customer.customer_id)
+        if customer.phone is not None:
+            known.phones.setdefault((TEAM, customer.phone), customer.customer_id)
+        if customer.email is not None:
+            known.emails.setdefault((TEAM, customer.email.casefold()), customer.customer_id)
+    for bound in recording.bound:
+        known.identities[TEAM, bound.key] = Binding(bound.customer_id, blocked=False)
+    for (team, key), blocked in recording.blocked.items():
+        known.identities[team, key] = known.identities[team, key]._replace(blocked=blocked)
+    known.tokens.update(recording.tokens)
+    known.orders.update(recording.orders)
+    known.refunds.update(recording.refunds)
+    known.keys.update(recording.keys)
+
+
+@given(_events(), st.booleans())
+def test_every_report_is_answered_and_numbers_have_no_gaps(events: list[Event], allowed: bool) -> None:
+    recording = record(_known(unsigned_counts=allowed), events, START, _ids())
+    assert len(recording.results) == len(events)
+    last: dict[UUID | None, int] = {}
+    for fact in recording.facts:
+        assert (fact.mail_number is not None) == is_mail(fact.body)
+        if fact.mail_number is not None:
+            assert fact.mail_number == last.get(fact.customer_id, 0) + 1
+            last[fact.customer_id] = fact.mail_number
+    for customer in recording.created:
+        assert customer.mail_number == last.get(customer.customer_id, 0)
+
+
+@pytest.mark.rule("C-21")
+@given(_events(), st.booleans())
+def test_an_order_is_completed_once_at_most(events: list[Event], allowed: bool) -> None:
+    recording = record(_known(unsigned_counts=allowed), events, START, _ids())
+    completed = [
+        fact.body.order.order_id
+        for fact in recording.facts
+        if isinstance(fact.body, OrderTold) and fact.body.stage == OrderStage.COMPLETED
+    ]
+    assert len(completed) == len(set(completed))
+
+
+@given(_events(), st.booleans(), st.integers(1, 11))
+def test_batches_may_be_cut_anywhere(events: list[Event], allowed: bool, cut: int) -> None:
+    whole = record(_known(unsigned_counts=allowed), events, START, _ids())
+    known = _known(unsigned_counts=allowed)
+    ids = _ids()
+    parts: list[Recording] = []
+    for part in (events[:cut], events[cut:]):
+        parts.append(record(known, part, START, ids))
+        _remember(known, parts[-1])
+    assert [result for part in parts for result in part.results] == whole.results
+    assert [fact.body for part in parts for fact in part.facts] == [fact.body for fact in whole.facts]
+    assert [fact.mail_number for part in parts for fact in part.facts] == [f.mail_number for f in whole.facts]
+
+
+@given(_events(), st.booleans())
+def test_a_repeated_batch_changes_nothing(events: list[Event], allowed: bool) -> None:
+    known = _known(unsigned_counts=allowed)
+    first = record(known, events, START, _ids())
+    _remember(known, first)
+    again = record(known, events, START, _ids())
+    refused = {index for index, result in enumerate(first.results) if result.status == EventStatus.REFUSED}
+    statuses = {result.status for index, result in enumerate(again.results) if index not in refused}
+    assert statuses <= {EventStatus.DUPLICATE}
+    if not refused:
+        assert again.facts == []
