@@ -1,0 +1,177 @@
+"""A worker on a database of its own, with mailboxes and neighbours in memory and a stepped clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from msgspec.structs import replace
+
+from libs.common.clock import SteppedClock
+from libs.common.db.history import HistoryBell
+from libs.common.db.pool import Pool, open_pool, transaction
+from libs.common.leases import LeaseKeeper
+from libs.common.mailbox.mail import Checkout, Mail, MailSource, Outcome, SendOutcome
+from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
+from libs.common.rpc.operations import Progress
+from libs.common.testing.fixtures import Databases
+from libs.common.testing.mails import TEAM, Numberer
+from services.journey.catalog import JourneyCatalog
+from services.journey.domain import model as d
+from services.journey.recovery import MailboxRepair
+from services.journey.schedule import Scheduler
+from services.journey.store import JourneyStore
+from services.journey.turn_store import TurnStore
+from services.journey.turns import TurnRunner
+from services.journey.worker import Worker
+from tests.integration.journey.neighbours import KeyedEffects, MailArchive, RecordingStopper, UtcZones
+
+START = datetime(2026, 3, 4, 12, tzinfo=UTC)
+QUIET_S = 20.0
+
+
+@dataclass
+class Site:
+    """Everything around the workers of one test, which survives them."""
+
+    pool: Pool
+    clock: SteppedClock = field(default_factory=lambda: SteppedClock(START))
+    server: MemoryServer = field(default_factory=MemoryServer)
+    effects: KeyedEffects = field(default_factory=KeyedEffects)
+    stopper: RecordingStopper = field(default_factory=RecordingStopper)
+    archives: dict[int, MailArchive] = field(
+        default_factory=lambda: {source: MailArchive() for source in MailSource}
+    )
+    segment: Numberer = field(default_factory=Numberer)
+    gateway: Numberer = field(default_factory=lambda: Numberer(MailSource.GATEWAY))
+
+    def __post_init__(self) -> None:
+        self.turns = TurnStore(self.pool)
+        self.journeys = JourneyStore(self.pool)
+        self.post = InMemoryMailbox(self.server)
+
+    async def save_journey(self, *nodes: d.Node, number: int = 100, **definition: object) -> d.Journey:
+        """A live journey of these nodes on one LINE account, started by any checkout."""
+        given: dict[str, object] = {
+            "trigger": d.CheckoutTrigger(),
+            "targets": (d.Target(d.Channel.LINE, UUID(int=3)),),
+        }
+        journey = d.Journey(
+            journey_id=UUID(int=number),
+            team_id=TEAM,
+            status=d.JourneyStatus.DRAFT,
+            reason=d.StatusReason.NONE,
+            revision=1,
+            version=1,
+            stop_epoch=0,
+            definition=d.Definition(f"journey {number}", nodes=nodes, **(given | definition)),  # type: ignore[arg-type]
+            zone="UTC",
+            created_at=START,
+            updated_at=START,
+        )
+        async with transaction(self.pool, [TEAM]) as connection:
+            await self.journeys.create(connection, journey, "test")
+            return await self.journeys.change_status(connection, journey, d.JourneyStatus.ACTIVE, START)
+
+    def order(self, customer_id: UUID) -> Mail:
+        """The next order of a customer, recorded by its source but not delivered."""
+        mail = self.segment.mail(customer_id, _checkout(customer_id))
+        mail = _at(mail, self.clock.now())
+        self.archives[MailSource.SEGMENT].mails.append(mail)
+        return mail
+
+    def outcome(self, send_number: int, state: Outcome = Outcome.SENT) -> Mail:
+        """The outcome of a send that was handed over, recorded but not delivered."""
+        send = self.effects.sends[send_number]
+        body = SendOutcome(send.key, send.enrolment_id, state, "", self.clock.now(), 1)
+        mail = _at(self.gateway.mail(send.customer_id, body), self.clock.now())
+        self.archives[MailSource.GATEWAY].mails.append(mail)
+        return mail
+
+    async def deliver(self, *mails: Mail) -> None:
+        """Puts mail into the mailboxes."""
+        await self.post.deliver(mails)
+
+    def runner(self) -> TurnRunner:
+        """Runs batches of turns."""
+        return TurnRunner(
+            store=self.turns,
+            catalog=JourneyCatalog(self.turns, UtcZones()),
+            effects=self.effects,
+            readers=dict(self.archives),
+            clock=self.clock,
+            bell=HistoryBell(),
+        )
+
+    @contextlib.asynccontextmanager
+    async def worker(self, *, lease_s: float = 1.0) -> AsyncIterator[Worker]:
+        """A worker with leases and a schedule, running."""
+        mailbox = InMemoryMailbox(self.server)
+        worker = Worker(
+            mailbox=mailbox,
+            store=self.turns,
+            runner=self.runner(),
+            repair=MailboxRepair(mailbox, self.turns, dict(self.archives)),
+            clock=self.clock,
+            progress=Progress(),
+        )
+        schedule = Scheduler(self.journeys, self.stopper, self.clock, Progress(), worker.set_stopping)
+        async with LeaseKeeper.running(self.pool, worker.set_leases, lease_s=lease_s):
+            tasks = [asyncio.create_task(worker.run()), asyncio.create_task(schedule.run())]
+            try:
+                yield worker
+            finally:
+                worker.stop()
+                schedule.stop()
+                await asyncio.gather(*tasks)
+
+    async def until(self, done: Callable[[], object]) -> None:
+        """Waits until `done` (a function or coroutine function) says so."""
+        deadline = asyncio.get_running_loop().time() + QUIET_S
+        while True:
+            answer = done()
+            if asyncio.iscoroutine(answer):
+                answer = await answer
+            if answer:
+                return
+            assert asyncio.get_running_loop().time() < deadline, "waited in vain"
+            await asyncio.sleep(0.01)
+
+    async def states(self, journey: d.Journey) -> dict[d.EnrolmentState, int]:
+        """Enrolments of a journey by state."""
+        return await self.journeys.count_enrolments(TEAM, journey.journey_id)
+
+    async def status(self, journey: d.Journey) -> d.JourneyStatus:
+        """The journey's status now."""
+        return (await self.journeys.get(TEAM, journey.journey_id)).status
+
+    def step(self, **by: float) -> None:
+        """Moves the clock on."""
+        self.clock.advance(timedelta(**by))
+
+
+def _checkout(customer_id: UUID) -> Checkout:
+    return Checkout(customer_id, "shop", "1", 25_000_000, "USD", [], earns=True, has_phone=True, test=False)
+
+
+def _at(mail: Mail, at: datetime) -> Mail:
+    body = mail.body
+    if isinstance(body, Checkout):
+        body = replace(body, order_key=mail.event_id)
+    return replace(mail, occurred_at=at, body=body)
+
+
+@pytest.fixture
+async def site(databases: Databases) -> AsyncIterator[Site]:
+    """Around the workers of one test."""
+    async with databases.fresh({"journey": "services.journey"}) as database:
+        pool = await open_pool(database.dsn_of("journey"), name="test", size_max=8)
+        try:
+            yield Site(pool)
+        finally:
+            pool.terminate()

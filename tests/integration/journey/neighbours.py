@@ -1,0 +1,92 @@
+"""The other services as a worker meets them, in memory: effects by key, and mail that can be read again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from uuid import UUID
+
+from libs.common.mailbox.mail import Mail
+from services.journey.clients import ServiceUnavailable
+from services.journey.domain import effects as fx
+
+
+class KeyedEffects:
+    """Answers every effect; a repeated key gets its first answer and takes effect no second time."""
+
+    def __init__(self) -> None:
+        self.asked: list[fx.Effect] = []
+        self.points: defaultdict[UUID, int] = defaultdict(int)
+        self.sends: list[fx.Send] = []
+        self.down = False
+        self.poisonous: set[UUID] = set()
+        self.exhausted = ""
+        self.on_ask: list[object] = []
+        self._answers: dict[UUID, fx.Answer] = {}
+
+    async def answer(self, effects: Sequence[fx.Effect]) -> list[fx.Answer | Exception]:
+        """See `Effects`."""
+        self.asked.extend(effects)
+        return [self._answer(effect) for effect in effects]
+
+    def _answer(self, effect: fx.Effect) -> fx.Answer | Exception:
+        if self.down:
+            return ServiceUnavailable("down")
+        if effect.customer_id in self.poisonous:
+            return RuntimeError("poison")
+        if isinstance(effect, fx.Judge):
+            return fx.Verdict(belongs=True)
+        if effect.key not in self._answers:
+            self._answers[effect.key] = self._first(effect)
+        return self._answers[effect.key]
+
+    def _first(self, effect: fx.Effect) -> fx.Answer:
+        match effect:
+            case fx.Send():
+                if self.exhausted:
+                    return fx.SendAnswer(fx.SendState.EXHAUSTED, self.exhausted)
+                self.sends.append(effect)
+                return fx.SendAnswer(fx.SendState.ACCEPTED)
+            case fx.EarnPoints():
+                self.points[effect.customer_id] += 1
+            case fx.ChangePoints():
+                self.points[effect.customer_id] += effect.delta
+            case _:
+                pass
+        return fx.ChangeAnswer(fx.ChangeState.APPLIED)
+
+
+class MailArchive:
+    """What a source has recorded, as its `ListMail` tells it."""
+
+    def __init__(self) -> None:
+        self.mails: list[Mail] = []
+
+    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int) -> list[Mail]:
+        """See `MailReader`."""
+        wanted = (team_id, customer_id)
+        return [m for m in self.mails if (m.team_id, m.customer_id) == wanted and m.number > after_number]
+
+    async def of_partition(self, partition: int, after_position: int) -> list[Mail]:
+        """See `MailReader`; pages of two, so that paging is tried."""
+        found = [m for m in self.mails if m.partition == partition and m.position > after_position]
+        return sorted(found, key=lambda mail: mail.position)[:2]
+
+
+class UtcZones:
+    """Every team is in UTC."""
+
+    async def zones(self, teams: Sequence[UUID]) -> dict[UUID, str]:
+        """See `TeamZones`."""
+        return dict.fromkeys(teams, "UTC")
+
+
+class RecordingStopper:
+    """Remembers which sends were stopped."""
+
+    def __init__(self) -> None:
+        self.stopped: list[tuple[UUID, int]] = []
+
+    async def stop_sends(self, team_id: UUID, journey_id: UUID, epoch: int) -> None:
+        """See `SendStopper`."""
+        self.stopped.append((journey_id, epoch))

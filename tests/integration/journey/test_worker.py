@@ -1,0 +1,269 @@
+"""The worker on real PostgreSQL: nothing lost, nothing twice, whatever is repeated, wiped, fenced or killed."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice
+from uuid import UUID
+
+import pytest
+
+from libs.common.db.pool import transaction
+from libs.common.ids import PARTITIONS, partition_of
+from libs.common.leases import LeaseKeeper
+from libs.common.mailbox.errors import Fenced
+from libs.common.mailbox.mail import Outcome
+from libs.common.testing.mails import TEAM, customers
+from services.journey.domain import model as d
+from services.journey.domain.lifecycle import JourneyChanged
+from services.journey.store import EnrolmentFilter
+from services.journey.turn_store import CustomerKey
+from services.journey.turns import Waiting
+from tests.integration.journey.conftest import Site
+
+MESSAGE = d.Node("send", d.Message(d.Channel.LINE, bot_module_id=UUID(int=4)))
+POINTS = d.Node("points", d.Points(10))
+State = d.EnrolmentState
+
+
+def key_of(customer_id: UUID) -> CustomerKey:
+    return CustomerKey(partition_of(TEAM, customer_id), TEAM, customer_id)
+
+
+async def epochs(site: Site) -> dict[int, int]:
+    """Leases of a worker of the test's own, whose epochs grow with each call."""
+    held: dict[int, int] = {}
+    keeper = LeaseKeeper(site.pool, held.update, lease_s=60, worker_id=f"test {id(held)}")
+    await site.pool.execute("UPDATE partition_lease SET expires_at = '-infinity'")
+    await site.pool.execute("DELETE FROM lease_worker")
+    await keeper.renew()
+    assert len(held) == PARTITIONS
+    return held
+
+
+async def test_a_hundred_customers_walk_to_the_end(site: Site) -> None:
+    nodes = (
+        d.Node("hello", MESSAGE.action, "wait"),
+        d.Node("wait", d.Delay(3600), "ask"),
+        d.Node("ask", d.Condition(b"", "points", None)),
+        POINTS,
+    )
+    journey = await site.save_journey(*nodes)
+    crowd = list(islice(customers(), 100))
+    async with site.worker():
+        await site.deliver(*(site.order(customer) for customer in crowd))
+        await site.until(lambda: len(site.effects.sends) == 100)
+        await site.deliver(*(site.outcome(n) for n in range(100)))
+        await site.until(lambda: _asleep(site, 100))
+        site.step(minutes=59)
+        await asyncio.sleep(0.1)
+        assert await site.states(journey) == {State.LIVE: 100}
+        site.step(minutes=1)
+        await site.until(lambda: _all_in(site, journey, State.COMPLETED, 100))
+    assert set(site.effects.points.values()) == {11}
+
+
+async def _asleep(site: Site, count: int) -> bool:
+    return bool(await site.turns.next_timer(range(PARTITIONS), site.clock.now()) and count) and (
+        await site.pool.fetchval("SELECT count_orphans()") == 0
+    )
+
+
+async def _all_in(site: Site, journey: d.Journey, state: State, count: int) -> bool:
+    return await site.states(journey) == {state: count}
+
+
+@pytest.mark.rule("J-36")
+async def test_a_turn_that_died_before_its_trim_takes_effect_once(site: Site) -> None:
+    journey = await site.save_journey(POINTS)
+    [customer] = islice(customers(), 1)
+    order = site.order(customer)
+    # A worker commits the turn and dies before it trims: the mail is still there for the next owner.
+    await site.runner().run({key_of(customer): Waiting([order])}, await epochs(site))
+    await site.pool.execute("UPDATE partition_lease SET expires_at = '-infinity'")
+    async with site.worker():
+        await site.deliver(order, order)
+        await site.until(lambda: _empty(site))
+    assert await site.states(journey) == {State.COMPLETED: 1}
+    assert site.effects.points[customer] == 11
+
+
+@pytest.mark.rule("J-36")
+async def test_a_turn_that_died_before_its_commit_is_run_again_with_the_same_keys(site: Site) -> None:
+    journey = await site.save_journey(POINTS)
+    [customer] = islice(customers(), 1)
+    order = site.order(customer)
+    stale = dict.fromkeys(range(PARTITIONS), 99)
+    with pytest.raises(Fenced):
+        await site.runner().run({key_of(customer): Waiting([order])}, stale)
+    assert site.effects.points[customer] == 11
+    assert await site.states(journey) == {}
+    async with site.worker():
+        await site.deliver(order)
+        await site.until(lambda: _all_in(site, journey, State.COMPLETED, 1))
+    assert site.effects.points[customer] == 11
+
+
+async def _empty(site: Site) -> bool:
+    depths = await site.post.depths(range(PARTITIONS))
+    return not any(depth.ready or depth.taken for depth in depths.values())
+
+
+async def test_a_worker_that_lost_its_lease_writes_nothing(site: Site) -> None:
+    journey = await site.save_journey(POINTS)
+    [customer] = islice(customers(), 1)
+    old = await epochs(site)
+    await epochs(site)
+    with pytest.raises(Fenced) as caught:
+        await site.runner().run({key_of(customer): Waiting([site.order(customer)])}, old)
+    assert caught.value.partitions == [key_of(customer).partition]
+    assert await site.states(journey) == {}
+
+
+async def test_missing_mail_is_fetched_from_its_source(site: Site) -> None:
+    await site.save_journey(POINTS)
+    [customer] = islice(customers(), 1)
+    orders = [site.order(customer) for _ in range(4)]
+    async with site.worker():
+        await site.until(lambda: _owned(site))
+        await site.deliver(orders[3], orders[0])
+        await site.until(lambda: site.effects.points[customer] == 44)
+    earned = [effect for effect in site.effects.asked if type(effect).__name__ == "EarnPoints"]
+    assert [effect.key for effect in earned] == [order.event_id for order in orders]
+
+
+async def _owned(site: Site) -> bool:
+    return bool(await site.pool.fetchval("SELECT bool_and(owner IS NOT NULL) FROM partition_lease"))
+
+
+async def test_mailboxes_are_rebuilt_after_a_wipe(site: Site) -> None:
+    journey = await site.save_journey(POINTS)
+    crowd = list(islice(customers(), 20))
+    async with site.worker():
+        await site.until(lambda: _owned(site))
+        await site.deliver(*(site.order(customer) for customer in crowd[:10]))
+        await site.until(lambda: _all_in(site, journey, State.COMPLETED, 10))
+        for customer in crowd[10:]:
+            site.order(customer)  # recorded, and lost before it was worked on
+        site.server.wipe()
+        await site.until(lambda: _all_in(site, journey, State.COMPLETED, 20))
+    assert all(site.effects.points[customer] == 11 for customer in crowd)
+
+
+async def test_one_poisoned_customer_keeps_nobody_else(site: Site) -> None:
+    journey = await site.save_journey(POINTS)
+    crowd = list(islice(customers(), 10))
+    site.effects.poisonous.add(crowd[3])
+    async with site.worker():
+        await site.deliver(*(site.order(customer) for customer in crowd))
+        await site.until(lambda: _all_in(site, journey, State.COMPLETED, 9))
+        site.effects.poisonous.clear()
+        await site.until(lambda: _all_in(site, journey, State.COMPLETED, 10))
+
+
+async def test_an_outage_delays_and_loses_nothing(site: Site) -> None:
+    journey = await site.save_journey(POINTS)
+    crowd = list(islice(customers(), 10))
+    site.effects.down = True
+    async with site.worker():
+        await site.deliver(*(site.order(customer) for customer in crowd))
+        await site.until(lambda: site.effects.asked)
+        site.effects.down = False
+        await site.until(lambda: _all_in(site, journey, State.COMPLETED, 10))
+
+
+@pytest.mark.rule("J-03")
+async def test_a_stop_halts_everybody_and_then_is_over(site: Site) -> None:
+    journey = await site.save_journey(d.Node("send", MESSAGE.action, "wait"), d.Node("wait", d.Delay(3600)))
+    crowd = list(islice(customers(), 10))
+    async with site.worker():
+        await site.deliver(*(site.order(customer) for customer in crowd))
+        await site.until(lambda: len(site.effects.sends) == 10)
+        await site.deliver(*(site.outcome(n) for n in range(6)))
+        await site.until(lambda: _resting(site, d.Rest.DELAY, 6))
+        await _stop(site, journey)
+        await site.until(lambda: _halted(site, journey, 6))
+        assert await site.status(journey) is d.JourneyStatus.STOPPING
+        # Those whose message is with the gateway are awaited.
+        await site.deliver(*(site.outcome(n, Outcome.CANCELLED) for n in range(6, 10)))
+        await site.until(lambda: _has_status(site, journey, d.JourneyStatus.STOPPED))
+    assert await site.states(journey) == {State.HALTED: 10}
+
+
+async def _resting(site: Site, rest: d.Rest, count: int) -> bool:
+    rows = await site.journeys.enrolments(TEAM, EnrolmentFilter(UUID(int=100), None), None, 100)
+    return sum(row.enrolment.rest is rest for row in rows) == count
+
+
+async def _halted(site: Site, journey: d.Journey, count: int) -> bool:
+    return (await site.states(journey)).get(State.HALTED, 0) == count
+
+
+async def _has_status(site: Site, journey: d.Journey, status: d.JourneyStatus) -> bool:
+    return await site.status(journey) is status
+
+
+async def _stop(site: Site, journey: d.Journey) -> None:
+    async with transaction(site.pool, [TEAM]) as connection:
+        present = await site.journeys.get_for_change(connection, TEAM, journey.journey_id)
+        await site.journeys.change_status(
+            connection, present, d.JourneyStatus.STOPPING, site.clock.now(), stops_sends=True
+        )
+
+
+@pytest.mark.rule("J-07")
+async def test_the_first_refused_send_stops_the_journey_by_itself(site: Site) -> None:
+    journey = await site.save_journey(MESSAGE)
+    crowd = list(islice(customers(), 5))
+    async with site.worker():
+        await site.deliver(*(site.order(customer) for customer in crowd[:3]))
+        await site.until(lambda: len(site.effects.sends) == 3)
+        site.effects.exhausted = "LINE_CAP_REACHED"
+        await site.deliver(site.order(crowd[3]))
+        await site.until(lambda: _has_status(site, journey, d.JourneyStatus.STOPPING))
+        await site.deliver(site.order(crowd[4]), *(site.outcome(n) for n in range(3)))
+        await site.until(lambda: _has_status(site, journey, d.JourneyStatus.STOPPED))
+    stopped = await site.journeys.get(TEAM, journey.journey_id)
+    assert stopped.reason is d.StatusReason.LINE_CAP_REACHED
+    # Sends that had their place are counted and end; the refused one halts; nobody enters after it.
+    assert await site.states(journey) == {State.COMPLETED: 3, State.HALTED: 1}
+
+
+async def test_a_turn_that_used_a_journey_that_was_changed_is_run_again(site: Site) -> None:
+    journey = await site.save_journey(POINTS)
+    [customer] = islice(customers(), 1)
+    fence = await epochs(site)
+    runner = site.runner()
+    original = site.effects.answer
+    stops = iter([True])
+
+    async def stop_meanwhile(effects: object) -> object:
+        if next(stops, False):
+            await _stop(site, journey)
+        return await original(effects)  # type: ignore[arg-type]
+
+    site.effects.answer = stop_meanwhile  # type: ignore[method-assign, assignment]
+    outcome = await runner.run({key_of(customer): Waiting([site.order(customer)])}, fence)
+    assert not isinstance(outcome.failed.get(key_of(customer)), JourneyChanged)
+    # The second run found the journey stopping: nobody entered.
+    assert await site.states(journey) == {}
+
+
+@pytest.mark.rule("J-13")
+async def test_the_limit_holds_over_turns_and_workers(site: Site) -> None:
+    journey = await site.save_journey(POINTS, enrolments_per_customer_max=2)
+    [customer] = islice(customers(), 1)
+    for _ in range(2):
+        async with site.worker():
+            await site.deliver(site.order(customer), site.order(customer))
+            await site.until(lambda: _empty(site))
+    assert await site.states(journey) == {State.COMPLETED: 2}
+
+
+async def test_two_workers_share_the_partitions_and_one_takes_over_when_the_other_goes(site: Site) -> None:
+    async with site.worker(lease_s=0.5) as first:
+        await site.until(lambda: len(first.owned) == PARTITIONS)
+        async with site.worker(lease_s=0.5) as second:
+            await site.until(lambda: len(first.owned) == len(second.owned) == PARTITIONS // 2)
+            assert not set(first.owned) & set(second.owned)
+        await site.until(lambda: len(first.owned) == PARTITIONS)
