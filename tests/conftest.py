@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tools.paths import ROOT
 
@@ -11,6 +12,9 @@ pytest_plugins = ["libs.common.testing.fixtures"]
 
 # Suites that several tests share say what differs, as tests themselves do.
 pytest.register_assert_rewrite("libs.common.testing")
+
+# `make check` tries the same cases every time; `make test` looks for new ones.
+settings.register_profile("quick", derandomize=True)
 
 
 @pytest.fixture(scope="session")
