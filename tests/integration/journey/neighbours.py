@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from libs.common.mailbox.mail import Mail
@@ -76,7 +76,7 @@ class MailArchive:
 class UtcZones:
     """Every team is in UTC."""
 
-    async def zones(self, teams: Sequence[UUID]) -> dict[UUID, str]:
+    async def zones(self, teams: Iterable[UUID]) -> dict[UUID, str]:
         """See `TeamZones`."""
         return dict.fromkeys(teams, "UTC")
 

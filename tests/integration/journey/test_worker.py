@@ -15,6 +15,7 @@ from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import Outcome
 from libs.common.testing.mails import TEAM, customers
 from services.journey.domain import model as d
+from services.journey.domain.effects import EarnPoints
 from services.journey.domain.lifecycle import JourneyChanged
 from services.journey.store import EnrolmentFilter
 from services.journey.turn_store import CustomerKey
@@ -128,7 +129,7 @@ async def test_missing_mail_is_fetched_from_its_source(site: Site) -> None:
         await site.until(lambda: _owned(site))
         await site.deliver(orders[3], orders[0])
         await site.until(lambda: site.effects.points[customer] == 44)
-    earned = [effect for effect in site.effects.asked if type(effect).__name__ == "EarnPoints"]
+    earned = [effect for effect in site.effects.asked if isinstance(effect, EarnPoints)]
     assert [effect.key for effect in earned] == [order.event_id for order in orders]
 
 
