@@ -10,7 +10,12 @@ import grpc
 
 from libs.client.services import SERVICES, ServiceName
 from libs.common.rpc.client import channel
+from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
 from omnijourney.common.v1.operations_service_pb2_grpc import OperationsServiceStub
+from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceStub
+from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
+from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
+from omnijourney.stats.v1.stats_service_pb2_grpc import StatsServiceStub
 
 if TYPE_CHECKING:
     from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceAsyncStub
@@ -29,7 +34,7 @@ class Client:
         async with Client(targets, token) as client:
             await client.points.GetLedgerSummary(request, timeout=5)
 
-    Belongs to the event loop in which it is first used. Contracts are imported when a stub is first asked for.
+    Belongs to the event loop in which it is first used.
     """
 
     def __init__(self, targets: Mapping[ServiceName, str], token: str) -> None:
@@ -74,34 +79,24 @@ class Client:
     @cached_property
     def journey(self) -> "JourneyServiceAsyncStub":
         """Definitions, lifecycle, enrolments, mailboxes."""
-        from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceStub  # noqa: PLC0415
-
         return JourneyServiceStub(self.channel("journey"))
 
     @cached_property
     def points(self) -> "PointsServiceAsyncStub":
         """Formula, ledger, balances, coupons."""
-        from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub  # noqa: PLC0415
-
         return PointsServiceStub(self.channel("points"))
 
     @cached_property
     def channel_gateway(self) -> "ChannelGatewayServiceAsyncStub":
         """Accounts, content, sends, webhooks."""
-        from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub  # noqa: PLC0415
-
         return ChannelGatewayServiceStub(self.channel("channel_gateway"))
 
     @cached_property
     def segment(self) -> "SegmentServiceAsyncStub":
         """Teams, customers, tags, attributes, audiences."""
-        from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub  # noqa: PLC0415
-
         return SegmentServiceStub(self.channel("segment"))
 
     @cached_property
     def stats(self) -> "StatsServiceAsyncStub":
         """Overviews, node figures, series."""
-        from omnijourney.stats.v1.stats_service_pb2_grpc import StatsServiceStub  # noqa: PLC0415
-
         return StatsServiceStub(self.channel("stats"))
