@@ -1,13 +1,15 @@
 """The files around the code agree with each other: locks, Makefile, compose file, scrape targets."""
 
+import importlib
 import os
 import re
 import subprocess
 from typing import Any
 
+import pytest
 import yaml
 
-from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE
+from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE, ServiceSettings, variable_of
 from tools.paths import GENERATED, ROOT
 
 # Service -> (gRPC port, metrics port, name of its container).
@@ -77,7 +79,8 @@ def test_compose_runs_each_service_where_the_others_look_for_it() -> None:
         described = containers[container]
         assert described["command"] == [f"services.{service}"]
         assert f"127.0.0.1:{port}:{port}" in described["ports"]
-        assert described["environment"][f"OMNIJOURNEY_{service.upper()}_TARGET"] == f"{container}:{port}"
+        if service != "stats":  # which no other service calls
+            assert described["environment"][f"OMNIJOURNEY_{service.upper()}_TARGET"] == f"{container}:{port}"
         assert described["healthcheck"]["test"][-1] == f"127.0.0.1:{port}"
         assert described["depends_on"].keys() <= containers.keys()
     others = {"postgres", "valkey", "prometheus", "grafana"}
@@ -100,3 +103,24 @@ def test_every_folder_of_code_is_a_package() -> None:
         if not file.is_relative_to(GENERATED)
     }
     assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+def test_the_environment_of_the_containers_is_what_the_services_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: set[str] = set()
+    containers = _compose()["services"]
+    for service, (port, metrics_port, container) in SERVICES.items():
+        environment = containers[container]["environment"]
+        for variable, value in environment.items():
+            # ${NAME:-default} takes its default, ${NAME:?…} some value.
+            filled = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value)
+            monkeypatch.setenv(variable, re.sub(r"\$\{.*?\}", "secret", filled))
+        settings_type: type[ServiceSettings] = importlib.import_module(f"services.{service}.config").Settings
+        settings = settings_type()
+        assert (settings.grpc_port, settings.prometheus_port) == (port, metrics_port)
+        assert settings.postgres_dsn.get_secret_value().endswith("@postgres:5432/omnijourney")
+        fields = {variable_of(settings_type, name): name for name in settings_type.model_fields}
+        for variable in fields.keys() & environment.keys():
+            if variable.endswith("_TARGET"):
+                assert getattr(settings, fields[variable]) == environment[variable]
+        read |= fields.keys()
+    assert set(containers["journey"]["environment"]) <= read
