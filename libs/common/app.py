@@ -28,6 +28,7 @@ from libs.common.db.pool import Pool, open_pool
 from libs.common.db.requests import keep_forgetting
 from libs.common.embedded import EmbeddedError, attach
 from libs.common.logging import setup_logging
+from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.metrics import MetricsEndpoint
 from libs.common.rpc import operations
 from libs.common.rpc.operations import LagProbe, OperationsServicer
@@ -50,6 +51,11 @@ _DATABASE_AWAY: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.PostgresConnectionError,
     TimeoutError,
+)
+_DATABASE_REFUSES: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
 )
 
 _log = structlog.get_logger(__name__)
@@ -202,17 +208,21 @@ async def _close_pool(pool: Pool) -> None:
         pool.terminate()
 
 
-class MetricsPortTakenError(PortTakenError):
-    """The port of the Prometheus endpoint is taken."""
-
-    setting = "metrics_port"
-
-
 def _open_metrics(settings: ServiceSettings) -> MetricsEndpoint:
     try:
         return MetricsEndpoint(settings.bind_host, settings.prometheus_port)
     except OSError as error:
-        raise MetricsPortTakenError(settings.bind_host, settings.prometheus_port, error) from error
+        raise PortTakenError(settings.bind_host, settings.prometheus_port, error, "metrics_port") from error
+
+
+# What ends a starting service with a line for people instead of a stack: kinds, exit code, variable to look at.
+_GIVE_UP: Final[tuple[tuple[tuple[type[Exception], ...], int, str], ...]] = (
+    ((EmbeddedError,), EXIT_SERVER_AWAY, ""),
+    ((MigrationError,), EXIT_DATABASE_UNFIT, ""),
+    (_DATABASE_REFUSES, EXIT_CONFIG, "OMNIJOURNEY_POSTGRES_DSN: "),
+    ((MailboxUnavailable,), EXIT_SERVER_AWAY, "OMNIJOURNEY_REDIS_URL: "),
+    (_DATABASE_AWAY, EXIT_SERVER_AWAY, "OMNIJOURNEY_POSTGRES_DSN: the server does not answer: "),
+)
 
 
 def run(
@@ -223,22 +233,25 @@ def run(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_serve(settings, app))
-        except PortTakenError as error:
-            variable = variable_of(type(settings), error.setting)
-            return _give_up(
-                service, f"{error}; set {variable} to another one (0: any free one)", EXIT_PORT_TAKEN
-            )
-        except EmbeddedError as error:
-            return _give_up(service, str(error), EXIT_SERVER_AWAY)
-        except MigrationError as error:
-            return _give_up(service, str(error), EXIT_DATABASE_UNFIT)
-        except asyncpg.InvalidAuthorizationSpecificationError as error:
-            return _give_up(service, f"OMNIJOURNEY_POSTGRES_DSN: {error}", EXIT_CONFIG)
-        except _DATABASE_AWAY as error:
-            return _give_up(service, f"a server does not answer: {error}", EXIT_SERVER_AWAY)
         except WorkerFailedError:
             return EXIT_FAULT
+        except PortTakenError as error:
+            variable = variable_of(type(settings), error.setting)
+            sys.stderr.write(f"{service}: {error}; set {variable} to another one (0: any free one)\n")
+            return EXIT_PORT_TAKEN
+        except Exception as error:  # noqa: BLE001 - the last resort, told and answered by an exit code
+            return _give_up(service, error)
     return EXIT_OK
+
+
+def _give_up(service: str, error: Exception) -> int:
+    for kinds, code, prefix in _GIVE_UP:
+        if isinstance(error, kinds):
+            sys.stderr.write(f"{service}: {prefix}{str(error) or type(error).__name__}\n")
+            return code
+    # Into the log, where secrets are blanked, and not onto stderr as it is.
+    _log.critical("service failed", exc_info=error)
+    return EXIT_FAULT
 
 
 class WorkerFailedError(Exception):
@@ -279,8 +292,3 @@ async def _until_told(
         waiting.cancel()
         if serving.failed.done():
             raise WorkerFailedError from serving.failed.exception()
-
-
-def _give_up(service: str, message: str, code: int) -> int:
-    sys.stderr.write(f"{service}: {message}\n")
-    return code

@@ -6,11 +6,13 @@ that name the service, as `OMNIJOURNEY_POINTS_PORT`. An empty variable counts as
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -27,6 +29,7 @@ DEFAULT_PORTS: Final = {
 }
 METRICS_PORT_DISTANCE: Final = 100
 """The metrics port is the gRPC port and this, unless it is set."""
+_REDIS_ADDRESS: Final = re.compile(r"(redis|rediss|redis\+cluster)://[^/\s]")
 _PER_SERVICE: Final = frozenset({"port", "metrics_port"})
 
 
@@ -58,6 +61,22 @@ class ServiceSettings(BaseSettings):
     """Whether the installation's clock may be changed by RPC."""
     pool_size_max: int = Field(default=8, ge=1, le=100)
     """Most connections to PostgreSQL that the process holds."""
+
+    @field_validator("postgres_dsn")
+    @classmethod
+    def _is_postgres_address(cls, given: SecretStr) -> SecretStr:
+        parts = urlsplit(given.get_secret_value())
+        named = parts.scheme in {"postgresql", "postgres"} and parts.username and parts.password
+        if given and not named:
+            raise ValueError("must be postgresql://user:password@host:port/database")
+        return given
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis_address(cls, given: SecretStr) -> SecretStr:
+        if given and not _REDIS_ADDRESS.match(given.get_secret_value()):
+            raise ValueError("must be redis://…, rediss://… or redis+cluster://…")
+        return given
 
     @property
     def grpc_port(self) -> int:

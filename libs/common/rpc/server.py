@@ -42,10 +42,11 @@ class PortTakenError(Exception):
     setting = "port"
     """The field of the service's settings that names the port."""
 
-    def __init__(self, host: str, port: int, error: Exception) -> None:
-        """`error` of the system."""
+    def __init__(self, host: str, port: int, error: Exception, setting: str = "port") -> None:
+        """`error` of the system; `setting` is the field of the service's settings that holds the port."""
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         super().__init__(f"cannot listen on {host}:{port}: {'the port is taken' if taken else error}")
+        self.setting = setting
 
 
 class GrpcServer:

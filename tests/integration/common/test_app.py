@@ -219,6 +219,13 @@ async def test_a_wrong_password_is_told_with_its_variable(start: Start, database
     assert said.decode().startswith("diary: OMNIJOURNEY_POSTGRES_DSN: password authentication failed")
 
 
+async def test_a_database_that_does_not_exist_is_told(start: Start, database: Database) -> None:
+    process = await start(POSTGRES_DSN=database.admin_dsn + "_gone")
+    _, said = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == EXIT_CONFIG
+    assert "does not exist" in said.decode()
+
+
 async def test_a_faulty_variable_is_told(start: Start) -> None:
     process = await start(WORKER_FAILS="perhaps")
     _, said = await asyncio.wait_for(process.communicate(), 20)

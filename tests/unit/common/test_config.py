@@ -50,6 +50,27 @@ def test_any_free_port_goes_for_metrics_too() -> None:
     assert (settings.grpc_port, settings.prometheus_port) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("POSTGRES_DSN", "db:5432"),
+        ("POSTGRES_DSN", "postgresql://admin@db/x"),
+        ("POSTGRES_DSN", "mysql://a:b@c/d"),
+        ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "redis:///0"),
+    ],
+)
+def test_addresses_of_another_form_are_refused_without_being_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"OMNIJOURNEY_{name}", value)
+    with pytest.raises(SystemExit):
+        load_or_exit(Settings)
+    said = capsys.readouterr().err
+    assert said.startswith(f"OMNIJOURNEY_{name}: Value error, must be ")
+    assert value not in said
+
+
 @pytest.mark.rule("X-03")
 def test_every_fault_is_told_with_its_variable_and_no_secret(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
