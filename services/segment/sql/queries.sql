@@ -1,3 +1,9 @@
+-- Statements of segment. Each runs in a transaction that is bound to the teams it concerns.
+--
+-- Rows are looked up by LATERAL with LIMIT or OFFSET 0, one index probe each, and changed at the place that such a probe
+-- found: to a plain join the planner prefers reading all rows of the team, since the condition of row-level security is
+-- an index condition too and looks cheap while tables are small.
+
 -- ============================================================ teams
 
 -- name: insert_team
@@ -36,9 +42,12 @@ SELECT team_id, unsigned_orders_count FROM team WHERE team_id = ANY ($1::uuid[])
 -- name: find_customers
 -- $1 teams, $2 folded member ids; $3, $4 phones; $5, $6 folded e-mail addresses; $7, $8 browser tokens
 -- One row per hint that finds somebody: kind 1 member id, 2 phone, 3 e-mail, 4 browser token.
-SELECT 1 AS kind, hint.team_id, hint.key, c.customer_id
+SELECT 1 AS kind, hint.team_id, hint.key, found.customer_id
   FROM unnest($1::uuid[], $2::text[]) AS hint (team_id, key)
-  JOIN customer AS c ON c.team_id = hint.team_id AND c.member_id_folded = hint.key
+ CROSS JOIN LATERAL (
+    SELECT c.customer_id FROM customer AS c
+     WHERE c.team_id = hint.team_id AND c.member_id_folded = hint.key LIMIT 1
+ ) AS found
 UNION ALL
 SELECT 2, hint.team_id, hint.key, found.customer_id
   FROM unnest($3::uuid[], $4::text[]) AS hint (team_id, key)
@@ -56,33 +65,47 @@ SELECT 3, hint.team_id, hint.key, found.customer_id
      ORDER BY c.create_time, c.customer_id LIMIT 1
  ) AS found
 UNION ALL
-SELECT 4, hint.team_id, hint.key, b.customer_id
+SELECT 4, hint.team_id, hint.key, found.customer_id
   FROM unnest($7::uuid[], $8::text[]) AS hint (team_id, key)
-  JOIN browser AS b ON b.team_id = hint.team_id AND b.token = hint.key
+ CROSS JOIN LATERAL (
+    SELECT b.customer_id FROM browser AS b WHERE b.team_id = hint.team_id AND b.token = hint.key LIMIT 1
+ ) AS found
 
 -- name: find_identities
 -- $1 teams, $2 channels, $3 accounts, $4 external ids
 SELECT i.team_id, i.channel, i.account_id, i.external_id, i.customer_id, i.blocked
   FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::text[]) AS hint (team_id, channel, account_id, external_id)
-  JOIN identity AS i USING (team_id, channel, account_id, external_id)
+ CROSS JOIN LATERAL (
+    SELECT * FROM identity AS r
+     WHERE r.team_id = hint.team_id AND r.channel = hint.channel
+       AND r.account_id = hint.account_id AND r.external_id = hint.external_id LIMIT 1
+ ) AS i
 
 -- name: find_orders
 -- $1 teams, $2 shops, $3 order ids
 SELECT o.team_id, o.shop_id, o.order_id, o.order_key, o.customer_id, o.uncounted, o.occur_time, o.body
   FROM unnest($1::uuid[], $2::text[], $3::text[]) AS hint (team_id, shop_id, order_id)
-  JOIN shop_order AS o USING (team_id, shop_id, order_id)
+ CROSS JOIN LATERAL (
+    SELECT * FROM shop_order AS r
+     WHERE r.team_id = hint.team_id AND r.shop_id = hint.shop_id AND r.order_id = hint.order_id LIMIT 1
+ ) AS o
 
 -- name: find_refunds
 -- $1 teams, $2 shops, $3 refund ids
 SELECT r.team_id, r.shop_id, r.refund_id, r.refund_key, r.customer_id, r.uncounted, r.occur_time, r.body
   FROM unnest($1::uuid[], $2::text[], $3::text[]) AS hint (team_id, shop_id, refund_id)
-  JOIN refund AS r USING (team_id, shop_id, refund_id)
+ CROSS JOIN LATERAL (
+    SELECT * FROM refund AS r
+     WHERE r.team_id = hint.team_id AND r.shop_id = hint.shop_id AND r.refund_id = hint.refund_id LIMIT 1
+ ) AS r
 
 -- name: find_event_keys
 -- $1 teams, $2 keys
 SELECT k.team_id, k.event_key, k.digest, k.customer_id
   FROM unnest($1::uuid[], $2::text[]) AS hint (team_id, event_key)
-  JOIN event_key AS k USING (team_id, event_key)
+ CROSS JOIN LATERAL (
+    SELECT * FROM event_key AS r WHERE r.team_id = hint.team_id AND r.event_key = hint.event_key LIMIT 1
+ ) AS k
 
 -- name: guard_creation
 -- $1 teams in order. Two transactions that both find nobody must not both create: from here on one of them waits.
@@ -90,19 +113,26 @@ SELECT pg_advisory_xact_lock(hashtextextended('segment customers ' || team_id, 0
 
 -- name: lock_customers
 -- $1 teams, $2 customers. In one order everywhere, so that batches wait for each other and never in a circle.
-SELECT c.team_id, c.customer_id, c.member_id, c.name, c.phone, c.email, c.customer_interact_time, c.team_interact_time,
-       c.marketed_time, c.checkout_time, c.mail_number, c.revision, c.create_time, c.update_time
-  FROM customer AS c
-  JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, customer_id) USING (team_id, customer_id)
- ORDER BY c.team_id, c.customer_id
-   FOR UPDATE OF c
+SELECT c.*
+  FROM (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS given (team_id, customer_id) ORDER BY 1, 2) AS wanted
+ CROSS JOIN LATERAL (
+    SELECT r.team_id, r.customer_id, r.member_id, r.name, r.phone, r.email, r.customer_interact_time,
+           r.team_interact_time, r.marketed_time, r.checkout_time, r.mail_number, r.revision, r.create_time,
+           r.update_time
+      FROM customer AS r
+     WHERE r.team_id = wanted.team_id AND r.customer_id = wanted.customer_id
+       FOR NO KEY UPDATE
+ ) AS c
 
 -- name: load_customers
 -- $1 teams, $2 customers
 SELECT c.team_id, c.customer_id, c.member_id, c.name, c.phone, c.email, c.customer_interact_time, c.team_interact_time,
        c.marketed_time, c.checkout_time, c.mail_number, c.revision, c.create_time, c.update_time
-  FROM customer AS c
-  JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, customer_id) USING (team_id, customer_id)
+  FROM unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, customer_id)
+ CROSS JOIN LATERAL (
+    SELECT * FROM customer AS r
+     WHERE r.team_id = wanted.team_id AND r.customer_id = wanted.customer_id LIMIT 1
+ ) AS c
 
 -- ============================================================ writes of a batch
 
@@ -125,7 +155,11 @@ UPDATE customer AS c
               $7::bigint[], $8::bigint[], $9::timestamptz[])
        AS n (team_id, customer_id, customer_interact_time, team_interact_time, marketed_time, checkout_time,
              mail_number, revision, update_time)
- WHERE c.team_id = n.team_id AND c.customer_id = n.customer_id
+ CROSS JOIN LATERAL (
+    SELECT r.ctid AS place FROM customer AS r
+     WHERE r.team_id = n.team_id AND r.customer_id = n.customer_id LIMIT 1
+ ) AS found
+ WHERE c.ctid = found.place
 
 -- name: update_customer_names
 -- Basic data, for the few whose it is that change.
@@ -135,7 +169,11 @@ UPDATE customer AS c
   FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
               $9::text[])
        AS n (team_id, customer_id, member_id, member_id_folded, name, name_folded, phone, email, email_folded)
- WHERE c.team_id = n.team_id AND c.customer_id = n.customer_id
+ CROSS JOIN LATERAL (
+    SELECT r.ctid AS place FROM customer AS r
+     WHERE r.team_id = n.team_id AND r.customer_id = n.customer_id LIMIT 1
+ ) AS found
+ WHERE c.ctid = found.place
 
 -- name: insert_identities
 INSERT INTO identity (team_id, customer_id, channel, account_id, external_id, blocked, bind_time)
@@ -147,8 +185,12 @@ SELECT team_id, customer_id, channel, account_id, external_id, false, bind_time
 UPDATE identity AS i SET blocked = n.blocked
   FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::text[], $5::boolean[])
        AS n (team_id, channel, account_id, external_id, blocked)
- WHERE i.team_id = n.team_id AND i.channel = n.channel AND i.account_id = n.account_id
-   AND i.external_id = n.external_id
+ CROSS JOIN LATERAL (
+    SELECT r.ctid AS place FROM identity AS r
+     WHERE r.team_id = n.team_id AND r.channel = n.channel
+       AND r.account_id = n.account_id AND r.external_id = n.external_id LIMIT 1
+ ) AS found
+ WHERE i.ctid = found.place
 
 -- name: delete_identity
 -- $1 team, $2 channel, $3 account, $4 external id, $5 customer
@@ -171,7 +213,11 @@ UPDATE shop_order AS o
   FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::smallint[], $7::timestamptz[],
               $8::bytea[], $9::smallint[])
        AS n (team_id, shop_id, order_id, order_key, customer_id, uncounted, occur_time, body, was_uncounted)
- WHERE o.team_id = n.team_id AND o.shop_id = n.shop_id AND o.order_id = n.order_id AND o.uncounted = n.was_uncounted
+ CROSS JOIN LATERAL (
+    SELECT r.ctid AS place FROM shop_order AS r
+     WHERE r.team_id = n.team_id AND r.shop_id = n.shop_id AND r.order_id = n.order_id LIMIT 1
+ ) AS found
+ WHERE o.ctid = found.place AND o.uncounted = n.was_uncounted
 
 -- name: insert_refunds
 INSERT INTO refund (team_id, shop_id, refund_id, refund_key, customer_id, uncounted, occur_time, body)
@@ -180,12 +226,16 @@ SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[],
 
 -- name: update_refunds
 -- As for orders.
-UPDATE refund AS r
+UPDATE refund AS o
    SET customer_id = n.customer_id, uncounted = n.uncounted, occur_time = n.occur_time, body = n.body
   FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::smallint[], $7::timestamptz[],
               $8::bytea[], $9::smallint[])
        AS n (team_id, shop_id, refund_id, refund_key, customer_id, uncounted, occur_time, body, was_uncounted)
- WHERE r.team_id = n.team_id AND r.shop_id = n.shop_id AND r.refund_id = n.refund_id AND r.uncounted = n.was_uncounted
+ CROSS JOIN LATERAL (
+    SELECT r.ctid AS place FROM refund AS r
+     WHERE r.team_id = n.team_id AND r.shop_id = n.shop_id AND r.refund_id = n.refund_id LIMIT 1
+ ) AS found
+ WHERE o.ctid = found.place AND o.uncounted = n.was_uncounted
 
 -- name: insert_event_keys
 INSERT INTO event_key (team_id, event_key, digest, customer_id)
@@ -200,7 +250,9 @@ SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $4::uuid[], $5::u
 -- $1 teams, $2 effect keys
 SELECT e.team_id, e.effect_key, e.digest, e.status, e.reason
   FROM unnest($1::uuid[], $2::uuid[]) AS hint (team_id, effect_key)
-  JOIN effect AS e USING (team_id, effect_key)
+ CROSS JOIN LATERAL (
+    SELECT * FROM effect AS r WHERE r.team_id = hint.team_id AND r.effect_key = hint.effect_key LIMIT 1
+ ) AS e
 
 -- name: insert_effects
 INSERT INTO effect (team_id, effect_key, digest, status, reason)
@@ -210,7 +262,10 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::smallint[], $5::te
 -- $1 teams, $2 customers, $3 folded tags
 SELECT t.team_id, t.customer_id, t.tag_folded, t.tag
   FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS hint (team_id, customer_id, tag_folded)
-  JOIN customer_tag AS t USING (team_id, customer_id, tag_folded)
+ CROSS JOIN LATERAL (
+    SELECT * FROM customer_tag AS r
+     WHERE r.team_id = hint.team_id AND r.customer_id = hint.customer_id AND r.tag_folded = hint.tag_folded LIMIT 1
+ ) AS t
 
 -- name: insert_tags
 INSERT INTO customer_tag (team_id, customer_id, tag_folded, tag, apply_time)
@@ -220,13 +275,20 @@ ON CONFLICT (team_id, customer_id, tag_folded) DO UPDATE SET tag = excluded.tag,
 -- name: delete_tags
 DELETE FROM customer_tag AS t
  USING unnest($1::uuid[], $2::uuid[], $3::text[]) AS gone (team_id, customer_id, tag_folded)
- WHERE t.team_id = gone.team_id AND t.customer_id = gone.customer_id AND t.tag_folded = gone.tag_folded
+ CROSS JOIN LATERAL (
+    SELECT r.ctid AS place FROM customer_tag AS r
+     WHERE r.team_id = gone.team_id AND r.customer_id = gone.customer_id AND r.tag_folded = gone.tag_folded LIMIT 1
+ ) AS found
+ WHERE t.ctid = found.place
 
 -- name: find_values
 -- $1 teams, $2 customers, $3 keys
 SELECT v.team_id, v.customer_id, v.key, v.type, v.value
   FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS hint (team_id, customer_id, key)
-  JOIN customer_attribute AS v USING (team_id, customer_id, key)
+ CROSS JOIN LATERAL (
+    SELECT * FROM customer_attribute AS r
+     WHERE r.team_id = hint.team_id AND r.customer_id = hint.customer_id AND r.key = hint.key LIMIT 1
+ ) AS v
 
 -- name: upsert_values
 INSERT INTO customer_attribute (team_id, customer_id, key, type, value, value_folded, number_value)
@@ -238,7 +300,11 @@ ON CONFLICT (team_id, customer_id, key) DO UPDATE
 -- name: delete_values
 DELETE FROM customer_attribute AS v
  USING unnest($1::uuid[], $2::uuid[], $3::text[]) AS gone (team_id, customer_id, key)
- WHERE v.team_id = gone.team_id AND v.customer_id = gone.customer_id AND v.key = gone.key
+ CROSS JOIN LATERAL (
+    SELECT r.ctid AS place FROM customer_attribute AS r
+     WHERE r.team_id = gone.team_id AND r.customer_id = gone.customer_id AND r.key = gone.key LIMIT 1
+ ) AS found
+ WHERE v.ctid = found.place
 
 -- ============================================================ attributes
 
@@ -246,7 +312,9 @@ DELETE FROM customer_attribute AS v
 -- $1 teams, $2 keys
 SELECT a.team_id, a.key, a.display_name, a.type, a.archived, a.revision, a.create_time, a.update_time
   FROM unnest($1::uuid[], $2::text[]) AS hint (team_id, key)
-  JOIN attribute AS a USING (team_id, key)
+ CROSS JOIN LATERAL (
+    SELECT * FROM attribute AS r WHERE r.team_id = hint.team_id AND r.key = hint.key LIMIT 1
+ ) AS a
 
 -- name: team_attributes
 -- $1 teams
@@ -284,21 +352,32 @@ RETURNING team_id, key, display_name, type, archived, revision, create_time, upd
 -- $1 teams, $2 customers
 SELECT t.team_id, t.customer_id, t.tag
   FROM unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, customer_id)
-  JOIN customer_tag AS t USING (team_id, customer_id)
+ CROSS JOIN LATERAL (
+    SELECT * FROM customer_tag AS r
+     WHERE r.team_id = wanted.team_id AND r.customer_id = wanted.customer_id OFFSET 0
+ ) AS t
  ORDER BY t.team_id, t.customer_id, t.apply_time, t.tag_folded
 
 -- name: customer_values
 -- $1 teams, $2 customers. Values of the type that the definition has now, of active and archived attributes.
 SELECT v.team_id, v.customer_id, v.key, v.type, v.value, a.archived
   FROM unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, customer_id)
-  JOIN customer_attribute AS v USING (team_id, customer_id)
-  JOIN attribute AS a ON a.team_id = v.team_id AND a.key = v.key AND a.type = v.type
+ CROSS JOIN LATERAL (
+    SELECT * FROM customer_attribute AS r
+     WHERE r.team_id = wanted.team_id AND r.customer_id = wanted.customer_id OFFSET 0
+ ) AS v
+ CROSS JOIN LATERAL (
+    SELECT r.archived FROM attribute AS r
+     WHERE r.team_id = v.team_id AND r.key = v.key AND r.type = v.type LIMIT 1
+ ) AS a
 
 -- name: customer_identities
 -- $1 teams, $2 customers
 SELECT i.team_id, i.customer_id, i.channel, i.account_id, i.external_id, i.blocked, i.bind_time
   FROM unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, customer_id)
-  JOIN identity AS i USING (team_id, customer_id)
+ CROSS JOIN LATERAL (
+    SELECT * FROM identity AS r WHERE r.team_id = wanted.team_id AND r.customer_id = wanted.customer_id OFFSET 0
+ ) AS i
  ORDER BY i.team_id, i.customer_id, i.channel, i.account_id, i.external_id
 
 -- name: list_customers
