@@ -33,10 +33,13 @@ async def until_taken(call: Callable[[], Awaitable[T]]) -> T:
     """Repeats a write until the database takes it: what the sender has in memory has no other way out."""
     policy = tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(PASSING),
-        wait=tenacity.wait_exponential_jitter(RETRY_FIRST_S, RETRY_MAX_S),
+        wait=tenacity.wait_random_exponential(multiplier=RETRY_FIRST_S, max=RETRY_MAX_S),
         before_sleep=_tell,
     )
-    return await policy(call)
+    async for attempt in policy:
+        with attempt:
+            return await call()
+    raise AssertionError("the policy never gives up")
 
 
 class Recorder:

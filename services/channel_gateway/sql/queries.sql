@@ -1,3 +1,7 @@
+-- Rows are looked up by LATERAL, one index probe for each: for a plain join the planner may read all rows of the team, since
+-- the policy's condition is an index condition, too. What is changed is locked so first, in the order of keys, and found
+-- again by its place (ctid), which a lock holds still.
+
 -- name: find_accounts
 -- $1 teams, $2 account ids, $3 teams, $4 channels: the accounts named, and all of the channels named. Oldest first.
 SELECT team_id, account_id, channel, display_name, state, state_reason, connection, rate_per_second, concurrency_max,
@@ -23,15 +27,24 @@ SELECT team_id, template_id, account_id, name, language, state, category, parame
 
 -- name: find_known_sends
 -- $1 teams, $2 effect keys
-SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, state, accepted, reason, messages, not_after
-  FROM delivery
- WHERE (team_id, effect_key) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+SELECT d.*
+  FROM unnest($1::uuid[], $2::uuid[]) AS w (team_id, effect_key)
+ CROSS JOIN LATERAL (
+    SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, state, accepted, reason, messages,
+           not_after
+      FROM delivery
+     WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key LIMIT 1
+ ) AS d
 
 -- name: find_inbound
 -- $1 teams, $2 accounts, $3 external ids
-SELECT account_id, external_id, last_at
-  FROM inbound
- WHERE (team_id, account_id, external_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]))
+SELECT i.*
+  FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS w (team_id, account_id, external_id)
+ CROSS JOIN LATERAL (
+    SELECT account_id, external_id, last_at
+      FROM inbound
+     WHERE (inbound.team_id, inbound.account_id, inbound.external_id) = (w.team_id, w.account_id, w.external_id) LIMIT 1
+ ) AS i
 
 -- name: hold_stops
 -- $1 teams, $2 journeys, without doubles. Makes the rows that are missing and holds all shared until the commit.
@@ -139,49 +152,57 @@ RETURNING effect_key
 -- $1 teams, $2 effect keys, $3 sender. Those still ours and unsettled are marked, also if a commit of the same mark went
 -- unheard; the others are not returned.
 WITH held AS (
-    SELECT d.team_id, d.effect_key
-      FROM delivery AS d JOIN unnest($1::uuid[], $2::uuid[]) AS w (team_id, effect_key) USING (team_id, effect_key)
-     WHERE d.state >= 8 AND d.sender = $3
-     ORDER BY 1, 2 FOR UPDATE OF d
+    SELECT d.place
+      FROM (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS g (team_id, effect_key) ORDER BY 1, 2) AS w
+     CROSS JOIN LATERAL (
+        SELECT ctid AS place FROM delivery
+         WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND state >= 8 AND sender = $3
+           FOR UPDATE
+     ) AS d
 )
 UPDATE delivery AS d
    SET state = 9, attempts = d.attempts + 1, first_attempt_at = COALESCE(d.first_attempt_at, clock_timestamp())
-  FROM held AS h WHERE (d.team_id, d.effect_key) = (h.team_id, h.effect_key)
+  FROM held AS h WHERE d.ctid = h.place
 RETURNING d.effect_key
 
 -- name: settle
 -- $1 teams, $2 effect keys, $3 states, $4 reasons, $5 messages that count, $6 parts sent, $7 message ids joined by a line
 -- feed, $8 sender, $9 now. Only those still ours and unsettled.
-WITH wanted AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::integer[], $6::integer[], $7::text[])
-        AS w (team_id, effect_key, state, reason, messages, parts_sent, message_ids)
-), held AS (
-    SELECT w.* FROM delivery AS d JOIN wanted AS w USING (team_id, effect_key)
-     WHERE d.state >= 8 AND d.sender = $8
-     ORDER BY w.team_id, w.effect_key FOR UPDATE OF d
+WITH held AS (
+    SELECT w.*, d.place
+      FROM (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::integer[], $6::integer[],
+                                 $7::text[])
+                AS g (team_id, effect_key, state, reason, messages, parts_sent, message_ids) ORDER BY 1, 2) AS w
+     CROSS JOIN LATERAL (
+        SELECT ctid AS place FROM delivery
+         WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND delivery.state >= 8 AND sender = $8
+           FOR UPDATE
+     ) AS d
 )
 UPDATE delivery AS d
    SET state = h.state, reason = h.reason, messages = h.messages, parts_sent = h.parts_sent, parts = NULL,
        message_ids = string_to_array(h.message_ids, E'\n'), settled_at = $9, next_attempt_at = NULL
-  FROM held AS h WHERE (d.team_id, d.effect_key) = (h.team_id, h.effect_key)
+  FROM held AS h WHERE d.ctid = h.place
 RETURNING d.effect_key
 
 -- name: postpone
 -- $1 teams, $2 effect keys, $3 seconds until the next attempt, $4 parts sent, $5 message ids, $6 doubtful,
 -- $7 attempts, $8 sender
-WITH wanted AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::double precision[], $4::integer[], $5::text[], $6::boolean[],
-                         $7::integer[])
-        AS w (team_id, effect_key, delay_s, parts_sent, message_ids, doubtful, attempts)
-), held AS (
-    SELECT w.* FROM delivery AS d JOIN wanted AS w USING (team_id, effect_key)
-     WHERE d.state >= 8 AND d.sender = $8
-     ORDER BY w.team_id, w.effect_key FOR UPDATE OF d
+WITH held AS (
+    SELECT w.*, d.place
+      FROM (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::double precision[], $4::integer[], $5::text[], $6::boolean[],
+                                 $7::integer[])
+                AS g (team_id, effect_key, delay_s, parts_sent, message_ids, doubtful, attempts) ORDER BY 1, 2) AS w
+     CROSS JOIN LATERAL (
+        SELECT ctid AS place FROM delivery
+         WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND delivery.state >= 8 AND sender = $8
+           FOR UPDATE
+     ) AS d
 )
 UPDATE delivery AS d
    SET state = 8, next_attempt_at = clock_timestamp() + make_interval(secs => h.delay_s), parts_sent = h.parts_sent,
        message_ids = string_to_array(h.message_ids, E'\n'), doubtful = h.doubtful, attempts = h.attempts
-  FROM held AS h WHERE (d.team_id, d.effect_key) = (h.team_id, h.effect_key)
+  FROM held AS h WHERE d.ctid = h.place
 RETURNING d.effect_key
 
 -- name: raise_stop
@@ -242,7 +263,7 @@ SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, chan
        not_after, recipient, parts, template_id, price_micros, currency, capped, quota_month, attempts, parts_sent,
        message_ids, doubtful, sender, state, first_attempt_at, next_attempt_at, clock_timestamp() AS real_now
   FROM delivery
- WHERE (team_id, effect_key) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND state >= 8 AND sender = $3
+ WHERE team_id = ANY ($1::uuid[]) AND effect_key = ANY ($2::uuid[]) AND state >= 8 AND sender = $3
 
 -- name: number_mail
 -- $1 teams, $2 customers, $3 counts, without doubles: the first number of each
@@ -293,9 +314,12 @@ RETURNING team_id, source, origin, webhook_id
 
 -- name: find_webhooks
 -- $1 teams, $2 sources, $3 origins, $4 webhook ids
-SELECT team_id, source, origin, webhook_id, digest FROM webhook_inbox
- WHERE (team_id, source, origin, webhook_id)
-       IN (SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[]))
+SELECT i.*
+  FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[]) AS w (team_id, source, origin, webhook_id)
+ CROSS JOIN LATERAL (
+    SELECT team_id, source, origin, webhook_id, digest FROM webhook_inbox AS i
+     WHERE (i.team_id, i.source, i.origin, i.webhook_id) = (w.team_id, w.source, w.origin, w.webhook_id) LIMIT 1
+ ) AS i
 
 -- name: stored_webhooks
 SELECT sequence, team_id, event_count FROM stored_webhooks($1)
