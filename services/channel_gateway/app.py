@@ -59,17 +59,11 @@ class GatewayApp(App):
     """The port of the HTTP edge."""
 
 
-class HttpPortTakenError(PortTakenError):
-    """The port of the HTTP edge is taken."""
-
-    setting = "http_port"
-
-
 @asynccontextmanager
 async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[GatewayApp]:
     """The gateway, serving. Drains in the end: HTTP and gRPC first, then the sends on the wire, then the mail.
 
-    Raises what `libs.common.app.runtime` raises, `MailboxUnavailable`, and HttpPortTakenError.
+    Raises what `libs.common.app.runtime` raises, and `MailboxUnavailable`.
     """
     async with AsyncExitStack() as stack:
         rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, clock=clock))
@@ -164,7 +158,7 @@ async def _http(settings: Settings, edge: HttpEdge) -> AsyncIterator[int]:
         try:
             await site.start()
         except OSError as error:
-            raise HttpPortTakenError(settings.bind_host, settings.http_port, error) from error
+            raise PortTakenError(settings.bind_host, settings.http_port, error, "http_port") from error
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

@@ -39,9 +39,6 @@ _OPTIONS: Final = (
 class PortTakenError(Exception):
     """The address cannot be had: something else listens there, or it is not of this machine."""
 
-    setting = "port"
-    """The field of the service's settings that names the port."""
-
     def __init__(self, host: str, port: int, error: Exception, setting: str = "port") -> None:
         """`error` of the system; `setting` is the field of the service's settings that holds the port."""
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
