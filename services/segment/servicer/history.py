@@ -87,14 +87,24 @@ class HistoryCalls(Base):
                 cursor = request.partition
                 check.whole("partition.partition", cursor.partition, least=0, most=PARTITIONS - 1)
                 check.done()
-                facts, following = await history.read_facts(
-                    self._parts.pool, {cursor.partition: cursor.after_position}, size
-                )
-                return pb.ListMailResponse(mails=_mails(facts), read_position=following[cursor.partition])
+                facts, read = await self._partition_mail(cursor.partition, cursor.after_position, size)
+                return pb.ListMailResponse(mails=_mails(facts), read_position=read)
             case _:
                 check.fault("scope", "is required")
         check.done()
         raise AssertionError("unreachable: the check has a fault")
+
+    async def _partition_mail(self, partition: int, after: int, size: int) -> tuple[list[Fact], int]:
+        """Up to `size` facts that are mail, and how far was read. Fewer than `size`: there are no more."""
+        found: list[Fact] = []
+        while True:
+            page, following = await history.read_facts(self._parts.pool, {partition: after}, size)
+            found += [fact for fact in page if fact.mail_number is not None]
+            after = following[partition]
+            if len(found) > size:
+                return found[:size], found[size - 1].position
+            if len(page) < size or len(found) == size:
+                return found, after
 
     async def ListHistory(self, request: pb.ListHistoryRequest, context: Any) -> pb.ListHistoryResponse:
         """Facts after the cursors; waits for news when there are none."""

@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from libs.common.ids import new_id
+from libs.common.mailbox.mail import decode
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import duration, timestamp
 from omnijourney.common.v1 import history_pb2
@@ -157,3 +158,24 @@ async def test_requests_are_answered_once(segment: Segment) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await segment.call("CreateCustomer", customer={"member_id": "2"}, request_id=request_id)
     assert remote_error(error.value).reason == "REQUEST_ID_REUSED"
+
+
+async def test_mail_of_a_partition_is_found_behind_other_facts(segment: Segment) -> None:
+    """Facts that are no mail neither end a page nor hide what comes after them."""
+    (first,) = await segment.record(segment.order("e0", "o0", who={"member_id": "1"}))
+    (partition,) = {fact.partition for fact in await segment.facts()}
+    interactions = [
+        segment.event(f"m{number}", message_received={"identity": identity("1")}, who={"member_id": "1"})
+        for number in range(20)
+    ]
+    await segment.record(*interactions, segment.order("e1", "o1", who={"member_id": "1"}))
+    numbers: list[int] = []
+    position = 0
+    while True:
+        cursor = history_pb2.HistoryCursor(partition=partition, after_position=position)
+        response = await segment.call("ListMail", partition=cursor, page_size=2)
+        numbers += [decode(mail).number for mail in response.mails]
+        position = response.read_position
+        if len(response.mails) < 2:
+            break
+    assert numbers == [letter.number for letter in await segment.mail(first.customer_id)] == [1, 2, 3]

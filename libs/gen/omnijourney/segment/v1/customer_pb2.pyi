@@ -230,7 +230,9 @@ Global___IdentityKey: _TypeAlias = IdentityKey  # noqa: Y015
 
 @_typing.final
 class CustomerSelector(_message.Message):
-    """Ways to find a customer. Any number may be given; the first that matches decides, in the order of the fields."""
+    """Ways to find a customer. Any number may be given; the first that matches decides, in the order of the fields. From
+    `phone` on, a customer whose member id is another one than the given is passed over.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -2524,10 +2524,12 @@ class ListMailResponse(_message.Message):
     MAILS_FIELD_NUMBER: _builtins.int
     READ_POSITION_FIELD_NUMBER: _builtins.int
     read_position: _builtins.int
-    """For a partition: everything up to this position was looked at; give it as the next `after_position`. Else 0."""
+    """For a partition: everything up to this position was looked at, facts that are no mail included; good as the next
+    `after_position`. Else 0.
+    """
     @_builtins.property
     def mails(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Each one letter in the mailbox format."""
+        """Each one letter in the mailbox format. Fewer than asked for: there are no more now."""
 
     def __init__(
         self,
