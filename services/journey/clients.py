@@ -123,7 +123,7 @@ class GrpcEffects:
     async def _send(self, effects: Sequence[fx.Send]) -> list[fx.Answer]:
         request = gateway_calls.SendMessagesRequest(sends=[_send(effect) for effect in effects])
         response = await retrying(lambda: self._gateway.SendMessages(request, timeout=CALL_DEADLINE_S))
-        return [fx.SendAnswer(fx.SendState(result.state), result.reason) for result in response.results]
+        return [fx.SendAnswer(_SEND_STATES[result.state], result.reason) for result in response.results]
 
     async def _change(self, effects: Sequence[_Change]) -> list[fx.Answer]:
         request = segment_calls.ApplyChangesRequest(changes=[_change(effect) for effect in effects])
@@ -176,6 +176,10 @@ class GrpcEffects:
         return [_posted(result) for result in response.results]
 
 
+# By name: the contract numbers the states like the outcomes in mail, the engine does not.
+_SEND_STATES: Final[dict[int, fx.SendState]] = {
+    deliveries.SendState.Value(f"SEND_STATE_{state.name}"): state for state in fx.SendState
+}
 _Change = fx.ChangeTags | fx.SetAttribute | fx.MarkMarketed
 _Posting = fx.EarnPoints | fx.RefundPoints
 _Asker = Callable[[Sequence[E]], Awaitable[list[fx.Answer]]]
