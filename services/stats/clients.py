@@ -1,25 +1,37 @@
-"""The histories of the other services, all read alike."""
+"""Whom stats asks: the histories of the other services, all read alike, and what their owners make of their
+records.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 import grpc
 
-from libs.client import Client
+from libs.common.errors import Unavailable
 from libs.common.rpc.client import CALL_DEADLINE_S
 from libs.common.rpc.values import duration
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
+from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2_grpc as gateway_grpc
 from omnijourney.common.v1.history_pb2 import HistoryCursor
 from omnijourney.journey.v1 import journey_service_pb2 as journey
+from omnijourney.journey.v1 import journey_service_pb2_grpc as journey_grpc
 from omnijourney.points.v1 import points_service_pb2 as points
+from omnijourney.points.v1 import points_service_pb2_grpc as points_grpc
 from omnijourney.segment.v1 import segment_service_pb2 as segment
+from omnijourney.segment.v1 import segment_service_pb2_grpc as segment_grpc
+from services.stats.domain.check import LedgerFigures, RunFigures, SendFigures
 from services.stats.domain.model import Source
 
-PAGE_SIZE: Final = 2_000
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE_ROWS: Final = 2_000
+"""Rows of one page: about 1 MB, counted in some 20 ms."""
 
 
 class FeedUnavailable(Exception):
@@ -27,9 +39,9 @@ class FeedUnavailable(Exception):
 
 
 class Page(NamedTuple):
-    """Facts after the cursors, and the cursors after them."""
+    """Rows after the cursors, of the source's own contract, and the cursors after them."""
 
-    facts: Sequence[Any]
+    rows: Sequence[Any]
     cursors: dict[int, int]
 
 
@@ -38,10 +50,44 @@ class Feed(Protocol):
 
     source: Source
     name: str
+    """Of the service."""
 
-    async def read(self, cursors: Mapping[int, int], wait_s: float, page_size: int = PAGE_SIZE) -> Page:
+    async def read(self, cursors: Mapping[int, int], wait_s: float, rows_max: int = PAGE_ROWS) -> Page:
         """The next page; an empty one after `wait_s` real seconds without news. Raises FeedUnavailable."""
         ...
+
+
+class TeamZones(Protocol):
+    """Zones of teams."""
+
+    async def zone(self, team_id: UUID) -> str:
+        """IANA zone of a team, UTC for one that is not known. Raises Unavailable."""
+        ...
+
+
+class Records(Protocol):
+    """What the owners of the records say. Every call raises Unavailable."""
+
+    async def ledger(self, team_id: UUID) -> LedgerFigures:
+        """Sums of a team's ledger."""
+        ...
+
+    async def sends(self, team_id: UUID) -> dict[int, SendFigures]:
+        """A team's sends by channel."""
+        ...
+
+    async def runs(self, team_id: UUID, journey_id: UUID) -> RunFigures:
+        """A journey's enrolments."""
+        ...
+
+
+class Peers(NamedTuple):
+    """A channel to each service."""
+
+    journey: grpc.aio.Channel
+    points: grpc.aio.Channel
+    channel_gateway: grpc.aio.Channel
+    segment: grpc.aio.Channel
 
 
 class _GrpcFeed:
@@ -54,11 +100,11 @@ class _GrpcFeed:
         self._request = request
         self._rows = rows
 
-    async def read(self, cursors: Mapping[int, int], wait_s: float, page_size: int = PAGE_SIZE) -> Page:
+    async def read(self, cursors: Mapping[int, int], wait_s: float, rows_max: int = PAGE_ROWS) -> Page:
         """See `Feed`."""
         request = self._request(
             cursors=[HistoryCursor(partition=p, after_position=at) for p, at in cursors.items()],
-            page_size=page_size,
+            page_size=rows_max,
             wait=duration(timedelta(seconds=wait_s)),
         )
         try:
@@ -69,42 +115,78 @@ class _GrpcFeed:
         return Page(getattr(response, self._rows), {**cursors, **following})
 
 
-def feeds(client: Client) -> list[Feed]:
+def feeds(peers: Peers) -> list[Feed]:
     """The four histories."""
+    runs = journey_grpc.JourneyServiceStub(peers.journey)
+    sends = gateway_grpc.ChannelGatewayServiceStub(peers.channel_gateway)
+    ledger = points_grpc.PointsServiceStub(peers.points)
+    customers = segment_grpc.SegmentServiceStub(peers.segment)
     return [
-        _GrpcFeed(Source.JOURNEY, "journey", client.journey.ListHistory, journey.ListHistoryRequest, "facts"),
-        _GrpcFeed(
-            Source.GATEWAY,
-            "channel_gateway",
-            client.channel_gateway.ListHistory,
-            gateway.ListHistoryRequest,
-            "facts",
-        ),
-        _GrpcFeed(Source.POINTS, "points", client.points.ListHistory, points.ListHistoryRequest, "entries"),
-        _GrpcFeed(Source.SEGMENT, "segment", client.segment.ListHistory, segment.ListHistoryRequest, "facts"),
+        _GrpcFeed(Source.JOURNEY, "journey", runs.ListHistory, journey.ListHistoryRequest, "facts"),
+        _GrpcFeed(Source.GATEWAY, "channel_gateway", sends.ListHistory, gateway.ListHistoryRequest, "facts"),
+        _GrpcFeed(Source.POINTS, "points", ledger.ListHistory, points.ListHistoryRequest, "entries"),
+        _GrpcFeed(Source.SEGMENT, "segment", customers.ListHistory, segment.ListHistoryRequest, "facts"),
     ]
-
-
-class TeamZones(Protocol):
-    """Zones of teams."""
-
-    async def zone(self, team_id: UUID) -> str:
-        """IANA zone of a team. Raises FeedUnavailable."""
-        ...
 
 
 class SegmentZones:
     """Asks segment."""
 
-    def __init__(self, client: Client) -> None:
-        """`client` knows where segment is."""
-        self._client = client
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        """`channel` to segment."""
+        self._stub = segment_grpc.SegmentServiceStub(channel)
 
     async def zone(self, team_id: UUID) -> str:
         """See `TeamZones`."""
         request = segment.BatchGetTeamSettingsRequest(team_ids=[str(team_id)])
-        try:
-            response = await self._client.segment.BatchGetTeamSettings(request, timeout=CALL_DEADLINE_S)
-        except grpc.aio.AioRpcError as error:
-            raise FeedUnavailable(f"{error.code().name}: {error.details()}") from error
+        with _asking("segment"):
+            response = await _call(self._stub.BatchGetTeamSettings, request)
         return response.settings[0].time_zone or "UTC"
+
+
+class GrpcRecords:
+    """Asks points, the gateway and journey."""
+
+    def __init__(self, peers: Peers) -> None:
+        """Channels to all of them."""
+        self._runs = journey_grpc.JourneyServiceStub(peers.journey)
+        self._sends = gateway_grpc.ChannelGatewayServiceStub(peers.channel_gateway)
+        self._ledger = points_grpc.PointsServiceStub(peers.points)
+
+    async def ledger(self, team_id: UUID) -> LedgerFigures:
+        """See `Records`."""
+        with _asking("points"):
+            request = points.GetLedgerSummaryRequest(team_id=str(team_id))
+            told = (await _call(self._ledger.GetLedgerSummary, request)).summary
+        return LedgerFigures(*(getattr(told, name) for name in LedgerFigures._fields))
+
+    async def sends(self, team_id: UUID) -> dict[int, SendFigures]:
+        """See `Records`."""
+        with _asking("channel_gateway"):
+            request = gateway.GetSendFiguresRequest(team_id=str(team_id))
+            told = await _call(self._sends.GetSendFigures, request)
+        return {
+            each.channel: SendFigures(
+                each.messages_sent, each.sends_failed, each.sends_skipped, each.sends_unknown
+            )
+            for each in told.figures
+        }
+
+    async def runs(self, team_id: UUID, journey_id: UUID) -> RunFigures:
+        """See `Records`."""
+        with _asking("journey"):
+            request = journey.CountEnrolmentsRequest(team_id=str(team_id), journey_id=str(journey_id))
+            told = await _call(self._runs.CountEnrolments, request)
+        return RunFigures(told.live_count, told.completed_count, told.halted_count, told.parked_count)
+
+
+async def _call(call: Any, request: Any) -> Any:
+    return await call(request, timeout=CALL_DEADLINE_S)
+
+
+@contextmanager
+def _asking(service: str) -> Iterator[None]:
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise Unavailable.dependency(service) from error

@@ -12,13 +12,43 @@ from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import channel_pb2, money_pb2
 from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.stats.v1 import figures_pb2 as pb
+from services.stats.domain.check import Compared
 from services.stats.domain.model import Metric, Total
 from services.stats.domain.overview import overview_of
 
 _NOT_MEASURED: Final = pb.ABSENT_REASON_NOT_MEASURED
 _NOT_TOLD: Final = pb.ABSENT_REASON_NOT_TOLD_BY_CHANNEL
-_TELLS_DELIVERED: Final = frozenset({channel_pb2.CHANNEL_WHATSAPP, channel_pb2.CHANNEL_MESSENGER})
-_TELLS_READ: Final = _TELLS_DELIVERED | {channel_pb2.CHANNEL_INSTAGRAM}
+_STATISTICS: Final = pb.MEASUREMENT_CHANNEL_STATISTICS
+_RECEIPT: Final = pb.MEASUREMENT_RECEIPT
+_LINK: Final = pb.MEASUREMENT_TRACKED_LINK
+_MEASUREMENTS: Final[Mapping[int, Mapping[Metric, pb.Measurement.ValueType]]] = {
+    channel_pb2.CHANNEL_LINE: {
+        Metric.DELIVERED: _STATISTICS,
+        Metric.READ: _STATISTICS,
+        Metric.CLICKED: _LINK,
+    },
+    channel_pb2.CHANNEL_WHATSAPP: {
+        Metric.DELIVERED: _RECEIPT,
+        Metric.READ: _RECEIPT,
+        Metric.REPLIED: _RECEIPT,
+        Metric.CLICKED: _LINK,
+    },
+    channel_pb2.CHANNEL_MESSENGER: {
+        Metric.DELIVERED: _RECEIPT,
+        Metric.READ: _RECEIPT,
+        Metric.CLICKED: _LINK,
+    },
+    channel_pb2.CHANNEL_INSTAGRAM: {
+        Metric.DELIVERED: _RECEIPT,
+        Metric.READ: _RECEIPT,
+        Metric.CLICKED: _LINK,
+    },
+}
+"""How each figure of a channel is come by; what is not here, the channel does not tell (T-05)."""
+_MEASURED: Final[frozenset[Metric]] = frozenset()
+"""Which of those the gateway feeds already. A figure that it does not feed is absent until the first one
+arrives.
+"""
 
 
 def overview_message(journey_id: UUID, totals: Iterable[Total]) -> pb.JourneyOverview:
@@ -94,11 +124,11 @@ def _message(
         channel=channel_pb2.Channel.ValueType(channel),
         start_time=timestamp(start) if start else None,
         sent=_count(figures, Metric.MESSAGES_SENT),
-        delivered=_told(figures, Metric.DELIVERED, told=channel in _TELLS_DELIVERED),
-        read=_told(figures, Metric.READ, told=channel in _TELLS_READ),
-        replied=_told(figures, Metric.REPLIED, told=channel != channel_pb2.CHANNEL_LINE),
-        clicked=_count(figures, Metric.CLICKED),
-        failed=pb.Count(value=figures.get(Metric.SENDS_FAILED, 0) + figures.get(Metric.FAILED_LATER, 0)),
+        delivered=_told(channel, figures, Metric.DELIVERED),
+        read=_told(channel, figures, Metric.READ),
+        replied=_told(channel, figures, Metric.REPLIED),
+        clicked=_told(channel, figures, Metric.CLICKED),
+        failed=_count(figures, Metric.SENDS_FAILED, Metric.FAILED_LATER),
         orders=pb.Count(absent_reason=_NOT_MEASURED),
         revenue=pb.Amounts(absent_reason=_NOT_MEASURED),
         skipped=_count(figures, Metric.SENDS_SKIPPED),
@@ -106,12 +136,18 @@ def _message(
     )
 
 
-def _count(figures: Mapping[int, int], metric: Metric) -> pb.Count:
-    return pb.Count(value=figures.get(metric, 0))
+def _count(figures: Mapping[int, int], *metrics: Metric) -> pb.Count:
+    value = sum(figures.get(metric, 0) for metric in metrics)
+    return pb.Count(value=value, measurement=pb.MEASUREMENT_SEND_ANSWER)
 
 
-def _told(figures: Mapping[int, int], metric: Metric, *, told: bool) -> pb.Count:
-    return _count(figures, metric) if told else pb.Count(absent_reason=_NOT_TOLD)
+def _told(channel: int, figures: Mapping[int, int], metric: Metric) -> pb.Count:
+    measurement = _MEASUREMENTS.get(channel, {}).get(metric)
+    if measurement is None:
+        return pb.Count(absent_reason=_NOT_TOLD)
+    if metric not in figures and metric not in _MEASURED:
+        return pb.Count(absent_reason=_NOT_MEASURED)
+    return pb.Count(value=figures.get(metric, 0), measurement=measurement)
 
 
 def _ratio(value: float | None) -> pb.Ratio:
@@ -120,10 +156,8 @@ def _ratio(value: float | None) -> pb.Ratio:
     return pb.Ratio(value=value)
 
 
-def team_message(
-    totals: Iterable[Total], sends: Iterable[tuple[int, int, str, int]], shoppers: int
-) -> pb.TeamOverview:
-    """A team's figures."""
+def team_message(totals: Iterable[Total], sends: Iterable[Total]) -> pb.TeamOverview:
+    """A team's figures: totals of the team as a whole, and what it sent."""
     sums: defaultdict[int, int] = defaultdict(int)
     for total in totals:
         sums[total.metric] += total.value
@@ -131,7 +165,7 @@ def team_message(
         order_count=sums[Metric.ORDERS],
         refund_count=sums[Metric.REFUNDS],
         anonymous_count=sums[Metric.ANONYMOUS],
-        customer_count=shoppers,
+        customer_count=sums[Metric.SHOPPERS],
         sends=_channel_sends(sends),
         points=pb.PointsFigures(
             entry_count=sums[Metric.ENTRIES],
@@ -141,18 +175,19 @@ def team_message(
             other=sums[Metric.OTHER_POINTS],
             balance=sums[Metric.BALANCE],
             cumulative=sums[Metric.CUMULATIVE],
+            refund_shortfall=sums[Metric.REFUND_SHORTFALL],
         ),
     )
 
 
-def _channel_sends(sends: Iterable[tuple[int, int, str, int]]) -> list[pb.ChannelSends]:
+def _channel_sends(sends: Iterable[Total]) -> list[pb.ChannelSends]:
     sent: defaultdict[int, int] = defaultdict(int)
-    cost: defaultdict[int, dict[str, int]] = defaultdict(dict)
-    for metric, channel, currency, value in sends:
-        if metric == Metric.MESSAGES_SENT:
-            sent[channel] += value
-        else:
-            cost[channel][currency] = value
+    cost: defaultdict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for total in sends:
+        if total.metric == Metric.MESSAGES_SENT:
+            sent[total.channel] += total.value
+        elif total.metric == Metric.MESSAGE_COST:
+            cost[total.channel][total.currency] += total.value
     return [
         pb.ChannelSends(
             channel=channel_pb2.Channel.ValueType(channel),
@@ -161,3 +196,13 @@ def _channel_sends(sends: Iterable[tuple[int, int, str, int]]) -> list[pb.Channe
         )
         for channel in sorted(sent.keys() | cost.keys())
     ]
+
+
+def state_message(name: str, counted: int, waiting: int, error: str) -> pb.ProjectionState:
+    """How far a history is counted."""
+    return pb.ProjectionState(source=name, counted_rows=counted, waiting_rows=waiting, error=error)
+
+
+def finding(compared: Compared) -> pb.ProjectionFinding:
+    """A figure that does not agree."""
+    return pb.ProjectionFinding(figure=compared.figure, counted=compared.counted, recorded=compared.recorded)

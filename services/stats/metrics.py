@@ -1,12 +1,22 @@
-"""Every metric of stats."""
+"""Every metric of stats, with its meaning."""
 
 from __future__ import annotations
 
-from libs.common.metrics import counter
+from typing import Final
 
-FACTS = counter(
-    "stats_facts_total", "Facts counted, by the service whose history they are from.", ("source",)
+from libs.common import metrics
+
+FACTS: Final = metrics.counter(
+    "stats_facts_total", "Rows of histories counted, by the service whose history they are from.", ("source",)
 )
-FAULTS = counter(
+FAULTS: Final = metrics.counter(
     "stats_feed_faults_total", "Reads of a history that failed and are tried again.", ("source",)
+)
+WAITING: Final = metrics.gauge(
+    "stats_waiting_count",
+    "Rows that waited to be counted when the lag was last asked for, 500 a history at most.",
+)
+FINDINGS: Final = metrics.counter(
+    "stats_check_findings_total",
+    "Figures that checks found different from the records; must stay 0 where nothing waits.",
 )

@@ -3,40 +3,43 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
-from libs.common.errors import Unavailable
+from libs.common.db.faults import AWAY
 from libs.common.rpc.fields import FieldCheck
-from libs.common.rpc.values import datetime_of, timestamp
+from libs.common.rpc.values import timestamp
 from omnijourney.stats.v1 import figures_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from omnijourney.stats.v1 import stats_service_pb2_grpc as pb_grpc
-from services.stats import convert
-from services.stats.clients import FeedUnavailable, TeamZones
-from services.stats.domain.model import NO_JOURNEY
-from services.stats.domain.series import step_starts
+from services.stats import convert, metrics
+from services.stats.clients import FeedUnavailable, Records, TeamZones
+from services.stats.domain.check import Compared, compare_ledger, compare_runs, compare_sends
+from services.stats.domain.model import Total
+from services.stats.domain.series import on_quarter, step_starts
 from services.stats.store import CounterStore
 from services.stats.worker import Reader
 
 JOURNEYS_MAX: Final = 500
 STEPS_MAX: Final = 1_000
 _UNITS: Final = {figures_pb2.STEP_HOUR: "hour", figures_pb2.STEP_DAY: "day"}
-_HOUR: Final = timedelta(hours=1)
+_LENGTHS: Final = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 
 
 class StatsServicer(pb_grpc.StatsServiceServicer):
     """See `protos/omnijourney/stats/v1/stats_service.proto`."""
 
-    def __init__(self, store: CounterStore, readers: Sequence[Reader], zones: TeamZones) -> None:
-        """`readers` are asked how far they are."""
+    def __init__(
+        self, store: CounterStore, readers: Sequence[Reader], zones: TeamZones, records: Records
+    ) -> None:
+        """`readers` are asked how far they are, `records` what the counters should say."""
         self._store = store
         self._readers = readers
         self._zones = zones
+        self._records = records
 
     async def GetJourneyOverview(
         self, request: pb.GetJourneyOverviewRequest, context: Any
@@ -55,44 +58,28 @@ class StatsServicer(pb_grpc.StatsServiceServicer):
         check.count("journey_ids", request.journey_ids, least=1, most=JOURNEYS_MAX)
         ids = [check.uuid(f"journey_ids[{i}]", text) for i, text in enumerate(request.journey_ids)]
         check.done()
-        totals = await self._store.totals(team_id, ids)
-        return pb.BatchGetJourneyOverviewsResponse(
-            overviews=[
-                convert.overview_message(journey_id, [t for t in totals if t.journey_id == journey_id])
-                for journey_id in ids
-            ]
-        )
+        totals: defaultdict[UUID, list[Total]] = defaultdict(list)
+        for total in await self._store.totals(team_id, ids):
+            totals[total.journey_id].append(total)
+        overviews = [convert.overview_message(journey_id, totals[journey_id]) for journey_id in ids]
+        return pb.BatchGetJourneyOverviewsResponse(overviews=overviews)
 
     async def GetJourneySeries(
         self, request: pb.GetJourneySeriesRequest, context: Any
     ) -> pb.GetJourneySeriesResponse:
         """A journey by hour or day; quiet steps are there too."""
-        check = FieldCheck()
-        team_id = check.uuid("team_id", request.team_id)
-        journey_id = check.uuid("journey_id", request.journey_id)
-        start = check.time("start_time", request, "start_time")
-        end = check.time("end_time", request, "end_time")
-        unit = _UNITS.get(request.step, "")
-        if not unit:
-            check.fault("step", "is required: STEP_HOUR or STEP_DAY")
-        if start and end and unit and (end - start) / (_HOUR if unit == "hour" else 24 * _HOUR) > STEPS_MAX:
-            check.fault(
-                "end_time", f"makes more than {STEPS_MAX} steps: ask for a shorter range or longer steps"
+        team_id, journey_id, span, unit = _asked_by_step(request)
+        starts, rows = await self._series(team_id, journey_id, span, unit)
+        found: defaultdict[int, list[Total]] = defaultdict(list)
+        for index, total in rows:
+            found[index].append(total)
+        points = [
+            figures_pb2.JourneyPoint(
+                start_time=timestamp(at), figures=convert.overview_message(journey_id, found[index])
             )
-        check.done()
-        assert start is not None
-        assert end is not None
-        zone = await self._zone(team_id)
-        rows = await self._store.totals_by_step(team_id, journey_id, (start, end), unit, zone)
-        found = {at: [total for _, total in group] for at, group in groupby(rows, lambda row: row[0])}
-        return pb.GetJourneySeriesResponse(
-            points=[
-                figures_pb2.JourneyPoint(
-                    start_time=timestamp(at), figures=convert.overview_message(journey_id, found.get(at, []))
-                )
-                for at in step_starts(start, end, unit, zone)
-            ]
-        )
+            for index, at in enumerate(starts)
+        ]
+        return pb.GetJourneySeriesResponse(points=points)
 
     async def ListNodeFigures(
         self, request: pb.ListNodeFiguresRequest, context: Any
@@ -106,37 +93,22 @@ class StatsServicer(pb_grpc.StatsServiceServicer):
         self, request: pb.ListMessageFiguresRequest, context: Any
     ) -> pb.ListMessageFiguresResponse:
         """Figures of a journey's message nodes by channel, summed or by step."""
-        team_id, journey_id, start, end = _asked(request)
-        unit = _UNITS.get(request.step, "")
-        if not unit:
+        if request.step == figures_pb2.STEP_UNSPECIFIED:
+            team_id, journey_id, start, end = _asked(request)
             totals = await self._store.totals(team_id, [journey_id], start, end)
-            return pb.ListMessageFiguresResponse(
-                figures=convert.message_figures((None, total) for total in totals)
-            )
-        check = FieldCheck()
-        for field, value in (("start_time", start), ("end_time", end)):
-            if value is None:
-                check.fault(field, "is required with steps")
-        check.done()
-        assert start is not None
-        assert end is not None
-        zone = await self._zone(team_id)
-        rows = await self._store.totals_by_step(team_id, journey_id, (start, end), unit, zone)
-        return pb.ListMessageFiguresResponse(figures=convert.message_figures(rows))
+            figures = convert.message_figures((None, total) for total in totals)
+        else:
+            team_id, journey_id, span, unit = _asked_by_step(request)
+            starts, rows = await self._series(team_id, journey_id, span, unit)
+            figures = convert.message_figures((starts[index], total) for index, total in rows)
+        return pb.ListMessageFiguresResponse(figures=figures)
 
     async def GetTeamOverview(
         self, request: pb.GetTeamOverviewRequest, context: Any
     ) -> pb.GetTeamOverviewResponse:
         """Figures of a team."""
-        check = FieldCheck()
-        team_id = check.uuid("team_id", request.team_id)
-        check.done()
-        totals, sends, shoppers = await asyncio.gather(
-            self._store.totals(team_id, [NO_JOURNEY]),
-            self._store.sends_by_channel(team_id),
-            self._store.count_shoppers(team_id),
-        )
-        return pb.GetTeamOverviewResponse(overview=convert.team_message(totals, sends, shoppers))
+        totals, sends = await self._store.team(_team(request))
+        return pb.GetTeamOverviewResponse(overview=convert.team_message(totals, sends))
 
     async def ListProjectionStates(
         self, request: pb.ListProjectionStatesRequest, context: Any
@@ -144,29 +116,100 @@ class StatsServicer(pb_grpc.StatsServiceServicer):
         """How far each history is counted."""
         return pb.ListProjectionStatesResponse(states=[await _state(reader) for reader in self._readers])
 
-    async def _zone(self, team_id: UUID) -> str:
-        try:
-            return await self._zones.zone(team_id)
-        except FeedUnavailable as error:
-            raise Unavailable.dependency("segment") from error
+    async def CheckProjections(
+        self, request: pb.CheckProjectionsRequest, context: Any
+    ) -> AsyncIterator[pb.CheckProjectionsResponse]:
+        """Compares with the records: findings first, the count of what was compared last."""
+        team_id, compared_count = _team(request), 0
+        async for compared in self._compare(team_id):
+            compared_count += 1
+            if not compared.agrees:
+                metrics.FINDINGS.inc()
+                finding = convert.finding(compared)
+                yield pb.CheckProjectionsResponse(finding=finding, compared_count=compared_count)
+        yield pb.CheckProjectionsResponse(compared_count=compared_count)
+
+    async def _compare(self, team_id: UUID) -> AsyncIterator[Compared]:
+        totals, sends = await self._store.team(team_id)
+        for compared in compare_ledger(totals, await self._records.ledger(team_id)):
+            yield compared
+        for compared in compare_sends(_by_channel(sends), await self._records.sends(team_id)):
+            yield compared
+        for journey_id in await self._store.journeys(team_id):
+            counted = await self._store.totals(team_id, [journey_id])
+            for compared in compare_runs(journey_id, counted, await self._records.runs(team_id, journey_id)):
+                yield compared
+
+    async def _series(
+        self, team_id: UUID, journey_id: UUID, span: tuple[datetime, datetime], unit: str
+    ) -> tuple[list[datetime], list[tuple[int, Total]]]:
+        """Starts of the steps, and sums by index of the step."""
+        starts = list(step_starts(*span, unit, await self._zones.zone(team_id)))
+        return starts, await self._store.series(team_id, journey_id, span, starts)
+
+
+def _by_channel(sends: Sequence[Total]) -> dict[tuple[int, int], int]:
+    sums: defaultdict[tuple[int, int], int] = defaultdict(int)
+    for total in sends:
+        sums[total.metric, total.channel] += total.value
+    return sums
 
 
 async def _state(reader: Reader) -> figures_pb2.ProjectionState:
-    state = figures_pb2.ProjectionState(
-        source=reader.feed.name, counted_rows=reader.counted, error=reader.error
-    )
+    name = reader.feed.name
     try:
-        state.waiting_rows = await reader.waiting()
-    except FeedUnavailable as error:
-        state.error = str(error)
-    return state
+        counted, waiting = await reader.counted(), await reader.waiting()
+    except (FeedUnavailable, *AWAY) as error:
+        return convert.state_message(name, 0, 0, str(error) or type(error).__name__)
+    return convert.state_message(name, counted, waiting, reader.error)
+
+
+def _team(request: Any) -> UUID:
+    check = FieldCheck()
+    team_id = check.uuid("team_id", request.team_id)
+    check.done()
+    return team_id
 
 
 def _asked(request: Any) -> tuple[UUID, UUID, datetime | None, datetime | None]:
+    """Team, journey and range of a request; either end may be absent."""
     check = FieldCheck()
     team_id = check.uuid("team_id", request.team_id)
     journey_id = check.uuid("journey_id", request.journey_id)
+    start, end = (
+        _on_quarter(check, request, field) if request.HasField(field) else None
+        for field in ("start_time", "end_time")
+    )
+    _in_order(check, start, end)
     check.done()
-    start = datetime_of(request.start_time) if request.HasField("start_time") else None
-    end = datetime_of(request.end_time) if request.HasField("end_time") else None
     return team_id, journey_id, start, end
+
+
+def _asked_by_step(request: Any) -> tuple[UUID, UUID, tuple[datetime, datetime], str]:
+    """Team, journey, range and unit of a request for a series."""
+    check = FieldCheck()
+    team_id = check.uuid("team_id", request.team_id)
+    journey_id = check.uuid("journey_id", request.journey_id)
+    start, end = (_on_quarter(check, request, field) for field in ("start_time", "end_time"))
+    unit = _UNITS.get(request.step, "")
+    if not unit:
+        check.fault("step", "is required: STEP_HOUR or STEP_DAY")
+    _in_order(check, start, end)
+    if start and end and unit and (end - start) / _LENGTHS[unit] > STEPS_MAX:
+        check.fault("end_time", f"makes more than {STEPS_MAX} steps: ask for a shorter range or longer steps")
+    check.done()
+    assert start is not None
+    assert end is not None
+    return team_id, journey_id, (start, end), unit
+
+
+def _on_quarter(check: FieldCheck, request: Any, field: str) -> datetime | None:
+    at = check.time(field, request, field)
+    if at is not None and not on_quarter(at):
+        check.fault(field, "must be a full quarter of an hour")
+    return at
+
+
+def _in_order(check: FieldCheck, start: datetime | None, end: datetime | None) -> None:
+    if start is not None and end is not None and end <= start:
+        check.fault("end_time", "must be after start_time")

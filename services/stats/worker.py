@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
 
 import structlog
 
@@ -12,74 +13,99 @@ from libs.common.db.faults import PASSING
 from libs.common.rpc.operations import Lag, Progress
 from services.stats import metrics
 from services.stats.clients import Feed, FeedUnavailable
-from services.stats.fold import count
-from services.stats.store import CounterStore, CursorMovedError
+from services.stats.convert_facts import read_facts
+from services.stats.domain.fold import count
+from services.stats.domain.model import Counts, Source
+from services.stats.store import CursorMovedError
 
 WAIT_S: Final = 5.0
 """How long a read waits for news, real seconds."""
 RETRY_FIRST_S: Final = 0.1
 RETRY_MAX_S: Final = 5.0
-PROBE_ROWS_MAX: Final = 5_000
+PROBE_ROWS_MAX: Final = 500
+"""Rows behind are counted up to this: whoever asks wants to know whether there are any."""
 
 _PASSING: Final = (FeedUnavailable, *PASSING)
 _log = structlog.get_logger(__name__)
 
 
+class Counters(Protocol):
+    """Where counts and cursors are kept, together."""
+
+    async def cursors(self, source: Source) -> dict[int, int]:
+        """Partition → position up to which the source's history is counted."""
+        ...
+
+    async def commit(
+        self, source: Source, before: Mapping[int, int], after: Mapping[int, int], counts: Counts
+    ) -> None:
+        """Adds counts and moves the cursors at once. Raises CursorMovedError if they are not at `before`."""
+        ...
+
+
 class Reader:
     """Counts one history, for ever."""
 
-    def __init__(self, feed: Feed, store: CounterStore, progress: Progress) -> None:
+    def __init__(self, feed: Feed, counters: Counters, progress: Progress) -> None:
         """Nothing happens before `run`."""
         self.feed = feed
-        self.counted = 0
         self.error = ""
-        self._store = store
+        """Fault of the last attempt; empty after a good one."""
+        self._counters = counters
         self._progress = progress
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until `stopping` is set; what was read and not committed is read again later."""
-        stop = asyncio.ensure_future(stopping.wait())
-        while not stopping.is_set():
-            step = asyncio.ensure_future(self._step_or_wait())
-            await asyncio.wait({step, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if not step.done():
-                step.cancel()
-                await asyncio.gather(step, return_exceptions=True)
-                return
-            await step
+        work = asyncio.create_task(self._follow(), name=f"follow {self.feed.name}")
+        stop = asyncio.create_task(stopping.wait(), name="stop")
+        try:
+            await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await work
 
-    async def _step_or_wait(self) -> None:
-        delay = RETRY_FIRST_S
+    async def _follow(self) -> None:
+        delay_s = RETRY_FIRST_S
         while True:
             try:
                 await self.step(WAIT_S)
             except CursorMovedError:
-                return
+                continue  # another process counts this history, too: go on from where it is
             except _PASSING as error:
                 self._note(error)
-                await asyncio.sleep(delay)
-                delay = min(RETRY_MAX_S, delay * 2)
-                continue
-            self.error = ""
-            return
+                await asyncio.sleep(delay_s)
+                delay_s = min(RETRY_MAX_S, delay_s * 2)
+            else:
+                self.error = ""
+                delay_s = RETRY_FIRST_S
 
     async def step(self, wait_s: float) -> int:
-        """Reads and counts one page; returns its length. Raises FeedUnavailable, CursorMovedError, driver's errors."""
-        cursors = await self._store.cursors(self.feed.source)
+        """Reads and counts one page; returns its rows. Raises FeedUnavailable, CursorMovedError, driver's
+        errors.
+        """
+        source = self.feed.source
+        cursors = await self._counters.cursors(source)
         page = await self.feed.read(cursors, wait_s)
         if page.cursors != cursors:
-            await self._store.commit(
-                self.feed.source, cursors, page.cursors, count(self.feed.source, page.facts)
-            )
-            self.counted += len(page.facts)
-            metrics.FACTS.labels(self.feed.name).inc(len(page.facts))
-            self._progress.add(len(page.facts))
-        return len(page.facts)
+            counts = count(read_facts(source, page.rows))
+            await self._counters.commit(source, cursors, page.cursors, counts)
+            metrics.FACTS.labels(self.feed.name).inc(len(page.rows))
+            self._progress.add(len(page.rows))
+        return len(page.rows)
+
+    async def counted(self) -> int:
+        """Rows counted since the beginning. Raises the driver's errors."""
+        # Positions have no gaps, so the position of a partition is the number of its rows.
+        return sum((await self._counters.cursors(self.feed.source)).values())
 
     async def waiting(self) -> int:
-        """Rows that are in the history and not counted, up to 5,000. Raises FeedUnavailable, driver's errors."""
-        page = await self.feed.read(await self._store.cursors(self.feed.source), 0, PROBE_ROWS_MAX)
-        return len(page.facts)
+        """Rows of the history that are not counted, up to PROBE_ROWS_MAX. Raises FeedUnavailable, driver's
+        errors.
+        """
+        page = await self.feed.read(await self._counters.cursors(self.feed.source), 0, PROBE_ROWS_MAX)
+        return len(page.rows)
 
     def _note(self, error: Exception) -> None:
         if not self.error:
@@ -99,6 +125,7 @@ class ReadersLag:
     async def lag(self) -> Lag:
         """Asks every history what is behind its cursor. A history that cannot be asked counts as one row."""
         waiting = await asyncio.gather(*(self._waiting(reader) for reader in self._readers))
+        metrics.WAITING.set(sum(waiting))
         return Lag(pending=sum(waiting), progress=str(self._progress))
 
     async def _waiting(self, reader: Reader) -> int:

@@ -10,6 +10,9 @@ from uuid import UUID
 NO_JOURNEY = UUID(int=0)
 """The journey of figures that concern the team as a whole."""
 
+QUARTER_S = 900
+"""Counters are by quarter of an hour: days and hours of every time zone begin on one."""
+
 
 class Source(IntEnum):
     """Whose history a fact is from."""
@@ -39,11 +42,14 @@ class Metric(IntEnum):
     READ = 16
     REPLIED = 17
     CLICKED = 18
+    """Sends of which a link was opened, once each."""
     FAILED_LATER = 19
     """Sends that a channel had accepted and then failed to deliver."""
     ORDERS = 30
     REFUNDS = 31
     ANONYMOUS = 32
+    SHOPPERS = 33
+    """Customers, in the quarter of their first order or refund."""
     ENTRIES = 40
     EARNED = 41
     REFUNDED = 42
@@ -52,31 +58,50 @@ class Metric(IntEnum):
     OTHER_POINTS = 44
     BALANCE = 45
     CUMULATIVE = 46
+    REFUND_SHORTFALL = 47
+    """Points that refunds asked back and that were not there any more."""
     NODE_RESULT = 1000
     """And the number of the step's result."""
 
 
+class FirstKind(IntEnum):
+    """What is counted only the first time. The numbers are stored."""
+
+    SHOPPER = 1
+    """Id: a customer."""
+    CLICK = 2
+    """Id: the key of the send whose link was opened."""
+
+
 class CounterKey(NamedTuple):
-    """One counter: of a team, a journey, a node and a channel where they apply, in one hour."""
+    """One counter: of a team, a journey, a node and a channel where they apply, in one quarter of an hour."""
 
     team_id: UUID
     metric: int
-    hour: datetime
+    quarter: datetime
     journey_id: UUID = NO_JOURNEY
     node_id: str = ""
     channel: int = 0
     currency: str = ""
 
 
+class First(NamedTuple):
+    """Something that counts once, whenever it happens."""
+
+    team_id: UUID
+    kind: FirstKind
+    id: UUID
+
+
 class Counts(NamedTuple):
-    """What a batch of facts adds: to counters, and to the set of customers who ordered (team, customer)."""
+    """What a batch of facts adds: to counters, and to those that grow by 1 where a `First` is new."""
 
     deltas: dict[CounterKey, int]
-    shoppers: set[tuple[UUID, UUID]]
+    firsts: dict[First, CounterKey]
 
 
 class Total(NamedTuple):
-    """A counter summed over hours."""
+    """A counter summed over time."""
 
     metric: int
     journey_id: UUID

@@ -59,6 +59,38 @@ ABSENT_REASON_NOT_MEASURED: AbsentReason.ValueType  # 5
 """This release does not measure it."""
 Global___AbsentReason: _TypeAlias = AbsentReason  # noqa: Y015
 
+class _Measurement:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MeasurementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Measurement.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MEASUREMENT_UNSPECIFIED: _Measurement.ValueType  # 0
+    """Not told, or the figure is absent."""
+    MEASUREMENT_SEND_ANSWER: _Measurement.ValueType  # 1
+    """The channel's answer to each send."""
+    MEASUREMENT_RECEIPT: _Measurement.ValueType  # 2
+    """A receipt of the channel for each message."""
+    MEASUREMENT_CHANNEL_STATISTICS: _Measurement.ValueType  # 3
+    """The channel's own statistics, summed over people and rounded as it likes."""
+    MEASUREMENT_TRACKED_LINK: _Measurement.ValueType  # 4
+    """Openings of tracked links."""
+
+class Measurement(_Measurement, metaclass=_MeasurementEnumTypeWrapper):
+    """How a figure is come by."""
+
+MEASUREMENT_UNSPECIFIED: Measurement.ValueType  # 0
+"""Not told, or the figure is absent."""
+MEASUREMENT_SEND_ANSWER: Measurement.ValueType  # 1
+"""The channel's answer to each send."""
+MEASUREMENT_RECEIPT: Measurement.ValueType  # 2
+"""A receipt of the channel for each message."""
+MEASUREMENT_CHANNEL_STATISTICS: Measurement.ValueType  # 3
+"""The channel's own statistics, summed over people and rounded as it likes."""
+MEASUREMENT_TRACKED_LINK: Measurement.ValueType  # 4
+"""Openings of tracked links."""
+Global___Measurement: _TypeAlias = Measurement  # noqa: Y015
+
 class _Step:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -91,19 +123,23 @@ class Count(_message.Message):
 
     VALUE_FIELD_NUMBER: _builtins.int
     ABSENT_REASON_FIELD_NUMBER: _builtins.int
+    MEASUREMENT_FIELD_NUMBER: _builtins.int
     value: _builtins.int
     """The count; absent with a reason."""
     absent_reason: Global___AbsentReason.ValueType
     """Why it is absent."""
+    measurement: Global___Measurement.ValueType
+    """How it is come by."""
     def __init__(
         self,
         *,
         value: _builtins.int | None = ...,
         absent_reason: Global___AbsentReason.ValueType = ...,
+        measurement: Global___Measurement.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "absent_reason", b"absent_reason", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "absent_reason", b"absent_reason", "measurement", b"measurement", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
     _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
@@ -263,7 +299,7 @@ class NodeFigures(_message.Message):
     node_id: _builtins.str
     """The node."""
     entered_count: _builtins.int
-    """Times entered."""
+    """Times entered; seen within 2 s."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeResult]:
         """What happened there, by result; only results that happened."""
@@ -354,7 +390,7 @@ class MessageFigures(_message.Message):
 
     @_builtins.property
     def clicked(self) -> Global___Count:
-        """Messages whose link was opened."""
+        """Sends of which a link was opened, once each."""
 
     @_builtins.property
     def failed(self) -> Global___Count:
@@ -522,6 +558,7 @@ class PointsFigures(_message.Message):
     OTHER_FIELD_NUMBER: _builtins.int
     BALANCE_FIELD_NUMBER: _builtins.int
     CUMULATIVE_FIELD_NUMBER: _builtins.int
+    REFUND_SHORTFALL_FIELD_NUMBER: _builtins.int
     entry_count: _builtins.int
     """Entries."""
     earned: _builtins.int
@@ -536,6 +573,8 @@ class PointsFigures(_message.Message):
     """Balances of all customers."""
     cumulative: _builtins.int
     """Cumulative points of all customers."""
+    refund_shortfall: _builtins.int
+    """Points that refunds asked back and that were not there any more."""
     def __init__(
         self,
         *,
@@ -546,10 +585,11 @@ class PointsFigures(_message.Message):
         other: _builtins.int = ...,
         balance: _builtins.int = ...,
         cumulative: _builtins.int = ...,
+        refund_shortfall: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "cumulative", b"cumulative", "earned", b"earned", "entry_count", b"entry_count", "journey", b"journey", "other", b"other", "refunded", b"refunded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "cumulative", b"cumulative", "earned", b"earned", "entry_count", b"entry_count", "journey", b"journey", "other", b"other", "refund_shortfall", b"refund_shortfall", "refunded", b"refunded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -568,9 +608,9 @@ class ProjectionState(_message.Message):
     source: _builtins.str
     """The service whose history it is."""
     counted_rows: _builtins.int
-    """Rows counted so far."""
+    """Rows counted since the beginning."""
     waiting_rows: _builtins.int
-    """Rows that wait, counted up to 5,000."""
+    """Rows that wait, counted up to 500."""
     error: _builtins.str
     """Fault of the last attempt to read; empty if there was none."""
     def __init__(

@@ -36,11 +36,11 @@ class GetJourneyOverviewRequest(_message.Message):
     """The journey. Required."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Only what happened from here on; absent: from the beginning."""
+        """Only what happened from here on, a full quarter of an hour; absent: from the beginning."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Only what happened before this; absent: until now."""
+        """Only what happened before this, a full quarter of an hour; absent: until now."""
 
     def __init__(
         self,
@@ -153,11 +153,11 @@ class GetJourneySeriesRequest(_message.Message):
     """Length of the steps. Required."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Start of the first step. Required."""
+        """From where on things are counted, a full quarter of an hour; the first step is the one that it lies in. Required."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """End of the last step. Required."""
+        """Until where things are counted, a full quarter of an hour. Required."""
 
     def __init__(
         self,
@@ -216,11 +216,11 @@ class ListNodeFiguresRequest(_message.Message):
     """The journey. Required."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Only what happened from here on; absent: from the beginning."""
+        """Only what happened from here on, a full quarter of an hour; absent: from the beginning."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Only what happened before this; absent: until now."""
+        """Only what happened before this, a full quarter of an hour; absent: until now."""
 
     def __init__(
         self,
@@ -278,14 +278,14 @@ class ListMessageFiguresRequest(_message.Message):
     journey_id: _builtins.str
     """The journey. Required."""
     step: _figures_pb2.Step.ValueType
-    """Length of the steps."""
+    """Length of the steps, with which both times are required; unspecified: one sum."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Only what happened from here on; absent: from the beginning."""
+        """Only what happened from here on, a full quarter of an hour; absent: from the beginning."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Only what happened before this; absent: until now."""
+        """Only what happened before this, a full quarter of an hour; absent: until now."""
 
     def __init__(
         self,

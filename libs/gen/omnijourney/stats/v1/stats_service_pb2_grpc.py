@@ -83,6 +83,7 @@ class StatsServiceServicer:
 
     def GetJourneyOverview(self, request, context):
         """Figures of one journey, over all time or a range. A journey that nothing happened to has zeros.
+        Errors: INVALID_ARGUMENT `INVALID_FIELDS`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,7 +132,8 @@ class StatsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckProjections(self, request, context):
-        """Operators: compares a team's figures with the records that they count, and streams what does not agree.
+        """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
+        Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

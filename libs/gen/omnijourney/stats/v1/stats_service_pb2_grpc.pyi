@@ -34,7 +34,9 @@ class StatsServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> StatsServiceAsyncStub: ...
     GetJourneyOverview: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.GetJourneyOverviewRequest, _stats_service_pb2.GetJourneyOverviewResponse]
-    """Figures of one journey, over all time or a range. A journey that nothing happened to has zeros."""
+    """Figures of one journey, over all time or a range. A journey that nothing happened to has zeros.
+    Errors: INVALID_ARGUMENT `INVALID_FIELDS`.
+    """
     BatchGetJourneyOverviews: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.BatchGetJourneyOverviewsRequest, _stats_service_pb2.BatchGetJourneyOverviewsResponse]
     """The same for up to 500 journeys, in order."""
     GetJourneySeries: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.GetJourneySeriesRequest, _stats_service_pb2.GetJourneySeriesResponse]
@@ -48,7 +50,9 @@ class StatsServiceStub:
     ListProjectionStates: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.ListProjectionStatesRequest, _stats_service_pb2.ListProjectionStatesResponse]
     """Operators: how far each history is counted."""
     CheckProjections: _grpc.UnaryStreamMultiCallable[_stats_service_pb2.CheckProjectionsRequest, _stats_service_pb2.CheckProjectionsResponse]
-    """Operators: compares a team's figures with the records that they count, and streams what does not agree."""
+    """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
+    Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
+    """
 
 @_typing.type_check_only
 class StatsServiceAsyncStub(StatsServiceStub):
@@ -56,7 +60,9 @@ class StatsServiceAsyncStub(StatsServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetJourneyOverview: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.GetJourneyOverviewRequest, _stats_service_pb2.GetJourneyOverviewResponse]  # type: ignore[assignment]
-    """Figures of one journey, over all time or a range. A journey that nothing happened to has zeros."""
+    """Figures of one journey, over all time or a range. A journey that nothing happened to has zeros.
+    Errors: INVALID_ARGUMENT `INVALID_FIELDS`.
+    """
     BatchGetJourneyOverviews: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.BatchGetJourneyOverviewsRequest, _stats_service_pb2.BatchGetJourneyOverviewsResponse]  # type: ignore[assignment]
     """The same for up to 500 journeys, in order."""
     GetJourneySeries: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.GetJourneySeriesRequest, _stats_service_pb2.GetJourneySeriesResponse]  # type: ignore[assignment]
@@ -70,7 +76,9 @@ class StatsServiceAsyncStub(StatsServiceStub):
     ListProjectionStates: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.ListProjectionStatesRequest, _stats_service_pb2.ListProjectionStatesResponse]  # type: ignore[assignment]
     """Operators: how far each history is counted."""
     CheckProjections: _aio.UnaryStreamMultiCallable[_stats_service_pb2.CheckProjectionsRequest, _stats_service_pb2.CheckProjectionsResponse]  # type: ignore[assignment]
-    """Operators: compares a team's figures with the records that they count, and streams what does not agree."""
+    """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
+    Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
+    """
 
 class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most."""
@@ -81,7 +89,9 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stats_service_pb2.GetJourneyOverviewRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_stats_service_pb2.GetJourneyOverviewResponse, _abc.Awaitable[_stats_service_pb2.GetJourneyOverviewResponse]]:
-        """Figures of one journey, over all time or a range. A journey that nothing happened to has zeros."""
+        """Figures of one journey, over all time or a range. A journey that nothing happened to has zeros.
+        Errors: INVALID_ARGUMENT `INVALID_FIELDS`.
+        """
 
     @_abc_1.abstractmethod
     def BatchGetJourneyOverviews(
@@ -137,6 +147,8 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stats_service_pb2.CheckProjectionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_stats_service_pb2.CheckProjectionsResponse], _abc.AsyncIterator[_stats_service_pb2.CheckProjectionsResponse]]:
-        """Operators: compares a team's figures with the records that they count, and streams what does not agree."""
+        """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
+        Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
+        """
 
 def add_StatsServiceServicer_to_server(servicer: StatsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

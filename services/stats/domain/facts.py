@@ -1,0 +1,161 @@
+"""Facts of the four histories, as far as they are counted. `quarter` is the start of the quarter of an hour,
+UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import IntEnum
+from uuid import UUID
+
+import msgspec
+
+
+class RunEnd(IntEnum):
+    """How an enrolment stands after a burst."""
+
+    NOT_YET = 0
+    COMPLETED = 1
+    HALTED = 2
+
+
+class SendEnd(IntEnum):
+    """How a send ended."""
+
+    OTHER = 0
+    """Deferred, exhausted, cancelled: no figure counts it."""
+    SENT = 1
+    SKIPPED = 2
+    FAILED = 3
+    UNKNOWN = 4
+
+
+class ReceiptKind(IntEnum):
+    """What a channel told of a sent message."""
+
+    DELIVERED = 1
+    READ = 2
+    REPLIED = 3
+    FAILED = 4
+
+
+class EntrySource(IntEnum):
+    """Where points came from or went to."""
+
+    OTHER = 0
+    ORDER = 1
+    REFUND = 2
+    JOURNEY = 3
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One step at a node. `result` is the number of the journey contract's `StepResult`."""
+
+    node_id: str
+    result: int
+    entered: bool
+    quarter: datetime
+
+
+class Burst(msgspec.Struct, frozen=True):
+    """An enrolment went from one rest to the next."""
+
+    team_id: UUID
+    journey_id: UUID
+    quarter: datetime
+    enrolled: bool
+    end: RunEnd
+    steps: list[Step]
+
+
+class TriggerRefused(msgspec.Struct, frozen=True):
+    """A trigger did not enrol."""
+
+    team_id: UUID
+    journey_id: UUID
+    quarter: datetime
+
+
+class SendSettled(msgspec.Struct, frozen=True):
+    """A send ended, with what it cost."""
+
+    team_id: UUID
+    journey_id: UUID
+    node_id: str
+    channel: int
+    quarter: datetime
+    end: SendEnd
+    messages: int
+    cost_micros: int
+    currency: str
+
+
+class ReceiptArrived(msgspec.Struct, frozen=True):
+    """A channel told more of a sent message; `refunded_micros` came back."""
+
+    team_id: UUID
+    journey_id: UUID
+    node_id: str
+    channel: int
+    quarter: datetime
+    kind: ReceiptKind
+    refunded_micros: int
+    currency: str
+
+
+class LinkClicked(msgspec.Struct, frozen=True):
+    """A link of a send was opened, perhaps again."""
+
+    team_id: UUID
+    journey_id: UUID
+    node_id: str
+    channel: int
+    quarter: datetime
+    effect_key: UUID
+
+
+class PointsChanged(msgspec.Struct, frozen=True):
+    """An entry of the ledger."""
+
+    team_id: UUID
+    quarter: datetime
+    source: EntrySource
+    delta_balance: int
+    delta_cumulative: int
+    requested_balance: int
+
+
+class OrderCounted(msgspec.Struct, frozen=True):
+    """An order of a known customer that counts."""
+
+    team_id: UUID
+    customer_id: UUID
+    quarter: datetime
+
+
+class RefundCounted(msgspec.Struct, frozen=True):
+    """A refund of a known customer that counts."""
+
+    team_id: UUID
+    customer_id: UUID
+    quarter: datetime
+
+
+class AnonymousStored(msgspec.Struct, frozen=True):
+    """An order or refund of nobody known."""
+
+    team_id: UUID
+    quarter: datetime
+
+
+Fact = (
+    Burst
+    | TriggerRefused
+    | SendSettled
+    | ReceiptArrived
+    | LinkClicked
+    | PointsChanged
+    | OrderCounted
+    | RefundCounted
+    | AnonymousStored
+)

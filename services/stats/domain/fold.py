@@ -1,0 +1,144 @@
+"""From facts to counts. Counting looks at nothing but the fact, so any split into batches gives the same
+sums.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from services.stats.domain.facts import (
+    AnonymousStored,
+    Burst,
+    EntrySource,
+    Fact,
+    LinkClicked,
+    OrderCounted,
+    PointsChanged,
+    ReceiptArrived,
+    ReceiptKind,
+    RefundCounted,
+    RunEnd,
+    SendEnd,
+    SendSettled,
+    TriggerRefused,
+)
+from services.stats.domain.model import CounterKey, Counts, First, FirstKind, Metric
+
+_Deltas = defaultdict[CounterKey, int]
+_Firsts = dict[First, CounterKey]
+
+_RUN_ENDS: Final[Mapping[RunEnd, Metric]] = {
+    RunEnd.COMPLETED: Metric.COMPLETED,
+    RunEnd.HALTED: Metric.HALTED,
+}
+_SEND_ENDS: Final[Mapping[SendEnd, Metric]] = {
+    SendEnd.FAILED: Metric.SENDS_FAILED,
+    SendEnd.SKIPPED: Metric.SENDS_SKIPPED,
+    SendEnd.UNKNOWN: Metric.SENDS_UNKNOWN,
+}
+_RECEIPTS: Final[Mapping[ReceiptKind, Metric]] = {
+    ReceiptKind.DELIVERED: Metric.DELIVERED,
+    ReceiptKind.READ: Metric.READ,
+    ReceiptKind.REPLIED: Metric.REPLIED,
+    ReceiptKind.FAILED: Metric.FAILED_LATER,
+}
+_ENTRY_SOURCES: Final[Mapping[EntrySource, Metric]] = {
+    EntrySource.ORDER: Metric.EARNED,
+    EntrySource.REFUND: Metric.REFUNDED,
+    EntrySource.JOURNEY: Metric.JOURNEY_POINTS,
+    EntrySource.OTHER: Metric.OTHER_POINTS,
+}
+
+
+def count(facts: Iterable[Fact]) -> Counts:
+    """What these facts add. Facts of one customer must come in their order: the first shopping or click
+    counts.
+    """
+    deltas: _Deltas = defaultdict(int)
+    firsts: _Firsts = {}
+    for fact in facts:
+        _COUNTERS[type(fact)](fact, deltas, firsts)
+    return Counts({key: value for key, value in deltas.items() if value}, firsts)
+
+
+def _count_burst(burst: Burst, deltas: _Deltas, _: _Firsts) -> None:
+    team_id, journey_id = burst.team_id, burst.journey_id
+    if burst.enrolled:
+        deltas[CounterKey(team_id, Metric.TRIGGERED, burst.quarter, journey_id)] += 1
+    for step in burst.steps:
+        if step.entered:
+            deltas[CounterKey(team_id, Metric.NODE_ENTERED, step.quarter, journey_id, step.node_id)] += 1
+        result = Metric.NODE_RESULT + step.result
+        deltas[CounterKey(team_id, result, step.quarter, journey_id, step.node_id)] += 1
+    if burst.end in _RUN_ENDS:
+        deltas[CounterKey(team_id, _RUN_ENDS[burst.end], burst.quarter, journey_id)] += 1
+
+
+def _count_refused(refused: TriggerRefused, deltas: _Deltas, _: _Firsts) -> None:
+    deltas[CounterKey(refused.team_id, Metric.REFUSED, refused.quarter, refused.journey_id)] += 1
+
+
+def _message_key(
+    fact: SendSettled | ReceiptArrived | LinkClicked, metric: Metric, currency: str = ""
+) -> CounterKey:
+    return CounterKey(
+        fact.team_id, metric, fact.quarter, fact.journey_id, fact.node_id, fact.channel, currency
+    )
+
+
+def _count_send(send: SendSettled, deltas: _Deltas, _: _Firsts) -> None:
+    if send.end is SendEnd.SENT:
+        deltas[_message_key(send, Metric.MESSAGES_SENT)] += send.messages
+    elif send.end in _SEND_ENDS:
+        deltas[_message_key(send, _SEND_ENDS[send.end])] += 1
+    if send.cost_micros:
+        deltas[_message_key(send, Metric.MESSAGE_COST, send.currency)] += send.cost_micros
+
+
+def _count_receipt(receipt: ReceiptArrived, deltas: _Deltas, _: _Firsts) -> None:
+    deltas[_message_key(receipt, _RECEIPTS[receipt.kind])] += 1
+    if receipt.refunded_micros:
+        deltas[_message_key(receipt, Metric.MESSAGE_COST, receipt.currency)] -= receipt.refunded_micros
+
+
+def _count_click(click: LinkClicked, _: _Deltas, firsts: _Firsts) -> None:
+    first = First(click.team_id, FirstKind.CLICK, click.effect_key)
+    firsts.setdefault(first, _message_key(click, Metric.CLICKED))
+
+
+def _count_points(entry: PointsChanged, deltas: _Deltas, _: _Firsts) -> None:
+    team_id, quarter, change = entry.team_id, entry.quarter, entry.delta_balance
+    deltas[CounterKey(team_id, Metric.ENTRIES, quarter)] += 1
+    deltas[CounterKey(team_id, Metric.BALANCE, quarter)] += change
+    deltas[CounterKey(team_id, Metric.CUMULATIVE, quarter)] += entry.delta_cumulative
+    refund = entry.source is EntrySource.REFUND
+    deltas[CounterKey(team_id, _ENTRY_SOURCES[entry.source], quarter)] += -change if refund else change
+    if refund:
+        shortfall = change - entry.requested_balance
+        deltas[CounterKey(team_id, Metric.REFUND_SHORTFALL, quarter)] += shortfall
+
+
+def _count_shopping(sale: OrderCounted | RefundCounted, deltas: _Deltas, firsts: _Firsts) -> None:
+    metric = Metric.ORDERS if isinstance(sale, OrderCounted) else Metric.REFUNDS
+    deltas[CounterKey(sale.team_id, metric, sale.quarter)] += 1
+    first = First(sale.team_id, FirstKind.SHOPPER, sale.customer_id)
+    firsts.setdefault(first, CounterKey(sale.team_id, Metric.SHOPPERS, sale.quarter))
+
+
+def _count_anonymous(stored: AnonymousStored, deltas: _Deltas, _: _Firsts) -> None:
+    deltas[CounterKey(stored.team_id, Metric.ANONYMOUS, stored.quarter)] += 1
+
+
+_COUNTERS: Final[Mapping[type, Callable[[Any, _Deltas, _Firsts], None]]] = {
+    Burst: _count_burst,
+    TriggerRefused: _count_refused,
+    SendSettled: _count_send,
+    ReceiptArrived: _count_receipt,
+    LinkClicked: _count_click,
+    PointsChanged: _count_points,
+    OrderCounted: _count_shopping,
+    RefundCounted: _count_shopping,
+    AnonymousStored: _count_anonymous,
+}
