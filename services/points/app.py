@@ -9,9 +9,11 @@ from libs.common.app import App, runtime
 from libs.common.clock import Clock
 from libs.common.db.history import HistoryBell
 from libs.common.db.queries import QueryBook
+from libs.common.db.requests import keep_forgetting
 from libs.common.rpc.operations import NothingPending, Progress
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
 from services.points.config import Settings
+from services.points.coupons import CouponStore
 from services.points.reports import ReportStore
 from services.points.servicer import PointsServicer
 from services.points.store import LedgerStore
@@ -32,7 +34,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         bell, progress = HistoryBell(), Progress()
         async with PostingWriter.running(ledger, bell, progress) as writer:
             servicer = PointsServicer(  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
+                pool=rt.pool,
                 ledger=ledger,
+                coupons=CouponStore(rt.pool, queries, rt.clock, ledger),
                 reports=ReportStore(rt.pool, queries),
                 writer=writer,
                 clock=rt.clock,
@@ -44,6 +48,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 servicer,
                 points_service_pb2.DESCRIPTOR.services_by_name["PointsService"],
             )
+            rt.spawn("forgetting answers", keep_forgetting(rt.pool, rt.stopping))
             # Postings settle within the call that makes them, so that nothing is ever pending here.
             async with rt.serving(NothingPending(progress)) as serving:
                 yield serving

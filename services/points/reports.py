@@ -103,7 +103,7 @@ class ReportStore:
     async def check(self, scope: CheckScope, counts: CheckCounts) -> AsyncIterator[Finding]:
         """Checks the ledger at one moment and yields what is broken; counts into `counts`."""
         async with snapshot(self._pool, [scope.team_id]) as connection:
-            for pages in (self._check_accounts, self._check_outcomes, self._check_orders):
+            for pages in (self._check_accounts, self._check_outcomes, self._check_orders, self._check_claims):
                 async for finding in pages(connection, scope, counts):
                     yield finding
 
@@ -186,6 +186,16 @@ class ReportStore:
                     row["sequence"],
                     row["order_key"],
                 )
+
+    async def _check_claims(
+        self, connection: Connection, scope: CheckScope, counts: CheckCounts
+    ) -> AsyncIterator[Finding]:
+        del counts  # claims are not counted apart
+        async for page in self._pages(connection, "check_claims", scope.team_id, scope.customer_id):
+            for row in page:
+                detail = f"a claim paid {row['points_paid']}, its entry says {row['delta_balance']}"
+                place = (row["customer_id"], row["sequence"], row["claim_id"])
+                yield Finding(Invariant.CLAIM_CLOSURE, detail, *place)
 
 
 def _placed(row: rows.Row) -> PlacedEntry:

@@ -1,5 +1,5 @@
 # ruff: noqa: N802 - the generated base names the methods
-"""The gRPC edge of points. Coupons, imports and daily statements are not served yet and answer UNIMPLEMENTED."""
+"""The gRPC edge of points. Imports and daily statements are not served yet and answer UNIMPLEMENTED."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ import msgspec
 
 from libs.common.clock import Clock
 from libs.common.db.history import HistoryBell, long_poll
+from libs.common.db.pool import Pool
 from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument, NotFound
 from libs.common.paging import page_key, page_size, page_token
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import history_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
-from omnijourney.points.v1 import points_service_pb2_grpc as pb_grpc
 from services.points import convert, metrics, requests
+from services.points.coupons import CouponStore
 from services.points.domain.earning import AMOUNT_MICROS_MAX, earned
 from services.points.domain.errors import formula_already_set, insufficient_points, points_out_of_range
 from services.points.domain.model import Answer, Manual, Posting, Reason, Source, Status
 from services.points.reports import CheckCounts, Place, PlacedEntry, ReportStore, Search, place_after
+from services.points.servicer_coupons import CouponCalls
 from services.points.store import LedgerStore, SetFormula
 
 _EXPORT_PAGE: Final = 2_000
@@ -59,25 +61,26 @@ class Writer(Protocol):
         ...
 
 
-class PointsServicer(pb_grpc.PointsServiceServicer):
+class PointsServicer(CouponCalls):
     """See `protos/omnijourney/points/v1/points_service.proto`."""
 
     def __init__(
         self,
         *,
+        pool: Pool,
         ledger: LedgerStore,
         reports: ReportStore,
+        coupons: CouponStore,
         writer: Writer,
         clock: Clock,
         bell: HistoryBell,
         draining: asyncio.Event,
     ) -> None:
         """`bell` rings when the writer has written entries; `draining` ends waiting reads."""
+        super().__init__(pool=pool, coupons=coupons, clock=clock, bell=bell)
         self._ledger = ledger
         self._reports = reports
         self._writer = writer
-        self._clock = clock
-        self._bell = bell
         self._draining = draining
 
     async def SetEarningFormula(

@@ -88,6 +88,23 @@ class LedgerStore:
             async with transaction(self._pool, teams) as connection:
                 await connection.execute(self._sql["insert_accounts"], *rows.ref_columns(missing))
 
+    async def post_within(self, connection: Connection, postings: Sequence[Posting]) -> Posted:
+        """Posts in the transaction of the caller, who holds the locks of all accounts that the postings touch."""
+        accounts = await self._lock_accounts(connection, accounts_of(postings))
+        return await self._post_locked(
+            connection, postings, {posting.team_id for posting in postings}, accounts
+        )
+
+    async def lock_account(self, connection: Connection, ref: Ref) -> None:
+        """Makes the account if there is none and locks it: the first lock of the caller's transaction."""
+        await connection.execute(self._sql["insert_accounts"], *rows.ref_columns([ref]))
+        await self._lock_accounts(connection, [ref])
+
+    async def balance_in(self, connection: Connection, team_id: UUID, customer_id: UUID) -> int:
+        """A customer's balance as the caller's transaction sees it; 0 without an account."""
+        row = await connection.fetchrow(self._sql["read_balances"], [team_id], [customer_id])
+        return row["balance"] if row is not None else 0
+
     async def _post_locked(
         self,
         connection: Connection,

@@ -36,6 +36,7 @@ _ATTEMPTS: Final = 5
 _RETRY_AFTER_S: Final = 0.2
 
 _COLLIDED: Final = (asyncpg.UniqueViolationError, *faults.COLLIDED)
+"""Another process recorded the same key or order first, or stood in the way."""
 
 _log = structlog.get_logger(__name__)
 

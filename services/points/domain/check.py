@@ -29,7 +29,7 @@ class Invariant(IntEnum):
     SOURCE_LAW = 8
     ORDER_LAW = 9
     HASH_CHAIN = 10
-    HISTORY_ORDER = 12
+    CLAIM_CLOSURE = 14
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -39,3 +39,9 @@ def search_range_too_long(days: int) -> InvalidArgument:
     """A search over more days than allowed."""
     metadata = {"days": str(days), "days_max": str(SEARCH_DAYS_MAX)}
     return InvalidArgument("SEARCH_RANGE_TOO_LONG", f"at most {SEARCH_DAYS_MAX} days", metadata=metadata)
+
+
+def coupon_not_claimable(cause: str) -> FailedPrecondition:
+    """The coupon cannot be claimed; `cause` by the contract's names."""
+    message = f"the coupon cannot be claimed: {cause}"
+    return FailedPrecondition("COUPON_NOT_CLAIMABLE", message, metadata={"cause": cause})

@@ -289,3 +289,87 @@ SELECT e.order_key, e.customer_id, e.sequence
  WHERE e.team_id = $1 AND e.order_key IS NOT NULL AND ($2::uuid IS NULL OR e.customer_id = $2)
    AND NOT EXISTS (SELECT FROM points.shop_order AS o WHERE o.team_id = e.team_id AND o.order_key = e.order_key)
  ORDER BY e.order_key
+
+-- name: insert_coupon
+-- $1 team, $2 coupon, $3 name, $4 type, $5 cost or null, $6 text, $7 claims per customer, $8 claims, $9 start, $10 end or
+-- null, $11 time
+INSERT INTO points.coupon (team_id, coupon_id, name, type, cost, insufficient_text, claims_per_customer_max, claims_max,
+                           start_at, expires_at, claims, archived, version, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, false, 1, $11)
+
+-- name: read_coupon
+-- $1 team, $2 coupon
+SELECT team_id, coupon_id, name, type, cost, insufficient_text, claims_per_customer_max, claims_max, start_at, expires_at,
+       claims, archived, version, created_at
+  FROM points.coupon
+ WHERE team_id = $1 AND coupon_id = $2
+
+-- name: lock_coupon
+-- The same; locked after the account and before orders
+SELECT team_id, coupon_id, name, type, cost, insufficient_text, claims_per_customer_max, claims_max, start_at, expires_at,
+       claims, archived, version, created_at
+  FROM points.coupon
+ WHERE team_id = $1 AND coupon_id = $2
+   FOR NO KEY UPDATE
+
+-- name: update_coupon
+-- The coupon is locked: parameters as insert_coupon, $11 archived
+UPDATE points.coupon
+   SET name = $3, type = $4, cost = $5, insufficient_text = $6, claims_per_customer_max = $7, claims_max = $8,
+       start_at = $9, expires_at = $10, archived = $11, version = version + 1
+ WHERE team_id = $1 AND coupon_id = $2
+
+-- name: list_coupons
+-- $1 team, $2 archived ones too, $3 and $4 place after which the page goes on or nulls, $5 most rows
+SELECT team_id, coupon_id, name, type, cost, insufficient_text, claims_per_customer_max, claims_max, start_at, expires_at,
+       claims, archived, version, created_at
+  FROM points.coupon
+ WHERE team_id = $1 AND (NOT archived OR $2)
+   AND ($3::timestamptz IS NULL OR (created_at, coupon_id) < ($3::timestamptz, $4::uuid))
+ ORDER BY created_at DESC, coupon_id DESC
+ LIMIT $5
+
+-- name: count_claims
+-- $1 team, $2 coupon, $3 customer
+SELECT count(*) FROM points.coupon_claim WHERE team_id = $1 AND coupon_id = $2 AND customer_id = $3
+
+-- name: insert_claim
+-- $1 team, $2 claim, $3 coupon, $4 customer, $5 code, $6 points paid, $7 entry, $8 time, $9 end or null
+INSERT INTO points.coupon_claim (team_id, claim_id, coupon_id, customer_id, code, points_paid, sequence, created_at,
+                                 expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: count_up_coupon
+-- $1 team, $2 coupon; locked
+UPDATE points.coupon SET claims = claims + 1 WHERE team_id = $1 AND coupon_id = $2
+
+-- name: read_claim
+-- $1 team, $2 claim
+SELECT team_id, claim_id, coupon_id, customer_id, code, points_paid, sequence, created_at, expires_at
+  FROM points.coupon_claim
+ WHERE team_id = $1 AND claim_id = $2
+
+-- name: read_claim_by_code
+-- $1 team, $2 code
+SELECT team_id, claim_id, coupon_id, customer_id, code, points_paid, sequence, created_at, expires_at
+  FROM points.coupon_claim
+ WHERE team_id = $1 AND code = $2
+
+-- name: list_claims
+-- $1 team, $2 only this coupon or null, $3 only this customer or null, $4 and $5 place or nulls, $6 most rows
+SELECT team_id, claim_id, coupon_id, customer_id, code, points_paid, sequence, created_at, expires_at
+  FROM points.coupon_claim
+ WHERE team_id = $1 AND ($2::uuid IS NULL OR coupon_id = $2) AND ($3::uuid IS NULL OR customer_id = $3)
+   AND ($4::timestamptz IS NULL OR (created_at, claim_id) < ($4::timestamptz, $5::uuid))
+ ORDER BY created_at DESC, claim_id DESC
+ LIMIT $6
+
+-- name: check_claims
+-- Paid claims whose entry is missing or another: $1 team, $2 only this customer or null
+SELECT c.claim_id, c.customer_id, c.points_paid, c.sequence, e.delta_balance
+  FROM points.coupon_claim AS c
+  LEFT JOIN points.entry AS e
+    ON e.team_id = c.team_id AND e.customer_id = c.customer_id AND e.sequence = c.sequence AND e.key = c.claim_id
+ WHERE c.team_id = $1 AND ($2::uuid IS NULL OR c.customer_id = $2)
+   AND c.points_paid > 0 AND e.delta_balance IS DISTINCT FROM -c.points_paid
+ ORDER BY c.claim_id

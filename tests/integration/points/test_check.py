@@ -9,6 +9,7 @@ from omnijourney.points.v1 import check_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from tests.integration.points import build
 from tests.integration.points.conftest import TIMEOUT_S, Points
+from tests.integration.points.test_coupons import claim, create, mug
 
 UNIT = 1_000_000
 
@@ -57,6 +58,7 @@ CORRUPTIONS = {
     "an order's take": ("UPDATE points.shop_order SET taken = taken - 1 WHERE taken > 0", "ORDER_LAW"),
     "an order gone": ("DELETE FROM points.shop_order", "ORDER_LAW"),
     "the formula": ("UPDATE points.formula SET points_micros = points_micros * 2", "ORDER_LAW"),
+    "a claim's price": ("UPDATE points.coupon_claim SET points_paid = points_paid + 1", "CLAIM_CLOSURE"),
     "the formula gone": ("DELETE FROM points.formula", "ORDER_LAW"),
 }
 
@@ -73,13 +75,16 @@ async def fill(points: Points) -> None:
         build.refund(team, customer, 400 * UNIT, order_key=order),
         build.earn(team, new_id(), 10 * UNIT, has_phone=False),
     )
+    buyer = new_id()
+    await points.post(build.manual(team, buyer, 80))
+    await claim(points, await create(points, mug(points)), buyer)
 
 
 async def test_a_clean_ledger_has_no_findings(points: Points) -> None:
     await fill(points)
     findings, summary = await points.check()
     assert findings == []
-    assert (summary.accounts, summary.entries, summary.outcomes, summary.orders) == (2, 4, 6, 2)
+    assert (summary.accounts, summary.entries, summary.outcomes, summary.orders) == (3, 6, 8, 2)
 
 
 @pytest.mark.parametrize("corrupted", CORRUPTIONS)

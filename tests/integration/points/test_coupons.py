@@ -1,0 +1,178 @@
+"""Coupons paid with points: one deduction and one claim, or neither."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import grpc
+import pytest
+
+from libs.common.ids import new_id
+from libs.common.rpc.errors import RemoteError, remote_error
+from omnijourney.common.v1 import channel_pb2
+from omnijourney.points.v1 import coupon_pb2
+from omnijourney.points.v1 import points_service_pb2 as pb
+from tests.integration.points import build
+from tests.integration.points.conftest import TIMEOUT_S, Points
+
+TEXT = "You have {{points.balance}} points, the mug costs 80."
+
+
+def mug(points: Points, **changes: Any) -> coupon_pb2.Coupon:
+    terms: dict[str, Any] = {
+        "team_id": str(points.team_id),
+        "name": "Mug",
+        "type": coupon_pb2.COUPON_TYPE_MARKETING,
+        "points_redemption": coupon_pb2.PointsRedemption(cost=80, insufficient_text=TEXT),
+    }
+    return coupon_pb2.Coupon(**{**terms, **changes})
+
+
+async def create(points: Points, coupon: coupon_pb2.Coupon) -> coupon_pb2.Coupon:
+    request = pb.CreateCouponRequest(request_id=str(new_id()), coupon=coupon)
+    return (await points.stub.CreateCoupon(request, timeout=TIMEOUT_S)).coupon
+
+
+async def claim(
+    points: Points, coupon: coupon_pb2.Coupon, customer: UUID, request_id: UUID | None = None, **more: Any
+) -> pb.ClaimCouponResponse:
+    request = pb.ClaimCouponRequest(
+        team_id=str(points.team_id),
+        request_id=str(request_id or new_id()),
+        coupon_id=coupon.id,
+        customer_id=str(customer),
+        **more,
+    )
+    return await points.stub.ClaimCoupon(request, timeout=TIMEOUT_S)
+
+
+async def refused(call: Awaitable[object]) -> RemoteError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return remote_error(caught.value)
+
+
+@pytest.mark.rule("P-20")
+async def test_enough_points_are_one_deduction_and_one_claim(points: Points) -> None:
+    customer, request_id = new_id(), new_id()
+    await points.post(build.manual(points.team_id, customer, 100))
+    coupon = await create(points, mug(points))
+    first = await claim(points, coupon, customer, request_id)
+    assert (first.claim.points_paid, first.claim.entry_sequence, first.balance) == (80, 2, 20)
+    again = await claim(points, coupon, customer, request_id)
+    assert (again.claim, again.replayed) == (first.claim, True)
+    assert await points.balance(customer) == (20, 100)
+    for name in ({"claim_id": first.claim.id}, {"code": first.claim.code}):
+        request = pb.GetCouponClaimRequest(team_id=str(points.team_id), **name)
+        assert (await points.stub.GetCouponClaim(request, timeout=TIMEOUT_S)).claim == first.claim
+
+
+@pytest.mark.rule("P-20")
+async def test_too_few_points_are_the_text_filled_in_and_nothing_else(points: Points) -> None:
+    customer, request_id = new_id(), new_id()
+    await points.post(build.manual(points.team_id, customer, 79))
+    coupon = await create(points, mug(points))
+    answer = await claim(points, coupon, customer, request_id)
+    assert answer.WhichOneof("outcome") == "insufficient_text"
+    assert answer.insufficient_text == "You have 79 points, the mug costs 80."
+    await points.post(build.manual(points.team_id, customer, 1))
+    again = await claim(points, coupon, customer, request_id)
+    assert (again.insufficient_text, again.replayed) == (answer.insufficient_text, True)
+    assert await points.balance(customer) == (80, 80)
+    assert (await claim(points, coupon, customer)).balance == 0
+
+
+@pytest.mark.rule("P-21")
+async def test_redemptions_at_once_never_spend_the_same_points(points: Points) -> None:
+    customer = new_id()
+    await points.post(build.manual(points.team_id, customer, 250))
+    coupons = [await create(points, mug(points)) for _ in range(4)]
+    answers = await asyncio.gather(
+        *(claim(points, coupon, customer) for coupon in coupons for _ in range(5)),
+        *(points.post(build.manual(points.team_id, customer, -1)) for _ in range(5)),
+    )
+    claims = [each.claim for each in answers if isinstance(each, pb.ClaimCouponResponse) and each.claim.id]
+    assert len(claims) == len({each.code for each in claims}) == 3
+    assert (await points.balance(customer))[0] == 250 - 3 * 80 - 5
+
+
+@pytest.mark.rule("P-20")
+async def test_only_marketing_coupons_are_paid_with_points(points: Points) -> None:
+    error = await refused(create(points, mug(points, type=coupon_pb2.COUPON_TYPE_SERVICE)))
+    assert [fault.field for fault in error.violations] == ["coupon.points_redemption"]
+    bad = coupon_pb2.PointsRedemption(cost=0, insufficient_text="{{customer.name}}, no")
+    error = await refused(create(points, mug(points, name="", points_redemption=bad)))
+    assert [fault.field for fault in error.violations] == [
+        "coupon.name",
+        "coupon.points_redemption.cost",
+        "coupon.points_redemption.insufficient_text",
+    ]
+
+
+async def test_limits_hold_under_concurrency(points: Points) -> None:
+    customers = [new_id() for _ in range(10)]
+    free = mug(points, claims_max=7, claims_per_customer_max=1)
+    free.ClearField("points_redemption")
+    coupon = await create(points, free)
+    answers = await asyncio.gather(
+        *(claim(points, coupon, customer) for customer in customers * 2), return_exceptions=True
+    )
+    made = [each for each in answers if isinstance(each, pb.ClaimCouponResponse)]
+    assert len(made) == len({each.claim.customer_id for each in made}) == 7
+    causes = {
+        remote_error(each).metadata["cause"] for each in answers if isinstance(each, grpc.aio.AioRpcError)
+    }
+    assert causes <= {"CUSTOMER_LIMIT", "CLAIM_LIMIT"}
+    request = pb.GetCouponRequest(team_id=str(points.team_id), coupon_id=coupon.id)
+    assert (await points.stub.GetCoupon(request, timeout=TIMEOUT_S)).coupon.claims == 7
+    listed = pb.ListCouponClaimsRequest(team_id=str(points.team_id), coupon_id=coupon.id, page_size=5)
+    first = await points.stub.ListCouponClaims(listed, timeout=TIMEOUT_S)
+    listed.page_token = first.next_page_token
+    second = await points.stub.ListCouponClaims(listed, timeout=TIMEOUT_S)
+    assert len({each.id for each in [*first.claims, *second.claims]}) == 7
+    assert second.next_page_token == ""
+
+
+async def test_a_coupon_is_claimed_within_its_time_and_on_open_channels(points: Points) -> None:
+    now, customer = points.clock.now(), new_id()
+    coupon = mug(points)
+    coupon.ClearField("points_redemption")
+    coupon.start_time.FromDatetime(now + timedelta(hours=1))
+    coupon.expire_time.FromDatetime(now + timedelta(hours=2))
+    coupon = await create(points, coupon)
+    for cause in ("NOT_STARTED", None, "EXPIRED"):
+        if cause is None:
+            assert (await claim(points, coupon, customer)).claim.expire_time == coupon.expire_time
+        else:
+            error = await refused(claim(points, coupon, customer))
+            assert (error.reason, error.metadata) == ("COUPON_NOT_CLAIMABLE", {"cause": cause})
+        points.clock.advance(timedelta(hours=1))
+    error = await refused(claim(points, coupon, customer, channel=channel_pb2.CHANNEL_LINE))
+    assert error.metadata == {"cause": "CHANNEL_CLOSED"}
+
+
+async def test_a_coupon_is_changed_and_archived(points: Points) -> None:
+    coupon = await create(points, mug(points))
+    change = pb.UpdateCouponRequest(
+        request_id=str(new_id()),
+        coupon=coupon_pb2.Coupon(
+            id=coupon.id, team_id=coupon.team_id, etag=coupon.etag, name="Cup", claims_max=3
+        ),
+    )
+    change.update_mask.paths.extend(["name", "points_redemption"])
+    changed = (await points.stub.UpdateCoupon(change, timeout=TIMEOUT_S)).coupon
+    assert (changed.name, changed.HasField("points_redemption"), changed.claims_max) == ("Cup", False, 0)
+    change.request_id = str(new_id())
+    assert (await refused(points.stub.UpdateCoupon(change, timeout=TIMEOUT_S))).reason == "ETAG_MISMATCH"
+    archive = pb.ArchiveCouponRequest(team_id=coupon.team_id, request_id=str(new_id()), coupon_id=coupon.id)
+    assert (await points.stub.ArchiveCoupon(archive, timeout=TIMEOUT_S)).coupon.archived
+    error = await refused(claim(points, coupon, new_id()))
+    assert error.metadata == {"cause": "ARCHIVED"}
+    everything = pb.ListCouponsRequest(team_id=coupon.team_id)
+    assert not (await points.stub.ListCoupons(everything, timeout=TIMEOUT_S)).coupons
+    everything.include_archived = True
+    assert len((await points.stub.ListCoupons(everything, timeout=TIMEOUT_S)).coupons) == 1
