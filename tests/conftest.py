@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tools.paths import ROOT
 
@@ -13,8 +13,11 @@ pytest_plugins = ["libs.common.testing.fixtures"]
 # Suites that several tests share say what differs, as tests themselves do.
 pytest.register_assert_rewrite("libs.common.testing")
 
+# Neither a deadline nor the slow-input check: both judge the machine, not the code.
+settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # `make check` tries the same cases every time; `make test` looks for new ones.
-settings.register_profile("quick", derandomize=True)
+settings.register_profile("quick", settings.get_profile("full"), derandomize=True)
+settings.load_profile("full")
 
 
 @pytest.fixture(scope="session")
