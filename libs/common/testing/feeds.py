@@ -1,0 +1,127 @@
+"""Small servers that speak the real history contracts, for tests of who reads them."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import grpc
+
+from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
+from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2_grpc as gateway_grpc
+from omnijourney.common.v1.history_pb2 import HistoryCursor
+from omnijourney.journey.v1 import journey_service_pb2 as journey
+from omnijourney.journey.v1 import journey_service_pb2_grpc as journey_grpc
+from omnijourney.points.v1 import points_service_pb2 as points
+from omnijourney.points.v1 import points_service_pb2_grpc as points_grpc
+from omnijourney.segment.v1 import segment_service_pb2 as segment
+from omnijourney.segment.v1 import segment_service_pb2_grpc as segment_grpc
+
+Feed = tuple[Callable[[Any, grpc.aio.Server], None], type[Any], type[Any], str]
+
+FEEDS: Final[Mapping[str, Feed]] = {
+    "journey": (
+        journey_grpc.add_JourneyServiceServicer_to_server,
+        journey_grpc.JourneyServiceServicer,
+        journey.ListHistoryResponse,
+        "facts",
+    ),
+    "channel_gateway": (
+        gateway_grpc.add_ChannelGatewayServiceServicer_to_server,
+        gateway_grpc.ChannelGatewayServiceServicer,
+        gateway.ListHistoryResponse,
+        "facts",
+    ),
+    "points": (
+        points_grpc.add_PointsServiceServicer_to_server,
+        points_grpc.PointsServiceServicer,
+        points.ListHistoryResponse,
+        "entries",
+    ),
+    "segment": (
+        segment_grpc.add_SegmentServiceServicer_to_server,
+        segment_grpc.SegmentServiceServicer,
+        segment.ListHistoryResponse,
+        "facts",
+    ),
+}
+
+
+class FeedServer:
+    """One service as its readers see it: `record` adds rows of its contract, `answers` gives replies to other
+    calls.
+    """
+
+    def __init__(self, service: str) -> None:
+        """`service` is one of FEEDS."""
+        self.service = service
+        self.port = 0
+        self.rows: defaultdict[int, list[Any]] = defaultdict(list)
+        self.answers: dict[str, Any] = {}
+        self.rows_max = 5_000
+        """Most rows that one answer holds, whatever is asked."""
+        self.reads = 0
+        self._news = asyncio.Event()
+
+    def record(self, *rows: Any) -> None:
+        """Gives rows their positions, by their partition, and tells who waits."""
+        for row in rows:
+            row.position = len(self.rows[row.partition]) + 1
+            self.rows[row.partition].append(row)
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def list_history(self, request: Any, context: Any) -> Any:
+        """A page, as the contracts say."""
+        self.reads += 1
+        news = self._news
+        page = self._page(request)
+        if not page and request.wait.ToTimedelta():
+            try:
+                async with asyncio.timeout(request.wait.ToTimedelta().total_seconds()):
+                    await news.wait()
+            except TimeoutError:
+                pass
+            page = self._page(request)
+        after = {cursor.partition: cursor.after_position for cursor in request.cursors}
+        after.update((row.partition, row.position) for row in page)
+        _, _, response, rows = FEEDS[self.service]
+        cursors = [HistoryCursor(partition=p, after_position=at) for p, at in after.items()]
+        return response(next_cursors=cursors, **{rows: page})
+
+    def _page(self, request: Any) -> list[Any]:
+        found = [
+            row for cursor in request.cursors for row in self.rows[cursor.partition][cursor.after_position :]
+        ]
+        return found[: min(request.page_size or 1_000, self.rows_max)]
+
+    @asynccontextmanager
+    async def serving(self, port: int = 0) -> AsyncIterator["FeedServer"]:
+        """Serves on loopback while the context lasts."""
+        add, base, _, _ = FEEDS[self.service]
+        server = grpc.aio.server()
+        add(_servicer(self, base), server)
+        self.port = server.add_insecure_port(f"127.0.0.1:{port}")
+        await server.start()
+        try:
+            yield self
+        finally:
+            await server.stop(None)
+
+
+def _servicer(feed: FeedServer, base: type[Any]) -> Any:
+    async def list_history(_: Any, request: Any, context: Any) -> Any:
+        return await feed.list_history(request, context)
+
+    def answering(name: str) -> Callable[[Any, Any, Any], Any]:
+        async def answer(_: Any, request: Any, context: Any) -> Any:
+            if name not in feed.answers:
+                await context.abort(grpc.StatusCode.UNIMPLEMENTED, name)
+            found = feed.answers[name]
+            return found(request) if callable(found) else found
+
+        return answer
+
+    methods = {name: answering(name) for name in dir(base) if name[0].isupper()}
+    return type("Fake", (base,), {**methods, "ListHistory": list_history})()

@@ -1,0 +1,197 @@
+"""What each row of a history adds to the counters."""
+
+from collections import defaultdict
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from libs.common.testing.history_rows import (
+    JOURNEY,
+    LINE,
+    NOON,
+    TEAM,
+    WHATSAPP,
+    burst,
+    click,
+    entry,
+    order,
+    receipt,
+    refund,
+    refused,
+    sent,
+    stored,
+    tagged,
+)
+from libs.common.testing.mails import customers
+from omnijourney.channel_gateway.v1 import delivery_pb2
+from omnijourney.journey.v1 import enrolment_pb2, fact_pb2
+from omnijourney.points.v1 import entry_pb2
+from omnijourney.segment.v1 import history_pb2
+from services.stats.convert_facts import read_facts
+from services.stats.domain.fold import count
+from services.stats.domain.model import NO_JOURNEY, CounterKey, First, FirstKind, Metric, Source
+
+ANN, BOB = islice(customers(), 2)
+
+
+def counted(source: Source, *rows: Any) -> dict[CounterKey, int]:
+    """Counters of these rows alone, what counts once included."""
+    counts = count(read_facts(source, rows))
+    sums: defaultdict[CounterKey, int] = defaultdict(int, counts.deltas)
+    for key in counts.firsts.values():
+        sums[key] += 1
+    return dict(sums)
+
+
+def by_metric(sums: dict[CounterKey, int]) -> dict[int, int]:
+    """The same without anything but the metric."""
+    found: defaultdict[int, int] = defaultdict(int)
+    for key, value in sums.items():
+        found[key.metric] += value
+    return dict(found)
+
+
+def test_a_first_burst_is_a_trigger_and_its_steps_are_counted_by_node() -> None:
+    row = burst(
+        ANN,
+        ("pause", enrolment_pb2.STEP_RESULT_DELAY_STARTED, True),
+        at=NOON + timedelta(minutes=29, seconds=59),
+        enrolled=True,
+    )
+    quarter = NOON + timedelta(minutes=15)
+    assert counted(Source.JOURNEY, row) == {
+        CounterKey(TEAM, Metric.TRIGGERED, quarter, JOURNEY): 1,
+        CounterKey(TEAM, Metric.NODE_ENTERED, quarter, JOURNEY, "pause"): 1,
+        CounterKey(TEAM, Metric.NODE_RESULT + 8, quarter, JOURNEY, "pause"): 1,
+    }
+
+
+def test_a_node_is_entered_once_a_visit_whatever_happens_there() -> None:
+    rows = [
+        burst(ANN, ("hello", enrolment_pb2.STEP_RESULT_SEND_REQUESTED, True), enrolled=True),
+        burst(ANN, ("hello", enrolment_pb2.STEP_RESULT_DEFERRED, False)),
+        burst(
+            ANN,
+            ("hello", enrolment_pb2.STEP_RESULT_SENT, False),
+            ("tag", enrolment_pb2.STEP_RESULT_APPLIED, True),
+            state=enrolment_pb2.ENROLMENT_STATE_COMPLETED,
+        ),
+    ]
+    sums = counted(Source.JOURNEY, *rows)
+    assert sums[CounterKey(TEAM, Metric.NODE_ENTERED, NOON, JOURNEY, "hello")] == 1
+    assert sums[CounterKey(TEAM, Metric.NODE_ENTERED, NOON, JOURNEY, "tag")] == 1
+    assert sums[CounterKey(TEAM, Metric.TRIGGERED, NOON, JOURNEY)] == 1
+    assert sums[CounterKey(TEAM, Metric.COMPLETED, NOON, JOURNEY)] == 1
+
+
+def test_halted_parked_and_refused() -> None:
+    rows = [
+        burst(ANN, state=enrolment_pb2.ENROLMENT_STATE_HALTED),
+        burst(BOB, state=enrolment_pb2.ENROLMENT_STATE_PARKED),
+        refused(BOB),
+    ]
+    assert by_metric(counted(Source.JOURNEY, *rows)) == {Metric.HALTED: 1, Metric.REFUSED: 1}
+
+
+def test_a_change_of_status_counts_nothing() -> None:
+    row = fact_pb2.JourneyFact(team_id=str(TEAM), journey_id=str(JOURNEY))
+    row.status_changed.journey_name = "welcome"
+    assert counted(Source.JOURNEY, row) == {}
+
+
+def test_messages_are_counted_as_billed_and_sends_that_fail_once() -> None:
+    rows = [
+        sent(ANN, messages=3, price_micros=1_500_000),
+        sent(ANN, state=delivery_pb2.SEND_STATE_FAILED, messages=0, price_micros=0),
+        sent(ANN, state=delivery_pb2.SEND_STATE_SKIPPED, messages=0, price_micros=0),
+        sent(ANN, state=delivery_pb2.SEND_STATE_UNKNOWN, messages=2, price_micros=1_000_000),
+        sent(ANN, state=delivery_pb2.SEND_STATE_DEFERRED, messages=0, price_micros=0),
+        sent(ANN, state=delivery_pb2.SEND_STATE_EXHAUSTED, messages=0, price_micros=0),
+    ]
+    assert by_metric(counted(Source.GATEWAY, *rows)) == {
+        Metric.MESSAGES_SENT: 3,
+        Metric.SENDS_FAILED: 1,
+        Metric.SENDS_SKIPPED: 1,
+        Metric.SENDS_UNKNOWN: 1,
+        Metric.MESSAGE_COST: 2_500_000,
+    }
+
+
+def test_costs_keep_their_currency_and_channel() -> None:
+    rows = [sent(ANN), sent(ANN, channel=LINE, currency="TWD", price_micros=200_000)]
+    costs = {
+        (key.channel, key.currency): value
+        for key, value in counted(Source.GATEWAY, *rows).items()
+        if key.metric == Metric.MESSAGE_COST
+    }
+    assert costs == {(WHATSAPP, "HKD"): 500_000, (LINE, "TWD"): 200_000}
+
+
+def test_a_failure_told_later_gives_the_price_back() -> None:
+    rows = [
+        sent(ANN),
+        receipt(ANN, delivery_pb2.RECEIPT_KIND_DELIVERED),
+        receipt(ANN, delivery_pb2.RECEIPT_KIND_FAILED, refund_micros=500_000),
+    ]
+    assert by_metric(counted(Source.GATEWAY, *rows)) == {
+        Metric.MESSAGES_SENT: 1,
+        Metric.DELIVERED: 1,
+        Metric.FAILED_LATER: 1,
+    }
+
+
+def test_a_send_is_clicked_once() -> None:
+    effect = UUID(int=7)
+    counts = count(
+        read_facts(
+            Source.GATEWAY,
+            [click(ANN, effect), click(ANN, effect, NOON + timedelta(hours=1)), click(ANN, UUID(int=8))],
+        )
+    )
+    assert counts.deltas == {}
+    assert {first.id: key.quarter for first, key in counts.firsts.items()} == {
+        effect: NOON,
+        UUID(int=8): NOON,
+    }
+
+
+def test_points_by_where_they_come_from() -> None:
+    rows = [
+        entry(ANN, entry_pb2.ENTRY_SOURCE_WEB_ORDER, 15, cumulative=15),
+        entry(ANN, entry_pb2.ENTRY_SOURCE_JOURNEY, 50, cumulative=50),
+        entry(ANN, entry_pb2.ENTRY_SOURCE_JOURNEY, -10),
+        entry(ANN, entry_pb2.ENTRY_SOURCE_REFUND, -3, asked=-5),
+        entry(ANN, entry_pb2.ENTRY_SOURCE_MANUAL, 1, cumulative=1),
+    ]
+    assert by_metric(counted(Source.POINTS, *rows)) == {
+        Metric.ENTRIES: 5,
+        Metric.EARNED: 15,
+        Metric.JOURNEY_POINTS: 40,
+        Metric.REFUNDED: 3,
+        Metric.REFUND_SHORTFALL: 2,
+        Metric.OTHER_POINTS: 1,
+        Metric.BALANCE: 53,
+        Metric.CUMULATIVE: 66,
+    }
+
+
+def test_orders_refunds_and_the_customers_behind_them() -> None:
+    rows = [
+        order(ANN),
+        order(ANN, NOON + timedelta(hours=1)),
+        refund(BOB),
+        stored(3),
+        stored(3, refund=True),
+        stored(3, history_pb2.UNCOUNTED_REASON_UNSIGNED),
+        tagged(ANN),
+    ]
+    assert by_metric(counted(Source.SEGMENT, *rows)) == {
+        Metric.ORDERS: 2,
+        Metric.REFUNDS: 1,
+        Metric.ANONYMOUS: 2,
+        Metric.SHOPPERS: 2,
+    }
+    firsts = count(read_facts(Source.SEGMENT, rows)).firsts
+    first = First(TEAM, FirstKind.SHOPPER, ANN)
+    assert firsts[first] == CounterKey(TEAM, Metric.SHOPPERS, NOON, NO_JOURNEY)
