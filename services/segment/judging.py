@@ -24,9 +24,10 @@ from services.segment.domain.audience import (
 )
 from services.segment.domain.desk import CustomerKey
 from services.segment.domain.model import AttributeType, Balance, CustomerView
+from services.segment.store import audience_sql
 from services.segment.store.attributes import usable_attributes
 from services.segment.store.customers import list_customers, load_views
-from services.segment.store.teams import load_teams
+from services.segment.store.teams import load_team, load_teams
 
 PAGE: Final = 500
 """Customers that are judged together."""
@@ -87,13 +88,48 @@ class Judge:
         metrics.JUDGEMENTS.inc(len(questions))
         return answers
 
+    async def count(self, team_id: UUID, expression: Expression) -> int:
+        """How many customers of the team are in an audience."""
+        if audience_sql.can_compile(expression):
+            async with transaction(self._pool, [team_id]) as connection:
+                scope = await self._scope(connection, team_id)
+                return await audience_sql.count_customers(connection, team_id, expression, scope)
+        count = 0
+        async for page in self._judged_pages(team_id, expression, None):
+            count += len(page)
+        return count
+
     async def pages(
         self, team_id: UUID, expression: Expression, after: UUID | None = None
     ) -> AsyncIterator[list[UUID]]:
         """All customers in an audience in order of their ids, some at a time; pages may be empty.
 
-        Every customer of the team is read and judged: the cost grows with the team, not with the audience.
+        Each page is judged at its own moment, so that a long stream holds no transaction open.
         """
+        if not audience_sql.can_compile(expression):
+            async for page in self._judged_pages(team_id, expression, after):
+                yield page
+            return
+        while True:
+            async with transaction(self._pool, [team_id]) as connection:
+                scope = await self._scope(connection, team_id)
+                found = await audience_sql.list_customers(
+                    connection, team_id, expression, scope, after=after, row_max=PAGE
+                )
+            yield found
+            if len(found) < PAGE:
+                return
+            after = found[-1]
+
+    async def _scope(self, connection: Connection, team_id: UUID) -> audience_sql.Scope:
+        team = await load_team(connection, team_id)
+        types = await team_types(connection, team_id)
+        return audience_sql.Scope(types, self._clock.now(), team.settings.time_zone)
+
+    async def _judged_pages(
+        self, team_id: UUID, expression: Expression, after: UUID | None
+    ) -> AsyncIterator[list[UUID]]:
+        """For audiences that name points: every customer of the team is read and judged, page by page."""
         while True:
             async with transaction(self._pool, [team_id]) as connection:
                 customers = await list_customers(connection, team_id, keyword="", after=after, row_max=PAGE)

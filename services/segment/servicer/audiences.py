@@ -179,10 +179,7 @@ class AudienceCalls(Base):
     async def CountAudience(self, request: pb.CountAudienceRequest, context: Any) -> pb.CountAudienceResponse:
         """How many customers are in the audience."""
         team_id, expression = await self._target(request)
-        count = 0
-        async for page in self._parts.judge.pages(team_id, expression):
-            count += len(page)
-        return pb.CountAudienceResponse(customer_count=count)
+        return pb.CountAudienceResponse(customer_count=await self._parts.judge.count(team_id, expression))
 
     async def ListAudienceCustomers(
         self, request: pb.ListAudienceCustomersRequest, context: Any

@@ -119,3 +119,24 @@ subjects: Final = st.builds(
     bound=st.frozensets(st.tuples(st.integers(1, 2), st.sampled_from(["", *ACCOUNTS]))),
     points=st.builds(Balance, st.integers(0, 3), st.integers(0, 3)),
 )
+
+
+def every_predicate() -> list[Expression]:
+    """Each predicate with each operator at least once, so that none is left to chance."""
+    some = ("a", fold("Ａb"), "%")
+    found: list[Expression] = [HasTags(operator, frozenset(some)) for operator in TagOperator]
+    found += [HasTags(operator, frozenset(some[:1])) for operator in TagOperator]
+    tests = [IsSet(), *(TextTest(operator, some) for operator in TextOperator)]
+    found += [HasBasic(field, test) for field in BasicField for test in tests]
+    found += [HasAttribute("t", test) for test in tests]
+    for operator in CompareOperator:
+        between = operator == CompareOperator.BETWEEN
+        number = NumberTest(operator, Decimal("0.1"), Decimal(9) if between else None)
+        day = NOW.date()
+        found.append(HasAttribute("n", number))
+        found.append(HasAttribute("d", DateTest(operator, day, day + timedelta(days=1) if between else None)))
+    found += [HasAttribute("b", BooleanTest(value)) for value in (True, False)]
+    times = [WithinLast(2), Before(NOW), Before(NOW.date()), Between(NOW.date(), NOW.date()), Never()]
+    found += [HasTime(field, test) for field in TimeField for test in times]
+    found += [IsBound(bound, 1, account) for bound in (True, False) for account in ("", *ACCOUNTS)]
+    return found
