@@ -126,16 +126,17 @@ Effect = Send | ChangeTags | SetAttribute | MarkMarketed | ChangePoints | EarnPo
 
 
 class SendState(IntEnum):
-    """The gateway's answer to a hand-over, and later the outcome of the send."""
+    """The gateway's answer to a hand-over, and later the outcome of the send. The numbers are those of the contract
+    and, but for ACCEPTED, of outcomes in mail."""
 
-    ACCEPTED = 1
-    SENT = 2
-    SKIPPED = 3
-    FAILED = 4
-    DEFERRED = 5
-    UNKNOWN = 6
-    EXHAUSTED = 7
-    CANCELLED = 8
+    SENT = 1
+    SKIPPED = 2
+    FAILED = 3
+    DEFERRED = 4
+    UNKNOWN = 5
+    EXHAUSTED = 6
+    CANCELLED = 7
+    ACCEPTED = 8
 
 
 class SendAnswer(msgspec.Struct, frozen=True):

@@ -217,7 +217,7 @@ class _ActorTurn:
             or fx.send_key(enrolment) != outcome.effect_key
         ):
             return
-        state = _OUTCOMES[m.Outcome(outcome.outcome)]
+        state = fx.SendState(outcome.outcome)
         if state is fx.SendState.SENT:
             key = fx.effect_key(enrolment.enrolment_id, enrolment.node_id, enrolment.visit, "marketed")
             yield fx.MarkMarketed(key, mail.team_id, mail.customer_id, enrolment.depth, outcome.settled_at)
@@ -287,17 +287,6 @@ class _ActorTurn:
             self._live[enrolment.enrolment_id] = enrolment
         else:
             self._live.pop(enrolment.enrolment_id, None)
-
-
-_OUTCOMES: Mapping[m.Outcome, fx.SendState] = {
-    m.Outcome.SENT: fx.SendState.SENT,
-    m.Outcome.SKIPPED: fx.SendState.SKIPPED,
-    m.Outcome.FAILED: fx.SendState.FAILED,
-    m.Outcome.DEFERRED: fx.SendState.DEFERRED,
-    m.Outcome.UNKNOWN: fx.SendState.UNKNOWN,
-    m.Outcome.EXHAUSTED: fx.SendState.EXHAUSTED,
-    m.Outcome.CANCELLED: fx.SendState.CANCELLED,
-}
 
 
 def _activated(journey: Journey) -> Journey:

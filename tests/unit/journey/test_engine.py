@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from libs.common.mailbox import mail as m
+from omnijourney.channel_gateway.v1 import delivery_pb2
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from tests.unit.journey.builders import (
@@ -180,3 +181,11 @@ def test_an_attribute_that_is_gone_stops_the_journey() -> None:
     turn = run([given], [checkout(1)], answer=answer)
     assert turn.stops == {given.journey_id: "ATTRIBUTE_UNAVAILABLE"}
     assert turn.enrolments[0].state is d.EnrolmentState.HALTED
+
+
+def test_outcomes_have_the_same_numbers_in_the_contract_in_mail_and_in_the_engine() -> None:
+    contract = {
+        name.removeprefix("SEND_STATE_"): number for name, number in delivery_pb2.SendState.items() if number
+    }
+    assert {state.name: state.value for state in fx.SendState} == contract
+    assert {o.name: o.value for o in m.Outcome}.items() < contract.items()
