@@ -6,6 +6,7 @@ import asyncpg
 
 SERVER_AWAY: Final = (
     asyncpg.InterfaceError,  # a connection or pool that was closed under the statement
+    asyncpg.InternalClientError,  # the driver's own confusion when the server ends a connection between statements
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # starting, stopping, crashed, statement cancelled
     asyncpg.InsufficientResourcesError,  # connections, memory, disk
