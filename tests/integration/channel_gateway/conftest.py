@@ -1,0 +1,385 @@
+"""The gateway as a real service on a database of its own, with its neighbours replaced by small gRPC servers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import aiohttp
+import grpc
+import pytest
+
+from libs.common.clock import SteppedClock
+from libs.common.ids import new_id, partition_of
+from libs.common.mailbox.mail import Mail, decode_all
+from libs.common.testing.fixtures import Database, Databases, Servers
+from libs.emulators.clock import EmulatorClock
+from libs.emulators.config import EmulatorSettings
+from libs.emulators.server import Running, running
+from omnijourney.channel_gateway.v1 import (
+    account_pb2,
+    content_pb2,
+    delivery_pb2,
+    quota_pb2,
+    webhook_pb2,
+)
+from omnijourney.channel_gateway.v1 import (
+    channel_gateway_service_pb2 as pb,
+)
+from omnijourney.channel_gateway.v1 import (
+    channel_gateway_service_pb2_grpc as pb_grpc,
+)
+from omnijourney.common.v1 import channel_pb2, history_pb2, money_pb2, operations_service_pb2
+from omnijourney.common.v1.operations_service_pb2_grpc import OperationsServiceStub
+from omnijourney.points.v1 import account_pb2 as points_account_pb2
+from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
+from omnijourney.segment.v1 import customer_pb2, event_pb2, segment_service_pb2, segment_service_pb2_grpc
+from services.channel_gateway.app import GatewayApp, app
+from services.channel_gateway.config import Settings
+
+if TYPE_CHECKING:
+    from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceAsyncStub
+
+TIMEOUT_S = 30.0
+START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+LINE, WHATSAPP = channel_pb2.CHANNEL_LINE, channel_pb2.CHANNEL_WHATSAPP
+
+
+class SegmentStandIn(segment_service_pb2_grpc.SegmentServiceServicer):
+    """Profiles as given; events are kept, and refused, or the call failed, when a test says so."""
+
+    def __init__(self) -> None:
+        self.profiles: dict[str, customer_pb2.Profile] = {}
+        self.batches: list[list[event_pb2.CustomerEvent]] = []
+        self.away = False
+        self.refuse_keys: set[str] = set()
+        self.spoil_keys: set[str] = set()
+
+    @property
+    def events(self) -> list[event_pb2.CustomerEvent]:
+        return [event for batch in self.batches for event in batch]
+
+    async def BatchGetProfiles(  # noqa: N802 - the generated base names it
+        self, request: segment_service_pb2.BatchGetProfilesRequest, context: Any
+    ) -> segment_service_pb2.BatchGetProfilesResponse:
+        nobody = customer_pb2.Profile()
+        return segment_service_pb2.BatchGetProfilesResponse(
+            profiles=[self.profiles.get(item.customer_id, nobody) for item in request.items]
+        )
+
+    async def RecordEvents(  # noqa: N802 - the generated base names it
+        self, request: segment_service_pb2.RecordEventsRequest, context: Any
+    ) -> segment_service_pb2.RecordEventsResponse:
+        if self.away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
+        if any(event.event_key in self.spoil_keys for event in request.events):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "events[?]: spoilt")
+        self.batches.append(list(request.events))
+        response = segment_service_pb2.RecordEventsResponse()
+        for event in request.events:
+            refused = event.event_key in self.refuse_keys
+            response.results.add(
+                status=event_pb2.EVENT_STATUS_REFUSED if refused else event_pb2.EVENT_STATUS_ACCEPTED,
+                message="no such thing" if refused else "",
+            )
+        return response
+
+
+class PointsStandIn(points_service_pb2_grpc.PointsServiceServicer):
+    """Balances as given, and how often they were asked for."""
+
+    def __init__(self) -> None:
+        self.balances: dict[str, tuple[int, int]] = {}
+        self.calls = 0
+
+    async def BatchGetBalances(  # noqa: N802 - the generated base names it
+        self, request: points_service_pb2.BatchGetBalancesRequest, context: Any
+    ) -> points_service_pb2.BatchGetBalancesResponse:
+        self.calls += 1
+        response = points_service_pb2.BatchGetBalancesResponse()
+        for item in request.items:
+            balance, cumulative = self.balances.get(item.customer_id, (0, 0))
+            response.balances.append(points_account_pb2.Balance(balance=balance, cumulative=cumulative))
+        return response
+
+
+@dataclass
+class Neighbours:
+    """Segment and points as stand-ins, at one address."""
+
+    target: str
+    segment: SegmentStandIn
+    points: PointsStandIn
+
+
+@dataclass
+class Gateway:
+    """A running gateway, a team of its own, and short ways to what tests do most."""
+
+    app: GatewayApp
+    stub: ChannelGatewayServiceAsyncStub
+    operations: Any
+    clock: SteppedClock
+    neighbours: Neighbours
+    emulators: Running
+    database: Database
+    http: aiohttp.ClientSession
+    team_id: UUID = field(default_factory=new_id)
+    journey_id: UUID = field(default_factory=new_id)
+
+    async def account(self, channel: int, *, sink: bool = False, **changes: Any) -> str:
+        """An account on the emulator, or a sink."""
+        account = account_pb2.ChannelAccount(
+            channel=channel_pb2.Channel.ValueType(channel),
+            display_name="Shop",
+            rate_per_second=10_000,
+            **changes,
+        )
+        if sink:
+            account.sink.SetInParent()
+        elif channel == LINE:
+            account.line.channel_id = "1"
+            account.line.access_token = "emulator-token"
+        else:
+            account.whatsapp.phone_number_id = "100000000000001"
+            account.whatsapp.waba_id = "200000000000001"
+            account.whatsapp.access_token = "emulator-token"
+        request = pb.CreateChannelAccountRequest(
+            team_id=str(self.team_id), request_id=str(new_id()), account=account
+        )
+        return (await self.stub.CreateChannelAccount(request, timeout=TIMEOUT_S)).account.id
+
+    async def module(self, *texts: str) -> str:
+        """A bot module of text cards."""
+        module = content_pb2.BotModule(name="Hello")
+        for text in texts or ("Hello {{customer.name|friend}}",):
+            module.cards.add().text.text = text
+        request = pb.CreateBotModuleRequest(
+            team_id=str(self.team_id), request_id=str(new_id()), module=module
+        )
+        return (await self.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.id
+
+    async def template(self, account_id: str, name: str = "hello", parameters: int = 2) -> str:
+        """A template here and at the emulator."""
+        body = "Dear " + ", ".join(f"{{{{{number + 1}}}}}" for number in range(parameters)) + "."
+        definition = {
+            "name": name,
+            "language": "en",
+            "category": "MARKETING",
+            "components": [{"type": "BODY", "text": body, "example": {"body_text": [["a"] * parameters]}}],
+        }
+        url = self.emulators.urls["whatsapp"] + "/v25.0/200000000000001/message_templates"
+        headers = {"Authorization": "Bearer emulator-token"}
+        async with self.http.post(url, json=definition, headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+        status = {"waba_id": "200000000000001", "name": name, "language": "en", "status": "APPROVED"}
+        async with self.http.patch(
+            self.emulators.urls["whatsapp"] + "/_emulator/templates", json=status
+        ) as answer:
+            assert answer.status == 200, await answer.text()
+        template = content_pb2.MessageTemplate(
+            account_id=account_id, name=name, language="en", parameter_count=parameters
+        )
+        request = pb.CreateMessageTemplateRequest(
+            team_id=str(self.team_id), request_id=str(new_id()), template=template
+        )
+        return (await self.stub.CreateMessageTemplate(request, timeout=TIMEOUT_S)).template.id
+
+    async def top_up(self, micros: int, currency: str = "HKD") -> quota_pb2.Wallet:
+        """Adds to the prepaid balance."""
+        request = pb.AdjustWalletRequest(
+            team_id=str(self.team_id),
+            request_id=str(new_id()),
+            amount=money_pb2.Money(currency_code=currency, amount_micros=micros),
+        )
+        return (await self.stub.AdjustWallet(request, timeout=TIMEOUT_S)).wallet
+
+    async def balance(self) -> int:
+        """The prepaid balance in micros."""
+        request = pb.GetWalletRequest(team_id=str(self.team_id))
+        return (await self.stub.GetWallet(request, timeout=TIMEOUT_S)).wallet.balance.amount_micros
+
+    def customer(self, account_id: str, channel: int, *, name: str = "Mei", blocked: bool = False) -> str:
+        """A customer that is bound to an account."""
+        customer_id = new_id()
+        profile = customer_pb2.Profile(found=True, customer_id=str(customer_id), name=name)
+        digits = str(customer_id.int)[-10:]
+        external_id = "U" + customer_id.hex if channel == LINE else "44" + digits
+        key = customer_pb2.IdentityKey(
+            channel=channel,  # type: ignore[arg-type]  # numbers of the enum
+            account_id=account_id,
+            external_id=external_id,
+        )
+        profile.identities.add(key=key, blocked=blocked)
+        self.neighbours.segment.profiles[str(customer_id)] = profile
+        return str(customer_id)
+
+    def send(self, customer_id: str, channel: int, **changes: Any) -> delivery_pb2.Send:
+        """A send of one customer."""
+        values: dict[str, Any] = {
+            "effect_key": str(new_id()),
+            "team_id": str(self.team_id),
+            "customer_id": customer_id,
+            "enrolment_id": str(new_id()),
+            "journey_id": str(self.journey_id),
+            "node_id": "hello",
+            "channel": channel,
+        }
+        return delivery_pb2.Send(**{**values, **changes})
+
+    async def ask(self, *sends: delivery_pb2.Send) -> list[delivery_pb2.SendResult]:
+        """Asks for sends."""
+        request = pb.SendMessagesRequest(sends=sends)
+        return list((await self.stub.SendMessages(request, timeout=TIMEOUT_S)).results)
+
+    async def stop(self, epoch: int) -> pb.StopSendsResponse:
+        """Stops the journey."""
+        request = pb.StopSendsRequest(team_id=str(self.team_id), journey_id=str(self.journey_id), epoch=epoch)
+        return await self.stub.StopSends(request, timeout=TIMEOUT_S)
+
+    async def settled(self, timeout_s: float = 20.0) -> None:
+        """Waits until nothing is pending."""
+        until = asyncio.get_running_loop().time() + timeout_s
+        while True:
+            lag = await self.operations.GetLag(operations_service_pb2.GetLagRequest(), timeout=TIMEOUT_S)
+            if not lag.pending:
+                return
+            assert asyncio.get_running_loop().time() < until, f"{lag.pending} still pending"
+            await asyncio.sleep(0.02)
+
+    async def mail(self, customer_id: str) -> list[Mail]:
+        """The customer's mail."""
+        request = pb.ListMailRequest(team_id=str(self.team_id), customer_id=customer_id)
+        return decode_all(list((await self.stub.ListMail(request, timeout=TIMEOUT_S)).mails))
+
+    async def facts(self) -> list[delivery_pb2.GatewayFact]:
+        """The whole history."""
+        cursors = [history_pb2.HistoryCursor(partition=partition) for partition in range(64)]
+        request = pb.ListHistoryRequest(cursors=cursors, page_size=5_000)
+        return list((await self.stub.ListHistory(request, timeout=TIMEOUT_S)).facts)
+
+    async def delivery(self, effect_key: str) -> delivery_pb2.Delivery:
+        """One delivery."""
+        request = pb.GetDeliveryRequest(team_id=str(self.team_id), effect_key=effect_key)
+        return (await self.stub.GetDelivery(request, timeout=TIMEOUT_S)).delivery
+
+    async def accepted(self, channel: str) -> list[dict[str, Any]]:
+        """What the emulator accepted, from its own log."""
+        async with self.http.get(self.emulators.urls[channel] + "/_emulator/log") as answer:
+            assert answer.status == 200
+            body = await answer.json()
+        return list(body["records"])
+
+    async def fault(self, channel: str, **fault: Any) -> None:
+        """Switches a fault of the emulator on."""
+        async with self.http.post(self.emulators.urls[channel] + "/_emulator/faults", json=fault) as answer:
+            assert answer.status == 201, await answer.text()
+
+    async def shop(self, shop_id: str = "demo") -> str:
+        """A shop; its signing key."""
+        shop = webhook_pb2.Shop(shop_id=shop_id, display_name="Shop")
+        request = pb.CreateShopRequest(team_id=str(self.team_id), request_id=str(new_id()), shop=shop)
+        await self.stub.CreateShop(request, timeout=TIMEOUT_S)
+        key_request = pb.CreateShopKeyRequest(
+            team_id=str(self.team_id), request_id=str(new_id()), shop_id=shop_id
+        )
+        return (await self.stub.CreateShopKey(key_request, timeout=TIMEOUT_S)).key.secret
+
+    def partition(self, customer_id: str) -> int:
+        """The customer's partition."""
+        return partition_of(self.team_id, UUID(customer_id))
+
+
+@pytest.fixture
+async def database(databases: Databases) -> AsyncIterator[Database]:
+    """A database with the gateway's schema."""
+    async with databases.fresh({"channel_gateway": "services.channel_gateway"}) as made:
+        yield made
+
+
+@pytest.fixture
+async def neighbours() -> AsyncIterator[Neighbours]:
+    """Segment and points."""
+    server = grpc.aio.server()
+    segment, points = SegmentStandIn(), PointsStandIn()  # type: ignore[abstract]  # only what is asked
+    segment_service_pb2_grpc.add_SegmentServiceServicer_to_server(segment, server)
+    points_service_pb2_grpc.add_PointsServiceServicer_to_server(points, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield Neighbours(f"127.0.0.1:{port}", segment, points)
+    finally:
+        await server.stop(None)
+
+
+@pytest.fixture
+async def emulators(tmp_path: Path) -> AsyncIterator[Running]:
+    """Both channels."""
+    settings = EmulatorSettings(
+        whatsapp_port=0,
+        line_port=0,
+        data_dir=tmp_path / "emulators",
+        whatsapp_rate=100_000,
+        line_rate=100_000,
+    )
+    async with running(settings, clock=EmulatorClock(lambda: START)) as started:
+        yield started
+
+
+@dataclass
+class GatewayMaker:
+    """Starts gateways on one database: to start one again after its end, or two at once."""
+
+    servers: Servers
+    database: Database
+    neighbours: Neighbours
+    emulators: Running
+
+    @asynccontextmanager
+    async def start(self, clock: SteppedClock | None = None, **changes: Any) -> AsyncIterator[Gateway]:
+        """A gateway, serving."""
+        clock = clock or SteppedClock(START)
+        values: dict[str, Any] = {
+            "http_port": 0,
+            "segment_target": self.neighbours.target,
+            "points_target": self.neighbours.target,
+            "whatsapp_url": self.emulators.urls["whatsapp"],
+            "line_url": self.emulators.urls["line"],
+        }
+        settings = self.servers.settings(Settings, self.database, **{**values, **changes})
+        async with (
+            app(settings, clock=clock) as serving,
+            self.servers.channel(serving.port) as channel,
+            aiohttp.ClientSession() as http,
+        ):
+            yield Gateway(
+                serving,
+                pb_grpc.ChannelGatewayServiceStub(channel),
+                OperationsServiceStub(channel),
+                clock,
+                self.neighbours,
+                self.emulators,
+                self.database,
+                http,
+            )
+
+
+@pytest.fixture
+def maker(
+    servers: Servers, database: Database, neighbours: Neighbours, emulators: Running, redis: object
+) -> GatewayMaker:
+    """Starts gateways."""
+    return GatewayMaker(servers, database, neighbours, emulators)
+
+
+@pytest.fixture
+async def gateway(maker: GatewayMaker) -> AsyncIterator[Gateway]:
+    """A gateway, serving."""
+    async with maker.start() as started:
+        yield started

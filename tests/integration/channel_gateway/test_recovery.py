@@ -1,0 +1,132 @@
+"""Sends of a process that is gone: taken up by the next one, sent once where the channel has a key, else unknown."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from libs.common.ids import new_id
+from libs.common.mailbox.mail import Outcome, SendOutcome
+from omnijourney.channel_gateway.v1 import delivery_pb2
+from tests.integration.channel_gateway.conftest import LINE, WHATSAPP, Gateway, GatewayMaker
+
+
+async def hand_to_a_dead_process(gateway: Gateway, effect_key: str, state: int) -> None:
+    """Makes a settled delivery look as a killed sender leaves it: 8 waiting, 9 marked for the wire."""
+    connection = await asyncpg.connect(gateway.database.admin_dsn)
+    try:
+        await connection.execute(
+            "UPDATE channel_gateway.delivery SET state = $2, sender = $3 WHERE effect_key = $1",
+            UUID(effect_key),
+            state,
+            new_id(),
+        )
+    finally:
+        await connection.close()
+
+
+async def outcomes(gateway: Gateway, customer: str) -> list[tuple[int, str]]:
+    """Outcomes and reasons in a customer's mail."""
+    bodies = [mail.body for mail in await gateway.mail(customer)]
+    return [(body.outcome, body.reason) for body in bodies if isinstance(body, SendOutcome)]
+
+
+async def waiting_send(gateway: Gateway, channel: int, **content: Any) -> tuple[str, str]:
+    """(effect key, customer) of a send that waits for a retry, so that nothing is on the wire."""
+    account = await gateway.account(channel)
+    if channel == LINE:
+        content = {"bot_module_id": await gateway.module()}
+    else:
+        await gateway.top_up(10_000_000)
+        template = await gateway.template(account, parameters=1)
+        content = {"template": delivery_pb2.TemplateContent(template_id=template, parameters=["Mei"])}
+    customer = gateway.customer(account, channel)
+    await gateway.fault("line" if channel == LINE else "whatsapp", kind="rate")
+    send = gateway.send(customer, channel, **content)
+    await gateway.ask(send)
+    while (await gateway.delivery(send.effect_key)).attempts == 0:
+        await asyncio.sleep(0.01)
+    return send.effect_key, customer
+
+
+@pytest.mark.rule("C-04")
+async def test_a_waiting_send_of_a_dead_process_leaves(gateway: Gateway) -> None:
+    effect_key, customer = await waiting_send(gateway, LINE)
+    await hand_to_a_dead_process(gateway, effect_key, 8)
+    await gateway.settled()
+    assert await outcomes(gateway, customer) == [(Outcome.SENT, "")]
+    assert len(await gateway.accepted("line")) == 1
+
+
+@pytest.mark.rule("C-04")
+async def test_a_marked_line_send_of_a_dead_process_is_repeated_under_its_key(gateway: Gateway) -> None:
+    effect_key, customer = await waiting_send(gateway, LINE)
+    await hand_to_a_dead_process(gateway, effect_key, 9)
+    await gateway.settled()
+    assert await outcomes(gateway, customer) == [(Outcome.SENT, "")]
+    (record,) = await gateway.accepted("line")
+    assert record["retry_key"]
+
+
+@pytest.mark.rule("C-04", "C-02")
+async def test_a_marked_whatsapp_send_of_a_dead_process_is_unknown_and_never_repeated(
+    gateway: Gateway,
+) -> None:
+    effect_key, customer = await waiting_send(gateway, WHATSAPP)
+    await hand_to_a_dead_process(gateway, effect_key, 9)
+    await gateway.settled()
+    assert await outcomes(gateway, customer) == [(Outcome.UNKNOWN, "SENDER_LOST")]
+    assert await gateway.accepted("whatsapp") == []
+    assert await gateway.balance() == 10_000_000 - 500_000, "an unknown send keeps what it took"
+
+
+@pytest.mark.rule("X-05", "C-04")
+async def test_what_waits_at_a_stop_leaves_after_the_next_start(maker: GatewayMaker) -> None:
+    async with maker.start() as first:
+        account = await first.account(LINE)
+        module = await first.module()
+        await first.fault("line", kind="rate", count=3)
+        customers = [first.customer(account, LINE) for _ in range(3)]
+        await first.ask(*(first.send(customer, LINE, bot_module_id=module) for customer in customers))
+    async with maker.start() as second:
+        second.team_id = first.team_id
+        await second.settled()
+        assert len(await second.accepted("line")) == 3
+        for customer in customers:
+            assert await outcomes(second, customer) == [(Outcome.SENT, "")]
+
+
+@pytest.mark.rule("C-04")
+async def test_an_accepted_send_that_memory_lost_is_found_again(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    module = await gateway.module()
+    customer = gateway.customer(account, LINE)
+    send = gateway.send(customer, LINE, bot_module_id=module)
+    await gateway.ask(send)
+    await gateway.settled()
+    # As after a commit whose answer was lost: stored as ours and accepted, and nobody told the sender.
+    lost = str(new_id())
+    connection = await asyncpg.connect(gateway.database.admin_dsn)
+    try:
+        parts = b"\x91\xc4\x00"
+        await connection.execute(
+            "INSERT INTO channel_gateway.delivery (team_id, effect_key, customer_id, enrolment_id, journey_id,"
+            " node_id, channel, account_id, state, accepted, reason, messages, price_micros, currency, capped, stop_epoch,"
+            " depth, recipient, parts, sender, created_at)"
+            " SELECT team_id, $1, customer_id, enrolment_id, journey_id, node_id, channel, account_id, 8, true, '',"
+            " 1, price_micros, currency, false, 0, 0, recipient, $3, sender, created_at"
+            " FROM channel_gateway.delivery WHERE effect_key = $2",
+            UUID(lost),
+            UUID(send.effect_key),
+            parts,
+        )
+    finally:
+        await connection.close()
+    await gateway.settled()
+    assert (await gateway.delivery(lost)).state == delivery_pb2.SEND_STATE_FAILED, (
+        "an empty body is refused by LINE"
+    )

@@ -1,0 +1,404 @@
+"""Sends through the running gateway to the emulators: answers, outcomes, places, mail, facts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from libs.common.ids import new_id
+from libs.common.mailbox.mail import Outcome, SendOutcome
+from libs.common.rpc.values import timestamp
+from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, delivery_pb2
+from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
+from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway
+
+HKD = 500_000
+"""Price of a WhatsApp message."""
+ACCEPTED = delivery_pb2.SEND_STATE_ACCEPTED
+EXHAUSTED = delivery_pb2.SEND_STATE_EXHAUSTED
+
+
+async def outcome(gateway: Gateway, customer: str) -> SendOutcome:
+    """The only outcome in a customer's mail."""
+    (mail,) = await gateway.mail(customer)
+    assert isinstance(mail.body, SendOutcome)
+    return mail.body
+
+
+@pytest.mark.rule("C-01", "C-10")
+async def test_line_send_leaves_and_its_outcome_is_mailed(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    module = await gateway.module("Hello {{customer.name}}, you have {{points.balance}} points")
+    customer = gateway.customer(account, LINE)
+    gateway.neighbours.points.balances[customer] = (120, 300)
+    send = gateway.send(customer, LINE, bot_module_id=module, depth=3)
+
+    (answer,) = await gateway.ask(send)
+    assert (answer.state, answer.messages) == (ACCEPTED, 1)
+    await gateway.settled()
+
+    (message,) = await gateway.accepted("line")
+    assert message["body"]["messages"][0]["text"] == "Hello Mei, you have 120 points"
+    (mail,) = await gateway.mail(customer)
+    assert (mail.number, mail.depth, mail.partition) == (1, 3, gateway.partition(customer))
+    assert isinstance(mail.body, SendOutcome)
+    assert (mail.body.outcome, mail.body.messages) == (Outcome.SENT, 1)
+    assert str(mail.body.effect_key) == send.effect_key
+    assert mail.body.settled_at == gateway.clock.now()
+
+
+@pytest.mark.rule("C-01", "C-10", "C-50")
+async def test_whatsapp_template_is_filled_in_and_paid(gateway: Gateway) -> None:
+    account = await gateway.account(WHATSAPP)
+    template = await gateway.template(account)
+    await gateway.top_up(10 * HKD)
+    customer = gateway.customer(account, WHATSAPP)
+    content = delivery_pb2.TemplateContent(
+        template_id=template, parameters=["{{customer.name}}", "{{attribute.tier|new}}"]
+    )
+    send = gateway.send(customer, WHATSAPP, template=content)
+
+    (answer,) = await gateway.ask(send)
+    assert answer.state == ACCEPTED
+    await gateway.settled()
+
+    (message,) = await gateway.accepted("whatsapp")
+    parameters = message["body"]["template"]["components"][0]["parameters"]
+    assert [item["text"] for item in parameters] == ["Mei", "new"]
+    assert gateway.neighbours.points.calls == 0, "no text names points"
+    assert await gateway.balance() == 9 * HKD
+    (fact,) = await gateway.facts()
+    assert (fact.send.state, fact.send.messages) == (delivery_pb2.SEND_STATE_SENT, 1)
+    assert (fact.send.price.currency_code, fact.send.price.amount_micros) == ("HKD", HKD)
+    delivery = await gateway.delivery(send.effect_key)
+    assert list(delivery.channel_message_ids) == [message["id"]]
+    figures = await gateway.stub.GetSendFigures(
+        pb.GetSendFiguresRequest(team_id=str(gateway.team_id)), timeout=TIMEOUT_S
+    )
+    assert [(f.channel, f.sends_sent, f.messages_sent) for f in figures.figures] == [(WHATSAPP, 1, 1)]
+
+
+@pytest.mark.rule("C-02", "C-03", "J-30")
+async def test_customers_who_cannot_be_reached_are_skipped_and_take_nothing(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    module = await gateway.module()
+    blocked = gateway.customer(account, LINE, blocked=True)
+    elsewhere = gateway.customer(str(new_id()), LINE)
+    content = {"bot_module_id": module, "cap": 5}
+    answers = await gateway.ask(
+        gateway.send(blocked, LINE, **content),
+        gateway.send(elsewhere, LINE, **content),
+        gateway.send(str(new_id()), LINE, **content),
+    )
+    assert [answer.state for answer in answers] == [delivery_pb2.SEND_STATE_SKIPPED] * 3
+    assert [answer.reason for answer in answers] == ["BLOCKED", "UNBOUND", "UNBOUND"]
+    assert await usage(gateway) == 0
+    assert await gateway.mail(blocked) == [], "the answer was given at once"
+    assert [fact.send.reason for fact in await gateway.facts()].count("UNBOUND") == 2
+
+
+async def usage(gateway: Gateway) -> int:
+    """Messages taken under the journey's cap."""
+    request = pb.GetJourneyUsageRequest(team_id=str(gateway.team_id), journey_id=str(gateway.journey_id))
+    reply = await gateway.stub.GetJourneyUsage(request, timeout=TIMEOUT_S)
+    return sum(item.used for item in reply.usages)
+
+
+async def ask_at_once(gateways: list[Gateway], sends: list[delivery_pb2.Send], size: int) -> Counter[str]:
+    """Asks for batches of `size` all at once; how often which answer came."""
+    batches = [sends[start : start + size] for start in range(0, len(sends), size)]
+    answers = await asyncio.gather(
+        *(gateways[number % len(gateways)].ask(*batch) for number, batch in enumerate(batches))
+    )
+    return Counter(answer.reason or "ACCEPTED" for batch in answers for answer in batch)
+
+
+@pytest.mark.rule("C-02", "J-07")
+async def test_a_cap_of_n_lets_exactly_n_leave_through_two_gateways(gateway: Gateway, maker: Any) -> None:
+    account = await gateway.account(LINE)
+    module = await gateway.module()
+    sends = [
+        gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module, cap=37) for _ in range(200)
+    ]
+    async with maker.start(gateway.clock) as other:
+        counts = await ask_at_once([gateway, other], sends, 8)
+        assert counts == {"ACCEPTED": 37, "LINE_CAP_REACHED": 163}
+        await gateway.settled()
+    assert len(await gateway.accepted("line")) == 37
+    assert await usage(gateway) == 37
+
+
+@pytest.mark.rule("C-02", "J-07")
+async def test_a_plan_quota_is_never_exceeded(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    module = await gateway.module()
+    request = pb.SetPlanQuotaRequest(
+        team_id=str(gateway.team_id), request_id=str(new_id()), account_id=account, message_limit=20
+    )
+    await gateway.stub.SetPlanQuota(request, timeout=TIMEOUT_S)
+    sends = [gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module) for _ in range(60)]
+    counts = await ask_at_once([gateway], sends, 5)
+    assert counts == {"ACCEPTED": 20, "LINE_QUOTA_EXHAUSTED": 40}
+    await gateway.settled()
+    assert len(await gateway.accepted("line")) == 20
+
+
+@pytest.mark.rule("C-02", "C-05", "J-07")
+async def test_a_send_takes_all_of_its_messages_or_none(gateway: Gateway) -> None:
+    account = await gateway.account(WHATSAPP, sink=True)
+    module = await gateway.module("one", "two")
+    await gateway.top_up(7 * HKD)
+    sends = [
+        gateway.send(gateway.customer(account, WHATSAPP), WHATSAPP, bot_module_id=module) for _ in range(9)
+    ]
+    counts = await ask_at_once([gateway], sends, 2)
+    assert counts == {"ACCEPTED": 3, "WHATSAPP_BALANCE_EXHAUSTED": 6}
+    await gateway.settled()
+    assert await gateway.balance() == HKD, "a balance below the price of the send counts as exhausted"
+
+
+@pytest.mark.rule("C-04")
+async def test_the_same_key_gets_the_first_answer_and_sends_once(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    module = await gateway.module()
+    send = gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module, cap=9)
+    first = await asyncio.gather(*(gateway.ask(send, send) for _ in range(10)))
+    assert {answer.state for answers in first for answer in answers} == {ACCEPTED}
+    await gateway.settled()
+    (again,) = await gateway.ask(send)
+    assert (again.state, again.replayed) == (ACCEPTED, True)
+    assert len(await gateway.accepted("line")) == 1
+    assert await usage(gateway) == 1
+    other = delivery_pb2.Send()
+    other.CopyFrom(send)
+    other.node_id = "another"
+    (reused,) = await gateway.ask(other)
+    assert (reused.state, reused.reason) == (delivery_pb2.SEND_STATE_FAILED, "KEY_REUSED")
+
+
+@pytest.mark.rule("C-03", "C-04")
+async def test_line_is_asked_again_with_the_same_key_when_no_answer_came(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    module = await gateway.module()
+    customer = gateway.customer(account, LINE)
+    await gateway.fault("line", kind="reset_after")
+    await gateway.ask(gateway.send(customer, LINE, bot_module_id=module))
+    await gateway.settled()
+    assert (await outcome(gateway, customer)).outcome == Outcome.SENT
+    assert len(await gateway.accepted("line")) == 1, "the retry key made the second attempt none"
+
+
+@pytest.mark.rule("C-02", "C-03", "C-04")
+async def test_whatsapp_without_an_answer_is_unknown_and_keeps_its_place(gateway: Gateway) -> None:
+    account = await gateway.account(WHATSAPP)
+    template = await gateway.template(account, parameters=1)
+    await gateway.top_up(5 * HKD)
+    customer = gateway.customer(account, WHATSAPP)
+    await gateway.fault("whatsapp", kind="reset_after")
+    content = delivery_pb2.TemplateContent(template_id=template, parameters=["Mei"])
+    await gateway.ask(gateway.send(customer, WHATSAPP, template=content, cap=3))
+    await gateway.settled()
+    unknown = await outcome(gateway, customer)
+    assert (unknown.outcome, unknown.messages) == (Outcome.UNKNOWN, 1)
+    assert len(await gateway.accepted("whatsapp")) == 1
+    assert await gateway.balance() == 4 * HKD
+    assert await usage(gateway) == 1
+
+
+@pytest.mark.rule("C-02", "C-03")
+@pytest.mark.parametrize(
+    ("code", "state", "reason"),
+    [
+        (131026, Outcome.FAILED, "UNDELIVERABLE"),
+        (131047, Outcome.SKIPPED, "OUTSIDE_WINDOW"),
+        (131050, Outcome.SKIPPED, "OPTED_OUT"),
+        (131042, Outcome.EXHAUSTED, "WHATSAPP_BALANCE_EXHAUSTED"),
+        (131009, Outcome.FAILED, "WHATSAPP_131009"),
+    ],
+)
+async def test_refusals_of_whatsapp_give_the_place_back(
+    gateway: Gateway, code: int, state: Outcome, reason: str
+) -> None:
+    account = await gateway.account(WHATSAPP)
+    template = await gateway.template(account, parameters=1)
+    await gateway.top_up(5 * HKD)
+    customer = gateway.customer(account, WHATSAPP)
+    await gateway.fault("whatsapp", kind="code", code=code, status=400)
+    content = delivery_pb2.TemplateContent(template_id=template, parameters=["Mei"])
+    await gateway.ask(gateway.send(customer, WHATSAPP, template=content, cap=3))
+    await gateway.settled()
+    refused = await outcome(gateway, customer)
+    assert (refused.outcome, refused.reason, refused.messages) == (state, reason, 0)
+    assert await gateway.balance() == 5 * HKD
+    assert await usage(gateway) == 0
+
+
+@pytest.mark.rule("C-03")
+async def test_passing_faults_are_repeated(gateway: Gateway) -> None:
+    account = await gateway.account(WHATSAPP)
+    template = await gateway.template(account, parameters=1)
+    await gateway.top_up(5 * HKD)
+    customer = gateway.customer(account, WHATSAPP)
+    await gateway.fault("whatsapp", kind="error_before")
+    content = delivery_pb2.TemplateContent(template_id=template, parameters=["Mei"])
+    send = gateway.send(customer, WHATSAPP, template=content)
+    await gateway.ask(send)
+    await gateway.settled()
+    assert (await outcome(gateway, customer)).outcome == Outcome.SENT
+    assert (await gateway.delivery(send.effect_key)).attempts == 2
+
+
+@pytest.mark.rule("J-07")
+async def test_a_template_that_whatsapp_lost_is_reported_as_gone(gateway: Gateway) -> None:
+    account = await gateway.account(WHATSAPP)
+    template = await gateway.template(account, name="lost", parameters=1)
+    await gateway.top_up(5 * HKD)
+    url = gateway.emulators.urls["whatsapp"] + "/v25.0/200000000000001/message_templates?name=lost"
+    async with gateway.http.delete(url, headers={"Authorization": "Bearer emulator-token"}) as answer:
+        assert answer.status == 200
+    customer = gateway.customer(account, WHATSAPP)
+    content = delivery_pb2.TemplateContent(template_id=template, parameters=["Mei"])
+    await gateway.ask(gateway.send(customer, WHATSAPP, template=content))
+    await gateway.settled()
+    assert (await outcome(gateway, customer)).reason == "WHATSAPP_TEMPLATE_MISSING"
+    gone = [fact for fact in await gateway.facts() if fact.WhichOneof("fact") == "content"]
+    assert [fact.content.template_id for fact in gone] == [template]
+    (next_answer,) = await gateway.ask(gateway.send(customer, WHATSAPP, template=content))
+    assert (next_answer.state, next_answer.reason) == (EXHAUSTED, "WHATSAPP_TEMPLATE_MISSING")
+
+
+@pytest.mark.rule("C-03")
+async def test_a_refused_token_makes_the_account_unusable_until_it_is_renewed(gateway: Gateway) -> None:
+    connection = account_pb2.LineConnection(channel_id="1", access_token="expired")
+    request = pb.CreateChannelAccountRequest(
+        team_id=str(gateway.team_id),
+        request_id=str(new_id()),
+        account=account_pb2.ChannelAccount(channel=LINE, display_name="Shop", line=connection),
+    )
+    account = (await gateway.stub.CreateChannelAccount(request, timeout=TIMEOUT_S)).account.id
+    module = await gateway.module()
+    customer = gateway.customer(account, LINE)
+    await gateway.ask(gateway.send(customer, LINE, bot_module_id=module))
+    await gateway.settled()
+    assert (await outcome(gateway, customer)).reason == "ACCOUNT_UNUSABLE"
+    (refused,) = await gateway.ask(gateway.send(customer, LINE, bot_module_id=module))
+    assert (refused.state, refused.reason) == (delivery_pb2.SEND_STATE_FAILED, "ACCOUNT_UNUSABLE")
+
+    renewed = account_pb2.ChannelAccount(
+        id=account, line=account_pb2.LineConnection(channel_id="1", access_token="emulator-token")
+    )
+    update = pb.UpdateChannelAccountRequest(
+        team_id=str(gateway.team_id), request_id=str(new_id()), account=renewed
+    )
+    update.update_mask.paths.append("connection")
+    reply = await gateway.stub.UpdateChannelAccount(update, timeout=TIMEOUT_S)
+    assert reply.account.state == account_pb2.ACCOUNT_STATE_ACTIVE
+    assert reply.account.line.access_token == "", "secrets are never shown"
+    (taken,) = await gateway.ask(gateway.send(customer, LINE, bot_module_id=module))
+    assert taken.state == ACCEPTED
+    await gateway.settled()
+    assert len(await gateway.accepted("line")) == 1
+
+
+@pytest.mark.rule("J-07")
+async def test_a_deleted_module_is_told_and_ends_sends(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    module = await gateway.module()
+    request = pb.DeleteBotModuleRequest(
+        team_id=str(gateway.team_id), request_id=str(new_id()), bot_module_id=module
+    )
+    await gateway.stub.DeleteBotModule(request, timeout=TIMEOUT_S)
+    await gateway.stub.DeleteBotModule(request, timeout=TIMEOUT_S)
+    (fact,) = await gateway.facts()
+    assert (fact.content.bot_module_id, fact.content.reason) == (module, "DELETED")
+    (answer,) = await gateway.ask(gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module))
+    assert (answer.state, answer.reason) == (EXHAUSTED, "BOT_MODULE_MISSING")
+
+
+@pytest.mark.rule("C-02", "C-03")
+async def test_a_send_past_its_window_is_deferred_and_taken_up_anew(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    module = await gateway.module()
+    customer = gateway.customer(account, LINE)
+    quiet_from = gateway.clock.now() + timedelta(hours=1)
+    send = gateway.send(customer, LINE, bot_module_id=module, cap=1, not_after=timestamp(quiet_from))
+    await gateway.fault("line", kind="rate")
+    await gateway.ask(send)
+    while (await gateway.delivery(send.effect_key)).attempts == 0 or not await usage(gateway):
+        await asyncio.sleep(0.01)
+    gateway.clock.advance(timedelta(hours=2))
+    await gateway.settled()
+    deferred = await outcome(gateway, customer)
+    assert (deferred.outcome, deferred.reason) == (Outcome.DEFERRED, "DO_NOT_DISTURB")
+    assert await usage(gateway) == 0
+
+    (replay,) = await gateway.ask(send)
+    assert (replay.state, replay.replayed) == (ACCEPTED, True), "the same ask gets the first answer"
+    later = gateway.clock.now() + timedelta(hours=20)
+    send.not_after.CopyFrom(timestamp(later))
+    (anew,) = await gateway.ask(send)
+    assert (anew.state, anew.replayed) == (ACCEPTED, False)
+    await gateway.settled()
+    outcomes = [
+        mail.body.outcome for mail in await gateway.mail(customer) if isinstance(mail.body, SendOutcome)
+    ]
+    assert outcomes == [Outcome.DEFERRED, Outcome.SENT]
+    assert await usage(gateway) == 1
+
+    past = gateway.send(customer, LINE, bot_module_id=module, not_after=timestamp(gateway.clock.now()))
+    (at_once,) = await gateway.ask(past)
+    assert (at_once.state, at_once.reason) == (delivery_pb2.SEND_STATE_DEFERRED, "DO_NOT_DISTURB")
+
+
+@pytest.mark.rule("J-03", "C-02")
+async def test_a_stop_cancels_what_waits_and_nothing_leaves_after_its_answer(gateway: Gateway) -> None:
+    account = await gateway.account(LINE, concurrency_max=2)
+    module = await gateway.module()
+    sends = [
+        gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module, cap=500) for _ in range(100)
+    ]
+    await gateway.fault("line", kind="delay", seconds=0.2, count=None)
+    await gateway.ask(*sends)
+    while len(await gateway.accepted("line")) < 4:
+        await asyncio.sleep(0.02)
+    stopped = await gateway.stop(1)
+    left = len(await gateway.accepted("line"))
+    await gateway.settled()
+    assert len(await gateway.accepted("line")) == left
+    states = Counter(fact.send.state for fact in await gateway.facts())
+    assert states == {delivery_pb2.SEND_STATE_SENT: left, delivery_pb2.SEND_STATE_CANCELLED: 100 - left}
+    assert 0 < stopped.cancelled <= 100 - left
+    assert await usage(gateway) == left
+    (late,) = await gateway.ask(gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module))
+    assert (late.state, late.reason) == (delivery_pb2.SEND_STATE_CANCELLED, "JOURNEY_STOPPED")
+    (next_epoch,) = await gateway.ask(
+        gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module, stop_epoch=1)
+    )
+    assert next_epoch.state == ACCEPTED
+
+
+@pytest.mark.rule("C-10", "P-04")
+async def test_a_condition_card_branches_on_points(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    module = content_pb2.BotModule(name="Branch")
+    condition = module.cards.add().condition
+    condition.figure = content_pb2.POINT_FIGURE_CUMULATIVE
+    condition.comparison = content_pb2.POINT_COMPARISON_AT_LEAST
+    condition.value = 100
+    condition.then_cards.add().text.text = "{{points.cumulative}} in all"
+    condition.else_cards.add().text.text = "collect more"
+    request = pb.CreateBotModuleRequest(team_id=str(gateway.team_id), request_id=str(new_id()), module=module)
+    module_id = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.id
+    rich, poor = gateway.customer(account, LINE), gateway.customer(account, LINE)
+    gateway.neighbours.points.balances = {rich: (0, 100), poor: (99, 99)}
+    await gateway.ask(
+        gateway.send(rich, LINE, bot_module_id=module_id), gateway.send(poor, LINE, bot_module_id=module_id)
+    )
+    await gateway.settled()
+    texts = {record["body"]["messages"][0]["text"] for record in await gateway.accepted("line")}
+    assert texts == {"100 in all", "collect more"}
+    assert gateway.neighbours.points.calls == 1

@@ -1,0 +1,72 @@
+"""Lanes: concurrency, rate, holds and retries of one account, in times that the test sets."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from services.channel_gateway.lanes import Lane
+from tests.unit.channel_gateway.build import account, job
+
+
+def jobs(lane: Lane, count: int) -> None:
+    for number in range(count):
+        lane.add(job(effect_key=UUID(int=number)))
+
+
+def numbers(lane: Lane, now_s: float, most: int = 100) -> list[int]:
+    return [taken.effect_key.int for taken in lane.collect(now_s, most)]
+
+
+def test_no_more_than_the_concurrency_is_in_flight() -> None:
+    lane = Lane(account(concurrency_max=3, rate_per_second=10_000), 0.0)
+    jobs(lane, 5)
+    assert numbers(lane, 0.0) == [0, 1, 2]
+    assert numbers(lane, 1.0) == []
+    lane.in_flight -= 1
+    assert numbers(lane, 2.0) == [3]
+
+
+@pytest.mark.rule("C-02")
+def test_the_rate_holds_over_time() -> None:
+    lane = Lane(account(concurrency_max=256, rate_per_second=40), 0.0)
+    jobs(lane, 250)
+    left = 0
+    for tick in range(101):
+        left += len(lane.collect(tick * 0.01, 100))
+        lane.in_flight = 0
+    assert 40 <= left <= 43, "a second's worth and the burst"
+    wait = lane.next_s(1.0)
+    assert wait is not None
+    assert 0 < wait <= 1 / 40
+
+
+def test_a_held_account_lets_nothing_leave() -> None:
+    lane = Lane(account(), 0.0)
+    jobs(lane, 1)
+    lane.hold(5.0)
+    assert numbers(lane, 4.9) == []
+    assert lane.next_s(4.0) == pytest.approx(1.0)
+    assert numbers(lane, 5.0) == [0]
+
+
+def test_later_sends_come_when_due() -> None:
+    lane = Lane(account(), 0.0)
+    lane.add_later(job(effect_key=UUID(int=2)), 2.0)
+    lane.add_later(job(effect_key=UUID(int=1)), 1.0)
+    assert len(lane) == 2
+    assert lane.next_s(0.0) == pytest.approx(1.0)
+    assert numbers(lane, 1.5) == [1]
+    assert numbers(lane, 2.0) == [2]
+    assert lane.next_s(2.0) is None
+
+
+def test_a_changed_rate_takes_effect() -> None:
+    lane = Lane(account(rate_per_second=1), 0.0)
+    jobs(lane, 4)
+    assert numbers(lane, 0.0) == [0]
+    assert numbers(lane, 0.1) == []
+    lane.update(msgspec.structs.replace(account(), rate_per_second=1_000), 0.1)
+    assert numbers(lane, 0.1) == [1, 2, 3]

@@ -1,0 +1,134 @@
+"""What is decided before the limits: accounts, content, identities, windows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from services.channel_gateway.adapters.line import LineWriter
+from services.channel_gateway.adapters.whatsapp import WhatsappWriter
+from services.channel_gateway.domain.model import (
+    Account,
+    AccountState,
+    Answer,
+    Channel,
+    ConnectionKind,
+    Identity,
+    ModuleContent,
+    Profile,
+    Send,
+    SendState,
+    TemplateContent,
+    TemplateState,
+    TextCard,
+)
+from services.channel_gateway.domain.prepare import Catalogue, Customer, Prepared, Writer, prepare
+from tests.unit.channel_gateway.build import (
+    ACCOUNT,
+    MODULE,
+    NOW,
+    TEAM,
+    TEMPLATE,
+    account,
+    module,
+    send,
+    template,
+)
+
+WRITERS: dict[ConnectionKind, Writer] = {
+    ConnectionKind.LINE: LineWriter(),
+    ConnectionKind.WHATSAPP: WhatsappWriter(),
+}
+
+
+def decided(
+    one: Send,
+    *,
+    has: Account | None = None,
+    profile: Profile | None = None,
+    last_inbound: dict[tuple[UUID, str], Any] | None = None,
+    templates: Any = None,
+) -> Prepared | Answer:
+    here = account(one.channel) if has is None else has
+    catalogue = Catalogue(
+        accounts={(TEAM, here.account_id): here},
+        default_accounts={(TEAM, here.channel): here},
+        modules={(TEAM, MODULE): module(TextCard("Hi {{customer.name}}"))},
+        templates={(TEAM, TEMPLATE): template()} if templates is None else templates,
+    )
+    known = profile or Profile("Mei", {}, (Identity(one.channel, ACCOUNT, "447700900123", False),))
+    return prepare(one, catalogue, Customer(known, None, last_inbound or {}), WRITERS, NOW)
+
+
+def refusal(result: Prepared | Answer) -> tuple[SendState, str]:
+    assert isinstance(result, Answer)
+    return result.state, str(result.reason)
+
+
+def test_a_send_that_may_leave_is_written() -> None:
+    result = decided(send())
+    assert isinstance(result, Prepared)
+    assert result.recipient == "447700900123"
+    assert b"Hi Mei" in result.parts[0]
+
+
+@pytest.mark.rule("C-02")
+def test_the_account_comes_first() -> None:
+    nobody = Profile()
+    disabled = msgspec.structs.replace(account(), state=AccountState.DISABLED)
+    unusable = msgspec.structs.replace(account(), state=AccountState.UNUSABLE)
+    assert refusal(decided(send(), has=disabled, profile=nobody)) == (SendState.FAILED, "ACCOUNT_DISABLED")
+    assert refusal(decided(send(), has=unusable, profile=nobody)) == (SendState.FAILED, "ACCOUNT_UNUSABLE")
+    gone = decided(send(account_id=UUID(int=99)))
+    assert refusal(gone) == (SendState.EXHAUSTED, "BOT_MODULE_MISSING")
+    other = decided(send(channel=Channel.WHATSAPP), has=account(Channel.LINE))
+    assert refusal(other) == (SendState.FAILED, "ACCOUNT_MISSING")
+
+
+@pytest.mark.rule("C-02", "J-30")
+def test_identities_count_on_their_account_only() -> None:
+    elsewhere = Profile("Mei", {}, (Identity(Channel.LINE, UUID(int=98), "U1", False),))
+    blocked = Profile("Mei", {}, (Identity(Channel.LINE, ACCOUNT, "U1", True),))
+    assert refusal(decided(send(), profile=elsewhere)) == (SendState.SKIPPED, "UNBOUND")
+    assert refusal(decided(send(), profile=blocked)) == (SendState.SKIPPED, "BLOCKED")
+
+
+@pytest.mark.rule("J-07")
+def test_missing_content_exhausts() -> None:
+    lost = send(content=ModuleContent(UUID(int=97)))
+    assert refusal(decided(lost)) == (SendState.EXHAUSTED, "BOT_MODULE_MISSING")
+    content = TemplateContent(TEMPLATE, ("a", "b"))
+    by_template = send(channel=Channel.WHATSAPP, content=content)
+    missing = decided(by_template, templates={})
+    assert refusal(missing) == (SendState.EXHAUSTED, "WHATSAPP_TEMPLATE_MISSING")
+    disabled = {(TEAM, TEMPLATE): template(state=TemplateState.DISABLED)}
+    assert refusal(decided(by_template, templates=disabled)) == (
+        SendState.EXHAUSTED,
+        "WHATSAPP_TEMPLATE_MISSING",
+    )
+    paused = {(TEAM, TEMPLATE): template(state=TemplateState.PAUSED)}
+    assert refusal(decided(by_template, templates=paused)) == (SendState.FAILED, "TEMPLATE_NOT_APPROVED")
+
+
+@pytest.mark.parametrize("texts", [("a",), ("a", "b", "c"), ("a", "{{attribute.none}}"), ("a", " ")])
+def test_template_parameters_must_fit(texts: tuple[str, ...]) -> None:
+    one = send(channel=Channel.WHATSAPP, content=TemplateContent(TEMPLATE, texts))
+    assert refusal(decided(one)) == (SendState.FAILED, "TEMPLATE_PARAMETERS")
+
+
+@pytest.mark.rule("C-03")
+def test_free_content_needs_an_open_window_where_it_is_known() -> None:
+    free = send(channel=Channel.WHATSAPP)
+    person = (ACCOUNT, "447700900123")
+    closed = {person: NOW - timedelta(hours=24)}
+    still_open = {person: NOW - timedelta(hours=23, minutes=59)}
+    assert refusal(decided(free, last_inbound=closed)) == (SendState.SKIPPED, "OUTSIDE_WINDOW")
+    assert isinstance(decided(free, last_inbound=still_open), Prepared)
+    assert isinstance(decided(free), Prepared), "where nothing is known, the channel decides"
+    by_template = send(channel=Channel.WHATSAPP, content=TemplateContent(TEMPLATE, ("a", "b")))
+    assert isinstance(decided(by_template, last_inbound=closed), Prepared)
+    assert isinstance(decided(send(), last_inbound=closed), Prepared), "LINE has no window"

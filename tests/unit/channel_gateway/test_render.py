@@ -1,0 +1,119 @@
+"""Variables, defaults, condition and coupon cards."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.channel_gateway.domain.model import (
+    Balance,
+    ButtonAction,
+    ButtonCard,
+    ConditionCard,
+    CouponCard,
+    ImageCard,
+    PointComparison,
+    PointFigure,
+    Profile,
+    TemplateContent,
+    TextCard,
+)
+from services.channel_gateway.domain.render import (
+    Values,
+    cards_need_points,
+    fill,
+    flatten,
+    holds,
+    template_needs_points,
+    unknown_variables,
+)
+from tests.unit.channel_gateway.build import TEMPLATE
+
+VALUES = Values(Profile("Mei", {"tier": "gold"}), Balance(120, 300))
+
+
+@pytest.mark.rule("C-10")
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("Hi {{customer.name}}!", "Hi Mei!"),
+        ("{{ customer.name | friend }}", "Mei"),
+        ("{{attribute.tier}}/{{attribute.city|somewhere}}/{{attribute.none}}", "gold/somewhere/"),
+        ("{{points.balance}} of {{points.cumulative}}", "120 of 300"),
+        ("no variables, {single} braces", "no variables, {single} braces"),
+        ("{{{customer.name}}}", "{Mei}"),
+    ],
+)
+def test_variables_are_filled_in(text: str, filled: str) -> None:
+    assert fill(text, VALUES) == filled
+
+
+@pytest.mark.rule("C-10")
+def test_a_missing_value_takes_the_default() -> None:
+    nobody = Values(Profile(), None)
+    assert (
+        fill("Hi {{customer.name|friend}}, {{points.balance|some}} points", nobody)
+        == "Hi friend, some points"
+    )
+
+
+def test_values_are_not_filled_in_again() -> None:
+    tricky = Values(Profile("{{points.balance}}"), Balance(5, 5))
+    assert fill("Hi {{customer.name}}", tricky) == "Hi {{points.balance}}"
+
+
+def test_unknown_variables_are_named() -> None:
+    text = "{{customer.name}} {{customer.age}} {{attribute.}} {{attribute.x}} {{}}"
+    assert unknown_variables(text) == ["customer.age", "attribute.", ""]
+
+
+@pytest.mark.rule("C-10")
+@pytest.mark.parametrize(
+    ("comparison", "value", "value_max", "expected"),
+    [
+        (PointComparison.AT_LEAST, 120, 0, True),
+        (PointComparison.AT_LEAST, 121, 0, False),
+        (PointComparison.AT_MOST, 120, 0, True),
+        (PointComparison.AT_MOST, 119, 0, False),
+        (PointComparison.BETWEEN, 100, 120, True),
+        (PointComparison.BETWEEN, 121, 130, False),
+        (PointComparison.EQUAL, 120, 0, True),
+        (PointComparison.EQUAL, 300, 0, False),
+    ],
+)
+def test_conditions_compare_the_balance(
+    comparison: PointComparison, value: int, value_max: int, expected: bool
+) -> None:
+    card = ConditionCard(PointFigure.BALANCE, comparison, value, value_max)
+    assert holds(card, Balance(120, 300)) is expected
+
+
+@pytest.mark.rule("C-10")
+def test_cards_are_flattened_for_the_customer() -> None:
+    inner = ConditionCard(
+        PointFigure.CUMULATIVE, PointComparison.AT_LEAST, 300, 0, (TextCard("{{points.cumulative}}"),), ()
+    )
+    cards = (
+        ConditionCard(PointFigure.BALANCE, PointComparison.AT_LEAST, 100, 0, (inner,), (TextCard("poor"),)),
+        ImageCard("https://example.com/a.png", caption="for {{customer.name}}"),
+        CouponCard("c-1", "A coupon, {{customer.name}}", "Claim"),
+    )
+    text, image, coupon = flatten(cards, VALUES)
+    assert text == TextCard("300")
+    assert isinstance(image, ImageCard)
+    assert image.caption == "for Mei"
+    assert isinstance(coupon, ButtonCard)
+    assert coupon.text == "A coupon, Mei"
+    assert (coupon.buttons[0].action, coupon.buttons[0].value) == (
+        ButtonAction.POSTBACK,
+        "c=claim&coupon=c-1",
+    )
+
+
+def test_points_are_asked_for_only_where_they_are_named() -> None:
+    assert not cards_need_points([TextCard("{{customer.name}}")])
+    assert cards_need_points([TextCard("{{points.balance|0}}")])
+    assert cards_need_points([ConditionCard(PointFigure.BALANCE, PointComparison.AT_LEAST, 1)])
+    assert not template_needs_points(TemplateContent(TEMPLATE, ("{{customer.name}}", "fixed")))
+    assert template_needs_points(
+        TemplateContent(TEMPLATE, ("fixed",), button_parameters=((0, "{{points.balance}}"),))
+    )
