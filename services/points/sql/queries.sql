@@ -184,15 +184,24 @@ SELECT team_id, customer_id, sequence, partition, position, source, source_id, s
 SELECT * FROM points.entry_teams($1, $2, $3)
 
 -- name: history_rows
--- The same parameters
+-- The same parameters. Positions have no gaps, so that a page is a range of positions: it reads no row that it does not
+-- return, however far behind a reader is. The page is shared out evenly among the partitions that have anything.
+WITH behind AS (
+    SELECT cursor.partition, cursor.after
+      FROM unnest($1::smallint[], $2::bigint[]) AS cursor (partition, after)
+      JOIN points.history_head AS head ON head.partition = cursor.partition AND head.position > cursor.after
+), share AS (
+    SELECT greatest(1, ($3 + count(*) - 1) / greatest(1, count(*))) AS row_max FROM behind
+)
 SELECT page.*
-  FROM unnest($1::smallint[], $2::bigint[]) AS cursor (partition, after)
+  FROM behind
+ CROSS JOIN share
  CROSS JOIN LATERAL (
     SELECT team_id, customer_id, sequence, e.partition, position, source, source_id, source_name, delta_balance,
            delta_cumulative, requested_balance, requested_cumulative, balance, cumulative, occurred_at, posted_at, key,
            actor, order_key, enrolment_id, node_id, note, hash
       FROM points.entry AS e
-     WHERE e.partition = cursor.partition AND e.position > cursor.after
+     WHERE e.partition = behind.partition AND e.position > behind.after AND e.position <= behind.after + share.row_max
      ORDER BY e.position
      LIMIT $3
  ) AS page
