@@ -126,17 +126,18 @@ def every_predicate() -> list[Expression]:
     some = ("a", fold("Ａb"), "%")
     found: list[Expression] = [HasTags(operator, frozenset(some)) for operator in TagOperator]
     found += [HasTags(operator, frozenset(some[:1])) for operator in TagOperator]
-    tests = [IsSet(), *(TextTest(operator, some) for operator in TextOperator)]
+    tests: list[IsSet | TextTest] = [IsSet(), *(TextTest(operator, some) for operator in TextOperator)]
     found += [HasBasic(field, test) for field in BasicField for test in tests]
     found += [HasAttribute("t", test) for test in tests]
+    day = NOW.date()
     for operator in CompareOperator:
         between = operator == CompareOperator.BETWEEN
         number = NumberTest(operator, Decimal("0.1"), Decimal(9) if between else None)
-        day = NOW.date()
         found.append(HasAttribute("n", number))
         found.append(HasAttribute("d", DateTest(operator, day, day + timedelta(days=1) if between else None)))
     found += [HasAttribute("b", BooleanTest(value)) for value in (True, False)]
-    times = [WithinLast(2), Before(NOW), Before(NOW.date()), Between(NOW.date(), NOW.date()), Never()]
+    times: list[WithinLast | Before | Between | Never] = [WithinLast(2), Before(NOW), Before(day)]
+    times += [Between(day, day), Never()]
     found += [HasTime(field, test) for field in TimeField for test in times]
     found += [IsBound(bound, 1, account) for bound in (True, False) for account in ("", *ACCOUNTS)]
     return found
