@@ -21,9 +21,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
-import asyncpg
 import structlog
 
+from libs.common.db.faults import PASSING
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox.api import MailSink
 from libs.common.mailbox.errors import MailboxUnavailable
@@ -41,7 +41,7 @@ RETRY_MIN_S: Final = 0.05
 RETRY_MAX_S: Final = 2.0
 DRAIN_GRACE_S: Final = 5.0
 
-_TRANSIENT: Final = (MailboxUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_PASSING: Final = (MailboxUnavailable, *PASSING)
 _log = structlog.get_logger(__name__)
 
 Ranges = Mapping[int, tuple[int, int]]
@@ -187,7 +187,7 @@ class MailRelay:
         while True:
             try:
                 return await step()
-            except _TRANSIENT as error:
+            except _PASSING as error:
                 _log.warning(
                     "mail_relay_retries", source=self._source.name, error=str(error), retry_in_s=pause
                 )
@@ -271,7 +271,7 @@ class MailRelay:
             return
         try:
             await self._store.save_cursors({p: self._cursors[p] for p in self._unsaved})
-        except _TRANSIENT as error:
+        except _PASSING as error:
             _log.warning("mail_relay_cursors_not_saved", source=self._source.name, error=str(error))
         else:
             self._unsaved = set()
