@@ -92,7 +92,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         rt.spawn("schedule", _run_schedule(rt, scheduler))
         rt.spawn("clock watch", _watch_clock(rt, worker, scheduler))
         lag = JourneyLag(
-            mailbox=mailbox, turns=turns, journeys=journeys, relay=relay, clock=rt.clock, progress=progress
+            worker=worker, mailbox=mailbox, turns=turns, relay=relay, clock=rt.clock, progress=progress
         )
         async with rt.serving(lag) as serving:
             yield serving

@@ -205,11 +205,6 @@ class JourneyStore:
         rows = await self.pool.fetch(BOOK["changing_journeys"], now)
         return [(row["team_id"], row["journey_id"]) for row in rows]
 
-    async def next_schedule_change(self, after: datetime) -> datetime | None:
-        """When the next journey changes by its schedule, or None."""
-        at: datetime | None = await self.pool.fetchval(BOOK["next_schedule_change"], after)
-        return at
-
     async def move_by_schedule(self, team_id: UUID, journey_id: UUID, now: datetime) -> Journey:
         """Does what the schedule says at `now`; returns the journey after it."""
         async with transaction(self.pool, [team_id]) as connection:

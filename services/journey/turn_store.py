@@ -122,9 +122,11 @@ class TurnStore:
         at: datetime | None = await self._pool.fetchval(BOOK["next_timer"], list(partitions), after)
         return at
 
-    async def count_due(self, until: datetime) -> int:
-        """Timers of all partitions due by `until`."""
-        return int(await self._pool.fetchval(BOOK["count_due"], until))
+    async def look_ahead(self, now: datetime) -> tuple[int, datetime | None]:
+        """What is due by `now` in all partitions, timers and changes of journeys; and when the next thing is."""
+        row = await self._pool.fetchrow(BOOK["look_ahead"], now)
+        assert row is not None, "a function without a set returns a row"
+        return int(row["due"]), row["following"]
 
     async def halting_customers(
         self, team_id: UUID, journey_id: UUID, partitions: Iterable[int], limit: int

@@ -74,9 +74,11 @@ class Worker:
         self._stopping_journeys: tuple[tuple[UUID, UUID], ...] = ()
         self._marks: dict[tuple[int, int], int] = {}
         self._marks_saved = 0.0
+        self._poked: set[int] = set()
         self._next_wake: datetime | None = None
         self._look_at_timers = True
         self._nudge = asyncio.Event()
+        self._working = 0
         self._stop_told = asyncio.Event()
         self._outages = 0
 
@@ -105,6 +107,11 @@ class Worker:
         """Lets the running batch finish and ends `run`."""
         self._stop_told.set()
         self._nudge.set()
+
+    @property
+    def in_hand(self) -> int:
+        """Customers that are being worked on or wait here for another try."""
+        return max(self._working, len(self._taken))
 
     @property
     def owned(self) -> Mapping[int, int]:
@@ -161,6 +168,8 @@ class Worker:
             return poke
         if poke.exception() is not None:
             await asyncio.sleep(RETRY_FIRST_S)
+        # Nothing for a while, or nobody can tell: look everywhere.
+        self._poked.update((not poke.exception() and poke.result()) or self._owned)
         return asyncio.ensure_future(self._mailbox.wait_poke(IDLE_WAIT_S))
 
     def _sleep_s(self) -> float:
@@ -181,12 +190,14 @@ class Worker:
             return
         await self._repair.take_over(new)
         self._owned.update({p: epoch for p, epoch in new.items() if self._leased.get(p) == epoch})
+        self._poked.update(self._owned)
         self._look_at_timers = True
         metrics.PARTITIONS.set(len(self._owned))
 
     def _drop(self, partition: int) -> None:
         """Forgets a partition and everything taken from it: its next owner gets it from the mailbox."""
         self._owned.pop(partition, None)
+        self._poked.discard(partition)
         for held in (self._taken, self._attempts, self._backoff):
             for key in [key for key in held if key.partition == partition]:
                 del held[key]
@@ -216,6 +227,7 @@ class Worker:
             self._taken.pop(CustomerKey(item.partition, item.team_id, item.customer_id), None)
         if items:
             await self._mailbox.put_back(items)
+            self._poked.update(item.partition for item in items)
 
     # -- taking -------------------------------------------------------------------------------------------------
 
@@ -225,18 +237,30 @@ class Worker:
         batch: dict[CustomerKey, Waiting] = {}
         if not self._owned:
             return batch
-        result = await self._mailbox.take(sorted(self._owned.items()), CUSTOMERS_MAX, MAIL_MAX)
-        for taken in result.taken:
-            key = CustomerKey(taken.partition, taken.team_id, taken.customer_id)
-            self._taken[key] = taken.last_entry_id
-            batch[key] = Waiting(taken.mails, len(taken.mails) + taken.undecodable >= MAIL_MAX)
-        for partition in {*result.fenced, *result.lost}:
-            self._drop(partition)
-        mailboxes_are_empty = len(result.taken) < CUSTOMERS_MAX
+        mailboxes_are_empty = await self._take(batch)
         for key in await self._due(CUSTOMERS_MAX - len(batch) if mailboxes_are_empty else CUSTOMERS_MAX // 5):
             if mailboxes_are_empty or not await self._mailbox.peek(key.team_id, key.customer_id, 1):
                 batch.setdefault(key, Waiting())
         return {key: waiting for key, waiting in batch.items() if key not in self._backoff}
+
+    async def _take(self, batch: dict[CustomerKey, Waiting]) -> bool:
+        """Takes from the partitions that were poked; False if there may be more mail than fits into the batch.
+
+        A partition stays poked until a take finds nothing in it: a trim makes customers with more mail ready, silently.
+        """
+        looked_at = sorted((p, self._owned[p]) for p in self._poked & self._owned.keys())
+        if not looked_at:
+            return True
+        result = await self._mailbox.take(looked_at, CUSTOMERS_MAX, MAIL_MAX)
+        for taken in result.taken:
+            key = CustomerKey(taken.partition, taken.team_id, taken.customer_id)
+            self._taken[key] = taken.last_entry_id
+            batch[key] = Waiting(taken.mails, len(taken.mails) + taken.undecodable >= MAIL_MAX)
+        if len(result.taken) < CUSTOMERS_MAX:
+            self._poked = {taken.partition for taken in result.taken}
+        for partition in {*result.fenced, *result.lost}:
+            self._drop(partition)
+        return len(result.taken) < CUSTOMERS_MAX
 
     async def _due(self, limit: int) -> list[CustomerKey]:
         """Customers to look at without mail. A customer who has mail as well is looked at for both in one turn."""
@@ -257,7 +281,11 @@ class Worker:
 
     async def _work(self, batch: Mapping[CustomerKey, Waiting]) -> None:
         started = time.monotonic()
-        outcome = await self._run(batch)
+        self._working = len(batch)
+        try:
+            outcome = await self._run(batch)
+        finally:
+            self._working = 0
         metrics.BATCH_SIZE.observe(len(batch))
         metrics.BATCH_SECONDS.observe(time.monotonic() - started)
         for key, error in outcome.failed.items():

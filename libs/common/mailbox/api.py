@@ -148,7 +148,8 @@ class Mailbox(MailSink, Protocol):
         """Remove mail that is done with; a customer with more mail is ready again, at the end of the line.
 
         Returns the quiet marks of the partitions that are empty now. Partitions that are fenced or lost are
-        left alone; the next `take` tells.
+        left alone; the next `take` tells. After `MailboxUnavailable` it need not be said again: it is done before
+        the next `take`.
         """
         ...
 
@@ -158,6 +159,10 @@ class Mailbox(MailSink, Protocol):
 
     async def depths(self, partitions: Sequence[int]) -> dict[int, Depth]:
         """Count the customers with mail."""
+        ...
+
+    async def holding(self, partitions: Sequence[int]) -> int:
+        """0 if these partitions hold no mail at all, else some number; much cheaper than `depths`."""
         ...
 
     async def peek(self, team_id: UUID, customer_id: UUID, limit: int = 100) -> list[PeekedMail]:

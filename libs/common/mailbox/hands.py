@@ -7,6 +7,14 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from libs.common.mailbox.api import Trim
+
+
+def member_of(team_id: UUID, customer_id: UUID) -> str:
+    """A customer as the server knows them: 64 hexadecimal digits."""
+    return team_id.hex + customer_id.hex
 
 
 class Hands:
@@ -23,6 +31,7 @@ class Hands:
         self._held: defaultdict[int, set[str]] = defaultdict(set)
         self._attempts: defaultdict[int, int] = defaultdict(int)
         self._doubted: set[int] = set()
+        self._undone: defaultdict[int, list[Trim]] = defaultdict(list)
 
     def attempt(self, partition: int) -> int:
         """Number that calls for the partition carry now."""
@@ -54,9 +63,25 @@ class Hands:
         """Note that a customer left the hands of the process."""
         self._held[partition].discard(member)
 
+    def leave_undone(self, trims: Iterable[Trim]) -> None:
+        """Note trims that were given up: their customers are held until they are done."""
+        for trim in trims:
+            if member_of(trim.team_id, trim.customer_id) in self._held[trim.partition]:
+                self._undone[trim.partition].append(trim)
+
+    def undone(self, partition: int, epoch: int) -> list[Trim]:
+        """Trims of a partition that are still to be done, under its present epoch."""
+        return [trim for trim in self._undone.get(partition, ()) if trim.epoch == epoch]
+
+    def done(self, trims: Iterable[Trim]) -> None:
+        """Note that trims were done after all."""
+        for trim in trims:
+            self._undone[trim.partition].remove(trim)
+
     def empty(self, partition: int) -> None:
         """Note that the partition was claimed: nothing of it is held, no doubt is left."""
         self._held.pop(partition, None)
+        self._undone.pop(partition, None)
         self._doubted.discard(partition)
 
 

@@ -170,6 +170,12 @@ class InMemoryMailbox:
         known = self.server.partitions
         return {p: Depth(len(known[p].ready), len(known[p].taken)) for p in partitions}
 
+    async def holding(self, partitions: Sequence[int]) -> int:
+        """See `Mailbox.holding`."""
+        self._check()
+        known = self.server.partitions
+        return sum(bool(known[p].ready) + bool(known[p].taken) for p in partitions)
+
     async def peek(self, team_id: UUID, customer_id: UUID, limit: int = 100) -> list[PeekedMail]:
         """See `Mailbox.peek`."""
         self._check()

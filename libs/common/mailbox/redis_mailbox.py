@@ -36,7 +36,7 @@ from libs.common.mailbox.api import (
     Trim,
 )
 from libs.common.mailbox.errors import MailboxUnavailable
-from libs.common.mailbox.hands import Hands, share_out
+from libs.common.mailbox.hands import Hands, member_of, share_out
 from libs.common.mailbox.library import Client, ensure_loaded
 from libs.common.mailbox.mail import Mail, decode, encode
 from libs.common.mailbox.pokes import POKE_CHANNEL, PokeListener
@@ -105,10 +105,6 @@ def _poke_client(url: str) -> Redis:
 
 def _ready_key(partition: int) -> str:
     return f"oj:{{{partition}}}:ready"
-
-
-def _member(team_id: UUID, customer_id: UUID) -> str:
-    return team_id.hex + customer_id.hex
 
 
 class RedisMailbox:
@@ -191,31 +187,37 @@ class RedisMailbox:
     def _drop(self, taken: Iterable[TakenMailbox]) -> None:
         """The caller will never see these: the next take gives them back."""
         for box in taken:
-            self._hands.release(box.partition, _member(box.team_id, box.customer_id))
+            self._hands.release(box.partition, member_of(box.team_id, box.customer_id))
         self._hands.doubt({box.partition for box in taken})
 
     async def trim(self, items: Sequence[Trim]) -> dict[int, QuietMarks]:
-        """See `Mailbox.trim`. Repeat it after `MailboxUnavailable`: until then the customers count as in your
-        hands.
-        """
+        """See `Mailbox.trim`. Needs no repetition: after a failure the next `take` trims first."""
+        try:
+            replies = await self._trim(items)
+        except BaseException:  # a cancelled call may have taken effect as well
+            self._hands.leave_undone(items)
+            raise
+        return {partition: _marks(reply) for partition, reply in replies.items() if len(reply) > 1}
+
+    async def _trim(self, items: Sequence[Trim]) -> dict[int, _Reply]:
         grouped: defaultdict[tuple[int, int], _Arguments] = defaultdict(list)
         for item in items:
             grouped[item.partition, item.epoch] += (
-                _member(item.team_id, item.customer_id),
+                member_of(item.team_id, item.customer_id),
                 item.last_entry_id,
             )
         replies = await self._owner_call(
             "oj_trim", [(p, e, arguments) for (p, e), arguments in grouped.items()]
         )
         for item in items:
-            self._hands.release(item.partition, _member(item.team_id, item.customer_id))
-        return {partition: _marks(reply) for partition, reply in replies.items() if len(reply) > 1}
+            self._hands.release(item.partition, member_of(item.team_id, item.customer_id))
+        return replies
 
     async def put_back(self, items: Sequence[PutBack]) -> None:
         """See `Mailbox.put_back`. Needs no repetition: after a failure the next `take` puts them back."""
         grouped: defaultdict[tuple[int, int], _Arguments] = defaultdict(list)
         for item in items:
-            member = _member(item.team_id, item.customer_id)
+            member = member_of(item.team_id, item.customer_id)
             self._hands.release(item.partition, member)
             grouped[item.partition, item.epoch].append(member)
         await self._owner_call("oj_put_back", [(p, e, members) for (p, e), members in grouped.items()])
@@ -227,9 +229,18 @@ class RedisMailbox:
         replies = await self._call([(p, "oj_depth", []) for p in partitions])
         return {p: Depth(int(reply[1]), int(reply[2])) for p, reply in zip(partitions, replies, strict=True)}
 
+    async def holding(self, partitions: Sequence[int]) -> int:
+        """See `Mailbox.holding`."""
+        keys = [key for p in partitions for key in (_ready_key(p), f"oj:{{{p}}}:taken")]
+        with _translated():
+            if isinstance(self._client, RedisCluster):
+                counts = await asyncio.gather(*(self._client.exists(key) for key in keys))
+                return sum(counts)
+            return int(await self._client.exists(*keys))
+
     async def peek(self, team_id: UUID, customer_id: UUID, limit: int = 100) -> list[PeekedMail]:
         """See `Mailbox.peek`."""
-        key = f"oj:{{{partition_of(team_id, customer_id)}}}:m:{_member(team_id, customer_id)}"
+        key = f"oj:{{{partition_of(team_id, customer_id)}}}:m:{member_of(team_id, customer_id)}"
         with _translated():
             entries = await self._client.execute_command("XRANGE", key, "-", "+", "COUNT", limit)
         return [PeekedMail(entry_id.decode(), _decoded(fields[b"m"])) for entry_id, fields in entries]
@@ -261,7 +272,12 @@ class RedisMailbox:
             ]
         return replies
 
-    async def _settle(self, partitions: Iterable[tuple[int, int]]) -> None:
+    async def _settle(self, partitions: Sequence[tuple[int, int]]) -> None:
+        """Agree with the server again where an answer got lost, before anything more is taken."""
+        undone = [trim for key in partitions for trim in self._hands.undone(*key)]
+        if undone:
+            await self._trim(undone)
+            self._hands.done(undone)
         doubted = [(p, epoch, self._hands.held(p)) for p, epoch in partitions if self._hands.doubted(p)]
         if doubted:
             await self._owner_call("oj_settle", doubted)
@@ -301,7 +317,7 @@ def _deliver_arguments(partition: int, mails: Sequence[Mail]) -> _Arguments:
     by_customer: defaultdict[str, list[bytes]] = defaultdict(list)
     for mail in mails:
         marks[mail.source] = max(mail.position, marks.get(mail.source, 0))
-        by_customer[_member(mail.team_id, mail.customer_id)].append(encode(mail))
+        by_customer[member_of(mail.team_id, mail.customer_id)].append(encode(mail))
     arguments: _Arguments = [POKE_CHANNEL, partition, len(marks)]
     for source, position in marks.items():
         arguments += (int(source), position)  # the driver would write an enum by its name

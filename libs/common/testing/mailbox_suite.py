@@ -87,6 +87,7 @@ class MailboxSuite:
         for _ in range(3):
             await mailbox.deliver([post.mail(ann), post.mail(ann)])
         assert (await mailbox.depths([P]))[P] == Depth(ready=1, taken=0)
+        assert bool(await mailbox.holding([P])) is True
         assert [numbers(b) for b in await taken(mailbox, 1)] == [[1, 2, 3, 4, 5, 6]]
         assert await taken(mailbox, 1) == []
 
@@ -110,6 +111,7 @@ class MailboxSuite:
             await mailbox.trim(trims(boxes, 1))
         assert seen == [[1, 2], [3, 4], [5]]
         assert (await mailbox.depths([P]))[P] == Depth(0, 0)
+        assert bool(await mailbox.holding([P])) is False
         assert await mailbox.peek(TEAM, ann) == []
 
     async def test_mail_that_arrives_while_taken_waits_for_the_trim(self, installation: Installation) -> None:
@@ -133,9 +135,11 @@ class MailboxSuite:
         second = await taken(mailbox, 1, mail_max=1)
         await mailbox.trim(trims(first, 1))
         assert (await mailbox.depths([P]))[P] == Depth(ready=0, taken=1)
+        assert bool(await mailbox.holding([P])) is True
         await mailbox.trim(trims(second, 1))
         await mailbox.trim(trims(second, 1))
         assert (await mailbox.depths([P]))[P] == Depth(0, 0)
+        assert bool(await mailbox.holding([P])) is False
 
     async def test_put_back_is_first_in_the_line(self, installation: Installation) -> None:
         mailbox, post = await installation.open(), Numberer()

@@ -64,8 +64,8 @@ SELECT partition, team_id, customer_id FROM due_customers($1::smallint[], $2, $3
 -- name: next_timer
 SELECT next_timer($1::smallint[], $2);
 
--- name: count_due
-SELECT count_due($1);
+-- name: look_ahead
+SELECT due, following FROM look_ahead($1);
 
 -- name: halting_customers
 -- Customers who stand in a stopping journey and do not wait for a send. $1 partitions, $2 journey, $3 at most.
@@ -105,9 +105,6 @@ ON CONFLICT (partition, source) DO UPDATE SET position = excluded.position
 
 -- name: changing_journeys
 SELECT team_id, journey_id FROM changing_journeys($1);
-
--- name: next_schedule_change
-SELECT next_schedule_change($1);
 
 -- name: insert_journey
 INSERT INTO journey (team_id, journey_id, status, revision, version, name, name_folded, trigger_type, definition,

@@ -200,17 +200,6 @@ AS $$
      ) AS page
 $$;
 
--- Timers due, of all partitions.
-CREATE FUNCTION count_due(until timestamptz) RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
-AS $$
-    SELECT count(*) FROM enrolment AS e
-     WHERE e.wake_at <= until AND e.partition = ANY (ARRAY(SELECT generate_series(0, 63)::smallint))
-       AND NOT EXISTS (
-            SELECT FROM parked_customer AS k
-             WHERE k.partition = e.partition AND k.team_id = e.team_id AND k.customer_id = e.customer_id)
-$$;
-
 -- Live enrolments that rest for no reason, of all teams.
 CREATE FUNCTION count_orphans() RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
@@ -229,12 +218,31 @@ AS $$
             OR j.status = 5)
 $$;
 
--- The next moment at which a journey changes by its schedule.
-CREATE FUNCTION next_schedule_change(after timestamptz) RETURNS timestamptz
+-- What is due at a domain time, of all partitions and teams, and when the next thing will be: timers of customers who are
+-- not parked, and changes of journeys.
+CREATE FUNCTION look_ahead(now_domain timestamptz) RETURNS TABLE (due bigint, following timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
-    SELECT min(least(
-        CASE WHEN status = 2 AND starts_at > after THEN starts_at END,
-        CASE WHEN ends_at > after THEN ends_at END))
-      FROM journey WHERE status IN (2, 3, 4) AND deleted_at IS NULL
+    WITH timers AS (
+        SELECT page.due, page.following
+          FROM generate_series(0, 63) AS p (partition)
+         CROSS JOIN LATERAL (
+            SELECT (SELECT count(*) FROM enrolment AS e
+                     WHERE e.partition = p.partition::smallint AND e.wake_at <= now_domain
+                       AND NOT EXISTS (
+                            SELECT FROM parked_customer AS k
+                             WHERE k.partition = e.partition AND k.team_id = e.team_id
+                               AND k.customer_id = e.customer_id)) AS due,
+                   (SELECT e.wake_at FROM enrolment AS e
+                     WHERE e.partition = p.partition::smallint AND e.wake_at > now_domain
+                     ORDER BY e.wake_at LIMIT 1) AS following
+         ) AS page
+    ), changes AS (
+        SELECT least(CASE WHEN status = 2 AND starts_at > now_domain THEN starts_at END,
+                     CASE WHEN ends_at > now_domain THEN ends_at END) AS following
+          FROM journey WHERE status IN (2, 3, 4) AND deleted_at IS NULL
+    )
+    SELECT (SELECT COALESCE(sum(timers.due), 0)::bigint FROM timers)
+           + (SELECT count(*) FROM changing_journeys(now_domain)),
+           least((SELECT min(timers.following) FROM timers), (SELECT min(changes.following) FROM changes))
 $$;
