@@ -29,9 +29,4 @@ ENROLMENTS = counter("journey_enrolments_total", "Enrolments.")
 NODES = counter("journey_nodes_entered_total", "Nodes that customers entered.")
 PARKED = counter("journey_customers_parked_total", "Customers set aside after repeated faults.")
 PARTITIONS = gauge("journey_partitions_owned_count", "Partitions that this worker owns.")
-TIMER_LATENESS = histogram(
-    "journey_timer_lateness_seconds",
-    "Domain time from a timer's wake time to the turn that it woke.",
-    buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300, 3600),
-)
 STATUS_CHANGES = counter("journey_status_changes_total", "Journeys that changed their status by themselves.")

@@ -256,6 +256,7 @@ class Worker:
             key = CustomerKey(taken.partition, taken.team_id, taken.customer_id)
             self._taken[key] = taken.last_entry_id
             batch[key] = Waiting(taken.mails, len(taken.mails) + taken.undecodable >= MAIL_MAX)
+        metrics.MAILS.inc(sum(len(taken.mails) for taken in result.taken))
         if len(result.taken) < CUSTOMERS_MAX:
             self._poked = {taken.partition for taken in result.taken}
         for partition in {*result.fenced, *result.lost}:
