@@ -109,11 +109,14 @@ async def test_an_entry_that_is_no_mail_stops_nobody(
 
 
 class DeafMailbox(RedisMailbox):
-    """Does not hear the answers to the functions named."""
+    """Does not hear the answers to the functions named, or is not heard when it calls them."""
 
     deaf_to: Sequence[str] = ()
+    mute_to: Sequence[str] = ()
 
     async def _pipeline(self, calls: Any) -> list[Any]:
+        if calls and calls[0][1] in self.mute_to:
+            raise MailboxUnavailable("the call got lost")
         replies = await super()._pipeline(calls)
         if calls and calls[0][1] in self.deaf_to:
             raise MailboxUnavailable("the answer got lost")
@@ -145,14 +148,28 @@ async def test_customers_of_a_take_that_was_not_heard_are_taken_again(deaf: Deaf
     assert held[0].customer_id not in {b.customer_id for b in boxes}, "one turn at a time"
 
 
-async def test_a_trim_that_was_not_heard_is_said_again(deaf: DeafMailbox) -> None:
+async def test_a_trim_that_was_not_heard_is_not_done_twice(deaf: DeafMailbox) -> None:
     boxes = await taken(deaf, 1, customers_max=1, mail_max=1)
     deaf.deaf_to = ["oj_trim"]
     with pytest.raises(MailboxUnavailable):
         await deaf.trim(trims(boxes, 1))
     deaf.deaf_to = []
-    await deaf.trim(trims(boxes, 1))
-    assert (await deaf.depths([P]))[P] == Depth(ready=3, taken=0)
+    again = await taken(deaf, 1)
+    assert {b.customer_id: numbers(b) for b in again}[boxes[0].customer_id] == [2]
+    assert (await deaf.depths([P]))[P] == Depth(ready=0, taken=3)
+
+
+async def test_a_trim_that_never_arrived_is_done_before_the_next_take(deaf: DeafMailbox) -> None:
+    boxes = await taken(deaf, 1, customers_max=2, mail_max=1)
+    deaf.mute_to = ["oj_trim"]
+    with pytest.raises(MailboxUnavailable):
+        await deaf.trim(trims(boxes, 1))
+    with pytest.raises(MailboxUnavailable):
+        await taken(deaf, 1)
+    deaf.mute_to = []
+    again = {b.customer_id: numbers(b) for b in await taken(deaf, 1)}
+    assert [again[b.customer_id] for b in boxes] == [[2], [2]]
+    assert len(again) == 3
 
 
 async def test_a_take_that_arrives_late_is_stale(deaf: DeafMailbox) -> None:
