@@ -132,7 +132,9 @@ class Entry(_message.Message):
     note: _builtins.str
     """Note of an operator; empty for others."""
     hash: _builtins.bytes
-    """SHA-256 over the hash of the customer's entry before this one and all fields of this one: 32 bytes."""
+    """SHA-256 over the hash of the customer's entry before this one and all fields of this one but `partition` and
+    `position`: 32 bytes.
+    """
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
         """Domain time at which the cause occurred."""
