@@ -30,10 +30,11 @@ from libs.supervisor.plan import (
 )
 
 READY_WITHIN_S = 60.0
-DRAIN_S = 8.0
-"""What a service may take to finish the calls and turns that it has begun."""
-STOP_WITHIN_S = 9.5
-"""Everything is down after this, whatever hangs: PostgreSQL then recovers at its next start."""
+DRAIN_S = 6.0
+"""What a service may take to finish the calls and turns that it has begun; what is cut off is taken up again."""
+STOP_WITHIN_S = 8.5
+"""After this nothing is waited for any more (PostgreSQL then recovers at its next start): on a busy machine the rest
+of ten seconds is needed to end at all."""
 _SERVERS_GRACE_S_MIN = 1.0
 _EMULATORS_GRACE_S = 0.3
 _POLL_S = 0.05

@@ -21,9 +21,17 @@ def _options(**settings: object) -> InstallationOptions:
 def test_default_ports() -> None:
     plan = make_plan(_options())
     assert plan.ports == {
-        "journey": 7401, "points": 7402, "channel_gateway": 7403, "segment": 7404, "stats": 7405,
-        "journey_metrics": 7501, "points_metrics": 7502, "channel_gateway_metrics": 7503,
-        "segment_metrics": 7504, "stats_metrics": 7505, "http": 7480,
+        "journey": 7401,
+        "points": 7402,
+        "channel_gateway": 7403,
+        "segment": 7404,
+        "stats": 7405,
+        "journey_metrics": 7501,
+        "points_metrics": 7502,
+        "channel_gateway_metrics": 7503,
+        "segment_metrics": 7504,
+        "stats_metrics": 7505,
+        "http": 7480,
     }
 
 
