@@ -10,32 +10,29 @@ from typing import Protocol
 from libs.client import Client, ServiceName
 from libs.common.rpc.values import datetime_of, timestamp
 from libs.demo.patience import DemoFault, call
-from omnijourney.common.v1.operations_service_pb2 import GetLagRequest, GetLagResponse, SetClockRequest
+from omnijourney.common.v1.operations_service_pb2 import GetClockRequest, GetLagRequest, SetClockRequest
 
 PIPELINE: tuple[ServiceName, ...] = ("channel_gateway", "segment", "journey")
 """The services whose work must be done before the clock goes on."""
 TIMED: tuple[ServiceName, ...] = (*PIPELINE, "points")
 """The services that must have seen a step of the clock before anything is posted: what they do carries its time."""
 STUCK_S = 120.0
-"""Real seconds without any progress after which the demo gives up."""
-POLL_FIRST_S = 0.002
+"""Real seconds in which a service neither becomes quiet nor does anything, after which the demo gives up."""
+POLL_FIRST_S = 0.004
 POLL_MAX_S = 0.03
+CLOCK_POLL_S = 0.001
+"""A change of the clock is told by the database within about this."""
 PACE_STEP_S = 0.5
 """With a limited speed the clock moves at least this often, in real seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """One round over the services."""
+    """What one service says of its work."""
 
-    pending: dict[str, int]
-    progress: tuple[str, ...]
-    next_timer: datetime | None
-
-    @property
-    def quiet(self) -> bool:
-        """Nothing is waiting anywhere."""
-        return not any(self.pending.values())
+    pending: int
+    progress: str
+    next_timer: datetime | None = None
 
 
 class Instruments(Protocol):
@@ -44,8 +41,8 @@ class Instruments(Protocol):
     async def set_clock(self, at: datetime) -> int:
         """Holds the clock at `at`; returns its version once the services follow it."""
 
-    async def lag(self, version: int) -> Lag:
-        """Asks the services, after they have seen `version` of the clock."""
+    async def lag(self, service: ServiceName, version: int) -> Lag:
+        """Asks a service, after it has seen `version` of the clock."""
 
 
 class Conductor:
@@ -80,26 +77,41 @@ class Conductor:
             await self._set(to)
 
     async def settle(self) -> None:
-        """Waits until two rounds in a row find nothing to do and nothing done in between; DemoFault if that
-        never comes."""
-        before: Lag | None = None
-        wait_s = POLL_FIRST_S
-        moved_s = self._monotonic()
-        moved: tuple[str, ...] = ()
+        """Waits until nothing is left to do; DemoFault if that never comes.
+
+        Work goes down the pipeline and back, so each service is waited for in that order; asking is work too. Then
+        all are asked once more: nothing was under way when none has anything to do and none has done anything since.
+        """
         while True:
-            lag = await self._instruments.lag(self._version)
-            if before is not None and lag.quiet and lag.progress == before.progress:
-                self.next_timer = lag.next_timer
+            before = {service: await self._until_quiet(service) for service in PIPELINE}
+            answers = await asyncio.gather(
+                *(self._instruments.lag(service, self._version) for service in PIPELINE)
+            )
+            after = dict(zip(PIPELINE, answers, strict=True))
+            if all(
+                lag.pending == 0 and lag.progress == before[service].progress
+                for service, lag in after.items()
+            ):
+                self.next_timer = after["journey"].next_timer
                 return
+
+    async def _until_quiet(self, service: ServiceName) -> Lag:
+        """Asks one service until it has nothing to do."""
+        wait_s = POLL_FIRST_S
+        moved_s, moved = self._monotonic(), ""
+        while True:
+            lag = await self._instruments.lag(service, self._version)
+            if lag.pending == 0:
+                return lag
             if lag.progress != moved:
                 moved_s, moved = self._monotonic(), lag.progress
             elif self._monotonic() - moved_s > STUCK_S:
-                waiting = {service: count for service, count in lag.pending.items() if count}
-                raise DemoFault(f"nothing moves since {STUCK_S:.0f} s at {self.now}; waiting: {waiting}")
-            before = lag if lag.quiet else None
-            if not lag.quiet:
-                await self._sleep(wait_s)
-                wait_s = min(POLL_MAX_S, wait_s * 1.5)
+                raise DemoFault(
+                    f"{service} has {lag.pending:,} things to do at {self.now} and did none of them for "
+                    f"{STUCK_S:.0f} s"
+                )
+            await self._sleep(wait_s)
+            wait_s = min(POLL_MAX_S, wait_s * 1.5)
 
     async def _set(self, at: datetime) -> None:
         self._version = await self._instruments.set_clock(at)
@@ -118,24 +130,19 @@ class InstallationInstruments:
         request = SetClockRequest(rate=0.0, domain_time=timestamp(at))
         operations = self._operations["segment"]
         version = (await call(operations.SetClock, request)).version
-        await self._ask(TIMED, version)
+        await asyncio.gather(*(self._follows(service, version) for service in TIMED))
         return version
 
-    async def lag(self, version: int) -> Lag:
-        """See `Instruments`. A service that is being restarted is waited for."""
-        answers = await self._ask(PIPELINE, version)
-        journey = answers["journey"]
-        return Lag(
-            pending={service: answer.pending for service, answer in answers.items()},
-            progress=tuple(answer.progress for answer in answers.values()),
-            next_timer=datetime_of(journey.next_timer_time) if journey.HasField("next_timer_time") else None,
-        )
+    async def _follows(self, service: ServiceName, version: int) -> None:
+        """Waits until a service follows `version`; asking for its lag would wait too, but count its work as well."""
+        while True:
+            clock = await call(self._operations[service].GetClock, GetClockRequest())
+            if clock.version >= version:
+                return
+            await asyncio.sleep(CLOCK_POLL_S)
 
-    async def _ask(
-        self, services: tuple[ServiceName, ...], version: int
-    ) -> dict[ServiceName, GetLagResponse]:
-        request = GetLagRequest(min_clock_version=version)
-        answers = await asyncio.gather(
-            *(call(self._operations[service].GetLag, request) for service in services)
-        )
-        return dict(zip(services, answers, strict=True))
+    async def lag(self, service: ServiceName, version: int) -> Lag:
+        """See `Instruments`. A service that is being restarted is waited for."""
+        answer = await call(self._operations[service].GetLag, GetLagRequest(min_clock_version=version))
+        timer = datetime_of(answer.next_timer_time) if answer.HasField("next_timer_time") else None
+        return Lag(answer.pending, answer.progress, timer)

@@ -87,21 +87,18 @@ def _journeys(journeys: Iterable[Journey]) -> Table:
 
 def _tree(journey: Journey) -> Tree:
     tree = Tree(f"[bold]{journey.name}[/] [dim]on {journey.channel}[/]", guide_style="dim")
-    steps = {step.node_id: step for step in journey.steps}
     if journey.steps:
-        _grow(tree, journey, steps, journey.steps[0].node_id, "")
+        steps = {step.node_id: step for step in journey.steps}
+        _grow(tree, journey, steps, journey.steps[0].node_id)
     return tree
 
 
-def _grow(tree: Tree, journey: Journey, steps: dict[str, Step], node_id: str, label: str) -> None:
+def _grow(tree: Tree, journey: Journey, steps: dict[str, Step], node_id: str) -> None:
+    """Adds a node and what follows. A straight run stays on one level, each branch has one of its own."""
     step = steps[node_id]
-    count = f"[cyan]{journey.nodes.get(node_id, 0):>6,}[/]"
-    where = f"[yellow]{label}[/] " if label else ""
-    grown = tree.add(f"{count}  {where}{node_id} [dim]{step.what}[/]")
-    # A straight run stays on one level: only branches indent.
-    below = grown if len(step.leads_to) > 1 else tree
+    grown = tree.add(f"[cyan]{journey.nodes.get(node_id, 0):>6,}[/]  {node_id}  [dim]{step.what}[/]")
     for branch, following in step.leads_to:
-        _grow(below, journey, steps, following, branch)
+        _grow(grown.add(f"[yellow]{branch}[/]") if branch else tree, journey, steps, following)
 
 
 def _points(figures: Figures) -> Table:
