@@ -6,15 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from libs.client import Client, ServiceName
 from libs.common.app import App, Runtime, runtime
 from libs.common.clock import Clock
 from libs.common.db.history import HistoryBell
 from libs.common.leases import LeaseKeeper
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.mail import MailSource
+from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
+from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
 from omnijourney.journey.v1 import journey_service_pb2, journey_service_pb2_grpc
+from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
+from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.journey.actors import ActorStore
 from services.journey.catalog import JourneyCatalog
 from services.journey.clients import GatewayMail, GrpcEffects, MailReader, SegmentMail, SegmentZones
@@ -42,18 +45,24 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
     async with AsyncExitStack() as stack:
         rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, clock=clock))
         mailbox = await stack.enter_async_context(open_mailbox(rt.redis_url))
-        peers = await stack.enter_async_context(Client(_targets(settings), rt.token))
-        gateway = GatewayMail(peers.channel_gateway)
+        segment = SegmentServiceStub(
+            await stack.enter_async_context(channel(settings.segment_target, rt.token))
+        )
+        points = PointsServiceStub(await stack.enter_async_context(channel(settings.points_target, rt.token)))
+        sends = ChannelGatewayServiceStub(
+            await stack.enter_async_context(channel(settings.channel_gateway_target, rt.token))
+        )
+        gateway = GatewayMail(sends)
         journeys, turns, mail = JourneyStore(rt.pool), TurnStore(rt.pool), JourneyMailStore(rt.pool)
         relay = MailRelay(MailSource.JOURNEY, mailbox, mail)
         readers: dict[int, MailReader] = {
-            MailSource.SEGMENT: SegmentMail(peers.segment),
+            MailSource.SEGMENT: SegmentMail(segment),
             MailSource.GATEWAY: gateway,
             MailSource.JOURNEY: mail,
         }
         progress, bell = Progress(), HistoryBell()
-        catalog = JourneyCatalog(turns, SegmentZones(peers.segment))
-        effects = GrpcEffects(peers.segment, peers.points, peers.channel_gateway)
+        catalog = JourneyCatalog(turns, SegmentZones(segment))
+        effects = GrpcEffects(segment, points, sends)
         worker = Worker(
             mailbox=mailbox,
             store=turns,
@@ -97,14 +106,6 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         async with rt.serving(lag) as serving:
             yield serving
         await relay.drain()
-
-
-def _targets(settings: Settings) -> dict[ServiceName, str]:
-    return {
-        "segment": settings.segment_target,
-        "points": settings.points_target,
-        "channel_gateway": settings.channel_gateway_target,
-    }
 
 
 async def _work(rt: Runtime, settings: Settings, worker: Worker) -> None:
