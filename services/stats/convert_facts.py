@@ -58,21 +58,23 @@ def _quarter_at(second: int) -> datetime:
 
 
 def _quarter(at: Timestamp) -> datetime:
-    return _quarter_at(at.seconds - at.seconds % QUARTER_S)
+    second = at.seconds
+    return _quarter_at(second - second % QUARTER_S)
 
 
 def _journey_fact(row: fact_pb2.JourneyFact) -> f.Fact | None:
     match row.WhichOneof("kind"):
         case "burst":
+            burst = row.burst  # each look at a field makes a new object
             return f.Burst(
                 team_id=_id(row.team_id),
                 journey_id=_id(row.journey_id),
                 quarter=_quarter(row.time),
-                enrolled=row.burst.enrolled,
-                end=_RUN_ENDS.get(row.burst.state, f.RunEnd.NOT_YET),
+                enrolled=burst.enrolled,
+                end=_RUN_ENDS.get(burst.state, f.RunEnd.NOT_YET),
                 steps=[
                     f.Step(step.node_id, step.result, step.entered, _quarter(step.time))
-                    for step in row.burst.steps
+                    for step in burst.steps
                 ],
             )
         case "trigger_refused":
