@@ -22,6 +22,8 @@ from services.channel_gateway.store.facts import Written
 RECORD_MAX: Final = 500
 """Outcomes recorded in one transaction."""
 IDLE_S: Final = 5.0
+LINGER_S: Final = 0.005
+"""From the first result to its commit, so that those beside it come along."""
 RETRY_FIRST_S: Final = 0.05
 RETRY_MAX_S: Final = 2.0
 
@@ -94,6 +96,7 @@ class Recorder:
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stirred.wait(), IDLE_S)
+                await asyncio.sleep(LINGER_S)
 
     async def _record_settlements(self, released: Callable[[Iterable[Job]], None]) -> None:
         batch = self._settlements[:RECORD_MAX]

@@ -50,6 +50,8 @@ MARK_MAX: Final = 500
 """Sends marked in one transaction."""
 IDLE_S: Final = 5.0
 """An idle loop looks again after so long, whatever it was told."""
+LINGER_S: Final = 0.005
+"""Between two marks, so that answers that come in meanwhile make room for a batch and not for one send."""
 STOP_WAIT_S: Final = CONNECT_TIMEOUT_S + 0.5
 """After so long every attempt that had begun before a stop has left or failed; what remains waits for an answer."""
 STOP_OTHERS_WAIT_S: Final = 16.0
@@ -222,6 +224,7 @@ class Sender:
             ready = self._collect()
             if ready:
                 await self._launch(ready)
+                await asyncio.sleep(LINGER_S)
             else:
                 await self._wait_for_work()
         if self._attempts:

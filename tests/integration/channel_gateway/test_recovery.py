@@ -115,8 +115,8 @@ async def test_an_accepted_send_that_memory_lost_is_found_again(gateway: Gateway
         parts = b"\x91\xc4\x00"
         await connection.execute(
             "INSERT INTO channel_gateway.delivery (team_id, effect_key, customer_id, enrolment_id, journey_id,"
-            " node_id, channel, account_id, state, accepted, reason, messages, price_micros, currency, capped, stop_epoch,"
-            " depth, recipient, parts, sender, created_at)"
+            " node_id, channel, account_id, state, accepted, reason, messages, price_micros, currency, capped,"
+            " stop_epoch, depth, recipient, parts, sender, created_at)"
             " SELECT team_id, $1, customer_id, enrolment_id, journey_id, node_id, channel, account_id, 8, true, '',"
             " 1, price_micros, currency, false, 0, 0, recipient, $3, sender, created_at"
             " FROM channel_gateway.delivery WHERE effect_key = $2",
