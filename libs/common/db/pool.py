@@ -45,8 +45,14 @@ async def open_pool(dsn: str, *, name: str, size_min: int = 1, size_max: int = 8
         command_timeout=COMMAND_TIMEOUT_S,
         statement_cache_size=_STATEMENT_CACHE_SIZE,
         max_inactive_connection_lifetime=_IDLE_CONNECTION_LIFETIME_S,
+        reset=_keep,
         server_settings=_server_settings(name),
     )
+
+
+async def _keep(connection: Connection) -> None:
+    """Connections go back as they are: whatever a transaction sets ends with it, and nobody holds session locks,
+    cursors or listeners on a pool's connection. The driver's own reset would cost a round trip a transaction."""
 
 
 def _server_settings(name: str) -> dict[str, str]:
