@@ -156,7 +156,8 @@ class Worker:
         self._outages += 1
         delay = min(OUTAGE_WAIT_MAX_S, RETRY_FIRST_S * 2 ** min(self._outages, 10))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop_told.wait(), delay)
+            async with asyncio.timeout(delay):
+                await self._stop_told.wait()
 
     async def _sleep(self, poke: asyncio.Future[set[int]]) -> asyncio.Future[set[int]]:
         """Until a poke, a nudge, the next timer or the next retry."""

@@ -107,7 +107,8 @@ class HistoryBell:
 
         async def wait(seconds: float) -> None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(rung.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await rung.wait()
 
         return wait
 

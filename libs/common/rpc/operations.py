@@ -118,6 +118,7 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
 
     async def _wait_version(self, version: int) -> int:
         try:
-            return await asyncio.wait_for(self._clock.changed(version - 1), CLOCK_WAIT_MAX_S)
+            async with asyncio.timeout(CLOCK_WAIT_MAX_S):
+                return await self._clock.changed(version - 1)
         except TimeoutError as error:
             raise Unavailable.dependency(f"clock version {version}") from error
