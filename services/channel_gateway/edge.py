@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from google.protobuf.message import Message
+
 from libs.common.clock import Clock
 from libs.common.db.history import HistoryBell
 from libs.common.db.pool import Pool
@@ -94,14 +96,22 @@ def ids_of(team: str, field: str, text: str) -> tuple[UUID, UUID]:
     return found
 
 
-def fields_of(paths: Sequence[str], known: Sequence[str]) -> frozenset[str]:
-    """The fields of an update; none named: all that are known. Raises InvalidArgument for others."""
+def fields_of(paths: Sequence[str], known: Sequence[str], message: Message) -> frozenset[str]:
+    """The fields of an update; none named: the known ones that are given. Raises InvalidArgument for others."""
     check = FieldCheck()
     for path in paths:
         if path.partition(".")[0] not in known:
             check.fault("update_mask", f"{path} cannot be changed")
     check.done()
-    return frozenset(path.partition(".")[0] for path in paths) or frozenset(known)
+    named = frozenset(path.partition(".")[0] for path in paths)
+    return named or frozenset(field for field in known if _is_given(message, field))
+
+
+def _is_given(message: Message, field: str) -> bool:
+    """Whether a field, or one of a oneof, has another value than its default."""
+    if field in message.DESCRIPTOR.oneofs_by_name:
+        return message.WhichOneof(field) is not None
+    return bool(getattr(message, field))
 
 
 def check_etag(given: str, version: int) -> None:

@@ -48,7 +48,9 @@ class Reservation:
 
     async def send(self, sends: Sequence[Send]) -> list[Answer]:
         """Answers in order; a key that comes twice is one send. Raises Unavailable while other services are away."""
-        unique = {(send.team_id, send.effect_key): send for send in reversed(sends)}
+        unique: dict[SendKey, Send] = {}
+        for send in sends:
+            unique.setdefault((send.team_id, send.effect_key), send)
         answers: dict[SendKey, Answer] = {}
         for _ in range(_ROUNDS_MAX):
             known, catalogue = await self._store.known(list(unique.values()))

@@ -115,7 +115,7 @@ class AccountRpcs(Edge):
     ) -> pb.UpdateChannelAccountResponse:
         """Changes an account; renewed credentials make an unusable one active again."""
         team_id, account_id = ids_of(request.team_id, "account.id", request.account.id)
-        fields = fields_of(request.update_mask.paths, _FIELDS)
+        fields = fields_of(request.update_mask.paths, _FIELDS, request.account)
 
         async def work(connection: Connection) -> pb.UpdateChannelAccountResponse:
             account = await store.hold_account(connection, team_id, account_id)

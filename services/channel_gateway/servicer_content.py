@@ -89,7 +89,7 @@ class ContentRpcs(Edge):
     ) -> pb.UpdateBotModuleResponse:
         """Changes a bot module."""
         team_id, module_id = ids_of(request.team_id, "module.id", request.module.id)
-        fields = fields_of(request.update_mask.paths, ("name", "cards"))
+        fields = fields_of(request.update_mask.paths, ("name", "cards"), request.module)
         check = FieldCheck()
         message = request.module
         if "name" in fields:
@@ -223,7 +223,7 @@ class ContentRpcs(Edge):
     ) -> pb.UpdateMessageTemplateResponse:
         """Changes a template: its approval and its parameters."""
         team_id, template_id = ids_of(request.team_id, "template.id", request.template.id)
-        fields = fields_of(request.update_mask.paths, _TEMPLATE_FIELDS)
+        fields = fields_of(request.update_mask.paths, _TEMPLATE_FIELDS, request.template)
         message = request.template
         check = FieldCheck()
         names, count = convert.parameters_of(check, "template", message)

@@ -74,7 +74,7 @@ class ShopRpcs(Edge):
     async def UpdateShop(self, request: pb.UpdateShopRequest, context: Any) -> pb.UpdateShopResponse:
         """Changes a shop."""
         team_id, shop_id = _team_and_shop(request.team_id, request.shop.shop_id)
-        fields = fields_of(request.update_mask.paths, ("display_name", "enabled"))
+        fields = fields_of(request.update_mask.paths, ("display_name", "enabled"), request.shop)
         check = FieldCheck()
         if "display_name" in fields:
             check.text("shop.display_name", request.shop.display_name, length_max=NAME_MAX)

@@ -21,6 +21,7 @@ from libs.common.mailbox.mail import Mail, decode_all
 from libs.common.testing.fixtures import Database, Databases, Servers
 from libs.emulators.clock import EmulatorClock
 from libs.emulators.config import EmulatorSettings
+from libs.emulators.line import FIRST_CHANNEL_ID
 from libs.emulators.server import Running, running
 from omnijourney.channel_gateway.v1 import (
     account_pb2,
@@ -279,6 +280,12 @@ class Gateway:
     async def fault(self, channel: str, **fault: Any) -> None:
         """Switches a fault of the emulator on."""
         async with self.http.post(self.emulators.urls[channel] + "/_emulator/faults", json=fault) as answer:
+            assert answer.status == 201, await answer.text()
+
+    async def line_quota(self, messages: int) -> None:
+        """Gives the emulated LINE account a plan."""
+        plan = {"channel_id": FIRST_CHANNEL_ID, "token": "emulator-token", "quota": messages}
+        async with self.http.post(self.emulators.urls["line"] + "/_emulator/accounts", json=plan) as answer:
             assert answer.status == 201, await answer.text()
 
     async def shop(self, shop_id: str = "demo") -> str:

@@ -147,6 +147,21 @@ async def test_a_plan_quota_is_never_exceeded(gateway: Gateway) -> None:
     assert len(await gateway.accepted("line")) == 20
 
 
+@pytest.mark.rule("C-03", "J-07")
+async def test_a_quota_that_only_line_knows_of_exhausts_the_send(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    module = await gateway.module()
+    await gateway.line_quota(1)
+    first, second = gateway.customer(account, LINE), gateway.customer(account, LINE)
+    await gateway.ask(gateway.send(first, LINE, bot_module_id=module))
+    await gateway.settled()
+    await gateway.ask(gateway.send(second, LINE, bot_module_id=module))
+    await gateway.settled()
+    assert (await outcome(gateway, first)).outcome == Outcome.SENT
+    refused = await outcome(gateway, second)
+    assert (refused.outcome, refused.reason) == (Outcome.EXHAUSTED, "LINE_QUOTA_EXHAUSTED")
+
+
 @pytest.mark.rule("C-02", "C-05", "J-07")
 async def test_a_send_takes_all_of_its_messages_or_none(gateway: Gateway) -> None:
     account = await gateway.account(WHATSAPP, sink=True)

@@ -1,0 +1,186 @@
+"""Resources for people: created once, listed in pages, changed under an etag, refused with every fault."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+
+from libs.common.ids import new_id
+from libs.common.rpc.errors import remote_error
+from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, quota_pb2
+from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
+from omnijourney.common.v1 import channel_pb2, money_pb2
+from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway
+
+
+def module_request(gateway: Gateway, *texts: str, name: str = "Hello") -> pb.CreateBotModuleRequest:
+    module = content_pb2.BotModule(name=name)
+    for text in texts:
+        module.cards.add().text.text = text
+    return pb.CreateBotModuleRequest(team_id=str(gateway.team_id), request_id=str(new_id()), module=module)
+
+
+async def test_a_write_is_answered_once(gateway: Gateway) -> None:
+    request = module_request(gateway, "Hello")
+    first = await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)
+    assert await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S) == first
+    request.module.name = "Other"
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)
+    assert refused.value.code() is grpc.StatusCode.ALREADY_EXISTS
+
+
+async def test_every_fault_is_named(gateway: Gateway) -> None:
+    request = module_request(gateway, "Hello {{customer.age}}", "", name="")
+    button = request.module.cards.add().button
+    button.text = "Choose"
+    button.buttons.add(label="x" * 21, url="ftp://example.com")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)
+    assert {violation.field for violation in remote_error(refused.value).violations} == {
+        "module.name",
+        "module.cards[0].text.text",
+        "module.cards[1].text.text",
+        "module.cards[2].button.buttons[0].label",
+        "module.cards[2].button.buttons[0].url",
+    }
+
+
+@pytest.mark.rule("C-10")
+async def test_cards_of_all_kinds_come_back_as_they_were(gateway: Gateway) -> None:
+    request = module_request(gateway, "Hello")
+    module = request.module
+    module.cards.add().image.image_url = "https://example.com/a.png"
+    card = module.cards.add().button
+    card.text = "Choose"
+    card.buttons.add(label="Shop", url="https://example.com")
+    card.buttons.add(label="Claim", postback_data="c=claim")
+    card.buttons.add(label="Yes", message_text="yes")
+    condition = module.cards.add().condition
+    condition.figure = content_pb2.POINT_FIGURE_BALANCE
+    condition.comparison = content_pb2.POINT_COMPARISON_BETWEEN
+    condition.value, condition.value_max = 1, 9
+    condition.then_cards.add().text.text = "some"
+    coupon = module.cards.add().coupon
+    coupon.coupon_id, coupon.text, coupon.button_label = str(new_id()), "A coupon", "Claim"
+    created = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module
+    assert list(created.cards) == list(module.cards)
+
+    update = pb.UpdateBotModuleRequest(
+        team_id=str(gateway.team_id),
+        request_id=str(new_id()),
+        module=content_pb2.BotModule(id=created.id, name="Renamed", etag=created.etag),
+    )
+    renamed = (await gateway.stub.UpdateBotModule(update, timeout=TIMEOUT_S)).module
+    assert renamed.name == "Renamed"
+    assert list(renamed.cards) == list(module.cards), "what is not given stays"
+    update.request_id = str(new_id())
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await gateway.stub.UpdateBotModule(update, timeout=TIMEOUT_S)
+    assert refused.value.code() is grpc.StatusCode.ABORTED
+
+
+async def test_lists_page_in_order(gateway: Gateway) -> None:
+    made = [await gateway.module(str(number)) for number in range(5)]
+    seen: list[str] = []
+    request = pb.ListBotModulesRequest(team_id=str(gateway.team_id), page_size=2)
+    while True:
+        page = await gateway.stub.ListBotModules(request, timeout=TIMEOUT_S)
+        seen += [module.id for module in page.modules]
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    assert seen == sorted(made)
+    request.team_id = str(new_id())
+    with pytest.raises(grpc.aio.AioRpcError):
+        await gateway.stub.ListBotModules(request, timeout=TIMEOUT_S)
+
+
+@pytest.mark.rule("X-02")
+async def test_another_team_sees_nothing(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    request = pb.GetChannelAccountRequest(team_id=str(new_id()), account_id=account)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await gateway.stub.GetChannelAccount(request, timeout=TIMEOUT_S)
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_channels_without_an_adapter_are_refused_clearly(gateway: Gateway) -> None:
+    account = account_pb2.ChannelAccount(
+        channel=channel_pb2.CHANNEL_MESSENGER,
+        display_name="Page",
+        messenger=account_pb2.MessengerConnection(page_id="1", access_token="t"),
+    )
+    request = pb.CreateChannelAccountRequest(
+        team_id=str(gateway.team_id), request_id=str(new_id()), account=account
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await gateway.stub.CreateChannelAccount(request, timeout=TIMEOUT_S)
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert remote_error(refused.value).reason == "CHANNEL_UNSUPPORTED"
+    sink = await gateway.account(channel_pb2.CHANNEL_MESSENGER, sink=True)
+    assert sink
+
+
+async def test_the_wallet_keeps_its_currency_and_never_goes_below_zero(gateway: Gateway) -> None:
+    await gateway.top_up(5_000_000)
+    with pytest.raises(grpc.aio.AioRpcError) as other:
+        await gateway.top_up(1, "USD")
+    assert remote_error(other.value).reason == "WALLET_CURRENCY_MISMATCH"
+    with pytest.raises(grpc.aio.AioRpcError) as below:
+        await gateway.top_up(-5_000_001)
+    assert remote_error(below.value).reason == "WALLET_BALANCE_TOO_LOW"
+    await gateway.top_up(-2_000_000)
+    request = pb.ListWalletEntriesRequest(team_id=str(gateway.team_id))
+    entries = (await gateway.stub.ListWalletEntries(request, timeout=TIMEOUT_S)).entries
+    assert [entry.balance_after.amount_micros for entry in entries] == [3_000_000, 5_000_000]
+    assert await gateway.balance() == 3_000_000
+
+
+@pytest.mark.rule("C-50")
+async def test_prices_have_defaults_and_can_be_set(gateway: Gateway) -> None:
+    request = pb.ListMessagePricesRequest(team_id=str(gateway.team_id))
+
+    async def prices() -> dict[int, quota_pb2.MessagePrice]:
+        reply = await gateway.stub.ListMessagePrices(request, timeout=TIMEOUT_S)
+        return {price.channel: price for price in reply.prices}
+
+    default = await prices()
+    assert (default[LINE].price.currency_code, default[LINE].price.amount_micros) == ("TWD", 200_000)
+    assert (default[WHATSAPP].price.currency_code, default[WHATSAPP].price.amount_micros) == ("HKD", 500_000)
+    assert default[channel_pb2.CHANNEL_MESSENGER].price.amount_micros == 0
+    setting = pb.SetMessagePriceRequest(
+        team_id=str(gateway.team_id),
+        request_id=str(new_id()),
+        channel=channel_pb2.CHANNEL_WHATSAPP,
+        price=money_pb2.Money(currency_code="USD", amount_micros=70_000),
+    )
+    await gateway.stub.SetMessagePrice(setting, timeout=TIMEOUT_S)
+    changed = (await prices())[WHATSAPP]
+    assert (changed.custom, changed.price.currency_code) == (True, "USD")
+
+
+async def test_a_plan_quota_is_asked_of_line(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    limited = {"channel_id": "1", "token": "emulator-token", "quota": 7}
+    async with gateway.http.post(
+        gateway.emulators.urls["line"] + "/_emulator/accounts", json=limited
+    ) as answer:
+        assert answer.status in {200, 201}, await answer.text()
+    request = pb.RefreshPlanQuotaRequest(
+        team_id=str(gateway.team_id), request_id=str(new_id()), account_id=account
+    )
+    quota = (await gateway.stub.RefreshPlanQuota(request, timeout=TIMEOUT_S)).quota
+    assert (quota.unlimited, quota.message_limit, quota.month) == (False, 7, "2026-03-01")
+    check = pb.CheckChannelAccountRequest(team_id=str(gateway.team_id), account_id=account)
+    assert (await gateway.stub.CheckChannelAccount(check, timeout=TIMEOUT_S)).usable
+
+
+async def test_a_preview_shows_what_the_channel_would_get(gateway: Gateway) -> None:
+    module = await gateway.module("Hi {{customer.name|friend}}", "two")
+    request = pb.PreviewBotModuleRequest(
+        team_id=str(gateway.team_id), bot_module_id=module, channel=channel_pb2.CHANNEL_WHATSAPP
+    )
+    preview = await gateway.stub.PreviewBotModule(request, timeout=TIMEOUT_S)
+    assert preview.messages == 2
+    assert "Hi friend" in preview.requests[0]
