@@ -4,10 +4,13 @@ import importlib
 import os
 import re
 import subprocess
+import tomllib
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE, ServiceSettings, variable_of
 from tools.paths import GENERATED, ROOT
@@ -45,6 +48,26 @@ def test_locks_pin_everything_by_hash_and_name_no_host() -> None:
         assert all("==" in entry and "--hash=sha256:" in entry for entry in entries), file
         assert "://" not in text, file
         assert not re.search(r"^--(?!hash)", text, re.MULTILINE), file
+
+
+@pytest.mark.parametrize(
+    ("lock", "groups"),
+    [
+        ("runtime.txt", ["build"]),
+        ("dev.txt", ["build", "dev"]),
+        ("demo.txt", ["demo-data"]),
+        ("lock.txt", ["lock"]),
+    ],
+)
+def test_the_locks_hold_what_the_project_asks_for(lock: str, groups: list[str]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    asked = [entry for group in groups for entry in project["dependency-groups"][group]]
+    if "build" in groups:
+        asked += project["project"]["dependencies"]
+    locked = _locked(lock)
+    for requirement in map(Requirement, asked):
+        version = locked.get(canonicalize_name(requirement.name), "0")
+        assert requirement.specifier.contains(version), f"{requirement}, locked {version}: run make lock"
 
 
 def test_what_runs_in_tests_is_what_runs_in_the_product() -> None:
