@@ -95,7 +95,8 @@ class Recorder:
             if self._finishing:
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stirred.wait(), IDLE_S)
+                async with asyncio.timeout(IDLE_S):
+                    await self._stirred.wait()
                 await asyncio.sleep(LINGER_S)
 
     async def _record_settlements(self, released: Callable[[Iterable[Job]], None]) -> None:

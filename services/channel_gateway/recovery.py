@@ -55,7 +55,8 @@ class Recovery:
             except PASSING as error:
                 _log.warning("sends of other processes cannot be looked for", error=str(error))
             try:
-                await asyncio.wait_for(stopping.wait(), INTERVAL_S)
+                async with asyncio.timeout(INTERVAL_S):
+                    await stopping.wait()
             except TimeoutError:
                 continue
 

@@ -197,7 +197,8 @@ class Sender:
             if len(page) < STOP_PAGE_MAX:
                 break
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._until_older_landed(key, epoch), STOP_WAIT_S)
+            async with asyncio.timeout(STOP_WAIT_S):
+                await self._until_older_landed(key, epoch)
         on_wire = await self._until_others_are_done(key, epoch)
         return cancelled, on_wire.ours
 
@@ -275,7 +276,8 @@ class Sender:
         now_s = time.monotonic()
         waits = [wait for lane in self._lanes.values() if (wait := lane.next_s(now_s)) is not None]
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._work.wait(), min([*waits, IDLE_S]))
+            async with asyncio.timeout(min([*waits, IDLE_S])):
+                await self._work.wait()
 
     def _postponed(self, items: Sequence[Postponement]) -> None:
         """Takes back sends whose next attempt is noted in the database."""

@@ -162,11 +162,7 @@ async def test_prices_have_defaults_and_can_be_set(gateway: Gateway) -> None:
 
 async def test_a_plan_quota_is_asked_of_line(gateway: Gateway) -> None:
     account = await gateway.account(LINE)
-    limited = {"channel_id": "1", "token": "emulator-token", "quota": 7}
-    async with gateway.http.post(
-        gateway.emulators.urls["line"] + "/_emulator/accounts", json=limited
-    ) as answer:
-        assert answer.status in {200, 201}, await answer.text()
+    await gateway.line_quota(7)
     request = pb.RefreshPlanQuotaRequest(
         team_id=str(gateway.team_id), request_id=str(new_id()), account_id=account
     )
