@@ -98,7 +98,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         await relay.start()
         rt.spawn("worker", _work(rt, settings, worker))
-        rt.spawn("schedule", _run_schedule(rt, scheduler))
+        rt.spawn("schedule", _until_stopping(rt, scheduler))
         rt.spawn("clock watch", _watch_clock(rt, worker, scheduler))
         lag = JourneyLag(
             worker=worker, mailbox=mailbox, turns=turns, relay=relay, clock=rt.clock, progress=progress
@@ -111,23 +111,21 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
 async def _work(rt: Runtime, settings: Settings, worker: Worker) -> None:
     """The worker under its leases: it ends first, then its partitions are handed back."""
     async with LeaseKeeper.running(rt.pool, worker.set_leases, lease_s=settings.lease_seconds):
-        stopper = asyncio.ensure_future(_stop_with(rt, worker))
-        try:
-            await worker.run()
-        finally:
-            stopper.cancel()
+        await _until_stopping(rt, worker)
 
 
-async def _stop_with(rt: Runtime, worker: Worker) -> None:
-    await rt.stopping.wait()
-    worker.stop()
+async def _until_stopping(rt: Runtime, loop: Worker | Scheduler) -> None:
+    """Runs a loop until the service stops; a loop that fails ends at once, and the service with it."""
 
+    async def stop_in_time() -> None:
+        await rt.stopping.wait()
+        loop.stop()
 
-async def _run_schedule(rt: Runtime, scheduler: Scheduler) -> None:
-    running = asyncio.ensure_future(scheduler.run())
-    await rt.stopping.wait()
-    scheduler.stop()
-    await running
+    stopper = asyncio.ensure_future(stop_in_time())
+    try:
+        await loop.run()
+    finally:
+        stopper.cancel()
 
 
 async def _watch_clock(rt: Runtime, worker: Worker, scheduler: Scheduler) -> None:

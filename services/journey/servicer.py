@@ -408,11 +408,10 @@ def _edited(present: d.Definition, request: pb.UpdateJourneyRequest) -> d.Defini
     """The definition with the masked fields taken over; without a mask all of them."""
     sent = request.definition
     if request.update_mask.paths:
+        masked = journey_pb2.Definition.FromString(sent.SerializeToString())
         sent = convert.definition_message(present)
-        for path in request.update_mask.paths:
-            sent.ClearField(path)  # type: ignore[arg-type]
-        masked = journey_pb2.Definition()
-        request.update_mask.MergeMessage(request.definition, masked)
+        for field in journey_pb2.Definition.DESCRIPTOR.fields:
+            (sent if field.name in request.update_mask.paths else masked).ClearField(field.name)  # type: ignore[arg-type]
         sent.MergeFrom(masked)
     check = FieldCheck()
     definition = convert.definition_from(sent, check)

@@ -136,7 +136,7 @@ SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, defin
 
 -- name: update_definition
 UPDATE journey
-   SET definition = $3, name = $4, name_folded = $5, trigger_type = $6, starts_at = $7, ends_at = $8, updated_at = $9,
+   SET name = $3, name_folded = $4, trigger_type = $5, definition = $6, starts_at = $7, ends_at = $8, updated_at = $9,
        revision = revision + 1, version = version + 1
  WHERE team_id = $1 AND journey_id = $2;
 

@@ -74,7 +74,6 @@ async def _all_in(site: Site, journey: d.Journey, state: State, count: int) -> b
     return await site.states(journey) == {state: count}
 
 
-@pytest.mark.rule("J-36")
 async def test_a_turn_that_died_before_its_trim_takes_effect_once(site: Site) -> None:
     journey = await site.save_journey(POINTS)
     [customer] = islice(customers(), 1)
@@ -89,7 +88,6 @@ async def test_a_turn_that_died_before_its_trim_takes_effect_once(site: Site) ->
     assert site.effects.points[customer] == 11
 
 
-@pytest.mark.rule("J-36")
 async def test_a_turn_that_died_before_its_commit_is_run_again_with_the_same_keys(site: Site) -> None:
     journey = await site.save_journey(POINTS)
     [customer] = islice(customers(), 1)
@@ -173,7 +171,6 @@ async def test_an_outage_delays_and_loses_nothing(site: Site) -> None:
         await site.until(lambda: _all_in(site, journey, State.COMPLETED, 10))
 
 
-@pytest.mark.rule("J-03")
 async def test_a_stop_halts_everybody_and_then_is_over(site: Site) -> None:
     journey = await site.save_journey(d.Node("send", MESSAGE.action, "wait"), d.Node("wait", d.Delay(3600)))
     crowd = list(islice(customers(), 10))
@@ -212,7 +209,6 @@ async def _stop(site: Site, journey: d.Journey) -> None:
         )
 
 
-@pytest.mark.rule("J-07")
 async def test_the_first_refused_send_stops_the_journey_by_itself(site: Site) -> None:
     journey = await site.save_journey(MESSAGE)
     crowd = list(islice(customers(), 5))

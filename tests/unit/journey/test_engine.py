@@ -53,7 +53,6 @@ def test_a_delay_after_a_message_counts_from_the_real_send() -> None:
     assert turn.enrolments[0].wake_at == sent_at + timedelta(days=1)
 
 
-@pytest.mark.rule("C-03")
 @pytest.mark.parametrize("state", [m.Outcome.SENT, m.Outcome.SKIPPED, m.Outcome.FAILED, m.Outcome.UNKNOWN])
 def test_the_customer_goes_on_after_every_settled_send(state: m.Outcome) -> None:
     given = journey(message("hello", "tag"), d.Node("tag", d.Tags(add=("vip",))))
@@ -80,7 +79,6 @@ def test_a_condition_takes_the_branch_of_its_verdict(belongs: bool, end: str) ->
     assert results(turn) == [Result.YES if belongs else Result.NO, Result.APPLIED]
 
 
-@pytest.mark.rule("J-35")
 def test_a_deduction_over_the_balance_changes_nothing_and_the_customer_goes_on() -> None:
     def answer(effect: fx.Effect) -> fx.Answer:
         if isinstance(effect, fx.ChangePoints):
@@ -137,7 +135,6 @@ def test_a_send_that_the_gateway_deferred_is_asked_again_under_the_same_key() ->
     assert len(keys) == 1
 
 
-@pytest.mark.rule("J-07")
 def test_a_refused_send_halts_the_customer_and_stops_the_journey() -> None:
     def answer(effect: fx.Effect) -> fx.Answer:
         if isinstance(effect, fx.Send):
@@ -150,7 +147,6 @@ def test_a_refused_send_halts_the_customer_and_stops_the_journey() -> None:
     assert [e.state for e in turn.enrolments] == [d.EnrolmentState.HALTED]
 
 
-@pytest.mark.rule("J-03")
 def test_a_stopped_journey_halts_those_who_wait_and_awaits_a_send_in_flight() -> None:
     given = journey(message("send", "wait"), delay("wait", 60, "again"), message("again"))
     sending = run([given], [checkout(1)]).enrolments

@@ -38,7 +38,6 @@ def test_points_are_earned_before_a_journey_is_started_and_without_any() -> None
     assert [type(effect) for effect in asked] == [fx.EarnPoints]
 
 
-@pytest.mark.rule("C-21")
 def test_a_test_order_and_an_unsigned_one_earn_nothing_and_start_nothing() -> None:
     asked: list[fx.Effect] = []
     turn = run([journey(TAG)], [checkout(1, test=True), checkout(2, earns=False)], asked=asked)
@@ -96,7 +95,6 @@ def test_a_changed_attribute_starts_the_journeys_that_name_it_and_its_value() ->
     ).enrolments
 
 
-@pytest.mark.rule("J-24")
 def test_a_system_trigger_enrols_into_the_journey_that_it_names() -> None:
     given = journey(TAG, trigger=d.SystemTriggerKind())
     other = journey(TAG, number=101, trigger=d.SystemTriggerKind())

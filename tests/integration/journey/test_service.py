@@ -1,0 +1,261 @@
+"""The journey service over gRPC: what people do to journeys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid5
+
+import grpc
+import pytest
+
+from libs.common.clock import SteppedClock
+from libs.common.rpc.errors import remote_error
+from libs.common.rpc.values import timestamp
+from libs.common.testing.fixtures import Databases, Servers
+from libs.common.testing.mails import TEAM
+from omnijourney.common.v1 import channel_pb2
+from omnijourney.journey.v1 import (
+    journey_pb2,
+    journey_service_pb2,
+    journey_service_pb2_grpc,
+    node_pb2,
+    trigger_pb2,
+)
+from services.journey.app import app
+from services.journey.config import Settings
+
+if TYPE_CHECKING:
+    from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceAsyncStub
+
+START = datetime(2026, 3, 4, 12, tzinfo=UTC)
+ACCOUNT = str(uuid5(TEAM, "account"))
+MODULE = str(uuid5(TEAM, "module"))
+WAIT_S = 20.0
+
+
+class Desk:
+    """A running service, a clock and a team."""
+
+    def __init__(self, stub: JourneyServiceAsyncStub, clock: SteppedClock) -> None:
+        self.stub = stub
+        self.clock = clock
+        self._requests = 0
+
+    async def call(self, name: str, /, **fields: Any) -> Any:
+        """Calls an RPC with the team and, where there is one, a fresh request id."""
+        form = getattr(journey_service_pb2, f"{name}Request")
+        fields = {"team_id": str(TEAM), **fields}
+        if "request_id" in form.DESCRIPTOR.fields_by_name:
+            self._requests += 1
+            fields.setdefault("request_id", str(uuid5(TEAM, f"request {self._requests}")))
+        return await getattr(self.stub, name)(form(**fields), timeout=10)
+
+    async def create(self, **definition: Any) -> journey_pb2.Journey:
+        """A draft."""
+        given = {"name": "Welcome", **_whole(), **definition}
+        answer = await self.call("CreateJourney", definition=journey_pb2.Definition(**given))
+        journey: journey_pb2.Journey = answer.journey
+        return journey
+
+    async def publish(self, journey: journey_pb2.Journey) -> journey_pb2.Journey:
+        """The same, live or scheduled."""
+        published: journey_pb2.Journey
+        published = (await self.call("PublishJourney", journey_id=journey.journey_id)).journey
+        return published
+
+    async def status(self, journey: journey_pb2.Journey) -> int:
+        """Its status now."""
+        return int((await self.call("GetJourney", journey_id=journey.journey_id)).journey.status)
+
+    async def until_status(self, journey: journey_pb2.Journey, status: int) -> None:
+        """Waits for a change that the journey makes by itself."""
+        async with asyncio.timeout(WAIT_S):
+            while await self.status(journey) != status:
+                await asyncio.sleep(0.02)
+
+
+def _whole() -> dict[str, Any]:
+    send = node_pb2.MessageNode(channel=channel_pb2.CHANNEL_LINE, bot_module_id=MODULE)
+    return {
+        "trigger": trigger_pb2.Trigger(contact_added=trigger_pb2.ContactAdded()),
+        "targets": [journey_pb2.Target(channel=channel_pb2.CHANNEL_LINE, account_id=ACCOUNT)],
+        "nodes": [node_pb2.Node(node_id="hello", message=send)],
+    }
+
+
+def _schedule(start: datetime, end: datetime, action: int) -> journey_pb2.Schedule:
+    return journey_pb2.Schedule(
+        start_time=timestamp(start),
+        end_time=timestamp(end),
+        expiry_action=journey_pb2.ExpiryAction.ValueType(action),
+    )
+
+
+async def refusal(call: Awaitable[Any]) -> Any:
+    """What a refused call was told."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return remote_error(caught.value)
+
+
+@pytest.fixture
+async def desk(servers: Servers, databases: Databases, redis: object) -> AsyncIterator[Desk]:
+    """The service on a database of its own; its neighbours are away."""
+    clock = SteppedClock(START)
+    async with databases.fresh({"journey": "services.journey"}) as database:
+        settings = servers.settings(
+            Settings,
+            database,
+            segment_target="127.0.0.1:1",
+            points_target="127.0.0.1:1",
+            channel_gateway_target="127.0.0.1:1",
+        )
+        async with app(settings, clock=clock) as serving, servers.channel(serving.port) as channel:
+            stub: Any = journey_service_pb2_grpc.JourneyServiceStub(channel)
+            yield Desk(stub, clock)
+
+
+@pytest.mark.rule("J-01")
+@pytest.mark.rule("J-04")
+@pytest.mark.parametrize(
+    ("action", "end"),
+    [
+        (journey_pb2.EXPIRY_ACTION_CLOSE_TRIGGER, journey_pb2.JOURNEY_STATUS_TRIGGER_CLOSED),
+        (journey_pb2.EXPIRY_ACTION_STOP, journey_pb2.JOURNEY_STATUS_STOPPING),
+    ],
+)
+async def test_a_scheduled_journey_starts_and_ends_by_itself(desk: Desk, action: int, end: int) -> None:
+    schedule = _schedule(START + timedelta(hours=1), START + timedelta(hours=2), action)
+    draft = await desk.create(schedule=schedule)
+    assert draft.status == journey_pb2.JOURNEY_STATUS_DRAFT
+    assert (await desk.publish(draft)).status == journey_pb2.JOURNEY_STATUS_SCHEDULED
+    desk.clock.advance(timedelta(hours=1))
+    await desk.until_status(draft, journey_pb2.JOURNEY_STATUS_ACTIVE)
+    desk.clock.advance(timedelta(hours=1))
+    await desk.until_status(draft, end)
+
+
+@pytest.mark.rule("J-06")
+async def test_each_accepted_edit_is_a_revision_with_author_and_time(desk: Desk) -> None:
+    draft = await desk.create()
+    await desk.publish(draft)
+    desk.clock.advance(timedelta(minutes=5))
+    edited = journey_pb2.Definition(name="Welcome back")
+    answer = await desk.call(
+        "UpdateJourney", journey_id=draft.journey_id, definition=edited, update_mask={"paths": ["name"]}
+    )
+    assert (answer.journey.definition.name, answer.journey.revision) == ("Welcome back", 2)
+    assert answer.journey.definition.nodes == draft.definition.nodes
+    listed = (await desk.call("ListRevisions", journey_id=draft.journey_id)).revisions
+    assert [(r.revision, r.definition.name) for r in listed] == [(2, "Welcome back"), (1, "Welcome")]
+    assert listed[0].create_time.ToDatetime(tzinfo=UTC) == START + timedelta(minutes=5)
+    assert all(revision.actor for revision in listed)
+    told = await refusal(
+        desk.call(
+            "UpdateJourney",
+            journey_id=draft.journey_id,
+            definition=journey_pb2.Definition(
+                trigger=trigger_pb2.Trigger(system=trigger_pb2.SystemTriggered())
+            ),
+            update_mask={"paths": ["trigger"]},
+        )
+    )
+    assert told.reason == "EDIT_FORBIDDEN"
+
+
+async def test_an_edit_of_an_old_state_is_refused(desk: Desk) -> None:
+    draft = await desk.create()
+    await desk.publish(draft)
+    told = await refusal(desk.call("CloseTrigger", journey_id=draft.journey_id, etag=draft.etag))
+    assert told.reason == "ETAG_MISMATCH"
+
+
+async def test_a_repeated_request_gets_its_first_answer(desk: Desk) -> None:
+    request_id = str(uuid5(TEAM, "once"))
+    definition = journey_pb2.Definition(name="Once")
+    first = await desk.call("CreateJourney", definition=definition, request_id=request_id)
+    assert await desk.call("CreateJourney", definition=definition, request_id=request_id) == first
+    other = desk.call("CreateJourney", definition=journey_pb2.Definition(name="Twice"), request_id=request_id)
+    assert (await refusal(other)).reason == "REQUEST_ID_REUSED"
+
+
+async def test_publishing_reports_every_fault_of_the_definition(desk: Desk) -> None:
+    draft = await desk.create(targets=[], nodes=[node_pb2.Node(node_id="a", next_node_id="b")])
+    told = await refusal(desk.publish(draft))
+    assert {fault.field for fault in told.violations} >= {"targets", "nodes[0]", "nodes[0].next_node_id"}
+
+
+@pytest.mark.rule("J-08")
+async def test_lists_filter_and_page_copies_are_drafts_and_deleted_journeys_are_gone(desk: Desk) -> None:
+    journeys = []
+    for name in ("Ａlpha one", "beta", "alpha two"):
+        journeys.append(await desk.create(name=name))
+        desk.clock.advance(timedelta(minutes=1))
+    await desk.publish(journeys[1])
+    first = await desk.call("ListJourneys", page_size=2)
+    assert [j.definition.name for j in first.journeys] == ["alpha two", "beta"]
+    second = await desk.call("ListJourneys", page_size=2, page_token=first.next_page_token)
+    assert [j.definition.name for j in second.journeys] == ["Ａlpha one"]
+    named = await desk.call("ListJourneys", name_contains="ALPHA")
+    assert len(named.journeys) == 2
+    active = await desk.call("ListJourneys", statuses=[journey_pb2.JOURNEY_STATUS_ACTIVE])
+    assert [j.journey_id for j in active.journeys] == [journeys[1].journey_id]
+    assert len((await desk.call("ListJourneys", trigger_type="CONTACT_ADDED")).journeys) == 3
+    assert not (await desk.call("ListJourneys", trigger_type="SYSTEM")).journeys
+
+    copy = (await desk.call("CopyJourney", journey_id=journeys[1].journey_id, name="beta again")).journey
+    assert copy.status == journey_pb2.JOURNEY_STATUS_DRAFT
+    assert copy.definition.nodes == journeys[1].definition.nodes
+    await desk.call("DeleteJourney", journey_id=copy.journey_id)
+    assert len((await desk.call("ListJourneys")).journeys) == 3
+    told = await refusal(desk.call("DeleteJourney", journey_id=journeys[1].journey_id))
+    assert (told.reason, told.metadata["status"]) == ("STATUS_FORBIDS_ACTION", "ACTIVE")
+
+
+async def test_a_system_trigger_says_why_it_is_not_taken(desk: Desk) -> None:
+    system = trigger_pb2.Trigger(system=trigger_pb2.SystemTriggered())
+    open_one = await desk.publish(await desk.create(trigger=system))
+    draft = await desk.create(trigger=system)
+    other = await desk.publish(await desk.create())
+    customer = str(uuid5(TEAM, "customer"))
+    items = [
+        journey_service_pb2.SystemTriggerItem(
+            request_id=str(uuid5(TEAM, f"trigger {n}")), journey_id=journey_id, customer_id=customer
+        )
+        for n, journey_id in enumerate([open_one.journey_id, draft.journey_id, other.journey_id, str(TEAM)])
+    ]
+    answer = await desk.call("TriggerJourneys", items=items)
+    assert [(r.accepted, r.reason) for r in answer.results] == [
+        (True, ""),
+        (False, "STATUS_FORBIDS_ACTION"),
+        (False, "TRIGGER_MISMATCH"),
+        (False, "RESOURCE_NOT_FOUND"),
+    ]
+    mails = (
+        await desk.stub.ListMail(
+            journey_service_pb2.ListMailRequest(team_id=str(TEAM), customer_id=customer), timeout=10
+        )
+    ).mails
+    await desk.call("TriggerJourneys", items=items[:1])
+    again = await desk.stub.ListMail(
+        journey_service_pb2.ListMailRequest(team_id=str(TEAM), customer_id=customer), timeout=10
+    )
+    assert len(mails) == len(again.mails) == 1
+
+
+async def test_partitions_show_their_owner(desk: Desk) -> None:
+    async def owned() -> bool:
+        answer = await desk.stub.ListPartitions(journey_service_pb2.ListPartitionsRequest(), timeout=10)
+        assert len(answer.partitions) == 64
+        return all(partition.worker_id and partition.epoch > 0 for partition in answer.partitions)
+
+    await _until(owned)
+
+
+async def _until(done: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not await done():
+            await asyncio.sleep(0.02)
