@@ -8,12 +8,8 @@ from typing import Final, TypeVar
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import (  # type: ignore[attr-defined]  # the stubs leave `health` out
-    health,
-    health_pb2,
-    health_pb2_grpc,
-)
-from grpc_reflection.v1alpha import reflection  # type: ignore[attr-defined]  # likewise
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from libs.common.rpc import limits
 from libs.common.rpc.guard import Guard

@@ -12,11 +12,7 @@ import signal
 import sys
 
 import grpc
-from grpc_health.v1 import (  # type: ignore[attr-defined]  # the stubs leave `health` out
-    health,
-    health_pb2,
-    health_pb2_grpc,
-)
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 
 async def main(name: str, flags: set[str]) -> int:

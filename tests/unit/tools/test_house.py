@@ -66,7 +66,8 @@ def test_the_locks_hold_what_the_project_asks_for(lock: str, groups: list[str]) 
         asked += project["project"]["dependencies"]
     locked = _locked(lock)
     for requirement in map(Requirement, asked):
-        version = locked.get(canonicalize_name(requirement.name), "0")
+        version = locked.get(canonicalize_name(requirement.name))
+        assert version is not None, f"{requirement}: run make lock"
         assert requirement.specifier.contains(version), f"{requirement}, locked {version}: run make lock"
 
 
