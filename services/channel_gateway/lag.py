@@ -12,9 +12,9 @@ class GatewayLag:
         """All of this process; the store knows of the others'."""
         self._store = store
         self._relay = relay
-        self._progress = progress
+        self.progress = progress
 
     async def lag(self) -> Lag:
         """The lag now. The store is asked first: what it no longer holds has become mail or is done."""
         pending, oldest = await self._store.unsettled()
-        return Lag(pending + self._relay.pending, str(self._progress), oldest_pending=oldest)
+        return Lag(pending + self._relay.pending, str(self.progress), oldest_pending=oldest)

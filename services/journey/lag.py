@@ -35,16 +35,16 @@ class JourneyLag:
         self._turns = turns
         self._relay = relay
         self._clock = clock
-        self._progress = progress
+        self.progress = progress
 
     async def lag(self) -> Lag:
         """See `LagProbe`."""
         now = self._clock.now()
         pending = self._worker.in_hand + self._relay.pending
         if pending:
-            return Lag(pending, str(self._progress), oldest_pending=now)
+            return Lag(pending, str(self.progress), oldest_pending=now)
         pending = await self._mailbox.holding(range(PARTITIONS))
         if pending:
-            return Lag(pending, str(self._progress), oldest_pending=now)
+            return Lag(pending, str(self.progress), oldest_pending=now)
         due, next_timer = await self._turns.look_ahead(now)
-        return Lag(due, str(self._progress), oldest_pending=now if due else None, next_timer=next_timer)
+        return Lag(due, str(self.progress), oldest_pending=now if due else None, next_timer=next_timer)

@@ -144,13 +144,13 @@ class SegmentLag:
         """One per process."""
         self._writer = writer
         self._relay = relay
-        self._progress = progress
+        self.progress = progress
 
     async def lag(self) -> Lag:
         """The lag now."""
         mail = self._relay.pending
         metrics.MAIL_PENDING.set(mail)
-        return Lag(pending=self._writer.pending + mail, progress=f"{self._progress}:{self._relay.delivered}")
+        return Lag(pending=self._writer.pending + mail, progress=f"{self.progress}:{self._relay.delivered}")
 
 
 def _count(counter: Counter, statuses: Iterable[str]) -> None:

@@ -120,13 +120,13 @@ class ReadersLag:
     def __init__(self, readers: Sequence[Reader], progress: Progress) -> None:
         """`progress` counts what the readers do."""
         self._readers = readers
-        self._progress = progress
+        self.progress = progress
 
     async def lag(self) -> Lag:
         """Asks every history what is behind its cursor. A history that cannot be asked counts as one row."""
         waiting = await asyncio.gather(*(self._waiting(reader) for reader in self._readers))
         metrics.WAITING.set(sum(waiting))
-        return Lag(pending=sum(waiting), progress=str(self._progress))
+        return Lag(pending=sum(waiting), progress=str(self.progress))
 
     async def _waiting(self, reader: Reader) -> int:
         try:

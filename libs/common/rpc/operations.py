@@ -2,6 +2,8 @@
 """The operations that every service offers: its unsettled work, and the installation's clock."""
 
 import asyncio
+import contextlib
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -10,12 +12,16 @@ from libs.common.clock import Clock, ClockRefusedError, set_clock
 from libs.common.db.pool import Pool
 from libs.common.errors import Aborted, FailedPrecondition, FieldViolation, InvalidArgument, Unavailable
 from libs.common.ids import new_id
-from libs.common.rpc.values import datetime_of, timestamp
+from libs.common.rpc.values import datetime_of, seconds_of, timestamp
 from omnijourney.common.v1 import operations_service_pb2 as pb
 from omnijourney.common.v1 import operations_service_pb2_grpc as pb_grpc
 
 CLOCK_WAIT_MAX_S: Final = 2.0
 """How long GetLag waits for a version of the clock."""
+QUIET_WAIT_MAX_S: Final = 10.0
+"""How long GetLag waits for nothing to be pending."""
+LOOK_AGAIN_S: Final = 0.005
+"""GetLag looks at least so often while it waits: not everything that settles is counted as progress."""
 
 DESCRIPTOR: Final = pb.DESCRIPTOR.services_by_name["OperationsService"]
 
@@ -37,6 +43,11 @@ class Lag:
 class LagProbe(Protocol):
     """How a service tells its lag. Takes every figure at one moment, as far as it can."""
 
+    @property
+    def progress(self) -> "Progress":
+        """Counts what the service does."""
+        ...
+
     async def lag(self) -> Lag:
         """The lag now."""
         ...
@@ -47,11 +58,11 @@ class NothingPending:
 
     def __init__(self, progress: "Progress") -> None:
         """`progress` counts the calls that changed something."""
-        self._progress = progress
+        self.progress = progress
 
     async def lag(self) -> Lag:
         """Nothing pending, ever."""
-        return Lag(pending=0, progress=str(self._progress))
+        return Lag(pending=0, progress=str(self.progress))
 
 
 class Progress:
@@ -61,10 +72,17 @@ class Progress:
         """Starts at 0 under a new name."""
         self._process = new_id().hex
         self._handled = 0
+        self._changed = asyncio.Event()
 
     def add(self, count: int = 1) -> None:
         """Notes that `count` things were handled."""
         self._handled += count
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def next_change(self) -> asyncio.Event:
+        """Set when the next thing is handled. Take it before looking, wait for it after, and nothing is missed."""
+        return self._changed
 
     def __str__(self) -> str:
         """Opaque; to be compared only."""
@@ -84,7 +102,7 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
     async def GetLag(self, request: pb.GetLagRequest, context: Any) -> pb.GetLagResponse:
         """Waits for the clock's version, then asks the probe."""
         version = await self._wait_version(request.min_clock_version)
-        lag = await self._probe.lag()
+        lag = await self._lag_within(min(seconds_of(request.wait), QUIET_WAIT_MAX_S))
         return pb.GetLagResponse(
             pending=lag.pending,
             progress=lag.progress,
@@ -115,6 +133,19 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
                 ) from error
             raise InvalidArgument.of(FieldViolation("domain_time", str(error))) from error
         return pb.SetClockResponse(version=version)
+
+    async def _lag_within(self, wait_s: float) -> Lag:
+        """The lag as soon as nothing is pending, else when the time is over; looks whenever something was done."""
+        deadline_s = time.monotonic() + wait_s
+        while True:
+            done = self._probe.progress.next_change()
+            lag = await self._probe.lag()
+            left_s = deadline_s - time.monotonic()
+            if lag.pending == 0 or left_s <= 0:
+                return lag
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
+                    await done.wait()
 
     async def _wait_version(self, version: int) -> int:
         try:

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.omnijourney/common/v1/operations_service.proto\x12\x15omnijourney.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"*\n\rGetLagRequest\x12\x19\n\x11min_clock_version\x18\x01 \x01(\x03\"\xb8\x01\n\x0eGetLagResponse\x12\x0f\n\x07pending\x18\x01 \x01(\x03\x12\x10\n\x08progress\x18\x02 \x01(\t\x12\x37\n\x13oldest_pending_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fnext_timer_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rclock_version\x18\x05 \x01(\x03\"\x11\n\x0fGetClockRequest\"Z\n\x10GetClockResponse\x12\'\n\x03now\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04rate\x18\x02 \x01(\x01\x12\x0f\n\x07version\x18\x03 \x01(\x03\"j\n\x0fSetClockRequest\x12\x0c\n\x04rate\x18\x01 \x01(\x01\x12/\n\x0b\x64omain_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x03\"#\n\x10SetClockResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x32\xb3\x02\n\x11OperationsService\x12Z\n\x06GetLag\x12$.omnijourney.common.v1.GetLagRequest\x1a%.omnijourney.common.v1.GetLagResponse\"\x03\x90\x02\x01\x12`\n\x08GetClock\x12&.omnijourney.common.v1.GetClockRequest\x1a\'.omnijourney.common.v1.GetClockResponse\"\x03\x90\x02\x01\x12`\n\x08SetClock\x12&.omnijourney.common.v1.SetClockRequest\x1a\'.omnijourney.common.v1.SetClockResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.omnijourney/common/v1/operations_service.proto\x12\x15omnijourney.common.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"S\n\rGetLagRequest\x12\x19\n\x11min_clock_version\x18\x01 \x01(\x03\x12\'\n\x04wait\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb8\x01\n\x0eGetLagResponse\x12\x0f\n\x07pending\x18\x01 \x01(\x03\x12\x10\n\x08progress\x18\x02 \x01(\t\x12\x37\n\x13oldest_pending_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fnext_timer_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rclock_version\x18\x05 \x01(\x03\"\x11\n\x0fGetClockRequest\"Z\n\x10GetClockResponse\x12\'\n\x03now\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04rate\x18\x02 \x01(\x01\x12\x0f\n\x07version\x18\x03 \x01(\x03\"j\n\x0fSetClockRequest\x12\x0c\n\x04rate\x18\x01 \x01(\x01\x12/\n\x0b\x64omain_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x03\"#\n\x10SetClockResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x32\xb3\x02\n\x11OperationsService\x12Z\n\x06GetLag\x12$.omnijourney.common.v1.GetLagRequest\x1a%.omnijourney.common.v1.GetLagResponse\"\x03\x90\x02\x01\x12`\n\x08GetClock\x12&.omnijourney.common.v1.GetClockRequest\x1a\'.omnijourney.common.v1.GetClockResponse\"\x03\x90\x02\x01\x12`\n\x08SetClock\x12&.omnijourney.common.v1.SetClockRequest\x1a\'.omnijourney.common.v1.SetClockResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,18 +39,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPERATIONSSERVICE'].methods_by_name['GetClock']._serialized_options = b'\220\002\001'
   _globals['_OPERATIONSSERVICE'].methods_by_name['SetClock']._loaded_options = None
   _globals['_OPERATIONSSERVICE'].methods_by_name['SetClock']._serialized_options = b'\220\002\002'
-  _globals['_GETLAGREQUEST']._serialized_start=106
-  _globals['_GETLAGREQUEST']._serialized_end=148
-  _globals['_GETLAGRESPONSE']._serialized_start=151
-  _globals['_GETLAGRESPONSE']._serialized_end=335
-  _globals['_GETCLOCKREQUEST']._serialized_start=337
-  _globals['_GETCLOCKREQUEST']._serialized_end=354
-  _globals['_GETCLOCKRESPONSE']._serialized_start=356
-  _globals['_GETCLOCKRESPONSE']._serialized_end=446
-  _globals['_SETCLOCKREQUEST']._serialized_start=448
-  _globals['_SETCLOCKREQUEST']._serialized_end=554
-  _globals['_SETCLOCKRESPONSE']._serialized_start=556
-  _globals['_SETCLOCKRESPONSE']._serialized_end=591
-  _globals['_OPERATIONSSERVICE']._serialized_start=594
-  _globals['_OPERATIONSSERVICE']._serialized_end=901
+  _globals['_GETLAGREQUEST']._serialized_start=138
+  _globals['_GETLAGREQUEST']._serialized_end=221
+  _globals['_GETLAGRESPONSE']._serialized_start=224
+  _globals['_GETLAGRESPONSE']._serialized_end=408
+  _globals['_GETCLOCKREQUEST']._serialized_start=410
+  _globals['_GETCLOCKREQUEST']._serialized_end=427
+  _globals['_GETCLOCKRESPONSE']._serialized_start=429
+  _globals['_GETCLOCKRESPONSE']._serialized_end=519
+  _globals['_SETCLOCKREQUEST']._serialized_start=521
+  _globals['_SETCLOCKREQUEST']._serialized_end=627
+  _globals['_SETCLOCKRESPONSE']._serialized_start=629
+  _globals['_SETCLOCKRESPONSE']._serialized_end=664
+  _globals['_OPERATIONSSERVICE']._serialized_start=667
+  _globals['_OPERATIONSSERVICE']._serialized_end=974
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 What every service offers to operators and to programs that drive an installation."""
 
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 import builtins as _builtins
@@ -24,16 +25,22 @@ class GetLagRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MIN_CLOCK_VERSION_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
     min_clock_version: _builtins.int
     """The answer is taken only after the process has seen this version of the clock. Default 0: at once."""
+    @_builtins.property
+    def wait(self) -> _duration_pb2.Duration:
+        """Answer when nothing is pending, or after this time (real); at most 10 s, default at once."""
+
     def __init__(
         self,
         *,
         min_clock_version: _builtins.int = ...,
+        wait: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_clock_version", b"min_clock_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_clock_version", b"min_clock_version", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
