@@ -9,8 +9,9 @@ from libs.demo.conductor import Conductor
 from libs.demo.patience import DemoFault
 from libs.demo.stream import Checkout
 
-GRID_MAX = timedelta(minutes=15)
-"""Checkouts of one cell of the grid are posted at its end."""
+GRID_MAX = timedelta(minutes=30)
+"""Checkouts of one cell of the grid are posted at its end: none comes later than this after its own time, well within
+the hour that the replay may be behind, and a month is some 1,600 steps."""
 GRID_MIN = timedelta(seconds=1)
 TICK = timedelta(microseconds=1)
 """The shortest step of a clock: what lies before a timer is posted this much before it."""

@@ -177,7 +177,6 @@ def test_cells() -> None:
     assert cell_end(minutes(0), GRID) == minutes(15)
     assert cell_end(minutes(14.9), GRID) == minutes(15)
     assert cell_end(minutes(15), GRID) == minutes(30)
-    assert grid_for(None) == GRID
-    assert grid_for(10_000) == GRID
+    assert grid_for(None) == grid_for(10_000) == timedelta(minutes=30)
     assert grid_for(60) == timedelta(minutes=1)
     assert grid_for(0.01) == timedelta(seconds=1)
