@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from libs.client import Client, ServiceName
-from libs.common.rpc.values import datetime_of, timestamp
+from libs.common.rpc.values import datetime_of, duration, timestamp
 from libs.demo.patience import DemoFault, call
 from omnijourney.common.v1.operations_service_pb2 import GetClockRequest, GetLagRequest, SetClockRequest
 
@@ -17,13 +17,12 @@ PIPELINE: tuple[ServiceName, ...] = ("channel_gateway", "segment", "journey")
 TIMED: tuple[ServiceName, ...] = ("channel_gateway", "journey")
 """The services that must have seen a step of the clock before anything is posted: when a message was sent and when a
 delay ends is their time."""
-SLOW: frozenset[ServiceName] = frozenset({"channel_gateway", "journey"})
-"""The services that are hardly ever done when they are first asked after a step."""
 STUCK_S = 120.0
 """Real seconds in which a service neither becomes quiet nor does anything, after which the demo gives up."""
-POLL_FIRST_S = 0.008
-"""Asking is work too, on the same cores: less often is sooner done."""
-POLL_MAX_S = 0.03
+QUIET_WAIT_S = 1.0
+"""How long a service may take to become quiet before it answers all the same, real seconds."""
+POLL_S = 0.05
+"""Pause before a service that was not quiet in time is asked again."""
 CLOCK_POLL_S = 0.001
 """A change of the clock is told by the database within about this."""
 PACE_STEP_S = 0.5
@@ -45,8 +44,8 @@ class Instruments(Protocol):
     async def set_clock(self, at: datetime) -> int:
         """Holds the clock at `at`; returns its version once the services follow it."""
 
-    async def lag(self, service: ServiceName, version: int) -> Lag:
-        """Asks a service, after it has seen `version` of the clock."""
+    async def lag(self, service: ServiceName, version: int, wait_s: float = 0.0) -> Lag:
+        """Asks a service, after it has seen `version` of the clock; it answers when it is quiet, or after `wait_s`."""
 
 
 class Conductor:
@@ -101,12 +100,9 @@ class Conductor:
 
     async def _until_quiet(self, service: ServiceName) -> Lag:
         """Asks one service until it has nothing to do."""
-        wait_s = POLL_FIRST_S
         moved_s, moved = self._monotonic(), ""
-        if service in SLOW:
-            await self._sleep(wait_s)
         while True:
-            lag = await self._instruments.lag(service, self._version)
+            lag = await self._instruments.lag(service, self._version, wait_s=QUIET_WAIT_S)
             if lag.pending == 0:
                 return lag
             if lag.progress != moved:
@@ -116,8 +112,7 @@ class Conductor:
                     f"{service} has {lag.pending:,} things to do at {self.now} and did none of them for "
                     f"{STUCK_S:.0f} s"
                 )
-            await self._sleep(wait_s)
-            wait_s = min(POLL_MAX_S, wait_s * 1.5)
+            await self._sleep(POLL_S)
 
     async def _set(self, at: datetime) -> None:
         self._version = await self._instruments.set_clock(at)
@@ -147,8 +142,9 @@ class InstallationInstruments:
                 return
             await asyncio.sleep(CLOCK_POLL_S)
 
-    async def lag(self, service: ServiceName, version: int) -> Lag:
+    async def lag(self, service: ServiceName, version: int, wait_s: float = 0.0) -> Lag:
         """See `Instruments`. A service that is being restarted is waited for."""
-        answer = await call(self._operations[service].GetLag, GetLagRequest(min_clock_version=version))
+        request = GetLagRequest(min_clock_version=version, wait=duration(timedelta(seconds=wait_s)))
+        answer = await call(self._operations[service].GetLag, request)
         timer = datetime_of(answer.next_timer_time) if answer.HasField("next_timer_time") else None
         return Lag(answer.pending, answer.progress, timer)

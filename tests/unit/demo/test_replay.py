@@ -47,7 +47,7 @@ class World:
         self.busy = 2 * bool(due)
         return len(self.log)
 
-    async def lag(self, service: ServiceName, version: int) -> Lag:
+    async def lag(self, service: ServiceName, version: int, wait_s: float = 0.0) -> Lag:
         self.rounds += 1
         self.busy = max(0, self.busy - 1)
         progress = str(self.rounds) if self.busy else "rest"
@@ -135,7 +135,7 @@ async def test_a_limited_speed_moves_the_clock_in_small_steps() -> None:
 
 async def test_an_installation_that_never_settles_is_given_up() -> None:
     class Stuck(World):
-        async def lag(self, service: ServiceName, version: int) -> Lag:
+        async def lag(self, service: ServiceName, version: int, wait_s: float = 0.0) -> Lag:
             return Lag(3 if service == "journey" else 0, "same")
 
     with pytest.raises(DemoFault, match="journey has 3 things to do"):
@@ -152,7 +152,7 @@ async def test_work_that_comes_back_up_the_pipeline_is_waited_for() -> None:
     }
 
     class Scripted(World):
-        async def lag(self, service: ServiceName, version: int) -> Lag:
+        async def lag(self, service: ServiceName, version: int, wait_s: float = 0.0) -> Lag:
             asked.append(service)
             left = script[service]
             return left.pop(0) if len(left) > 1 else left[0]
