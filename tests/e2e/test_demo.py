@@ -215,6 +215,7 @@ def test_ctrl_c_leaves_nothing_running_and_the_next_start_is_fine(month: Path, t
     ]
     accepted = tmp_path / "demo" / "emulators" / "whatsapp.jsonl"
     for _ in range(2):
+        accepted.unlink(missing_ok=True)
         with subprocess.Popen(
             [*command, "--speed", "600"],
             stdout=subprocess.PIPE,
