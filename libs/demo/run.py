@@ -26,7 +26,7 @@ from libs.demo.grocer import read_grocer
 from libs.demo.patience import DemoFault
 from libs.demo.progress import ReplayProgress
 from libs.demo.receipts import ReceiptCounter
-from libs.demo.replay import GRID_MAX, Replay, cell_end, grid_for
+from libs.demo.replay import Replay, grid_for
 from libs.demo.shop import read_shop
 from libs.demo.shopfront import Builder, Shopfront, approve_templates
 from libs.demo.stream import SourceFault, Stream
@@ -45,7 +45,7 @@ EMULATOR_RATE = 1_000.0
 HTTP_TIMEOUT = aiohttp.ClientTimeout(total=30)
 PLAIN_WIDTH = 130
 """Columns where the output is no terminal."""
-LEAD = timedelta(hours=1)
+LEAD = timedelta(minutes=1)
 """Domain time between the beginning of the clock, when the team is set up, and the first checkout."""
 
 
@@ -138,7 +138,7 @@ async def _demo(options: DemoOptions, console: Console, stopper: _Stopper) -> in
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(fresh_directory(settings.data_dir))
         settings = settings.model_copy(update={"data_dir": directory})
-        start = cell_end(stream.checkouts[0].occurred_at - LEAD, GRID_MAX)
+        start = stream.checkouts[0].occurred_at - LEAD
         console.print(f"starting everything in {directory} …", highlight=False, soft_wrap=True)
         installation = Installation(_installation(settings, start, console))
         stopper.installation = installation
