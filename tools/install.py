@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -88,8 +89,13 @@ def _wanted(name: str) -> str:
 
 
 def _project_table() -> bytes:
-    """The part of pyproject.toml that the installed project depends on: all up to the tools' settings."""
-    return (ROOT / "pyproject.toml").read_bytes().split(b"\n[dependency-groups]", 1)[0]
+    """What pyproject.toml says about the project and how it is built, without the settings of other tools."""
+    import tomllib  # not in the older Pythons that are turned away
+
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        settings = tomllib.load(file)
+    built = [settings["build-system"], settings["project"], settings["tool"]["hatch"]]
+    return json.dumps(built, sort_keys=True).encode()
 
 
 def _stamp_file(name: str) -> Path:
