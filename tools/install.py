@@ -90,7 +90,7 @@ def _wanted(name: str) -> str:
 
 def _project_table() -> bytes:
     """What pyproject.toml says about the project and how it is built, without the settings of other tools."""
-    import tomllib  # not in the older Pythons that are turned away
+    import tomllib  # noqa: PLC0415 - not in the older Pythons that are turned away
 
     with (ROOT / "pyproject.toml").open("rb") as file:
         settings = tomllib.load(file)
