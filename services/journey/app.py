@@ -20,11 +20,13 @@ from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.journey.actors import ActorStore
 from services.journey.catalog import JourneyCatalog
-from services.journey.clients import GatewayMail, GrpcEffects, MailReader, SegmentMail, SegmentZones
+from services.journey.clients import GatewayMail, MailReader, SegmentMail, SegmentZones
 from services.journey.config import Settings
+from services.journey.effects_calls import GrpcEffects
 from services.journey.lag import JourneyLag
 from services.journey.lifecycle import Lifecycle
 from services.journey.mail_store import JourneyMailStore
+from services.journey.parts import Parts
 from services.journey.recovery import MailboxRepair
 from services.journey.schedule import Scheduler
 from services.journey.servicer import JourneyServicer
@@ -80,20 +82,21 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             scheduler.wake()
             worker.nudge()
 
+        parts = Parts(
+            lifecycle=Lifecycle(journeys, gateway, rt.clock, journeys_changed),
+            journeys=journeys,
+            actors=ActorStore(rt.pool, turns, mailbox, readers),
+            mail=mail,
+            relay=relay,
+            mailbox=mailbox,
+            clock=rt.clock,
+            bell=bell,
+            draining=rt.draining,
+            nudge=worker.nudge,
+        )
         rt.server.add(
             journey_service_pb2_grpc.add_JourneyServiceServicer_to_server,
-            JourneyServicer(  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
-                lifecycle=Lifecycle(journeys, gateway, rt.clock, journeys_changed),
-                journeys=journeys,
-                actors=ActorStore(rt.pool, turns, mailbox, readers),
-                mail=mail,
-                relay=relay,
-                mailbox=mailbox,
-                clock=rt.clock,
-                bell=bell,
-                draining=rt.draining,
-                nudge=worker.nudge,
-            ),
+            JourneyServicer(parts),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
             journey_service_pb2.DESCRIPTOR.services_by_name["JourneyService"],
         )
         await relay.start()

@@ -1,0 +1,36 @@
+"""What the gRPC edge works with, as the composition root hands it over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from libs.common.clock import Clock
+from libs.common.db.history import HistoryBell
+from libs.common.mailbox.api import Mailbox
+from libs.common.mailbox.relay import MailRelay
+from services.journey.actors import ActorStore
+from services.journey.lifecycle import Lifecycle
+from services.journey.mail_store import JourneyMailStore
+from services.journey.store import JourneyStore
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Stores and loops of the service."""
+
+    lifecycle: Lifecycle
+    journeys: JourneyStore
+    actors: ActorStore
+    mail: JourneyMailStore
+    relay: MailRelay
+    """Delivers the mail of system triggers."""
+    mailbox: Mailbox
+    clock: Clock
+    bell: HistoryBell
+    """Rings when history was written."""
+    draining: asyncio.Event
+    """Ends waiting reads."""
+    nudge: Callable[[], None]
+    """Wakes the worker."""

@@ -1,0 +1,173 @@
+# ruff: noqa: N802 - the generated base names the methods
+"""The gRPC edge of enrolments and actors: what runs, what rests, what was set aside."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from libs.common.ids import PARTITIONS
+from libs.common.paging import page_key, page_size, page_token
+from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.values import timestamp
+from omnijourney.journey.v1 import actor_pb2
+from omnijourney.journey.v1 import journey_service_pb2 as pb
+from omnijourney.journey.v1 import journey_service_pb2_grpc as pb_grpc
+from services.journey import convert_runs
+from services.journey.domain import model as d
+from services.journey.parts import Parts
+from services.journey.store import EnrolmentFilter
+
+
+class RunRpcs(pb_grpc.JourneyServiceServicer):
+    """Enrolments, partitions, mailboxes, parked customers."""
+
+    def __init__(self, parts: Parts) -> None:
+        """What the composition root has built."""
+        self._parts = parts
+
+    # -- enrolments ---------------------------------------------------------------------------------------------
+
+    async def GetEnrolment(self, request: pb.GetEnrolmentRequest, context: Any) -> pb.GetEnrolmentResponse:
+        """Reads one enrolment."""
+        stored = await self._parts.journeys.enrolment(*_enrolment_ids(request))
+        return pb.GetEnrolmentResponse(enrolment=convert_runs.enrolment_message(stored))
+
+    async def ListEnrolments(
+        self, request: pb.ListEnrolmentsRequest, context: Any
+    ) -> pb.ListEnrolmentsResponse:
+        """Lists enrolments of a journey, a customer or both."""
+        check = FieldCheck()
+        team_id = check.uuid("team_id", request.team_id)
+        journey_id = check.optional_uuid("journey_id", request.journey_id)
+        customer_id = check.optional_uuid("customer_id", request.customer_id)
+        if journey_id is None and customer_id is None:
+            check.fault("journey_id", "is required, or customer_id")
+        check.done()
+        states = tuple(d.EnrolmentState(state) for state in request.states if state)
+        size = page_size(request.page_size)
+        arguments = ("enrolments", team_id, journey_id, customer_id, states)
+        after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
+        rows = await self._parts.journeys.enrolments(
+            team_id, EnrolmentFilter(journey_id, customer_id, states), after, size + 1
+        )
+        token = ""
+        if len(rows) > size:
+            last = rows[size - 1].enrolment
+            token = page_token((last.created_at, last.enrolment_id), *arguments)
+        return pb.ListEnrolmentsResponse(
+            enrolments=[convert_runs.enrolment_message(row) for row in rows[:size]], next_page_token=token
+        )
+
+    async def CountEnrolments(
+        self, request: pb.CountEnrolmentsRequest, context: Any
+    ) -> pb.CountEnrolmentsResponse:
+        """Counts enrolments by state."""
+        counts = await self._parts.journeys.count_enrolments(*_ids(request))
+        state = d.EnrolmentState
+        return pb.CountEnrolmentsResponse(
+            live_count=counts.get(state.LIVE, 0),
+            completed_count=counts.get(state.COMPLETED, 0),
+            halted_count=counts.get(state.HALTED, 0),
+            parked_count=counts.get(state.PARKED, 0),
+        )
+
+    async def ExplainEnrolment(
+        self, request: pb.ExplainEnrolmentRequest, context: Any
+    ) -> pb.ExplainEnrolmentResponse:
+        """Tells what an enrolment did."""
+        team_id, enrolment_id = _enrolment_ids(request)
+        stored = await self._parts.journeys.enrolment(team_id, enrolment_id)
+        bursts = await self._parts.journeys.bursts(team_id, enrolment_id)
+        return pb.ExplainEnrolmentResponse(
+            enrolment=convert_runs.enrolment_message(stored),
+            steps=[convert_runs.step_message(step) for burst in bursts for step in burst.steps],
+        )
+
+    # -- operators ----------------------------------------------------------------------------------------------
+
+    async def ListPartitions(
+        self, request: pb.ListPartitionsRequest, context: Any
+    ) -> pb.ListPartitionsResponse:
+        """Lists partitions with owners and depths."""
+        depths = await self._parts.mailbox.depths(range(PARTITIONS))
+        leases = await self._parts.actors.leases()
+        partitions = []
+        for partition in range(PARTITIONS):
+            message = actor_pb2.Partition(
+                partition=partition,
+                ready_customers=depths[partition].ready,
+                taken_customers=depths[partition].taken,
+            )
+            lease = leases.get(partition)
+            if lease is not None:
+                message.worker_id = lease.owner
+                message.epoch = lease.epoch
+                message.lease_expire_time.CopyFrom(timestamp(lease.expires_at))
+            partitions.append(message)
+        return pb.ListPartitionsResponse(
+            partitions=partitions, orphan_count=await self._parts.actors.count_orphans()
+        )
+
+    async def PeekMailbox(self, request: pb.PeekMailboxRequest, context: Any) -> pb.PeekMailboxResponse:
+        """Shows a customer's mail."""
+        team_id, customer_id = _customer(request)
+        entries = await self._parts.mailbox.peek(team_id, customer_id, page_size(request.page_size))
+        mails = [convert_runs.mail_item(entry.mail) for entry in entries if entry.mail is not None]
+        return pb.PeekMailboxResponse(mails=mails, total_count=len(entries))
+
+    async def ListParkedCustomers(
+        self, request: pb.ListParkedCustomersRequest, context: Any
+    ) -> pb.ListParkedCustomersResponse:
+        """Lists customers that were set aside."""
+        check = FieldCheck()
+        team_id = check.uuid("team_id", request.team_id)
+        check.done()
+        size = page_size(request.page_size)
+        after = page_key(request.page_token, UUID, "parked", team_id) or UUID(int=0)
+        rows = await self._parts.actors.parked(team_id, after, size + 1)
+        return pb.ListParkedCustomersResponse(
+            customers=[
+                actor_pb2.ParkedCustomer(
+                    customer_id=str(row.customer_id),
+                    error=row.error,
+                    attempts=row.attempts,
+                    park_time=timestamp(row.parked_at),
+                )
+                for row in rows[:size]
+            ],
+            next_page_token=page_token(rows[size - 1].customer_id, "parked", team_id)
+            if len(rows) > size
+            else "",
+        )
+
+    async def RetryParkedCustomer(
+        self, request: pb.RetryParkedCustomerRequest, context: Any
+    ) -> pb.RetryParkedCustomerResponse:
+        """Tries a parked customer again: their mail is delivered anew from its sources."""
+        team_id, customer_id = _customer(request)
+        await self._parts.actors.unpark(team_id, customer_id)
+        self._parts.nudge()
+        return pb.RetryParkedCustomerResponse()
+
+
+def _enrolment_ids(request: Any) -> tuple[UUID, UUID]:
+    check = FieldCheck()
+    ids = check.uuid("team_id", request.team_id), check.uuid("enrolment_id", request.enrolment_id)
+    check.done()
+    return ids
+
+
+def _ids(request: Any) -> tuple[UUID, UUID]:
+    check = FieldCheck()
+    ids = check.uuid("team_id", request.team_id), check.uuid("journey_id", request.journey_id)
+    check.done()
+    return ids
+
+
+def _customer(request: Any) -> tuple[UUID, UUID]:
+    check = FieldCheck()
+    ids = check.uuid("team_id", request.team_id), check.uuid("customer_id", request.customer_id)
+    check.done()
+    return ids
