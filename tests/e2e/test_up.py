@@ -121,7 +121,8 @@ def test_a_service_is_described_and_answers_with_no_file_at_hand(
 @pytest.mark.parametrize("service", SERVICES)
 async def test_a_service_tells_lag_and_clock(settings: ClientSettings, service: ServiceName) -> None:
     async with Client(settings.targets(), settings.api_token()) as client:
-        lag = await client.operations(service).GetLag(GetLagRequest(), timeout=5)
+        # A service that has just found its neighbours may have looked in vain a moment ago.
+        lag = await client.operations(service).GetLag(GetLagRequest(wait={"seconds": 10}), timeout=15)
         clock = await client.operations(service).GetClock(GetClockRequest(), timeout=5)
     assert (lag.pending, clock.rate) == (0, 1)
 
