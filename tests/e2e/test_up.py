@@ -16,6 +16,7 @@ import aiohttp
 import grpc
 import psutil
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from typer.testing import CliRunner
 
@@ -122,7 +123,7 @@ def test_a_service_is_described_and_answers_with_no_file_at_hand(
 async def test_a_service_tells_lag_and_clock(settings: ClientSettings, service: ServiceName) -> None:
     async with Client(settings.targets(), settings.api_token()) as client:
         # A service that has just found its neighbours may have looked in vain a moment ago.
-        lag = await client.operations(service).GetLag(GetLagRequest(wait={"seconds": 10}), timeout=15)
+        lag = await client.operations(service).GetLag(GetLagRequest(wait=Duration(seconds=10)), timeout=15)
         clock = await client.operations(service).GetClock(GetClockRequest(), timeout=5)
     assert (lag.pending, clock.rate) == (0, 1)
 
