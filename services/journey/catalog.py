@@ -10,13 +10,13 @@ import msgspec
 from services.journey.clients import TeamZones
 from services.journey.domain.model import Journey
 from services.journey.domain.turn import journeys_by_id
-from services.journey.turn_store import TurnStore
+from services.journey.turn_storage import TurnStorage
 
 
 class JourneyCatalog:
     """Definitions by journey. A turn loads the versions with its state, and the catalogue what is new of them."""
 
-    def __init__(self, store: TurnStore, zones: TeamZones) -> None:
+    def __init__(self, store: TurnStorage, zones: TeamZones) -> None:
         """`zones` is asked for teams with do-not-disturb windows only."""
         self._store = store
         self._zones = zones

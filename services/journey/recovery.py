@@ -12,7 +12,7 @@ from libs.common.mailbox.api import Mailbox
 from libs.common.mailbox.errors import Fenced
 from services.journey import metrics
 from services.journey.clients import MailReader
-from services.journey.turn_store import TurnStore
+from services.journey.turn_storage import TurnStorage
 
 READS_AT_ONCE: Final = 16
 """Repair reads under way at once; more would only queue at the sources."""
@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 class MailboxRepair:
     """Claims partitions and delivers again what may be missing in their mailboxes."""
 
-    def __init__(self, mailbox: Mailbox, store: TurnStore, readers: Mapping[int, MailReader]) -> None:
+    def __init__(self, mailbox: Mailbox, store: TurnStorage, readers: Mapping[int, MailReader]) -> None:
         """`readers` gives the repair read of each mail source."""
         self._mailbox = mailbox
         self._store = store

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.db.history import HistoryBell
 from libs.common.mailbox.mail import Mail
@@ -18,7 +19,8 @@ from services.journey.domain import effects as fx
 from services.journey.domain.inbox import read_inbox
 from services.journey.domain.lifecycle import JourneyChanged
 from services.journey.domain.turn import Actor, Turn, TurnInput, TurnResult, take_turn
-from services.journey.turn_store import CustomerKey, LoadedTurns, TurnStore
+from services.journey.turn_storage import TurnStorage
+from services.journey.turn_store import CustomerKey, LoadedTurns
 
 CHANGED_ATTEMPTS: Final = 5
 """How often a batch is run again at once because a journey was changed under it."""
@@ -51,7 +53,7 @@ class TurnRunner:
     def __init__(
         self,
         *,
-        store: TurnStore,
+        store: TurnStorage,
         catalog: JourneyCatalog,
         effects: Effects,
         readers: Mapping[int, MailReader],
@@ -88,6 +90,7 @@ class TurnRunner:
         outcome.failed.update(failed)
         if results:
             await self._store.commit(results, self._journeys, fence, self._clock.now())
+            crash.reach("journey.after_commit")
             self._bell.ring()
         outcome.committed = results
         return outcome
@@ -145,6 +148,7 @@ class TurnRunner:
         while answers:
             asking = progress.advance(answers)
             replies = await self._effects.answer(list(asking.values())) if asking else []
+            crash.reach("journey.between_effects")
             answers = dict(zip(asking, replies, strict=True))
         return progress.results, progress.failed
 

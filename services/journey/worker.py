@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import heapq
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -25,7 +25,8 @@ from services.journey import metrics
 from services.journey.domain.turn import TurnResult
 from services.journey.faults import OUTAGES, is_outage
 from services.journey.recovery import MailboxRepair
-from services.journey.turn_store import CustomerKey, TurnStore
+from services.journey.turn_storage import TurnStorage
+from services.journey.turn_store import CustomerKey
 from services.journey.turns import BatchOutcome, TurnRunner, Waiting
 
 CUSTOMERS_MAX: Final = 500
@@ -52,19 +53,21 @@ class Worker:
         self,
         *,
         mailbox: Mailbox,
-        store: TurnStore,
+        store: TurnStorage,
         runner: TurnRunner,
         repair: MailboxRepair,
         clock: Clock,
         progress: Progress,
+        real_time: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing happens before `run`."""
+        """Nothing happens before `run`. `real_time` gives seconds that never run backwards."""
         self._mailbox = mailbox
         self._store = store
         self._runner = runner
         self._repair = repair
         self._clock = clock
         self._progress = progress
+        self._real_time = real_time
         self._leased: dict[int, int] = {}
         self._owned: dict[int, int] = {}
         self._taken: dict[CustomerKey, bytes] = {}
@@ -176,7 +179,7 @@ class Worker:
     def _sleep_s(self) -> float:
         waits = [IDLE_WAIT_S]
         if self._retries:
-            waits.append(self._retries[0][0] - time.monotonic())
+            waits.append(self._retries[0][0] - self._real_time())
         if self._next_wake is not None:
             timer_s = self._clock.real_seconds_until(self._next_wake)
             if timer_s is not None:
@@ -282,14 +285,14 @@ class Worker:
     # -- working ------------------------------------------------------------------------------------------------
 
     async def _work(self, batch: Mapping[CustomerKey, Waiting]) -> None:
-        started = time.monotonic()
+        started = self._real_time()
         self._working = len(batch)
         try:
             outcome = await self._run(batch)
         finally:
             self._working = 0
         metrics.BATCH_SIZE.observe(len(batch))
-        metrics.BATCH_SECONDS.observe(time.monotonic() - started)
+        metrics.BATCH_SECONDS.observe(self._real_time() - started)
         for key, error in outcome.failed.items():
             await self._failed(key, error)
         self._note(outcome.committed.values())
@@ -349,7 +352,7 @@ class Worker:
 
     async def _save_checkpoints(self, *, force: bool = False) -> None:
         """Moves the repair checkpoints; seldom, since a repair that begins too early only drops duplicates."""
-        now = time.monotonic()
+        now = self._real_time()
         if not self._marks or (now - self._marks_saved < CHECKPOINT_EVERY_S and not force):
             return
         marks, self._marks, self._marks_saved = self._marks, {}, now
@@ -370,11 +373,11 @@ class Worker:
             await self._trim([key])
             return
         delay = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(attempts - 1, 10))
-        self._backoff[key] = time.monotonic() + delay
+        self._backoff[key] = self._real_time() + delay
         heapq.heappush(self._retries, (self._backoff[key], key))
 
     async def _release_retries(self) -> None:
-        now = time.monotonic()
+        now = self._real_time()
         due = []
         while self._retries and self._retries[0][0] <= now:
             _, key = heapq.heappop(self._retries)
