@@ -21,6 +21,7 @@ import structlog
 import tenacity
 import uvloop
 
+from libs.common import crash
 from libs.common.clock import Clock, InstallationClock
 from libs.common.config import EXIT_CONFIG, ServiceSettings, variable_of
 from libs.common.db.migrate import MigrationError, migrate, service_dsn
@@ -230,6 +231,7 @@ def run(
 ) -> int:
     """Runs a service until SIGTERM or SIGINT, or until a worker fails; returns the exit code for `sys.exit`."""
     setup_logging(service, settings.log_level)
+    crash.arm(settings.crash_points)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_serve(settings, app))

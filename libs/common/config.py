@@ -16,6 +16,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from libs.common import crash
+
 EXIT_CONFIG: Final = 2
 """Exit code of a process whose configuration is wrong."""
 
@@ -61,6 +63,9 @@ class ServiceSettings(BaseSettings):
     """Whether the installation's clock may be changed by RPC."""
     pool_size_max: int = Field(default=8, ge=1, le=100)
     """Most connections to PostgreSQL that the process holds."""
+    crash_points: str = ""
+    """Points at which the process kills itself, `point:probability:seed,…` (`libs/common/crash.py`). For tests of
+    recovery; empty, as everywhere else, none."""
 
     @field_validator("postgres_dsn")
     @classmethod
@@ -76,6 +81,12 @@ class ServiceSettings(BaseSettings):
     def _is_redis_address(cls, given: SecretStr) -> SecretStr:
         if given and not _REDIS_ADDRESS.match(given.get_secret_value()):
             raise ValueError("must be redis://…, rediss://… or redis+cluster://…")
+        return given
+
+    @field_validator("crash_points")
+    @classmethod
+    def _names_crash_points(cls, given: str) -> str:
+        crash.parse(given)
         return given
 
     @property

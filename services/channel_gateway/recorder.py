@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 import tenacity
 
+from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.db.faults import PASSING
 from services.channel_gateway import metrics
@@ -103,6 +104,7 @@ class Recorder:
         batch = self._settlements[:RECORD_MAX]
         if not batch:
             return
+        crash.reach("gateway.before_record")
         written = await until_taken(lambda: self._store.settle(batch, self._clock.now(), self._sender_id))
         del self._settlements[: len(batch)]
         released(item.job for item in batch)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
+from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.errors import Aborted
 from services.channel_gateway import metrics
@@ -81,6 +82,7 @@ class Reservation:
         self, sends: Sequence[Send], prepared: Sequence[Prepared | Answer]
     ) -> dict[SendKey, Answer]:
         stored = await self._store.reserve(sends, prepared, self._clock.now(), self._sender.sender_id)
+        crash.reach("gateway.after_reserve")
         accounts = {
             (
                 decision.prepared.account.team_id,

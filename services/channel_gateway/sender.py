@@ -19,6 +19,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.errors import Unavailable
 from services.channel_gateway import metrics
@@ -262,6 +263,7 @@ class Sender:
     async def _launch(self, ready: Sequence[tuple[Lane, Job]]) -> None:
         jobs = [job for _, job in ready]
         marked = await until_taken(lambda: self._parts.store.mark_sending(jobs, self.sender_id))
+        crash.reach("gateway.after_mark")
         for lane, job in ready:
             if job.effect_key in marked:
                 task = asyncio.create_task(self._attempt(lane, job))

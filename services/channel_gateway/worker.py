@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import structlog
 import tenacity
 
+from libs.common import crash
 from libs.common.db.faults import PASSING
 from libs.common.errors import Unavailable
 from libs.common.rpc.operations import Progress
@@ -100,6 +101,7 @@ class InboxWorker:
             return False
         converted = [self._convert(webhook) for webhook in webhooks]
         worked = await self._record(converted)
+        crash.reach("gateway.after_forward")
         await self._store.finish(worked)
         self._progress.add(len(worked))
         return True

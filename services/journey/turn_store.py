@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common import crash
 from libs.common.db.history import allocate, count_by_partition
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.db.queries import QueryBook
@@ -109,6 +110,7 @@ class TurnStore:
             await _save_actors(connection, turns)
             await _save_enrolments(connection, turns, now)
             await append_history(connection, [*_facts(turns), *changes])
+            crash.reach("journey.before_commit")
 
     async def due_customers(
         self, partitions: Iterable[int], until: datetime, limit: int

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.db.history import allocate, count_by_partition
 from libs.common.db.pool import Connection, Pool, snapshot, transaction
@@ -122,6 +123,7 @@ class LedgerStore:
         book = Book(accounts, orders, formulas, outcomes, self._clock.now())
         answers = book.fold(postings)
         await self._write(connection, book, orders)
+        crash.reach("points.before_commit")
         return Posted(answers, len(book.entries))
 
     async def _lock_accounts(self, connection: Connection, refs: Sequence[Ref]) -> dict[Ref, Account]:

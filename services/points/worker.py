@@ -17,6 +17,7 @@ from typing import Final, Protocol
 import asyncpg
 import structlog
 
+from libs.common import crash
 from libs.common.db import faults
 from libs.common.db.history import HistoryBell
 from libs.common.errors import ResourceExhausted
@@ -135,6 +136,7 @@ class _Lane:
     async def _post(self, postings: list[Posting]) -> list[Answer]:
         began = time.perf_counter()
         posted = await self._post_until_free(postings)
+        crash.reach("points.after_commit")
         metrics.BATCH_SECONDS.observe(time.perf_counter() - began)
         metrics.BATCH_SIZE.observe(len(postings))
         self._progress.add(len(postings))

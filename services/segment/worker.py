@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 from prometheus_client import Counter
 
+from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.db.history import HistoryBell
 from libs.common.db.pool import Pool, transaction
@@ -97,6 +98,8 @@ class Writer:
                 now = self._clock.now()
                 recording = record(known, events, now, fresh_ids(now))
                 facts = await save_recording(connection, known, recording)
+                crash.reach("segment.before_commit")
+            crash.reach("segment.after_commit")
             self._announcer.committed(facts, len(events))
             return recording.results
 
@@ -111,6 +114,7 @@ class Writer:
                 now = self._clock.now()
                 applied = apply_changes(customers, traits, effects, changes, now=now, ids=fresh_ids(now))
                 facts = await save_applied(connection, applied, customers)
+            crash.reach("segment.after_changes")
             self._announcer.committed(facts, len(changes))
             return applied.results
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from libs.common import crash
 from libs.common.db.pool import Connection, Pool, snapshot, transaction
 from libs.common.db.queries import QueryBook
 from services.stats.domain.model import (
@@ -67,6 +68,7 @@ class CounterStore:
                 deltas[key] += 1
             await _add(connection, deltas)
             await connection.execute(BOOK["move_cursors"], source, list(moved.keys()), list(moved.values()))
+            crash.reach("stats.before_commit")
 
     # -- reading
     # ------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from typing import Final, NamedTuple, Protocol
 
 import structlog
 
+from libs.common import crash
 from libs.common.db.faults import PASSING
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox.api import MailSink
@@ -252,6 +253,7 @@ class MailRelay:
     async def _deliver(self, mails: Sequence[Mail]) -> None:
         if mails:
             await self._mailbox.deliver(mails)
+            crash.reach("relay.after_deliver")
             self._delivered += len(mails)
 
     def _advance(self, cursors: Mapping[int, int]) -> None:
