@@ -1,7 +1,7 @@
 """Sets the demo team up, through the public gRPC API only, in batches."""
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -19,6 +19,7 @@ from omnijourney.channel_gateway.v1.webhook_pb2 import Shop
 from omnijourney.common.v1.channel_pb2 import CHANNEL_LINE, CHANNEL_WHATSAPP
 from omnijourney.common.v1.money_pb2 import Money
 from omnijourney.journey.v1 import journey_service_pb2 as journey
+from omnijourney.journey.v1.journey_pb2 import Definition
 from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.segment.v1 import segment_service_pb2 as segment
 from omnijourney.segment.v1.attribute_pb2 import ATTRIBUTE_TYPE_TEXT, Attribute
@@ -68,9 +69,16 @@ class Shopfront:
 class Builder:
     """Makes everything for one profile. Every call is safe to repeat: its request id follows from what it makes."""
 
-    def __init__(self, client: Client, profile: Profile, emulators: EmulatorSettings) -> None:
-        """`emulators`: where the tokens and ids of the emulated accounts are from."""
+    def __init__(
+        self,
+        client: Client,
+        profile: Profile,
+        emulators: EmulatorSettings,
+        journeys: Callable[[Profile, References], Sequence[Definition]] = definitions,
+    ) -> None:
+        """`emulators`: where the tokens and ids of the emulated accounts are from; `journeys`: what is published."""
         self._client = client
+        self._journeys = journeys
         self._profile = profile
         self._emulators = emulators
         self.team_id = demo_id(profile.shop_id, "team")
@@ -242,7 +250,7 @@ class Builder:
     async def _publish_journeys(self, references: References) -> dict[str, str]:
         stub = self._client.journey
         made: dict[str, str] = {}
-        for definition in definitions(self._profile, references):
+        for definition in self._journeys(self._profile, references):
             create = journey.CreateJourneyRequest(
                 team_id=self.team_id,
                 request_id=self._request_id("journey", definition.name),

@@ -97,9 +97,10 @@ class WebhookPoster:
         """
         for body in bodies([event_of(checkout, self._currency) for checkout in checkouts]):
             self._requests += 1
-            await self._deliver(f"demo-{self._requests:06d}", body, now)
+            await self.deliver(f"demo-{self._requests:06d}", body, now)
 
-    async def _deliver(self, webhook_id: str, body: bytes, now: datetime) -> None:
+    async def deliver(self, webhook_id: str, body: bytes, now: datetime) -> None:
+        """Posts one request, again and again until it is answered. DemoFault as of `post`."""
         headers = {
             "content-type": "application/json",
             "webhook-id": webhook_id,

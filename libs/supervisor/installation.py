@@ -27,6 +27,8 @@ from libs.supervisor.plan import (
     environment,
     make_plan,
     service_command,
+    worker_environment,
+    worker_names,
 )
 
 READY_WITHIN_S = 60.0
@@ -147,7 +149,7 @@ class Installation:
         return environment(self._options, self._plan, self.attachment.endpoints, self._data_dir)
 
     def pid_of(self, name: str) -> int:
-        """Process id now, of a service, `emulators`, `postgres` or `valkey`. Errors: KeyError."""
+        """Process id now, of a service or further worker, `emulators`, `postgres` or `valkey`. Errors: KeyError."""
         servers = self.attachment.embedded.servers if self.attachment.embedded else []
         children = {server.name: server.child for server in servers}
         children.update({process.name: process.child for process in self._processes.values()})
@@ -201,15 +203,20 @@ class Installation:
             )
             planned.append(ManagedProcess(self._spec("emulators", emulators_command()), probe))
         for service in self._options.services:
-            spec = self._spec(service, service_command(self._options, service))
-            planned.append(ManagedProcess(spec, grpc_probe(self._plan.target(service))))
+            command = service_command(self._options, service)
+            planned.append(
+                ManagedProcess(self._spec(service, command), grpc_probe(self._plan.target(service)))
+            )
+            for name in worker_names(self._options, service):
+                spec = self._spec(name, command, worker_environment(self._plan, service, name))
+                planned.append(ManagedProcess(spec, grpc_probe(self._plan.target(name))))
         return planned
 
-    def _spec(self, name: str, command: list[str]) -> Spec:
+    def _spec(self, name: str, command: list[str], changes: Mapping[str, str] | None = None) -> Spec:
         return Spec(
             name=name,
             command=command,
-            env=inherited_environment(self.environment),
+            env=inherited_environment({**self.environment, **(changes or {})}),
             log=None if self._options.log_to_stderr else self.log_dir / f"{name}.log",
         )
 

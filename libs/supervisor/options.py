@@ -80,6 +80,8 @@ class InstallationOptions:
     log_to_stderr: bool = False
     """Sends the logs of the services to our own stderr instead."""
     services: Sequence[ServiceName] = SERVICES
+    more_workers: Mapping[ServiceName, int] = field(default_factory=dict)
+    """Further processes of a service, `<service>-2` and so on, on free ports of their own: they share its work."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Has the last word over the environment of every process."""
     commands: Mapping[ServiceName, Sequence[str]] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.client.services import ServiceName
@@ -22,10 +22,11 @@ class PortTakenError(EmbeddedError):
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All ports of an installation, by what listens there: a service, `<service>_metrics`, `http`, or
-    `emulator_<channel>`."""
+    `emulator_<channel>`; and of further workers of a service, by their names."""
 
     bind_host: str
     ports: Mapping[str, int]
+    workers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
@@ -34,7 +35,7 @@ class Plan:
 
     def target(self, name: str) -> str:
         """`host:port` of one listener."""
-        return f"{self.host}:{self.ports[name]}"
+        return f"{self.host}:{self.ports[name] if name in self.ports else self.workers[name]}"
 
     def url(self, name: str) -> str:
         """`http://host:port` of one listener."""
@@ -56,7 +57,17 @@ def make_plan(options: InstallationOptions) -> Plan:
         name: free_port(settings.bind_host) if options.free_ports or port == 0 else port
         for name, port in wanted.items()
     }
-    return Plan(settings.bind_host, ports)
+    workers = {
+        name: free_port(settings.bind_host)
+        for service in options.services
+        for name in worker_names(options, service)
+    }
+    return Plan(settings.bind_host, ports, workers)
+
+
+def worker_names(options: InstallationOptions, service: ServiceName) -> list[str]:
+    """Names of the further workers of a service."""
+    return [f"{service}-{number}" for number in range(2, 2 + options.more_workers.get(service, 0))]
 
 
 def check_ports(plan: Plan) -> None:
@@ -108,6 +119,15 @@ def environment(
     for channel, url in channel_urls(options, plan).items():
         variables[f"OMNIJOURNEY_{channel.upper()}_URL"] = url
     return {**variables, **options.environment}
+
+
+def worker_environment(plan: Plan, service: ServiceName, name: str) -> dict[str, str]:
+    """What differs for a further worker of a service: it serves on ports that nobody else has."""
+    return {
+        f"OMNIJOURNEY_{service.upper()}_PORT": str(plan.workers[name]),
+        f"OMNIJOURNEY_{service.upper()}_METRICS_PORT": "0",
+        "OMNIJOURNEY_HTTP_PORT": "0",
+    }
 
 
 def channel_urls(options: InstallationOptions, plan: Plan) -> dict[str, str]:
