@@ -181,6 +181,10 @@ def _customer_merged(message: history_pb2.Fact, body: facts.CustomerMerged) -> N
     message.customer_merged.survivor_id = str(body.survivor_id)
 
 
+def _customer_changed(message: history_pb2.Fact, body: facts.CustomerChanged) -> None:
+    message.customer_changed.CopyFrom(history_pb2.CustomerChangedFact(fields=body.fields))
+
+
 _FILLERS: Final[dict[type, Callable[[history_pb2.Fact, Any], None]]] = {
     facts.OrderTold: _order,
     facts.RefundTold: _refund,
@@ -195,4 +199,5 @@ _FILLERS: Final[dict[type, Callable[[history_pb2.Fact, Any], None]]] = {
     facts.CustomerCreated: _customer_created,
     facts.AttributeDefined: _attribute_defined,
     facts.CustomerMerged: _customer_merged,
+    facts.CustomerChanged: _customer_changed,
 }

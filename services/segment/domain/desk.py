@@ -13,11 +13,20 @@ from uuid import UUID
 
 import msgspec
 
-from services.segment.domain.facts import CustomerCreated, Fact, FactBody, fact_partition, is_mail
+from services.segment.domain.facts import (
+    CustomerChanged,
+    CustomerCreated,
+    Fact,
+    FactBody,
+    fact_partition,
+    is_mail,
+)
 from services.segment.domain.model import Customer
 
 CustomerKey = tuple[UUID, UUID]
 """Team and customer."""
+_BASICS = ("name", "member_id", "phone", "email")
+"""Whose change is told, so that others can keep what they search by up to date."""
 
 
 class Desk:
@@ -60,7 +69,7 @@ class Desk:
         return customer
 
     def change(self, customer: Customer, **fields: Any) -> Customer:
-        """The customer with new fields. The first change in a batch makes a new revision."""
+        """The customer with new values. The first change in a batch makes a new revision; one of basic data is told."""
         key = (customer.team_id, customer.customer_id)
         present = self._customers[key]
         if key not in self.touched and key not in self.created:
@@ -68,6 +77,8 @@ class Desk:
             fields |= {"revision": present.revision + 1, "update_time": self._now}
         changed = msgspec.structs.replace(present, **fields)
         self._customers[key] = changed
+        if basics := tuple(name for name in _BASICS if name in fields):
+            self.tell(changed, self._now, CustomerChanged(basics))
         return changed
 
     def tell(self, customer: Customer, occurred_at: datetime, body: FactBody, depth: int = 0) -> None:

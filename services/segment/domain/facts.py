@@ -121,6 +121,12 @@ class CustomerMerged(msgspec.Struct, frozen=True, array_like=True, tag=13):
     survivor_id: UUID
 
 
+class CustomerChanged(msgspec.Struct, frozen=True, array_like=True, tag=14):
+    """Basic data of a known customer changed: which fields."""
+
+    fields: tuple[str, ...]
+
+
 FactBody = (
     OrderTold
     | RefundTold
@@ -135,6 +141,7 @@ FactBody = (
     | CustomerCreated
     | AttributeDefined
     | CustomerMerged
+    | CustomerChanged
 )
 
 

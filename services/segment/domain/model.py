@@ -137,6 +137,14 @@ class CustomerView(msgspec.Struct, frozen=True):
     identities: tuple[Identity, ...] = ()
 
 
+class Listed(msgspec.Struct, frozen=True):
+    """Whom a line of a list names: nobody, one customer and the channels they are on, or several."""
+
+    customer_id: UUID | None = None
+    ambiguous: bool = False
+    channels: tuple[int, ...] = ()
+
+
 class Selector(msgspec.Struct, frozen=True, array_like=True):
     """Ways to find a customer, strongest first."""
 

@@ -71,6 +71,29 @@ SELECT 4, hint.team_id, hint.key, found.customer_id
     SELECT b.customer_id FROM browser AS b WHERE b.team_id = hint.team_id AND b.token = hint.key LIMIT 1
  ) AS found
 
+-- name: find_listed
+-- $1 team, $2 items, $3 folded member ids, $4 folded e-mail addresses, $5 phones; nulls are not looked for
+-- Up to two customers of each item and rank (1 member id, 2 e-mail, 3 phone), with the channels they are on.
+SELECT hint.item, found.rank, found.customer_id,
+       ARRAY(SELECT DISTINCT i.channel FROM identity AS i
+              WHERE i.team_id = $1 AND i.customer_id = found.customer_id ORDER BY i.channel) AS channels
+  FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[]) AS hint (item, member_id, email, phone)
+ CROSS JOIN LATERAL (
+    SELECT 1 AS rank, c.customer_id FROM customer AS c
+     WHERE c.team_id = $1 AND c.member_id_folded = hint.member_id
+    UNION ALL
+    (SELECT 2, c.customer_id FROM customer AS c
+      WHERE c.team_id = $1 AND c.email_folded = hint.email
+        AND (hint.member_id IS NULL OR c.member_id_folded IS NULL OR c.member_id_folded = hint.member_id)
+      ORDER BY c.create_time, c.customer_id LIMIT 2)
+    UNION ALL
+    (SELECT 3, c.customer_id FROM customer AS c
+      WHERE c.team_id = $1 AND c.phone = hint.phone
+        AND (hint.member_id IS NULL OR c.member_id_folded IS NULL OR c.member_id_folded = hint.member_id)
+      ORDER BY c.create_time, c.customer_id LIMIT 2)
+ ) AS found
+ ORDER BY hint.item, found.rank
+
 -- name: find_identities
 -- $1 teams, $2 channels, $3 accounts, $4 external ids
 SELECT i.team_id, i.channel, i.account_id, i.external_id, i.customer_id, i.blocked

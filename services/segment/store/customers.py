@@ -20,6 +20,7 @@ from services.segment.domain.model import (
     Event,
     Identity,
     IdentityKey,
+    Listed,
     Selector,
     TeamInteracted,
 )
@@ -87,6 +88,28 @@ async def find_customer(connection: Connection, team_id: UUID, selector: Selecto
     known.customers = {(team_id, row["customer_id"]): customer_of(row) for row in rows}
     found = Recorder(known, _NO_TIME, iter(())).find(event)
     return None if found is None else found.customer_id
+
+
+async def find_listed(
+    connection: Connection, team_id: UUID, hints: Sequence[tuple[str, str, str]]
+) -> list[Listed]:
+    """Whom each line of a list names by member id, e-mail address, phone ('' is not told), in order."""
+    columns_of = [[text or None for text in column] for column in zip(*hints, strict=True)]
+    members, emails = ([fold(text) if text else None for text in column] for column in columns_of[:2])
+    rows = await connection.fetch(
+        BOOK["find_listed"], team_id, list(range(len(hints))), members, emails, columns_of[2]
+    )
+    found = [Listed() for _ in hints]
+    ranks: dict[int, int] = {}
+    for row in rows:
+        item = row["item"]
+        if ranks.setdefault(item, row["rank"]) != row["rank"]:
+            continue  # an earlier hint has decided
+        if found[item].customer_id is None and not found[item].ambiguous:
+            found[item] = Listed(row["customer_id"], channels=tuple(row["channels"]))
+        else:
+            found[item] = Listed(ambiguous=True)
+    return found
 
 
 async def load_for_creation(connection: Connection, team_id: UUID, profiles: Sequence[Profile]) -> EditKnown:

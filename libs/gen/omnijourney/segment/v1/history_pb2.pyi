@@ -86,6 +86,7 @@ class Fact(_message.Message):
     CUSTOMER_CREATED_FIELD_NUMBER: _builtins.int
     ATTRIBUTE_DEFINED_FIELD_NUMBER: _builtins.int
     CUSTOMER_MERGED_FIELD_NUMBER: _builtins.int
+    CUSTOMER_CHANGED_FIELD_NUMBER: _builtins.int
     partition: _builtins.int
     """Partition of the customer, or of the team for facts about no customer; 0 to 63."""
     position: _builtins.int
@@ -170,6 +171,10 @@ class Fact(_message.Message):
     def customer_merged(self) -> Global___CustomerMergedFact:
         """A customer was merged into another."""
 
+    @_builtins.property
+    def customer_changed(self) -> Global___CustomerChangedFact:
+        """Basic data of a known customer changed."""
+
     def __init__(
         self,
         *,
@@ -197,12 +202,13 @@ class Fact(_message.Message):
         customer_created: Global___CustomerFact | None = ...,
         attribute_defined: Global___AttributeDefinitionFact | None = ...,
         customer_merged: Global___CustomerMergedFact | None = ...,
+        customer_changed: Global___CustomerChangedFact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attribute_changed", b"attribute_changed", "attribute_defined", b"attribute_defined", "checkout_completed", b"checkout_completed", "contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "contact_removed", b"contact_removed", "contact_unblocked", b"contact_unblocked", "customer_created", b"customer_created", "customer_merged", b"customer_merged", "fact", b"fact", "message_received", b"message_received", "occur_time", b"occur_time", "order_amended", b"order_amended", "order_refunded", b"order_refunded", "order_stored", b"order_stored", "record_time", b"record_time", "refund_stored", b"refund_stored", "tag_applied", b"tag_applied", "tag_removed", b"tag_removed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attribute_changed", b"attribute_changed", "attribute_defined", b"attribute_defined", "checkout_completed", b"checkout_completed", "contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "contact_removed", b"contact_removed", "contact_unblocked", b"contact_unblocked", "customer_changed", b"customer_changed", "customer_created", b"customer_created", "customer_merged", b"customer_merged", "fact", b"fact", "message_received", b"message_received", "occur_time", b"occur_time", "order_amended", b"order_amended", "order_refunded", b"order_refunded", "order_stored", b"order_stored", "record_time", b"record_time", "refund_stored", b"refund_stored", "tag_applied", b"tag_applied", "tag_removed", b"tag_removed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute_changed", b"attribute_changed", "attribute_defined", b"attribute_defined", "checkout_completed", b"checkout_completed", "contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "contact_removed", b"contact_removed", "contact_unblocked", b"contact_unblocked", "customer_created", b"customer_created", "customer_id", b"customer_id", "customer_merged", b"customer_merged", "depth", b"depth", "event_id", b"event_id", "fact", b"fact", "message_received", b"message_received", "occur_time", b"occur_time", "order_amended", b"order_amended", "order_refunded", b"order_refunded", "order_stored", b"order_stored", "partition", b"partition", "position", b"position", "record_time", b"record_time", "refund_stored", b"refund_stored", "tag_applied", b"tag_applied", "tag_removed", b"tag_removed", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute_changed", b"attribute_changed", "attribute_defined", b"attribute_defined", "checkout_completed", b"checkout_completed", "contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "contact_removed", b"contact_removed", "contact_unblocked", b"contact_unblocked", "customer_changed", b"customer_changed", "customer_created", b"customer_created", "customer_id", b"customer_id", "customer_merged", b"customer_merged", "depth", b"depth", "event_id", b"event_id", "fact", b"fact", "message_received", b"message_received", "occur_time", b"occur_time", "order_amended", b"order_amended", "order_refunded", b"order_refunded", "order_stored", b"order_stored", "partition", b"partition", "position", b"position", "record_time", b"record_time", "refund_stored", b"refund_stored", "tag_applied", b"tag_applied", "tag_removed", b"tag_removed", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["checkout_completed", "order_stored", "order_amended", "order_refunded", "refund_stored", "contact_added", "contact_removed", "contact_blocked", "contact_unblocked", "message_received", "tag_applied", "tag_removed", "attribute_changed", "customer_created", "attribute_defined", "customer_merged"]  # noqa: Y015
+    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["checkout_completed", "order_stored", "order_amended", "order_refunded", "refund_stored", "contact_added", "contact_removed", "contact_blocked", "contact_unblocked", "message_received", "tag_applied", "tag_removed", "attribute_changed", "customer_created", "attribute_defined", "customer_merged", "customer_changed"]  # noqa: Y015
     _WhichOneofArgType_fact: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_fact) -> _WhichOneofReturnType_fact | None: ...
 
@@ -398,6 +404,32 @@ class CustomerFact(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CustomerFact: _TypeAlias = CustomerFact  # noqa: Y015
+
+@_typing.final
+class CustomerChangedFact(_message.Message):
+    """Basic data that changed: name, member id, phone or e-mail address. What they are is not told here, so that the history
+    holds no personal data that would have to be erased from it; BatchGetProfiles tells.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What changed, any of `name`, `member_id`, `phone`, `email`, in this order."""
+
+    def __init__(
+        self,
+        *,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomerChangedFact: _TypeAlias = CustomerChangedFact  # noqa: Y015
 
 @_typing.final
 class AttributeDefinitionFact(_message.Message):

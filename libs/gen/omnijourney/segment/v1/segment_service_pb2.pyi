@@ -623,6 +623,122 @@ class FindCustomerResponse(_message.Message):
 Global___FindCustomerResponse: _TypeAlias = FindCustomerResponse  # noqa: Y015
 
 @_typing.final
+class CustomerHints(_message.Message):
+    """One line of a list, as the list names its customer. The first of the fields that finds somebody decides. From `email`
+    on, a customer whose member id is another one than the given is passed over.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    PHONE_FIELD_NUMBER: _builtins.int
+    member_id: _builtins.str
+    """Member id, letter case ignored; may be empty."""
+    email: _builtins.str
+    """E-mail address, letter case ignored; may be empty."""
+    phone: _builtins.str
+    """Phone in E.164 form; may be empty."""
+    def __init__(
+        self,
+        *,
+        member_id: _builtins.str = ...,
+        email: _builtins.str = ...,
+        phone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "member_id", b"member_id", "phone", b"phone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomerHints: _TypeAlias = CustomerHints  # noqa: Y015
+
+@_typing.final
+class BatchFindCustomersRequest(_message.Message):
+    """Looks customers up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """The team. Required."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomerHints]:
+        """1 to 500 lines. One that names nobody finds nobody, nor does one that is malformed."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        items: _abc.Iterable[Global___CustomerHints] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchFindCustomersRequest: _TypeAlias = BatchFindCustomersRequest  # noqa: Y015
+
+@_typing.final
+class FoundCustomer(_message.Message):
+    """Whom a line names."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    AMBIGUOUS_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    customer_id: _builtins.str
+    """The customer; empty when nobody was found, or several."""
+    ambiguous: _builtins.bool
+    """True when several customers share the address or number that decided."""
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_channel_pb2.Channel.ValueType]:
+        """Channels on which the customer has an identity, in order."""
+
+    def __init__(
+        self,
+        *,
+        customer_id: _builtins.str = ...,
+        ambiguous: _builtins.bool = ...,
+        channels: _abc.Iterable[_channel_pb2.Channel.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ambiguous", b"ambiguous", "channels", b"channels", "customer_id", b"customer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FoundCustomer: _TypeAlias = FoundCustomer  # noqa: Y015
+
+@_typing.final
+class BatchFindCustomersResponse(_message.Message):
+    """The customers that were looked up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOUND_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def found(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundCustomer]:
+        """One per item, in order."""
+
+    def __init__(
+        self,
+        *,
+        found: _abc.Iterable[Global___FoundCustomer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["found", b"found"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchFindCustomersResponse: _TypeAlias = BatchFindCustomersResponse  # noqa: Y015
+
+@_typing.final
 class UpdateCustomerRequest(_message.Message):
     """Changes a customer."""
 

@@ -91,6 +91,11 @@ class SegmentServiceStub:
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.FindCustomerRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.FindCustomerResponse.FromString,
                 _registered_method=True)
+        self.BatchFindCustomers = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/BatchFindCustomers',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchFindCustomersRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchFindCustomersResponse.FromString,
+                _registered_method=True)
         self.UpdateCustomer = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/UpdateCustomer',
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UpdateCustomerRequest.SerializeToString,
@@ -371,6 +376,14 @@ class SegmentServiceServicer:
 
     def FindCustomer(self, request, context):
         """Finds the customer that an event with this selector would go to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchFindCustomers(self, request, context):
+        """Looks up the customers of up to 500 lines of a list, by member id, else e-mail address, else phone; in order. Unlike
+        FindCustomer it does not choose among several who share an address or a number.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -712,6 +725,11 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     servicer.FindCustomer,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.FindCustomerRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.FindCustomerResponse.SerializeToString,
+            ),
+            'BatchFindCustomers': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchFindCustomers,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchFindCustomersRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchFindCustomersResponse.SerializeToString,
             ),
             'UpdateCustomer': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateCustomer,
@@ -1191,6 +1209,33 @@ class SegmentService:
             '/omnijourney.segment.v1.SegmentService/FindCustomer',
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.FindCustomerRequest.SerializeToString,
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.FindCustomerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchFindCustomers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/BatchFindCustomers',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchFindCustomersRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchFindCustomersResponse.FromString,
             options,
             channel_credentials,
             insecure,

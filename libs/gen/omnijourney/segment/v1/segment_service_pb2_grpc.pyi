@@ -65,6 +65,10 @@ class SegmentServiceStub:
     """Reads a customer. One that was merged is answered with `merged_into`."""
     FindCustomer: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.FindCustomerRequest, _segment_service_pb2.FindCustomerResponse]
     """Finds the customer that an event with this selector would go to."""
+    BatchFindCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.BatchFindCustomersRequest, _segment_service_pb2.BatchFindCustomersResponse]
+    """Looks up the customers of up to 500 lines of a list, by member id, else e-mail address, else phone; in order. Unlike
+    FindCustomer it does not choose among several who share an address or a number.
+    """
     UpdateCustomer: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateCustomerRequest, _segment_service_pb2.UpdateCustomerResponse]
     """Changes basic data: `member_id`, `name`, `phone`, `email`."""
     ListCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomersRequest, _segment_service_pb2.ListCustomersResponse]
@@ -191,6 +195,10 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Reads a customer. One that was merged is answered with `merged_into`."""
     FindCustomer: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.FindCustomerRequest, _segment_service_pb2.FindCustomerResponse]  # type: ignore[assignment]
     """Finds the customer that an event with this selector would go to."""
+    BatchFindCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.BatchFindCustomersRequest, _segment_service_pb2.BatchFindCustomersResponse]  # type: ignore[assignment]
+    """Looks up the customers of up to 500 lines of a list, by member id, else e-mail address, else phone; in order. Unlike
+    FindCustomer it does not choose among several who share an address or a number.
+    """
     UpdateCustomer: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateCustomerRequest, _segment_service_pb2.UpdateCustomerResponse]  # type: ignore[assignment]
     """Changes basic data: `member_id`, `name`, `phone`, `email`."""
     ListCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomersRequest, _segment_service_pb2.ListCustomersResponse]  # type: ignore[assignment]
@@ -374,6 +382,16 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.FindCustomerResponse, _abc.Awaitable[_segment_service_pb2.FindCustomerResponse]]:
         """Finds the customer that an event with this selector would go to."""
+
+    @_abc_1.abstractmethod
+    def BatchFindCustomers(
+        self,
+        request: _segment_service_pb2.BatchFindCustomersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.BatchFindCustomersResponse, _abc.Awaitable[_segment_service_pb2.BatchFindCustomersResponse]]:
+        """Looks up the customers of up to 500 lines of a list, by member id, else e-mail address, else phone; in order. Unlike
+        FindCustomer it does not choose among several who share an address or a number.
+        """
 
     @_abc_1.abstractmethod
     def UpdateCustomer(
