@@ -39,10 +39,10 @@ async def test_a_service_serves_in_the_tests_own_process(servers: Servers, datab
     clock = SteppedClock(START)
     settings = servers.settings(Settings, database)
     async with app(settings, clock=clock) as serving, servers.channel(serving.port) as channel:
-        answer = await _stub(channel).GetClock(pb.GetClockRequest(), timeout=5)
+        answer = await _stub(channel).GetClock(pb.GetClockRequest(), timeout=20)
         assert (answer.now.ToDatetime(tzinfo=UTC), answer.rate, answer.version) == (START, 0, 1)
         url = f"http://127.0.0.1:{serving.metrics_port}/metrics"
-        text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read())
+        text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=20).read())
         assert b"omnijourney_rpc_requests_total" in text
 
 
@@ -57,16 +57,16 @@ async def test_two_services_follow_one_clock(servers: Servers, database: Databas
         future = datetime.now(UTC) + timedelta(days=400)
         request = pb.SetClockRequest(rate=0, expected_version=1)
         request.domain_time.FromDatetime(future)
-        version = (await _stub(channel).SetClock(request, timeout=5)).version
-        lag = await _stub(other_channel).GetLag(pb.GetLagRequest(min_clock_version=version), timeout=5)
+        version = (await _stub(channel).SetClock(request, timeout=20)).version
+        lag = await _stub(other_channel).GetLag(pb.GetLagRequest(min_clock_version=version), timeout=20)
         assert (lag.pending, lag.clock_version) == (0, 2)
-        now = await _stub(other_channel).GetClock(pb.GetClockRequest(), timeout=5)
+        now = await _stub(other_channel).GetClock(pb.GetClockRequest(), timeout=20)
         assert now.now.ToDatetime(tzinfo=UTC) == future
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await _stub(channel).SetClock(pb.SetClockRequest(rate=1, expected_version=1), timeout=5)
+            await _stub(channel).SetClock(pb.SetClockRequest(rate=1, expected_version=1), timeout=20)
         assert remote_error(caught.value).reason == "CLOCK_VERSION_MISMATCH"
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await _stub(channel).SetClock(pb.SetClockRequest(rate=-1), timeout=5)
+            await _stub(channel).SetClock(pb.SetClockRequest(rate=-1), timeout=20)
         assert remote_error(caught.value).reason == "INVALID_FIELDS"
 
 
@@ -76,7 +76,7 @@ async def test_a_version_that_does_not_come_is_told(servers: Servers, database: 
         servers.channel(serving.port) as channel,
     ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await _stub(channel).GetLag(pb.GetLagRequest(min_clock_version=9), timeout=5)
+            await _stub(channel).GetLag(pb.GetLagRequest(min_clock_version=9), timeout=20)
         assert remote_error(caught.value).code is grpc.StatusCode.UNAVAILABLE
 
 
@@ -86,14 +86,14 @@ async def test_the_clock_of_an_installation_is_not_changed_by_default(
     settings = servers.settings(Settings, database, clock_control="off")
     async with app(settings) as serving, servers.channel(serving.port) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await _stub(channel).SetClock(pb.SetClockRequest(rate=5), timeout=5)
+            await _stub(channel).SetClock(pb.SetClockRequest(rate=5), timeout=20)
         assert remote_error(caught.value).reason == "CLOCK_NOT_CONTROLLABLE"
 
 
 async def test_a_failing_worker_is_told(servers: Servers, database: Database) -> None:
     async with app(servers.settings(Settings, database, worker_fails=True)) as serving:
         with pytest.raises(ZeroDivisionError):
-            await asyncio.wait_for(serving.failed, 5)
+            await asyncio.wait_for(serving.failed, 20)
 
 
 async def test_a_worker_that_failed_before_the_service_served_is_told(
@@ -104,7 +104,7 @@ async def test_a_worker_that_failed_before_the_service_served_is_told(
         await asyncio.sleep(0)
         async with rt.serving(NothingPending(Progress())) as serving:
             with pytest.raises(ZeroDivisionError):
-                await asyncio.wait_for(serving.failed, 5)
+                await asyncio.wait_for(serving.failed, 20)
 
 
 async def test_workers_end_though_the_service_never_served(servers: Servers, database: Database) -> None:
@@ -240,7 +240,7 @@ async def test_a_signal_ends_a_service_that_waits_for_its_database(start: Start)
     process = await start(POSTGRES_DSN=f"postgresql://a:b@127.0.0.1:{port}/c")
     await asyncio.wait_for(_log_line(process, "waiting for the database"), 20)
     process.terminate()
-    await asyncio.wait_for(process.communicate(), 5)
+    await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == EXIT_OK
 
 

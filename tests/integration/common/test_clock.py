@@ -34,7 +34,7 @@ async def test_all_who_follow_see_a_change_at_once(
 ) -> None:
     async with InstallationClock.follow(database.dsn_of("ledger")) as other:
         version = await set_clock(pool, 0, FUTURE)
-        await asyncio.wait_for(asyncio.gather(clock.wait_version(version), other.wait_version(version)), 0.5)
+        await asyncio.wait_for(asyncio.gather(clock.wait_version(version), other.wait_version(version)), 10)
         assert clock.now() == other.now() == FUTURE
         assert clock.real_seconds_until(FUTURE) == 0
         assert clock.real_seconds_until(FUTURE + timedelta(microseconds=1)) is None
@@ -123,7 +123,7 @@ async def test_a_lost_connection_is_made_again(
     )
     await admin.close()
     version = await set_clock(pool, 0, FUTURE)
-    await asyncio.wait_for(clock.wait_version(version), 5)
+    await asyncio.wait_for(clock.wait_version(version), 15)
     assert clock.now() == FUTURE
 
 
@@ -131,5 +131,5 @@ async def test_a_lost_notification_costs_a_poll(database: Database, clock: Insta
     admin = await asyncpg.connect(database.admin_dsn)
     await admin.execute("UPDATE platform.clock SET rate = 0, domain_anchor = $1, version = 2", FUTURE)
     await admin.close()
-    await asyncio.wait_for(clock.wait_version(2), 3)
+    await asyncio.wait_for(clock.wait_version(2), 15)
     assert clock.now() == FUTURE

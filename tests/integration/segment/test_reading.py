@@ -115,7 +115,7 @@ async def test_the_history_is_read_by_cursors_and_waits_for_news(segment: Segmen
     )
     await asyncio.sleep(0.05)
     await segment.record(segment.order("late", "late"))
-    page = await asyncio.wait_for(waiting, 5)
+    page = await asyncio.wait_for(waiting, 20)
     assert [fact.WhichOneof("fact") for fact in page.facts] == ["order_stored"]
 
 

@@ -129,7 +129,7 @@ async def test_draining_lets_running_calls_end_and_takes_no_new_ones() -> None:
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         slow.release.set()
         assert (await running).pending == 7
-        await asyncio.wait_for(draining, 1)
+        await asyncio.wait_for(draining, 10)
 
 
 async def test_draining_cancels_what_does_not_end() -> None:
@@ -140,7 +140,7 @@ async def test_draining_cancels_what_does_not_end() -> None:
         stub: Any = pb_grpc.OperationsServiceStub(opened)
         running = asyncio.ensure_future(stub.GetLag(pb.GetLagRequest(), timeout=5))
         await slow.entered.wait()
-        await asyncio.wait_for(server.drain(grace_s=0.1), 2)
+        await asyncio.wait_for(server.drain(grace_s=0.1), 10)
         with pytest.raises(grpc.aio.AioRpcError):
             await running
 
