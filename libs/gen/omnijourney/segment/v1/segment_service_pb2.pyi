@@ -14,6 +14,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
 from omnijourney.common.v1 import history_pb2 as _history_pb2
+from omnijourney.segment.v1 import api_client_pb2 as _api_client_pb2
 from omnijourney.segment.v1 import attribute_pb2 as _attribute_pb2
 from omnijourney.segment.v1 import audience_pb2 as _audience_pb2
 from omnijourney.segment.v1 import customer_pb2 as _customer_pb2
@@ -3318,3 +3319,367 @@ class ListCustomerMergesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListCustomerMergesResponse: _TypeAlias = ListCustomerMergesResponse  # noqa: Y015
+
+@_typing.final
+class CreateApiClientRequest(_message.Message):
+    """A new client."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    API_CLIENT_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """The team; empty for an operator's client, which only operators create."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat; up to 100 characters. Required."""
+    @_builtins.property
+    def api_client(self) -> _api_client_pb2.ApiClient:
+        """Name, scopes and end. Name and scopes are required."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        api_client: _api_client_pb2.ApiClient | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateApiClientRequest: _TypeAlias = CreateApiClientRequest  # noqa: Y015
+
+@_typing.final
+class CreateApiClientResponse(_message.Message):
+    """The client and its token."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    API_CLIENT_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """Its token; only its SHA-256 is kept. Empty when the call is a repetition: rotate the token if it was lost."""
+    @_builtins.property
+    def api_client(self) -> _api_client_pb2.ApiClient:
+        """The client."""
+
+    def __init__(
+        self,
+        *,
+        api_client: _api_client_pb2.ApiClient | None = ...,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateApiClientResponse: _TypeAlias = CreateApiClientResponse  # noqa: Y015
+
+@_typing.final
+class ListApiClientsRequest(_message.Message):
+    """Asks for a page of clients."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """The team; empty for operators' clients."""
+    page_size: _builtins.int
+    """Most clients to answer, 1 to 500. Default 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty: the first page."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListApiClientsRequest: _TypeAlias = ListApiClientsRequest  # noqa: Y015
+
+@_typing.final
+class ListApiClientsResponse(_message.Message):
+    """A page of clients."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    API_CLIENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def api_clients(self) -> _containers.RepeatedCompositeFieldContainer[_api_client_pb2.ApiClient]:
+        """The clients."""
+
+    def __init__(
+        self,
+        *,
+        api_clients: _abc.Iterable[_api_client_pb2.ApiClient] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_clients", b"api_clients", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListApiClientsResponse: _TypeAlias = ListApiClientsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateApiClientRequest(_message.Message):
+    """A change of a client."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    API_CLIENT_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """The team; empty for an operator's client."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat; up to 100 characters. Required."""
+    @_builtins.property
+    def api_client(self) -> _api_client_pb2.ApiClient:
+        """The client as it shall be; its id is required. An etag makes sure that it was not changed meanwhile."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields to take over: `name`, `scopes`, `expire_time`; empty: those that are given."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        api_client: _api_client_pb2.ApiClient | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateApiClientRequest: _TypeAlias = UpdateApiClientRequest  # noqa: Y015
+
+@_typing.final
+class UpdateApiClientResponse(_message.Message):
+    """The changed client."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    API_CLIENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def api_client(self) -> _api_client_pb2.ApiClient:
+        """The client."""
+
+    def __init__(
+        self,
+        *,
+        api_client: _api_client_pb2.ApiClient | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateApiClientResponse: _TypeAlias = UpdateApiClientResponse  # noqa: Y015
+
+@_typing.final
+class RotateApiClientTokenRequest(_message.Message):
+    """A new token for a client."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    API_CLIENT_ID_FIELD_NUMBER: _builtins.int
+    OLD_TOKEN_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """The team; empty for an operator's client."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat; up to 100 characters. Required."""
+    api_client_id: _builtins.str
+    """The client. Required."""
+    @_builtins.property
+    def old_token_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when the old token works too, at most 7 days ahead; absent: not at all."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        api_client_id: _builtins.str = ...,
+        old_token_expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["old_token_expire_time", b"old_token_expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client_id", b"api_client_id", "old_token_expire_time", b"old_token_expire_time", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateApiClientTokenRequest: _TypeAlias = RotateApiClientTokenRequest  # noqa: Y015
+
+@_typing.final
+class RotateApiClientTokenResponse(_message.Message):
+    """The new token."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """Shown this once; empty when the call is a repetition."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateApiClientTokenResponse: _TypeAlias = RotateApiClientTokenResponse  # noqa: Y015
+
+@_typing.final
+class RevokeApiClientRequest(_message.Message):
+    """Revokes a client."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    API_CLIENT_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """The team; empty for an operator's client."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat; up to 100 characters. Required."""
+    api_client_id: _builtins.str
+    """The client. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        api_client_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client_id", b"api_client_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeApiClientRequest: _TypeAlias = RevokeApiClientRequest  # noqa: Y015
+
+@_typing.final
+class RevokeApiClientResponse(_message.Message):
+    """The revoked client."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    API_CLIENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def api_client(self) -> _api_client_pb2.ApiClient:
+        """The client."""
+
+    def __init__(
+        self,
+        *,
+        api_client: _api_client_pb2.ApiClient | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeApiClientResponse: _TypeAlias = RevokeApiClientResponse  # noqa: Y015
+
+@_typing.final
+class BatchResolveTokensRequest(_message.Message):
+    """Asks whose tokens these are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_DIGESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def token_digests(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """SHA-256 of each token, 32 bytes, up to 500."""
+
+    def __init__(
+        self,
+        *,
+        token_digests: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token_digests", b"token_digests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchResolveTokensRequest: _TypeAlias = BatchResolveTokensRequest  # noqa: Y015
+
+@_typing.final
+class BatchResolveTokensResponse(_message.Message):
+    """Whose tokens they are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKENS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResolvedToken]:
+        """One per digest, in order."""
+
+    def __init__(
+        self,
+        *,
+        tokens: _abc.Iterable[Global___ResolvedToken] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchResolveTokensResponse: _TypeAlias = BatchResolveTokensResponse  # noqa: Y015
+
+@_typing.final
+class ResolvedToken(_message.Message):
+    """What a token is good for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    API_CLIENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def api_client(self) -> _api_client_pb2.ApiClient:
+        """The client; absent for a token that is unknown, revoked or past its end."""
+
+    def __init__(
+        self,
+        *,
+        api_client: _api_client_pb2.ApiClient | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolvedToken: _TypeAlias = ResolvedToken  # noqa: Y015

@@ -66,6 +66,36 @@ class SegmentServiceStub:
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetTeamSettingsRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetTeamSettingsResponse.FromString,
                 _registered_method=True)
+        self.CreateApiClient = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/CreateApiClient',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CreateApiClientRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CreateApiClientResponse.FromString,
+                _registered_method=True)
+        self.ListApiClients = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/ListApiClients',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListApiClientsRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListApiClientsResponse.FromString,
+                _registered_method=True)
+        self.UpdateApiClient = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/UpdateApiClient',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UpdateApiClientRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UpdateApiClientResponse.FromString,
+                _registered_method=True)
+        self.RotateApiClientToken = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/RotateApiClientToken',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RotateApiClientTokenRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RotateApiClientTokenResponse.FromString,
+                _registered_method=True)
+        self.RevokeApiClient = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/RevokeApiClient',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RevokeApiClientRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RevokeApiClientResponse.FromString,
+                _registered_method=True)
+        self.BatchResolveTokens = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/BatchResolveTokens',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchResolveTokensRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchResolveTokensResponse.FromString,
+                _registered_method=True)
         self.CreateCustomer = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/CreateCustomer',
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CreateCustomerRequest.SerializeToString,
@@ -338,6 +368,49 @@ class SegmentServiceServicer:
 
     def BatchGetTeamSettings(self, request, context):
         """Reads the settings of up to 500 teams; the answers come in order, absent ones with an empty team id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateApiClient(self, request, context):
+        """Creates a client of a team's API and shows its token, once.
+        Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListApiClients(self, request, context):
+        """Lists the clients of a team by name; tokens are never shown.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateApiClient(self, request, context):
+        """Changes name, scopes or end of a client. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateApiClientToken(self, request, context):
+        """Gives a client a new token and shows it, once; the old one works until `old_token_expire_time`. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeApiClient(self, request, context):
+        """Refuses a client's tokens from now on, within 5 s in every service. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchResolveTokens(self, request, context):
+        """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -700,6 +773,36 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     servicer.BatchGetTeamSettings,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetTeamSettingsRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetTeamSettingsResponse.SerializeToString,
+            ),
+            'CreateApiClient': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateApiClient,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CreateApiClientRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CreateApiClientResponse.SerializeToString,
+            ),
+            'ListApiClients': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListApiClients,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListApiClientsRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListApiClientsResponse.SerializeToString,
+            ),
+            'UpdateApiClient': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateApiClient,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UpdateApiClientRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UpdateApiClientResponse.SerializeToString,
+            ),
+            'RotateApiClientToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateApiClientToken,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RotateApiClientTokenRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RotateApiClientTokenResponse.SerializeToString,
+            ),
+            'RevokeApiClient': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeApiClient,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RevokeApiClientRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RevokeApiClientResponse.SerializeToString,
+            ),
+            'BatchResolveTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchResolveTokens,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchResolveTokensRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchResolveTokensResponse.SerializeToString,
             ),
             'CreateCustomer': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateCustomer,
@@ -1074,6 +1177,168 @@ class SegmentService:
             '/omnijourney.segment.v1.SegmentService/BatchGetTeamSettings',
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetTeamSettingsRequest.SerializeToString,
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetTeamSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateApiClient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/CreateApiClient',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CreateApiClientRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CreateApiClientResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListApiClients(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/ListApiClients',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListApiClientsRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListApiClientsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateApiClient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/UpdateApiClient',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UpdateApiClientRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UpdateApiClientResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateApiClientToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/RotateApiClientToken',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RotateApiClientTokenRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RotateApiClientTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeApiClient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/RevokeApiClient',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RevokeApiClientRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RevokeApiClientResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchResolveTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/BatchResolveTokens',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchResolveTokensRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchResolveTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,20 @@ class SegmentServiceStub:
     """Lists teams in order of their ids."""
     BatchGetTeamSettings: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.BatchGetTeamSettingsRequest, _segment_service_pb2.BatchGetTeamSettingsResponse]
     """Reads the settings of up to 500 teams; the answers come in order, absent ones with an empty team id."""
+    CreateApiClient: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CreateApiClientRequest, _segment_service_pb2.CreateApiClientResponse]
+    """Creates a client of a team's API and shows its token, once.
+    Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken.
+    """
+    ListApiClients: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListApiClientsRequest, _segment_service_pb2.ListApiClientsResponse]
+    """Lists the clients of a team by name; tokens are never shown."""
+    UpdateApiClient: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateApiClientRequest, _segment_service_pb2.UpdateApiClientResponse]
+    """Changes name, scopes or end of a client. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`."""
+    RotateApiClientToken: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.RotateApiClientTokenRequest, _segment_service_pb2.RotateApiClientTokenResponse]
+    """Gives a client a new token and shows it, once; the old one works until `old_token_expire_time`. Errors: NOT_FOUND."""
+    RevokeApiClient: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.RevokeApiClientRequest, _segment_service_pb2.RevokeApiClientResponse]
+    """Refuses a client's tokens from now on, within 5 s in every service. Errors: NOT_FOUND."""
+    BatchResolveTokens: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.BatchResolveTokensRequest, _segment_service_pb2.BatchResolveTokensResponse]
+    """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client."""
     CreateCustomer: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CreateCustomerRequest, _segment_service_pb2.CreateCustomerResponse]
     """Creates a customer with identities, tags and attributes.
     Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a member id that is taken, FAILED_PRECONDITION `IDENTITY_TAKEN`,
@@ -180,6 +194,20 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Lists teams in order of their ids."""
     BatchGetTeamSettings: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.BatchGetTeamSettingsRequest, _segment_service_pb2.BatchGetTeamSettingsResponse]  # type: ignore[assignment]
     """Reads the settings of up to 500 teams; the answers come in order, absent ones with an empty team id."""
+    CreateApiClient: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CreateApiClientRequest, _segment_service_pb2.CreateApiClientResponse]  # type: ignore[assignment]
+    """Creates a client of a team's API and shows its token, once.
+    Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken.
+    """
+    ListApiClients: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListApiClientsRequest, _segment_service_pb2.ListApiClientsResponse]  # type: ignore[assignment]
+    """Lists the clients of a team by name; tokens are never shown."""
+    UpdateApiClient: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateApiClientRequest, _segment_service_pb2.UpdateApiClientResponse]  # type: ignore[assignment]
+    """Changes name, scopes or end of a client. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`."""
+    RotateApiClientToken: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.RotateApiClientTokenRequest, _segment_service_pb2.RotateApiClientTokenResponse]  # type: ignore[assignment]
+    """Gives a client a new token and shows it, once; the old one works until `old_token_expire_time`. Errors: NOT_FOUND."""
+    RevokeApiClient: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.RevokeApiClientRequest, _segment_service_pb2.RevokeApiClientResponse]  # type: ignore[assignment]
+    """Refuses a client's tokens from now on, within 5 s in every service. Errors: NOT_FOUND."""
+    BatchResolveTokens: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.BatchResolveTokensRequest, _segment_service_pb2.BatchResolveTokensResponse]  # type: ignore[assignment]
+    """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client."""
     CreateCustomer: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CreateCustomerRequest, _segment_service_pb2.CreateCustomerResponse]  # type: ignore[assignment]
     """Creates a customer with identities, tags and attributes.
     Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a member id that is taken, FAILED_PRECONDITION `IDENTITY_TAKEN`,
@@ -337,6 +365,56 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.BatchGetTeamSettingsResponse, _abc.Awaitable[_segment_service_pb2.BatchGetTeamSettingsResponse]]:
         """Reads the settings of up to 500 teams; the answers come in order, absent ones with an empty team id."""
+
+    @_abc_1.abstractmethod
+    def CreateApiClient(
+        self,
+        request: _segment_service_pb2.CreateApiClientRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.CreateApiClientResponse, _abc.Awaitable[_segment_service_pb2.CreateApiClientResponse]]:
+        """Creates a client of a team's API and shows its token, once.
+        Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken.
+        """
+
+    @_abc_1.abstractmethod
+    def ListApiClients(
+        self,
+        request: _segment_service_pb2.ListApiClientsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.ListApiClientsResponse, _abc.Awaitable[_segment_service_pb2.ListApiClientsResponse]]:
+        """Lists the clients of a team by name; tokens are never shown."""
+
+    @_abc_1.abstractmethod
+    def UpdateApiClient(
+        self,
+        request: _segment_service_pb2.UpdateApiClientRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.UpdateApiClientResponse, _abc.Awaitable[_segment_service_pb2.UpdateApiClientResponse]]:
+        """Changes name, scopes or end of a client. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`."""
+
+    @_abc_1.abstractmethod
+    def RotateApiClientToken(
+        self,
+        request: _segment_service_pb2.RotateApiClientTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.RotateApiClientTokenResponse, _abc.Awaitable[_segment_service_pb2.RotateApiClientTokenResponse]]:
+        """Gives a client a new token and shows it, once; the old one works until `old_token_expire_time`. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def RevokeApiClient(
+        self,
+        request: _segment_service_pb2.RevokeApiClientRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.RevokeApiClientResponse, _abc.Awaitable[_segment_service_pb2.RevokeApiClientResponse]]:
+        """Refuses a client's tokens from now on, within 5 s in every service. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def BatchResolveTokens(
+        self,
+        request: _segment_service_pb2.BatchResolveTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.BatchResolveTokensResponse, _abc.Awaitable[_segment_service_pb2.BatchResolveTokensResponse]]:
+        """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client."""
 
     @_abc_1.abstractmethod
     def CreateCustomer(
