@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
@@ -11,11 +12,13 @@ from uuid import UUID
 import structlog
 
 from libs.common.clock import Clock
+from libs.common.errors import NotFound
 from libs.common.rpc.operations import Progress
 from services.journey import metrics
-from services.journey.clients import SendStopper, ServiceUnavailable
+from services.journey.clients import SendStopper
 from services.journey.domain.lifecycle import due_change
 from services.journey.domain.model import JourneyStatus
+from services.journey.faults import OUTAGES
 from services.journey.store import JourneyStore
 
 LOOK_EVERY_S: Final = 1.0
@@ -62,7 +65,7 @@ class Scheduler:
             stopping = False
             try:
                 stopping = await self.look(self._clock.now())
-            except (ServiceUnavailable, OSError, TimeoutError) as error:
+            except OUTAGES as error:
                 _log.warning("schedule waits for a service", error=repr(error))
             await self._sleep(STOPPING_EVERY_S if stopping else LOOK_EVERY_S)
 
@@ -70,9 +73,9 @@ class Scheduler:
         """Makes every change that is due at `now`; True if a journey is still stopping."""
         stopping: list[tuple[UUID, UUID]] = []
         for team_id, journey_id in await self._store.changing_journeys(now):
-            status = await self._move(team_id, journey_id, now)
-            if status is JourneyStatus.STOPPING:
-                stopping.append((team_id, journey_id))
+            with contextlib.suppress(NotFound):  # deleted meanwhile
+                if await self._move(team_id, journey_id, now) is JourneyStatus.STOPPING:
+                    stopping.append((team_id, journey_id))
         self._tell_stopping(stopping)
         return bool(stopping)
 

@@ -217,9 +217,11 @@ class Worker:
 
     async def _hand_back(self) -> None:
         """Mail that was taken and not worked on becomes ready again for the next owner."""
-        with contextlib.suppress(MailboxUnavailable):
+        try:
             await self._put_back(list(self._taken))
             await self._save_checkpoints(force=True)
+        except (*OUTAGES, Fenced) as error:
+            _log.warning("what was taken is not handed back; its next owner finds it", error=repr(error))
 
     async def _put_back(self, keys: Iterable[CustomerKey]) -> None:
         items = [
@@ -245,7 +247,12 @@ class Worker:
         for key in await self._due(CUSTOMERS_MAX - len(batch) if mailboxes_are_empty else CUSTOMERS_MAX // 5):
             if mailboxes_are_empty or not await self._mailbox.peek(key.team_id, key.customer_id, 1):
                 batch.setdefault(key, Waiting())
-        return {key: waiting for key, waiting in batch.items() if key not in self._backoff}
+        # A lease may have been lost while this was gathered.
+        return {
+            key: waiting
+            for key, waiting in batch.items()
+            if key not in self._backoff and key.partition in self._owned
+        }
 
     async def _take(self, batch: dict[CustomerKey, Waiting]) -> bool:
         """Takes from the partitions that were poked; False if there may be more mail than fits into the batch.
