@@ -10,10 +10,16 @@ from libs.common.clock import Clock
 from libs.common.db.history import HistoryBell
 from libs.common.db.queries import QueryBook
 from libs.common.db.requests import keep_forgetting
+from libs.common.rpc.client import channel
 from libs.common.rpc.operations import NothingPending, Progress
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
+from services.points.checking import CheckStore
+from services.points.clients import SegmentClient
 from services.points.config import Settings
 from services.points.coupons import CouponStore
+from services.points.customers import CustomerStore
+from services.points.following import CustomerFollower
+from services.points.parts import Parts
 from services.points.reports import ReportStore
 from services.points.servicer import PointsServicer
 from services.points.store import LedgerStore
@@ -28,27 +34,35 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
 
     Raises what `libs.common.app.runtime` raises.
     """
-    async with runtime(settings, package=_PACKAGE, clock=clock) as rt:
+    async with (
+        runtime(settings, package=_PACKAGE, clock=clock) as rt,
+        channel(settings.segment_target, rt.token) as to_segment,
+    ):
         queries = QueryBook.load(_PACKAGE)
         ledger = LedgerStore(rt.pool, queries, rt.clock)
+        customers, segment = CustomerStore(rt.pool, queries), SegmentClient(to_segment)
         bell, progress = HistoryBell(), Progress()
         async with PostingWriter.running(ledger, bell, progress) as writer:
-            servicer = PointsServicer(  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
+            parts = Parts(
                 pool=rt.pool,
-                ledger=ledger,
-                coupons=CouponStore(rt.pool, queries, rt.clock, ledger),
-                reports=ReportStore(rt.pool, queries),
-                writer=writer,
                 clock=rt.clock,
+                ledger=ledger,
+                writer=writer,
+                reports=ReportStore(rt.pool, queries),
+                checks=CheckStore(rt.pool, queries),
+                customers=customers,
+                coupons=CouponStore(rt.pool, queries, rt.clock, ledger),
+                zones=segment,
                 bell=bell,
                 draining=rt.draining,
             )
             rt.server.add(
                 points_service_pb2_grpc.add_PointsServiceServicer_to_server,
-                servicer,
+                PointsServicer(parts),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
                 points_service_pb2.DESCRIPTOR.services_by_name["PointsService"],
             )
             rt.spawn("forgetting answers", keep_forgetting(rt.pool, rt.stopping))
+            rt.spawn("customers", CustomerFollower(segment, customers).run(rt.stopping))
             # Postings settle within the call that makes them, so that nothing is ever pending here.
             async with rt.serving(NothingPending(progress)) as serving:
                 yield serving

@@ -1,13 +1,16 @@
-"""Configuration of points: nothing beyond what all services have."""
+"""Configuration of points."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from libs.common.config import ServiceSettings
+from libs.common.config import ServiceSettings, peer_target
 
 
 class Settings(ServiceSettings):
-    """Read from `OMNIJOURNEY_*`; see `ServiceSettings` for each variable."""
+    """Read from `OMNIJOURNEY_*`; see `ServiceSettings` for what all services have."""
 
     service: ClassVar[str] = "points"
+
+    segment_target: str = peer_target("segment")
+    """Where segment listens, `host:port`: names of customers, zones of teams, whom the rows of an import name."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
+from uuid import UUID
+
+import msgspec
 
 from libs.common.errors import FieldViolation
 from libs.common.money import format_micros, is_currency
@@ -18,6 +21,8 @@ from omnijourney.points.v1 import (
     formula_pb2,
     posting_pb2,
 )
+from services.points.checking import CheckCounts
+from services.points.customers import Named
 from services.points.domain.book import Ref
 from services.points.domain.check import Finding
 from services.points.domain.model import (
@@ -35,7 +40,7 @@ from services.points.domain.model import (
     Posting,
     Refund,
 )
-from services.points.reports import CheckCounts, PlacedEntry
+from services.points.reports import PlacedEntry, Statement
 from services.points.store import SetFormula, Summary
 
 ID_LENGTH_MAX: Final = 200
@@ -44,6 +49,7 @@ NOTE_LENGTH_MAX: Final = 500
 ROW_NUMBER_MAX: Final = 10**9
 
 
+_NOBODY: Final = Named()
 _is_currency = lru_cache(maxsize=512)(is_currency)
 
 
@@ -290,9 +296,25 @@ def entry(placed: PlacedEntry) -> entry_pb2.Entry:
     )
 
 
-def report_lines(entries: Iterable[PlacedEntry]) -> list[entry_pb2.ReportLine]:
+def report_lines(entries: Iterable[PlacedEntry], names: Mapping[UUID, Named]) -> list[entry_pb2.ReportLine]:
     """Lines of the history report."""
-    return [entry_pb2.ReportLine(entry=entry(each)) for each in entries]
+    lines = []
+    for each in entries:
+        named = names.get(each.entry.customer_id, _NOBODY)
+        line = entry_pb2.ReportLine(entry=entry(each), customer_name=named.name, member_id=named.member_id)
+        lines.append(line)
+    return lines
+
+
+def statement(told: Statement) -> account_pb2.DailyStatement:
+    """One day."""
+    return account_pb2.DailyStatement(
+        date=told.day.isoformat(),
+        opening=told.opening,
+        **msgspec.structs.asdict(told.changes),
+        closing=told.closing,
+        start_time=timestamp(told.beginning),
+    )
 
 
 def finding(found: Finding) -> check_pb2.Finding:

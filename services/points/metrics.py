@@ -33,3 +33,9 @@ WAITING: Final = metrics.gauge("points_waiting_count", "Postings that wait to be
 FINDINGS: Final = metrics.counter(
     "points_check_findings_total", "Broken laws that checks of the ledger have found; must stay 0."
 )
+FOLLOWED: Final = metrics.counter(
+    "points_customers_followed_total", "Customers whose basic data were copied after a change in segment."
+)
+FOLLOW_FAULTS: Final = metrics.counter(
+    "points_follow_faults_total", "Attempts to read changes of customers that failed; they are repeated."
+)

@@ -1,11 +1,12 @@
-"""What is read from the ledger in bulk: the history report, the feed for other services, and rows for the checker."""
+"""What is read from the ledger in bulk: the history report, daily statements, and the feed for other services."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -13,28 +14,26 @@ from libs.common.db.history import read_history
 from libs.common.db.pool import Connection, Pool, snapshot, transaction
 from libs.common.db.queries import QueryBook
 from services.points import rows
-from services.points.domain.check import (
-    Finding,
-    Invariant,
-    check_account,
-    check_order,
-    check_outcome,
-)
-from services.points.domain.earning import Formula
-from services.points.domain.model import Account, Entry, Source
+from services.points.customers import pattern_of
+from services.points.domain.days import Days
+from services.points.domain.model import Entry, Source
 
-_CHECK_PAGE: Final = 500
-"""Accounts, outcomes or orders held in memory at once by a check."""
+NARROW_MAX: Final = 1_000
+"""Up to so many customers that a keyword finds are asked one by one; of more, entries are read by time."""
 
 
 class Search(msgspec.Struct, frozen=True):
-    """A search in the history: posted from `start` to `end` (exclusive); no `sources` are all of them."""
+    """A search in the history: posted from `start` to `end` (exclusive); no `sources` are all of them.
+
+    `keyword`: folded; part of what the customer is called or reached by. Empty: everybody.
+    """
 
     team_id: UUID
     start: datetime
     end: datetime
     sources: tuple[Source, ...] = ()
     customer_id: UUID | None = None
+    keyword: str = ""
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -45,30 +44,34 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     sequence: int
 
 
+class DayChanges(msgspec.Struct, frozen=True):
+    """Changes of a day's balances by where they came from."""
+
+    earned: int = 0
+    redeemed: int = 0
+    refunded: int = 0
+    imported: int = 0
+    journeys: int = 0
+    manual: int = 0
+    merged: int = 0
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """One day of a team: opening plus all changes is closing."""
+
+    day: date
+    beginning: datetime
+    opening: int
+    changes: DayChanges
+    closing: int
+
+
 class PlacedEntry(msgspec.Struct, frozen=True):
     """An entry and its place in the feed."""
 
     partition: int
     position: int
     entry: Entry
-
-
-class CheckScope(msgspec.Struct, frozen=True):
-    """What to check; None is no bound. Bounds are of the posting time, `end` exclusive."""
-
-    team_id: UUID
-    customer_id: UUID | None = None
-    start: datetime | None = None
-    end: datetime | None = None
-
-
-class CheckCounts(msgspec.Struct):
-    """What a check went over, counted as it goes."""
-
-    accounts: int = 0
-    entries: int = 0
-    outcomes: int = 0
-    orders: int = 0
 
 
 class ReportStore:
@@ -84,12 +87,44 @@ class ReportStore:
         sources = list(search.sources) or None
         place = (after.posted_at, after.customer_id, after.sequence) if after else (None, None, None)
         arguments: tuple[Any, ...] = (search.team_id, search.start, search.end, sources, *place, limit)
-        name = "list_entries"
-        if search.customer_id is not None:
-            name, arguments = "list_customer_entries", (*arguments, search.customer_id)
         async with transaction(self._pool, [search.team_id]) as connection:
-            records = await connection.fetch(self._sql[name], *arguments)
+            chosen = await self._choose(connection, search)
+            if chosen is None:
+                return []
+            name, more = chosen
+            records = await connection.fetch(self._sql[name], *arguments, *more)
         return [_placed(row) for row in records]
+
+    async def _choose(self, connection: Connection, search: Search) -> tuple[str, tuple[Any, ...]] | None:
+        """The query for a search and its last argument; None when nobody is meant."""
+        pattern = pattern_of(search.keyword)
+        if search.customer_id is not None:
+            named = (search.team_id, search.customer_id, pattern)
+            if search.keyword and not await connection.fetchval(self._sql["is_named"], *named):
+                return None
+            return "list_customer_entries", (search.customer_id,)
+        if not search.keyword:
+            return "list_entries", ()
+        found = await connection.fetch(self._sql["find_customers"], search.team_id, pattern, NARROW_MAX + 1)
+        if len(found) > NARROW_MAX:
+            return "list_entries_by_pattern", (pattern,)
+        return ("list_entries_of_customers", ([row[0] for row in found],)) if found else None
+
+    async def statements(self, team_id: UUID, days: Days, zone: ZoneInfo) -> list[Statement]:
+        """A statement for each day, all of one moment."""
+        beginnings = days.beginnings(zone)
+        async with snapshot(self._pool, [team_id]) as connection:
+            opening = await connection.fetchval(self._sql["sum_before"], team_id, beginnings[0])
+            records = await connection.fetch(self._sql["sum_days"], team_id, beginnings)
+        changes = {row["day"]: DayChanges(*list(row.values())[1:]) for row in records}
+        statements = []
+        for number in range(days.count):
+            changed = changes.get(number + 1, DayChanges())
+            closing = opening + sum(msgspec.structs.astuple(changed))
+            day = days.first + timedelta(days=number)
+            statements.append(Statement(day, beginnings[number], opening, changed, closing))
+            opening = closing
+        return statements
 
     async def history(
         self, cursors: Mapping[int, int], limit: int
@@ -99,103 +134,6 @@ class ReportStore:
             self._pool, self._sql["history_teams"], self._sql["history_rows"], cursors, limit
         )
         return [_placed(row) for row in records], following
-
-    async def check(self, scope: CheckScope, counts: CheckCounts) -> AsyncIterator[Finding]:
-        """Checks the ledger at one moment and yields what is broken; counts into `counts`."""
-        async with snapshot(self._pool, [scope.team_id]) as connection:
-            for pages in (self._check_accounts, self._check_outcomes, self._check_orders, self._check_claims):
-                async for finding in pages(connection, scope, counts):
-                    yield finding
-
-    async def _pages(self, connection: Connection, query: str, *arguments: Any) -> AsyncIterator[list[Any]]:
-        cursor = await connection.cursor(self._sql[query], *arguments)
-        while page := await cursor.fetch(_CHECK_PAGE):
-            yield page
-
-    async def _check_accounts(
-        self, connection: Connection, scope: CheckScope, counts: CheckCounts
-    ) -> AsyncIterator[Finding]:
-        async for page in self._pages(connection, "check_accounts", scope.team_id, scope.customer_id):
-            accounts = {row["customer_id"]: rows.account(row) for row in page}
-            counts.accounts += len(accounts)
-            async for finding in self._check_page(connection, scope, accounts, counts):
-                yield finding
-        async for page in self._pages(connection, "check_orphan_entries", scope.team_id, scope.customer_id):
-            for row in page:
-                yield Finding(
-                    Invariant.CONSERVATION, "entries without an account", row["customer_id"], row["sequence"]
-                )
-
-    async def _check_page(
-        self, connection: Connection, scope: CheckScope, accounts: Mapping[UUID, Account], counts: CheckCounts
-    ) -> AsyncIterator[Finding]:
-        customers = list(accounts)
-        bases: dict[UUID, Account] = {}
-        if scope.start is not None:
-            records = await connection.fetch(self._sql["check_bases"], scope.team_id, customers, scope.start)
-            bases = {row["customer_id"]: rows.account(row) for row in records}
-        entries: dict[UUID, list[Entry]] = {customer_id: [] for customer_id in customers}
-        for row in await connection.fetch(
-            self._sql["check_entries"], scope.team_id, customers, scope.start, scope.end
-        ):
-            entries[row["customer_id"]].append(rows.entry(row))
-            counts.entries += 1
-        for customer_id, account in accounts.items():
-            end = account if scope.end is None else None
-            base = bases.get(customer_id, Account())
-            for finding in check_account(customer_id, end, base, entries[customer_id]):
-                yield finding
-
-    async def _check_outcomes(
-        self, connection: Connection, scope: CheckScope, counts: CheckCounts
-    ) -> AsyncIterator[Finding]:
-        bounds = (scope.team_id, scope.customer_id, scope.start, scope.end)
-        async for page in self._pages(connection, "check_outcomes", *bounds):
-            counts.outcomes += len(page)
-            for row in page:
-                for finding in check_outcome(rows.outcome_row(row)):
-                    yield finding
-        async for page in self._pages(connection, "check_entry_keys", *bounds):
-            for row in page:
-                recorded = (
-                    f"{row['entries']} entries under one key"
-                    if row["recorded"]
-                    else "an entry without an outcome"
-                )
-                yield Finding(
-                    Invariant.EXACTLY_ONCE, recorded, row["customer_id"], row["sequence"], row["key"]
-                )
-
-    async def _check_orders(
-        self, connection: Connection, scope: CheckScope, counts: CheckCounts
-    ) -> AsyncIterator[Finding]:
-        formulas = await connection.fetch(self._sql["read_formulas"], [scope.team_id])
-        formula = Formula(formulas[0]["amount_micros"], formulas[0]["points_micros"]) if formulas else None
-        async for page in self._pages(connection, "check_orders", scope.team_id, scope.customer_id):
-            counts.orders += len(page)
-            for row in page:
-                for finding in check_order(row["order_key"], rows.order(row), rows.order_sums(row), formula):
-                    yield finding
-        unknown = self._pages(connection, "check_entries_of_unknown_orders", scope.team_id, scope.customer_id)
-        async for page in unknown:
-            for row in page:
-                yield Finding(
-                    Invariant.ORDER_LAW,
-                    "an entry of an order that is not recorded",
-                    row["customer_id"],
-                    row["sequence"],
-                    row["order_key"],
-                )
-
-    async def _check_claims(
-        self, connection: Connection, scope: CheckScope, counts: CheckCounts
-    ) -> AsyncIterator[Finding]:
-        del counts  # claims are not counted apart
-        async for page in self._pages(connection, "check_claims", scope.team_id, scope.customer_id):
-            for row in page:
-                detail = f"a claim paid {row['points_paid']}, its entry says {row['delta_balance']}"
-                place = (row["customer_id"], row["sequence"], row["claim_id"])
-                yield Finding(Invariant.CLAIM_CLOSURE, detail, *place)
 
 
 def _placed(row: rows.Row) -> PlacedEntry:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import re
+from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from libs.common.ids import PARTITIONS
 from libs.common.money import MoneyError, parse_micros
 from libs.common.rpc.fields import FieldCheck
+from libs.common.text import fold
 from omnijourney.points.v1 import points_service_pb2 as pb
+from services.points.checking import CheckScope
 from services.points.domain.book import Ref
+from services.points.domain.days import SEARCH_DAYS_DEFAULT, Days, beginning, day_of, last_days
 from services.points.domain.earning import AMOUNT_MICROS_MAX, Formula
 from services.points.domain.errors import SEARCH_DAYS_MAX, search_range_too_long
 from services.points.domain.model import POINTS_MAX, Manual, Posting, Source
-from services.points.reports import CheckScope, Search
+from services.points.reports import Search
 
 BATCH_MAX: Final = 500
 FEED_DEFAULT: Final = 1_000
@@ -24,7 +29,9 @@ FEED_MAX: Final = 5_000
 FEED_WAIT_MAX_S: Final = 30.0
 FINDINGS_DEFAULT: Final = 100
 FINDINGS_MAX: Final = 10_000
-SEARCH_DAYS_DEFAULT: Final = 30
+KEYWORD_LENGTH_MAX: Final = 100
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _AHEAD: Final = timedelta(days=1)
 """A search without an end goes so far beyond now: entries of one account that come at one instant, as they all do while
 the clock is held, are timed a microsecond apart and so run ahead of it."""
@@ -115,28 +122,97 @@ def balances(request: pb.BatchGetBalancesRequest) -> list[Ref]:
     return refs
 
 
-def search(team_id: str, given: pb.EntryFilter, now: datetime) -> Search:
-    """A search in the history, its defaults filled in. Raises InvalidArgument `SEARCH_RANGE_TOO_LONG` too."""
+def names_days(given: pb.EntryFilter) -> bool:
+    """Whether a search gives days, for which the team's zone must be known."""
+    return bool(given.start_date or given.end_date)
+
+
+def search(team_id: str, given: pb.EntryFilter, now: datetime, zone: ZoneInfo | None = None) -> Search:
+    """A search in the history, its defaults filled in; `zone` when it names days.
+
+    Raises InvalidArgument `SEARCH_RANGE_TOO_LONG` too.
+    """
     check = FieldCheck()
-    for field in ("start_date", "end_date", "keyword"):
-        if getattr(given, field):
-            check.fault(f"filter.{field}", _LATER)
-    asked_end = check.time("filter.end_time", given, "end_time") if given.HasField("end_time") else None
-    start = check.time("filter.start_time", given, "start_time") if given.HasField("start_time") else None
-    end = asked_end or now
+    span = _span_of_days(check, given, now, zone) if zone is not None else _span_of_times(check, given, now)
     found = Search(
         team_id=check.uuid("team_id", team_id),
-        end=asked_end or now + _AHEAD,
-        start=start or _days_before(end, SEARCH_DAYS_DEFAULT),
+        start=span.start,
+        end=span.end,
         sources=tuple(_source(check, index, number) for index, number in enumerate(given.sources)),
         customer_id=check.optional_uuid("filter.customer_id", given.customer_id),
+        keyword=_keyword(check, given.keyword),
     )
-    if found.start > found.end:
-        check.fault("filter.start_time", "must not be after the end")
     check.done()
-    if end - found.start > timedelta(days=SEARCH_DAYS_MAX):
-        raise search_range_too_long(-((found.start - end) // timedelta(days=1)))
+    if span.days > SEARCH_DAYS_MAX:
+        raise search_range_too_long(span.days)
     return found
+
+
+def _keyword(check: FieldCheck, text: str) -> str:
+    if not text:
+        return ""
+    check.text("filter.keyword", text, length_max=KEYWORD_LENGTH_MAX)
+    if _CONTROL.search(text):
+        check.fault("filter.keyword", "must not hold control characters")
+    return fold(text.strip())
+
+
+class _Span(msgspec.Struct, frozen=True):
+    """From `start` to `end` (exclusive), and how many days that is, a part of one counted whole."""
+
+    start: datetime
+    end: datetime
+    days: int
+
+
+def _span_of_times(check: FieldCheck, given: pb.EntryFilter, now: datetime) -> _Span:
+    asked_end = check.time("filter.end_time", given, "end_time") if given.HasField("end_time") else None
+    asked_start = (
+        check.time("filter.start_time", given, "start_time") if given.HasField("start_time") else None
+    )
+    end = asked_end or now
+    start = asked_start or _days_before(end, SEARCH_DAYS_DEFAULT)
+    if start > (asked_end or now + _AHEAD):
+        check.fault("filter.start_time", "must not be after the end")
+    return _Span(start, asked_end or now + _AHEAD, -((start - end) // timedelta(days=1)))
+
+
+def _span_of_days(check: FieldCheck, given: pb.EntryFilter, now: datetime, zone: ZoneInfo) -> _Span:
+    for bound in ("start", "end"):
+        if given.HasField(f"{bound}_time"):  # type: ignore[arg-type]  # one of two names
+            check.fault(f"filter.{bound}_time", "must not be given together with days")
+    today = day_of(now, zone)
+    days = _days(check, "filter.", given.start_date, given.end_date, today)
+    end = now + _AHEAD if days.last >= today else beginning(days.last + timedelta(days=1), zone)
+    return _Span(beginning(days.first, zone), end, days.count)
+
+
+def _days(check: FieldCheck, prefix: str, start_date: str, end_date: str, today: date) -> Days:
+    last = _day(check, f"{prefix}end_date", end_date) or today
+    first = _day(check, f"{prefix}start_date", start_date) or last_days(last).first
+    if first > last:
+        check.fault(f"{prefix}start_date", "must not be after the last day")
+    return Days(first, last)
+
+
+def _day(check: FieldCheck, field: str, text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        if _DATE.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass  # no day of the calendar
+    check.fault(field, "must be a day such as 2026-01-31")
+    return None
+
+
+def statement_days(request: pb.ListDailyStatementsRequest, now: datetime, zone: ZoneInfo) -> Days:
+    """The days of a statement. Raises InvalidArgument `SEARCH_RANGE_TOO_LONG` too."""
+    check = FieldCheck()
+    days = _days(check, "", request.start_date, request.end_date, day_of(now, zone))
+    check.done()
+    return days.check()
 
 
 def _days_before(at: datetime, days: int) -> datetime:

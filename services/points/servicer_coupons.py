@@ -9,17 +9,14 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.clock import Clock
-from libs.common.db.history import HistoryBell
-from libs.common.db.pool import Connection, Pool
+from libs.common.db.pool import Connection
 from libs.common.db.requests import answer_once
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.paging import page_key, page_size, page_token
 from omnijourney.points.v1 import points_service_pb2 as pb
-from omnijourney.points.v1 import points_service_pb2_grpc as pb_grpc
 from services.points import convert_coupons as convert
-from services.points.coupons import CouponStore
 from services.points.domain.coupons import filled_in
+from services.points.parts import Base
 
 
 class _PageKey(msgspec.Struct, frozen=True, array_like=True):
@@ -27,30 +24,23 @@ class _PageKey(msgspec.Struct, frozen=True, array_like=True):
     row_id: UUID
 
 
-class CouponCalls(pb_grpc.PointsServiceServicer):
+class CouponCalls(Base):
     """The RPCs of coupons in `protos/omnijourney/points/v1/points_service.proto`."""
-
-    def __init__(self, *, pool: Pool, coupons: CouponStore, clock: Clock, bell: HistoryBell) -> None:
-        """`bell` is rung when a claim wrote an entry."""
-        self._pool = pool
-        self._coupons = coupons
-        self._clock = clock
-        self._bell = bell
 
     async def CreateCoupon(self, request: pb.CreateCouponRequest, context: Any) -> pb.CreateCouponResponse:
         """Creates a coupon."""
-        team_id, terms = convert.terms(request.coupon, self._clock.now())
+        team_id, terms = convert.terms(request.coupon, self._parts.clock.now())
 
         async def create(connection: Connection) -> pb.CreateCouponResponse:
-            made = await self._coupons.create(connection, team_id, terms)
+            made = await self._parts.coupons.create(connection, team_id, terms)
             return pb.CreateCouponResponse(coupon=convert.coupon(made))
 
-        return await answer_once(self._pool, team_id, request, pb.CreateCouponResponse, create)
+        return await answer_once(self._parts.pool, team_id, request, pb.CreateCouponResponse, create)
 
     async def GetCoupon(self, request: pb.GetCouponRequest, context: Any) -> pb.GetCouponResponse:
         """Reads a coupon."""
         ids = convert.team_and("coupon_id", request.team_id, request.coupon_id)
-        return pb.GetCouponResponse(coupon=convert.coupon(await self._coupons.read(*ids)))
+        return pb.GetCouponResponse(coupon=convert.coupon(await self._parts.coupons.read(*ids)))
 
     async def ListCoupons(self, request: pb.ListCouponsRequest, context: Any) -> pb.ListCouponsResponse:
         """A page of coupons."""
@@ -59,7 +49,7 @@ class CouponCalls(pb_grpc.PointsServiceServicer):
         size = page_size(request.page_size)
         key = page_key(request.page_token, _PageKey, *asked)
         after = (key.created_at, key.row_id) if key else None
-        found = await self._coupons.list_coupons(
+        found = await self._parts.coupons.list_coupons(
             team_id, archived=request.include_archived, after=after, limit=size + 1
         )
         page, token = found[:size], ""
@@ -72,34 +62,34 @@ class CouponCalls(pb_grpc.PointsServiceServicer):
         team_id, coupon_id = convert.team_and("coupon.id", request.coupon.team_id, request.coupon.id)
 
         async def update(connection: Connection) -> pb.UpdateCouponResponse:
-            present = await self._coupons.lock(connection, team_id, coupon_id, request.coupon.etag)
+            present = await self._parts.coupons.lock(connection, team_id, coupon_id, request.coupon.etag)
             terms = convert.changed_terms(present, request.coupon, request.update_mask.paths)
             if terms.claims_max and terms.claims_max < present.claims:
                 violation = FieldViolation("coupon.claims_max", f"must be at least {present.claims}, or 0")
                 raise InvalidArgument.of(violation)
-            changed = await self._coupons.change(connection, present, terms, archived=present.archived)
+            changed = await self._parts.coupons.change(connection, present, terms, archived=present.archived)
             return pb.UpdateCouponResponse(coupon=convert.coupon(changed))
 
-        return await answer_once(self._pool, team_id, request, pb.UpdateCouponResponse, update)
+        return await answer_once(self._parts.pool, team_id, request, pb.UpdateCouponResponse, update)
 
     async def ArchiveCoupon(self, request: pb.ArchiveCouponRequest, context: Any) -> pb.ArchiveCouponResponse:
         """Archives a coupon."""
         team_id, coupon_id = convert.team_and("coupon_id", request.team_id, request.coupon_id)
 
         async def archive(connection: Connection) -> pb.ArchiveCouponResponse:
-            present = await self._coupons.lock(connection, team_id, coupon_id)
+            present = await self._parts.coupons.lock(connection, team_id, coupon_id)
             if not present.archived:
-                present = await self._coupons.change(connection, present, present.terms, archived=True)
+                present = await self._parts.coupons.change(connection, present, present.terms, archived=True)
             return pb.ArchiveCouponResponse(coupon=convert.coupon(present))
 
-        return await answer_once(self._pool, team_id, request, pb.ArchiveCouponResponse, archive)
+        return await answer_once(self._parts.pool, team_id, request, pb.ArchiveCouponResponse, archive)
 
     async def ClaimCoupon(self, request: pb.ClaimCouponRequest, context: Any) -> pb.ClaimCouponResponse:
         """Claims a coupon: deduction and claim, or the text for too few points."""
         wish = convert.claiming(request)
 
         async def claim(connection: Connection) -> pb.ClaimCouponResponse:
-            claimed = await self._coupons.claim(connection, wish)
+            claimed = await self._parts.coupons.claim(connection, wish)
             answer = pb.ClaimCouponResponse(balance=claimed.balance)
             if claimed.claim is not None:
                 answer.claim.CopyFrom(convert.claim(claimed.claim))
@@ -109,9 +99,9 @@ class CouponCalls(pb_grpc.PointsServiceServicer):
             return answer
 
         fresh: list[pb.ClaimCouponResponse] = []
-        answer = await answer_once(self._pool, wish.team_id, request, pb.ClaimCouponResponse, claim)
+        answer = await answer_once(self._parts.pool, wish.team_id, request, pb.ClaimCouponResponse, claim)
         answer.replayed = not fresh
-        self._bell.ring()
+        self._parts.bell.ring()
         return answer
 
     async def GetCouponClaim(
@@ -124,7 +114,7 @@ class CouponCalls(pb_grpc.PointsServiceServicer):
         team_id, _ = convert.team_and("team_id", request.team_id, request.team_id)
         if request.claim_id:
             _, claim_id = convert.team_and("claim_id", request.team_id, request.claim_id)
-        found = await self._coupons.read_claim(team_id, claim_id=claim_id, code=request.code)
+        found = await self._parts.coupons.read_claim(team_id, claim_id=claim_id, code=request.code)
         return pb.GetCouponClaimResponse(claim=convert.claim(found))
 
     async def ListCouponClaims(
@@ -136,7 +126,7 @@ class CouponCalls(pb_grpc.PointsServiceServicer):
         size = page_size(request.page_size)
         key = page_key(request.page_token, _PageKey, *asked)
         after = (key.created_at, key.row_id) if key else None
-        found = await self._coupons.list_claims(search, after, size + 1)
+        found = await self._parts.coupons.list_claims(search, after, size + 1)
         page, token = found[:size], ""
         if len(found) > size:
             token = page_token(_PageKey(page[-1].created_at, page[-1].claim_id), *asked)

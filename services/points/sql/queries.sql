@@ -179,6 +179,116 @@ SELECT team_id, customer_id, sequence, partition, position, source, source_id, s
  ORDER BY sequence DESC
  LIMIT $8
 
+-- name: list_entries_of_customers
+-- The same for some customers, each asked by itself: $9 uuid[]
+SELECT page.*
+  FROM unnest($9::uuid[]) AS wanted (customer_id)
+ CROSS JOIN LATERAL (
+    SELECT e.team_id, e.customer_id, e.sequence, e.partition, e.position, e.source, e.source_id, e.source_name,
+           e.delta_balance, e.delta_cumulative, e.requested_balance, e.requested_cumulative, e.balance,
+           e.cumulative, e.occurred_at, e.posted_at, e.key, e.actor, e.order_key, e.enrolment_id, e.node_id, e.note,
+           e.hash
+      FROM points.entry AS e
+     WHERE e.team_id = $1 AND e.customer_id = wanted.customer_id AND e.posted_at >= $2 AND e.posted_at < $3
+       AND ($4::smallint[] IS NULL OR e.source = ANY ($4::smallint[]))
+       AND ($5::timestamptz IS NULL
+            OR (e.posted_at, e.customer_id, e.sequence) < ($5::timestamptz, $6::uuid, $7::bigint))
+     ORDER BY e.sequence DESC
+     LIMIT $8
+ ) AS page
+ ORDER BY page.posted_at DESC, page.customer_id DESC, page.sequence DESC
+ LIMIT $8
+
+-- name: list_entries_by_pattern
+-- The same for all customers whose text is LIKE $9, of whom there are many: entries are read by time, and each one's
+-- customer is looked at.
+SELECT e.team_id, e.customer_id, e.sequence, e.partition, e.position, e.source, e.source_id, e.source_name,
+       e.delta_balance, e.delta_cumulative, e.requested_balance, e.requested_cumulative, e.balance,
+       e.cumulative, e.occurred_at, e.posted_at, e.key, e.actor, e.order_key, e.enrolment_id, e.node_id, e.note,
+       e.hash
+  FROM points.entry AS e
+ CROSS JOIN LATERAL (
+    SELECT 1
+      FROM points.customer AS c
+     WHERE c.team_id = e.team_id AND c.customer_id = e.customer_id AND c.folded LIKE $9
+     LIMIT 1
+ ) AS named
+ WHERE e.team_id = $1 AND e.posted_at >= $2 AND e.posted_at < $3
+   AND ($4::smallint[] IS NULL OR e.source = ANY ($4::smallint[]))
+   AND ($5::timestamptz IS NULL
+        OR (e.posted_at, e.customer_id, e.sequence) < ($5::timestamptz, $6::uuid, $7::bigint))
+ ORDER BY e.posted_at DESC, e.customer_id DESC, e.sequence DESC
+ LIMIT $8
+
+-- name: find_customers
+-- $1 team, $2 pattern, $3 most customers
+SELECT * FROM points.find_customers($1, $2, $3)
+
+-- name: is_named
+-- $1 team, $2 customer, $3 pattern
+SELECT EXISTS (
+    SELECT FROM points.customer WHERE team_id = $1 AND customer_id = $2 AND folded LIKE $3
+)
+
+-- name: sum_before
+-- Sum of balances before a moment, from the balances now: $1 team, $2 moment
+SELECT (coalesce((SELECT sum(balance) FROM points.account WHERE team_id = $1), 0)
+        - coalesce((SELECT sum(delta_balance) FROM points.entry WHERE team_id = $1 AND posted_at >= $2), 0))::bigint
+
+-- name: sum_days
+-- $1 team, $2 beginnings of days and the end of the last one, ascending; day 1 is the first. Days without entries are
+-- missing. Sources as in the domain.
+SELECT width_bucket(posted_at, $2::timestamptz[]) AS day,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 1), 0)::bigint AS earned,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 2), 0)::bigint AS redeemed,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 5), 0)::bigint AS refunded,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 4), 0)::bigint AS imported,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 3), 0)::bigint AS journeys,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 6), 0)::bigint AS manual,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 7), 0)::bigint AS merged
+  FROM points.entry
+ WHERE team_id = $1 AND posted_at >= ($2::timestamptz[])[1]
+   AND posted_at < ($2::timestamptz[])[array_upper($2::timestamptz[], 1)]
+ GROUP BY day
+ ORDER BY day
+
+-- name: read_customer_cursors
+-- No parameters
+SELECT partition, position FROM points.customer_cursor
+
+-- name: move_customer_cursors
+-- $1 partitions, $2 positions before, $3 positions after; a row for each that was still at the position before
+UPDATE points.customer_cursor AS c
+   SET position = moved.after
+  FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS moved (partition, before, after)
+ WHERE c.partition = moved.partition AND c.position = moved.before
+RETURNING c.partition
+
+-- name: write_customers
+-- One array a column
+INSERT INTO points.customer (team_id, customer_id, name, member_id, email, phone, folded)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+ON CONFLICT (team_id, customer_id) DO UPDATE
+   SET name = excluded.name, member_id = excluded.member_id, email = excluded.email, phone = excluded.phone,
+       folded = excluded.folded
+
+-- name: delete_customers
+-- $1 uuid[] teams, $2 uuid[] customers
+DELETE FROM points.customer AS c
+ USING unnest($1::uuid[], $2::uuid[]) AS gone (team_id, customer_id)
+ WHERE c.team_id = gone.team_id AND c.customer_id = gone.customer_id
+
+-- name: read_names
+-- $1 team, $2 uuid[] customers
+SELECT c.customer_id, c.name, c.member_id
+  FROM unnest($2::uuid[]) AS wanted (customer_id)
+ CROSS JOIN LATERAL (
+    SELECT customer_id, name, member_id
+      FROM points.customer AS r
+     WHERE r.team_id = $1 AND r.customer_id = wanted.customer_id
+     LIMIT 1
+ ) AS c
+
 -- name: history_teams
 -- $1 smallint[] partitions, $2 bigint[] after, $3 most rows a partition
 SELECT * FROM points.entry_teams($1, $2, $3)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import asyncpg
@@ -13,14 +14,21 @@ import pytest
 from libs.common.clock import SteppedClock
 from libs.common.ids import new_id
 from libs.common.testing.fixtures import Database, Databases, Servers
+from omnijourney.common.v1 import channel_pb2
 from omnijourney.points.v1 import check_pb2, points_service_pb2, points_service_pb2_grpc, posting_pb2
+from omnijourney.segment.v1 import customer_pb2, segment_service_pb2, segment_service_pb2_grpc, team_pb2
 from services.points.app import app
 from services.points.config import Settings
+from services.segment.app import app as segment_app
+from services.segment.config import Settings as SegmentSettings
 
 if TYPE_CHECKING:
     from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceAsyncStub
+    from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceAsyncStub
 
 TIMEOUT_S = 30.0
+NOWHERE = "127.0.0.1:1"
+"""Where no segment listens: the ledger does without it."""
 
 
 @dataclass
@@ -74,6 +82,67 @@ class Points:
             await connection.close()
 
 
+@dataclass
+class Neighboured(Points):
+    """The same with segment beside it, where the team is known."""
+
+    segment: SegmentServiceAsyncStub = None  # type: ignore[assignment]  # always given; the base has defaults
+
+    async def customer(self, *, whatsapp: bool = True, **fields: Any) -> UUID:
+        """A new customer in segment, a WhatsApp contact unless told otherwise."""
+        customer = customer_pb2.Customer(customer_id=str(new_id()), **fields)
+        if whatsapp:
+            key = customer_pb2.IdentityKey(
+                channel=channel_pb2.CHANNEL_WHATSAPP,
+                account_id=str(WHATSAPP),
+                external_id=customer.customer_id,
+            )
+            customer.identities.add(key=key)
+        request = segment_service_pb2.CreateCustomerRequest(
+            team_id=str(self.team_id), request_id=str(new_id()), customer=customer
+        )
+        return UUID((await self.segment.CreateCustomer(request, timeout=TIMEOUT_S)).customer.customer_id)
+
+    async def create_team(self, time_zone: str) -> None:
+        """Makes the team known to segment."""
+        settings = team_pb2.TeamSettings(time_zone=time_zone, currency_code="HKD")
+        team = team_pb2.Team(team_id=str(self.team_id), name="Team", settings=settings)
+        request = segment_service_pb2.CreateTeamRequest(request_id=str(new_id()), team=team)
+        await self.segment.CreateTeam(request, timeout=TIMEOUT_S)
+
+
+WHATSAPP = new_id()
+
+
+@pytest.fixture
+async def neighboured(servers: Servers, databases: Databases) -> AsyncIterator[Neighboured]:
+    """Points and segment; the ledger is checked in the end."""
+    clock = SteppedClock()
+    packages = {"points": "services.points", "segment": "services.segment"}
+    async with contextlib.AsyncExitStack() as stack:
+        database = await stack.enter_async_context(databases.fresh(packages))
+        other = await stack.enter_async_context(
+            segment_app(servers.settings(SegmentSettings, database, points_target=NOWHERE), clock=clock)
+        )
+        settings = servers.settings(Settings, database, segment_target=f"127.0.0.1:{other.port}")
+        serving = await stack.enter_async_context(app(settings, clock=clock))
+        found = Neighboured(
+            points_service_pb2_grpc.PointsServiceStub(
+                await stack.enter_async_context(servers.channel(serving.port))
+            ),
+            clock,
+            database.dsn_of("points"),
+            database.admin_dsn,
+            segment=segment_service_pb2_grpc.SegmentServiceStub(
+                await stack.enter_async_context(servers.channel(other.port))
+            ),
+        )
+        await found.create_team("Asia/Hong_Kong")
+        yield found
+        findings, _ = await found.check()
+        assert findings == []
+
+
 @pytest.fixture
 async def database(databases: Databases) -> AsyncIterator[Database]:
     """A database with the schema of points."""
@@ -85,7 +154,7 @@ async def database(databases: Databases) -> AsyncIterator[Database]:
 async def tampered(servers: Servers, database: Database) -> AsyncIterator[Points]:
     """Points whose ledger the test itself checks."""
     clock = SteppedClock()
-    settings = servers.settings(Settings, database)
+    settings = servers.settings(Settings, database, segment_target=NOWHERE)
     async with app(settings, clock=clock) as serving, servers.channel(serving.port) as channel:
         stub = points_service_pb2_grpc.PointsServiceStub(channel)
         yield Points(stub, clock, database.dsn_of("points"), database.admin_dsn)

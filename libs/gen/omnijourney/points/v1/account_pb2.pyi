@@ -149,6 +149,7 @@ class DailyStatement(_message.Message):
     MANUAL_FIELD_NUMBER: _builtins.int
     CLOSING_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
+    MERGED_FIELD_NUMBER: _builtins.int
     date: _builtins.str
     """The day, `YYYY-MM-DD`."""
     opening: _builtins.int
@@ -167,6 +168,8 @@ class DailyStatement(_message.Message):
     """Change by operators."""
     closing: _builtins.int
     """Sum of balances at the day's end."""
+    merged: _builtins.int
+    """Change by merges: 0, but for one whose two entries stand on either side of midnight."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When the day begins; half-open with the next day's beginning."""
@@ -184,10 +187,11 @@ class DailyStatement(_message.Message):
         manual: _builtins.int = ...,
         closing: _builtins.int = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
+        merged: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closing", b"closing", "date", b"date", "earned", b"earned", "imported", b"imported", "journeys", b"journeys", "manual", b"manual", "opening", b"opening", "redeemed", b"redeemed", "refunded", b"refunded", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closing", b"closing", "date", b"date", "earned", b"earned", "imported", b"imported", "journeys", b"journeys", "manual", b"manual", "merged", b"merged", "opening", b"opening", "redeemed", b"redeemed", "refunded", b"refunded", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

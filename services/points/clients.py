@@ -1,0 +1,175 @@
+"""Segment, as points needs it: who customers are, which of them changed, and the zones of teams."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final, Protocol
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import grpc
+import msgspec
+from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
+
+from libs.common.errors import NotFound, Unavailable
+from libs.common.rpc.client import CALL_DEADLINE_S
+from libs.common.rpc.values import duration
+from omnijourney.common.v1 import channel_pb2, history_pb2
+from omnijourney.segment.v1 import segment_service_pb2 as pb
+from omnijourney.segment.v1 import segment_service_pb2_grpc as pb_grpc
+from services.points.domain.book import Ref
+from services.points.domain.imports import Hints, Match
+
+PAGE_ROWS: Final = 2_000
+"""Facts of one page of segment's history."""
+_BATCH_MAX: Final = 500
+_TELLING: Final = frozenset({"customer_created", "customer_changed", "customer_merged"})
+"""Facts after which a customer's basic data are read again."""
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A customer's basic data; empty where there is none. `found` False: the team has no such customer."""
+
+    team_id: UUID
+    customer_id: UUID
+    name: str = ""
+    member_id: str = ""
+    email: str = ""
+    phone: str = ""
+    found: bool = True
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """Customers whose basic data may have changed, and the cursors after them."""
+
+    refs: list[Ref]
+    cursors: dict[int, int]
+
+
+class CustomerFeed(Protocol):
+    """Who changed, and how they are now. Every call raises Unavailable."""
+
+    async def changes(self, cursors: Mapping[int, int], wait_s: float) -> Changes:
+        """The next page of the history; after `wait_s` real seconds without news, nothing and the same cursors."""
+        ...
+
+    async def profiles(self, refs: Sequence[Ref]) -> list[Known]:
+        """Customers as they are now, in order."""
+        ...
+
+
+class CustomerFinder(Protocol):
+    """Whom the lines of a list name."""
+
+    async def find(self, team_id: UUID, hints: Sequence[Hints]) -> list[Match]:
+        """One answer a line, in order. Raises Unavailable."""
+        ...
+
+    async def on_whatsapp(self, team_id: UUID, customers: Sequence[UUID]) -> dict[UUID, bool]:
+        """Whether each customer is a WhatsApp contact; those that the team has not are missing. Raises Unavailable."""
+        ...
+
+
+class TeamZones(Protocol):
+    """Zones of teams."""
+
+    async def zone(self, team_id: UUID) -> ZoneInfo:
+        """The team's zone. Raises NotFound for an unknown team, Unavailable."""
+        ...
+
+
+class SegmentClient:
+    """Asks segment: a `CustomerFeed`, a `CustomerFinder` and `TeamZones`."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        """`channel` to segment."""
+        self._stub = pb_grpc.SegmentServiceStub(channel)
+
+    async def changes(self, cursors: Mapping[int, int], wait_s: float) -> Changes:
+        """See `CustomerFeed`."""
+        request = pb.ListHistoryRequest(
+            cursors=[history_pb2.HistoryCursor(partition=p, after_position=at) for p, at in cursors.items()],
+            page_size=PAGE_ROWS,
+            wait=duration(timedelta(seconds=wait_s)),
+        )
+        response = await _asked(self._stub.ListHistory, request, CALL_DEADLINE_S + wait_s)
+        following = {cursor.partition: cursor.after_position for cursor in response.next_cursors}
+        refs = {
+            (fact.team_id, fact.customer_id) for fact in response.facts if fact.WhichOneof("fact") in _TELLING
+        }
+        return Changes(
+            [(DriverUUID(team_id), DriverUUID(customer_id)) for team_id, customer_id in sorted(refs)],
+            {**cursors, **following},
+        )
+
+    async def profiles(self, refs: Sequence[Ref]) -> list[Known]:
+        """See `CustomerFeed`."""
+        known: list[Known] = []
+        for part in _parts(refs):
+            items = [pb.CustomerRef(team_id=str(team), customer_id=str(customer)) for team, customer in part]
+            response = await _asked(self._stub.BatchGetProfiles, pb.BatchGetProfilesRequest(items=items))
+            known += [
+                Known(ref[0], ref[1], told.name, told.member_id, told.email, told.phone, told.found)
+                for ref, told in zip(part, response.profiles, strict=True)
+            ]
+        return known
+
+    async def find(self, team_id: UUID, hints: Sequence[Hints]) -> list[Match]:
+        """See `CustomerFinder`."""
+        matches: list[Match] = []
+        for part in _parts(hints):
+            items = [
+                pb.CustomerHints(member_id=each.member_id, email=each.email, phone=each.phone)
+                for each in part
+            ]
+            request = pb.BatchFindCustomersRequest(team_id=str(team_id), items=items)
+            response = await _asked(self._stub.BatchFindCustomers, request)
+            matches += [
+                Match(
+                    customer_id=DriverUUID(found.customer_id) if found.customer_id else None,
+                    ambiguous=found.ambiguous,
+                    on_whatsapp=channel_pb2.CHANNEL_WHATSAPP in found.channels,
+                )
+                for found in response.found
+            ]
+        return matches
+
+    async def on_whatsapp(self, team_id: UUID, customers: Sequence[UUID]) -> dict[UUID, bool]:
+        """See `CustomerFinder`."""
+        answers: dict[UUID, bool] = {}
+        for part in _parts(customers):
+            items = [pb.CustomerRef(team_id=str(team_id), customer_id=str(each)) for each in part]
+            response = await _asked(self._stub.BatchGetProfiles, pb.BatchGetProfilesRequest(items=items))
+            for customer, told in zip(part, response.profiles, strict=True):
+                if told.found:
+                    channels = {identity.key.channel for identity in told.identities}
+                    answers[customer] = channel_pb2.CHANNEL_WHATSAPP in channels
+        return answers
+
+    async def zone(self, team_id: UUID) -> ZoneInfo:
+        """See `TeamZones`."""
+        request = pb.BatchGetTeamSettingsRequest(team_ids=[str(team_id)])
+        response = await _asked(self._stub.BatchGetTeamSettings, request)
+        (told,) = response.settings
+        if not told.time_zone:
+            raise NotFound.of("team", team_id)
+        return ZoneInfo(told.time_zone)
+
+
+def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (items[start : start + _BATCH_MAX] for start in range(0, len(items), _BATCH_MAX))
+
+
+async def _asked(call: Any, request: Any, timeout_s: float = CALL_DEADLINE_S) -> Any:
+    with _asking():
+        return await call(request, timeout=timeout_s)
+
+
+@contextlib.contextmanager
+def _asking() -> Iterator[None]:
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise Unavailable.dependency("segment") from error
