@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
@@ -64,8 +64,11 @@ async def answer_once(
     _check(request.request_id)
     digest = _digest(request)
     async with transaction(pool, {scope, *teams}) as connection:
-        if not await connection.fetchval(_CLAIM, scope, request.request_id, digest):
-            return await _recall(connection, scope, request.request_id, digest, reply)
+        while not await connection.fetchval(_CLAIM, scope, request.request_id, digest):
+            record = await connection.fetchrow(_RECALL, scope, request.request_id)
+            if record is not None:
+                return _recalled(record, request.request_id, digest, reply)
+            # Forgotten between the two: the id is free again.
         answer = await work(connection)
         await connection.execute(_ANSWER, scope, request.request_id, answer.SerializeToString())
         return answer
@@ -96,11 +99,7 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
     return event.is_set()
 
 
-async def _recall(
-    connection: Connection, scope: UUID, request_id: str, digest: bytes, reply: type[Reply]
-) -> Reply:
-    record = await connection.fetchrow(_RECALL, scope, request_id)
-    assert record is not None, "an answer was forgotten while its request was repeated"
+def _recalled(record: Mapping[str, Any], request_id: str, digest: bytes, reply: type[Reply]) -> Reply:
     if record["digest"] != digest:
         raise AlreadyExists.request_id_reused(request_id)
     return reply.FromString(record["answer"])
