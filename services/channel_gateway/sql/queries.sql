@@ -151,12 +151,14 @@ RETURNING effect_key
 -- name: mark_sending
 -- $1 teams, $2 effect keys, $3 sender. Those still ours and unsettled are marked, also if a commit of the same mark went
 -- unheard; the others are not returned.
+-- "state + 0", here and below: while statistics are young or few sends are under way, the index of unsettled sends looks
+-- like the way to a single one, and each send of a batch then reads all that are under way.
 WITH held AS (
     SELECT d.place
       FROM (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS g (team_id, effect_key) ORDER BY 1, 2) AS w
      CROSS JOIN LATERAL (
         SELECT ctid AS place FROM delivery
-         WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND state >= 8 AND sender = $3
+         WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND state + 0 >= 8 AND sender = $3
            FOR UPDATE
      ) AS d
 )
@@ -175,7 +177,7 @@ WITH held AS (
                 AS g (team_id, effect_key, state, reason, messages, parts_sent, message_ids) ORDER BY 1, 2) AS w
      CROSS JOIN LATERAL (
         SELECT ctid AS place FROM delivery
-         WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND delivery.state >= 8 AND sender = $8
+         WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND state + 0 >= 8 AND sender = $8
            FOR UPDATE
      ) AS d
 )
@@ -195,7 +197,7 @@ WITH held AS (
                 AS g (team_id, effect_key, delay_s, parts_sent, message_ids, doubtful, attempts) ORDER BY 1, 2) AS w
      CROSS JOIN LATERAL (
         SELECT ctid AS place FROM delivery
-         WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND delivery.state >= 8 AND sender = $8
+         WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND state + 0 >= 8 AND sender = $8
            FOR UPDATE
      ) AS d
 )
