@@ -9,7 +9,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check rules bench protos protos-baseline unimplemented format lock \
+.PHONY: help demo up test check rules chaos bench protos protos-baseline unimplemented format lock \
 	install install-dev clean
 
 help: ## list the targets
@@ -31,8 +31,11 @@ check: install-dev ## what every change must pass, without a server: format, lin
 rules: install-dev ## the table of all rules and the tests that prove them
 	@$(RUN) -m tools.rules
 
-bench: install-dev ## measure the hot paths; a table, and JSON under build/
-	@$(RUN) -m bench
+chaos: install-dev ## load while everything is killed, paused and cut off; then an independent check (SEED=n replays)
+	@$(RUN) -m tests.chaos $(if $(SEED),--seed '$(SEED)')
+
+bench: install-dev ## measure the hot paths and five works (W=w1|w1-http|w2|w3|w4 one of them, N=its size); JSON under build/
+	@$(RUN) -m bench $(if $(W),--work '$(W)') $(if $(N),--n '$(N)')
 
 protos: install-dev ## generate libs/gen from protos/
 	@$(RUN) -m tools.contracts generate

@@ -1,0 +1,124 @@
+"""The checker's own reading of the installation: SQL as administrator over all schemas, and the emulators' files.
+
+Nothing here comes from the runtime: tables are asked, msgpack is read as plain lists, journals line by line.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+import asyncpg
+import msgspec
+
+ORDER, REFUND, TAG_APPLIED, ATTRIBUTE_CHANGED = 1, 2, 8, 10
+"""First element of a fact of segment."""
+COMPLETED_STAGE: Final = 1
+LIVE, ENDED, HALTED, PARKED = 1, 2, 3, 4
+"""States of an enrolment."""
+DELAY, SEND, QUIET = 1, 2, 3
+"""What an enrolment rests for."""
+SENT, SKIPPED, FAILED, UNKNOWN = 1, 2, 3, 5
+"""States of a delivery; from 8 on it is not settled."""
+UNSETTLED_FROM: Final = 8
+LINE, WHATSAPP = 1, 2
+_SEPARATOR: Final = "\x1f"
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """An enrolment entered a node."""
+
+    enrolment_id: UUID
+    journey_id: UUID
+    node_id: str
+    visit: int
+
+    @property
+    def effect_key(self) -> UUID:
+        """The key that every effect of the visit has."""
+        return uuid5(self.enrolment_id, f"{self.node_id}:{self.visit}:")
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """A row of journey's history."""
+
+    customer_id: UUID
+    enrolment_id: UUID
+    journey_id: UUID
+    position: int
+    enrolled: bool
+    state: int
+    entered: tuple[Visit, ...]
+
+
+class Records:
+    """One connection as administrator."""
+
+    def __init__(self, connection: "asyncpg.Connection[Any]", team_id: UUID) -> None:
+        """Reads as of now; nothing may change meanwhile."""
+        self._connection = connection
+        self.team_id = team_id
+
+    async def rows(self, sql: str) -> list[Row]:
+        """Rows; `$1` is the team, if it is named."""
+        return [dict(row) for row in await self._connection.fetch(sql, *self._arguments(sql))]
+
+    async def number(self, sql: str) -> int:
+        """One number."""
+        return int(await self._connection.fetchval(sql, *self._arguments(sql)) or 0)
+
+    def _arguments(self, sql: str) -> list[UUID]:
+        return [self.team_id] if "$1" in sql else []
+
+    async def facts(self) -> list[tuple[Row, list[Any]]]:
+        """Segment's history with bodies, in order of positions."""
+        rows = await self.rows(
+            "SELECT partition, position, customer_id, event_id, mail_number, body FROM segment.fact"
+            " WHERE team_id = $1 ORDER BY partition, position"
+        )
+        return [(row, msgspec.msgpack.decode(row["body"])) for row in rows]
+
+    async def bursts(self) -> list[Burst]:
+        """Journey's bursts in order of positions."""
+        rows = await self.rows(
+            "SELECT partition, position, customer_id, enrolment_id, journey_id, body FROM journey.history"
+            " WHERE team_id = $1 AND kind = 1 ORDER BY partition, position"
+        )
+        return [_burst(row) for row in rows]
+
+
+def _burst(row: Row) -> Burst:
+    enrolled, state, steps = msgspec.msgpack.decode(row["body"])[:3]
+    entered = tuple(
+        Visit(row["enrolment_id"], row["journey_id"], step[0], step[1])
+        for step in steps
+        if len(step) > 4 and step[4]
+    )
+    ids = (row["customer_id"], row["enrolment_id"], row["journey_id"])
+    return Burst(*ids, row["position"], bool(enrolled), int(state), entered)
+
+
+def id_of(data: bytes) -> UUID:
+    """A UUID inside a body."""
+    return UUID(bytes=data)
+
+
+def line_key(effect_key: UUID) -> str:
+    """The retry key that a LINE send of one message has."""
+    return str(uuid5(effect_key, _SEPARATOR.join(("line", "0"))))
+
+
+def receipts(directory: Path, channel: str) -> dict[str, list[str]]:
+    """What a channel accepted: ids of messages by the send's key (LINE: retry key, WhatsApp: effect key)."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in (directory / f"{channel}.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        found[record["retry_key"] or str(UUID(record["callback_data"].split(":")[1]))].append(record["id"])
+    return found

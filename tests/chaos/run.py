@@ -1,0 +1,199 @@
+"""One run of chaos: start, load under faults, wait until all is quiet, check."""
+
+import asyncio
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+
+from libs.common.rpc.values import datetime_of
+from libs.demo.conductor import Conductor, InstallationInstruments
+from libs.demo.patience import DemoFault, call
+from libs.demo.shopfront import Builder, Shopfront, approve_templates
+from libs.emulators.config import EmulatorSettings
+from omnijourney.common.v1.operations_service_pb2 import GetClockRequest, GetLagRequest
+from omnijourney.points.v1.points_service_pb2 import CheckLedgerRequest
+from tests.chaos import world
+from tests.chaos.arena import Arena, arena
+from tests.chaos.checker import Checker
+from tests.chaos.director import Deaths, Director, crashes
+from tests.chaos.load import RATE, Accepted, DomainTime, Load
+from tests.chaos.plan import crash_spec, make_plan
+from tests.chaos.proofs import Proof, Proofs
+from tests.chaos.records import Records
+
+FIRST_MEMBER = 100
+QUIET_TIMER = timedelta(days=1)
+"""A timer further ahead than this is no reason to wait."""
+STATS_STUCK_S = 120.0
+CHECK_TIMEOUT_S = 60.0
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How long and how hard."""
+
+    seed: int
+    load_s: float
+    orders: int
+    members: int
+    faults: int
+    crash_probability: float
+
+
+FULL = Options(seed=0, load_s=240.0, orders=2_400, members=150, faults=60, crash_probability=0.0005)
+SHORT = Options(seed=1, load_s=12.0, orders=120, members=20, faults=12, crash_probability=0.004)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run came to."""
+
+    proofs: Proofs
+    faults: int
+    deaths: Counter[str]
+    crash_points: Counter[str]
+    wall_s: float
+
+    @property
+    def bad(self) -> list[Proof]:
+        """Comparisons that do not agree."""
+        return self.proofs.bad
+
+    @property
+    def last_line(self) -> str:
+        """The counts in one line."""
+        counts = ", ".join(f"{value:,} {name}" for name, value in self.proofs.counts.items())
+        killed = sum(self.crash_points.values())
+        verdict = "all agree" if not self.bad else f"{len(self.bad)} DISAGREE"
+        return (
+            f"chaos: {len(self.proofs.made)} proofs, {verdict}; {self.faults} faults and {killed} crash points hit; "
+            f"{counts}; {self.wall_s:.0f} s"
+        )
+
+
+async def run(options: Options, tell: Tell, directory: Path | None = None) -> Report:
+    """One run in a directory of its own. Raises what keeps it from being checked at all."""
+    with tempfile.TemporaryDirectory(prefix="omnijourney-chaos-") as temporary:
+        return await _run(options, tell, directory or Path(temporary))
+
+
+async def _run(options: Options, tell: Tell, directory: Path) -> Report:
+    began_s = time.monotonic()
+    rng = random.Random(f"arena {options.seed}")
+    spec = crash_spec(options.seed, options.crash_probability)
+    deaths = Deaths()
+    tell(f"seed {options.seed}; crash points {spec}")
+    async with arena(directory, rng, spec, deaths.hear) as place:
+        shopfront = await _set_up(place, _members(options))
+        clock = await DomainTime.begin(place.client)
+        tell(f"load on {options.members} customers, faults:")
+        load = _load(options, place, shopfront, clock)
+        director = await _load_under_faults(options, place, load, tell)
+        tell(f"load done, {load.accepted.requests:,} requests answered; waiting until all is quiet")
+        now = await _until_quiet(place)
+        tell("quiet; checking")
+        proofs = await _check(place, shopfront, load.accepted, director, now)
+        found = crashes(place.installation.log_dir)
+        for point, count in sorted(found.items()):
+            tell(f"  crash point {point} ×{count}")
+        for death, count in sorted(deaths.count.items()):
+            tell(f"  ended: {death} ×{count}")
+        return Report(proofs, director.done.total(), deaths.count, found, time.monotonic() - began_s)
+
+
+async def _set_up(place: Arena, members: Sequence[int]) -> Shopfront:
+    await approve_templates(place.session, place.installation.channel_urls["whatsapp"])
+    emulators = EmulatorSettings.model_construct()
+    builder = Builder(place.client, world.PROFILE, emulators, lambda p, refs: list(world.journeys(p, refs)))
+    return await builder.build(members)
+
+
+def _load(options: Options, place: Arena, shopfront: Shopfront, clock: DomainTime) -> Load:
+    return Load(
+        place.client,
+        place.session,
+        place.installation.http_url,
+        shopfront=shopfront,
+        members=_members(options),
+        clock=clock,
+        seed=options.seed,
+    )
+
+
+async def _load_under_faults(options: Options, place: Arena, load: Load, tell: Tell) -> Director:
+    director = Director(place, tell)
+    plan = make_plan(options.seed, options.load_s, options.faults)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(load.run(options.orders, options.load_s))
+        group.create_task(director.run(plan))
+    await director.calm()
+    return director
+
+
+def _members(options: Options) -> range:
+    return range(FIRST_MEMBER, FIRST_MEMBER + options.members)
+
+
+async def _until_quiet(place: Arena) -> datetime:
+    """Until nothing is pending and no timer is near, and stats has counted all; the domain time then."""
+    instruments = InstallationInstruments(place.client)
+    operations = place.client.operations("journey")
+    while True:
+        now = datetime_of((await call(operations.GetClock, GetClockRequest())).now)
+        conductor = Conductor(instruments, now, None)
+        await conductor.settle()
+        timer = conductor.next_timer
+        now = datetime_of((await call(operations.GetClock, GetClockRequest())).now)
+        if timer is None or timer - now > QUIET_TIMER:
+            break
+        await asyncio.sleep(max(0.0, (timer - now).total_seconds() / RATE))
+    await _until_counted(place)
+    return now
+
+
+async def _until_counted(place: Arena) -> None:
+    operations = place.client.operations("stats")
+    moved_s, progress = time.monotonic(), ""
+    while True:
+        lag = await call(operations.GetLag, GetLagRequest())
+        if lag.pending == 0 and lag.progress == progress:
+            return
+        if lag.progress != progress:
+            moved_s, progress = time.monotonic(), lag.progress
+        elif time.monotonic() - moved_s > STATS_STUCK_S:
+            raise DemoFault(f"stats is {lag.pending} rows behind and counts none for {STATS_STUCK_S:.0f} s")
+        await asyncio.sleep(0.1)
+
+
+async def _check(
+    place: Arena, shopfront: Shopfront, accepted: Accepted, director: Director, now: datetime
+) -> Proofs:
+    connection = await asyncpg.connect(place.postgres_dsn)
+    try:
+        checker = Checker(
+            Records(connection, UUID(shopfront.team_id)),
+            accepted=accepted,
+            journeys=shopfront.journeys,
+            receipts=place.receipts,
+            silent_doubles=director.silent_doubles["whatsapp"],
+            now=now,
+        )
+        proofs = await checker.run()
+    finally:
+        await connection.close()
+    stub = place.client.points
+    request = CheckLedgerRequest(team_id=shopfront.team_id)
+    answers = stub.CheckLedger(request, timeout=CHECK_TIMEOUT_S)
+    findings = [item async for item in answers if item.HasField("finding")]
+    proofs.same("findings of CheckLedger", len(findings), 0)
+    return proofs
