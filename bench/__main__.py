@@ -1,5 +1,10 @@
-"""``make bench``: measures against servers of its own, in a directory of its own; a table, and JSON under build/."""
+"""``make bench``: measures against servers of its own, in a directory of its own; tables, and JSON under build/.
 
+Without a work it measures the hot paths alone (mailboxes, histories) and then every work;
+`--work w1 --n 10000` one work.
+"""
+
+import argparse
 import os
 import platform
 import sys
@@ -14,10 +19,13 @@ from rich.table import Table
 
 from bench import histories, mailboxes
 from bench.measure import Figure, Meter
+from bench.works import WORKS, Result, run_work, show
 from libs.common.embedded import start_embedded
+from libs.common.logging import setup_logging
 from tools.paths import BUILD, ROOT
 
 _REPORT: Final = BUILD / "bench.json"
+_WIDTH: Final = 110
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -26,7 +34,10 @@ class Report(msgspec.Struct, frozen=True):
     machine: str
     cpus: int
     python: str
+    load_before: float
+    """Load average of the machine before: on a busy one trust the CPU times more than the rates."""
     figures: list[Figure]
+    works: list[Result]
 
 
 async def measure() -> list[Figure]:
@@ -54,14 +65,37 @@ def table(figures: list[Figure]) -> Table:
 
 
 def main() -> int:
-    """Measures, prints, writes the report."""
-    figures = uvloop.run(measure())
-    report = Report(platform.platform(), os.cpu_count() or 1, platform.python_version(), figures)
-    BUILD.mkdir(exist_ok=True)
-    _REPORT.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
-    Console().print(table(figures))
-    print(f"{_REPORT.relative_to(ROOT)} written")
+    """Measures, prints, writes the report. The last line is the figure."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--work", choices=WORKS, help="one work alone")
+    parser.add_argument("--n", type=int, help="its size: journeys, sleepers, or events of each customer (w3)")
+    options = parser.parse_args()
+    setup_logging("bench", "warning")
+    console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
+    load = os.getloadavg()[0]
+    figures: list[Figure] = []
+    if options.work is None:
+        figures = uvloop.run(measure())
+        console.print(table(figures))
+    results = []
+    for work in (options.work,) if options.work else WORKS:
+        results.append(uvloop.run(run_work(work, options.n)))
+        show(console, results[-1])
+    _write(
+        Report(platform.platform(), os.cpu_count() or 1, platform.python_version(), load, figures, results),
+        options,
+    )
+    print(f"load {load:.1f} before, {os.getloadavg()[0]:.1f} now, on {os.cpu_count()} cores")
+    for result in results:
+        print(result.figure)
     return 0
+
+
+def _write(report: Report, options: argparse.Namespace) -> None:
+    BUILD.mkdir(exist_ok=True)
+    path = BUILD / f"bench-{options.work}.json" if options.work else _REPORT
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
+    print(f"{path.relative_to(ROOT)} written")
 
 
 if __name__ == "__main__":
