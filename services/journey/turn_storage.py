@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from services.journey.domain import effects as fx
 from services.journey.domain.model import Journey
 from services.journey.domain.turn import TurnResult
 from services.journey.turn_store import CustomerKey, LoadedTurns
@@ -24,6 +25,12 @@ class TurnStorage(Protocol):
 
     async def journeys(self, teams: Iterable[UUID], journey_ids: Sequence[UUID]) -> list[Journey]:
         """These journeys with their definitions."""
+        ...
+
+    async def keep_verdicts(
+        self, judged: Mapping[CustomerKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
+    ) -> dict[CustomerKey, fx.Verdict]:
+        """Keeps verdicts until their turns are committed; the first one of each key is returned. Raises `Fenced`."""
         ...
 
     async def commit(

@@ -17,11 +17,14 @@ from libs.common.ids import partition_of
 from libs.common.leases import check_fence
 from libs.common.mailbox.mail import MailSource
 from services.journey import records
+from services.journey.domain import effects as fx
 from services.journey.domain.lifecycle import JourneyChanged, stopped_by_itself
-from services.journey.domain.model import Enrolment, Journey, StatusReason
+from services.journey.domain.model import Enrolment, Journey, StatusReason, StepResult
 from services.journey.domain.turn import Actor, TurnResult
 
 BOOK = QueryBook.load("services.journey")
+_JUDGED = frozenset({StepResult.YES, StepResult.NO, StepResult.REFUSED})
+"""What a condition comes to."""
 
 
 class CustomerKey(NamedTuple):
@@ -90,6 +93,30 @@ class TurnStore:
             rows = await connection.fetch(BOOK["journeys_by_id"], list(journey_ids))
         return [records.journey_from(row) for row in rows]
 
+    async def keep_verdicts(
+        self, judged: Mapping[CustomerKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
+    ) -> dict[CustomerKey, fx.Verdict]:
+        """Keeps verdicts until their turns are committed, before anything is done because of them.
+
+        Returns the first one of each key: a turn that is run again takes the branch whose effects it has begun. Raises
+        `Fenced` (a worker that lost its lease must not begin another branch) and the driver's errors.
+        """
+        rows = [(judge, verdict) for judge, verdict in judged.values()]
+        async with transaction(self._pool, {key.team_id for key in judged}) as connection:
+            # Not waited for: what is done because of a verdict is committed later in the same log, so after it.
+            await connection.execute("SET LOCAL synchronous_commit = off")
+            await check_fence(connection, {key.partition: fence[key.partition] for key in judged})
+            kept = await connection.fetch(
+                BOOK["keep_verdicts"],
+                [judge.team_id for judge, _ in rows],
+                [judge.enrolment_id for judge, _ in rows],
+                [judge.key for judge, _ in rows],
+                [verdict.belongs for _, verdict in rows],
+                [verdict.reason for _, verdict in rows],
+            )
+        first = {row["key"]: fx.Verdict(row["belongs"], row["reason"]) for row in kept}
+        return {key: first[judge.key] for key, (judge, _) in judged.items()}
+
     async def commit(
         self,
         turns: Mapping[CustomerKey, TurnResult],
@@ -109,6 +136,7 @@ class TurnStore:
             changes = await _stop_journeys(connection, stops, journeys, now)
             await _save_actors(connection, turns)
             await _save_enrolments(connection, turns, now)
+            await _forget_verdicts(connection, turns.values())
             await append_history(connection, [*_facts(turns), *changes])
             crash.reach("journey.before_commit")
 
@@ -283,6 +311,18 @@ async def _save_enrolments(
         [e.visit for e in enrolments],
         [e.node_id for e in enrolments],
     )
+
+
+async def _forget_verdicts(connection: Connection, turns: Iterable[TurnResult]) -> None:
+    judged = [
+        (enrolment.team_id, enrolment.enrolment_id)
+        for turn in turns
+        if any(step.result in _JUDGED for burst in turn.bursts for step in burst.steps)
+        for enrolment in turn.enrolments
+    ]
+    if judged:
+        teams, enrolments = zip(*judged, strict=True)
+        await connection.execute(BOOK["forget_verdicts"], teams, enrolments)
 
 
 def _facts(turns: Mapping[CustomerKey, TurnResult]) -> Iterable[HistoryRow]:

@@ -86,7 +86,7 @@ class TurnRunner:
         work = {key: waiting for key, waiting in batch.items() if key not in loaded.parked}
         turns, failed = await self._begin(work, loaded)
         outcome.failed.update(failed)
-        results, failed = await self._drive(turns)
+        results, failed = await self._drive(turns, fence)
         outcome.failed.update(failed)
         if results:
             await self._store.commit(results, self._journeys, fence, self._clock.now())
@@ -140,7 +140,7 @@ class TurnRunner:
         return healed.mails
 
     async def _drive(
-        self, turns: Mapping[CustomerKey, Turn]
+        self, turns: Mapping[CustomerKey, Turn], fence: Mapping[int, int]
     ) -> tuple[dict[CustomerKey, TurnResult], dict[CustomerKey, Exception]]:
         """Drives all turns in lockstep: each round asks for one effect of each, in one call a service."""
         progress = _Lockstep(turns)
@@ -149,8 +149,25 @@ class TurnRunner:
             asking = progress.advance(answers)
             replies = await self._effects.answer(list(asking.values())) if asking else []
             crash.reach("journey.between_effects")
-            answers = dict(zip(asking, replies, strict=True))
+            answers = await self._settled(asking, dict(zip(asking, replies, strict=True)), fence)
         return progress.results, progress.failed
+
+    async def _settled(
+        self,
+        asked: Mapping[CustomerKey, fx.Effect],
+        answers: dict[CustomerKey, fx.Answer | Exception],
+        fence: Mapping[int, int],
+    ) -> dict[CustomerKey, fx.Answer | Exception]:
+        """The answers, verdicts being those that were given first: other services keep theirs by key, an audience is
+        only read."""
+        judged = {
+            key: (effect, answer)
+            for key, effect in asked.items()
+            if isinstance(effect, fx.Judge) and isinstance(answer := answers[key], fx.Verdict)
+        }
+        if judged:
+            answers |= await self._store.keep_verdicts(judged, fence)
+        return answers
 
 
 class _Lockstep:

@@ -115,10 +115,15 @@ class RefundPoints(msgspec.Struct, frozen=True):
 
 
 class Judge(msgspec.Struct, frozen=True):
-    """Ask whether the customer belongs to an audience now."""
+    """Ask whether the customer belongs to an audience now.
 
+    The first answer under a key holds until the turn is committed: what the branch did by then would change the next.
+    """
+
+    key: UUID
     team_id: UUID
     customer_id: UUID
+    enrolment_id: UUID
     audience: bytes
 
 

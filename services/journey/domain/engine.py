@@ -124,7 +124,9 @@ class _Walk:
             case Delay() as delay:
                 self.do_delay(delay)
             case Condition() as condition:
-                self.ask = fx.Judge(self.enrolment.team_id, self.enrolment.customer_id, condition.audience)
+                key, team_id, customer_id, *_ = self._head()
+                enrolment_id = self.enrolment.enrolment_id
+                self.ask = fx.Judge(key, team_id, customer_id, enrolment_id, condition.audience)
             case Tags() as tags:
                 self.ask = fx.ChangeTags(*self._head(), add=tags.add, remove=tags.remove)
             case Attribute() as attribute:

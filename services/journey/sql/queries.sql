@@ -43,6 +43,16 @@ ON CONFLICT (partition, team_id, customer_id) DO UPDATE
    SET taken_segment = excluded.taken_segment, taken_gateway = excluded.taken_gateway,
        taken_journey = excluded.taken_journey, entries = excluded.entries;
 
+-- name: keep_verdicts
+INSERT INTO verdict AS v (team_id, enrolment_id, key, belongs, reason)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::text[])
+ON CONFLICT (team_id, enrolment_id, key) DO UPDATE SET belongs = v.belongs
+RETURNING v.key, v.belongs, v.reason;
+
+-- name: forget_verdicts
+DELETE FROM verdict AS v USING unnest($1::uuid[], $2::uuid[]) AS k (team_id, enrolment_id)
+ WHERE v.team_id = k.team_id AND v.enrolment_id = k.enrolment_id;
+
 -- name: save_enrolments
 INSERT INTO enrolment (partition, team_id, customer_id, enrolment_id, journey_id, trigger_event_id, created_at, updated_at,
                        wake_at, depth, state, rest, visit, node_id)

@@ -10,6 +10,9 @@ from libs.common.mailbox.mail import Mail
 from services.journey.clients import ServiceUnavailable
 from services.journey.domain import effects as fx
 
+TAGGED = b"tagged"
+"""The audience of customers with a tag; everybody belongs to any other."""
+
 
 class KeyedEffects:
     """Answers every effect; a repeated key gets its first answer and takes effect no second time."""
@@ -22,6 +25,7 @@ class KeyedEffects:
         self.poisonous: set[UUID] = set()
         self.exhausted = ""
         self.on_ask: list[object] = []
+        self.tagged: set[UUID] = set()
         self._answers: dict[UUID, fx.Answer] = {}
 
     async def answer(self, effects: Sequence[fx.Effect]) -> list[fx.Answer | Exception]:
@@ -35,7 +39,7 @@ class KeyedEffects:
         if effect.customer_id in self.poisonous:
             return RuntimeError("poison")
         if isinstance(effect, fx.Judge):
-            return fx.Verdict(belongs=True)
+            return fx.Verdict(belongs=effect.audience != TAGGED or effect.customer_id in self.tagged)
         if effect.key not in self._answers:
             self._answers[effect.key] = self._first(effect)
         return self._answers[effect.key]
@@ -51,6 +55,8 @@ class KeyedEffects:
                 self.points[effect.customer_id] += 1
             case fx.ChangePoints():
                 self.points[effect.customer_id] += effect.delta
+            case fx.ChangeTags():
+                self.tagged.add(effect.customer_id)
             case _:
                 pass
         return fx.ChangeAnswer(fx.ChangeState.APPLIED)

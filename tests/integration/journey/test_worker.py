@@ -21,6 +21,7 @@ from services.journey.store import EnrolmentFilter
 from services.journey.turn_store import CustomerKey
 from services.journey.turns import Waiting
 from tests.integration.journey.conftest import Site
+from tests.integration.journey.neighbours import TAGGED
 
 MESSAGE = d.Node("send", d.Message(d.Channel.LINE, bot_module_id=UUID(int=4)))
 POINTS = d.Node("points", d.Points(10))
@@ -72,6 +73,52 @@ async def _asleep(site: Site, count: int) -> bool:
 
 async def _all_in(site: Site, journey: d.Journey, state: State, count: int) -> bool:
     return await site.states(journey) == {state: count}
+
+
+def once_tagged() -> tuple[d.Node, ...]:
+    """Points on either branch, and the one for those without the tag applies it."""
+    return (
+        d.Node("ask", d.Condition(TAGGED, "points", "tag")),
+        POINTS,
+        d.Node("tag", d.Tags(add=("met",)), "first"),
+        d.Node("first", d.Points(10)),
+    )
+
+
+@pytest.mark.rule("J-36", "J-32")
+async def test_a_turn_that_is_run_again_takes_the_branch_that_it_began(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journey = await site.save_journey(*once_tagged())
+    [customer] = islice(customers(), 1)
+    batch, fence = {key_of(customer): Waiting((site.order(customer),))}, await epochs(site)
+
+    async def fail(*_: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.turns, "commit", fail)
+        with pytest.raises(ConnectionError):
+            await site.runner().run(batch, fence)
+    # Judged now, the customer would take the other branch, and get its points as well.
+    assert site.effects.tagged == {customer}
+    await site.runner().run(batch, fence)
+    assert site.effects.points == {customer: 11}
+    assert await site.states(journey) == {State.COMPLETED: 1}
+    async with transaction(site.pool, [TEAM]) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM verdict") == 0
+
+
+@pytest.mark.rule("J-36")
+async def test_a_worker_without_its_lease_begins_no_branch(site: Site) -> None:
+    await site.save_journey(*once_tagged())
+    [customer] = islice(customers(), 1)
+    former = await epochs(site)
+    await epochs(site)
+    with pytest.raises(Fenced):
+        await site.runner().run({key_of(customer): Waiting((site.order(customer),))}, former)
+    assert site.effects.points == {customer: 1}
+    assert site.effects.tagged == set()
 
 
 async def test_a_turn_that_died_before_its_trim_takes_effect_once(site: Site) -> None:
