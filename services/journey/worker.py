@@ -180,7 +180,7 @@ class Worker:
         waits = [IDLE_WAIT_S]
         if self._retries:
             waits.append(self._retries[0][0] - self._real_time())
-        if self._next_wake is not None:
+        if self._next_wake is not None and self._owned:
             timer_s = self._clock.real_seconds_until(self._next_wake)
             if timer_s is not None:
                 waits.append(timer_s)
@@ -211,8 +211,10 @@ class Worker:
         metrics.PARTITIONS.set(len(self._owned))
 
     def _drop_fenced(self, error: Fenced) -> None:
+        """Lets go of partitions whose epoch is over. A newer lease that came meanwhile stays: `set_leases` dropped the old."""
         for partition in error.partitions:
-            self._leased.pop(partition, None)
+            if partition in self._owned:
+                self._leased.pop(partition, None)
             self._drop(partition)
 
     async def _hand_back(self) -> None:
@@ -239,7 +241,7 @@ class Worker:
 
     async def _gather(self) -> dict[CustomerKey, Waiting]:
         """Customers with mail, then those with due timers, then those to be halted; each once."""
-        await self._release_retries()
+        await self._let_go()
         batch: dict[CustomerKey, Waiting] = {}
         if not self._owned:
             return batch
@@ -354,7 +356,7 @@ class Worker:
 
     def _mark(self, quiet: Mapping[int, QuietMarks]) -> None:
         for partition, marks in quiet.items():
-            for source, position in marks.items():
+            for source, position in marks.items() if partition in self._owned else ():
                 self._marks[(partition, source)] = position
 
     async def _save_checkpoints(self, *, force: bool = False) -> None:
@@ -363,18 +365,20 @@ class Worker:
         if not self._marks or (now - self._marks_saved < CHECKPOINT_EVERY_S and not force):
             return
         marks, self._marks, self._marks_saved = self._marks, {}, now
-        await self._store.save_checkpoints(marks, self._owned)
+        await self._store.save_checkpoints(marks, dict(self._owned))
 
     # -- failures -----------------------------------------------------------------------------------------------
 
     async def _failed(self, key: CustomerKey, error: Exception) -> None:
         """Tries again later; parks a customer whose own turn keeps failing. An outage is nobody's fault."""
         metrics.TURNS_FAILED.inc()
+        if key.partition not in self._owned:
+            return
         attempts = self._attempts.get(key, 0) + 1
         self._attempts[key] = attempts
         if attempts >= PARK_ATTEMPTS and not is_outage(error):
             _log.error("customer parked", customer_id=str(key.customer_id), error=repr(error))
-            await self._store.park(key, repr(error), attempts, self._owned)
+            await self._store.park(key, repr(error), attempts, dict(self._owned))
             metrics.PARKED.inc()
             self._attempts.pop(key, None)
             await self._trim([key])
@@ -383,13 +387,11 @@ class Worker:
         self._backoff[key] = self._real_time() + delay
         heapq.heappush(self._retries, (self._backoff[key], key))
 
-    async def _release_retries(self) -> None:
+    async def _let_go(self) -> None:
+        """Puts back those whose time for another try has come, and those whom a batch that failed as a whole left here."""
         now = self._real_time()
-        due = []
         while self._retries and self._retries[0][0] <= now:
             _, key = heapq.heappop(self._retries)
             self._backoff.pop(key, None)
-            due.append(key)
-        if due:
-            await self._put_back(due)
             self._look_at_timers = True
+        await self._put_back([key for key in self._taken if key not in self._backoff])

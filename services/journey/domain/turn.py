@@ -218,11 +218,16 @@ class _ActorTurn:
         ):
             return
         state = fx.SendState(outcome.outcome)
-        if state is fx.SendState.SENT:
-            key = fx.effect_key(enrolment.enrolment_id, enrolment.node_id, enrolment.visit, "marketed")
-            yield fx.MarkMarketed(key, mail.team_id, mail.customer_id, enrolment.depth, outcome.settled_at)
         answer = fx.SendAnswer(state, outcome.reason, outcome.settled_at)
+        yield from self._mark_marketed(enrolment, answer)
         yield from self._run(self._given.journeys[enrolment.journey_id], enrolment, answer)
+
+    def _mark_marketed(self, enrolment: Enrolment, signal: Signal) -> Generator[fx.Effect, fx.Answer, None]:
+        """Records "team last marketed" before the enrolment goes on from a message that left."""
+        if isinstance(signal, fx.SendAnswer) and signal.state is fx.SendState.SENT:
+            key = fx.effect_key(enrolment.enrolment_id, enrolment.node_id, enrolment.visit, "marketed")
+            at = signal.at or self._now
+            yield fx.MarkMarketed(key, enrolment.team_id, enrolment.customer_id, enrolment.depth, at)
 
     def _trigger(self, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, None]:
         for journey in matching(self._given.journeys.values(), mail.body, mail.occurred_at):
@@ -274,6 +279,8 @@ class _ActorTurn:
             if move.ask is None:
                 break
             signal = yield move.ask
+            # A send that an earlier, lost run of this turn handed over may have been settled since.
+            yield from self._mark_marketed(enrolment, signal)
         self._keep(enrolment)
         if steps or enrolled:
             state = enrolment.state
