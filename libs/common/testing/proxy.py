@@ -28,13 +28,14 @@ class FaultProxy:
         self._requests_pass.set()
         self._answers_pass.set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     @classmethod
     @contextlib.asynccontextmanager
     async def running(cls, name: str, upstream_port: int, rng: random.Random) -> "AsyncIterator[FaultProxy]":
         """Listens on a free port (`.port`) while the context lasts."""
         proxy = cls(name, upstream_port, rng)
-        server = await asyncio.start_server(proxy._serve, _HOST, 0)
+        server = await asyncio.start_server(proxy._accept, _HOST, 0)
         proxy.port = server.sockets[0].getsockname()[1]
         try:
             yield proxy
@@ -43,6 +44,7 @@ class FaultProxy:
             proxy.heal()
             proxy.cut()
             await server.wait_closed()
+            await asyncio.gather(*proxy._serving)
 
     def stall(self, *, requests: bool = True, answers: bool = True) -> None:
         """Lets nothing through in these directions until `heal`."""
@@ -68,6 +70,11 @@ class FaultProxy:
             writer.transport.abort()
         return len(writers) // 2
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await asyncio.open_connection(_HOST, self._upstream_port)
@@ -89,6 +96,7 @@ class FaultProxy:
             self._writers -= both
             for end in both:
                 end.transport.abort()
+            await asyncio.gather(*pumps, *(end.wait_closed() for end in both), return_exceptions=True)
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: asyncio.Event

@@ -9,7 +9,16 @@ from pydantic import ValidationError
 
 from libs.common.embedded import Endpoints
 from libs.supervisor import InstallationOptions, InstallationSettings, PortTakenError
-from libs.supervisor.plan import Plan, channel_urls, check_ports, environment, make_plan, service_command
+from libs.supervisor.plan import (
+    Plan,
+    channel_urls,
+    check_ports,
+    environment,
+    make_plan,
+    service_command,
+    worker_environment,
+    worker_names,
+)
 
 ENDPOINTS = Endpoints("postgresql://p", "redis://r", "t", owner=True)
 
@@ -123,6 +132,17 @@ def test_what_runs_as_a_service() -> None:
     assert service_command(_options(), "points") == [sys.executable, "-m", "services.points"]
     options = InstallationOptions(commands={"points": ["/bin/true"]})
     assert service_command(options, "points") == ["/bin/true"]
+
+
+def test_further_workers_have_ports_of_their_own() -> None:
+    options = InstallationOptions(more_workers={"journey": 2})
+    plan = make_plan(options)
+    assert worker_names(options, "journey") == ["journey-2", "journey-3"]
+    assert worker_names(options, "points") == []
+    assert len({*plan.ports.values(), *plan.workers.values()}) == len(plan.ports) + 2
+    changes = worker_environment(plan, "journey", "journey-2")
+    assert changes["OMNIJOURNEY_JOURNEY_PORT"] == plan.target("journey-2").rpartition(":")[2]
+    assert set(changes) <= set(environment(options, plan, ENDPOINTS, Path("/data")))
 
 
 def test_secrets_are_not_shown() -> None:
