@@ -11,7 +11,7 @@ from libs.common.db.history import HistoryBell
 from libs.common.db.queries import QueryBook
 from libs.common.db.requests import keep_forgetting
 from libs.common.rpc.client import channel
-from libs.common.rpc.operations import NothingPending, Progress
+from libs.common.rpc.operations import Progress
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
 from services.points.checking import CheckStore
 from services.points.clients import SegmentClient
@@ -19,6 +19,8 @@ from services.points.config import Settings
 from services.points.coupons import CouponStore
 from services.points.customers import CustomerStore
 from services.points.following import CustomerFollower
+from services.points.importing import Importer
+from services.points.imports import ImportStore
 from services.points.parts import Parts
 from services.points.reports import ReportStore
 from services.points.servicer import PointsServicer
@@ -42,6 +44,8 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         ledger = LedgerStore(rt.pool, queries, rt.clock)
         customers, segment = CustomerStore(rt.pool, queries), SegmentClient(to_segment)
         bell, progress = HistoryBell(), Progress()
+        imports = ImportStore(rt.pool, queries, rt.clock, ledger)
+        importer = Importer(imports, bell, progress)
         async with PostingWriter.running(ledger, bell, progress) as writer:
             parts = Parts(
                 pool=rt.pool,
@@ -52,17 +56,21 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 checks=CheckStore(rt.pool, queries),
                 customers=customers,
                 coupons=CouponStore(rt.pool, queries, rt.clock, ledger),
+                imports=imports,
+                importer=importer,
+                finder=segment,
                 zones=segment,
                 bell=bell,
                 draining=rt.draining,
             )
             rt.server.add(
                 points_service_pb2_grpc.add_PointsServiceServicer_to_server,
-                PointsServicer(parts),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
+                PointsServicer(parts),
                 points_service_pb2.DESCRIPTOR.services_by_name["PointsService"],
             )
             rt.spawn("forgetting answers", keep_forgetting(rt.pool, rt.stopping))
             rt.spawn("customers", CustomerFollower(segment, customers).run(rt.stopping))
-            # Postings settle within the call that makes them, so that nothing is ever pending here.
-            async with rt.serving(NothingPending(progress)) as serving:
+            rt.spawn("imports", importer.run(rt.stopping))
+            # Postings settle within the call that makes them: imports alone are ever pending here.
+            async with rt.serving(importer) as serving:
                 yield serving

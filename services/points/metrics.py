@@ -39,3 +39,6 @@ FOLLOWED: Final = metrics.counter(
 FOLLOW_FAULTS: Final = metrics.counter(
     "points_follow_faults_total", "Attempts to read changes of customers that failed; they are repeated."
 )
+IMPORTED_ROWS: Final = metrics.counter(
+    "points_import_rows_total", "Rows of imports that were posted or taken back, or found impossible."
+)

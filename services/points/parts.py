@@ -12,10 +12,12 @@ from libs.common.db.history import HistoryBell
 from libs.common.db.pool import Pool
 from omnijourney.points.v1 import points_service_pb2_grpc as pb_grpc
 from services.points.checking import CheckStore
-from services.points.clients import TeamZones
+from services.points.clients import CustomerFinder, TeamZones
 from services.points.coupons import CouponStore
 from services.points.customers import CustomerStore
 from services.points.domain.model import Answer, Posting
+from services.points.importing import Importer
+from services.points.imports import ImportStore
 from services.points.reports import ReportStore
 from services.points.store import LedgerStore
 
@@ -40,6 +42,9 @@ class Parts:
     checks: CheckStore
     customers: CustomerStore
     coupons: CouponStore
+    imports: ImportStore
+    importer: Importer
+    finder: CustomerFinder
     zones: TeamZones
     """Asked only where days are named."""
     bell: HistoryBell

@@ -19,11 +19,12 @@ from services.points.domain.errors import formula_already_set, insufficient_poin
 from services.points.domain.model import Manual, Reason, Status
 from services.points.reports import PlacedEntry
 from services.points.servicer_coupons import CouponCalls
+from services.points.servicer_imports import ImportCalls
 from services.points.servicer_reports import ReportCalls
 from services.points.store import SetFormula
 
 
-class PointsServicer(ReportCalls, CouponCalls):
+class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
     """See `protos/omnijourney/points/v1/points_service.proto`."""
 
     async def SetEarningFormula(

@@ -6,7 +6,7 @@ the history by partition. So no two transactions wait for each other in a circle
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -25,6 +25,9 @@ from services.points.domain.earning import Formula
 from services.points.domain.model import Account, Answer, Entry, Order, Outcome, Posting
 
 _NO_ACCOUNT = Account()
+
+
+Then = Callable[[Connection, Sequence[Answer]], Awaitable[None]]
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -70,8 +73,8 @@ class LedgerStore:
         self._clock = clock
         self._formulas: dict[UUID, Formula] = {}
 
-    async def post(self, postings: Sequence[Posting]) -> Posted:
-        """Posts a batch in one transaction: lock, fold, write.
+    async def post(self, postings: Sequence[Posting], then: Then | None = None) -> Posted:
+        """Posts a batch in one transaction: lock, fold, write; `then` writes the caller's own rows with it.
 
         Raises asyncpg.UniqueViolationError when another transaction recorded one of the keys or orders for another
         customer meanwhile; nothing was written then, and the batch can be posted again.
@@ -83,7 +86,10 @@ class LedgerStore:
                 accounts = await self._lock_accounts(connection, refs)
                 missing = [ref for ref in refs if ref not in accounts]
                 if not missing:
-                    return await self._post_locked(connection, postings, teams, accounts)
+                    posted = await self._post_locked(connection, postings, teams, accounts)
+                    if then is not None:
+                        await then(connection, posted.answers)
+                    return posted
             # New accounts are made in a transaction of their own: made after others are locked, they would break the
             # order of locking. They stay, be the batch posted or not; an account without entries says nothing.
             async with transaction(self._pool, teams) as connection:

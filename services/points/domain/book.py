@@ -17,12 +17,14 @@ from services.points.domain.earning import Formula
 from services.points.domain.identity import chained, fingerprint
 from services.points.domain.model import (
     FIGURE_MAX,
+    UNDO_NOTE,
     Account,
     Answer,
     CouponSpend,
     Earn,
     Entry,
     ImportRow,
+    ImportUndo,
     JourneyChange,
     Manual,
     Merge,
@@ -179,7 +181,7 @@ def make_entry(posting: Posting, change: Change, account: Account, now: datetime
         order_key=order_key_of(posting),
         enrolment_id=body.enrolment_id if isinstance(body, JourneyChange) else None,
         node_id=body.node_id if isinstance(body, JourneyChange) else "",
-        note=body.note if isinstance(body, Manual) else "",
+        note=_note(posting),
     )
     return msgspec.structs.replace(entry, hash=chained(account.last_hash, entry))
 
@@ -191,6 +193,13 @@ def accounts_of(postings: Sequence[Posting]) -> list[Ref]:
         if isinstance(posting.body, Merge):
             refs.add((posting.team_id, posting.body.survivor_id))
     return sorted(refs)
+
+
+def _note(posting: Posting) -> str:
+    body = posting.body
+    if isinstance(body, Manual):
+        return body.note
+    return UNDO_NOTE if isinstance(body, ImportUndo) else ""
 
 
 def _naming(posting: Posting) -> tuple[str, str]:
@@ -205,7 +214,7 @@ def _naming(posting: Posting) -> tuple[str, str]:
             return str(body.journey_id), body.journey_name
         case CouponSpend():
             return str(body.coupon_id), body.coupon_name
-        case ImportRow():
+        case ImportRow() | ImportUndo():
             return str(body.import_id), body.file_name
         case Manual():
             return "", ""

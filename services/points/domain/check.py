@@ -13,7 +13,7 @@ import msgspec
 
 from services.points.domain.earning import Formula, earned
 from services.points.domain.identity import chained
-from services.points.domain.model import Account, Entry, Order, Outcome, Reason, Source, Status
+from services.points.domain.model import UNDO_NOTE, Account, Entry, Order, Outcome, Reason, Source, Status
 
 
 class Invariant(IntEnum):
@@ -144,11 +144,21 @@ def _lawful(entry: Entry) -> bool:
             return spends
         case Source.JOURNEY:
             return adds or spends
+        case Source.IMPORT if entry.note == UNDO_NOTE:
+            return _lawful_undo(entry)
         case Source.IMPORT | Source.MANUAL:
             asked = entry.requested_cumulative
             return adds or (balance < 0 and asked in {0, balance} and asked <= cumulative <= 0)
         case Source.MERGE:
             return balance != 0 or cumulative != 0
+
+
+def _lawful_undo(entry: Entry) -> bool:
+    """An added row is taken from both figures; a deducted one is given back, to the cumulative as far as it lost."""
+    asked, balance, cumulative = entry.requested_cumulative, entry.delta_balance, entry.delta_cumulative
+    if balance < 0:
+        return asked == balance and asked <= cumulative <= 0
+    return balance > 0 and asked == cumulative and 0 <= cumulative <= balance
 
 
 def _cut_justified(before: Account, entry: Entry) -> bool:

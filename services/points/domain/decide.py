@@ -12,6 +12,7 @@ from services.points.domain.model import (
     CouponSpend,
     Earn,
     ImportRow,
+    ImportUndo,
     JourneyChange,
     Manual,
     Merge,
@@ -59,6 +60,8 @@ def decide(posting: Posting, account: Account, order: Order | None, formula: For
             return _spend(customer_id, body.points, account)
         case ImportRow() | Manual():
             return _by_hand(customer_id, body.points, body.deduct_cumulative, account)
+        case ImportUndo():
+            return _undo(customer_id, body, account)
         case Merge():
             return _merge(customer_id, body, account)
 
@@ -169,6 +172,20 @@ def _by_hand(customer_id: UUID, points: int, deduct_cumulative: bool, account: A
     )
 
 
+def _undo(customer_id: UUID, body: ImportUndo, account: Account) -> Decision:
+    """Whole or not at all in the balance; the cumulative, which may have been lowered meanwhile, is cut at 0."""
+    if -body.balance > account.balance:
+        return Decision(Status.REJECTED, Reason.INSUFFICIENT, requested=body.balance)
+    changed = max(body.cumulative, -account.cumulative)
+    return Decision(
+        Status.POSTED,
+        Reason.CUT if changed != body.cumulative else Reason.NONE,
+        changes=(Change(customer_id, body.balance, changed, body.balance, body.cumulative),),
+        requested=body.balance,
+        shortfall=changed - body.cumulative,
+    )
+
+
 def _merge(customer_id: UUID, body: Merge, account: Account) -> Decision:
     balance, cumulative = account.balance, account.cumulative
     if balance == 0 and cumulative == 0:
@@ -188,6 +205,7 @@ _SOURCES: dict[type, Source] = {
     JourneyChange: Source.JOURNEY,
     CouponSpend: Source.COUPON_REDEMPTION,
     ImportRow: Source.IMPORT,
+    ImportUndo: Source.IMPORT,
     Manual: Source.MANUAL,
     Merge: Source.MERGE,
 }

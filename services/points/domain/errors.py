@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from libs.common.errors import FailedPrecondition, InvalidArgument
+from uuid import UUID
+
+from libs.common.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from libs.common.money import format_micros
 from services.points.domain.earning import Formula
+from services.points.domain.imports import ImportState
 
 SEARCH_DAYS_MAX = 90
 """Longest search in the history (P-11)."""
@@ -45,3 +48,14 @@ def coupon_not_claimable(cause: str) -> FailedPrecondition:
     """The coupon cannot be claimed; `cause` by the contract's names."""
     message = f"the coupon cannot be claimed: {cause}"
     return FailedPrecondition("COUPON_NOT_CLAIMABLE", message, metadata={"cause": cause})
+
+
+def import_state(state: ImportState) -> FailedPrecondition:
+    """The import's state does not allow it."""
+    return FailedPrecondition("IMPORT_STATE", f"the import is {state.name}", metadata={"state": state.name})
+
+
+def import_file_repeated(import_id: UUID | None) -> AlreadyExists:
+    """The same file was imported before."""
+    metadata = {"import_id": str(import_id or "")}
+    return AlreadyExists("IMPORT_FILE_REPEATED", "this file was imported before", metadata=metadata)

@@ -16,6 +16,7 @@ from services.points.domain.model import (
     Earn,
     Entry,
     ImportRow,
+    ImportUndo,
     JourneyChange,
     Manual,
     Merge,
@@ -62,6 +63,8 @@ def _content(posting: Posting) -> tuple[object, ...]:
             return (4, body.points, body.coupon_id.bytes, body.claim_id.bytes)
         case ImportRow():
             return (5, body.points, body.deduct_cumulative, body.import_id.bytes, body.row_number)
+        case ImportUndo():
+            return (8, body.balance, body.cumulative, body.import_id.bytes, body.row_number)
         case Manual():
             return (6, body.points, body.deduct_cumulative)
         case Merge():

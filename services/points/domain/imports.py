@@ -1,10 +1,86 @@
-"""Imports of point changes (P-10): a file's lines and whom they name."""
+"""Imports of point changes (P-10): a file's lines, whom they name, what they ask, and what became of them."""
 
 from __future__ import annotations
 
-from uuid import UUID
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from enum import IntEnum, StrEnum
+from typing import Final
+from uuid import UUID, uuid5
 
 import msgspec
+
+from libs.common.errors import FieldViolation, InvalidArgument
+from libs.common.text import fold
+from services.points.domain.model import (
+    POINTS_MAX,
+    Answer,
+    ImportRow,
+    ImportUndo,
+    Posting,
+    Reason,
+    Status,
+)
+
+ROWS_MAX: Final = 100_000
+"""Most rows of an import: a report that a person can still read, and a preview that ends within seconds."""
+CELL_LENGTH_MAX: Final = 320
+"""Longest member id, address or number that is kept of a line."""
+POINTS_LENGTH_MAX: Final = 100
+
+POINTS_COLUMN: Final = "Point Balance"
+HINT_COLUMNS: Final = {"member_id": "Member ID", "email": "Email", "phone": "Phone"}
+"""Field of `Hints` → heading of its column."""
+
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+
+
+class ImportState(IntEnum):
+    """Where an import stands; stored, and as in the contract."""
+
+    OPEN = 1
+    RUNNING = 2
+    DONE = 3
+    UNDOING = 4
+    UNDONE = 5
+    CANCELLED = 6
+
+
+class RowStatus(IntEnum):
+    """What became of a row; stored, and as in the contract. WAITING rows have no outcome yet."""
+
+    WAITING = 0
+    APPLIED = 1
+    UNCHANGED = 2
+    INVALID = 3
+    INSUFFICIENT = 4
+    UNDONE = 5
+    NOT_UNDONE = 6
+
+
+class Fault(StrEnum):
+    """Why a row is INVALID; stored, and as in the contract."""
+
+    MALFORMED = "MALFORMED"
+    NOT_A_NUMBER = "NOT_A_NUMBER"
+    OUT_OF_RANGE = "OUT_OF_RANGE"
+    NO_CUSTOMER = "NO_CUSTOMER"
+    NOT_FOUND = "NOT_FOUND"
+    AMBIGUOUS = "AMBIGUOUS"
+    NOT_ON_WHATSAPP = "NOT_ON_WHATSAPP"
+
+
+EXPLAINED: Final = {
+    Fault.MALFORMED: "the line has not as many cells as the heading, or one that is too long",
+    Fault.NOT_A_NUMBER: f"{POINTS_COLUMN} must be a whole number such as 50 or -50, in plain digits",
+    Fault.OUT_OF_RANGE: "more points than one change, or one customer, may have",
+    Fault.NO_CUSTOMER: "the line names nobody: no member id, e-mail address or phone",
+    Fault.NOT_FOUND: "no customer has this member id, e-mail address or phone",
+    Fault.AMBIGUOUS: "several customers share what the line names them by",
+    Fault.NOT_ON_WHATSAPP: "the customer is no WhatsApp contact",
+}
 
 
 class Hints(msgspec.Struct, frozen=True):
@@ -21,3 +97,214 @@ class Match(msgspec.Struct, frozen=True):
     customer_id: UUID | None
     ambiguous: bool
     on_whatsapp: bool
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A line of the file. `given`: its customer, where the caller matched it; `fault`: why it could not, or empty."""
+
+    row_number: int
+    hints: Hints
+    points_text: str
+    given: UUID | None = None
+    fault: str = ""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A line with whom it means and what it asks: WAITING to be posted, or decided as it stands."""
+
+    line: Line
+    customer_id: UUID | None
+    points: int
+    status: RowStatus
+    fault: str
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a row that was posted or taken back."""
+
+    status: RowStatus
+    fault: str = ""
+    delta_balance: int = 0
+    delta_cumulative: int = 0
+    cumulative_cut: int = 0
+    balance: int = 0
+    sequence: int = 0
+
+
+def parse_points(text: str) -> int | Fault:
+    """The points that a cell asks; 0 for a blank one.
+
+    Whole numbers in ASCII digits with at most a sign before them. Separators (`1,000`), fractions and full-width digits
+    are refused rather than guessed at: a sheet that holds them may mean something else by them.
+    """
+    text = text.strip()
+    if not text:
+        return 0
+    if not _WHOLE.fullmatch(text):
+        return Fault.NOT_A_NUMBER
+    points = int(text)
+    return points if abs(points) <= POINTS_MAX else Fault.OUT_OF_RANGE
+
+
+def asks(line: Line) -> bool:
+    """Whether the line's customer has to be known: it is sound and asks for a change."""
+    points = parse_points(line.points_text)
+    return not line.fault and not isinstance(points, Fault) and points != 0
+
+
+def row_of(line: Line, match: Match | None) -> Row:
+    """The row of a line; `match` of one that `asks`."""
+    points = parse_points(line.points_text)
+    if line.fault:
+        return Row(line, line.given, 0, RowStatus.INVALID, line.fault)
+    if isinstance(points, Fault):
+        return Row(line, line.given, 0, RowStatus.INVALID, points.value)
+    if points == 0:
+        return Row(line, line.given, 0, RowStatus.UNCHANGED, "")
+    assert match is not None, "a line that asks for a change was matched"
+    fault = _mismatch(line, match)
+    status = RowStatus.INVALID if fault else RowStatus.WAITING
+    return Row(line, line.given or match.customer_id, points, status, fault)
+
+
+def _mismatch(line: Line, match: Match) -> str:
+    if match.ambiguous:
+        return Fault.AMBIGUOUS.value
+    if line.given is None and line.hints == Hints():
+        return Fault.NO_CUSTOMER.value
+    if match.customer_id is None:
+        return Fault.NOT_FOUND.value
+    return "" if match.on_whatsapp else Fault.NOT_ON_WHATSAPP.value
+
+
+def posting_of(team_id: UUID, import_id: UUID, terms: Terms, row: PostedRow) -> Posting:
+    """The posting of a row. Its key is made of import and line, so that no run of it counts twice."""
+    body = ImportRow(row.points, terms.deduct_cumulative, import_id, terms.file_name, row.row_number)
+    key = uuid5(import_id, f"row {row.row_number}")
+    return Posting(key, team_id, row.customer_id, None, terms.actor, body)
+
+
+def undoing_of(team_id: UUID, import_id: UUID, terms: Terms, row: PostedRow) -> Posting:
+    """The posting that takes a row back: the opposite of what it changed."""
+    body = ImportUndo(-row.delta_balance, -row.delta_cumulative, import_id, terms.file_name, row.row_number)
+    key = uuid5(import_id, f"undo of row {row.row_number}")
+    return Posting(key, team_id, row.customer_id, None, terms.actor, body)
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What an import is opened with."""
+
+    file_name: str
+    file_sha256: bytes
+    deduct_cumulative: bool
+    repeat: bool
+    actor: str
+
+
+class PostedRow(msgspec.Struct, frozen=True):
+    """A row to be posted, or to be taken back."""
+
+    row_number: int
+    customer_id: UUID
+    points: int
+    delta_balance: int
+    delta_cumulative: int
+
+
+def outcome_of(answer: Answer) -> Outcome:
+    """What an answer of the ledger makes of a row."""
+    told = answer.outcome
+    if told.status == Status.POSTED:
+        return Outcome(
+            RowStatus.APPLIED,
+            "",
+            told.delta_balance,
+            told.delta_cumulative,
+            told.shortfall,
+            told.balance,
+            told.sequence,
+        )
+    if told.reason == Reason.INSUFFICIENT:
+        return Outcome(RowStatus.INSUFFICIENT, balance=told.balance)
+    return Outcome(RowStatus.INVALID, Fault.OUT_OF_RANGE.value, balance=told.balance)
+
+
+def undone_of(answer: Answer) -> Outcome:
+    """What an answer of the ledger makes of a row that was to be taken back."""
+    told = answer.outcome
+    if told.status == Status.POSTED:
+        return Outcome(RowStatus.UNDONE, balance=told.balance, sequence=told.sequence)
+    return Outcome(RowStatus.NOT_UNDONE, balance=told.balance)
+
+
+def read_file(content: bytes) -> list[Line]:
+    """The lines of a file. Raises InvalidArgument when it is none with the right headings."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _refused(f"must be UTF-8; byte {error.start} is not") from error
+    if "\x00" in text:
+        raise _refused("must not hold the character U+0000")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        return _lines(reader)
+    except csv.Error as error:
+        raise _refused(f"is no CSV: line {reader.line_num}: {error}") from error
+
+
+def _lines(reader: Iterator[list[str]]) -> list[Line]:
+    heading: dict[str, int] | None = None
+    lines: list[Line] = []
+    width, begins = 0, 1
+    for cells in reader:
+        number, begins = begins, reader.line_num + 1  # type: ignore[attr-defined]  # a csv.reader
+        if not any(cell.strip() for cell in cells):
+            continue
+        if heading is None:
+            heading, width = _heading(cells), len(cells)
+            continue
+        if len(lines) == ROWS_MAX:
+            raise _refused(f"must have at most {ROWS_MAX} lines")
+        lines.append(_line(number, cells, heading, width))
+    if heading is None:
+        raise _refused("is empty")
+    return lines
+
+
+def _heading(cells: Sequence[str]) -> dict[str, int]:
+    """Field → column. Letter case and the form of letters do not matter (X-06)."""
+    folded = [fold(cell.strip()) for cell in cells]
+    wanted = {"points": POINTS_COLUMN, **HINT_COLUMNS}
+    found = {field: folded.index(fold(name)) for field, name in wanted.items() if fold(name) in folded}
+    for name in wanted.values():
+        if folded.count(fold(name)) > 1:
+            raise _refused(f"has the column {name} more than once")
+    if "points" not in found:
+        raise _refused(f"has no column {POINTS_COLUMN}")
+    if len(found) == 1:
+        raise _refused(f"has none of the columns {', '.join(HINT_COLUMNS.values())}")
+    return found
+
+
+def _line(number: int, cells: Sequence[str], heading: dict[str, int], width: int) -> Line:
+    if len(cells) != width:
+        return Line(number, Hints(), "", fault=Fault.MALFORMED.value)
+    told = {field: cells[column].strip() for field, column in heading.items()}
+    points_text = told.pop("points")
+    if len(points_text) > POINTS_LENGTH_MAX or any(len(text) > CELL_LENGTH_MAX for text in told.values()):
+        return Line(number, Hints(), points_text[:POINTS_LENGTH_MAX], fault=Fault.MALFORMED.value)
+    return Line(number, Hints(**told), points_text)
+
+
+def _refused(description: str) -> InvalidArgument:
+    return InvalidArgument.of(FieldViolation("csv", description))
+
+
+def sample() -> list[list[str]]:
+    """A file as it should look."""
+    return [
+        [*HINT_COLUMNS.values(), "Name", POINTS_COLUMN],
+        ["M-0001", "", "", "Chan Tai Man", "50"],
+        ["", "wong@example.com", "", "Wong Siu Ming", "-20"],
+        ["", "", "+85291234567", "Lee Ka Yan", ""],
+    ]

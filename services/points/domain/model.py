@@ -105,6 +105,20 @@ class ImportRow(msgspec.Struct, frozen=True):
     row_number: int
 
 
+class ImportUndo(msgspec.Struct, frozen=True):
+    """A row of an import is taken back: the opposite of what it changed, in both figures."""
+
+    balance: int
+    cumulative: int
+    import_id: UUID
+    file_name: str
+    row_number: int
+
+
+UNDO_NOTE = "undo"
+"""Note of an entry that takes a row of an import back."""
+
+
 class Manual(msgspec.Struct, frozen=True):
     """An operator adds or deducts."""
 
@@ -120,7 +134,7 @@ class Merge(msgspec.Struct, frozen=True):
     merge_id: UUID
 
 
-Body = Earn | Refund | JourneyChange | CouponSpend | ImportRow | Manual | Merge
+Body = Earn | Refund | JourneyChange | CouponSpend | ImportRow | ImportUndo | Manual | Merge
 
 
 class Posting(msgspec.Struct, frozen=True):

@@ -492,3 +492,124 @@ SELECT c.claim_id, c.customer_id, c.points_paid, c.sequence, e.delta_balance
  WHERE c.team_id = $1 AND ($2::uuid IS NULL OR c.customer_id = $2)
    AND c.points_paid > 0 AND e.delta_balance IS DISTINCT FROM -c.points_paid
  ORDER BY c.claim_id
+
+-- name: insert_import
+-- $1 team, $2 import, $3 file name, $4 hash, $5 deduct cumulative, $6 repeat, $7 actor, $8 time; no row for a file that
+-- was imported before
+INSERT INTO points.import (team_id, import_id, file_name, file_sha256, deduct_cumulative, repeat, actor, state, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8)
+ON CONFLICT (team_id, file_sha256) WHERE NOT repeat AND state <= 4 DO NOTHING
+RETURNING true
+
+-- name: read_import_of_file
+-- $1 team, $2 hash: the import that keeps the file from being imported once more
+SELECT import_id FROM points.import WHERE team_id = $1 AND file_sha256 = $2 AND NOT repeat AND state <= 4
+
+-- name: read_import
+-- $1 team, $2 import
+SELECT team_id, import_id, file_name, file_sha256, deduct_cumulative, repeat, actor, state, created_at, ended_at
+  FROM points.import
+ WHERE team_id = $1 AND import_id = $2
+
+-- name: lock_import
+-- The same
+SELECT team_id, import_id, file_name, file_sha256, deduct_cumulative, repeat, actor, state, created_at, ended_at
+  FROM points.import
+ WHERE team_id = $1 AND import_id = $2
+   FOR NO KEY UPDATE
+
+-- name: list_imports
+-- $1 team, $2 and $3 place after which the page goes on or nulls, $4 most rows
+SELECT team_id, import_id, file_name, file_sha256, deduct_cumulative, repeat, actor, state, created_at, ended_at
+  FROM points.import
+ WHERE team_id = $1 AND ($2::timestamptz IS NULL OR (created_at, import_id) < ($2::timestamptz, $3::uuid))
+ ORDER BY created_at DESC, import_id DESC
+ LIMIT $4
+
+-- name: move_import
+-- $1 team, $2 import, $3 state, $4 end or null
+UPDATE points.import SET state = $3, ended_at = $4 WHERE team_id = $1 AND import_id = $2
+
+-- name: end_import
+-- $1 team, $2 import, $3 state before, $4 state after, $5 end; nothing where another worker was first
+UPDATE points.import SET state = $4, ended_at = $5 WHERE team_id = $1 AND import_id = $2 AND state = $3
+
+-- name: count_import_rows
+-- $1 team, $2 uuid[] imports
+SELECT import_id, count(*) AS total,
+       count(*) FILTER (WHERE status = 0) AS waiting,
+       count(*) FILTER (WHERE status = 1) AS applied,
+       count(*) FILTER (WHERE status = 2) AS unchanged,
+       count(*) FILTER (WHERE status = 3) AS invalid,
+       count(*) FILTER (WHERE status = 4) AS insufficient,
+       count(*) FILTER (WHERE status = 5) AS undone,
+       count(*) FILTER (WHERE status = 6) AS not_undone,
+       coalesce(sum(delta_balance) FILTER (WHERE status IN (1, 6)), 0)::bigint AS delta_balance
+  FROM points.import_row
+ WHERE team_id = $1 AND import_id = ANY ($2::uuid[])
+ GROUP BY import_id
+
+-- name: insert_import_rows
+-- $1 team, $2 import, then one array a column; lines that are there stay as they are
+INSERT INTO points.import_row (team_id, import_id, row_number, member_id, email, phone, points_text, customer_id, points,
+                               status, fault)
+SELECT $1, $2, row.*
+  FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::bigint[], $10::smallint[],
+              $11::text[]) AS row
+ON CONFLICT (team_id, import_id, row_number) DO NOTHING
+
+-- name: delete_import_rows
+-- $1 team, $2 import
+DELETE FROM points.import_row WHERE team_id = $1 AND import_id = $2
+
+-- name: read_import_rows
+-- $1 team, $2 import, $3 bigint[] lines
+SELECT row_number, member_id, email, phone, points_text, customer_id, fault
+  FROM points.import_row
+ WHERE team_id = $1 AND import_id = $2 AND row_number = ANY ($3::bigint[])
+
+-- name: next_import_rows
+-- The next rows to be handled: $1 team, $2 import, $3 status, $4 most rows
+SELECT row_number, customer_id, points, delta_balance, delta_cumulative
+  FROM points.import_row
+ WHERE team_id = $1 AND import_id = $2 AND status = $3
+ ORDER BY row_number
+ LIMIT $4
+
+-- name: list_import_rows
+-- $1 team, $2 import, $3 smallint[] statuses or null, $4 line after which the page goes on, $5 most rows
+SELECT row_number, member_id, email, phone, points_text, customer_id, points, status, fault, delta_balance,
+       delta_cumulative, cumulative_cut, balance, sequence, undo_sequence,
+       r.customer_id IS NOT NULL AND EXISTS (
+           SELECT FROM points.import_row AS other
+            WHERE other.team_id = $1 AND other.import_id = $2 AND other.customer_id = r.customer_id
+              AND other.row_number <> r.row_number
+       ) AS repeated_customer
+  FROM points.import_row AS r
+ WHERE team_id = $1 AND import_id = $2 AND row_number > $4
+   AND ($3::smallint[] IS NULL OR status = ANY ($3::smallint[]))
+ ORDER BY row_number
+ LIMIT $5
+
+-- name: settle_import_rows
+-- $1 team, $2 import, $3 bigint[] lines, then one array a column. Only rows that wait: a worker that comes late changes
+-- nothing.
+UPDATE points.import_row AS r
+   SET status = told.status, fault = told.fault, delta_balance = told.delta_balance,
+       delta_cumulative = told.delta_cumulative, cumulative_cut = told.cumulative_cut, balance = told.balance,
+       sequence = told.sequence
+  FROM unnest($3::bigint[], $4::smallint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
+              $10::bigint[])
+       AS told (row_number, status, fault, delta_balance, delta_cumulative, cumulative_cut, balance, sequence)
+ WHERE r.team_id = $1 AND r.import_id = $2 AND r.row_number = told.row_number AND r.status = 0
+
+-- name: take_back_import_rows
+-- $1 team, $2 import, $3 bigint[] lines, $4 statuses, $5 entries (0 for none). What the row changed stays to be read.
+UPDATE points.import_row AS r
+   SET status = told.status, undo_sequence = told.sequence
+  FROM unnest($3::bigint[], $4::smallint[], $5::bigint[]) AS told (row_number, status, sequence)
+ WHERE r.team_id = $1 AND r.import_id = $2 AND r.row_number = told.row_number AND r.status = 1
+
+-- name: unfinished_imports
+-- No parameters
+SELECT team_id, import_id FROM points.unfinished_imports()

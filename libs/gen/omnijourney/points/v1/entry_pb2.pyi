@@ -130,7 +130,7 @@ class Entry(_message.Message):
     node_id: _builtins.str
     """Node that changed the points; empty for others."""
     note: _builtins.str
-    """Note of an operator; empty for others."""
+    """Note of an operator; `undo` on an entry that takes a row of an import back; empty for others."""
     hash: _builtins.bytes
     """SHA-256 over the hash of the customer's entry before this one and all fields of this one but `partition` and
     `position`: 32 bytes.

@@ -71,7 +71,7 @@ class _ImportRowStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Impor
     IMPORT_ROW_STATUS_UNCHANGED: _ImportRowStatus.ValueType  # 2
     """0 or blank: no change."""
     IMPORT_ROW_STATUS_INVALID: _ImportRowStatus.ValueType  # 3
-    """The row itself is wrong: no whole number, no or an ambiguous customer."""
+    """The row itself is wrong: no whole number, no customer or several, or one who is no WhatsApp contact."""
     IMPORT_ROW_STATUS_INSUFFICIENT: _ImportRowStatus.ValueType  # 4
     """Over the balance: refused whole."""
     IMPORT_ROW_STATUS_UNDONE: _ImportRowStatus.ValueType  # 5
@@ -89,7 +89,7 @@ IMPORT_ROW_STATUS_APPLIED: ImportRowStatus.ValueType  # 1
 IMPORT_ROW_STATUS_UNCHANGED: ImportRowStatus.ValueType  # 2
 """0 or blank: no change."""
 IMPORT_ROW_STATUS_INVALID: ImportRowStatus.ValueType  # 3
-"""The row itself is wrong: no whole number, no or an ambiguous customer."""
+"""The row itself is wrong: no whole number, no customer or several, or one who is no WhatsApp contact."""
 IMPORT_ROW_STATUS_INSUFFICIENT: ImportRowStatus.ValueType  # 4
 """Over the balance: refused whole."""
 IMPORT_ROW_STATUS_UNDONE: ImportRowStatus.ValueType  # 5
@@ -108,14 +108,23 @@ class ImportRowInput(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     POINTS_TEXT_FIELD_NUMBER: _builtins.int
     FAULT_FIELD_NUMBER: _builtins.int
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    PHONE_FIELD_NUMBER: _builtins.int
     row_number: _builtins.int
     """Line of the file, from 1. Adding the same line again with the same content changes nothing."""
     customer_id: _builtins.str
-    """Customer that the row was matched to (UUID); empty when `fault` says why there is none."""
+    """Customer (UUID), where the caller has matched the row; else it is looked up by the three fields below."""
     points_text: _builtins.str
     """Text of the `Point Balance` column as it stands in the file, at most 100 characters."""
     fault: _builtins.str
-    """Why no customer was matched, one of `NOT_FOUND`, `AMBIGUOUS`, `MALFORMED`; empty otherwise."""
+    """Why the caller could not match the row, one of `NOT_FOUND`, `AMBIGUOUS`, `MALFORMED`; empty otherwise."""
+    member_id: _builtins.str
+    """Member id, letter case ignored, at most 320 characters. The first of the three that finds a customer decides."""
+    email: _builtins.str
+    """E-mail address, letter case ignored, at most 320 characters."""
+    phone: _builtins.str
+    """Phone in E.164 form, at most 320 characters."""
     def __init__(
         self,
         *,
@@ -123,10 +132,13 @@ class ImportRowInput(_message.Message):
         customer_id: _builtins.str = ...,
         points_text: _builtins.str = ...,
         fault: _builtins.str = ...,
+        member_id: _builtins.str = ...,
+        email: _builtins.str = ...,
+        phone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "fault", b"fault", "points_text", b"points_text", "row_number", b"row_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "email", b"email", "fault", b"fault", "member_id", b"member_id", "phone", b"phone", "points_text", b"points_text", "row_number", b"row_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -147,10 +159,11 @@ class ImportRow(_message.Message):
     CUMULATIVE_CUT_FIELD_NUMBER: _builtins.int
     BALANCE_FIELD_NUMBER: _builtins.int
     REPEATED_CUSTOMER_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
     status: Global___ImportRowStatus.ValueType
     """Its outcome."""
     detail: _builtins.str
-    """Field and reason for a person; empty when applied whole."""
+    """What is wrong, for a person; empty when nothing is."""
     requested: _builtins.int
     """Change of the balance that was asked for."""
     delta_balance: _builtins.int
@@ -163,9 +176,13 @@ class ImportRow(_message.Message):
     """Balance after it."""
     repeated_customer: _builtins.bool
     """Whether the same customer stands in another row too."""
+    fault: _builtins.str
+    """Why an INVALID row is wrong: `MALFORMED`, `NOT_A_NUMBER`, `OUT_OF_RANGE`, `NO_CUSTOMER`, `NOT_FOUND`, `AMBIGUOUS`,
+    `NOT_ON_WHATSAPP`; empty for others.
+    """
     @_builtins.property
     def input(self) -> Global___ImportRowInput:
-        """The row as it came in."""
+        """The row as it came in, with the customer that it was matched to."""
 
     def __init__(
         self,
@@ -179,10 +196,11 @@ class ImportRow(_message.Message):
         cumulative_cut: _builtins.int = ...,
         balance: _builtins.int = ...,
         repeated_customer: _builtins.bool = ...,
+        fault: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "cumulative_cut", b"cumulative_cut", "delta_balance", b"delta_balance", "delta_cumulative", b"delta_cumulative", "detail", b"detail", "input", b"input", "repeated_customer", b"repeated_customer", "requested", b"requested", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "cumulative_cut", b"cumulative_cut", "delta_balance", b"delta_balance", "delta_cumulative", b"delta_cumulative", "detail", b"detail", "fault", b"fault", "input", b"input", "repeated_customer", b"repeated_customer", "requested", b"requested", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -202,6 +220,7 @@ class ImportCounts(_message.Message):
     UNDONE_FIELD_NUMBER: _builtins.int
     NOT_UNDONE_FIELD_NUMBER: _builtins.int
     DELTA_BALANCE_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     """Rows added so far."""
     applied: _builtins.int
@@ -218,6 +237,8 @@ class ImportCounts(_message.Message):
     """Not taken back by the undo."""
     delta_balance: _builtins.int
     """Net change of balances."""
+    waiting: _builtins.int
+    """Without an outcome yet."""
     def __init__(
         self,
         *,
@@ -229,10 +250,11 @@ class ImportCounts(_message.Message):
         undone: _builtins.int = ...,
         not_undone: _builtins.int = ...,
         delta_balance: _builtins.int = ...,
+        waiting: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "delta_balance", b"delta_balance", "insufficient", b"insufficient", "invalid", b"invalid", "not_undone", b"not_undone", "total", b"total", "unchanged", b"unchanged", "undone", b"undone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "delta_balance", b"delta_balance", "insufficient", b"insufficient", "invalid", b"invalid", "not_undone", b"not_undone", "total", b"total", "unchanged", b"unchanged", "undone", b"undone", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -262,7 +284,9 @@ class PointsImport(_message.Message):
     file_name: _builtins.str
     """Name of the file, 1 to 200 characters."""
     file_sha256: _builtins.bytes
-    """SHA-256 of the file, 32 bytes. The same file is refused again unless `repeat` is set."""
+    """SHA-256 of the file, 32 bytes. The same file is refused again unless `repeat` is set, or the import before was
+    cancelled or undone.
+    """
     deduct_cumulative: _builtins.bool
     """Whether negative rows lower the cumulative too."""
     state: Global___ImportState.ValueType

@@ -1436,6 +1436,60 @@ class CreateImportResponse(_message.Message):
 Global___CreateImportResponse: _TypeAlias = CreateImportResponse  # noqa: Y015
 
 @_typing.final
+class UploadImportFileRequest(_message.Message):
+    """A piece of a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    CSV_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team (UUID). Required in the first piece, ignored in others."""
+    import_id: _builtins.str
+    """Import (UUID). Required in the first piece, ignored in others."""
+    csv: _builtins.bytes
+    """The next bytes of the file."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        import_id: _builtins.str = ...,
+        csv: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csv", b"csv", "import_id", b"import_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadImportFileRequest: _TypeAlias = UploadImportFileRequest  # noqa: Y015
+
+@_typing.final
+class UploadImportFileResponse(_message.Message):
+    """The import with its rows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTS_IMPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def points_import(self) -> _points_import_pb2.PointsImport:
+        """The import."""
+
+    def __init__(
+        self,
+        *,
+        points_import: _points_import_pb2.PointsImport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["points_import", b"points_import"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points_import", b"points_import"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadImportFileResponse: _TypeAlias = UploadImportFileResponse  # noqa: Y015
+
+@_typing.final
 class AddImportRowsRequest(_message.Message):
     """Adds rows."""
 

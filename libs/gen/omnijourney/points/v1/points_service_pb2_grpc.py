@@ -150,6 +150,11 @@ class PointsServiceStub:
                 request_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.CreateImportRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.CreateImportResponse.FromString,
                 _registered_method=True)
+        self.UploadImportFile = channel.stream_unary(
+                '/omnijourney.points.v1.PointsService/UploadImportFile',
+                request_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.UploadImportFileRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.UploadImportFileResponse.FromString,
+                _registered_method=True)
         self.AddImportRows = channel.unary_unary(
                 '/omnijourney.points.v1.PointsService/AddImportRows',
                 request_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.AddImportRowsRequest.SerializeToString,
@@ -377,6 +382,18 @@ class PointsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UploadImportFile(self, request_iterator, context):
+        """Gives an open import its whole file, in pieces; instead of any rows that it has. The file is CSV in UTF-8, with or
+        without a byte order mark, at most 16 MiB and 100,000 lines: a heading with `Point Balance` and any of `Member ID`,
+        `Email`, `Phone` (letter case ignored, others are passed over), then a line a customer. Points are whole numbers in
+        plain digits, `+50` and `-50` too; 0 and blank change nothing; `1,000`, `10.5` and full-width digits are wrong.
+        A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
+        Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; UNAVAILABLE while customers cannot be looked up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AddImportRows(self, request, context):
         """Adds up to 500 rows to an open import. Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`.
         """
@@ -564,6 +581,11 @@ def add_PointsServiceServicer_to_server(servicer, server):
                     servicer.CreateImport,
                     request_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.CreateImportRequest.FromString,
                     response_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.CreateImportResponse.SerializeToString,
+            ),
+            'UploadImportFile': grpc.stream_unary_rpc_method_handler(
+                    servicer.UploadImportFile,
+                    request_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.UploadImportFileRequest.FromString,
+                    response_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.UploadImportFileResponse.SerializeToString,
             ),
             'AddImportRows': grpc.unary_unary_rpc_method_handler(
                     servicer.AddImportRows,
@@ -1238,6 +1260,33 @@ class PointsService:
             '/omnijourney.points.v1.PointsService/CreateImport',
             omnijourney_dot_points_dot_v1_dot_points__service__pb2.CreateImportRequest.SerializeToString,
             omnijourney_dot_points_dot_v1_dot_points__service__pb2.CreateImportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadImportFile(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/omnijourney.points.v1.PointsService/UploadImportFile',
+            omnijourney_dot_points_dot_v1_dot_points__service__pb2.UploadImportFileRequest.SerializeToString,
+            omnijourney_dot_points_dot_v1_dot_points__service__pb2.UploadImportFileResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -97,6 +97,14 @@ class PointsServiceStub:
     """Lists claims of a coupon or a customer, newest first."""
     CreateImport: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.CreateImportRequest, _points_service_pb2.CreateImportResponse]
     """Opens an import. Errors: ALREADY_EXISTS `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`."""
+    UploadImportFile: _grpc.StreamUnaryMultiCallable[_points_service_pb2.UploadImportFileRequest, _points_service_pb2.UploadImportFileResponse]
+    """Gives an open import its whole file, in pieces; instead of any rows that it has. The file is CSV in UTF-8, with or
+    without a byte order mark, at most 16 MiB and 100,000 lines: a heading with `Point Balance` and any of `Member ID`,
+    `Email`, `Phone` (letter case ignored, others are passed over), then a line a customer. Points are whole numbers in
+    plain digits, `+50` and `-50` too; 0 and blank change nothing; `1,000`, `10.5` and full-width digits are wrong.
+    A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
+    Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; UNAVAILABLE while customers cannot be looked up.
+    """
     AddImportRows: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.AddImportRowsRequest, _points_service_pb2.AddImportRowsResponse]
     """Adds up to 500 rows to an open import. Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`."""
     PreviewImport: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.PreviewImportRequest, _points_service_pb2.PreviewImportResponse]
@@ -187,6 +195,14 @@ class PointsServiceAsyncStub(PointsServiceStub):
     """Lists claims of a coupon or a customer, newest first."""
     CreateImport: _aio.UnaryUnaryMultiCallable[_points_service_pb2.CreateImportRequest, _points_service_pb2.CreateImportResponse]  # type: ignore[assignment]
     """Opens an import. Errors: ALREADY_EXISTS `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`."""
+    UploadImportFile: _aio.StreamUnaryMultiCallable[_points_service_pb2.UploadImportFileRequest, _points_service_pb2.UploadImportFileResponse]  # type: ignore[assignment]
+    """Gives an open import its whole file, in pieces; instead of any rows that it has. The file is CSV in UTF-8, with or
+    without a byte order mark, at most 16 MiB and 100,000 lines: a heading with `Point Balance` and any of `Member ID`,
+    `Email`, `Phone` (letter case ignored, others are passed over), then a line a customer. Points are whole numbers in
+    plain digits, `+50` and `-50` too; 0 and blank change nothing; `1,000`, `10.5` and full-width digits are wrong.
+    A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
+    Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; UNAVAILABLE while customers cannot be looked up.
+    """
     AddImportRows: _aio.UnaryUnaryMultiCallable[_points_service_pb2.AddImportRowsRequest, _points_service_pb2.AddImportRowsResponse]  # type: ignore[assignment]
     """Adds up to 500 rows to an open import. Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`."""
     PreviewImport: _aio.UnaryUnaryMultiCallable[_points_service_pb2.PreviewImportRequest, _points_service_pb2.PreviewImportResponse]  # type: ignore[assignment]
@@ -412,6 +428,20 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.CreateImportResponse, _abc.Awaitable[_points_service_pb2.CreateImportResponse]]:
         """Opens an import. Errors: ALREADY_EXISTS `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`."""
+
+    @_abc_1.abstractmethod
+    def UploadImportFile(
+        self,
+        request_iterator: _MaybeAsyncIterator[_points_service_pb2.UploadImportFileRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_points_service_pb2.UploadImportFileResponse, _abc.Awaitable[_points_service_pb2.UploadImportFileResponse]]:
+        """Gives an open import its whole file, in pieces; instead of any rows that it has. The file is CSV in UTF-8, with or
+        without a byte order mark, at most 16 MiB and 100,000 lines: a heading with `Point Balance` and any of `Member ID`,
+        `Email`, `Phone` (letter case ignored, others are passed over), then a line a customer. Points are whole numbers in
+        plain digits, `+50` and `-50` too; 0 and blank change nothing; `1,000`, `10.5` and full-width digits are wrong.
+        A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
+        Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; UNAVAILABLE while customers cannot be looked up.
+        """
 
     @_abc_1.abstractmethod
     def AddImportRows(

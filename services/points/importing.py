@@ -1,0 +1,89 @@
+"""The importer: goes on with imports until each has ended, from wherever a crash left it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Final, Protocol
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from libs.common.db.faults import PASSING
+from libs.common.db.history import HistoryBell
+from libs.common.errors import ResourceExhausted
+from libs.common.rpc.operations import Lag, Progress
+from services.points import metrics
+from services.points.domain.book import Ref
+
+_POLL_S: Final = 5.0
+"""How often the importer looks by itself: another process may have left an import."""
+_RETRY_S: Final = 0.5
+_PASSING: Final = (asyncpg.UniqueViolationError, ResourceExhausted, *PASSING)
+"""Another process posted the chunk first, or the database is away: try again."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Imports(Protocol):
+    """What the importer works on."""
+
+    async def unfinished(self) -> Sequence[Ref]:
+        """Team and import of all that are RUNNING or UNDOING."""
+        ...
+
+    async def step(self, team_id: UUID, import_id: UUID) -> int:
+        """Handles the next chunk; returns its rows, 0 at the end. The same step again is safe."""
+        ...
+
+
+class Importer:
+    """Also the probe of points: an import that was started and has not ended is pending."""
+
+    def __init__(self, imports: Imports, bell: HistoryBell, progress: Progress) -> None:
+        """`bell` is rung after each chunk; `progress` counts rows."""
+        self.progress = progress
+        self._imports = imports
+        self._bell = bell
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is an import to be run."""
+        self._awake.set()
+
+    async def lag(self) -> Lag:
+        """Imports that have not ended."""
+        return Lag(pending=len(await self._imports.unfinished()), progress=str(self.progress))
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Works until `stopping` is set; ends between two chunks."""
+        while not stopping.is_set():
+            self._awake.clear()
+            wait_s = _POLL_S
+            try:
+                await self._sweep(stopping)
+            except _PASSING as error:
+                _log.warning("import interrupted, it goes on", error=repr(error))
+                wait_s = _RETRY_S
+            await _either(self._awake, stopping, wait_s)
+
+    async def _sweep(self, stopping: asyncio.Event) -> None:
+        for team_id, import_id in await self._imports.unfinished():
+            while not stopping.is_set() and (rows := await self._imports.step(team_id, import_id)):
+                self._bell.ring()
+                self.progress.add(rows)
+                metrics.IMPORTED_ROWS.inc(rows)
+            self.progress.add()
+
+
+async def _either(one: asyncio.Event, other: asyncio.Event, seconds: float) -> None:
+    waiting = [asyncio.create_task(event.wait()) for event in (one, other)]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

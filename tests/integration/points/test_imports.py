@@ -1,0 +1,345 @@
+"""Imports from file to ledger and back (P-10)."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import hashlib
+import io
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+import grpc
+import pytest
+
+from libs.common.ids import new_id
+from libs.common.rpc.errors import remote_error
+from omnijourney.points.v1 import entry_pb2
+from omnijourney.points.v1 import points_import_pb2 as messages
+from omnijourney.points.v1 import points_service_pb2 as pb
+from services.points.domain.model import Posting
+from services.points.store import LedgerStore, Posted, Then
+from tests.integration.points import build
+from tests.integration.points.conftest import TIMEOUT_S, Neighboured
+
+APPLIED = messages.IMPORT_ROW_STATUS_APPLIED
+
+
+async def opened(points: Neighboured, file: bytes, **given: bool) -> messages.PointsImport:
+    """An import of a file, not yet uploaded."""
+    described = messages.PointsImport(
+        team_id=str(points.team_id),
+        file_name="june.csv",
+        file_sha256=hashlib.sha256(file).digest(),
+        actor="user:1",
+        **given,  # type: ignore[arg-type]
+    )
+    request = pb.CreateImportRequest(request_id=str(new_id()), points_import=described)
+    return (await points.stub.CreateImport(request, timeout=TIMEOUT_S)).points_import
+
+
+async def upload(points: Neighboured, import_id: str, file: bytes) -> messages.PointsImport:
+    async def pieces() -> AsyncIterator[pb.UploadImportFileRequest]:
+        yield pb.UploadImportFileRequest(team_id=str(points.team_id), import_id=import_id, csv=file[:7])
+        yield pb.UploadImportFileRequest(csv=file[7:])
+
+    return (await points.stub.UploadImportFile(pieces(), timeout=TIMEOUT_S)).points_import
+
+
+async def read(points: Neighboured, import_id: str) -> messages.PointsImport:
+    request = pb.GetImportRequest(team_id=str(points.team_id), import_id=import_id)
+    return (await points.stub.GetImport(request, timeout=TIMEOUT_S)).points_import
+
+
+async def ended(points: Neighboured, import_id: str, state: int) -> messages.PointsImport:
+    for _ in range(1_000):
+        found = await read(points, import_id)
+        if found.state == state:
+            return found
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"the import is still {found.state}")
+
+
+async def execute(points: Neighboured, import_id: str) -> messages.PointsImport:
+    request = pb.ExecuteImportRequest(
+        team_id=str(points.team_id), request_id=str(new_id()), import_id=import_id
+    )
+    await points.stub.ExecuteImport(request, timeout=TIMEOUT_S)
+    return await ended(points, import_id, messages.IMPORT_STATE_DONE)
+
+
+async def undo(points: Neighboured, import_id: str) -> messages.PointsImport:
+    request = pb.UndoImportRequest(team_id=str(points.team_id), request_id=str(new_id()), import_id=import_id)
+    await points.stub.UndoImport(request, timeout=TIMEOUT_S)
+    return await ended(points, import_id, messages.IMPORT_STATE_UNDONE)
+
+
+async def preview(points: Neighboured, import_id: str) -> pb.PreviewImportResponse:
+    request = pb.PreviewImportRequest(team_id=str(points.team_id), import_id=import_id, rows_max=500)
+    return await points.stub.PreviewImport(request, timeout=TIMEOUT_S)
+
+
+async def rows_of(points: Neighboured, import_id: str) -> list[messages.ImportRow]:
+    request = pb.ListImportRowsRequest(team_id=str(points.team_id), import_id=import_id, page_size=3)
+    rows: list[messages.ImportRow] = []
+    while True:
+        answer = await points.stub.ListImportRows(request, timeout=TIMEOUT_S)
+        rows += answer.rows
+        request.page_token = answer.next_page_token
+        if not request.page_token:
+            return rows
+
+
+def told(rows: Sequence[messages.ImportRow]) -> list[tuple[int, str, str, int, int, int]]:
+    return [
+        (
+            row.input.row_number,
+            messages.ImportRowStatus.Name(row.status).removeprefix("IMPORT_ROW_STATUS_"),
+            row.fault,
+            row.delta_balance,
+            row.delta_cumulative,
+            row.cumulative_cut,
+        )
+        for row in rows
+    ]
+
+
+class People:
+    """Customers of the tests."""
+
+    def __init__(self, ann: UUID, bob: UUID, cat: UUID) -> None:
+        self.ann, self.bob, self.cat = ann, bob, cat
+
+
+@pytest.fixture
+async def people(neighboured: Neighboured) -> People:
+    """Ann is known by member id, Bob by address, Cat by number; Dan is on no WhatsApp; two share a number."""
+    points = neighboured
+    ann = await points.customer(member_id="M-1", name="Ann")
+    bob = await points.customer(email="bob@example.com")
+    cat = await points.customer(phone="+85291234567")
+    await points.customer(member_id="M-4", whatsapp=False)
+    await points.customer(phone="+85290000000")
+    await points.customer(phone="+85290000000")
+    return People(ann, bob, cat)
+
+
+FILE = (
+    "\ufeffMember ID,Email,Phone,POINT BALANCE\r\n"
+    "m-1,,,+50\r\n"  # 2
+    ",BOB@example.com,,-20\r\n"  # 3
+    ",,+85291234567,-500\r\n"  # 4
+    "M-1,,,10.5\r\n"  # 5
+    "M-1,,,\r\n"  # 6
+    "M-9,,,5\r\n"  # 7
+    ",,+85290000000,5\r\n"  # 8
+    "M-4,,,5\r\n"  # 9
+    ",,,5\r\n"  # 10
+    "M-1,,,-60\r\n"  # 11
+    "M-1,,,0\r\n"  # 12
+    "M-1,,-5\r\n"  # 13
+    "M-1,,,-51\r\n"  # 14
+).encode()
+
+EXPECTED = [
+    (2, "APPLIED", "", 50, 50, 0),
+    (3, "APPLIED", "", -20, 0, 0),
+    (4, "INSUFFICIENT", "", 0, 0, 0),
+    (5, "INVALID", "NOT_A_NUMBER", 0, 0, 0),
+    (6, "UNCHANGED", "", 0, 0, 0),
+    (7, "INVALID", "NOT_FOUND", 0, 0, 0),
+    (8, "INVALID", "AMBIGUOUS", 0, 0, 0),
+    (9, "INVALID", "NOT_ON_WHATSAPP", 0, 0, 0),
+    (10, "INVALID", "NO_CUSTOMER", 0, 0, 0),
+    (11, "APPLIED", "", -60, 0, 0),
+    (12, "UNCHANGED", "", 0, 0, 0),
+    (13, "INVALID", "MALFORMED", 0, 0, 0),
+    (14, "INSUFFICIENT", "", 0, 0, 0),
+]
+
+
+@pytest.mark.rule("P-10", "P-05", "P-06")
+async def test_good_rows_are_applied_and_each_other_says_why_not(
+    neighboured: Neighboured, people: People
+) -> None:
+    points, team = neighboured, neighboured.team_id
+    await points.post(build.manual(team, people.ann, 60), build.manual(team, people.bob, 30))
+    made = await opened(points, FILE)
+    uploaded = await upload(points, made.id, FILE)
+    assert (uploaded.counts.total, uploaded.counts.waiting) == (13, 5)
+    foretold = await preview(points, made.id)
+    assert sorted(told(foretold.rows)) == EXPECTED
+    assert told(foretold.rows)[-1][1] in {"APPLIED", "UNCHANGED"}
+    assert await points.balance(people.ann) == (60, 60)
+    done = await execute(points, made.id)
+    assert told(await rows_of(points, made.id)) == EXPECTED
+    assert done.counts.delta_balance == foretold.counts.delta_balance == -30
+    assert (done.counts.applied, done.counts.unchanged, done.counts.invalid, done.counts.insufficient) == (
+        3,
+        2,
+        6,
+        2,
+    )
+    assert await points.balance(people.ann) == (50, 110)
+    assert await points.balance(people.bob) == (10, 30)
+    assert await points.balance(people.cat) == (0, 0)
+    lines = (await points.stub.ListEntries(pb.ListEntriesRequest(team_id=str(team)), timeout=TIMEOUT_S)).lines
+    imported = [line.entry for line in lines if line.entry.source == entry_pb2.ENTRY_SOURCE_IMPORT]
+    assert {(entry.source_id, entry.source_name, entry.actor) for entry in imported} == {
+        (made.id, "june.csv", "user:1")
+    }
+    rows = await rows_of(points, made.id)
+    assert [row.repeated_customer for row in rows[:3]] == [True, False, False]
+    request = pb.ExportImportReportRequest(team_id=str(team), import_id=made.id)
+    pieces = [piece.csv async for piece in points.stub.ExportImportReport(request, timeout=TIMEOUT_S)]
+    report = list(csv.DictReader(io.StringIO(b"".join(pieces).decode())))
+    assert [(int(row["line"]), row["status"]) for row in report] == [each[:2] for each in EXPECTED]
+    assert (report[0]["change"], report[0]["balance_after"], report[0]["point_balance"]) == (
+        "50",
+        "110",
+        "'+50",
+    )
+    assert report[2]["reason"] == "500 points asked, 0 there"
+
+
+@pytest.mark.rule("P-10", "P-04")
+async def test_the_cumulative_is_lowered_only_when_asked_and_cut_at_nothing(
+    neighboured: Neighboured, people: People
+) -> None:
+    points, team = neighboured, neighboured.team_id
+    await points.post(
+        build.manual(team, people.ann, 100),
+        build.manual(team, people.bob, 40),
+    )
+    file = b"Member ID,Email,Point Balance\nM-1,,-30\n,bob@example.com,-10\n"
+    first = await opened(points, file)
+    await upload(points, first.id, file)
+    await execute(points, first.id)
+    assert (await points.balance(people.ann), await points.balance(people.bob)) == ((70, 100), (30, 40))
+    again = await opened(points, file, repeat=True, deduct_cumulative=True)
+    await upload(points, again.id, file)
+    await execute(points, again.id)
+    assert (await points.balance(people.ann), await points.balance(people.bob)) == ((40, 70), (20, 30))
+
+
+@pytest.mark.rule("P-10", "P-08")
+async def test_the_same_file_is_refused_a_second_time(neighboured: Neighboured, people: People) -> None:
+    points = neighboured
+    file = b"Member ID,Point Balance\nM-1,5\n"
+    made = await opened(points, file)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await opened(points, file)
+    error = remote_error(caught.value)
+    assert (error.reason, error.metadata) == ("IMPORT_FILE_REPEATED", {"import_id": made.id})
+    await upload(points, made.id, file)
+    await upload(points, made.id, file)
+    await execute(points, made.id)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await opened(points, file)
+    for call in (upload(points, made.id, file), execute(points, made.id), preview(points, made.id)):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call
+        assert remote_error(caught.value).metadata == {"state": "DONE"}
+    assert await points.balance(people.ann) == (5, 5)
+    points.clock.advance(build.HOUR)
+    cancelled = await opened(points, b"other")
+    request = pb.CancelImportRequest(team_id=str(points.team_id), request_id="c", import_id=cancelled.id)
+    answer = await points.stub.CancelImport(request, timeout=TIMEOUT_S)
+    assert answer.points_import.state == messages.IMPORT_STATE_CANCELLED
+    points.clock.advance(build.HOUR)
+    await opened(points, b"other")
+    listing = pb.ListImportsRequest(team_id=str(points.team_id), page_size=2)
+    page = await points.stub.ListImports(listing, timeout=TIMEOUT_S)
+    listing.page_token = page.next_page_token
+    rest = await points.stub.ListImports(listing, timeout=TIMEOUT_S)
+    assert [each.id for each in (*page.imports, *rest.imports)][1:] == [cancelled.id, made.id]
+
+
+@pytest.mark.rule("P-10")
+async def test_another_file_than_the_one_announced_is_refused(
+    neighboured: Neighboured, people: People
+) -> None:
+    made = await opened(neighboured, b"Member ID,Point Balance\nM-1,5\n")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await upload(neighboured, made.id, b"Member ID,Point Balance\nM-1,6\n")
+    assert [each.field for each in remote_error(caught.value).violations] == ["csv"]
+    assert (await read(neighboured, made.id)).counts.total == 0
+
+
+@pytest.mark.rule("P-10")
+async def test_an_undo_takes_back_what_is_there_and_reports_the_rest(
+    neighboured: Neighboured, people: People
+) -> None:
+    points, team = neighboured, neighboured.team_id
+    await points.post(build.manual(team, people.bob, 30))
+    file = (
+        b"Member ID,Email,Phone,Point Balance\nM-1,,,50\n,bob@example.com,,-20\n,,+85291234567,8\nM-1,,,x\n"
+    )
+    made = await opened(points, file, deduct_cumulative=True)
+    await upload(points, made.id, file)
+    await execute(points, made.id)
+    assert (await points.balance(people.bob), await points.balance(people.cat)) == ((10, 10), (8, 8))
+    await points.post(build.coupon(team, people.ann, 1))
+    undone = await undo(points, made.id)
+    assert (undone.counts.undone, undone.counts.not_undone, undone.counts.delta_balance) == (2, 1, 50)
+    assert await points.balance(people.ann) == (49, 50)
+    assert (await points.balance(people.bob), await points.balance(people.cat)) == ((30, 30), (0, 0))
+    await opened(points, file)
+
+
+@pytest.mark.rule("P-10")
+async def test_a_chunk_of_which_nobody_knows_whether_it_was_written_counts_once(
+    neighboured: Neighboured, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = neighboured
+    monkeypatch.setattr("services.points.imports.CHUNK", 10)
+    real, calls = LedgerStore.post, 0
+
+    async def cut(self: LedgerStore, postings: Sequence[Posting], then: Then | None = None) -> Posted:
+        nonlocal calls
+        calls += 1
+        if calls % 3 == 1:
+            raise ConnectionResetError("before the commit")
+        posted = await real(self, postings, then)
+        if calls % 3 == 2:
+            raise ConnectionResetError("after the commit")
+        return posted
+
+    monkeypatch.setattr(LedgerStore, "post", cut)
+    monkeypatch.setattr("services.points.importing._RETRY_S", 0.0)
+    file = b"Member ID,Point Balance\n" + b"M-1,1\n" * 75
+    made = await opened(points, file)
+    await upload(points, made.id, file)
+    done = await execute(points, made.id)
+    assert (done.counts.applied, calls >= 12) == (75, True)
+    assert await points.balance(people.ann) == (75, 75)
+
+
+@pytest.mark.rule("P-10")
+async def test_rows_that_a_caller_splits_are_added_by_line(neighboured: Neighboured, people: People) -> None:
+    points = neighboured
+    made = await opened(points, b"split elsewhere")
+    rows = [
+        messages.ImportRowInput(row_number=2, customer_id=str(people.ann), points_text="4"),
+        messages.ImportRowInput(row_number=3, customer_id=str(new_id()), points_text="4"),
+        messages.ImportRowInput(row_number=4, fault="AMBIGUOUS", points_text="4"),
+        messages.ImportRowInput(row_number=5, email="bob@example.com", points_text="6"),
+    ]
+    request = pb.AddImportRowsRequest(team_id=str(points.team_id), import_id=made.id, rows=rows)
+    for _ in range(2):
+        answer = await points.stub.AddImportRows(request, timeout=TIMEOUT_S)
+        assert (answer.points_import.counts.total, answer.points_import.counts.waiting) == (4, 2)
+    request.rows[0].points_text = "5"
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await points.stub.AddImportRows(request, timeout=TIMEOUT_S)
+    assert [each.field for each in remote_error(caught.value).violations] == ["rows[0].row_number"]
+    await execute(points, made.id)
+    assert (await points.balance(people.ann), await points.balance(people.bob)) == ((4, 4), (6, 6))
+
+
+@pytest.mark.rule("P-10")
+async def test_the_sample_file_can_be_had(neighboured: Neighboured) -> None:
+    request = pb.GetImportSampleRequest(team_id=str(neighboured.team_id))
+    sample = (await neighboured.stub.GetImportSample(request, timeout=TIMEOUT_S)).csv
+    made = await opened(neighboured, sample)
+    assert (await upload(neighboured, made.id, sample)).counts.total == 3

@@ -1,0 +1,95 @@
+"""Files of point changes: what a cell asks, what a file must look like."""
+
+from __future__ import annotations
+
+import pytest
+
+from libs.common.errors import InvalidArgument
+from services.points.domain.imports import Fault, Hints, Line, parse_points, read_file, sample
+
+
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [
+        ("50", 50),
+        ("+50", 50),
+        ("-50", -50),
+        (" 7 ", 7),
+        ("007", 7),
+        ("0", 0),
+        ("-0", 0),
+        ("", 0),
+        ("  ", 0),
+        ("1000000000000", 10**12),
+        ("1000000000001", Fault.OUT_OF_RANGE),
+        ("-1000000000001", Fault.OUT_OF_RANGE),
+        ("10.5", Fault.NOT_A_NUMBER),
+        ("10.0", Fault.NOT_A_NUMBER),
+        ("1,000", Fault.NOT_A_NUMBER),
+        ("1e3", Fault.NOT_A_NUMBER),
+        ("５０", Fault.NOT_A_NUMBER),
+        ("٥٠", Fault.NOT_A_NUMBER),
+        ("−5", Fault.NOT_A_NUMBER),
+        ("--5", Fault.NOT_A_NUMBER),
+        ("+", Fault.NOT_A_NUMBER),
+        ("0x10", Fault.NOT_A_NUMBER),
+        ("1_000", Fault.NOT_A_NUMBER),
+        ("9" * 100, Fault.NOT_A_NUMBER),
+    ],
+)
+@pytest.mark.rule("P-10")
+def test_a_cell_asks_for_whole_points_in_plain_digits(text: str, points: object) -> None:
+    assert parse_points(text) == points
+
+
+@pytest.mark.rule("P-10")
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize(
+    "heading", ["Point Balance", "POINT BALANCE", " point balance ", "Ｐｏｉｎｔ Balance"]
+)
+def test_the_heading_is_found_in_any_letter_case_behind_a_byte_order_mark(mark: str, heading: str) -> None:
+    file = f"{mark}Name,{heading},member id\r\nAnn,5,M1\r\n".encode()
+    assert read_file(file) == [Line(2, Hints(member_id="M1"), "5")]
+
+
+@pytest.mark.rule("P-10")
+def test_lines_are_numbered_as_in_the_file() -> None:
+    file = 'Member ID,Note,Point Balance\nM1,"two\nlines",1\n\n,,\nM2,,2\nM3,3\nM4,,4,\n'
+    found = [
+        (line.row_number, line.hints.member_id, line.points_text, line.fault)
+        for line in read_file(file.encode())
+    ]
+    assert found == [
+        (2, "M1", "1", ""),
+        (6, "M2", "2", ""),
+        (7, "", "", "MALFORMED"),
+        (8, "", "", "MALFORMED"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "fault"),
+    [
+        (b"", "is empty"),
+        (b"\n,\n", "is empty"),
+        (b"Member ID,Points\n", "has no column Point Balance"),
+        (b"Name,Point Balance\n", "has none of the columns Member ID, Email, Phone"),
+        (b"Email,Point Balance,point balance\n", "has the column Point Balance more than once"),
+        ("Email,Point Balance\n王,1\n".encode("big5"), "must be UTF-8; byte 20 is not"),
+        (b"Email,Point Balance\n\x00,1\n", "must not hold the character U+0000"),
+        (b'Email,Point Balance\n"a"b,1\n', "is no CSV: line 2: ',' expected after '\"'"),
+    ],
+)
+@pytest.mark.rule("P-10")
+def test_a_file_that_is_none_is_refused_whole(file: bytes, fault: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        read_file(file)
+    assert [(violation.field, violation.description) for violation in caught.value.violations] == [
+        ("csv", fault)
+    ]
+
+
+@pytest.mark.rule("P-10")
+def test_the_sample_is_a_good_file() -> None:
+    lines = read_file("\n".join(",".join(cells) for cells in sample()).encode())
+    assert [(line.fault, parse_points(line.points_text)) for line in lines] == [("", 50), ("", -20), ("", 0)]
