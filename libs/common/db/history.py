@@ -24,6 +24,9 @@ PAGE_MAX: Final = 5_000
 """Most rows of one page of a feed."""
 WAIT_MAX_S: Final = 30.0
 """Longest a feed waits for rows, real seconds."""
+LINGER_S: Final = 0.1
+"""A feed that waits gives what was written within so long at once: a page costs as much for one row as for hundreds, and
+a follower asks again as soon as it has one. A row that comes when nothing was written for a while goes out at once."""
 _POLL_S: Final = 1.0
 """How often a waiting feed looks by itself: rows written by another process of the service do not ring its bell."""
 
@@ -121,6 +124,10 @@ async def long_poll(
 ) -> tuple[Sequence[Row], dict[int, int]]:
     """Calls `read` until it finds rows, `wait_s` real seconds are over or `stop` is set; returns its last answer."""
     until = time.monotonic() + min(wait_s, WAIT_MAX_S)
+    if wait_s > 0:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(wait_s, LINGER_S)):
+                await stop.wait()
     while True:
         wait = bell.listen()
         rows, cursors = await read()
