@@ -19,6 +19,7 @@ from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP
 HKD = 500_000
 """Price of a WhatsApp message."""
 ACCEPTED = delivery_pb2.SEND_STATE_ACCEPTED
+SENT = delivery_pb2.SEND_STATE_SENT
 EXHAUSTED = delivery_pb2.SEND_STATE_EXHAUSTED
 
 
@@ -177,15 +178,16 @@ async def test_a_send_takes_all_of_its_messages_or_none(gateway: Gateway) -> Non
 
 
 @pytest.mark.rule("C-04")
-async def test_the_same_key_gets_the_first_answer_and_sends_once(gateway: Gateway) -> None:
+async def test_the_same_key_sends_once_and_is_told_how_the_send_stands(gateway: Gateway) -> None:
     account = await gateway.account(LINE)
     module = await gateway.module()
     send = gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module, cap=9)
     first = await asyncio.gather(*(gateway.ask(send, send) for _ in range(10)))
-    assert {answer.state for answers in first for answer in answers} == {ACCEPTED}
+    assert {answer.state for answers in first for answer in answers} <= {ACCEPTED, SENT}
     await gateway.settled()
+    # A journey whose turn was lost after the first answer may have taken the mail of the outcome before it asks again.
     (again,) = await gateway.ask(send)
-    assert (again.state, again.replayed) == (ACCEPTED, True)
+    assert (again.state, again.replayed) == (SENT, True)
     assert len(await gateway.accepted("line")) == 1
     assert await usage(gateway) == 1
     other = delivery_pb2.Send()

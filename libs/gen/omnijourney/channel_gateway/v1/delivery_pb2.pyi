@@ -258,7 +258,9 @@ class SendResult(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     state: Global___SendState.ValueType
-    """`ACCEPTED`, `SKIPPED`, `FAILED`, `EXHAUSTED`, `DEFERRED` or `CANCELLED`."""
+    """`ACCEPTED`, `SKIPPED`, `FAILED`, `EXHAUSTED`, `DEFERRED` or `CANCELLED`. Asked again under the key of a send that has been
+    settled since: its outcome, `SENT` and `UNKNOWN` among them, since the mail about it may have come too early.
+    """
     reason: _builtins.str
     """Why it is not accepted; empty when accepted.
     EXHAUSTED: `LINE_CAP_REACHED`, `WHATSAPP_CAP_REACHED`, `LINE_QUOTA_EXHAUSTED`, `WHATSAPP_BALANCE_EXHAUSTED`,
@@ -269,7 +271,7 @@ class SendResult(_message.Message):
     messages: _builtins.int
     """Messages that the send takes, as the channel bills them; 0 when it is not accepted."""
     replayed: _builtins.bool
-    """Whether this is the first answer, given again."""
+    """Whether the send was known already."""
     def __init__(
         self,
         *,
