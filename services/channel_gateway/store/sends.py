@@ -151,7 +151,7 @@ _UNSETTLED: Final = frozenset({SendState.ACCEPTED, SendState.SENDING})
 def _first_answer(send: Send, row: Any) -> Answer:
     if not _same_effect(send, row):
         return Answer(SendState.FAILED, Reason.KEY_REUSED)
-    # The outcome of one that is settled may have reached a caller who did not remember the send yet: it is told again here.
+    # The mail of an outcome may have reached a caller who did not remember the send yet: it is told again here.
     if row["state"] in _UNSETTLED:
         return Answer(SendState.ACCEPTED, messages=row["messages"], replayed=True)
     return Answer(SendState(row["state"]), row["reason"], replayed=True)
