@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from libs.cli.console import err, out
+from libs.cli.points import check_points
 from libs.cli.status import show_status
 from libs.cli.up import run_up
 from libs.client import ClientSettings
@@ -21,6 +22,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+points = typer.Typer(name="points", help="The ledger of points.", no_args_is_help=True)
+app.add_typer(points)
 
 DataDir = Annotated[
     Path | None,
@@ -96,6 +100,21 @@ def status(
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
     settings = _configured(ClientSettings, changes)
     raise typer.Exit(asyncio.run(show_status(settings, as_json=as_json)))
+
+
+@points.command()
+def check(
+    *,
+    team: Annotated[str, typer.Option(help="Only this team (UUID). [default: every team]")] = "",
+    incremental: Annotated[
+        bool, typer.Option("--incremental", help="Only what is new since the last such check found nothing.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Check the ledger of points. Exit code 1 if a law is broken."""
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    settings = _configured(ClientSettings, changes)
+    raise typer.Exit(asyncio.run(check_points(settings, team, incremental=incremental)))
 
 
 @app.command()

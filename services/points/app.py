@@ -21,6 +21,7 @@ from services.points.customers import CustomerStore
 from services.points.following import CustomerFollower
 from services.points.importing import Importer
 from services.points.imports import ImportStore
+from services.points.keeping import OutcomeKeeper
 from services.points.parts import Parts
 from services.points.reports import ReportStore
 from services.points.servicer import PointsServicer
@@ -53,7 +54,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 ledger=ledger,
                 writer=writer,
                 reports=ReportStore(rt.pool, queries),
-                checks=CheckStore(rt.pool, queries),
+                checks=CheckStore(rt.pool, queries, rt.clock),
                 customers=customers,
                 coupons=CouponStore(rt.pool, queries, rt.clock, ledger),
                 imports=imports,
@@ -70,6 +71,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             )
             rt.spawn("forgetting answers", keep_forgetting(rt.pool, rt.stopping))
             rt.spawn("customers", CustomerFollower(segment, customers).run(rt.stopping))
+            rt.spawn("outcomes", OutcomeKeeper(rt.pool, queries, rt.clock).run(rt.stopping))
             rt.spawn("imports", importer.run(rt.stopping))
             # Postings settle within the call that makes them: imports alone are ever pending here.
             async with rt.serving(importer) as serving:

@@ -42,3 +42,6 @@ FOLLOW_FAULTS: Final = metrics.counter(
 IMPORTED_ROWS: Final = metrics.counter(
     "points_import_rows_total", "Rows of imports that were posted or taken back, or found impossible."
 )
+DROPPED: Final = metrics.counter(
+    "points_outcomes_dropped_total", "Recorded outcomes that were dropped after 13 months of domain time."
+)

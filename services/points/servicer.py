@@ -144,6 +144,9 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
     ) -> AsyncIterator[pb.CheckLedgerResponse]:
         """Checks the ledger; findings first, the summary last."""
         scope, findings_max = requests.check_scope(request)
+        began_at = self._parts.clock.now()
+        if request.incremental:
+            scope = await self._parts.checks.since_last(scope.team_id)
         counts, findings = CheckCounts(), 0
         async for finding in self._parts.checks.check(scope, counts):
             findings += 1
@@ -151,4 +154,6 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
             yield pb.CheckLedgerResponse(finding=convert.finding(finding))
             if findings == findings_max:
                 break
+        if request.incremental and not findings:
+            await self._parts.checks.note_clean(scope.team_id, began_at)
         yield pb.CheckLedgerResponse(summary=convert.check_summary(counts, findings))

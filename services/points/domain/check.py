@@ -29,6 +29,9 @@ class Invariant(IntEnum):
     SOURCE_LAW = 8
     ORDER_LAW = 9
     HASH_CHAIN = 10
+    IMPORT_CLOSURE = 11
+    HISTORY_ORDER = 12
+    IMMUTABILITY = 13
     CLAIM_CLOSURE = 14
 
 

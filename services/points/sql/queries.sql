@@ -141,12 +141,18 @@ SELECT count(*) AS entries,
  WHERE team_id = $1
 
 -- name: sum_outcomes
--- $1 team
-SELECT coalesce(sum(shortfall) FILTER (WHERE source = 5), 0)::bigint AS refund_shortfall,
-       count(*) FILTER (WHERE status = 2) AS rejected,
-       count(*) FILTER (WHERE status = 3) AS skipped
-  FROM points.outcome
- WHERE team_id = $1
+-- $1 team; those that were dropped count on
+SELECT (kept.refund_shortfall + coalesce(dropped.refund_shortfall, 0))::bigint AS refund_shortfall,
+       kept.rejected + coalesce(dropped.rejected, 0) AS rejected,
+       kept.skipped + coalesce(dropped.skipped, 0) AS skipped
+  FROM (
+    SELECT coalesce(sum(shortfall) FILTER (WHERE source = 5), 0) AS refund_shortfall,
+           count(*) FILTER (WHERE status = 2) AS rejected,
+           count(*) FILTER (WHERE status = 3) AS skipped
+      FROM points.outcome
+     WHERE team_id = $1
+  ) AS kept
+  LEFT JOIN points.dropped_outcome AS dropped ON dropped.team_id = $1
 
 -- name: count_accounts
 -- $1 team
@@ -319,10 +325,10 @@ SELECT page.*
  LIMIT $3
 
 -- name: check_accounts
--- $1 team, $2 only this customer or null
+-- $1 team, $2 only this customer or null, $3 only those with entries from then on, or null
 SELECT customer_id, balance, cumulative, sequence, last_at, last_hash
   FROM points.account
- WHERE team_id = $1 AND ($2::uuid IS NULL OR customer_id = $2)
+ WHERE team_id = $1 AND ($2::uuid IS NULL OR customer_id = $2) AND ($3::timestamptz IS NULL OR last_at >= $3)
  ORDER BY customer_id
 
 -- name: check_entries
@@ -372,19 +378,22 @@ SELECT o.team_id, o.key, o.fingerprint, o.customer_id, o.source, o.status, o.rea
 
 -- name: check_entry_keys
 -- Entries without a POSTED outcome under their key, and keys with more entries than their source makes (two for a merge):
--- $1 team, $2 only this customer or null, $3 from or null, $4 to (exclusive) or null
+-- $1 team, $2 only this customer or null, $3 from or null, $4 to (exclusive) or null, $5 since
+-- when outcomes are kept
 SELECT e.key, min(e.customer_id::text)::uuid AS customer_id, min(e.sequence) AS sequence, count(*) AS entries,
        bool_and(o.key IS NOT NULL) AS recorded
   FROM points.entry AS e
   LEFT JOIN points.outcome AS o ON o.team_id = e.team_id AND o.key = e.key AND o.status = 1
  WHERE e.team_id = $1 AND ($2::uuid IS NULL OR e.customer_id = $2)
    AND ($3::timestamptz IS NULL OR e.posted_at >= $3) AND ($4::timestamptz IS NULL OR e.posted_at < $4)
+   AND e.posted_at >= $5
  GROUP BY e.key
 HAVING NOT bool_and(o.key IS NOT NULL) OR count(*) > CASE WHEN min(e.source) = 7 THEN 2 ELSE 1 END
  ORDER BY e.key
 
 -- name: check_orders
--- Orders with the sums of their entries: $1 team, $2 only this customer or null
+-- Orders with the sums of their entries: $1 team, $2 only this customer or null, $3 only those of entries from then on, or
+-- null
 SELECT o.order_key, o.customer_id, o.posted, o.earning, o.amount_micros, o.refunded_micros, o.earned, o.clawed, o.taken,
        coalesce(s.earned, 0)::bigint AS entries_earned, coalesce(s.taken, 0)::bigint AS entries_taken,
        coalesce(s.asked, 0)::bigint AS entries_asked
@@ -399,6 +408,8 @@ SELECT o.order_key, o.customer_id, o.posted, o.earning, o.amount_micros, o.refun
      GROUP BY e.order_key
   ) AS s USING (order_key)
  WHERE o.team_id = $1 AND ($2::uuid IS NULL OR o.customer_id = $2)
+   AND ($3::timestamptz IS NULL OR o.order_key IN (
+        SELECT recent.order_key FROM points.entry AS recent WHERE recent.team_id = $1 AND recent.posted_at >= $3))
  ORDER BY o.order_key
 
 -- name: check_entries_of_unknown_orders
@@ -613,3 +624,65 @@ UPDATE points.import_row AS r
 -- name: unfinished_imports
 -- No parameters
 SELECT team_id, import_id FROM points.unfinished_imports()
+
+-- name: drop_outcomes
+-- $1 recorded before, $2 most rows
+SELECT points.drop_outcomes($1, $2)
+
+-- name: read_last_check
+-- $1 team
+SELECT checked_at FROM points.ledger_check WHERE team_id = $1
+
+-- name: write_last_check
+-- $1 team, $2 time; never back
+INSERT INTO points.ledger_check (team_id, checked_at) VALUES ($1, $2)
+ON CONFLICT (team_id) DO UPDATE SET checked_at = greatest(ledger_check.checked_at, excluded.checked_at)
+
+-- name: check_history
+-- No parameters
+SELECT partition, detail FROM points.history_faults() ORDER BY partition
+
+-- name: check_guards
+-- Triggers that should keep rows from being changed and do not stand: name of each and its table. Bits of tgtype: 8 delete,
+-- 16 update, 32 truncate.
+SELECT guard.table_name, guard.trigger_name
+  FROM (VALUES ('entry', 'append_only', 56), ('formula', 'append_only', 56), ('coupon_claim', 'append_only', 56),
+               ('outcome', 'append_only', 48), ('outcome', 'kept', 8)) AS guard (table_name, trigger_name, events)
+ WHERE NOT EXISTS (
+    SELECT FROM pg_catalog.pg_trigger AS t
+     WHERE t.tgrelid = ('points.' || guard.table_name)::regclass AND t.tgname = guard.trigger_name
+       AND t.tgenabled IN ('O', 'A') AND t.tgtype & guard.events = guard.events
+ )
+
+-- name: check_import_rows
+-- Rows of imports that disagree with the ledger or with their import: $1 team, $2 only this customer or null
+SELECT r.customer_id, r.sequence, r.import_id, r.row_number, r.status
+  FROM points.import_row AS r
+  JOIN points.import AS i ON i.team_id = r.team_id AND i.import_id = r.import_id
+  LEFT JOIN points.entry AS e
+    ON e.team_id = r.team_id AND e.customer_id = r.customer_id AND e.sequence = r.sequence
+   AND e.source = 4 AND e.source_id = r.import_id::text AND e.note = ''
+  LEFT JOIN points.entry AS u
+    ON u.team_id = r.team_id AND u.customer_id = r.customer_id AND u.sequence = r.undo_sequence
+   AND u.source = 4 AND u.source_id = r.import_id::text AND u.note = 'undo'
+ WHERE r.team_id = $1 AND ($2::uuid IS NULL OR r.customer_id = $2)
+   AND (r.status IN (1, 5, 6) AND (e.delta_balance, e.delta_cumulative) IS DISTINCT FROM (r.delta_balance, r.delta_cumulative)
+        OR r.status IN (0, 2, 3, 4) AND (r.sequence, r.delta_balance, r.delta_cumulative) <> (0, 0, 0)
+        OR (r.status = 5) <> (r.undo_sequence > 0)
+        OR r.status = 5 AND u.delta_balance IS DISTINCT FROM -r.delta_balance
+        OR r.status = 0 AND i.state IN (3, 4, 5)
+        OR r.status = 1 AND i.state = 5)
+ ORDER BY r.import_id, r.row_number
+
+-- name: check_import_entries
+-- Entries of an import that no row of it tells of: $1 team, $2 only this customer or null
+SELECT e.customer_id, e.sequence, e.key
+  FROM points.entry AS e
+  JOIN points.import AS i ON i.team_id = e.team_id AND i.import_id::text = e.source_id
+ WHERE e.team_id = $1 AND e.source = 4 AND ($2::uuid IS NULL OR e.customer_id = $2)
+   AND NOT EXISTS (
+       SELECT FROM points.import_row AS r
+        WHERE r.team_id = e.team_id AND r.import_id = i.import_id AND r.customer_id = e.customer_id
+          AND e.sequence IN (r.sequence, r.undo_sequence)
+   )
+ ORDER BY e.customer_id, e.sequence

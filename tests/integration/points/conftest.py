@@ -87,6 +87,8 @@ class Neighboured(Points):
     """The same with segment beside it, where the team is known."""
 
     segment: SegmentServiceAsyncStub = None  # type: ignore[assignment]  # always given; the base has defaults
+    targets: dict[str, str] = field(default_factory=dict)
+    """Where both listen, by service."""
 
     async def customer(self, *, whatsapp: bool = True, **fields: Any) -> UUID:
         """A new customer in segment, a WhatsApp contact unless told otherwise."""
@@ -133,6 +135,10 @@ async def neighboured(servers: Servers, databases: Databases) -> AsyncIterator[N
             clock,
             database.dsn_of("points"),
             database.admin_dsn,
+            targets={
+                "points": f"127.0.0.1:{serving.port}",
+                "segment": f"127.0.0.1:{other.port}",
+            },
             segment=segment_service_pb2_grpc.SegmentServiceStub(
                 await stack.enter_async_context(servers.channel(other.port))
             ),

@@ -60,6 +60,15 @@ CORRUPTIONS = {
     "the formula": ("UPDATE points.formula SET points_micros = points_micros * 2", "ORDER_LAW"),
     "a claim's price": ("UPDATE points.coupon_claim SET points_paid = points_paid + 1", "CLAIM_CLOSURE"),
     "the formula gone": ("DELETE FROM points.formula", "ORDER_LAW"),
+    "a position": ("UPDATE points.entry SET position = position + 1000 WHERE sequence = 2", "HISTORY_ORDER"),
+    "a head": ("UPDATE points.history_head SET position = position + 1 WHERE partition = 7", "HISTORY_ORDER"),
+    "a guard off": ("ALTER TABLE points.entry DISABLE TRIGGER append_only", "IMMUTABILITY"),
+    "a guard gone": ("DROP TRIGGER kept ON points.outcome", "IMMUTABILITY"),
+    "a guard of less": (
+        "DROP TRIGGER append_only ON points.formula; CREATE TRIGGER append_only BEFORE UPDATE ON points.formula"
+        " FOR EACH STATEMENT EXECUTE FUNCTION points.refuse_change()",
+        "IMMUTABILITY",
+    ),
 }
 
 
@@ -131,3 +140,35 @@ async def test_a_range_is_checked_from_the_entry_before_it(tampered: Points) -> 
     await tampered.corrupt("UPDATE points.entry SET balance = 9 WHERE sequence = 1")
     found, _ = [piece async for piece in tampered.stub.CheckLedger(request, timeout=TIMEOUT_S)]
     assert (found.finding.invariant, found.finding.sequence) == (check_pb2.INVARIANT_CONTINUITY, 2)
+
+
+async def incremental(points: Points) -> tuple[list[check_pb2.Finding], check_pb2.CheckSummary]:
+    request = pb.CheckLedgerRequest(team_id=str(points.team_id), incremental=True)
+    *found, last = [piece async for piece in points.stub.CheckLedger(request, timeout=TIMEOUT_S)]
+    return [piece.finding for piece in found], last.summary
+
+
+@pytest.mark.rule("P-07")
+async def test_an_incremental_check_goes_over_what_is_new(tampered: Points) -> None:
+    points, team, old, new = tampered, tampered.team_id, new_id(), new_id()
+    await points.set_formula()
+    await points.post(build.earn(team, old, 50 * UNIT), build.manual(team, new, 1))
+    findings, summary = await incremental(points)
+    assert (findings, summary.accounts, summary.entries, summary.orders) == ([], 2, 2, 1)
+    points.clock.advance(72 * build.HOUR)
+    await points.post(build.manual(team, new, 2), build.earn(team, new, 70 * UNIT))
+    findings, summary = await incremental(points)
+    assert (findings, summary.accounts, summary.entries, summary.orders) == ([], 2, 4, 2)  # a day of overlap
+    await points.corrupt("UPDATE points.account SET balance = balance + 1 WHERE customer_id = $1", old)
+    points.clock.advance(72 * build.HOUR)
+    await points.post(build.manual(team, new, 3))
+    findings, summary = await incremental(points)
+    assert (findings, summary.accounts, summary.entries, summary.orders) == ([], 1, 3, 1)
+    await points.corrupt("UPDATE points.entry SET note = 'x' WHERE customer_id = $1 AND sequence = 4", new)
+    for _ in range(2):  # what was found is found until it is mended
+        findings, _ = await incremental(points)
+        assert [(finding.invariant, finding.sequence) for finding in findings] == [
+            (check_pb2.INVARIANT_HASH_CHAIN, 4)
+        ]
+    everything, _ = await points.check()
+    assert check_pb2.INVARIANT_CONSERVATION in {finding.invariant for finding in everything}

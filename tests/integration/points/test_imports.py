@@ -14,7 +14,7 @@ import pytest
 
 from libs.common.ids import new_id
 from libs.common.rpc.errors import remote_error
-from omnijourney.points.v1 import entry_pb2
+from omnijourney.points.v1 import check_pb2, entry_pb2
 from omnijourney.points.v1 import points_import_pb2 as messages
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.domain.model import Posting
@@ -343,3 +343,34 @@ async def test_the_sample_file_can_be_had(neighboured: Neighboured) -> None:
     sample = (await neighboured.stub.GetImportSample(request, timeout=TIMEOUT_S)).csv
     made = await opened(neighboured, sample)
     assert (await upload(neighboured, made.id, sample)).counts.total == 3
+
+
+@pytest.mark.rule("P-07", "P-10")
+@pytest.mark.parametrize(
+    "corrupted",
+    [
+        "UPDATE points.import_row SET delta_balance = delta_balance + 1 WHERE status = 1",
+        "UPDATE points.import_row SET status = 3 WHERE status = 1",
+        "UPDATE points.import_row SET sequence = 0 WHERE status = 1",
+        "UPDATE points.import_row SET status = 5 WHERE status = 1",
+        "UPDATE points.import_row SET status = 0 WHERE status = 1",
+        "DELETE FROM points.import_row",
+        "UPDATE points.import SET state = 5",
+    ],
+)
+async def test_the_checker_finds_a_row_that_says_something_else_than_the_ledger(
+    neighboured: Neighboured, people: People, corrupted: str
+) -> None:
+    points, file = neighboured, b"Member ID,Point Balance\nM-1,50\nM-1,x\n"
+    made = await opened(points, file)
+    await upload(points, made.id, file)
+    await execute(points, made.id)
+    await points.corrupt("CREATE TABLE points.kept AS SELECT * FROM points.import_row")
+    assert (await points.check())[0] == []
+    await points.corrupt(corrupted)
+    findings, _ = await points.check()
+    assert {finding.invariant for finding in findings} == {check_pb2.INVARIANT_IMPORT_CLOSURE}
+    await points.corrupt(
+        "DELETE FROM points.import_row; INSERT INTO points.import_row SELECT * FROM points.kept"
+    )
+    await points.corrupt("UPDATE points.import SET state = 3")

@@ -842,7 +842,9 @@ class CheckLedgerRequest(_message.Message):
     customer_id: _builtins.str
     """Only this customer (UUID). Default: all."""
     incremental: _builtins.bool
-    """Only what was posted since the last finished incremental check of the team. Not together with the times."""
+    """Only what was posted since the last incremental check of the team that found nothing, and a day before that; accounts
+    and orders without new entries are passed over. Not together with the times or a customer.
+    """
     findings_max: _builtins.int
     """Stop after so many findings, 1 to 10,000. Default 100."""
     @_builtins.property

@@ -1,0 +1,66 @@
+"""The keeper: drops recorded outcomes that are older than any repetition of a posting may come."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from typing import Final
+
+import asyncpg
+import structlog
+
+from libs.common.clock import Clock
+from libs.common.db.faults import PASSING
+from libs.common.db.pool import Pool
+from libs.common.db.queries import QueryBook
+from services.points import metrics
+
+OUTCOMES_KEPT: Final = timedelta(days=400)
+"""Domain time for which an outcome answers repetitions of its key: 13 months and a little. The database refuses to drop
+younger ones than 13 months, whoever asks."""
+_ROWS: Final = 5_000
+"""Outcomes of one transaction."""
+_EVERY_S: Final = 600.0
+_PAUSE_S: Final = 1.0
+"""Between two batches, real seconds: nobody waits for this."""
+
+_UNTIMELY: Final = (asyncpg.InsufficientPrivilegeError, *PASSING)
+"""The database is away, or its clock is behind this process': later, then."""
+
+_log = structlog.get_logger(__name__)
+
+
+class OutcomeKeeper:
+    """Drops outcomes, a little at a time."""
+
+    def __init__(self, pool: Pool, queries: QueryBook, clock: Clock) -> None:
+        """Nothing happens before `run`."""
+        self._pool = pool
+        self._sql = queries
+        self._clock = clock
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Works until `stopping` is set."""
+        wait_s = 0.0
+        while not await _set_within(stopping, wait_s):
+            try:
+                dropped = await self.step()
+            except _UNTIMELY as error:
+                _log.warning("outcomes were not dropped", error=repr(error))
+                dropped = 0
+            wait_s = _PAUSE_S if dropped == _ROWS else _EVERY_S
+
+    async def step(self) -> int:
+        """Drops one batch; returns its size. Raises the driver's errors."""
+        before = self._clock.now() - OUTCOMES_KEPT
+        dropped: int = await self._pool.fetchval(self._sql["drop_outcomes"], before, _ROWS)
+        metrics.DROPPED.inc(dropped)
+        return dropped
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
