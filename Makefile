@@ -9,7 +9,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check rules chaos bench protos protos-baseline unimplemented format lock \
+.PHONY: help demo up test check sim rules chaos bench protos protos-baseline unimplemented format lock \
 	install install-dev clean
 
 help: ## list the targets
@@ -27,6 +27,9 @@ test: install-dev ## run all tests, servers included (ARGS="…" goes to pytest)
 
 check: install-dev ## what every change must pass, without a server: format, lint, types, imports, contracts, quick tests
 	@$(RUN) -m tools.check $(STEPS)
+
+sim: install-dev ## thousands of seeded runs of the actors under faults (SEED=n replays one, RUNS=n)
+	@$(if $(SEED),SEED='$(SEED)') $(RUN) -m tests.sim $(if $(RUNS),--runs '$(RUNS)')
 
 rules: install-dev ## the table of all rules and the tests that prove them
 	@$(RUN) -m tools.rules

@@ -160,7 +160,7 @@ class _Walk:
                 self._step(StepResult.SEND_REQUESTED)
                 self._set(rest=Rest.SEND, wake_at=None)
             case fx.SendState.DEFERRED:
-                self._defer(answer.reason)
+                self._defer(answer)
             case fx.SendState.EXHAUSTED:
                 self._step(StepResult.EXHAUSTED, answer.reason)
                 self._stop(answer.reason)
@@ -270,10 +270,12 @@ class _Walk:
         self.stop_reason = reason
         self._end_halted()
 
-    def _defer(self, reason: str) -> None:
+    def _defer(self, answer: fx.SendAnswer) -> None:
+        """The gateway saw a window begin. It may have done so after the turn read the clock: then it is the next one."""
         windows, zone = self.journey.definition.quiet, self.journey.zone
-        quiet_end = quiet.quiet_until(self.now, windows, zone)
-        self._rest_quiet(quiet_end or self.now, reason)
+        seen = answer.at or quiet.next_quiet_start(self.now, windows, zone) or self.now
+        quiet_end = quiet.quiet_until(max(self.now, seen), windows, zone)
+        self._rest_quiet(quiet_end or self.now, answer.reason)
 
     def _rest_quiet(self, until: datetime, reason: str) -> None:
         self._step(StepResult.DEFERRED, reason)

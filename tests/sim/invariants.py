@@ -1,0 +1,289 @@
+"""What must hold when a run has come to rest, judged from what the world recorded and what was committed.
+
+It uses none of the code that decides turns: it reads mail, history, ledger and sends, and compares.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from uuid import UUID, uuid5
+
+from libs.common.mailbox.mail import Body, Checkout, Mail, SystemTrigger, TagApplied
+from services.journey.domain import effects as fx
+from services.journey.domain.model import (
+    CheckoutTrigger,
+    Condition,
+    Delay,
+    Enrolment,
+    EnrolmentState,
+    Journey,
+    JourneyStatus,
+    Message,
+    Node,
+    Points,
+    Step,
+    StepResult,
+    SystemTriggerKind,
+    Tags,
+    TagTrigger,
+)
+from services.journey.domain.turn import Burst, Refusal
+from tests.sim.site import Site
+
+ENDED = (EnrolmentState.COMPLETED, EnrolmentState.HALTED)
+_ANSWERED = {
+    fx.SendState.SENT: StepResult.SENT,
+    fx.SendState.SKIPPED: StepResult.SKIPPED,
+    fx.SendState.FAILED: StepResult.FAILED,
+    fx.SendState.UNKNOWN: StepResult.UNKNOWN,
+    fx.SendState.CANCELLED: StepResult.CANCELLED,
+}
+
+
+def faults_of(site: Site) -> list[str]:
+    """Everything that is wrong, in words; empty if nothing is."""
+    return [*_Judge(site).faults()]
+
+
+class _Judge:
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.journeys = site.tables.journeys
+        self.enrolments = {
+            e.enrolment_id: e for of_one in site.tables.enrolments.values() for e in of_one.values()
+        }
+        self.steps: defaultdict[UUID, list[Step]] = defaultdict(list)
+        self.entered: list[Burst] = []
+        self.refused: list[tuple[UUID, Refusal]] = []
+        for fact in site.tables.history:
+            if isinstance(fact.what, Refusal):
+                self.refused.append((fact.customer.customer_id, fact.what))
+                continue
+            self.steps[fact.what.enrolment_id] += fact.what.steps
+            if fact.what.enrolled:
+                self.entered.append(fact.what)
+
+    def faults(self) -> Iterator[str]:
+        yield from (f"one key, two effects: {unlike}" for unlike in self.site.services.unlike)
+        yield from self.mail_was_read_once()
+        yield from self.triggers_took_effect_once()
+        yield from self.limits_are_exact()
+        yield from self.order_was_kept()
+        for enrolment in self.enrolments.values():
+            yield from self.path_is_whole(enrolment)
+        yield from self.effects_are_those_of_the_paths()
+        yield from self.sends_left_once()
+
+    def mail_was_read_once(self) -> Iterator[str]:
+        """Every number of every source was taken, and none that was never given."""
+        for key, numbers in self.site.numbers().items():
+            taken = {source: n for source, n in self.site.tables.actors[key].taken.items() if n}
+            if taken != numbers:
+                yield f"{key.customer_id} took {taken} of {numbers}"
+
+    # -- entering ---------------------------------------------------------------------------------------------------
+
+    def matches(self) -> Iterator[tuple[Mail, Journey]]:
+        """Each mail with each journey that it starts, whatever the limits and the status say."""
+        for mail in self.site.mails():
+            for journey in self.journeys.values():
+                if _starts(journey, mail.body):
+                    yield mail, journey
+
+    def triggers_took_effect_once(self) -> Iterator[str]:
+        """An event enrols a customer once in each journey that it starts, and no other event does."""
+        possible = {
+            uuid5(journey.journey_id, f"{mail.customer_id}:{mail.event_id}")
+            for mail, journey in self.matches()
+        }
+        told = Counter(burst.enrolment_id for burst in self.entered)
+        yield from (f"{e} was enrolled {count} times" for e, count in told.items() if count > 1)
+        if told.keys() != self.enrolments.keys():
+            yield f"told of and kept are not the same: {told.keys() ^ self.enrolments.keys()}"
+        if not told.keys() <= possible:
+            yield f"enrolled for no reason: {told.keys() - possible}"
+
+    def limits_are_exact(self) -> Iterator[str]:
+        """Enrolled as often as the limit allows, no more and no less; the others were refused and counted."""
+        wanted = Counter((mail.customer_id, journey.journey_id) for mail, journey in self.matches())
+        entered = Counter(
+            (self.enrolments[b.enrolment_id].customer_id, b.journey_id)
+            for b in self.entered
+            if b.enrolment_id in self.enrolments
+        )
+        refused = Counter((customer_id, refusal.journey_id) for customer_id, refusal in self.refused)
+        for (customer_id, journey_id), count in wanted.items():
+            journey = self.journeys[journey_id]
+            got = entered[customer_id, journey_id], refused[customer_id, journey_id]
+            if journey.status is not JourneyStatus.ACTIVE:
+                if sum(got) > count:
+                    yield f"{journey.definition.name}: {got} of {count} of {customer_id}"
+                continue
+            most = journey.definition.enrolments_per_customer_max or count
+            deep = self.too_deep(customer_id, journey)
+            if not deep and got != (min(most, count), max(0, count - most)):
+                yield f"{journey.definition.name}: {got} of {count} triggers of {customer_id}, limit {most}"
+
+    def too_deep(self, customer_id: UUID, journey: Journey) -> bool:
+        """Whether a chain of causes grew so long that it was cut."""
+        return any(
+            mail.depth > 16 and mail.customer_id == customer_id and _starts(journey, mail.body)
+            for mail in self.site.mails()
+        )
+
+    def order_was_kept(self) -> Iterator[str]:
+        """What orders earned was posted in the order of their numbers, and so did customers enter."""
+        place = {
+            mail.body.order_key: mail.number for mail in self.site.mails() if isinstance(mail.body, Checkout)
+        }
+        posted: defaultdict[UUID, list[int]] = defaultdict(list)
+        for customer_id, key, _ in self.site.services.ledger:
+            if key in place:
+                posted[customer_id].append(place[key])
+        yield from (
+            f"orders of {who} were worked on as {order}"
+            for who, order in posted.items()
+            if order != sorted(order)
+        )
+        number_of = {mail.event_id: (mail.source, mail.number) for mail in self.site.mails()}
+        last: dict[tuple[UUID, UUID, int], int] = {}
+        for burst in self.entered:
+            enrolment = self.enrolments.get(burst.enrolment_id)
+            if enrolment is None or enrolment.trigger_event_id not in number_of:
+                continue
+            source, number = number_of[enrolment.trigger_event_id]
+            line = (enrolment.customer_id, burst.journey_id, source)
+            if last.get(line, 0) >= number:
+                yield f"{enrolment.customer_id} entered {burst.journey_id} by {number} after {last[line]}"
+            last[line] = number
+
+    # -- walking ----------------------------------------------------------------------------------------------------
+
+    def path_is_whole(self, enrolment: Enrolment) -> Iterator[str]:
+        """The steps told are a way through the tree from its start, each node once, to where it ended."""
+        journey = self.journeys[enrolment.journey_id]
+        steps = self.steps[enrolment.enrolment_id]
+        nodes = {node.node_id: node for node in journey.definition.nodes}
+        if enrolment.state not in ENDED:
+            yield f"has not ended: {enrolment}"
+        visited = [step.node_id for step in steps if step.entered]
+        if len(visited) != len(set(visited)):
+            yield f"a node was entered twice: {visited}"
+        expected: str | None = journey.definition.nodes[0].node_id
+        for node_id in visited:
+            if node_id != expected:
+                yield f"went to {node_id} instead of {expected}: {visited}"
+                return
+            there = [step for step in steps if step.node_id == node_id]
+            yield from _rests_were_right(nodes[node_id], there)
+            expected = _following(nodes[node_id], there[-1])
+        if enrolment.state is EnrolmentState.COMPLETED and expected is not None:
+            yield f"completed at {visited[-1:]}, before {expected}"
+        if enrolment.state is EnrolmentState.HALTED and journey.status is JourneyStatus.ACTIVE:
+            yield f"halted in a journey that was never stopped: {visited}"
+
+    def effects_are_those_of_the_paths(self) -> Iterator[str]:
+        """Services did exactly what the paths told say: points, tags, messages, times."""
+        orders = {mail.body.order_key: 1 for mail in self.site.mails() if isinstance(mail.body, Checkout)}
+        points, tags, sent = dict(orders), set(), set()
+        for enrolment, node, step in self._steps():
+            key = fx.effect_key(enrolment.enrolment_id, node.node_id, step.visit)
+            match node.action:
+                case Points() if step.result is StepResult.APPLIED:
+                    points[key] = node.action.delta
+                case Tags() if step.result in (StepResult.APPLIED, StepResult.UNCHANGED):
+                    tags.add(key)
+                case Message() if step.result is StepResult.SENT:
+                    marked = fx.effect_key(enrolment.enrolment_id, node.node_id, step.visit, "marketed")
+                    sent.add(marked)
+        posted = {key: delta for _, key, delta in self.site.services.ledger}
+        stopped = self._keys_of_stopped()
+        if len(posted) != len(self.site.services.ledger):
+            yield "a ledger entry is there twice"
+        yield from _differences("points", posted.items(), points.items(), stopped)
+        yield from _differences(
+            "tags",
+            {c.key: 1 for c in self.site.services.changes}.items(),
+            dict.fromkeys(tags, 1).items(),
+            stopped,
+        )
+        yield from _differences(
+            "marks",
+            dict.fromkeys(self.site.services.marked, 1).items(),
+            dict.fromkeys(sent, 1).items(),
+            stopped,
+        )
+
+    def _keys_of_stopped(self) -> set[UUID]:
+        """Keys of the journey that was stopped: a turn may have acted for it just before, and never committed."""
+        keys = set()
+        for mail, journey in self.matches():
+            if journey.status is JourneyStatus.ACTIVE:
+                continue
+            enrolment_id = uuid5(journey.journey_id, f"{mail.customer_id}:{mail.event_id}")
+            for node in journey.definition.nodes:
+                keys |= {fx.effect_key(enrolment_id, node.node_id, 1, part) for part in ("", "marketed")}
+        return keys
+
+    def sends_left_once(self) -> Iterator[str]:
+        """A message left once for each visit that says so, and every visit says what became of its message."""
+        told: dict[UUID, StepResult] = {}
+        for enrolment, node, step in self._steps():
+            if isinstance(node.action, Message):
+                told[fx.effect_key(enrolment.enrolment_id, node.node_id, step.visit)] = step.result
+        stopped = self._keys_of_stopped()
+        for key, delivery in self.site.services.sends.items():
+            if delivery.attempts > 1:
+                yield f"{delivery.effect} left {delivery.attempts} times"
+            if key not in stopped and told.get(key) is not _ANSWERED.get(delivery.state):
+                yield f"a send that is {delivery.state.name} was told as {told.get(key)}: {delivery.effect}"
+        yield from (
+            f"told of, never asked: {key}" for key in told.keys() - self.site.services.sends.keys() - stopped
+        )
+
+    def _steps(self) -> Iterator[tuple[Enrolment, Node, Step]]:
+        for enrolment in self.enrolments.values():
+            nodes = {n.node_id: n for n in self.journeys[enrolment.journey_id].definition.nodes}
+            for step in self.steps[enrolment.enrolment_id]:
+                yield enrolment, nodes[step.node_id], step
+
+
+def _starts(journey: Journey, body: Body) -> bool:
+    match journey.definition.trigger, body:
+        case CheckoutTrigger(), Checkout():
+            return True
+        case TagTrigger(tags), TagApplied(tag):
+            return tag in tags
+        case SystemTriggerKind(), SystemTrigger():
+            return body.journey_id == journey.journey_id
+        case _:
+            return False
+
+
+def _rests_were_right(node: Node, steps: list[Step]) -> Iterator[str]:
+    results = [step.result for step in steps]
+    if isinstance(node.action, Delay):
+        if results[0] is not StepResult.DELAY_STARTED:
+            yield f"a delay that did not start: {steps}"
+        ended = [step for step in steps if step.result is StepResult.DELAY_ENDED]
+        # It counts from the message before it, which may have left a little earlier than its outcome was read.
+        if len(ended) > 1:
+            yield f"a delay that ended {len(ended)} times"
+    if isinstance(node.action, Message) and results.count(StepResult.SENT) > 1:
+        yield f"sent twice: {steps}"
+
+
+def _following(node: Node, last: Step) -> str | None:
+    if last.result in (StepResult.HALTED, StepResult.CANCELLED):
+        return None
+    if isinstance(node.action, Condition):
+        return node.action.yes if last.result is StepResult.YES else node.action.no
+    return node.next
+
+
+def _differences(what: str, there: object, told: object, stopped: set[UUID]) -> Iterator[str]:
+    found, wanted = dict(there), dict(told)  # type: ignore[call-overload]
+    for key in found.keys() | wanted.keys():
+        if found.get(key) != wanted.get(key) and not (key in stopped and key not in wanted):
+            yield f"{what}: the service has {found.get(key)}, the steps say {wanted.get(key)} ({key})"

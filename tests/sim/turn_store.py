@@ -1,0 +1,221 @@
+"""The store of turns in memory, with the behaviour of the one on PostgreSQL. One suite proves both."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from libs.common.testing.leases import LeaseTable
+from services.journey.domain import effects as fx
+from services.journey.domain.lifecycle import JourneyChanged, stopped_by_itself
+from services.journey.domain.model import (
+    Enrolment,
+    EnrolmentState,
+    Journey,
+    JourneyStatus,
+    Rest,
+    StatusReason,
+)
+from services.journey.domain.turn import Actor, Burst, Refusal, TurnResult
+from services.journey.turn_store import CustomerKey, LoadedTurns
+
+
+class Fact(NamedTuple):
+    """A row of history, in the order of commits."""
+
+    customer: CustomerKey
+    what: Burst | Refusal
+
+
+@dataclass
+class Tables:
+    """What all processes of one installation share; it outlives them."""
+
+    leases: LeaseTable
+    journeys: dict[UUID, Journey] = field(default_factory=dict)
+    actors: dict[CustomerKey, Actor] = field(default_factory=dict)
+    enrolments: defaultdict[CustomerKey, dict[UUID, Enrolment]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    parked: dict[CustomerKey, str] = field(default_factory=dict)
+    verdicts: dict[tuple[UUID, UUID], fx.Verdict] = field(default_factory=dict)
+    """By enrolment and key of the visit; only between a judgement and the commit of its turn."""
+    checkpoints: dict[tuple[int, int], int] = field(default_factory=dict)
+    history: list[Fact] = field(default_factory=list)
+
+    def live(self) -> Iterable[tuple[CustomerKey, Enrolment]]:
+        """Everybody who is inside a journey."""
+        for key, enrolments in self.enrolments.items():
+            for enrolment in enrolments.values():
+                if enrolment.state is EnrolmentState.LIVE:
+                    yield key, enrolment
+
+    def change_journey(self, journey_id: UUID, **changes: object) -> None:
+        """Any change of a journey moves its version."""
+        journey = self.journeys[journey_id]
+        self.journeys[journey_id] = replace(journey, version=journey.version + 1, **changes)
+
+    def settle_stop(self, journey_id: UUID) -> bool:
+        """STOPPING becomes STOPPED when nobody is inside."""
+        if any(enrolment.journey_id == journey_id for _, enrolment in self.live()):
+            return False
+        if self.journeys[journey_id].status is JourneyStatus.STOPPING:
+            self.change_journey(journey_id, status=JourneyStatus.STOPPED)
+        return True
+
+
+class InMemoryTurnStore:
+    """A `TurnStorage` on shared tables. Every method is one transaction: nothing comes between its steps."""
+
+    def __init__(self, tables: Tables) -> None:
+        """`tables` are shared by all stores of one installation."""
+        self._tables = tables
+
+    async def load(self, keys: Sequence[CustomerKey]) -> LoadedTurns:
+        """See `TurnStorage`."""
+        tables = self._tables
+        teams = {key.team_id for key in keys}
+        return LoadedTurns(
+            {key: tables.actors.get(key) or Actor(key.team_id, key.customer_id, {}, {}) for key in keys},
+            {key: _live_of(tables.enrolments[key].values()) for key in keys},
+            {key for key in keys if key in tables.parked},
+            {
+                journey_id: journey.version
+                for journey_id, journey in tables.journeys.items()
+                if journey.team_id in teams and journey.status is not JourneyStatus.DRAFT
+            },
+        )
+
+    async def journeys(self, teams: Iterable[UUID], journey_ids: Sequence[UUID]) -> list[Journey]:
+        """See `TurnStorage`."""
+        wanted = set(teams)
+        found = [self._tables.journeys[j] for j in journey_ids if j in self._tables.journeys]
+        return [journey for journey in found if journey.team_id in wanted]
+
+    async def keep_verdicts(
+        self, judged: Mapping[CustomerKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
+    ) -> dict[CustomerKey, fx.Verdict]:
+        """See `TurnStorage`."""
+        self._tables.leases.check_fence({key.partition: fence[key.partition] for key in judged})
+        return {
+            key: self._tables.verdicts.setdefault((judge.enrolment_id, judge.key), verdict)
+            for key, (judge, verdict) in judged.items()
+        }
+
+    async def commit(
+        self,
+        turns: Mapping[CustomerKey, TurnResult],
+        journeys: Mapping[UUID, Journey],
+        fence: Mapping[int, int],
+        now: datetime,
+    ) -> None:
+        """See `TurnStorage`."""
+        self._tables.leases.check_fence({key.partition: fence[key.partition] for key in turns})
+        self._hold(turns.values(), journeys)
+        for turn in turns.values():
+            for enrolment in turn.enrolments:
+                _check(enrolment)
+        self._stop(turns.values())
+        for key, turn in turns.items():
+            self._save(key, turn)
+
+    def _hold(self, turns: Iterable[TurnResult], journeys: Mapping[UUID, Journey]) -> None:
+        used = frozenset[UUID]().union(*(turn.journeys_used for turn in turns))
+        stored = self._tables.journeys
+        if any(journeys[j].version != stored[j].version for j in used if j in stored):
+            raise JourneyChanged
+
+    def _stop(self, turns: Iterable[TurnResult]) -> None:
+        stops: dict[UUID, StatusReason] = {}
+        for turn in turns:
+            for journey_id, reason in turn.stops.items():
+                stops.setdefault(journey_id, StatusReason[reason])
+        for journey_id, why in stops.items():
+            after = stopped_by_itself(self._tables.journeys[journey_id], why)
+            if after is not None:
+                self._tables.change_journey(journey_id, status=after, reason=why)
+
+    def _save(self, key: CustomerKey, turn: TurnResult) -> None:
+        self._tables.actors[key] = turn.actor
+        stored = self._tables.enrolments[key]
+        for enrolment in turn.enrolments:
+            stored[enrolment.enrolment_id] = replace(enrolment, fresh=False)
+        ids = {enrolment.enrolment_id for enrolment in turn.enrolments}
+        for kept in [kept for kept in self._tables.verdicts if kept[0] in ids]:
+            del self._tables.verdicts[kept]
+        for burst in turn.bursts:
+            self._tables.history.append(Fact(key, burst))
+        for refusal in turn.refusals:
+            self._tables.history.append(Fact(key, refusal))
+
+    async def due_customers(
+        self, partitions: Iterable[int], until: datetime, limit: int
+    ) -> list[CustomerKey]:
+        """See `TurnStorage`."""
+        wanted = set(partitions)
+        due = [
+            (enrolment.wake_at, key)
+            for key, enrolment in self._tables.live()
+            if enrolment.wake_at is not None and enrolment.wake_at <= until and key.partition in wanted
+        ]
+        keys = [key for _, key in sorted(due) if key not in self._tables.parked]
+        return list(dict.fromkeys(keys))[:limit]
+
+    async def next_timer(self, partitions: Iterable[int], after: datetime) -> datetime | None:
+        """See `TurnStorage`."""
+        wanted = set(partitions)
+        following = [
+            enrolment.wake_at
+            for key, enrolment in self._tables.live()
+            if enrolment.wake_at is not None and enrolment.wake_at > after and key.partition in wanted
+        ]
+        return min(following, default=None)
+
+    async def halting_customers(
+        self, team_id: UUID, journey_id: UUID, partitions: Iterable[int], limit: int
+    ) -> list[CustomerKey]:
+        """See `TurnStorage`."""
+        wanted = set(partitions)
+        keys = [
+            key
+            for key, enrolment in self._tables.live()
+            if (key.team_id, enrolment.journey_id) == (team_id, journey_id)
+            and enrolment.rest is not Rest.SEND
+            and key.partition in wanted
+        ]
+        return list(dict.fromkeys(keys))[:limit]
+
+    async def park(self, key: CustomerKey, error: str, attempts: int, fence: Mapping[int, int]) -> None:
+        """See `TurnStorage`."""
+        self._tables.leases.check_fence({key.partition: fence[key.partition]})
+        self._tables.parked[key] = error
+
+    async def checkpoints(self, partitions: Iterable[int]) -> dict[tuple[int, int], int]:
+        """See `TurnStorage`."""
+        wanted = set(partitions)
+        return {key: at for key, at in self._tables.checkpoints.items() if key[0] in wanted}
+
+    async def save_checkpoints(self, marks: Mapping[tuple[int, int], int], fence: Mapping[int, int]) -> None:
+        """See `TurnStorage`."""
+        self._tables.leases.check_fence({partition: fence[partition] for partition, _ in marks})
+        for key, position in marks.items():
+            self._tables.checkpoints[key] = max(position, self._tables.checkpoints.get(key, 0))
+
+
+def _live_of(enrolments: Iterable[Enrolment]) -> list[Enrolment]:
+    live = [enrolment for enrolment in enrolments if enrolment.state is EnrolmentState.LIVE]
+    return sorted(live, key=lambda enrolment: (enrolment.created_at, enrolment.enrolment_id))
+
+
+def _check(enrolment: Enrolment) -> None:
+    """The constraints of the table."""
+    if (enrolment.wake_at is not None) != (enrolment.rest in (Rest.DELAY, Rest.QUIET)):
+        raise ValueError(f"a timer without a rest, or the other way round: {enrolment}")
+    if enrolment.state is not EnrolmentState.LIVE and enrolment.rest is not Rest.NONE:
+        raise ValueError(f"an ended enrolment rests: {enrolment}")
