@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -147,6 +148,11 @@ class Installation:
     def environment(self) -> Mapping[str, str]:
         """The variables that the processes got on top of our own environment."""
         return environment(self._options, self._plan, self.attachment.endpoints, self._data_dir)
+
+    def change_environment(self, changes: Mapping[str, str]) -> None:
+        """Variables that services and emulators get from their next start on."""
+        for process in self._processes.values():
+            process.spec = replace(process.spec, env={**process.spec.env, **changes})
 
     def pid_of(self, name: str) -> int:
         """Process id now, of a service or further worker, `emulators`, `postgres` or `valkey`. Errors: KeyError."""

@@ -133,7 +133,9 @@ class Director:
         return taken
 
     async def calm(self) -> None:
-        """Switches off what the emulators still have in store; a fault that is left over hits nobody."""
+        """Switches off what the emulators still have in store, and the crash points of processes that start from now
+        on: each dies once more at most, so that the end can be waited for."""
+        self._arena.installation.change_environment({"OMNIJOURNEY_CRASH_POINTS": ""})
         for url in self._arena.installation.channel_urls.values():
             async with self._arena.session.delete(f"{url}/_emulator/faults"):
                 continue

@@ -50,7 +50,7 @@ class Options:
     crash_probability: float
 
 
-FULL = Options(seed=0, load_s=300.0, orders=3_000, members=180, faults=75, crash_probability=0.003)
+FULL = Options(seed=0, load_s=300.0, orders=3_000, members=180, faults=75, crash_probability=0.001)
 SHORT = Options(seed=1, load_s=12.0, orders=120, members=20, faults=12, crash_probability=0.004)
 
 
