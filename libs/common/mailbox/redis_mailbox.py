@@ -16,6 +16,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
@@ -331,8 +332,8 @@ def _taken(partition: int, member: bytes, last_entry_id: bytes, payloads: Sequen
     text = member.decode()
     return TakenMailbox(
         partition,
-        UUID(text[:32]),
-        UUID(text[32:]),
+        DriverUUID(text[:32]),  # read, hashed and compared in C; customers are keys of much
+        DriverUUID(text[32:]),
         mails,
         last_entry_id,
         undecodable=len(payloads) - len(mails),
