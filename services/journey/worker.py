@@ -157,6 +157,7 @@ class Worker:
         if self._outages == 0:
             _log.warning("a server or service does not answer", error=repr(error))
         self._outages += 1
+        self._look_at_timers = True  # those that were found due may have been in the batch that failed
         delay = min(OUTAGE_WAIT_MAX_S, RETRY_FIRST_S * 2 ** min(self._outages, 10))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay):
@@ -211,11 +212,12 @@ class Worker:
         metrics.PARTITIONS.set(len(self._owned))
 
     def _drop_fenced(self, error: Fenced) -> None:
-        """Lets go of partitions whose epoch is over. A newer lease that came meanwhile stays: `set_leases` dropped the old."""
+        """Lets go of partitions whose epoch is over; a newer lease that came meanwhile stays."""
         for partition in error.partitions:
             if partition in self._owned:
                 self._leased.pop(partition, None)
             self._drop(partition)
+        self._look_at_timers = True
 
     async def _hand_back(self) -> None:
         """Mail that was taken and not worked on becomes ready again for the next owner."""
@@ -305,6 +307,8 @@ class Worker:
         for key, error in outcome.failed.items():
             await self._failed(key, error)
         self._note(outcome.committed.values())
+        # Timers behind the last mail were left to the next turn, which comes only if there is more mail.
+        self._look_at_timers |= any(waiting.mail_left for waiting in batch.values())
         for key in outcome.committed:
             self._attempts.pop(key, None)
         await self._trim([*outcome.committed, *outcome.parked])
@@ -355,9 +359,8 @@ class Worker:
             self._mark(await self._mailbox.trim(items))
 
     def _mark(self, quiet: Mapping[int, QuietMarks]) -> None:
-        for partition, marks in quiet.items():
-            for source, position in marks.items() if partition in self._owned else ():
-                self._marks[(partition, source)] = position
+        for partition in quiet.keys() & self._owned.keys():
+            self._marks |= {(partition, source): at for source, at in quiet[partition].items()}
 
     async def _save_checkpoints(self, *, force: bool = False) -> None:
         """Moves the repair checkpoints; seldom, since a repair that begins too early only drops duplicates."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from unittest import mock
 
@@ -19,13 +19,15 @@ from tests.sim.site import run
 
 SEEDS = 40
 """Runs in `make check`: a few seconds."""
+TOLD_BEFORE = (113, 253, 426195913, 865747964)
+"""Runs that once showed a fault that the first seeds do not show."""
 SEARCHED = 400
 """Most runs in which a planted bug has to show."""
 
 
-def _seeds() -> range:
+def _seeds() -> Iterable[int]:
     given = os.environ.get("SEED")
-    return range(int(given), int(given) + 1) if given else range(SEEDS)
+    return [int(given)] if given else [*range(SEEDS), *TOLD_BEFORE]
 
 
 @pytest.mark.rule("J-13", "J-36")
