@@ -37,7 +37,7 @@ rules: install-dev ## the table of all rules and the tests that prove them
 chaos: install-dev ## load while everything is killed, paused and cut off; then an independent check (SEED=n replays)
 	@$(RUN) -m tests.chaos $(if $(SEED),--seed '$(SEED)')
 
-bench: install-dev ## measure the hot paths and five works (W=w1|w1-http|w2|w3|w4 one of them, N=its size); JSON under build/
+bench: install-dev ## measure the hot paths and six works (W=w1|w1-http|w2|w3|w4|ledger one of them, N=its size); JSON under build/
 	@$(RUN) -m bench $(if $(W),--work '$(W)') $(if $(N),--n '$(N)')
 
 protos: install-dev ## generate libs/gen from protos/

@@ -14,7 +14,8 @@ from uuid import UUID
 import uvloop
 from pydantic import SecretStr
 
-from bench.measure import Meter, chunks
+from bench import pages
+from bench.measure import Figure, Meter, chunks
 from libs.common.clock import SystemClock
 from libs.common.embedded import start_embedded
 from libs.common.rpc.client import channel
@@ -73,8 +74,10 @@ class Load:
         return posting
 
 
-async def run(postgres_dsn: str, redis_url: str, token: str, meter: Meter) -> None:
-    """Measures the real service on the servers given."""
+async def run(
+    postgres_dsn: str, redis_url: str, token: str, meter: Meter, entries: int = 0
+) -> dict[str, float]:
+    """Measures the real service on the servers given; with `entries` also pages of the report, in milliseconds."""
     settings = Settings(
         postgres_dsn=SecretStr(postgres_dsn),
         redis_url=SecretStr(redis_url),
@@ -97,6 +100,7 @@ async def run(postgres_dsn: str, redis_url: str, token: str, meter: Meter) -> No
                 with meter.time(name, batch, count):
                     await _post(stub, batches, at_once)
         await _check(stub, load.team_id)
+        return await pages.measure(postgres_dsn, stub, entries) if entries else {}
 
 
 async def _post(
@@ -118,16 +122,22 @@ async def _check(stub: "pb_grpc.PointsServiceAsyncStub", team_id: str) -> None:
             raise AssertionError(piece.finding)
 
 
-async def alone() -> None:
-    """Starts servers of its own and prints the figures."""
+async def measured(data_dir: str, entries: int) -> tuple[list[Figure], dict[str, float]]:
+    """Figures of posting and milliseconds of pages, on servers of their own."""
     meter = Meter()
+    servers = await start_embedded(data_dir)
+    try:
+        page_ms = await run(servers.postgres_dsn, servers.redis_url, servers.token, meter, entries)
+    finally:
+        await servers.stop()
+    return meter.figures(), page_ms
+
+
+async def alone() -> None:
+    """Prints the figures."""
     with tempfile.TemporaryDirectory(prefix="omnijourney-bench-") as data_dir:
-        servers = await start_embedded(data_dir)
-        try:
-            await run(servers.postgres_dsn, servers.redis_url, servers.token, meter)
-        finally:
-            await servers.stop()
-    for figure in meter.figures():
+        figures, _ = await measured(data_dir, 0)
+    for figure in figures:
         print(
             f"{figure.name}, {figure.batch} a call: {figure.rate_per_s:,.0f}/s, {figure.client_us:.0f} µs of CPU each"
         )

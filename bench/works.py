@@ -9,6 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from bench import ledger
 from bench import order as w3
 from bench import sleepers as w2
 from bench.field import field
@@ -17,7 +18,7 @@ from bench.welcome import RATES_PER_S, Burst, Latency, Welcome, dear_statements,
 
 REPEATS: Final = 3
 GROWTH: Final = (1_000, 10_000, 100_000)
-N_DEFAULT: Final = {"w1": 10_000, "w1-http": 2_000, "w2": 20_000, "w3": 400, "w4": 10_000}
+N_DEFAULT: Final = {"w1": 10_000, "w1-http": 2_000, "w2": 20_000, "w3": 400, "w4": 10_000, "ledger": 500_000}
 """w2 aims at 1,000,000 and w4 at 100,000: at a thousand or two a second that is minutes to an hour on two cores, so
 both are asked for by name (`W=w2 N=1000000`)."""
 
@@ -53,9 +54,8 @@ async def _w1(directory: Path, work: str, n: int) -> Result:
     http = work == "w1-http"
     async with field(directory, emulators=http) as on:
         welcome = await Welcome.prepare(on, http=http)
-        await on.admin.execute("SELECT pg_stat_statements_reset()")
         bursts = [await welcome.burst(n) for _ in range(REPEATS)]
-        dear = dear_statements(await on.top_statements(), n * REPEATS)
+        dear = dear_statements(await on.top_statements(), n)
         best = median_of(bursts)
         # An offered rate above what a burst reaches only measures a queue; then half of that is offered instead.
         half = max(100, int(best.rate_per_s / 2) // 100 * 100)
@@ -180,12 +180,24 @@ async def _w4(directory: Path, work: str, n: int) -> Result:
     )
 
 
+async def _ledger(directory: Path, work: str, n: int) -> Result:
+    """Posting through gRPC, and pages of the report at `n` entries."""
+    figures, page_ms = await ledger.measured(str(directory), n)
+    posted = [
+        Line(f"{each.name}, {each.batch} a call: posts/s", f"{each.rate_per_s:,.0f}") for each in figures
+    ]
+    shown = [Line(f"report page, {kind}: ms", f"{ms:.1f}") for kind, ms in page_ms.items()]
+    figure = f"{figures[0].rate_per_s:,.0f} posts/s in batches of {figures[0].batch}"
+    return Result(work, n, [*posted, *shown], {"posting": figures, "page_ms": page_ms}, [], figure)
+
+
 _WORKS: Final[dict[str, Callable[[Path, str, int], Awaitable[Result]]]] = {
     "w1": _w1,
     "w1-http": _w1,
     "w2": _w2,
     "w3": _w3,
     "w4": _w4,
+    "ledger": _ledger,
 }
 WORKS: Final = tuple(_WORKS)
 
