@@ -391,7 +391,7 @@ class Worker:
         heapq.heappush(self._retries, (self._backoff[key], key))
 
     async def _let_go(self) -> None:
-        """Puts back those whose time for another try has come, and those whom a batch that failed as a whole left here."""
+        """Puts back those whose time for another try has come, and those whom a failed batch left here."""
         now = self._real_time()
         while self._retries and self._retries[0][0] <= now:
             _, key = heapq.heappop(self._retries)

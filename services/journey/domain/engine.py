@@ -271,7 +271,7 @@ class _Walk:
         self._end_halted()
 
     def _defer(self, answer: fx.SendAnswer) -> None:
-        """The gateway saw a window begin. It may have done so after the turn read the clock: then it is the next one."""
+        """The gateway saw a window begin: the next one, if that was after the turn had read the clock."""
         windows, zone = self.journey.definition.quiet, self.journey.zone
         seen = answer.at or quiet.next_quiet_start(self.now, windows, zone) or self.now
         quiet_end = quiet.quiet_until(max(self.now, seen), windows, zone)

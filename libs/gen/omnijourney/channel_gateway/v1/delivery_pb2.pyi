@@ -249,7 +249,9 @@ Global___TemplateContent: _TypeAlias = TemplateContent  # noqa: Y015
 
 @_typing.final
 class SendResult(_message.Message):
-    """The answer to one send. Answers other than `ACCEPTED` are final and bring no mail."""
+    """The answer to one send. Answers other than `ACCEPTED` are final. A key that is asked again gets its first answer while
+    the send is under way, and what became of it once it is settled, though its mail told so before.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
