@@ -1,0 +1,109 @@
+"""What every `TurnStorage` must do. A test class derives from `TurnStorageSuite` and gives the fixture `kept`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from uuid import UUID, uuid5
+
+import pytest
+
+from libs.common.ids import partition_of
+from libs.common.mailbox.errors import Fenced
+from libs.common.mailbox.mail import MailSource
+from libs.common.testing.mails import TEAM, customers
+from services.journey.domain import effects as fx
+from services.journey.domain import model as d
+from services.journey.domain.turn import Actor, TurnResult
+from services.journey.turn_storage import TurnStorage
+from services.journey.turn_store import CustomerKey
+
+NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
+JOURNEY = UUID(int=100)
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A store, and the leases under which it may be written."""
+
+    store: TurnStorage
+    fence: Mapping[int, int]
+
+
+def keys(count: int) -> list[CustomerKey]:
+    """So many customers."""
+    return [CustomerKey(partition_of(TEAM, c), TEAM, c) for c in islice(customers(), count)]
+
+
+def asleep(key: CustomerKey, wake_at: datetime | None, number: int = 1) -> TurnResult:
+    """A turn that took a mail and put the customer to sleep, or ended the run without a time."""
+    enrolment = d.Enrolment(
+        enrolment_id=uuid5(key.customer_id, "run"),
+        journey_id=JOURNEY,
+        team_id=key.team_id,
+        customer_id=key.customer_id,
+        trigger_event_id=uuid5(key.customer_id, "event"),
+        depth=0,
+        created_at=NOW,
+        state=d.EnrolmentState.LIVE if wake_at else d.EnrolmentState.COMPLETED,
+        node_id="wait",
+        rest=d.Rest.DELAY if wake_at else d.Rest.NONE,
+        wake_at=wake_at,
+    )
+    taken = {MailSource.SEGMENT: number, MailSource.GATEWAY: 0, MailSource.JOURNEY: 0}
+    actor = Actor(key.team_id, key.customer_id, taken, {JOURNEY: 1})
+    return TurnResult(actor, (enrolment,), (), (), {}, frozenset())
+
+
+class TurnStorageSuite:
+    """What the worker relies on."""
+
+    async def test_what_is_committed_is_loaded(self, kept: Kept) -> None:
+        [ann, bob] = keys(2)
+        turn = asleep(ann, NOW + MINUTE)
+        await kept.store.commit({ann: turn}, {}, kept.fence, NOW)
+        loaded = await kept.store.load([ann, bob])
+        assert loaded.actors[ann] == turn.actor
+        assert loaded.enrolments == {ann: list(turn.enrolments), bob: []}
+        assert not any(loaded.actors[bob].taken.values())
+        await kept.store.commit({ann: asleep(ann, None, 2)}, {}, kept.fence, NOW)
+        assert (await kept.store.load([ann])).enrolments == {ann: []}
+
+    async def test_a_lost_lease_writes_nothing_of_the_batch(self, kept: Kept) -> None:
+        [ann, bob] = keys(2)
+        stale = {**kept.fence, bob.partition: kept.fence[bob.partition] + 1}
+        turns = {key: asleep(key, NOW + MINUTE) for key in (ann, bob)}
+        with pytest.raises(Fenced) as fenced:
+            await kept.store.commit(turns, {}, stale, NOW)
+        assert fenced.value.partitions == [bob.partition]
+        assert (await kept.store.load([ann])).enrolments == {ann: []}
+        with pytest.raises(Fenced):
+            await kept.store.park(bob, "poison", 8, stale)
+
+    async def test_timers_are_found_when_due_but_for_parked_customers(self, kept: Kept) -> None:
+        [ann, bob, cid] = keys(3)
+        turns = {key: asleep(key, NOW + n * MINUTE) for n, key in enumerate((ann, bob, cid))}
+        await kept.store.commit(turns, {}, kept.fence, NOW)
+        assert set(await kept.store.due_customers(kept.fence, NOW + MINUTE, 10)) == {ann, bob}
+        assert await kept.store.due_customers(kept.fence, NOW + MINUTE, 1) == [ann]
+        assert await kept.store.next_timer(kept.fence, NOW) == NOW + MINUTE
+        assert await kept.store.due_customers([], NOW + MINUTE, 10) == []
+        await kept.store.park(ann, "poison", 8, kept.fence)
+        assert await kept.store.due_customers(kept.fence, NOW + MINUTE, 10) == [bob]
+        assert (await kept.store.load([ann, bob])).parked == {ann}
+
+    async def test_the_first_verdict_holds_until_the_commit(self, kept: Kept) -> None:
+        [ann] = keys(1)
+        [enrolment] = asleep(ann, NOW).enrolments
+        judge = fx.Judge(uuid5(ann.customer_id, "visit"), TEAM, ann.customer_id, enrolment.enrolment_id, b"")
+        first = await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=True))}, kept.fence)
+        again = await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=False))}, kept.fence)
+        assert first == again == {ann: fx.Verdict(belongs=True)}
+
+    async def test_checkpoints_only_go_forward(self, kept: Kept) -> None:
+        await kept.store.save_checkpoints({(3, 1): 10, (4, 1): 7}, kept.fence)
+        await kept.store.save_checkpoints({(3, 1): 5}, kept.fence)
+        assert await kept.store.checkpoints([3]) == {(3, 1): 10}
