@@ -53,7 +53,7 @@ def asleep(key: CustomerKey, wake_at: datetime | None, number: int = 1) -> TurnR
         rest=d.Rest.DELAY if wake_at else d.Rest.NONE,
         wake_at=wake_at,
     )
-    taken = {MailSource.SEGMENT: number, MailSource.GATEWAY: 0, MailSource.JOURNEY: 0}
+    taken: dict[int, int] = {MailSource.SEGMENT: number, MailSource.GATEWAY: 0, MailSource.JOURNEY: 0}
     actor = Actor(key.team_id, key.customer_id, taken, {JOURNEY: 1})
     return TurnResult(actor, (enrolment,), (), (), {}, frozenset())
 
