@@ -91,6 +91,8 @@ class Welcome:
     async def burst(self, count: int) -> Burst:
         """`count` journeys as fast as they go."""
         customers = await self._customers(count)
+        # After the customers are made: what they cost is nobody's journey.
+        await self.field.admin.execute("SELECT pg_stat_statements_reset()")
         before = await self.field.counts()
         since, began, usage = self.field.clock.now(), REAL.now(), self.field.usage
         usage.peak_bytes.clear()
