@@ -25,8 +25,8 @@ PAGE_MAX: Final = 5_000
 WAIT_MAX_S: Final = 30.0
 """Longest a feed waits for rows, real seconds."""
 LINGER_S: Final = 0.1
-"""A feed that waits gives what was written within so long at once: a page costs as much for one row as for hundreds, and
-a follower asks again as soon as it has one. A row that comes when nothing was written for a while goes out at once."""
+"""A feed that waits gives what was written within so long at once: a page costs as much for one row as for hundreds,
+and a follower asks again as soon as it has one. A row that comes when nothing was written for a while goes at once."""
 _POLL_S: Final = 1.0
 """How often a waiting feed looks by itself: rows written by another process of the service do not ring its bell."""
 
