@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -25,6 +24,7 @@ from services.journey import metrics
 from services.journey.domain.turn import TurnResult
 from services.journey.faults import OUTAGES, is_outage
 from services.journey.recovery import MailboxRepair
+from services.journey.retries import PARK_FAULTS, RETRY_FIRST_S, Retries
 from services.journey.turn_storage import TurnStorage
 from services.journey.turn_store import CustomerKey
 from services.journey.turns import BatchOutcome, TurnRunner, Waiting
@@ -35,12 +35,8 @@ MAIL_MAX: Final = 100
 """Mail of one customer in one batch."""
 IDLE_WAIT_S: Final = 1.0
 """Longest sleep, real seconds: the bound on how late a missed wake-up is noticed."""
-RETRY_FIRST_S: Final = 0.1
 OUTAGE_WAIT_MAX_S: Final = 2.0
 """Longest wait between looks while a server or service does not answer."""
-RETRY_MAX_S: Final = 30.0
-PARK_ATTEMPTS: Final = 8
-"""Failures of a customer's own turn before it is parked: about 25 s of trying."""
 CHECKPOINT_EVERY_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
@@ -71,9 +67,7 @@ class Worker:
         self._leased: dict[int, int] = {}
         self._owned: dict[int, int] = {}
         self._taken: dict[CustomerKey, bytes] = {}
-        self._attempts: dict[CustomerKey, int] = {}
-        self._backoff: dict[CustomerKey, float] = {}
-        self._retries: list[tuple[float, CustomerKey]] = []
+        self._retries = Retries()
         self._stopping_journeys: tuple[tuple[UUID, UUID], ...] = ()
         self._marks: dict[tuple[int, int], int] = {}
         self._marks_saved = 0.0
@@ -179,8 +173,8 @@ class Worker:
 
     def _sleep_s(self) -> float:
         waits = [IDLE_WAIT_S]
-        if self._retries:
-            waits.append(self._retries[0][0] - self._real_time())
+        if self._retries.next_at is not None:
+            waits.append(self._retries.next_at - self._real_time())
         if self._next_wake is not None and self._owned:
             timer_s = self._clock.real_seconds_until(self._next_wake)
             if timer_s is not None:
@@ -203,11 +197,8 @@ class Worker:
         """Forgets a partition and everything taken from it: its next owner gets it from the mailbox."""
         self._owned.pop(partition, None)
         self._poked.discard(partition)
-        for held in (self._taken, self._attempts, self._backoff):
-            for key in [key for key in held if key.partition == partition]:
-                del held[key]
-        self._retries = [entry for entry in self._retries if entry[1].partition != partition]
-        heapq.heapify(self._retries)
+        self._taken = {key: entry for key, entry in self._taken.items() if key.partition != partition}
+        self._retries.drop(partition)
         self._marks = {key: mark for key, mark in self._marks.items() if key[0] != partition}
         metrics.PARTITIONS.set(len(self._owned))
 
@@ -255,7 +246,7 @@ class Worker:
         return {
             key: waiting
             for key, waiting in batch.items()
-            if key not in self._backoff and key.partition in self._owned
+            if key not in self._retries and key.partition in self._owned
         }
 
     async def _take(self, batch: dict[CustomerKey, Waiting]) -> bool:
@@ -310,7 +301,7 @@ class Worker:
         # Timers behind the last mail were left to the next turn, which comes only if there is more mail.
         self._look_at_timers |= any(waiting.mail_left for waiting in batch.values())
         for key in outcome.committed:
-            self._attempts.pop(key, None)
+            self._retries.forget(key)
         await self._trim([*outcome.committed, *outcome.parked])
         self._progress.add(len(batch))
 
@@ -377,24 +368,17 @@ class Worker:
         metrics.TURNS_FAILED.inc()
         if key.partition not in self._owned:
             return
-        attempts = self._attempts.get(key, 0) + 1
-        self._attempts[key] = attempts
-        if attempts >= PARK_ATTEMPTS and not is_outage(error):
-            _log.error("customer parked", customer_id=str(key.customer_id), error=repr(error))
-            await self._store.park(key, repr(error), attempts, dict(self._owned))
-            metrics.PARKED.inc()
-            self._attempts.pop(key, None)
-            await self._trim([key])
+        faults = 0 if is_outage(error) else self._retries.faults_after(key)
+        if faults < PARK_FAULTS:
+            self._retries.postpone(key, self._real_time())
             return
-        delay = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(attempts - 1, 10))
-        self._backoff[key] = self._real_time() + delay
-        heapq.heappush(self._retries, (self._backoff[key], key))
+        _log.error("customer parked", customer_id=str(key.customer_id), error=repr(error))
+        await self._store.park(key, repr(error), faults, dict(self._owned))
+        metrics.PARKED.inc()
+        self._retries.forget(key)
+        await self._trim([key])
 
     async def _let_go(self) -> None:
         """Puts back those whose time for another try has come, and those whom a failed batch left here."""
-        now = self._real_time()
-        while self._retries and self._retries[0][0] <= now:
-            _, key = heapq.heappop(self._retries)
-            self._backoff.pop(key, None)
-            self._look_at_timers = True
-        await self._put_back([key for key in self._taken if key not in self._backoff])
+        self._look_at_timers |= self._retries.release(self._real_time())
+        await self._put_back([key for key in self._taken if key not in self._retries])
