@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
@@ -11,6 +10,7 @@ import structlog
 
 from libs.common.db.faults import PASSING
 from libs.common.errors import ResourceExhausted, Unavailable
+from libs.common.tasks import work_until
 from services.points import metrics
 from services.points.clients import CustomerFeed, Known
 from services.points.customers import CursorMovedError
@@ -49,15 +49,7 @@ class CustomerFollower:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until `stopping` is set; what was read and not written is read again later."""
-        work = asyncio.create_task(self._follow(), name="follow segment")
-        stop = asyncio.create_task(stopping.wait(), name="stop")
-        try:
-            await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stop.cancel()
-            work.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await work
+        await work_until(stopping, self._follow(), name="follow segment")
 
     async def _follow(self) -> None:
         delay_s = _RETRY_FIRST_S

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
@@ -11,6 +10,7 @@ import structlog
 
 from libs.common.db.faults import PASSING
 from libs.common.rpc.operations import Lag, Progress
+from libs.common.tasks import work_until
 from services.stats import metrics
 from services.stats.clients import Feed, FeedUnavailable
 from services.stats.convert_facts import read_facts
@@ -56,15 +56,7 @@ class Reader:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until `stopping` is set; what was read and not committed is read again later."""
-        work = asyncio.create_task(self._follow(), name=f"follow {self.feed.name}")
-        stop = asyncio.create_task(stopping.wait(), name="stop")
-        try:
-            await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stop.cancel()
-            work.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await work
+        await work_until(stopping, self._follow(), name=f"follow {self.feed.name}")
 
     async def _follow(self) -> None:
         delay_s = RETRY_FIRST_S
