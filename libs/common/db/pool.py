@@ -65,6 +65,9 @@ def _server_settings(name: str) -> dict[str, str]:
         "lock_timeout": str(_LOCK_TIMEOUT_MS),
         "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_TIMEOUT_MS),
         "jit": "off",
+        # A statement's plan is made once a connection. Made anew for each batch, as the server prefers where a batch's
+        # arrays are short, plans cost more than many of the statements. `replanned` is for those that it does not fit.
+        "plan_cache_mode": "force_generic_plan",
     }
 
 
@@ -82,6 +85,16 @@ async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
         yield connection
     finally:
         await pool.release(connection)
+
+
+async def fetch_alone(pool: Pool, query: str, *arguments: Any) -> "list[asyncpg.Record]":
+    """The rows of one statement that is a transaction by itself: committed when this returns, in one round trip.
+
+    It sees no team's rows unless it calls a function that binds itself to its teams (`platform.bind`). Raises
+    ResourceExhausted `OVERLOADED` when no connection is free, and the driver's errors.
+    """
+    async with connection_of(pool) as connection:
+        return await connection.fetch(query, *arguments)
 
 
 @contextlib.asynccontextmanager
@@ -103,6 +116,12 @@ async def snapshot(pool: Pool, teams: Iterable[UUID]) -> AsyncIterator[Connectio
     begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     async with connection_of(pool) as connection, _begun(connection, begin, teams):
         yield connection
+
+
+async def replanned(connection: Connection) -> None:
+    """Has the rest of the transaction plan each statement for the arguments that it is given: what searches by filters
+    that may be absent, or over ranges of any length, wants that."""
+    await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
 @contextlib.asynccontextmanager

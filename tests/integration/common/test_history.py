@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from libs.common.db.history import HistoryBell, allocate, count_by_partition, long_poll, read_history
-from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
 from libs.common.ids import PARTITIONS
 
 TEAM, OTHER = UUID(int=1), UUID(int=2)
@@ -142,3 +142,28 @@ async def test_a_long_poll_ends_when_its_time_is_over_or_the_service_stops(pool:
 async def test_heads_are_for_existing_partitions_only(pool: Pool) -> None:
     with pytest.raises(asyncpg.CheckViolationError):
         await pool.execute("INSERT INTO history_head (partition) VALUES (64)")
+
+
+async def test_positions_given_in_a_statement_follow_the_rows(pool: Pool) -> None:
+    async with transaction(pool, [TEAM]) as connection:
+        give = "SELECT allocate_positions($1::smallint[])"
+        assert await connection.fetchval(give, [5, 3, 5, 5, 63]) == [1, 1, 2, 3, 1]
+        assert await connection.fetchval(give, [3, 5]) == [2, 4]
+        assert await allocate(connection, {5: 1}) == {5: 5}
+        assert await connection.fetchval(give, []) is None
+
+
+async def test_a_page_in_one_statement_is_that_of_the_feed(pool: Pool) -> None:
+    for team in (TEAM, OTHER, TEAM):
+        async with transaction(pool, [team]) as connection:
+            await _write(connection, [1, 2, 2, 9], team)
+    cursors = {1: 1, 2: 0, 9: 2, 40: 0}
+    for row_max in (3, 100):
+        rows, _ = await read_history(pool, _TEAMS, _ROWS, cursors, row_max)
+        page = await fetch_alone(
+            pool, "SELECT * FROM entry_page($1, $2, $3)", [*cursors.keys()], [*cursors.values()], row_max
+        )
+        assert [(r["partition"], r["position"]) for r in page] == [
+            (r["partition"], r["position"]) for r in rows
+        ]
+    assert await pool.fetch("SELECT * FROM entry") == [], "what the page was bound to has ended with it"

@@ -7,4 +7,4 @@ CREATE TABLE entry (
 );
 
 SELECT platform.hold_teams_apart('entry');
-SELECT platform.open_history('entry');
+SELECT platform.open_history('entry'), platform.open_pages('entry');
