@@ -14,13 +14,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from libs.common.db.pool import Connection, Pool, bind_teams, fetch_alone, snapshot
 from libs.common.ids import PARTITIONS
-
-if TYPE_CHECKING:
-    import asyncpg
 
 Row = TypeVar("Row")
 
@@ -95,7 +92,7 @@ async def read_history(
 
 async def read_page(
     pool: Pool, table: str, cursors: Mapping[int, int], row_max: int, columns: str = "*"
-) -> "tuple[list[asyncpg.Record], dict[int, int]]":
+) -> tuple[list[Any], dict[int, int]]:
     """One page of a feed in one round trip: what `read_history` answers, of a table for which a migration called
     `platform.open_pages`.
 
@@ -107,7 +104,7 @@ async def read_page(
     return rows, _following(cursors, rows)
 
 
-def _following(cursors: Mapping[int, int], rows: "Sequence[asyncpg.Record]") -> dict[int, int]:
+def _following(cursors: Mapping[int, int], rows: Sequence[Any]) -> dict[int, int]:
     """The cursors after a page's rows, which rise by position within a partition."""
     following = dict(cursors)
     following.update((row["partition"], row["position"]) for row in rows)

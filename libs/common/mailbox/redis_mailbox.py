@@ -108,6 +108,10 @@ def _ready_key(partition: int) -> str:
     return f"oj:{{{partition}}}:ready"
 
 
+def _stream_key(team_id: UUID, customer_id: UUID) -> str:
+    return f"oj:{{{partition_of(team_id, customer_id)}}}:m:{member_of(team_id, customer_id)}"
+
+
 class RedisMailbox:
     """The `Mailbox` of one process. One process may own partitions through one instance only."""
 
@@ -241,10 +245,19 @@ class RedisMailbox:
 
     async def peek(self, team_id: UUID, customer_id: UUID, limit: int = 100) -> list[PeekedMail]:
         """See `Mailbox.peek`."""
-        key = f"oj:{{{partition_of(team_id, customer_id)}}}:m:{member_of(team_id, customer_id)}"
+        key = _stream_key(team_id, customer_id)
         with _translated():
             entries = await self._client.execute_command("XRANGE", key, "-", "+", "COUNT", limit)
         return [PeekedMail(entry_id.decode(), _decoded(fields[b"m"])) for entry_id, fields in entries]
+
+    async def waiting(self, customers: Sequence[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+        """See `Mailbox.waiting`. One pipeline."""
+        pipeline: Any = self._client.pipeline(transaction=False)
+        for customer in customers:
+            pipeline.exists(_stream_key(*customer))
+        with _translated():
+            found = await pipeline.execute()
+        return {customer for customer, there in zip(customers, found, strict=True) if there}
 
     async def wait_poke(self, timeout_s: float) -> set[int]:
         """See `Mailbox.wait_poke`."""

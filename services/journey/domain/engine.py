@@ -271,11 +271,11 @@ class _Walk:
         self._end_halted()
 
     def _defer(self, answer: fx.SendAnswer) -> None:
-        """The gateway saw a window begin: the next one, if that was after the turn had read the clock."""
+        """The gateway saw a window begin: the next one, if that was after the turn had read the clock. A window that
+        was over when the gateway looked is waited for no longer, but by another turn, with the time of that."""
         windows, zone = self.journey.definition.quiet, self.journey.zone
-        seen = answer.at or quiet.next_quiet_start(self.now, windows, zone) or self.now
-        quiet_end = quiet.quiet_until(max(self.now, seen), windows, zone)
-        self._rest_quiet(quiet_end or self.now, answer.reason)
+        seen = max(self.now, answer.at or quiet.next_quiet_start(self.now, windows, zone) or self.now)
+        self._rest_quiet(quiet.quiet_until(seen, windows, zone) or seen, answer.reason)
 
     def _rest_quiet(self, until: datetime, reason: str) -> None:
         self._step(StepResult.DEFERRED, reason)

@@ -55,7 +55,7 @@ def asleep(key: CustomerKey, wake_at: datetime | None, number: int = 1) -> TurnR
     )
     taken: dict[int, int] = {MailSource.SEGMENT: number, MailSource.GATEWAY: 0, MailSource.JOURNEY: 0}
     actor = Actor(key.team_id, key.customer_id, taken, {JOURNEY: 1})
-    return TurnResult(actor, (enrolment,), (), (), {}, frozenset())
+    return TurnResult(actor, wake_at, False, (enrolment,), (), (), {}, frozenset())
 
 
 class TurnStorageSuite:
@@ -87,12 +87,14 @@ class TurnStorageSuite:
         [ann, bob, cid] = keys(3)
         turns = {key: asleep(key, NOW + n * MINUTE) for n, key in enumerate((ann, bob, cid))}
         await kept.store.commit(turns, {}, kept.fence, NOW)
-        assert set(await kept.store.due_customers(kept.fence, NOW + MINUTE, 10)) == {ann, bob}
-        assert await kept.store.due_customers(kept.fence, NOW + MINUTE, 1) == [ann]
-        assert await kept.store.next_timer(kept.fence, NOW) == NOW + MINUTE
-        assert await kept.store.due_customers([], NOW + MINUTE, 10) == []
+        look = kept.store.look_at_timers
+        assert await look(kept.fence, NOW + MINUTE, 10) == ([ann, bob], NOW + 2 * MINUTE, False)
+        first = await look(kept.fence, NOW + MINUTE, 1)
+        assert (first.due, first.more) == ([ann], True)
+        assert await look(kept.fence, NOW, 10) == ([ann], NOW + MINUTE, False)
+        assert await look([], NOW + MINUTE, 10) == ([], None, False)
         await kept.store.park(ann, "poison", 8, kept.fence)
-        assert await kept.store.due_customers(kept.fence, NOW + MINUTE, 10) == [bob]
+        assert (await look(kept.fence, NOW + MINUTE, 10)).due == [bob]
         assert (await kept.store.load([ann, bob])).parked == {ann}
 
     async def test_the_first_verdict_holds_until_the_commit(self, kept: Kept) -> None:
