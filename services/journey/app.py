@@ -26,6 +26,7 @@ from services.journey.effects_calls import GrpcEffects
 from services.journey.lag import JourneyLag
 from services.journey.lifecycle import Lifecycle
 from services.journey.mail_store import JourneyMailStore
+from services.journey.parked import ParkedCustomers
 from services.journey.parts import Parts
 from services.journey.recovery import MailboxRepair
 from services.journey.schedule import Scheduler
@@ -83,9 +84,11 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             worker.nudge()
 
         parts = Parts(
+            pool=rt.pool,
             lifecycle=Lifecycle(journeys, gateway, rt.clock, journeys_changed),
             journeys=journeys,
-            actors=ActorStore(rt.pool, turns, mailbox, readers),
+            actors=ActorStore(rt.pool),
+            parked=ParkedCustomers(rt.pool, mailbox, readers, rt.clock),
             mail=mail,
             relay=relay,
             mailbox=mailbox,
@@ -113,7 +116,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
 
 async def _work(rt: Runtime, settings: Settings, worker: Worker) -> None:
     """The worker under its leases: it ends first, then its partitions are handed back."""
-    async with LeaseKeeper.running(rt.pool, worker.set_leases, lease_s=settings.lease_seconds):
+    async with LeaseKeeper.running(
+        rt.pool, worker.set_leases, lease_s=settings.lease_seconds, hand_over=worker.hand_over
+    ):
         await _until_stopping(rt, worker)
 
 

@@ -78,12 +78,15 @@ class Worker:
         self._working = 0
         self._stop_told = asyncio.Event()
         self._outages = 0
+        self._leaving: set[int] = set()
+        self._left = asyncio.Event()
 
     # -- what the rest of the service tells the worker ----------------------------------------------------------
 
     def set_leases(self, leases: Mapping[int, int]) -> None:
         """The partitions (with epochs) that the worker holds now; called by the lease keeper at each change."""
         self._leased = dict(leases)
+        self._leaving.clear()
         for partition, epoch in list(self._owned.items()):
             if self._leased.get(partition) != epoch:
                 self._drop(partition)
@@ -99,6 +102,13 @@ class Worker:
         """Makes the worker look at everything now."""
         self._look_at_timers = True
         self._nudge.set()
+
+    async def hand_over(self, partitions: Iterable[int]) -> None:
+        """Returns when nothing of these partitions is in hand: the running batch is done, what was taken is back."""
+        self._leaving.update(partitions)
+        self._left.clear()
+        self.nudge()
+        await self._left.wait()
 
     def stop(self) -> None:
         """Lets the running batch finish and ends `run`."""
@@ -132,6 +142,7 @@ class Worker:
     async def _turn_of_the_loop(self, poke: asyncio.Future[set[int]]) -> asyncio.Future[set[int]]:
         self._nudge.clear()
         try:
+            await self._leave()
             await self._take_over_new()
             batch = await self._gather()
             self._outages = 0
@@ -192,6 +203,18 @@ class Worker:
         self._poked.update(self._owned)
         self._look_at_timers = True
         metrics.PARTITIONS.set(len(self._owned))
+
+    async def _leave(self) -> None:
+        """Hands over the partitions that another worker is to have."""
+        if not self._leaving:
+            return
+        await self._put_back([key for key in self._taken if key.partition in self._leaving])
+        await self._save_checkpoints(force=True)
+        for partition in self._leaving:
+            self._leased.pop(partition, None)
+            self._drop(partition)
+        self._leaving.clear()
+        self._left.set()
 
     def _drop(self, partition: int) -> None:
         """Forgets a partition and everything taken from it: its next owner gets it from the mailbox."""

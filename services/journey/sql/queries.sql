@@ -96,6 +96,35 @@ DELETE FROM parked_customer WHERE partition = $1 AND team_id = $2 AND customer_i
 SELECT customer_id, error, attempts, parked_at FROM parked_customer
  WHERE team_id = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3;
 
+-- name: list_one_parked
+SELECT customer_id, error, attempts, parked_at FROM parked_customer
+ WHERE partition = $1 AND team_id = $2 AND customer_id = $3;
+
+-- name: hold_parked
+SELECT true FROM parked_customer WHERE partition = $1 AND team_id = $2 AND customer_id = $3 FOR UPDATE;
+
+-- name: drop_mail
+-- The actor has taken all mail up to these numbers, without acting on it.
+INSERT INTO actor AS a (partition, team_id, customer_id, taken_segment, taken_gateway, taken_journey)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (partition, team_id, customer_id) DO UPDATE
+   SET taken_segment = greatest(a.taken_segment, excluded.taken_segment),
+       taken_gateway = greatest(a.taken_gateway, excluded.taken_gateway),
+       taken_journey = greatest(a.taken_journey, excluded.taken_journey);
+
+-- name: halt_enrolments
+UPDATE enrolment SET state = 3, rest = 0, wake_at = NULL, updated_at = $5
+ WHERE partition = $1 AND team_id = $2 AND customer_id = $3 AND enrolment_id = ANY ($4::uuid[]) AND state = 1;
+
+-- name: list_workers
+SELECT worker_id, expires_at, draining FROM lease_worker WHERE expires_at > clock_timestamp() ORDER BY worker_id;
+
+-- name: set_draining
+UPDATE lease_worker SET draining = $2 WHERE worker_id = $1 AND expires_at > clock_timestamp() RETURNING true;
+
+-- name: count_leases
+SELECT count(*) FROM partition_lease WHERE owner = $1;
+
 -- name: list_leases
 SELECT partition, owner, epoch, expires_at FROM partition_lease WHERE owner IS NOT NULL;
 
