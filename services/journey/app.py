@@ -26,6 +26,8 @@ from services.journey.effects_calls import GrpcEffects
 from services.journey.lag import JourneyLag
 from services.journey.lifecycle import Lifecycle
 from services.journey.mail_store import JourneyMailStore
+from services.journey.orphan_store import OrphanStore
+from services.journey.orphans import OrphanChecker
 from services.journey.parked import ParkedCustomers
 from services.journey.parts import Parts
 from services.journey.recovery import MailboxRepair
@@ -76,6 +78,16 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             clock=rt.clock,
             progress=progress,
         )
+        orphans = OrphanChecker(
+            store=OrphanStore(rt.pool),
+            probe=gateway,
+            outcomes=gateway,
+            clock=rt.clock,
+            owned=lambda: worker.owned,
+            heal=worker.ask_again,
+            every_s=settings.orphan_check_seconds,
+            age_s=settings.orphan_age_seconds,
+        )
         scheduler = Scheduler(journeys, gateway, rt.clock, progress, worker.set_stopping)
 
         def journeys_changed() -> None:
@@ -105,6 +117,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         await relay.start()
         rt.spawn("worker", _work(rt, settings, worker))
         rt.spawn("schedule", _until_stopping(rt, scheduler))
+        rt.spawn("orphans", _until_stopping(rt, orphans))
         rt.spawn("clock watch", _watch_clock(rt, worker, scheduler))
         lag = JourneyLag(
             worker=worker, mailbox=mailbox, turns=turns, relay=relay, clock=rt.clock, progress=progress
@@ -122,7 +135,7 @@ async def _work(rt: Runtime, settings: Settings, worker: Worker) -> None:
         await _until_stopping(rt, worker)
 
 
-async def _until_stopping(rt: Runtime, loop: Worker | Scheduler) -> None:
+async def _until_stopping(rt: Runtime, loop: Worker | Scheduler | OrphanChecker) -> None:
     """Runs a loop until the service stops; a loop that fails ends at once, and the service with it."""
 
     async def stop_in_time() -> None:

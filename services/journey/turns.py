@@ -33,10 +33,11 @@ class MailGap(Exception):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """What waits for one customer; no mail if only a timer is due or a journey stops."""
+    """What waits for one customer; no mail if only a timer is due or a journey stops. `again`: see `TurnInput`."""
 
     mails: Sequence[Mail] = ()
     mail_left: bool = False
+    again: bool = False
 
 
 class BatchOutcome(msgspec.Struct):
@@ -121,6 +122,7 @@ class TurnRunner:
                     by_team[key.team_id],
                     now,
                     waiting.mail_left,
+                    waiting.again,
                 )
             )
         return turns, failed

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from libs.common.clock import Clock
@@ -78,6 +79,7 @@ class Worker:
         self._working = 0
         self._stop_told = asyncio.Event()
         self._outages = 0
+        self._again: set[CustomerKey] = set()
         self._leaving: set[int] = set()
         self._left = asyncio.Event()
 
@@ -102,6 +104,12 @@ class Worker:
         """Makes the worker look at everything now."""
         self._look_at_timers = True
         self._nudge.set()
+
+    def ask_again(self, customers: Iterable[CustomerKey]) -> None:
+        """Has enrolments of these customers ask again what they asked last. Once: whoever wants it tells again."""
+        self._again.update(customers)
+        if self._again:
+            self.nudge()
 
     async def hand_over(self, partitions: Iterable[int]) -> None:
         """Returns when nothing of these partitions is in hand: the running batch is done, what was taken is back."""
@@ -265,6 +273,7 @@ class Worker:
         for key in await self._due(CUSTOMERS_MAX - len(batch) if mailboxes_are_empty else CUSTOMERS_MAX // 5):
             if mailboxes_are_empty or not await self._mailbox.peek(key.team_id, key.customer_id, 1):
                 batch.setdefault(key, Waiting())
+        await self._add_stuck(batch)
         # A lease may have been lost while this was gathered.
         return {
             key: waiting
@@ -306,6 +315,13 @@ class Worker:
             if room > 0:
                 due += await self._store.halting_customers(team_id, journey_id, self._owned, room)
         return due
+
+    async def _add_stuck(self, batch: dict[CustomerKey, Waiting]) -> None:
+        """Adds those who are to ask again. Mail that waits comes first: it may be what they wait for."""
+        stuck, self._again = self._again, set()
+        for key in stuck:
+            if key in batch or not await self._mailbox.peek(key.team_id, key.customer_id, 1):
+                batch[key] = msgspec.structs.replace(batch.get(key, Waiting()), again=True)
 
     # -- working ------------------------------------------------------------------------------------------------
 

@@ -131,6 +131,42 @@ SELECT partition, owner, epoch, expires_at FROM partition_lease WHERE owner IS N
 -- name: count_orphans
 SELECT count_orphans();
 
+-- name: resting_sends
+SELECT partition, team_id, customer_id, enrolment_id FROM resting_sends($1::smallint[], $2::smallint, $3, $4, $5);
+
+-- name: restless
+SELECT partition, team_id, customer_id, enrolment_id FROM restless($1::smallint[], $2);
+
+-- name: known_orphans
+SELECT partition, team_id, customer_id, enrolment_id FROM known_orphans($1::smallint[], $2);
+
+-- name: suspects
+-- $1 partitions, $2 teams, $3 customers, $4 enrolments, in parallel. Enrolment and actor as of one moment.
+SELECT e.partition, e.team_id, e.customer_id, e.enrolment_id, e.node_id, e.visit, e.rest, e.updated_at,
+       COALESCE(a.taken_gateway, 0) AS taken_gateway
+  FROM unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::uuid[]) AS k (partition, team_id, customer_id, enrolment_id)
+  JOIN enrolment AS e USING (partition, team_id, customer_id, enrolment_id)
+  LEFT JOIN actor AS a USING (partition, team_id, customer_id)
+ WHERE e.state = 1 AND e.rest IN (0, 2);
+
+-- name: keep_orphans
+INSERT INTO orphan (partition, team_id, customer_id, enrolment_id, rest, rested_at)
+SELECT * FROM unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallint[], $6::timestamptz[])
+ON CONFLICT DO NOTHING
+RETURNING true;
+
+-- name: forget_healed
+-- Of these, those whose enrolment is not as it was found.
+DELETE FROM orphan AS o
+ USING unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::uuid[]) AS k (partition, team_id, customer_id, enrolment_id)
+ WHERE o.partition = k.partition AND o.team_id = k.team_id AND o.customer_id = k.customer_id
+   AND o.enrolment_id = k.enrolment_id
+   AND NOT EXISTS (
+        SELECT FROM enrolment AS e
+         WHERE e.partition = o.partition AND e.team_id = o.team_id AND e.customer_id = o.customer_id
+           AND e.enrolment_id = o.enrolment_id AND e.state = 1 AND e.rest = o.rest AND e.updated_at = o.rested_at)
+RETURNING o.partition, o.team_id, o.customer_id, o.enrolment_id;
+
 -- name: load_checkpoints
 SELECT partition, source, position FROM mail_checkpoint WHERE partition = ANY ($1::smallint[]);
 
