@@ -2,7 +2,8 @@
 
 A lease is a row with an owner, an epoch and an end; the epoch grows with each change of owner. Lease time is real time,
 read from the database's clock alone, so that the clocks of workers do not matter. Owners share the partitions evenly:
-each takes free ones up to its share and hands back what it holds beyond it.
+each takes free ones up to its share and hands back what it holds beyond it. The share of an owner that is draining is
+nothing, until somebody says otherwise or its process is started anew.
 
 Nothing rests on a worker noticing in time that it lost a lease: every commit checks its epochs by `check_fence` in its
 own transaction, and a change of owner waits for such a commit or makes it fail.
@@ -17,7 +18,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -39,12 +40,15 @@ SELECT l.partition FROM unnest($1::smallint[], $2::bigint[]) AS k (partition, ep
 """
 _SIGN_ON: Final = """
 /* lease_sign_on */
-INSERT INTO lease_worker (worker_id, expires_at) VALUES ($1, clock_timestamp() + make_interval(secs => $2))
+INSERT INTO lease_worker (worker_id, expires_at, draining)
+VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3)
 ON CONFLICT (worker_id) DO UPDATE SET expires_at = excluded.expires_at
+RETURNING draining
 """
-_COUNT_WORKERS: Final = (
-    "/* lease_workers */ SELECT count(*) FROM lease_worker WHERE expires_at > clock_timestamp()"
-)
+_COUNT_WORKERS: Final = """
+/* lease_workers */
+SELECT count(*) FROM lease_worker WHERE expires_at > clock_timestamp() AND NOT draining
+"""
 _FORGET_WORKERS: Final = """
 /* lease_forget */
 DELETE FROM lease_worker WHERE expires_at < clock_timestamp() - interval '1 minute'
@@ -71,7 +75,10 @@ WITH mine AS (
 )
 UPDATE partition_lease AS l SET owner = NULL, expires_at = '-infinity' FROM mine WHERE l.partition = mine.partition
 """
+_RAISE: Final = "/* lease_raise */ UPDATE partition_lease SET epoch = epoch + 1 WHERE partition = $1"
 _SIGN_OFF: Final = "/* lease_sign_off */ DELETE FROM lease_worker WHERE worker_id = $1"
+
+HandOver = Callable[[Sequence[int]], Awaitable[None]]
 
 _log = structlog.get_logger(__name__)
 
@@ -87,6 +94,15 @@ async def check_fence(connection: Connection, epochs: Mapping[int, int]) -> None
         raise Fenced(sorted(lost))
 
 
+async def fence_off(connection: Connection, partition: int) -> None:
+    """Inside a transaction: nothing that the partition's owner began before is written after it.
+
+    For the rare write that is not the owner's. It waits for commits that are under way; the owner learns of the new
+    epoch when it renews its lease, and takes the partition over anew.
+    """
+    await connection.execute(_RAISE, partition)
+
+
 def worker_name() -> str:
     """A name for this process that no other had or will have."""
     return f"{socket.gethostname()}:{os.getpid()}:{new_id().hex[-8:]}"
@@ -96,13 +112,25 @@ class LeaseKeeper:
     """Holds a fair share of the partitions for one worker; tells it at each change what it holds."""
 
     def __init__(
-        self, pool: Pool, changed: Callable[[Mapping[int, int]], None], *, lease_s: float, worker_id: str
+        self,
+        pool: Pool,
+        changed: Callable[[Mapping[int, int]], None],
+        *,
+        lease_s: float,
+        worker_id: str,
+        hand_over: HandOver | None = None,
     ) -> None:
-        """`changed` gets all leases (partition → epoch); `lease_s` is their length in real seconds."""
+        """`changed` gets all leases (partition → epoch); `lease_s` is their length in real seconds.
+
+        `hand_over` is asked before leases are given away and returns when the worker has nothing of them in hand.
+        """
         self._pool = pool
         self._changed = changed
         self._lease_s = lease_s
         self._worker_id = worker_id
+        self._hand_over = hand_over
+        self._draining = False
+        self._asked = False
         self._held: dict[int, int] = {}
         self._sure_until = 0.0
 
@@ -115,9 +143,12 @@ class LeaseKeeper:
         *,
         lease_s: float,
         worker_id: str | None = None,
+        hand_over: HandOver | None = None,
     ) -> AsyncIterator[LeaseKeeper]:
         """Leases are held while the context lasts and handed back at its end."""
-        keeper = cls(pool, changed, lease_s=lease_s, worker_id=worker_id or worker_name())
+        keeper = cls(
+            pool, changed, lease_s=lease_s, worker_id=worker_id or worker_name(), hand_over=hand_over
+        )
         task = asyncio.create_task(keeper._run(), name="leases")
         try:
             yield keeper
@@ -145,11 +176,13 @@ class LeaseKeeper:
     async def renew(self) -> None:
         """One round: renew, hand back what is over the share, take what is free up to it."""
         asked_at = time.monotonic()
-        await self._pool.execute(_SIGN_ON, self._worker_id, self._lease_s)
+        # Told here as well: a row that was forgotten while the process stood still is made anew as it was.
+        self._draining = await self._pool.fetchval(_SIGN_ON, self._worker_id, self._lease_s, self._draining)
         held = dict(await self._pool.fetch(_RENEW, self._worker_id, self._lease_s))
-        share = -(-PARTITIONS // max(1, await self._pool.fetchval(_COUNT_WORKERS)))
+        share = 0 if self._draining else -(-PARTITIONS // max(1, await self._pool.fetchval(_COUNT_WORKERS)))
         surplus = sorted(held)[share:]
-        if surplus:
+        takes_back, self._asked = self._asked and not surplus, bool(surplus)
+        if surplus and await self._are_free(surplus):
             held = {partition: epoch for partition, epoch in held.items() if partition not in surplus}
             # First the worker lets go, then others may take: its commits after that are fenced, not lost silently.
             self._set(held)
@@ -158,8 +191,20 @@ class LeaseKeeper:
             held |= dict(await self._pool.fetch(_ACQUIRE, self._worker_id, self._lease_s, share - len(held)))
         await self._pool.execute(_FORGET_WORKERS)
         self._sure_until = asked_at + self._lease_s
-        if held != self._held:
+        # A worker that was asked for partitions and may keep them after all has to hear of that.
+        if held != self._held or takes_back:
             self._set(held)
+
+    async def _are_free(self, partitions: Sequence[int]) -> bool:
+        """Whether the worker has handed these over. False: they are kept, and asked for again in the next round."""
+        if self._hand_over is None:
+            return True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._lease_s / RENEWALS_A_LEASE):
+                await self._hand_over(partitions)
+                return True
+        _log.info("the worker is still busy with partitions to be handed over", partitions=len(partitions))
+        return False
 
     def _set(self, held: dict[int, int]) -> None:
         self._held = held

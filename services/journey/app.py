@@ -26,6 +26,9 @@ from services.journey.effects_calls import GrpcEffects
 from services.journey.lag import JourneyLag
 from services.journey.lifecycle import Lifecycle
 from services.journey.mail_store import JourneyMailStore
+from services.journey.orphan_store import OrphanStore
+from services.journey.orphans import OrphanChecker
+from services.journey.parked import ParkedCustomers
 from services.journey.parts import Parts
 from services.journey.recovery import MailboxRepair
 from services.journey.schedule import Scheduler
@@ -75,6 +78,16 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             clock=rt.clock,
             progress=progress,
         )
+        orphans = OrphanChecker(
+            store=OrphanStore(rt.pool),
+            probe=gateway,
+            outcomes=gateway,
+            clock=rt.clock,
+            owned=lambda: worker.owned,
+            heal=worker.ask_again,
+            every_s=settings.orphan_check_seconds,
+            age_s=settings.orphan_age_seconds,
+        )
         scheduler = Scheduler(journeys, gateway, rt.clock, progress, worker.set_stopping)
 
         def journeys_changed() -> None:
@@ -83,9 +96,11 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             worker.nudge()
 
         parts = Parts(
+            pool=rt.pool,
             lifecycle=Lifecycle(journeys, gateway, rt.clock, journeys_changed),
             journeys=journeys,
-            actors=ActorStore(rt.pool, turns, mailbox, readers),
+            actors=ActorStore(rt.pool),
+            parked=ParkedCustomers(rt.pool, mailbox, readers, rt.clock),
             mail=mail,
             relay=relay,
             mailbox=mailbox,
@@ -102,6 +117,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         await relay.start()
         rt.spawn("worker", _work(rt, settings, worker))
         rt.spawn("schedule", _until_stopping(rt, scheduler))
+        rt.spawn("orphans", _until_stopping(rt, orphans))
         rt.spawn("clock watch", _watch_clock(rt, worker, scheduler))
         lag = JourneyLag(
             worker=worker, mailbox=mailbox, turns=turns, relay=relay, clock=rt.clock, progress=progress
@@ -113,11 +129,13 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
 
 async def _work(rt: Runtime, settings: Settings, worker: Worker) -> None:
     """The worker under its leases: it ends first, then its partitions are handed back."""
-    async with LeaseKeeper.running(rt.pool, worker.set_leases, lease_s=settings.lease_seconds):
+    async with LeaseKeeper.running(
+        rt.pool, worker.set_leases, lease_s=settings.lease_seconds, hand_over=worker.hand_over
+    ):
         await _until_stopping(rt, worker)
 
 
-async def _until_stopping(rt: Runtime, loop: Worker | Scheduler) -> None:
+async def _until_stopping(rt: Runtime, loop: Worker | Scheduler | OrphanChecker) -> None:
     """Runs a loop until the service stops; a loop that fails ends at once, and the service with it."""
 
     async def stop_in_time() -> None:

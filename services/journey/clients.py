@@ -12,6 +12,7 @@ import grpc
 from libs.common.mailbox.mail import Mail, MailSource, decode_all
 from libs.common.rpc.client import CALL_DEADLINE_S, retrying
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway_calls
+from omnijourney.channel_gateway.v1 import delivery_pb2 as deliveries
 from omnijourney.common.v1 import history_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as segment_calls
 from services.journey.domain import effects as fx
@@ -50,6 +51,14 @@ class SendStopper(Protocol):
 
     async def stop_sends(self, team_id: UUID, journey_id: UUID, epoch: int) -> None:
         """Returns when no attempt of an epoch before `epoch` can start. Raises `ServiceUnavailable`."""
+        ...
+
+
+class SendProbe(Protocol):
+    """What became of sends."""
+
+    async def is_under_way(self, team_id: UUID, effect_key: UUID) -> bool:
+        """Whether the send under a key is known and not settled. Raises `ServiceUnavailable`."""
         ...
 
 
@@ -116,6 +125,17 @@ class GatewayMail:
             team_id=str(team_id), journey_id=str(journey_id), epoch=epoch
         )
         await _retried(lambda: self._stub.StopSends(request, timeout=CALL_DEADLINE_S))
+
+    async def is_under_way(self, team_id: UUID, effect_key: UUID) -> bool:
+        """See `SendProbe`."""
+        request = gateway_calls.GetDeliveryRequest(team_id=str(team_id), effect_key=str(effect_key))
+        try:
+            answer = await self._stub.GetDelivery(request, timeout=CALL_DEADLINE_S)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                return False
+            raise ServiceUnavailable(f"{error.code().name}: {error.details()}") from error
+        return answer.delivery.state == deliveries.SEND_STATE_ACCEPTED
 
     async def _list(self, request: gateway_calls.ListMailRequest) -> list[Mail]:
         response = await _once(lambda: self._stub.ListMail(request, timeout=CALL_DEADLINE_S))

@@ -22,3 +22,7 @@ class Settings(ServiceSettings):
     """Where the gateway listens, `host:port`."""
     lease_seconds: float = Field(default=5.0, ge=0.5, le=300)
     """How long a partition stays with a worker that does not renew its lease, real seconds."""
+    orphan_check_seconds: float = Field(default=5.0, ge=0.05, le=3_600)
+    """How often a page of sends in flight is looked at for orphans, real seconds."""
+    orphan_age_seconds: float = Field(default=60.0, ge=0, le=86_400)
+    """How long a send must be in flight before it is looked at, domain seconds."""

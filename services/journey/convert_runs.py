@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from libs.common.mailbox.api import Depth
 from libs.common.mailbox.mail import Mail, MailSource
 from libs.common.rpc.values import timestamp
 from omnijourney.journey.v1 import actor_pb2, enrolment_pb2, fact_pb2, journey_pb2
 from services.journey import records
+from services.journey.actors import Lease, WorkerRow
 from services.journey.domain import model as d
+from services.journey.parked import ParkedMail, ParkedRow
 from services.journey.store import StoredEnrolment
 
 SOURCE_NAMES: Mapping[int, str] = {
@@ -78,6 +81,40 @@ def fact_message(row: Mapping[str, Any]) -> fact_pb2.JourneyFact:
             status.reason = journey_pb2.StatusReason.ValueType(change.reason)
             status.journey_name = change.name
     return fact
+
+
+def partition_message(partition: int, depth: Depth, lease: Lease | None) -> actor_pb2.Partition:
+    """A partition as operators see it."""
+    message = actor_pb2.Partition(
+        partition=partition, ready_customers=depth.ready, taken_customers=depth.taken
+    )
+    if lease is not None:
+        message.worker_id = lease.owner
+        message.epoch = lease.epoch
+        message.lease_expire_time.CopyFrom(timestamp(lease.expires_at))
+    return message
+
+
+def worker_message(worker: WorkerRow, partitions: int) -> actor_pb2.Worker:
+    """A worker as operators see it."""
+    return actor_pb2.Worker(
+        worker_id=worker.worker_id,
+        draining=worker.draining,
+        partition_count=partitions,
+        expire_time=timestamp(worker.expires_at),
+    )
+
+
+def parked_message(row: ParkedRow, mail: ParkedMail) -> actor_pb2.ParkedCustomer:
+    """A parked customer as operators see them."""
+    return actor_pb2.ParkedCustomer(
+        customer_id=str(row.customer_id),
+        error=row.error,
+        attempts=row.attempts,
+        park_time=timestamp(row.parked_at),
+        mails=map(mail_item, mail.mails),
+        silent_sources=[SOURCE_NAMES[source] for source in mail.silent],
+    )
 
 
 def mail_item(mail: Mail) -> actor_pb2.MailItem:

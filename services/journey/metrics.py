@@ -30,3 +30,9 @@ NODES = counter("journey_nodes_entered_total", "Nodes that customers entered.")
 PARKED = counter("journey_customers_parked_total", "Customers set aside after repeated faults.")
 PARTITIONS = gauge("journey_partitions_owned_count", "Partitions that this worker owns.")
 STATUS_CHANGES = counter("journey_status_changes_total", "Journeys that changed their status by themselves.")
+ORPHANS = gauge(
+    "journey_orphans_count",
+    "Live enrolments of this worker's partitions that rest for no reason, as last seen.",
+)
+ORPHANS_FOUND = counter("journey_orphans_found_total", "Live enrolments found that rest for no reason.")
+ORPHANS_HEALED = counter("journey_orphans_healed_total", "Of those, how many a turn has moved on.")

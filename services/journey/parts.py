@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from libs.common.clock import Clock
 from libs.common.db.history import HistoryBell
+from libs.common.db.pool import Pool
 from libs.common.mailbox.api import Mailbox
 from libs.common.mailbox.relay import MailRelay
 from services.journey.actors import ActorStore
 from services.journey.lifecycle import Lifecycle
 from services.journey.mail_store import JourneyMailStore
+from services.journey.parked import ParkedCustomers
 from services.journey.store import JourneyStore
 
 
@@ -20,9 +22,11 @@ from services.journey.store import JourneyStore
 class Parts:
     """Stores and loops of the service."""
 
+    pool: Pool
     lifecycle: Lifecycle
     journeys: JourneyStore
     actors: ActorStore
+    parked: ParkedCustomers
     mail: JourneyMailStore
     relay: MailRelay
     """Delivers the mail of system triggers."""

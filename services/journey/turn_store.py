@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -24,7 +24,7 @@ from services.journey.domain.turn import Actor, TurnResult
 from services.journey.history import BOOK, HistoryRow, status_row
 from services.journey.turn_columns import CustomerKey, commit_columns
 
-__all__ = ["BOOK", "CustomerKey", "DueTimers", "LoadedTurns", "TurnStore"]
+__all__ = ["BOOK", "CustomerKey", "DueTimers", "LoadedTurns", "TurnStore", "load_arguments", "loaded_turns"]
 
 
 _TIMERS_OF_PARTITION_MIN: Final = 8
@@ -56,23 +56,7 @@ class TurnStore:
 
     async def load(self, keys: Sequence[CustomerKey]) -> LoadedTurns:
         """State of these customers; a customer without an actor row gets a fresh actor."""
-        teams = {key.team_id for key in keys}
-        rows = await fetch_alone(self._pool, BOOK["load_turns"], list(teams), *_columns(keys))
-        loaded = LoadedTurns({}, {key: [] for key in keys}, set(), {})
-        for row in rows:
-            place = row["place"]
-            if place == 0:
-                loaded.versions[row["journey_id"]] = row["version"]
-                continue
-            key = keys[place - 1]
-            if key not in loaded.actors:
-                loaded.actors[key] = records.actor_from(key.team_id, key.customer_id, row)
-                if row["parked"]:
-                    loaded.parked.add(key)
-            if row["enrolment_id"] is not None:
-                enrolment = records.live_enrolment_from(key.team_id, key.customer_id, row)
-                loaded.enrolments[key].append(enrolment)
-        return loaded
+        return loaded_turns(keys, await fetch_alone(self._pool, BOOK["load_turns"], *load_arguments(keys)))
 
     async def journeys(self, teams: Iterable[UUID], journey_ids: Sequence[UUID]) -> list[Journey]:
         """These journeys with their definitions."""
@@ -188,6 +172,31 @@ class TurnStore:
             )
 
 
+def load_arguments(keys: Sequence[CustomerKey]) -> tuple[Sequence[Any], ...]:
+    """What `load_turns` is called with."""
+    partitions, teams, customers = zip(*keys, strict=True)
+    return list(set(teams)), partitions, teams, customers
+
+
+def loaded_turns(keys: Sequence[CustomerKey], rows: Iterable[Any]) -> LoadedTurns:
+    """State of these customers from the rows of `load_turns`."""
+    loaded = LoadedTurns({}, {key: [] for key in keys}, set(), {})
+    for row in rows:
+        place = row["place"]
+        if place == 0:
+            loaded.versions[row["journey_id"]] = row["version"]
+            continue
+        key = keys[place - 1]
+        if key not in loaded.actors:
+            loaded.actors[key] = records.actor_from(key.team_id, key.customer_id, row)
+            if row["parked"]:
+                loaded.parked.add(key)
+        if row["enrolment_id"] is not None:
+            enrolment = records.live_enrolment_from(key.team_id, key.customer_id, row)
+            loaded.enrolments[key].append(enrolment)
+    return loaded
+
+
 FENCED: Final = "OJ010"
 JOURNEY_CHANGED: Final = "OJ011"
 """Errors that the functions of the migrations raise."""
@@ -204,10 +213,6 @@ def _refusals() -> Iterator[None]:
         if error.sqlstate == JOURNEY_CHANGED:
             raise JourneyChanged from None
         raise
-
-
-def _columns(keys: Sequence[CustomerKey]) -> tuple[list[int], list[UUID], list[UUID]]:
-    return [key.partition for key in keys], [key.team_id for key in keys], [key.customer_id for key in keys]
 
 
 def _stops(turns: Iterable[TurnResult]) -> dict[UUID, StatusReason]:

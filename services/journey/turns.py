@@ -39,12 +39,14 @@ class MailGap(Exception):
 class Waiting(msgspec.Struct, frozen=True):
     """What waits for one customer; no mail if only a timer is due or a journey stops.
 
-    `last_entry_id` names the last mail taken out of the mailbox, up to which it is trimmed afterwards.
+    `last_entry_id` names the last mail taken out of the mailbox, up to which it is trimmed afterwards. `again`: see
+    `TurnInput`.
     """
 
     mails: Sequence[Mail] = ()
     mail_left: bool = False
     last_entry_id: bytes | None = None
+    again: bool = False
 
 
 class BatchOutcome(msgspec.Struct):
@@ -148,6 +150,7 @@ class TurnRunner:
                     by_team[key.team_id],
                     now,
                     waiting.mail_left,
+                    waiting.again,
                 )
             )
         return turns, failed

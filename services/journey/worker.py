@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from libs.common.clock import Clock
@@ -87,12 +88,16 @@ class Worker:
         self._in_batch: set[CustomerKey] = set()
         self._stop_told = asyncio.Event()
         self._outages = 0
+        self._again: set[CustomerKey] = set()
+        self._leaving: set[int] = set()
+        self._left = asyncio.Event()
 
     # -- what the rest of the service tells the worker ----------------------------------------------------------
 
     def set_leases(self, leases: Mapping[int, int]) -> None:
         """The partitions (with epochs) that the worker holds now; called by the lease keeper at each change."""
         self._leased = dict(leases)
+        self._leaving.clear()
         for partition, epoch in list(self._owned.items()):
             if self._leased.get(partition) != epoch:
                 self._drop(partition)
@@ -108,6 +113,19 @@ class Worker:
         """Makes the worker look at everything now."""
         self._look_at_timers = True
         self._nudge.set()
+
+    def ask_again(self, customers: Iterable[CustomerKey]) -> None:
+        """Has enrolments of these customers ask again what they asked last. Once: whoever wants it tells again."""
+        self._again.update(customers)
+        if self._again:
+            self.nudge()
+
+    async def hand_over(self, partitions: Iterable[int]) -> None:
+        """Returns when nothing of these partitions is in hand: the running batch is done, what was taken is back."""
+        self._leaving.update(partitions)
+        self._left.clear()
+        self.nudge()
+        await self._left.wait()
 
     def stop(self) -> None:
         """Lets the running batch finish and ends `run`."""
@@ -142,6 +160,7 @@ class Worker:
         self._nudge.clear()
         try:
             self._reap()
+            await self._leave()
             await self._take_over_new()
             if len(self._running) < BATCHES_MAX:
                 batch = await self._gather()
@@ -229,6 +248,19 @@ class Worker:
         self._look_at_timers = True
         metrics.PARTITIONS.set(len(self._owned))
 
+    async def _leave(self) -> None:
+        """Hands over the partitions that another worker is to have."""
+        if not self._leaving:
+            return
+        await self._end_batches()
+        await self._put_back([key for key in self._taken if key.partition in self._leaving])
+        await self._save_checkpoints(force=True)
+        for partition in self._leaving:
+            self._leased.pop(partition, None)
+            self._drop(partition)
+        self._leaving.clear()
+        self._left.set()
+
     def _drop(self, partition: int) -> None:
         """Forgets a partition and everything taken from it: its next owner gets it from the mailbox."""
         self._owned.pop(partition, None)
@@ -288,6 +320,7 @@ class Worker:
             due = [key for key in due if (key.team_id, key.customer_id) not in waiting]
         for key in due:
             batch.setdefault(key, NOTHING_WAITS)
+        await self._add_stuck(batch)
         # A lease may have been lost while this was gathered.
         return {
             key: waits
@@ -340,6 +373,17 @@ class Worker:
         """Has the worker woken for a timer."""
         if wake_at is not None and (self._next_wake is None or wake_at < self._next_wake):
             self._next_wake = wake_at
+
+    async def _add_stuck(self, batch: dict[CustomerKey, Waiting]) -> None:
+        """Adds those who are to ask again. Mail that waits comes first: it may be what they wait for."""
+        stuck = self._again - self._in_batch
+        if not stuck:
+            return
+        self._again -= stuck
+        waiting = await self._mailbox.waiting([(key.team_id, key.customer_id) for key in stuck])
+        for key in stuck:
+            if key in batch or (key.team_id, key.customer_id) not in waiting:
+                batch[key] = msgspec.structs.replace(batch.get(key, NOTHING_WAITS), again=True)
 
     # -- working ------------------------------------------------------------------------------------------------
 

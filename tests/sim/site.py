@@ -154,9 +154,16 @@ class Site:
                 self.stop_journey()
             case 7 if self.chance.strikes("poison", 0.3):
                 self.services.poisoned.add(who)
+        self._ask_again()
         await self.bury()
         if not self.processes or (len(self.processes) < 3 and chance.random() < 0.1):
             self.start_process()
+
+    def _ask_again(self) -> None:
+        """Now and then everybody is taken for an orphan: whoever asks again in vain does nothing twice."""
+        if self.chance.strikes("everybody taken for an orphan", 0.1):
+            for process in self.processes:
+                process.worker.ask_again({key for key, _ in self.tables.live()})
 
     def _mailboxes_back(self) -> None:
         self.server.available = True

@@ -43,7 +43,11 @@ class Halt(msgspec.Struct, frozen=True):
     """The journey was stopped: halt where the customer stands."""
 
 
-Signal = Start | Wake | Halt | fx.SendAnswer | fx.ChangeAnswer | fx.Verdict
+class Again(msgspec.Struct, frozen=True):
+    """Nothing that is known will wake the enrolment: ask once more what it asked last, under the same key."""
+
+
+Signal = Start | Wake | Halt | Again | fx.SendAnswer | fx.ChangeAnswer | fx.Verdict
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -71,6 +75,8 @@ def advance(journey: Journey, enrolment: Enrolment, signal: Signal, now: datetim
             walk.wake()
         case Halt() | Wake():
             walk.halt()
+        case Again():
+            walk.ask_again()
         case fx.SendAnswer():
             walk.on_send(signal)
         case fx.ChangeAnswer():
@@ -151,11 +157,27 @@ class _Walk:
         if self.enrolment.rest is not Rest.SEND:
             self._halt_here("JOURNEY_STOPPED")
 
+    def ask_again(self) -> None:
+        """Does the node once more where an enrolment is stuck; what was done before answers under its key.
+
+        A send that the gateway does not know must not leave now if it is quiet or the journey was stopped: it is asked
+        for with no time left, and put off.
+        """
+        node = self._node()
+        if self.enrolment.rest is Rest.SEND and node is not None and isinstance(node.action, Message):
+            windows, zone = self.journey.definition.quiet, self.journey.zone
+            may_leave = self.journey.live and quiet.quiet_until(self.now, windows, zone) is None
+            self._ask_to_send(
+                node.action, quiet.next_quiet_start(self.now, windows, zone) if may_leave else self.now
+            )
+
     # -- answers ------------------------------------------------------------------------------------------------
 
     def on_send(self, answer: fx.SendAnswer) -> None:
         """The gateway's answer, or the outcome of a send in flight."""
         match answer.state:
+            case fx.SendState.ACCEPTED if self.enrolment.rest is Rest.SEND:
+                pass  # asked again: it goes on waiting
             case fx.SendState.ACCEPTED:
                 self._step(StepResult.SEND_REQUESTED)
                 self._set(rest=Rest.SEND, wake_at=None)
@@ -206,6 +228,9 @@ class _Walk:
         if quiet_end is not None:
             self._rest_quiet(quiet_end, "")
             return
+        self._ask_to_send(message, quiet.next_quiet_start(self.now, windows, zone))
+
+    def _ask_to_send(self, message: Message, not_after: datetime | None) -> None:
         target = self.journey.definition.target(message.channel)
         if target is None or target.account_id is None:
             self._step(StepResult.FAILED, "CHANNEL_NOT_A_TARGET")
@@ -224,7 +249,7 @@ class _Walk:
             bot_module_id=message.bot_module_id,
             template=message.template,
             cap=target.cap,
-            not_after=quiet.next_quiet_start(self.now, windows, zone),
+            not_after=not_after,
             stop_epoch=self.journey.stop_epoch,
         )
 
@@ -274,7 +299,9 @@ class _Walk:
         """The gateway saw a window begin: the next one, if that was after the turn had read the clock. A window that
         was over when the gateway looked is waited for no longer, but by another turn, with the time of that."""
         windows, zone = self.journey.definition.quiet, self.journey.zone
-        seen = max(self.now, answer.at or quiet.next_quiet_start(self.now, windows, zone) or self.now)
+        asked_again = self.now if self.enrolment.rest is Rest.SEND else None
+        seen = answer.at or asked_again or quiet.next_quiet_start(self.now, windows, zone) or self.now
+        seen = max(self.now, seen)
         self._rest_quiet(quiet.quiet_until(seen, windows, zone) or seen, answer.reason)
 
     def _rest_quiet(self, until: datetime, reason: str) -> None:

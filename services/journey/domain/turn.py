@@ -17,7 +17,7 @@ import msgspec
 
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
-from services.journey.domain.engine import Halt, Signal, Start, Wake, advance
+from services.journey.domain.engine import Again, Halt, Signal, Start, Wake, advance
 from services.journey.domain.matching import DEPTH_MAX, matching
 from services.journey.domain.model import (
     Enrolment,
@@ -91,6 +91,7 @@ class TurnInput(msgspec.Struct, frozen=True):
 
     `mails` are in order and free of duplicates and gaps (see `read_inbox`). `journeys` are all of the team that are
     not drafts, by id. With `mail_left` more mail waits behind the last one: timers due after it stay for the next turn.
+    With `again` enrolments without a timer, whom nothing in the turn moved, ask again what they asked last.
     """
 
     actor: Actor
@@ -99,6 +100,7 @@ class TurnInput(msgspec.Struct, frozen=True):
     journeys: Mapping[UUID, Journey]
     now: datetime
     mail_left: bool = False
+    again: bool = False
 
 
 Turn = Generator[fx.Effect, fx.Answer, TurnResult]
@@ -117,6 +119,8 @@ def take_turn(given: TurnInput) -> Turn:
         yield from actor.read(mail)
     if not given.mail_left:
         yield from actor.fire_timers(given.now)
+        if given.again:
+            yield from actor.ask_again()
     return actor.result()
 
 
@@ -169,6 +173,12 @@ class _ActorTurn:
             if enrolment.wake_at is not None and enrolment.wake_at <= until
         ]
         return self._live[min(due)[1]] if due else None
+
+    def ask_again(self) -> Generator[fx.Effect, fx.Answer, None]:
+        """Has those ask again who stand as they stood before the turn, without a timer."""
+        for enrolment in self._given.enrolments:
+            if enrolment.wake_at is None and self._live.get(enrolment.enrolment_id) is enrolment:
+                yield from self._run(self._given.journeys[enrolment.journey_id], enrolment, Again())
 
     # -- mail ---------------------------------------------------------------------------------------------------
 

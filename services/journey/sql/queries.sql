@@ -58,11 +58,83 @@ DELETE FROM parked_customer WHERE partition = $1 AND team_id = $2 AND customer_i
 SELECT customer_id, error, attempts, parked_at FROM parked_customer
  WHERE team_id = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3;
 
+-- name: list_one_parked
+SELECT customer_id, error, attempts, parked_at FROM parked_customer
+ WHERE partition = $1 AND team_id = $2 AND customer_id = $3;
+
+-- name: hold_parked
+SELECT true FROM parked_customer WHERE partition = $1 AND team_id = $2 AND customer_id = $3 FOR UPDATE;
+
+-- name: drop_mail
+-- The actor has taken all mail up to these numbers, without acting on it.
+INSERT INTO actor AS a (partition, team_id, customer_id, taken_segment, taken_gateway, taken_journey)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (partition, team_id, customer_id) DO UPDATE
+   SET taken_segment = greatest(a.taken_segment, excluded.taken_segment),
+       taken_gateway = greatest(a.taken_gateway, excluded.taken_gateway),
+       taken_journey = greatest(a.taken_journey, excluded.taken_journey);
+
+-- name: rest_anew
+-- What a customer's live enrolments rest for, after some were changed outside a turn.
+UPDATE actor AS a
+   SET wake_at = (SELECT min(e.wake_at) FROM enrolment AS e
+                   WHERE e.partition = $1 AND e.team_id = $2 AND e.customer_id = $3 AND e.state = 1),
+       sending_since = (SELECT min(e.updated_at) FROM enrolment AS e
+                         WHERE e.partition = $1 AND e.team_id = $2 AND e.customer_id = $3 AND e.state = 1 AND e.rest = 2)
+ WHERE a.partition = $1 AND a.team_id = $2 AND a.customer_id = $3;
+
+-- name: halt_enrolments
+UPDATE enrolment SET state = 3, rest = 0, wake_at = NULL, updated_at = $5
+ WHERE partition = $1 AND team_id = $2 AND customer_id = $3 AND enrolment_id = ANY ($4::uuid[]) AND state = 1;
+
+-- name: list_workers
+SELECT worker_id, expires_at, draining FROM lease_worker WHERE expires_at > clock_timestamp() ORDER BY worker_id;
+
+-- name: set_draining
+UPDATE lease_worker SET draining = $2 WHERE worker_id = $1 AND expires_at > clock_timestamp() RETURNING true;
+
+-- name: count_leases
+SELECT count(*) FROM partition_lease WHERE owner = $1;
+
 -- name: list_leases
 SELECT partition, owner, epoch, expires_at FROM partition_lease WHERE owner IS NOT NULL;
 
 -- name: count_orphans
 SELECT count_orphans();
+
+-- name: resting_sends
+SELECT partition, team_id, customer_id, enrolment_id, since
+  FROM resting_sends($1::smallint[], $2::smallint, $3, $4, $5, $6);
+
+-- name: known_orphans
+SELECT partition, team_id, customer_id, enrolment_id FROM known_orphans($1::smallint[], $2);
+
+-- name: suspects
+-- $1 partitions, $2 teams, $3 customers, $4 enrolments, in parallel. Enrolment and actor as of one moment.
+SELECT e.partition, e.team_id, e.customer_id, e.enrolment_id, e.node_id, e.visit, e.rest, e.updated_at,
+       COALESCE(a.taken_gateway, 0) AS taken_gateway
+  FROM unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::uuid[]) AS k (partition, team_id, customer_id, enrolment_id)
+  JOIN enrolment AS e USING (partition, team_id, customer_id, enrolment_id)
+  LEFT JOIN actor AS a USING (partition, team_id, customer_id)
+ WHERE e.state = 1 AND e.rest = 2;
+
+-- name: keep_orphans
+INSERT INTO orphan (partition, team_id, customer_id, enrolment_id, rest, rested_at)
+SELECT * FROM unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallint[], $6::timestamptz[])
+ON CONFLICT DO NOTHING
+RETURNING true;
+
+-- name: forget_healed
+-- Of these, those whose enrolment is not as it was found.
+DELETE FROM orphan AS o
+ USING unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::uuid[]) AS k (partition, team_id, customer_id, enrolment_id)
+ WHERE o.partition = k.partition AND o.team_id = k.team_id AND o.customer_id = k.customer_id
+   AND o.enrolment_id = k.enrolment_id
+   AND NOT EXISTS (
+        SELECT FROM enrolment AS e
+         WHERE e.partition = o.partition AND e.team_id = o.team_id AND e.customer_id = o.customer_id
+           AND e.enrolment_id = o.enrolment_id AND e.state = 1 AND e.rest = o.rest AND e.updated_at = o.rested_at)
+RETURNING o.partition, o.team_id, o.customer_id, o.enrolment_id;
 
 -- name: load_checkpoints
 SELECT partition, source, position FROM mail_checkpoint WHERE partition = ANY ($1::smallint[]);

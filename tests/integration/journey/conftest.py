@@ -121,7 +121,9 @@ class Site:
             progress=Progress(),
         )
         schedule = Scheduler(self.journeys, self.stopper, self.clock, Progress(), worker.set_stopping)
-        async with LeaseKeeper.running(self.pool, worker.set_leases, lease_s=lease_s):
+        async with LeaseKeeper.running(
+            self.pool, worker.set_leases, lease_s=lease_s, hand_over=worker.hand_over
+        ):
             tasks = [asyncio.create_task(worker.run()), asyncio.create_task(schedule.run())]
             try:
                 yield worker

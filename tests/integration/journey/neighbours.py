@@ -44,6 +44,19 @@ class KeyedEffects:
             self._answers[effect.key] = self._first(effect)
         return self._answers[effect.key]
 
+    def settle(self, number: int, state: fx.SendState | None) -> None:
+        """What the gateway knows of a send from now on; None: nothing, as after a lost commit."""
+        key = self.sends[number].key
+        if state is None:
+            del self._answers[key]
+        else:
+            self._answers[key] = fx.SendAnswer(state)
+
+    async def is_under_way(self, team_id: UUID, effect_key: UUID) -> bool:
+        """See `SendProbe`."""
+        answer = self._answers.get(effect_key)
+        return isinstance(answer, fx.SendAnswer) and answer.state is fx.SendState.ACCEPTED
+
     def _first(self, effect: fx.Effect) -> fx.Answer:
         match effect:
             case fx.Send():

@@ -12,6 +12,8 @@ import grpc
 import pytest
 
 from libs.common.clock import SteppedClock
+from libs.common.db.pool import open_pool
+from libs.common.ids import partition_of
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import timestamp
 from libs.common.testing.fixtures import Databases, Servers
@@ -26,6 +28,7 @@ from omnijourney.journey.v1 import (
 )
 from services.journey.app import app
 from services.journey.config import Settings
+from services.journey.turn_store import CustomerKey, TurnStore
 
 if TYPE_CHECKING:
     from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceAsyncStub
@@ -39,15 +42,17 @@ WAIT_S = 20.0
 class Desk:
     """A running service, a clock and a team."""
 
-    def __init__(self, stub: JourneyServiceAsyncStub, clock: SteppedClock) -> None:
+    def __init__(self, stub: JourneyServiceAsyncStub, clock: SteppedClock, dsn: str) -> None:
         self.stub = stub
         self.clock = clock
+        self.dsn = dsn
         self._requests = 0
 
     async def call(self, name: str, /, **fields: Any) -> Any:
         """Calls an RPC with the team and, where there is one, a fresh request id."""
         form = getattr(journey_service_pb2, f"{name}Request")
-        fields = {"team_id": str(TEAM), **fields}
+        if "team_id" in form.DESCRIPTOR.fields_by_name:
+            fields = {"team_id": str(TEAM), **fields}
         if "request_id" in form.DESCRIPTOR.fields_by_name:
             self._requests += 1
             fields.setdefault("request_id", str(uuid5(TEAM, f"request {self._requests}")))
@@ -115,7 +120,7 @@ async def desk(servers: Servers, databases: Databases, redis: object) -> AsyncIt
         )
         async with app(settings, clock=clock) as serving, servers.channel(serving.port) as channel:
             stub: Any = journey_service_pb2_grpc.JourneyServiceStub(channel)
-            yield Desk(stub, clock)
+            yield Desk(stub, clock, database.dsn_of("journey"))
 
 
 @pytest.mark.rule("J-01")
@@ -253,6 +258,65 @@ async def test_partitions_show_their_owner(desk: Desk) -> None:
         return all(partition.worker_id and partition.epoch > 0 for partition in answer.partitions)
 
     await _until(owned)
+
+
+async def test_a_parked_customer_is_shown_and_their_mail_is_dropped(desk: Desk) -> None:
+    system = trigger_pb2.Trigger(system=trigger_pb2.SystemTriggered())
+    journey = await desk.publish(await desk.create(trigger=system))
+    customer = uuid5(TEAM, "customer")
+    key = CustomerKey(partition_of(TEAM, customer), TEAM, customer)
+    pool = await open_pool(desk.dsn, name="test", size_max=2)
+    try:
+        leases = "SELECT partition, epoch FROM partition_lease WHERE partition = $1"
+        await TurnStore(pool).park(key, "poison", 8, dict(await pool.fetch(leases, key.partition)))
+    finally:
+        pool.terminate()
+    items = [
+        journey_service_pb2.SystemTriggerItem(
+            request_id=str(uuid5(TEAM, f"trigger {n}")),
+            journey_id=journey.journey_id,
+            customer_id=str(customer),
+        )
+        for n in range(2)
+    ]
+    await desk.call("TriggerJourneys", items=items)
+    [shown] = (await desk.call("ListParkedCustomers", customer_id=str(customer))).customers
+    assert (shown.error, [mail.number for mail in shown.mails]) == ("poison", [1, 2])
+    assert sorted(shown.silent_sources) == ["channel_gateway", "segment"]
+    assert (await desk.call("ListParkedCustomers")).customers == [shown]
+    first = {
+        "customer_id": str(customer),
+        "source": "journey",
+        "through_number": 1,
+        "event_id": shown.mails[0].event_id,
+        "request_id": str(uuid5(TEAM, "drop")),
+    }
+    assert (await refusal(desk.call("DropParkedMail", **first | {"source": "me"}))).reason == "INVALID_FIELDS"
+    told = await refusal(desk.call("DropParkedMail", **first | {"source": "segment"}))
+    assert (told.reason, told.metadata["dependency"]) == ("DEPENDENCY_UNAVAILABLE", "segment")
+    dropped = await desk.call("DropParkedMail", **first)
+    assert list(dropped.dropped_mails) == [shown.mails[0]]
+    assert dropped.remaining_count == 1
+    assert await desk.call("DropParkedMail", **first) == dropped
+    [shown] = (await desk.call("ListParkedCustomers", customer_id=str(customer))).customers
+    assert [mail.number for mail in shown.mails] == [2]
+
+
+async def test_a_worker_is_drained_and_resumed(desk: Desk) -> None:
+    async def workers() -> Any:
+        return (await desk.call("ListPartitions")).workers
+
+    async def owns(count: int) -> bool:
+        return [worker.partition_count for worker in await workers()] == [count]
+
+    await _until(lambda: owns(64))
+    [worker] = await workers()
+    assert (await desk.call("DrainWorker", worker_id=worker.worker_id)).released_partitions == 64
+    [drained] = await workers()
+    assert (drained.draining, drained.partition_count) == (True, 0)
+    await desk.call("ResumeWorker", worker_id=worker.worker_id)
+    await _until(lambda: owns(64))
+    assert (await refusal(desk.call("DrainWorker", worker_id="nobody"))).reason == "RESOURCE_NOT_FOUND"
 
 
 async def _until(done: Callable[[], Awaitable[bool]]) -> None:

@@ -9,11 +9,13 @@ from uuid import UUID
 import pytest
 
 from libs.common.db.pool import transaction
+from libs.common.errors import NotFound
 from libs.common.ids import PARTITIONS, partition_of
 from libs.common.leases import LeaseKeeper
 from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import Outcome
 from libs.common.testing.mails import TEAM, customers
+from services.journey.actors import ActorStore
 from services.journey.domain import model as d
 from services.journey.domain.effects import EarnPoints
 from services.journey.domain.lifecycle import JourneyChanged
@@ -310,3 +312,27 @@ async def test_two_workers_share_the_partitions_and_one_takes_over_when_the_othe
             await site.until(lambda: len(first.owned) == len(second.owned) == PARTITIONS // 2)
             assert not set(first.owned) & set(second.owned)
         await site.until(lambda: len(first.owned) == PARTITIONS)
+
+
+async def test_a_drained_worker_hands_over_in_order_and_takes_nothing_until_resumed(site: Site) -> None:
+    journey = await site.save_journey(POINTS)
+    desk = ActorStore(site.pool)
+    crowd = list(islice(customers(), 40))
+    async with site.worker(lease_s=0.6) as first, site.worker(lease_s=0.6) as second:
+        await site.until(lambda: len(first.owned) == len(second.owned) == PARTITIONS // 2)
+        owners = {lease.owner for lease in (await desk.leases()).values()}
+        [drained] = [o for o in owners if (await desk.leases())[min(first.owned)].owner == o]
+        await site.deliver(*(site.order(customer) for customer in crowd[:20]))
+        assert await desk.drain(drained) == PARTITIONS // 2
+        assert not first.owned
+        assert await desk.drain(drained) == 0
+        assert [row.draining for row in await desk.workers() if row.worker_id == drained] == [True]
+        await site.until(lambda: len(second.owned) == PARTITIONS)
+        await site.deliver(*(site.order(customer) for customer in crowd[20:]))
+        await site.until(lambda: _all_in(site, journey, State.COMPLETED, 40))
+        assert not first.owned
+        await desk.resume(drained)
+        await site.until(lambda: len(first.owned) == len(second.owned) == PARTITIONS // 2)
+        with pytest.raises(NotFound):
+            await desk.drain("nobody")
+    assert all(site.effects.points[customer] == 11 for customer in crowd)

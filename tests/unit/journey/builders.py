@@ -128,6 +128,7 @@ def run(
     answer: Answerer = agreeable,
     actor: Actor | None = None,
     asked: list[fx.Effect] | None = None,
+    again: bool = False,
 ) -> TurnResult:
     """Runs one turn to its end; `asked` collects the effects in order."""
     turn = take_turn(
@@ -137,6 +138,7 @@ def run(
             mails,
             {given.journey_id: given for given in journeys},
             now,
+            again=again,
         )
     )
     reply: fx.Answer | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from libs.common.mailbox import mail as m
@@ -16,6 +18,7 @@ from tests.unit.journey.builders import (
     ACCOUNT,
     CUSTOMER,
     NOW,
+    agreeable,
     checkout,
     delay,
     journey,
@@ -181,3 +184,59 @@ def test_refunds_are_posted_under_their_own_key() -> None:
     [posted] = asked
     assert isinstance(posted, fx.RefundPoints)
     assert (posted.key, posted.order_key, posted.customer_id) == (UUID(int=8), None, CUSTOMER)
+
+
+def in_flight(given: d.Journey) -> d.Enrolment:
+    """Somebody who waits for the outcome of a send, as a turn leaves them."""
+    [enrolment] = run([given], [checkout(1)]).enrolments
+    assert enrolment.rest is d.Rest.SEND
+    return msgspec.structs.replace(enrolment, fresh=False)
+
+
+def answering(state: fx.SendState) -> Callable[[fx.Effect], fx.Answer]:
+    """The gateway answers sends so, everybody else agrees."""
+    return lambda effect: fx.SendAnswer(state) if isinstance(effect, fx.Send) else agreeable(effect)
+
+
+def test_who_asks_again_gets_what_became_of_the_send_and_goes_on() -> None:
+    given = journey(message("hello", "tag"), TAG)
+    waiting, asked = in_flight(given), list[fx.Effect]()
+    turn = run([given], enrolments=[waiting], again=True, answer=answering(fx.SendState.SENT), asked=asked)
+    assert [type(effect) for effect in asked] == [fx.Send, fx.MarkMarketed, fx.ChangeTags]
+    assert asked[0].key == fx.send_key(waiting)
+    assert [e.state for e in turn.enrolments] == [d.EnrolmentState.COMPLETED]
+    assert [step.result for step in turn.bursts[0].steps] == [d.StepResult.SENT, d.StepResult.APPLIED]
+
+
+def test_who_asks_again_while_the_send_is_under_way_goes_on_waiting() -> None:
+    given = journey(message("hello", "tag"), TAG)
+    turn = run([given], enrolments=[in_flight(given)], again=True)
+    assert ([e.rest for e in turn.enrolments], turn.bursts) == ([d.Rest.SEND], ())
+
+
+def test_who_has_a_timer_or_was_moved_in_the_turn_does_not_ask_again() -> None:
+    given = journey(delay("wait", 60, "hello"), message("hello"))
+    [asleep] = run([given], [checkout(1)]).enrolments
+    asked: list[fx.Effect] = []
+    run([given], enrolments=[asleep], again=True, asked=asked)
+    assert asked == []
+    run([given], enrolments=[asleep], again=True, asked=asked, now=NOW + timedelta(minutes=1))
+    assert len(asked) == 1
+
+
+@pytest.mark.rule("J-12")
+@pytest.mark.parametrize("why", ["quiet", "stopped"])
+def test_a_lost_send_does_not_leave_when_it_must_not(why: str) -> None:
+    given = journey(message("hello", "tag"), TAG)
+    waiting = in_flight(given)
+    if why == "quiet":
+        given = journey(message("hello", "tag"), TAG, quiet=(d.QuietWindow(11 * 60, 13 * 60),))
+    else:
+        given = with_status(given, d.JourneyStatus.STOPPING)
+    asked: list[fx.Effect] = []
+    turn = run(
+        [given], enrolments=[waiting], again=True, answer=answering(fx.SendState.DEFERRED), asked=asked
+    )
+    assert [effect.not_after for effect in asked if isinstance(effect, fx.Send)] == [NOW]
+    [left] = turn.enrolments
+    assert (left.rest, left.wake_at) == (d.Rest.QUIET, NOW + timedelta(hours=1 if why == "quiet" else 0))

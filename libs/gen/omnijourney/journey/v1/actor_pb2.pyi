@@ -64,6 +64,42 @@ class Partition(_message.Message):
 Global___Partition: _TypeAlias = Partition  # noqa: Y015
 
 @_typing.final
+class Worker(_message.Message):
+    """A process that hosts actors."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_ID_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    PARTITION_COUNT_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    worker_id: _builtins.str
+    """Its id: host, process, and a part that no other process has."""
+    draining: _builtins.bool
+    """Whether it hands back its partitions and takes no others."""
+    partition_count: _builtins.int
+    """Partitions that it holds."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it counts as gone unless it shows up again, in real time."""
+
+    def __init__(
+        self,
+        *,
+        worker_id: _builtins.str = ...,
+        draining: _builtins.bool = ...,
+        partition_count: _builtins.int = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "expire_time", b"expire_time", "partition_count", b"partition_count", "worker_id", b"worker_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Worker: _TypeAlias = Worker  # noqa: Y015
+
+@_typing.final
 class MailItem(_message.Message):
     """One message in a customer's mailbox."""
 
@@ -114,6 +150,7 @@ class ParkedCustomer(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     PARK_TIME_FIELD_NUMBER: _builtins.int
     MAILS_FIELD_NUMBER: _builtins.int
+    SILENT_SOURCES_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer."""
     error: _builtins.str
@@ -126,7 +163,11 @@ class ParkedCustomer(_message.Message):
 
     @_builtins.property
     def mails(self) -> _containers.RepeatedCompositeFieldContainer[Global___MailItem]:
-        """Mail that waits."""
+        """The oldest mail that waits at its sources, by source and number; ListParkedCustomersRequest says how much of it."""
+
+    @_builtins.property
+    def silent_sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sources that did not answer, whose mail is missing in `mails`: `segment`, `channel_gateway`, `journey`."""
 
     def __init__(
         self,
@@ -136,10 +177,11 @@ class ParkedCustomer(_message.Message):
         attempts: _builtins.int = ...,
         park_time: _timestamp_pb2.Timestamp | None = ...,
         mails: _abc.Iterable[Global___MailItem] | None = ...,
+        silent_sources: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["park_time", b"park_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "customer_id", b"customer_id", "error", b"error", "mails", b"mails", "park_time", b"park_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "customer_id", b"customer_id", "error", b"error", "mails", b"mails", "park_time", b"park_time", "silent_sources", b"silent_sources"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1392,21 +1392,29 @@ class ListPartitionsResponse(_message.Message):
 
     PARTITIONS_FIELD_NUMBER: _builtins.int
     ORPHAN_COUNT_FIELD_NUMBER: _builtins.int
+    WORKERS_FIELD_NUMBER: _builtins.int
     orphan_count: _builtins.int
-    """Live enrolments without a reason to rest and without mail: faults that the checker heals."""
+    """Live enrolments without a reason to rest: no timer, no send in flight, no mail that waits, not parked. The owner of the
+    partition looks for them in the background and heals them by a turn of their customer.
+    """
     @_builtins.property
     def partitions(self) -> _containers.RepeatedCompositeFieldContainer[_actor_pb2.Partition]:
         """One row each, in order."""
+
+    @_builtins.property
+    def workers(self) -> _containers.RepeatedCompositeFieldContainer[_actor_pb2.Worker]:
+        """Workers that are alive, in order of their ids."""
 
     def __init__(
         self,
         *,
         partitions: _abc.Iterable[_actor_pb2.Partition] | None = ...,
         orphan_count: _builtins.int = ...,
+        workers: _abc.Iterable[_actor_pb2.Worker] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["orphan_count", b"orphan_count", "partitions", b"partitions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["orphan_count", b"orphan_count", "partitions", b"partitions", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1479,22 +1487,26 @@ class ListParkedCustomersRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Owner. Required."""
     page_size: _builtins.int
     """At most this many, 1 to 500; default 50."""
     page_token: _builtins.str
     """`next_page_token` of the page before, with the same other arguments; empty: the first page."""
+    customer_id: _builtins.str
+    """Only this customer, with up to 500 of their mails; empty: all of the team, each with up to 20."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "page_size", b"page_size", "page_token", b"page_token", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1573,7 +1585,7 @@ Global___RetryParkedCustomerResponse: _TypeAlias = RetryParkedCustomerResponse  
 
 @_typing.final
 class DropParkedMailRequest(_message.Message):
-    """Drops one mail."""
+    """Drops mail of one source, in order."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1581,6 +1593,8 @@ class DropParkedMailRequest(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     EVENT_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    THROUGH_NUMBER_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Owner. Required."""
     customer_id: _builtins.str
@@ -1588,7 +1602,13 @@ class DropParkedMailRequest(_message.Message):
     request_id: _builtins.str
     """UUID chosen by the caller. Required."""
     event_id: _builtins.str
-    """The mail's event id, as a check that the caller has seen it. Required."""
+    """Event id of the last mail that is dropped, as a check that the caller has seen it. Required."""
+    source: _builtins.str
+    """Whose mail: `segment`, `channel_gateway` or `journey`. Required."""
+    through_number: _builtins.int
+    """Number of the last mail that is dropped. All parked mail of the source up to it goes, since mail is taken in order; at
+    most 500. Required.
+    """
     def __init__(
         self,
         *,
@@ -1596,10 +1616,12 @@ class DropParkedMailRequest(_message.Message):
         customer_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         event_id: _builtins.str = ...,
+        source: _builtins.str = ...,
+        through_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "event_id", b"event_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "event_id", b"event_id", "request_id", b"request_id", "source", b"source", "team_id", b"team_id", "through_number", b"through_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1612,16 +1634,28 @@ class DropParkedMailResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REMAINING_COUNT_FIELD_NUMBER: _builtins.int
+    DROPPED_MAILS_FIELD_NUMBER: _builtins.int
+    HALTED_ENROLMENT_IDS_FIELD_NUMBER: _builtins.int
     remaining_count: _builtins.int
-    """Mail that is still parked."""
+    """Mail of all sources that is still parked; at most 500 of each are counted."""
+    @_builtins.property
+    def dropped_mails(self) -> _containers.RepeatedCompositeFieldContainer[_actor_pb2.MailItem]:
+        """What was dropped, in order."""
+
+    @_builtins.property
+    def halted_enrolment_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Enrolments that waited for a dropped outcome, and were halted."""
+
     def __init__(
         self,
         *,
         remaining_count: _builtins.int = ...,
+        dropped_mails: _abc.Iterable[_actor_pb2.MailItem] | None = ...,
+        halted_enrolment_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["remaining_count", b"remaining_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_mails", b"dropped_mails", "halted_enrolment_ids", b"halted_enrolment_ids", "remaining_count", b"remaining_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1635,7 +1669,7 @@ class DrainWorkerRequest(_message.Message):
 
     WORKER_ID_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
-    """The worker. Required."""
+    """The worker, as ListPartitions names it. Required."""
     def __init__(
         self,
         *,
@@ -1657,7 +1691,7 @@ class DrainWorkerResponse(_message.Message):
 
     RELEASED_PARTITIONS_FIELD_NUMBER: _builtins.int
     released_partitions: _builtins.int
-    """Partitions that it handed back."""
+    """Partitions that it held when the call came; 0 for a worker that was drained before."""
     def __init__(
         self,
         *,
@@ -1670,6 +1704,45 @@ class DrainWorkerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DrainWorkerResponse: _TypeAlias = DrainWorkerResponse  # noqa: Y015
+
+@_typing.final
+class ResumeWorkerRequest(_message.Message):
+    """Ends the draining of a worker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_ID_FIELD_NUMBER: _builtins.int
+    worker_id: _builtins.str
+    """The worker, as ListPartitions names it. Required."""
+    def __init__(
+        self,
+        *,
+        worker_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["worker_id", b"worker_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeWorkerRequest: _TypeAlias = ResumeWorkerRequest  # noqa: Y015
+
+@_typing.final
+class ResumeWorkerResponse(_message.Message):
+    """The worker takes partitions again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeWorkerResponse: _TypeAlias = ResumeWorkerResponse  # noqa: Y015
 
 @_typing.final
 class ListMailRequest(_message.Message):

@@ -166,6 +166,11 @@ class JourneyServiceStub:
                 request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.DrainWorkerRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.DrainWorkerResponse.FromString,
                 _registered_method=True)
+        self.ResumeWorker = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/ResumeWorker',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerResponse.FromString,
+                _registered_method=True)
         self.ListMail = channel.unary_unary(
                 '/omnijourney.journey.v1.JourneyService/ListMail',
                 request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListMailRequest.SerializeToString,
@@ -343,7 +348,7 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListParkedCustomers(self, request, context):
-        """Operators: lists customers whose mail was set aside.
+        """Operators: lists customers whose mail was set aside, or shows one of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -357,14 +362,29 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DropParkedMail(self, request, context):
-        """Operators: drops the first parked mail of a customer and goes on with the next. Errors: NOT_FOUND.
+        """Operators: drops parked mail of a customer: their actor will never act on it. The customer stays parked; call
+        RetryParkedCustomer to go on with what is left. An enrolment that waits for the outcome of a send among the dropped
+        mail is halted where it stands (step `HALTED`, `OUTCOME_DROPPED`), since nothing else would ever wake it.
+        Errors: NOT_FOUND if the customer is not parked or no such mail waits, INVALID_ARGUMENT `INVALID_FIELDS`,
+        UNAVAILABLE while the mail's source does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DrainWorker(self, request, context):
-        """Operators: makes a worker hand back its partitions. Errors: NOT_FOUND.
+        """Operators: makes a worker finish its running batch, hand back its partitions and take no others, until ResumeWorker
+        is called or its process is started anew; other workers take the partitions over. Answers when it holds none. If no
+        other worker is there, nobody works. Errors: NOT_FOUND, UNAVAILABLE if it is still busy after 10 s: the worker goes
+        on handing back, and the call can be repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeWorker(self, request, context):
+        """Operators: lets a drained worker take its share of the partitions again, within a lease's length.
+        Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -516,6 +536,11 @@ def add_JourneyServiceServicer_to_server(servicer, server):
                     servicer.DrainWorker,
                     request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.DrainWorkerRequest.FromString,
                     response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.DrainWorkerResponse.SerializeToString,
+            ),
+            'ResumeWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeWorker,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerResponse.SerializeToString,
             ),
             'ListMail': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMail,
@@ -1232,6 +1257,33 @@ class JourneyService:
             '/omnijourney.journey.v1.JourneyService/DrainWorker',
             omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.DrainWorkerRequest.SerializeToString,
             omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.DrainWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/ResumeWorker',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -90,13 +90,26 @@ class JourneyServiceStub:
     PeekMailbox: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.PeekMailboxRequest, _journey_service_pb2.PeekMailboxResponse]
     """Operators: looks into one customer's mailbox without taking anything."""
     ListParkedCustomers: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListParkedCustomersRequest, _journey_service_pb2.ListParkedCustomersResponse]
-    """Operators: lists customers whose mail was set aside."""
+    """Operators: lists customers whose mail was set aside, or shows one of them."""
     RetryParkedCustomer: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.RetryParkedCustomerRequest, _journey_service_pb2.RetryParkedCustomerResponse]
     """Operators: tries a customer's parked mail again. Errors: NOT_FOUND."""
     DropParkedMail: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.DropParkedMailRequest, _journey_service_pb2.DropParkedMailResponse]
-    """Operators: drops the first parked mail of a customer and goes on with the next. Errors: NOT_FOUND."""
+    """Operators: drops parked mail of a customer: their actor will never act on it. The customer stays parked; call
+    RetryParkedCustomer to go on with what is left. An enrolment that waits for the outcome of a send among the dropped
+    mail is halted where it stands (step `HALTED`, `OUTCOME_DROPPED`), since nothing else would ever wake it.
+    Errors: NOT_FOUND if the customer is not parked or no such mail waits, INVALID_ARGUMENT `INVALID_FIELDS`,
+    UNAVAILABLE while the mail's source does not answer.
+    """
     DrainWorker: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.DrainWorkerRequest, _journey_service_pb2.DrainWorkerResponse]
-    """Operators: makes a worker hand back its partitions. Errors: NOT_FOUND."""
+    """Operators: makes a worker finish its running batch, hand back its partitions and take no others, until ResumeWorker
+    is called or its process is started anew; other workers take the partitions over. Answers when it holds none. If no
+    other worker is there, nobody works. Errors: NOT_FOUND, UNAVAILABLE if it is still busy after 10 s: the worker goes
+    on handing back, and the call can be repeated.
+    """
+    ResumeWorker: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ResumeWorkerRequest, _journey_service_pb2.ResumeWorkerResponse]
+    """Operators: lets a drained worker take its share of the partitions again, within a lease's length.
+    Errors: NOT_FOUND.
+    """
     ListMail: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListMailRequest, _journey_service_pb2.ListMailResponse]
     """Other services: repair read of mail that this service sent to actors (system triggers)."""
     ListHistory: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListHistoryRequest, _journey_service_pb2.ListHistoryResponse]
@@ -164,13 +177,26 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     PeekMailbox: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.PeekMailboxRequest, _journey_service_pb2.PeekMailboxResponse]  # type: ignore[assignment]
     """Operators: looks into one customer's mailbox without taking anything."""
     ListParkedCustomers: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListParkedCustomersRequest, _journey_service_pb2.ListParkedCustomersResponse]  # type: ignore[assignment]
-    """Operators: lists customers whose mail was set aside."""
+    """Operators: lists customers whose mail was set aside, or shows one of them."""
     RetryParkedCustomer: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.RetryParkedCustomerRequest, _journey_service_pb2.RetryParkedCustomerResponse]  # type: ignore[assignment]
     """Operators: tries a customer's parked mail again. Errors: NOT_FOUND."""
     DropParkedMail: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.DropParkedMailRequest, _journey_service_pb2.DropParkedMailResponse]  # type: ignore[assignment]
-    """Operators: drops the first parked mail of a customer and goes on with the next. Errors: NOT_FOUND."""
+    """Operators: drops parked mail of a customer: their actor will never act on it. The customer stays parked; call
+    RetryParkedCustomer to go on with what is left. An enrolment that waits for the outcome of a send among the dropped
+    mail is halted where it stands (step `HALTED`, `OUTCOME_DROPPED`), since nothing else would ever wake it.
+    Errors: NOT_FOUND if the customer is not parked or no such mail waits, INVALID_ARGUMENT `INVALID_FIELDS`,
+    UNAVAILABLE while the mail's source does not answer.
+    """
     DrainWorker: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.DrainWorkerRequest, _journey_service_pb2.DrainWorkerResponse]  # type: ignore[assignment]
-    """Operators: makes a worker hand back its partitions. Errors: NOT_FOUND."""
+    """Operators: makes a worker finish its running batch, hand back its partitions and take no others, until ResumeWorker
+    is called or its process is started anew; other workers take the partitions over. Answers when it holds none. If no
+    other worker is there, nobody works. Errors: NOT_FOUND, UNAVAILABLE if it is still busy after 10 s: the worker goes
+    on handing back, and the call can be repeated.
+    """
+    ResumeWorker: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ResumeWorkerRequest, _journey_service_pb2.ResumeWorkerResponse]  # type: ignore[assignment]
+    """Operators: lets a drained worker take its share of the partitions again, within a lease's length.
+    Errors: NOT_FOUND.
+    """
     ListMail: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListMailRequest, _journey_service_pb2.ListMailResponse]  # type: ignore[assignment]
     """Other services: repair read of mail that this service sent to actors (system triggers)."""
     ListHistory: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListHistoryRequest, _journey_service_pb2.ListHistoryResponse]  # type: ignore[assignment]
@@ -373,7 +399,7 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.ListParkedCustomersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.ListParkedCustomersResponse, _abc.Awaitable[_journey_service_pb2.ListParkedCustomersResponse]]:
-        """Operators: lists customers whose mail was set aside."""
+        """Operators: lists customers whose mail was set aside, or shows one of them."""
 
     @_abc_1.abstractmethod
     def RetryParkedCustomer(
@@ -389,7 +415,12 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.DropParkedMailRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.DropParkedMailResponse, _abc.Awaitable[_journey_service_pb2.DropParkedMailResponse]]:
-        """Operators: drops the first parked mail of a customer and goes on with the next. Errors: NOT_FOUND."""
+        """Operators: drops parked mail of a customer: their actor will never act on it. The customer stays parked; call
+        RetryParkedCustomer to go on with what is left. An enrolment that waits for the outcome of a send among the dropped
+        mail is halted where it stands (step `HALTED`, `OUTCOME_DROPPED`), since nothing else would ever wake it.
+        Errors: NOT_FOUND if the customer is not parked or no such mail waits, INVALID_ARGUMENT `INVALID_FIELDS`,
+        UNAVAILABLE while the mail's source does not answer.
+        """
 
     @_abc_1.abstractmethod
     def DrainWorker(
@@ -397,7 +428,21 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.DrainWorkerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.DrainWorkerResponse, _abc.Awaitable[_journey_service_pb2.DrainWorkerResponse]]:
-        """Operators: makes a worker hand back its partitions. Errors: NOT_FOUND."""
+        """Operators: makes a worker finish its running batch, hand back its partitions and take no others, until ResumeWorker
+        is called or its process is started anew; other workers take the partitions over. Answers when it holds none. If no
+        other worker is there, nobody works. Errors: NOT_FOUND, UNAVAILABLE if it is still busy after 10 s: the worker goes
+        on handing back, and the call can be repeated.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeWorker(
+        self,
+        request: _journey_service_pb2.ResumeWorkerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.ResumeWorkerResponse, _abc.Awaitable[_journey_service_pb2.ResumeWorkerResponse]]:
+        """Operators: lets a drained worker take its share of the partitions again, within a lease's length.
+        Errors: NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ListMail(

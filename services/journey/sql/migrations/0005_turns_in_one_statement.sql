@@ -12,9 +12,9 @@ UPDATE actor AS a SET wake_at = live.wake_at, sending_since = live.sending_since
   ) AS live
  WHERE (a.partition, a.team_id, a.customer_id) = (live.partition, live.team_id, live.customer_id);
 
-DROP INDEX enrolment_due, enrolment_orphaned;
-DROP FUNCTION due_customers(smallint[], timestamptz, integer), next_timer(smallint[], timestamptz), count_orphans(),
-              look_ahead(timestamptz);
+DROP INDEX enrolment_due, enrolment_orphaned, enrolment_at_send;
+DROP FUNCTION due_customers(smallint[], timestamptz, integer), next_timer(smallint[], timestamptz), look_ahead(timestamptz),
+              resting_sends(smallint[], smallint, uuid, timestamptz, integer), restless(smallint[], integer);
 -- A live enrolment always rests for something: what was an index of exceptions is a rule now.
 ALTER TABLE enrolment ADD CHECK (state <> 1 OR rest <> 0);
 
@@ -255,12 +255,31 @@ AS $$
            least((SELECT min(timers.following) FROM timers), (SELECT min(changes.following) FROM changes))
 $$;
 
--- Live enrolments that nothing would ever wake, of all teams: their actor has neither a timer nor a send that it awaits.
-CREATE FUNCTION count_orphans() RETURNS bigint
+-- Sends in flight of these partitions whose customers have awaited one since before a domain time, after (partition, since,
+-- customer) in this order. Parked customers have a reason to rest.
+CREATE FUNCTION resting_sends(
+    partitions smallint[], after_partition smallint, after_since timestamptz, after_customer uuid, until timestamptz,
+    row_max integer
+)
+RETURNS TABLE (partition smallint, team_id uuid, customer_id uuid, enrolment_id uuid, since timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
-    SELECT count(*) FROM enrolment AS e
-      LEFT JOIN actor AS a USING (partition, team_id, customer_id)
-     WHERE e.state = 1 AND (CASE WHEN e.rest = 2 THEN a.sending_since IS NULL
-                                 ELSE a.wake_at IS NULL OR a.wake_at > e.wake_at END)
+    SELECT a.partition, a.team_id, a.customer_id, e.enrolment_id, a.sending_since
+      FROM (
+        SELECT r.partition, r.team_id, r.customer_id, r.sending_since FROM actor AS r
+         WHERE r.sending_since < until AND r.partition = ANY (partitions)
+           AND (r.partition, r.sending_since, r.customer_id) > (after_partition, after_since, after_customer)
+           AND NOT EXISTS (
+                SELECT FROM parked_customer AS k
+                 WHERE k.partition = r.partition AND k.team_id = r.team_id AND k.customer_id = r.customer_id)
+         ORDER BY r.partition, r.sending_since, r.customer_id LIMIT row_max
+      ) AS a
+      JOIN enrolment AS e
+        ON e.partition = a.partition AND e.team_id = a.team_id AND e.customer_id = a.customer_id AND e.rest = 2
+     ORDER BY a.partition, a.sending_since, a.customer_id
 $$;
+
+-- Live enrolments, of all teams, whose lost sends were found.
+CREATE OR REPLACE FUNCTION count_orphans() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$ SELECT count(*) FROM orphan $$;

@@ -1,0 +1,191 @@
+"""Orphans made by hand on real PostgreSQL: found, counted, and healed by turns, with every effect once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from itertools import islice
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from libs.common.db.pool import transaction
+from libs.common.ids import PARTITIONS
+from libs.common.mailbox.mail import MailSource
+from libs.common.testing.mails import TEAM, customers
+from services.journey.domain import effects as fx
+from services.journey.domain import model as d
+from services.journey.orphan_store import OrphanStore
+from services.journey.orphans import OrphanChecker
+from services.journey.turn_store import CustomerKey
+from services.journey.turns import Waiting
+from tests.integration.journey.conftest import Site
+from tests.integration.journey.test_worker import MESSAGE, POINTS, State, epochs, key_of
+
+
+def checker_of(
+    site: Site, heal: list[CustomerKey] | None = None, owned: dict[int, int] | None = None
+) -> OrphanChecker:
+    """A checker that owns everything and heals nothing but by hand."""
+    return OrphanChecker(
+        store=OrphanStore(site.pool),
+        probe=site.effects,
+        outcomes=site.archives[MailSource.GATEWAY],
+        clock=site.clock,
+        owned=lambda: owned or dict.fromkeys(range(PARTITIONS), 1),
+        heal=(heal if heal is not None else []).extend,
+        every_s=0.05,
+        age_s=60,
+    )
+
+
+@contextlib.asynccontextmanager
+async def healing(site: Site) -> AsyncIterator[None]:
+    """A worker with a checker beside it."""
+    await site.pool.execute("UPDATE partition_lease SET expires_at = '-infinity'")
+    await site.pool.execute("DELETE FROM lease_worker")
+    async with site.worker() as worker:
+        checker = OrphanChecker(
+            store=OrphanStore(site.pool),
+            probe=site.effects,
+            outcomes=site.archives[MailSource.GATEWAY],
+            clock=site.clock,
+            owned=lambda: worker.owned,
+            heal=worker.ask_again,
+            every_s=0.05,
+            age_s=60,
+        )
+        task = asyncio.create_task(checker.run())
+        try:
+            yield
+        finally:
+            checker.stop()
+            await task
+
+
+async def in_flight(site: Site, count: int = 1) -> tuple[d.Journey, list[UUID], dict[int, int]]:
+    """Customers who wait for a message, since two minutes, and the leases under which they got there."""
+    journey = await site.save_journey(d.Node("send", MESSAGE.action, "points"), POINTS)
+    crowd, fence = list(islice(customers(), count)), await epochs(site)
+    await site.runner().run({key_of(c): Waiting([site.order(c)]) for c in crowd}, fence)
+    site.step(minutes=2)
+    return journey, crowd, fence
+
+
+async def execute(site: Site, query: str, *arguments: object) -> None:
+    async with transaction(site.pool, [TEAM]) as connection:
+        await connection.execute(query, *arguments)
+
+
+async def counted(site: Site) -> int:
+    return int(await site.pool.fetchval("SELECT count_orphans()"))
+
+
+async def _is_over(site: Site, journey: d.Journey, count: int) -> bool:
+    return await site.states(journey) == {State.COMPLETED: count} and await counted(site) == 0
+
+
+async def test_an_outcome_that_was_taken_and_lost_is_asked_for_again(site: Site) -> None:
+    journey, [customer, other], _ = await in_flight(site, 2)
+    site.outcome(0)
+    site.effects.settle(0, fx.SendState.SENT)
+    await execute(site, "UPDATE actor SET taken_gateway = 1 WHERE customer_id = $1", customer)
+    heal: list[CustomerKey] = []
+    await checker_of(site, heal).look()
+    assert (heal, await counted(site)) == ([key_of(customer)], 1)
+    async with healing(site):
+        await site.until(lambda: _has(site, journey, State.COMPLETED, 1))
+        await site.until(lambda: _none_left(site))
+        # The other one was in flight all the time.
+        await site.deliver(site.outcome(1))
+        await site.until(lambda: _is_over(site, journey, 2))
+    assert site.effects.points == {customer: 11, other: 11}
+    assert len(site.effects.sends) == 2
+
+
+async def _has(site: Site, journey: d.Journey, state: State, count: int) -> bool:
+    return (await site.states(journey)).get(state, 0) == count
+
+
+async def _none_left(site: Site) -> bool:
+    return await counted(site) == 0
+
+
+async def test_a_send_that_the_gateway_lost_is_made_again(site: Site) -> None:
+    journey, [customer], _ = await in_flight(site)
+    site.effects.settle(0, None)
+    await checker_of(site).look()
+    assert await counted(site) == 1
+    async with healing(site):
+        await site.until(lambda: len(site.effects.sends) == 2)
+        await site.until(lambda: _none_left(site))
+        assert await site.states(journey) == {State.LIVE: 1}
+        await site.deliver(site.outcome(1))
+        await site.until(lambda: _is_over(site, journey, 1))
+    first, second = site.effects.sends
+    assert first.key == second.key
+    assert site.effects.points == {customer: 11}
+
+
+async def test_nobody_can_rest_for_nothing(site: Site) -> None:
+    await in_flight(site)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await execute(site, "UPDATE enrolment SET rest = 0, node_id = 'points'")
+
+
+async def test_a_stopped_journey_sends_nothing_that_was_lost(site: Site) -> None:
+    journey, _, _ = await in_flight(site)
+    site.effects.settle(0, None)
+    async with transaction(site.pool, [TEAM]) as connection:
+        present = await site.journeys.get_for_change(connection, TEAM, journey.journey_id)
+        await site.journeys.change_status(connection, present, d.JourneyStatus.STOPPING, site.clock.now())
+    heal: list[CustomerKey] = []
+    await checker_of(site, heal).look()
+    await site.runner().run({key: Waiting(again=True) for key in heal}, await epochs(site))
+    assert site.effects.sends[-1].not_after == site.clock.now()
+
+
+async def _in_flight(site: Site, customer: UUID, fence: dict[int, int]) -> None:
+    """Nothing is wrong."""
+
+
+async def _settled_and_mailed(site: Site, customer: UUID, fence: dict[int, int]) -> None:
+    site.outcome(0)
+    site.effects.settle(0, fx.SendState.SENT)
+
+
+async def _parked(site: Site, customer: UUID, fence: dict[int, int]) -> None:
+    site.effects.settle(0, None)
+    await site.turns.park(key_of(customer), "poison", 8, fence)
+
+
+@pytest.mark.parametrize("reason", [_in_flight, _settled_and_mailed, _parked])
+async def test_who_has_a_reason_to_rest_is_left_alone(site: Site, reason: object) -> None:
+    _, [customer], fence = await in_flight(site)
+    await reason(site, customer, fence)  # type: ignore[operator]
+    heal: list[CustomerKey] = []
+    await checker_of(site, heal).look()
+    assert (heal, await counted(site)) == ([], 0)
+
+
+async def test_the_search_goes_on_behind_a_full_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.journey.orphans.PAGE", 2)
+    _, crowd, _ = await in_flight(site, 5)
+    for number in range(5):
+        site.effects.settle(number, None)
+    heal: list[CustomerKey] = []
+    checker = checker_of(site, heal)
+    for expected in (2, 4, 5):
+        await checker.look()
+        assert await counted(site) == expected
+    # Another owner's partitions are no concern of this one.
+    heal.clear()
+    lone = key_of(crowd[0])
+    await checker_of(site, heal, {lone.partition: 1}).look()
+    assert set(_customers(heal)) <= {c for c in crowd if key_of(c).partition == lone.partition}
+
+
+def _customers(keys: Iterable[CustomerKey]) -> list[UUID]:
+    return [key.customer_id for key in keys]

@@ -1,0 +1,106 @@
+"""Parked customers on real PostgreSQL: mail dropped under the fence, and whom that halts."""
+
+from __future__ import annotations
+
+from itertools import islice
+from uuid import UUID
+
+import pytest
+
+from libs.common.db.pool import transaction
+from libs.common.errors import InvalidArgument, NotFound
+from libs.common.mailbox.errors import Fenced
+from libs.common.mailbox.mail import MailSource
+from libs.common.testing.mails import TEAM, customers
+from services.journey.domain import model as d
+from services.journey.parked import Drop, Dropped, ParkedCustomers
+from services.journey.turns import Waiting
+from tests.integration.journey.conftest import Site
+from tests.integration.journey.test_worker import MESSAGE, POINTS, State, epochs, key_of
+
+
+def desk_of(site: Site) -> ParkedCustomers:
+    return ParkedCustomers(site.pool, site.post, dict(site.archives), site.clock)
+
+
+async def drop(site: Site, customer: UUID, source: MailSource, number: int, event: UUID) -> Dropped:
+    given = Drop(TEAM, customer, source, number, event, "test")
+    desk = desk_of(site)
+    waiting = await desk.waiting_for(given)
+    async with transaction(site.pool, [TEAM]) as connection:
+        return await desk.drop(connection, given, waiting)
+
+
+async def test_dropped_mail_is_never_acted_on_and_what_follows_it_is(site: Site) -> None:
+    journey = await site.save_journey(POINTS)
+    [customer] = islice(customers(), 1)
+    orders = [site.order(customer) for _ in range(3)]
+    site.effects.poisonous.add(customer)
+    await site.turns.park(key_of(customer), "poison", 8, await epochs(site))
+    dropped = await drop(site, customer, MailSource.SEGMENT, 2, orders[1].event_id)
+    assert [mail.number for mail in dropped.mails] == [1, 2]
+    assert (list(dropped.halted), dropped.remaining) == ([], 1)
+    [shown] = await desk_of(site).mail_of(TEAM, [customer], 20)
+    assert ([mail.number for mail in shown.mails], list(shown.silent)) == ([3], [])
+    site.effects.poisonous.clear()
+    await site.pool.execute("UPDATE partition_lease SET expires_at = '-infinity'")
+    async with site.worker():
+        await desk_of(site).retry(TEAM, customer)
+        await site.deliver(*orders)
+        await site.until(lambda: site.effects.points[customer] == 11)
+        with pytest.raises(NotFound):
+            await desk_of(site).retry(TEAM, customer)
+    assert await site.states(journey) == {State.COMPLETED: 1}
+
+
+async def test_who_waits_for_a_dropped_outcome_is_halted(site: Site) -> None:
+    journey = await site.save_journey(d.Node("send", MESSAGE.action, "points"), POINTS)
+    [customer] = islice(customers(), 1)
+    fence = await epochs(site)
+    await site.runner().run({key_of(customer): Waiting([site.order(customer)])}, fence)
+    outcome = site.outcome(0)
+    await site.turns.park(key_of(customer), "poison", 8, fence)
+    dropped = await drop(site, customer, MailSource.GATEWAY, 1, outcome.event_id)
+    assert len(dropped.halted) == 1
+    assert await site.states(journey) == {State.HALTED: 1}
+    bursts = await site.journeys.bursts(TEAM, dropped.halted[0].enrolment_id)
+    assert [(step.result, step.detail) for step in bursts[-1].steps] == [
+        (d.StepResult.HALTED, "OUTCOME_DROPPED")
+    ]
+    # A second time there is nothing left to drop.
+    with pytest.raises(NotFound):
+        await drop(site, customer, MailSource.GATEWAY, 1, outcome.event_id)
+
+
+async def test_a_turn_that_began_before_the_drop_writes_nothing(site: Site) -> None:
+    journey = await site.save_journey(POINTS)
+    [customer] = islice(customers(), 1)
+    order, fence = site.order(customer), await epochs(site)
+    original = site.effects.answer
+    once = iter([True])
+
+    async def drop_meanwhile(effects: object) -> object:
+        if next(once, False):
+            await site.turns.park(key_of(customer), "poison", 8, fence)
+            await drop(site, customer, MailSource.SEGMENT, 1, order.event_id)
+            await desk_of(site).retry(TEAM, customer)
+        return await original(effects)  # type: ignore[arg-type]
+
+    site.effects.answer = drop_meanwhile  # type: ignore[method-assign, assignment]
+    with pytest.raises(Fenced):
+        await site.runner().run({key_of(customer): Waiting([order])}, fence)
+    assert await site.states(journey) == {}
+    await site.runner().run({key_of(customer): Waiting([order])}, await epochs(site))
+    assert await site.states(journey) == {}
+
+
+async def test_only_mail_that_waits_for_a_parked_customer_can_be_dropped(site: Site) -> None:
+    [customer] = islice(customers(), 1)
+    order = site.order(customer)
+    with pytest.raises(NotFound, match="parked customer"):
+        await drop(site, customer, MailSource.SEGMENT, 1, order.event_id)
+    await site.turns.park(key_of(customer), "poison", 8, await epochs(site))
+    with pytest.raises(NotFound, match="mail"):
+        await drop(site, customer, MailSource.SEGMENT, 2, order.event_id)
+    with pytest.raises(InvalidArgument):
+        await drop(site, customer, MailSource.SEGMENT, 1, TEAM)
