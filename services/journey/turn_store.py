@@ -19,8 +19,8 @@ from libs.common.mailbox.mail import MailSource
 from services.journey import records
 from services.journey.domain import effects as fx
 from services.journey.domain.lifecycle import JourneyChanged, stopped_by_itself
-from services.journey.domain.model import Enrolment, Journey, StatusReason, StepResult
-from services.journey.domain.turn import Actor, TurnResult
+from services.journey.domain.model import Enrolment, EnrolmentState, Journey, StatusReason, StepResult
+from services.journey.domain.turn import Actor, Burst, TurnResult
 
 BOOK = QueryBook.load("services.journey")
 _JUDGED = frozenset({StepResult.YES, StepResult.NO, StepResult.REFUSED})
@@ -136,7 +136,7 @@ class TurnStore:
             changes = await _stop_journeys(connection, stops, journeys, now)
             await _save_actors(connection, turns)
             await _save_enrolments(connection, turns, now)
-            await _forget_verdicts(connection, turns.values())
+            await _forget_verdicts(connection, turns)
             await append_history(connection, [*_facts(turns), *changes])
             crash.reach("journey.before_commit")
 
@@ -313,16 +313,29 @@ async def _save_enrolments(
     )
 
 
-async def _forget_verdicts(connection: Connection, turns: Iterable[TurnResult]) -> None:
-    judged = [
-        (enrolment.team_id, enrolment.enrolment_id)
-        for turn in turns
-        if any(step.result in _JUDGED for burst in turn.bursts for step in burst.steps)
-        for enrolment in turn.enrolments
+async def _forget_verdicts(connection: Connection, turns: Mapping[CustomerKey, TurnResult]) -> None:
+    """Verdicts that these turns told, and those of halted enrolments. Others stay: a lost run may have gone further."""
+    over = [
+        (key.team_id, burst.enrolment_id, told)
+        for key, turn in turns.items()
+        for burst in turn.bursts
+        for told in told_verdicts(burst)
     ]
-    if judged:
-        teams, enrolments = zip(*judged, strict=True)
-        await connection.execute(BOOK["forget_verdicts"], teams, enrolments)
+    if over:
+        await connection.execute(
+            BOOK["forget_verdicts"], *(list(column) for column in zip(*over, strict=True))
+        )
+
+
+def told_verdicts(burst: Burst) -> list[UUID | None]:
+    """Keys of the verdicts that a burst is the last to need; None: all of its enrolment."""
+    if burst.state is EnrolmentState.HALTED:
+        return [None]
+    return [
+        fx.effect_key(burst.enrolment_id, step.node_id, step.visit)
+        for step in burst.steps
+        if step.result in _JUDGED
+    ]
 
 
 def _facts(turns: Mapping[CustomerKey, TurnResult]) -> Iterable[HistoryRow]:

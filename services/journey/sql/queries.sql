@@ -50,8 +50,8 @@ ON CONFLICT (team_id, enrolment_id, key) DO UPDATE SET belongs = v.belongs
 RETURNING v.key, v.belongs, v.reason;
 
 -- name: forget_verdicts
-DELETE FROM verdict AS v USING unnest($1::uuid[], $2::uuid[]) AS k (team_id, enrolment_id)
- WHERE v.team_id = k.team_id AND v.enrolment_id = k.enrolment_id;
+DELETE FROM verdict AS v USING unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS k (team_id, enrolment_id, key)
+ WHERE v.team_id = k.team_id AND v.enrolment_id = k.enrolment_id AND (k.key IS NULL OR v.key = k.key);
 
 -- name: save_enrolments
 INSERT INTO enrolment (partition, team_id, customer_id, enrolment_id, journey_id, trigger_event_id, created_at, updated_at,
