@@ -8,14 +8,16 @@ from uuid import UUID
 
 from libs.common.mailbox.mail import MailSource
 from services.journey import records
-from services.journey.domain.model import StepResult
-from services.journey.domain.turn import TurnResult
+from services.journey.domain import effects as fx
+from services.journey.domain.model import EnrolmentState, StepResult
+from services.journey.domain.turn import Burst, TurnResult
 from services.journey.history import HistoryRow
 
 _JUDGED = frozenset({StepResult.YES, StepResult.NO, StepResult.REFUSED})
 """What a condition comes to."""
 _ACTOR_WIDTH = 9
 _ENROLMENT_WIDTH = 11
+_VERDICT_WIDTH = 3
 _HISTORY_WIDTH = 8
 
 Row = tuple[Any, ...]
@@ -35,7 +37,7 @@ def commit_columns(
     """The arguments of `write_turns` after the time; `changes` is history beside that of the turns."""
     actors = [_actor_row(key, turn) for key, turn in turns.items()]
     enrolments: list[Row] = []
-    judged: list[UUID] = []
+    verdicts: list[Row] = []
     history: list[Row] = []
     for place, (key, turn) in enumerate(turns.items(), 1):
         enrolments.extend(
@@ -45,12 +47,15 @@ def commit_columns(
             )
             for e in turn.enrolments
         )
-        history.extend(_facts(key, turn, judged))
+        history.extend(_facts(key, turn))
+        verdicts.extend(
+            (key.team_id, burst.enrolment_id, told) for burst in turn.bursts for told in told_verdicts(burst)
+        )
     history.extend(changes)
     return (
         *_columns(actors, _ACTOR_WIDTH),
         *_columns(enrolments, _ENROLMENT_WIDTH),
-        judged,
+        *_columns(verdicts, _VERDICT_WIDTH),
         *_columns(history, _HISTORY_WIDTH),
     )
 
@@ -72,12 +77,21 @@ def _actor_row(key: CustomerKey, turn: TurnResult) -> Row:
     )
 
 
-def _facts(key: CustomerKey, turn: TurnResult, judged: list[UUID]) -> Iterable[HistoryRow]:
-    """History of a turn; enrolments that passed a condition are noted in `judged`."""
+def told_verdicts(burst: Burst) -> list[UUID | None]:
+    """Keys of the verdicts that a burst is the last to need; None: all of its enrolment. Others stay: a lost run may
+    have gone further, and have acted on what it was told."""
+    if burst.state is EnrolmentState.HALTED:
+        return [None]
+    return [
+        fx.effect_key(burst.enrolment_id, step.node_id, step.visit)
+        for step in burst.steps
+        if step.result in _JUDGED
+    ]
+
+
+def _facts(key: CustomerKey, turn: TurnResult) -> Iterable[HistoryRow]:
     partition, team_id, customer_id = key
     for burst in turn.bursts:
-        if not _JUDGED.isdisjoint([step.result for step in burst.steps]):
-            judged.append(burst.enrolment_id)
         body = records.pack(records.BurstRecord(burst.enrolled, burst.state, burst.steps))
         about = (partition, team_id, burst.journey_id, customer_id, burst.enrolment_id)
         yield HistoryRow(*about, burst.at, records.FactKind.BURST, body)

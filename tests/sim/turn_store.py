@@ -23,6 +23,7 @@ from services.journey.domain.model import (
     StatusReason,
 )
 from services.journey.domain.turn import Actor, Burst, Refusal, TurnResult
+from services.journey.turn_columns import told_verdicts
 from services.journey.turn_store import CustomerKey, DueTimers, LoadedTurns
 
 
@@ -146,10 +147,11 @@ class InMemoryTurnStore:
         stored = self._tables.enrolments[key]
         for enrolment in turn.enrolments:
             stored[enrolment.enrolment_id] = replace(enrolment, fresh=False)
-        ids = {enrolment.enrolment_id for enrolment in turn.enrolments}
-        for kept in [kept for kept in self._tables.verdicts if kept[0] in ids]:
-            del self._tables.verdicts[kept]
         for burst in turn.bursts:
+            told = told_verdicts(burst)
+            for kept in [kept for kept in self._tables.verdicts if kept[0] == burst.enrolment_id]:
+                if None in told or kept[1] in told:
+                    del self._tables.verdicts[kept]
             self._tables.history.append(Fact(key, burst))
         for refusal in turn.refusals:
             self._tables.history.append(Fact(key, refusal))

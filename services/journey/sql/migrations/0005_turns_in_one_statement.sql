@@ -103,13 +103,14 @@ END
 $$;
 
 -- Writes what the turns of a batch decided: the commit of a batch, or the last part of one that stops journeys as well.
--- a_…: a row an actor. e_…: a row an enrolment, which names its actor by its index among the actors, from 1. f_…: a row of history.
+-- a_…: a row an actor. e_…: a row an enrolment, which names its actor by its index among the actors, from 1. v_…: verdicts that
+-- are not needed any more; without a key all of an enrolment. f_…: a row of history.
 CREATE FUNCTION write_turns(
     now timestamptz,
     a_partition smallint[], a_team uuid[], a_customer uuid[], a_segment bigint[], a_gateway bigint[], a_journey bigint[],
     a_entries bytea[], a_wake timestamptz[], a_sending boolean[],
     e_actor integer[], e_id uuid[], e_journey uuid[], e_event uuid[], e_created timestamptz[], e_wake timestamptz[],
-    e_depth smallint[], e_state smallint[], e_rest smallint[], e_visit smallint[], e_node text[], judged uuid[],
+    e_depth smallint[], e_state smallint[], e_rest smallint[], e_visit smallint[], e_node text[], v_team uuid[], v_enrolment uuid[], v_key uuid[],
     f_partition smallint[], f_team uuid[], f_journey uuid[], f_customer uuid[], f_enrolment uuid[], f_at timestamptz[],
     f_kind smallint[], f_body bytea[]
 ) RETURNS void
@@ -138,8 +139,9 @@ BEGIN
            SET updated_at = excluded.updated_at, wake_at = excluded.wake_at, state = excluded.state, rest = excluded.rest,
                visit = excluded.visit, node_id = excluded.node_id;
     END IF;
-    IF cardinality(judged) > 0 THEN
-        DELETE FROM verdict AS v WHERE v.team_id = ANY (a_team) AND v.enrolment_id = ANY (judged);
+    IF cardinality(v_team) > 0 THEN
+        DELETE FROM verdict AS v USING unnest(v_team, v_enrolment, v_key) AS n (team_id, enrolment_id, key)
+         WHERE v.team_id = n.team_id AND v.enrolment_id = n.enrolment_id AND (n.key IS NULL OR v.key = n.key);
     END IF;
     IF cardinality(f_partition) > 0 THEN
         INSERT INTO history (partition, position, team_id, journey_id, customer_id, enrolment_id, at, kind, body)
@@ -157,7 +159,7 @@ CREATE FUNCTION commit_turns(
     a_partition smallint[], a_team uuid[], a_customer uuid[], a_segment bigint[], a_gateway bigint[], a_journey bigint[],
     a_entries bytea[], a_wake timestamptz[], a_sending boolean[],
     e_actor integer[], e_id uuid[], e_journey uuid[], e_event uuid[], e_created timestamptz[], e_wake timestamptz[],
-    e_depth smallint[], e_state smallint[], e_rest smallint[], e_visit smallint[], e_node text[], judged uuid[],
+    e_depth smallint[], e_state smallint[], e_rest smallint[], e_visit smallint[], e_node text[], v_team uuid[], v_enrolment uuid[], v_key uuid[],
     f_partition smallint[], f_team uuid[], f_journey uuid[], f_customer uuid[], f_enrolment uuid[], f_at timestamptz[],
     f_kind smallint[], f_body bytea[]
 ) RETURNS void
@@ -171,7 +173,7 @@ BEGIN
     END IF;
     PERFORM write_turns(now, a_partition, a_team, a_customer, a_segment, a_gateway, a_journey, a_entries, a_wake, a_sending,
                         e_actor, e_id, e_journey, e_event, e_created, e_wake, e_depth, e_state, e_rest, e_visit, e_node,
-                        judged, f_partition, f_team, f_journey, f_customer, f_enrolment, f_at, f_kind, f_body);
+                        v_team, v_enrolment, v_key, f_partition, f_team, f_journey, f_customer, f_enrolment, f_at, f_kind, f_body);
 END
 $$;
 
