@@ -308,9 +308,22 @@ class RedisMailbox:
         pipeline: Any = self._client.pipeline(transaction=False)
         for partition, function, arguments in calls:
             pipeline.execute_command("FCALL", function, 1, _ready_key(partition), *arguments)
-        with _translated():
-            replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        try:
+            with _translated():
+                replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        except MailboxUnavailable:
+            await self._let_connections_go()
+            raise
+        if any(isinstance(reply, (RedisConnectionError, RedisTimeoutError, OSError)) for reply in replies):
+            await self._let_connections_go()
         return replies
+
+    async def _let_connections_go(self) -> None:
+        """Lets idle ones connect anew. A cluster's driver, other than a single server's, does not see that one died
+        while it was idle: after a node's restart each of them would cost a call."""
+        if isinstance(self._client, RedisCluster):
+            for node in self._client.get_nodes():
+                await node.disconnect_free_connections()
 
 
 def _deliver_arguments(partition: int, mails: Sequence[Mail]) -> _Arguments:
