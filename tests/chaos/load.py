@@ -33,6 +33,8 @@ from tests.chaos.world import MANUAL, PROFILE, TILL
 
 RATE = 60.0
 """Domain seconds a real second: the shortest delay, a minute, takes one."""
+PATIENCE_S = 180.0
+"""How long a request is repeated: one that is struck again and again while the machine is busy needs its time."""
 BATCH_MAX = 8
 LATE_MAX = timedelta(hours=3)
 DOUBLED, LATE, REFUNDED = 0.15, 0.2, 0.12
@@ -99,7 +101,9 @@ class Load:
         self._rng = random.Random(f"load {seed}")
         self._namespace = uuid.uuid5(uuid.NAMESPACE_OID, f"chaos {seed}")
         endpoint = f"{url}/v1/teams/{shopfront.team_id}/shops/{shopfront.shop_id}/events"
-        self._poster = WebhookPoster(session, endpoint, shopfront.webhook_secret, PROFILE.currency)
+        self._poster = WebhookPoster(
+            session, endpoint, shopfront.webhook_secret, PROFILE.currency, PATIENCE_S
+        )
         self._webhooks = 0
         self._calls = 0
         self._made: list[Callable[[], Awaitable[object]]] = []
@@ -210,7 +214,7 @@ class Load:
 
     async def _tell_segment(self, request: segment.RecordEventsRequest) -> None:
         stub = self._client.segment
-        answer = await call(stub.RecordEvents, request)
+        answer = await call(stub.RecordEvents, request, PATIENCE_S)
         refused = [r for r in answer.results if r.status == event_pb2.EVENT_STATUS_REFUSED]
         if refused:
             raise AssertionError(f"segment refused {len(refused)} events, first: {refused[0]}")
@@ -252,7 +256,7 @@ class Load:
 
     async def _tell_journey(self, request: journey.TriggerJourneysRequest) -> None:
         stub = self._client.journey
-        answer = await call(stub.TriggerJourneys, request)
+        answer = await call(stub.TriggerJourneys, request, PATIENCE_S)
         refused = [result for result in answer.results if not result.accepted]
         if refused:
             raise AssertionError(f"journey refused {len(refused)} triggers, first: {refused[0]}")

@@ -1,5 +1,6 @@
 """Which faults happen when: all of it follows from the seed."""
 
+import dataclasses
 import random
 from dataclasses import dataclass
 from enum import StrEnum
@@ -88,6 +89,9 @@ _SPANS_S: Final = {
     Kind.ANSWERS_STALL: (2.0, 14.0),
     Kind.LINK_SLOW: (2.0, 6.0),
 }
+APART: Final = 5
+"""A process is struck again after so many faults at the earliest."""
+_ENDS_PROCESS: Final = frozenset({Kind.KILL, Kind.CRASH_POINT})
 CRASH_PROBABILITY: Final = 0.001
 """At each pass of each point; most points are passed some times a second."""
 
@@ -126,11 +130,24 @@ def make_plan(seed: int, duration_s: float, count: int) -> list[Fault]:
     drawn = rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=count - len(strikes))
     strikes += [(kind, rng.choice(_TARGETS.get(kind, ("",)))) for kind in drawn]
     rng.shuffle(strikes)
+    faults = _apart([_fault(rng, kind, target) for kind, target in strikes])
     step_s = duration_s / max(1, count)
     return [
-        _fault(rng, kind, target, (index + rng.random()) * step_s)
-        for index, (kind, target) in enumerate(strikes)
+        dataclasses.replace(fault, at_s=(index + rng.random()) * step_s) for index, fault in enumerate(faults)
     ]
+
+
+def _apart(faults: list[Fault]) -> list[Fault]:
+    """In about their order, but no process is struck again while it is hardly up, as far as that can be had."""
+    ordered: list[Fault] = []
+    waiting = list(faults)
+    while waiting:
+        recent = {fault.target for fault in ordered[-APART:] if fault.kind in _ENDS_PROCESS}
+        free = (f for f in waiting if f.kind not in _ENDS_PROCESS or f.target not in recent)
+        chosen = next(free, waiting[0])
+        waiting.remove(chosen)
+        ordered.append(chosen)
+    return ordered
 
 
 def promised_count() -> int:
@@ -149,7 +166,9 @@ def _promised(rng: random.Random) -> list[tuple[Kind, str]]:
     return [(kind, target) for _, kind, target in sorted(rounds, key=lambda strike: strike[0])]
 
 
-def _fault(rng: random.Random, kind: Kind, target: str, at_s: float) -> Fault:
+def _fault(rng: random.Random, kind: Kind, target: str) -> Fault:
+    """A fault that has no time yet."""
+    at_s = 0.0
     lasts_s = rng.uniform(*_SPANS_S[kind]) if kind in _SPANS_S else 0.0
     if kind is Kind.CHANNEL:
         return Fault(at_s, kind, rng.choice(("whatsapp", "line")), 0.0, target, rng.randint(1, 5))

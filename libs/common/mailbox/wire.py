@@ -37,6 +37,8 @@ _SERVER_STATES: Final = (
     "MISCONF",
 )
 
+_GONE: Final = (RedisConnectionError, RedisTimeoutError, OSError)
+
 Reply = list[Any]
 Arguments = list[msgspec.Raw | str | int]
 Call = tuple[int, Arguments]
@@ -122,19 +124,37 @@ class Wire:
             )
             for function, partitions, wanted in messages
         ]
+        if isinstance(self.client, RedisCluster):
+            return await self._ask_nodes(self.client, commands) if commands else []
         with translated():
-            if self.apart:
-                pipeline: Any = self.client.pipeline(transaction=False)
-                for command in commands:
-                    pipeline.execute_command(*command)
-                return list(await pipeline.execute(raise_on_error=False)) if commands else []
             return [await self._ask(command) for command in commands]
+
+    async def _ask_nodes(self, client: RedisCluster, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        pipeline: Any = client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        try:
+            with translated():
+                answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        except MailboxUnavailable:
+            await _let_connections_go(client)
+            raise
+        if any(isinstance(answer, _GONE) for answer in answers):
+            await _let_connections_go(client)
+        return answers
 
     async def _ask(self, command: Sequence[Any]) -> Any:
         try:
             return await self.client.execute_command(*command)
         except ResponseError as error:
             return error
+
+
+async def _let_connections_go(client: RedisCluster) -> None:
+    """Lets idle ones connect anew. A cluster's driver, other than a single server's, does not see that one died while
+    it was idle: after a node's restart each of them would cost a call."""
+    for node in client.get_nodes():
+        await node.disconnect_free_connections()
 
 
 def as_text(payload: bytes) -> msgspec.Raw:

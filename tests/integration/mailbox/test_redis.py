@@ -1,6 +1,7 @@
 """The mailbox in Redis: the common behaviour, and what can happen only with a server."""
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Sequence
 from itertools import islice
@@ -12,6 +13,7 @@ from libs.common.ids import PARTITIONS
 from libs.common.mailbox import Depth, MailboxUnavailable, RedisMailbox, library, open_mailbox, redis_mailbox
 from libs.common.mailbox.mail import decode, encode
 from libs.common.mailbox.wire import Message, Wire
+from libs.common.testing import redis_servers
 from libs.common.testing.mailbox_suite import (
     LATEST_S,
     Installation,
@@ -242,3 +244,21 @@ async def test_no_server_at_all(own_server: RedisServer) -> None:
     with pytest.raises(MailboxUnavailable):
         async with open_mailbox(own_server.url):
             pass
+
+
+async def test_a_node_that_was_restarted_costs_one_call_and_not_one_a_connection(
+    own_cluster: list[RedisServer],
+) -> None:
+    post = Numberer()
+    ann = next(customers())
+    address = own_cluster[0].url.replace("redis://", "redis+cluster://")
+    async with open_mailbox(address) as mailbox:
+        await asyncio.gather(*(mailbox.deliver([post.mail(ann)]) for _ in range(8)))
+        for server in own_cluster:
+            server.stop(signal.SIGKILL)
+        for server in own_cluster:
+            server.start()
+        redis_servers.wait_until_whole(own_cluster)
+        with contextlib.suppress(MailboxUnavailable):
+            await mailbox.deliver([post.mail(ann)])
+        await asyncio.gather(*(mailbox.deliver([post.mail(ann)]) for _ in range(8)))
