@@ -7,11 +7,14 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from libs.common.mailbox.api import Depth
 from libs.common.mailbox.mail import Mail, MailSource
 from libs.common.rpc.values import timestamp
 from omnijourney.journey.v1 import actor_pb2, enrolment_pb2, fact_pb2
 from services.journey import records
+from services.journey.actors import Lease, WorkerRow
 from services.journey.domain import model as d
+from services.journey.parked import ParkedMail, ParkedRow
 from services.journey.store import StoredEnrolment
 
 SOURCE_NAMES: Mapping[int, str] = {
