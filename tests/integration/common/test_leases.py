@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import asyncpg
 import pytest
 
-from libs.common.db.pool import Pool, open_pool
+from libs.common.db.pool import Pool, connection_of, open_pool
 from libs.common.ids import PARTITIONS
 from libs.common.leases import LeaseKeeper, check_fence
 from libs.common.mailbox.errors import Fenced
@@ -134,14 +134,14 @@ async def test_the_owner_passes_the_fence_and_a_former_one_does_not(pool: Pool) 
     ann, bob = holder(pool, "ann"), holder(pool, "bob")
     await ann.renew()
     before = dict(ann.told)
-    async with pool.acquire() as connection, connection.transaction():
+    async with connection_of(pool) as connection, connection.transaction():
         await check_fence(connection, before)
     await rounds(ann, bob)
-    async with pool.acquire() as connection, connection.transaction():
+    async with connection_of(pool) as connection, connection.transaction():
         await check_fence(connection, ann.told)
         await check_fence(connection, bob.told)
     with pytest.raises(Fenced) as fenced:
-        async with pool.acquire() as connection, connection.transaction():
+        async with connection_of(pool) as connection, connection.transaction():
             await check_fence(connection, before)
     assert set(fenced.value.partitions) == set(bob.told)
 
@@ -149,7 +149,7 @@ async def test_the_owner_passes_the_fence_and_a_former_one_does_not(pool: Pool) 
 async def test_a_new_owner_waits_for_a_commit_that_passed_the_fence(pool: Pool) -> None:
     ann, bob = holder(pool, "ann", SHORT_S), holder(pool, "bob")
     await ann.renew()
-    async with pool.acquire() as connection:
+    async with connection_of(pool) as connection:
         transaction = connection.transaction()
         await transaction.start()
         await check_fence(connection, {5: ann.told[5]})
@@ -169,7 +169,7 @@ async def test_a_zombie_that_wakes_up_is_fenced(pool: Pool) -> None:
     await asyncio.sleep(2 * SHORT_S)
     await bob.renew()
     with pytest.raises(Fenced):
-        async with pool.acquire() as connection, connection.transaction():
+        async with connection_of(pool) as connection, connection.transaction():
             await check_fence(connection, asleep)
     await ann.renew()
     assert not set(ann.told) & set(bob.told)
