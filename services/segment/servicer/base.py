@@ -12,10 +12,10 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from libs.common.clock import Clock
-from libs.common.db.history import HistoryBell
 from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import Write, answer_once
 from libs.common.errors import Aborted
+from services.segment.bells import Bells
 from services.segment.convert.checks import Check
 from services.segment.domain.facts import Fact
 from services.segment.judging import Judge
@@ -33,7 +33,7 @@ class Parts:
     writer: Writer
     announcer: Announcer
     judge: Judge
-    bell: HistoryBell
+    bells: Bells
     draining: asyncio.Event
 
 
