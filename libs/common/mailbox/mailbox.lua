@@ -226,6 +226,28 @@ local function depth(keys, args)
   return {'OK', redis.call('LLEN', keys[1]), redis.call('SCARD', prefix_of(keys[1]) .. 'taken')}
 end
 
+-- ARGV: most. Reply: OK, number of mails in the partition; counting ends at `most`, so that it costs no more than that.
+local function count(keys, args)
+  local prefix, most, found = prefix_of(keys[1]), tonumber(args[1]), 0
+  local function add(members)
+    for _, member in ipairs(members) do
+      if found >= most then
+        return
+      end
+      found = found + redis.call('XLEN', prefix .. 'm:' .. member)
+    end
+  end
+  add(redis.call('SRANDMEMBER', prefix .. 'taken', most))
+  for first = 0, most - 1, CHUNK do
+    local members = redis.call('LRANGE', keys[1], first, first + CHUNK - 1)
+    if #members == 0 or found >= most then
+      break
+    end
+    add(members)
+  end
+  return {'OK', math.min(found, most)}
+end
+
 redis.register_function('oj_deliver', deliver)
 -- What gives memory back must work when there is none left.
 redis.register_function{function_name = 'oj_take', callback = take, flags = {'allow-oom'}}
@@ -235,5 +257,6 @@ redis.register_function{function_name = 'oj_settle', callback = settle, flags = 
 redis.register_function{function_name = 'oj_claim', callback = claim, flags = {'allow-oom'}}
 redis.register_function{function_name = 'oj_repaired', callback = repaired, flags = {'allow-oom'}}
 redis.register_function{function_name = 'oj_depth', callback = depth, flags = {'no-writes'}}
+redis.register_function{function_name = 'oj_count', callback = count, flags = {'no-writes'}}
 redis.register_function{function_name = 'oj_version',
   callback = function() return {@VERSION@, '@DIGEST@'} end, flags = {'no-writes'}}
