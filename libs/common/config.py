@@ -114,6 +114,16 @@ class ServiceSettings(BaseSettings):
         return init_settings, _Environment(settings_cls)
 
 
+class MailSourceSettings(ServiceSettings):
+    """What services are configured by that send mail to customers' actors."""
+
+    mailbox_mails_max: int = Field(default=200_000, ge=1)
+    """Mails in all mailboxes together (some 1 kB each in Redis) from which on no more are delivered. Soft; the same in
+    every service."""
+    mail_backlog_max: int = Field(default=500_000, ge=1)
+    """History rows that may wait to be delivered before input from outside is refused, in each process."""
+
+
 class _Environment(PydanticBaseSettingsSource):
     def get_field_value(
         self,

@@ -20,6 +20,7 @@ from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from libs.common.rpc.server import PortTakenError
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2, channel_gateway_service_pb2_grpc
+from services.channel_gateway import metrics
 from services.channel_gateway.adapters.base import Adapter
 from services.channel_gateway.adapters.line import LineAdapter
 from services.channel_gateway.adapters.sink import SinkAdapter
@@ -30,6 +31,7 @@ from services.channel_gateway.config import Settings
 from services.channel_gateway.domain.model import ConnectionKind
 from services.channel_gateway.edge import Parts
 from services.channel_gateway.http import HttpEdge, ShopKeys
+from services.channel_gateway.inbox_bound import InboxBound
 from services.channel_gateway.lag import GatewayLag
 from services.channel_gateway.outbox import Outbox
 from services.channel_gateway.presence import Presence
@@ -75,7 +77,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         points = PointsClient(await stack.enter_async_context(channel(settings.points_target, rt.token)))
         feed, deliveries, contents = FeedStore(rt.pool), DeliveryStore(rt.pool), ContentStore(rt.pool)
         inbox = InboxStore(rt.pool)
-        relay = MailRelay(MailSource.GATEWAY, mailbox, feed)
+        relay = MailRelay(MailSource.GATEWAY, mailbox, feed, mails_max=settings.mailbox_mails_max)
+        metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
+        metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
         bell, progress = HistoryBell(), Progress()
         outbox = Outbox(relay, bell, progress)
         adapters = _adapters(settings, transport)
@@ -92,7 +96,14 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         worker = InboxWorker(inbox, segment, presence, progress, settings.webhook_tolerance)
         keys = ShopKeys(inbox, rt.clock)
-        edge = HttpEdge(inbox, keys, rt.clock, settings.webhook_tolerance, worker.stir)
+        edge = HttpEdge(
+            store=inbox,
+            keys=keys,
+            clock=rt.clock,
+            tolerance=settings.webhook_tolerance,
+            bound=InboxBound(inbox, settings.webhook_events_max),
+            stored=worker.stir,
+        )
         parts = Parts(
             pool=rt.pool,
             clock=rt.clock,

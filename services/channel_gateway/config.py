@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, Field
 
-from libs.common.config import ServiceSettings, peer_target
+from libs.common.config import MailSourceSettings, peer_target
 from services.channel_gateway.adapters.transport import checked_url
 
 WEBHOOK_TOLERANCE: Final = timedelta(minutes=5)
@@ -16,8 +16,8 @@ WEBHOOK_TOLERANCE_CONTROLLED: Final = timedelta(days=1)
 ChannelUrl = Annotated[str, AfterValidator(checked_url)]
 
 
-class Settings(ServiceSettings):
-    """Read from `OMNIJOURNEY_…`; see `ServiceSettings` for what all services share."""
+class Settings(MailSourceSettings):
+    """Read from `OMNIJOURNEY_…`; see its bases for what services share."""
 
     service: ClassVar[str] = "channel_gateway"
 
@@ -27,6 +27,9 @@ class Settings(ServiceSettings):
     """Address of the WhatsApp Cloud API, with or without the version."""
     line_url: ChannelUrl = "https://api.line.me"
     """Address of the LINE Messaging API."""
+    webhook_events_max: int = Field(default=100_000, ge=1)
+    """Events of stored webhooks that may wait to be forwarded; above it webhooks are answered 429. Soft: counted once a
+    second."""
     segment_target: str = peer_target("segment")
     """host:port of the segment service."""
     points_target: str = peer_target("points")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -15,11 +16,12 @@ from aiohttp import web
 
 from libs.common.clock import Clock
 from libs.common.db.faults import PASSING
-from libs.common.errors import DomainError
+from libs.common.errors import DomainError, ResourceExhausted
 from services.channel_gateway import metrics
 from services.channel_gateway.batcher import Batcher
 from services.channel_gateway.domain.shop_events import EventFaultError, ShopEvent, parse
 from services.channel_gateway.domain.signing import is_signed_by_shop
+from services.channel_gateway.inbox_bound import InboxBound
 from services.channel_gateway.store.inbox import InboxSource, InboxStore, Incoming, Receipt
 
 BODY_BYTES_MAX: Final = 1024 * 1024
@@ -27,7 +29,7 @@ BODY_BYTES_MAX: Final = 1024 * 1024
 STORE_BATCH_MAX: Final = 100
 """Webhooks stored in one transaction."""
 STORE_WAITING_MAX: Final = 2_000
-"""Webhooks that wait to be stored; more are answered 503."""
+"""Webhooks that wait to be stored; more are answered 429."""
 KEY_CACHE_S: Final = 2.0
 """A key that was added or ended takes effect within this, in every process."""
 KEY_CACHE_MAX: Final = 10_000
@@ -68,13 +70,16 @@ class HttpEdge:
 
     def __init__(
         self,
+        *,
         store: InboxStore,
         keys: ShopKeys,
         clock: Clock,
         tolerance: timedelta,
+        bound: InboxBound,
         stored: Callable[[], None],
     ) -> None:
         """`stored` is called after a commit with new webhooks; `tolerance` of the signed time."""
+        self._bound = bound
         self._keys = keys
         self._clock = clock
         self._tolerance = tolerance
@@ -101,11 +106,14 @@ class HttpEdge:
             if team_id is None or not await self._is_signed(request, team_id, shop_id, webhook_id, body):
                 return _unsigned()
             events, _ = parse(body)
+            await self._bound.check()
             receipt = await self._batcher.submit(
                 self._incoming(team_id, shop_id, webhook_id, body, len(events))
             )
         except EventFaultError as fault:
             return _error(400, fault.field, fault.message, fault.remedy)
+        except ResourceExhausted as error:
+            return _overloaded(error)
         except _AWAY as error:
             _log.warning("a webhook could not be stored", error=str(error))
             return _error(
@@ -144,6 +152,7 @@ class HttpEdge:
                 "give every webhook an id of its own, and repeat it only with the same body",
             )
         if receipt is Receipt.STORED:
+            self._bound.stored(len(events))
             self._stored()
         return _json(202, {"results": _results(events)})
 
@@ -184,6 +193,14 @@ def _unsigned() -> web.Response:
         "the webhook is not signed by a valid key of this shop, or its time is off",
         "sign webhook-id.webhook-timestamp.body with the shop's key (Standard Webhooks) at the present time",
     )
+
+
+def _overloaded(error: ResourceExhausted) -> web.Response:
+    response = _error(
+        429, "", error.message, "nothing was stored: send it again later, under the same webhook-id"
+    )
+    response.headers["Retry-After"] = str(math.ceil(error.retry_after_s or 1.0))
+    return response
 
 
 def _error(status: int, field: str, message: str, remedy: str) -> web.Response:

@@ -34,3 +34,12 @@ EVENTS: Final = metrics.counter(
 ADOPTED: Final = metrics.counter(
     "gateway_adopted_sends_total", "Sends taken over from processes that were gone.", ("channel",)
 )
+INBOX_EVENTS: Final = metrics.gauge(
+    "gateway_inbox_events_count", "Events of stored webhooks that wait to be forwarded, as last counted."
+)
+MAIL_BACKLOG: Final = metrics.gauge(
+    "gateway_mail_backlog_count", "History rows committed and not yet delivered as mail."
+)
+MAIL_HELD: Final = metrics.gauge(
+    "gateway_mail_held_partitions_count", "Partitions that get no outcomes, since their mailboxes are full."
+)

@@ -11,6 +11,7 @@ from libs.common.clock import Clock
 from libs.common.db.history import HistoryBell
 from libs.common.leases import LeaseKeeper
 from libs.common.mailbox import MailRelay, open_mailbox
+from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
@@ -18,6 +19,7 @@ from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import Chan
 from omnijourney.journey.v1 import journey_service_pb2, journey_service_pb2_grpc
 from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
+from services.journey import metrics
 from services.journey.actors import ActorStore
 from services.journey.catalog import JourneyCatalog
 from services.journey.clients import GatewayMail, MailReader, SegmentMail, SegmentZones
@@ -59,7 +61,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         gateway = GatewayMail(sends)
         journeys, turns, mail = JourneyStore(rt.pool), TurnStore(rt.pool), JourneyMailStore(rt.pool)
-        relay = MailRelay(MailSource.JOURNEY, mailbox, mail)
+        relay = MailRelay(MailSource.JOURNEY, mailbox, mail, mails_max=settings.mailbox_mails_max)
+        metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
+        metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
         readers: dict[int, MailReader] = {
             MailSource.SEGMENT: SegmentMail(segment),
             MailSource.GATEWAY: gateway,
@@ -103,6 +107,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             parked=ParkedCustomers(rt.pool, mailbox, readers, rt.clock),
             mail=mail,
             relay=relay,
+            intake=Intake(relay, settings.mail_backlog_max),
             mailbox=mailbox,
             clock=rt.clock,
             bell=bell,

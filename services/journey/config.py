@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from libs.common.config import ServiceSettings, peer_target
+from libs.common.config import MailSourceSettings, peer_target
 
 
-class Settings(ServiceSettings):
-    """Read from `OMNIJOURNEY_*`; see `ServiceSettings` for what all services have."""
+class Settings(MailSourceSettings):
+    """Read from `OMNIJOURNEY_*`; see its bases for what all services have."""
 
     service: ClassVar[str] = "journey"
 

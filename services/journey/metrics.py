@@ -36,3 +36,8 @@ ORPHANS = gauge(
 )
 ORPHANS_FOUND = counter("journey_orphans_found_total", "Live enrolments found that rest for no reason.")
 ORPHANS_HEALED = counter("journey_orphans_healed_total", "Of those, how many a turn has moved on.")
+MAIL_BACKLOG = gauge("journey_mail_backlog_count", "System triggers recorded and not yet delivered as mail.")
+MAIL_HELD = gauge(
+    "journey_mail_held_partitions_count",
+    "Partitions that get no system triggers, since their mailboxes are full.",
+)

@@ -10,6 +10,7 @@ from libs.common.clock import Clock
 from libs.common.db.history import HistoryBell
 from libs.common.db.pool import Pool
 from libs.common.mailbox.api import Mailbox
+from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.relay import MailRelay
 from services.journey.actors import ActorStore
 from services.journey.lifecycle import Lifecycle
@@ -30,6 +31,8 @@ class Parts:
     mail: JourneyMailStore
     relay: MailRelay
     """Delivers the mail of system triggers."""
+    intake: Intake
+    """Refuses system triggers while too many wait."""
     mailbox: Mailbox
     clock: Clock
     bell: HistoryBell

@@ -1,4 +1,4 @@
-"""Taking over partitions: mailboxes are rebuilt from the sources, since Redis is never the truth."""
+"""Taking over partitions: mailboxes that lost something are rebuilt, since Redis is never the truth."""
 
 from __future__ import annotations
 
@@ -32,21 +32,27 @@ class MailboxRepair:
     async def take_over(self, leases: Mapping[int, int]) -> None:
         """Makes partitions (partition → epoch) ready to be worked on, for a new owner or after a loss.
 
-        Everything since the checkpoint is delivered again; actors drop what they have taken. Raises `Fenced`,
+        Where the mailboxes lost something, everything since the checkpoint is delivered again; actors drop what they
+        have taken. Raises `Fenced`,
         `MailboxUnavailable`, `ServiceUnavailable` and the driver's errors: then try again.
         """
         pairs = sorted(leases.items())
         refused = await self._mailbox.claim(pairs)
         if refused.fenced:
             raise Fenced(refused.fenced)
-        checkpoints = await self._store.checkpoints(leases)
+        lost = {partition: leases[partition] for partition in refused.lost}
+        count = await self._deliver_lost(lost) if lost else 0
+        _log.info("partitions taken over", partitions=len(leases), repaired=len(lost), mails=count)
+
+    async def _deliver_lost(self, lost: Mapping[int, int]) -> int:
+        checkpoints = await self._store.checkpoints(lost)
         count = 0
         for source, reader in self._readers.items():
-            positions = {partition: checkpoints.get((partition, source), 0) for partition in leases}
+            positions = {partition: checkpoints.get((partition, source), 0) for partition in lost}
             count += await self._deliver_source(reader, positions)
-        (await self._mailbox.repaired(pairs)).check()
+        (await self._mailbox.repaired(sorted(lost.items()))).check()
         metrics.MAIL_REPAIRED.inc(count)
-        _log.info("partitions taken over", partitions=len(leases), mails=count)
+        return count
 
     async def _deliver_source(self, reader: MailReader, positions: Mapping[int, int]) -> int:
         """One source's mail, the first partition alone: if the source is away, one failed call tells."""

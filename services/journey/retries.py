@@ -12,6 +12,9 @@ RETRY_MAX_S: Final = 30.0
 PARK_FAULTS: Final = 8
 """Faults of a customer's own turn before it is parked: about 13 s of trying."""
 
+WAITING_MAX: Final = 5_000
+"""Customers who wait for another try before no more mail is taken: in an outage everybody would end here."""
+
 
 class Retries:
     """Waits grow with each failure in a row. An outage is nobody's fault: it delays, and never parks."""
@@ -26,6 +29,11 @@ class Retries:
     def __contains__(self, key: CustomerKey) -> bool:
         """True while the customer waits for another try."""
         return key in self._until
+
+    @property
+    def full(self) -> bool:
+        """Whether so many wait that nobody else should be taken."""
+        return len(self._until) >= WAITING_MAX
 
     @property
     def next_at(self) -> float | None:

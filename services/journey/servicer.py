@@ -167,6 +167,7 @@ class JourneyServicer(RunRpcs):
             for i, item in enumerate(request.items)
         ]
         check.done()
+        self._parts.intake.check()
         now = self._parts.clock.now()
         reasons = await self._parts.actors.trigger_faults(
             team_id, {trigger.journey_id for trigger in triggers}, now

@@ -334,7 +334,7 @@ class Worker:
         A partition stays poked until a take finds nothing in it: a trim makes customers with more mail ready, silently.
         """
         looked_at = sorted((p, self._owned[p]) for p in self._poked & self._owned.keys())
-        if not looked_at:
+        if not looked_at or self._retries.full:
             return True
         result = await self._mailbox.take(looked_at, CUSTOMERS_MAX, MAIL_MAX)
         for taken in result.taken:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from libs.common.config import ServiceSettings, peer_target
+from libs.common.config import MailSourceSettings, peer_target
 
 
-class Settings(ServiceSettings):
+class Settings(MailSourceSettings):
     """See the base class for what all services share."""
 
     service: ClassVar[str] = "segment"

@@ -24,3 +24,9 @@ COLLISIONS: Final = metrics.counter(
     "segment_collisions_total", "Batches done again because another transaction was faster.", ("kind",)
 )
 MAIL_PENDING: Final = metrics.gauge("segment_mail_pending_count", "Mails committed and not yet delivered.")
+MAIL_BACKLOG: Final = metrics.gauge(
+    "segment_mail_backlog_count", "History rows committed and not yet delivered as mail."
+)
+MAIL_HELD: Final = metrics.gauge(
+    "segment_mail_held_partitions_count", "Partitions that get no mail, since their mailboxes are full."
+)

@@ -116,6 +116,12 @@ class MailSink(Protocol):
         """
         ...
 
+    async def mail_counts(self, partitions: Sequence[int], most: int) -> dict[int, int]:
+        """Count the mails of each partition, whoever sent them; counting ends at `most`. Raises
+        `MailboxUnavailable`.
+        """
+        ...
+
 
 class Mailbox(MailSink, Protocol):
     """Mailboxes of all customers of an installation. Every call may raise `MailboxUnavailable`."""

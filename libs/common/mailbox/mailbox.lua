@@ -327,6 +327,28 @@ local function depth(ready)
   return {'OK', redis.call('LLEN', ready), redis.call('SCARD', prefix_of(ready) .. 'taken')}
 end
 
+-- ARGV: most. Reply: OK, number of mails in the partition; counting ends at `most`, so that it costs no more than that.
+local function count(ready, args)
+  local prefix, most, found = prefix_of(ready), tonumber(args[1]), 0
+  local function add(members)
+    for _, member in ipairs(members) do
+      if found >= most then
+        return
+      end
+      found = found + redis.call('XLEN', prefix .. 'm:' .. member)
+    end
+  end
+  add(redis.call('SRANDMEMBER', prefix .. 'taken', most))
+  for first = 0, most - 1, CHUNK do
+    local members = redis.call('LRANGE', ready, first, first + CHUNK - 1)
+    if #members == 0 or found >= most then
+      break
+    end
+    add(members)
+  end
+  return {'OK', math.min(found, most)}
+end
+
 -- `f(ready, arguments)` for one partition, and for many.
 local function one(f)
   return function(keys, args)
@@ -358,5 +380,6 @@ register('settle', one(settle), many(settle), 'allow-oom')
 register('claim', one(claim), many(claim), 'allow-oom')
 register('repaired', one(repaired), many(repaired), 'allow-oom')
 register('depth', one(depth), many(depth), 'no-writes')
+register('count', one(count), many(count), 'no-writes')
 redis.register_function{function_name = 'oj_version',
   callback = function() return {@VERSION@, '@DIGEST@'} end, flags = {'no-writes'}}

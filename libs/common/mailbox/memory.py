@@ -101,6 +101,12 @@ class InMemoryMailbox:
         for pokes in self.server.pokes if woken else ():
             pokes.add(*woken)
 
+    async def mail_counts(self, partitions: Sequence[int], most: int) -> dict[int, int]:
+        """See `MailSink.mail_counts`."""
+        self._check()
+        known = self.server.partitions
+        return {p: min(most, sum(map(len, known[p].boxes.values()))) for p in partitions}
+
     async def claim(self, partitions: Sequence[tuple[int, int]]) -> Refusals:
         """See `Mailbox.claim`."""
         self._check()

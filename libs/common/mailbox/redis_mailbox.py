@@ -98,6 +98,11 @@ class RedisMailbox:
             by_partition[mail.partition].append(mail)
         await self._wire.call("oj_deliver", [(p, _delivery(group)) for p, group in by_partition.items()])
 
+    async def mail_counts(self, partitions: Sequence[int], most: int) -> dict[int, int]:
+        """See `MailSink.mail_counts`. Some 3 µs a partition, and 0.3 µs a customer with mail up to `most`."""
+        replies = await self._wire.call("oj_count", [(p, [most]) for p in partitions])
+        return {p: int(reply[1]) for p, reply in zip(partitions, replies, strict=True)}
+
     # ---- the owner ----
 
     async def claim(self, partitions: Sequence[tuple[int, int]]) -> Refusals:

@@ -8,6 +8,10 @@ heard of it (a connection cut at the commit). It then reads from the store inste
 to there. The same reading serves the start, a queue that ran over, and a slow sweep for commits that nobody
 heard of.
 
+Mailboxes are bounded. A partition that holds more mail than the high mark is *held*: nothing more is delivered to
+it, its mail stays in the store, until it is down to the low mark; then it is read from the store like any other
+gap. The marks are soft: the relay looks after so many deliveries, not before each.
+
 Several processes of one source may relay at the same time: each delivers what the other did, too, and the
 actor drops doubles.
 """
@@ -34,6 +38,12 @@ BATCH_MAX: Final = 500
 """Mails in one delivery or one read of the store."""
 QUEUE_MAX: Final = 50_000
 """Mails that wait in memory (some 50 MB); what comes on top is read from the store when its turn comes."""
+MAILS_MAX: Final = 200_000
+"""Mails in all mailboxes (some 1 kB each in Redis), shared out evenly among the partitions."""
+LOOK_EVERY_MAX: Final = 2_000
+"""Mails delivered between two looks at the mailboxes, at most; with small mailboxes a hundredth of what they hold."""
+HELD_LOOK_S: Final = 0.2
+"""How often held partitions are looked at."""
 SAVE_INTERVAL_S: Final = 1.0
 """Cursors are saved at most so often; after a crash up to that much mail is delivered again."""
 SWEEP_INTERVAL_S: Final = 5.0
@@ -77,7 +87,10 @@ class _Submission(NamedTuple):
 class MailRelay:
     """Delivers the mail of one source. `start` once, `submit` after every commit, `drain` at the end."""
 
-    def __init__(self, source: MailSource, mailbox: MailSink, store: MailStore) -> None:
+    def __init__(
+        self, source: MailSource, mailbox: MailSink, store: MailStore, *, mails_max: int = MAILS_MAX
+    ) -> None:
+        """`mails_max` bounds the mail in the mailboxes of all partitions together, whoever sent it."""
         self._source = source
         self._mailbox = mailbox
         self._store = store
@@ -91,6 +104,14 @@ class MailRelay:
         self._queue: deque[_Submission] = deque()
         self._queued = 0
         self._reading = 0
+        self._high = max(1, mails_max // PARTITIONS)
+        self._look_every = min(LOOK_EVERY_MAX, max(1, mails_max // 100))
+        self._unlooked = self._look_every
+        """Mails delivered since the last look."""
+        self._looked_at = 0.0
+        self._held: set[int] = set()
+        self._breadth = PARTITIONS
+        """Partitions read at once; few while each fills a page of its own."""
         self._outgoing: tuple[list[Mail], dict[int, int]] | None = None
         self._delivered = 0
         self._stirred = asyncio.Event()
@@ -135,6 +156,19 @@ class MailRelay:
         return self._queued + outgoing + self._reading + len(self._gaps)
 
     @property
+    def backlog(self) -> int:
+        """History rows that are known to be committed and are not delivered, in PostgreSQL or here.
+
+        After a start a partition's rows are known from its first submission on.
+        """
+        return sum(max(0, self._seen.get(p, 0) - cursor) for p, cursor in self._cursors.items())
+
+    @property
+    def held_partitions(self) -> int:
+        """Partitions to which nothing is delivered, since their mailboxes are full."""
+        return len(self._held)
+
+    @property
     def delivered(self) -> int:
         """Mails delivered by this process, repetitions included; only grows."""
         return self._delivered
@@ -164,17 +198,24 @@ class MailRelay:
             if self._draining:
                 await self._save()
                 return
-            await self._wait(SAVE_INTERVAL_S if self._unsaved else SWEEP_INTERVAL_S)
+            await self._wait(self._pause_s())
             await self._save_when_due()
+            await self._look_when_due()
             if time.monotonic() - swept_at >= SWEEP_INTERVAL_S:
                 await self._persist(self._sweep)
                 swept_at = time.monotonic()
 
     async def _empty(self) -> None:
         """Deliver until nothing is known to be left."""
-        while self._gaps or self._queue or self._outgoing:
-            await self._persist(self._read_gaps if self._gaps and not self._outgoing else self._forward)
+        while (open_gaps := self._gaps - self._held) or self._queue or self._outgoing:
+            await self._persist(self._read_gaps if open_gaps and not self._outgoing else self._forward)
             await self._save_when_due()
+            await self._look_when_due()
+
+    def _pause_s(self) -> float:
+        if self._held:
+            return HELD_LOOK_S
+        return SAVE_INTERVAL_S if self._unsaved else SWEEP_INTERVAL_S
 
     async def _wait(self, timeout_s: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -208,11 +249,13 @@ class MailRelay:
         """Mails to deliver, and the cursors once they are."""
         mails: list[Mail] = []
         cursors: dict[int, int] = {}
-        while self._queue and (not mails or len(mails) + len(self._queue[0].mails) <= BATCH_MAX):
+        size = min(BATCH_MAX, self._look_every)
+        while self._queue and (not mails or len(mails) + len(self._queue[0].mails) <= size):
             submission = self._queue.popleft()
             self._queued -= len(submission.mails)
             before = {p: cursors.get(p, self._cursors[p]) for p in submission.ranges}
             gaps = {p for p, (first, _) in submission.ranges.items() if first > before[p] + 1}
+            gaps |= self._held & submission.ranges.keys()
             mails += (
                 mail
                 for mail in submission.mails
@@ -225,27 +268,31 @@ class MailRelay:
 
     async def _read_gaps(self) -> None:
         """Deliver one page from the store of the partitions with a gap."""
-        partitions, self._gaps = self._gaps, set()
+        partitions = set(sorted(self._gaps - self._held)[: self._breadth])
+        self._gaps -= partitions
         self._reading = len(partitions)
         complete = False
         try:
             complete = await self._read(partitions)
         finally:
             self._reading = 0
+            self._breadth = min(PARTITIONS, self._breadth * 4) if complete else max(1, self._breadth // 4)
             if not complete:
                 self._gaps |= partitions
 
     async def _sweep(self) -> None:
-        if not await self._read(range(PARTITIONS)):
-            self._gaps.update(range(PARTITIONS))
+        partitions = set(range(PARTITIONS)) - self._held
+        if not await self._read(partitions):
+            self._gaps |= partitions
 
     async def _read(self, partitions: Iterable[int]) -> bool:
         """Deliver one page from the store; whether it was the last one."""
         seen = {partition: self._seen.get(partition, 0) for partition in partitions}
-        mails = await self._store.fetch_after({p: self._cursors[p] for p in seen}, BATCH_MAX)
+        size = min(BATCH_MAX, self._look_every)
+        mails = await self._store.fetch_after({p: self._cursors[p] for p in seen}, size)
         await self._deliver(mails)
         self._advance({mail.partition: mail.position for mail in mails})
-        if len(mails) >= BATCH_MAX:
+        if len(mails) >= size:
             return False
         self._advance(seen)  # committed before the read began, so the read has shown all of it
         return True
@@ -255,6 +302,26 @@ class MailRelay:
             await self._mailbox.deliver(mails)
             crash.reach("relay.after_deliver")
             self._delivered += len(mails)
+            self._unlooked += len(mails)
+            if self._unlooked >= self._look_every:
+                await self._look()
+
+    async def _look_when_due(self) -> None:
+        if self._held and time.monotonic() - self._looked_at >= HELD_LOOK_S:
+            await self._persist(self._look)
+
+    async def _look(self) -> None:
+        """Holds the partitions whose mailboxes are full, and lets go of those that have room again."""
+        counts = await self._mailbox.mail_counts(range(PARTITIONS), self._high)
+        full = {partition for partition, count in counts.items() if count >= self._high}
+        eased = {partition for partition in self._held if counts[partition] <= self._high // 2}
+        held = (self._held | full) - eased
+        if bool(held) is not bool(self._held):
+            _log.warning("mailboxes are full" if held else "mailboxes have room", source=self._source.name)
+        self._held = held
+        self._gaps |= eased
+        self._unlooked = 0
+        self._looked_at = time.monotonic()
 
     def _advance(self, cursors: Mapping[int, int]) -> None:
         for partition, position in cursors.items():

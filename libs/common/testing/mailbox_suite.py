@@ -338,6 +338,16 @@ class MailboxSuite:
         mailbox = await installation.open()
         assert await mailbox.depths([0, P]) == {0: Depth(0, 0), P: Depth(0, 0)}
 
+    async def test_mail_is_counted_up_to_a_bound_whoever_has_it(self, installation: Installation) -> None:
+        mailbox, post = await installation.open(), Numberer()
+        await own(mailbox, 1, P)
+        ann, bob, cid = three_customers()
+        await mailbox.deliver([post.mail(who) for who in (ann, ann, bob, cid, cid, cid)])
+        assert await mailbox.mail_counts([0, P], 100) == {0: 0, P: 6}
+        await mailbox.take([(P, 1)], 2, 10)
+        assert await mailbox.mail_counts([P], 100) == {P: 6}
+        assert await mailbox.mail_counts([P], 4) == {P: 4}
+
     # ---- pokes ----
 
     async def test_who_begins_to_listen_looks_everywhere(self, installation: Installation) -> None:

@@ -205,6 +205,9 @@ SELECT i.*
 -- name: stored_webhooks
 SELECT sequence, team_id, event_count FROM stored_webhooks($1)
 
+-- name: count_stored_events
+SELECT COALESCE(sum(event_count), 0)::bigint FROM stored_webhooks($1)
+
 -- name: read_webhooks
 -- $1 sequences
 SELECT sequence, team_id, source, origin, webhook_id, body, received_at FROM webhook_inbox

@@ -115,6 +115,10 @@ class InboxStore:
                 await connection.execute("SELECT pg_notify($1, '')", INBOX_CHANNEL)
         return [_receipt(item, first, stored, digests) for item in items]
 
+    async def waiting_events(self, most: int) -> int:
+        """Events of webhooks that are not forwarded; `most` webhooks are counted at most."""
+        return int(await self._pool.fetchval(QUERIES["count_stored_events"], most))
+
     async def next(self, events_max: int) -> list[StoredWebhook]:
         """The next webhooks to be worked, in order of receipt: at least one, together at most `events_max` events."""
         chosen: list[int] = []

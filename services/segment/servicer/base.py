@@ -15,6 +15,7 @@ from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import Write, answer_once
 from libs.common.errors import Aborted
+from libs.common.mailbox.intake import Intake
 from services.segment.bells import Bells
 from services.segment.convert.checks import Check
 from services.segment.domain.facts import Fact
@@ -32,6 +33,7 @@ class Parts:
     clock: Clock
     writer: Writer
     announcer: Announcer
+    intake: Intake
     judge: Judge
     bells: Bells
     draining: asyncio.Event
@@ -53,8 +55,17 @@ class Base:
         *,
         teams: Iterable[UUID] = (),
     ) -> Reply:
-        """Does `work` once per request id; it appends the facts that it wrote to its second argument."""
+        """Does `work` once per request id; it appends the facts that it wrote to its second argument.
+
+        Raises ResourceExhausted, and leaves nothing behind, if facts would be mail and too much mail waits.
+        """
         bound = set(teams)
+
+        async def checked(connection: Connection, facts: list[Fact]) -> Reply:
+            answer = await work(connection, facts)
+            if any(fact.mail_number is not None for fact in facts):
+                self._parts.intake.check()
+            return answer
 
         async def once() -> Reply:
             facts: list[Fact] = []
@@ -63,7 +74,7 @@ class Base:
                 scope,
                 request,
                 reply,
-                lambda connection: work(connection, facts),
+                lambda connection: checked(connection, facts),
                 teams=bound,
             )
             self._parts.announcer.committed(facts)

@@ -45,6 +45,7 @@ class HistoryCalls(Base):
         check = Check()
         check.count("events", request.events, most=_BATCH_MAX)
         check.done()
+        self._parts.intake.check()
         read = [read_event(event) for event in request.events]
         results = iter(
             await self._parts.writer.events.submit([each for each in read if isinstance(each, Event)])

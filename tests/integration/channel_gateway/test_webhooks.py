@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import webhook_pb2
 from omnijourney.segment.v1 import event_pb2
-from tests.integration.channel_gateway.conftest import TIMEOUT_S, Gateway
+from tests.integration.channel_gateway.conftest import TIMEOUT_S, Gateway, GatewayMaker
 
 
 def order(number: int, **changes: Any) -> dict[str, Any]:
@@ -46,6 +46,8 @@ class Shop:
     def __init__(self, gateway: Gateway, secret: str, shop_id: str = "demo") -> None:
         self.gateway = gateway
         self.signer = Webhook(secret)
+        self.answered: Mapping[str, str] = {}
+        """Headers of the last answer."""
         self.url = (
             f"http://127.0.0.1:{gateway.app.http_port}/v1/teams/{gateway.team_id}/shops/{shop_id}/events"
         )
@@ -69,6 +71,7 @@ class Shop:
             or self.signer.sign(webhook_id, at, raw.decode("utf-8", "replace")),
         }
         async with self.gateway.http.post(self.url, data=io.BytesIO(raw), headers=headers) as answer:
+            self.answered = answer.headers
             return answer.status, await answer.json()
 
 
@@ -288,3 +291,30 @@ async def test_what_was_stored_is_forwarded_after_a_restart(maker: Any) -> None:
 async def test_health_is_served(gateway: Gateway) -> None:
     async with gateway.http.get(f"http://127.0.0.1:{gateway.app.http_port}/healthz") as answer:
         assert answer.status == 200
+
+
+async def test_webhooks_are_refused_at_the_bound_and_taken_again_when_there_is_room(
+    maker: GatewayMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.channel_gateway.inbox_bound.LOOK_EVERY_S", 0.05)
+    async with maker.start(webhook_events_max=3) as gateway:
+        shop = Shop(gateway, await gateway.shop())
+        gateway.neighbours.segment.away = True
+        for number in range(3):
+            assert (await shop.post(order(number)))[0] == 202
+        status, answer = await shop.post(order(3), "refused")
+        assert (status, answer["error"]["message"]) == (
+            429,
+            "more work is waiting than OMNIJOURNEY_WEBHOOK_EVENTS_MAX allows",
+        )
+        assert int(shop.answered["Retry-After"]) > 0
+        assert len(await stored(gateway)) == 3
+        # Whoever is not the shop does not learn that there is much to do.
+        assert (await shop.post(order(3), signature="v1,none"))[0] == 401
+        gateway.neighbours.segment.away = False
+        async with asyncio.timeout(TIMEOUT_S):
+            while (await shop.post(order(3), "refused"))[0] == 429:
+                await asyncio.sleep(0.05)
+        await gateway.settled()
+        keys = [event.order_completed.order_id for event in gateway.neighbours.segment.events]
+        assert keys == ["o0", "o1", "o2", "o3"]

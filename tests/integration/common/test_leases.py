@@ -32,7 +32,7 @@ def site(pool: Pool) -> LeaseSite:
     """Leases in the tables of the service that has them."""
 
     async def check(epochs: Mapping[int, int]) -> None:
-        async with pool.acquire() as connection, connection.transaction():
+        async with connection_of(pool) as connection, connection.transaction():
             await check_fence(connection, epochs)
 
     def keeper(holder: Holder, lease_s: float) -> LeaseKeeper:

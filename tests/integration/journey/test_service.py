@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -109,6 +111,13 @@ async def refusal(call: Awaitable[Any]) -> Any:
 @pytest.fixture
 async def desk(servers: Servers, databases: Databases, redis: object) -> AsyncIterator[Desk]:
     """The service on a database of its own; its neighbours are away."""
+    async with serving_desk(servers, databases) as desk:
+        yield desk
+
+
+@contextlib.asynccontextmanager
+async def serving_desk(servers: Servers, databases: Databases, **changes: Any) -> AsyncIterator[Desk]:
+    """The same with other settings."""
     clock = SteppedClock(START)
     async with databases.fresh({"journey": "services.journey"}) as database:
         settings = servers.settings(
@@ -117,6 +126,7 @@ async def desk(servers: Servers, databases: Databases, redis: object) -> AsyncIt
             segment_target="127.0.0.1:1",
             points_target="127.0.0.1:1",
             channel_gateway_target="127.0.0.1:1",
+            **changes,
         )
         async with app(settings, clock=clock) as serving, servers.channel(serving.port) as channel:
             stub: Any = journey_service_pb2_grpc.JourneyServiceStub(channel)
@@ -249,6 +259,42 @@ async def test_a_system_trigger_says_why_it_is_not_taken(desk: Desk) -> None:
         journey_service_pb2.ListMailRequest(team_id=str(TEAM), customer_id=customer), timeout=10
     )
     assert len(mails) == len(again.mails) == 1
+
+
+async def test_system_triggers_are_refused_while_too_many_wait(
+    servers: Servers, databases: Databases, redis: object
+) -> None:
+    async with serving_desk(servers, databases, mailbox_mails_max=64, mail_backlog_max=10) as desk:
+        system = trigger_pb2.Trigger(system=trigger_pb2.SystemTriggered())
+        journey = await desk.publish(await desk.create(trigger=system))
+
+        async def trigger(number: int) -> Any:
+            item = journey_service_pb2.SystemTriggerItem(
+                request_id=str(uuid5(TEAM, f"trigger {number}")),
+                journey_id=journey.journey_id,
+                customer_id=str(uuid5(TEAM, "customer")),
+            )
+            return await desk.call("TriggerJourneys", items=[item])
+
+        async def trigger_all() -> int:
+            for number in itertools.count():
+                try:
+                    await trigger(number)
+                except grpc.aio.AioRpcError:
+                    return number
+            raise AssertionError("unreachable")
+
+        # Its neighbours are away, so nobody's turn ends, and one mail fills the partition's mailbox.
+        async with asyncio.timeout(WAIT_S):
+            number = await trigger_all()
+        assert 10 <= number <= 20
+        told = await refusal(trigger(number))
+        assert (told.reason, told.metadata["limit"]) == ("OVERLOADED", "OMNIJOURNEY_MAIL_BACKLOG_MAX")
+        assert told.retry_after_s
+        request = journey_service_pb2.ListMailRequest(
+            team_id=str(TEAM), customer_id=str(uuid5(TEAM, "customer"))
+        )
+        assert len((await desk.stub.ListMail(request, timeout=10)).mails) == number
 
 
 async def test_partitions_show_their_owner(desk: Desk) -> None:

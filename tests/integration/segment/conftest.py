@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -178,8 +179,15 @@ async def database(databases: Databases) -> AsyncIterator[Database]:
 @pytest.fixture
 async def segment(servers: Servers, database: Database, redis: Redis) -> AsyncIterator[Segment]:
     """The service, with one team in Taipei."""
+    async with serving_segment(servers, database) as segment:
+        yield segment
+
+
+@asynccontextmanager
+async def serving_segment(servers: Servers, database: Database, **changes: Any) -> AsyncIterator[Segment]:
+    """The service with other settings, with one team in Taipei."""
     clock = SteppedClock(START)
-    settings = servers.settings(Settings, database)
+    settings = servers.settings(Settings, database, **changes)
     async with app(settings, clock=clock) as serving, servers.channel(serving.port) as channel:
         segment = Segment(
             segment_service_pb2_grpc.SegmentServiceStub(channel),

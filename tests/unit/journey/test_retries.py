@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import pytest
+
 from services.journey.retries import PARK_FAULTS, RETRY_MAX_S, Retries
 from services.journey.turn_store import CustomerKey
 
@@ -59,3 +61,14 @@ def test_a_partition_that_goes_takes_its_customers_along() -> None:
     assert ANNA not in retries
     assert retries.next_at is not None
     assert retries.next_at > 5.0
+
+
+def test_it_is_full_until_enough_were_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.journey.retries.WAITING_MAX", 2)
+    retries = Retries()
+    retries.postpone(ANNA, 0.0)
+    assert not retries.full
+    retries.postpone(BELA, 0.0)
+    assert retries.full
+    retries.release(RETRY_MAX_S)
+    assert not retries.full

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.common.errors import ResourceExhausted
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox import InMemoryMailbox, MailRelay, MemoryServer, relay
+from libs.common.mailbox.api import Trim
+from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import Mail, MailSource
 from libs.common.testing.mails import TEAM, Numberer, customers
 
@@ -281,3 +284,89 @@ async def _play(events: list[str]) -> None:
 
 def _expected(source: Source, customer_id: UUID) -> list[int]:
     return [mail.number for mail in source.committed if mail.customer_id == customer_id]
+
+
+# ---- bounds ----
+
+
+@asynccontextmanager
+async def bounded(source: Source, server: MemoryServer, high: int) -> AsyncIterator[MailRelay]:
+    """A running relay that leaves at most about `high` mails in a partition."""
+    running = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source, mails_max=high * PARTITIONS)
+    await running.start()
+    try:
+        yield running
+    finally:
+        await running.drain()
+
+
+def held(server: MemoryServer, customer_id: UUID) -> int:
+    """Mails in a customer's mailbox, doubles among them."""
+    partition = server.partitions[Numberer().mail(customer_id).partition]
+    return len(partition.boxes.get((TEAM, customer_id), []))
+
+
+async def work_off(server: MemoryServer, count: int) -> None:
+    """Takes and trims, as the owner does, until so many mails of partition P are done with."""
+    owner = InMemoryMailbox(server)
+    await owner.claim([(P, 1)])
+    await owner.repaired([(P, 1)])
+    while count > 0:
+        for box in (await owner.take([(P, 1)], 10, count)).taken:
+            await owner.trim([Trim(P, 1, box.team_id, box.customer_id, box.last_entry_id)])
+            count -= len(box.mails)
+        await asyncio.sleep(0.001)
+
+
+async def test_a_full_partition_gets_no_more_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "HELD_LOOK_S", 0.005)
+    source, server = Source(), MemoryServer()
+    async with bounded(source, server, 4) as running:
+        await until(lambda: running.pending == 0)
+        for _ in range(50):
+            running.submit(source.commit(ANN))
+        await until(lambda: running.held_partitions == 1)
+        await until(lambda: not running._queue)
+        # The high mark, what goes between two looks (a hundredth of 256), and one batch.
+        assert 4 <= held(server, ANN) <= 8
+        running.submit(source.commit(PAT))
+        await until(lambda: held(server, PAT) == 1)
+        assert running.pending > 0
+        assert running.backlog == 50 - held(server, ANN)
+        arrived = lying(server, ANN)
+        for _ in range(48):
+            await work_off(server, 1)
+            arrived += [number for number in lying(server, ANN) if number not in arrived]
+            await asyncio.sleep(0.005)
+            assert held(server, ANN) <= 8
+        await until(lambda: running.pending == 0)
+        arrived += [number for number in lying(server, ANN) if number not in arrived]
+    assert arrived == list(range(1, 51))
+    assert source.cursors == {P: 50, P + 1: 1}
+
+
+async def test_a_held_partition_is_read_on_by_the_next_process() -> None:
+    source, server = Source(), MemoryServer()
+    async with bounded(source, server, 2) as running:
+        for _ in range(20):
+            running.submit(source.commit(ANN))
+        await until(lambda: running.held_partitions == 1)
+    server.partitions[P].boxes.clear()
+    server.partitions[P].ready.clear()
+    async with relaying(source, server) as running:
+        await until(lambda: running.pending == 0)
+    assert lying(server, ANN)[-1] == 20
+
+
+async def test_input_from_outside_is_refused_while_too_much_waits() -> None:
+    source, server = Source(), MemoryServer()
+    async with bounded(source, server, 1) as running:
+        intake = Intake(running, 10)
+        while running.backlog < 10:
+            intake.check()
+            running.submit(source.commit(ANN))
+            await asyncio.sleep(0.002)
+        with pytest.raises(ResourceExhausted) as refused:
+            intake.check()
+        assert refused.value.retry_after_s
+        assert len(source.committed) == 10 + held(server, ANN)

@@ -263,6 +263,8 @@ class JourneyServiceServicer:
 
     def TriggerJourneys(self, request, context):
         """Enrols customers by the journey's id, up to 500 a call; one result each, in order.
+        Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too many triggers wait to be delivered; nothing of the call is
+        taken then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

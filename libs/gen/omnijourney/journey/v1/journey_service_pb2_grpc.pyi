@@ -62,7 +62,10 @@ class JourneyServiceStub:
     ListRevisions: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListRevisionsRequest, _journey_service_pb2.ListRevisionsResponse]
     """Lists the revisions of a journey, newest first. Errors: NOT_FOUND."""
     TriggerJourneys: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.TriggerJourneysRequest, _journey_service_pb2.TriggerJourneysResponse]
-    """Enrols customers by the journey's id, up to 500 a call; one result each, in order."""
+    """Enrols customers by the journey's id, up to 500 a call; one result each, in order.
+    Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too many triggers wait to be delivered; nothing of the call is
+    taken then.
+    """
     TriggerAudience: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.TriggerAudienceRequest, _journey_service_pb2.TriggerAudienceResponse]
     """Enrols everyone in a saved audience; its progress is read by GetOperation.
     Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
@@ -149,7 +152,10 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     ListRevisions: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListRevisionsRequest, _journey_service_pb2.ListRevisionsResponse]  # type: ignore[assignment]
     """Lists the revisions of a journey, newest first. Errors: NOT_FOUND."""
     TriggerJourneys: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.TriggerJourneysRequest, _journey_service_pb2.TriggerJourneysResponse]  # type: ignore[assignment]
-    """Enrols customers by the journey's id, up to 500 a call; one result each, in order."""
+    """Enrols customers by the journey's id, up to 500 a call; one result each, in order.
+    Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too many triggers wait to be delivered; nothing of the call is
+    taken then.
+    """
     TriggerAudience: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.TriggerAudienceRequest, _journey_service_pb2.TriggerAudienceResponse]  # type: ignore[assignment]
     """Enrols everyone in a saved audience; its progress is read by GetOperation.
     Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
@@ -299,7 +305,10 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.TriggerJourneysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.TriggerJourneysResponse, _abc.Awaitable[_journey_service_pb2.TriggerJourneysResponse]]:
-        """Enrols customers by the journey's id, up to 500 a call; one result each, in order."""
+        """Enrols customers by the journey's id, up to 500 a call; one result each, in order.
+        Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too many triggers wait to be delivered; nothing of the call is
+        taken then.
+        """
 
     @_abc_1.abstractmethod
     def TriggerAudience(

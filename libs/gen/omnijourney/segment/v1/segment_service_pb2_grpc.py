@@ -650,6 +650,8 @@ class SegmentServiceServicer:
     def RecordEvents(self, request, context):
         """Records up to 500 things that happened, of any teams, in the order given. Customers are found or created, times
         moved, and each real change makes one event. Parts may fail: one result per event, in order.
+        Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
+        the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

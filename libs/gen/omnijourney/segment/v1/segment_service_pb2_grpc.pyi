@@ -144,6 +144,8 @@ class SegmentServiceStub:
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.RecordEventsRequest, _segment_service_pb2.RecordEventsResponse]
     """Records up to 500 things that happened, of any teams, in the order given. Customers are found or created, times
     moved, and each real change makes one event. Parts may fail: one result per event, in order.
+    Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
+    the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
     """
     ApplyChanges: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ApplyChangesRequest, _segment_service_pb2.ApplyChangesResponse]
     """Applies up to 500 effects of journeys, of any teams, in the order given. One result per change, in order."""
@@ -288,6 +290,8 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     RecordEvents: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.RecordEventsRequest, _segment_service_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Records up to 500 things that happened, of any teams, in the order given. Customers are found or created, times
     moved, and each real change makes one event. Parts may fail: one result per event, in order.
+    Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
+    the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
     """
     ApplyChanges: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ApplyChangesRequest, _segment_service_pb2.ApplyChangesResponse]  # type: ignore[assignment]
     """Applies up to 500 effects of journeys, of any teams, in the order given. One result per change, in order."""
@@ -693,6 +697,8 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_segment_service_pb2.RecordEventsResponse, _abc.Awaitable[_segment_service_pb2.RecordEventsResponse]]:
         """Records up to 500 things that happened, of any teams, in the order given. Customers are found or created, times
         moved, and each real change makes one event. Parts may fail: one result per event, in order.
+        Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
+        the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
         """
 
     @_abc_1.abstractmethod
