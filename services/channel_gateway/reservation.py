@@ -12,7 +12,7 @@ from libs.common.clock import Clock
 from libs.common.errors import Aborted
 from services.channel_gateway import metrics
 from services.channel_gateway.adapters.base import Adapter
-from services.channel_gateway.clients import CustomerKey, CustomerProfiles, PointBalances
+from services.channel_gateway.clients import CustomerKey, CustomerProfiles, PointBalances, PointsChannels
 from services.channel_gateway.domain.model import Answer, Balance, ConnectionKind, Profile, Send, SendState
 from services.channel_gateway.domain.prepare import Catalogue, Customer, Prepared, prepare
 from services.channel_gateway.domain.reserve import Reserved
@@ -33,6 +33,7 @@ class Reservation:
         store: SendStore,
         profiles: CustomerProfiles,
         points: PointBalances,
+        channels: PointsChannels,
         adapters: Mapping[ConnectionKind, Adapter],
         sender: Sender,
         outbox: Outbox,
@@ -42,6 +43,7 @@ class Reservation:
         self._store = store
         self._profiles = profiles
         self._points = points
+        self._channels = channels
         self._writers = {kind: adapter.writer for kind, adapter in adapters.items()}
         self._sender = sender
         self._outbox = outbox
@@ -103,10 +105,17 @@ class Reservation:
     async def _customers(self, sends: Sequence[Send], catalogue: Catalogue) -> dict[CustomerKey, Customer]:
         keys = {(send.team_id, send.customer_id) for send in sends}
         with_points = {(send.team_id, send.customer_id) for send in sends if catalogue.needs_points(send)}
-        profiles, balances = await asyncio.gather(self._profiles.profiles(keys), self._balances(with_points))
+        profiles, balances, channels = await asyncio.gather(
+            self._profiles.profiles(keys),
+            self._balances(with_points),
+            self._channels.points_channels({send.team_id for send in sends}),
+        )
         last_inbound = await self._store.last_inbound(_windows(profiles))
         nobody = Profile()
-        return {key: Customer(profiles.get(key, nobody), balances.get(key), last_inbound) for key in keys}
+        return {
+            key: Customer(profiles.get(key, nobody), balances.get(key), last_inbound, channels[key[0]])
+            for key in keys
+        }
 
     async def _balances(self, keys: set[CustomerKey]) -> Mapping[CustomerKey, Balance]:
         return await self._points.balances(keys) if keys else {}
