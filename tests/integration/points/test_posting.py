@@ -57,6 +57,7 @@ async def test_an_order_earns_half_up_into_both_figures(points: Points) -> None:
     assert await points.balance(customer) == (2, 2)
 
 
+@pytest.mark.rule("P-03")
 async def test_without_a_phone_an_order_earns_nothing_and_is_not_paid_later(points: Points) -> None:
     await points.set_formula()
     customer, order = new_id(), new_id()
