@@ -24,10 +24,11 @@ POINTS: Final = {
     "segment.before_commit": "a batch of events is written, its transaction is not committed",
     "segment.after_commit": "a batch of events is committed, neither answered nor mailed",
     "segment.after_changes": "a batch of effects is committed, neither answered nor mailed",
-    "points.before_commit": "a batch of postings is written, its transaction is not committed",
+    "points.before_commit": "a batch of postings is decided, and neither written nor committed",
     "points.after_commit": "a batch of postings is committed and not answered",
     "relay.after_deliver": "mail is in the mailboxes, the relay's cursor has not moved",
-    "stats.before_commit": "a page is counted and written, its transaction is not committed",
+    "stats.before_commit": "a page is counted, nothing of it is written",
+    "stats.after_commit": "a page is counted and committed, its reader does not know yet",
 }
 """Every point, and what has happened when it is reached and what has not."""
 

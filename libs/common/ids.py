@@ -2,24 +2,35 @@
 
 New ids are UUIDv7 (RFC 9562, 5.7): 48 bits of Unix milliseconds, then random bits, so that keys made one after the
 other lie together in an index. Ids that follow from others are UUIDv5, so that the same work has the same id again.
+
+Both are made as the database driver's kind of UUID: a subclass of Python's with the same value, order and hash, written
+and compared in C.
 """
 
-import secrets
+import hashlib
+import os
+import struct
 import time
 import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
+
+from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
 PARTITIONS: Final = 64
 """Number of partitions of customers, fixed when an installation is made; a power of two."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_VERSION_7: Final = 0x7 << 76
+_RANDOM: Final = struct.Struct(">HQ")
+_HALVES: Final = struct.Struct(">QQ")
+# An id's first half ends with 4 bits of version and 12 free ones; its second half begins with 2 bits of variant.
+_VERSION_5: Final = 0x5000
+_VERSION_7: Final = 0x7000
+_HIGH_FREE: Final = 0xFFFF_FFFF_FFFF_0FFF
 _VARIANT: Final = 0x2 << 62
-_RANDOM_A_BITS: Final = 12
-_RANDOM_B_BITS: Final = 62
+_LOW_FREE: Final = (1 << 62) - 1
 _TIME_BITS: Final = 48
 _SEPARATOR: Final = "\x1f"
 
@@ -34,14 +45,21 @@ def new_id(clock_ms: int | None = None) -> UUID:
 
     Raises ValueError when the time does not fit into 48 bits (before 1970 or after the year 10889).
     """
+    return new_ids(1, clock_ms)[0]
+
+
+def new_ids(count: int, clock_ms: int | None = None) -> list[UUID]:
+    """`count` new ids of one moment, in no order among themselves; a third of what as many `new_id` cost.
+
+    Raises what `new_id` raises.
+    """
     if clock_ms is None:
         clock_ms = time.time_ns() // 1_000_000
     if not 0 <= clock_ms < 1 << _TIME_BITS:
         raise ValueError(f"no UUIDv7 for the time {clock_ms} ms")
-    bits = secrets.randbits(_RANDOM_A_BITS + _RANDOM_B_BITS)
-    high = (bits >> _RANDOM_B_BITS) << 64
-    low = bits & ((1 << _RANDOM_B_BITS) - 1)
-    return UUID(int=(clock_ms << 80) | _VERSION_7 | high | _VARIANT | low)
+    head = clock_ms << 16 | _VERSION_7
+    random = _RANDOM.iter_unpack(os.urandom(_RANDOM.size * count))
+    return [DriverUUID(_HALVES.pack(head | high & 0xFFF, low & _LOW_FREE | _VARIANT)) for high, low in random]
 
 
 def derived_id(namespace: UUID, *parts: str | int | UUID) -> UUID:
@@ -50,10 +68,13 @@ def derived_id(namespace: UUID, *parts: str | int | UUID) -> UUID:
     Parts are joined by a control character that none of them may hold, so that ("a", "bc") and ("ab", "c") differ.
     Raises ValueError for a part that holds it.
     """
-    texts = [str(part) for part in parts]
-    if any(_SEPARATOR in text for text in texts):
+    name = _SEPARATOR.join(map(str, parts))
+    if name.count(_SEPARATOR) >= max(1, len(parts)):
         raise ValueError("a part of a derived id holds the separator U+001F")
-    return uuid5(namespace, _SEPARATOR.join(texts))
+    # What uuid.uuid5 does, without its detour over one number of 128 bits.
+    digest = hashlib.sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()
+    high, low = _HALVES.unpack_from(digest)
+    return DriverUUID(_HALVES.pack(high & _HIGH_FREE | _VERSION_5, low & _LOW_FREE | _VARIANT))
 
 
 def partition_of(team_id: UUID, customer_id: UUID) -> int:

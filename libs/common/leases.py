@@ -156,7 +156,7 @@ class LeaseKeeper:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-            await keeper._hand_back()
+            await keeper.hand_back()
 
     @property
     def held(self) -> Mapping[int, int]:
@@ -211,7 +211,7 @@ class LeaseKeeper:
         _log.info("leases changed", partitions=len(held), worker_id=self._worker_id)
         self._changed(held)
 
-    async def _hand_back(self) -> None:
+    async def hand_back(self) -> None:
         """So that the next owner need not wait for the leases' end."""
         try:
             await self._pool.execute(_RELEASE, self._worker_id, list(range(PARTITIONS)))

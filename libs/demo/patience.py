@@ -25,12 +25,12 @@ class DemoFault(Exception):
     """The demo cannot go on, or did not come out right; the text says why."""
 
 
-async def call(method: Callable[..., Awaitable[T]], request: Message) -> T:
+async def call(method: Callable[..., Awaitable[T]], request: Message, patience_s: float = PATIENCE_S) -> T:
     """Makes an idempotent unary call with a deadline until it succeeds, also while its service is restarted.
 
-    DemoFault after PATIENCE_S of passing faults, or at once for another one.
+    DemoFault after `patience_s` of passing faults, or at once for another one.
     """
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + patience_s
     wait_s = _WAIT_FIRST_S
     while True:
         try:

@@ -82,18 +82,27 @@ def bodies(events: Sequence[dict[str, Any]]) -> Iterator[bytes]:
 class WebhookPoster:
     """Posts checkouts to the gateway. One request at a time, so that the order of the stream is kept."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, secret: str, currency: str) -> None:
-        """`url`: the shop's endpoint; `secret`: its key, with the prefix `whsec_`."""
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        secret: str,
+        currency: str,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        """`url`: the shop's endpoint; `secret`: its key, with the prefix `whsec_`; `patience_s`: how long one
+        request may fail for passing reasons."""
         self._session = session
         self._url = url
         self._signer = Webhook(secret)
         self._currency = currency
+        self._patience_s = patience_s
         self._requests = 0
 
     async def post(self, checkouts: Sequence[Checkout], now: datetime) -> None:
         """Posts them, signed at the domain time `now`; a request that got no answer is repeated under its id.
 
-        DemoFault when the gateway refuses one, or does not answer for a minute.
+        DemoFault when the gateway refuses one, or does not answer for so long.
         """
         for body in bodies([event_of(checkout, self._currency) for checkout in checkouts]):
             self._requests += 1
@@ -107,7 +116,7 @@ class WebhookPoster:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._signer.sign(webhook_id, now, body.decode()),
         }
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + self._patience_s
         wait_s = _WAIT_FIRST_S
         while True:
             try:

@@ -149,9 +149,11 @@ class Installation:
         """The variables that the processes got on top of our own environment."""
         return environment(self._options, self._plan, self.attachment.endpoints, self._data_dir)
 
-    def change_environment(self, changes: Mapping[str, str]) -> None:
-        """Variables that services and emulators get from their next start on."""
+    def change_environment(self, changes: Mapping[str, str], only: str = "") -> None:
+        """Variables that all processes, or `only` this one, get from their next start on."""
         for process in self._processes.values():
+            if only not in ("", process.name):
+                continue
             process.spec = replace(process.spec, env={**process.spec.env, **changes})
 
     def pid_of(self, name: str) -> int:

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from libs.common.db.history import allocate, count_by_partition, read_history
+from libs.common.db.history import allocate, count_by_partition, read_page
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import Aborted
 from libs.common.ids import partition_of
 from libs.common.mailbox.mail import Mail, MailSource, SystemTrigger
-from services.journey.turn_store import BOOK
+from services.journey.history import BOOK
 
 
 class SystemTriggerRow(NamedTuple):
@@ -94,7 +94,7 @@ class JourneyMailStore:
 
     async def fetch_after(self, cursors: Mapping[int, int], limit: int) -> list[Mail]:
         """See `MailStore` of the relay."""
-        rows, _ = await read_history(self._pool, BOOK["mail_teams"], BOOK["mail_after"], cursors, limit)
+        rows, _ = await read_page(self._pool, "mail", cursors, limit)
         return [_mail_from(row) for row in rows]
 
     async def of_customer(

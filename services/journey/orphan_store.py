@@ -25,8 +25,16 @@ class RunKey(NamedTuple):
         return CustomerKey(*self[:3])
 
 
+class Place(NamedTuple):
+    """Where a search stands: partition, since when a send is awaited, customer."""
+
+    partition: int
+    since: datetime
+    customer_id: UUID
+
+
 class Suspect(NamedTuple):
-    """A live enrolment without a timer, and the last number that its actor took from the gateway, as of one moment."""
+    """A live enrolment that awaits a send, and the last number taken from the gateway, as of one moment."""
 
     key: RunKey
     node_id: str
@@ -45,15 +53,13 @@ class OrphanStore:
         self._pool = pool
 
     async def resting_sends(
-        self, partitions: Iterable[int], after: tuple[int, UUID], until: datetime, limit: int
-    ) -> list[RunKey]:
-        """Enrolments that rest for a send since before `until`, after (partition, enrolment), in this order."""
+        self, partitions: Iterable[int], after: Place, until: datetime, limit: int
+    ) -> tuple[list[RunKey], Place | None]:
+        """Enrolments that rest for a send, of up to `limit` customers who have awaited one since before `until`, after
+        a place in this order; and the place to go on from, None at the end."""
         rows = await self._pool.fetch(BOOK["resting_sends"], list(partitions), *after, until, limit)
-        return [RunKey(*row) for row in rows]
-
-    async def restless(self, partitions: Iterable[int], limit: int) -> list[RunKey]:
-        """Live enrolments that say themselves that they rest for nothing."""
-        return [RunKey(*row) for row in await self._pool.fetch(BOOK["restless"], list(partitions), limit)]
+        places = {Place(row["partition"], row["since"], row["customer_id"]) for row in rows}
+        return [RunKey(*row[:4]) for row in rows], max(places) if len(places) >= limit else None
 
     async def known(self, partitions: Iterable[int], limit: int) -> list[RunKey]:
         """Orphans that were found and not forgotten; those of parked customers wait."""
@@ -61,7 +67,7 @@ class OrphanStore:
         return [RunKey(*row) for row in rows]
 
     async def look_at(self, runs: Sequence[RunKey]) -> list[Suspect]:
-        """Those of `runs` that are live and without a timer now."""
+        """Those of `runs` that are live and await a send now."""
         async with transaction(self._pool, {run.team_id for run in runs}) as connection:
             rows = await connection.fetch(BOOK["suspects"], *_columns(runs))
         return [Suspect(RunKey(*row[:4]), *row[4:]) for row in rows]

@@ -1,16 +1,17 @@
 """Looks for live enrolments that rest for no reason, and has their customers' turns heal them.
 
-A live enrolment rests for one reason: a timer, a send in flight, a park, or mail of its own that waits. A timer is held
-by a constraint of the table. For a send the gateway is asked: if it does not know the send, or has settled it and the
-mail of the outcome was taken already, nothing would ever wake the enrolment. It is noted, and the worker runs a turn in
-which it asks again under the same key: the gateway answers what became of the send, or takes it up.
+A live enrolment rests for one reason: a timer, a send in flight, a park, or mail of its own that waits. That it rests
+for one at all, and that a timer has its time, is held by constraints of the table. For a send the gateway is asked: if
+it does not know the send, or has settled it and the mail of the outcome was taken already, nothing would ever wake the
+enrolment. It is noted, and the worker runs a turn in which it asks again under the same key: the gateway answers what
+became of the send, or takes it up.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -21,9 +22,8 @@ from libs.common.mailbox.mail import SendOutcome
 from services.journey import metrics
 from services.journey.clients import MailReader, SendProbe
 from services.journey.domain import effects as fx
-from services.journey.domain.model import Rest
 from services.journey.faults import OUTAGES
-from services.journey.orphan_store import OrphanStore, RunKey, Suspect
+from services.journey.orphan_store import OrphanStore, Place, RunKey, Suspect
 from services.journey.turn_store import CustomerKey
 
 PAGE: Final = 200
@@ -31,7 +31,7 @@ PAGE: Final = 200
 PROBES_AT_ONCE: Final = 8
 MAIL_PAGE: Final = 500
 """A reader's page: behind a full one there may be more."""
-_START: Final = (-1, UUID(int=0))
+_START: Final = Place(-1, datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
 
 _log = structlog.get_logger(__name__)
 
@@ -89,8 +89,7 @@ class OrphanChecker:
         owned = sorted(self._owned())
         if not owned:
             return
-        await self._note(await self._store.restless(owned, PAGE), self._rests_for_nothing)
-        await self._note(await self._next_page(owned), self._lost_its_send)
+        await self._note(await self._next_page(owned))
         noted = await self._store.known(owned, PAGE)
         healed = await self._store.forget_healed(noted) if noted else set()
         metrics.ORPHANS_HEALED.inc(len(healed))
@@ -99,25 +98,21 @@ class OrphanChecker:
         self._heal({run.customer for run in left})
 
     async def _next_page(self, owned: Sequence[int]) -> list[RunKey]:
-        page = await self._store.resting_sends(owned, self._after, self._clock.now() - self._age, PAGE)
-        self._after = (page[-1].partition, page[-1].enrolment_id) if len(page) == PAGE else _START
+        until = self._clock.now() - self._age
+        page, following = await self._store.resting_sends(owned, self._after, until, PAGE)
+        self._after = following or _START
         return page
 
-    async def _note(self, runs: Sequence[RunKey], is_orphan: Callable[[Suspect], Awaitable[bool]]) -> None:
+    async def _note(self, runs: Sequence[RunKey]) -> None:
         suspects = await self._store.look_at(runs) if runs else []
-        verdicts = await asyncio.gather(*(is_orphan(suspect) for suspect in suspects))
+        verdicts = await asyncio.gather(*(self._lost_its_send(suspect) for suspect in suspects))
         orphans = [suspect for suspect, orphaned in zip(suspects, verdicts, strict=True) if orphaned]
         if orphans and (fresh := await self._store.keep(orphans)):
             metrics.ORPHANS_FOUND.inc(fresh)
             _log.error("orphans found", enrolments=[str(orphan.key.enrolment_id) for orphan in orphans])
 
-    async def _rests_for_nothing(self, suspect: Suspect) -> bool:
-        return suspect.rest == Rest.NONE
-
     async def _lost_its_send(self, suspect: Suspect) -> bool:
         """Whether neither the gateway nor mail that waits will ever tell the outcome."""
-        if suspect.rest != Rest.SEND:
-            return False
         team_id, customer_id = suspect.key.team_id, suspect.key.customer_id
         key = fx.effect_key(suspect.key.enrolment_id, suspect.node_id, suspect.visit)
         async with self._limit:

@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 
 from libs.common.clock import Clock
-from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
 from libs.common.errors import FieldViolation, InvalidArgument, NotFound, Unavailable
 from libs.common.ids import partition_of
 from libs.common.leases import fence_off
@@ -22,7 +22,8 @@ from services.journey import records
 from services.journey.clients import MailReader, ServiceUnavailable
 from services.journey.domain.dropping import halted_by_drop
 from services.journey.domain.turn import Actor, Burst
-from services.journey.turn_store import BOOK, CustomerKey, HistoryRow, append_history
+from services.journey.history import BOOK, HistoryRow, append_history
+from services.journey.turn_store import CustomerKey, load_arguments, loaded_turns
 
 SHOWN_IN_LIST: Final = 20
 """Mails shown of each customer in a list."""
@@ -147,15 +148,14 @@ class ParkedCustomers:
         await fence_off(connection, key.partition)
         if not await connection.fetchval(BOOK["hold_parked"], *key):
             raise NotFound.of("parked customer", drop.customer_id)
-        columns = [key.partition], [key.team_id], [key.customer_id]
-        taken = _actor_of(await connection.fetch(BOOK["load_actors"], *columns), key).taken
+        loaded = loaded_turns([key], await connection.fetch(BOOK["load_turns"], *load_arguments([key])))
+        taken = loaded.actors[key].taken
         mails = [
             mail
             for mail in waiting[drop.source] or ()
             if taken.get(drop.source, 0) < mail.number <= drop.through_number
         ]
-        rows = await connection.fetch(BOOK["load_live_enrolments"], *columns)
-        halted = halted_by_drop(map(records.live_enrolment_from, rows), mails, self._clock.now())
+        halted = halted_by_drop(loaded.enrolments[key], mails, self._clock.now())
         if mails:
             await self._write(connection, key, drop, halted)
         _log.warning(
@@ -177,6 +177,7 @@ class ParkedCustomers:
         await connection.execute(BOOK["drop_mail"], *key, *moved)
         ids = [burst.enrolment_id for burst in halted]
         await connection.execute(BOOK["halt_enrolments"], *key, ids, self._clock.now())
+        await connection.execute(BOOK["rest_anew"], *key)
         await append_history(connection, [_row(key, burst) for burst in halted])
 
     async def _waiting(self, team_id: UUID, customer_id: UUID) -> dict[int, Sequence[Mail] | None]:
@@ -195,11 +196,8 @@ class ParkedCustomers:
 
     async def _actor(self, team_id: UUID, customer_id: UUID) -> Actor:
         key = _key(team_id, customer_id)
-        async with transaction(self._pool, [team_id]) as connection:
-            rows = await connection.fetch(
-                BOOK["load_actors"], [key.partition], [key.team_id], [key.customer_id]
-            )
-        return _actor_of(rows, key)
+        rows = await fetch_alone(self._pool, BOOK["load_turns"], *load_arguments([key]))
+        return loaded_turns([key], rows).actors[key]
 
 
 _SOURCES: Final = (MailSource.SEGMENT, MailSource.GATEWAY, MailSource.JOURNEY)
@@ -214,10 +212,6 @@ def _require_all(waiting: Mapping[int, Sequence[Mail] | None]) -> list[Sequence[
     if silent:
         raise Unavailable.dependency(" and ".join(silent))
     return [mails for mails in waiting.values() if mails]
-
-
-def _actor_of(rows: Sequence[Mapping[str, object]], key: CustomerKey) -> Actor:
-    return records.actor_from(rows[0]) if rows else Actor(key.team_id, key.customer_id, {}, {})
 
 
 def _row(key: CustomerKey, burst: Burst) -> HistoryRow:

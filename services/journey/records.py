@@ -101,13 +101,13 @@ def journey_from(row: Mapping[str, Any], zone: str = DEFAULT_ZONE) -> Journey:
     )
 
 
-def live_enrolment_from(row: Mapping[str, Any]) -> Enrolment:
-    """A live enrolment from a row of the turn's load."""
+def live_enrolment_from(team_id: UUID, customer_id: UUID, row: Mapping[str, Any]) -> Enrolment:
+    """A customer's live enrolment from a row of the turn's load."""
     return Enrolment(
         enrolment_id=row["enrolment_id"],
         journey_id=row["journey_id"],
-        team_id=row["team_id"],
-        customer_id=row["customer_id"],
+        team_id=team_id,
+        customer_id=customer_id,
         trigger_event_id=row["trigger_event_id"],
         depth=row["depth"],
         created_at=row["created_at"],
@@ -118,12 +118,14 @@ def live_enrolment_from(row: Mapping[str, Any]) -> Enrolment:
     )
 
 
-def actor_from(row: Mapping[str, Any]) -> Actor:
-    """An actor from its row."""
+def actor_from(team_id: UUID, customer_id: UUID, row: Mapping[str, Any]) -> Actor:
+    """An actor from a row of the turn's load; one that has none yet is fresh."""
+    if row["taken_segment"] is None:
+        return Actor(team_id, customer_id, {}, {})
     entries = _entries.decode(row["entries"]) if row["entries"] else {}
     return Actor(
-        row["team_id"],
-        row["customer_id"],
+        team_id,
+        customer_id,
         {
             MailSource.SEGMENT: row["taken_segment"],
             MailSource.GATEWAY: row["taken_gateway"],

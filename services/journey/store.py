@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.db.history import read_history
+from libs.common.db.history import read_page
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import Aborted, NotFound
 from libs.common.ids import partition_of
@@ -30,7 +30,7 @@ from services.journey.domain.model import (
     SystemTriggerKind,
     TagTrigger,
 )
-from services.journey.turn_store import BOOK, append_history, status_row
+from services.journey.history import BOOK, append_history, status_row
 
 TRIGGER_TYPES: Mapping[type, str] = {
     CheckoutTrigger: "CHECKOUT_COMPLETED",
@@ -276,7 +276,7 @@ class JourneyStore:
 
     async def history(self, cursors: Mapping[int, int], limit: int) -> tuple[list[Any], dict[int, int]]:
         """A page of the history of all teams after the cursors, and the cursors after it."""
-        return await read_history(self.pool, BOOK["history_teams"], BOOK["history_after"], cursors, limit)
+        return await read_page(self.pool, "history", cursors, limit)
 
 
 def _found(row: Mapping[str, Any] | None, journey_id: UUID) -> Journey:

@@ -5,7 +5,7 @@ One suite of tests proves both, so that what the simulation finds holds for the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -13,7 +13,7 @@ from uuid import UUID
 from services.journey.domain import effects as fx
 from services.journey.domain.model import Journey
 from services.journey.domain.turn import TurnResult
-from services.journey.turn_store import CustomerKey, LoadedTurns
+from services.journey.turn_store import CustomerKey, DueTimers, LoadedTurns
 
 
 class TurnStorage(Protocol):
@@ -43,14 +43,9 @@ class TurnStorage(Protocol):
         """Writes all of these turns or nothing. Raises `Fenced`, `JourneyChanged`, and faults that pass."""
         ...
 
-    async def due_customers(
-        self, partitions: Iterable[int], until: datetime, limit: int
-    ) -> list[CustomerKey]:
-        """Customers with a timer due by `until` who are not parked."""
-        ...
-
-    async def next_timer(self, partitions: Iterable[int], after: datetime) -> datetime | None:
-        """The first timer after `after`, or None."""
+    async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> DueTimers:
+        """Up to `limit` customers with a timer due by `until` who are not parked, earliest first; the first timer
+        after that."""
         ...
 
     async def halting_customers(

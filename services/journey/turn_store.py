@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from libs.common import crash
-from libs.common.db.history import allocate, count_by_partition
-from libs.common.db.pool import Connection, Pool, transaction
-from libs.common.db.queries import QueryBook
-from libs.common.ids import partition_of
+from libs.common.db.history import count_by_partition
+from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
 from libs.common.leases import check_fence
-from libs.common.mailbox.mail import MailSource
+from libs.common.mailbox.errors import Fenced
 from services.journey import records
 from services.journey.domain import effects as fx
 from services.journey.domain.lifecycle import JourneyChanged, stopped_by_itself
-from services.journey.domain.model import Enrolment, Journey, StatusReason, StepResult
+from services.journey.domain.model import Enrolment, Journey, StatusReason
 from services.journey.domain.turn import Actor, TurnResult
+from services.journey.history import BOOK, HistoryRow, status_row
+from services.journey.turn_columns import CustomerKey, commit_columns
 
-BOOK = QueryBook.load("services.journey")
-_JUDGED = frozenset({StepResult.YES, StepResult.NO, StepResult.REFUSED})
-"""What a condition comes to."""
+__all__ = ["BOOK", "CustomerKey", "DueTimers", "LoadedTurns", "TurnStore", "load_arguments", "loaded_turns"]
 
 
-class CustomerKey(NamedTuple):
-    """A customer, and the partition it lives in."""
-
-    partition: int
-    team_id: UUID
-    customer_id: UUID
+_TIMERS_OF_PARTITION_MIN: Final = 8
 
 
 class LoadedTurns(msgspec.Struct):
@@ -44,17 +39,12 @@ class LoadedTurns(msgspec.Struct):
     versions: dict[UUID, int]
 
 
-class HistoryRow(NamedTuple):
-    """A row of history before it has a position."""
+class DueTimers(NamedTuple):
+    """Customers whose timer is due, earliest first, and the first timer that is not. With `more`, others may be due."""
 
-    partition: int
-    team_id: UUID
-    journey_id: UUID
-    customer_id: UUID | None
-    enrolment_id: UUID | None
-    at: datetime
-    kind: records.FactKind
-    body: bytes
+    due: list[CustomerKey]
+    following: datetime | None
+    more: bool
 
 
 class TurnStore:
@@ -66,26 +56,7 @@ class TurnStore:
 
     async def load(self, keys: Sequence[CustomerKey]) -> LoadedTurns:
         """State of these customers; a customer without an actor row gets a fresh actor."""
-        columns = _columns(keys)
-        of_customer = {(key.team_id, key.customer_id): key for key in keys}
-        teams = {key.team_id for key in keys}
-        async with transaction(self._pool, teams) as connection:
-            actors = await connection.fetch(BOOK["load_actors"], *columns)
-            enrolments = await connection.fetch(BOOK["load_live_enrolments"], *columns)
-            parked = await connection.fetch(BOOK["load_parked"], *columns)
-            versions = await connection.fetch(BOOK["journey_versions"], list(teams))
-        loaded = LoadedTurns(
-            {key: Actor(key.team_id, key.customer_id, {}, {}) for key in keys},
-            {key: [] for key in keys},
-            {of_customer[(row["team_id"], row["customer_id"])] for row in parked},
-            {row["journey_id"]: row["version"] for row in versions},
-        )
-        for row in actors:
-            loaded.actors[of_customer[(row["team_id"], row["customer_id"])]] = records.actor_from(row)
-        for row in enrolments:
-            key = of_customer[(row["team_id"], row["customer_id"])]
-            loaded.enrolments[key].append(records.live_enrolment_from(row))
-        return loaded
+        return loaded_turns(keys, await fetch_alone(self._pool, BOOK["load_turns"], *load_arguments(keys)))
 
     async def journeys(self, teams: Iterable[UUID], journey_ids: Sequence[UUID]) -> list[Journey]:
         """These journeys with their definitions."""
@@ -101,13 +72,15 @@ class TurnStore:
         Returns the first one of each key: a turn that is run again takes the branch whose effects it has begun. Raises
         `Fenced` (a worker that lost its lease must not begin another branch) and the driver's errors.
         """
-        rows = [(judge, verdict) for judge, verdict in judged.values()]
-        async with transaction(self._pool, {key.team_id for key in judged}) as connection:
-            # Not waited for: what is done because of a verdict is committed later in the same log, so after it.
-            await connection.execute("SET LOCAL synchronous_commit = off")
-            await check_fence(connection, {key.partition: fence[key.partition] for key in judged})
-            kept = await connection.fetch(
+        rows = list(judged.values())
+        leases = {key.partition: fence[key.partition] for key in judged}
+        with _refusals():
+            kept = await fetch_alone(
+                self._pool,
                 BOOK["keep_verdicts"],
+                list({key.team_id for key in judged}),
+                list(leases.keys()),
+                list(leases.values()),
                 [judge.team_id for judge, _ in rows],
                 [judge.enrolment_id for judge, _ in rows],
                 [judge.key for judge, _ in rows],
@@ -129,28 +102,35 @@ class TurnStore:
         `fence` maps partition → epoch of the leases under which they ran. Raises `Fenced` if a lease was lost,
         `JourneyChanged` if a journey that a turn used has another version now, and the driver's errors.
         """
+        teams = {key.team_id for key in turns}
+        leases = {key.partition: fence[key.partition] for key in turns}
+        used = frozenset[UUID]().union(*(turn.journeys_used for turn in turns.values()))
+        held = (list(used), [journeys[journey_id].version for journey_id in used])
         stops = _stops(turns.values())
-        async with transaction(self._pool, {key.team_id for key in turns}) as connection:
-            await check_fence(connection, {key.partition: fence[key.partition] for key in turns})
-            await _hold(connection, turns.values(), journeys, change=bool(stops))
-            changes = await _stop_journeys(connection, stops, journeys, now)
-            await _save_actors(connection, turns)
-            await _save_enrolments(connection, turns, now)
-            await _forget_verdicts(connection, turns.values())
-            await append_history(connection, [*_facts(turns), *changes])
+        with _refusals():
             crash.reach("journey.before_commit")
+            if not stops:
+                columns = (now, *commit_columns(turns))
+                fences = (list(teams), list(leases.keys()), list(leases.values()), *held)
+                await fetch_alone(self._pool, BOOK["commit_turns"], *fences, *columns)
+                return
+            async with transaction(self._pool, teams) as connection:
+                await check_fence(connection, leases)
+                await connection.execute(BOOK["hold_journeys_to_change"], *held)
+                changes = await _stop_journeys(connection, stops, journeys, now)
+                await connection.execute(BOOK["write_turns"], now, *commit_columns(turns, changes))
 
-    async def due_customers(
-        self, partitions: Iterable[int], until: datetime, limit: int
-    ) -> list[CustomerKey]:
-        """Customers with a timer due by `until`, earliest first."""
-        rows = await self._pool.fetch(BOOK["due_customers"], list(partitions), until, limit)
-        return [CustomerKey(*row) for row in rows]
-
-    async def next_timer(self, partitions: Iterable[int], after: datetime) -> datetime | None:
-        """The first timer after `after`, or None."""
-        at: datetime | None = await self._pool.fetchval(BOOK["next_timer"], list(partitions), after)
-        return at
+    async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> DueTimers:
+        """See `TurnStorage`."""
+        if not partitions:
+            return DueTimers([], None, more=False)
+        # Two shares a partition: rarely are they so uneven that it has to be looked at again.
+        each = max(_TIMERS_OF_PARTITION_MIN, 2 * limit // len(partitions))
+        rows = await self._pool.fetch(BOOK["look_at_timers"], list(partitions), until, limit, each)
+        due = [CustomerKey(row["partition"], row["team_id"], row["customer_id"]) for row in rows[:-1]]
+        counts = count_by_partition(key.partition for key in due)
+        more = len(due) >= limit or max(counts.values(), default=0) >= each
+        return DueTimers(due, rows[-1]["wake_at"], more)
 
     async def look_ahead(self, now: datetime) -> tuple[int, datetime | None]:
         """What is due by `now` in all partitions, timers and changes of journeys; and when the next thing is."""
@@ -192,46 +172,47 @@ class TurnStore:
             )
 
 
-async def append_history(connection: Connection, rows: Sequence[HistoryRow]) -> None:
-    """Appends rows to the history; the last thing before a commit, since it locks the partitions' heads."""
-    if not rows:
-        return
-    following = await allocate(connection, count_by_partition(row.partition for row in rows))
-    positions = []
+def load_arguments(keys: Sequence[CustomerKey]) -> tuple[Sequence[Any], ...]:
+    """What `load_turns` is called with."""
+    partitions, teams, customers = zip(*keys, strict=True)
+    return list(set(teams)), partitions, teams, customers
+
+
+def loaded_turns(keys: Sequence[CustomerKey], rows: Iterable[Any]) -> LoadedTurns:
+    """State of these customers from the rows of `load_turns`."""
+    loaded = LoadedTurns({}, {key: [] for key in keys}, set(), {})
     for row in rows:
-        positions.append(following[row.partition])
-        following[row.partition] += 1
-    await connection.execute(
-        BOOK["append_history"],
-        [row.partition for row in rows],
-        positions,
-        [row.team_id for row in rows],
-        [row.journey_id for row in rows],
-        [row.customer_id for row in rows],
-        [row.enrolment_id for row in rows],
-        [row.at for row in rows],
-        [row.kind for row in rows],
-        [row.body for row in rows],
-    )
+        place = row["place"]
+        if place == 0:
+            loaded.versions[row["journey_id"]] = row["version"]
+            continue
+        key = keys[place - 1]
+        if key not in loaded.actors:
+            loaded.actors[key] = records.actor_from(key.team_id, key.customer_id, row)
+            if row["parked"]:
+                loaded.parked.add(key)
+        if row["enrolment_id"] is not None:
+            enrolment = records.live_enrolment_from(key.team_id, key.customer_id, row)
+            loaded.enrolments[key].append(enrolment)
+    return loaded
 
 
-def status_row(journey: Journey, after: records.StatusRecord, at: datetime) -> HistoryRow:
-    """The history row of a change of status."""
-    partition = partition_of(journey.team_id, journey.journey_id)
-    return HistoryRow(
-        partition,
-        journey.team_id,
-        journey.journey_id,
-        None,
-        None,
-        at,
-        records.FactKind.STATUS_CHANGED,
-        records.pack(after),
-    )
+FENCED: Final = "OJ010"
+JOURNEY_CHANGED: Final = "OJ011"
+"""Errors that the functions of the migrations raise."""
 
 
-def _columns(keys: Sequence[CustomerKey]) -> tuple[list[int], list[UUID], list[UUID]]:
-    return [key.partition for key in keys], [key.team_id for key in keys], [key.customer_id for key in keys]
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Turns what the functions of a commit refuse into the errors of this module's callers."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == FENCED:
+            raise Fenced([int(partition) for partition in str(error).split(",")]) from None
+        if error.sqlstate == JOURNEY_CHANGED:
+            raise JourneyChanged from None
+        raise
 
 
 def _stops(turns: Iterable[TurnResult]) -> dict[UUID, StatusReason]:
@@ -240,19 +221,6 @@ def _stops(turns: Iterable[TurnResult]) -> dict[UUID, StatusReason]:
         for journey_id, reason in turn.stops.items():
             stops.setdefault(journey_id, StatusReason[reason])
     return stops
-
-
-async def _hold(
-    connection: Connection, turns: Iterable[TurnResult], journeys: Mapping[UUID, Journey], *, change: bool
-) -> None:
-    """Holds the journeys that turns used, and checks that they are still what the turns believed."""
-    used = frozenset[UUID]().union(*(turn.journeys_used for turn in turns))
-    if not used:
-        return
-    query = "hold_journeys_to_change" if change else "hold_journeys"
-    rows = await connection.fetch(BOOK[query], list(used))
-    if any(journeys[row["journey_id"]].version != row["version"] for row in rows):
-        raise JourneyChanged
 
 
 async def _stop_journeys(
@@ -273,81 +241,3 @@ async def _stop_journeys(
         record = records.StatusRecord(journey.status, after, reason, journey.definition.name)
         rows.append(status_row(journey, record, now))
     return rows
-
-
-async def _save_actors(connection: Connection, turns: Mapping[CustomerKey, TurnResult]) -> None:
-    actors = [turn.actor for turn in turns.values()]
-    await connection.execute(
-        BOOK["save_actors"],
-        *_columns(list(turns)),
-        [actor.taken.get(MailSource.SEGMENT, 0) for actor in actors],
-        [actor.taken.get(MailSource.GATEWAY, 0) for actor in actors],
-        [actor.taken.get(MailSource.JOURNEY, 0) for actor in actors],
-        [records.entries_bytes(actor) for actor in actors],
-    )
-
-
-async def _save_enrolments(
-    connection: Connection, turns: Mapping[CustomerKey, TurnResult], now: datetime
-) -> None:
-    rows = [(key.partition, enrolment) for key, turn in turns.items() for enrolment in turn.enrolments]
-    if not rows:
-        return
-    enrolments = [enrolment for _, enrolment in rows]
-    await connection.execute(
-        BOOK["save_enrolments"],
-        [partition for partition, _ in rows],
-        [e.team_id for e in enrolments],
-        [e.customer_id for e in enrolments],
-        [e.enrolment_id for e in enrolments],
-        [e.journey_id for e in enrolments],
-        [e.trigger_event_id for e in enrolments],
-        [e.created_at for e in enrolments],
-        [now] * len(rows),
-        [e.wake_at for e in enrolments],
-        [e.depth for e in enrolments],
-        [e.state for e in enrolments],
-        [e.rest for e in enrolments],
-        [e.visit for e in enrolments],
-        [e.node_id for e in enrolments],
-    )
-
-
-async def _forget_verdicts(connection: Connection, turns: Iterable[TurnResult]) -> None:
-    judged = [
-        (enrolment.team_id, enrolment.enrolment_id)
-        for turn in turns
-        if any(step.result in _JUDGED for burst in turn.bursts for step in burst.steps)
-        for enrolment in turn.enrolments
-    ]
-    if judged:
-        teams, enrolments = zip(*judged, strict=True)
-        await connection.execute(BOOK["forget_verdicts"], teams, enrolments)
-
-
-def _facts(turns: Mapping[CustomerKey, TurnResult]) -> Iterable[HistoryRow]:
-    for key, turn in turns.items():
-        for burst in turn.bursts:
-            body = records.pack(records.BurstRecord(burst.enrolled, burst.state, burst.steps))
-            yield HistoryRow(
-                key.partition,
-                key.team_id,
-                burst.journey_id,
-                key.customer_id,
-                burst.enrolment_id,
-                burst.at,
-                records.FactKind.BURST,
-                body,
-            )
-        for refusal in turn.refusals:
-            body = records.pack(records.RefusalRecord(refusal.reason))
-            yield HistoryRow(
-                key.partition,
-                key.team_id,
-                refusal.journey_id,
-                key.customer_id,
-                None,
-                refusal.at,
-                records.FactKind.TRIGGER_REFUSED,
-                body,
-            )

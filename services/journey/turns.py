@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -11,6 +12,7 @@ import structlog
 from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.db.history import HistoryBell
+from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import Mail
 from services.journey import metrics
 from services.journey.catalog import JourneyCatalog
@@ -18,7 +20,9 @@ from services.journey.clients import Effects, MailReader, ServiceUnavailable
 from services.journey.domain import effects as fx
 from services.journey.domain.inbox import read_inbox
 from services.journey.domain.lifecycle import JourneyChanged
+from services.journey.domain.model import Journey
 from services.journey.domain.turn import Actor, Turn, TurnInput, TurnResult, take_turn
+from services.journey.faults import is_outage
 from services.journey.turn_storage import TurnStorage
 from services.journey.turn_store import CustomerKey, LoadedTurns
 
@@ -33,10 +37,15 @@ class MailGap(Exception):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """What waits for one customer; no mail if only a timer is due or a journey stops. `again`: see `TurnInput`."""
+    """What waits for one customer; no mail if only a timer is due or a journey stops.
+
+    `last_entry_id` names the last mail taken out of the mailbox, up to which it is trimmed afterwards. `again`: see
+    `TurnInput`.
+    """
 
     mails: Sequence[Mail] = ()
     mail_left: bool = False
+    last_entry_id: bytes | None = None
     again: bool = False
 
 
@@ -69,6 +78,25 @@ class TurnRunner:
         self._clock = clock
         self._bell = bell
 
+    async def run_all(self, batch: Mapping[CustomerKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
+        """Runs and commits a batch; if it fails as a whole, each of its customers alone. Raises `Fenced`."""
+        try:
+            return await self.run(batch, fence)
+        except Fenced:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the worker: it parks its customer
+            if len(batch) == 1 or is_outage(error):
+                _log.warning("batch failed", customers=len(batch), error=repr(error))
+                return BatchOutcome({}, set(), dict.fromkeys(batch, error))
+            _log.exception("batch failed; its customers are run alone", customers=len(batch))
+        outcome = BatchOutcome({}, set(), {})
+        for key, waiting in batch.items():
+            alone = await self.run_all({key: waiting}, fence)
+            outcome.committed.update(alone.committed)
+            outcome.parked.update(alone.parked)
+            outcome.failed.update(alone.failed)
+        return outcome
+
     async def run(self, batch: Mapping[CustomerKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
         """Runs and commits a batch. A customer that fails does not keep the others.
 
@@ -85,26 +113,26 @@ class TurnRunner:
         loaded = await self._store.load(list(batch))
         outcome = BatchOutcome({}, loaded.parked, {})
         work = {key: waiting for key, waiting in batch.items() if key not in loaded.parked}
-        turns, failed = await self._begin(work, loaded)
+        by_team = await self._catalog.current({key.team_id for key in work}, loaded.versions)
+        turns, failed = await self._begin(work, loaded, by_team)
         outcome.failed.update(failed)
         results, failed = await self._drive(turns, fence)
         outcome.failed.update(failed)
         if results:
-            await self._store.commit(results, self._journeys, fence, self._clock.now())
+            journeys = {id_: j for journeys in by_team.values() for id_, j in journeys.items()}
+            await self._store.commit(results, journeys, fence, self._clock.now())
             crash.reach("journey.after_commit")
             self._bell.ring()
         outcome.committed = results
         return outcome
 
     async def _begin(
-        self, work: Mapping[CustomerKey, Waiting], loaded: LoadedTurns
+        self,
+        work: Mapping[CustomerKey, Waiting],
+        loaded: LoadedTurns,
+        by_team: Mapping[UUID, Mapping[UUID, Journey]],
     ) -> tuple[dict[CustomerKey, Turn], dict[CustomerKey, Exception]]:
         """Makes the turns ready to run."""
-        teams = {key.team_id for key in work}
-        by_team = await self._catalog.current(teams, loaded.versions)
-        self._journeys = {
-            journey_id: j for journeys in by_team.values() for journey_id, j in journeys.items()
-        }
         now = self._clock.now()
         turns: dict[CustomerKey, Turn] = {}
         failed: dict[CustomerKey, Exception] = {}

@@ -1,7 +1,8 @@
 """The worker: hosts the actors of its partitions.
 
 It takes whatever waits (mail, due timers, journeys that stop), runs the turns of all these customers as one batch,
-commits, trims, and repeats; with nothing to do it sleeps until a poke, the next timer or a change of the clock.
+commits and trims. While one batch waits for its answers the next is taken and begun; a customer is in one of them only.
+With nothing to do it sleeps until a poke, the next timer or a change of the clock.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -32,6 +33,8 @@ from services.journey.turns import BatchOutcome, TurnRunner, Waiting
 
 CUSTOMERS_MAX: Final = 500
 """Customers of one batch: more gain little, and make everybody in it wait longer."""
+BATCHES_MAX: Final = 2
+"""Batches under way: one waits for servers and services while the other is worked on. More would only be smaller."""
 MAIL_MAX: Final = 100
 """Mail of one customer in one batch."""
 IDLE_WAIT_S: Final = 1.0
@@ -39,6 +42,9 @@ IDLE_WAIT_S: Final = 1.0
 OUTAGE_WAIT_MAX_S: Final = 2.0
 """Longest wait between looks while a server or service does not answer."""
 CHECKPOINT_EVERY_S: Final = 1.0
+
+NOTHING_WAITS: Final = Waiting()
+"""No mail: a timer is due, or a journey stops."""
 
 _log = structlog.get_logger(__name__)
 
@@ -75,8 +81,11 @@ class Worker:
         self._poked: set[int] = set()
         self._next_wake: datetime | None = None
         self._look_at_timers = True
+        self._passed_over = False
+        """Customers with a due timer were in a batch: they are looked for again when one ends."""
         self._nudge = asyncio.Event()
-        self._working = 0
+        self._running: set[asyncio.Task[None]] = set()
+        self._in_batch: set[CustomerKey] = set()
         self._stop_told = asyncio.Event()
         self._outages = 0
         self._again: set[CustomerKey] = set()
@@ -126,7 +135,7 @@ class Worker:
     @property
     def in_hand(self) -> int:
         """Customers that are being worked on or wait here for another try."""
-        return max(self._working, len(self._taken))
+        return len(self._in_batch | self._taken.keys())
 
     @property
     def owned(self) -> Mapping[int, int]:
@@ -150,20 +159,41 @@ class Worker:
     async def _turn_of_the_loop(self, poke: asyncio.Future[set[int]]) -> asyncio.Future[set[int]]:
         self._nudge.clear()
         try:
+            self._reap()
             await self._leave()
             await self._take_over_new()
-            batch = await self._gather()
-            self._outages = 0
-            if batch:
-                await self._work(batch)
-                return poke
-            await self._save_checkpoints()
+            if len(self._running) < BATCHES_MAX:
+                batch = await self._gather()
+                if batch:
+                    self._start(batch)
+                    return poke
+                self._outages = 0
+                await self._save_checkpoints()
         except OUTAGES as error:
             await self._sit_out(error)
         except Fenced as error:
             _log.warning("partitions were lost to another worker", error=str(error))
             self._drop_fenced(error)
         return await self._sleep(poke)
+
+    # -- batches under way --------------------------------------------------------------------------------------
+
+    def _start(self, batch: Mapping[CustomerKey, Waiting]) -> None:
+        self._in_batch |= batch.keys()
+        task = asyncio.create_task(self._work(batch), name=f"batch of {len(batch)} turns")
+        self._running.add(task)
+
+    def _reap(self) -> None:
+        """Lets go of batches that have ended. Raises what one of them ended with; the others are reaped next time."""
+        for task in [task for task in self._running if task.done()]:
+            self._running.discard(task)
+            task.result()
+
+    async def _end_batches(self) -> None:
+        """Waits until no batch is under way. Raises as `_reap`."""
+        if self._running:
+            await asyncio.wait(self._running)
+        self._reap()
 
     async def _sit_out(self, error: Exception) -> None:
         """Waits a little longer each time that a server or service does not answer."""
@@ -179,10 +209,14 @@ class Worker:
     async def _sleep(self, poke: asyncio.Future[set[int]]) -> asyncio.Future[set[int]]:
         """Until a poke, a nudge, the next timer or the next retry."""
         nudge = asyncio.ensure_future(self._nudge.wait())
-        wakers: set[asyncio.Future[Any]] = {poke, nudge}
-        done, _ = await asyncio.wait(wakers, timeout=self._sleep_s(), return_when=asyncio.FIRST_COMPLETED)
+        # With all hands full nothing but the end of a batch makes room.
+        full = len(self._running) >= BATCHES_MAX
+        wakers: set[asyncio.Future[Any]] = {*self._running} if full else {poke, nudge, *self._running}
+        await asyncio.wait(
+            wakers, timeout=None if full else self._sleep_s(), return_when=asyncio.FIRST_COMPLETED
+        )
         nudge.cancel()
-        if poke not in done:
+        if not poke.done():
             return poke
         if poke.exception() is not None:
             await asyncio.sleep(RETRY_FIRST_S)
@@ -206,6 +240,8 @@ class Worker:
         new = {p: epoch for p, epoch in self._leased.items() if self._owned.get(p) != epoch}
         if not new:
             return
+        # A claim makes everybody who is taken ready again, those in a batch under way as well.
+        await self._end_batches()
         await self._repair.take_over(new)
         self._owned.update({p: epoch for p, epoch in new.items() if self._leased.get(p) == epoch})
         self._poked.update(self._owned)
@@ -216,6 +252,7 @@ class Worker:
         """Hands over the partitions that another worker is to have."""
         if not self._leaving:
             return
+        await self._end_batches()
         await self._put_back([key for key in self._taken if key.partition in self._leaving])
         await self._save_checkpoints(force=True)
         for partition in self._leaving:
@@ -242,8 +279,9 @@ class Worker:
         self._look_at_timers = True
 
     async def _hand_back(self) -> None:
-        """Mail that was taken and not worked on becomes ready again for the next owner."""
+        """Ends the batches under way; what else was taken becomes ready again for the next owner."""
         try:
+            await self._end_batches()
             await self._put_back(list(self._taken))
             await self._save_checkpoints(force=True)
         except (*OUTAGES, Fenced) as error:
@@ -270,14 +308,23 @@ class Worker:
         if not self._owned:
             return batch
         mailboxes_are_empty = await self._take(batch)
-        for key in await self._due(CUSTOMERS_MAX - len(batch) if mailboxes_are_empty else CUSTOMERS_MAX // 5):
-            if mailboxes_are_empty or not await self._mailbox.peek(key.team_id, key.customer_id, 1):
-                batch.setdefault(key, Waiting())
+        room = CUSTOMERS_MAX - len(batch) if mailboxes_are_empty else CUSTOMERS_MAX // 5
+        found = await self._due(room + len(self._in_batch))
+        due = [key for key in found if key not in self._in_batch]
+        self._passed_over |= len(due) < len(found)
+        self._look_at_timers |= len(due) > room
+        del due[room:]
+        if due and not mailboxes_are_empty:
+            # Their mail comes first: they are looked at for both in one turn.
+            waiting = await self._mailbox.waiting([(key.team_id, key.customer_id) for key in due])
+            due = [key for key in due if (key.team_id, key.customer_id) not in waiting]
+        for key in due:
+            batch.setdefault(key, NOTHING_WAITS)
         await self._add_stuck(batch)
         # A lease may have been lost while this was gathered.
         return {
-            key: waiting
-            for key, waiting in batch.items()
+            key: waits
+            for key, waits in batch.items()
             if key not in self._retries and key.partition in self._owned
         }
 
@@ -293,7 +340,11 @@ class Worker:
         for taken in result.taken:
             key = CustomerKey(taken.partition, taken.team_id, taken.customer_id)
             self._taken[key] = taken.last_entry_id
-            batch[key] = Waiting(taken.mails, len(taken.mails) + taken.undecodable >= MAIL_MAX)
+            if (
+                key not in self._in_batch
+            ):  # else a timer of theirs is worked on; the mail goes back, and comes again
+                mail_left = len(taken.mails) + taken.undecodable >= MAIL_MAX
+                batch[key] = Waiting(taken.mails, mail_left, taken.last_entry_id)
         metrics.MAILS.inc(sum(len(taken.mails) for taken in result.taken))
         if len(result.taken) < CUSTOMERS_MAX:
             self._poked = {taken.partition for taken in result.taken}
@@ -306,82 +357,76 @@ class Worker:
         now = self._clock.now()
         due: list[CustomerKey] = []
         if limit > 0 and (self._look_at_timers or (self._next_wake is not None and self._next_wake <= now)):
-            due = await self._store.due_customers(self._owned, now, limit)
-            if len(due) < limit:
-                self._look_at_timers = False
-                self._next_wake = await self._store.next_timer(self._owned, now)
+            # Set before the look: a batch that ends meanwhile may arm a timer that the look does not see.
+            self._look_at_timers, self._next_wake = False, None
+            timers = await self._store.look_at_timers(self._owned.keys(), now, limit)
+            due = timers.due
+            self._look_at_timers |= timers.more
+            self._expect(timers.following)
         for team_id, journey_id in self._stopping_journeys:
             room = limit - len(due)
             if room > 0:
                 due += await self._store.halting_customers(team_id, journey_id, self._owned, room)
         return due
 
+    def _expect(self, wake_at: datetime | None) -> None:
+        """Has the worker woken for a timer."""
+        if wake_at is not None and (self._next_wake is None or wake_at < self._next_wake):
+            self._next_wake = wake_at
+
     async def _add_stuck(self, batch: dict[CustomerKey, Waiting]) -> None:
         """Adds those who are to ask again. Mail that waits comes first: it may be what they wait for."""
-        stuck, self._again = self._again, set()
+        stuck = self._again - self._in_batch
+        if not stuck:
+            return
+        self._again -= stuck
+        waiting = await self._mailbox.waiting([(key.team_id, key.customer_id) for key in stuck])
         for key in stuck:
-            if key in batch or not await self._mailbox.peek(key.team_id, key.customer_id, 1):
-                batch[key] = msgspec.structs.replace(batch.get(key, Waiting()), again=True)
+            if key in batch or (key.team_id, key.customer_id) not in waiting:
+                batch[key] = msgspec.structs.replace(batch.get(key, NOTHING_WAITS), again=True)
 
     # -- working ------------------------------------------------------------------------------------------------
 
     async def _work(self, batch: Mapping[CustomerKey, Waiting]) -> None:
         started = self._real_time()
-        self._working = len(batch)
         try:
-            outcome = await self._run(batch)
+            outcome = await self._runner.run_all(batch, dict(self._owned))
+            metrics.BATCH_SIZE.observe(len(batch))
+            metrics.BATCH_SECONDS.observe(self._real_time() - started)
+            await self._settle(batch, outcome)
         finally:
-            self._working = 0
-        metrics.BATCH_SIZE.observe(len(batch))
-        metrics.BATCH_SECONDS.observe(self._real_time() - started)
-        for key, error in outcome.failed.items():
-            await self._failed(key, error)
-        self._note(outcome.committed.values())
-        # Timers behind the last mail were left to the next turn, which comes only if there is more mail.
-        self._look_at_timers |= any(waiting.mail_left for waiting in batch.values())
-        for key in outcome.committed:
-            self._retries.forget(key)
-        await self._trim([*outcome.committed, *outcome.parked])
+            self._in_batch -= batch.keys()
+            self._look_at_timers |= self._passed_over
+            self._passed_over = False
         self._progress.add(len(batch))
 
-    async def _run(self, batch: Mapping[CustomerKey, Waiting]) -> BatchOutcome:
-        """Runs a batch; if it fails as a whole, each of its customers alone."""
-        fence = dict(self._owned)
-        try:
-            return await self._runner.run(batch, fence)
-        except Fenced:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the worker: it parks its customer
-            if len(batch) == 1 or is_outage(error):
-                _log.warning("batch failed", customers=len(batch), error=repr(error))
-                return BatchOutcome({}, set(), dict.fromkeys(batch, error))
-            _log.exception("batch failed; its customers are run alone", customers=len(batch))
-        outcome = BatchOutcome({}, set(), {})
-        for key, waiting in batch.items():
-            alone = await self._run({key: waiting})
-            outcome.committed.update(alone.committed)
-            outcome.parked.update(alone.parked)
-            outcome.failed.update(alone.failed)
-        return outcome
+    async def _settle(self, batch: Mapping[CustomerKey, Waiting], outcome: BatchOutcome) -> None:
+        for key, error in outcome.failed.items():
+            await self._failed(batch, key, error)
+        self._note(outcome.committed.values())
+        # Timers behind the last mail were left to the next turn, which comes only if there is more mail.
+        self._look_at_timers |= bool(outcome.failed) or any(waiting.mail_left for waiting in batch.values())
+        for key in outcome.committed:
+            self._retries.forget(key)
+        await self._trim(batch, [*outcome.committed, *outcome.parked])
 
-    def _note(self, results: Iterable[TurnResult]) -> None:
+    def _note(self, results: Collection[TurnResult]) -> None:
         now = self._clock.now()
-        for result in results:
-            metrics.TURNS.inc()
-            for burst in result.bursts:
-                metrics.ENROLMENTS.inc(burst.enrolled)
-                metrics.NODES.inc(sum(step.entered for step in burst.steps))
-            for enrolment in result.enrolments:
-                wake = enrolment.wake_at
-                if wake is not None and (self._next_wake is None or wake < self._next_wake):
-                    self._next_wake = wake
-                    self._look_at_timers = self._look_at_timers or wake <= now
+        bursts = [burst for result in results for burst in result.bursts]
+        metrics.TURNS.inc(len(results))
+        metrics.ENROLMENTS.inc(sum(burst.enrolled for burst in bursts))
+        metrics.NODES.inc(sum(step.entered for burst in bursts for step in burst.steps))
+        armed = min((result.wake_at for result in results if result.wake_at is not None), default=None)
+        self._expect(armed)
+        self._look_at_timers |= armed is not None and armed <= now
 
-    async def _trim(self, keys: Iterable[CustomerKey]) -> None:
+    async def _trim(self, batch: Mapping[CustomerKey, Waiting], keys: Iterable[CustomerKey]) -> None:
+        """Removes what these customers of a batch are done with."""
         items = []
         for key in keys:
-            entry = self._taken.pop(key, None)
-            if entry is not None:
+            entry = batch[key].last_entry_id
+            if entry is not None and self._taken.get(key) == entry:
+                del self._taken[key]
                 items.append(
                     Trim(key.partition, self._owned[key.partition], key.team_id, key.customer_id, entry)
                 )
@@ -402,7 +447,7 @@ class Worker:
 
     # -- failures -----------------------------------------------------------------------------------------------
 
-    async def _failed(self, key: CustomerKey, error: Exception) -> None:
+    async def _failed(self, batch: Mapping[CustomerKey, Waiting], key: CustomerKey, error: Exception) -> None:
         """Tries again later; parks a customer whose own turn keeps failing. An outage is nobody's fault."""
         metrics.TURNS_FAILED.inc()
         if key.partition not in self._owned:
@@ -415,9 +460,10 @@ class Worker:
         await self._store.park(key, repr(error), faults, dict(self._owned))
         metrics.PARKED.inc()
         self._retries.forget(key)
-        await self._trim([key])
+        await self._trim(batch, [key])
 
     async def _let_go(self) -> None:
         """Puts back those whose time for another try has come, and those whom a failed batch left here."""
         self._look_at_timers |= self._retries.release(self._real_time())
-        await self._put_back([key for key in self._taken if key not in self._retries])
+        idle = [key for key in self._taken if key not in self._retries and key not in self._in_batch]
+        await self._put_back(idle)

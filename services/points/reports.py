@@ -8,10 +8,11 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import msgspec
 
-from libs.common.db.history import read_history
-from libs.common.db.pool import Connection, Pool, snapshot, transaction
+from libs.common.db.history import PAGE_MAX
+from libs.common.db.pool import Connection, Pool, fetch_alone, replanned, snapshot, transaction
 from libs.common.db.queries import QueryBook
 from services.points import rows
 from services.points.customers import pattern_of
@@ -88,6 +89,7 @@ class ReportStore:
         place = (after.posted_at, after.customer_id, after.sequence) if after else (None, None, None)
         arguments: tuple[Any, ...] = (search.team_id, search.start, search.end, sources, *place, limit)
         async with transaction(self._pool, [search.team_id]) as connection:
+            await replanned(connection)
             chosen = await self._choose(connection, search)
             if chosen is None:
                 return []
@@ -114,6 +116,7 @@ class ReportStore:
         """A statement for each day, all of one moment."""
         beginnings = days.beginnings(zone)
         async with snapshot(self._pool, [team_id]) as connection:
+            await replanned(connection)
             opening = await connection.fetchval(self._sql["sum_before"], team_id, beginnings[0])
             records = await connection.fetch(self._sql["sum_days"], team_id, beginnings)
         changes = {row["day"]: DayChanges(*list(row.values())[1:]) for row in records}
@@ -130,13 +133,12 @@ class ReportStore:
         self, cursors: Mapping[int, int], limit: int
     ) -> tuple[list[PlacedEntry], dict[int, int]]:
         """Up to `limit` entries of all teams after the cursors, and the cursors after them."""
-        records, following = await read_history(
-            self._pool, self._sql["history_teams"], self._sql["history_rows"], cursors, limit
-        )
-        return [_placed(row) for row in records], following
+        asked = (list(cursors), list(cursors.values()), min(limit, PAGE_MAX))
+        page = [_placed(row) for row in await fetch_alone(self._pool, self._sql["entry_page"], *asked)]
+        return page, {**cursors, **{each.partition: each.position for each in page}}
 
 
-def _placed(row: rows.Row) -> PlacedEntry:
+def _placed(row: asyncpg.Record) -> PlacedEntry:
     return PlacedEntry(row["partition"], row["position"], rows.entry(row))
 
 

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
 
-from services.points.domain.book import Ref
+from msgspec.structs import astuple
+
+from libs.common.ids import partition_of
+from services.points.domain.book import Book, Ref
 from services.points.domain.check import EntryFigures, OrderSums, OutcomeRow
+from services.points.domain.earning import Formula
 from services.points.domain.model import Account, Entry, Order, Outcome, Reason, Source, Status
 
 Row = Mapping[str, Any]
 Columns = list[Sequence[Any]]
 
-_ACCOUNT = ("balance", "cumulative", "sequence", "last_at", "last_hash")
 _ORDER = ("customer_id", "posted", "earning", "amount_micros", "refunded_micros", "earned", "clawed", "taken")
+_SOURCES = {source.value: source for source in Source}
+_TOLD = (
+    *("team_id", "key", "fingerprint", "customer_id", "source", "status", "reason", "requested_balance"),
+    *("shortfall", "balance", "cumulative", "sequence"),
+)
+_ACCOUNT_KIND, _OUTCOME_KIND, _ORDER_KIND = 1, 2, 3
+
+
+class Known(NamedTuple):
+    """What a batch is decided on."""
+
+    accounts: dict[Ref, Account]
+    orders: dict[Ref, Order]
+    formulas: dict[UUID, Formula]
+    outcomes: dict[Ref, Outcome]
 
 
 def account(row: Row) -> Account:
@@ -28,50 +47,19 @@ def order(row: Row) -> Order:
 
 def outcome(row: Row) -> Outcome:
     """A recorded outcome."""
-    return Outcome(
-        team_id=row["team_id"],
-        key=row["key"],
-        fingerprint=row["fingerprint"],
-        customer_id=row["customer_id"],
-        source=Source(row["source"]),
-        status=Status(row["status"]),
-        reason=Reason(row["reason"]),
-        requested_balance=row["requested_balance"],
-        delta_balance=row["delta_balance"],
-        delta_cumulative=row["delta_cumulative"],
-        shortfall=row["shortfall"],
-        balance=row["balance"],
-        cumulative=row["cumulative"],
-        sequence=row["sequence"],
-        recorded_at=row["recorded_at"],
-    )
+    fields = {name: row[name] for name in Outcome.__struct_fields__}
+    kinds = {
+        "source": _SOURCES[row["source"]],
+        "status": Status(row["status"]),
+        "reason": Reason(row["reason"]),
+    }
+    return Outcome(**{**fields, **kinds})
 
 
-def entry(row: Row) -> Entry:
-    """An entry."""
-    return Entry(
-        team_id=row["team_id"],
-        customer_id=row["customer_id"],
-        sequence=row["sequence"],
-        source=Source(row["source"]),
-        source_id=row["source_id"],
-        source_name=row["source_name"],
-        delta_balance=row["delta_balance"],
-        delta_cumulative=row["delta_cumulative"],
-        requested_balance=row["requested_balance"],
-        requested_cumulative=row["requested_cumulative"],
-        balance=row["balance"],
-        cumulative=row["cumulative"],
-        occurred_at=row["occurred_at"],
-        posted_at=row["posted_at"],
-        key=row["key"],
-        actor=row["actor"],
-        order_key=row["order_key"],
-        enrolment_id=row["enrolment_id"],
-        node_id=row["node_id"],
-        note=row["note"],
-        hash=row["hash"],
-    )
+def entry(row: Iterable[Any]) -> Entry:
+    """An entry, from all columns of the table in their order."""
+    team_id, customer_id, sequence, _, _, source, *others = row
+    return Entry(team_id, customer_id, sequence, _SOURCES[source], *others)
 
 
 def outcome_row(row: Row) -> OutcomeRow:
@@ -94,30 +82,107 @@ def order_sums(row: Row) -> OrderSums:
     return OrderSums(row["entries_earned"], row["entries_asked"], row["entries_taken"])
 
 
+def known(records: Iterable[Any]) -> Known:
+    """What load_batch returned."""
+    found = Known({}, {}, {}, {})
+    for kind, team, key, customer, balance, cumulative, sequence, at, mark, others in map(tuple, records):
+        if kind == _ACCOUNT_KIND:
+            found.accounts[team, key] = Account(balance, cumulative, sequence, at, mark)
+        elif kind == _OUTCOME_KIND:
+            source, status, reason, *changes = others
+            kinds = (_SOURCES[source], Status(status), Reason(reason))
+            fields = (team, key, mark, customer, *kinds, *changes, balance, cumulative, sequence, at)
+            found.outcomes[team, key] = Outcome(*fields)
+        elif kind == _ORDER_KIND:
+            posted, earning, *figures = others
+            found.orders[team, key] = Order(customer, bool(posted), bool(earning), *figures)
+        else:
+            found.formulas[team] = Formula(*others)
+    return found
+
+
 def ref_columns(refs: Sequence[Ref]) -> Columns:
     """Two columns of ids."""
     return [[ref[0] for ref in refs], [ref[1] for ref in refs]]
 
 
-def account_columns(accounts: Sequence[tuple[Ref, Account]]) -> Columns:
-    """Columns of update_accounts."""
-    figures: Columns = [[getattr(state, name) for _, state in accounts] for name in _ACCOUNT]
-    return ref_columns([ref for ref, _ in accounts]) + figures
+def short_ref_columns(refs: Sequence[Ref]) -> Columns:
+    """The same for functions that fill columns up: one team is enough where all are of it."""
+    teams, ids = ref_columns(refs)
+    return [_short(teams), ids]
 
 
-def order_columns(orders: Sequence[tuple[Ref, Order]]) -> Columns:
-    """Columns of insert_orders and update_orders."""
-    facts: Columns = [[getattr(state, name) for _, state in orders] for name in _ORDER]
-    return ref_columns([ref for ref, _ in orders]) + facts
+def batch_columns(book: Book, known_orders: Mapping[Ref, Order]) -> Columns:
+    """Parameters of write_batch from the third on: all that is new in a folded book."""
+    posted = [each for each in book.outcomes if each.status == Status.POSTED]
+    return [
+        *_entry_columns(book.entries),
+        book.first_sequences,
+        *_mark_columns(posted),
+        *_told_columns([each for each in book.outcomes if each.status != Status.POSTED]),
+        *_order_columns(book.changed_orders, known_orders),
+    ]
 
 
-def outcome_columns(outcomes: Sequence[Outcome]) -> Columns:
-    """Columns of insert_outcomes: the fields of an outcome in their own order, without the time, the last one."""
-    return [[getattr(each, name) for each in outcomes] for name in Outcome.__struct_fields__[:-1]]
+def _entry_columns(entries: Sequence[Entry]) -> Columns:
+    if not entries:
+        return [()] * 22
+    columns = list(zip(*map(astuple, entries), strict=True))
+    teams, customers, sequences, sources, source_ids, source_names, *figures = columns[:12]
+    balance_deltas, cumulative_deltas, requests, cumulative_requests, balances, cumulatives = figures
+    occurred, posted, keys, actors, orders, enrolments, nodes, notes, hashes = columns[12:]
+    return [
+        *(_short(teams), customers, sequences, list(map(partition_of, teams, customers))),
+        *(_short(sources), _short(source_ids), _short(source_names)),
+        *(balance_deltas, cumulative_deltas),
+        *(_other(requests, balance_deltas), _other(cumulative_requests, cumulative_deltas)),
+        *(balances, cumulatives, _short(occurred), _short(posted), keys, _short(actors)),
+        *(_sparse(orders), _sparse(enrolments), _short(nodes), _short(notes), hashes),
+    ]
 
 
-def entry_columns(entries: Sequence[Entry], places: Sequence[tuple[int, int]]) -> Columns:
-    """Columns of insert_entries: the fields of an entry, with partition and position after the sequence."""
-    columns: Columns = [[getattr(each, name) for each in entries] for name in Entry.__struct_fields__]
-    columns[3:3] = [[partition for partition, _ in places], [position for _, position in places]]
-    return columns
+def _mark_columns(posted: Sequence[Outcome]) -> Columns:
+    """Of each entry's outcome the fingerprint, the reason and the shortfall. A merge is one outcome of two entries."""
+    marks: list[tuple[bytes | None, int, int]] = []
+    for outcome in posted:
+        marks.append((outcome.fingerprint, outcome.reason, outcome.shortfall))
+        if outcome.source == Source.MERGE:
+            marks.append((None, 0, 0))
+    fingerprints, reasons, shortfalls = _columns(marks, 3)
+    return [fingerprints, _short(reasons), _short(shortfalls)]
+
+
+def _told_columns(outcomes: Sequence[Outcome]) -> Columns:
+    teams, *others = _columns([[getattr(each, name) for name in _TOLD] for each in outcomes], len(_TOLD))
+    return [_short(teams), *others]
+
+
+def _order_columns(orders: Sequence[tuple[Ref, Order]], known_orders: Mapping[Ref, Order]) -> Columns:
+    before = [known_orders.get(ref) for ref, _ in orders]
+    return [
+        *short_ref_columns([ref for ref, _ in orders]),
+        *_columns([astuple(order) for _, order in orders], len(_ORDER)),
+        _sparse([order and order.posted for order in before]),
+        _sparse([order and order.refunded_micros for order in before]),
+    ]
+
+
+def _columns(rows: Sequence[Sequence[Any]], width: int) -> Columns:
+    return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+def _short(column: Sequence[Any]) -> Sequence[Any]:
+    """One element of a column that says the same in every row."""
+    return column[:1] if column and column.count(column[0]) == len(column) else column
+
+
+def _sparse(column: Sequence[Any]) -> Sequence[Any]:
+    """Nothing of a column of nulls."""
+    return () if column.count(None) == len(column) else column
+
+
+def _other(column: Sequence[Any], usual: Sequence[Any]) -> Sequence[Any]:
+    """Only what differs from another column."""
+    if column == usual:
+        return ()
+    return [None if each == other else each for each, other in zip(column, usual, strict=True)]

@@ -1,12 +1,12 @@
 """The ledger in PostgreSQL: posting, formulas and figures. Reports, the feed and the checker's rows are in reports.py.
 
-Every writer takes its locks in one order: accounts by team and customer, then orders by team and key, then the heads of
-the history by partition. So no two transactions wait for each other in a circle.
+Every writer takes its locks in one order: accounts by team and customer, then orders and outcomes by team and key, then
+the heads of the history by partition. So no two transactions wait for each other in a circle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,15 +14,13 @@ import msgspec
 
 from libs.common import crash
 from libs.common.clock import Clock
-from libs.common.db.history import allocate, count_by_partition
-from libs.common.db.pool import Connection, Pool, snapshot, transaction
+from libs.common.db.pool import Connection, Pool, connection_of, snapshot, transaction
 from libs.common.db.queries import QueryBook
-from libs.common.ids import partition_of
 from services.points import rows
 from services.points.domain.book import Book, Ref, accounts_of
-from services.points.domain.decide import order_key_of
+from services.points.domain.decide import needs_formula, order_key_of
 from services.points.domain.earning import Formula
-from services.points.domain.model import Account, Answer, Entry, Order, Outcome, Posting
+from services.points.domain.model import Account, Answer, Outcome, Posting
 
 _NO_ACCOUNT = Account()
 
@@ -73,38 +71,34 @@ class LedgerStore:
         self._clock = clock
         self._formulas: dict[UUID, Formula] = {}
 
-    async def post(self, postings: Sequence[Posting], then: Then | None = None) -> Posted:
-        """Posts a batch in one transaction: lock, fold, write; `then` writes the caller's own rows with it.
+    async def post(
+        self, postings: Sequence[Posting], then: Then | None = None, *, locking: bool = False
+    ) -> Posted:
+        """Posts a batch in one transaction; `then` writes the caller's own rows with it.
 
-        Raises asyncpg.UniqueViolationError when another transaction recorded one of the keys or orders for another
-        customer meanwhile; nothing was written then, and the batch can be posted again.
+        The batch is decided on what was read without locks, and written by one statement that holds only if that is
+        still so. `locking`, and with `then`, accounts are locked first: for a batch that others stood in the way of.
+
+        Raises asyncpg.SerializationError when what was read has changed and asyncpg.UniqueViolationError when a key
+        was recorded meanwhile; nothing was written then, and the batch can be posted again.
         """
-        refs = accounts_of(postings)
         teams = {posting.team_id for posting in postings}
-        while True:
-            async with transaction(self._pool, teams) as connection:
-                accounts = await self._lock_accounts(connection, refs)
-                missing = [ref for ref in refs if ref not in accounts]
-                if not missing:
-                    posted = await self._post_locked(connection, postings, teams, accounts)
-                    if then is not None:
-                        await then(connection, posted.answers)
-                    return posted
-            # New accounts are made in a transaction of their own: made after others are locked, they would break the
-            # order of locking. They stay, be the batch posted or not; an account without entries says nothing.
-            async with transaction(self._pool, teams) as connection:
-                await connection.execute(self._sql["insert_accounts"], *rows.ref_columns(missing))
+        if not locking and then is None:
+            async with connection_of(self._pool) as connection:
+                return await self._post(connection, postings, list(teams))
+        async with transaction(self._pool, teams) as connection:
+            await self._lock_accounts(connection, accounts_of(postings))
+            posted = await self._post(connection, postings, None)
+            if then is not None:
+                await then(connection, posted.answers)
+            return posted
 
     async def post_within(self, connection: Connection, postings: Sequence[Posting]) -> Posted:
         """Posts in the transaction of the caller, who holds the locks of all accounts that the postings touch."""
-        accounts = await self._lock_accounts(connection, accounts_of(postings))
-        return await self._post_locked(
-            connection, postings, {posting.team_id for posting in postings}, accounts
-        )
+        return await self._post(connection, postings, None)
 
     async def lock_account(self, connection: Connection, ref: Ref) -> None:
         """Makes the account if there is none and locks it: the first lock of the caller's transaction."""
-        await connection.execute(self._sql["insert_accounts"], *rows.ref_columns([ref]))
         await self._lock_accounts(connection, [ref])
 
     async def balance_in(self, connection: Connection, team_id: UUID, customer_id: UUID) -> int:
@@ -112,68 +106,42 @@ class LedgerStore:
         row = await connection.fetchrow(self._sql["read_balances"], [team_id], [customer_id])
         return row["balance"] if row is not None else 0
 
-    async def _post_locked(
-        self,
-        connection: Connection,
-        postings: Sequence[Posting],
-        teams: Iterable[UUID],
-        accounts: Mapping[Ref, Account],
+    async def _lock_accounts(self, connection: Connection, refs: Sequence[Ref]) -> None:
+        await connection.execute(self._sql["lock_accounts"], *rows.short_ref_columns(refs))
+
+    async def _post(
+        self, connection: Connection, postings: Sequence[Posting], teams: list[UUID] | None
     ) -> Posted:
-        # Keys are looked up after the locks: a repetition that waited for them finds the first one's outcome.
-        outcomes = await self._read_outcomes(
-            connection, [(posting.team_id, posting.key) for posting in postings]
-        )
-        orders = await self._lock_orders(connection, postings)
-        formulas = await self._read_formulas(connection, teams)
-        # So is the time, so that it grows with the sequence of an account.
-        book = Book(accounts, orders, formulas, outcomes, self._clock.now())
+        """Reads, folds, writes. `teams`: those to bind to in a transaction of each statement's own, else None."""
+        known = await self._load(connection, postings, teams)
+        # The time is taken after reading, so that it grows with the sequence of an account.
+        book = Book(known.accounts, known.orders, self._formulas, known.outcomes, self._clock.now())
         answers = book.fold(postings)
-        await self._write(connection, book, orders)
-        crash.reach("points.before_commit")
+        if book.outcomes:
+            columns = rows.batch_columns(book, known.orders)
+            crash.reach("points.before_commit")
+            await connection.execute(self._sql["write_batch"], teams, book.outcomes[0].recorded_at, *columns)
         return Posted(answers, len(book.entries))
 
-    async def _lock_accounts(self, connection: Connection, refs: Sequence[Ref]) -> dict[Ref, Account]:
-        records = await connection.fetch(self._sql["lock_accounts"], *rows.ref_columns(refs))
-        return {(row["team_id"], row["customer_id"]): rows.account(row) for row in records}
-
-    async def _read_outcomes(self, connection: Connection, refs: Sequence[Ref]) -> dict[Ref, Outcome]:
+    async def _load(
+        self, connection: Connection, postings: Sequence[Posting], teams: list[UUID] | None
+    ) -> rows.Known:
         # Without repetitions: the query joins, and would answer a key as often as it is asked.
-        unique = list(dict.fromkeys(refs))
-        records = await connection.fetch(self._sql["read_outcomes"], *rows.ref_columns(unique))
-        return {(row["team_id"], row["key"]): rows.outcome(row) for row in records}
-
-    async def _lock_orders(self, connection: Connection, postings: Sequence[Posting]) -> dict[Ref, Order]:
-        keys = ((posting.team_id, order_key_of(posting)) for posting in postings)
-        refs = sorted({(team_id, key) for team_id, key in keys if key is not None})
-        if not refs:
-            return {}
-        records = await connection.fetch(self._sql["lock_orders"], *rows.ref_columns(refs))
-        return {(row["team_id"], row["order_key"]): rows.order(row) for row in records}
-
-    async def _read_formulas(self, connection: Connection, teams: Iterable[UUID]) -> Mapping[UUID, Formula]:
-        """Formulas of the teams that have one. One that was read once is never read again: it never changes."""
-        unknown = [team_id for team_id in teams if team_id not in self._formulas]
-        if unknown:
-            for row in await connection.fetch(self._sql["read_formulas"], unknown):
-                self._formulas[row["team_id"]] = Formula(row["amount_micros"], row["points_micros"])
-        return self._formulas
-
-    async def _write(self, connection: Connection, book: Book, known_orders: Mapping[Ref, Order]) -> None:
-        if not book.outcomes:
-            return
-        columns = rows.outcome_columns(book.outcomes)
-        await connection.execute(self._sql["insert_outcomes"], *columns, book.outcomes[0].recorded_at)
-        fresh = [each for each in book.changed_orders if each[0] not in known_orders]
-        changed = [each for each in book.changed_orders if each[0] in known_orders]
-        if fresh:
-            await connection.execute(self._sql["insert_orders"], *rows.order_columns(fresh))
-        if changed:
-            await connection.execute(self._sql["update_orders"], *rows.order_columns(changed))
-        if not book.entries:
-            return
-        await connection.execute(self._sql["update_accounts"], *rows.account_columns(book.changed_accounts))
-        places = await _allocate_places(connection, book.entries)
-        await connection.execute(self._sql["insert_entries"], *rows.entry_columns(book.entries, places))
+        keys = list(dict.fromkeys((posting.team_id, posting.key) for posting in postings))
+        orders = list(dict.fromkeys(_orders_of(postings)))
+        # A formula that was read once is never read again: it never changes.
+        unknown = {posting.team_id for posting in postings if needs_formula(posting)} - self._formulas.keys()
+        records = await connection.fetch(
+            self._sql["load_batch"],
+            teams,
+            *rows.short_ref_columns(accounts_of(postings)),
+            *rows.short_ref_columns(keys),
+            *rows.short_ref_columns(orders),
+            list(unknown),
+        )
+        known = rows.known(records)
+        self._formulas.update(known.formulas)
+        return known
 
     async def set_formula(self, team_id: UUID, formula: Formula) -> SetFormula:
         """Sets the team's formula unless one is set; returns the one that is set now, be it another."""
@@ -212,7 +180,8 @@ class LedgerStore:
     async def outcome(self, ref: Ref) -> Outcome | None:
         """What is recorded under a key of a team; None if nothing."""
         async with transaction(self._pool, [ref[0]]) as connection:
-            return (await self._read_outcomes(connection, [ref])).get(ref)
+            row = await connection.fetchrow(self._sql["read_outcome"], *ref)
+        return None if row is None else rows.outcome(row)
 
     async def summary(self, team_id: UUID) -> Summary:
         """Sums over a team's ledger, all of one moment."""
@@ -225,12 +194,8 @@ class LedgerStore:
         return Summary(**dict(entries), **dict(outcomes), accounts=accounts)
 
 
-async def _allocate_places(connection: Connection, entries: Sequence[Entry]) -> list[tuple[int, int]]:
-    """Partition and position of each entry, numbered in the order of the fold; locks the heads until the commit."""
-    partitions = [partition_of(entry.team_id, entry.customer_id) for entry in entries]
-    following = await allocate(connection, count_by_partition(partitions))
-    places = []
-    for partition in partitions:
-        places.append((partition, following[partition]))
-        following[partition] += 1
-    return places
+def _orders_of(postings: Iterable[Posting]) -> Iterator[Ref]:
+    for posting in postings:
+        key = order_key_of(posting)
+        if key is not None:
+            yield posting.team_id, key

@@ -45,8 +45,8 @@ _log = structlog.get_logger(__name__)
 class Ledger(Protocol):
     """What the writer writes to."""
 
-    async def post(self, postings: Sequence[Posting]) -> Posted:
-        """Posts a batch in one transaction; the same batch again is always safe."""
+    async def post(self, postings: Sequence[Posting], *, locking: bool = False) -> Posted:
+        """Posts a batch in one transaction; the same batch again is always safe. `locking`: nobody gets in between."""
         ...
 
 
@@ -148,13 +148,13 @@ class _Lane:
     async def _post_until_free(self, postings: list[Posting]) -> Posted:
         for attempt in range(1, _ATTEMPTS):
             try:
-                return await self._ledger.post(postings)
+                return await self._ledger.post(postings, locking=attempt > 1)
             except _COLLIDED as error:
                 metrics.BATCH_RETRIES.inc()
                 _log.info(
                     "batch collided", attempt=attempt, postings=len(postings), error=type(error).__name__
                 )
-        return await self._ledger.post(postings)
+        return await self._ledger.post(postings, locking=True)
 
 
 class PostingWriter:

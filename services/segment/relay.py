@@ -21,11 +21,11 @@ class FactMailStore:
         """Mail of the partitions after their cursors; facts that are no mail are passed over."""
         mails: list[Mail] = []
         while True:
-            facts, following = await history.read_facts(self._pool, cursors, limit)
-            mails += [mail for fact in facts if (mail := mail_of(fact))]
-            if len(facts) < limit or len(mails) >= limit:
+            page = await history.read_facts(self._pool, cursors, limit, only_mail=True)
+            mails += [mail for fact in page.facts if (mail := mail_of(fact))]
+            if page.is_last or len(mails) >= limit:
                 return mails[:limit]
-            cursors = following
+            cursors = page.cursors
 
     async def load_cursors(self) -> dict[int, int]:
         """What was saved."""

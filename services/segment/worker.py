@@ -25,21 +25,26 @@ from libs.common.rpc.operations import Lag, Progress
 from services.segment import metrics
 from services.segment.batcher import Batcher
 from services.segment.convert.facts import mail_of
-from services.segment.domain.changing import apply_changes
+from services.segment.domain.changing import apply_changes, lone_marks
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Change, Event
 from services.segment.domain.recording import record
 from services.segment.domain.results import ChangeResult, EventResult
 from services.segment.store.base import CollisionError
 from services.segment.store.batches import load_known, save_recording
-from services.segment.store.changes import load_for_changes, save_applied
+from services.segment.store.changes import load_for_changes, mark_marketed, save_applied
 
 T = TypeVar("T")
 
 ATTEMPTS: Final = 6
 """How often a batch is done before a collision with others is passed on to the caller."""
 _PAUSE_S: Final = 0.01
-COLLISIONS: Final = (CollisionError, asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError)
+COLLISIONS: Final = (
+    CollisionError,
+    asyncpg.UniqueViolationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -97,7 +102,7 @@ class Writer:
                 known = await load_known(connection, events)
                 now = self._clock.now()
                 recording = record(known, events, now, fresh_ids(now))
-                facts = await save_recording(connection, known, recording)
+                facts = await save_recording(connection, known, recording, now)
                 crash.reach("segment.before_commit")
             crash.reach("segment.after_commit")
             self._announcer.committed(facts, len(events))
@@ -108,19 +113,32 @@ class Writer:
         return results
 
     async def _apply(self, changes: list[Change]) -> list[ChangeResult]:
+        alone = lone_marks(changes)
+        marks = [change for change, is_mark in zip(changes, alone, strict=True) if is_mark]
+        others = [change for change, is_mark in zip(changes, alone, strict=True) if not is_mark]
+
         async def once() -> list[ChangeResult]:
-            async with transaction(self._pool, {change.team_id for change in changes}) as connection:
-                customers, traits, effects = await load_for_changes(connection, changes)
-                now = self._clock.now()
-                applied = apply_changes(customers, traits, effects, changes, now=now, ids=fresh_ids(now))
-                facts = await save_applied(connection, applied, customers)
-            crash.reach("segment.after_changes")
-            self._announcer.committed(facts, len(changes))
-            return applied.results
+            # Marks are for ever done once they are; whatever becomes of the others, to do them again is harmless.
+            marked = iter(await mark_marketed(self._pool, marks, self._clock.now()) if marks else ())
+            applied = iter(await self._apply_others(others) if others else ())
+            self._announcer.committed((), len(marks))
+            return [next(marked if is_mark else applied) for is_mark in alone]
 
         results = await self._timed("changes", len(changes), once)
         _count(metrics.CHANGES, (result.status.name for result in results))
         return results
+
+    async def _apply_others(self, changes: list[Change]) -> list[ChangeResult]:
+        async with transaction(self._pool, {change.team_id for change in changes}) as connection:
+            known = await load_for_changes(connection, changes)
+            now = self._clock.now()
+            applied = apply_changes(
+                known.customers, known.traits, known.effects, changes, now=now, ids=fresh_ids(now)
+            )
+            facts = await save_applied(connection, applied, known.customers, now)
+        crash.reach("segment.after_changes")
+        self._announcer.committed(facts, len(changes))
+        return applied.results
 
     async def _timed(self, kind: str, size: int, once: Callable[[], Awaitable[T]]) -> T:
         began = time.perf_counter()

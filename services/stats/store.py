@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
+
 from libs.common import crash
-from libs.common.db.pool import Connection, Pool, snapshot, transaction
+from libs.common.db.pool import Pool, fetch_alone, snapshot
 from libs.common.db.queries import QueryBook
 from services.stats.domain.model import (
     NO_JOURNEY,
-    CounterKey,
     Counts,
-    First,
-    FirstKind,
     Metric,
     Source,
     Total,
 )
 
 BOOK: Final = QueryBook.load("services.stats")
+_CURSORS_MOVED: Final = "OJ003"
 _SEND_METRICS: Final = (
     Metric.MESSAGES_SENT,
     Metric.MESSAGE_COST,
@@ -53,22 +52,27 @@ class CounterStore:
     async def commit(
         self, source: Source, before: Mapping[int, int], after: Mapping[int, int], counts: Counts
     ) -> None:
-        """Adds counts and moves the source's cursors from `before` to `after`, in one transaction.
+        """Adds counts and moves the source's cursors from `before`, all of them, to `after`: one transaction
+        and one round trip.
 
         Raises CursorMovedError if they are not at `before` any more; nothing is counted then.
         """
-        moved = {p: position for p, position in after.items() if position != before[p]}
-        teams = {key.team_id for key in counts.deltas} | {first.team_id for first in counts.firsts}
-        async with transaction(self._pool, teams) as connection:
-            present = {int(p): int(at) for p, at in await connection.fetch(BOOK["hold_cursors"], source)}
-            if any(present[partition] != before[partition] for partition in moved):
-                raise CursorMovedError
-            deltas = defaultdict(int, counts.deltas)
-            for key in await _new_firsts(connection, counts.firsts):
-                deltas[key] += 1
-            await _add(connection, deltas)
-            await connection.execute(BOOK["move_cursors"], source, list(moved.keys()), list(moved.values()))
-            crash.reach("stats.before_commit")
+        moved = [(p, before[p], position) for p, position in after.items() if position != before[p]]
+        crash.reach("stats.before_commit")
+        try:
+            await fetch_alone(
+                self._pool,
+                BOOK["count_page"],
+                source,
+                sum(before.values()),
+                *_columns(moved, 3),
+                *_counter_columns(counts),
+            )
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == _CURSORS_MOVED:
+                raise CursorMovedError from error
+            raise
+        crash.reach("stats.after_commit")
 
     # -- reading
     # ------------------------------------------------------------------------------------------------
@@ -112,37 +116,18 @@ class CounterStore:
         return [row["journey_id"] for row in rows]
 
 
-async def _new_firsts(connection: Connection, firsts: Mapping[First, CounterKey]) -> list[CounterKey]:
-    """Notes what happened; keys of the counters of what had not happened before."""
-    if not firsts:
-        return []
-    ordered = sorted(firsts)
-    rows = await connection.fetch(
-        BOOK["add_firsts"],
-        [first.team_id for first in ordered],
-        [first.kind for first in ordered],
-        [first.id for first in ordered],
+def _counter_columns(counts: Counts) -> Iterator[Sequence[Any]]:
+    """Columns of the counters that grow, and of what counts only the first time."""
+    deltas = dict(counts.deltas)
+    for key in counts.firsts.values():
+        deltas.setdefault(key, 0)
+    places = {key: place for place, key in enumerate(deltas, 1)}
+    yield from _columns(
+        [(k.team_id, k.journey_id, k.metric, k.node_id, k.channel, k.currency, k.quarter) for k in deltas], 7
     )
-    return [firsts[First(row["team_id"], FirstKind(row["kind"]), row["id"])] for row in rows]
+    yield list(deltas.values())
+    yield from _columns([(*first, places[key]) for first, key in counts.firsts.items()], 4)
 
 
-async def _add(connection: Connection, deltas: Mapping[CounterKey, int]) -> None:
-    items = [(key, value) for key, value in deltas.items() if value]
-    if not items:
-        return
-    totals: defaultdict[tuple[UUID, UUID, int, str, int, str], int] = defaultdict(int)
-    for key, value in items:
-        totals[key.team_id, key.journey_id, key.metric, key.node_id, key.channel, key.currency] += value
-    await connection.execute(
-        BOOK["add_counts"],
-        [key.team_id for key, _ in items],
-        [key.journey_id for key, _ in items],
-        [key.metric for key, _ in items],
-        [key.node_id for key, _ in items],
-        [key.channel for key, _ in items],
-        [key.currency for key, _ in items],
-        [key.quarter for key, _ in items],
-        [value for _, value in items],
-    )
-    columns = list(zip(*totals.keys(), strict=True))
-    await connection.execute(BOOK["add_totals"], *columns, list(totals.values()))
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> Sequence[Sequence[Any]]:
+    return list(zip(*rows, strict=True)) or [()] * width

@@ -34,6 +34,7 @@ def _options(argv: Sequence[str]) -> tuple[Options, Path | None]:
 
 
 def _show(report: Report) -> None:
+    print("injected:", *report.injected, sep="\n")
     for proof in report.proofs.made:
         if proof.good:
             print(f"  ✓ {proof.what}")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import aiohttp
 
 from libs.client import Client, ServiceName
 from libs.common.embedded.attach import Attachment, open_attachment
-from libs.common.embedded.keepalive import Event
+from libs.common.embedded.keepalive import Died, Event
 from libs.common.testing.proxy import FaultProxy
 from libs.emulators.config import EmulatorSettings
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
@@ -24,6 +25,29 @@ LINKS: tuple[ServiceName, ...] = ("segment", "points", "channel_gateway", "journ
 LEASE_S = 2
 """Short, so that a worker is soon paused beyond it."""
 WHATSAPP_RATE = 1_000
+CRASH_POINTS = "OMNIJOURNEY_CRASH_POINTS"
+
+
+class Deaths:
+    """Hears of processes that ended, planned or at a crash point."""
+
+    def __init__(self) -> None:
+        self.count: Counter[str] = Counter()
+        """By process and reason."""
+        self._watching: dict[str, Callable[[], bool]] = {}
+
+    def watch(self, process: str, seen: Callable[[], bool]) -> None:
+        """Calls `seen` at each death of a process, before it is started again, until it says True."""
+        self._watching[process] = seen
+
+    def hear(self, event: Event) -> None:
+        """A listener for supervisors."""
+        if not isinstance(event, Died):
+            return
+        self.count[f"{event.name}: {event.why}"] += 1
+        seen = self._watching.get(event.name)
+        if seen is not None and seen():
+            del self._watching[event.name]
 
 
 @dataclass(slots=True)
@@ -36,6 +60,9 @@ class Arena:
     """By link: `postgres`, `valkey` and the services'."""
     client: Client
     session: aiohttp.ClientSession
+    deaths: Deaths
+    crash_points: str
+    """Those armed in every process from the start."""
 
     @property
     def postgres_dsn(self) -> str:
@@ -72,12 +99,11 @@ class Arena:
 
 
 @asynccontextmanager
-async def arena(
-    directory: Path, rng: random.Random, crash_points: str, listener: Callable[[Event], None]
-) -> AsyncIterator[Arena]:
-    """Everything running, and gone in the end. `listener` hears of processes that died and run again."""
+async def arena(directory: Path, rng: random.Random, crash_points: str) -> AsyncIterator[Arena]:
+    """Everything running, and gone in the end."""
+    deaths = Deaths()
     async with AsyncExitStack() as stack:
-        attachment = await open_attachment(directory, listener=listener)
+        attachment = await open_attachment(directory, listener=deaths.hear)
         stack.push_async_callback(attachment.close)
         ends = attachment.endpoints
         proxies: dict[str, FaultProxy] = {}
@@ -101,14 +127,14 @@ async def arena(
             "OMNIJOURNEY_EMULATOR_SECRET": emulators.secret,
             "OMNIJOURNEY_EMULATOR_WHATSAPP_RATE": str(WHATSAPP_RATE),
             "OMNIJOURNEY_LEASE_SECONDS": str(LEASE_S),
-            "OMNIJOURNEY_CRASH_POINTS": crash_points,
+            CRASH_POINTS: crash_points,
         }
         installation = Installation(
             InstallationOptions(
                 settings=settings,
                 free_ports=True,
                 emulators=True,
-                listener=listener,
+                listener=deaths.hear,
                 environment=environment,
                 more_workers={"journey": 1},
             )
@@ -120,7 +146,7 @@ async def arena(
         client = await stack.enter_async_context(Client(installation.targets, installation.token))
         timeout = aiohttp.ClientTimeout(total=20)
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
-        yield Arena(installation, attachment, proxies, client, session)
+        yield Arena(installation, attachment, proxies, client, session, deaths, crash_points)
 
 
 def _port(url: str) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -32,6 +33,8 @@ from tests.chaos.world import MANUAL, PROFILE, TILL
 
 RATE = 60.0
 """Domain seconds a real second: the shortest delay, a minute, takes one."""
+PATIENCE_S = 180.0
+"""How long a request is repeated: one that is struck again and again while the machine is busy needs its time."""
 BATCH_MAX = 8
 LATE_MAX = timedelta(hours=3)
 DOUBLED, LATE, REFUNDED = 0.15, 0.2, 0.12
@@ -52,6 +55,8 @@ class Accepted:
     """Webhooks and calls that were answered, repetitions among them."""
     repeated: int = 0
     """Orders and refunds that were reported once more on purpose."""
+    again: int = 0
+    """Whole requests that were made again later, as they were."""
 
 
 class DomainTime:
@@ -96,9 +101,13 @@ class Load:
         self._rng = random.Random(f"load {seed}")
         self._namespace = uuid.uuid5(uuid.NAMESPACE_OID, f"chaos {seed}")
         endpoint = f"{url}/v1/teams/{shopfront.team_id}/shops/{shopfront.shop_id}/events"
-        self._poster = WebhookPoster(session, endpoint, shopfront.webhook_secret, PROFILE.currency)
+        self._poster = WebhookPoster(
+            session, endpoint, shopfront.webhook_secret, PROFILE.currency, PATIENCE_S
+        )
         self._webhooks = 0
         self._calls = 0
+        self._made: list[Callable[[], Awaitable[object]]] = []
+        """All that was accepted, to be made again."""
         self.accepted = Accepted()
 
     async def run(self, orders: int, duration_s: float) -> None:
@@ -111,6 +120,16 @@ class Load:
         async with asyncio.TaskGroup() as group:
             for share, way in ways:
                 group.create_task(self._spread(max(1, round(orders * share)), duration_s, way))
+
+    async def again(self, rng: random.Random, count: int) -> int:
+        """Makes old requests again, the newest first, under their ids; returns how many."""
+        known = self._made[: len(self._made) // 2 + 1]
+        chosen = sorted(rng.sample(range(len(known)), k=min(count, len(known))), reverse=True)
+        for index in chosen:
+            await known[index]()
+            self.accepted.requests += 1
+            self.accepted.again += 1
+        return len(chosen)
 
     async def _spread(self, total: int, duration_s: float, way: Callable[[int], Awaitable[None]]) -> None:
         began_s, sent = time.monotonic(), 0
@@ -139,12 +158,17 @@ class Load:
         for body in bodies(events):
             self._webhooks += 1
             webhook_id = f"chaos-{self._webhooks}"
-            await self._poster.deliver(webhook_id, body, self._clock.now())
+            deliver = partial(self._deliver, webhook_id, body)
+            await deliver()
             self.accepted.requests += 1
+            self._made.append(deliver)
             if self._rng.random() < DOUBLED:
                 # The very same request once more: its answer was lost on the way, say.
-                await self._poster.deliver(webhook_id, body, self._clock.now())
+                await deliver()
                 self.accepted.requests += 1
+
+    async def _deliver(self, webhook_id: str, body: bytes) -> None:
+        await self._poster.deliver(webhook_id, body, self._clock.now())
 
     def _order(self, reference: str) -> Checkout:
         cents = self._rng.choice((self._rng.randint(1, 9_999), self._rng.randint(10_000, 40_000)))
@@ -184,9 +208,13 @@ class Load:
 
     async def _record(self, checkouts: Sequence[Checkout]) -> None:
         request = segment.RecordEventsRequest(events=[self._event(checkout) for checkout in checkouts])
-        stub = self._client.segment
-        answer = await call(stub.RecordEvents, request)
+        await self._tell_segment(request)
         self.accepted.requests += 1
+        self._made.append(partial(self._tell_segment, request))
+
+    async def _tell_segment(self, request: segment.RecordEventsRequest) -> None:
+        stub = self._client.segment
+        answer = await call(stub.RecordEvents, request, PATIENCE_S)
         refused = [r for r in answer.results if r.status == event_pb2.EVENT_STATUS_REFUSED]
         if refused:
             raise AssertionError(f"segment refused {len(refused)} events, first: {refused[0]}")
@@ -220,14 +248,18 @@ class Load:
                 for request_id, member in asked.items()
             ],
         )
-        stub = self._client.journey
         for _ in range(1 + (self._rng.random() < DOUBLED)):
-            answer = await call(stub.TriggerJourneys, request)
+            await self._tell_journey(request)
             self.accepted.requests += 1
-            refused = [result for result in answer.results if not result.accepted]
-            if refused:
-                raise AssertionError(f"journey refused {len(refused)} triggers, first: {refused[0]}")
+        self._made.append(partial(self._tell_journey, request))
         self.accepted.triggers.update(asked)
+
+    async def _tell_journey(self, request: journey.TriggerJourneysRequest) -> None:
+        stub = self._client.journey
+        answer = await call(stub.TriggerJourneys, request, PATIENCE_S)
+        refused = [result for result in answer.results if not result.accepted]
+        if refused:
+            raise AssertionError(f"journey refused {len(refused)} triggers, first: {refused[0]}")
 
 
 def _told(checkout: Checkout) -> dict[str, Any]:

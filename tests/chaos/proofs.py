@@ -10,11 +10,7 @@ class Proof:
     what: str
     found: object
     wanted: object
-
-    @property
-    def good(self) -> bool:
-        """Whether both are the same."""
-        return self.found == self.wanted
+    good: bool
 
 
 @dataclass(slots=True)
@@ -26,11 +22,15 @@ class Proofs:
 
     def same(self, what: str, found: object, wanted: object) -> None:
         """Notes a comparison."""
-        self.made.append(Proof(what, found, wanted))
+        self.made.append(Proof(what, found, wanted, found == wanted))
+
+    def at_most(self, what: str, found: int, limit: int) -> None:
+        """Notes a comparison with a limit."""
+        self.made.append(Proof(what, found, f"at most {limit}", found <= limit))
 
     def none(self, what: str, found: "list[object]") -> None:
         """Notes that there must be no exception; the first few are shown."""
-        self.made.append(Proof(what, [str(each) for each in found[:5]], []))
+        self.same(what, [str(each) for each in found[:5]], [])
 
     @property
     def bad(self) -> list[Proof]:

@@ -63,16 +63,16 @@ class Records:
 
     def __init__(self, connection: "asyncpg.Connection[Any]", team_id: UUID) -> None:
         """Reads as of now; nothing may change meanwhile."""
-        self._connection = connection
+        self.connection = connection
         self.team_id = team_id
 
     async def rows(self, sql: str) -> list[Row]:
         """Rows; `$1` is the team, if it is named."""
-        return [dict(row) for row in await self._connection.fetch(sql, *self._arguments(sql))]
+        return [dict(row) for row in await self.connection.fetch(sql, *self._arguments(sql))]
 
     async def number(self, sql: str) -> int:
         """One number."""
-        return int(await self._connection.fetchval(sql, *self._arguments(sql)) or 0)
+        return int(await self.connection.fetchval(sql, *self._arguments(sql)) or 0)
 
     def _arguments(self, sql: str) -> list[UUID]:
         return [self.team_id] if "$1" in sql else []

@@ -5,7 +5,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,10 +22,11 @@ from omnijourney.common.v1.operations_service_pb2 import GetClockRequest, GetLag
 from omnijourney.points.v1.points_service_pb2 import CheckLedgerRequest
 from tests.chaos import world
 from tests.chaos.arena import Arena, arena
-from tests.chaos.checker import Checker
-from tests.chaos.director import Deaths, Director, crashes
-from tests.chaos.load import RATE, Accepted, DomainTime, Load
-from tests.chaos.plan import crash_spec, make_plan
+from tests.chaos.case import Evidence
+from tests.chaos.checker import check
+from tests.chaos.director import Director, crashes
+from tests.chaos.load import RATE, DomainTime, Load
+from tests.chaos.plan import Kind, crash_spec, make_plan
 from tests.chaos.proofs import Proof, Proofs
 from tests.chaos.records import Records
 
@@ -36,6 +37,7 @@ STATS_STUCK_S = 120.0
 CHECK_TIMEOUT_S = 60.0
 
 Tell = Callable[[str], None]
+Inspect = Callable[[Records, Evidence, Proofs], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +52,8 @@ class Options:
     crash_probability: float
 
 
-FULL = Options(seed=0, load_s=300.0, orders=3_000, members=180, faults=75, crash_probability=0.001)
-SHORT = Options(seed=1, load_s=12.0, orders=120, members=20, faults=12, crash_probability=0.004)
+FULL = Options(seed=0, load_s=200.0, orders=2_000, members=180, faults=76, crash_probability=0.001)
+SHORT = Options(seed=1, load_s=15.0, orders=150, members=20, faults=16, crash_probability=0.004)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Report:
     """What a run came to."""
 
     proofs: Proofs
-    faults: int
+    faults: Counter[Kind]
     deaths: Counter[str]
     crash_points: Counter[str]
     wall_s: float
@@ -70,45 +72,67 @@ class Report:
         return self.proofs.bad
 
     @property
+    def injected(self) -> list[str]:
+        """What was done to the installation, a line a kind with its count."""
+        kinds = {str(kind): count for kind, count in self.faults.items()}
+        points = {f"died at {point}": count for point, count in self.crash_points.items()}
+        ended = {f"ended: {death}": count for death, count in self.deaths.items()}
+        return [
+            f"{count:6,} × {what}"
+            for counts in (kinds, points, ended)
+            for what, count in sorted(counts.items())
+        ]
+
+    @property
     def last_line(self) -> str:
         """The counts in one line."""
         counts = ", ".join(f"{value:,} {name}" for name, value in self.proofs.counts.items())
         killed = sum(self.crash_points.values())
         verdict = "all agree" if not self.bad else f"{len(self.bad)} DISAGREE"
         return (
-            f"chaos: {len(self.proofs.made)} proofs, {verdict}; {self.faults} faults and {killed} crash points hit; "
-            f"{counts}; {self.wall_s:.0f} s"
+            f"chaos: {len(self.proofs.made)} proofs, {verdict}; {self.faults.total()} faults, "
+            f"{killed} deaths at named points; {counts}; {self.wall_s:.0f} s"
         )
 
 
-async def run(options: Options, tell: Tell, directory: Path | None = None) -> Report:
-    """One run in a directory of its own. Raises what keeps it from being checked at all."""
+async def run(
+    options: Options, tell: Tell, directory: Path | None = None, inspect: Inspect | None = None
+) -> Report:
+    """One run in a directory of its own. Raises what keeps it from being checked at all.
+
+    `inspect` is given the quiet installation's records after the check, while everything still runs.
+    """
     with tempfile.TemporaryDirectory(prefix="omnijourney-chaos-") as temporary:
-        return await _run(options, tell, directory or Path(temporary))
+        return await _run(options, tell, directory or Path(temporary), inspect)
 
 
-async def _run(options: Options, tell: Tell, directory: Path) -> Report:
+async def _run(options: Options, tell: Tell, directory: Path, inspect: Inspect | None) -> Report:
     began_s = time.monotonic()
     rng = random.Random(f"arena {options.seed}")
     spec = crash_spec(options.seed, options.crash_probability)
-    deaths = Deaths()
     tell(f"seed {options.seed}; crash points {spec}")
-    async with arena(directory, rng, spec, deaths.hear) as place:
+    async with arena(directory, rng, spec) as place:
         shopfront = await _set_up(place, _members(options))
         clock = await DomainTime.begin(place.client)
         tell(f"load on {options.members} customers, faults:")
         load = _load(options, place, shopfront, clock)
         director = await _load_under_faults(options, place, load, tell)
-        tell(f"load done, {load.accepted.requests:,} requests answered; waiting until all is quiet")
+        tell(
+            f"load done: {load.accepted.requests:,} requests answered, {load.accepted.again:,} of them old ones made"
+            f" again; {director.redelivery.delivered:,} old mails delivered again; waiting until all is quiet"
+        )
         now = await _until_quiet(place)
         tell("quiet; checking")
-        proofs = await _check(place, shopfront, load.accepted, director, now)
+        evidence = Evidence(
+            accepted=load.accepted,
+            journeys=shopfront.journeys,
+            receipts=place.receipts,
+            silent_doubles=director.silent_doubles["whatsapp"],
+            now=now,
+        )
+        proofs = await _check(place, shopfront, evidence, inspect)
         found = crashes(place.installation.log_dir)
-        for point, count in sorted(found.items()):
-            tell(f"  crash point {point} ×{count}")
-        for death, count in sorted(deaths.count.items()):
-            tell(f"  ended: {death} ×{count}")
-        return Report(proofs, director.done.total(), deaths.count, found, time.monotonic() - began_s)
+        return Report(proofs, director.done, place.deaths.count, found, time.monotonic() - began_s)
 
 
 async def _set_up(place: Arena, members: Sequence[int]) -> Shopfront:
@@ -131,7 +155,7 @@ def _load(options: Options, place: Arena, shopfront: Shopfront, clock: DomainTim
 
 
 async def _load_under_faults(options: Options, place: Arena, load: Load, tell: Tell) -> Director:
-    director = Director(place, tell)
+    director = Director(place, load, tell, random.Random(f"director {options.seed}"))
     plan = make_plan(options.seed, options.load_s, options.faults)
     async with asyncio.TaskGroup() as group:
         group.create_task(load.run(options.orders, options.load_s))
@@ -175,20 +199,13 @@ async def _until_counted(place: Arena) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _check(
-    place: Arena, shopfront: Shopfront, accepted: Accepted, director: Director, now: datetime
-) -> Proofs:
+async def _check(place: Arena, shopfront: Shopfront, evidence: Evidence, inspect: Inspect | None) -> Proofs:
     connection = await asyncpg.connect(place.postgres_dsn)
     try:
-        checker = Checker(
-            Records(connection, UUID(shopfront.team_id)),
-            accepted=accepted,
-            journeys=shopfront.journeys,
-            receipts=place.receipts,
-            silent_doubles=director.silent_doubles["whatsapp"],
-            now=now,
-        )
-        proofs = await checker.run()
+        records = Records(connection, UUID(shopfront.team_id))
+        proofs = await check(records, evidence)
+        if inspect is not None:
+            await inspect(records, evidence, proofs)
     finally:
         await connection.close()
     stub = place.client.points

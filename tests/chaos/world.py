@@ -51,6 +51,19 @@ BIG_MAX = 2
 VIP_TAG = "vip"
 SLEEP = timedelta(days=300)
 """How long `vip` rests in the end: nobody wakes during a run."""
+SLEEP_NODE = "sleep"
+FIRST_LADDER = ("thanks", "wait", "is-vip", "tag", "first", "tier")
+"""The way of those who were not tagged when they were asked for."""
+WAYS: dict[str, set[tuple[str, ...]]] = {
+    LADDER: {FIRST_LADDER, ("thanks", "wait", "is-vip", "again", "remind")},
+    BIG: {("wait", "pay", "remind")},
+    VIP: {("welcome", "bonus", SLEEP_NODE)},
+    TIERED: {("bonus",)},
+    MANUAL: {("bonus", "reward")},
+}
+"""All nodes that an enrolment has entered when all is quiet."""
+WHATSAPP_NODES = {(LADDER, "thanks"), (VIP, "welcome"), (VIP, "wake"), (MANUAL, "reward")}
+LINE_NODES = {(LADDER, "remind"), (BIG, "remind")}
 POINTS_PER = Decimal(10)
 """The formula that the demo's builder sets: this amount earns one point."""
 
@@ -103,8 +116,8 @@ def journeys(profile: Profile, references: References) -> Sequence[Definition]:
         targets=both,
         nodes=[
             _whatsapp("welcome", "vip_welcome", references, then="bonus"),
-            Node(node_id="bonus", next_node_id="sleep", points=PointsNode(add=VIP_POINTS)),
-            _delay("sleep", SLEEP, then="wake"),
+            Node(node_id="bonus", next_node_id=SLEEP_NODE, points=PointsNode(add=VIP_POINTS)),
+            _delay(SLEEP_NODE, SLEEP, then="wake"),
             _whatsapp("wake", "basket_reward", references),
         ],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -23,7 +23,8 @@ from services.journey.domain.model import (
     StatusReason,
 )
 from services.journey.domain.turn import Actor, Burst, Refusal, TurnResult
-from services.journey.turn_store import CustomerKey, LoadedTurns
+from services.journey.turn_columns import told_verdicts
+from services.journey.turn_store import CustomerKey, DueTimers, LoadedTurns
 
 
 class Fact(NamedTuple):
@@ -146,36 +147,26 @@ class InMemoryTurnStore:
         stored = self._tables.enrolments[key]
         for enrolment in turn.enrolments:
             stored[enrolment.enrolment_id] = replace(enrolment, fresh=False)
-        ids = {enrolment.enrolment_id for enrolment in turn.enrolments}
-        for kept in [kept for kept in self._tables.verdicts if kept[0] in ids]:
-            del self._tables.verdicts[kept]
         for burst in turn.bursts:
+            told = told_verdicts(burst)
+            for kept in [kept for kept in self._tables.verdicts if kept[0] == burst.enrolment_id]:
+                if None in told or kept[1] in told:
+                    del self._tables.verdicts[kept]
             self._tables.history.append(Fact(key, burst))
         for refusal in turn.refusals:
             self._tables.history.append(Fact(key, refusal))
 
-    async def due_customers(
-        self, partitions: Iterable[int], until: datetime, limit: int
-    ) -> list[CustomerKey]:
+    async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> DueTimers:
         """See `TurnStorage`."""
-        wanted = set(partitions)
-        due = [
+        timers = sorted(
             (enrolment.wake_at, key)
             for key, enrolment in self._tables.live()
-            if enrolment.wake_at is not None and enrolment.wake_at <= until and key.partition in wanted
-        ]
-        keys = [key for _, key in sorted(due) if key not in self._tables.parked]
-        return list(dict.fromkeys(keys))[:limit]
-
-    async def next_timer(self, partitions: Iterable[int], after: datetime) -> datetime | None:
-        """See `TurnStorage`."""
-        wanted = set(partitions)
-        following = [
-            enrolment.wake_at
-            for key, enrolment in self._tables.live()
-            if enrolment.wake_at is not None and enrolment.wake_at > after and key.partition in wanted
-        ]
-        return min(following, default=None)
+            if enrolment.wake_at is not None and key.partition in partitions
+        )
+        due = [key for at, key in timers if at <= until and key not in self._tables.parked]
+        customers = list(dict.fromkeys(due))
+        following = next((at for at, _ in timers if at > until), None)
+        return DueTimers(customers[:limit], following, more=len(customers) >= limit)
 
     async def halting_customers(
         self, team_id: UUID, journey_id: UUID, partitions: Iterable[int], limit: int

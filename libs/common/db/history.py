@@ -6,7 +6,8 @@ has committed before a higher one is given out, so that no reader can skip a lat
 
 A reader keeps a cursor a partition and commits it with what it derives. Histories are under row-level security like
 all tenant tables, while a feed serves all teams: it first asks which teams the page touches (`history_teams`, made in a
-migration by `platform.open_history`), then reads the page bound to those.
+migration by `platform.open_history`), then reads the page bound to those. `platform.open_pages` makes a function that
+does both in one statement, for `read_page`.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from libs.common.db.pool import Connection, Pool, bind_teams, snapshot
+from libs.common.db.pool import Connection, Pool, bind_teams, fetch_alone, snapshot
 from libs.common.ids import PARTITIONS
 
 Row = TypeVar("Row")
@@ -86,9 +87,28 @@ async def read_history(
             return [], dict(cursors)
         await bind_teams(connection, teams)
         rows = (await connection.fetch(rows_sql, *arguments))[: arguments[2]]
+    return rows, _following(cursors, rows)
+
+
+async def read_page(
+    pool: Pool, table: str, cursors: Mapping[int, int], row_max: int, columns: str = "*"
+) -> tuple[list[Any], dict[int, int]]:
+    """One page of a feed in one round trip: what `read_history` answers, of a table for which a migration called
+    `platform.open_pages`.
+
+    `table` and `columns` are of the code, never of a caller's text; `columns` must hold `partition` and `position`.
+    """
+    arguments = (cursors.keys(), cursors.values(), min(row_max, PAGE_MAX))
+    query = f"SELECT {columns} FROM {table}_page($1, $2, $3)"  # noqa: S608 - both are of the code
+    rows = await fetch_alone(pool, query, *arguments)
+    return rows, _following(cursors, rows)
+
+
+def _following(cursors: Mapping[int, int], rows: Sequence[Any]) -> dict[int, int]:
+    """The cursors after a page's rows, which rise by position within a partition."""
     following = dict(cursors)
     following.update((row["partition"], row["position"]) for row in rows)
-    return rows, following
+    return following
 
 
 class HistoryBell:

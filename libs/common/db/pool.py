@@ -87,7 +87,7 @@ async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
         await pool.release(connection)
 
 
-async def fetch_alone(pool: Pool, query: str, *arguments: Any) -> "list[asyncpg.Record]":
+async def fetch_alone(pool: Pool, query: str, *arguments: Any) -> list[Any]:
     """The rows of one statement that is a transaction by itself: committed when this returns, in one round trip.
 
     It sees no team's rows unless it calls a function that binds itself to its teams (`platform.bind`). Raises

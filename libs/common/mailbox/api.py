@@ -175,6 +175,10 @@ class Mailbox(MailSink, Protocol):
         """Read a customer's oldest mail and leave it where it is."""
         ...
 
+    async def waiting(self, customers: Sequence[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+        """Which of these customers (team, customer) have mail."""
+        ...
+
     async def wait_poke(self, timeout_s: float) -> set[int]:
         """Wait until customers became ready by `deliver`, or the time is over (then the set is empty).
 

@@ -51,7 +51,7 @@ class Hands:
         """Note that server and process agree again."""
         self._doubted.difference_update(partitions)
 
-    def held(self, partition: int) -> list[bytes | str | int]:
+    def held(self, partition: int) -> list[str]:
         """Members in the hands of the process, as arguments of a call."""
         return list(self._held[partition])
 

@@ -189,6 +189,11 @@ class InMemoryMailbox:
         entries = partition.boxes.get((team_id, customer_id), [])[:limit]
         return [PeekedMail(entry_id.decode(), mail) for entry_id, mail in entries]
 
+    async def waiting(self, customers: Sequence[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+        """See `Mailbox.waiting`."""
+        self._check()
+        return {c for c in customers if self.server.partitions[partition_of(*c)].boxes.get(c)}
+
     async def wait_poke(self, timeout_s: float) -> set[int]:
         """See `Mailbox.wait_poke`."""
         return await self._pokes.wait(timeout_s)

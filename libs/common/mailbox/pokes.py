@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Final
 
 import structlog
@@ -13,8 +13,8 @@ from redis.exceptions import RedisError
 
 from libs.common.ids import PARTITIONS
 
-POKE_CHANNEL: Final = "oj:poke"
-"""Messages are partition numbers in decimal."""
+POKE_CHANNEL: Final = "oj:pokes"
+"""Messages are partition numbers in decimal, with commas between."""
 HEARTBEAT_S: Final = 5.0
 """A connection that is silent for so long is asked whether it lives."""
 RECONNECT_MIN_S: Final = 0.05
@@ -88,7 +88,7 @@ class PokeListener:
             pause = min(2 * pause, RECONNECT_MAX_S)
 
 
-async def _heard(client: Redis) -> AsyncIterator[range]:
+async def _heard(client: Redis) -> AsyncIterator[Iterable[int]]:
     """Yield what is poked, for ever. Raises `RedisError` or `OSError` when the connection ends or answers no
     heartbeat.
     """
@@ -107,5 +107,4 @@ async def _heard(client: Redis) -> AsyncIterator[range]:
         if message["type"] == "subscribe":
             yield range(PARTITIONS)
         elif message["type"] == "message":
-            partition = int(message["data"])
-            yield range(partition, partition + 1)
+            yield map(int, message["data"].split(b","))

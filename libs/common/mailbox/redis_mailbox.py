@@ -1,29 +1,23 @@
 """Mailboxes in Redis 7.0+ or Valkey, one server or a cluster. The server's part is `mailbox.lua`; `api` has
 the contract.
 
-A call over many partitions is one pipeline with one function call per partition. Calls are never repeated by
-the driver: an answer that got lost is settled here (`hands`), so that no customer stays taken without
-anybody knowing.
+A call over many partitions is one function call; in a cluster, where they lie apart, it is one pipeline with
+a call for each. Arguments go as one msgpack value: the driver takes longer to write a thousand small ones
+than the server to do what they ask. Calls are never repeated by the driver: an answer that got lost is
+settled here (`hands`), so that no customer stays taken without anybody knowing.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
-from redis.asyncio import Redis
-from redis.asyncio.cluster import RedisCluster
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from libs.common.ids import partition_of
 from libs.common.mailbox.api import (
@@ -38,29 +32,22 @@ from libs.common.mailbox.api import (
 )
 from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.mailbox.hands import Hands, member_of, share_out
-from libs.common.mailbox.library import Client, ensure_loaded
+from libs.common.mailbox.library import Client
 from libs.common.mailbox.mail import Mail, decode, encode
-from libs.common.mailbox.pokes import POKE_CHANNEL, PokeListener
-
-CALL_TIMEOUT_S: Final = 5.0
-"""A call that takes longer is given up; a partition's call takes some milliseconds at most."""
-CONNECT_TIMEOUT_S: Final = 2.0
-CLUSTER_SCHEME: Final = "redis+cluster://"
-_SERVER_STATES: Final = (
-    "LOADING",
-    "OOM",
-    "READONLY",
-    "CLUSTERDOWN",
-    "MASTERDOWN",
-    "TRYAGAIN",
-    "BUSY",
-    "MISCONF",
+from libs.common.mailbox.pokes import PokeListener
+from libs.common.mailbox.wire import (
+    READY,
+    Arguments,
+    Call,
+    Message,
+    Reply,
+    Wire,
+    as_text,
+    connect,
+    pack,
+    poke_client,
+    translated,
 )
-
-_Reply = list[Any]
-_Arguments = list[bytes | str | int]
-_Call = tuple[int, str, _Arguments]  # partition, function, arguments
-_OwnerCall = tuple[int, int, _Arguments]  # partition, epoch, arguments
 
 
 @asynccontextmanager
@@ -70,7 +57,7 @@ async def open_mailbox(url: str) -> AsyncIterator[RedisMailbox]:
 
     Raises `MailboxUnavailable` if the server does not answer.
     """
-    mailbox = RedisMailbox(connect(url), PokeListener(lambda: _poke_client(url)))
+    mailbox = RedisMailbox(connect(url), PokeListener(lambda: poke_client(url)))
     try:
         await mailbox.prepare()
         yield mailbox
@@ -78,68 +65,42 @@ async def open_mailbox(url: str) -> AsyncIterator[RedisMailbox]:
         await mailbox.aclose()
 
 
-def connect(url: str) -> Client:
-    """Make a client that speaks RESP2, keeps bytes as bytes and repeats nothing by itself."""
-    options: dict[str, Any] = {
-        "protocol": 2,
-        "socket_timeout": CALL_TIMEOUT_S,
-        "socket_connect_timeout": CONNECT_TIMEOUT_S,
-        "socket_keepalive": True,
-        "retry": Retry(NoBackoff(), 0),
-    }
-    if url.startswith(CLUSTER_SCHEME):
-        return RedisCluster.from_url("redis://" + url.removeprefix(CLUSTER_SCHEME), **options)
-    return Redis.from_url(url, **options)
+_OwnerCall = tuple[int, int, Arguments]  # partition, epoch, arguments
 
 
-def _poke_client(url: str) -> Redis:
-    # Pokes are published to every node of a cluster, so one connection to any node hears them all.
-    plain = url.replace(CLUSTER_SCHEME, "redis://", 1)
-    return Redis.from_url(
-        plain,
-        protocol=2,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 0),
-    )
-
-
-def _ready_key(partition: int) -> str:
-    return f"oj:{{{partition}}}:ready"
+def _stream_key(team_id: UUID, customer_id: UUID) -> str:
+    return f"oj:{{{partition_of(team_id, customer_id)}}}:m:{member_of(team_id, customer_id)}"
 
 
 class RedisMailbox:
     """The `Mailbox` of one process. One process may own partitions through one instance only."""
 
     def __init__(self, client: Client, pokes: PokeListener) -> None:
-        self._client = client
+        self._wire = Wire(client)
         self._pokes = pokes
         self._hands = Hands()
 
     async def prepare(self) -> None:
         """Load the server-side functions if need be."""
-        with _translated():
-            await ensure_loaded(self._client)
+        await self._wire.prepare()
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._pokes.aclose()
-        await self._client.aclose()
+        await self._wire.client.aclose()
 
     # ---- sources ----
 
     async def deliver(self, mails: Sequence[Mail]) -> None:
-        """See `Mailbox.deliver`. About 2 µs a mail here and 3 on the server."""
+        """See `Mailbox.deliver`."""
         by_partition: defaultdict[int, list[Mail]] = defaultdict(list)
         for mail in mails:
             by_partition[mail.partition].append(mail)
-        await self._call(
-            [(p, "oj_deliver", _deliver_arguments(p, group)) for p, group in by_partition.items()]
-        )
+        await self._wire.call("oj_deliver", [(p, _delivery(group)) for p, group in by_partition.items()])
 
     async def mail_counts(self, partitions: Sequence[int], most: int) -> dict[int, int]:
         """See `MailSink.mail_counts`. Some 3 µs a partition, and 0.3 µs a customer with mail up to `most`."""
-        replies = await self._call([(p, "oj_count", [most]) for p in partitions])
+        replies = await self._wire.call("oj_count", [(p, [most]) for p in partitions])
         return {p: int(reply[1]) for p, reply in zip(partitions, replies, strict=True)}
 
     # ---- the owner ----
@@ -164,7 +125,9 @@ class RedisMailbox:
     async def take(
         self, partitions: Sequence[tuple[int, int]], customers_max: int, mail_max: int
     ) -> TakeResult:
-        """See `Mailbox.take`. One round trip; a second when the ready customers are spread unevenly."""
+        """See `Mailbox.take`. One round trip; in a cluster a second when the ready customers are spread
+        unevenly.
+        """
         result = TakeResult()
         async with self._hands.taking:
             await self._settle(partitions)
@@ -183,12 +146,23 @@ class RedisMailbox:
     ) -> None:
         asked = list(partitions)
         while asked and (left := customers_max - len(result.taken)) > 0:
-            shares = share_out(left, asked)
-            calls: list[_OwnerCall] = [(p, epoch, [n, mail_max]) for (p, epoch), n in shares.items()]
-            replies = await self._owner_call("oj_take", calls)
-            for partition, reply in replies.items():
-                self._receive(result, partition, reply)
-            asked = [key for key in asked if key not in shares or len(replies[key[0]]) > shares[key]]
+            attempts = {p: self._hands.attempt(p) for p, _ in asked}
+            shares = (
+                [([key], n) for key, n in share_out(left, asked).items()]
+                if self._wire.apart
+                else [(asked, left)]
+            )
+            with self._doubting(attempts):
+                answers = await self._wire.send(
+                    [_take_message(keys, n, mail_max, attempts) for keys, n in shares]
+                )
+            more = asked[len(shares) :] if self._wire.apart else []
+            for (keys, places), replies in zip(shares, answers, strict=True):
+                for key, reply in zip(keys, replies, strict=True):
+                    self._receive(result, key[0], reply)
+                    if self._stale(key[0], reply, attempts) or (self._wire.apart and len(reply) > places):
+                        more.append(key)
+            asked = more
 
     def _drop(self, taken: Iterable[TakenMailbox]) -> None:
         """The caller will never see these: the next take gives them back."""
@@ -205,12 +179,12 @@ class RedisMailbox:
             raise
         return {partition: _marks(reply) for partition, reply in replies.items() if len(reply) > 1}
 
-    async def _trim(self, items: Sequence[Trim]) -> dict[int, _Reply]:
-        grouped: defaultdict[tuple[int, int], _Arguments] = defaultdict(list)
+    async def _trim(self, items: Sequence[Trim]) -> dict[int, Reply]:
+        grouped: defaultdict[tuple[int, int], Arguments] = defaultdict(list)
         for item in items:
             grouped[item.partition, item.epoch] += (
                 member_of(item.team_id, item.customer_id),
-                item.last_entry_id,
+                item.last_entry_id.decode(),
             )
         replies = await self._owner_call(
             "oj_trim", [(p, e, arguments) for (p, e), arguments in grouped.items()]
@@ -221,7 +195,7 @@ class RedisMailbox:
 
     async def put_back(self, items: Sequence[PutBack]) -> None:
         """See `Mailbox.put_back`. Needs no repetition: after a failure the next `take` puts them back."""
-        grouped: defaultdict[tuple[int, int], _Arguments] = defaultdict(list)
+        grouped: defaultdict[tuple[int, int], Arguments] = defaultdict(list)
         for item in items:
             member = member_of(item.team_id, item.customer_id)
             self._hands.release(item.partition, member)
@@ -232,24 +206,33 @@ class RedisMailbox:
 
     async def depths(self, partitions: Sequence[int]) -> dict[int, Depth]:
         """See `Mailbox.depths`."""
-        replies = await self._call([(p, "oj_depth", []) for p in partitions])
+        replies = await self._wire.call("oj_depth", [(p, []) for p in partitions])
         return {p: Depth(int(reply[1]), int(reply[2])) for p, reply in zip(partitions, replies, strict=True)}
 
     async def holding(self, partitions: Sequence[int]) -> int:
         """See `Mailbox.holding`."""
-        keys = [key for p in partitions for key in (_ready_key(p), f"oj:{{{p}}}:taken")]
-        with _translated():
-            if isinstance(self._client, RedisCluster):
-                counts = await asyncio.gather(*(self._client.exists(key) for key in keys))
+        keys = [key for p in partitions for key in (READY[p], b"oj:{%d}:taken" % p)]
+        with translated():
+            if self._wire.apart:
+                counts = await asyncio.gather(*(self._wire.client.exists(key) for key in keys))
                 return sum(counts)
-            return int(await self._client.exists(*keys))
+            return int(await self._wire.client.exists(*keys))
 
     async def peek(self, team_id: UUID, customer_id: UUID, limit: int = 100) -> list[PeekedMail]:
         """See `Mailbox.peek`."""
-        key = f"oj:{{{partition_of(team_id, customer_id)}}}:m:{member_of(team_id, customer_id)}"
-        with _translated():
-            entries = await self._client.execute_command("XRANGE", key, "-", "+", "COUNT", limit)
+        key = _stream_key(team_id, customer_id)
+        with translated():
+            entries = await self._wire.client.execute_command("XRANGE", key, "-", "+", "COUNT", limit)
         return [PeekedMail(entry_id.decode(), _decoded(fields[b"m"])) for entry_id, fields in entries]
+
+    async def waiting(self, customers: Sequence[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+        """See `Mailbox.waiting`. One pipeline."""
+        pipeline: Any = self._wire.client.pipeline(transaction=False)
+        for customer in customers:
+            pipeline.exists(_stream_key(*customer))
+        with translated():
+            found = await pipeline.execute()
+        return {customer for customer, there in zip(customers, found, strict=True) if there}
 
     async def wait_poke(self, timeout_s: float) -> set[int]:
         """See `Mailbox.wait_poke`."""
@@ -257,26 +240,31 @@ class RedisMailbox:
 
     # ---- calls ----
 
-    async def _owner_call(self, function: str, calls: Sequence[_OwnerCall]) -> dict[int, _Reply]:
+    async def _owner_call(self, function: str, calls: Sequence[_OwnerCall]) -> dict[int, Reply]:
         """Call with epoch and attempt before the arguments; what was STALE is said again with today's."""
-        replies: dict[int, _Reply] = {}
+        replies: dict[int, Reply] = {}
         pending = list(calls)
         while pending:
             attempts = {p: self._hands.attempt(p) for p, _, _ in pending}
-            try:
-                answers = await self._call(
-                    [(p, function, [epoch, attempts[p], *rest]) for p, epoch, rest in pending]
-                )
-            except BaseException:  # a cancelled call may have taken effect as well
-                self._hands.doubt(p for p, _, _ in pending)
-                raise
+            with self._doubting(attempts):
+                calls_now: list[Call] = [(p, [epoch, attempts[p], *rest]) for p, epoch, rest in pending]
+                answers = await self._wire.call(function, calls_now)
             replies |= {call[0]: answer for call, answer in zip(pending, answers, strict=True)}
-            pending = [
-                c
-                for c in pending
-                if replies[c[0]][0] == b"STALE" and attempts[c[0]] < self._hands.attempt(c[0])
-            ]
+            pending = [call for call in pending if self._stale(call[0], replies[call[0]], attempts)]
         return replies
+
+    @contextmanager
+    def _doubting(self, partitions: Iterable[int]) -> Iterator[None]:
+        """A call for these partitions that fails, or is cancelled, may have taken effect all the same."""
+        try:
+            yield
+        except BaseException:
+            self._hands.doubt(partitions)
+            raise
+
+    def _stale(self, partition: int, reply: Reply, attempts: Mapping[int, int]) -> bool:
+        """Whether the call came too late and may be said again, as of a later attempt."""
+        return reply[0] == b"STALE" and attempts[partition] < self._hands.attempt(partition)
 
     async def _settle(self, partitions: Sequence[tuple[int, int]]) -> None:
         """Agree with the server again where an answer got lost, before anything more is taken."""
@@ -284,51 +272,41 @@ class RedisMailbox:
         if undone:
             await self._trim(undone)
             self._hands.done(undone)
-        doubted = [(p, epoch, self._hands.held(p)) for p, epoch in partitions if self._hands.doubted(p)]
+        doubted: list[_OwnerCall] = [
+            (p, epoch, [*self._hands.held(p)]) for p, epoch in partitions if self._hands.doubted(p)
+        ]
         if doubted:
             await self._owner_call("oj_settle", doubted)
             self._hands.settled(p for p, _, _ in doubted)
 
-    def _receive(self, result: TakeResult, partition: int, reply: _Reply) -> None:
+    def _receive(self, result: TakeResult, partition: int, reply: Reply) -> None:
         if not _note_refusal(result, partition, reply):
             for member, last_entry_id, *payloads in reply[1:]:
                 self._hands.take(partition, member.decode())
                 result.taken.append(_taken(partition, member, last_entry_id, payloads))
 
-    async def _call(self, calls: Sequence[_Call]) -> list[_Reply]:
-        """One pipeline; answers in order. Loads the functions where a server has forgotten them."""
-        replies = await self._pipeline(calls)
-        missing = [i for i, reply in enumerate(replies) if _is_function_missing(reply)]
-        if missing:
-            await self.prepare()
-            for i, reply in zip(missing, await self._pipeline([calls[i] for i in missing]), strict=True):
-                replies[i] = reply
-        for reply in replies:
-            _raise_if_error(reply)
-        return replies
 
-    async def _pipeline(self, calls: Sequence[_Call]) -> list[Any]:
-        if not calls:
-            return []
-        pipeline: Any = self._client.pipeline(transaction=False)
-        for partition, function, arguments in calls:
-            pipeline.execute_command("FCALL", function, 1, _ready_key(partition), *arguments)
-        with _translated():
-            replies: list[Any] = await pipeline.execute(raise_on_error=False)
-        return replies
+def _take_message(
+    keys: Sequence[tuple[int, int]], places: int, mail_max: int, attempts: Mapping[int, int]
+) -> Message:
+    wanted = [places, mail_max]
+    for partition, epoch in keys:
+        wanted += (epoch, attempts[partition])
+    return "oj_take", [partition for partition, _ in keys], pack(wanted)
 
 
-def _deliver_arguments(partition: int, mails: Sequence[Mail]) -> _Arguments:
+def _delivery(mails: Sequence[Mail]) -> Arguments:
+    """Mails of one partition as the server wants them."""
     marks: dict[int, int] = {}
     by_customer: defaultdict[str, list[bytes]] = defaultdict(list)
     for mail in mails:
         marks[mail.source] = max(mail.position, marks.get(mail.source, 0))
         by_customer[member_of(mail.team_id, mail.customer_id)].append(encode(mail))
-    arguments: _Arguments = [POKE_CHANNEL, partition, len(marks)]
+    arguments: Arguments = [len(marks)]
     for source, position in marks.items():
-        arguments += (int(source), position)  # the driver would write an enum by its name
+        arguments += (int(source), position)
     for member, payloads in by_customer.items():
-        arguments += (member, len(payloads), *payloads)
+        arguments += (member, len(payloads), *map(as_text, payloads))
     return arguments
 
 
@@ -352,39 +330,13 @@ def _decoded(payload: bytes) -> Mail | None:
         return None  # counted by the caller; one bad entry must not stop a partition
 
 
-def _marks(reply: _Reply) -> QuietMarks:
+def _marks(reply: Reply) -> QuietMarks:
     return {int(source): int(position) for source, position in zip(reply[2::2], reply[3::2], strict=True)}
 
 
-def _note_refusal(result: Refusals, partition: int, reply: _Reply) -> bool:
+def _note_refusal(result: Refusals, partition: int, reply: Reply) -> bool:
     if reply[0] == b"FENCED":
         result.fenced.append(partition)
     elif reply[0] == b"LOST":
         result.lost.append(partition)
     return bool(reply[0] != b"OK")
-
-
-def _is_function_missing(reply: object) -> bool:
-    return isinstance(reply, ResponseError) and "unction not found" in str(reply)
-
-
-def _raise_if_error(reply: object) -> None:
-    if isinstance(reply, Exception):
-        with _translated():
-            raise reply
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn what says "not now" into `MailboxUnavailable`; anything else is a fault of ours and stays as it
-    is.
-    """
-    try:
-        yield
-    except (RedisConnectionError, RedisTimeoutError, RedisClusterException, OSError) as error:
-        raise MailboxUnavailable(f"redis: {error}") from error
-    except ResponseError as error:
-        # The driver's own classes drop the leading code of some answers, so both are looked at.
-        if type(error) is not ResponseError or str(error).startswith(_SERVER_STATES):
-            raise MailboxUnavailable(f"redis: {error}") from error
-        raise

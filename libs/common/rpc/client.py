@@ -43,66 +43,65 @@ class DeadlineMissingError(TypeError):
 
 def channel(target: str, token: str) -> grpc.aio.Channel:
     """A channel to `host:port` that sends the token and refuses calls without a deadline. Connects when first used."""
-    details = _CallDetails(token)
-    return grpc.aio.insecure_channel(
-        target,
-        options=_OPTIONS,
-        interceptors=[
-            _UnaryUnary(details),
-            _UnaryStream(details),
-            _StreamUnary(details),
-            _StreamStream(details),
-        ],
-    )
+    return _Channel(grpc.aio.insecure_channel(target, options=_OPTIONS), token)
 
 
-class _CallDetails:
-    def __init__(self, token: str) -> None:
+class _Method:
+    """One method of a stub, of any kind. An interceptor would do the same for a task and several copies a call."""
+
+    __slots__ = ("_authorization", "_call", "_metadata", "_name")
+
+    def __init__(self, name: str, call: Any, authorization: tuple[str, str]) -> None:
+        self._name = name
+        self._call = call
+        self._authorization = authorization
+        self._metadata = grpc.aio.Metadata(authorization)
+
+    def __call__(
+        self, request: Any = None, timeout: float | None = None, metadata: Any = None, **options: Any
+    ) -> Any:
+        if timeout is None:
+            raise DeadlineMissingError(f"{self._name} was called without a timeout")
+        sent = grpc.aio.Metadata(*metadata, self._authorization) if metadata else self._metadata
+        return self._call(request, timeout=timeout, metadata=sent, **options)
+
+
+class _Channel(grpc.aio.Channel):
+    """A channel whose stubs' methods are `_Method`."""
+
+    def __init__(self, inner: grpc.aio.Channel, token: str) -> None:
+        self._inner = inner
         self._authorization = ("authorization", f"Bearer {token}")
 
-    def complete(self, given: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
-        if given.timeout is None:
-            raise DeadlineMissingError(f"{given.method!r} was called without a timeout")
-        metadata = grpc.aio.Metadata(*(given.metadata or ()), self._authorization)
-        return grpc.aio.ClientCallDetails(
-            given.method, given.timeout, metadata, given.credentials, given.wait_for_ready
-        )
+    async def __aenter__(self) -> "_Channel":
+        return self
 
+    async def __aexit__(self, *_: object) -> None:
+        await self._inner.close()
 
-class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
-    def __init__(self, details: _CallDetails) -> None:
-        self._details = details
+    async def close(self, grace: float | None = None) -> None:
+        await self._inner.close(grace)
 
-    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        return await continuation(self._details.complete(client_call_details), request)
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        return self._inner.get_state(try_to_connect)
 
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        await self._inner.wait_for_state_change(last_observed_state)
 
-class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
-    def __init__(self, details: _CallDetails) -> None:
-        self._details = details
+    async def channel_ready(self) -> None:
+        await self._inner.channel_ready()
 
-    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        return await continuation(self._details.complete(client_call_details), request)
+    def unary_unary(self, method: str, *codec: Any, **options: Any) -> Any:
+        return _Method(method, self._inner.unary_unary(method, *codec, **options), self._authorization)
 
+    def unary_stream(self, method: str, *codec: Any, **options: Any) -> Any:
+        return _Method(method, self._inner.unary_stream(method, *codec, **options), self._authorization)
 
-class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
-    def __init__(self, details: _CallDetails) -> None:
-        self._details = details
+    def stream_unary(self, method: str, *codec: Any, **options: Any) -> Any:
+        return _Method(method, self._inner.stream_unary(method, *codec, **options), self._authorization)
 
-    async def intercept_stream_unary(
-        self, continuation: Any, client_call_details: Any, request_iterator: Any
-    ) -> Any:
-        return await continuation(self._details.complete(client_call_details), request_iterator)
-
-
-class _StreamStream(grpc.aio.StreamStreamClientInterceptor):
-    def __init__(self, details: _CallDetails) -> None:
-        self._details = details
-
-    async def intercept_stream_stream(
-        self, continuation: Any, client_call_details: Any, request_iterator: Any
-    ) -> Any:
-        return await continuation(self._details.complete(client_call_details), request_iterator)
+    def stream_stream(self, method: str, *codec: Any, **options: Any) -> Any:
+        return _Method(method, self._inner.stream_stream(method, *codec, **options), self._authorization)
 
 
 async def retrying(call: Callable[[], Awaitable[T]], *, attempts: int | None = ATTEMPTS_DEFAULT) -> T:

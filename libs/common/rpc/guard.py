@@ -1,6 +1,6 @@
 """What happens around every call: authentication, deadline, metrics, errors.
 
-One interceptor does all of it, since each further one costs a coroutine per call. Handlers just raise: domain errors
+Handlers are wrapped once, when their servicer is added. They just raise: domain errors
 become their status by `libs.common.rpc.errors`, everything unforeseen an opaque incident.
 """
 
@@ -9,7 +9,7 @@ import contextlib
 import hmac
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import grpc
@@ -46,30 +46,46 @@ def is_implemented(behavior: Behavior) -> bool:
     return not getattr(behavior, "__module__", "").endswith(_GENERATED)
 
 
-class Guard(grpc.aio.ServerInterceptor):
-    """Wraps every handler of a server."""
+class Guarded(grpc.GenericRpcHandler):
+    """The handlers of one service, each wrapped once."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, handlers: grpc.GenericRpcHandler, authorization: bytes) -> None:
+        self._handlers = handlers
+        self._authorization = authorization
+        self._methods: dict[str, _Method] = {}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """The handler, guarded; None for unknown methods, which gRPC itself refuses."""
+        rpc = str(handler_call_details.method)
+        method = self._methods.get(rpc)
+        if method is None:
+            handler = self._handlers.service(handler_call_details)
+            if handler is None:
+                return None
+            method = self._methods[rpc] = _Method(rpc, handler, self._authorization)
+        return method.handler
+
+
+class Guard:
+    """A server as generated code sees it when it adds a servicer: every handler is wrapped on its way.
+
+    An interceptor would do the same for a coroutine and a search for the handler at each call.
+    """
+
+    def __init__(self, server: grpc.aio.Server, token: str) -> None:
         """`token` is asked of every call but health and reflection. Raises ValueError when it is empty."""
         if not token:
             raise ValueError("a server needs a token")
+        self._server = server
         self._authorization = f"Bearer {token}".encode()
-        self._calls: dict[str, _Method] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """The handler, guarded; calls of unknown methods pass and are refused by gRPC itself."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        rpc = str(handler_call_details.method)
-        method = self._calls.get(rpc)
-        if method is None:
-            method = self._calls[rpc] = _Method(rpc, handler, self._authorization)
-        return method.handler
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        """What generated code calls."""
+        guarded = [Guarded(handlers, self._authorization) for handlers in generic_rpc_handlers]
+        self._server.add_generic_rpc_handlers(guarded)
+
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
+        """What generated code calls besides, with the same handlers: a second way to them, which nobody needs."""
 
 
 class _Method:
@@ -77,12 +93,13 @@ class _Method:
 
     def __init__(self, rpc: str, handler: Any, authorization: bytes) -> None:
         service, _, name = rpc.removeprefix("/").rpartition("/")
-        self._rpc = rpc.removeprefix("/")
+        self.rpc = rpc.removeprefix("/")
         self._service = service
         self._name = name
         self._authorization = None if service in _OPEN_SERVICES else authorization
         self._duration = DURATION.labels(service, name)
         self._in_flight = IN_FLIGHT.labels(service)
+        self._answered: dict[grpc.StatusCode, Any] = {}
         self.handler = self._wrap(handler)
 
     def _wrap(self, handler: Any) -> Any:
@@ -99,9 +116,20 @@ class _Method:
         implemented = is_implemented(behavior)
 
         async def answer(request: Any, context: Any) -> Any:
-            async with self._guard(context, implemented, limits.DEADLINE_DEFAULT_S):
-                result = behavior(request, context)
-                return await result if inspect.isawaitable(result) else result
+            call = self._begin()
+            try:
+                limit_s = self._admit(context, implemented, limits.DEADLINE_DEFAULT_S)
+                if limit_s is None:
+                    result = behavior(request, context)
+                    return await result if inspect.isawaitable(result) else result
+                async with self._limited(limit_s):
+                    result = behavior(request, context)
+                    return await result if inspect.isawaitable(result) else result
+            except BaseException as error:
+                await call.fail(context, error)
+                raise
+            finally:
+                call.end()
 
         return answer
 
@@ -109,42 +137,41 @@ class _Method:
         implemented = is_implemented(behavior)
 
         async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
-            async with self._guard(context, implemented, limits.STREAM_DEADLINE_DEFAULT_S):
-                async for message in behavior(request, context):
-                    yield message
+            call = self._begin()
+            try:
+                limit_s = self._admit(context, implemented, limits.STREAM_DEADLINE_DEFAULT_S)
+                async with self._limited(limit_s):
+                    async for message in behavior(request, context):
+                        yield message
+            except BaseException as error:
+                await call.fail(context, error)
+                raise
+            finally:
+                call.end()
 
         return answer
 
-    @contextlib.asynccontextmanager
-    async def _guard(self, context: Any, implemented: bool, deadline_s: float) -> AsyncIterator[None]:
-        began = time.perf_counter()
+    def _begin(self) -> "_Call":
         self._in_flight.inc()
-        code = grpc.StatusCode.CANCELLED
+        return _Call(self)
+
+    def _admit(self, context: Any, implemented: bool, deadline_s: float) -> float | None:
+        """Lets a call in; returns after how many seconds it is to be ended. Raises what refuses it."""
+        self._authenticate(context)
+        if not implemented:
+            raise _StatusError(not_implemented(self.rpc))
+        # A caller's own deadline is gRPC's business: it cancels the handler.
+        return deadline_s if context.time_remaining() is None else None
+
+    @contextlib.asynccontextmanager
+    async def _limited(self, limit_s: float | None) -> AsyncIterator[None]:
         try:
-            self._authenticate(context)
-            if not implemented:
-                raise _StatusError(not_implemented(self._rpc))
-            # A caller's own deadline is gRPC's business: it cancels the handler.
-            limit_s = deadline_s if context.time_remaining() is None else None
-            try:
-                async with asyncio.timeout(limit_s) as limit:
-                    yield
-            except TimeoutError:
-                if limit.expired():
-                    raise _StatusError(deadline_exceeded(self._rpc)) from None
-                raise
-            code = grpc.StatusCode.OK
-        except grpc.aio.AbortError:
-            code = context.code() or grpc.StatusCode.UNKNOWN
+            async with asyncio.timeout(limit_s) as limit:
+                yield
+        except TimeoutError:
+            if limit.expired():
+                raise _StatusError(deadline_exceeded(self.rpc)) from None
             raise
-        except Exception as error:  # noqa: BLE001 - the last resort: gRPC would send the exception's text
-            status = error.status if isinstance(error, _StatusError) else status_of(error, self._rpc)
-            code = _CODES[status.code]
-            await _abort(context, status)
-        finally:
-            self._in_flight.dec()
-            self._duration.observe(time.perf_counter() - began)
-            REQUESTS.labels(self._service, self._name, code.name).inc()
 
     def _authenticate(self, context: Any) -> None:
         if self._authorization is None:
@@ -153,6 +180,40 @@ class _Method:
             if key == "authorization" and hmac.compare_digest(_bytes(value), self._authorization):
                 return
         raise Unauthenticated.token_invalid()
+
+    def note(self, code: grpc.StatusCode, took_s: float) -> None:
+        """Counts a call that has ended."""
+        self._in_flight.dec()
+        self._duration.observe(took_s)
+        answered = self._answered.get(code)
+        if answered is None:
+            answered = self._answered[code] = REQUESTS.labels(self._service, self._name, code.name)
+        answered.inc()
+
+
+class _Call:
+    """One call being answered."""
+
+    __slots__ = ("_began", "_code", "_method")
+
+    def __init__(self, method: _Method) -> None:
+        self._method = method
+        self._code = grpc.StatusCode.OK
+        self._began = time.perf_counter()
+
+    async def fail(self, context: Any, error: BaseException) -> None:
+        """Notes how the call failed; whatever is no status yet becomes one, as which it is raised."""
+        self._code = grpc.StatusCode.CANCELLED
+        if isinstance(error, grpc.aio.AbortError):
+            self._code = context.code() or grpc.StatusCode.UNKNOWN
+        elif isinstance(error, Exception):  # the last resort: gRPC would send the exception's text
+            status = error.status if isinstance(error, _StatusError) else status_of(error, self._method.rpc)
+            self._code = _CODES[status.code]
+            await _abort(context, status)
+
+    def end(self) -> None:
+        """Counts the call."""
+        self._method.note(self._code, time.perf_counter() - self._began)
 
 
 class _StatusError(Exception):

@@ -4,12 +4,12 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from libs.common.rpc import limits
 from libs.common.rpc.guard import Guard
@@ -47,11 +47,11 @@ class GrpcServer:
 
     def __init__(self, *, host: str, port: int, token: str) -> None:
         """Opens port `port` (0: any free one) at `start`. Raises PortTakenError when it is taken already."""
-        self._server = grpc.aio.server(
-            interceptors=(Guard(token),), options=_OPTIONS, maximum_concurrent_rpcs=limits.CALLS_MAX
-        )
+        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=limits.CALLS_MAX)
+        # To generated code it is a server.
+        self._guard = cast("grpc.aio.Server", Guard(self._server, token))
         self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._guard)
         self._names: list[str] = []
         self._host = host
         self.port = port
@@ -64,13 +64,13 @@ class GrpcServer:
 
     def add(
         self,
-        register: Callable[[Servicer, grpc.aio.Server], None],
+        register: Callable[[Servicer, Any], None],
         servicer: Servicer,
         service: ServiceDescriptor,
     ) -> None:
         """Adds a servicer by its generated `add_…_to_server` and its descriptor
         (`points_service_pb2.DESCRIPTOR.services_by_name["PointsService"]`)."""
-        register(servicer, self._server)
+        register(servicer, self._guard)
         self._names.append(service.full_name)
 
     async def start(self) -> None:
@@ -80,7 +80,9 @@ class GrpcServer:
         except RuntimeError as error:
             raise PortTakenError(self._host, self.port, error) from error
         names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
+            reflection.aio.ReflectionServicer(names), self._guard
+        )
         for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()

@@ -3,6 +3,7 @@
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from libs.common.ids import PARTITIONS
-from libs.common.mailbox import Depth, Mailbox, PutBack, TakenMailbox, Trim
+from libs.common.mailbox import Depth, Mailbox, PutBack, Refusals, TakenMailbox, Trim
 from libs.common.mailbox.errors import Fenced, MailboxLost
 from libs.common.mailbox.mail import Mail, MailSource
 from libs.common.testing.mails import TEAM, Numberer, customers
@@ -40,6 +41,11 @@ def trims(boxes: Sequence[TakenMailbox], epoch: int) -> list[Trim]:
 def numbers(box: TakenMailbox) -> list[int]:
     """Numbers of the mails, in order."""
     return [mail.number for mail in box.mails]
+
+
+def who(box: TakenMailbox) -> tuple[UUID, UUID]:
+    """Team and customer."""
+    return box.team_id, box.customer_id
 
 
 async def own(mailbox: Mailbox, epoch: int, *partitions: int) -> list[tuple[int, int]]:
@@ -169,6 +175,30 @@ class MailboxSuite:
         await mailbox.deliver([post.mail(who) for who in islice(customers(PARTITIONS - 1), 3)])
         assert len((await mailbox.take(keys, 2, 10)).taken) == 2
 
+    async def test_places_are_shared_out_evenly_first(self, installation: Installation) -> None:
+        mailbox, post = await installation.open(), Numberer()
+        keys = await own(mailbox, 1, P, P + 1, P + 2, P + 3)
+        for partition, count in ((P, 20), (P + 1, 5), (P + 2, 1)):
+            await mailbox.deliver([post.mail(who) for who in islice(customers(partition), count)])
+        result = await mailbox.take(keys, 18, 10)
+        assert Counter(b.partition for b in result.taken) == {P: 12, P + 1: 5, P + 2: 1}
+        assert Counter(b.partition for b in (await mailbox.take(keys, 18, 10)).taken) == {P: 8}
+
+    async def test_everybody_everywhere_comes_whole_and_in_order(self, installation: Installation) -> None:
+        mailbox, post = await installation.open(), Numberer()
+        keys = await own(mailbox, 1, *range(PARTITIONS))
+        everybody = [who for p in range(PARTITIONS) for who in islice(customers(p), 3)]
+        sent = [post.mail(who) for _ in range(2) for who in everybody]
+        await mailbox.deliver(sent)
+        boxes = (await mailbox.take(keys, 500, 10)).taken
+        assert {b.customer_id: numbers(b) for b in boxes} == {who: [1, 2] for who in everybody}
+        assert [mail for b in boxes for mail in b.mails] == sorted(
+            sent, key=lambda mail: (mail.partition, everybody.index(mail.customer_id), mail.number)
+        )
+        marks = await mailbox.trim(trims(boxes, 1))
+        assert marks == {p: {MailSource.SEGMENT: 6} for p in range(PARTITIONS)}
+        assert await mailbox.holding(range(PARTITIONS)) == 0
+
     # ---- owners ----
 
     async def test_an_older_epoch_is_fenced(self, installation: Installation) -> None:
@@ -203,6 +233,30 @@ class MailboxSuite:
         result = await mailbox.take([(P, 1), (P + 1, 1), (P + 2, 1)], 10, 10)
         assert (result.fenced, result.lost) == ([P], [P + 2])
         assert [b.partition for b in result.taken] == [P + 1]
+
+    async def test_each_partition_of_a_call_is_refused_or_served_by_itself(
+        self, installation: Installation
+    ) -> None:
+        mailbox, other, post = await installation.open(), await installation.open(), Numberer()
+        keys = await own(mailbox, 1, P, P + 1, P + 2, P + 4)
+        await mailbox.deliver([post.mail(next(customers(p))) for p, _ in keys for _ in range(2)])
+        boxes = (await mailbox.take(keys, 10, 1)).taken
+        await other.claim([(P, 2)])
+        assert (await mailbox.claim([(P, 1), (P + 3, 1)])) == Refusals(fenced=[P], lost=[P + 3])
+        assert await mailbox.trim(trims(boxes[:3], 1)) == {}
+        await mailbox.put_back([PutBack(P, 1, TEAM, next(customers(P))), PutBack(P + 4, 1, *who(boxes[3]))])
+        result = await mailbox.take([*keys, (P + 3, 1)], 10, 10)
+        assert (result.fenced, result.lost) == ([P], [P + 3])
+        assert [(b.partition, numbers(b)) for b in result.taken] == [
+            (P + 1, [2]),
+            (P + 2, [2]),
+            (P + 4, [1, 2]),
+        ]
+        assert (await mailbox.repaired([(P, 1), (P + 3, 1)])) == Refusals(fenced=[P])
+        assert await mailbox.trim(trims(result.taken, 1)) == {
+            p: {MailSource.SEGMENT: 2} for p in (P + 1, P + 2, P + 4)
+        }
+        assert await mailbox.depths([P, P + 1]) == {P: Depth(ready=1, taken=0), P + 1: Depth(0, 0)}
 
     # ---- loss ----
 

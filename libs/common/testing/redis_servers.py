@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,14 +97,20 @@ def running_cluster(binary: Path, directory: Path, nodes: int = 3) -> Iterator[l
         for number in range(nodes):
             options = ("--cluster-enabled", "yes", "--cluster-config-file", f"nodes-{number}.conf")
             servers.append(stack.enter_context(running(binary, directory, *options)))
-        clients = [stack.enter_context(server.client()) for server in servers]
-        for number, client in enumerate(clients):
+        for number, server in enumerate(servers):
             first, last = number * _SLOTS // nodes, (number + 1) * _SLOTS // nodes - 1
-            client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
-            client.execute_command("CLUSTER MEET", "127.0.0.1", servers[0].port)
-        for client in clients:
-            wait_until(lambda client=client: _is_whole(client, nodes))  # type: ignore[misc]
+            with server.client() as client:
+                client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
+                client.execute_command("CLUSTER MEET", "127.0.0.1", servers[0].port)
+        wait_until_whole(servers)
         yield servers
+
+
+def wait_until_whole(servers: Sequence[RedisServer]) -> None:
+    """Until every node of a cluster knows the others and serves."""
+    for server in servers:
+        with server.client() as client:
+            wait_until(lambda client=client: _is_whole(client, len(servers)))  # type: ignore[misc]
 
 
 def _is_whole(client: Redis, nodes: int) -> bool:

@@ -123,9 +123,6 @@ class _Walk:
             self._set(state=EnrolmentState.COMPLETED, rest=Rest.NONE, wake_at=None)
             return
         self._set(node_id=node_id, fresh=True, rest=Rest.NONE, wake_at=None)
-        self._do_node()
-
-    def _do_node(self) -> None:
         node = self._node()
         match node.action if node else None:
             case Message() as message:
@@ -167,9 +164,7 @@ class _Walk:
         for with no time left, and put off.
         """
         node = self._node()
-        if self.enrolment.rest is Rest.NONE:
-            self._do_node() if self.journey.live else self.halt()
-        elif self.enrolment.rest is Rest.SEND and node is not None and isinstance(node.action, Message):
+        if self.enrolment.rest is Rest.SEND and node is not None and isinstance(node.action, Message):
             windows, zone = self.journey.definition.quiet, self.journey.zone
             may_leave = self.journey.live and quiet.quiet_until(self.now, windows, zone) is None
             self._ask_to_send(
@@ -301,12 +296,13 @@ class _Walk:
         self._end_halted()
 
     def _defer(self, answer: fx.SendAnswer) -> None:
-        """The gateway saw a window begin: the next one, if that was after the turn had read the clock."""
+        """The gateway saw a window begin: the next one, if that was after the turn had read the clock. A window that
+        was over when the gateway looked is waited for no longer, but by another turn, with the time of that."""
         windows, zone = self.journey.definition.quiet, self.journey.zone
         asked_again = self.now if self.enrolment.rest is Rest.SEND else None
         seen = answer.at or asked_again or quiet.next_quiet_start(self.now, windows, zone) or self.now
-        quiet_end = quiet.quiet_until(max(self.now, seen), windows, zone)
-        self._rest_quiet(quiet_end or self.now, answer.reason)
+        seen = max(self.now, seen)
+        self._rest_quiet(quiet.quiet_until(seen, windows, zone) or seen, answer.reason)
 
     def _rest_quiet(self, until: datetime, reason: str) -> None:
         self._step(StepResult.DEFERRED, reason)

@@ -70,9 +70,15 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class TurnResult(msgspec.Struct, frozen=True):
-    """What the turn's commit writes. `stops` names journeys that have to stop, with the reason."""
+    """What the turn's commit writes. `stops` names journeys that have to stop, with the reason.
+
+    What the customer's live enrolments rest for, changed by this turn or not: `wake_at` is their earliest timer,
+    `sending` tells that one awaits the outcome of a send.
+    """
 
     actor: Actor
+    wake_at: datetime | None
+    sending: bool
     enrolments: tuple[Enrolment, ...]
     bursts: tuple[Burst, ...]
     refusals: tuple[Refusal, ...]
@@ -133,8 +139,11 @@ class _ActorTurn:
 
     def result(self) -> TurnResult:
         actor = msgspec.structs.replace(self._given.actor, taken=self._taken, entries=self._entries)
+        live = self._live.values()
         return TurnResult(
             actor,
+            min((e.wake_at for e in live if e.wake_at is not None), default=None),
+            any(e.rest is Rest.SEND for e in live),
             tuple(self._changed.values()),
             tuple(self._bursts),
             tuple(self._refusals),

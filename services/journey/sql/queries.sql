@@ -1,78 +1,40 @@
 -- All SQL of the journey service. Each query begins with its name; parameters are described where they are not plain.
 
 -- ======== turns ========
+-- What these functions do stands in the migration that made them.
 
--- name: load_actors
--- $1 partitions, $2 teams, $3 customers, in parallel.
-SELECT a.team_id, a.customer_id, a.taken_segment, a.taken_gateway, a.taken_journey, a.entries
-  FROM unnest($1::smallint[], $2::uuid[], $3::uuid[]) AS k (partition, team_id, customer_id)
-  JOIN actor AS a USING (partition, team_id, customer_id);
+-- name: load_turns
+-- $1 teams without doubles; $2 partitions, $3 teams, $4 customers, in parallel.
+SELECT place, parked, taken_segment, taken_gateway, taken_journey, entries, enrolment_id, journey_id, trigger_event_id,
+       created_at, wake_at, depth, rest, visit, node_id, version
+  FROM load_turns($1, $2, $3, $4);
 
--- name: load_live_enrolments
-SELECT e.team_id, e.customer_id, e.enrolment_id, e.journey_id, e.trigger_event_id, e.created_at, e.wake_at,
-       e.depth, e.rest, e.visit, e.node_id
-  FROM unnest($1::smallint[], $2::uuid[], $3::uuid[]) AS k (partition, team_id, customer_id)
-  JOIN enrolment AS e USING (partition, team_id, customer_id)
- WHERE e.state = 1
- ORDER BY e.created_at, e.enrolment_id;
+-- name: commit_turns
+SELECT commit_turns($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+                    $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37);
 
--- name: load_parked
-SELECT p.team_id, p.customer_id
-  FROM unnest($1::smallint[], $2::uuid[], $3::uuid[]) AS k (partition, team_id, customer_id)
-  JOIN parked_customer AS p USING (partition, team_id, customer_id);
+-- name: write_turns
+SELECT write_turns($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+                   $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32);
 
--- name: journey_versions
--- Journeys of these teams that customers can be in.
-SELECT journey_id, version FROM journey WHERE team_id = ANY ($1::uuid[]) AND status > 1 AND deleted_at IS NULL;
+-- name: hold_journeys_to_change
+SELECT hold_journeys($1, $2, true);
+
+-- name: keep_verdicts
+SELECT key, belongs, reason FROM keep_verdicts($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- name: look_at_timers
+SELECT partition, team_id, customer_id, wake_at FROM look_at_timers($1, $2, $3, $4);
 
 -- name: journeys_by_id
 SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at
   FROM journey WHERE journey_id = ANY ($1::uuid[]);
 
--- name: hold_journeys
--- Nobody changes these journeys until the commit. In order of ids, as everybody locks them.
-SELECT journey_id, version FROM journey WHERE journey_id = ANY ($1::uuid[]) ORDER BY journey_id FOR SHARE;
-
--- name: hold_journeys_to_change
-SELECT journey_id, version FROM journey WHERE journey_id = ANY ($1::uuid[]) ORDER BY journey_id FOR NO KEY UPDATE;
-
--- name: save_actors
-INSERT INTO actor (partition, team_id, customer_id, taken_segment, taken_gateway, taken_journey, entries)
-SELECT * FROM unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[])
-ON CONFLICT (partition, team_id, customer_id) DO UPDATE
-   SET taken_segment = excluded.taken_segment, taken_gateway = excluded.taken_gateway,
-       taken_journey = excluded.taken_journey, entries = excluded.entries;
-
--- name: keep_verdicts
-INSERT INTO verdict AS v (team_id, enrolment_id, key, belongs, reason)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::text[])
-ON CONFLICT (team_id, enrolment_id, key) DO UPDATE SET belongs = v.belongs
-RETURNING v.key, v.belongs, v.reason;
-
--- name: forget_verdicts
-DELETE FROM verdict AS v USING unnest($1::uuid[], $2::uuid[]) AS k (team_id, enrolment_id)
- WHERE v.team_id = k.team_id AND v.enrolment_id = k.enrolment_id;
-
--- name: save_enrolments
-INSERT INTO enrolment (partition, team_id, customer_id, enrolment_id, journey_id, trigger_event_id, created_at, updated_at,
-                       wake_at, depth, state, rest, visit, node_id)
-SELECT * FROM unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[],
-                     $8::timestamptz[], $9::timestamptz[], $10::smallint[], $11::smallint[], $12::smallint[],
-                     $13::smallint[], $14::text[])
-ON CONFLICT (partition, team_id, customer_id, enrolment_id) DO UPDATE
-   SET updated_at = excluded.updated_at, wake_at = excluded.wake_at, state = excluded.state, rest = excluded.rest,
-       visit = excluded.visit, node_id = excluded.node_id;
-
 -- name: append_history
+-- One array per column of a row.
 INSERT INTO history (partition, position, team_id, journey_id, customer_id, enrolment_id, at, kind, body)
-SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[],
-                     $8::smallint[], $9::bytea[]);
-
--- name: due_customers
-SELECT partition, team_id, customer_id FROM due_customers($1::smallint[], $2, $3);
-
--- name: next_timer
-SELECT next_timer($1::smallint[], $2);
+SELECT * FROM unnest($1::smallint[], allocate_positions($1::smallint[]), $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[],
+                     $6::timestamptz[], $7::smallint[], $8::bytea[]);
 
 -- name: look_ahead
 SELECT due, following FROM look_ahead($1);
@@ -112,6 +74,15 @@ ON CONFLICT (partition, team_id, customer_id) DO UPDATE
        taken_gateway = greatest(a.taken_gateway, excluded.taken_gateway),
        taken_journey = greatest(a.taken_journey, excluded.taken_journey);
 
+-- name: rest_anew
+-- What a customer's live enrolments rest for, after some were changed outside a turn.
+UPDATE actor AS a
+   SET wake_at = (SELECT min(e.wake_at) FROM enrolment AS e
+                   WHERE e.partition = $1 AND e.team_id = $2 AND e.customer_id = $3 AND e.state = 1),
+       sending_since = (SELECT min(e.updated_at) FROM enrolment AS e
+                         WHERE e.partition = $1 AND e.team_id = $2 AND e.customer_id = $3 AND e.state = 1 AND e.rest = 2)
+ WHERE a.partition = $1 AND a.team_id = $2 AND a.customer_id = $3;
+
 -- name: halt_enrolments
 UPDATE enrolment SET state = 3, rest = 0, wake_at = NULL, updated_at = $5
  WHERE partition = $1 AND team_id = $2 AND customer_id = $3 AND enrolment_id = ANY ($4::uuid[]) AND state = 1;
@@ -132,10 +103,8 @@ SELECT partition, owner, epoch, expires_at FROM partition_lease WHERE owner IS N
 SELECT count_orphans();
 
 -- name: resting_sends
-SELECT partition, team_id, customer_id, enrolment_id FROM resting_sends($1::smallint[], $2::smallint, $3, $4, $5);
-
--- name: restless
-SELECT partition, team_id, customer_id, enrolment_id FROM restless($1::smallint[], $2);
+SELECT partition, team_id, customer_id, enrolment_id, since
+  FROM resting_sends($1::smallint[], $2::smallint, $3, $4, $5, $6);
 
 -- name: known_orphans
 SELECT partition, team_id, customer_id, enrolment_id FROM known_orphans($1::smallint[], $2);
@@ -147,7 +116,7 @@ SELECT e.partition, e.team_id, e.customer_id, e.enrolment_id, e.node_id, e.visit
   FROM unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::uuid[]) AS k (partition, team_id, customer_id, enrolment_id)
   JOIN enrolment AS e USING (partition, team_id, customer_id, enrolment_id)
   LEFT JOIN actor AS a USING (partition, team_id, customer_id)
- WHERE e.state = 1 AND e.rest IN (0, 2);
+ WHERE e.state = 1 AND e.rest = 2;
 
 -- name: keep_orphans
 INSERT INTO orphan (partition, team_id, customer_id, enrolment_id, rest, rested_at)
@@ -281,17 +250,6 @@ INSERT INTO mail (partition, position, team_id, customer_id, number, request_key
 SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $4::uuid[], $5::bigint[], $6::uuid[], $7::uuid[],
                      $8::timestamptz[]);
 
--- name: mail_teams
-SELECT mail_teams($1, $2, $3);
-
--- name: mail_after
--- $1 partitions, $2 positions, in parallel; $3 at most of each.
-SELECT m.* FROM unnest($1::smallint[], $2::bigint[]) AS c (partition, after)
- CROSS JOIN LATERAL (
-    SELECT partition, position, team_id, customer_id, number, request_key, journey_id, occurred_at
-      FROM mail WHERE mail.partition = c.partition AND position > c.after ORDER BY position LIMIT $3
- ) AS m ORDER BY m.partition, m.position;
-
 -- name: load_mail_cursors
 SELECT partition, position FROM mail_cursor;
 
@@ -299,17 +257,6 @@ SELECT partition, position FROM mail_cursor;
 UPDATE mail_cursor AS c SET position = k.position
   FROM unnest($1::smallint[], $2::bigint[]) AS k (partition, position)
  WHERE c.partition = k.partition AND c.position < k.position;
-
--- name: history_teams
-SELECT history_teams($1, $2, $3);
-
--- name: history_after
--- $1 partitions, $2 positions, in parallel; $3 at most of each.
-SELECT h.* FROM unnest($1::smallint[], $2::bigint[]) AS c (partition, after)
- CROSS JOIN LATERAL (
-    SELECT partition, position, team_id, journey_id, customer_id, enrolment_id, at, kind, body
-      FROM history WHERE history.partition = c.partition AND position > c.after ORDER BY position LIMIT $3
- ) AS h ORDER BY h.partition, h.position;
 
 -- name: mail_of_customer
 SELECT partition, position, team_id, customer_id, number, request_key, journey_id, occurred_at

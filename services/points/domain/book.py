@@ -10,11 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import msgspec
-
 from services.points.domain.decide import Change, Decision, decide, order_key_of, source_of
 from services.points.domain.earning import Formula
-from services.points.domain.identity import chained, fingerprint
+from services.points.domain.identity import fingerprint, hash_of
 from services.points.domain.model import (
     FIGURE_MAX,
     UNDO_NOTE,
@@ -40,17 +38,18 @@ Ref = tuple[UUID, UUID]
 """Team and customer, team and key, or team and order key."""
 
 _TICK = timedelta(microseconds=1)
+_NEW = Account()
 
 
 class Book:
     """State of a batch, and what the fold adds to it.
 
     Args:
-        accounts: figures of every customer that the batch touches; all locked.
+        accounts: figures of the customers that the batch touches; of those that have any.
         orders: orders known so far among those that the batch names.
         formulas: formula of each team that has one.
         outcomes: outcomes recorded so far under the batch's keys.
-        now: domain time, taken after the locks.
+        now: domain time, taken after all of these were read.
     """
 
     def __init__(
@@ -61,6 +60,7 @@ class Book:
         outcomes: Mapping[Ref, Outcome],
         now: datetime,
     ) -> None:
+        self._loaded = accounts
         self._accounts = dict(accounts)
         self._orders = dict(orders)
         self._formulas = formulas
@@ -68,7 +68,7 @@ class Book:
         self._now = now
         self.entries: list[Entry] = []
         self.outcomes: list[Outcome] = []
-        self._touched_accounts: set[Ref] = set()
+        self._last: dict[Ref, int] = {}
         self._touched_orders: set[Ref] = set()
 
     def fold(self, postings: Iterable[Posting]) -> list[Answer]:
@@ -78,7 +78,15 @@ class Book:
     @property
     def changed_accounts(self) -> list[tuple[Ref, Account]]:
         """Accounts that got entries, as they are now."""
-        return [(ref, self._accounts[ref]) for ref in sorted(self._touched_accounts)]
+        return [(ref, self._accounts[ref]) for ref in self._last]
+
+    @property
+    def first_sequences(self) -> list[int | None]:
+        """Beside each entry: with an account's last one, the sequence that the account had before all of them."""
+        befores: list[int | None] = [None] * len(self.entries)
+        for ref, index in self._last.items():
+            befores[index] = self._loaded.get(ref, _NEW).sequence
+        return befores
 
     @property
     def changed_orders(self) -> list[tuple[Ref, Order]]:
@@ -92,7 +100,7 @@ class Book:
         if before is not None and before.fingerprint == mark:
             return Answer(before, replayed=True)
         if before is not None:
-            account = self._accounts[posting.team_id, posting.customer_id]
+            account = self._account(posting.team_id, posting.customer_id)
             refused = Decision(Status.REFUSED, Reason.KEY_REUSED)
             return Answer(self._outcome(posting, mark, refused, account), replayed=False)
         outcome = self._apply(posting, mark)
@@ -101,7 +109,7 @@ class Book:
         return Answer(outcome, replayed=False)
 
     def _apply(self, posting: Posting, mark: bytes) -> Outcome:
-        account = self._accounts[posting.team_id, posting.customer_id]
+        account = self._account(posting.team_id, posting.customer_id)
         order_key = order_key_of(posting)
         order_ref = (posting.team_id, order_key) if order_key is not None else None
         order = self._orders.get(order_ref) if order_ref is not None else None
@@ -120,7 +128,7 @@ class Book:
         """Writes an entry for each change, all or none; None when a figure would leave its range."""
         entries: list[Entry] = []
         for change in changes:
-            account = self._accounts[posting.team_id, change.customer_id]
+            account = self._account(posting.team_id, change.customer_id)
             entry = make_entry(posting, change, account, self._now)
             if not (0 <= entry.balance <= FIGURE_MAX and 0 <= entry.cumulative <= FIGURE_MAX):
                 return None
@@ -130,29 +138,32 @@ class Book:
             ref = (entry.team_id, entry.customer_id)
             state = Account(entry.balance, entry.cumulative, entry.sequence, entry.posted_at, entry.hash)
             self._accounts[ref] = state
-            self._touched_accounts.add(ref)
+            self._last[ref] = len(self.entries)
+            self.entries.append(entry)
             after.append(state)
-        self.entries.extend(entries)
         return after
+
+    def _account(self, team_id: UUID, customer_id: UUID) -> Account:
+        return self._accounts.get((team_id, customer_id), _NEW)
 
     def _outcome(self, posting: Posting, mark: bytes, decision: Decision, account: Account) -> Outcome:
         change = decision.changes[0] if decision.changes else None
         return Outcome(
-            team_id=posting.team_id,
-            key=posting.key,
-            fingerprint=mark,
-            customer_id=posting.customer_id,
-            source=source_of(posting),
-            status=decision.status,
-            reason=decision.reason,
-            requested_balance=decision.requested,
-            delta_balance=change.balance if change else 0,
-            delta_cumulative=change.cumulative if change else 0,
-            shortfall=decision.shortfall,
-            balance=account.balance,
-            cumulative=account.cumulative,
-            sequence=account.sequence,
-            recorded_at=self._now,
+            posting.team_id,
+            posting.key,
+            mark,
+            posting.customer_id,
+            source_of(posting),
+            decision.status,
+            decision.reason,
+            decision.requested,
+            change.balance if change else 0,
+            change.cumulative if change else 0,
+            decision.shortfall,
+            account.balance,
+            account.cumulative,
+            account.sequence,
+            self._now,
         )
 
 
@@ -161,29 +172,30 @@ def make_entry(posting: Posting, change: Change, account: Account, now: datetime
     posted_at = now if account.last_at is None else max(now, account.last_at + _TICK)
     source_id, source_name = _naming(posting)
     body = posting.body
-    entry = Entry(
-        team_id=posting.team_id,
-        customer_id=change.customer_id,
-        sequence=account.sequence + 1,
-        source=source_of(posting),
-        source_id=source_id,
-        source_name=source_name,
-        delta_balance=change.balance,
-        delta_cumulative=change.cumulative,
-        requested_balance=change.requested_balance,
-        requested_cumulative=change.requested_cumulative,
-        balance=account.balance + change.balance,
-        cumulative=account.cumulative + change.cumulative,
-        occurred_at=posting.occurred_at or now,
-        posted_at=posted_at,
-        key=posting.key,
-        actor=posting.actor,
-        order_key=order_key_of(posting),
-        enrolment_id=body.enrolment_id if isinstance(body, JourneyChange) else None,
-        node_id=body.node_id if isinstance(body, JourneyChange) else "",
-        note=_note(posting),
+    journey = body if isinstance(body, JourneyChange) else None
+    fields = (
+        posting.team_id,
+        change.customer_id,
+        account.sequence + 1,
+        source_of(posting),
+        source_id,
+        source_name,
+        change.balance,
+        change.cumulative,
+        change.requested_balance,
+        change.requested_cumulative,
+        account.balance + change.balance,
+        account.cumulative + change.cumulative,
+        posting.occurred_at or now,
+        posted_at,
+        posting.key,
+        posting.actor,
+        order_key_of(posting),
+        journey.enrolment_id if journey else None,
+        journey.node_id if journey else "",
+        _note(posting),
     )
-    return msgspec.structs.replace(entry, hash=chained(account.last_hash, entry))
+    return Entry(*fields, hash_of(account.last_hash, fields))
 
 
 def accounts_of(postings: Sequence[Posting]) -> list[Ref]:

@@ -77,6 +77,11 @@ def order_key_of(posting: Posting) -> UUID | None:
     return body.order_key if isinstance(body, (Earn, Refund)) else None
 
 
+def needs_formula(posting: Posting) -> bool:
+    """Whether what a posting does depends on the team's formula."""
+    return isinstance(posting.body, (Earn, Refund))
+
+
 def _earn(customer_id: UUID, body: Earn, order: Order | None, formula: Formula | None) -> Decision:
     if order is not None and order.posted:
         return Decision(Status.SKIPPED, Reason.ORDER_POSTED)

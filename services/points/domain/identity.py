@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -73,30 +74,21 @@ def _content(posting: Posting) -> tuple[object, ...]:
 
 def chained(previous: bytes | None, entry: Entry) -> bytes:
     """SHA-256 over the hash before and every field of the entry but its own hash: 32 bytes."""
-    fields = (
-        previous or GENESIS,
-        entry.team_id.bytes,
-        entry.customer_id.bytes,
-        entry.sequence,
-        int(entry.source),
-        entry.source_id,
-        entry.source_name,
-        entry.delta_balance,
-        entry.delta_cumulative,
-        entry.requested_balance,
-        entry.requested_cumulative,
-        entry.balance,
-        entry.cumulative,
-        micros_of(entry.occurred_at),
-        micros_of(entry.posted_at),
-        entry.key.bytes,
-        entry.actor,
-        _bytes(entry.order_key),
-        _bytes(entry.enrolment_id),
-        entry.node_id,
-        entry.note,
+    return hash_of(previous, msgspec.structs.astuple(entry)[:-1])
+
+
+def hash_of(previous: bytes | None, fields: tuple[Any, ...]) -> bytes:
+    """The same, of an entry's fields in their order, all but the hash."""
+    team, customer, sequence, source, *middle, occurred, posted, key, actor, order, enrolment, node, note = (
+        fields
     )
-    return hashlib.sha256(_encode(fields)).digest()
+    posted_micros = micros_of(posted)
+    form = (
+        *(previous or GENESIS, team.bytes, customer.bytes, sequence, int(source), *middle),
+        posted_micros if occurred is posted else micros_of(occurred),
+        *(posted_micros, key.bytes, actor, _bytes(order), _bytes(enrolment), node, note),
+    )
+    return hashlib.sha256(_encode(form)).digest()
 
 
 def micros_of(at: datetime) -> int:

@@ -176,7 +176,7 @@ class Order(msgspec.Struct, frozen=True):
     taken: int = 0
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(msgspec.Struct, frozen=True):
     """One immutable change of one customer's points (P-07). Its place in the history is given when it is written."""
 
     team_id: UUID
@@ -202,7 +202,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     hash: bytes = b""
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True):
     """What is recorded under a key and answered to every repetition (P-08)."""
 
     team_id: UUID

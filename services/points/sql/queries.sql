@@ -17,94 +17,28 @@ INSERT INTO points.formula (team_id, amount_micros, points_micros, created_at)
 VALUES ($1, $2, $3, $4)
 ON CONFLICT (team_id) DO NOTHING
 
+-- name: load_batch
+-- Parameters and rows as of the function (migration 0006)
+SELECT * FROM points.load_batch($1, $2, $3, $4, $5, $6, $7, $8)
+
 -- name: lock_accounts
--- $1 uuid[] teams, $2 uuid[] customers: each pair once. Locked one after the other in the order of the inner query, the
--- same for every transaction, so that no two wait for each other in a circle.
-SELECT a.*
-  FROM (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS given (team_id, customer_id) ORDER BY 1, 2) AS wanted
- CROSS JOIN LATERAL (
-    SELECT team_id, customer_id, balance, cumulative, sequence, last_at, last_hash
-      FROM points.account AS a
-     WHERE a.team_id = wanted.team_id AND a.customer_id = wanted.customer_id
-       FOR NO KEY UPDATE
- ) AS a
+-- $1 uuid[] teams or the one team, $2 uuid[] customers: each pair once
+SELECT points.lock_accounts($1, $2)
 
--- name: insert_accounts
--- $1 uuid[] teams, $2 uuid[] customers, in the order of locking
-INSERT INTO points.account (team_id, customer_id)
-SELECT team_id, customer_id
-  FROM unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, customer_id)
- ORDER BY team_id, customer_id
-ON CONFLICT (team_id, customer_id) DO NOTHING
+-- name: write_batch
+-- Parameters as of the function (migration 0006)
+SELECT points.write_batch(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+    $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40,
+    $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52
+)
 
--- name: read_outcomes
--- $1 uuid[] teams, $2 uuid[] keys
-SELECT o.*
-  FROM unnest($1::uuid[], $2::uuid[]) AS wanted (team_id, key)
- CROSS JOIN LATERAL (
-    SELECT team_id, key, fingerprint, customer_id, source, status, reason, requested_balance, delta_balance,
-           delta_cumulative, shortfall, balance, cumulative, sequence, recorded_at
-      FROM points.outcome AS o
-     WHERE o.team_id = wanted.team_id AND o.key = wanted.key
-     LIMIT 1
- ) AS o
-
--- name: lock_orders
--- $1 uuid[] teams, $2 uuid[] order keys; locked after the accounts, in their own one order
-SELECT o.*
-  FROM (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS given (team_id, order_key) ORDER BY 1, 2) AS wanted
- CROSS JOIN LATERAL (
-    SELECT team_id, order_key, customer_id, posted, earning, amount_micros, refunded_micros, earned, clawed, taken
-      FROM points.shop_order AS o
-     WHERE o.team_id = wanted.team_id AND o.order_key = wanted.order_key
-       FOR NO KEY UPDATE
- ) AS o
-
--- name: insert_outcomes
--- One array a column, but $15, one time for all. A key that another transaction recorded meanwhile fails the whole batch,
--- which is then tried again.
-INSERT INTO points.outcome (team_id, key, fingerprint, customer_id, source, status, reason, requested_balance,
-                            delta_balance, delta_cumulative, shortfall, balance, cumulative, sequence, recorded_at)
-SELECT row.*, $15::timestamptz
-  FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::uuid[], $5::smallint[], $6::smallint[], $7::smallint[],
-              $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])
-       AS row
-
--- name: insert_orders
--- One array a column; a new order that another transaction recorded meanwhile fails the batch, as above.
-INSERT INTO points.shop_order (team_id, order_key, customer_id, posted, earning, amount_micros, refunded_micros,
-                               earned, clawed, taken)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::boolean[], $6::bigint[], $7::bigint[],
-                     $8::bigint[], $9::bigint[], $10::bigint[])
-
--- name: update_orders
--- One array a column, as insert_orders; orders that are locked
-INSERT INTO points.shop_order (team_id, order_key, customer_id, posted, earning, amount_micros, refunded_micros,
-                               earned, clawed, taken)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::boolean[], $6::bigint[], $7::bigint[],
-                     $8::bigint[], $9::bigint[], $10::bigint[])
-ON CONFLICT (team_id, order_key) DO UPDATE
-   SET customer_id = excluded.customer_id, posted = excluded.posted, earning = excluded.earning,
-       amount_micros = excluded.amount_micros, refunded_micros = excluded.refunded_micros, earned = excluded.earned,
-       clawed = excluded.clawed, taken = excluded.taken
-
--- name: insert_entries
--- One array a column. The accounts that the entries change are updated by update_accounts in the same transaction.
-INSERT INTO points.entry (team_id, customer_id, sequence, partition, position, source, source_id, source_name,
-                          delta_balance, delta_cumulative, requested_balance, requested_cumulative, balance, cumulative,
-                          occurred_at, posted_at, key, actor, order_key, enrolment_id, node_id, note, hash)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[], $5::bigint[], $6::smallint[], $7::text[],
-                     $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
-                     $14::bigint[], $15::timestamptz[], $16::timestamptz[], $17::uuid[], $18::text[], $19::uuid[],
-                     $20::uuid[], $21::text[], $22::text[], $23::bytea[])
-
--- name: update_accounts
--- $1 teams, $2 customers, $3 balances, $4 cumulatives, $5 sequences, $6 times, $7 hashes; accounts that are locked
-INSERT INTO points.account (team_id, customer_id, balance, cumulative, sequence, last_at, last_hash)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::bytea[])
-ON CONFLICT (team_id, customer_id) DO UPDATE
-   SET balance = excluded.balance, cumulative = excluded.cumulative, sequence = excluded.sequence,
-       last_at = excluded.last_at, last_hash = excluded.last_hash
+-- name: read_outcome
+-- $1 team, $2 key
+SELECT team_id, key, fingerprint, customer_id, source, status, reason, requested_balance, delta_balance, delta_cumulative,
+       shortfall, balance, cumulative, sequence, recorded_at
+  FROM points.outcome
+ WHERE team_id = $1 AND key = $2
 
 -- name: read_balances
 -- $1 uuid[] teams, $2 uuid[] customers; customers without an account are missing
@@ -295,34 +229,12 @@ SELECT c.customer_id, c.name, c.member_id
      LIMIT 1
  ) AS c
 
--- name: history_teams
--- $1 smallint[] partitions, $2 bigint[] after, $3 most rows a partition
-SELECT * FROM points.entry_teams($1, $2, $3)
-
--- name: history_rows
--- The same parameters. Positions have no gaps, so that a page is a range of positions: it reads no row that it does not
--- return, however far behind a reader is. The page is shared out evenly among the partitions that have anything.
-WITH behind AS (
-    SELECT cursor.partition, cursor.after
-      FROM unnest($1::smallint[], $2::bigint[]) AS cursor (partition, after)
-      JOIN points.history_head AS head ON head.partition = cursor.partition AND head.position > cursor.after
-), share AS (
-    SELECT greatest(1, ($3 + count(*) - 1) / greatest(1, count(*))) AS row_max FROM behind
-)
-SELECT page.*
-  FROM behind
- CROSS JOIN share
- CROSS JOIN LATERAL (
-    SELECT team_id, customer_id, sequence, e.partition, position, source, source_id, source_name, delta_balance,
-           delta_cumulative, requested_balance, requested_cumulative, balance, cumulative, occurred_at, posted_at, key,
-           actor, order_key, enrolment_id, node_id, note, hash
-      FROM points.entry AS e
-     WHERE e.partition = behind.partition AND e.position > behind.after AND e.position <= behind.after + share.row_max
-     ORDER BY e.position
-     LIMIT $3
- ) AS page
- ORDER BY page.partition, page.position
- LIMIT $3
+-- name: entry_page
+-- $1 smallint[] partitions, $2 bigint[] after, $3 most rows (migration 0006)
+SELECT team_id, customer_id, sequence, partition, position, source, source_id, source_name, delta_balance,
+       delta_cumulative, requested_balance, requested_cumulative, balance, cumulative, occurred_at, posted_at, key,
+       actor, order_key, enrolment_id, node_id, note, hash
+  FROM points.entry_page($1, $2, $3)
 
 -- name: check_accounts
 -- $1 team, $2 only this customer or null, $3 only those with entries from then on, or null

@@ -2,10 +2,15 @@
 
 Effects of journeys (`apply_changes`) carry a key and are answered from it when they come again; people's edits use the
 same steps without one. An event is told only when something really became different (S-05).
+
+"Team last marketed" is the latest of all times ever told, in whatever order and however often: doing it again changes
+nothing, so marks are not remembered, and those that meet no other change of their customer (`lone_marks`) need not even
+be read before they are written.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -146,6 +151,9 @@ def apply_changes(
     new_effects: dict[tuple[UUID, UUID], EffectUse] = {}
     results: list[ChangeResult] = []
     for change in changes:
+        if isinstance(change.body, MarketedChange):
+            results.append(_apply(desk, editor, change))
+            continue
         key = (change.team_id, change.effect_key)
         digest = digest_of(change)
         use = new_effects.get(key) or effects.get(key)
@@ -157,6 +165,15 @@ def apply_changes(
             new_effects[key] = EffectUse(digest, result.status, result.reason)
         results.append(result)
     return Applied(results, desk.changed_customers(), editor.changes(), new_effects, desk.facts)
+
+
+def lone_marks(changes: Sequence[Change]) -> list[bool]:
+    """Of each change whether it is a mark of a customer whom no other change of the batch names."""
+    named = Counter((change.team_id, change.customer_id) for change in changes)
+    return [
+        isinstance(change.body, MarketedChange) and named[change.team_id, change.customer_id] == 1
+        for change in changes
+    ]
 
 
 def overlap(add: Iterable[str], remove: Iterable[str]) -> set[str]:

@@ -165,7 +165,7 @@ class Editor:
         if (customer.team_id, key) in self._identities:
             return False
         self._identities[customer.team_id, key] = Binding(customer.customer_id, blocked=False)
-        self._bound.append(BoundIdentity(customer.team_id, customer.customer_id, key, self._desk.now))
+        self._bound.append(BoundIdentity(customer.team_id, customer.customer_id, key))
         self._desk.change(customer)
         self._desk.tell(customer, self._desk.now, ContactJoined(key))
         return True

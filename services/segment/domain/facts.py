@@ -145,8 +145,8 @@ FactBody = (
 )
 
 
-class Fact(msgspec.Struct, frozen=True):
-    """One row of the history."""
+class Fact(msgspec.Struct):
+    """One row of the history. Only its position is ever set, when it is stored."""
 
     partition: int
     team_id: UUID

@@ -53,12 +53,11 @@ class Known(msgspec.Struct):
 
 
 class BoundIdentity(NamedTuple):
-    """A new binding."""
+    """A new binding, from the time of recording on."""
 
     team_id: UUID
     customer_id: UUID
     key: IdentityKey
-    bind_time: datetime
 
 
 class Recording(msgspec.Struct):
@@ -190,7 +189,7 @@ class Recorder:
     def bind(self, customer: Customer, key: IdentityKey, at: datetime) -> None:
         """Binds an identity that is nobody's."""
         self.identities[customer.team_id, key] = Binding(customer.customer_id, blocked=False)
-        self._bound.append(BoundIdentity(customer.team_id, customer.customer_id, key, self.desk.now))
+        self._bound.append(BoundIdentity(customer.team_id, customer.customer_id, key))
         self.desk.tell(customer, at, ContactJoined(key))
 
     def set_blocked(self, team: UUID, key: IdentityKey, *, blocked: bool) -> bool:

@@ -28,6 +28,7 @@ from services.segment.worker import fresh_ids
 
 _BATCH_MAX: Final = 500
 _KEYWORD_LENGTH_MAX: Final = 100
+_WHOLE: Final = customers.Wanted(archived=True)
 
 Edit = Callable[[Editor, Customer], None]
 
@@ -184,7 +185,7 @@ class CustomerCalls(Base):
                 connection, team_id, keyword=keyword, after=after, row_max=size + 1
             )
             page = [(team_id, row.customer_id) for row in rows[:size]]
-            views = await customers.load_views(connection, page, archived=True)
+            views = await customers.load_views(connection, page, _WHOLE)
         token = page_token(page[-1][1], "customers", team_id, keyword) if len(rows) > size else ""
         return pb.ListCustomersResponse(
             customers=[customer_message(views[key]) for key in page], next_page_token=token
@@ -204,8 +205,7 @@ class CustomerCalls(Base):
             for index, item in enumerate(request.items)
         ]
         check.done()
-        async with transaction(self._parts.pool, {team for team, _ in keys}) as connection:
-            views = await customers.load_views(connection, keys)
+        views = await customers.read_views(self._parts.pool, keys)
         profiles = [profile_message(str(key[0]), str(key[1]), views.get(key)) for key in keys]
         return pb.BatchGetProfilesResponse(profiles=profiles)
 
@@ -275,7 +275,7 @@ class CustomerCalls(Base):
         now = self._parts.clock.now()
         editor = Editor(known, now, fresh_ids(now))
         created = editor.create_many(team_id, profiles)
-        facts += await customers.save_edited(connection, editor.edited(), known.customers)
+        facts += await customers.save_edited(connection, editor.edited(), known.customers, now)
         return created
 
     async def _edit(
@@ -294,13 +294,13 @@ class CustomerCalls(Base):
         now = self._parts.clock.now()
         editor = Editor(known, now, fresh_ids(now))
         edit(editor, customer)
-        facts += await customers.save_edited(connection, editor.edited(), known.customers)
+        facts += await customers.save_edited(connection, editor.edited(), known.customers, now)
         return await _whole(connection, *key)
 
 
 async def _whole(connection: Connection, team_id: UUID, customer_id: UUID) -> customer_pb2.Customer:
     key = (team_id, customer_id)
-    view = (await customers.load_views(connection, [key], archived=True)).get(key)
+    view = (await customers.load_views(connection, [key], _WHOLE)).get(key)
     if view is None:
         raise NotFound.of("customer", customer_id)
     return customer_message(view)

@@ -99,12 +99,12 @@ class HistoryCalls(Base):
         """Up to `size` facts that are mail, and how far was read. Fewer than `size`: there are no more."""
         found: list[Fact] = []
         while True:
-            page, following = await history.read_facts(self._parts.pool, {partition: after}, size)
-            found += [fact for fact in page if fact.mail_number is not None]
-            after = following[partition]
-            if len(found) > size:
-                return found[:size], found[size - 1].position
-            if len(page) < size or len(found) == size:
+            page = await history.read_facts(
+                self._parts.pool, {partition: after}, size - len(found), only_mail=True
+            )
+            found += page.facts
+            after = page.cursors[partition]
+            if page.is_last or len(found) == size:
                 return found, after
 
     async def ListHistory(self, request: pb.ListHistoryRequest, context: Any) -> pb.ListHistoryResponse:
@@ -121,7 +121,8 @@ class HistoryCalls(Base):
         check.done()
 
         async def read() -> tuple[list[Fact], dict[int, int]]:
-            return await history.read_facts(self._parts.pool, cursors, size)
+            page = await history.read_facts(self._parts.pool, cursors, size)
+            return page.facts, page.cursors
 
         wait_s = seconds_of(request.wait) if request.HasField("wait") else 0.0
         facts, following = await long_poll(read, self._parts.bell, wait_s, self._parts.draining)

@@ -86,7 +86,7 @@ class IdentityCalls(CustomerCalls):
                     _bind(editor, known.customers.get((team_id, customer_id)), profile)
                     for customer_id, profile in edits
                 ]
-                facts = await customers.save_edited(connection, editor.edited(), known.customers)
+                facts = await customers.save_edited(connection, editor.edited(), known.customers, now)
             self._parts.announcer.committed(facts)
             return pb.BatchBindIdentitiesResponse(results=results)
 

@@ -12,8 +12,9 @@ from libs.common.errors import AlreadyExists, NotFound
 from services.segment.domain.desk import Desk
 from services.segment.domain.facts import AttributeDefined, Fact
 from services.segment.domain.model import Attribute, AttributeType
-from services.segment.store.base import BOOK, append_facts, columns
+from services.segment.store.base import BOOK, columns
 from services.segment.store.changes import attribute_of
+from services.segment.store.saving import Writes, save
 
 
 async def insert_attribute(
@@ -60,7 +61,7 @@ async def tell_definition(
     desk = Desk({}, now, ids)
     body = AttributeDefined(attribute.key, attribute.type, attribute.archived, old_type)
     desk.tell_of_nobody(attribute.team_id, now, body)
-    return await append_facts(connection, desk.facts)
+    return await save(connection, Writes(), desk.facts, now)
 
 
 async def find_attributes(

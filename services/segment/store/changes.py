@@ -1,15 +1,15 @@
-"""Reading what a batch of effects names, and writing what was decided about it; tags and values for edits as well."""
+"""Reading what a batch of changes names, and writing what was decided about it; tags and values for edits as well."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
-from typing import Any
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from libs.common.db.pool import Connection
+from libs.common.db.pool import Connection, Pool, fetch_alone
 from libs.common.text import fold
-from services.segment.domain.changing import Applied, EffectUse, TagKey, TraitChanges, Traits, ValueKey
+from services.segment.domain.changing import Applied, EffectUse, TagKey, Traits, ValueKey
 from services.segment.domain.desk import CustomerKey
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import (
@@ -19,24 +19,31 @@ from services.segment.domain.model import (
     AttributeValue,
     Change,
     Customer,
+    MarketedChange,
     TagChange,
 )
-from services.segment.store.base import BOOK, Row, append_facts, columns, lock_customers
-from services.segment.store.batches import update_customers
+from services.segment.domain.results import ChangeResult, ChangeStatus
+from services.segment.store.base import BOOK, Row, by_key
+from services.segment.store.saving import Writes, save
+
+_APPLIED: Final = ChangeResult(ChangeStatus.APPLIED)
+_UNCHANGED: Final = ChangeResult(ChangeStatus.UNCHANGED)
+_MISSING: Final = ChangeResult(ChangeStatus.REFUSED, "RESOURCE_NOT_FOUND")
 
 
-async def load_for_changes(
-    connection: Connection, changes: Sequence[Change]
-) -> tuple[dict[CustomerKey, Customer], Traits, dict[tuple[UUID, UUID], EffectUse]]:
+class ChangesKnown(NamedTuple):
+    """What a batch of changes names, as it is."""
+
+    customers: dict[CustomerKey, Customer]
+    traits: Traits
+    effects: dict[tuple[UUID, UUID], EffectUse]
+    """Those that came before."""
+
+
+async def load_for_changes(connection: Connection, changes: Sequence[Change]) -> ChangesKnown:
     """The customers, locked; their tags and values as far as they are named; and the effects that came before."""
-    customers = await lock_customers(connection, {(c.team_id, c.customer_id) for c in changes})
-    rows = await connection.fetch(
-        BOOK["find_effects"], *columns({(c.team_id, c.effect_key) for c in changes}, 2)
-    )
-    effects = {
-        (row["team_id"], row["effect_key"]): EffectUse(row["digest"], row["status"], row["reason"])
-        for row in rows
-    }
+    customers = list({(change.team_id, change.customer_id) for change in changes})
+    effects = list({(change.team_id, change.effect_key) for change in changes})
     tags: set[TagKey] = set()
     values: set[ValueKey] = set()
     for change in changes:
@@ -45,51 +52,68 @@ async def load_for_changes(
                 tags.update((change.team_id, change.customer_id, fold(tag)) for tag in (*add, *remove))
             case AttributeChange(key=key):
                 values.add((change.team_id, change.customer_id, key))
-    return customers, await load_traits(connection, tags, values), effects
+    return await _recall(connection, customers, effects, tags, values)
 
 
 async def load_traits(connection: Connection, tags: Iterable[TagKey], values: Iterable[ValueKey]) -> Traits:
     """The named tags and values as they are, and the definitions of the attributes named."""
-    traits = Traits()
-    if wanted_tags := sorted(set(tags)):
-        rows = await connection.fetch(BOOK["find_tags"], *columns(wanted_tags, 3))
-        traits.tags = {(r["team_id"], r["customer_id"], r["tag_folded"]): r["tag"] for r in rows}
-    if wanted_values := sorted(set(values)):
-        rows = await connection.fetch(BOOK["find_values"], *columns(wanted_values, 3))
-        traits.values = {
-            (r["team_id"], r["customer_id"], r["key"]): AttributeValue(r["type"], r["value"]) for r in rows
-        }
-        keys = sorted({(team, key) for team, _, key in wanted_values})
-        rows = await connection.fetch(BOOK["find_attributes"], *columns(keys, 2))
-        traits.attributes = {(r["team_id"], r["key"]): attribute_of(r) for r in rows}
-    return traits
+    return (await _recall(connection, (), (), set(tags), set(values))).traits
+
+
+async def _recall(
+    connection: Connection,
+    customers: Sequence[CustomerKey],
+    effects: Sequence[tuple[UUID, UUID]],
+    tags: set[TagKey],
+    values: set[ValueKey],
+) -> ChangesKnown:
+    attributes = {(team, key) for team, _, key in values}
+    parts = [list(part) or None for part in (customers, effects, tags, values, attributes)]
+    row = await connection.fetchrow(BOOK["recall_changes"], *parts) if any(parts) else None
+    if row is None:
+        return ChangesKnown({}, Traits(), {})
+    traits = Traits(
+        attributes={(each[0], each[1]): attribute_of(each) for each in row["attributes"] or ()},
+        tags={(team, customer, folded): tag for team, customer, folded, tag in row["tags"] or ()},
+        values={
+            (team, customer, key): AttributeValue(kind, value)
+            for team, customer, key, kind, value in row["own_values"] or ()
+        },
+    )
+    used = {
+        (team, key): EffectUse(digest, status, reason)
+        for team, key, digest, status, reason in row["effects"] or ()
+    }
+    return ChangesKnown(by_key(row["customers"]), traits, used)
 
 
 async def save_applied(
-    connection: Connection, applied: Applied, before: dict[CustomerKey, Customer]
+    connection: Connection, applied: Applied, before: dict[CustomerKey, Customer], now: datetime
 ) -> list[Fact]:
-    """Writes it all; returns the facts with their positions.
-
-    Raises the driver's UniqueViolationError when another transaction applied one of the effects first.
-    """
-    await update_customers(connection, applied.changed, before)
-    await save_traits(connection, applied.traits, applied.facts)
-    if applied.effects:
-        rows = sorted((*key, use.digest, use.status, use.reason) for key, use in applied.effects.items())
-        await connection.execute(BOOK["insert_effects"], *columns(rows, 5))
-    return await append_facts(connection, applied.facts)
+    """Writes it all; returns the facts with their positions. Raises as `save`."""
+    writes = Writes()
+    writes.change_customers(applied.changed, before)
+    writes.change_traits(applied.traits)
+    writes.remember(applied.effects)
+    return await save(connection, writes, applied.facts, now)
 
 
-async def save_traits(connection: Connection, changes: TraitChanges, facts: Sequence[Fact]) -> None:
-    """Writes tags and values that are different now. Tags are in order of application by the time of recording."""
-    at = facts[0].record_time if facts else None
-    await _write(connection, "delete_tags", [key for key, tag in changes.tags.items() if tag is None], 3)
-    applied = [(*key, tag, at) for key, tag in changes.tags.items() if tag is not None]
-    await _write(connection, "insert_tags", applied, 5)
-    gone = [key for key, value in changes.values.items() if value is None]
-    await _write(connection, "delete_values", gone, 3)
-    kept = [_value_row(key, value) for key, value in changes.values.items() if value is not None]
-    await _write(connection, "upsert_values", kept, 7)
+async def mark_marketed(pool: Pool, marks: Sequence[Change], now: datetime) -> list[ChangeResult]:
+    """Moves "team last marketed" of customers, each named once; a transaction of its own, in one statement."""
+    rows: list[tuple[Any, ...]] = []
+    for place, change in enumerate(marks):
+        assert isinstance(change.body, MarketedChange)
+        rows.append((change.team_id, change.customer_id, place, change.body.at))
+    teams = list({change.team_id for change in marks})
+    ((moved, present),) = await fetch_alone(pool, BOOK["mark_marketed"], teams, rows, now)
+    if present is None:
+        return [_APPLIED] * len(marks)
+    results = [_MISSING] * len(marks)
+    for place in present:
+        results[place] = _UNCHANGED
+    for place in moved or ():
+        results[place] = _APPLIED
+    return results
 
 
 def attribute_of(row: Row) -> Attribute:
@@ -104,13 +128,3 @@ def attribute_of(row: Row) -> Attribute:
         create_time=row["create_time"],
         update_time=row["update_time"],
     )
-
-
-def _value_row(key: ValueKey, value: AttributeValue) -> tuple[Any, ...]:
-    number = Decimal(value.text) if value.type == AttributeType.NUMBER else None
-    return (*key, int(value.type), value.text, fold(value.text), number)
-
-
-async def _write(connection: Connection, query: str, rows: Sequence[Sequence[Any]], width: int) -> None:
-    if rows:
-        await connection.execute(BOOK[query], *columns(rows, width))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from libs.common.db.pool import Connection
+import msgspec
+
+from libs.common.db.pool import Connection, Pool, fetch_alone
 from libs.common.text import fold
 from services.segment.domain.desk import CustomerKey
 from services.segment.domain.editing import Edited, EditKnown, Profile
@@ -24,36 +25,63 @@ from services.segment.domain.model import (
     Selector,
     TeamInteracted,
 )
-from services.segment.domain.recorder import Known, Recorder
-from services.segment.store.base import BOOK, append_facts, columns, customer_of, lock_customers
-from services.segment.store.batches import find_people, insert_customers, update_customers
-from services.segment.store.changes import load_traits, save_traits
+from services.segment.domain.recorder import Recorder
+from services.segment.store.base import BOOK, columns, customer_of, lock_customers
+from services.segment.store.batches import load_hinted
+from services.segment.store.changes import load_traits
+from services.segment.store.saving import Writes, save
 
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """For finding a customer, which depends on no time."""
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """What is read of customers beside their own rows; what is not wanted is left empty."""
+
+    tags: bool = True
+    attributes: bool = True
+    archived: bool = False
+    """Values of archived attributes, too."""
+    identities: bool = True
+
+
+_ACTIVE: Final = Wanted()
+_BARE: Final = Wanted(tags=False, attributes=False, identities=False)
+
+
 async def load_views(
-    connection: Connection, keys: Iterable[CustomerKey], *, archived: bool = False
+    connection: Connection, keys: Iterable[CustomerKey], wanted: Wanted = _ACTIVE
 ) -> dict[CustomerKey, CustomerView]:
-    """Customers with all that belongs to them; `archived`: with values of archived attributes, too."""
-    arrays = columns(sorted(set(keys)), 2)
-    customers = await connection.fetch(BOOK["load_customers"], *arrays)
-    tags: dict[CustomerKey, list[str]] = defaultdict(list)
-    for team, customer, tag in await connection.fetch(BOOK["customer_tags"], *arrays):
-        tags[team, customer].append(tag)
-    values: dict[CustomerKey, dict[str, str]] = defaultdict(dict)
-    for row in await connection.fetch(BOOK["customer_values"], *arrays):
-        if archived or not row["archived"]:
-            values[row["team_id"], row["customer_id"]][row["key"]] = row["value"]
-    identities: dict[CustomerKey, list[Identity]] = defaultdict(list)
-    for row in await connection.fetch(BOOK["customer_identities"], *arrays):
-        key = IdentityKey(row["channel"], row["account_id"], row["external_id"])
-        identities[row["team_id"], row["customer_id"]].append(Identity(key, row["blocked"], row["bind_time"]))
+    """Customers with what belongs to them; those that are not there are left out."""
+    return _views(await connection.fetch(BOOK["customer_views"], None, *_asked(set(keys), wanted)))
+
+
+async def read_views(
+    pool: Pool, keys: Iterable[CustomerKey], wanted: Wanted = _ACTIVE
+) -> dict[CustomerKey, CustomerView]:
+    """`load_views` as a transaction of its own, in one statement."""
+    distinct = set(keys)
+    teams = list({team for team, _ in distinct})
+    return _views(await fetch_alone(pool, BOOK["customer_views"], teams, *_asked(distinct, wanted)))
+
+
+def _asked(keys: set[CustomerKey], wanted: Wanted) -> tuple[Any, ...]:
+    return (list(keys), wanted.tags, wanted.attributes, wanted.archived, wanted.identities)
+
+
+def _views(rows: Iterable[Any]) -> dict[CustomerKey, CustomerView]:
     views: dict[CustomerKey, CustomerView] = {}
-    for row in customers:
-        at = (row["team_id"], row["customer_id"])
-        views[at] = CustomerView(customer_of(row), tuple(tags[at]), dict(values[at]), tuple(identities[at]))
+    for row in rows:
+        *own, tags, values, identities = row
+        views[own[0], own[1]] = CustomerView(
+            Customer(*own),
+            tuple(tags or ()),
+            dict(map(tuple, values or ())),
+            tuple(
+                Identity(IdentityKey(channel, account, external), blocked, bound_at)
+                for channel, account, external, blocked, bound_at in identities or ()
+            ),
+        )
     return views
 
 
@@ -79,13 +107,12 @@ async def list_tags(
 async def find_customer(connection: Connection, team_id: UUID, selector: Selector) -> UUID | None:
     """The customer that an event with this selector would go to; nothing is locked."""
     event = Event(team_id, "", selector, _NO_TIME, TeamInteracted())
-    known = Known(unsigned_counts={})
-    await find_people(connection, known, [event])
+    known = await load_hinted(connection, event)
     ids = {*known.members.values(), *known.phones.values(), *known.emails.values(), *known.tokens.values()}
     ids |= {binding.customer_id for binding in known.identities.values()}
     ids |= {selector.customer_id} if selector.customer_id else set()
-    rows = await connection.fetch(BOOK["load_customers"], *columns([(team_id, each) for each in ids], 2))
-    known.customers = {(team_id, row["customer_id"]): customer_of(row) for row in rows}
+    views = await load_views(connection, {(team_id, each) for each in ids}, _BARE)
+    known.customers = {key: view.customer for key, view in views.items()}
     found = Recorder(known, _NO_TIME, iter(())).find(event)
     return None if found is None else found.customer_id
 
@@ -114,12 +141,8 @@ async def find_listed(
 
 async def load_for_creation(connection: Connection, team_id: UUID, profiles: Sequence[Profile]) -> EditKnown:
     """What new customers may collide with. Customers of their member ids are locked, and nobody else creates any."""
-    await connection.execute(BOOK["guard_creation"], [team_id])
-    known = EditKnown()
-    members = {(team_id, fold(p.member_id)) for p in profiles if p.member_id is not None}
-    nothing: list[list[Any]] = [[], []]
-    rows = await connection.fetch(BOOK["find_customers"], *columns(members, 2), *nothing, *nothing, *nothing)
-    known.members = {(row["team_id"], row["key"]): row["customer_id"] for row in rows}
+    await connection.execute(BOOK["guard_creation"], team_id)
+    known = EditKnown(members=await _load_members(connection, team_id, profiles))
     wanted = set(known.members.values()) | {p.customer_id for p in profiles if p.customer_id is not None}
     known.customers = await lock_customers(connection, {(team_id, each) for each in wanted})
     await _load_additions(connection, known, team_id, profiles)
@@ -134,13 +157,7 @@ async def load_for_edit(
         customers=await lock_customers(connection, {(team_id, customer) for customer, _ in edits})
     )
     profiles = [profile for _, profile in edits]
-    members = {(team_id, fold(p.member_id)) for p in profiles if p.member_id is not None}
-    if members:
-        nothing: list[list[Any]] = [[], []]
-        rows = await connection.fetch(
-            BOOK["find_customers"], *columns(members, 2), *nothing, *nothing, *nothing
-        )
-        known.members = {(row["team_id"], row["key"]): row["customer_id"] for row in rows}
+    known.members = await _load_members(connection, team_id, profiles)
     await _load_additions(connection, known, team_id, profiles)
     tags = {(team_id, customer, fold(tag)) for customer, profile in edits for tag in profile.tags}
     values = {(team_id, customer, key) for customer, profile in edits for key, _ in profile.attributes}
@@ -149,18 +166,27 @@ async def load_for_edit(
 
 
 async def save_edited(
-    connection: Connection, edited: Edited, before: dict[CustomerKey, Customer]
+    connection: Connection, edited: Edited, before: dict[CustomerKey, Customer], now: datetime
 ) -> list[Fact]:
-    """Writes it all; returns the facts with their positions. Raises the driver's UniqueViolationError."""
-    await insert_customers(connection, edited.created)
-    await update_customers(connection, edited.changed, before)
+    """Writes it all; returns the facts with their positions. Raises as `save`."""
     for team_id, customer_id, key in edited.unbound:
         await connection.execute(BOOK["delete_identity"], team_id, *key, customer_id)
-    if edited.bound:
-        rows = [(b.team_id, b.customer_id, *b.key, b.bind_time) for b in edited.bound]
-        await connection.execute(BOOK["insert_identities"], *columns(rows, 6))
-    await save_traits(connection, edited.traits, edited.facts)
-    return await append_facts(connection, edited.facts)
+    writes = Writes()
+    writes.create_customers(edited.created)
+    writes.change_customers(edited.changed, before)
+    writes.bind(edited.bound)
+    writes.change_traits(edited.traits)
+    return await save(connection, writes, edited.facts, now)
+
+
+async def _load_members(
+    connection: Connection, team_id: UUID, profiles: Sequence[Profile]
+) -> dict[tuple[UUID, str], UUID]:
+    members = {(team_id, fold(p.member_id)) for p in profiles if p.member_id is not None}
+    if not members:
+        return {}
+    rows = await connection.fetch(BOOK["find_members"], *columns(members, 2))
+    return {(row["team_id"], row["key"]): row["customer_id"] for row in rows}
 
 
 async def _load_additions(

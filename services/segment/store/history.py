@@ -2,33 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from libs.common.db.history import read_history
-from libs.common.db.pool import Pool, connection_of, transaction
+from libs.common.db.history import PAGE_MAX
+from libs.common.db.pool import Pool, connection_of, fetch_alone, replanned, transaction
 from services.segment.domain.facts import Fact
 from services.segment.store.base import BOOK, columns, fact_of
+
+_LOOKED_AT_MAX: Final = 5_000
+"""Rows of a partition that one read looks at, as in the function `fact_feed`."""
 
 FactKey = tuple[datetime, int, int]
 """Time, partition, position: the order of a team's facts."""
 
 
+class Page(NamedTuple):
+    """Facts after the cursors, and the cursors to go on from."""
+
+    facts: list[Fact]
+    cursors: dict[int, int]
+    is_last: bool
+    """Everything that was there was looked at."""
+
+
 async def read_facts(
-    pool: Pool, cursors: Mapping[int, int], row_max: int
-) -> tuple[list[Fact], dict[int, int]]:
-    """A page of the feed: facts after the cursors, and the cursors to go on from."""
-    rows, following = await read_history(pool, BOOK["fact_teams"], BOOK["read_facts"], cursors, row_max)
-    return [fact_of(row) for row in rows], following
+    pool: Pool,
+    cursors: Mapping[int, int],
+    row_max: int,
+    *,
+    kinds: Sequence[int] | None = None,
+    only_mail: bool = False,
+) -> Page:
+    """A page of the feed, of `kinds` (tags of bodies; None: all), in one statement.
+
+    Cursors move over what is not of these kinds, too, so a page may be empty without being the last.
+    """
+    row_max = min(row_max, PAGE_MAX)
+    after = (list(cursors.keys()), list(cursors.values()))
+    rows = await fetch_alone(pool, BOOK["fact_feed"], *after, kinds, only_mail, row_max)
+    facts = [fact_of(row) for row in rows if row["body"] is not None]
+    following, is_last = dict(cursors), len(facts) < row_max
+    for partition, position, *_ in rows[len(facts) :]:
+        is_last = is_last and position < cursors[partition] + _LOOKED_AT_MAX
+        following[partition] = position
+    if len(facts) == row_max:  # of the last partition and those behind it nobody knows how much was left out
+        last = facts[-1]
+        following |= {each: cursors[each] for each in following if each > last.partition}
+        following[last.partition] = last.position
+    return Page(facts, following, is_last)
 
 
 async def customer_mail(
     pool: Pool, team_id: UUID, customer_id: UUID, after_number: int, row_max: int
 ) -> list[Fact]:
     """Facts that are mail to one customer, in order of number."""
-    async with transaction(pool, [team_id]) as connection:
-        rows = await connection.fetch(BOOK["customer_mail"], team_id, customer_id, after_number, row_max)
+    rows = await fetch_alone(pool, BOOK["customer_mail"], team_id, customer_id, after_number, row_max)
     return [fact_of(row) for row in rows]
 
 
@@ -43,6 +74,7 @@ async def list_facts(
 ) -> list[Fact]:
     """Facts of a team in order of time; `span` is [start, end)."""
     async with transaction(pool, [team_id]) as connection:
+        await replanned(connection)
         rows = await connection.fetch(BOOK["list_facts"], team_id, customer_id, *span, *after, row_max)
     return [fact_of(row) for row in rows]
 

@@ -65,7 +65,7 @@ class Burst(msgspec.Struct, frozen=True):
     quarter: datetime
     enrolled: bool
     end: RunEnd
-    steps: list[Step]
+    steps: tuple[Step, ...]
 
 
 class TriggerRefused(msgspec.Struct, frozen=True):

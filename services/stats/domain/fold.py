@@ -52,32 +52,32 @@ _ENTRY_SOURCES: Final[Mapping[EntrySource, Metric]] = {
 }
 
 
-def count(facts: Iterable[Fact]) -> Counts:
-    """What these facts add. Facts of one customer must come in their order: the first shopping or click
-    counts.
+def count(facts: Iterable[tuple[Fact, int]]) -> Counts:
+    """What these facts add, each with how often it occurs. Facts of one customer must come in their order: the
+    first shopping or click counts.
     """
     deltas: _Deltas = defaultdict(int)
     firsts: _Firsts = {}
-    for fact in facts:
-        _COUNTERS[type(fact)](fact, deltas, firsts)
+    for fact, times in facts:
+        _COUNTERS[type(fact)](fact, times, deltas, firsts)
     return Counts({key: value for key, value in deltas.items() if value}, firsts)
 
 
-def _count_burst(burst: Burst, deltas: _Deltas, _: _Firsts) -> None:
+def _count_burst(burst: Burst, times: int, deltas: _Deltas, _: _Firsts) -> None:
     team_id, journey_id = burst.team_id, burst.journey_id
     if burst.enrolled:
-        deltas[CounterKey(team_id, Metric.TRIGGERED, burst.quarter, journey_id)] += 1
+        deltas[CounterKey(team_id, Metric.TRIGGERED, burst.quarter, journey_id)] += times
     for step in burst.steps:
         if step.entered:
-            deltas[CounterKey(team_id, Metric.NODE_ENTERED, step.quarter, journey_id, step.node_id)] += 1
+            deltas[CounterKey(team_id, Metric.NODE_ENTERED, step.quarter, journey_id, step.node_id)] += times
         result = Metric.NODE_RESULT + step.result
-        deltas[CounterKey(team_id, result, step.quarter, journey_id, step.node_id)] += 1
+        deltas[CounterKey(team_id, result, step.quarter, journey_id, step.node_id)] += times
     if burst.end in _RUN_ENDS:
-        deltas[CounterKey(team_id, _RUN_ENDS[burst.end], burst.quarter, journey_id)] += 1
+        deltas[CounterKey(team_id, _RUN_ENDS[burst.end], burst.quarter, journey_id)] += times
 
 
-def _count_refused(refused: TriggerRefused, deltas: _Deltas, _: _Firsts) -> None:
-    deltas[CounterKey(refused.team_id, Metric.REFUSED, refused.quarter, refused.journey_id)] += 1
+def _count_refused(refused: TriggerRefused, times: int, deltas: _Deltas, _: _Firsts) -> None:
+    deltas[CounterKey(refused.team_id, Metric.REFUSED, refused.quarter, refused.journey_id)] += times
 
 
 def _message_key(
@@ -88,50 +88,54 @@ def _message_key(
     )
 
 
-def _count_send(send: SendSettled, deltas: _Deltas, _: _Firsts) -> None:
+def _count_send(send: SendSettled, times: int, deltas: _Deltas, _: _Firsts) -> None:
     if send.end is SendEnd.SENT:
-        deltas[_message_key(send, Metric.MESSAGES_SENT)] += send.messages
+        deltas[_message_key(send, Metric.MESSAGES_SENT)] += times * send.messages
     elif send.end in _SEND_ENDS:
-        deltas[_message_key(send, _SEND_ENDS[send.end])] += 1
+        deltas[_message_key(send, _SEND_ENDS[send.end])] += times
     if send.cost_micros:
-        deltas[_message_key(send, Metric.MESSAGE_COST, send.currency)] += send.cost_micros
+        deltas[_message_key(send, Metric.MESSAGE_COST, send.currency)] += times * send.cost_micros
 
 
-def _count_receipt(receipt: ReceiptArrived, deltas: _Deltas, _: _Firsts) -> None:
-    deltas[_message_key(receipt, _RECEIPTS[receipt.kind])] += 1
+def _count_receipt(receipt: ReceiptArrived, times: int, deltas: _Deltas, _: _Firsts) -> None:
+    deltas[_message_key(receipt, _RECEIPTS[receipt.kind])] += times
     if receipt.refunded_micros:
-        deltas[_message_key(receipt, Metric.MESSAGE_COST, receipt.currency)] -= receipt.refunded_micros
+        deltas[_message_key(receipt, Metric.MESSAGE_COST, receipt.currency)] -= (
+            times * receipt.refunded_micros
+        )
 
 
-def _count_click(click: LinkClicked, _: _Deltas, firsts: _Firsts) -> None:
+def _count_click(click: LinkClicked, _: int, __: _Deltas, firsts: _Firsts) -> None:
     first = First(click.team_id, FirstKind.CLICK, click.effect_key)
     firsts.setdefault(first, _message_key(click, Metric.CLICKED))
 
 
-def _count_points(entry: PointsChanged, deltas: _Deltas, _: _Firsts) -> None:
+def _count_points(entry: PointsChanged, times: int, deltas: _Deltas, _: _Firsts) -> None:
     team_id, quarter, change = entry.team_id, entry.quarter, entry.delta_balance
-    deltas[CounterKey(team_id, Metric.ENTRIES, quarter)] += 1
-    deltas[CounterKey(team_id, Metric.BALANCE, quarter)] += change
-    deltas[CounterKey(team_id, Metric.CUMULATIVE, quarter)] += entry.delta_cumulative
+    deltas[CounterKey(team_id, Metric.ENTRIES, quarter)] += times
+    deltas[CounterKey(team_id, Metric.BALANCE, quarter)] += times * change
+    deltas[CounterKey(team_id, Metric.CUMULATIVE, quarter)] += times * entry.delta_cumulative
     refund = entry.source is EntrySource.REFUND
-    deltas[CounterKey(team_id, _ENTRY_SOURCES[entry.source], quarter)] += -change if refund else change
+    deltas[CounterKey(team_id, _ENTRY_SOURCES[entry.source], quarter)] += times * (
+        -change if refund else change
+    )
     if refund:
         shortfall = change - entry.requested_balance
-        deltas[CounterKey(team_id, Metric.REFUND_SHORTFALL, quarter)] += shortfall
+        deltas[CounterKey(team_id, Metric.REFUND_SHORTFALL, quarter)] += times * shortfall
 
 
-def _count_shopping(sale: OrderCounted | RefundCounted, deltas: _Deltas, firsts: _Firsts) -> None:
+def _count_shopping(sale: OrderCounted | RefundCounted, times: int, deltas: _Deltas, firsts: _Firsts) -> None:
     metric = Metric.ORDERS if isinstance(sale, OrderCounted) else Metric.REFUNDS
-    deltas[CounterKey(sale.team_id, metric, sale.quarter)] += 1
+    deltas[CounterKey(sale.team_id, metric, sale.quarter)] += times
     first = First(sale.team_id, FirstKind.SHOPPER, sale.customer_id)
     firsts.setdefault(first, CounterKey(sale.team_id, Metric.SHOPPERS, sale.quarter))
 
 
-def _count_anonymous(stored: AnonymousStored, deltas: _Deltas, _: _Firsts) -> None:
-    deltas[CounterKey(stored.team_id, Metric.ANONYMOUS, stored.quarter)] += 1
+def _count_anonymous(stored: AnonymousStored, times: int, deltas: _Deltas, _: _Firsts) -> None:
+    deltas[CounterKey(stored.team_id, Metric.ANONYMOUS, stored.quarter)] += times
 
 
-_COUNTERS: Final[Mapping[type, Callable[[Any, _Deltas, _Firsts], None]]] = {
+_COUNTERS: Final[Mapping[type, Callable[[Any, int, _Deltas, _Firsts], None]]] = {
     Burst: _count_burst,
     TriggerRefused: _count_refused,
     SendSettled: _count_send,

@@ -3,33 +3,10 @@
 -- name: load_cursors
 SELECT partition, position FROM cursor WHERE source = $1;
 
--- name: hold_cursors
--- Nobody else counts this source until the commit.
-SELECT partition, position FROM cursor WHERE source = $1 ORDER BY partition FOR UPDATE;
-
--- name: move_cursors
-UPDATE cursor AS c SET position = k.position
-  FROM unnest($2::smallint[], $3::bigint[]) AS k (partition, position)
- WHERE c.source = $1 AND c.partition = k.partition;
-
--- name: add_firsts
-INSERT INTO first_time (team_id, kind, id) SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::uuid[])
-ON CONFLICT DO NOTHING
-RETURNING team_id, kind, id;
-
--- name: add_counts
-INSERT INTO counter AS c (team_id, journey_id, metric, node_id, channel, currency, quarter, value)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::smallint[], $6::text[], $7::timestamptz[],
-                     $8::bigint[])
- ORDER BY 1, 2, 7, 3, 4, 5, 6
-ON CONFLICT (team_id, journey_id, quarter, metric, node_id, channel, currency)
-DO UPDATE SET value = c.value + excluded.value;
-
--- name: add_totals
-INSERT INTO total AS t (team_id, journey_id, metric, node_id, channel, currency, value)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::smallint[], $6::text[], $7::bigint[])
- ORDER BY 1, 2, 3, 4, 5, 6
-ON CONFLICT (team_id, journey_id, metric, node_id, channel, currency) DO UPDATE SET value = t.value + excluded.value;
+-- name: count_page
+-- $1 source, $2 sum of its cursors; columns of the cursors that move: $3 partition, $4 before, $5 after; of the counters that
+-- grow: $6 to $13; of what counts only the first time: $14 to $16, $17 its counter's place among them.
+SELECT count_page($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
 
 -- name: totals
 -- Sums of a team's counters of these journeys over all time.

@@ -9,7 +9,14 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from libs.common.db.history import HistoryBell, allocate, count_by_partition, long_poll, read_history
+from libs.common.db.history import (
+    HistoryBell,
+    allocate,
+    count_by_partition,
+    long_poll,
+    read_history,
+    read_page,
+)
 from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
 from libs.common.ids import PARTITIONS
 
@@ -97,6 +104,16 @@ async def test_a_feed_serves_all_teams_in_pages(pool: Pool) -> None:
     second, cursors = await read_history(pool, _TEAMS, _ROWS, cursors, 3)
     assert [(row["partition"], row["position"]) for row in second] == [(1, 1), (2, 2)]
     assert await read_history(pool, _TEAMS, _ROWS, cursors, 3) == ([], {0: 3, 1: 1, 2: 2})
+
+
+async def test_a_page_in_one_statement_is_the_page_of_two(pool: Pool) -> None:
+    for team, partitions in ((TEAM, [0, 0, 1]), (OTHER, [0, 2, 2])):
+        async with transaction(pool, [team]) as connection:
+            await _write(connection, partitions, team)
+    for cursors in ({0: 0, 1: 0, 2: 1}, {0: 3, 1: 0, 2: 0}, {2: 2}, {}):
+        rows, following = await read_history(pool, _TEAMS, _ROWS, cursors, 3)
+        page, after = await read_page(pool, "entry", cursors, 3, "partition, position, words")
+        assert ([*map(tuple, page)], after) == ([*map(tuple, rows)], following)
 
 
 async def test_the_teams_of_a_page_are_all_that_is_told_without_teams(pool: Pool) -> None:

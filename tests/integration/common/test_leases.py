@@ -1,9 +1,8 @@
-"""Leases on a real database: one owner each, fair shares, epochs that grow, and a fence that holds."""
+"""Leases on a real database: the common behaviour, and what comes of keepers and commits that run by themselves."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 
 import asyncpg
 import pytest
@@ -11,30 +10,10 @@ import pytest
 from libs.common.db.pool import Pool, open_pool
 from libs.common.ids import PARTITIONS
 from libs.common.leases import LeaseKeeper, check_fence
-from libs.common.mailbox.errors import Fenced
 from libs.common.testing.fixtures import Databases
+from libs.common.testing.lease_suite import LONG_S, SHORT_S, Holder, LeaseSite, LeaseSuite
 
-LONG_S = 30.0
-SHORT_S = 0.3
 PATIENCE_S = 15.0
-
-
-@dataclass
-class Holder:
-    """A worker as the keeper sees it: what it was told last."""
-
-    name: str
-    told: dict[int, int] = field(default_factory=dict)
-    keeper: LeaseKeeper | None = None
-
-    def hear(self, leases: Mapping[int, int]) -> None:
-        """All that is held now."""
-        self.told = dict(leases)
-
-    async def renew(self) -> None:
-        """One round."""
-        assert self.keeper is not None
-        await self.keeper.renew()
 
 
 @pytest.fixture
@@ -48,25 +27,18 @@ async def pool(databases: Databases) -> AsyncIterator[Pool]:
             await pool.close()
 
 
-def holder(pool: Pool, name: str, lease_s: float = LONG_S) -> Holder:
-    """A worker whose rounds the test makes."""
-    made = Holder(name)
-    made.keeper = LeaseKeeper(pool, made.hear, lease_s=lease_s, worker_id=name)
-    return made
+@pytest.fixture
+def site(pool: Pool) -> LeaseSite:
+    """Leases in the tables of the service that has them."""
 
+    async def check(epochs: Mapping[int, int]) -> None:
+        async with pool.acquire() as connection, connection.transaction():
+            await check_fence(connection, epochs)
 
-async def rounds(*holders: Holder, count: int = 3) -> None:
-    """Some rounds of everybody, one after the other."""
-    for _ in range(count):
-        for each in holders:
-            await each.renew()
+    def keeper(holder: Holder, lease_s: float) -> LeaseKeeper:
+        return LeaseKeeper(pool, holder.hear, lease_s=lease_s, worker_id=holder.name)
 
-
-def sizes(*holders: Holder) -> list[int]:
-    """How many each one holds; nobody holds what another does."""
-    held = [partition for each in holders for partition in each.told]
-    assert len(held) == len(set(held)), "two owners of one partition"
-    return [len(each.told) for each in holders]
+    return LeaseSite(keeper, check, asyncio.sleep)
 
 
 async def until_all_are_held(*holders: Holder) -> None:
@@ -76,35 +48,20 @@ async def until_all_are_held(*holders: Holder) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_one_worker_holds_all(pool: Pool) -> None:
-    ann = holder(pool, "ann")
-    await ann.renew()
-    assert ann.told == dict.fromkeys(range(PARTITIONS), 1)
+class TestPostgresLeases(LeaseSuite):
+    """The suite."""
 
 
-async def test_workers_share_evenly_as_they_come(pool: Pool) -> None:
-    ann, bob, cid = (holder(pool, name) for name in ("ann", "bob", "cid"))
-    await rounds(ann)
-    await rounds(ann, bob)
-    assert sizes(ann, bob) == [32, 32]
-    await rounds(ann, bob, cid)
-    assert sizes(ann, bob, cid) == [22, 22, 20]
-    assert set(ann.told.values()) == {1}, "what is kept keeps its epoch"
-    assert min(cid.told.values()) >= 2
-
-
-async def test_handing_back_is_not_waiting_for_the_end_of_a_lease(pool: Pool) -> None:
-    bob = holder(pool, "bob")
-    ann = Holder("ann")
+async def test_a_keeper_that_ends_hands_back(pool: Pool, site: LeaseSite) -> None:
+    bob, ann = site.holder("bob"), Holder("ann")
     async with LeaseKeeper.running(pool, ann.hear, lease_s=LONG_S, worker_id="ann"):
         await until_all_are_held(ann)
     await bob.renew()
-    assert sizes(bob) == [PARTITIONS]
-    assert set(bob.told.values()) == {2}
+    assert bob.told == dict.fromkeys(range(PARTITIONS), 2)
 
 
-async def test_a_worker_that_vanished_is_replaced_when_its_leases_end(pool: Pool) -> None:
-    ann = holder(pool, "ann", SHORT_S)
+async def test_a_running_keeper_replaces_a_worker_that_vanished(pool: Pool, site: LeaseSite) -> None:
+    ann = site.holder("ann", SHORT_S)
     await ann.renew()
     bob = Holder("bob")
     async with LeaseKeeper.running(pool, bob.hear, lease_s=SHORT_S, worker_id="bob"):
@@ -130,24 +87,8 @@ async def test_many_workers_at_once_never_hold_the_same(pool: Pool) -> None:
 # ---- the fence ----
 
 
-async def test_the_owner_passes_the_fence_and_a_former_one_does_not(pool: Pool) -> None:
-    ann, bob = holder(pool, "ann"), holder(pool, "bob")
-    await ann.renew()
-    before = dict(ann.told)
-    async with pool.acquire() as connection, connection.transaction():
-        await check_fence(connection, before)
-    await rounds(ann, bob)
-    async with pool.acquire() as connection, connection.transaction():
-        await check_fence(connection, ann.told)
-        await check_fence(connection, bob.told)
-    with pytest.raises(Fenced) as fenced:
-        async with pool.acquire() as connection, connection.transaction():
-            await check_fence(connection, before)
-    assert set(fenced.value.partitions) == set(bob.told)
-
-
-async def test_a_new_owner_waits_for_a_commit_that_passed_the_fence(pool: Pool) -> None:
-    ann, bob = holder(pool, "ann", SHORT_S), holder(pool, "bob")
+async def test_a_new_owner_waits_for_a_commit_that_passed_the_fence(pool: Pool, site: LeaseSite) -> None:
+    ann, bob = site.holder("ann", SHORT_S), site.holder("bob")
     await ann.renew()
     async with pool.acquire() as connection:
         transaction = connection.transaction()
@@ -160,19 +101,6 @@ async def test_a_new_owner_waits_for_a_commit_that_passed_the_fence(pool: Pool) 
         await transaction.commit()
     await bob.renew()
     assert bob.told[5] == 2
-
-
-async def test_a_zombie_that_wakes_up_is_fenced(pool: Pool) -> None:
-    ann, bob = holder(pool, "ann", SHORT_S), holder(pool, "bob", SHORT_S)
-    await ann.renew()
-    asleep = dict(ann.told)
-    await asyncio.sleep(2 * SHORT_S)
-    await bob.renew()
-    with pytest.raises(Fenced):
-        async with pool.acquire() as connection, connection.transaction():
-            await check_fence(connection, asleep)
-    await ann.renew()
-    assert not set(ann.told) & set(bob.told)
 
 
 async def test_a_worker_that_cannot_renew_lets_go_by_itself(

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from itertools import islice
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from libs.common.db.pool import transaction
@@ -128,13 +129,10 @@ async def test_a_send_that_the_gateway_lost_is_made_again(site: Site) -> None:
     assert site.effects.points == {customer: 11}
 
 
-async def test_who_rests_for_nothing_does_the_node_again(site: Site) -> None:
-    journey, [customer], _ = await in_flight(site)
-    await execute(site, "UPDATE enrolment SET rest = 0, node_id = 'points'")
-    assert await counted(site) == 1
-    async with healing(site):
-        await site.until(lambda: _is_over(site, journey, 1))
-    assert site.effects.points == {customer: 11}
+async def test_nobody_can_rest_for_nothing(site: Site) -> None:
+    await in_flight(site)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await execute(site, "UPDATE enrolment SET rest = 0, node_id = 'points'")
 
 
 async def test_a_stopped_journey_sends_nothing_that_was_lost(site: Site) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from uuid import UUID, uuid5
 
+import msgspec
 import pytest
 
 from libs.common.ids import partition_of
@@ -16,7 +17,7 @@ from libs.common.mailbox.mail import MailSource
 from libs.common.testing.mails import TEAM, customers
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
-from services.journey.domain.turn import Actor, TurnResult
+from services.journey.domain.turn import Actor, Burst, TurnResult
 from services.journey.turn_storage import TurnStorage
 from services.journey.turn_store import CustomerKey
 
@@ -55,7 +56,26 @@ def asleep(key: CustomerKey, wake_at: datetime | None, number: int = 1) -> TurnR
     )
     taken: dict[int, int] = {MailSource.SEGMENT: number, MailSource.GATEWAY: 0, MailSource.JOURNEY: 0}
     actor = Actor(key.team_id, key.customer_id, taken, {JOURNEY: 1})
-    return TurnResult(actor, (enrolment,), (), (), {}, frozenset())
+    return TurnResult(actor, wake_at, False, (enrolment,), (), (), {}, frozenset())
+
+
+def _judgement(enrolment: d.Enrolment) -> fx.Judge:
+    """What the condition `which?` asks at its first visit."""
+    key = fx.effect_key(enrolment.enrolment_id, "which?", 1)
+    return fx.Judge(key, enrolment.team_id, enrolment.customer_id, enrolment.enrolment_id, b"")
+
+
+def _telling(
+    turn: TurnResult,
+    node_id: str,
+    result: d.StepResult,
+    state: d.EnrolmentState = d.EnrolmentState.LIVE,
+) -> TurnResult:
+    """The turn with one step more to tell of its enrolment."""
+    [enrolment] = turn.enrolments
+    step = d.Step(node_id, 1, result, NOW, entered=True)
+    burst = Burst(enrolment.journey_id, enrolment.enrolment_id, False, (step,), state, NOW)
+    return msgspec.structs.replace(turn, bursts=(burst,))
 
 
 class TurnStorageSuite:
@@ -87,12 +107,14 @@ class TurnStorageSuite:
         [ann, bob, cid] = keys(3)
         turns = {key: asleep(key, NOW + n * MINUTE) for n, key in enumerate((ann, bob, cid))}
         await kept.store.commit(turns, {}, kept.fence, NOW)
-        assert set(await kept.store.due_customers(kept.fence, NOW + MINUTE, 10)) == {ann, bob}
-        assert await kept.store.due_customers(kept.fence, NOW + MINUTE, 1) == [ann]
-        assert await kept.store.next_timer(kept.fence, NOW) == NOW + MINUTE
-        assert await kept.store.due_customers([], NOW + MINUTE, 10) == []
+        look = kept.store.look_at_timers
+        assert await look(kept.fence, NOW + MINUTE, 10) == ([ann, bob], NOW + 2 * MINUTE, False)
+        first = await look(kept.fence, NOW + MINUTE, 1)
+        assert (first.due, first.more) == ([ann], True)
+        assert await look(kept.fence, NOW, 10) == ([ann], NOW + MINUTE, False)
+        assert await look([], NOW + MINUTE, 10) == ([], None, False)
         await kept.store.park(ann, "poison", 8, kept.fence)
-        assert await kept.store.due_customers(kept.fence, NOW + MINUTE, 10) == [bob]
+        assert (await look(kept.fence, NOW + MINUTE, 10)).due == [bob]
         assert (await kept.store.load([ann, bob])).parked == {ann}
 
     async def test_the_first_verdict_holds_until_the_commit(self, kept: Kept) -> None:
@@ -102,6 +124,35 @@ class TurnStorageSuite:
         first = await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=True))}, kept.fence)
         again = await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=False))}, kept.fence)
         assert first == again == {ann: fx.Verdict(belongs=True)}
+
+    async def test_a_verdict_outlives_commits_that_do_not_tell_it(self, kept: Kept) -> None:
+        """A lost run may have gone further than the one that is committed, and have acted on what it was told."""
+        [ann] = keys(1)
+        turn = asleep(ann, NOW)
+        [enrolment] = turn.enrolments
+        judge = _judgement(enrolment)
+        await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=True))}, kept.fence)
+        await kept.store.commit({ann: _telling(turn, "before", d.StepResult.YES)}, {}, kept.fence, NOW)
+        later = {ann: (judge, fx.Verdict(belongs=False))}
+        assert await kept.store.keep_verdicts(later, kept.fence) == {ann: fx.Verdict(belongs=True)}
+
+    @pytest.mark.parametrize(
+        ("node_id", "result", "state"),
+        [
+            ("which?", d.StepResult.NO, d.EnrolmentState.LIVE),
+            ("wait", d.StepResult.HALTED, d.EnrolmentState.HALTED),
+        ],
+    )
+    async def test_a_verdict_that_was_told_or_is_not_needed_is_forgotten(
+        self, kept: Kept, node_id: str, result: d.StepResult, state: d.EnrolmentState
+    ) -> None:
+        [ann] = keys(1)
+        turn = asleep(ann, NOW)
+        judge = _judgement(turn.enrolments[0])
+        await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=True))}, kept.fence)
+        await kept.store.commit({ann: _telling(turn, node_id, result, state)}, {}, kept.fence, NOW)
+        later = {ann: (judge, fx.Verdict(belongs=False))}
+        assert await kept.store.keep_verdicts(later, kept.fence) == {ann: fx.Verdict(belongs=False)}
 
     async def test_checkpoints_only_go_forward(self, kept: Kept) -> None:
         await kept.store.save_checkpoints({(3, 1): 10, (4, 1): 7}, kept.fence)

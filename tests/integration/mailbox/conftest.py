@@ -59,3 +59,10 @@ def own_server(tmp_path: Path) -> Iterator[RedisServer]:
     """A server that the test may stop and start; it writes its data down when it is stopped."""
     with redis_servers.running(redis_servers.valkey_binary(), tmp_path, "--appendonly", "yes") as server:
         yield server
+
+
+@pytest.fixture
+def own_cluster(tmp_path: Path) -> Iterator[list[RedisServer]]:
+    """A cluster that the test may stop and start."""
+    with redis_servers.running_cluster(redis_servers.valkey_binary(), tmp_path) as nodes:
+        yield nodes

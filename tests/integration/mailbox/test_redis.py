@@ -1,6 +1,7 @@
 """The mailbox in Redis: the common behaviour, and what can happen only with a server."""
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Sequence
 from itertools import islice
@@ -9,7 +10,10 @@ from typing import Any
 import pytest
 
 from libs.common.ids import PARTITIONS
-from libs.common.mailbox import Depth, MailboxUnavailable, RedisMailbox, library, open_mailbox
+from libs.common.mailbox import Depth, MailboxUnavailable, RedisMailbox, library, open_mailbox, redis_mailbox
+from libs.common.mailbox.mail import decode, encode
+from libs.common.mailbox.wire import Message, Wire
+from libs.common.testing import redis_servers
 from libs.common.testing.mailbox_suite import (
     LATEST_S,
     Installation,
@@ -62,6 +66,22 @@ async def test_an_older_library_is_replaced_and_a_newer_one_kept(
         assert loaded() == library.VERSION
 
 
+async def test_the_functions_serve_callers_of_the_first_version(installation: Installation) -> None:
+    """Processes of two versions share a server while an installation is brought up to date."""
+    mailbox, ann = await installation.open(), next(customers(P))
+    await own(mailbox, 1, P)
+    assert isinstance(mailbox, RedisMailbox)
+    call, key = mailbox._wire.client.execute_command, f"oj:{{{P}}}:ready"
+    member, mail = TEAM.hex + ann.hex, Numberer().mail(ann)
+    delivery = ("oj:poke", P, 1, 1, 1, member, 1, encode(mail))
+    assert await call("FCALL", "oj_deliver", 1, key, *delivery) == [b"OK"]
+    assert await call("FCALL", "oj_depth", 1, key) == [b"OK", 1, 0]
+    status, (name, entry, payload) = await call("FCALL", "oj_take", 1, key, 1, 0, 10, 10)
+    assert (status, name, decode(payload)) == (b"OK", member.encode(), mail)
+    assert await call("FCALL", "oj_trim", 1, key, 1, 0, member, entry) == [b"OK", 1, b"1", b"1"]
+    assert await call("FCALL", "oj_claim", 1, key, 0, 0) == [b"FENCED"]
+
+
 async def test_many_customers_and_long_mailboxes(installation: Installation) -> None:
     """More members than Lua unpacks at once."""
     mailbox, post = await installation.open(), Numberer()
@@ -96,7 +116,7 @@ async def test_an_entry_that_is_no_mail_stops_nobody(
     await own(mailbox, 1, P)
     ann = next(customers(P))
     await mailbox.deliver([post.mail(ann)])
-    await mailbox._client.xadd(f"oj:{{{P}}}:m:{TEAM.hex}{ann.hex}", {"m": b"rubbish"})
+    await mailbox._wire.client.xadd(f"oj:{{{P}}}:m:{TEAM.hex}{ann.hex}", {"m": b"rubbish"})
     await mailbox.deliver([post.mail(ann)])
     boxes = await taken(mailbox, 1)
     assert (numbers(boxes[0]), boxes[0].undecodable) == ([1, 2], 1)
@@ -108,79 +128,88 @@ async def test_an_entry_that_is_no_mail_stops_nobody(
 # ---- answers that get lost ----
 
 
-class DeafMailbox(RedisMailbox):
+class DeafWire(Wire):
     """Does not hear the answers to the functions named, or is not heard when it calls them."""
 
     deaf_to: Sequence[str] = ()
     mute_to: Sequence[str] = ()
 
-    async def _pipeline(self, calls: Any) -> list[Any]:
-        if calls and calls[0][1] in self.mute_to:
+    async def exchange(self, messages: Sequence[Message]) -> list[Any]:
+        if messages and messages[0][0] in self.mute_to:
             raise MailboxUnavailable("the call got lost")
-        replies = await super()._pipeline(calls)
-        if calls and calls[0][1] in self.deaf_to:
+        answers = await super().exchange(messages)
+        if messages and messages[0][0] in self.deaf_to:
             raise MailboxUnavailable("the answer got lost")
-        return replies
+        return answers
 
 
 @pytest.fixture
-async def deaf(installation: Installation) -> DeafMailbox:
-    """A mailbox whose hearing the test controls; three customers wait."""
+async def mailbox(installation: Installation) -> RedisMailbox:
+    """A mailbox in which three customers wait."""
     mailbox = await installation.open()
     assert isinstance(mailbox, RedisMailbox)
-    mailbox.__class__ = DeafMailbox
-    assert isinstance(mailbox, DeafMailbox)
     await own(mailbox, 1, P)
     post = Numberer()
     await mailbox.deliver([post.mail(who) for who in islice(customers(P), 3) for _ in range(2)])
     return mailbox
 
 
-async def test_customers_of_a_take_that_was_not_heard_are_taken_again(deaf: DeafMailbox) -> None:
-    held = await taken(deaf, 1, customers_max=1)
-    deaf.deaf_to = ["oj_take"]
+@pytest.fixture
+def wire(mailbox: RedisMailbox) -> DeafWire:
+    """Its wire; the test controls the hearing."""
+    mailbox._wire = wire = DeafWire(mailbox._wire.client)
+    return wire
+
+
+async def test_customers_of_a_take_that_was_not_heard_are_taken_again(
+    mailbox: RedisMailbox, wire: DeafWire
+) -> None:
+    held = await taken(mailbox, 1, customers_max=1)
+    wire.deaf_to = ["oj_take"]
     with pytest.raises(MailboxUnavailable):
-        await taken(deaf, 1)
-    assert (await deaf.depths([P]))[P] == Depth(ready=0, taken=3)
-    deaf.deaf_to = []
-    boxes = await taken(deaf, 1)
+        await taken(mailbox, 1)
+    assert (await mailbox.depths([P]))[P] == Depth(ready=0, taken=3)
+    wire.deaf_to = []
+    boxes = await taken(mailbox, 1)
     assert len(boxes) == 2
     assert held[0].customer_id not in {b.customer_id for b in boxes}, "one turn at a time"
 
 
-async def test_a_trim_that_was_not_heard_is_not_done_twice(deaf: DeafMailbox) -> None:
-    boxes = await taken(deaf, 1, customers_max=1, mail_max=1)
-    deaf.deaf_to = ["oj_trim"]
+async def test_a_trim_that_was_not_heard_is_not_done_twice(mailbox: RedisMailbox, wire: DeafWire) -> None:
+    boxes = await taken(mailbox, 1, customers_max=1, mail_max=1)
+    wire.deaf_to = ["oj_trim"]
     with pytest.raises(MailboxUnavailable):
-        await deaf.trim(trims(boxes, 1))
-    deaf.deaf_to = []
-    again = await taken(deaf, 1)
+        await mailbox.trim(trims(boxes, 1))
+    wire.deaf_to = []
+    again = await taken(mailbox, 1)
     assert {b.customer_id: numbers(b) for b in again}[boxes[0].customer_id] == [2]
-    assert (await deaf.depths([P]))[P] == Depth(ready=0, taken=3)
+    assert (await mailbox.depths([P]))[P] == Depth(ready=0, taken=3)
 
 
-async def test_a_trim_that_never_arrived_is_done_before_the_next_take(deaf: DeafMailbox) -> None:
-    boxes = await taken(deaf, 1, customers_max=2, mail_max=1)
-    deaf.mute_to = ["oj_trim"]
+async def test_a_trim_that_never_arrived_is_done_before_the_next_take(
+    mailbox: RedisMailbox, wire: DeafWire
+) -> None:
+    boxes = await taken(mailbox, 1, customers_max=2, mail_max=1)
+    wire.mute_to = ["oj_trim"]
     with pytest.raises(MailboxUnavailable):
-        await deaf.trim(trims(boxes, 1))
+        await mailbox.trim(trims(boxes, 1))
     with pytest.raises(MailboxUnavailable):
-        await taken(deaf, 1)
-    deaf.mute_to = []
-    again = {b.customer_id: numbers(b) for b in await taken(deaf, 1)}
+        await taken(mailbox, 1)
+    wire.mute_to = []
+    again = {b.customer_id: numbers(b) for b in await taken(mailbox, 1)}
     assert [again[b.customer_id] for b in boxes] == [[2], [2]]
     assert len(again) == 3
 
 
-async def test_a_take_that_arrives_late_is_stale(deaf: DeafMailbox) -> None:
-    late = (P, "oj_take", [1, deaf._hands.attempt(P), 10, 10])
-    deaf.deaf_to = ["oj_take"]
+async def test_a_take_that_arrives_late_is_stale(mailbox: RedisMailbox, wire: DeafWire) -> None:
+    late = redis_mailbox._take_message([(P, 1)], 10, 10, {P: mailbox._hands.attempt(P)})
+    wire.deaf_to = ["oj_take"]
     with pytest.raises(MailboxUnavailable):
-        await taken(deaf, 1)
-    deaf.deaf_to = []
-    assert len(await taken(deaf, 1, customers_max=1)) == 1
-    assert await deaf._pipeline([late]) == [[b"STALE"]]
-    assert (await deaf.depths([P]))[P] == Depth(ready=2, taken=1)
+        await taken(mailbox, 1)
+    wire.deaf_to = []
+    assert len(await taken(mailbox, 1, customers_max=1)) == 1
+    assert await wire.exchange([late]) == [[[b"STALE"]]]
+    assert (await mailbox.depths([P]))[P] == Depth(ready=2, taken=1)
 
 
 # ---- servers that go ----
@@ -215,3 +244,21 @@ async def test_no_server_at_all(own_server: RedisServer) -> None:
     with pytest.raises(MailboxUnavailable):
         async with open_mailbox(own_server.url):
             pass
+
+
+async def test_a_node_that_was_restarted_costs_one_call_and_not_one_a_connection(
+    own_cluster: list[RedisServer],
+) -> None:
+    post = Numberer()
+    ann = next(customers())
+    address = own_cluster[0].url.replace("redis://", "redis+cluster://")
+    async with open_mailbox(address) as mailbox:
+        await asyncio.gather(*(mailbox.deliver([post.mail(ann)]) for _ in range(8)))
+        for server in own_cluster:
+            server.stop(signal.SIGKILL)
+        for server in own_cluster:
+            server.start()
+        redis_servers.wait_until_whole(own_cluster)
+        with contextlib.suppress(MailboxUnavailable):
+            await mailbox.deliver([post.mail(ann)])
+        await asyncio.gather(*(mailbox.deliver([post.mail(ann)]) for _ in range(8)))

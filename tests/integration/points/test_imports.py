@@ -295,7 +295,7 @@ async def test_a_chunk_of_which_nobody_knows_whether_it_was_written_counts_once(
     monkeypatch.setattr("services.points.imports.CHUNK", 10)
     real, calls = LedgerStore.post, 0
 
-    async def cut(self: LedgerStore, postings: Sequence[Posting], then: Then | None = None) -> Posted:
+    async def cut(self: LedgerStore, postings: Sequence[Posting], then: Then) -> Posted:
         nonlocal calls
         calls += 1
         if calls % 3 == 1:

@@ -103,6 +103,30 @@ async def test_marketed_only_moves_on(segment: Segment) -> None:
     assert (await segment.customer(customer_id)).times.marketed_time.ToDatetime(tzinfo=at.tzinfo) == at
 
 
+@pytest.mark.rule("J-36")
+@pytest.mark.rule("S-05")
+async def test_marks_may_come_again_in_any_order_and_from_all_sides(segment: Segment) -> None:
+    customers = [await segment.create() for _ in range(3)]
+    start = segment.clock.now()
+    facts = len(await segment.facts())
+
+    def marks(days: int) -> list[event_pb2.Change]:
+        at = timestamp(start + timedelta(days=days))
+        return [segment.change(each, mark_marketed={"at": at}) for each in (*customers, str(new_id()))]
+
+    first = await segment.apply(*marks(0))
+    again = await segment.apply(*marks(0))
+    assert [each.status for each in first] == [APPLIED, APPLIED, APPLIED, REFUSED]
+    assert [each.status for each in again] == [UNCHANGED, UNCHANGED, UNCHANGED, REFUSED]
+    assert again[-1].reason == error_reason_pb2.ERROR_REASON_RESOURCE_NOT_FOUND
+    tags = [segment.change(each, tags={"add": ["a"]}) for each in customers]
+    await asyncio.gather(*(segment.apply(*marks(days), *tags[:1]) for days in (3, 1, 4, 1, 5, 2)))
+    for each in customers:
+        marketed = (await segment.customer(each)).times.marketed_time
+        assert marketed.ToDatetime(tzinfo=start.tzinfo) == start + timedelta(days=5)
+    assert len(await segment.facts()) == facts + 1
+
+
 async def test_a_change_of_a_definition_is_told_at_once(segment: Segment) -> None:
     await segment.define("tier", "TEXT")
     customer_id = await segment.create(attributes={"tier": "gold"})

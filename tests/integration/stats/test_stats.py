@@ -12,6 +12,7 @@ import asyncpg
 import grpc
 import pytest
 
+from libs.common.ids import partition_of
 from libs.common.rpc.values import timestamp
 from libs.common.testing.fixtures import Database
 from libs.common.testing.history_rows import (
@@ -37,6 +38,7 @@ from omnijourney.points.v1 import account_pb2, entry_pb2
 from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.stats.v1 import figures_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
+from services.stats import worker
 from tests.integration.stats.conftest import TIMEOUT_S, Stats
 
 PEOPLE = list(islice(customers(), 50))
@@ -114,6 +116,13 @@ async def test_a_send_whose_link_is_opened_again_later_counts_once(stats: Stats)
 # ---- exactly once ----
 
 
+@pytest.fixture
+def _no_linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of few rows are many here."""
+    monkeypatch.setattr(worker, "LINGER_S", 0.0)
+
+
+@pytest.mark.usefixtures("_no_linger")
 async def test_several_processes_count_every_row_once(
     start_stats: Callable[[], Awaitable[Stats]], feeds: dict[str, Any]
 ) -> None:
@@ -140,6 +149,7 @@ async def test_several_processes_count_every_row_once(
     }
 
 
+@pytest.mark.usefixtures("_no_linger")
 async def test_connections_that_die_lose_and_double_nothing(stats: Stats, database: Database) -> None:
     for feed in stats.feeds.values():
         feed.rows_max = 3
@@ -162,6 +172,26 @@ async def test_connections_that_die_lose_and_double_nothing(stats: Stats, databa
         await killer.close()
     assert await stats.nodes() == {"hello": 120}
     assert (await stats.overview()).triggered_count == 120
+
+
+async def test_cursors_that_went_back_are_followed(stats: Stats, database: Database) -> None:
+    """A server that crashed may have lost the last commits, counters and cursors alike."""
+    feed = stats.feeds["journey"]
+    feed.record(burst(PEOPLE[0], ENTERED, enrolled=True))
+    await stats.settle()
+    admin = await asyncpg.connect(database.admin_dsn)
+    try:
+        await admin.execute("UPDATE stats.cursor SET position = 0; TRUNCATE stats.counter, stats.total")
+    finally:
+        await admin.close()
+    feed.record(burst(next(who for who in PEOPLE if lies_elsewhere(who)), ENTERED, enrolled=True))
+    await stats.settle()
+    assert (await stats.overview()).triggered_count == 2
+
+
+def lies_elsewhere(who: UUID) -> bool:
+    """Whether a person is of another partition than the first one."""
+    return partition_of(TEAM, who) != partition_of(TEAM, PEOPLE[0])
 
 
 async def test_a_history_that_is_away_is_waited_for(stats: Stats) -> None:

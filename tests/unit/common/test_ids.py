@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.ids import PARTITIONS, derived_id, epoch_ms, new_id, partition_of
+from libs.common.ids import PARTITIONS, derived_id, epoch_ms, new_id, new_ids, partition_of
 
 
 @given(st.integers(0, 2**48 - 1))
@@ -24,6 +24,22 @@ def test_new_ids_of_one_millisecond_differ_and_later_ones_sort_behind() -> None:
     assert new_id().int >> 80 > epoch_ms(datetime(2026, 1, 1, tzinfo=UTC))
 
 
+@given(st.integers(0, 2**48 - 1), st.integers(0, 50))
+def test_many_new_ids_of_one_moment(clock_ms: int, count: int) -> None:
+    made = new_ids(count, clock_ms)
+    assert len(set(made)) == len(made) == count
+    assert {(each.version, each.variant, each.int >> 80) for each in made} <= {(7, uuid.RFC_4122, clock_ms)}
+
+
+@given(st.uuids())
+def test_ids_are_equal_to_those_of_the_standard_library(namespace: uuid.UUID) -> None:
+    for made in (new_id(), derived_id(namespace, "a")):
+        plain = uuid.UUID(str(made))
+        assert (made, hash(made), made.bytes) == (plain, hash(plain), plain.bytes)
+        assert plain == made
+        assert isinstance(made, uuid.UUID)
+
+
 @pytest.mark.parametrize("clock_ms", [-1, 2**48])
 def test_times_that_do_not_fit_are_refused(clock_ms: int) -> None:
     with pytest.raises(ValueError, match="no UUIDv7"):
@@ -36,6 +52,16 @@ def test_milliseconds_are_rounded_down_and_need_a_zone() -> None:
         epoch_ms(datetime(2026, 1, 1))  # noqa: DTZ001 - the point
 
 
+_PARTS = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1f")), st.integers(), st.uuids()
+)
+
+
+@given(st.uuids(), st.lists(_PARTS, max_size=5))
+def test_derived_ids_are_version_5(namespace: uuid.UUID, parts: list[str | int | uuid.UUID]) -> None:
+    assert derived_id(namespace, *parts) == uuid.uuid5(namespace, "\x1f".join(map(str, parts)))
+
+
 def test_derived_ids_tell_their_parts_apart() -> None:
     space = uuid.UUID(int=1)
     assert derived_id(space, "a", "bc") == derived_id(space, "a", "bc") != derived_id(space, "ab", "c")
@@ -43,6 +69,8 @@ def test_derived_ids_tell_their_parts_apart() -> None:
     assert derived_id(space, 7, uuid.UUID(int=3)) == derived_id(space, "7", str(uuid.UUID(int=3)))
     with pytest.raises(ValueError, match="separator"):
         derived_id(space, "a\x1fb")
+    with pytest.raises(ValueError, match="separator"):
+        derived_id(space, "a", "\x1f")
 
 
 def test_partitions_are_fixed_for_ever_and_even() -> None:

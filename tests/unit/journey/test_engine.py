@@ -135,6 +135,22 @@ def test_a_send_that_the_gateway_deferred_is_asked_again_under_the_same_key() ->
     assert len(keys) == 1
 
 
+@pytest.mark.rule("J-12")
+def test_a_send_deferred_for_a_window_that_is_over_is_asked_again_by_another_turn() -> None:
+    """A turn keeps the time at which it began: asking again itself, it would ask and be deferred without end."""
+    quiet = (d.QuietWindow(13 * 60, 14 * 60),)
+    given = journey(message("send"), quiet=quiet)
+    asked: list[fx.Effect] = []
+    seen = NOW + minutes(125)
+
+    def answer(effect: fx.Effect) -> fx.Answer:
+        return fx.SendAnswer(fx.SendState.DEFERRED, at=seen)
+
+    turn = run([given], [checkout(1)], answer=answer, asked=asked)
+    assert sum(isinstance(effect, fx.Send) for effect in asked) == 1
+    assert (turn.enrolments[0].rest, turn.enrolments[0].wake_at) == (d.Rest.QUIET, seen)
+
+
 def test_a_refused_send_halts_the_customer_and_stops_the_journey() -> None:
     def answer(effect: fx.Effect) -> fx.Answer:
         if isinstance(effect, fx.Send):

@@ -240,12 +240,3 @@ def test_a_lost_send_does_not_leave_when_it_must_not(why: str) -> None:
     assert [effect.not_after for effect in asked if isinstance(effect, fx.Send)] == [NOW]
     [left] = turn.enrolments
     assert (left.rest, left.wake_at) == (d.Rest.QUIET, NOW + timedelta(hours=1 if why == "quiet" else 0))
-
-
-def test_who_rests_for_nothing_does_the_node_again() -> None:
-    given = journey(message("hello", "tag"), TAG)
-    lost = msgspec.structs.replace(in_flight(given), rest=d.Rest.NONE)
-    turn = run([given], enrolments=[lost], again=True)
-    assert [e.rest for e in turn.enrolments] == [d.Rest.SEND]
-    turn = run([with_status(given, d.JourneyStatus.STOPPING)], enrolments=[lost], again=True)
-    assert [e.state for e in turn.enrolments] == [d.EnrolmentState.HALTED]

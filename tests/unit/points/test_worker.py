@@ -38,7 +38,7 @@ class FakeLedger:
         while not self.batches:
             await asyncio.sleep(0)
 
-    async def post(self, postings: Sequence[Posting]) -> Posted:
+    async def post(self, postings: Sequence[Posting], *, locking: bool = False) -> Posted:
         self.batches.append(len(postings))
         await self.free.wait()
         if self.errors:

@@ -487,7 +487,7 @@ class Change(_message.Message):
 
     @_builtins.property
     def mark_marketed(self) -> Global___MarketedChange:
-        """The team marketed to the customer."""
+        """The team marketed to the customer. Its key is not remembered, since to do it again changes nothing."""
 
     def __init__(
         self,
@@ -569,7 +569,7 @@ Global___AttributeChange: _TypeAlias = AttributeChange  # noqa: Y015
 
 @_typing.final
 class MarketedChange(_message.Message):
-    """Sets "team last marketed" unless it is later already."""
+    """Sets "team last marketed" unless it is as late already."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -1,0 +1,190 @@
+"""The way to the servers: one connection pool, one message for as many partitions as can share it, and what a
+server's refusal means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisClusterException, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from libs.common.ids import PARTITIONS
+from libs.common.mailbox.errors import MailboxUnavailable
+from libs.common.mailbox.library import Client, ensure_loaded
+from libs.common.mailbox.pokes import POKE_CHANNEL
+
+CALL_TIMEOUT_S: Final = 5.0
+"""A call that takes longer is given up; a partition's call takes some milliseconds at most."""
+CONNECT_TIMEOUT_S: Final = 2.0
+CLUSTER_SCHEME: Final = "redis+cluster://"
+_SERVER_STATES: Final = (
+    "LOADING",
+    "OOM",
+    "READONLY",
+    "CLUSTERDOWN",
+    "MASTERDOWN",
+    "TRYAGAIN",
+    "BUSY",
+    "MISCONF",
+)
+
+_GONE: Final = (RedisConnectionError, RedisTimeoutError, OSError)
+
+Reply = list[Any]
+Arguments = list[msgspec.Raw | str | int]
+Call = tuple[int, Arguments]
+"""Partition, arguments."""
+Message = tuple[str, Sequence[int], bytes]
+"""Function, partitions, what it wants to know of them."""
+
+READY: Final = [f"oj:{{{partition}}}:ready".encode() for partition in range(PARTITIONS)]
+"""The keys that name partitions in a call."""
+pack: Final = msgspec.msgpack.Encoder().encode
+
+
+def connect(url: str) -> Client:
+    """Make a client that speaks RESP2, keeps bytes as bytes and repeats nothing by itself."""
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "socket_timeout": CALL_TIMEOUT_S,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    if url.startswith(CLUSTER_SCHEME):
+        return RedisCluster.from_url("redis://" + url.removeprefix(CLUSTER_SCHEME), **options)
+    return Redis.from_url(url, **options)
+
+
+def poke_client(url: str) -> Redis:
+    """Make the client that hears pokes."""
+    # Pokes are published to every node of a cluster, so one connection to any node hears them all.
+    plain = url.replace(CLUSTER_SCHEME, "redis://", 1)
+    return Redis.from_url(
+        plain,
+        protocol=2,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+class Wire:
+    """Says messages to the servers of an installation. Every call may raise `MailboxUnavailable`."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.apart = isinstance(client, RedisCluster)
+        """Partitions may lie on different servers."""
+
+    async def prepare(self) -> None:
+        """Load the server-side functions if need be."""
+        with translated():
+            await ensure_loaded(self.client)
+
+    async def call(self, function: str, calls: Sequence[Call]) -> list[Reply]:
+        """Calls for one partition each, said in as few messages as there can be; answers in order."""
+        groups = [[call] for call in calls] if self.apart else [calls] if calls else []
+        answers = await self.send(
+            [(function, [p for p, _ in group], pack([a for _, a in group])) for group in groups]
+        )
+        return [reply for answer in answers for reply in answer]
+
+    async def send(self, messages: Sequence[Message]) -> list[list[Reply]]:
+        """Answers in order. Loads the functions where a server has forgotten them."""
+        answers = await self.exchange(messages)
+        missing = [i for i, answer in enumerate(answers) if _is_function_missing(answer)]
+        if missing:
+            await self.prepare()
+            for i, answer in zip(missing, await self.exchange([messages[i] for i in missing]), strict=True):
+                answers[i] = answer
+        for answer in answers:
+            _raise_if_error(answer)
+        return answers
+
+    async def exchange(self, messages: Sequence[Message]) -> list[Any]:
+        """One round trip; an error of the server stands in the place of its answer."""
+        commands = [
+            (
+                "FCALL",
+                f"{function}_many",
+                len(partitions),
+                *[READY[p] for p in partitions],
+                wanted,
+                POKE_CHANNEL,
+            )
+            for function, partitions, wanted in messages
+        ]
+        if isinstance(self.client, RedisCluster):
+            return await self._ask_nodes(self.client, commands) if commands else []
+        with translated():
+            return [await self._ask(command) for command in commands]
+
+    async def _ask_nodes(self, client: RedisCluster, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        pipeline: Any = client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        try:
+            with translated():
+                answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        except MailboxUnavailable:
+            await _let_connections_go(client)
+            raise
+        if any(isinstance(answer, _GONE) for answer in answers):
+            await _let_connections_go(client)
+        return answers
+
+    async def _ask(self, command: Sequence[Any]) -> Any:
+        try:
+            return await self.client.execute_command(*command)
+        except ResponseError as error:
+            return error
+
+
+async def _let_connections_go(client: RedisCluster) -> None:
+    """Lets idle ones connect anew. A cluster's driver, other than a single server's, does not see that one died while
+    it was idle: after a node's restart each of them would cost a call."""
+    for node in client.get_nodes():
+        await node.disconnect_free_connections()
+
+
+def as_text(payload: bytes) -> msgspec.Raw:
+    """Bytes as msgpack text, as which servers read any bytes; of msgpack's own kind of bytes they know nothing."""
+    size = len(payload)
+    head = b"\xd9%c" % size if size < 0x100 else b"\xdb" + size.to_bytes(4, "big")
+    return msgspec.Raw(head + payload)
+
+
+def _is_function_missing(reply: object) -> bool:
+    return isinstance(reply, ResponseError) and "unction not found" in str(reply)
+
+
+def _raise_if_error(reply: object) -> None:
+    if isinstance(reply, Exception):
+        with translated():
+            raise reply
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what says "not now" into `MailboxUnavailable`; anything else is a fault of ours and stays as it
+    is.
+    """
+    try:
+        yield
+    except (RedisConnectionError, RedisTimeoutError, RedisClusterException, OSError) as error:
+        raise MailboxUnavailable(f"redis: {error}") from error
+    except ResponseError as error:
+        # The driver's own classes drop the leading code of some answers, so both are looked at.
+        if type(error) is not ResponseError or str(error).startswith(_SERVER_STATES):
+            raise MailboxUnavailable(f"redis: {error}") from error
+        raise
