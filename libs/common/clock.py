@@ -19,6 +19,8 @@ from typing import Any, Final, Protocol
 import asyncpg
 import structlog
 
+from libs.common.db.pool import Connection, Pool
+
 RATE_MAX: Final = 1_000_000.0
 """Most domain seconds per real second; the database refuses more."""
 
@@ -305,7 +307,7 @@ class ClockRefusedError(Exception):
 
 
 async def set_clock(
-    connection: "asyncpg.Connection[Any] | asyncpg.Pool[Any]",
+    connection: "Connection | Pool",
     rate: float,
     domain_time: datetime | None = None,
     expected_version: int = 0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 import grpc
@@ -12,14 +12,17 @@ from libs.common.errors import Unavailable
 from libs.common.rpc.client import CALL_DEADLINE_S, is_passing, retrying
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
-from omnijourney.segment.v1 import event_pb2, segment_service_pb2, segment_service_pb2_grpc
+from omnijourney.segment.v1 import customer_pb2, event_pb2, segment_service_pb2, segment_service_pb2_grpc
 from services.channel_gateway.domain.model import Balance, Identity, Profile
-
-if TYPE_CHECKING:
-    from omnijourney.segment.v1 import customer_pb2
 
 CustomerKey = tuple[UUID, UUID]
 """Team, customer."""
+_PARTS: Final = (
+    customer_pb2.PROFILE_PART_BASICS,
+    customer_pb2.PROFILE_PART_ATTRIBUTES,
+    customer_pb2.PROFILE_PART_IDENTITIES,
+)
+"""Of a profile, for a message: whom it goes to and what fills it."""
 _REASON_PREFIX: Final = "ERROR_REASON_"
 
 
@@ -68,7 +71,7 @@ class SegmentClient:
     async def profiles(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Profile]:
         """See `CustomerProfiles`."""
         asked = list(keys)
-        request = segment_service_pb2.BatchGetProfilesRequest()
+        request = segment_service_pb2.BatchGetProfilesRequest(parts=_PARTS)
         for team_id, customer_id in asked:
             request.items.add(team_id=str(team_id), customer_id=str(customer_id))
         try:

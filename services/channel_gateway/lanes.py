@@ -29,6 +29,10 @@ class Bucket:
         self._tokens -= 1.0
         return True
 
+    def give_back(self) -> None:
+        """Puts back a token that was taken for nothing."""
+        self._tokens = min(self._capacity, self._tokens + 1.0)
+
     def next_s(self) -> float:
         """Seconds from the last `take` until there is a token."""
         return max(0.0, (1.0 - self._tokens) / self.rate)
@@ -61,10 +65,6 @@ class Lane:
         """Puts a send at the end of the line."""
         self._waiting.append(job)
 
-    def put_back(self, job: Job) -> None:
-        """Puts a send at the head of the line."""
-        self._waiting.appendleft(job)
-
     def add_later(self, job: Job, due_s: float) -> None:
         """Keeps a send until the monotonic time `due_s`."""
         self._serial += 1
@@ -73,6 +73,23 @@ class Lane:
     def hold(self, until_s: float) -> None:
         """Lets nothing leave before the monotonic time `until_s`."""
         self._held_until_s = max(self._held_until_s, until_s)
+
+    def claim(self, now_s: float, *, at_once: bool) -> bool:
+        """Whether a new send may leave now, before it is stored: there is room, and nothing waits ahead of it.
+
+        It counts as in flight from here on. `at_once`: its answer takes no time, so any number may be in flight.
+        """
+        ahead = self._waiting or (self._later and self._later[0][0] <= now_s)
+        full = not at_once and self.in_flight >= self.account.concurrency_max
+        if ahead or full or now_s < self._held_until_s or not self._bucket.take(now_s):
+            return False
+        self.in_flight += 1
+        return True
+
+    def give_up(self) -> None:
+        """Makes room again for a claim of which nothing came."""
+        self.in_flight -= 1
+        self._bucket.give_back()
 
     def collect(self, now_s: float, most: int) -> list[Job]:
         """Takes up to `most` sends that may leave now; each counts as in flight from here on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
@@ -24,7 +25,9 @@ RECORD_MAX: Final = 500
 """Outcomes recorded in one transaction."""
 IDLE_S: Final = 5.0
 LINGER_S: Final = 0.005
-"""From the first result to its commit, so that those beside it come along."""
+"""From the first result to its commit where many requests are on the wire, so that those beside it come along."""
+LINGER_FROM: Final = 8
+"""So many requests on the wire make waiting for others worth while."""
 RETRY_FIRST_S: Final = 0.05
 RETRY_MAX_S: Final = 2.0
 
@@ -34,11 +37,16 @@ T = TypeVar("T")
 
 async def until_taken(call: Callable[[], Awaitable[T]]) -> T:
     """Repeats a write until the database takes it: what the sender has in memory has no other way out."""
+    try:
+        return await call()
+    except PASSING as error:
+        _log.warning("the database does not take the sender's writes", error=str(error))
     policy = tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(PASSING),
         wait=tenacity.wait_random_exponential(multiplier=RETRY_FIRST_S, max=RETRY_MAX_S),
         before_sleep=_tell,
     )
+    await asyncio.sleep(RETRY_FIRST_S)
     async for attempt in policy:
         with attempt:
             return await call()
@@ -48,12 +56,20 @@ async def until_taken(call: Callable[[], Awaitable[T]]) -> T:
 class Recorder:
     """Collects results in memory and commits them; `run` until `finish` was called and everything is committed."""
 
-    def __init__(self, sender_id: UUID, store: DeliveryStore, clock: Clock, outbox: Outbox) -> None:
-        """For the sender of that id."""
+    def __init__(
+        self,
+        sender_id: UUID,
+        store: DeliveryStore,
+        clock: Clock,
+        outbox: Outbox,
+        on_wire: Callable[[], int],
+    ) -> None:
+        """For the sender of that id; `on_wire` counts its requests whose results are still to come."""
         self._sender_id = sender_id
         self._store = store
         self._clock = clock
         self._outbox = outbox
+        self._on_wire = on_wire
         self._settlements: list[Settlement] = []
         self._postponements: list[Postponement] = []
         self._troubles: dict[UUID, Callable[[], Awaitable[Written]]] = {}
@@ -90,6 +106,8 @@ class Recorder:
         while True:
             self._stirred.clear()
             while self._settlements or self._postponements or self._troubles:
+                if self._on_wire() >= LINGER_FROM and len(self._settlements) < RECORD_MAX:
+                    await asyncio.sleep(LINGER_S)
                 await self._record_settlements(released)
                 await self._record_postponements(postponed, released)
                 await self._record_troubles()
@@ -98,7 +116,6 @@ class Recorder:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_S):
                     await self._stirred.wait()
-                await asyncio.sleep(LINGER_S)
 
     async def _record_settlements(self, released: Callable[[Iterable[Job]], None]) -> None:
         batch = self._settlements[:RECORD_MAX]
@@ -132,8 +149,8 @@ class Recorder:
 
 def count_outcomes(settled: Sequence[Settlement]) -> None:
     """Shows outcomes in the metrics."""
-    for job, outcome in settled:
-        metrics.OUTCOMES.labels(job.channel.name, outcome.state.name).inc()
+    for (channel, state), count in Counter((job.channel, outcome.state) for job, outcome in settled).items():
+        metrics.OUTCOMES.labels(channel.name, state.name).inc(count)
 
 
 def _tell(state: tenacity.RetryCallState) -> None:

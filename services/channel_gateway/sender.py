@@ -1,88 +1,75 @@
 """The sender: takes accepted sends, marks them, puts them on the wire, and says what came of them.
 
-`dispatch` marks what may leave and starts the attempts; the recorder beside it commits what they came to. A send is
-marked in the database before its request leaves, so that after a crash every send is known to have been waiting or
-possibly sent.
+A send that finds room claims it before it is stored, is marked by the commit that stores it, and leaves at once. The
+others wait: `dispatch` marks what may leave and starts the attempts. The recorder beside it commits what they came to.
+A send is marked in the database before its request leaves, so that after a crash every send is known to have been
+waiting or possibly sent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple
 from uuid import UUID
 
-import msgspec
 import structlog
 
 from libs.common import crash
 from libs.common.clock import Clock
-from libs.common.errors import Unavailable
 from services.channel_gateway import metrics
-from services.channel_gateway.adapters.base import AGE_MAX_S, Adapter, Attempt, Backoff, Verdict
-from services.channel_gateway.adapters.transport import CONNECT_TIMEOUT_S
+from services.channel_gateway.adapters.base import Adapter, Attempt, Verdict
 from services.channel_gateway.domain.model import (
     Account,
     AccountState,
+    Channel,
     ConnectionKind,
     Job,
     Outcome,
     Reason,
     SendState,
 )
+from services.channel_gateway.fence import Fence
+from services.channel_gateway.judge import ChannelTrouble, Judge
 from services.channel_gateway.lanes import Lane
 from services.channel_gateway.outbox import Outbox
-from services.channel_gateway.recorder import Recorder, count_outcomes, until_taken
+from services.channel_gateway.recorder import LINGER_FROM, Recorder, until_taken
 from services.channel_gateway.store.deliveries import (
-    STOP_PAGE_MAX,
     Adopted,
     DeliveryStore,
-    OnWire,
     Postponement,
     cancelled_outcome,
 )
-from services.channel_gateway.store.facts import Written
 
 MARK_MAX: Final = 500
 """Sends marked in one transaction."""
 IDLE_S: Final = 5.0
 """An idle loop looks again after so long, whatever it was told."""
 LINGER_S: Final = 0.005
-"""Between two marks, so that answers that come in meanwhile make room for a batch and not for one send."""
-STOP_WAIT_S: Final = CONNECT_TIMEOUT_S + 0.5
-"""After so long every attempt that had begun before a stop has left or failed; what remains waits for an answer."""
-STOP_OTHERS_WAIT_S: Final = 16.0
-"""Longest wait for the requests of other processes."""
+"""Between two marks where many requests are on the wire, so that answers that come in meanwhile make room for a batch
+and not for one send."""
 
 _log = structlog.get_logger(__name__)
 
-JourneyKey = tuple[UUID, UUID]
-"""Team, journey."""
 SendKey = tuple[UUID, UUID]
 """Team, effect key."""
-_STATES: Final = {
-    Verdict.SENT: SendState.SENT,
-    Verdict.SKIPPED: SendState.SKIPPED,
-    Verdict.FAILED: SendState.FAILED,
-    Verdict.EXHAUSTED: SendState.EXHAUSTED,
-    Verdict.UNKNOWN: SendState.UNKNOWN,
-}
+_seconds_of: Final = functools.cache(metrics.ATTEMPT_SECONDS.labels)
 
 
-class ChannelTrouble(Protocol):
-    """Keeps what channels tell of accounts and content while sending."""
+class Claim(NamedTuple):
+    """New sends on their way into the database."""
 
-    async def account_unusable(self, account: Account, reason: str) -> Written:
-        """The channel refuses the account; the facts of it."""
-        ...
-
-    async def template_gone(self, team_id: UUID, template_id: UUID) -> Written:
-        """The channel has the template no more; the facts of it."""
-        ...
+    states: list[SendState]
+    """As which each is to be stored: SENDING is marked for the wire by the commit."""
+    ready: list[tuple[Lane, Job]]
+    """Those, with the lane in which they have room."""
+    waiting: list[Job]
+    """The others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,29 +95,89 @@ class Sender:
         self.sender_id = parts.sender_id
         self._parts = parts
         self._clock = parts.clock
-        self._recorder = Recorder(parts.sender_id, parts.store, parts.clock, parts.outbox)
-        self._lanes: dict[tuple[UUID, UUID], Lane] = {}
-        self._stops: dict[JourneyKey, int] = {}
-        self._wire: dict[JourneyKey, dict[UUID, int]] = {}
-        """Effect key → stop epoch of what is on the wire."""
         self._attempts: set[asyncio.Task[None]] = set()
+        self._recorder = Recorder(
+            parts.sender_id, parts.store, parts.clock, parts.outbox, lambda: len(self._attempts)
+        )
+        self._judge = Judge(self._recorder, parts.trouble, parts.rng)
+        self._lanes: dict[tuple[UUID, UUID], Lane] = {}
+        self._fence = Fence(parts.sender_id, parts.store, parts.clock, parts.outbox)
         self._hand: set[SendKey] = set()
         """What this process works on, in whatever stage."""
+        self._reserving: list[Collection[SendKey]] = []
+        """Batches whose reservation is under way."""
         self._work = asyncio.Event()
-        self._landed = asyncio.Event()
         self._stopping = False
+        for one in Channel:
+            metrics.WAITING.labels(one.name).set_function(functools.partial(self._count, one, len))
+            metrics.ON_WIRE.labels(one.name).set_function(functools.partial(self._count, one, _in_flight))
 
     # ---- for the rest of the service ----
 
+    @contextlib.contextmanager
+    def reserving(self, keys: Collection[SendKey]) -> Iterator[None]:
+        """Sends that may be in the database and not in hand for the time of the block: nobody is to adopt them."""
+        self._reserving.append(keys)
+        try:
+            yield
+        finally:
+            self._reserving = [batch for batch in self._reserving if batch is not keys]
+
+    def claim(self, jobs: Sequence[Job], accounts: Sequence[Account]) -> Claim:
+        """Claims room for new sends, each with its account; those that find none wait. `launch` follows when they
+        are stored, `give_up` when they are not."""
+        claim = Claim([], [], [])
+        now_s = time.monotonic()
+        for job, account in zip(jobs, accounts, strict=True):
+            lane = self._lane_of(account, now_s)
+            at_once = self._parts.adapters[account.connection.kind].at_once is not None
+            if not self._stopping and lane.claim(now_s, at_once=at_once):
+                claim.states.append(SendState.SENDING)
+                claim.ready.append((lane, job))
+            else:
+                claim.states.append(SendState.ACCEPTED)
+                claim.waiting.append(job)
+        return claim
+
+    def launch(self, claim: Claim, accounts: Iterable[Account]) -> None:
+        """Takes over sends that were just stored as claimed, and their accounts as they are now."""
+        self._learn(accounts)
+        self._hand.update((job.team_id, job.effect_key) for _, job in claim.ready)
+        crash.reach("gateway.after_mark")
+        self._start(claim.ready)
+        self._queue(claim.waiting)
+
+    def give_up(self, claim: Claim) -> None:
+        """Nothing of a claim was stored, as far as this process knows."""
+        for lane, _ in claim.ready:
+            lane.give_up()
+        self._work.set()
+
     def offer(self, jobs: Sequence[Job], accounts: Iterable[Account]) -> None:
-        """Hands over sends that were just accepted, and their accounts as they are now."""
-        for account in accounts:
-            self.update_account(account)
+        """Takes over sends that were just stored as waiting, and their accounts as they are now."""
+        self._learn(accounts)
+        self._queue(jobs)
+
+    def _queue(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             self._hand.add((job.team_id, job.effect_key))
             self._lanes[job.team_id, job.account_id].add(job)
         if jobs:
             self._work.set()
+
+    def _lane_of(self, account: Account, now_s: float) -> Lane:
+        lane = self._lanes.get((account.team_id, account.account_id))
+        if lane is None:
+            lane = self._lanes[account.team_id, account.account_id] = Lane(account, now_s)
+        return lane
+
+    def _learn(self, accounts: Iterable[Account]) -> None:
+        """Takes over what reservations saw of accounts, where it is newer than what is known here."""
+        now_s = time.monotonic()
+        for account in accounts:
+            lane = self._lane_of(account, now_s)
+            if account.version > lane.account.version:
+                lane.update(account, now_s)
 
     def take_up(self, adopted: Adopted, account: Account | None) -> None:
         """Goes on with a send of a process that is gone. One that was marked is repeated where the channel has a key
@@ -154,19 +201,15 @@ class Sender:
 
     def lost(self, keys: Iterable[SendKey]) -> set[SendKey]:
         """Those of this process's unsettled sends that it does not have in hand."""
-        return set(keys) - self._hand
+        return set(keys).difference(self._hand, *self._reserving)
 
     def _release(self, jobs: Iterable[Job]) -> None:
         self._hand.difference_update((job.team_id, job.effect_key) for job in jobs)
 
     def update_account(self, account: Account) -> None:
         """Takes over a change of an account."""
-        key = (account.team_id, account.account_id)
         now_s = time.monotonic()
-        if key in self._lanes:
-            self._lanes[key].update(account, now_s)
-        else:
-            self._lanes[key] = Lane(account, now_s)
+        self._lane_of(account, now_s).update(account, now_s)
         self._work.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -178,45 +221,12 @@ class Sender:
             self._stopping = True
             self._work.set()
 
-    # ---- stop ----
-
     async def stop(self, team_id: UUID, journey_id: UUID, epoch: int) -> tuple[int, int]:
         """Cancels the journey's sends of older epochs; returns (cancelled, on the wire) when none of them can start.
 
         Raises Unavailable when another process had requests on the wire for too long.
         """
-        key = (team_id, journey_id)
-        self._stops[key] = max(epoch, self._stops.get(key, 0))
-        cancelled = 0
-        while True:
-            page, written = await self._parts.store.stop(
-                team_id, journey_id, epoch, self._clock.now(), self.sender_id
-            )
-            self._parts.outbox.publish(written)
-            count_outcomes(page)
-            cancelled += len(page)
-            if len(page) < STOP_PAGE_MAX:
-                break
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_WAIT_S):
-                await self._until_older_landed(key, epoch)
-        on_wire = await self._until_others_are_done(key, epoch)
-        return cancelled, on_wire.ours
-
-    async def _until_older_landed(self, key: JourneyKey, epoch: int) -> None:
-        while any(job_epoch < epoch for job_epoch in self._wire.get(key, {}).values()):
-            self._landed.clear()
-            await self._landed.wait()
-
-    async def _until_others_are_done(self, key: JourneyKey, epoch: int) -> OnWire:
-        until_s = time.monotonic() + STOP_OTHERS_WAIT_S
-        while True:
-            on_wire = await self._parts.store.on_wire(*key, epoch, self.sender_id)
-            if not on_wire.others:
-                return on_wire
-            if time.monotonic() > until_s:
-                raise Unavailable.dependency("another sender")
-            await asyncio.sleep(0.05)
+        return await self._fence.stop(team_id, journey_id, epoch)
 
     # ---- dispatch ----
 
@@ -225,8 +235,9 @@ class Sender:
             self._work.clear()
             ready = self._collect()
             if ready:
-                await self._launch(ready)
-                await asyncio.sleep(LINGER_S)
+                await self._mark_and_start(ready)
+                if len(self._attempts) >= LINGER_FROM:
+                    await asyncio.sleep(LINGER_S)
             else:
                 await self._wait_for_work()
         if self._attempts:
@@ -245,12 +256,11 @@ class Sender:
                 else:
                     lane.in_flight -= 1
                     self._recorder.settle(job, refusal)
-        self._show_waiting()
         return ready
 
     def _refuse(self, lane: Lane, job: Job) -> Outcome | None:
         """Why no attempt may start (C-02, J-03, J-12); None if one may."""
-        if job.stop_epoch < self._stops.get((job.team_id, job.journey_id), 0):
+        if self._fence.stopped(job):
             return cancelled_outcome(job)
         if job.not_after is not None and self._clock.now() >= job.not_after:
             state = SendState.UNKNOWN if job.doubtful else SendState.DEFERRED
@@ -260,19 +270,27 @@ class Sender:
             return Outcome(SendState.FAILED, Reason.ACCOUNT_DISABLED if disabled else Reason.ACCOUNT_UNUSABLE)
         return None
 
-    async def _launch(self, ready: Sequence[tuple[Lane, Job]]) -> None:
+    async def _mark_and_start(self, ready: Sequence[tuple[Lane, Job]]) -> None:
         jobs = [job for _, job in ready]
         marked = await until_taken(lambda: self._parts.store.mark_sending(jobs, self.sender_id))
         crash.reach("gateway.after_mark")
         for lane, job in ready:
-            if job.effect_key in marked:
-                task = asyncio.create_task(self._attempt(lane, job))
-                self._attempts.add(task)
-                task.add_done_callback(self._attempts.discard)
-            else:
+            if job.effect_key not in marked:
                 # Cancelled by a stop, or another process has it: it settles there.
                 lane.in_flight -= 1
                 self._release([job])
+        self._start([(lane, job) for lane, job in ready if job.effect_key in marked])
+
+    def _start(self, ready: Iterable[tuple[Lane, Job]]) -> None:
+        """Starts the attempts of sends that are marked."""
+        for lane, job in ready:
+            at_once = self._parts.adapters[lane.account.connection.kind].at_once
+            if at_once is not None:
+                self._attempt_at_once(lane, job, at_once)
+                continue
+            task = asyncio.create_task(self._attempt(lane, job))
+            self._attempts.add(task)
+            task.add_done_callback(self._attempts.discard)
 
     async def _wait_for_work(self) -> None:
         now_s = time.monotonic()
@@ -288,10 +306,20 @@ class Sender:
             self._lanes[job.team_id, job.account_id].add_later(job, now_s + delay_s)
         self._work.set()
 
+    def _attempt_at_once(self, lane: Lane, job: Job, answer: Callable[[Job, int], Attempt]) -> None:
+        """An attempt that nobody is waited for: the last check, the answer and its meaning in one go."""
+        refusal = self._refuse(lane, job)
+        self._landed_in(lane)
+        if refusal is not None:
+            self._recorder.settle(job, refusal)
+            return
+        job.attempts += 1
+        self._judge.judge(lane, job, answer(job, job.parts_sent))
+
     async def _attempt(self, lane: Lane, job: Job) -> None:
         """One request, from the last check to its meaning."""
         try:
-            # Checked again, with nothing awaited between here and the request: marking took a moment.
+            # Checked again, with nothing awaited between here and the request: the commit before took a moment.
             refusal = self._refuse(lane, job)
             if refusal is not None:
                 self._recorder.settle(job, refusal)
@@ -301,89 +329,28 @@ class Sender:
             _log.exception("an attempt failed in an unforeseen way", effect_key=str(job.effect_key))
             attempt = Attempt(Verdict.UNKNOWN, "INTERNAL", doubtful=True)
         finally:
-            lane.in_flight -= 1
+            self._landed_in(lane)
+        self._judge.judge(lane, job, attempt)
+
+    def _landed_in(self, lane: Lane) -> None:
+        lane.in_flight -= 1
+        if len(lane):
             self._work.set()
-        self._judge(lane, job, attempt)
 
     async def _request(self, account: Account, job: Job) -> Attempt:
-        key = (job.team_id, job.journey_id)
-        self._wire.setdefault(key, {})[job.effect_key] = job.stop_epoch
         began_s = time.monotonic()
         job.attempts += 1
         job.began_s = began_s if job.began_s is None else job.began_s
-        try:
-            return await self._parts.adapters[account.connection.kind].send(account, job, job.parts_sent)
-        finally:
-            metrics.ATTEMPT_SECONDS.labels(job.channel.name).observe(time.monotonic() - began_s)
-            wire = self._wire[key]
-            del wire[job.effect_key]
-            if not wire:
-                del self._wire[key]
-            self._landed.set()
+        with self._fence.on_wire(job):
+            try:
+                return await self._parts.adapters[account.connection.kind].send(account, job, job.parts_sent)
+            finally:
+                _seconds_of(job.channel.name).observe(time.monotonic() - began_s)
 
-    # ---- what an attempt means ----
-
-    def _judge(self, lane: Lane, job: Job, attempt: Attempt) -> None:
-        metrics.ATTEMPTS.labels(job.channel.name, attempt.verdict.value).inc()
-        self._note_trouble(lane, job, attempt)
-        job.doubtful = attempt.doubtful
-        if attempt.verdict is Verdict.SENT:
-            self._sent(job, attempt)
-        elif attempt.verdict is Verdict.RETRY:
-            self._retry(lane, job, attempt)
-        else:
-            if attempt.verdict is Verdict.FAILED:
-                metrics.REFUSALS.labels(job.channel.name, attempt.reason).inc()
-            self._recorder.settle(job, Outcome(_STATES[attempt.verdict], attempt.reason))
-
-    def _sent(self, job: Job, attempt: Attempt) -> None:
-        job.parts_sent += 1
-        job.message_ids.append(attempt.message_id)
-        if job.parts_sent == len(job.parts):
-            self._recorder.settle(job, Outcome(SendState.SENT))
-            return
-        # The next message of the send goes through the mark again, so that progress is durable.
-        job.attempts = 0
-        self._recorder.postpone(job, 0.0)
-
-    def _retry(self, lane: Lane, job: Job, attempt: Attempt) -> None:
-        backoff = attempt.backoff
-        age_s = time.monotonic() - (job.began_s or time.monotonic())
-        if job.attempts >= backoff.attempts_max or age_s >= AGE_MAX_S:
-            silent = attempt.reason == Reason.NO_ANSWER
-            state = SendState.UNKNOWN if silent else SendState.FAILED
-            self._recorder.settle(job, Outcome(state, attempt.reason or Reason.RETRIES_EXHAUSTED))
-            return
-        delay_s = max(attempt.wait_s, delay_of(backoff, job.attempts, self._parts.rng))
-        if backoff.holds_account or attempt.wait_s:
-            lane.hold(time.monotonic() + delay_s)
-        self._recorder.postpone(job, delay_s)
-
-    def _note_trouble(self, lane: Lane, job: Job, attempt: Attempt) -> None:
-        account, trouble = lane.account, self._parts.trouble
-        if attempt.account_unusable and account.state is AccountState.ACTIVE:
-            detail = attempt.detail or attempt.reason
-            self._recorder.trouble(account.account_id, lambda: trouble.account_unusable(account, detail))
-            # At once, so that what waits behind does not try as well.
-            refused = msgspec.structs.replace(account, state=AccountState.UNUSABLE, state_reason=detail)
-            lane.update(refused, time.monotonic())
-        template_id = job.template_id
-        if attempt.template_gone and template_id is not None:
-            self._recorder.trouble(template_id, lambda: trouble.template_gone(job.team_id, template_id))
-
-    def _show_waiting(self) -> None:
-        waiting: dict[str, int] = {}
-        flying: dict[str, int] = {}
-        for lane in self._lanes.values():
-            name = lane.account.channel.name
-            waiting[name] = waiting.get(name, 0) + len(lane)
-            flying[name] = flying.get(name, 0) + lane.in_flight
-        for name, count in waiting.items():
-            metrics.WAITING.labels(name).set(count)
-            metrics.ON_WIRE.labels(name).set(flying[name])
+    def _count(self, channel: Channel, figure: Callable[[Lane], int]) -> float:
+        """A figure of all lanes of a channel; called by the thread that serves the metrics."""
+        return sum(figure(lane) for lane in list(self._lanes.values()) if lane.account.channel is channel)
 
 
-def delay_of(backoff: Backoff, attempts: int, rng: random.Random) -> float:
-    """Seconds before the next attempt after `attempts` of them: grows by the factor, up to a quarter less by jitter."""
-    full_s = min(backoff.most_s, backoff.first_s * backoff.factor ** (attempts - 1))
-    return full_s * (1.0 - 0.25 * rng.random())
+def _in_flight(lane: Lane) -> int:
+    return lane.in_flight

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.common.mailbox.api import Depth
 from libs.common.mailbox.mail import Mail, MailSource
 from libs.common.rpc.values import timestamp
-from omnijourney.journey.v1 import actor_pb2, enrolment_pb2, fact_pb2, journey_pb2
+from omnijourney.journey.v1 import actor_pb2, enrolment_pb2, fact_pb2
 from services.journey import records
 from services.journey.actors import Lease, WorkerRow
 from services.journey.domain import model as d
@@ -54,33 +56,67 @@ def step_message(step: d.Step) -> enrolment_pb2.Step:
 
 def fact_message(row: Mapping[str, Any]) -> fact_pb2.JourneyFact:
     """A row of history as other services read it."""
-    fact = fact_pb2.JourneyFact(
+    time = timestamp(row["at"])
+    return fact_pb2.JourneyFact(
         partition=row["partition"],
         position=row["position"],
         team_id=str(row["team_id"]),
         journey_id=str(row["journey_id"]),
-        time=timestamp(row["at"]),
+        time=time,
+        **_KINDS[row["kind"]](row, time),
     )
-    match records.FactKind(row["kind"]):
-        case records.FactKind.BURST:
-            burst = records.read_burst(row["body"])
-            fact.burst.enrolment_id = str(row["enrolment_id"])
-            fact.burst.customer_id = str(row["customer_id"])
-            fact.burst.enrolled = burst.enrolled
-            fact.burst.steps.extend(step_message(step) for step in burst.steps)
-            fact.burst.state = enrolment_pb2.EnrolmentState.ValueType(burst.state)
-        case records.FactKind.TRIGGER_REFUSED:
-            fact.trigger_refused.customer_id = str(row["customer_id"])
-            refusal = records.read_refusal(row["body"])
-            fact.trigger_refused.reason = fact_pb2.RefusalReason.ValueType(refusal.reason)
-        case records.FactKind.STATUS_CHANGED:
-            change = records.read_status(row["body"])
-            status = fact.status_changed
-            status.before = journey_pb2.JourneyStatus.ValueType(change.before)
-            status.after = journey_pb2.JourneyStatus.ValueType(change.after)
-            status.reason = journey_pb2.StatusReason.ValueType(change.reason)
-            status.journey_name = change.name
-    return fact
+
+
+# Every enrolment leaves some of these: each message is made by one call, and a time that repeats is made once.
+
+
+def _burst(row: Mapping[str, Any], time: Timestamp) -> dict[str, Any]:
+    at, burst = row["at"], records.read_burst(row["body"])
+    told = fact_pb2.Burst(
+        enrolment_id=str(row["enrolment_id"]),
+        customer_id=str(row["customer_id"]),
+        enrolled=burst.enrolled,
+        steps=[
+            enrolment_pb2.Step(
+                node_id=step.node_id,
+                visit=step.visit,
+                result=step.result,  # type: ignore[arg-type]  # the numbers are those of the contract
+                detail=step.detail,
+                time=time if step.at == at else timestamp(step.at),
+                entered=step.entered,
+            )
+            for step in burst.steps
+        ],
+        state=burst.state,  # type: ignore[arg-type]
+    )
+    return {"burst": told}
+
+
+def _refused(row: Mapping[str, Any], _time: Timestamp) -> dict[str, Any]:
+    refusal = records.read_refusal(row["body"])
+    told = fact_pb2.TriggerRefused(
+        customer_id=str(row["customer_id"]),
+        reason=refusal.reason,  # type: ignore[arg-type]
+    )
+    return {"trigger_refused": told}
+
+
+def _status_changed(row: Mapping[str, Any], _time: Timestamp) -> dict[str, Any]:
+    change = records.read_status(row["body"])
+    told = fact_pb2.StatusChanged(
+        before=change.before,  # type: ignore[arg-type]
+        after=change.after,  # type: ignore[arg-type]
+        reason=change.reason,  # type: ignore[arg-type]
+        journey_name=change.name,
+    )
+    return {"status_changed": told}
+
+
+_KINDS: Mapping[int, Callable[[Mapping[str, Any], Timestamp], dict[str, Any]]] = {
+    records.FactKind.BURST: _burst,
+    records.FactKind.TRIGGER_REFUSED: _refused,
+    records.FactKind.STATUS_CHANGED: _status_changed,
+}
 
 
 def partition_message(partition: int, depth: Depth, lease: Lease | None) -> actor_pb2.Partition:

@@ -16,7 +16,7 @@ from omnijourney.channel_gateway.v1 import delivery_pb2 as deliveries
 from omnijourney.common.v1 import channel_pb2, error_reason_pb2, money_pb2
 from omnijourney.points.v1 import points_service_pb2 as points_calls
 from omnijourney.points.v1 import posting_pb2 as postings
-from omnijourney.segment.v1 import audience_pb2, event_pb2
+from omnijourney.segment.v1 import audience_pb2, customer_pb2, event_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as segment_calls
 from services.journey.clients import ServiceUnavailable
 from services.journey.domain import effects as fx
@@ -120,7 +120,8 @@ class GrpcEffects:
             items=[
                 segment_calls.CustomerRef(team_id=str(e.team_id), customer_id=str(e.customer_id))
                 for e in effects
-            ]
+            ],
+            parts=[customer_pb2.PROFILE_PART_BASICS],
         )
         response = await retrying(lambda: self._segment.BatchGetProfiles(request, timeout=CALL_DEADLINE_S))
         return await self._post_all(

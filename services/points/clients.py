@@ -17,6 +17,8 @@ from libs.common.errors import NotFound, Unavailable
 from libs.common.rpc.client import CALL_DEADLINE_S
 from libs.common.rpc.values import duration
 from omnijourney.common.v1 import channel_pb2, history_pb2
+from omnijourney.segment.v1 import customer_pb2
+from omnijourney.segment.v1 import history_pb2 as facts_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from omnijourney.segment.v1 import segment_service_pb2_grpc as pb_grpc
 from services.points.domain.book import Ref
@@ -27,6 +29,9 @@ PAGE_ROWS: Final = 2_000
 _BATCH_MAX: Final = 500
 _TELLING: Final = frozenset({"customer_created", "customer_changed", "customer_merged"})
 """Facts after which a customer's basic data are read again."""
+_KINDS: Final = tuple(facts_pb2.FactKind.Value(f"FACT_KIND_{name.upper()}") for name in sorted(_TELLING))
+_BASICS: Final = (customer_pb2.PROFILE_PART_BASICS,)
+_IDENTITIES: Final = (customer_pb2.PROFILE_PART_IDENTITIES,)
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -93,6 +98,7 @@ class SegmentClient:
             cursors=[history_pb2.HistoryCursor(partition=p, after_position=at) for p, at in cursors.items()],
             page_size=PAGE_ROWS,
             wait=duration(timedelta(seconds=wait_s)),
+            kinds=_KINDS,
         )
         response = await _asked(self._stub.ListHistory, request, CALL_DEADLINE_S + wait_s)
         following = {cursor.partition: cursor.after_position for cursor in response.next_cursors}
@@ -109,7 +115,9 @@ class SegmentClient:
         known: list[Known] = []
         for part in _parts(refs):
             items = [pb.CustomerRef(team_id=str(team), customer_id=str(customer)) for team, customer in part]
-            response = await _asked(self._stub.BatchGetProfiles, pb.BatchGetProfilesRequest(items=items))
+            response = await _asked(
+                self._stub.BatchGetProfiles, pb.BatchGetProfilesRequest(items=items, parts=_BASICS)
+            )
             known += [
                 Known(ref[0], ref[1], told.name, told.member_id, told.email, told.phone, told.found)
                 for ref, told in zip(part, response.profiles, strict=True)
@@ -141,7 +149,9 @@ class SegmentClient:
         answers: dict[UUID, bool] = {}
         for part in _parts(customers):
             items = [pb.CustomerRef(team_id=str(team_id), customer_id=str(each)) for each in part]
-            response = await _asked(self._stub.BatchGetProfiles, pb.BatchGetProfilesRequest(items=items))
+            response = await _asked(
+                self._stub.BatchGetProfiles, pb.BatchGetProfilesRequest(items=items, parts=_IDENTITIES)
+            )
             for customer, told in zip(part, response.profiles, strict=True):
                 if told.found:
                     channels = {identity.key.channel for identity in told.identities}

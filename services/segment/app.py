@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from libs.common.app import App, runtime
 from libs.common.clock import Clock
-from libs.common.db.history import HistoryBell
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import MailSource
@@ -15,6 +14,7 @@ from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from omnijourney.segment.v1 import segment_service_pb2, segment_service_pb2_grpc
 from services.segment import metrics
+from services.segment.bells import Bells
 from services.segment.clients import PointsClient
 from services.segment.config import Settings
 from services.segment.judging import Judge
@@ -36,7 +36,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         open_mailbox(rt.redis_url) as mailbox,
         channel(settings.points_target, rt.token) as points,
     ):
-        bell, progress = HistoryBell(), Progress()
+        bells, progress = Bells(), Progress()
         relay = MailRelay(
             MailSource.SEGMENT, mailbox, FactMailStore(rt.pool), mails_max=settings.mailbox_mails_max
         )
@@ -44,14 +44,14 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
         await relay.start()
         try:
-            announcer = Announcer(relay, bell, progress)
+            announcer = Announcer(relay, bells, progress)
             writer = Writer(rt.pool, rt.clock, announcer)
             rt.spawn("events", writer.events.run(rt.stopping))
             rt.spawn("changes", writer.changes.run(rt.stopping))
             intake = Intake(relay, settings.mail_backlog_max)
             judge = Judge(rt.pool, rt.clock, PointsClient(points))
             servicer = SegmentServicer(  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
-                Parts(rt.pool, rt.clock, writer, announcer, intake, judge, bell, rt.draining)
+                Parts(rt.pool, rt.clock, writer, announcer, intake, judge, bells, rt.draining)
             )
             rt.server.add(
                 segment_service_pb2_grpc.add_SegmentServiceServicer_to_server,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -16,22 +17,31 @@ from services.segment.domain.audience import (
     BasicField,
     Expression,
     Fault,
+    HasAttribute,
+    HasPoints,
+    HasTags,
+    HasTime,
+    IsBound,
     Subject,
     TimeField,
     attribute_faults,
     judge,
     names_points,
+    predicates,
 )
 from services.segment.domain.desk import CustomerKey
 from services.segment.domain.model import AttributeType, Balance, CustomerView
 from services.segment.store import audience_sql
 from services.segment.store.attributes import usable_attributes
-from services.segment.store.customers import list_customers, load_views
-from services.segment.store.teams import load_team, load_teams
+from services.segment.store.customers import Wanted, list_customers, read_views
+from services.segment.store.teams import Rules, judging_rules, load_team
 
 PAGE: Final = 500
 """Customers that are judged together."""
 _NO_POINTS: Final = Balance(0, 0)
+_NO_RULES: Final = Rules("UTC", {})
+"""For audiences that name neither attributes nor times."""
+_NOBODY: Final = Fault("", "RESOURCE_NOT_FOUND", "there is no such customer")
 
 
 class Question(NamedTuple):
@@ -43,10 +53,55 @@ class Question(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Whether the customer is in the audience; or why that cannot be told."""
+    """Whether the customer is in the audience, or why that cannot be told; and whether they have a phone."""
 
     matches: bool
     fault: Fault | None = None
+    has_phone: bool = False
+
+
+class _Bench:
+    """Judges with what was read. Customers and audiences are prepared once, however often they meet."""
+
+    def __init__(
+        self,
+        now: datetime,
+        views: Mapping[CustomerKey, CustomerView],
+        rules: Mapping[UUID, Rules],
+        balances: Mapping[CustomerKey, Balance],
+    ) -> None:
+        self._now = now
+        self._views = views
+        self._rules = rules
+        self._balances = balances
+        self._subjects: dict[CustomerKey, Subject] = {}
+        self._faults: dict[tuple[UUID, int], list[Fault]] = {}
+
+    def answer(self, question: Question) -> Answer:
+        team_id, customer_id, expression = question
+        view = self._views.get((team_id, customer_id))
+        if view is None:
+            return Answer(False, _NOBODY)
+        rules = self._rules.get(team_id, _NO_RULES)
+        has_phone = view.customer.phone is not None
+        if faults := self._faults_of(team_id, expression, rules):
+            return Answer(False, faults[0], has_phone)
+        subject = self._subject((team_id, customer_id), view, rules)
+        return Answer(judge(expression, subject, self._now, rules.zone), None, has_phone)
+
+    def _faults_of(self, team_id: UUID, expression: Expression, rules: Rules) -> list[Fault]:
+        key = (team_id, id(expression))
+        faults = self._faults.get(key)
+        if faults is None:
+            faults = self._faults[key] = attribute_faults(expression, rules.types)
+        return faults
+
+    def _subject(self, key: CustomerKey, view: CustomerView, rules: Rules) -> Subject:
+        subject = self._subjects.get(key)
+        if subject is None:
+            points = self._balances.get(key, _NO_POINTS)
+            subject = self._subjects[key] = subject_of(view, rules.types, points)
+        return subject
 
 
 class Judge:
@@ -59,32 +114,17 @@ class Judge:
         self._points = points
 
     async def judge(self, questions: Sequence[Question]) -> list[Answer]:
-        """One answer per question, in order."""
-        teams = {question.team_id for question in questions}
-        async with transaction(self._pool, teams) as connection:
-            zones = {
-                key: team.settings.time_zone for key, team in (await load_teams(connection, teams)).items()
-            }
-            usable = await usable_attributes(connection, teams)
-            views = await load_views(connection, {(q.team_id, q.customer_id) for q in questions})
-        balances = await self._balances(questions)
-        now = self._clock.now()
-        answers: list[Answer] = []
-        subjects: dict[CustomerKey, Subject] = {}
-        for question in questions:
-            key = (question.team_id, question.customer_id)
-            types = usable.get(question.team_id, {})
-            view = views.get(key)
-            if view is None:
-                answers.append(Answer(False, Fault("", "RESOURCE_NOT_FOUND", "there is no such customer")))
-                continue
-            if faults := attribute_faults(question.expression, types):
-                answers.append(Answer(False, faults[0]))
-                continue
-            subject = subjects.get(key)
-            if subject is None:
-                subject = subjects[key] = subject_of(view, types, balances.get(key, _NO_POINTS))
-            answers.append(Answer(judge(question.expression, subject, now, zones[question.team_id])))
+        """One answer per question, in order. What no audience names is not read."""
+        expressions = {id(question.expression): question.expression for question in questions}
+        named = {type(item) for expression in expressions.values() for item in predicates(expression)}
+        wanted = Wanted(tags=HasTags in named, attributes=HasAttribute in named, identities=IsBound in named)
+        views = await read_views(self._pool, {(q.team_id, q.customer_id) for q in questions}, wanted)
+        rules: dict[UUID, Rules] = {}
+        if named & {HasAttribute, HasTime}:
+            rules = await judging_rules(self._pool, {question.team_id for question in questions})
+        balances = await self._balances(questions) if HasPoints in named else {}
+        bench = _Bench(self._clock.now(), views, rules, balances)
+        answers = [bench.answer(question) for question in questions]
         metrics.JUDGEMENTS.inc(len(questions))
         return answers
 
@@ -123,7 +163,7 @@ class Judge:
 
     async def _scope(self, connection: Connection, team_id: UUID) -> audience_sql.Scope:
         team = await load_team(connection, team_id)
-        types = await team_types(connection, team_id)
+        types = await usable_attributes(connection, team_id)
         return audience_sql.Scope(types, self._clock.now(), team.settings.time_zone)
 
     async def _judged_pages(
@@ -142,8 +182,7 @@ class Judge:
 
     async def views(self, team_id: UUID, customer_ids: Sequence[UUID]) -> list[CustomerView]:
         """Customers whole, in the order given; those that are gone are left out."""
-        async with transaction(self._pool, [team_id]) as connection:
-            views = await load_views(connection, [(team_id, customer_id) for customer_id in customer_ids])
+        views = await read_views(self._pool, [(team_id, customer_id) for customer_id in customer_ids])
         return [view for customer_id in customer_ids if (view := views.get((team_id, customer_id)))]
 
     async def _balances(self, questions: Sequence[Question]) -> dict[CustomerKey, Balance]:
@@ -156,11 +195,6 @@ class Judge:
             if naming[identity]:
                 wanted.add((question.team_id, question.customer_id))
         return await self._points.balances(sorted(wanted)) if wanted else {}
-
-
-async def team_types(connection: Connection, team_id: UUID) -> dict[str, AttributeType]:
-    """The team's active attributes with their types."""
-    return (await usable_attributes(connection, [team_id])).get(team_id, {})
 
 
 def subject_of(view: CustomerView, types: dict[str, AttributeType], points: Balance) -> Subject:

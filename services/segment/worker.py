@@ -17,16 +17,16 @@ from prometheus_client import Counter
 
 from libs.common import crash
 from libs.common.clock import Clock
-from libs.common.db.history import HistoryBell
 from libs.common.db.pool import Pool, transaction
 from libs.common.ids import epoch_ms, new_id
 from libs.common.mailbox.relay import MailRelay
 from libs.common.rpc.operations import Lag, Progress
 from services.segment import metrics
 from services.segment.batcher import Batcher
+from services.segment.bells import Bells
 from services.segment.convert.facts import mail_of
 from services.segment.domain.changing import apply_changes, lone_marks
-from services.segment.domain.facts import Fact
+from services.segment.domain.facts import TAGS, Fact
 from services.segment.domain.model import Change, Event
 from services.segment.domain.recording import record
 from services.segment.domain.results import ChangeResult, EventResult
@@ -59,10 +59,10 @@ def fresh_ids(now: datetime) -> Iterator[UUID]:
 class Announcer:
     """Tells what was committed: to the relay, to feeds that wait, to whoever watches the service's progress."""
 
-    def __init__(self, relay: MailRelay, bell: HistoryBell, progress: Progress) -> None:
+    def __init__(self, relay: MailRelay, bells: Bells, progress: Progress) -> None:
         """One per process."""
         self._relay = relay
-        self._bell = bell
+        self._bells = bells
         self._progress = progress
 
     def committed(self, facts: Sequence[Fact], handled: int = 1) -> None:
@@ -75,7 +75,7 @@ class Announcer:
             first, _ = ranges.get(fact.partition, (fact.position, 0))
             ranges[fact.partition] = (first, fact.position)
         self._relay.submit([mail for fact in facts if (mail := mail_of(fact))], ranges)
-        self._bell.ring()
+        self._bells.ring({TAGS[kind] for kind in {type(fact.body) for fact in facts}})
         metrics.FACTS.inc(len(facts))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from omnijourney.journey.v1 import journey_service_pb2 as journey
 from omnijourney.journey.v1 import journey_service_pb2_grpc as journey_grpc
 from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.points.v1 import points_service_pb2_grpc as points_grpc
+from omnijourney.segment.v1 import history_pb2 as segment_facts
 from omnijourney.segment.v1 import segment_service_pb2 as segment
 from omnijourney.segment.v1 import segment_service_pb2_grpc as segment_grpc
 from services.stats.domain.check import LedgerFigures, RunFigures, SendFigures
@@ -115,6 +117,18 @@ class _GrpcFeed:
         return Page(getattr(response, self._rows), {**cursors, **following})
 
 
+_segment_request = partial(
+    segment.ListHistoryRequest,
+    kinds=(
+        segment_facts.FACT_KIND_CHECKOUT_COMPLETED,
+        segment_facts.FACT_KIND_ORDER_STORED,
+        segment_facts.FACT_KIND_ORDER_REFUNDED,
+        segment_facts.FACT_KIND_REFUND_STORED,
+    ),
+)
+"""Only what is counted."""
+
+
 def feeds(peers: Peers) -> list[Feed]:
     """The four histories."""
     runs = journey_grpc.JourneyServiceStub(peers.journey)
@@ -125,7 +139,7 @@ def feeds(peers: Peers) -> list[Feed]:
         _GrpcFeed(Source.JOURNEY, "journey", runs.ListHistory, journey.ListHistoryRequest, "facts"),
         _GrpcFeed(Source.GATEWAY, "channel_gateway", sends.ListHistory, gateway.ListHistoryRequest, "facts"),
         _GrpcFeed(Source.POINTS, "points", ledger.ListHistory, points.ListHistoryRequest, "entries"),
-        _GrpcFeed(Source.SEGMENT, "segment", customers.ListHistory, segment.ListHistoryRequest, "facts"),
+        _GrpcFeed(Source.SEGMENT, "segment", customers.ListHistory, _segment_request, "facts"),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
@@ -101,6 +102,11 @@ class Adapter(Protocol):
     @property
     def repeatable(self) -> bool:
         """Whether an attempt with unknown end may be repeated under its key without a second message."""
+        ...
+
+    @property
+    def at_once(self) -> Callable[[Job, int], Attempt] | None:
+        """Makes an attempt without waiting for anybody; None: nothing but `send` does."""
         ...
 
     async def send(self, account: Account, job: Job, part: int) -> Attempt:

@@ -146,6 +146,7 @@ class LineAdapter:
 
     repeatable = True
     writer = LineWriter()
+    at_once = None
 
     def __init__(self, transport: Transport, base_url: str) -> None:
         """`base_url` without a path, checked already."""

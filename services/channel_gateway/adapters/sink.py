@@ -5,7 +5,6 @@ from typing import Final
 
 import msgspec
 
-from libs.common.ids import derived_id
 from services.channel_gateway.adapters.base import Attempt, Verdict
 from services.channel_gateway.adapters.line import LineWriter
 from services.channel_gateway.adapters.whatsapp import WhatsappWriter
@@ -63,9 +62,13 @@ class SinkAdapter:
     repeatable = True
     writer = SinkWriter()
 
-    async def send(self, account: Account, job: Job, part: int) -> Attempt:
+    def at_once(self, job: Job, part: int) -> Attempt:
         """Sent, always; the same message id for the same message."""
-        return Attempt(Verdict.SENT, message_id=f"sink-{derived_id(job.effect_key, 'sink', part)}")
+        return Attempt(Verdict.SENT, message_id=f"sink-{job.effect_key}-{part}")
+
+    async def send(self, account: Account, job: Job, part: int) -> Attempt:
+        """The same, for those who wait for it."""
+        return self.at_once(job, part)
 
     async def check(self, account: Account) -> tuple[bool, str]:
         """Works, always."""

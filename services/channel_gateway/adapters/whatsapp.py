@@ -162,6 +162,7 @@ class WhatsappAdapter:
 
     repeatable = False
     writer = WhatsappWriter()
+    at_once = None
 
     def __init__(self, transport: Transport, base_url: str) -> None:
         """`base_url` with or without the version of the API, checked already."""

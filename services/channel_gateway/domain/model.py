@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -366,7 +366,6 @@ class Job(msgspec.Struct):
     customer_id: UUID
     enrolment_id: UUID
     journey_id: UUID
-    node_id: str
     channel: Channel
     account_id: UUID
     depth: int
@@ -375,9 +374,6 @@ class Job(msgspec.Struct):
     recipient: str
     parts: list[bytes]
     """Request bodies, one a message; a retry sends the same bytes."""
-    price: Price
-    capped: bool
-    quota_month: date | None
     template_id: UUID | None = None
     attempts: int = 0
     """Attempts for the present message of the send."""

@@ -1,6 +1,6 @@
 """What can be decided of a send before any limit is looked at: where it goes, to whom, and what it says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from services.channel_gateway.domain.model import (
+    DEFAULT_PRICES,
     Account,
     AccountState,
     Answer,
@@ -18,6 +19,7 @@ from services.channel_gateway.domain.model import (
     FlatCard,
     Identity,
     ModuleContent,
+    Price,
     Profile,
     Reason,
     Send,
@@ -62,7 +64,7 @@ class Writer(Protocol):
 
 
 class Catalogue(NamedTuple):
-    """Accounts and content of the teams of a batch, as they are now."""
+    """Accounts, content and prices of the teams of a batch, as of when they were read."""
 
     accounts: Mapping[tuple[UUID, UUID], Account]
     """By team and account; deleted ones are absent."""
@@ -70,6 +72,14 @@ class Catalogue(NamedTuple):
     """By team and channel: the oldest active one, else the oldest."""
     modules: Mapping[tuple[UUID, UUID], BotModule]
     templates: Mapping[tuple[UUID, UUID], Template]
+    prices: Mapping[tuple[UUID, int], Price]
+    """By team and channel; absent: the default."""
+    account_versions: Mapping[UUID, int]
+    """By team: rises with every change of any of its accounts."""
+
+    def price_of(self, team_id: UUID, channel: Channel) -> Price:
+        """The price of a message."""
+        return self.prices.get((team_id, channel)) or DEFAULT_PRICES[channel]
 
     def account_of(self, send: Send) -> Account | None:
         """The account that a send leaves through."""
@@ -77,11 +87,15 @@ class Catalogue(NamedTuple):
             return self.default_accounts.get((send.team_id, send.channel))
         return self.accounts.get((send.team_id, send.account_id))
 
-    def needs_points(self, send: Send) -> bool:
-        """Whether the content can only be filled in with the customer's points."""
-        if isinstance(send.content, TemplateContent):
-            return template_needs_points(send.content)
-        module = self.modules.get((send.team_id, send.content.bot_module_id))
+    def needing_points(self, sends: Iterable[Send]) -> set[ModuleContent | TemplateContent]:
+        """The contents that can only be filled in with the customer's points; each is looked at once."""
+        contents = {(send.team_id, send.content) for send in sends}
+        return {content for team_id, content in contents if self._needs_points(team_id, content)}
+
+    def _needs_points(self, team_id: UUID, content: ModuleContent | TemplateContent) -> bool:
+        if isinstance(content, TemplateContent):
+            return template_needs_points(content)
+        module = self.modules.get((team_id, content.bot_module_id))
         return module is not None and cards_need_points(module.cards)
 
 
@@ -169,6 +183,11 @@ def _identity(channel: Channel, account: Account, identities: Sequence[Identity]
     return None
 
 
+def has_window(send: Send) -> bool:
+    """Whether the send is taken only within a time after the customer's last message."""
+    return send.channel is not Channel.LINE and isinstance(send.content, ModuleContent)
+
+
 def _outside_window(
     send: Send,
     account: Account,
@@ -177,7 +196,7 @@ def _outside_window(
     now: datetime,
 ) -> bool:
     # Only what we know for sure is refused here; where we never saw a message, the channel decides.
-    if send.channel is Channel.LINE or isinstance(send.content, TemplateContent):
+    if not has_window(send):
         return False
     last = last_inbound.get((account.account_id, identity.external_id))
     return last is not None and now - last >= SERVICE_WINDOW

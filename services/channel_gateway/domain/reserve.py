@@ -20,7 +20,7 @@ from services.channel_gateway.domain.model import (
     Send,
     SendState,
 )
-from services.channel_gateway.domain.prepare import Prepared
+from services.channel_gateway.domain.prepare import Catalogue, Prepared
 
 LINE_MONTH_ZONE: Final = timezone(timedelta(hours=9))
 """LINE counts months in this zone."""
@@ -68,17 +68,20 @@ class Reserved(msgspec.Struct, frozen=True):
 
     prepared: Prepared
     price: Price
-    capped: bool
+    cap: int | None
+    """The journey's cap that it holds places of; None: none."""
     quota_month: date | None
 
 
 class Taken(NamedTuple):
-    """What a group of sends takes from the limits, or gives back."""
+    """What a group of sends takes from the limits."""
 
     usage: dict[UsageKey, int]
+    caps: dict[UsageKey, int]
+    """The lowest cap of those that take places of one."""
     quotas: dict[tuple[UUID, UUID, date], int]
-    wallets: dict[UUID, int]
-    """Micros by team."""
+    wallets: dict[tuple[UUID, str], int]
+    """Micros by team and currency."""
 
 
 def decide(
@@ -87,6 +90,26 @@ def decide(
     """Reserve or refuse each send, in order."""
     month = quota_month(now)
     return [_decide_one(send, prepared, limits, now, month) for send, prepared in sends]
+
+
+def presume(
+    sends: Iterable[tuple[Send, Prepared | Answer]], catalogue: Catalogue, now: datetime
+) -> list[Reserved | Answer]:
+    """What `decide` answers where no journey of them was stopped and the limits hold all: the usual case, which the
+    database can check by itself."""
+    month = quota_month(now)
+    return [_presume_one(send, prepared, catalogue, now, month) for send, prepared in sends]
+
+
+def _presume_one(
+    send: Send, prepared: Prepared | Answer, catalogue: Catalogue, now: datetime, month: date
+) -> Reserved | Answer:
+    if send.not_after is not None and now >= send.not_after:
+        return Answer(SendState.DEFERRED, Reason.DO_NOT_DISTURB)
+    if isinstance(prepared, Answer):
+        return prepared
+    price = catalogue.price_of(send.team_id, send.channel)
+    return Reserved(prepared, price, send.cap, month if send.channel is Channel.LINE else None)
 
 
 def refuse_early(send: Send, limits: Limits, now: datetime) -> Answer | None:
@@ -114,7 +137,7 @@ def _decide_one(
         return Answer(SendState.EXHAUSTED, refusal)
     _take(send, prepared, price, limits)
     on_plan = send.channel is Channel.LINE
-    return Reserved(prepared, price, send.cap is not None, month if on_plan else None)
+    return Reserved(prepared, price, send.cap, month if on_plan else None)
 
 
 def _cap(send: Send, prepared: Prepared, limits: Limits) -> Reason | None:
@@ -152,29 +175,32 @@ def _take(send: Send, prepared: Prepared, price: Price, limits: Limits) -> None:
 
 
 class Place(NamedTuple):
-    """What one send holds: enough to take it or to give part of it back."""
+    """What sends of one kind hold together."""
 
     team_id: UUID
     journey_id: UUID
     channel: int
     account_id: UUID
     price: Price
-    capped: bool
+    cap: int | None
+    """The journey's cap that they were decided under; None: none."""
     quota_month: date | None
     messages: int
 
 
 def add_up(places: Iterable[Place]) -> Taken:
     """The sum of places per limit."""
-    taken = Taken({}, {}, {})
+    taken = Taken({}, {}, {}, {})
     for place in places:
-        if place.capped:
+        if place.cap is not None:
             usage_key = (place.team_id, place.journey_id, place.channel)
             taken.usage[usage_key] = taken.usage.get(usage_key, 0) + place.messages
+            taken.caps[usage_key] = min(place.cap, taken.caps.get(usage_key, place.cap))
         if place.quota_month is not None:
             quota_key = (place.team_id, place.account_id, place.quota_month)
             taken.quotas[quota_key] = taken.quotas.get(quota_key, 0) + place.messages
         if place.channel == Channel.WHATSAPP and place.price.micros:
             micros = place.price.micros * place.messages
-            taken.wallets[place.team_id] = taken.wallets.get(place.team_id, 0) + micros
+            payer = (place.team_id, place.price.currency)
+            taken.wallets[payer] = taken.wallets.get(payer, 0) + micros
     return taken

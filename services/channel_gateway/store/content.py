@@ -183,7 +183,7 @@ class ContentStore:
     async def accounts(self, keys: Sequence[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], Account]:
         """Accounts by team and id; deleted ones are absent."""
         async with transaction(self._pool, {key[0] for key in keys}) as connection:
-            rows = await connection.fetch(QUERIES["find_accounts"], *columns(keys, 2), [], [])
+            rows = await connection.fetch(QUERIES["find_accounts"], *columns(keys, 2))
         return {(row["team_id"], row["account_id"]): account_of(row) for row in rows}
 
     async def module(self, team_id: UUID, module_id: UUID) -> BotModule:
@@ -265,7 +265,7 @@ class TroubleStore:
 
 def gone(team_id: UUID, kind: GoneKind, content_id: UUID, reason: str, now: datetime) -> Fact:
     """The fact that content can no longer be sent."""
-    return Fact(FactKind.CONTENT_GONE, team_id, now, effect_key=content_id, outcome=kind, reason=reason)
+    return Fact(FactKind.CONTENT_GONE, team_id, now, content_id, kind, reason)
 
 
 def _json(value: Any) -> str:

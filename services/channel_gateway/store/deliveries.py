@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-import msgspec
-
-from libs.common.db.pool import Connection, Pool, transaction
-from services.channel_gateway.domain.model import (
-    PLACE_KEPT,
-    Job,
-    Outcome,
-    Price,
-    SendState,
-)
-from services.channel_gateway.domain.reserve import Place, add_up
+from libs.common.db.pool import Pool, fetch_alone, transaction
+from libs.common.ids import epoch_ms, new_id, partition_of
+from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
+from services.channel_gateway.domain.model import PLACE_KEPT, Job, Outcome, SendState
 from services.channel_gateway.store.book import QUERIES, columns
-from services.channel_gateway.store.facts import Fact, FactKind, Written, write_facts
+from services.channel_gateway.store.facts import Written, ranges_of
 from services.channel_gateway.store.rows import job_of
-from services.channel_gateway.store.sends import take
 
 STOP_PAGE_MAX: Final = 2_000
 """Sends cancelled in one transaction of a stop."""
@@ -78,32 +70,42 @@ class DeliveryStore:
 
     async def mark_sending(self, jobs: Sequence[Job], sender: UUID) -> set[UUID]:
         """Marks jobs as on the wire, durably; returns the effect keys that are still ours to send."""
-        async with transaction(self._pool, {job.team_id for job in jobs}) as connection:
-            rows = await connection.fetch(QUERIES["mark_sending"], *columns(_keys(jobs), 2), sender)
-        return {row["effect_key"] for row in rows}
+        teams = _numbered(jobs)
+        rows = await fetch_alone(
+            self._pool,
+            QUERIES["mark_sends"],
+            list(teams),
+            sender,
+            [teams[job.team_id] for job in jobs],
+            [job.effect_key for job in jobs],
+        )
+        return set(rows[0][0])
 
     async def postpone(self, items: Sequence[Postponement], sender: UUID) -> set[UUID]:
         """Notes when attempts are repeated; returns the effect keys that are still ours."""
-        rows = [
+        teams = _numbered(item.job for item in items)
+        rows = (
             (
-                item.job.team_id,
-                item.job.effect_key,
-                item.delay_s,
-                item.job.parts_sent,
-                "\n".join(item.job.message_ids),
-                item.job.doubtful,
-                item.job.attempts,
+                teams[job.team_id],
+                job.effect_key,
+                delay_s,
+                job.parts_sent,
+                "\n".join(job.message_ids),
+                job.doubtful,
+                job.attempts,
             )
-            for item in sorted(items, key=lambda item: (item.job.team_id, item.job.effect_key))
-        ]
-        async with transaction(self._pool, {item.job.team_id for item in items}) as connection:
-            kept = await connection.fetch(QUERIES["postpone"], *columns(rows, 7), sender)
-        return {row["effect_key"] for row in kept}
+            for job, delay_s in items
+        )
+        kept = await fetch_alone(
+            self._pool, QUERIES["postpone_sends"], list(teams), sender, *columns(rows, 7)
+        )
+        return set(kept[0][0])
 
     async def settle(self, items: Sequence[Settlement], now: datetime, sender: UUID) -> Written:
-        """Records outcomes, gives places back, writes facts and mail: one transaction."""
-        async with transaction(self._pool, {item.job.team_id for item in items}) as connection:
-            return await _settle(connection, items, now, sender)
+        """Records outcomes, gives places back, writes facts and mail: one transaction in one round trip."""
+        made = _Outcomes(items, now)
+        (row,) = await fetch_alone(self._pool, QUERIES["settle_sends"], *made.arguments(sender))
+        return made.written(row)
 
     async def stop(
         self, team_id: UUID, journey_id: UUID, epoch: int, now: datetime, sender: UUID
@@ -114,7 +116,11 @@ class DeliveryStore:
             await connection.execute(QUERIES["take_over"], team_id, journey_id, epoch, sender)
             rows = await connection.fetch(QUERIES["find_stopped"], team_id, journey_id, epoch)
             cancelled = [Settlement(job, cancelled_outcome(job)) for job in map(job_of, rows)]
-            return cancelled, await _settle(connection, cancelled, now, sender)
+            if not cancelled:
+                return [], Written([], {})
+            made = _Outcomes(cancelled, now)
+            (row,) = await connection.fetch(QUERIES["settle_sends"], *made.arguments(sender))
+            return cancelled, made.written(row)
 
     async def on_wire(self, team_id: UUID, journey_id: UUID, epoch: int, sender: UUID) -> OnWire:
         """Counts the journey's sends of older epochs that are marked for the wire."""
@@ -134,7 +140,7 @@ class DeliveryStore:
         """Takes over a page of sends of a process that is gone; call again until there are none."""
         async with transaction(self._pool, teams) as connection:
             rows = await connection.fetch(QUERIES["adopt"], dead, sender, ADOPT_PAGE_MAX)
-        return [_adopted(row) for row in rows]
+        return [_adopted(row, was_sending=row["state"] == SendState.SENDING) for row in rows]
 
     async def unsettled_of(self, sender: UUID, teams: set[UUID]) -> set[tuple[UUID, UUID]]:
         """(team, effect key) of a process's unsettled sends."""
@@ -143,10 +149,13 @@ class DeliveryStore:
         return {(row["team_id"], row["effect_key"]) for row in rows}
 
     async def readopt(self, keys: Sequence[tuple[UUID, UUID]], sender: UUID) -> list[Adopted]:
-        """Own sends that memory lost, as they are."""
+        """Own sends that memory lost, as they are. One that is marked without a doubt never left: it was marked by its
+        reservation, whose commit nobody heard of."""
         async with transaction(self._pool, {key[0] for key in keys}) as connection:
             rows = await connection.fetch(QUERIES["readopt"], *columns(keys, 2), sender)
-        return [_adopted(row) for row in rows]
+        return [
+            _adopted(row, was_sending=row["state"] == SendState.SENDING and row["doubtful"]) for row in rows
+        ]
 
     async def unsettled(self) -> tuple[int, datetime | None]:
         """Deliveries and webhooks that are not settled, and the domain time of the oldest."""
@@ -162,81 +171,78 @@ def cancelled_outcome(job: Job) -> Outcome:
     return Outcome(SendState.CANCELLED, "JOURNEY_STOPPED")
 
 
-async def _settle(
-    connection: Connection, items: Sequence[Settlement], now: datetime, sender: UUID
-) -> Written:
-    if not items:
-        return Written([], {})
-    items = sorted(items, key=lambda item: (item.job.team_id, item.job.effect_key))
-    rows = await connection.fetch(
-        QUERIES["settle"], *columns([_settle_row(item) for item in items], 7), sender, now
-    )
-    ours = {row["effect_key"] for row in rows}
-    settled = [item for item in items if item.job.effect_key in ours]
-    given_back = [place for item in settled if (place := _unused_place(item)).messages]
-    await take(connection, add_up(given_back), now, sign=-1)
-    return await write_facts(connection, [_fact(item, now) for item in settled])
+class _Outcomes:
+    """Outcomes as arguments of `settle_sends`, and what it made of them."""
+
+    def __init__(self, items: Sequence[Settlement], now: datetime) -> None:
+        """To be recorded as of `now`."""
+        self._items = items
+        self._now = now
+        now_ms = epoch_ms(now)
+        self._event_ids = [new_id(now_ms) for _ in items]
+        self._partitions = [partition_of(job.team_id, job.customer_id) for job, _ in items]
+
+    def arguments(self, sender: UUID) -> tuple[Any, ...]:
+        """All of the function's."""
+        teams = _numbered(item.job for item in self._items)
+        rows = (
+            (
+                teams[item.job.team_id],
+                item.job.effect_key,
+                item.outcome.state,
+                item.outcome.reason,
+                item.messages,
+                item.job.parts_sent,
+                "\n".join(item.job.message_ids),
+            )
+            for item in self._items
+        )
+        return (list(teams), sender, self._now, *columns(rows, 7), self._partitions, self._event_ids)
+
+    def written(self, row: Any) -> Written:
+        """The mail and the positions of those that were still ours."""
+        places: Sequence[int] = row["places"] or ()
+        mails, partitions = [], []
+        for place, number, position in zip(
+            places, row["mail_numbers"] or (), row["positions"] or (), strict=True
+        ):
+            partitions.append(self._partitions[place - 1])
+            mails.append(self._mail(place - 1, number, position))
+        return Written(mails, ranges_of(partitions, row["positions"] or ()))
+
+    def _mail(self, index: int, number: int, position: int) -> Mail:
+        item = self._items[index]
+        job, outcome = item
+        return Mail(
+            MailSource.GATEWAY,
+            number,
+            position,
+            self._partitions[index],
+            job.team_id,
+            job.customer_id,
+            self._event_ids[index],
+            self._now,
+            job.depth,
+            SendOutcome(
+                job.effect_key, job.enrolment_id, outcome.state, outcome.reason, self._now, item.messages
+            ),
+        )
 
 
-def _settle_row(item: Settlement) -> tuple[Any, ...]:
-    job, outcome = item
-    return (
-        job.team_id,
-        job.effect_key,
-        outcome.state,
-        outcome.reason,
-        item.messages,
-        job.parts_sent,
-        "\n".join(job.message_ids),
-    )
+def _numbered(jobs: Iterable[Job]) -> dict[UUID, int]:
+    """The teams of jobs, numbered from 1."""
+    teams: dict[UUID, int] = {}
+    for job in jobs:
+        teams.setdefault(job.team_id, len(teams) + 1)
+    return teams
 
 
-def _unused_place(item: Settlement) -> Place:
-    job = item.job
-    return Place(
-        job.team_id,
-        job.journey_id,
-        job.channel,
-        job.account_id,
-        job.price,
-        job.capped,
-        job.quota_month,
-        job.messages - item.messages,
-    )
-
-
-def _fact(item: Settlement, now: datetime) -> Fact:
-    job, outcome = item
-    return Fact(
-        FactKind.SEND_SETTLED,
-        job.team_id,
-        now,
-        customer_id=job.customer_id,
-        effect_key=job.effect_key,
-        enrolment_id=job.enrolment_id,
-        journey_id=job.journey_id,
-        node_id=job.node_id,
-        channel=job.channel,
-        account_id=job.account_id,
-        outcome=outcome.state,
-        reason=outcome.reason,
-        messages=item.messages,
-        price=Price(job.price.currency, job.price.micros * item.messages),
-        depth=job.depth,
-        mailed=True,
-    )
-
-
-def _keys(jobs: Sequence[Job]) -> list[tuple[UUID, UUID]]:
-    return sorted((job.team_id, job.effect_key) for job in jobs)
-
-
-def _adopted(row: Mapping[str, Any]) -> Adopted:
+def _adopted(row: Mapping[str, Any], *, was_sending: bool) -> Adopted:
     now, due, first = row["real_now"], row["next_attempt_at"], row["first_attempt_at"]
     job = job_of(row)
-    was_sending = row["state"] == SendState.SENDING
+    job.doubtful = job.doubtful or was_sending
     return Adopted(
-        msgspec.structs.replace(job, doubtful=job.doubtful or was_sending),
+        job,
         was_sending,
         max(0.0, (due - now).total_seconds()) if due else 0.0,
         (now - first).total_seconds() if first else 0.0,

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.db import history
-from libs.common.db.pool import Pool, transaction
+from libs.common.db.pool import Pool, fetch_alone, transaction
 from libs.common.mailbox.mail import Mail
 from services.channel_gateway.store.book import QUERIES
 from services.channel_gateway.store.facts import mails_of
@@ -20,9 +20,13 @@ class FeedStore:
 
     async def read(self, cursors: Mapping[int, int], row_max: int) -> tuple[list[Any], dict[int, int]]:
         """One page of rows after the cursors, and the cursors to go on from."""
-        return await history.read_history(
-            self._pool, QUERIES["history_teams"], QUERIES["read_history"], cursors, row_max
+        most = min(row_max, history.PAGE_MAX)
+        rows = await fetch_alone(
+            self._pool, QUERIES["read_history"], list(cursors.keys()), list(cursors.values()), most
         )
+        following = dict(cursors)
+        following.update((row["partition"], row["position"]) for row in rows)
+        return rows, following
 
     async def fetch_after(self, cursors: Mapping[int, int], limit: int) -> list[Mail]:
         """Up to `limit` mails after the cursors, in order of partition and position; fewer: there are no more."""

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import IntEnum
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
+from libs.common.ids import derived_id
 from services.journey.domain.model import Channel, Enrolment, Template
 
 
 def effect_key(enrolment_id: UUID, node_id: str, visit: int, part: str = "") -> UUID:
     """Key of the effect of one visit; `part` tells several effects of a visit apart."""
-    return uuid5(enrolment_id, f"{node_id}:{visit}:{part}")
+    return derived_id(enrolment_id, f"{node_id}:{visit}:{part}")
 
 
 class Send(msgspec.Struct, frozen=True):

@@ -316,7 +316,7 @@ class _Walk:
         self._set(state=EnrolmentState.HALTED, rest=Rest.NONE, wake_at=None)
 
     def _node(self) -> Node | None:
-        return node_of(self.journey, self.enrolment.node_id)
+        return self.journey.definition.by_id.get(self.enrolment.node_id)
 
     def _set(self, **changes: object) -> None:
         self.enrolment = msgspec.structs.replace(self.enrolment, **changes)
@@ -326,8 +326,3 @@ class _Walk:
         self.steps.append(Step(enrolment.node_id, enrolment.visit, result, self.now, enrolment.fresh, detail))
         if enrolment.fresh:
             self._set(fresh=False)
-
-
-def node_of(journey: Journey, node_id: str) -> Node | None:
-    """The node with this id in the present definition."""
-    return next((node for node in journey.definition.nodes if node.node_id == node_id), None)

@@ -6,8 +6,10 @@ author of a definition chooses.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import IntEnum
+from functools import cached_property
 from uuid import UUID
 
 import msgspec
@@ -180,7 +182,7 @@ class Node(msgspec.Struct, frozen=True):
     next: str | None = None
 
 
-class Definition(msgspec.Struct, frozen=True):
+class Definition(msgspec.Struct, frozen=True, dict=True):
     """Everything that a marketer draws. The first node is the start. A draft may lack anything but the name."""
 
     name: str
@@ -190,6 +192,11 @@ class Definition(msgspec.Struct, frozen=True):
     schedule: Schedule | None = None
     quiet: tuple[QuietWindow, ...] = ()
     enrolments_per_customer_max: int | None = None
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Node]:
+        """The nodes by their ids."""
+        return {node.node_id: node for node in self.nodes}
 
     def target(self, channel: Channel) -> Target | None:
         """The target on `channel`, or None."""

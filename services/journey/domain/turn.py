@@ -11,10 +11,11 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
 from typing import assert_never
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
+from libs.common.ids import derived_id
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain.engine import Again, Halt, Signal, Start, Wake, advance
@@ -271,7 +272,7 @@ class _ActorTurn:
         if journey.definition.enrolments_per_customer_max is not None:
             self._entries[journey.journey_id] = self._entries.get(journey.journey_id, 0) + 1
         enrolment = Enrolment(
-            enrolment_id=uuid5(journey.journey_id, f"{mail.customer_id}:{mail.event_id}"),
+            enrolment_id=derived_id(journey.journey_id, f"{mail.customer_id}:{mail.event_id}"),
             journey_id=journey.journey_id,
             team_id=mail.team_id,
             customer_id=mail.customer_id,

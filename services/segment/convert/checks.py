@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+from uuid import UUID
+
+from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
 from libs.common.errors import DomainError
 from libs.common.money import is_currency
@@ -24,6 +27,13 @@ AMOUNT_MICROS_MAX: Final = 10**18
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _CHANNELS: Final[frozenset[int]] = frozenset(ChannelNumber)
+
+
+class _Ref(Protocol):
+    """A message that names a customer."""
+
+    team_id: str
+    customer_id: str
 
 
 class Check(FieldCheck):
@@ -66,6 +76,19 @@ class Check(FieldCheck):
         return IdentityKey(
             message.channel, account_id, self.line(f"{field}.external_id", message.external_id)
         )
+
+    def customers(self, field: str, items: Sequence[_Ref]) -> list[tuple[UUID, UUID]]:
+        """Team and customer of each item."""
+        try:
+            return [(DriverUUID(item.team_id), DriverUUID(item.customer_id)) for item in items]
+        except ValueError:
+            return [
+                (
+                    self.uuid(f"{field}[{index}].team_id", item.team_id),
+                    self.uuid(f"{field}[{index}].customer_id", item.customer_id),
+                )
+                for index, item in enumerate(items)
+            ]
 
     def money(self, field: str, message: money_pb2.Money) -> tuple[int, str]:
         """Micros and currency."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
+from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -14,6 +17,7 @@ from services.segment.domain.attributes import KEY
 from services.segment.domain.editing import Basics, Profile
 from services.segment.domain.model import Attribute, AttributeType, Customer, CustomerView
 
+_PARTS: Final = frozenset(customer_pb2.ProfilePart.values()) - {customer_pb2.PROFILE_PART_UNSPECIFIED}
 _TAGS_MAX = 500
 _IDENTITIES_MAX = 100
 _ATTRIBUTES_MAX = 500
@@ -71,24 +75,36 @@ def customer_message(view: CustomerView) -> customer_pb2.Customer:
     )
 
 
-def profile_message(team_id: str, customer_id: str, view: CustomerView | None) -> customer_pb2.Profile:
-    """What is needed to address a customer."""
+def read_parts(check: Check, field: str, parts: Iterable[int]) -> frozenset[int]:
+    """The parts of profiles that are wanted; none named means all."""
+    told = frozenset(parts)
+    if not told <= _PARTS:
+        check.fault(field, "holds what is no part of a profile")
+    return told or _PARTS
+
+
+def profile_message(
+    team_id: UUID, customer_id: UUID, view: CustomerView | None, parts: frozenset[int]
+) -> customer_pb2.Profile:
+    """What is needed to address a customer: of the customer's own row what is in `parts`, and all that was read."""
+    profile = customer_pb2.Profile(found=view is not None, team_id=str(team_id), customer_id=str(customer_id))
     if view is None:
-        return customer_pb2.Profile(found=False, team_id=team_id, customer_id=customer_id)
+        return profile
     customer = view.customer
-    return customer_pb2.Profile(
-        found=True,
-        team_id=team_id,
-        customer_id=customer_id,
-        name=customer.name,
-        member_id=customer.member_id or "",
-        phone=customer.phone or "",
-        email=customer.email or "",
-        tags=view.tags,
-        attributes=view.attributes,
-        identities=_identities(view),
-        times=_times(customer),
-    )
+    if customer_pb2.PROFILE_PART_BASICS in parts:
+        profile.name = customer.name
+        profile.member_id = customer.member_id or ""
+        profile.phone = customer.phone or ""
+        profile.email = customer.email or ""
+    if view.tags:
+        profile.tags.extend(view.tags)
+    if view.attributes:
+        profile.attributes.update(view.attributes)
+    if view.identities:
+        profile.identities.extend(_identities(view))
+    if customer_pb2.PROFILE_PART_TIMES in parts:
+        profile.times.CopyFrom(_times(customer))
+    return profile
 
 
 def _identities(view: CustomerView) -> list[customer_pb2.Identity]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from libs.common.mailbox import mail
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import money_pb2
 from omnijourney.segment.v1 import customer_pb2, event_pb2, history_pb2
+from omnijourney.segment.v1.history_pb2 import FactKind as Kind
+from services.segment.convert.checks import Check
 from services.segment.domain import facts
 from services.segment.domain.facts import Fact, OrderStage
 from services.segment.domain.model import IdentityKey, Item, OrderCompleted, Uncounted
@@ -66,6 +68,30 @@ def _mail_body(body: facts.FactBody) -> mail.Body:
         case facts.AttributeChanged():
             return mail.AttributeChanged(body.key, body.kind, body.old, body.new)
     raise AssertionError(f"no mail: {type(body).__name__}")
+
+
+def read_kinds(check: Check, field: str, kinds: Iterable[int]) -> frozenset[int] | None:
+    """The kinds of facts that are wanted; None: all."""
+    told = frozenset(kinds)
+    if not told <= _KINDS:
+        check.fault(field, "holds what is no kind of a fact")
+    return told or None
+
+
+def tags_of(kinds: frozenset[int]) -> frozenset[int]:
+    """Tags of the bodies that facts of these kinds are stored with; one with such a tag may be of another kind."""
+    return frozenset(_TAG_OF_KIND[kind] for kind in kinds)
+
+
+def kind_of(body: facts.FactBody) -> int:
+    """The kind of a fact in the contract."""
+    match body:
+        case facts.OrderTold(stage=stage):
+            return _KIND_OF_STAGE[stage]
+        case facts.RefundTold(uncounted=uncounted):
+            counts = uncounted == Uncounted.COUNTS
+            return Kind.FACT_KIND_ORDER_REFUNDED if counts else Kind.FACT_KIND_REFUND_STORED
+    return _KIND_OF_TYPE[type(body)]
 
 
 def fact_message(fact: Fact) -> history_pb2.Fact:
@@ -201,3 +227,30 @@ _FILLERS: Final[dict[type, Callable[[history_pb2.Fact, Any], None]]] = {
     facts.CustomerMerged: _customer_merged,
     facts.CustomerChanged: _customer_changed,
 }
+
+_KIND_OF_STAGE: Final = {
+    OrderStage.COMPLETED: Kind.FACT_KIND_CHECKOUT_COMPLETED,
+    OrderStage.STORED: Kind.FACT_KIND_ORDER_STORED,
+    OrderStage.AMENDED: Kind.FACT_KIND_ORDER_AMENDED,
+}
+_KIND_OF_TYPE: Final[dict[type, Kind.ValueType]] = {
+    facts.ContactJoined: Kind.FACT_KIND_CONTACT_ADDED,
+    facts.ContactRemoved: Kind.FACT_KIND_CONTACT_REMOVED,
+    facts.ContactLeft: Kind.FACT_KIND_CONTACT_BLOCKED,
+    facts.ContactReturned: Kind.FACT_KIND_CONTACT_UNBLOCKED,
+    facts.MessageTaken: Kind.FACT_KIND_MESSAGE_RECEIVED,
+    facts.TagApplied: Kind.FACT_KIND_TAG_APPLIED,
+    facts.TagRemoved: Kind.FACT_KIND_TAG_REMOVED,
+    facts.AttributeChanged: Kind.FACT_KIND_ATTRIBUTE_CHANGED,
+    facts.CustomerCreated: Kind.FACT_KIND_CUSTOMER_CREATED,
+    facts.AttributeDefined: Kind.FACT_KIND_ATTRIBUTE_DEFINED,
+    facts.CustomerMerged: Kind.FACT_KIND_CUSTOMER_MERGED,
+    facts.CustomerChanged: Kind.FACT_KIND_CUSTOMER_CHANGED,
+}
+_TAG_OF_KIND: Final[dict[int, int]] = {
+    **dict.fromkeys(_KIND_OF_STAGE.values(), facts.TAGS[facts.OrderTold]),
+    Kind.FACT_KIND_ORDER_REFUNDED: facts.TAGS[facts.RefundTold],
+    Kind.FACT_KIND_REFUND_STORED: facts.TAGS[facts.RefundTold],
+    **{kind: facts.TAGS[body] for body, kind in _KIND_OF_TYPE.items()},
+}
+_KINDS: Final = frozenset(_TAG_OF_KIND)

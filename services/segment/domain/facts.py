@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import IntEnum
-from typing import Final
+from typing import Final, get_args
 from uuid import UUID
 
 import msgspec
@@ -143,6 +143,10 @@ FactBody = (
     | CustomerMerged
     | CustomerChanged
 )
+
+
+TAGS: Final[dict[type, int]] = {kind: int(kind.__struct_config__.tag) for kind in get_args(FactBody)}
+"""What a stored body begins with, by its type."""
 
 
 class Fact(msgspec.Struct):

@@ -20,9 +20,10 @@ from services.segment.convert.customers import customer_message
 from services.segment.domain.audience import Expression, Fault, attribute_faults, module_faults
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Module
-from services.segment.judging import Answer, Question, team_types
+from services.segment.judging import Answer, Question
 from services.segment.servicer.base import Base, check_etag, read_mask
 from services.segment.store import audiences, teams
+from services.segment.store.attributes import usable_attributes
 from services.segment.store.audiences import SavedAudience
 
 _BATCH_MAX: Final = 500
@@ -151,13 +152,7 @@ class AudienceCalls(Base):
         check.count("items", request.items, most=_BATCH_MAX)
         check.count("audiences", request.audiences, most=_BATCH_MAX)
         readings = [read_audience(audience) for audience in request.audiences]
-        keys = [
-            (
-                check.uuid(f"items[{index}].team_id", item.team_id),
-                check.uuid(f"items[{index}].customer_id", item.customer_id),
-            )
-            for index, item in enumerate(request.items)
-        ]
+        keys = check.customers("items", request.items)
         for index, item in enumerate(request.items):
             if not 0 <= item.audience_index < len(readings):
                 check.fault(f"items[{index}].audience_index", "names no audience of the request")
@@ -233,7 +228,7 @@ class AudienceCalls(Base):
 async def _faults(connection: Connection, team_id: UUID, readings: Sequence[Reading]) -> list[list[Fault]]:
     """All faults of each: of form, of attributes, of modules."""
     team = await teams.load_team(connection, team_id)
-    types = await team_types(connection, team_id)
+    types = await usable_attributes(connection, team_id)
     has_points = Module.POINTS in team.settings.modules
     return [
         reading.faults
@@ -277,9 +272,11 @@ def _saved_message(saved: SavedAudience) -> audience_pb2.SavedAudience:
 
 def _judgement(answer: Answer) -> pb.Judgement:
     if answer.fault is None:
-        return pb.Judgement(verdict=pb.VERDICT_YES if answer.matches else pb.VERDICT_NO)
+        verdict = pb.VERDICT_YES if answer.matches else pb.VERDICT_NO
+        return pb.Judgement(verdict=verdict, has_phone=answer.has_phone)
     return pb.Judgement(
         verdict=pb.VERDICT_IMPOSSIBLE,
         reason=reason_number(answer.fault.reason),
         message=f"{answer.fault.path}: {answer.fault.message}".removeprefix(": "),
+        has_phone=answer.has_phone,
     )

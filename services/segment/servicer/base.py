@@ -12,11 +12,11 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from libs.common.clock import Clock
-from libs.common.db.history import HistoryBell
 from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import Write, answer_once
 from libs.common.errors import Aborted
 from libs.common.mailbox.intake import Intake
+from services.segment.bells import Bells
 from services.segment.convert.checks import Check
 from services.segment.domain.facts import Fact
 from services.segment.judging import Judge
@@ -35,7 +35,7 @@ class Parts:
     announcer: Announcer
     intake: Intake
     judge: Judge
-    bell: HistoryBell
+    bells: Bells
     draining: asyncio.Event
 
 

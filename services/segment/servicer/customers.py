@@ -16,7 +16,13 @@ from libs.common.text import fold
 from omnijourney.segment.v1 import customer_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check, error_line, reason_number
-from services.segment.convert.customers import customer_message, profile_message, read_basics, read_profile
+from services.segment.convert.customers import (
+    customer_message,
+    profile_message,
+    read_basics,
+    read_parts,
+    read_profile,
+)
 from services.segment.convert.events import read_selector, read_tag_change
 from services.segment.domain.desk import CustomerKey
 from services.segment.domain.editing import Basics, Created, Editor, Profile
@@ -197,17 +203,18 @@ class CustomerCalls(Base):
         """Profiles in order."""
         check = Check()
         check.count("items", request.items, most=_BATCH_MAX)
-        keys = [
-            (
-                check.uuid(f"items[{index}].team_id", item.team_id),
-                check.uuid(f"items[{index}].customer_id", item.customer_id),
-            )
-            for index, item in enumerate(request.items)
-        ]
+        keys = check.customers("items", request.items)
+        parts = read_parts(check, "parts", request.parts)
         check.done()
-        views = await customers.read_views(self._parts.pool, keys)
-        profiles = [profile_message(str(key[0]), str(key[1]), views.get(key)) for key in keys]
-        return pb.BatchGetProfilesResponse(profiles=profiles)
+        wanted = customers.Wanted(
+            tags=customer_pb2.PROFILE_PART_TAGS in parts,
+            attributes=customer_pb2.PROFILE_PART_ATTRIBUTES in parts,
+            identities=customer_pb2.PROFILE_PART_IDENTITIES in parts,
+        )
+        views = await customers.read_views(self._parts.pool, keys, wanted)
+        return pb.BatchGetProfilesResponse(
+            profiles=[profile_message(*key, views.get(key), parts) for key in keys]
+        )
 
     async def ChangeCustomerTags(
         self, request: pb.ChangeCustomerTagsRequest, context: Any

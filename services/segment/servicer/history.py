@@ -20,7 +20,7 @@ from services.segment.convert.events import (
     read_change,
     read_event,
 )
-from services.segment.convert.facts import fact_message, mail_of
+from services.segment.convert.facts import fact_message, kind_of, mail_of, read_kinds, tags_of
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Change, Event
 from services.segment.servicer.base import Base
@@ -118,14 +118,22 @@ class HistoryCalls(Base):
                 check.fault(f"cursors[{index}].partition", "is given twice")
             check.whole(f"cursors[{index}].partition", cursor.partition, least=0, most=PARTITIONS - 1)
             cursors[cursor.partition] = cursor.after_position
+        kinds = read_kinds(check, "kinds", request.kinds)
         check.done()
+        tags = None if kinds is None else tags_of(kinds)
+        reached = cursors
 
         async def read() -> tuple[list[Fact], dict[int, int]]:
-            page = await history.read_facts(self._parts.pool, cursors, size)
-            return page.facts, page.cursors
+            nonlocal reached
+            while True:
+                page = await history.read_facts(self._parts.pool, reached, size, tags=tags)
+                reached = page.cursors
+                found = [fact for fact in page.facts if kinds is None or kind_of(fact.body) in kinds]
+                if found or page.is_last:
+                    return found, reached
 
         wait_s = seconds_of(request.wait) if request.HasField("wait") else 0.0
-        facts, following = await long_poll(read, self._parts.bell, wait_s, self._parts.draining)
+        facts, following = await long_poll(read, self._parts.bells.of(tags), wait_s, self._parts.draining)
         return pb.ListHistoryResponse(
             facts=map(fact_message, facts),
             next_cursors=[

@@ -121,9 +121,8 @@ SELECT a.team_id, a.key, a.display_name, a.type, a.archived, a.revision, a.creat
  ) AS a
 
 -- name: team_attributes
--- $1 teams
-SELECT team_id, key, display_name, type, archived, revision, create_time, update_time
-  FROM attribute WHERE team_id = ANY ($1::uuid[])
+-- $1 team. Active ones.
+SELECT key, type FROM attribute WHERE team_id = $1 AND NOT archived
 
 -- name: list_attributes
 -- $1 team, $2 after key, $3 archived (null: any), $4 row_max
@@ -155,6 +154,10 @@ RETURNING team_id, key, display_name, type, archived, revision, create_time, upd
 -- name: customer_views
 -- $1 teams (null: those of the transaction), $2 customers, $3..$6 with tags, values, archived attributes, identities
 SELECT * FROM customer_views($1, $2, $3, $4, $5, $6)
+
+-- name: judging_rules
+-- $1 teams
+SELECT team_id, settings, attributes FROM judging_rules($1)
 
 -- name: list_customers
 -- $1 team, $2 after (may be null), $3 row_max

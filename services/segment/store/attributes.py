@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from uuid import UUID
@@ -72,15 +71,10 @@ async def find_attributes(
     return {(row["team_id"], row["key"]): attribute_of(row) for row in rows}
 
 
-async def usable_attributes(
-    connection: Connection, team_ids: Iterable[UUID]
-) -> dict[UUID, dict[str, AttributeType]]:
-    """Active attributes of teams with their types."""
-    usable: dict[UUID, dict[str, AttributeType]] = defaultdict(dict)
-    for row in await connection.fetch(BOOK["team_attributes"], sorted(set(team_ids))):
-        if not row["archived"]:
-            usable[row["team_id"]][row["key"]] = AttributeType(row["type"])
-    return usable
+async def usable_attributes(connection: Connection, team_id: UUID) -> dict[str, AttributeType]:
+    """The team's active attributes with their types."""
+    rows = await connection.fetch(BOOK["team_attributes"], team_id)
+    return {row["key"]: AttributeType(row["type"]) for row in rows}
 
 
 async def list_attributes(

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from libs.common.db.pool import Connection
+from libs.common.db.pool import Connection, replanned
 from libs.common.db.queries import QueryBook
 from services.segment.domain.audience import (
     AllOf,
@@ -71,6 +71,7 @@ class Scope:
 
 async def count_customers(connection: Connection, team_id: UUID, expression: Expression, scope: Scope) -> int:
     """How many customers are in the audience."""
+    await replanned(connection)
     compiler = _Compiler(scope)
     sql = compiler.query("count", expression, team=team_id)
     count: int = await connection.fetchval(sql, *compiler.arguments)
@@ -87,6 +88,7 @@ async def list_customers(
     row_max: int,
 ) -> list[UUID]:
     """Customers in the audience in order of their ids."""
+    await replanned(connection)
     compiler = _Compiler(scope)
     sql = compiler.query("list", expression, team=team_id, after=after or _FIRST, limit=row_max)
     return [row[0] for row in await connection.fetch(sql, *compiler.arguments)]

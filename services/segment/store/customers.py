@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.db.pool import Connection, Pool, fetch_alone
+from libs.common.db.pool import Connection, Pool, fetch_alone, replanned
 from libs.common.text import fold
 from services.segment.domain.desk import CustomerKey
 from services.segment.domain.editing import Edited, EditKnown, Profile
@@ -89,6 +89,7 @@ async def list_customers(
     connection: Connection, team_id: UUID, *, keyword: str, after: UUID | None, row_max: int
 ) -> list[Customer]:
     """Customers in order of their ids; `keyword` empty: all."""
+    await replanned(connection)
     if keyword:
         rows = await connection.fetch(BOOK["search_customers"], team_id, after, row_max, fold(keyword))
     else:
@@ -100,6 +101,7 @@ async def list_tags(
     connection: Connection, team_id: UUID, after: str, row_max: int
 ) -> list[tuple[str, str, int]]:
     """Tags in use: folded, as written by somebody, customers."""
+    await replanned(connection)
     rows = await connection.fetch(BOOK["list_tags"], team_id, after, row_max)
     return [(row["tag_folded"], row["tag"], row["customers"]) for row in rows]
 

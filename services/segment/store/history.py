@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -33,14 +33,15 @@ async def read_facts(
     cursors: Mapping[int, int],
     row_max: int,
     *,
-    kinds: Sequence[int] | None = None,
+    tags: Iterable[int] | None = None,
     only_mail: bool = False,
 ) -> Page:
-    """A page of the feed, of `kinds` (tags of bodies; None: all), in one statement.
+    """A page of the feed, of bodies with one of the tags (None: all), in one statement.
 
-    Cursors move over what is not of these kinds, too, so a page may be empty without being the last.
+    Cursors move over everything else, too, so a page may be empty without being the last.
     """
     row_max = min(row_max, PAGE_MAX)
+    kinds = None if tags is None else list(tags)
     after = (list(cursors.keys()), list(cursors.values()))
     rows = await fetch_alone(pool, BOOK["fact_feed"], *after, kinds, only_mail, row_max)
     facts = [fact_of(row) for row in rows if row["body"] is not None]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from libs.common.db.pool import Connection, Pool, connection_of, transaction
+from libs.common.db.pool import Connection, Pool, connection_of, fetch_alone, transaction
 from libs.common.errors import AlreadyExists, NotFound
-from services.segment.domain.model import Team, TeamSettings
+from services.segment.domain.model import AttributeType, Team, TeamSettings
 from services.segment.store.base import BOOK, Row
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
@@ -61,6 +61,25 @@ async def load_team(connection: Connection, team_id: UUID) -> Team:
     if team_id not in teams:
         raise NotFound.of("team", team_id)
     return teams[team_id]
+
+
+class Rules(NamedTuple):
+    """What customers of a team are judged by beside themselves."""
+
+    zone: str
+    types: dict[str, AttributeType]
+    """Of active attributes, by key."""
+
+
+async def judging_rules(pool: Pool, team_ids: Iterable[UUID]) -> dict[UUID, Rules]:
+    """Rules by team, in one statement; teams that do not exist are left out."""
+    rows = await fetch_alone(pool, BOOK["judging_rules"], list(set(team_ids)))
+    return {
+        team_id: Rules(
+            _SETTINGS.decode(settings).time_zone, {key: AttributeType(kind) for key, kind in attributes}
+        )
+        for team_id, settings, attributes in rows
+    }
 
 
 async def list_teams(pool: Pool, after: UUID | None, row_max: int) -> list[Team]:

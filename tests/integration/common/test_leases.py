@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 
-from libs.common.db.pool import Pool, open_pool
+from libs.common.db.pool import Pool, connection_of, open_pool
 from libs.common.ids import PARTITIONS
 from libs.common.leases import LeaseKeeper, check_fence
 from libs.common.testing.fixtures import Databases
@@ -32,7 +32,7 @@ def site(pool: Pool) -> LeaseSite:
     """Leases in the tables of the service that has them."""
 
     async def check(epochs: Mapping[int, int]) -> None:
-        async with pool.acquire() as connection, connection.transaction():
+        async with connection_of(pool) as connection, connection.transaction():
             await check_fence(connection, epochs)
 
     def keeper(holder: Holder, lease_s: float) -> LeaseKeeper:
@@ -90,7 +90,7 @@ async def test_many_workers_at_once_never_hold_the_same(pool: Pool) -> None:
 async def test_a_new_owner_waits_for_a_commit_that_passed_the_fence(pool: Pool, site: LeaseSite) -> None:
     ann, bob = site.holder("ann", SHORT_S), site.holder("bob")
     await ann.renew()
-    async with pool.acquire() as connection:
+    async with connection_of(pool) as connection:
         transaction = connection.transaction()
         await transaction.start()
         await check_fence(connection, {5: ann.told[5]})

@@ -1,11 +1,24 @@
-"""Who sees which rows."""
+"""Who sees which rows, and who gets a connection."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 import asyncpg
 import pytest
 
-from libs.common.db.pool import Pool, bind_teams, transaction
+from libs.common.db import pool as pools
+from libs.common.db.pool import (
+    Connection,
+    Pool,
+    bind_teams,
+    connection_of,
+    fetch_alone,
+    open_pool,
+    snapshot,
+    transaction,
+)
+from libs.common.errors import ResourceExhausted
 from libs.common.testing.fixtures import Database
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
@@ -83,3 +96,140 @@ async def test_policies_are_asked_once_a_statement(pool: Pool) -> None:
     text = "\n".join(row[0] for row in plan)
     assert "InitPlan" in text
     assert "current_setting" not in text.split("InitPlan")[0]
+
+
+# ---- lending ----
+
+_PID = "SELECT pg_backend_pid()"
+
+
+@pytest.fixture
+async def pair(database: Database) -> AsyncIterator[Pool]:
+    """A pool of two connections at most."""
+    pool = await open_pool(database.dsn_of("diary"), name="pair", size_max=2)
+    async with pool:
+        yield pool
+
+
+async def pid_of(connection: Connection) -> int:
+    """The server's process behind a connection."""
+    return int(await connection.fetchval(_PID))
+
+
+async def test_the_connection_used_last_is_lent_first(pair: Pool) -> None:
+    async with connection_of(pair) as one, connection_of(pair) as other:
+        pids = await pid_of(one), await pid_of(other)
+        assert pids[0] != pids[1]
+    assert {await pair.fetchval(_PID) for _ in range(5)} == {pids[0]}
+
+
+async def test_who_waits_longest_gets_the_next_one(pair: Pool) -> None:
+    order: list[int] = []
+
+    async def use(number: int) -> None:
+        async with connection_of(pair) as connection:
+            await pid_of(connection)
+            order.append(number)
+
+    async with connection_of(pair), connection_of(pair):
+        waiting = [asyncio.create_task(use(number)) for number in range(20)]
+        await asyncio.sleep(0)
+        assert order == []
+    await asyncio.gather(*waiting)
+    assert sorted(order) == list(range(20))
+    assert order[0] in {0, 1}
+
+
+async def test_no_free_connection_is_overload(pair: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "ACQUIRE_TIMEOUT_S", 0.02)
+    async with connection_of(pair), connection_of(pair):
+        for block in (connection_of(pair), transaction(pair, [ONE]), snapshot(pair, [])):
+            with pytest.raises(ResourceExhausted):
+                await block.__aenter__()
+        with pytest.raises(ResourceExhausted):
+            await fetch_alone(pair, _PID)
+    assert len(await fetch_alone(pair, _PID)) == 1
+
+
+async def test_a_waiter_that_is_cancelled_takes_no_connection_along(pair: Pool) -> None:
+    for rounds in range(20):
+        async with connection_of(pair), connection_of(pair):
+            waiting = [asyncio.create_task(fetch_alone(pair, _PID)) for _ in range(3)]
+            for _ in range(1 + rounds % 3):
+                await asyncio.sleep(0)
+            if rounds % 2:
+                waiting[0].cancel()
+        waiting[1].cancel()  # its turn may have come just now
+        done = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(done[1], asyncio.CancelledError)
+        assert not isinstance(done[2], BaseException)
+    async with connection_of(pair) as one, connection_of(pair) as other:
+        assert await pid_of(one) != await pid_of(other)
+
+
+async def test_connections_that_the_server_ended_are_replaced(pair: Pool, database: Database) -> None:
+    admin = await asyncpg.connect(database.admin_dsn)
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pair'"
+    try:
+        async with connection_of(pair), connection_of(pair) as used:
+            await admin.execute(end)
+            with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+                await used.fetchval("SELECT pg_sleep(5)")
+            waiting = asyncio.create_task(fetch_alone(pair, _PID))
+            await asyncio.sleep(0)
+        assert len(await waiting) == 1
+        for _ in range(3):
+            assert len(await asyncio.gather(*(fetch_alone(pair, _PID) for _ in range(4)))) == 4
+    finally:
+        await admin.close()
+
+
+async def test_a_cancelled_statement_leaves_a_connection_that_works(pair: Pool) -> None:
+    for begin in (connection_of(pair), transaction(pair, [ONE])):
+
+        async def sleep(block: "pools.Lent | pools.Transaction" = begin) -> None:
+            async with block as connection:
+                await connection.execute("SELECT pg_sleep(10)")
+
+        task = asyncio.create_task(sleep())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await asyncio.gather(*(pair.fetchval("SELECT 7") for _ in range(4))) == [7] * 4
+
+
+async def test_a_transaction_that_was_left_open_is_lent_to_nobody(pair: Pool) -> None:
+    async with connection_of(pair) as connection:
+        pid = await pid_of(connection)
+        await connection.execute(
+            "BEGIN; INSERT INTO history_head (partition) VALUES (0) ON CONFLICT DO NOTHING"
+        )
+    assert connection.is_closed()
+    assert await pair.fetchval(_PID) != pid
+
+
+async def test_a_pool_that_closes_waits_for_what_is_lent(database: Database) -> None:
+    pool = await open_pool(database.dsn_of("diary"), name="closing", size_max=1)
+    async with connection_of(pool) as connection:
+        closing = asyncio.create_task(pool.close())
+        await asyncio.sleep(0.01)
+        assert not closing.done()
+        assert await connection.fetchval("SELECT 7") == 7
+        with pytest.raises(asyncpg.InterfaceError, match="closing"):
+            await fetch_alone(pool, _PID)
+    await closing
+    assert connection.is_closed()
+
+
+async def test_a_terminated_pool_waits_for_nobody(database: Database) -> None:
+    pool = await open_pool(database.dsn_of("diary"), name="ended")
+    async with connection_of(pool) as connection:
+        pool.terminate()
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+            await connection.fetchval("SELECT 7")
+
+
+async def test_a_server_that_cannot_be_reached_is_told_at_once() -> None:
+    with pytest.raises(OSError, match="Connect"):
+        await open_pool("postgresql://nobody@127.0.0.1:1/none", name="nowhere")

@@ -50,6 +50,27 @@ async def test_customers_are_judged_as_they_are_now(segment: Segment) -> None:
     assert await verdicts(segment, recent, str(new_id())) == [IMPOSSIBLE]
 
 
+async def test_a_verdict_tells_whether_there_is_a_phone(segment: Segment) -> None:
+    reachable = await segment.create(phone="+886912345678")
+    other = await segment.create(tags=["vip"])
+    items = [
+        {"team_id": str(segment.team_id), "customer_id": customer, "audience_index": index}
+        for customer in (reachable, other, str(new_id()))
+        for index in (0, 1)
+    ]
+    gone = {"attribute": {"key": "tier", "is_set": {}}}
+    audiences = [{"tags": {"operator": 1, "tags": ["vip"]}}, gone]
+    response = await segment.call("JudgeCustomers", audiences=audiences, items=items)
+    assert [(each.verdict, each.has_phone) for each in response.judgements] == [
+        (NO, True),
+        (IMPOSSIBLE, True),
+        (YES, False),
+        (IMPOSSIBLE, False),
+        (IMPOSSIBLE, False),
+        (IMPOSSIBLE, False),
+    ]
+
+
 async def test_an_audience_of_a_gone_attribute_cannot_be_judged(segment: Segment) -> None:
     await segment.define("tier", "TEXT")
     customer = await segment.create()

@@ -13,7 +13,8 @@ from libs.common.mailbox.mail import decode
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import duration, timestamp
 from omnijourney.common.v1 import history_pb2
-from omnijourney.segment.v1 import team_pb2
+from omnijourney.segment.v1 import customer_pb2, team_pb2
+from omnijourney.segment.v1 import history_pb2 as facts_pb2
 from tests.integration.segment.conftest import Segment, identity
 
 
@@ -97,6 +98,65 @@ async def test_profiles_come_in_order(segment: Segment) -> None:
     )
     tags = await segment.call("ListTags")
     assert [(tag.tag, tag.customer_count) for tag in tags.tags] == [("a", 1), ("b", 1)]
+
+
+async def test_profiles_hold_the_parts_that_are_asked_for(segment: Segment) -> None:
+    await segment.define("tier", "TEXT")
+    customer_id = await segment.create(
+        name="Mei",
+        phone="+886912345678",
+        tags=["a"],
+        attributes={"tier": "gold"},
+        identities=[{"key": identity("1")}],
+    )
+    await segment.apply(segment.change(customer_id, mark_marketed={"at": timestamp(segment.clock.now())}))
+    items = [{"team_id": str(segment.team_id), "customer_id": customer_id}]
+
+    async def told(*parts: int) -> set[str]:
+        (profile,) = (await segment.call("BatchGetProfiles", items=items, parts=parts)).profiles
+        return {field.name for field, _ in profile.ListFields()} - {"found", "team_id", "customer_id"}
+
+    assert await told(customer_pb2.PROFILE_PART_BASICS) == {"name", "phone"}
+    assert await told(customer_pb2.PROFILE_PART_TAGS) == {"tags"}
+    assert await told(customer_pb2.PROFILE_PART_ATTRIBUTES) == {"attributes"}
+    assert await told(customer_pb2.PROFILE_PART_IDENTITIES) == {"identities"}
+    assert await told(customer_pb2.PROFILE_PART_TIMES) == {"times"}
+    assert await told() == {"name", "phone", "tags", "attributes", "identities", "times"}
+    with pytest.raises(grpc.aio.AioRpcError):
+        await told(99)
+
+
+async def test_a_feed_of_some_kinds_moves_beyond_all_others(segment: Segment) -> None:
+    reports = [segment.order(f"e{n}", f"o{n}", who={"member_id": f"m{n}"}) for n in range(20)]
+    reports += [segment.order(f"a{n}", f"a{n}") for n in range(5)]  # nobody knows whose
+    await segment.record(*reports, segment.order("more", "o0", who={"member_id": "m0"}, items=["Tea"]))
+    cursors = [history_pb2.HistoryCursor(partition=partition) for partition in range(64)]
+    kinds = [facts_pb2.FACT_KIND_ORDER_AMENDED, facts_pb2.FACT_KIND_ORDER_STORED]
+    found: list[str] = []
+    while True:
+        page = await segment.call("ListHistory", cursors=cursors, kinds=kinds, page_size=2)
+        if not page.facts:
+            break
+        cursors = list(page.next_cursors)
+        found += [str(fact.WhichOneof("fact")) for fact in page.facts]
+    assert sorted(found) == ["order_amended"] + ["order_stored"] * 5
+    everything = await segment.facts()
+    heads = {fact.partition: fact.position for fact in everything}
+    assert {c.partition: c.after_position for c in page.next_cursors if c.after_position} == heads
+    waiting = asyncio.create_task(
+        segment.call(
+            "ListHistory",
+            cursors=page.next_cursors,
+            kinds=[facts_pb2.FACT_KIND_TAG_APPLIED],
+            wait=duration(timedelta(seconds=20)),
+        )
+    )
+    await asyncio.sleep(0.15)
+    customer_id = await segment.create(tags=["a"])
+    told = await asyncio.wait_for(waiting, 20)
+    assert [(fact.customer_id, fact.WhichOneof("fact")) for fact in told.facts] == [
+        (customer_id, "tag_applied")
+    ]
 
 
 async def test_the_history_is_read_by_cursors_and_waits_for_news(segment: Segment) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.channel_gateway.domain.model import Answer, Channel, Price, SendState
-from services.channel_gateway.domain.prepare import Prepared
+from services.channel_gateway.domain.model import Answer, Channel, Price, Send, SendState
+from services.channel_gateway.domain.prepare import Catalogue, Prepared
 from services.channel_gateway.domain.reserve import (
     Limits,
     Place,
@@ -18,6 +18,7 @@ from services.channel_gateway.domain.reserve import (
     Reserved,
     add_up,
     decide,
+    presume,
     quota_month,
 )
 from tests.unit.channel_gateway.build import ACCOUNT, JOURNEY, NOW, TEAM, account, send
@@ -64,7 +65,7 @@ def test_nothing_is_exceeded(
     ]
     decisions = decide(sends, limits, NOW)
     places = [
-        Place(TEAM, JOURNEY, one.channel, ACCOUNT, d.price, d.capped, d.quota_month, len(d.prepared.parts))
+        Place(TEAM, JOURNEY, one.channel, ACCOUNT, d.price, d.cap, d.quota_month, len(d.prepared.parts))
         for (one, _), d in zip(sends, decisions, strict=True)
         if isinstance(d, Reserved)
     ]
@@ -77,7 +78,7 @@ def test_nothing_is_exceeded(
         assert used <= max(cap, cap_used)
     on_plan = taken.quotas.get((TEAM, ACCOUNT, quota_month(NOW)), 0)
     assert quota is None or on_plan == 0 or quota_used + on_plan <= quota
-    paid = taken.wallets.get(TEAM, 0)
+    paid = taken.wallets.get((TEAM, "HKD"), 0)
     assert paid <= balance
     assert limits.purses[TEAM].balance_micros == balance - paid
     for decision, (one, prepared) in zip(decisions, sends, strict=True):
@@ -86,7 +87,7 @@ def test_nothing_is_exceeded(
             assert decision.messages == 0
         else:
             assert decision.prepared is prepared
-            assert one.cap is None or decision.capped
+            assert one.cap == decision.cap
 
 
 @pytest.mark.rule("C-02")
@@ -117,7 +118,14 @@ def test_what_is_given_back_is_what_was_taken(wants: list[tuple[Channel, int, bo
     month = quota_month(NOW)
     places = [
         Place(
-            TEAM, JOURNEY, channel, ACCOUNT, PRICE, capped, month if channel is Channel.LINE else None, count
+            TEAM,
+            JOURNEY,
+            channel,
+            ACCOUNT,
+            PRICE,
+            9 if capped else None,
+            month if channel is Channel.LINE else None,
+            count,
         )
         for channel, count, capped in wants
     ]
@@ -126,3 +134,44 @@ def test_what_is_given_back_is_what_was_taken(wants: list[tuple[Channel, int, bo
     assert sum(total.usage.values()) == sum(sum(one.usage.values()) for one in singles)
     assert sum(total.quotas.values()) == sum(sum(one.quotas.values()) for one in singles)
     assert sum(total.wallets.values()) == sum(sum(one.wallets.values()) for one in singles)
+
+
+@pytest.mark.rule("C-02")
+@given(
+    wants=asked,
+    cap=st.integers(0, 60),
+    quota=st.one_of(st.none(), st.integers(0, 60)),
+    balance=st.integers(0, 40_000_000),
+    late=st.sets(st.integers(0, 39)),
+)
+def test_what_is_presumed_is_what_is_decided_where_the_limits_hold_all(
+    *, wants: list[tuple[Channel, int, bool]], cap: int, quota: int | None, balance: int, late: set[int]
+) -> None:
+    sends: list[tuple[Send, Prepared | Answer]] = [
+        (
+            send(
+                effect_key=UUID(int=number),
+                channel=channel,
+                cap=cap if capped else None,
+                not_after=NOW if number in late else None,
+            ),
+            Prepared(account(channel), "x", [b"{}"] * messages),
+        )
+        for number, (channel, messages, capped) in enumerate(wants)
+    ]
+    sends.append((send(effect_key=UUID(int=99)), Answer(SendState.SKIPPED, "UNBOUND")))
+    prices = {(TEAM, int(channel)): PRICE for channel in (Channel.LINE, Channel.WHATSAPP)}
+    presumed = presume(sends, Catalogue({}, {}, {}, {}, prices, {}), NOW)
+    decided = decide(sends, limits_of(0, quota, 0, balance), NOW)
+
+    taken = add_up(
+        Place(TEAM, JOURNEY, one.channel, ACCOUNT, d.price, d.cap, d.quota_month, len(d.prepared.parts))
+        for (one, _), d in zip(sends, presumed, strict=True)
+        if isinstance(d, Reserved)
+    )
+    fits = (
+        all(count <= taken.caps[key] for key, count in taken.usage.items())
+        and all(quota is None or count <= quota for count in taken.quotas.values())
+        and all(micros <= balance for micros in taken.wallets.values())
+    )
+    assert fits == (presumed == decided)

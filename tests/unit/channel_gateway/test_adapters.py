@@ -26,7 +26,7 @@ from services.channel_gateway.domain.model import (
     TextCard,
 )
 from services.channel_gateway.domain.prepare import ContentRefusedError
-from services.channel_gateway.sender import delay_of
+from services.channel_gateway.judge import delay_of
 from tests.unit.channel_gateway.build import JOURNEY, TEMPLATE, send, template
 
 URL = Button("Shop", ButtonAction.URL, "https://example.com")

@@ -70,3 +70,28 @@ def test_a_changed_rate_takes_effect() -> None:
     assert numbers(lane, 0.1) == []
     lane.update(msgspec.structs.replace(account(), rate_per_second=1_000), 0.1)
     assert numbers(lane, 0.1) == [1, 2, 3]
+
+
+@pytest.mark.rule("C-02")
+def test_a_claim_finds_room_only_where_nothing_waits() -> None:
+    lane = Lane(account(concurrency_max=2, rate_per_second=10_000), 0.0)
+    assert [lane.claim(0.0, at_once=False) for _ in range(3)] == [True, True, False]
+    lane.give_up()
+    jobs(lane, 1)
+    assert not lane.claim(0.0, at_once=False), "what waits goes first"
+    assert numbers(lane, 0.0) == [0]
+    lane.in_flight = 0
+    lane.add_later(job(), 1.0)
+    assert lane.claim(0.5, at_once=False)
+    assert not lane.claim(1.0, at_once=False), "what is due again goes first"
+
+
+@pytest.mark.rule("C-02")
+def test_claims_keep_the_rate_and_holds_whatever_may_be_in_flight() -> None:
+    lane = Lane(account(concurrency_max=1, rate_per_second=100), 0.0)
+    assert [lane.claim(0.0, at_once=True) for _ in range(6)] == [True] * 5 + [False], "the burst"
+    lane.give_up()
+    assert lane.claim(0.0, at_once=True), "a claim given up is there again"
+    lane.hold(5.0)
+    assert not lane.claim(4.0, at_once=True)
+    assert lane.in_flight == 5

@@ -59,6 +59,8 @@ def decided(
         default_accounts={(TEAM, here.channel): here},
         modules={(TEAM, MODULE): module(TextCard("Hi {{customer.name}}"))},
         templates={(TEAM, TEMPLATE): template()} if templates is None else templates,
+        prices={},
+        account_versions={},
     )
     known = profile or Profile("Mei", {}, (Identity(one.channel, ACCOUNT, "447700900123", False),))
     return prepare(one, catalogue, Customer(known, None, last_inbound or {}), WRITERS, NOW)

@@ -59,6 +59,7 @@ CREATE TYPE new_fact AS (
     mail_number bigint, body bytea);
 CREATE TYPE mark AS (team_id uuid, customer_id uuid, place integer, at timestamptz);
 
+CREATE TYPE typed_key AS (key text, type smallint);
 CREATE TYPE own_value AS (key text, value text);
 CREATE TYPE own_identity AS (
     channel smallint, account_id uuid, external_id text, blocked boolean, bind_time timestamptz);
@@ -477,6 +478,22 @@ BEGIN
             SELECT * FROM customer AS r
              WHERE r.team_id = w.team_id AND r.customer_id = w.customer_id LIMIT 1
          ) AS c;
+END
+$$;
+
+-- What customers of teams are judged by beside themselves: settings (the zone) and active attributes.
+CREATE FUNCTION judging_rules(teams uuid[]) RETURNS TABLE (team_id uuid, settings bytea, attributes typed_key[])
+LANGUAGE plpgsql STABLE
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM platform.bind(teams);
+    RETURN QUERY
+        SELECT t.team_id, t.settings,
+               ARRAY(SELECT ROW(a.key, a.type)::typed_key FROM attribute AS a
+                      WHERE a.team_id = t.team_id AND NOT a.archived)
+          FROM team AS t WHERE t.team_id = ANY (teams);
 END
 $$;
 

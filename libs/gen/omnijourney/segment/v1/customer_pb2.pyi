@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 import builtins as _builtins
 import sys
@@ -19,6 +20,42 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ProfilePart:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProfilePartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProfilePart.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROFILE_PART_UNSPECIFIED: _ProfilePart.ValueType  # 0
+    """Never sent."""
+    PROFILE_PART_BASICS: _ProfilePart.ValueType  # 1
+    """Name, member id, phone and e-mail address."""
+    PROFILE_PART_TAGS: _ProfilePart.ValueType  # 2
+    """Tags."""
+    PROFILE_PART_ATTRIBUTES: _ProfilePart.ValueType  # 3
+    """Values of attributes."""
+    PROFILE_PART_IDENTITIES: _ProfilePart.ValueType  # 4
+    """Identities."""
+    PROFILE_PART_TIMES: _ProfilePart.ValueType  # 5
+    """The four times."""
+
+class ProfilePart(_ProfilePart, metaclass=_ProfilePartEnumTypeWrapper):
+    """What a profile may hold beside the ids."""
+
+PROFILE_PART_UNSPECIFIED: ProfilePart.ValueType  # 0
+"""Never sent."""
+PROFILE_PART_BASICS: ProfilePart.ValueType  # 1
+"""Name, member id, phone and e-mail address."""
+PROFILE_PART_TAGS: ProfilePart.ValueType  # 2
+"""Tags."""
+PROFILE_PART_ATTRIBUTES: ProfilePart.ValueType  # 3
+"""Values of attributes."""
+PROFILE_PART_IDENTITIES: ProfilePart.ValueType  # 4
+"""Identities."""
+PROFILE_PART_TIMES: ProfilePart.ValueType  # 5
+"""The four times."""
+Global___ProfilePart: _TypeAlias = ProfilePart  # noqa: Y015
 
 @_typing.final
 class Customer(_message.Message):
@@ -276,7 +313,7 @@ Global___CustomerSelector: _TypeAlias = CustomerSelector  # noqa: Y015
 
 @_typing.final
 class Profile(_message.Message):
-    """What is needed to address a customer and to fill variables in a message."""
+    """What is needed to address a customer and to fill variables in a message. Parts that were not asked for are empty."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

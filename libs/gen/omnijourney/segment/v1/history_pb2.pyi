@@ -24,6 +24,90 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _FactKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FactKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FactKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FACT_KIND_UNSPECIFIED: _FactKind.ValueType  # 0
+    """Never sent."""
+    FACT_KIND_CHECKOUT_COMPLETED: _FactKind.ValueType  # 20
+    """An order that counts: the one checkout event."""
+    FACT_KIND_ORDER_STORED: _FactKind.ValueType  # 21
+    """An order that was stored and does not count."""
+    FACT_KIND_ORDER_AMENDED: _FactKind.ValueType  # 22
+    """A later report filled gaps of an order; holds the order as it is now."""
+    FACT_KIND_ORDER_REFUNDED: _FactKind.ValueType  # 23
+    """A refund that counts."""
+    FACT_KIND_REFUND_STORED: _FactKind.ValueType  # 24
+    """A refund that was stored and does not count."""
+    FACT_KIND_CONTACT_ADDED: _FactKind.ValueType  # 25
+    """A new binding."""
+    FACT_KIND_CONTACT_REMOVED: _FactKind.ValueType  # 26
+    """A binding was removed."""
+    FACT_KIND_CONTACT_BLOCKED: _FactKind.ValueType  # 27
+    """A customer blocked or left an account."""
+    FACT_KIND_CONTACT_UNBLOCKED: _FactKind.ValueType  # 28
+    """A customer came back to an account that was blocked."""
+    FACT_KIND_MESSAGE_RECEIVED: _FactKind.ValueType  # 29
+    """A customer wrote or answered."""
+    FACT_KIND_TAG_APPLIED: _FactKind.ValueType  # 30
+    """A tag was newly applied."""
+    FACT_KIND_TAG_REMOVED: _FactKind.ValueType  # 31
+    """A tag was removed."""
+    FACT_KIND_ATTRIBUTE_CHANGED: _FactKind.ValueType  # 32
+    """An attribute got another value."""
+    FACT_KIND_CUSTOMER_CREATED: _FactKind.ValueType  # 33
+    """A customer became known."""
+    FACT_KIND_ATTRIBUTE_DEFINED: _FactKind.ValueType  # 34
+    """An attribute was defined, changed, archived or restored."""
+    FACT_KIND_CUSTOMER_MERGED: _FactKind.ValueType  # 35
+    """A customer was merged into another."""
+    FACT_KIND_CUSTOMER_CHANGED: _FactKind.ValueType  # 36
+    """Basic data of a known customer changed."""
+
+class FactKind(_FactKind, metaclass=_FactKindEnumTypeWrapper):
+    """The kinds of facts, numbered as the fields of `Fact`."""
+
+FACT_KIND_UNSPECIFIED: FactKind.ValueType  # 0
+"""Never sent."""
+FACT_KIND_CHECKOUT_COMPLETED: FactKind.ValueType  # 20
+"""An order that counts: the one checkout event."""
+FACT_KIND_ORDER_STORED: FactKind.ValueType  # 21
+"""An order that was stored and does not count."""
+FACT_KIND_ORDER_AMENDED: FactKind.ValueType  # 22
+"""A later report filled gaps of an order; holds the order as it is now."""
+FACT_KIND_ORDER_REFUNDED: FactKind.ValueType  # 23
+"""A refund that counts."""
+FACT_KIND_REFUND_STORED: FactKind.ValueType  # 24
+"""A refund that was stored and does not count."""
+FACT_KIND_CONTACT_ADDED: FactKind.ValueType  # 25
+"""A new binding."""
+FACT_KIND_CONTACT_REMOVED: FactKind.ValueType  # 26
+"""A binding was removed."""
+FACT_KIND_CONTACT_BLOCKED: FactKind.ValueType  # 27
+"""A customer blocked or left an account."""
+FACT_KIND_CONTACT_UNBLOCKED: FactKind.ValueType  # 28
+"""A customer came back to an account that was blocked."""
+FACT_KIND_MESSAGE_RECEIVED: FactKind.ValueType  # 29
+"""A customer wrote or answered."""
+FACT_KIND_TAG_APPLIED: FactKind.ValueType  # 30
+"""A tag was newly applied."""
+FACT_KIND_TAG_REMOVED: FactKind.ValueType  # 31
+"""A tag was removed."""
+FACT_KIND_ATTRIBUTE_CHANGED: FactKind.ValueType  # 32
+"""An attribute got another value."""
+FACT_KIND_CUSTOMER_CREATED: FactKind.ValueType  # 33
+"""A customer became known."""
+FACT_KIND_ATTRIBUTE_DEFINED: FactKind.ValueType  # 34
+"""An attribute was defined, changed, archived or restored."""
+FACT_KIND_CUSTOMER_MERGED: FactKind.ValueType  # 35
+"""A customer was merged into another."""
+FACT_KIND_CUSTOMER_CHANGED: FactKind.ValueType  # 36
+"""Basic data of a known customer changed."""
+Global___FactKind: _TypeAlias = FactKind  # noqa: Y015
+
 class _UncountedReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015

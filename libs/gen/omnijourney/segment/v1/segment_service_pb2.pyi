@@ -896,18 +896,24 @@ class BatchGetProfilesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomerRef]:
         """Up to 500 customers of any teams."""
+
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedScalarFieldContainer[_customer_pb2.ProfilePart.ValueType]:
+        """What is wanted of each. Empty: everything."""
 
     def __init__(
         self,
         *,
         items: _abc.Iterable[Global___CustomerRef] | None = ...,
+        parts: _abc.Iterable[_customer_pb2.ProfilePart.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "parts", b"parts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2241,22 +2247,26 @@ class Judgement(_message.Message):
     VERDICT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    HAS_PHONE_FIELD_NUMBER: _builtins.int
     verdict: Global___Verdict.ValueType
     """The answer."""
     reason: _error_reason_pb2.ErrorReason.ValueType
     """Why it is impossible; else unspecified."""
     message: _builtins.str
     """The same for people, with the path of the fault."""
+    has_phone: _builtins.bool
+    """Whether the customer has a phone now. False where nobody was looked up: no such customer, or a faulty audience."""
     def __init__(
         self,
         *,
         verdict: Global___Verdict.ValueType = ...,
         reason: _error_reason_pb2.ErrorReason.ValueType = ...,
         message: _builtins.str = ...,
+        has_phone: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_phone", b"has_phone", "message", b"message", "reason", b"reason", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2671,6 +2681,7 @@ class ListHistoryRequest(_message.Message):
     CURSORS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Most facts to answer over all partitions, 1 to 5,000. Default 1,000."""
     @_builtins.property
@@ -2681,16 +2692,21 @@ class ListHistoryRequest(_message.Message):
     def wait(self) -> _duration_pb2.Duration:
         """How long to wait for news when there are none, up to 30 s. Default: not at all."""
 
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_history_pb2_1.FactKind.ValueType]:
+        """Only facts of these kinds; others are no news. Empty: all."""
+
     def __init__(
         self,
         *,
         cursors: _abc.Iterable[_history_pb2.HistoryCursor] | None = ...,
         page_size: _builtins.int = ...,
         wait: _duration_pb2.Duration | None = ...,
+        kinds: _abc.Iterable[_history_pb2_1.FactKind.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursors", b"cursors", "page_size", b"page_size", "wait", b"wait"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursors", b"cursors", "kinds", b"kinds", "page_size", b"page_size", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2710,7 +2726,7 @@ class ListHistoryResponse(_message.Message):
 
     @_builtins.property
     def next_cursors(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryCursor]:
-        """Where to go on; one per cursor of the request, in its order."""
+        """Where to go on; one per cursor of the request, in its order. Beyond facts of other kinds, even when there are no facts."""
 
     def __init__(
         self,

@@ -1,0 +1,163 @@
+"""Accounts, content and prices that sends are made of: read once, kept in memory, and checked by each reservation.
+
+What is kept may be old. A reservation made of it says which versions it saw, and the database refuses it when they are
+no longer the present ones: so nothing is sent of content that is gone (J-07), and nothing is read that did not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from libs.common.db.pool import Connection, Pool, transaction
+from services.channel_gateway.domain.model import (
+    Account,
+    AccountState,
+    BotModule,
+    ModuleContent,
+    Price,
+    Send,
+    Template,
+)
+from services.channel_gateway.domain.prepare import Catalogue
+from services.channel_gateway.store.book import QUERIES, columns
+from services.channel_gateway.store.rows import account_of, module_of, template_of
+
+KEPT_MAX: Final = 10_000
+"""Teams, modules and templates kept in memory; beyond that all are forgotten and read again."""
+
+ContentKey = tuple[UUID, UUID]
+"""Team, id."""
+
+
+class TeamAccounts(NamedTuple):
+    """A team's accounts and prices as of one moment."""
+
+    accounts: dict[ContentKey, Account]
+    """Without the deleted ones, oldest first."""
+    defaults: dict[tuple[UUID, int], Account]
+    """By team and channel: the oldest active one, else the oldest."""
+    version: int
+    """Sum of the versions of all accounts, deleted ones included: rises with every change."""
+    prices: dict[tuple[UUID, int], Price]
+    """The team's own, by team and channel."""
+
+
+class _Found(NamedTuple):
+    """What was found of what a batch names."""
+
+    teams: dict[UUID, TeamAccounts]
+    modules: dict[ContentKey, BotModule]
+    templates: dict[ContentKey, Template]
+
+    def catalogue(self) -> Catalogue:
+        """It all as the domain sees it."""
+        accounts: dict[ContentKey, Account] = {}
+        defaults: dict[tuple[UUID, int], Account] = {}
+        prices: dict[tuple[UUID, int], Price] = {}
+        for team in self.teams.values():
+            accounts |= team.accounts
+            defaults |= team.defaults
+            prices |= team.prices
+        versions = {team_id: team.version for team_id, team in self.teams.items()}
+        return Catalogue(accounts, defaults, self.modules, self.templates, prices, versions)
+
+
+class CatalogueStore:
+    """Reads the catalogue of a batch, from memory where it can."""
+
+    def __init__(self, pool: Pool) -> None:
+        """`pool` of the service's own role."""
+        self._pool = pool
+        self._teams: dict[UUID, TeamAccounts] = {}
+        self._modules: dict[ContentKey, BotModule] = {}
+        self._templates: dict[ContentKey, Template] = {}
+
+    async def kept(self, sends: Sequence[Send]) -> Catalogue:
+        """The catalogue of a batch, for a reservation that checks it; reads only what is not in memory."""
+        teams, modules, templates = _named(sends)
+        held = _Found(
+            {key: self._teams[key] for key in teams if key in self._teams},
+            {key: self._modules[key] for key in modules if key in self._modules},
+            {key: self._templates[key] for key in templates if key in self._templates},
+        )
+        missing = (
+            teams - held.teams.keys(),
+            modules - held.modules.keys(),
+            templates - held.templates.keys(),
+        )
+        if not any(missing):
+            return held.catalogue()
+        async with transaction(self._pool, teams) as connection:
+            read = await self._read(connection, *missing)
+        # Not from memory again: another batch may have forgotten meanwhile what was held above.
+        return _Found(
+            held.teams | read.teams, held.modules | read.modules, held.templates | read.templates
+        ).catalogue()
+
+    async def read(self, connection: Connection, sends: Sequence[Send]) -> Catalogue:
+        """The catalogue of a batch as it is now, in a transaction that is bound to the batch's teams."""
+        return (await self._read(connection, *_named(sends))).catalogue()
+
+    def forget(self, catalogue: Catalogue) -> None:
+        """Something of it has changed: it is read anew when it is needed next."""
+        for team_id in catalogue.account_versions:
+            self._teams.pop(team_id, None)
+        for key in catalogue.modules:
+            self._modules.pop(key, None)
+        for key in catalogue.templates:
+            self._templates.pop(key, None)
+
+    async def _read(
+        self, connection: Connection, teams: set[UUID], modules: set[ContentKey], templates: set[ContentKey]
+    ) -> _Found:
+        found = _Found(await _read_teams(connection, teams) if teams else {}, {}, {})
+        if modules:
+            rows = await connection.fetch(QUERIES["find_modules"], *columns(modules, 2))
+            found.modules.update(((row["team_id"], row["bot_module_id"]), module_of(row)) for row in rows)
+        if templates:
+            rows = await connection.fetch(QUERIES["find_templates"], *columns(templates, 2))
+            found.templates.update(((row["team_id"], row["template_id"]), template_of(row)) for row in rows)
+        if len(self._teams) + len(self._modules) + len(self._templates) > KEPT_MAX:
+            self._teams, self._modules, self._templates = {}, {}, {}
+        self._teams |= found.teams
+        self._modules |= found.modules
+        self._templates |= found.templates
+        return found
+
+
+def _named(sends: Sequence[Send]) -> tuple[set[UUID], set[ContentKey], set[ContentKey]]:
+    """The teams, modules and templates that a batch names."""
+    teams: set[UUID] = set()
+    modules: set[ContentKey] = set()
+    templates: set[ContentKey] = set()
+    for send in sends:
+        teams.add(send.team_id)
+        content = send.content
+        if isinstance(content, ModuleContent):
+            modules.add((send.team_id, content.bot_module_id))
+        else:
+            templates.add((send.team_id, content.template_id))
+    return teams, modules, templates
+
+
+async def _read_teams(connection: Connection, teams: set[UUID]) -> dict[UUID, TeamAccounts]:
+    found = {team_id: TeamAccounts({}, {}, 0, {}) for team_id in teams}
+    for row in await connection.fetch(QUERIES["team_accounts"], list(teams)):
+        team = found[row["team_id"]]
+        found[row["team_id"]] = team._replace(version=team.version + row["version"])
+        if not row["deleted"]:
+            _add(team, account_of(row))
+    for row in await connection.fetch(QUERIES["find_prices"], list(teams)):
+        found[row["team_id"]].prices[row["team_id"], row["channel"]] = Price(row["currency"], row["micros"])
+    return found
+
+
+def _add(team: TeamAccounts, account: Account) -> None:
+    """Adds the next younger account."""
+    team.accounts[account.team_id, account.account_id] = account
+    key = (account.team_id, account.channel)
+    present = team.defaults.get(key)
+    if present is None or (present.state is not AccountState.ACTIVE and account.state is AccountState.ACTIVE):
+        team.defaults[key] = account
