@@ -54,7 +54,7 @@ _ACCOUNT: Final = Account(
     1,
 )
 _MODULE: Final = BotModule(TEAM, MODULE, "hello", (TextCard("Hello"),), _BEGINNING, _BEGINNING, 1)
-_CATALOGUE: Final = Catalogue({(TEAM, ACCOUNT): _ACCOUNT}, {}, {(TEAM, MODULE): _MODULE}, {})
+_CATALOGUE: Final = Catalogue({(TEAM, ACCOUNT): _ACCOUNT}, {}, {(TEAM, MODULE): _MODULE}, {}, {}, {})
 _WRITERS: Final = {ConnectionKind.SINK: SinkWriter()}
 
 
