@@ -187,7 +187,7 @@ class _Judge:
 
     def effects_are_those_of_the_paths(self) -> Iterator[str]:
         """Services did exactly what the paths told say: points, tags, messages, times."""
-        points, changed = self._earned(), set()
+        points, changed, marketed = self._earned(), set(), set()
         for enrolment, node, step in self._steps():
             key = fx.effect_key(enrolment.enrolment_id, node.node_id, step.visit)
             match node.action:
@@ -196,7 +196,7 @@ class _Judge:
                 case Tags() if step.result in (StepResult.APPLIED, StepResult.UNCHANGED):
                     changed.add(key)
                 case Message() if step.result is StepResult.SENT:
-                    changed.add(fx.effect_key(enrolment.enrolment_id, node.node_id, step.visit, "marketed"))
+                    marketed.add(enrolment.customer_id)
         entries = [e for e in self.site.services.points.entries if e.source is not EntrySource.REFUND]
         posted = {entry.key: entry.delta_balance for entry in entries}
         stopped = self._keys_of_stopped()
@@ -204,7 +204,11 @@ class _Judge:
             yield "a ledger entry is there twice"
         yield from _differences("points", posted, points, stopped)
         done = dict.fromkeys(self.site.services.segment.effects_used, 1)
-        yield from _differences("tags and times", done, dict.fromkeys(changed, 1), stopped)
+        yield from _differences("tags", done, dict.fromkeys(changed, 1), stopped)
+        marked = self.site.services.segment.marketed
+        yield from (f"a message left for {who}, and no mark says so" for who in marketed - marked)
+        if not stopped:
+            yield from (f"{who} is marked, and no message left" for who in marked - marketed)
 
     def _earned(self) -> dict[UUID, int]:
         """What orders of people with a phone earn, by the orders' keys."""

@@ -140,6 +140,11 @@ class Segment:
         self._commit(desk.changed_customers(), desk.facts)
 
     @property
+    def marketed(self) -> set[UUID]:
+        """Customers with a time at which the team last marketed to them."""
+        return {customer_id for (_, customer_id), c in self._customers.items() if c.marketed_time is not None}
+
+    @property
     def effects_used(self) -> set[UUID]:
         """Keys under which something was done."""
         return {key for _, key in self._effects}

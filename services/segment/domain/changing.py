@@ -183,8 +183,7 @@ def overlap(add: Iterable[str], remove: Iterable[str]) -> set[str]:
 
 def _digest(change: Change) -> bytes:
     """Over what must not change under a key. Times may: a turn that is run again after a crash reads them anew."""
-    body = None if isinstance(change.body, MarketedChange) else change.body
-    return digest_of((change.customer_id, body))
+    return digest_of((change.customer_id, change.body))
 
 
 def _answer_again(use: EffectUse, digest: bytes) -> ChangeResult:
