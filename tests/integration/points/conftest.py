@@ -124,34 +124,51 @@ class Neighboured(Points):
 WHATSAPP = new_id()
 
 
+@dataclass
+class Beside:
+    """A database of both services, and segment running on it."""
+
+    database: Database
+    clock: SteppedClock
+    segment_target: str
+    segment: SegmentServiceAsyncStub
+
+    async def neighboured(self, points_target: str, stub: PointsServiceAsyncStub) -> Neighboured:
+        """Points that run beside it, and a team that segment knows."""
+        found = Neighboured(
+            stub,
+            self.clock,
+            self.database.dsn_of("points"),
+            self.database.admin_dsn,
+            targets={"points": points_target, "segment": self.segment_target},
+            segment=self.segment,
+        )
+        await found.create_team("Asia/Hong_Kong")
+        return found
+
+
 @pytest.fixture
-async def neighboured(servers: Servers, databases: Databases) -> AsyncIterator[Neighboured]:
-    """Points and segment; the ledger is checked in the end."""
+async def beside(servers: Servers, databases: Databases) -> AsyncIterator[Beside]:
+    """Segment alone."""
     clock = SteppedClock()
-    packages = {"points": "services.points", "segment": "services.segment"}
     async with contextlib.AsyncExitStack() as stack:
+        packages = {"points": "services.points", "segment": "services.segment"}
         database = await stack.enter_async_context(databases.fresh(packages))
         other = await stack.enter_async_context(
             segment_app(servers.settings(SegmentSettings, database, points_target=NOWHERE), clock=clock)
         )
-        settings = servers.settings(Settings, database, segment_target=f"127.0.0.1:{other.port}")
-        serving = await stack.enter_async_context(app(settings, clock=clock))
-        found = Neighboured(
-            points_service_pb2_grpc.PointsServiceStub(
-                await stack.enter_async_context(servers.channel(serving.port))
-            ),
-            clock,
-            database.dsn_of("points"),
-            database.admin_dsn,
-            targets={
-                "points": f"127.0.0.1:{serving.port}",
-                "segment": f"127.0.0.1:{other.port}",
-            },
-            segment=segment_service_pb2_grpc.SegmentServiceStub(
-                await stack.enter_async_context(servers.channel(other.port))
-            ),
-        )
-        await found.create_team("Asia/Hong_Kong")
+        channel = await stack.enter_async_context(servers.channel(other.port))
+        stub = segment_service_pb2_grpc.SegmentServiceStub(channel)
+        yield Beside(database, clock, f"127.0.0.1:{other.port}", stub)
+
+
+@pytest.fixture
+async def neighboured(servers: Servers, beside: Beside) -> AsyncIterator[Neighboured]:
+    """Points and segment; the ledger is checked in the end."""
+    settings = servers.settings(Settings, beside.database, segment_target=beside.segment_target)
+    async with app(settings, clock=beside.clock) as serving, servers.channel(serving.port) as channel:
+        stub = points_service_pb2_grpc.PointsServiceStub(channel)
+        found = await beside.neighboured(f"127.0.0.1:{serving.port}", stub)
         yield found
         findings, _ = await found.check()
         assert findings == []
