@@ -130,3 +130,37 @@ async def test_an_accepted_send_that_memory_lost_is_found_again(gateway: Gateway
     assert (await gateway.delivery(lost)).state == delivery_pb2.SEND_STATE_FAILED, (
         "an empty body is refused by LINE"
     )
+
+
+async def test_sends_that_do_not_fit_into_memory_leave_later_and_once(
+    maker: GatewayMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.channel_gateway.recovery.INTERVAL_S", 0.1)
+    async with maker.start(lane_sends_max=4) as first:
+        account = await first.account(LINE, concurrency_max=1)
+        module = await first.module()
+        await first.fault("line", kind="rate")
+        customers = [first.customer(account, LINE) for _ in range(30)]
+        sends = [first.send(customer, LINE, bot_module_id=module) for customer in customers]
+        answers = await first.ask(*sends)
+        assert {answer.state for answer in answers} == {delivery_pb2.SEND_STATE_ACCEPTED}
+    # What is left is adopted, and does not fit either.
+    async with maker.start(lane_sends_max=4) as second:
+        second.team_id = first.team_id
+        await second.settled()
+        assert len(await second.accepted("line")) == 30
+        for customer in customers:
+            assert await outcomes(second, customer) == [(Outcome.SENT, "")]
+
+
+async def test_a_stop_cancels_what_lies_in_the_table_only(maker: GatewayMaker) -> None:
+    async with maker.start(lane_sends_max=2) as gateway:
+        account = await gateway.account(LINE, concurrency_max=1)
+        module = await gateway.module()
+        await gateway.fault("line", kind="rate", count=100)
+        customers = [gateway.customer(account, LINE) for _ in range(20)]
+        await gateway.ask(*(gateway.send(customer, LINE, bot_module_id=module) for customer in customers))
+        await gateway.stop(1)
+        await gateway.settled()
+        for customer in customers:
+            assert [outcome for outcome, _ in await outcomes(gateway, customer)] == [Outcome.CANCELLED]
