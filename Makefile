@@ -28,7 +28,7 @@ test: install-dev ## run all tests, servers included (ARGS="…" goes to pytest)
 check: install-dev ## what every change must pass, without a server: format, lint, types, imports, contracts, quick tests
 	@$(RUN) -m tools.check $(STEPS)
 
-sim: install-dev ## thousands of seeded runs of the actors under faults (SEED=n replays one, RUNS=n)
+sim: install-dev ## thousands of seeded runs of the services' logic under faults (SEED=n replays one, RUNS=n)
 	@$(if $(SEED),SEED='$(SEED)') $(RUN) -m tests.sim $(if $(RUNS),--runs '$(RUNS)')
 
 rules: install-dev ## the table of all rules and the tests that prove them

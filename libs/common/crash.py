@@ -26,6 +26,8 @@ POINTS: Final = {
     "segment.after_changes": "a batch of effects is committed, neither answered nor mailed",
     "points.before_commit": "a batch of postings is decided, and neither written nor committed",
     "points.after_commit": "a batch of postings is committed and not answered",
+    "points.before_chunk_commit": "rows of an import are posted and told so, their transaction is not committed",
+    "points.after_chunk": "rows of an import are committed, and nobody was told",
     "relay.after_deliver": "mail is in the mailboxes, the relay's cursor has not moved",
     "stats.before_commit": "a page is counted, nothing of it is written",
     "stats.after_commit": "a page is counted and committed, its reader does not know yet",

@@ -12,6 +12,7 @@ import os
 import struct
 import time
 import zlib
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -32,6 +33,7 @@ _HIGH_FREE: Final = 0xFFFF_FFFF_FFFF_0FFF
 _VARIANT: Final = 0x2 << 62
 _LOW_FREE: Final = (1 << 62) - 1
 _TIME_BITS: Final = 48
+_AT_ONCE: Final = 32
 _SEPARATOR: Final = "\x1f"
 
 
@@ -60,6 +62,15 @@ def new_ids(count: int, clock_ms: int | None = None) -> list[UUID]:
     head = clock_ms << 16 | _VERSION_7
     random = _RANDOM.iter_unpack(os.urandom(_RANDOM.size * count))
     return [DriverUUID(_HALVES.pack(head | high & 0xFFF, low & _LOW_FREE | _VARIANT)) for high, low in random]
+
+
+def endless_ids(clock_ms: int) -> Iterator[UUID]:
+    """New ids of one moment, without end, for who does not know how many it will need.
+
+    Raises what `new_id` raises, when the first is asked for.
+    """
+    while True:
+        yield from new_ids(_AT_ONCE, clock_ms)
 
 
 def derived_id(namespace: UUID, *parts: str | int | UUID) -> UUID:

@@ -112,6 +112,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 store=SendStore(rt.pool),
                 profiles=segment,
                 points=points,
+                channels=segment,
                 adapters=adapters,
                 sender=sender,
                 outbox=outbox,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import grpc
 
 from libs.common.errors import Unavailable
 from libs.common.rpc.client import CALL_DEADLINE_S, is_passing, retrying
-from omnijourney.common.v1 import error_reason_pb2
+from omnijourney.common.v1 import channel_pb2, error_reason_pb2
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
 from omnijourney.segment.v1 import customer_pb2, event_pb2, segment_service_pb2, segment_service_pb2_grpc
 from services.channel_gateway.domain.model import Balance, Identity, Profile
@@ -24,6 +25,10 @@ _PARTS: Final = (
 )
 """Of a profile, for a message: whom it goes to and what fills it."""
 _REASON_PREFIX: Final = "ERROR_REASON_"
+_SETTINGS_KEPT_S: Final = 5.0
+"""How long settings of a team may be kept, by their contract."""
+_TEAMS_KEPT_MAX: Final = 10_000
+_BY_DEFAULT: Final = frozenset({int(channel_pb2.CHANNEL_WHATSAPP)})
 
 
 class CustomerProfiles(Protocol):
@@ -39,6 +44,14 @@ class PointBalances(Protocol):
 
     async def balances(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Balance]:
         """Balances of up to 500 customers; unknown ones are absent. Raises Unavailable."""
+        ...
+
+
+class PointsChannels(Protocol):
+    """Where teams have opened coupons and points variables."""
+
+    async def points_channels(self, team_ids: Collection[UUID]) -> Mapping[UUID, Collection[int]]:
+        """Channels of up to 500 teams, of each one; seconds old at most. Raises Unavailable."""
         ...
 
 
@@ -62,11 +75,34 @@ class EventRecorder(Protocol):
 
 
 class SegmentClient:
-    """The segment service as profiles and as recorder."""
+    """The segment service as profiles, as settings of teams and as recorder."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """A channel to it."""
         self._stub = segment_service_pb2_grpc.SegmentServiceStub(channel)
+        self._channels: dict[UUID, tuple[float, frozenset[int]]] = {}
+
+    async def points_channels(self, team_ids: Collection[UUID]) -> Mapping[UUID, Collection[int]]:
+        """See `PointsChannels`."""
+        now_s = time.monotonic()
+        kept = {team_id: self._channels.get(team_id, (0.0, _BY_DEFAULT)) for team_id in team_ids}
+        stale = [team_id for team_id, (until_s, _) in kept.items() if until_s <= now_s]
+        if stale:
+            fresh = await self._read_channels(stale)
+            if len(self._channels) > _TEAMS_KEPT_MAX:
+                self._channels.clear()
+            for team_id, channels in zip(stale, fresh, strict=True):
+                kept[team_id] = self._channels[team_id] = (now_s + _SETTINGS_KEPT_S, channels)
+        return {team_id: channels for team_id, (_, channels) in kept.items()}
+
+    async def _read_channels(self, team_ids: Sequence[UUID]) -> list[frozenset[int]]:
+        asked = [str(team_id) for team_id in team_ids]
+        request = segment_service_pb2.BatchGetTeamSettingsRequest(team_ids=asked)
+        try:
+            reply = await retrying(lambda: self._stub.BatchGetTeamSettings(request, timeout=CALL_DEADLINE_S))
+        except grpc.aio.AioRpcError as error:
+            raise Unavailable.dependency("segment") from error
+        return [frozenset(told.points_channels) or _BY_DEFAULT for told in reply.settings]
 
     async def profiles(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Profile]:
         """See `CustomerProfiles`."""

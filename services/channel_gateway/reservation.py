@@ -14,7 +14,7 @@ from libs.common.clock import Clock
 from libs.common.errors import Aborted
 from services.channel_gateway import metrics
 from services.channel_gateway.adapters.base import Adapter
-from services.channel_gateway.clients import CustomerKey, CustomerProfiles, PointBalances
+from services.channel_gateway.clients import CustomerKey, CustomerProfiles, PointBalances, PointsChannels
 from services.channel_gateway.domain.model import (
     Account,
     Answer,
@@ -52,6 +52,7 @@ class Reservation:
         store: SendStore,
         profiles: CustomerProfiles,
         points: PointBalances,
+        channels: PointsChannels,
         adapters: Mapping[ConnectionKind, Adapter],
         sender: Sender,
         outbox: Outbox,
@@ -61,6 +62,7 @@ class Reservation:
         self._store = store
         self._profiles = profiles
         self._points = points
+        self._channels = channels
         self._writers = {kind: adapter.writer for kind, adapter in adapters.items()}
         self._sender = sender
         self._outbox = outbox
@@ -160,11 +162,23 @@ class Reservation:
         keys = {(send.team_id, send.customer_id) for send in sends}
         needing = catalogue.needing_points(sends)
         with_points = {(send.team_id, send.customer_id) for send in sends if send.content in needing}
-        profiles, balances = await asyncio.gather(self._profiles.profiles(keys), self._balances(with_points))
+        profiles, balances, channels = await asyncio.gather(
+            self._profiles.profiles(keys),
+            self._balances(with_points),
+            self._points_channels({team_id for team_id, _ in with_points}),
+        )
         windowed = {(send.team_id, send.customer_id) for send in sends if has_window(send)}
         last_inbound = await self._store.last_inbound(_windows(profiles, windowed)) if windowed else {}
         nobody = Profile()
-        return {key: Customer(profiles.get(key, nobody), balances.get(key), last_inbound) for key in keys}
+        return {
+            key: Customer(
+                profiles.get(key, nobody), balances.get(key), last_inbound, channels.get(key[0], ())
+            )
+            for key in keys
+        }
+
+    async def _points_channels(self, teams: set[UUID]) -> Mapping[UUID, Collection[int]]:
+        return await self._channels.points_channels(teams) if teams else {}
 
     async def _balances(self, keys: set[CustomerKey]) -> Mapping[CustomerKey, Balance]:
         return await self._points.balances(keys) if keys else {}

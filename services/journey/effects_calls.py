@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from uuid import UUID
 
 import grpc
 
@@ -106,16 +107,25 @@ class GrpcEffects:
             ],
         )
         response = await retrying(lambda: self._segment.JudgeCustomers(request, timeout=CALL_DEADLINE_S))
-        return [
-            fx.Verdict(verdict.verdict == segment_calls.VERDICT_YES, _reason(verdict.reason))
-            for verdict in response.judgements
-        ]
+        return [_verdict(told) for told in response.judgements]
 
     async def _post(self, effects: Sequence[_Posting]) -> list[fx.Answer]:
         return await self._post_all([_posting(effect) for effect in effects])
 
     async def _post_with_phone(self, effects: Sequence[fx.ChangePoints]) -> list[fx.Answer]:
-        """A customer without a phone gets no points, so the phone is asked first."""
+        """A customer without a phone gets no points: who has one is asked first, where nobody has told."""
+        unknown = [effect for effect in effects if effect.has_phone is None]
+        phones = await self._phones(unknown) if unknown else {}
+        return await self._post_all(
+            [
+                _node_posting(
+                    effect, has_phone=phones[effect.key] if effect.has_phone is None else effect.has_phone
+                )
+                for effect in effects
+            ]
+        )
+
+    async def _phones(self, effects: Sequence[fx.ChangePoints]) -> dict[UUID, bool]:
         request = segment_calls.BatchGetProfilesRequest(
             items=[
                 segment_calls.CustomerRef(team_id=str(e.team_id), customer_id=str(e.customer_id))
@@ -124,12 +134,8 @@ class GrpcEffects:
             parts=[customer_pb2.PROFILE_PART_BASICS],
         )
         response = await retrying(lambda: self._segment.BatchGetProfiles(request, timeout=CALL_DEADLINE_S))
-        return await self._post_all(
-            [
-                _node_posting(effect, has_phone=bool(profile.phone))
-                for effect, profile in zip(effects, response.profiles, strict=True)
-            ]
-        )
+        profiles = zip(effects, response.profiles, strict=True)
+        return {effect.key: bool(profile.phone) for effect, profile in profiles}
 
     async def _post_all(self, items: list[postings.Posting]) -> list[fx.Answer]:
         request = points_calls.PostEntriesRequest(postings=items)
@@ -162,6 +168,15 @@ def _failure(error: grpc.aio.AioRpcError) -> Exception:
     failure = remote_error(error)
     text = f"{error.code().name} {failure.reason}: {error.details()}"
     return ServiceUnavailable(text) if error.code() in passing else RuntimeError(text)
+
+
+def _verdict(told: segment_calls.Judgement) -> fx.Verdict:
+    looked_up = told.verdict != segment_calls.VERDICT_IMPOSSIBLE
+    return fx.Verdict(
+        told.verdict == segment_calls.VERDICT_YES,
+        _reason(told.reason),
+        told.has_phone if looked_up else None,
+    )
 
 
 def _send(effect: fx.Send) -> deliveries.Send:

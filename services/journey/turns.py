@@ -196,7 +196,10 @@ class TurnRunner:
             if isinstance(effect, fx.Judge) and isinstance(answer := answers[key], fx.Verdict)
         }
         if judged:
-            answers |= await self._store.keep_verdicts(judged, fence)
+            kept = await self._store.keep_verdicts(judged, fence)
+            for key, verdict in kept.items():
+                _, given = judged[key]
+                answers[key] = msgspec.structs.replace(verdict, has_phone=given.has_phone)
         return answers
 
 

@@ -60,7 +60,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 imports=imports,
                 importer=importer,
                 finder=segment,
-                zones=segment,
+                settings=segment,
                 bell=bell,
                 draining=rt.draining,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -17,7 +17,7 @@ from libs.common.errors import NotFound, Unavailable
 from libs.common.rpc.client import CALL_DEADLINE_S
 from libs.common.rpc.values import duration
 from omnijourney.common.v1 import channel_pb2, history_pb2
-from omnijourney.segment.v1 import customer_pb2
+from omnijourney.segment.v1 import customer_pb2, team_pb2
 from omnijourney.segment.v1 import history_pb2 as facts_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from omnijourney.segment.v1 import segment_service_pb2_grpc as pb_grpc
@@ -77,16 +77,20 @@ class CustomerFinder(Protocol):
         ...
 
 
-class TeamZones(Protocol):
-    """Zones of teams."""
+class TeamSettings(Protocol):
+    """What points goes by of a team's settings."""
 
     async def zone(self, team_id: UUID) -> ZoneInfo:
         """The team's zone. Raises NotFound for an unknown team, Unavailable."""
         ...
 
+    async def points_channels(self, team_id: UUID) -> Collection[int]:
+        """Channels on which coupons are open. Raises NotFound for an unknown team, Unavailable."""
+        ...
+
 
 class SegmentClient:
-    """Asks segment: a `CustomerFeed`, a `CustomerFinder` and `TeamZones`."""
+    """Asks segment: a `CustomerFeed`, a `CustomerFinder` and `TeamSettings`."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """`channel` to segment."""
@@ -159,13 +163,20 @@ class SegmentClient:
         return answers
 
     async def zone(self, team_id: UUID) -> ZoneInfo:
-        """See `TeamZones`."""
+        """See `TeamSettings`."""
+        return ZoneInfo((await self._settings(team_id)).time_zone)
+
+    async def points_channels(self, team_id: UUID) -> Collection[int]:
+        """See `TeamSettings`."""
+        return (await self._settings(team_id)).points_channels
+
+    async def _settings(self, team_id: UUID) -> team_pb2.TeamSettings:
         request = pb.BatchGetTeamSettingsRequest(team_ids=[str(team_id)])
-        response = await _asked(self._stub.BatchGetTeamSettings, request)
+        response: pb.BatchGetTeamSettingsResponse = await _asked(self._stub.BatchGetTeamSettings, request)
         (told,) = response.settings
         if not told.time_zone:
             raise NotFound.of("team", team_id)
-        return ZoneInfo(told.time_zone)
+        return told
 
 
 def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

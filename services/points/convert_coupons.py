@@ -12,21 +12,16 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from libs.common.ids import derived_id
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
-from omnijourney.common.v1 import channel_pb2
 from omnijourney.points.v1 import coupon_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.coupons import Claiming, ClaimSearch
 from services.points.domain.coupons import Claim, Coupon, CouponType, Terms, unknown_variables
-from services.points.domain.errors import coupon_not_claimable
 from services.points.domain.model import POINTS_MAX
 
 NAME_LENGTH_MAX: Final = 200
 TEXT_LENGTH_MAX: Final = 1_000
 CUSTOMER_LIMIT_MAX: Final = 10**6
 CLAIMS_LIMIT_MAX: Final = 10**12
-_OPEN_CHANNELS: Final = (channel_pb2.CHANNEL_UNSPECIFIED, channel_pb2.CHANNEL_WHATSAPP)
-"""Where coupons can be claimed as long as no team's settings are read: P-03's default."""
-
 _FIELDS: Final = frozenset(
     {"name", "points_redemption", "claims_per_customer_max", "claims_max", "start_time", "expire_time"}
 )
@@ -117,7 +112,7 @@ def _time(check: FieldCheck, message: coupon_pb2.Coupon, name: str) -> datetime 
 
 
 def claiming(request: pb.ClaimCouponRequest) -> Claiming:
-    """A wish to claim. Raises FailedPrecondition where the channel is closed to coupons."""
+    """A wish to claim."""
     check = FieldCheck()
     team_id = check.uuid("team_id", request.team_id)
     customer_id = check.uuid("customer_id", request.customer_id)
@@ -131,8 +126,6 @@ def claiming(request: pb.ClaimCouponRequest) -> Claiming:
     if "\x00" in request.actor:
         check.fault("actor", "must not hold the character U+0000")
     check.done()
-    if request.channel not in _OPEN_CHANNELS:
-        raise coupon_not_claimable("CHANNEL_CLOSED")
     return wish
 
 

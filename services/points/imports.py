@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, snapshot, transaction
 from libs.common.db.queries import QueryBook
@@ -229,8 +230,10 @@ class ImportStore:
 
         async def then(connection: Connection, answers: Sequence[Answer]) -> None:
             await write(connection, keys, [row.row_number for row in rows], answers)
+            crash.reach("points.before_chunk_commit")
 
         await self._ledger.post([make(*_keys(found), row) for row in rows], then)
+        crash.reach("points.after_chunk")
         return len(rows)
 
     async def _settle(

@@ -12,7 +12,7 @@ from libs.common.db.history import HistoryBell
 from libs.common.db.pool import Pool
 from omnijourney.points.v1 import points_service_pb2_grpc as pb_grpc
 from services.points.checking import CheckStore
-from services.points.clients import CustomerFinder, TeamZones
+from services.points.clients import CustomerFinder, TeamSettings
 from services.points.coupons import CouponStore
 from services.points.customers import CustomerStore
 from services.points.domain.model import Answer, Posting
@@ -45,8 +45,8 @@ class Parts:
     imports: ImportStore
     importer: Importer
     finder: CustomerFinder
-    zones: TeamZones
-    """Asked only where days are named."""
+    settings: TeamSettings
+    """Asked only where days are named, and where a coupon is claimed on a channel."""
     bell: HistoryBell
     """Rung when entries were written."""
     draining: asyncio.Event

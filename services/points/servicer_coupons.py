@@ -13,9 +13,11 @@ from libs.common.db.pool import Connection
 from libs.common.db.requests import answer_once
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.paging import page_key, page_size, page_token
+from omnijourney.common.v1 import channel_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points import convert_coupons as convert
 from services.points.domain.coupons import filled_in
+from services.points.domain.errors import coupon_not_claimable
 from services.points.parts import Base
 
 
@@ -87,8 +89,11 @@ class CouponCalls(Base):
     async def ClaimCoupon(self, request: pb.ClaimCouponRequest, context: Any) -> pb.ClaimCouponResponse:
         """Claims a coupon: deduction and claim, or the text for too few points."""
         wish = convert.claiming(request)
+        is_open = await self._is_open(wish.team_id, request.channel)
 
         async def claim(connection: Connection) -> pb.ClaimCouponResponse:
+            if not is_open:
+                raise coupon_not_claimable("CHANNEL_CLOSED")
             claimed = await self._parts.coupons.claim(connection, wish)
             answer = pb.ClaimCouponResponse(balance=claimed.balance)
             if claimed.claim is not None:
@@ -103,6 +108,12 @@ class CouponCalls(Base):
         answer.replayed = not fresh
         self._parts.bell.ring()
         return answer
+
+    async def _is_open(self, team_id: UUID, on_channel: int) -> bool:
+        """Whether coupons can be claimed on a channel (P-03). People and programs, which name none, always may."""
+        if on_channel == channel_pb2.CHANNEL_UNSPECIFIED:
+            return True
+        return on_channel in await self._parts.settings.points_channels(team_id)
 
     async def GetCouponClaim(
         self, request: pb.GetCouponClaimRequest, context: Any

@@ -85,13 +85,13 @@ class ReportCalls(Base):
     ) -> pb.ListDailyStatementsResponse:
         """A line per day."""
         team_id = requests.team(request.team_id)
-        zone = await self._parts.zones.zone(team_id)
+        zone = await self._parts.settings.zone(team_id)
         days = requests.statement_days(request, self._parts.clock.now(), zone)
         statements = await self._parts.reports.statements(team_id, days, zone)
         return pb.ListDailyStatementsResponse(statements=[convert.statement(each) for each in statements])
 
     async def _search(self, team_id: str, given: pb.EntryFilter) -> Search:
-        zone = await self._parts.zones.zone(requests.team(team_id)) if requests.names_days(given) else None
+        zone = await self._parts.settings.zone(requests.team(team_id)) if requests.names_days(given) else None
         return requests.search(team_id, given, self._parts.clock.now(), zone)
 
     async def _names(self, team_id: UUID, page: Sequence[PlacedEntry]) -> dict[UUID, Named]:

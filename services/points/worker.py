@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import Counter as Tally
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import asyncpg
 import structlog
+from prometheus_client import Counter
 
 from libs.common import crash
 from libs.common.db import faults
@@ -189,39 +191,46 @@ class PostingWriter:
         """
         if sum(lane.waiting for lane in self._lanes) + len(postings) > WAITING_MAX:
             raise ResourceExhausted.overloaded("postings_waiting_max", _RETRY_AFTER_S)
+        if len(postings) == 1:
+            return await self._put(self._lane_of(postings[0]), postings)
         parts: list[list[int]] = [[] for _ in self._lanes]
         for index, posting in enumerate(postings):
-            parts[partition_of(posting.team_id, posting.customer_id) % len(parts)].append(index)
-        calls = []
-        for lane, indexes in zip(self._lanes, parts, strict=True):
-            if indexes:
-                call = _Call([postings[index] for index in indexes])
-                lane.put(call)
-                calls.append((indexes, call))
+            parts[self._lane_of(posting)].append(index)
+        calls = [
+            (indexes, self._put(lane, [postings[index] for index in indexes]))
+            for lane, indexes in enumerate(parts)
+            if indexes
+        ]
         # All are awaited even if one fails, so that no failure is left unseen.
-        parts_answered = await asyncio.gather(*(call.answers for _, call in calls), return_exceptions=True)
-        answers: dict[int, Answer] = {}
+        parts_answered = await asyncio.gather(*(answers for _, answers in calls), return_exceptions=True)
+        answers: list[Answer | None] = [None] * len(postings)
         for (indexes, _), part in zip(calls, parts_answered, strict=True):
             if isinstance(part, BaseException):
                 raise part
-            answers.update(zip(indexes, part, strict=True))
-        return [answers[index] for index in range(len(postings))]
+            for index, answer in zip(indexes, part, strict=True):
+                answers[index] = answer
+        return cast("list[Answer]", answers)
+
+    def _lane_of(self, posting: Posting) -> int:
+        return partition_of(posting.team_id, posting.customer_id) % LANES
+
+    def _put(self, lane: int, postings: Sequence[Posting]) -> asyncio.Future[list[Answer]]:
+        call = _Call(postings)
+        self._lanes[lane].put(call)
+        return call.answers
+
+
+_POSTED: Final[dict[tuple[Source, Status], Counter]] = {
+    (source, status): metrics.POSTINGS.labels(source.name, status.name)
+    for source in Source
+    for status in Status
+    if status != Status.REFUSED
+}
 
 
 def _count(answers: Sequence[Answer]) -> None:
-    fresh = Counter(
-        (answer.outcome.source, answer.outcome.status) for answer in answers if not answer.replayed
-    )
-    for (source, status), count in fresh.items():
-        if status == Status.REFUSED:
-            metrics.REFUSALS.inc(count)
-        else:
-            metrics.POSTINGS.labels(source.name, status.name).inc(count)
-    metrics.REPLAYS.inc(sum(answer.replayed for answer in answers))
-    metrics.SHORTFALL.inc(
-        sum(
-            answer.outcome.shortfall
-            for answer in answers
-            if not answer.replayed and answer.outcome.source == Source.REFUND
-        )
-    )
+    fresh = [answer.outcome for answer in answers if not answer.replayed]
+    for kind, count in Tally((outcome.source, outcome.status) for outcome in fresh).items():
+        _POSTED.get(kind, metrics.REFUSALS).inc(count)
+    metrics.REPLAYS.inc(len(answers) - len(fresh))
+    metrics.SHORTFALL.inc(sum(outcome.shortfall for outcome in fresh if outcome.source == Source.REFUND))

@@ -59,18 +59,20 @@ class Batcher(Generic[Item, Result]):
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until told to stop."""
-        ended = asyncio.create_task(stopping.wait())
+        ended = asyncio.create_task(self._stir_at(stopping))
         try:
             while self._waiting or not stopping.is_set():
                 if self._waiting:
                     await self._work_off(self._next())
                     continue
                 self._stirred.clear()
-                stirred = asyncio.create_task(self._stirred.wait())
-                await asyncio.wait((stirred, ended), return_when=asyncio.FIRST_COMPLETED)
-                stirred.cancel()
+                await self._stirred.wait()
         finally:
             ended.cancel()
+
+    async def _stir_at(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        self._stirred.set()
 
     def _next(self) -> list[_Submission]:
         batch: list[_Submission] = []

@@ -18,7 +18,7 @@ from prometheus_client import Counter
 from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.db.pool import Pool, transaction
-from libs.common.ids import epoch_ms, new_id
+from libs.common.ids import endless_ids, epoch_ms
 from libs.common.mailbox.relay import MailRelay
 from libs.common.rpc.operations import Lag, Progress
 from services.segment import metrics
@@ -49,11 +49,9 @@ COLLISIONS: Final = (
 _log = structlog.get_logger(__name__)
 
 
-def fresh_ids(now: datetime) -> Iterator[UUID]:
+def ids_of(now: datetime) -> Iterator[UUID]:
     """New ids of a moment, without end."""
-    moment_ms = epoch_ms(now)
-    while True:
-        yield new_id(moment_ms)
+    return endless_ids(epoch_ms(now))
 
 
 class Announcer:
@@ -101,7 +99,7 @@ class Writer:
             async with transaction(self._pool, {event.team_id for event in events}) as connection:
                 known = await load_known(connection, events)
                 now = self._clock.now()
-                recording = record(known, events, now, fresh_ids(now))
+                recording = record(known, events, now, ids_of(now))
                 facts = await save_recording(connection, known, recording, now)
                 crash.reach("segment.before_commit")
             crash.reach("segment.after_commit")
@@ -133,7 +131,7 @@ class Writer:
             known = await load_for_changes(connection, changes)
             now = self._clock.now()
             applied = apply_changes(
-                known.customers, known.traits, known.effects, changes, now=now, ids=fresh_ids(now)
+                known.customers, known.traits, known.effects, changes, now=now, ids=ids_of(now)
             )
             facts = await save_applied(connection, applied, known.customers, now)
         crash.reach("segment.after_changes")

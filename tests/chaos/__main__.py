@@ -34,12 +34,12 @@ def _options(argv: Sequence[str]) -> tuple[Options, Path | None]:
 
 
 def _show(report: Report) -> None:
-    print("injected:", *report.injected, sep="\n")
     for proof in report.proofs.made:
         if proof.good:
             print(f"  ✓ {proof.what}")
         else:
             print(f"  ✗ {proof.what}\n      found  {proof.found}\n      wanted {proof.wanted}")
+    print("injected:", *report.injected, sep="\n")
 
 
 def main(argv: Sequence[str]) -> int:

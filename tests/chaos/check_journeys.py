@@ -65,6 +65,9 @@ def _told(case: Case, states: dict[UUID, int]) -> None:
     case.proofs.same("each end is told once", *differ(dict(ended), wanted))
     visits = Counter(visit for burst in case.bursts for visit in burst.entered)
     case.proofs.none("nodes entered twice in one visit", [visit for visit, n in visits.items() if n > 1])
+    # Nothing in this world is against the rules: a refusal is an effect that came again and was not known again.
+    refused: list[object] = [(b.enrolment_id, node) for b in case.bursts for node in b.refused]
+    case.proofs.none("effects that were refused", refused)
 
 
 def _walked(case: Case, rows: Iterable[Row]) -> None:

@@ -19,6 +19,8 @@ ORDER, REFUND, TAG_APPLIED, ATTRIBUTE_CHANGED = 1, 2, 8, 10
 COMPLETED_STAGE: Final = 1
 LIVE, ENDED, HALTED, PARKED = 1, 2, 3, 4
 """States of an enrolment."""
+REFUSED_STEP: Final = 15
+"""Result of a step whose effect its service would not have."""
 DELAY, SEND, QUIET = 1, 2, 3
 """What an enrolment rests for."""
 SENT, SKIPPED, FAILED, UNKNOWN = 1, 2, 3, 5
@@ -56,6 +58,8 @@ class Burst:
     enrolled: bool
     state: int
     entered: tuple[Visit, ...]
+    refused: tuple[str, ...]
+    """Nodes whose effect was refused."""
 
 
 class Records:
@@ -102,7 +106,8 @@ def _burst(row: Row) -> Burst:
         if len(step) > 4 and step[4]
     )
     ids = (row["customer_id"], row["enrolment_id"], row["journey_id"])
-    return Burst(*ids, row["position"], bool(enrolled), int(state), entered)
+    refused = tuple(step[0] for step in steps if step[2] == REFUSED_STEP)
+    return Burst(*ids, row["position"], bool(enrolled), int(state), entered, refused)
 
 
 def id_of(data: bytes) -> UUID:

@@ -9,7 +9,8 @@ from tests.chaos.plan import Kind
 from tests.chaos.proofs import Proofs
 from tests.chaos.records import Records
 from tests.chaos.run import SHORT, run
-from tests.chaos.sabotage import ALL, seen
+from tests.chaos.sabotage import seen
+from tests.chaos.sabotages import ALL
 
 
 async def _spoil(records: Records, evidence: Evidence, proofs: Proofs) -> None:

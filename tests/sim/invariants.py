@@ -6,7 +6,7 @@ It uses none of the code that decides turns: it reads mail, history, ledger and 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from uuid import UUID, uuid5
 
 from libs.common.mailbox.mail import Body, Checkout, Mail, SystemTrigger, TagApplied
@@ -29,6 +29,8 @@ from services.journey.domain.model import (
     TagTrigger,
 )
 from services.journey.domain.turn import Burst, Refusal
+from services.points.domain.model import Source as EntrySource
+from tests.sim.service_invariants import earned, service_faults
 from tests.sim.site import Site
 
 ENDED = (EnrolmentState.COMPLETED, EnrolmentState.HALTED)
@@ -43,7 +45,7 @@ _ANSWERED = {
 
 def faults_of(site: Site) -> list[str]:
     """Everything that is wrong, in words; empty if nothing is."""
-    return [*_Judge(site).faults()]
+    return [*_Judge(site).faults(), *service_faults(site)]
 
 
 class _Judge:
@@ -138,9 +140,9 @@ class _Judge:
             mail.body.order_key: mail.number for mail in self.site.mails() if isinstance(mail.body, Checkout)
         }
         posted: defaultdict[UUID, list[int]] = defaultdict(list)
-        for customer_id, key, _ in self.site.services.ledger:
-            if key in place:
-                posted[customer_id].append(place[key])
+        for entry in self.site.services.points.entries:
+            if entry.key in place:
+                posted[entry.customer_id].append(place[entry.key])
         yield from (
             f"orders of {who} were worked on as {order}"
             for who, order in posted.items()
@@ -185,35 +187,34 @@ class _Judge:
 
     def effects_are_those_of_the_paths(self) -> Iterator[str]:
         """Services did exactly what the paths told say: points, tags, messages, times."""
-        orders = {mail.body.order_key: 1 for mail in self.site.mails() if isinstance(mail.body, Checkout)}
-        points, tags, sent = dict(orders), set(), set()
+        points, changed, marketed = self._earned(), set(), set()
         for enrolment, node, step in self._steps():
             key = fx.effect_key(enrolment.enrolment_id, node.node_id, step.visit)
             match node.action:
                 case Points() if step.result is StepResult.APPLIED:
                     points[key] = node.action.delta
                 case Tags() if step.result in (StepResult.APPLIED, StepResult.UNCHANGED):
-                    tags.add(key)
+                    changed.add(key)
                 case Message() if step.result is StepResult.SENT:
-                    marked = fx.effect_key(enrolment.enrolment_id, node.node_id, step.visit, "marketed")
-                    sent.add(marked)
-        posted = {key: delta for _, key, delta in self.site.services.ledger}
+                    marketed.add(enrolment.customer_id)
+        entries = [e for e in self.site.services.points.entries if e.source is not EntrySource.REFUND]
+        posted = {entry.key: entry.delta_balance for entry in entries}
         stopped = self._keys_of_stopped()
-        if len(posted) != len(self.site.services.ledger):
+        if len(posted) != len(entries):
             yield "a ledger entry is there twice"
-        yield from _differences("points", posted.items(), points.items(), stopped)
-        yield from _differences(
-            "tags",
-            {c.key: 1 for c in self.site.services.changes}.items(),
-            dict.fromkeys(tags, 1).items(),
-            stopped,
-        )
-        yield from _differences(
-            "marks",
-            dict.fromkeys(self.site.services.marked, 1).items(),
-            dict.fromkeys(sent, 1).items(),
-            stopped,
-        )
+        yield from _differences("points", posted, points, stopped)
+        done = dict.fromkeys(self.site.services.segment.effects_used, 1)
+        yield from _differences("tags", done, dict.fromkeys(changed, 1), stopped)
+        marked = self.site.services.segment.marketed
+        yield from (f"a message left for {who}, and no mark says so" for who in marketed - marked)
+        if not stopped:
+            yield from (f"{who} is marked, and no message left" for who in marked - marketed)
+
+    def _earned(self) -> dict[UUID, int]:
+        """What orders of people with a phone earn, by the orders' keys."""
+        orders = [mail.body for mail in self.site.mails() if isinstance(mail.body, Checkout)]
+        points = {order.order_key: earned(order.amount_micros) for order in orders if order.has_phone}
+        return {key: value for key, value in points.items() if value}
 
     def _keys_of_stopped(self) -> set[UUID]:
         """Keys of the journey that was stopped: a turn may have acted for it just before, and never committed."""
@@ -233,14 +234,13 @@ class _Judge:
             if isinstance(node.action, Message):
                 told[fx.effect_key(enrolment.enrolment_id, node.node_id, step.visit)] = step.result
         stopped = self._keys_of_stopped()
-        for key, delivery in self.site.services.sends.items():
+        deliveries = self.site.services.gateway.deliveries
+        for key, delivery in deliveries.items():
             if delivery.attempts > 1:
-                yield f"{delivery.effect} left {delivery.attempts} times"
-            if key not in stopped and told.get(key) is not _ANSWERED.get(delivery.state):
-                yield f"a send that is {delivery.state.name} was told as {told.get(key)}: {delivery.effect}"
-        yield from (
-            f"told of, never asked: {key}" for key in told.keys() - self.site.services.sends.keys() - stopped
-        )
+                yield f"{delivery.send} left {delivery.attempts} times"
+            if key not in stopped and told.get(key) is not _ANSWERED.get(fx.SendState(delivery.state)):
+                yield f"a send that is {delivery.state.name} was told as {told.get(key)}: {delivery.send}"
+        yield from (f"told of, never asked: {key}" for key in told.keys() - deliveries.keys() - stopped)
 
     def _steps(self) -> Iterator[tuple[Enrolment, Node, Step]]:
         for enrolment in self.enrolments.values():
@@ -282,8 +282,9 @@ def _following(node: Node, last: Step) -> str | None:
     return node.next
 
 
-def _differences(what: str, there: object, told: object, stopped: set[UUID]) -> Iterator[str]:
-    found, wanted = dict(there), dict(told)  # type: ignore[call-overload]
+def _differences(
+    what: str, found: Mapping[UUID, int], wanted: Mapping[UUID, int], stopped: set[UUID]
+) -> Iterator[str]:
     for key in found.keys() | wanted.keys():
         if found.get(key) != wanted.get(key) and not (key in stopped and key not in wanted):
             yield f"{what}: the service has {found.get(key)}, the steps say {wanted.get(key)} ({key})"

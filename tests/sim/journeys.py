@@ -26,13 +26,15 @@ from services.journey.domain.model import (
     Trigger,
 )
 
-SAY: Final = Message(Channel.LINE, bot_module_id=UUID(int=4))
+ACCOUNT: Final = UUID(int=3)
+MODULE: Final = UUID(int=4)
+SAY: Final = Message(Channel.LINE, bot_module_id=MODULE)
 HOUR_S: Final = 3_600
 NIGHT: Final = (QuietWindow(22 * 60, 8 * 60),)
 
 
 def _journey(number: int, trigger: Trigger, *nodes: Node, **definition: object) -> Journey:
-    given: dict[str, object] = {"targets": (Target(Channel.LINE, UUID(int=3)),)}
+    given: dict[str, object] = {"targets": (Target(Channel.LINE, ACCOUNT),)}
     return Journey(
         journey_id=UUID(int=number),
         team_id=TEAM,

@@ -24,7 +24,8 @@ from services.journey.recovery import MailboxRepair
 from services.journey.turns import TurnRunner
 from services.journey.worker import Worker
 from tests.sim.chance import Chance, Crashed
-from tests.sim.services import Services, Source
+from tests.sim.services import Services
+from tests.sim.source import Source
 from tests.sim.turn_store import InMemoryTurnStore, Tables
 
 LEASE_S: Final = 4.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -17,21 +17,29 @@ import structlog
 
 from libs.common.clock import SteppedClock
 from libs.common.ids import partition_of
-from libs.common.mailbox.mail import Checkout, Mail, MailSource, SystemTrigger
+from libs.common.mailbox.mail import Mail, MailSource, SystemTrigger
 from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
 from libs.common.testing.leases import LeaseTable
 from libs.common.testing.mails import TEAM, customers
 from libs.common.testing.virtual_loop import Stalled, VirtualLoop
 from services.journey.domain.model import JourneyStatus
 from services.journey.turn_store import CustomerKey
+from services.segment.domain.model import OrderCompleted
 from tests.sim.chance import Chance
+from tests.sim.gateway import Gateway
 from tests.sim.journeys import JOURNEYS, STOPPABLE, SYSTEM
+from tests.sim.points import Points
 from tests.sim.process import Process
-from tests.sim.services import Services, Source
+from tests.sim.segment import Segment
+from tests.sim.services import Services
+from tests.sim.source import Source
+from tests.sim.stats import Stats
 from tests.sim.turn_store import Tables
 
 START: Final = datetime(2026, 3, 4, 20, tzinfo=UTC)
 PARTITIONS: Final = (0, 1, 2)
+NO_PHONE, NOT_ON_CHANNEL, LEFT_CHANNEL = 0.15, 0.1, 0.1
+"""Shares of the customers."""
 STORY_MAX_S: Final = 400.0
 """Virtual seconds after which a run that has not come to rest counts as stuck."""
 
@@ -57,10 +65,23 @@ class Site:
             source: Source(source, self.server, self.clock, self.chance) for source in MailSource
         }
         self.services = Services(
-            self.clock, self.chance, self.sources[MailSource.SEGMENT], self.sources[MailSource.GATEWAY]
+            Segment(self.sources[MailSource.SEGMENT], self.clock, seed),
+            Points(self.clock),
+            Gateway(self.sources[MailSource.GATEWAY], self.clock, self.chance),
+        )
+        self.stats = Stats(
+            {
+                "journey": self.tables.history,
+                "gateway": self.services.gateway.history,
+                "points": self.services.points.entries,
+                "segment": self.services.segment.facts,
+            },
+            self.chance,
         )
         count = self.chance.random.randint(1, 5)
         self.crowd = [next(islice(customers(n % len(PARTITIONS)), n, None)) for n in range(count)]
+        for customer_id in self.crowd:
+            self._become_known(customer_id)
         self.processes: list[Process] = []
         self.gone: list[Process] = []
         self.accepted_by: dict[UUID, int] = {}
@@ -68,11 +89,39 @@ class Site:
 
     # -- what happens -----------------------------------------------------------------------------------------------
 
+    def _become_known(self, customer_id: UUID) -> None:
+        """Most have a phone and are on the channel; some are not, and some have left it."""
+        chance = self.chance.random
+        phone = None if chance.random() < NO_PHONE else f"+886{customer_id.int % 10**9:09d}"
+        self.services.segment.add(customer_id, phone)
+        if chance.random() >= NOT_ON_CHANNEL:
+            self.services.gateway.add(customer_id, blocked=chance.random() < LEFT_CHANNEL)
+
     def order(self, customer_id: UUID) -> None:
         """A customer checks out."""
-        key = uuid5(customer_id, f"order {len(self.sources[MailSource.SEGMENT].mails)}")
-        body = Checkout(key, "shop", str(key), 25_000_000, "USD", [], earns=True, has_phone=True, test=False)
-        self.sources[MailSource.SEGMENT].record(customer_id, body)
+        number = len(self.services.segment.reports)
+        self.services.segment.order(
+            customer_id, f"order {number}", self.chance.random.randint(1, 60) * 1_000_000
+        )
+
+    def refund(self) -> None:
+        """Part of an order, or all of it, is given back; an order may have several refunds."""
+        chance, reports = self.chance.random, self.services.segment.reports
+        orders = [event for event in reports if isinstance(event.body, OrderCompleted)]
+        if not orders:
+            return
+        event = chance.choice(orders)
+        assert isinstance(event.body, OrderCompleted)
+        assert event.selector.customer_id is not None
+        part = event.body.amount_micros * chance.randint(10, 100) // 100
+        refund_id = f"refund {len(reports)}"
+        self.services.segment.refund(event.selector.customer_id, refund_id, event.body.order_id, part)
+
+    def report_again(self) -> None:
+        """A shop reports what it has reported before, however long ago."""
+        reports = self.services.segment.reports
+        if reports and self.chance.strikes("an old report again", 1.0):
+            self.services.segment.report(self.chance.random.choice(reports))
 
     def trigger(self, customer_id: UUID) -> None:
         """Another function enrols a customer."""
@@ -85,7 +134,7 @@ class Site:
         if journey.status is JourneyStatus.ACTIVE:
             epoch = journey.stop_epoch + 1
             self.tables.change_journey(STOPPABLE, status=JourneyStatus.STOPPING, stop_epoch=epoch)
-            self.services.stop_epochs[STOPPABLE] = epoch
+            self.services.gateway.stop(STOPPABLE, epoch)
             self.chance.note("journey stopped")
 
     def step(self, by: timedelta) -> None:
@@ -121,6 +170,7 @@ class Site:
     async def run(self) -> Stuck | None:
         """The whole story; afterwards everything is at rest, or the reason why it is not."""
         relays = [asyncio.ensure_future(source.relay()) for source in self.sources.values()]
+        relays += [asyncio.ensure_future(self.stats.run()) for _ in range(2)]
         for _ in range(self.chance.random.randint(1, 2)):
             self.start_process()
         for _ in range(self.chance.random.randint(4, 24)):
@@ -135,25 +185,20 @@ class Site:
             await self.bury()
 
     async def _something(self) -> None:
-        chance, who = self.chance.random, self.chance.random.choice(self.crowd)
-        match chance.choices(range(8), [40, 10, 10, 20, 4, 4, 4, 8])[0]:
-            case 0:
-                self.order(who)
-            case 1:
-                self.services.set_tags(who, ["vip"]) or self.services.set_tags(who, (), ["vip"])
-            case 2:
-                self.trigger(who)
-            case 3:
-                self.step(timedelta(minutes=chance.choice([1, 30, 61, 240])))
-            case 4 if self.chance.strikes("mailboxes wiped", 1.0):
-                self.server.wipe()
-            case 5 if self.chance.strikes("mailboxes away", 1.0):
-                self.server.available = False
-                asyncio.get_running_loop().call_later(self.chance.some(5.0), self._mailboxes_back)
-            case 6 if self.chance.random.random() < 0.3:
-                self.stop_journey()
-            case 7 if self.chance.strikes("poison", 0.3):
-                self.services.poisoned.add(who)
+        chance = self.chance.random
+        happens: dict[Callable[[], None], int] = {
+            lambda: self.order(self._anybody()): 40,
+            lambda: self.services.segment.toggle(self._anybody(), "vip"): 10,
+            lambda: self.trigger(self._anybody()): 10,
+            lambda: self.step(timedelta(minutes=chance.choice([1, 30, 61, 240]))): 20,
+            self.refund: 6,
+            self.report_again: 4,
+            self._wipe_mailboxes: 4,
+            self._take_mailboxes_away: 4,
+            self._poison: 8,
+            lambda: self.stop_journey() if chance.random() < 0.3 else None: 4,
+        }
+        chance.choices(list(happens), list(happens.values()))[0]()
         self._ask_again()
         await self.bury()
         if not self.processes or (len(self.processes) < 3 and chance.random() < 0.1):
@@ -164,6 +209,22 @@ class Site:
         if self.chance.strikes("everybody taken for an orphan", 0.1):
             for process in self.processes:
                 process.worker.ask_again({key for key, _ in self.tables.live()})
+
+    def _anybody(self) -> UUID:
+        return self.chance.random.choice(self.crowd)
+
+    def _wipe_mailboxes(self) -> None:
+        if self.chance.strikes("mailboxes wiped", 1.0):
+            self.server.wipe()
+
+    def _take_mailboxes_away(self) -> None:
+        if self.chance.strikes("mailboxes away", 1.0):
+            self.server.available = False
+            asyncio.get_running_loop().call_later(self.chance.some(5.0), self._mailboxes_back)
+
+    def _poison(self) -> None:
+        if self.chance.strikes("poison", 0.3):
+            self.services.poisoned.add(self._anybody())
 
     def _mailboxes_back(self) -> None:
         self.server.available = True
@@ -184,6 +245,8 @@ class Site:
             if self._busy():
                 continue
             if not any(True for _ in self.tables.live()):
+                if self.stats.behind:
+                    continue
                 return None
             following = self._next_timer()
             if following is None:
@@ -198,7 +261,7 @@ class Site:
         for source, kept in self.sources.items():
             if kept.delivered < len(kept.mails):
                 return f"{MailSource(source).name} still delivers"
-        if self.services.sends_in_flight:
+        if self.services.gateway.in_flight:
             return "sends are in flight"
         held = {p: list(part.boxes) for p, part in self.server.partitions.items() if part.boxes}
         if held:

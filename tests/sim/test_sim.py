@@ -15,11 +15,13 @@ import pytest
 from libs.common.testing.leases import LeaseTable
 from services.journey.domain.inbox import Inbox
 from services.journey.worker import Worker
+from services.points.domain.earning import earned
+from services.segment.domain.keys import digest_of
 from tests.sim.site import run
 
 SEEDS = 40
 """Runs in `make check`: a few seconds."""
-TOLD_BEFORE = (113, 253, 426195913, 865747964, 908716513)
+TOLD_BEFORE = (47, 56, 58)
 """Runs that once showed a fault that the first seeds do not show."""
 SEARCHED = 400
 """Most runs in which a planted bug has to show."""
@@ -56,6 +58,14 @@ PLANTED: dict[str, Callable[[], Any]] = {
     "what a failed batch took stays taken": lambda: mock.patch.object(Worker, "_put_back"),
     "verdicts are not kept": lambda: mock.patch(
         "tests.sim.turn_store.InMemoryTurnStore.keep_verdicts", _verdicts_as_given
+    ),
+    "times are part of an effect": lambda: mock.patch("services.segment.domain.changing._digest", digest_of),
+    "times are part of a posting": lambda: mock.patch(
+        "services.points.domain.book.fingerprint", lambda posting: str(posting.occurred_at).encode()
+    ),
+    "a refund takes what it was asked": lambda: mock.patch(
+        "services.points.domain.decide.no_longer_earned",
+        lambda before, refund, formula: earned(refund, formula),
     ),
     "a wiped mailbox is not repaired": lambda: mock.patch(
         "services.journey.recovery.MailboxRepair._deliver_source", mock.AsyncMock(return_value=0)

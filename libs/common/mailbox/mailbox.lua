@@ -94,7 +94,7 @@ local function note_marks(hwm, args, first, last)
   end
 end
 
--- Arguments from `first` on: number of marks, (source, position)..., (member, count, payload...)...
+-- Arguments from `first` on: number of marks, (source, position)..., (member, count, payload...)... with each member once.
 -- True if a customer became ready.
 local function add(ready, args, first)
   local prefix = prefix_of(ready)

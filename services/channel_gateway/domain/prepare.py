@@ -1,6 +1,6 @@
 """What can be decided of a send before any limit is looked at: where it goes, to whom, and what it says."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
@@ -106,6 +106,8 @@ class Customer(NamedTuple):
     balance: Balance | None
     last_inbound: Mapping[tuple[UUID, str], datetime]
     """By account and external id: the last message of the customer, where we know one."""
+    points_channels: Collection[int]
+    """Where the team has opened coupons and points variables (P-03)."""
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -205,7 +207,8 @@ def _outside_window(
 def _write(
     send: Send, recipient: str, catalogue: Catalogue, customer: Customer, writer: Writer
 ) -> list[bytes]:
-    values = Values(customer.profile, customer.balance)
+    open_here = send.channel in customer.points_channels
+    values = Values(customer.profile, customer.balance, points_open=open_here)
     content = send.content
     if isinstance(content, ModuleContent):
         module = catalogue.modules[send.team_id, content.bot_module_id]

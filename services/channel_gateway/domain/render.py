@@ -32,10 +32,12 @@ _POINTS: Final = "points."
 class Values:
     """One customer's values for variables."""
 
-    def __init__(self, profile: Profile, balance: Balance | None) -> None:
-        """`balance` None: nothing asked for points; a points variable then takes its default."""
+    def __init__(self, profile: Profile, balance: Balance | None, *, points_open: bool = True) -> None:
+        """`balance` None: nothing asked for points. Then, and where the team has not opened points to the channel,
+        a points variable takes its default; there coupons are left out, too."""
         self._profile = profile
         self.balance = balance
+        self.points_open = points_open
 
     def get(self, name: str) -> str:
         """The value of a variable; empty when there is none."""
@@ -43,7 +45,7 @@ class Values:
             return self._profile.name
         if name.startswith(_ATTRIBUTE):
             return self._profile.attributes.get(name.removeprefix(_ATTRIBUTE), "")
-        if self.balance is None:
+        if self.balance is None or not self.points_open:
             return ""
         return str(self.balance.balance if name == "points.balance" else self.balance.cumulative)
 
@@ -115,7 +117,7 @@ def flatten(cards: Iterable[Card], values: Values) -> list[FlatCard]:
         if isinstance(card, ConditionCard):
             chosen = card.then_cards if holds(card, values.balance or Balance()) else card.else_cards
             flat.extend(flatten(chosen, values))
-        else:
+        elif values.points_open or not isinstance(card, CouponCard):
             flat.append(_filled(card, lambda text: fill(text, values)))
     return flat
 

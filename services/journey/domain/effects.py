@@ -74,7 +74,7 @@ class MarkMarketed(msgspec.Struct, frozen=True):
 
 
 class ChangePoints(msgspec.Struct, frozen=True):
-    """Add (positive) or deduct (negative) points at a node."""
+    """Add (positive) or deduct (negative) points at a node. `has_phone` is None where nobody has told yet."""
 
     key: UUID
     team_id: UUID
@@ -85,6 +85,7 @@ class ChangePoints(msgspec.Struct, frozen=True):
     journey_name: str
     enrolment_id: UUID
     node_id: str
+    has_phone: bool | None = None
 
 
 class EarnPoints(msgspec.Struct, frozen=True):
@@ -171,10 +172,14 @@ class ChangeAnswer(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Answer to a `Judge`. With a `reason` the audience could not be judged and nobody belongs to it."""
+    """Answer to a `Judge`. With a `reason` the audience could not be judged and nobody belongs to it.
+
+    `has_phone` tells of the customer at that moment, where the one who judged did; it saves asking for it.
+    """
 
     belongs: bool
     reason: str = ""
+    has_phone: bool | None = None
 
 
 Answer = SendAnswer | ChangeAnswer | Verdict

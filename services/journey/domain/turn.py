@@ -137,6 +137,7 @@ class _ActorTurn:
         self._refusals: list[Refusal] = []
         self._stops: dict[UUID, str] = {}
         self._used: set[UUID] = set()
+        self._has_phone: bool | None = None
 
     def result(self) -> TurnResult:
         actor = msgspec.structs.replace(self._given.actor, taken=self._taken, entries=self._entries)
@@ -298,7 +299,9 @@ class _ActorTurn:
                 self._stops.setdefault(journey.journey_id, move.stop_reason)
             if move.ask is None:
                 break
-            signal = yield move.ask
+            signal = yield self._informed(move.ask)
+            if isinstance(signal, fx.Verdict):
+                self._has_phone = signal.has_phone
             # A send that an earlier, lost run of this turn handed over may have been settled since.
             yield from self._mark_marketed(enrolment, signal)
         self._keep(enrolment)
@@ -307,6 +310,12 @@ class _ActorTurn:
             self._bursts.append(
                 Burst(journey.journey_id, enrolment.enrolment_id, enrolled, tuple(steps), state, self._now)
             )
+
+    def _informed(self, ask: fx.Effect) -> fx.Effect:
+        """The effect with what this turn was told beside other answers."""
+        if isinstance(ask, fx.ChangePoints) and self._has_phone is not None:
+            return msgspec.structs.replace(ask, has_phone=self._has_phone)
+        return ask
 
     def _keep(self, enrolment: Enrolment) -> None:
         self._changed[enrolment.enrolment_id] = enrolment

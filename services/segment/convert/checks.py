@@ -41,6 +41,8 @@ class Check(FieldCheck):
 
     def line(self, field: str, text: str, *, length_max: int = ID_LENGTH_MAX, required: bool = True) -> str:
         """A text of one line, without control characters."""
+        if text.isprintable() and len(text) <= length_max and (text.strip() or not required):
+            return text
         if _CONTROL.search(text):
             self.fault(field, "must not hold control characters")
         return self.text(field, text, length_max=length_max, length_min=1 if required else 0)
@@ -70,12 +72,16 @@ class Check(FieldCheck):
 
     def identity(self, field: str, message: customer_pb2.IdentityKey) -> IdentityKey:
         """The key of an identity."""
-        if int(message.channel) not in _CHANNELS:
+        channel, external_id = message.channel, message.external_id
+        if int(channel) not in _CHANNELS:
             self.fault(f"{field}.channel", "is required")
-        account_id = self.uuid(f"{field}.account_id", message.account_id)
-        return IdentityKey(
-            message.channel, account_id, self.line(f"{field}.external_id", message.external_id)
-        )
+        try:
+            account_id: UUID = DriverUUID(message.account_id)
+        except ValueError:
+            account_id = self.uuid(f"{field}.account_id", message.account_id)
+        if not external_id.isalnum() or len(external_id) > ID_LENGTH_MAX:
+            self.line(f"{field}.external_id", external_id)
+        return IdentityKey(channel, account_id, external_id)
 
     def customers(self, field: str, items: Sequence[_Ref]) -> list[tuple[UUID, UUID]]:
         """Team and customer of each item."""

@@ -34,9 +34,8 @@ def read_event(message: event_pb2.CustomerEvent) -> Event | EventResult:
         selector=read_selector(check, message.customer),
         occurred_at=check.time("occur_time", message, "occur_time") or _EPOCH,
         body=_EVENTS[kind](check, getattr(message, kind), kind),
-        customer_name=check.line(
-            "customer_name", message.customer_name, length_max=NAME_LENGTH_MAX, required=False
-        ),
+        customer_name=check.optional_line("customer_name", message.customer_name, length_max=NAME_LENGTH_MAX)
+        or "",
     )
     if event.selector.is_empty():
         if isinstance(event.body, model.CustomerInteracted | model.TeamInteracted):
@@ -50,28 +49,37 @@ def read_event(message: event_pb2.CustomerEvent) -> Event | EventResult:
 
 def read_selector(check: Check, message: customer_pb2.CustomerSelector) -> Selector:
     """Ways to find a customer."""
+    customer_id, member_id, phone, email = (
+        message.customer_id,
+        message.member_id,
+        message.phone,
+        message.email,
+    )
     identity = None
     if message.HasField("identity"):
         identity = check.identity("customer.identity", message.identity)
+    token = message.browser_token
     return Selector(
-        customer_id=check.optional_uuid("customer.customer_id", message.customer_id),
-        member_id=check.optional_line("customer.member_id", message.member_id),
-        phone=check.phone("customer.phone", message.phone),
-        email=check.email("customer.email", message.email),
-        identity=identity,
-        browser_token=check.optional_line("customer.browser_token", message.browser_token),
+        check.uuid("customer.customer_id", customer_id) if customer_id else None,
+        check.line("customer.member_id", member_id) if member_id else None,
+        check.phone("customer.phone", phone) if phone else None,
+        check.email("customer.email", email) if email else None,
+        identity,
+        check.line("customer.browser_token", token) if token else None,
     )
 
 
 def event_result_message(result: EventResult) -> event_pb2.EventResult:
     """The answer to a report."""
-    return event_pb2.EventResult(
+    message = event_pb2.EventResult(
         status=int(result.status),  # type: ignore[arg-type]  # the numbers are those of the contract
-        reason=reason_number(result.reason),
-        message=result.message,
         customer_id=str(result.customer_id or ""),
         customer_created=result.customer_created,
     )
+    if result.reason:
+        message.reason = reason_number(result.reason)
+        message.message = result.message
+    return message
 
 
 def read_change(message: event_pb2.Change) -> Change | ChangeResult:
@@ -93,11 +101,10 @@ def read_change(message: event_pb2.Change) -> Change | ChangeResult:
 
 def change_result_message(result: ChangeResult) -> event_pb2.ChangeResult:
     """The answer to a change."""
-    return event_pb2.ChangeResult(
-        status=int(result.status),  # type: ignore[arg-type]  # the numbers are those of the contract
-        reason=reason_number(result.reason),
-        replayed=result.replayed,
-    )
+    message = event_pb2.ChangeResult(status=int(result.status), replayed=result.replayed)  # type: ignore[arg-type]
+    if result.reason:
+        message.reason = reason_number(result.reason)
+    return message
 
 
 def read_tag_change(check: Check, add: Any, remove: Any) -> model.TagChange:

@@ -1,17 +1,16 @@
 """The desk on which a batch of writes is worked out: customers as they become, and the facts in order.
 
-One desk per transaction. It never touches what it was given: customers are values, replaced as they change. The
+One desk per transaction. It never touches what it was given: a customer is copied when it first changes. The
 customer's mail numbers are given here and nowhere else, so they have no gaps within the order of facts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
-
-import msgspec
 
 from services.segment.domain.facts import (
     CustomerChanged,
@@ -25,8 +24,9 @@ from services.segment.domain.model import Customer
 
 CustomerKey = tuple[UUID, UUID]
 """Team and customer."""
-_BASICS = ("name", "member_id", "phone", "email")
+_BASICS: Final = ("name", "member_id", "phone", "email")
 """Whose change is told, so that others can keep what they search by up to date."""
+_BASIC: Final = frozenset(_BASICS)
 
 
 class Desk:
@@ -70,25 +70,23 @@ class Desk:
 
     def change(self, customer: Customer, **fields: Any) -> Customer:
         """The customer with new values. The first change in a batch makes a new revision; one of basic data is told."""
-        key = (customer.team_id, customer.customer_id)
-        present = self._customers[key]
-        if key not in self.touched and key not in self.created:
-            self.touched.add(key)
-            fields |= {"revision": present.revision + 1, "update_time": self._now}
-        changed = msgspec.structs.replace(present, **fields)
-        self._customers[key] = changed
-        if basics := tuple(name for name in _BASICS if name in fields):
-            self.tell(changed, self._now, CustomerChanged(basics))
+        changed = self._own((customer.team_id, customer.customer_id))
+        for name, value in fields.items():
+            setattr(changed, name, value)
+        if not _BASIC.isdisjoint(fields):
+            self.tell(changed, self._now, CustomerChanged(tuple(name for name in _BASICS if name in fields)))
         return changed
 
     def tell(self, customer: Customer, occurred_at: datetime, body: FactBody, depth: int = 0) -> None:
         """Appends a fact about a customer; when it is mail it gets the next number."""
+        team_id, customer_id = key = (customer.team_id, customer.customer_id)
         number = None
         if is_mail(body):
-            number = self._customers[customer.team_id, customer.customer_id].mail_number + 1
-            self.change(customer, mail_number=number)
-        fact = self._fact(customer.team_id, customer.customer_id, occurred_at, body)
-        self.facts.append(msgspec.structs.replace(fact, depth=depth, mail_number=number))
+            own = self._own(key)
+            number = own.mail_number = own.mail_number + 1
+        fact = self._fact(team_id, customer_id, occurred_at, body)
+        fact.depth, fact.mail_number = depth, number
+        self.facts.append(fact)
 
     def tell_of_nobody(self, team_id: UUID, occurred_at: datetime, body: FactBody) -> None:
         """Appends a fact about no customer. It is never mail."""
@@ -103,18 +101,19 @@ class Desk:
         """Customers that are new."""
         return [self._customers[key] for key in sorted(self.created)]
 
+    def _own(self, key: CustomerKey) -> Customer:
+        """The desk's own copy of a customer, which may be changed."""
+        present = self._customers[key]
+        if key not in self.touched and key not in self.created:
+            self.touched.add(key)
+            present = self._customers[key] = copy(present)
+            present.revision += 1
+            present.update_time = self._now
+        return present
+
     def _fact(self, team_id: UUID, customer_id: UUID | None, occurred_at: datetime, body: FactBody) -> Fact:
-        return Fact(
-            partition=fact_partition(team_id, customer_id),
-            team_id=team_id,
-            customer_id=customer_id,
-            event_id=next(self._ids),
-            occurred_at=occurred_at,
-            record_time=self._now,
-            depth=0,
-            mail_number=None,
-            body=body,
-        )
+        partition, event_id = fact_partition(team_id, customer_id), next(self._ids)
+        return Fact(partition, team_id, customer_id, event_id, occurred_at, self._now, 0, None, body)
 
 
 def later(present: datetime | None, other: datetime) -> datetime:

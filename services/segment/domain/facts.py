@@ -150,7 +150,7 @@ TAGS: Final[dict[type, int]] = {kind: int(kind.__struct_config__.tag) for kind i
 
 
 class Fact(msgspec.Struct):
-    """One row of the history. Only its position is ever set, when it is stored."""
+    """One row of the history."""
 
     partition: int
     team_id: UUID

@@ -87,8 +87,8 @@ class Identity(msgspec.Struct, frozen=True):
     bind_time: datetime
 
 
-class Customer(msgspec.Struct, frozen=True):
-    """The row of a customer: basic data, the four times and the number of the last mail."""
+class Customer(msgspec.Struct):
+    """The row of a customer: basic data, the four times and the number of the last mail. A desk changes a copy."""
 
     team_id: UUID
     customer_id: UUID

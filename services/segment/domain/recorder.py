@@ -167,8 +167,7 @@ class Recorder:
 
     def learn_token(self, customer: Customer, token: str | None) -> None:
         """From now on the browser leads to the customer, unless it leads to somebody already."""
-        key = (customer.team_id, token or "")
-        if token is not None and key not in self.tokens:
+        if token is not None and (key := (customer.team_id, token)) not in self.tokens:
             self.tokens[key] = self._new_tokens[key] = customer.customer_id
 
     def _is_free(self, team: UUID, member_id: str | None) -> bool:
@@ -205,8 +204,10 @@ class Recorder:
         """The customer behind an identity; an identity that nobody has is bound to whom the other hints find."""
         binding = self.identities.get((event.team_id, key))
         if binding is None:
-            selector = msgspec.structs.replace(event.selector, identity=key)
-            return self.find_or_create(msgspec.structs.replace(event, selector=selector))
+            found, created = self.find_or_create(_known_by(event, key))
+            if (event.team_id, key) not in self.identities:
+                self.bind(found, key, event.occurred_at)
+            return found, created
         named = event.selector.customer_id
         if named is not None and named != binding.customer_id:
             return refused_event("IDENTITY_TAKEN", "the identity is bound to another customer")
@@ -246,6 +247,13 @@ def candidates(index: Index, team: UUID, selector: Selector) -> Iterator[tuple[U
         yield bound.customer_id, False
     if selector.browser_token is not None and (found := index.tokens.get((team, selector.browser_token))):
         yield found, False
+
+
+def _known_by(event: Event, key: IdentityKey) -> Event:
+    """The event without an identity in its selector that is another one than it is about."""
+    if event.selector.identity in {None, key}:
+        return event
+    return msgspec.structs.replace(event, selector=msgspec.structs.replace(event.selector, identity=None))
 
 
 def _is_another_member(customer: Customer, selector: Selector) -> bool:

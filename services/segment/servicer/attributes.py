@@ -20,7 +20,7 @@ from services.segment.domain.facts import Fact
 from services.segment.domain.model import Attribute
 from services.segment.servicer.base import Base, check_etag, read_mask
 from services.segment.store import attributes, teams
-from services.segment.worker import fresh_ids
+from services.segment.worker import ids_of
 
 _BATCH_MAX: Final = 500
 
@@ -45,7 +45,7 @@ class AttributeCalls(Base):
             await teams.load_team(connection, team_id)
             now = self._parts.clock.now()
             defined = await attributes.insert_attribute(connection, team_id, key, name, kind, now=now)
-            facts += await attributes.tell_definition(connection, defined, 0, now, fresh_ids(now))
+            facts += await attributes.tell_definition(connection, defined, 0, now, ids_of(now))
             return pb.CreateAttributeResponse(attribute=attribute_message(defined))
 
         return await self._write(team_id, request, pb.CreateAttributeResponse, work)
@@ -176,7 +176,7 @@ class AttributeCalls(Base):
             return present
         now = self._parts.clock.now()
         changed = await attributes.update_attribute(connection, wanted, now)
-        facts += await attributes.tell_definition(connection, changed, present.type, now, fresh_ids(now))
+        facts += await attributes.tell_definition(connection, changed, present.type, now, ids_of(now))
         return changed
 
 

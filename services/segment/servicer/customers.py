@@ -30,7 +30,7 @@ from services.segment.domain.facts import Fact
 from services.segment.domain.model import Customer
 from services.segment.servicer.base import Base, check_etag, read_mask
 from services.segment.store import customers, teams
-from services.segment.worker import fresh_ids
+from services.segment.worker import ids_of
 
 _BATCH_MAX: Final = 500
 _KEYWORD_LENGTH_MAX: Final = 100
@@ -280,7 +280,7 @@ class CustomerCalls(Base):
         await teams.load_team(connection, team_id)
         known = await customers.load_for_creation(connection, team_id, profiles)
         now = self._parts.clock.now()
-        editor = Editor(known, now, fresh_ids(now))
+        editor = Editor(known, now, ids_of(now))
         created = editor.create_many(team_id, profiles)
         facts += await customers.save_edited(connection, editor.edited(), known.customers, now)
         return created
@@ -299,7 +299,7 @@ class CustomerCalls(Base):
         if customer is None:
             raise NotFound.of("customer", key[1])
         now = self._parts.clock.now()
-        editor = Editor(known, now, fresh_ids(now))
+        editor = Editor(known, now, ids_of(now))
         edit(editor, customer)
         facts += await customers.save_edited(connection, editor.edited(), known.customers, now)
         return await _whole(connection, *key)

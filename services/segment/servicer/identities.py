@@ -14,7 +14,7 @@ from services.segment.domain.facts import Fact
 from services.segment.domain.model import Customer
 from services.segment.servicer.customers import CustomerCalls
 from services.segment.store import customers
-from services.segment.worker import fresh_ids
+from services.segment.worker import ids_of
 
 _BATCH_MAX: Final = 500
 
@@ -81,7 +81,7 @@ class IdentityCalls(CustomerCalls):
             async with transaction(self._parts.pool, [team_id]) as connection:
                 known = await customers.load_for_edit(connection, team_id, edits)
                 now = self._parts.clock.now()
-                editor = Editor(known, now, fresh_ids(now))
+                editor = Editor(known, now, ids_of(now))
                 results = [
                     _bind(editor, known.customers.get((team_id, customer_id)), profile)
                     for customer_id, profile in edits

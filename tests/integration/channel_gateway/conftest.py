@@ -40,7 +40,13 @@ from omnijourney.common.v1 import channel_pb2, history_pb2, money_pb2, operation
 from omnijourney.common.v1.operations_service_pb2_grpc import OperationsServiceStub
 from omnijourney.points.v1 import account_pb2 as points_account_pb2
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
-from omnijourney.segment.v1 import customer_pb2, event_pb2, segment_service_pb2, segment_service_pb2_grpc
+from omnijourney.segment.v1 import (
+    customer_pb2,
+    event_pb2,
+    segment_service_pb2,
+    segment_service_pb2_grpc,
+    team_pb2,
+)
 from services.channel_gateway.app import GatewayApp, app
 from services.channel_gateway.config import Settings
 
@@ -57,6 +63,7 @@ class SegmentStandIn(segment_service_pb2_grpc.SegmentServiceServicer):
 
     def __init__(self) -> None:
         self.profiles: dict[str, customer_pb2.Profile] = {}
+        self.points_channels = [WHATSAPP]
         self.batches: list[list[event_pb2.CustomerEvent]] = []
         self.away = False
         self.refuse_keys: set[str] = set()
@@ -73,6 +80,15 @@ class SegmentStandIn(segment_service_pb2_grpc.SegmentServiceServicer):
         return segment_service_pb2.BatchGetProfilesResponse(
             profiles=[self.profiles.get(item.customer_id, nobody) for item in request.items]
         )
+
+    async def BatchGetTeamSettings(  # noqa: N802 - the generated base names it
+        self, request: segment_service_pb2.BatchGetTeamSettingsRequest, context: Any
+    ) -> segment_service_pb2.BatchGetTeamSettingsResponse:
+        channels = self.points_channels
+        settings = [
+            team_pb2.TeamSettings(team_id=each, points_channels=channels) for each in request.team_ids
+        ]
+        return segment_service_pb2.BatchGetTeamSettingsResponse(settings=settings)
 
     async def RecordEvents(  # noqa: N802 - the generated base names it
         self, request: segment_service_pb2.RecordEventsRequest, context: Any

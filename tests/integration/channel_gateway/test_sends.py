@@ -36,6 +36,7 @@ async def test_line_send_leaves_and_its_outcome_is_mailed(gateway: Gateway) -> N
     module = await gateway.module("Hello {{customer.name}}, you have {{points.balance}} points")
     customer = gateway.customer(account, LINE)
     gateway.neighbours.points.balances[customer] = (120, 300)
+    gateway.neighbours.segment.points_channels = [LINE]
     send = gateway.send(customer, LINE, bot_module_id=module, depth=3)
 
     (answer,) = await gateway.ask(send)
@@ -413,6 +414,7 @@ async def test_a_condition_card_branches_on_points(gateway: Gateway) -> None:
     module_id = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.id
     rich, poor = gateway.customer(account, LINE), gateway.customer(account, LINE)
     gateway.neighbours.points.balances = {rich: (0, 100), poor: (99, 99)}
+    gateway.neighbours.segment.points_channels = [LINE]
     await gateway.ask(
         gateway.send(rich, LINE, bot_module_id=module_id), gateway.send(poor, LINE, bot_module_id=module_id)
     )
@@ -420,3 +422,33 @@ async def test_a_condition_card_branches_on_points(gateway: Gateway) -> None:
     texts = {record["body"]["messages"][0]["text"] for record in await gateway.accepted("line")}
     assert texts == {"100 in all", "collect more"}
     assert gateway.neighbours.points.calls == 1
+
+
+@pytest.mark.rule("P-03", "C-10")
+async def test_points_variables_and_coupons_are_open_where_the_team_says_so(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    module = content_pb2.BotModule(name="Points")
+    module.cards.add().text.text = "{{points.balance|some}} points"
+    coupon = module.cards.add().coupon
+    coupon.coupon_id, coupon.text, coupon.button_label = str(new_id()), "A coupon", "Claim"
+    request = pb.CreateBotModuleRequest(team_id=str(gateway.team_id), request_id=str(new_id()), module=module)
+    module_id = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.id
+    customer = gateway.customer(account, LINE)
+    gateway.neighbours.points.balances = {customer: (7, 7)}
+    await gateway.ask(gateway.send(customer, LINE, bot_module_id=module_id))
+    await gateway.settled()
+    (closed,) = await gateway.accepted("line")
+    assert [message.get("text") for message in closed["body"]["messages"]] == ["some points"]
+
+
+@pytest.mark.rule("P-03")
+async def test_a_team_opens_points_to_a_channel(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    module = await gateway.module("{{points.balance|some}} points")
+    customer = gateway.customer(account, LINE)
+    gateway.neighbours.points.balances = {customer: (7, 7)}
+    gateway.neighbours.segment.points_channels = [LINE]
+    await gateway.ask(gateway.send(customer, LINE, bot_module_id=module))
+    await gateway.settled()
+    (opened,) = await gateway.accepted("line")
+    assert opened["body"]["messages"][0]["text"] == "7 points"

@@ -112,38 +112,63 @@ class Neighboured(Points):
         request = segment_service_pb2.CreateTeamRequest(request_id=str(new_id()), team=team)
         await self.segment.CreateTeam(request, timeout=TIMEOUT_S)
 
+    async def open_points(self, *channels: int) -> None:
+        """Opens coupons and points variables to these channels and no others."""
+        settings = team_pb2.TeamSettings(points_channels=channels)  # type: ignore[arg-type]  # numbers of channels
+        team = team_pb2.Team(team_id=str(self.team_id), settings=settings)
+        request = segment_service_pb2.UpdateTeamRequest(request_id=str(new_id()), team=team)
+        request.update_mask.paths.append("settings.points_channels")
+        await self.segment.UpdateTeam(request, timeout=TIMEOUT_S)
+
 
 WHATSAPP = new_id()
 
 
+@dataclass
+class Beside:
+    """A database of both services, and segment running on it."""
+
+    database: Database
+    clock: SteppedClock
+    segment_target: str
+    segment: SegmentServiceAsyncStub
+
+    async def neighboured(self, points_target: str, stub: PointsServiceAsyncStub) -> Neighboured:
+        """Points that run beside it, and a team that segment knows."""
+        found = Neighboured(
+            stub,
+            self.clock,
+            self.database.dsn_of("points"),
+            self.database.admin_dsn,
+            targets={"points": points_target, "segment": self.segment_target},
+            segment=self.segment,
+        )
+        await found.create_team("Asia/Hong_Kong")
+        return found
+
+
 @pytest.fixture
-async def neighboured(servers: Servers, databases: Databases) -> AsyncIterator[Neighboured]:
-    """Points and segment; the ledger is checked in the end."""
+async def beside(servers: Servers, databases: Databases) -> AsyncIterator[Beside]:
+    """Segment alone."""
     clock = SteppedClock()
-    packages = {"points": "services.points", "segment": "services.segment"}
     async with contextlib.AsyncExitStack() as stack:
+        packages = {"points": "services.points", "segment": "services.segment"}
         database = await stack.enter_async_context(databases.fresh(packages))
         other = await stack.enter_async_context(
             segment_app(servers.settings(SegmentSettings, database, points_target=NOWHERE), clock=clock)
         )
-        settings = servers.settings(Settings, database, segment_target=f"127.0.0.1:{other.port}")
-        serving = await stack.enter_async_context(app(settings, clock=clock))
-        found = Neighboured(
-            points_service_pb2_grpc.PointsServiceStub(
-                await stack.enter_async_context(servers.channel(serving.port))
-            ),
-            clock,
-            database.dsn_of("points"),
-            database.admin_dsn,
-            targets={
-                "points": f"127.0.0.1:{serving.port}",
-                "segment": f"127.0.0.1:{other.port}",
-            },
-            segment=segment_service_pb2_grpc.SegmentServiceStub(
-                await stack.enter_async_context(servers.channel(other.port))
-            ),
-        )
-        await found.create_team("Asia/Hong_Kong")
+        channel = await stack.enter_async_context(servers.channel(other.port))
+        stub = segment_service_pb2_grpc.SegmentServiceStub(channel)
+        yield Beside(database, clock, f"127.0.0.1:{other.port}", stub)
+
+
+@pytest.fixture
+async def neighboured(servers: Servers, beside: Beside) -> AsyncIterator[Neighboured]:
+    """Points and segment; the ledger is checked in the end."""
+    settings = servers.settings(Settings, beside.database, segment_target=beside.segment_target)
+    async with app(settings, clock=beside.clock) as serving, servers.channel(serving.port) as channel:
+        stub = points_service_pb2_grpc.PointsServiceStub(channel)
+        found = await beside.neighboured(f"127.0.0.1:{serving.port}", stub)
         yield found
         findings, _ = await found.check()
         assert findings == []

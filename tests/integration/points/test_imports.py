@@ -158,7 +158,7 @@ EXPECTED = [
 ]
 
 
-@pytest.mark.rule("P-10", "P-05", "P-06")
+@pytest.mark.rule("P-10", "P-03", "P-05", "P-06")
 async def test_good_rows_are_applied_and_each_other_says_why_not(
     neighboured: Neighboured, people: People
 ) -> None:

@@ -1,102 +1,146 @@
-"""Points killed while clients post: they repeat until answered, and everything is posted once."""
+"""Two processes of points, killed while clients post: everything is posted once, and as a model says."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 import signal
-import socket
-import sys
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 import grpc
 import pytest
 
 from libs.common.ids import new_id
 from libs.common.testing.fixtures import Database, Servers
+from omnijourney.points.v1 import check_pb2, points_service_pb2_grpc, posting_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
-from omnijourney.points.v1 import points_service_pb2_grpc, posting_pb2
+from services.points import convert
+from services.points.domain.earning import Formula
 from tests.integration.points import build
-from tools.paths import ROOT
+from tests.integration.points.processes import Process
+from tests.property.points.model import Model
+
+if TYPE_CHECKING:
+    from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceAsyncStub
 
 KILLS = 3
 CLIENTS = 4
 UNIT = 1_000_000
+POSTED = posting_pb2.POSTING_STATUS_POSTED
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def some_of_everything(
+    rng: random.Random, team: UUID, customers: Sequence[UUID]
+) -> list[posting_pb2.Posting]:
+    """Orders with their refunds, coupons, gifts and fees of journeys, changes by hand and by imports."""
+    orders = [(new_id(), rng.choice(customers)) for _ in range(120)]
+    postings = [build.earn(team, who, rng.randrange(1, 900) * UNIT, order_key=key) for key, who in orders]
+    for key, who in orders:
+        postings += [build.refund(team, who, rng.randrange(1, 500) * UNIT, order_key=key) for _ in range(2)]
+    for _ in range(80):
+        who, points = rng.choice(customers), rng.choice((-1, 1)) * rng.randrange(1, 50)
+        lowers = rng.random() < 0.5
+        postings += [
+            build.coupon(team, who, abs(points)),
+            build.journey(team, who, points, has_phone=rng.random() < 0.8),
+            build.manual(team, who, points, deduct_cumulative=lowers),
+            build.import_row(team, who, points, deduct_cumulative=lowers),
+        ]
+    return postings
 
 
-async def start(servers: Servers, database: Database, port: int) -> asyncio.subprocess.Process:
-    own = {
-        "OMNIJOURNEY_POSTGRES_DSN": database.admin_dsn,
-        "OMNIJOURNEY_REDIS_URL": servers.redis_url,
-        "OMNIJOURNEY_TOKEN": servers.token,
-        "OMNIJOURNEY_POINTS_PORT": str(port),
-        "OMNIJOURNEY_POINTS_METRICS_PORT": "0",
-        "OMNIJOURNEY_LOG_LEVEL": "warning",
-    }
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.points", cwd=ROOT, env={**os.environ, **own}
+class Caller:
+    """Sends every posting, in an order of its own, and repeats what it had no answer to."""
+
+    def __init__(self, stub: PointsServiceAsyncStub, answers: dict[str, posting_pb2.PostingResult]) -> None:
+        self._stub = stub
+        self._answers = answers
+
+    async def send(self, postings: Iterable[posting_pb2.Posting], seed: int) -> None:
+        mine = list(postings)
+        random.Random(seed).shuffle(mine)
+        for at in range(0, len(mine), 7):
+            for result in await self._until_answered(mine[at : at + 7]):
+                result.replayed = False
+                assert self._answers.setdefault(result.key, result) == result
+
+    async def _until_answered(self, batch: list[posting_pb2.Posting]) -> list[posting_pb2.PostingResult]:
+        while True:
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                request = pb.PostEntriesRequest(postings=batch)
+                return list((await self._stub.PostEntries(request, timeout=5)).results)
+            await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def two_processes(
+    servers: Servers, database: Database
+) -> AsyncIterator[tuple[list[Process], list[PointsServiceAsyncStub]]]:
+    """Both running, and a client of each."""
+    async with contextlib.AsyncExitStack() as stack:
+        processes = [await stack.enter_async_context(Process.started(servers, database)) for _ in range(2)]
+        channels = [await stack.enter_async_context(servers.channel(process.port)) for process in processes]
+        yield processes, [points_service_pb2_grpc.PointsServiceStub(channel) for channel in channels]
+
+
+async def findings(
+    stub: PointsServiceAsyncStub, team: UUID
+) -> tuple[list[check_pb2.Finding], check_pb2.CheckSummary]:
+    request = pb.CheckLedgerRequest(team_id=str(team))
+    *found, last = [piece async for piece in stub.CheckLedger(request, timeout=30, wait_for_ready=True)]
+    return [piece.finding for piece in found], last.summary
+
+
+def place(answer: posting_pb2.PostingResult) -> tuple[int, bool, bool]:
+    """What changed nothing was decided after the entry that it names and before the next one; a refund that still
+    waited for its order, before that order."""
+    return (
+        answer.sequence,
+        answer.status != POSTED,
+        answer.reason != posting_pb2.POSTING_REASON_ORDER_PENDING,
     )
 
 
-@pytest.mark.rule("P-07", "P-08")
-async def test_every_posting_is_made_once_whatever_is_killed(servers: Servers, database: Database) -> None:
+def compare(
+    postings: Sequence[posting_pb2.Posting], answers: dict[str, posting_pb2.PostingResult]
+) -> dict[UUID, tuple[int, int]]:
+    """Has the model take each customer's postings in the order that the sequences tell; figures in the end."""
+    model = Model(Formula(10 * UNIT, UNIT))
+    told = [(answers[str(each.key)], each) for each in convert.postings(postings)]
+    for answer, posting in sorted(told, key=lambda pair: place(pair[0])):
+        assert model.take(posting) == (answer.status == POSTED)
+        who = posting.customer_id
+        assert (answer.balance, answer.cumulative) == (model.balance[who], model.cumulative[who])
+    return {who: (model.balance[who], model.cumulative[who]) for who in model.balance}
+
+
+@pytest.mark.rule("P-04", "P-05", "P-06", "P-07", "P-08")
+async def test_every_posting_is_made_once_as_the_model_says_whatever_is_killed(
+    servers: Servers, database: Database
+) -> None:
     rng, team = random.Random(11), new_id()
-    customers = [new_id() for _ in range(30)]
-    orders = [(new_id(), rng.choice(customers)) for _ in range(150)]
-    postings = [build.earn(team, who, rng.randrange(1, 900) * UNIT, order_key=key) for key, who in orders]
-    postings += [build.refund(team, who, rng.randrange(1, 500) * UNIT, order_key=key) for key, who in orders]
-    postings += [build.coupon(team, rng.choice(customers), rng.randrange(1, 50)) for _ in range(150)]
+    customers = [new_id() for _ in range(25)]
+    postings = some_of_everything(rng, team, customers)
     answers: dict[str, posting_pb2.PostingResult] = {}
-    port = free_port()
-
-    async with servers.channel(port) as channel:
-        stub = points_service_pb2_grpc.PointsServiceStub(channel)
-
-        async def until_answered(batch: list[posting_pb2.Posting]) -> list[posting_pb2.PostingResult]:
-            while True:
-                with contextlib.suppress(grpc.aio.AioRpcError):
-                    return list(
-                        (await stub.PostEntries(pb.PostEntriesRequest(postings=batch), timeout=5)).results
-                    )
-                await asyncio.sleep(0.05)
-
-        async def client(seed: int) -> None:
-            """Sends every posting, in an order of its own, and checks what the others were answered."""
-            mine = postings[:]
-            random.Random(seed).shuffle(mine)
-            for at in range(0, len(mine), 7):
-                for result in await until_answered(mine[at : at + 7]):
-                    result.replayed = False
-                    assert answers.setdefault(result.key, result) == result
-
-        process = await start(servers, database, port)
-        try:
-            request = pb.SetEarningFormulaRequest(team_id=str(team), amount="10", points="1")
-            await stub.SetEarningFormula(request, timeout=30, wait_for_ready=True)
-            clients = asyncio.gather(*(client(seed) for seed in range(CLIENTS)))
-            for kill in range(1, KILLS + 1):
-                while len(answers) < kill * 80 and not clients.done():
-                    await asyncio.sleep(0.005)
-                process.send_signal(signal.SIGKILL)
-                await process.wait()
-                process = await start(servers, database, port)
-            await clients
-            pieces = [
-                piece
-                async for piece in stub.CheckLedger(pb.CheckLedgerRequest(team_id=str(team)), timeout=30)
-            ]
-        finally:
-            process.terminate()
-            await process.wait()
-    assert [piece.WhichOneof("item") for piece in pieces] == ["summary"]
-    assert pieces[0].summary.outcomes == len(postings) == len(answers)
-    posted = [result for result in answers.values() if result.status == posting_pb2.POSTING_STATUS_POSTED]
-    assert pieces[0].summary.entries == len(posted)
+    async with two_processes(servers, database) as (processes, stubs):
+        formula = pb.SetEarningFormulaRequest(team_id=str(team), amount="10", points="1")
+        await stubs[0].SetEarningFormula(formula, timeout=30, wait_for_ready=True)
+        callers = [Caller(stubs[number % 2], answers) for number in range(CLIENTS)]
+        clients = asyncio.gather(*(caller.send(postings, seed) for seed, caller in enumerate(callers)))
+        for kill in range(1, KILLS + 1):
+            while len(answers) < kill * len(postings) // (KILLS + 2) and not clients.done():
+                await asyncio.sleep(0.005)
+            await processes[kill % 2].restart(signal.SIGKILL)
+        await clients
+        found, summary = await findings(stubs[0], team)
+        asked = [pb.BalanceQuery(team_id=str(team), customer_id=str(who)) for who in customers]
+        request = pb.BatchGetBalancesRequest(items=asked)
+        told = (await stubs[1].BatchGetBalances(request, timeout=30, wait_for_ready=True)).balances
+    assert found == []
+    assert summary.outcomes == len(postings) == len(answers)
+    assert summary.entries == sum(result.status == POSTED for result in answers.values())
+    model = compare(postings, answers)
+    assert [(each.balance, each.cumulative) for each in told] == [model.get(who, (0, 0)) for who in customers]

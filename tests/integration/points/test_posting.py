@@ -57,6 +57,7 @@ async def test_an_order_earns_half_up_into_both_figures(points: Points) -> None:
     assert await points.balance(customer) == (2, 2)
 
 
+@pytest.mark.rule("P-03")
 async def test_without_a_phone_an_order_earns_nothing_and_is_not_paid_later(points: Points) -> None:
     await points.set_formula()
     customer, order = new_id(), new_id()
@@ -249,7 +250,7 @@ async def test_two_spends_at_once_never_spend_the_same_points(points: Points) ->
     assert await points.balance(customer) == (20, 100)
 
 
-@pytest.mark.parametrize("table", ["entry", "outcome", "formula"])
+@pytest.mark.parametrize("table", ["entry", "outcome", "formula", "coupon_claim"])
 @pytest.mark.parametrize("role", ["service", "owner"])
 @pytest.mark.rule("P-07")
 async def test_the_database_refuses_to_change_what_is_recorded(points: Points, table: str, role: str) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from datetime import UTC, timedelta
+
+import pytest
 
 from libs.common.clock import SteppedClock
+from libs.common.rpc.values import timestamp
 from libs.common.testing.fixtures import Database, Servers
 from omnijourney.segment.v1 import event_pb2, segment_service_pb2, segment_service_pb2_grpc
 from services.segment.app import app
@@ -57,3 +61,37 @@ async def test_two_processes_agree(servers: Servers, database: Database, segment
         mail = await segment.mail(customer_id)
         assert [letter.number for letter in mail] == list(range(1, len(mail) + 1))
         assert [letter.position for letter in mail] == sorted(letter.position for letter in mail)
+
+
+@pytest.mark.rule("J-36")
+async def test_marks_from_two_processes_leave_the_latest(
+    servers: Servers, database: Database, segment: Segment
+) -> None:
+    customers = [await segment.create() for _ in range(20)]
+    rng = random.Random(_SEED)
+    settings = servers.settings(Settings, database)
+    async with (
+        app(settings, clock=SteppedClock(START)) as serving,
+        servers.channel(serving.port) as channel,
+    ):
+        stubs = (segment.stub, segment_service_pb2_grpc.SegmentServiceStub(channel))
+
+        async def mark(number: int) -> list[event_pb2.ChangeResult]:
+            at = timestamp(START + timedelta(hours=number))
+            some = rng.sample(customers, len(customers) - 1) if number < _CALLS else customers
+            marks = [segment.change(each, mark_marketed={"at": at}) for each in some]
+            request = segment_service_pb2.ApplyChangesRequest(changes=marks)
+            response = await stubs[number % 2].ApplyChanges(request, timeout=TIMEOUT_S)
+            return list(response.results)
+
+        events = [
+            segment.event("one", contact_added={"identity": identity("1")}, who={"customer_id": customers[0]})
+        ]
+        marked = asyncio.gather(*map(mark, range(1, _CALLS + 1)))
+        await segment.record(*events)
+        results = [result for part in await marked for result in part]
+    assert event_pb2.CHANGE_STATUS_REFUSED not in {result.status for result in results}
+    for customer_id in customers:
+        times = (await segment.customer(customer_id)).times
+        assert times.marketed_time.ToDatetime(tzinfo=UTC) == START + timedelta(hours=_CALLS)
+    assert (await segment.customer(customers[0])).times.HasField("customer_interact_time")

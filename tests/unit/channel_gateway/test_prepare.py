@@ -63,7 +63,7 @@ def decided(
         account_versions={},
     )
     known = profile or Profile("Mei", {}, (Identity(one.channel, ACCOUNT, "447700900123", False),))
-    return prepare(one, catalogue, Customer(known, None, last_inbound or {}), WRITERS, NOW)
+    return prepare(one, catalogue, Customer(known, None, last_inbound or {}, {one.channel}), WRITERS, NOW)
 
 
 def refusal(result: Prepared | Answer) -> tuple[SendState, str]:

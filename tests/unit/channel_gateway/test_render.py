@@ -109,6 +109,17 @@ def test_cards_are_flattened_for_the_customer() -> None:
     )
 
 
+@pytest.mark.rule("P-03")
+def test_where_points_are_closed_their_variables_take_defaults_and_coupons_are_left_out() -> None:
+    closed = Values(Profile("Mei"), Balance(120, 300), points_open=False)
+    branch = ConditionCard(
+        *(PointFigure.BALANCE, PointComparison.AT_LEAST, 100, 0),
+        (TextCard("{{customer.name}}: {{points.balance|many}}"), CouponCard("c-1", "A coupon", "Claim")),
+        (),
+    )
+    assert flatten([branch, CouponCard("c-2", "Another", "Claim")], closed) == [TextCard("Mei: many")]
+
+
 def test_points_are_asked_for_only_where_they_are_named() -> None:
     assert not cards_need_points([TextCard("{{customer.name}}")])
     assert cards_need_points([TextCard("{{points.balance|0}}")])

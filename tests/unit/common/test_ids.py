@@ -1,5 +1,6 @@
 """Ids and partitions."""
 
+import itertools
 import uuid
 from collections import Counter
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.ids import PARTITIONS, derived_id, epoch_ms, new_id, new_ids, partition_of
+from libs.common.ids import PARTITIONS, derived_id, endless_ids, epoch_ms, new_id, new_ids, partition_of
 
 
 @given(st.integers(0, 2**48 - 1))
@@ -79,3 +80,16 @@ def test_partitions_are_fixed_for_ever_and_even() -> None:
     counts = Counter(partition_of(team, uuid.UUID(int=n)) for n in range(64_000))
     assert set(counts) == set(range(PARTITIONS))
     assert max(counts.values()) < 1_300
+
+
+def test_ids_of_a_batch_are_like_single_ones() -> None:
+    ids = list(itertools.islice(endless_ids(1_700_000_000_123), 100))
+    assert len(set(ids)) == 100
+    for each in ids:
+        assert (each.version, each.variant, each.int >> 80) == (7, uuid.RFC_4122, 1_700_000_000_123)
+    ones, zeros = (1 << 128) - 1, 0
+    for each in ids:
+        ones, zeros = ones & each.int, zeros | each.int
+    assert (zeros & ~ones).bit_count() == 74, "all bits but those of the time and the version are random"
+    with pytest.raises(ValueError, match="no UUIDv7"):
+        next(endless_ids(-1))

@@ -106,6 +106,22 @@ def test_every_visited_node_is_entered_once() -> None:
     assert third.enrolments[0].state is d.EnrolmentState.COMPLETED
 
 
+@pytest.mark.parametrize("has_phone", [True, False, None])
+def test_points_after_a_condition_know_of_the_phone_that_it_told(has_phone: bool | None) -> None:
+    given = journey(
+        d.Node("ask", d.Condition(b"", "points", None)),
+        d.Node("points", d.Points(1), "more"),
+        d.Node("more", d.Points(2)),
+    )
+    asked: list[fx.Effect] = []
+
+    def answer(effect: fx.Effect) -> fx.Answer:
+        return fx.Verdict(True, has_phone=has_phone) if isinstance(effect, fx.Judge) else agreeable(effect)
+
+    run([given], [checkout(1)], answer=answer, asked=asked)
+    assert [e.has_phone for e in asked if isinstance(e, fx.ChangePoints)] == [has_phone, has_phone]
+
+
 @pytest.mark.rule("J-12")
 def test_in_quiet_time_only_messages_wait() -> None:
     quiet = (d.QuietWindow(12 * 60, 13 * 60),)

@@ -1,0 +1,79 @@
+"""A source of mail: what it has committed is delivered in order, at least once, whatever the mailboxes do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from libs.common.clock import SteppedClock
+from libs.common.mailbox.errors import MailboxUnavailable
+from libs.common.mailbox.mail import Body, Mail, MailSource
+from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
+from libs.common.testing.mails import Numberer
+from tests.sim.chance import Chance
+
+
+class Source:
+    """Keeps mail, numbers it where its service does not, and relays it."""
+
+    def __init__(self, source: MailSource, server: MemoryServer, clock: SteppedClock, chance: Chance) -> None:
+        self.mails: list[Mail] = []
+        self.delivered = 0
+        """Mails of `mails` that were delivered at least once."""
+        self._source = source
+        self._numberer = Numberer(source)
+        self._mailbox = InMemoryMailbox(server)
+        self._clock = clock
+        self._chance = chance
+        self._stirred = asyncio.Event()
+
+    def record(self, customer_id: UUID, body: Body, depth: int = 0) -> Mail:
+        """Numbers a mail and commits it: from here on it counts as accepted."""
+        mail = self._numberer.mail(customer_id, body)
+        mail = replace(mail, occurred_at=self._clock.now(), depth=depth)
+        self.commit([mail])
+        return mail
+
+    def commit(self, mails: Iterable[Mail]) -> None:
+        """Takes mail that its service has numbered."""
+        self.mails += mails
+        self._stirred.set()
+
+    async def relay(self) -> None:
+        """Delivers for ever."""
+        chance = self._chance
+        while True:
+            while self.delivered == len(self.mails):
+                self._stirred.clear()
+                await self._stirred.wait()
+            await asyncio.sleep(chance.some(0.5))
+            page = self.mails[self.delivered : self.delivered + chance.random.randint(1, 6)]
+            try:
+                await self._mailbox.deliver(page)
+                if chance.strikes(f"delivery of {self._source.name} repeated", 0.02):
+                    continue
+            except MailboxUnavailable:
+                await asyncio.sleep(0.2)
+                continue
+            self.delivered += len(page)
+            if chance.strikes(f"old mail of {self._source.name} delivered again", 0.05):
+                await self._again()
+
+    async def _again(self) -> None:
+        old = [self._chance.random.choice(self.mails[: self.delivered]) for _ in range(3)]
+        try:
+            await self._mailbox.deliver(old)
+        except MailboxUnavailable:
+            return
+
+    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int) -> list[Mail]:
+        """See `MailReader`."""
+        return [m for m in self.mails if m.customer_id == customer_id and m.number > after_number]
+
+    async def of_partition(self, partition: int, after_position: int) -> list[Mail]:
+        """See `MailReader`; short pages, so that paging is tried."""
+        found = [m for m in self.mails if m.partition == partition and m.position > after_position]
+        return found[:5]
