@@ -12,6 +12,7 @@ import pytest
 from libs.common.ids import new_id
 from libs.common.mailbox.mail import Outcome, SendOutcome
 from omnijourney.channel_gateway.v1 import delivery_pb2
+from services.journey.clients import GatewayMail
 from tests.integration.channel_gateway.conftest import LINE, WHATSAPP, Gateway, GatewayMaker
 
 
@@ -164,3 +165,12 @@ async def test_a_stop_cancels_what_lies_in_the_table_only(maker: GatewayMaker) -
         await gateway.settled()
         for customer in customers:
             assert [outcome for outcome, _ in await outcomes(gateway, customer)] == [Outcome.CANCELLED]
+
+
+async def test_journey_is_told_which_sends_are_under_way(gateway: Gateway) -> None:
+    probe = GatewayMail(gateway.stub)
+    assert not await probe.is_under_way(gateway.team_id, new_id())
+    effect_key, _ = await waiting_send(gateway, LINE)
+    assert await probe.is_under_way(gateway.team_id, UUID(effect_key))
+    await gateway.settled()
+    assert not await probe.is_under_way(gateway.team_id, UUID(effect_key))
