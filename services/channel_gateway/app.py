@@ -92,6 +92,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 clock=rt.clock,
                 outbox=outbox,
                 rng=random.Random(sender_id.int),  # noqa: S311 - jitter of waits
+                lane_max=settings.lane_sends_max,
             )
         )
         worker = InboxWorker(inbox, segment, presence, progress, settings.webhook_tolerance)

@@ -30,6 +30,8 @@ class Settings(MailSourceSettings):
     webhook_events_max: int = Field(default=100_000, ge=1)
     """Events of stored webhooks that may wait to be forwarded; above it webhooks are answered 429. Soft: counted once a
     second."""
+    lane_sends_max: int = Field(default=20_000, ge=1)
+    """Sends of one account that wait in memory, some 2 kB each; more stay in the database until there is room."""
     segment_target: str = peer_target("segment")
     """host:port of the segment service."""
     points_target: str = peer_target("points")

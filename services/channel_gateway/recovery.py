@@ -62,6 +62,7 @@ class Recovery:
 
     async def adopt_all(self) -> None:
         """Adopts what processes left that are gone now, and what this one lost. Raises the driver's errors."""
+        await self._refill()
         senders = await self._store.unsettled_senders()
         await self._adopt_lost(senders.pop(self._sender.sender_id, set()))
         for sender, teams in senders.items():
@@ -72,12 +73,24 @@ class Recovery:
                 if len(adopted) < ADOPT_PAGE_MAX:
                     break
 
+    async def _refill(self) -> None:
+        """Reads sends that did not fit into memory, for lanes that have room again."""
+        for refill in self._sender.refills():
+            team_id, account_id = refill.account
+            found = await self._store.left_of(
+                team_id, account_id, self._sender.sender_id, self._sender.in_hand(team_id), refill.room
+            )
+            accounts = await self._accounts.accounts([refill.account])
+            self._sender.refill(refill, found, accounts.get(refill.account))
+
     async def _adopt_lost(self, teams: set[UUID]) -> None:
         """Own sends whose commit was never heard of: unsettled, and not in hand in two looks on end."""
         if not teams:
             self._missed = set()
             return
-        lost = self._sender.lost(await self._store.unsettled_of(self._sender.sender_id, teams))
+        # Those of spilled accounts are not looked at: what of them is not in hand is read when there is room.
+        spilled = [account_id for _, account_id in self._sender.spilled]
+        lost = self._sender.lost(await self._store.unsettled_of(self._sender.sender_id, teams, spilled))
         twice = sorted(lost & self._missed)
         self._missed = lost - set(twice)
         if twice:

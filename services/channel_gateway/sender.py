@@ -39,6 +39,7 @@ from services.channel_gateway.judge import ChannelTrouble, Judge
 from services.channel_gateway.lanes import Lane
 from services.channel_gateway.outbox import Outbox
 from services.channel_gateway.recorder import LINGER_FROM, Recorder, until_taken
+from services.channel_gateway.spill import Refill, Spill
 from services.channel_gateway.store.deliveries import (
     Adopted,
     DeliveryStore,
@@ -85,6 +86,8 @@ class SenderParts:
     outbox: Outbox
     rng: random.Random
     """Jitters the waits."""
+    lane_max: int
+    """Sends of an account that may wait in memory; more stay in the database until there is room."""
 
 
 class Sender:
@@ -102,6 +105,7 @@ class Sender:
         self._judge = Judge(self._recorder, parts.trouble, parts.rng)
         self._lanes: dict[tuple[UUID, UUID], Lane] = {}
         self._fence = Fence(parts.sender_id, parts.store, parts.clock, parts.outbox)
+        self._spill = Spill(parts.lane_max)
         self._hand: set[SendKey] = set()
         """What this process works on, in whatever stage."""
         self._reserving: list[Collection[SendKey]] = []
@@ -160,8 +164,11 @@ class Sender:
 
     def _queue(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
+            lane = self._lanes[job.team_id, job.account_id]
+            if self._spill.keeps_out((job.team_id, job.account_id), lane):
+                continue
             self._hand.add((job.team_id, job.effect_key))
-            self._lanes[job.team_id, job.account_id].add(job)
+            lane.add(job)
         if jobs:
             self._work.set()
 
@@ -183,6 +190,37 @@ class Sender:
         """Goes on with a send of a process that is gone. One that was marked is repeated where the channel has a key
         for that, and unknown elsewhere (C-04).
         """
+        job = adopted.job
+        if account is not None and not adopted.was_sending:
+            lane = self._lane_of(account, time.monotonic())
+            if self._spill.keeps_out((job.team_id, job.account_id), lane):
+                return
+        self._go_on(adopted, account)
+
+    @property
+    def spilled(self) -> Collection[tuple[UUID, UUID]]:
+        """Accounts (team, account) with sends that lie in the database only."""
+        return self._spill.accounts
+
+    def refills(self) -> list[Refill]:
+        """Spilled accounts with room for sends."""
+        return self._spill.refills(self._lanes)
+
+    def in_hand(self, team_id: UUID) -> list[UUID]:
+        """Effect keys of a team's sends that this process works on."""
+        return [key for team, key in self._hand if team == team_id]
+
+    def refill(self, refill: Refill, found: Sequence[Adopted], account: Account | None) -> None:
+        """Takes up sends of a spilled account that were read for `refill`; those in hand by now are left out."""
+        fresh = self.lost((item.job.team_id, item.job.effect_key) for item in found)
+        for item in found:
+            if (item.job.team_id, item.job.effect_key) in fresh:
+                self._go_on(item, account)
+        if len(found) < refill.room:
+            self._spill.emptied(refill.account)
+        self._work.set()
+
+    def _go_on(self, adopted: Adopted, account: Account | None) -> None:
         job = adopted.job
         self._hand.add((job.team_id, job.effect_key))
         now_s = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -11,6 +12,9 @@ from services.journey.clients import TeamZones
 from services.journey.domain.model import Journey
 from services.journey.domain.turn import journeys_by_id
 from services.journey.turn_storage import TurnStorage
+
+KEPT_MAX: Final = 10_000
+"""Definitions kept; when there are more all are forgotten, and read again as they are needed."""
 
 
 class JourneyCatalog:
@@ -27,15 +31,19 @@ class JourneyCatalog:
     ) -> dict[UUID, Mapping[UUID, Journey]]:
         """Journeys by team and id, each of the version given. Raises `ServiceUnavailable`."""
         wanted = set(teams)
-        stale = [
-            journey_id
+        known = {
+            journey_id: journey
             for journey_id, version in versions.items()
-            if journey_id not in self._journeys or self._journeys[journey_id].version != version
-        ]
+            if (journey := self._journeys.get(journey_id)) is not None and journey.version == version
+        }
+        stale = [journey_id for journey_id in versions if journey_id not in known]
         if stale:
-            for journey in await self._store.journeys(wanted, stale):
-                self._journeys[journey.journey_id] = journey
-        journeys = await self._in_zones([self._journeys[journey_id] for journey_id in versions])
+            fresh = {journey.journey_id: journey for journey in await self._store.journeys(wanted, stale)}
+            if len(self._journeys) >= KEPT_MAX:
+                self._journeys.clear()
+            self._journeys |= fresh
+            known |= fresh
+        journeys = await self._in_zones([known[journey_id] for journey_id in versions])
         return {team: journeys_by_id(j for j in journeys if j.team_id == team) for team in wanted}
 
     async def _in_zones(self, journeys: list[Journey]) -> list[Journey]:

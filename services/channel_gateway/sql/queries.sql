@@ -150,8 +150,20 @@ RETURNING d.team_id, d.effect_key, d.customer_id, d.enrolment_id, d.journey_id, 
           d.doubtful, d.state, d.first_attempt_at, d.next_attempt_at, clock_timestamp() AS real_now
 
 -- name: unsettled_of
--- $1 sender, $2 teams
-SELECT team_id, effect_key FROM delivery WHERE sender = $1 AND state >= 8 AND team_id = ANY ($2::uuid[])
+-- $1 sender, $2 teams, $3 accounts to be left out
+SELECT team_id, effect_key FROM delivery
+ WHERE sender = $1 AND state >= 8 AND team_id = ANY ($2::uuid[])
+   AND (account_id IS NULL OR account_id <> ALL ($3::uuid[]))
+
+-- name: left_of
+-- $1 team, $2 account, $3 sender, $4 effect keys to be left out, $5 most rows: own sends that wait, as they are
+SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, channel, account_id, depth, stop_epoch, not_after,
+       recipient, parts, template_id, attempts, parts_sent, message_ids, doubtful, state, first_attempt_at,
+       next_attempt_at, clock_timestamp() AS real_now
+  FROM delivery AS d
+ WHERE team_id = $1 AND account_id = $2 AND sender = $3 AND state = 8
+   AND NOT EXISTS (SELECT FROM unnest($4::uuid[]) AS h (effect_key) WHERE h.effect_key = d.effect_key)
+ LIMIT $5
 
 -- name: readopt
 -- $1 teams, $2 effect keys, $3 sender: own sends that memory lost, as they are

@@ -138,11 +138,23 @@ class DeliveryStore:
             rows = await connection.fetch(QUERIES["adopt"], dead, sender, ADOPT_PAGE_MAX)
         return [_adopted(row, was_sending=row["state"] == SendState.SENDING) for row in rows]
 
-    async def unsettled_of(self, sender: UUID, teams: set[UUID]) -> set[tuple[UUID, UUID]]:
-        """(team, effect key) of a process's unsettled sends."""
+    async def unsettled_of(
+        self, sender: UUID, teams: set[UUID], without: Sequence[UUID] = ()
+    ) -> set[tuple[UUID, UUID]]:
+        """(team, effect key) of a process's unsettled sends, but for those of the accounts `without`."""
         async with transaction(self._pool, teams) as connection:
-            rows = await connection.fetch(QUERIES["unsettled_of"], sender, list(teams))
+            rows = await connection.fetch(QUERIES["unsettled_of"], sender, list(teams), list(without))
         return {(row["team_id"], row["effect_key"]) for row in rows}
+
+    async def left_of(
+        self, team_id: UUID, account_id: UUID, sender: UUID, in_hand: Sequence[UUID], most: int
+    ) -> list[Adopted]:
+        """A process's waiting sends of an account, but for the effect keys `in_hand`."""
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(
+                QUERIES["left_of"], team_id, account_id, sender, list(in_hand), most
+            )
+        return [_adopted(row, was_sending=False) for row in rows]
 
     async def readopt(self, keys: Sequence[tuple[UUID, UUID]], sender: UUID) -> list[Adopted]:
         """Own sends that memory lost, as they are. One that is marked without a doubt never left: it was marked by its

@@ -12,6 +12,7 @@ import pytest
 from libs.common.ids import new_id
 from libs.common.mailbox.mail import Outcome, SendOutcome
 from omnijourney.channel_gateway.v1 import delivery_pb2
+from services.journey.clients import GatewayMail
 from tests.integration.channel_gateway.conftest import LINE, WHATSAPP, Gateway, GatewayMaker
 
 
@@ -130,3 +131,46 @@ async def test_an_accepted_send_that_memory_lost_is_found_again(gateway: Gateway
     assert (await gateway.delivery(lost)).state == delivery_pb2.SEND_STATE_FAILED, (
         "an empty body is refused by LINE"
     )
+
+
+async def test_sends_that_do_not_fit_into_memory_leave_later_and_once(
+    maker: GatewayMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.channel_gateway.recovery.INTERVAL_S", 0.1)
+    async with maker.start(lane_sends_max=4) as first:
+        account = await first.account(LINE, concurrency_max=1)
+        module = await first.module()
+        await first.fault("line", kind="rate")
+        customers = [first.customer(account, LINE) for _ in range(30)]
+        sends = [first.send(customer, LINE, bot_module_id=module) for customer in customers]
+        answers = await first.ask(*sends)
+        assert {answer.state for answer in answers} == {delivery_pb2.SEND_STATE_ACCEPTED}
+    # What is left is adopted, and does not fit either.
+    async with maker.start(lane_sends_max=4) as second:
+        second.team_id = first.team_id
+        await second.settled()
+        assert len(await second.accepted("line")) == 30
+        for customer in customers:
+            assert await outcomes(second, customer) == [(Outcome.SENT, "")]
+
+
+async def test_a_stop_cancels_what_lies_in_the_table_only(maker: GatewayMaker) -> None:
+    async with maker.start(lane_sends_max=2) as gateway:
+        account = await gateway.account(LINE, concurrency_max=1)
+        module = await gateway.module()
+        await gateway.fault("line", kind="rate", count=100)
+        customers = [gateway.customer(account, LINE) for _ in range(20)]
+        await gateway.ask(*(gateway.send(customer, LINE, bot_module_id=module) for customer in customers))
+        await gateway.stop(1)
+        await gateway.settled()
+        for customer in customers:
+            assert [outcome for outcome, _ in await outcomes(gateway, customer)] == [Outcome.CANCELLED]
+
+
+async def test_journey_is_told_which_sends_are_under_way(gateway: Gateway) -> None:
+    probe = GatewayMail(gateway.stub)
+    assert not await probe.is_under_way(gateway.team_id, new_id())
+    effect_key, _ = await waiting_send(gateway, LINE)
+    assert await probe.is_under_way(gateway.team_id, UUID(effect_key))
+    await gateway.settled()
+    assert not await probe.is_under_way(gateway.team_id, UUID(effect_key))
