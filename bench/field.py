@@ -98,7 +98,7 @@ class Field:
         """Statements (BEGIN and COMMIT too), calls to Redis by clients, RPCs served."""
         statements = await self.admin.fetchval(
             "SELECT sum(s.calls) FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid "
-            "WHERE r.rolname <> current_user"
+            "WHERE r.rolname <> current_user AND s.toplevel"
         )
         stats: Mapping[str, Any] = await self.redis.info("commandstats")
         redis_calls = sum(
@@ -120,9 +120,9 @@ class Field:
             return await answer.text()
 
     async def top_statements(self, limit: int = 25) -> list[dict[str, Any]]:
-        """Where PostgreSQL's time goes, the dearest first."""
+        """Where PostgreSQL's time goes, the dearest first: functions, and the statements inside them as well."""
         rows = await self.admin.fetch(
-            "SELECT r.rolname, s.calls, s.total_exec_time AS ms, s.rows, left(s.query, 90) AS query "
+            "SELECT r.rolname, s.calls, s.total_exec_time AS ms, s.rows, s.toplevel, left(s.query, 90) AS query "
             "FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid "
             "WHERE r.rolname <> current_user ORDER BY s.total_exec_time DESC LIMIT $1",
             limit,
@@ -238,6 +238,7 @@ async def _prepare(directory: Path) -> None:
         try:
             await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
             await connection.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
+            await connection.execute("ALTER SYSTEM SET pg_stat_statements.track = 'all'")
         finally:
             await connection.close()
     finally:

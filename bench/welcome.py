@@ -219,6 +219,7 @@ def dear_statements(rows: Sequence[dict[str, Any]], journeys: int) -> list[str]:
     """Lines for people: where PostgreSQL's time went."""
     return [
         f"{row['ms'] * 1e3 / journeys:8.1f} µs a journey  {row['calls'] * 1000 / journeys:8.1f} calls per 1,000  "
-        f"{row['rolname'].removeprefix('omnijourney_'):16s} {' '.join(row['query'].split())}"
+        f"{row['rolname'].removeprefix('omnijourney_'):16s} {'' if row['toplevel'] else '· '}"
+        f"{' '.join(row['query'].split())}"
         for row in rows
     ]

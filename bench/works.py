@@ -243,5 +243,5 @@ def show(console: Console, result: Result) -> None:
     for line in result.lines:
         table.add_row(line.what, line.value, line.floor, line.target)
     console.print(table)
-    for statement in result.statements[:10]:
+    for statement in result.statements:
         console.print(statement, markup=False, highlight=False, no_wrap=True, overflow="crop")
