@@ -11,6 +11,7 @@ from uuid import UUID
 from bench.field import CALL_TIMEOUT_S, BenchFault, Field
 from bench.measure import chunks
 from libs.common.ids import new_id
+from libs.common.rpc.client import retrying
 from libs.common.rpc.values import duration, timestamp
 from libs.emulators.config import EmulatorSettings
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
@@ -53,8 +54,8 @@ LANGUAGE: Final = "en"
 
 
 async def call(method: Callable[..., Awaitable[Answer]], request: Any) -> Answer:
-    """One call with the bench's deadline."""
-    return await method(request, timeout=CALL_TIMEOUT_S)
+    """One call with the bench's deadline, again for as long as the service says that it has too much to do."""
+    return await retrying(lambda: method(request, timeout=CALL_TIMEOUT_S), attempts=None)
 
 
 async def spread(

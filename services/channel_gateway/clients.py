@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 import grpc
+from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
 from libs.common.errors import Unavailable
 from libs.common.rpc.client import CALL_DEADLINE_S, is_passing, retrying
@@ -163,7 +164,7 @@ def _profile_of(profile: customer_pb2.Profile) -> Profile:
         tuple(
             Identity(
                 identity.key.channel,
-                UUID(identity.key.account_id) if identity.key.account_id else None,
+                DriverUUID(identity.key.account_id) if identity.key.account_id else None,
                 identity.key.external_id,
                 identity.blocked,
             )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
+from libs.common.errors import FieldViolation
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
@@ -34,50 +35,62 @@ def sends_of(request: pb.SendMessagesRequest) -> list[Send]:
     check = FieldCheck()
     check.count("sends", request.sends, least=1, most=SENDS_MAX)
     check.done()
-    sends = [_send_of(check, f"sends[{index}]", message) for index, message in enumerate(request.sends)]
+    sends = []
+    for index, message in enumerate(request.sends):
+        seen = len(check.violations)
+        sends.append(_send_of(check, message))
+        if len(check.violations) > seen:
+            _locate(check, seen, index)
     check.done()
     return sends
 
 
-def _send_of(check: FieldCheck, path: str, message: delivery_pb2.Send) -> Send:
+def _locate(check: FieldCheck, seen: int, index: int) -> None:
+    """Puts the send's place before the fields of the faults that it added: good sends need no such names."""
+    check.violations[seen:] = [
+        FieldViolation(f"sends[{index}].{fault.field}", fault.description)
+        for fault in check.violations[seen:]
+    ]
+
+
+def _send_of(check: FieldCheck, message: delivery_pb2.Send) -> Send:
     return Send(
-        effect_key=check.uuid(f"{path}.effect_key", message.effect_key),
-        team_id=check.uuid(f"{path}.team_id", message.team_id),
-        customer_id=check.uuid(f"{path}.customer_id", message.customer_id),
-        enrolment_id=check.uuid(f"{path}.enrolment_id", message.enrolment_id),
-        journey_id=check.uuid(f"{path}.journey_id", message.journey_id),
-        node_id=check.text(f"{path}.node_id", message.node_id, length_max=NODE_ID_MAX),
-        channel=channel_of(check, f"{path}.channel", message.channel),
-        account_id=check.optional_uuid(f"{path}.account_id", message.account_id),
-        content=_content_of(check, path, message),
-        cap=check.whole(f"{path}.cap", message.cap, least=0, most=10**12)
-        if message.HasField("cap")
-        else None,
-        not_after=check.time(f"{path}.not_after", message, "not_after")
-        if message.HasField("not_after")
-        else None,
-        stop_epoch=check.whole(f"{path}.stop_epoch", message.stop_epoch, least=0, most=2**62),
-        depth=check.whole(f"{path}.depth", message.depth, least=0, most=DEPTH_MAX),
+        check.uuid("effect_key", message.effect_key),
+        check.uuid("team_id", message.team_id),
+        check.uuid("customer_id", message.customer_id),
+        check.uuid("enrolment_id", message.enrolment_id),
+        check.uuid("journey_id", message.journey_id),
+        check.text("node_id", message.node_id, length_max=NODE_ID_MAX),
+        channel_of(check, "channel", message.channel),
+        check.optional_uuid("account_id", message.account_id),
+        _content_of(check, message),
+        check.whole("cap", message.cap, least=0, most=10**12) if message.HasField("cap") else None,
+        check.time("not_after", message, "not_after") if message.HasField("not_after") else None,
+        check.whole("stop_epoch", message.stop_epoch, least=0, most=2**62),
+        check.whole("depth", message.depth, least=0, most=DEPTH_MAX),
     )
 
 
-def _content_of(check: FieldCheck, path: str, message: delivery_pb2.Send) -> ModuleContent | TemplateContent:
+def _content_of(check: FieldCheck, message: delivery_pb2.Send) -> ModuleContent | TemplateContent:
     kind = message.WhichOneof("content")
     if kind == "template":
-        return _template_of(check, f"{path}.template", message.template)
+        return _template_of(check, message.template)
     if kind is None:
-        check.fault(f"{path}.content", "is required: a bot module or a template")
-    return ModuleContent(check.uuid(f"{path}.bot_module_id", message.bot_module_id))
+        check.fault("content", "is required: a bot module or a template")
+    return ModuleContent(check.uuid("bot_module_id", message.bot_module_id))
 
 
-def _template_of(check: FieldCheck, path: str, message: delivery_pb2.TemplateContent) -> TemplateContent:
-    check.count(f"{path}.parameters", message.parameters, most=PARAMETERS_MAX)
-    for index, text in enumerate(message.parameters):
-        check.text(f"{path}.parameters[{index}]", text, length_max=PARAMETER_LENGTH_MAX, length_min=0)
+def _template_of(check: FieldCheck, message: delivery_pb2.TemplateContent) -> TemplateContent:
+    parameters = tuple(message.parameters)
+    check.count("template.parameters", parameters, most=PARAMETERS_MAX)
+    if any(len(text) > PARAMETER_LENGTH_MAX for text in parameters):
+        for index, text in enumerate(parameters):
+            field = f"template.parameters[{index}]"
+            check.text(field, text, length_max=PARAMETER_LENGTH_MAX, length_min=0)
     return TemplateContent(
-        check.uuid(f"{path}.template_id", message.template_id),
-        tuple(message.parameters),
-        check.text(f"{path}.header_parameter", message.header_parameter, length_max=60, length_min=0),
+        check.uuid("template.template_id", message.template_id),
+        parameters,
+        check.text("template.header_parameter", message.header_parameter, length_max=60, length_min=0),
         tuple(sorted(message.button_parameters.items())),
     )
 
@@ -172,63 +185,59 @@ def figures_of(rows: Iterable[Row]) -> list[quota_pb2.ChannelFigures]:
 
 def fact_of(row: Row) -> delivery_pb2.GatewayFact:
     """A row of the history."""
-    fact = delivery_pb2.GatewayFact(
+    return delivery_pb2.GatewayFact(
         partition=row["partition"],
         position=row["position"],
         team_id=str(row["team_id"]),
         customer_id=_id(row["customer_id"]),
         occur_time=timestamp(row["occurred_at"]),
-    )
-    _FACTS[FactKind(row["kind"])](fact, row)
-    return fact
-
-
-def _settled(fact: delivery_pb2.GatewayFact, row: Row) -> None:
-    fact.send.CopyFrom(
-        delivery_pb2.SendSettled(
-            effect_key=str(row["effect_key"]),
-            journey_id=str(row["journey_id"]),
-            node_id=row["node_id"],
-            enrolment_id=str(row["enrolment_id"]),
-            channel=row["channel"],
-            account_id=_id(row["account_id"]),
-            state=row["outcome"],
-            reason=row["reason"],
-            messages=row["messages"],
-            price=_price(row),
-        )
+        **_FACTS[row["kind"]](row),
     )
 
 
-def _receipt(fact: delivery_pb2.GatewayFact, row: Row) -> None:
-    fact.receipt.CopyFrom(
-        delivery_pb2.ReceiptArrived(
-            effect_key=str(row["effect_key"]),
-            journey_id=str(row["journey_id"]),
-            node_id=row["node_id"],
-            enrolment_id=str(row["enrolment_id"]),
-            channel=row["channel"],
-            kind=row["outcome"],
-            reason=row["reason"],
-            refunded=_price(row) if row["micros"] else None,
-        )
+def _settled(row: Row) -> dict[str, Any]:
+    fact = delivery_pb2.SendSettled(
+        effect_key=str(row["effect_key"]),
+        journey_id=str(row["journey_id"]),
+        node_id=row["node_id"],
+        enrolment_id=str(row["enrolment_id"]),
+        channel=row["channel"],
+        account_id=_id(row["account_id"]),
+        state=row["outcome"],
+        reason=row["reason"],
+        messages=row["messages"],
+        price=_price(row),
     )
+    return {"send": fact}
 
 
-def _click(fact: delivery_pb2.GatewayFact, row: Row) -> None:
-    fact.click.CopyFrom(
-        delivery_pb2.LinkClicked(
-            effect_key=str(row["effect_key"]),
-            journey_id=str(row["journey_id"]),
-            node_id=row["node_id"],
-            enrolment_id=str(row["enrolment_id"]),
-            channel=row["channel"],
-            click_id=str(row["event_id"]),
-        )
+def _receipt(row: Row) -> dict[str, Any]:
+    fact = delivery_pb2.ReceiptArrived(
+        effect_key=str(row["effect_key"]),
+        journey_id=str(row["journey_id"]),
+        node_id=row["node_id"],
+        enrolment_id=str(row["enrolment_id"]),
+        channel=row["channel"],
+        kind=row["outcome"],
+        reason=row["reason"],
+        refunded=_price(row) if row["micros"] else None,
     )
+    return {"receipt": fact}
 
 
-def _content_gone(fact: delivery_pb2.GatewayFact, row: Row) -> None:
+def _click(row: Row) -> dict[str, Any]:
+    fact = delivery_pb2.LinkClicked(
+        effect_key=str(row["effect_key"]),
+        journey_id=str(row["journey_id"]),
+        node_id=row["node_id"],
+        enrolment_id=str(row["enrolment_id"]),
+        channel=row["channel"],
+        click_id=str(row["event_id"]),
+    )
+    return {"click": fact}
+
+
+def _content_gone(row: Row) -> dict[str, Any]:
     content_id = str(row["effect_key"])
     gone = delivery_pb2.ContentGone(reason=row["reason"])
     match GoneKind(row["outcome"]):
@@ -238,10 +247,10 @@ def _content_gone(fact: delivery_pb2.GatewayFact, row: Row) -> None:
             gone.template_id = content_id
         case GoneKind.ACCOUNT:
             gone.account_id = content_id
-    fact.content.CopyFrom(gone)
+    return {"content": gone}
 
 
-_FACTS: Final = {
+_FACTS: Final[Mapping[int, Callable[[Row], dict[str, Any]]]] = {
     FactKind.SEND_SETTLED: _settled,
     FactKind.RECEIPT: _receipt,
     FactKind.CLICK: _click,

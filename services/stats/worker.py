@@ -106,8 +106,13 @@ class Reader:
         """Rows of the history that are not counted, up to PROBE_ROWS_MAX. Raises FeedUnavailable, driver's
         errors.
         """
-        page = await self.feed.read(await self._counters.cursors(self.feed.source), 0, PROBE_ROWS_MAX)
-        return len(page.rows)
+        cursors = await self._counters.cursors(self.feed.source)
+        while True:
+            page = await self.feed.read(cursors, 0, PROBE_ROWS_MAX)
+            # A feed that passes over rows of other kinds answers in bounded time, perhaps before it has come to any.
+            if page.rows or page.cursors == cursors:
+                return len(page.rows)
+            cursors = page.cursors
 
     def _note(self, error: Exception) -> None:
         if not self.error:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from libs.common import crash
-from tests.chaos.plan import Kind, crash_spec, make_plan, promised_count
+from tests.chaos.plan import POINTS, Kind, crash_spec, make_plan, promised_count
 from tests.chaos.run import FULL, SHORT
 
 
@@ -13,7 +12,7 @@ def test_a_full_run_strikes_all_that_is_promised(seed: int) -> None:
     assert len(plan) == FULL.faults >= promised_count()
     struck = {(fault.kind, fault.target) for fault in plan}
     assert {kind for kind, _ in struck} == set(Kind)
-    assert {fault.detail for fault in plan if fault.kind is Kind.CRASH_POINT} == set(crash.POINTS)
+    assert {fault.detail for fault in plan if fault.kind is Kind.CRASH_POINT} == set(POINTS)
     assert {
         (kind, server) for kind in (Kind.LINK_CUT, Kind.LINK_STALL) for server in ("postgres", "valkey")
     } <= struck

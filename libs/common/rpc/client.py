@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import grpc
 import structlog
+import tenacity
 
 from libs.common.rpc import limits
 from libs.common.rpc.errors import remote_error
@@ -18,7 +19,6 @@ CALL_DEADLINE_S: Final = 10.0
 ATTEMPTS_DEFAULT: Final = 5
 _WAIT_FIRST_S: Final = 0.05
 _WAIT_MAX_S: Final = 2.0
-_DOUBLINGS_MAX: Final = 10
 _SPREAD: Final = random.Random()  # noqa: S311 - only so that callers do not come back together
 
 _OPTIONS: Final = (
@@ -114,18 +114,26 @@ async def retrying(call: Callable[[], Awaitable[T]], *, attempts: int | None = A
     since its batch may be too large. `attempts` None repeats until it succeeds or is cancelled. Use it around a batch,
     on one layer only. Raises the last `grpc.aio.AioRpcError`.
     """
-    # By hand, since the library for it costs as much as a call's own overhead even where nothing fails.
-    attempt = 1
-    while True:
-        try:
-            return await call()
-        except grpc.aio.AioRpcError as error:
-            if attempt == attempts or not is_passing(error):
-                raise
-            _tell(attempt, error)
-        longest_s = min(_WAIT_MAX_S, _WAIT_FIRST_S * 2 ** min(attempt - 1, _DOUBLINGS_MAX))
-        await asyncio.sleep(_SPREAD.uniform(0, longest_s))
-        attempt += 1
+    try:
+        return await call()
+    except grpc.aio.AioRpcError as error:
+        if attempts == 1 or not is_passing(error):
+            raise
+    # Only a call that failed pays for the library, which costs as much as a call's own overhead.
+    policy = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(is_passing),
+        stop=tenacity.stop_never if attempts is None else tenacity.stop_after_attempt(attempts - 1),
+        wait=tenacity.wait_random_exponential(multiplier=_WAIT_FIRST_S, max=_WAIT_MAX_S),
+        before_sleep=_tell,
+        reraise=True,
+    )
+
+    async def again() -> T:
+        # gRPC's calls are awaitable without being coroutines, which the policy would hand back as they are.
+        return await call()
+
+    await asyncio.sleep(_SPREAD.uniform(0, _WAIT_FIRST_S))
+    return await policy(again)
 
 
 def is_passing(error: BaseException) -> bool:
@@ -135,6 +143,8 @@ def is_passing(error: BaseException) -> bool:
     return error.code() in _RETRYABLE or remote_error(error).reason in _RETRYABLE_REASONS
 
 
-def _tell(attempt: int, error: grpc.aio.AioRpcError) -> None:
-    if attempt > 1:
-        _log.warning("call is repeated", attempt=attempt, code=error.code().name, error=error.details())
+def _tell(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, grpc.aio.AioRpcError):
+        code = error.code().name
+        _log.warning("call is repeated", attempt=state.attempt_number + 1, code=code, error=error.details())

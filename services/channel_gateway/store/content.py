@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from libs.common.clock import Clock
-from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.db.pool import Connection, Pool, replanned, transaction
 from libs.common.errors import NotFound
 from services.channel_gateway.domain.model import (
     Account,
@@ -228,6 +228,7 @@ class ContentStore:
 
     async def _rows(self, sql: str, team_id: UUID, *arguments: Any) -> list[Any]:
         async with transaction(self._pool, [team_id]) as connection:
+            await replanned(connection)
             return await connection.fetch(sql, team_id, *arguments)
 
 

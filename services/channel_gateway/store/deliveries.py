@@ -11,12 +11,14 @@ from libs.common.db.pool import Pool, fetch_alone, transaction
 from libs.common.ids import epoch_ms, new_id, partition_of
 from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
 from services.channel_gateway.domain.model import PLACE_KEPT, Job, Outcome, SendState
-from services.channel_gateway.store.book import QUERIES, columns
+from services.channel_gateway.store.book import QUERIES, columns, slim_columns
 from services.channel_gateway.store.facts import Written, ranges_of
 from services.channel_gateway.store.rows import job_of
 
 STOP_PAGE_MAX: Final = 2_000
 """Sends cancelled in one transaction of a stop."""
+_KEYS: Final = (1,)
+"""The column of a row that is its own: the effect key."""
 ADOPT_PAGE_MAX: Final = 1_000
 """Sends adopted in one transaction."""
 
@@ -71,14 +73,8 @@ class DeliveryStore:
     async def mark_sending(self, jobs: Sequence[Job], sender: UUID) -> set[UUID]:
         """Marks jobs as on the wire, durably; returns the effect keys that are still ours to send."""
         teams = _numbered(jobs)
-        rows = await fetch_alone(
-            self._pool,
-            QUERIES["mark_sends"],
-            list(teams),
-            sender,
-            [teams[job.team_id] for job in jobs],
-            [job.effect_key for job in jobs],
-        )
+        keys = slim_columns(((teams[job.team_id], job.effect_key) for job in jobs), 2, _KEYS)
+        rows = await fetch_alone(self._pool, QUERIES["mark_sends"], list(teams), sender, *keys)
         return set(rows[0][0])
 
     async def postpone(self, items: Sequence[Postponement], sender: UUID) -> set[UUID]:
@@ -97,7 +93,7 @@ class DeliveryStore:
             for job, delay_s in items
         )
         kept = await fetch_alone(
-            self._pool, QUERIES["postpone_sends"], list(teams), sender, *columns(rows, 7)
+            self._pool, QUERIES["postpone_sends"], list(teams), sender, *slim_columns(rows, 7, _KEYS)
         )
         return set(kept[0][0])
 
@@ -209,7 +205,8 @@ class _Outcomes:
             )
             for item in self._items
         )
-        return (list(teams), sender, self._now, *columns(rows, 7), self._partitions, self._event_ids)
+        slim = slim_columns(rows, 7, _KEYS)
+        return (list(teams), sender, self._now, *slim, self._partitions, self._event_ids)
 
     def written(self, row: Any) -> Written:
         """The mail and the positions of those that were still ours."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.common.db.pool import Pool, transaction
+from libs.common.db.pool import Pool, replanned, transaction
 from libs.common.errors import NotFound
 from services.channel_gateway.store.book import ADMIN
 
@@ -43,6 +43,7 @@ class FigureStore:
         """A page of deliveries, newest first."""
         created_at, last_key = after or (None, None)
         async with transaction(self._pool, [team_id]) as connection:
+            await replanned(connection)
             rows: list[Row] = await connection.fetch(
                 ADMIN["list_deliveries"],
                 team_id,
@@ -59,6 +60,7 @@ class FigureStore:
     async def send_figures(self, team_id: UUID, journey_id: UUID | None) -> list[Row]:
         """Sends and messages by channel, state and currency."""
         async with transaction(self._pool, [team_id]) as connection:
+            await replanned(connection)
             rows: list[Row] = await connection.fetch(ADMIN["get_send_figures"], team_id, journey_id)
         return rows
 

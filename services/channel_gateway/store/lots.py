@@ -22,10 +22,12 @@ from services.channel_gateway.domain.model import (
 )
 from services.channel_gateway.domain.prepare import Catalogue
 from services.channel_gateway.domain.reserve import Place, Reserved, Taken, add_up
-from services.channel_gateway.store.book import columns
+from services.channel_gateway.store.book import columns, slim_columns
 from services.channel_gateway.store.rows import pack_parts
 
 _NO_PRICE: Final = Price("", 0)
+_KEYS: Final = (1, 2, 3)
+"""Columns of a row that are its own: effect key, customer, enrolment."""
 _NO_CAP: Final = 2**62
 """For sends that were decided under the locks already."""
 
@@ -150,7 +152,7 @@ class Lots:
             *columns(quotas, 4),
             *columns(wallets, 3),
             *columns(map(_lot_row, self.lots), 11),
-            *columns(self._rows, 11),
+            *slim_columns(self._rows, 11, _KEYS),
             self.partitions,
             self._event_ids,
             list(anew),

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.db.pool import Connection, Pool, replanned, transaction
 from services.channel_gateway.domain.errors import WalletBalanceTooLow, WalletCurrencyMismatch
 from services.channel_gateway.domain.model import DEFAULT_PRICES, Channel, Price
 from services.channel_gateway.store.book import ADMIN
@@ -134,6 +134,7 @@ class MoneyStore:
     async def entries(self, team_id: UUID, before: int | None, limit: int) -> list[WalletEntry]:
         """A page of changes by people, newest first."""
         async with transaction(self._pool, [team_id]) as connection:
+            await replanned(connection)
             rows = await connection.fetch(ADMIN["list_wallet_entries"], team_id, before, limit)
         return [
             WalletEntry(

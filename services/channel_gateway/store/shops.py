@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.db.pool import Connection, Pool, replanned, transaction
 from libs.common.errors import NotFound
 from services.channel_gateway.domain.errors import ShopKeyLimit
 from services.channel_gateway.store.book import ADMIN
@@ -128,6 +128,7 @@ class ShopStore:
         """A page of shops, oldest first."""
         created_at, last_id = after or (None, "")
         async with transaction(self._pool, [team_id]) as connection:
+            await replanned(connection)
             rows = await connection.fetch(ADMIN["list_shops"], team_id, created_at, last_id, limit)
         return [Shop(*row) for row in rows]
 
@@ -138,6 +139,7 @@ class ShopStore:
         created_at, last_id = after or (None, None)
         async with transaction(self._pool, [team_id]) as connection:
             await hold_shop(connection, team_id, shop_id)
+            await replanned(connection)
             rows = await connection.fetch(
                 ADMIN["list_shop_keys"], team_id, shop_id, created_at, last_id, limit
             )
@@ -148,6 +150,7 @@ class ShopStore:
     ) -> list[InboxRow]:
         """A page of webhooks that came in, newest first, without bodies."""
         async with transaction(self._pool, [team_id]) as connection:
+            await replanned(connection)
             rows = await connection.fetch(ADMIN["list_inbox"], team_id, state, origin, before, limit)
             refusals = await _refusals(connection, team_id, [row["sequence"] for row in rows])
         return [_row_of(row, b"", refusals) for row in rows]

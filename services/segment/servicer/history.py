@@ -29,6 +29,9 @@ from services.segment.store import history
 _BATCH_MAX: Final = 500
 _HISTORY_DEFAULT: Final = 1_000
 _HISTORY_MAX: Final = 5_000
+_READS_MAX: Final = 8
+"""Pages that are looked at for facts of the kinds wanted before a caller goes on from where that led: within a call's
+deadline, however long the history is."""
 _MAIL_DEFAULT: Final = 500
 _MAIL_MAX: Final = 2_000
 _FACTS_DEFAULT: Final = 100
@@ -125,12 +128,14 @@ class HistoryCalls(Base):
 
         async def read() -> tuple[list[Fact], dict[int, int]]:
             nonlocal reached
-            while True:
+            found: list[Fact] = []
+            for _ in range(_READS_MAX):
                 page = await history.read_facts(self._parts.pool, reached, size, tags=tags)
                 reached = page.cursors
                 found = [fact for fact in page.facts if kinds is None or kind_of(fact.body) in kinds]
                 if found or page.is_last:
-                    return found, reached
+                    break
+            return found, reached
 
         wait_s = seconds_of(request.wait) if request.HasField("wait") else 0.0
         facts, following = await long_poll(read, self._parts.bells.of(tags), wait_s, self._parts.draining)

@@ -14,7 +14,7 @@ import pytest
 from libs.common.clock import SteppedClock
 from libs.common.db.faults import COLLIDED
 from libs.common.db.history import HistoryBell
-from libs.common.db.pool import open_pool, transaction
+from libs.common.db.pool import connection_of, open_pool, transaction
 from libs.common.db.queries import QueryBook
 from libs.common.ids import new_id
 from libs.common.rpc.operations import Progress
@@ -103,7 +103,7 @@ async def test_a_batch_on_what_has_changed_since_writes_nothing(
 async def test_locked_accounts_are_locked_whether_they_were_there_or_not(points: Points) -> None:
     there, new = new_id(), new_id()
     await points.post(build.manual(points.team_id, there, 5))
-    pool = await open_pool(points.dsn, name="locks", size_min=2)
+    pool = await open_pool(points.dsn, name="locks", size_max=2)
     lock = "SELECT points.lock_accounts($1, $2)"
     # The policy lets nobody lock accounts of a team that the transaction is not bound to.
     lock_alone = "SELECT platform.bind($1), points.lock_accounts($1, $2)"
@@ -111,7 +111,7 @@ async def test_locked_accounts_are_locked_whether_they_were_there_or_not(points:
         async with transaction(pool, [points.team_id]) as holder:
             await holder.execute(lock, [points.team_id], [new, there])
             for wanted in (there, new):
-                async with pool.acquire() as other:
+                async with connection_of(pool) as other:
                     await other.execute("SET lock_timeout = '100ms'")
                     with pytest.raises(asyncpg.LockNotAvailableError):
                         await other.fetch(lock_alone, [points.team_id], [wanted])

@@ -4,7 +4,14 @@
 --   OJ101: a key is stored already.  OJ102: a limit or a stop is in the way of some of it.  OJ103: what the batch was made of
 --   (accounts, content, prices) has changed.
 
+-- Most columns of a batch are the same in all of its rows: such a column comes as an array of one value, which holds for all.
+
 SELECT platform.open_pages('history');
+
+-- A row's value of a column that may have come as one value.
+CREATE FUNCTION same_or(given anyarray, value anyelement) RETURNS anyelement
+LANGUAGE sql IMMUTABLE
+AS $$ SELECT CASE WHEN cardinality(given) = 1 THEN given[1] ELSE value END $$;
 
 -- Holds the stop epochs of journeys shared until the commit, and makes the rows that are missing. `epochs`: the lowest in which
 -- sends of each were decided.
@@ -229,9 +236,15 @@ BEGIN
            lot_prices[w.lot], lot_currencies[w.lot], lot_capped[w.lot], lot_months[w.lot], lot_epochs[w.lot], w.not_after,
            w.depth, w.recipient, w.body, own, (w.state = 9)::integer, CASE WHEN w.state = 9 THEN clock_timestamp() END,
            domain_now, CASE WHEN w.state < 8 THEN domain_now END
-      FROM unnest(lots, effect_keys, customer_ids, enrolment_ids, states, reasons, message_counts, not_afters, depths,
-                  recipients, bodies)
-           AS w (lot, effect_key, customer_id, enrolment_id, state, reason, messages, not_after, depth, recipient, body)
+      FROM (SELECT same_or(lots, g.lot) AS lot, g.effect_key, g.customer_id, g.enrolment_id,
+                   same_or(states, g.state) AS state, same_or(reasons, g.reason) AS reason,
+                   same_or(message_counts, g.messages) AS messages, same_or(not_afters, g.not_after) AS not_after,
+                   same_or(depths, g.depth) AS depth, same_or(recipients, g.recipient) AS recipient,
+                   same_or(bodies, g.body) AS body
+              FROM unnest(lots, effect_keys, customer_ids, enrolment_ids, states, reasons, message_counts, not_afters, depths,
+                          recipients, bodies)
+                   AS g (lot, effect_key, customer_id, enrolment_id, state, reason, messages, not_after, depth, recipient,
+                         body)) AS w
      WHERE true  -- parts the select from the conflict clause
      ORDER BY 1, 2
     ON CONFLICT (team_id, effect_key) DO UPDATE
@@ -251,8 +264,9 @@ BEGIN
         RETURN '{}';
     END IF;
     SELECT array_agg(d.whole ORDER BY w.n) INTO refused
-      FROM (SELECT lot_teams[r.lot] AS team_id, r.effect_key, r.n
-              FROM unnest(lots, effect_keys, states) WITH ORDINALITY AS r (lot, effect_key, state, n) WHERE r.state < 8) AS w
+      FROM (SELECT lot_teams[same_or(lots, r.lot)] AS team_id, r.effect_key, r.n
+              FROM unnest(lots, effect_keys, states) WITH ORDINALITY AS r (lot, effect_key, state, n)
+             WHERE same_or(states, r.state) < 8) AS w
      CROSS JOIN LATERAL (
         SELECT delivery AS whole FROM delivery
          WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key LIMIT 1
@@ -273,7 +287,8 @@ BEGIN
     PERFORM platform.bind(bound);
     WITH held AS (
         SELECT d.place
-          FROM (SELECT bound[g.team] AS team_id, g.effect_key FROM unnest(team_numbers, effect_keys) AS g (team, effect_key)
+          FROM (SELECT bound[same_or(team_numbers, g.team)] AS team_id, g.effect_key
+                  FROM unnest(team_numbers, effect_keys) AS g (team, effect_key)
                  ORDER BY 1, 2) AS w
          CROSS JOIN LATERAL (
             SELECT ctid AS place FROM delivery
@@ -304,10 +319,13 @@ BEGIN
     PERFORM platform.bind(bound);
     WITH held AS (
         SELECT w.*, d.place
-          FROM (SELECT bound[g.team] AS team_id, g.*
+          FROM (SELECT bound[same_or(team_numbers, g.team)] AS team_id, g.effect_key, same_or(delays_s, g.delay_s) AS delay_s,
+                       same_or(part_counts, g.parts_sent) AS parts_sent,
+                       same_or(message_id_lists, g.message_ids) AS message_ids, same_or(doubts, g.doubtful) AS doubtful,
+                       same_or(attempt_counts, g.attempts) AS attempts
                   FROM unnest(team_numbers, effect_keys, delays_s, part_counts, message_id_lists, doubts, attempt_counts)
                        AS g (team, effect_key, delay_s, parts_sent, message_ids, doubtful, attempts)
-                 ORDER BY 1, 3) AS w
+                 ORDER BY 1, 2) AS w
          CROSS JOIN LATERAL (
             SELECT ctid AS place FROM delivery
              WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND state + 0 >= 8 AND sender = own
@@ -344,10 +362,13 @@ BEGIN
     PERFORM platform.bind(bound);
     WITH held AS (
         SELECT w.*, d.place, d.taken
-          FROM (SELECT bound[g.team] AS team_id, g.*
+          FROM (SELECT bound[same_or(team_numbers, g.team)] AS team_id, g.effect_key, same_or(states, g.state) AS state,
+                       same_or(reasons, g.reason) AS reason, same_or(message_counts, g.messages) AS messages,
+                       same_or(part_counts, g.parts_sent) AS parts_sent,
+                       same_or(message_id_lists, g.message_ids) AS message_ids, g.n
                   FROM unnest(team_numbers, effect_keys, states, reasons, message_counts, part_counts, message_id_lists)
                        WITH ORDINALITY AS g (team, effect_key, state, reason, messages, parts_sent, message_ids, n)
-                 ORDER BY 1, 3) AS w
+                 ORDER BY 1, 2) AS w
          CROSS JOIN LATERAL (
             SELECT ctid AS place, delivery.messages AS taken FROM delivery
              WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND delivery.state + 0 >= 8

@@ -390,13 +390,7 @@ BEGIN
                number_value = excluded.number_value;
     END IF;
     IF facts IS NOT NULL THEN
-        IF cardinality(facts) = 1 THEN  -- the same, at a third of the price
-            UPDATE history_head AS h SET position = h.position + 1
-             WHERE h.partition = (facts[1]).partition
-            RETURNING ARRAY[h.position] INTO STRICT positions;
-        ELSE
-            positions := allocate_positions(ARRAY(SELECT n.partition FROM unnest(facts) AS n));
-        END IF;
+        positions := allocate_positions(ARRAY(SELECT n.partition FROM unnest(facts) AS n));
         INSERT INTO fact (partition, position, team_id, customer_id, event_id, occur_time, record_time, depth,
                           mail_number, body)
         SELECT n.partition, n.position, n.team_id, n.customer_id, n.event_id, n.occur_time, recorded, n.depth,

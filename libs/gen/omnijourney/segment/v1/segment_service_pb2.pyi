@@ -2726,7 +2726,9 @@ class ListHistoryResponse(_message.Message):
 
     @_builtins.property
     def next_cursors(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryCursor]:
-        """Where to go on; one per cursor of the request, in its order. Beyond facts of other kinds, even when there are no facts."""
+        """Where to go on; one per cursor of the request, in its order. Beyond facts of other kinds, even when
+        there are no facts: until it stays where it is, there may be more.
+        """
 
     def __init__(
         self,
