@@ -79,6 +79,7 @@ def _received_on_line(case: Case, rows: Sequence[Row]) -> None:
     proofs.none("LINE: sent and not received", [key for key in sent if key not in received])
     proofs.none("LINE: received and recorded as skipped", _stray(received, by_key))
     proofs.counts["received on LINE"] = len(received)
+    proofs.counts["LINE unknown"] = sum(row["state"] == r.UNKNOWN for row in rows)
     proofs.counts["LINE doubles"] = sum(len(ids) - 1 for ids in received.values())
 
 
@@ -102,6 +103,8 @@ def _received_on_whatsapp(case: Case, rows: Sequence[Row]) -> None:
     unknown = [key for key in received if key in by_key and by_key[key]["state"] == r.UNKNOWN]
     proofs.counts["received on WhatsApp"] = sum(len(ids) for ids in received.values())
     proofs.counts["unknown and received"] = len(unknown)
+    unheard = [key for key, row in by_key.items() if row["state"] == r.UNKNOWN and key not in received]
+    proofs.counts["unknown and never received"] = len(unheard)
     proofs.counts["WhatsApp doubles"] = doubles
     proofs.counts["WhatsApp doubles of unknown"] = sum(len(received[key]) > 1 for key in unknown)
 
