@@ -1,9 +1,9 @@
 """The floor of posting: the same postings by one bare statement a batch, from one client, without services.
 
-Rows are as narrow as the facts allow: an account, an entry that a customer's history and the report by time can be
-read from, the answer under its key so that a repetition changes nothing, and an order so that a refund can be exact.
-Nothing is decided but how many points an order earns; no text and no team is stored, and nothing is chained, numbered
-for a feed or guarded.
+Rows are as narrow as the rules allow (P-04 to P-08): an account; an entry with its sequence, source, name and id, both
+changes, both figures, time, key and actor, to be read by customer and by time; the answer under its key, so that a
+repetition changes nothing; and an order, so that a refund can be exact. Nothing is decided but how many points an order
+earns, no team is told from another, and nothing is chained, fingerprinted, numbered for a feed or guarded.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,10 @@ CREATE TABLE bare.account (
     customer uuid PRIMARY KEY, balance bigint NOT NULL, cumulative bigint NOT NULL, sequence bigint NOT NULL
 ) WITH (fillfactor = 80);
 CREATE TABLE bare.entry (
-    customer uuid NOT NULL, sequence bigint NOT NULL, source smallint NOT NULL, delta bigint NOT NULL,
+    customer uuid NOT NULL, sequence bigint NOT NULL, source smallint NOT NULL, source_id text NOT NULL,
+    source_name text NOT NULL, delta_balance bigint NOT NULL, delta_cumulative bigint NOT NULL,
     balance bigint NOT NULL, cumulative bigint NOT NULL, at timestamptz NOT NULL, key uuid NOT NULL,
-    PRIMARY KEY (customer, sequence)
+    actor text NOT NULL, PRIMARY KEY (customer, sequence)
 );
 CREATE INDEX ON bare.entry (at);
 CREATE TABLE bare.outcome (
@@ -39,8 +40,8 @@ INSERT INTO bare.account SELECT unnest($1::uuid[]), 0, 0, 0;
 _POST: Final = """
 WITH given AS (
     SELECT g.*, CASE WHEN amount > 0 THEN (amount + 5000000) / 10000000 ELSE points END AS delta
-      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) WITH ORDINALITY
-           AS g (customer, key, amount, points, place)
+      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::text[]) WITH ORDINALITY
+           AS g (customer, key, amount, points, source_id, place)
 ), fresh AS (
     INSERT INTO bare.outcome SELECT key, customer, 0, 1 FROM given ON CONFLICT DO NOTHING RETURNING key
 ), told AS (
@@ -58,12 +59,12 @@ WITH given AS (
     INSERT INTO bare.shop_order SELECT key, amount, 0, delta FROM told WHERE amount > 0
 )
 INSERT INTO bare.entry
-SELECT customer, sequence + number, CASE WHEN amount > 0 THEN 1 ELSE 3 END, delta, balance + gained,
-       cumulative + gained, now(), key
+SELECT customer, sequence + number, CASE WHEN amount > 0 THEN 1 ELSE 3 END, source_id, source_id, delta, delta,
+       balance + gained, cumulative + gained, now(), key, 'bench'
   FROM told JOIN moved USING (customer)
 """
 
-Batch = tuple[list[UUID], list[UUID], list[int], list[int]]
+Batch = tuple[list[UUID], list[UUID], list[int], list[int], list[str]]
 
 
 class BareLedger:
@@ -91,6 +92,7 @@ class BareLedger:
                 [DriverUUID(each.key) for each in batch],
                 [each.earn.amount.amount_micros for each in batch],
                 [each.journey_add.points for each in batch],
+                [each.earn.order_id or each.journey_add.journey_id for each in batch],
             )
             for batch in chunks(postings, size)
         ]

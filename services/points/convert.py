@@ -64,6 +64,8 @@ class PostingCheck(FieldCheck):
 
     def words(self, field: str, text: str, length_max: int, *, required: bool = False) -> str:
         """A text that PostgreSQL can hold."""
+        if not text and not required:
+            return text
         if "\x00" in text:
             self.fault(field, "must not hold the character U+0000")
         return self.text(field, text, length_max=length_max, length_min=1 if required else 0)

@@ -15,7 +15,7 @@ from services.points.domain.earning import Formula
 from services.points.domain.model import Account, Entry, Order, Outcome, Reason, Source, Status
 
 Row = Mapping[str, Any]
-Columns = list[Sequence[Any]]
+Columns = list[Sequence[Any] | None]
 
 _ORDER = ("customer_id", "posted", "earning", "amount_micros", "refunded_micros", "earned", "clawed", "taken")
 _SOURCES = {source.value: source for source in Source}
@@ -109,7 +109,7 @@ def ref_columns(refs: Sequence[Ref]) -> Columns:
 def short_ref_columns(refs: Sequence[Ref]) -> Columns:
     """The same for functions that fill columns up: one team is enough where all are of it."""
     teams, ids = ref_columns(refs)
-    return [_short(teams), ids]
+    return [_short(teams), ids or None]
 
 
 def batch_columns(book: Book, known_orders: Mapping[Ref, Order]) -> Columns:
@@ -126,7 +126,7 @@ def batch_columns(book: Book, known_orders: Mapping[Ref, Order]) -> Columns:
 
 def _entry_columns(entries: Sequence[Entry]) -> Columns:
     if not entries:
-        return [()] * 22
+        return [None] * 22
     columns = list(zip(*map(astuple, entries), strict=True))
     teams, customers, sequences, sources, source_ids, source_names, *figures = columns[:12]
     balance_deltas, cumulative_deltas, requests, cumulative_requests, balances, cumulatives = figures
@@ -168,21 +168,23 @@ def _order_columns(orders: Sequence[tuple[Ref, Order]], known_orders: Mapping[Re
 
 
 def _columns(rows: Sequence[Sequence[Any]], width: int) -> Columns:
-    return list(zip(*rows, strict=True)) if rows else [()] * width
+    return list(zip(*rows, strict=True)) if rows else [None] * width
 
 
-def _short(column: Sequence[Any]) -> Sequence[Any]:
+def _short(column: Sequence[Any] | None) -> Sequence[Any] | None:
     """One element of a column that says the same in every row."""
-    return column[:1] if column and column.count(column[0]) == len(column) else column
+    if not column:
+        return None
+    return column[:1] if column.count(column[0]) == len(column) else column
 
 
-def _sparse(column: Sequence[Any]) -> Sequence[Any]:
+def _sparse(column: Sequence[Any]) -> Sequence[Any] | None:
     """Nothing of a column of nulls."""
-    return () if column.count(None) == len(column) else column
+    return None if column.count(None) == len(column) else column
 
 
-def _other(column: Sequence[Any], usual: Sequence[Any]) -> Sequence[Any]:
+def _other(column: Sequence[Any], usual: Sequence[Any]) -> Sequence[Any] | None:
     """Only what differs from another column."""
     if column == usual:
-        return ()
+        return None
     return [None if each == other else each for each, other in zip(column, usual, strict=True)]

@@ -137,7 +137,7 @@ class LedgerStore:
             *rows.short_ref_columns(accounts_of(postings)),
             *rows.short_ref_columns(keys),
             *rows.short_ref_columns(orders),
-            list(unknown),
+            list(unknown) or None,
         )
         known = rows.known(records)
         self._formulas.update(known.formulas)

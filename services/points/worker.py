@@ -2,7 +2,7 @@
 
 There is no timer. While a batch is being written the next one gathers, and what has gathered is taken as soon as the
 writer is free: a call that comes alone is written at once, and a thousand that come together share a few transactions.
-A customer always belongs to the same lane, so that the writers of one process never wait for each other's accounts.
+A customer always belongs to the same lane: two batches that a process writes at once never meet at an account.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from services.points.store import Posted
 
 LANES: Final = 2
 """Batches written at once: while PostgreSQL works for one lane, Python works for the other. More brought nothing."""
+TOGETHER_MAX: Final = 64
+"""Up to so many postings are written as one batch of all lanes: the transaction costs more than they do."""
 BATCH_MAX: Final = 500
 """Most postings of one transaction: the knee of cost against the time that others wait for its locks."""
 WAITING_MAX: Final = 50_000
@@ -70,37 +72,18 @@ class _Call:
 
 
 class _Lane:
-    """One batch at a time, in the order in which calls came."""
+    """Calls that wait, in the order in which they came. `busy`: some of the lane are being written."""
 
-    def __init__(self, ledger: Ledger, bell: HistoryBell, progress: Progress) -> None:
-        self._ledger = ledger
-        self._bell = bell
-        self._progress = progress
+    def __init__(self) -> None:
         self._calls: deque[_Call] = deque()
-        self._wake = asyncio.Event()
-        self._closing = False
         self.waiting = 0
+        self.busy = False
 
     def put(self, call: _Call) -> None:
         self._calls.append(call)
         self.waiting += len(call.postings)
-        self._wake.set()
 
-    def close(self) -> None:
-        """Lets `run` end when everything that waits is written."""
-        self._closing = True
-        self._wake.set()
-
-    async def run(self) -> None:
-        while self._calls or not self._closing:
-            if not self._calls:
-                await self._wake.wait()
-                self._wake.clear()
-                continue
-            calls = self._take()
-            await self._write(calls)
-
-    def _take(self) -> list[_Call]:
+    def take(self) -> list[_Call]:
         calls = [self._calls.popleft()]
         size = len(calls[0].postings)
         while self._calls and size + len(self._calls[0].postings) <= BATCH_MAX:
@@ -109,7 +92,16 @@ class _Lane:
         self.waiting -= size
         return calls
 
-    async def _write(self, calls: list[_Call]) -> None:
+
+class _Batches:
+    """Writes calls as batches and answers them."""
+
+    def __init__(self, ledger: Ledger, bell: HistoryBell, progress: Progress) -> None:
+        self._ledger = ledger
+        self._bell = bell
+        self._progress = progress
+
+    async def write(self, calls: list[_Call]) -> None:
         try:
             answers = await self._post([posting for call in calls for posting in call.postings])
         except asyncio.CancelledError:
@@ -133,7 +125,7 @@ class _Lane:
             return
         _log.warning("batch failed, its calls are written one by one", calls=len(calls), error=str(error))
         for call in calls:
-            await self._write([call])
+            await self.write([call])
 
     async def _post(self, postings: list[Posting]) -> list[Answer]:
         began = time.perf_counter()
@@ -164,7 +156,10 @@ class PostingWriter:
 
     def __init__(self, ledger: Ledger, bell: HistoryBell, progress: Progress) -> None:
         """`bell` is rung after each commit that wrote entries; `progress` counts what was answered."""
-        self._lanes = [_Lane(ledger, bell, progress) for _ in range(LANES)]
+        self._lanes = [_Lane() for _ in range(LANES)]
+        self._batches = _Batches(ledger, bell, progress)
+        self._wake = asyncio.Event()
+        self._closing = False
 
     @classmethod
     @asynccontextmanager
@@ -175,13 +170,37 @@ class PostingWriter:
         writer = cls(ledger, bell, progress)
         metrics.WAITING.set_function(lambda: sum(lane.waiting for lane in writer._lanes))
         async with asyncio.TaskGroup() as tasks:
-            for number, lane in enumerate(writer._lanes):
-                tasks.create_task(lane.run(), name=f"posting lane {number}")
+            tasks.create_task(writer._run(tasks), name="posting lanes")
             try:
                 yield writer
             finally:
-                for lane in writer._lanes:
-                    lane.close()
+                writer._closing = True
+                writer._wake.set()
+
+    async def _run(self, tasks: asyncio.TaskGroup) -> None:
+        while not self._closing or any(lane.waiting for lane in self._lanes):
+            for lanes in self._startable():
+                for lane in lanes:
+                    lane.busy = True
+                tasks.create_task(self._write(lanes))
+            await self._wake.wait()
+            self._wake.clear()
+
+    def _startable(self) -> list[list[_Lane]]:
+        """Lanes whose calls are to be written now, those of one batch together."""
+        ready = [lane for lane in self._lanes if lane.waiting and not lane.busy]
+        if sum(lane.waiting for lane in ready) > TOGETHER_MAX:
+            return [[lane] for lane in ready]
+        # Little is one batch of all lanes, and gathers until nothing else is being written.
+        return [ready] if ready and not any(lane.busy for lane in self._lanes) else []
+
+    async def _write(self, lanes: list[_Lane]) -> None:
+        try:
+            await self._batches.write([call for lane in lanes for call in lane.take()])
+        finally:
+            for lane in lanes:
+                lane.busy = False
+            self._wake.set()
 
     async def post(self, postings: Sequence[Posting]) -> list[Answer]:
         """Posts and returns the answers in the order of the postings.
@@ -217,6 +236,7 @@ class PostingWriter:
     def _put(self, lane: int, postings: Sequence[Posting]) -> asyncio.Future[list[Answer]]:
         call = _Call(postings)
         self._lanes[lane].put(call)
+        self._wake.set()
         return call.answers
 
 

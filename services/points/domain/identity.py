@@ -79,16 +79,13 @@ def chained(previous: bytes | None, entry: Entry) -> bytes:
 
 def hash_of(previous: bytes | None, fields: tuple[Any, ...]) -> bytes:
     """The same, of an entry's fields in their order, all but the hash."""
-    team, customer, sequence, source, *middle, occurred, posted, key, actor, order, enrolment, node, note = (
-        fields
-    )
+    team, customer, sequence, source = fields[:4]
+    occurred, posted, key, actor, order, enrolment, node, note = fields[12:]
     posted_micros = micros_of(posted)
-    form = (
-        *(previous or GENESIS, team.bytes, customer.bytes, sequence, int(source), *middle),
-        posted_micros if occurred is posted else micros_of(occurred),
-        *(posted_micros, key.bytes, actor, _bytes(order), _bytes(enrolment), node, note),
-    )
-    return hashlib.sha256(_encode(form)).digest()
+    occurred_micros = posted_micros if occurred is posted else micros_of(occurred)
+    ids = (previous or GENESIS, team.bytes, customer.bytes, sequence, int(source))
+    rest = (key.bytes, actor, _bytes(order), _bytes(enrolment), node, note)
+    return hashlib.sha256(_encode(ids + fields[4:12] + (occurred_micros, posted_micros) + rest)).digest()
 
 
 def micros_of(at: datetime) -> int:

@@ -18,7 +18,7 @@ from services.points import worker
 from services.points.domain.book import Book, accounts_of
 from services.points.domain.model import Account, Manual, Posting
 from services.points.store import Posted
-from services.points.worker import BATCH_MAX, LANES, PostingWriter
+from services.points.worker import BATCH_MAX, LANES, TOGETHER_MAX, PostingWriter
 
 TEAM = new_id()
 
@@ -90,6 +90,16 @@ async def test_what_gathers_behind_a_batch_is_written_as_one(ledger: FakeLedger)
         answers = await asyncio.gather(*calls)
     assert ledger.batches == [1, BATCH_MAX, 100]
     assert [answer.outcome.balance for (answer,) in answers] == list(range(1, BATCH_MAX + 102))
+
+
+async def test_little_is_one_batch_of_all_lanes_and_much_one_of_each(ledger: FakeLedger) -> None:
+    customers = [customer_of_lane(lane) for lane in range(LANES)]
+    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+        await writer.post([posting(customer) for customer in customers])
+        assert ledger.batches == [LANES]
+        ledger.batches.clear()
+        await writer.post([posting(customer) for customer in customers for _ in range(TOGETHER_MAX)])
+    assert ledger.batches == [TOGETHER_MAX] * LANES
 
 
 async def test_a_collision_is_tried_again(ledger: FakeLedger) -> None:

@@ -4,7 +4,7 @@
 -- written, and the batch is made again under locks.
 --
 -- Both functions take arrays, a column each, that are filled up: of a column that says the same in every row one element is
--- enough, and a column of nothing but nulls may be empty. They are planned to look rows up one by one, in the order given:
+-- enough, and an array of nothing, or of nulls, may be null itself. They are planned to look rows up one by one, in the order given:
 -- a plan is kept for long, and may have been made while the tables were empty.
 
 -- Backwards it is the report, newest first; and what is added is added at its end, where pages fill up.
@@ -46,7 +46,7 @@ BEGIN
             SELECT * FROM outcome AS r
              WHERE r.team_id = coalesce(wanted.team_id, key_teams[1]) AND r.key = wanted.key LIMIT 1
          ) AS o;
-    IF order_keys <> '{}' THEN
+    IF order_keys IS NOT NULL THEN
         RETURN QUERY
             SELECT 3::smallint, o.team_id, o.order_key, o.customer_id, 0::bigint, 0::bigint, 0::bigint, NULL::timestamptz,
                    NULL::bytea,
@@ -57,7 +57,7 @@ BEGIN
                  WHERE r.team_id = coalesce(wanted.team_id, order_teams[1]) AND r.order_key = wanted.order_key LIMIT 1
              ) AS o;
     END IF;
-    IF formula_teams <> '{}' THEN
+    IF formula_teams IS NOT NULL THEN
         RETURN QUERY
             SELECT 4::smallint, f.team_id, NULL::uuid, NULL::uuid, 0::bigint, 0::bigint, 0::bigint, NULL::timestamptz,
                    NULL::bytea, ARRAY[f.amount_micros, f.points_micros]
@@ -116,7 +116,7 @@ BEGIN
     IF teams IS NOT NULL THEN
         PERFORM platform.bind(teams);
     END IF;
-    IF entry_keys <> '{}' THEN
+    IF entry_keys IS NOT NULL THEN
         MERGE INTO account AS a
         USING (
             SELECT coalesce(e.team_id, entry_teams[1]) AS team_id, e.customer_id, e.balance, e.cumulative, e.sequence,
@@ -139,7 +139,7 @@ BEGIN
             RAISE EXCEPTION 'an account has changed' USING ERRCODE = 'serialization_failure';
         END IF;
     END IF;
-    IF order_keys <> '{}' THEN
+    IF order_keys IS NOT NULL THEN
         MERGE INTO shop_order AS o
         USING (
             SELECT coalesce(w.team_id, order_teams[1]) AS team_id, w.order_key, w.customer_id, w.posted, w.earning,
@@ -182,7 +182,7 @@ BEGIN
            AS t (team_id, key, fingerprint, customer_id, source, status, reason, requested, shortfall, balance, cumulative,
                  sequence)
      ORDER BY 1, 2;
-    IF entry_keys <> '{}' THEN
+    IF entry_keys IS NOT NULL THEN
         positions := allocate_positions(entry_partitions);
         INSERT INTO entry (team_id, customer_id, sequence, partition, position, source, source_id, source_name, delta_balance,
                            delta_cumulative, requested_balance, requested_cumulative, balance, cumulative, occurred_at,
