@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,29 +18,28 @@ import msgspec
 import structlog
 
 from libs.common.clock import Clock
-from libs.common.mailbox.api import Mailbox, PutBack, QuietMarks, Trim
+from libs.common.mailbox.api import Mailbox, PutBack, Trim
 from libs.common.mailbox.errors import Fenced, MailboxUnavailable
 from libs.common.rpc.operations import Progress
 from services.journey import metrics
+from services.journey.batches import Batches, Checkpoints
 from services.journey.domain.turn import TurnResult
 from services.journey.faults import OUTAGES, is_outage
 from services.journey.recovery import MailboxRepair
 from services.journey.retries import PARK_FAULTS, RETRY_FIRST_S, Retries
+from services.journey.timers import TimerWatch
 from services.journey.turn_storage import TurnStorage
 from services.journey.turn_store import CustomerKey
 from services.journey.turns import BatchOutcome, TurnRunner, Waiting
 
 CUSTOMERS_MAX: Final = 500
 """Customers of one batch: more gain little, and make everybody in it wait longer."""
-BATCHES_MAX: Final = 2
-"""Batches under way: one waits for servers and services while the other is worked on. More would only be smaller."""
 MAIL_MAX: Final = 100
 """Mail of one customer in one batch."""
 IDLE_WAIT_S: Final = 1.0
 """Longest sleep, real seconds: the bound on how late a missed wake-up is noticed."""
 OUTAGE_WAIT_MAX_S: Final = 2.0
 """Longest wait between looks while a server or service does not answer."""
-CHECKPOINT_EVERY_S: Final = 1.0
 
 NOTHING_WAITS: Final = Waiting()
 """No mail: a timer is due, or a journey stops."""
@@ -76,16 +74,11 @@ class Worker:
         self._taken: dict[CustomerKey, bytes] = {}
         self._retries = Retries()
         self._stopping_journeys: tuple[tuple[UUID, UUID], ...] = ()
-        self._marks: dict[tuple[int, int], int] = {}
-        self._marks_saved = 0.0
+        self._checkpoints = Checkpoints(store)
         self._poked: set[int] = set()
-        self._next_wake: datetime | None = None
-        self._look_at_timers = True
-        self._passed_over = False
-        """Customers with a due timer were in a batch: they are looked for again when one ends."""
+        self._timers = TimerWatch(store, clock)
         self._nudge = asyncio.Event()
-        self._running: set[asyncio.Task[None]] = set()
-        self._in_batch: set[CustomerKey] = set()
+        self._batches = Batches()
         self._stop_told = asyncio.Event()
         self._outages = 0
         self._again: set[CustomerKey] = set()
@@ -111,7 +104,7 @@ class Worker:
 
     def nudge(self) -> None:
         """Makes the worker look at everything now."""
-        self._look_at_timers = True
+        self._timers.look_again()
         self._nudge.set()
 
     def ask_again(self, customers: Iterable[CustomerKey]) -> None:
@@ -135,7 +128,7 @@ class Worker:
     @property
     def in_hand(self) -> int:
         """Customers that are being worked on or wait here for another try."""
-        return len(self._in_batch | self._taken.keys())
+        return len(self._batches.customers | self._taken.keys())
 
     @property
     def owned(self) -> Mapping[int, int]:
@@ -159,16 +152,16 @@ class Worker:
     async def _turn_of_the_loop(self, poke: asyncio.Future[set[int]]) -> asyncio.Future[set[int]]:
         self._nudge.clear()
         try:
-            self._reap()
+            self._batches.reap()
             await self._leave()
             await self._take_over_new()
-            if len(self._running) < BATCHES_MAX:
+            if not self._batches.full:
                 batch = await self._gather()
                 if batch:
-                    self._start(batch)
+                    self._batches.start(batch, self._work(batch))
                     return poke
                 self._outages = 0
-                await self._save_checkpoints()
+                await self._checkpoints.save(self._real_time(), dict(self._owned))
         except OUTAGES as error:
             await self._sit_out(error)
         except Fenced as error:
@@ -176,31 +169,14 @@ class Worker:
             self._drop_fenced(error)
         return await self._sleep(poke)
 
-    # -- batches under way --------------------------------------------------------------------------------------
-
-    def _start(self, batch: Mapping[CustomerKey, Waiting]) -> None:
-        self._in_batch |= batch.keys()
-        task = asyncio.create_task(self._work(batch), name=f"batch of {len(batch)} turns")
-        self._running.add(task)
-
-    def _reap(self) -> None:
-        """Lets go of batches that have ended. Raises what one of them ended with; the others are reaped next time."""
-        for task in [task for task in self._running if task.done()]:
-            self._running.discard(task)
-            task.result()
-
-    async def _end_batches(self) -> None:
-        """Waits until no batch is under way. Raises as `_reap`."""
-        if self._running:
-            await asyncio.wait(self._running)
-        self._reap()
-
     async def _sit_out(self, error: Exception) -> None:
         """Waits a little longer each time that a server or service does not answer."""
         if self._outages == 0:
             _log.warning("a server or service does not answer", error=repr(error))
         self._outages += 1
-        self._look_at_timers = True  # those that were found due may have been in the batch that failed
+        # Those that were found due may have been in the batch that failed, and a trim may have told nothing.
+        self._timers.look_again()
+        self._poked.update(self._owned)
         delay = min(OUTAGE_WAIT_MAX_S, RETRY_FIRST_S * 2 ** min(self._outages, 10))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay):
@@ -210,8 +186,9 @@ class Worker:
         """Until a poke, a nudge, the next timer or the next retry."""
         nudge = asyncio.ensure_future(self._nudge.wait())
         # With all hands full nothing but the end of a batch makes room.
-        full = len(self._running) >= BATCHES_MAX
-        wakers: set[asyncio.Future[Any]] = {*self._running} if full else {poke, nudge, *self._running}
+        full = self._batches.full
+        wakers: set[asyncio.Future[Any]] = {*self._batches.tasks}
+        wakers |= set() if full else {poke, nudge}
         await asyncio.wait(
             wakers, timeout=None if full else self._sleep_s(), return_when=asyncio.FIRST_COMPLETED
         )
@@ -228,8 +205,8 @@ class Worker:
         waits = [IDLE_WAIT_S]
         if self._retries.next_at is not None:
             waits.append(self._retries.next_at - self._real_time())
-        if self._next_wake is not None and self._owned:
-            timer_s = self._clock.real_seconds_until(self._next_wake)
+        if self._timers.next_at is not None and self._owned:
+            timer_s = self._clock.real_seconds_until(self._timers.next_at)
             if timer_s is not None:
                 waits.append(timer_s)
         return max(0.0, min(waits))
@@ -241,20 +218,20 @@ class Worker:
         if not new:
             return
         # A claim makes everybody who is taken ready again, those in a batch under way as well.
-        await self._end_batches()
+        await self._batches.finish()
         await self._repair.take_over(new)
         self._owned.update({p: epoch for p, epoch in new.items() if self._leased.get(p) == epoch})
         self._poked.update(self._owned)
-        self._look_at_timers = True
+        self._timers.look_again()
         metrics.PARTITIONS.set(len(self._owned))
 
     async def _leave(self) -> None:
         """Hands over the partitions that another worker is to have."""
         if not self._leaving:
             return
-        await self._end_batches()
+        await self._batches.finish()
         await self._put_back([key for key in self._taken if key.partition in self._leaving])
-        await self._save_checkpoints(force=True)
+        await self._checkpoints.save(self._real_time(), dict(self._owned), force=True)
         for partition in self._leaving:
             self._leased.pop(partition, None)
             self._drop(partition)
@@ -267,7 +244,7 @@ class Worker:
         self._poked.discard(partition)
         self._taken = {key: entry for key, entry in self._taken.items() if key.partition != partition}
         self._retries.drop(partition)
-        self._marks = {key: mark for key, mark in self._marks.items() if key[0] != partition}
+        self._checkpoints.forget(partition)
         metrics.PARTITIONS.set(len(self._owned))
 
     def _drop_fenced(self, error: Fenced) -> None:
@@ -276,14 +253,14 @@ class Worker:
             if partition in self._owned:
                 self._leased.pop(partition, None)
             self._drop(partition)
-        self._look_at_timers = True
+        self._timers.look_again()
 
     async def _hand_back(self) -> None:
         """Ends the batches under way; what else was taken becomes ready again for the next owner."""
         try:
-            await self._end_batches()
+            await self._batches.finish()
             await self._put_back(list(self._taken))
-            await self._save_checkpoints(force=True)
+            await self._checkpoints.save(self._real_time(), dict(self._owned), force=True)
         except (*OUTAGES, Fenced) as error:
             _log.warning("what was taken is not handed back; its next owner finds it", error=repr(error))
 
@@ -309,11 +286,8 @@ class Worker:
             return batch
         mailboxes_are_empty = await self._take(batch)
         room = CUSTOMERS_MAX - len(batch) if mailboxes_are_empty else CUSTOMERS_MAX // 5
-        found = await self._due(room + len(self._in_batch))
-        due = [key for key in found if key not in self._in_batch]
-        self._passed_over |= len(due) < len(found)
-        self._look_at_timers |= len(due) > room
-        del due[room:]
+        due = await self._timers.due(self._owned.keys(), room, self._batches.customers)
+        due += await self._halting(room - len(due))
         if due and not mailboxes_are_empty:
             # Their mail comes first: they are looked at for both in one turn.
             waiting = await self._mailbox.waiting([(key.team_id, key.customer_id) for key in due])
@@ -329,54 +303,40 @@ class Worker:
         }
 
     async def _take(self, batch: dict[CustomerKey, Waiting]) -> bool:
-        """Takes from the partitions that were poked; False if there may be more mail than fits into the batch.
-
-        A partition stays poked until a take finds nothing in it: a trim makes customers with more mail ready, silently.
-        """
+        """Takes from the partitions that were poked; False if there may be more mail than fits into the batch."""
         looked_at = sorted((p, self._owned[p]) for p in self._poked & self._owned.keys())
         if not looked_at or self._retries.full:
             return True
+        # Before the call: a batch that ends meanwhile may poke again.
+        self._poked.clear()
         result = await self._mailbox.take(looked_at, CUSTOMERS_MAX, MAIL_MAX)
         for taken in result.taken:
             key = CustomerKey(taken.partition, taken.team_id, taken.customer_id)
             self._taken[key] = taken.last_entry_id
-            if (
-                key not in self._in_batch
-            ):  # else a timer of theirs is worked on; the mail goes back, and comes again
+            # Else a timer of theirs is worked on: the mail goes back, and comes again.
+            if key not in self._batches.customers:
                 mail_left = len(taken.mails) + taken.undecodable >= MAIL_MAX
                 batch[key] = Waiting(taken.mails, mail_left, taken.last_entry_id)
         metrics.MAILS.inc(sum(len(taken.mails) for taken in result.taken))
-        if len(result.taken) < CUSTOMERS_MAX:
-            self._poked = {taken.partition for taken in result.taken}
+        if len(result.taken) >= CUSTOMERS_MAX:
+            self._poked.update(partition for partition, _ in looked_at)
         for partition in {*result.fenced, *result.lost}:
             self._drop(partition)
         return len(result.taken) < CUSTOMERS_MAX
 
-    async def _due(self, limit: int) -> list[CustomerKey]:
-        """Customers to look at without mail. A customer who has mail as well is looked at for both in one turn."""
-        now = self._clock.now()
-        due: list[CustomerKey] = []
-        if limit > 0 and (self._look_at_timers or (self._next_wake is not None and self._next_wake <= now)):
-            # Set before the look: a batch that ends meanwhile may arm a timer that the look does not see.
-            self._look_at_timers, self._next_wake = False, None
-            timers = await self._store.look_at_timers(self._owned.keys(), now, limit)
-            due = timers.due
-            self._look_at_timers |= timers.more
-            self._expect(timers.following)
+    async def _halting(self, limit: int) -> list[CustomerKey]:
+        """Customers of journeys that stop."""
+        halting: list[CustomerKey] = []
         for team_id, journey_id in self._stopping_journeys:
-            room = limit - len(due)
-            if room > 0:
-                due += await self._store.halting_customers(team_id, journey_id, self._owned, room)
-        return due
-
-    def _expect(self, wake_at: datetime | None) -> None:
-        """Has the worker woken for a timer."""
-        if wake_at is not None and (self._next_wake is None or wake_at < self._next_wake):
-            self._next_wake = wake_at
+            if len(halting) < limit:
+                room = limit - len(halting) + len(self._batches.customers)
+                found = await self._store.halting_customers(team_id, journey_id, self._owned, room)
+                halting += [key for key in found if key not in self._batches.customers]
+        return halting[: max(0, limit)]
 
     async def _add_stuck(self, batch: dict[CustomerKey, Waiting]) -> None:
         """Adds those who are to ask again. Mail that waits comes first: it may be what they wait for."""
-        stuck = self._again - self._in_batch
+        stuck = self._again - self._batches.customers
         if not stuck:
             return
         self._again -= stuck
@@ -395,9 +355,8 @@ class Worker:
             metrics.BATCH_SECONDS.observe(self._real_time() - started)
             await self._settle(batch, outcome)
         finally:
-            self._in_batch -= batch.keys()
-            self._look_at_timers |= self._passed_over
-            self._passed_over = False
+            self._batches.ended(batch)
+            self._timers.batch_ended()
         self._progress.add(len(batch))
 
     async def _settle(self, batch: Mapping[CustomerKey, Waiting], outcome: BatchOutcome) -> None:
@@ -405,20 +364,20 @@ class Worker:
             await self._failed(batch, key, error)
         self._note(outcome.committed.values())
         # Timers behind the last mail were left to the next turn, which comes only if there is more mail.
-        self._look_at_timers |= bool(outcome.failed) or any(waiting.mail_left for waiting in batch.values())
+        if outcome.failed or any(waiting.mail_left for waiting in batch.values()):
+            self._timers.look_again()
         for key in outcome.committed:
             self._retries.forget(key)
         await self._trim(batch, [*outcome.committed, *outcome.parked])
 
     def _note(self, results: Collection[TurnResult]) -> None:
-        now = self._clock.now()
         bursts = [burst for result in results for burst in result.bursts]
         metrics.TURNS.inc(len(results))
         metrics.ENROLMENTS.inc(sum(burst.enrolled for burst in bursts))
         metrics.NODES.inc(sum(step.entered for burst in bursts for step in burst.steps))
-        armed = min((result.wake_at for result in results if result.wake_at is not None), default=None)
-        self._expect(armed)
-        self._look_at_timers |= armed is not None and armed <= now
+        self._timers.expect(
+            min((result.wake_at for result in results if result.wake_at is not None), default=None)
+        )
 
     async def _trim(self, batch: Mapping[CustomerKey, Waiting], keys: Iterable[CustomerKey]) -> None:
         """Removes what these customers of a batch are done with."""
@@ -430,20 +389,13 @@ class Worker:
                 items.append(
                     Trim(key.partition, self._owned[key.partition], key.team_id, key.customer_id, entry)
                 )
-        if items:
-            self._mark(await self._mailbox.trim(items))
-
-    def _mark(self, quiet: Mapping[int, QuietMarks]) -> None:
-        for partition in quiet.keys() & self._owned.keys():
-            self._marks |= {(partition, source): at for source, at in quiet[partition].items()}
-
-    async def _save_checkpoints(self, *, force: bool = False) -> None:
-        """Moves the repair checkpoints; seldom, since a repair that begins too early only drops duplicates."""
-        now = self._real_time()
-        if not self._marks or (now - self._marks_saved < CHECKPOINT_EVERY_S and not force):
+        if not items:
             return
-        marks, self._marks, self._marks_saved = self._marks, {}, now
-        await self._store.save_checkpoints(marks, dict(self._owned))
+        quiet = await self._mailbox.trim(items)
+        for partition in quiet.keys() & self._owned.keys():
+            self._checkpoints.note(partition, quiet[partition])
+        # Customers of the others may have more mail: a trim makes them ready and tells nobody else.
+        self._poked |= ({item.partition for item in items} - quiet.keys()) & self._owned.keys()
 
     # -- failures -----------------------------------------------------------------------------------------------
 
@@ -464,6 +416,7 @@ class Worker:
 
     async def _let_go(self) -> None:
         """Puts back those whose time for another try has come, and those whom a failed batch left here."""
-        self._look_at_timers |= self._retries.release(self._real_time())
-        idle = [key for key in self._taken if key not in self._retries and key not in self._in_batch]
+        if self._retries.release(self._real_time()):
+            self._timers.look_again()
+        idle = [key for key in self._taken if key not in self._retries and key not in self._batches.customers]
         await self._put_back(idle)
