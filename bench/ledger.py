@@ -43,7 +43,7 @@ BATCH: Final = 100
 _SEED: Final = 20_171_201
 _METHOD: Final = "/omnijourney.points.v1.PointsService/PostEntries"
 _TIMEOUT_S: Final = 60.0
-_AT_ONCE: Final = 4
+_AT_ONCE: Final = 8
 """Batches under way at once."""
 _SINGLES_AT_ONCE: Final = 64
 _ROUNDS: Final = 5
