@@ -2,8 +2,10 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tools.paths import ROOT
@@ -18,6 +20,18 @@ settings.register_profile("full", deadline=None, suppress_health_check=[HealthCh
 # `make check` tries the same cases every time; `make test` looks for new ones.
 settings.register_profile("quick", settings.get_profile("full"), derandomize=True)
 settings.load_profile("full")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loggers_are_not_cached() -> None:
+    """A command that a test runs in its own process configures logging for good: what logs first meanwhile would keep
+    that, and write to where nobody reads any more."""
+    configure = structlog.configure
+
+    def without_cache(**options: Any) -> None:
+        configure(**{**options, "cache_logger_on_first_use": False})
+
+    structlog.configure = without_cache  # type: ignore[assignment]
 
 
 @pytest.fixture(scope="session")

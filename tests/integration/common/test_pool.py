@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from libs.common.db import pool as pools
+from libs.common.db.faults import SERVER_AWAY
 from libs.common.db.pool import (
     Connection,
     Pool,
@@ -173,7 +174,7 @@ async def test_connections_that_the_server_ended_are_replaced(pair: Pool, databa
     try:
         async with connection_of(pair), connection_of(pair) as used:
             await admin.execute(end)
-            with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+            with pytest.raises(SERVER_AWAY):
                 await used.fetchval("SELECT pg_sleep(5)")
             waiting = asyncio.create_task(fetch_alone(pair, _PID))
             await asyncio.sleep(0)
