@@ -6,7 +6,11 @@ kind of refusal it is, the reason (a name of `common.v1.ErrorReason` without its
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
+
+RETRY_SOON_S: Final = 0.2
+"""When a call may succeed that met something which passes at once, in real seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,11 @@ class Aborted(DomainError):
         """The etag given is not the present one."""
         metadata = {"etag": present_etag}
         return cls("ETAG_MISMATCH", "changed in between: read again and repeat", metadata=metadata)
+
+    @classmethod
+    def write_conflict(cls, message: str = "collided with another write: ask again") -> "Aborted":
+        """Another write got in between, and nothing of this one happened; the same again may succeed at once."""
+        return cls("WRITE_CONFLICT", message, retry_after_s=RETRY_SOON_S)
 
 
 class ResourceExhausted(DomainError):

@@ -128,7 +128,7 @@ class Reservation:
                 return answers | await self._decide(fresh, known)
             except KnownSendError:
                 continue
-        raise Aborted("WRITE_CONFLICT", "other calls store the same sends: ask again")
+        raise Aborted.write_conflict("other calls store the same sends: ask again")
 
     async def _decide(self, fresh: Mapping[SendKey, Send], known: Known) -> dict[SendKey, Answer]:
         _, prepared = await self._prepare(list(fresh.values()), known.catalogue)

@@ -44,7 +44,7 @@ class JourneyMailStore:
             # Somebody with the same key may have waited for the same customer's counter: look again under its lock.
             again = await connection.fetch(BOOK["known_triggers"], team_id, [t.request_key for t in fresh])
             if again:
-                raise Aborted("WRITE_CONFLICT", "the same triggers are being recorded; repeat the call")
+                raise Aborted.write_conflict("other calls record the same triggers: ask again")
             partitions = [partition_of(team_id, trigger.customer_id) for trigger in fresh]
             following = await allocate(connection, count_by_partition(partitions))
             mails = []

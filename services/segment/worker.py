@@ -18,6 +18,7 @@ from prometheus_client import Counter
 from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.db.pool import Pool, transaction
+from libs.common.errors import Aborted
 from libs.common.ids import endless_ids, epoch_ms
 from libs.common.mailbox.relay import MailRelay
 from libs.common.rpc.operations import Lag, Progress
@@ -37,7 +38,7 @@ from services.segment.store.changes import load_for_changes, mark_marketed, save
 T = TypeVar("T")
 
 ATTEMPTS: Final = 6
-"""How often a batch is done before a collision with others is passed on to the caller."""
+"""How often a batch is done before the caller is told that it collided with others."""
 _PAUSE_S: Final = 0.01
 COLLISIONS: Final = (
     CollisionError,
@@ -146,15 +147,18 @@ class Writer:
         return result
 
     async def until_alone(self, kind: str, once: Callable[[], Awaitable[T]]) -> T:
-        """Does a transaction, again while others are faster. Raises the last collision after ATTEMPTS."""
-        for attempt in range(1, ATTEMPTS):
+        """Does a transaction, again while others are faster. Raises Aborted `WRITE_CONFLICT` after ATTEMPTS."""
+        for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await once()
             except COLLISIONS as error:
                 metrics.COLLISIONS.labels(kind).inc()
                 _log.info("collision", kind=kind, attempt=attempt, error=str(error))
+                if attempt == ATTEMPTS:
+                    _log.warning("collided again and again", kind=kind, attempts=attempt, exc_info=error)
+                    raise Aborted.write_conflict() from error
             await asyncio.sleep(_PAUSE_S * attempt * (0.5 + self._random.random()))
-        return await once()
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 class SegmentLag:

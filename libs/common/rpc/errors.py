@@ -25,7 +25,6 @@ STATUS_KEY: Final = "grpc-status-details-bin"
 
 _DETAILS_BYTES_MAX: Final = 6_000
 """Field violations beyond this are only counted: clients refuse answers whose metadata exceeds 8 KiB."""
-_RETRY_SOON_S: Final = 0.2
 _REASONS: Final = frozenset(error_reason_pb2.ErrorReason.keys())
 
 # The table. The first class that fits counts.
@@ -53,9 +52,7 @@ def status_of(error: Exception, rpc: str) -> status_pb2.Status:
     if isinstance(error, errors.DomainError):
         return _status_of_domain_error(error)
     if isinstance(error, faults.COLLIDED):
-        return _status_of_domain_error(
-            errors.Aborted("WRITE_CONFLICT", "collided with another write", retry_after_s=_RETRY_SOON_S)
-        )
+        return _status_of_domain_error(errors.Aborted.write_conflict())
     if isinstance(error, faults.SERVER_AWAY):
         return _dependency_away(error, rpc, "postgresql")
     if isinstance(error, _REDIS_AWAY):
@@ -96,7 +93,7 @@ def _status_of_domain_error(error: errors.DomainError) -> status_pb2.Status:
 
 def _dependency_away(error: Exception, rpc: str, name: str) -> status_pb2.Status:
     _log.warning("dependency does not answer", rpc=rpc, dependency=name, error=type(error).__name__)
-    return _status_of_domain_error(errors.Unavailable.dependency(name, _RETRY_SOON_S))
+    return _status_of_domain_error(errors.Unavailable.dependency(name, errors.RETRY_SOON_S))
 
 
 def _incident(error: Exception, rpc: str) -> status_pb2.Status:
