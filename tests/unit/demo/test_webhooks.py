@@ -126,9 +126,8 @@ async def test_a_refused_webhook_ends_the_demo(
             await poster.post([order()], AT)
 
 
-async def test_a_gateway_that_is_gone_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks, "PATIENCE_S", 0.1)
+async def test_a_gateway_that_is_gone_is_waited_for_but_not_for_ever() -> None:
     async with aiohttp.ClientSession() as session:
-        poster = WebhookPoster(session, "http://127.0.0.1:1/events", SECRET, "GBP")
+        poster = WebhookPoster(session, "http://127.0.0.1:1/events", SECRET, "GBP", patience_s=0.1)
         with pytest.raises(DemoFault, match="is not taken"):
             await poster.post([order()], AT)
