@@ -1,0 +1,66 @@
+"""Batches of turns begin apart, so that they gather; what comes after a rest is begun at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from unittest.mock import create_autospec
+from uuid import UUID
+
+from libs.common.clock import SystemClock
+from libs.common.mailbox.memory import InMemoryMailbox
+from libs.common.rpc.operations import Progress
+from libs.common.testing.virtual_loop import VirtualLoop
+from services.journey.recovery import MailboxRepair
+from services.journey.turn_storage import TurnStorage
+from services.journey.turn_store import CustomerKey, DueTimers
+from services.journey.turns import BatchOutcome, TurnRunner, Waiting
+from services.journey.worker import LINGER_S, Worker
+
+KEYS = [CustomerKey(0, UUID(int=1), UUID(int=number)) for number in range(4)]
+REST_S = 0.5
+
+
+class RecordingRunner(TurnRunner):
+    """Commits nothing, and knows when it was asked for how many."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[float, int]] = []
+
+    async def run_all(self, batch: Mapping[CustomerKey, Waiting], leases: Mapping[int, int]) -> BatchOutcome:
+        self.batches.append((asyncio.get_running_loop().time(), len(batch)))
+        return BatchOutcome({}, set(batch), {})
+
+
+async def _worked() -> list[tuple[float, int]]:
+    """When batches began, and how many customers they held: one customer, two soon after, one after a rest."""
+    loop = asyncio.get_running_loop()
+    store = create_autospec(TurnStorage, instance=True)
+    store.look_at_timers.return_value = DueTimers([], None, more=False)
+    runner = RecordingRunner()
+    mailbox = InMemoryMailbox()
+    worker = Worker(
+        mailbox=mailbox,
+        store=store,
+        runner=runner,
+        repair=MailboxRepair(mailbox, store, {}),
+        clock=SystemClock(),
+        progress=Progress(),
+        real_time=loop.time,
+    )
+    worker.set_leases({0: 1})
+    running = asyncio.create_task(worker.run())
+    for key, pause_s in zip(KEYS, (LINGER_S / 8, LINGER_S / 8, REST_S, LINGER_S / 8), strict=True):
+        worker.ask_again([key])
+        await asyncio.sleep(pause_s)
+    worker.stop()
+    await running
+    return runner.batches
+
+
+def test_batches_gather_what_comes_within_the_linger() -> None:
+    (first, one), (second, two), (third, again_one) = VirtualLoop(seconds_max=60).run(_worked())
+    assert (one, two, again_one) == (1, 2, 1)
+    assert first == 0
+    assert second == first + LINGER_S
+    assert third == LINGER_S / 4 + REST_S
