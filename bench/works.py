@@ -26,8 +26,8 @@ N_DEFAULT: Final = {
     "w4": 10_000,
     "ledger": 5_000_000,
 }
-"""w2 aims at 1,000,000 and w4 at 100,000: at a thousand or two a second that is minutes to an hour on two cores, so
-both are asked for by name (`W=w2 N=1000000`)."""
+"""w2 aims at 1,000,000 and w4 at 100,000: minutes each on two cores, so both are asked for by name
+(`W=w2 N=1000000`)."""
 
 
 class Line(msgspec.Struct, frozen=True):
