@@ -20,8 +20,8 @@ from rich.table import Table
 from bench import histories, mailboxes
 from bench.measure import Figure, Meter
 from bench.works import WORKS, Result, run_work, show
-from libs.common.embedded import start_embedded
 from libs.common.logging import setup_logging
+from libs.embedded import start_embedded
 from tools.paths import BUILD, ROOT
 
 _REPORT: Final = BUILD / "bench.json"

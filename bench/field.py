@@ -23,8 +23,8 @@ from bench.usage import Usage
 from libs.client import Client
 from libs.client.services import SERVICES
 from libs.common.clock import SystemClock
-from libs.common.embedded import start_embedded
 from libs.common.rpc.values import timestamp
+from libs.embedded import start_embedded
 from libs.emulators.config import EmulatorSettings
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
 from omnijourney.common.v1 import operations_service_pb2 as operations_pb2

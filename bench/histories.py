@@ -11,7 +11,7 @@ from libs.common.db.history import allocate
 from libs.common.db.migrate import migrate, service_dsn
 from libs.common.db.pool import Pool, open_pool, transaction
 from libs.common.ids import partition_of
-from libs.common.testing.mails import TEAM, customers
+from libs.testing.mails import TEAM, customers
 
 _SERVICE: Final = "bench"
 _ROUNDS: Final = 5

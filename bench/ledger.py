@@ -30,8 +30,8 @@ from bench.measure import chunks
 from bench.raw_calls import Method, call_all
 from bench.tpcb import tpcb_tps
 from bench.usage import Usage
-from libs.common.embedded import Embedded, start_embedded
 from libs.common.rpc.client import channel
+from libs.embedded import Embedded, start_embedded
 from omnijourney.common.v1 import money_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from omnijourney.points.v1 import points_service_pb2_grpc as pb_grpc

@@ -7,7 +7,7 @@ from bench.measure import Meter, chunks
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox import Mailbox, TakenMailbox, Trim, open_mailbox
 from libs.common.mailbox.mail import Mail
-from libs.common.testing.mails import Numberer, customers
+from libs.testing.mails import Numberer, customers
 
 _EPOCH: Final = 1
 _OWNED: Final = [(partition, _EPOCH) for partition in range(PARTITIONS)]

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-from libs.common.embedded.binaries import installed_postgres
+from libs.embedded.binaries import installed_postgres
 
 _DATABASE: Final = "tpcb"
 _SCALE: Final = 10

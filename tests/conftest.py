@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, settings
 
 from tools.paths import ROOT
 
-pytest_plugins = ["libs.common.testing.fixtures"]
+pytest_plugins = ["libs.testing.fixtures"]
 
 # Suites that several tests share say what differs, as tests themselves do.
-pytest.register_assert_rewrite("libs.common.testing")
+pytest.register_assert_rewrite("libs.testing")
 
 # Neither a deadline nor the slow-input check: both judge the machine, not the code.
 settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow])

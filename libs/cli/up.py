@@ -12,8 +12,8 @@ from rich.table import Table
 
 from libs.cli.console import err, fail, out
 from libs.common.db.migrate import MigrationError
-from libs.common.embedded import EmbeddedError
 from libs.common.logging import setup_logging
+from libs.embedded import EmbeddedError
 from libs.supervisor import Died, Event, Installation, InstallationOptions
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

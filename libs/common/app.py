@@ -28,13 +28,13 @@ from libs.common.config import EXIT_CONFIG, ServiceSettings, variable_of
 from libs.common.db.migrate import MigrationError, migrate, service_dsn
 from libs.common.db.pool import Pool, open_pool
 from libs.common.db.requests import keep_forgetting
-from libs.common.embedded import EmbeddedError, attach
 from libs.common.logging import setup_logging
 from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.metrics import MetricsEndpoint
 from libs.common.rpc import operations
 from libs.common.rpc.operations import LagProbe, OperationsServicer
 from libs.common.rpc.server import GrpcServer, PortTakenError
+from libs.embedded import EmbeddedError, attach
 from omnijourney.common.v1 import operations_service_pb2_grpc
 
 EXIT_OK: Final = 0

@@ -14,8 +14,6 @@ from rich.console import Console
 from libs.client import Client
 from libs.common.clock import ClockRefusedError
 from libs.common.db.migrate import MigrationError
-from libs.common.embedded import EmbeddedError
-from libs.common.embedded.keepalive import Died, Event
 from libs.common.logging import setup_logging
 from libs.demo.checks import check
 from libs.demo.collect import Collector
@@ -34,6 +32,8 @@ from libs.demo.tables import show_checks, show_figures, show_stream
 from libs.demo.webhooks import WebhookPoster
 from libs.demo.whereto import show_where_to_look
 from libs.demo.workplace import fresh_directory
+from libs.embedded import EmbeddedError
+from libs.embedded.keepalive import Died, Event
 from libs.emulators.config import EmulatorSettings
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
 

@@ -5,7 +5,7 @@ async with Installation(InstallationOptions()) as installation:
     installation.targets["journey"], installation.token, installation.pid_of("journey")
 """
 
-from libs.common.embedded.keepalive import Died, Event, Listener, Restarted
+from libs.embedded.keepalive import Died, Event, Listener, Restarted
 from libs.supervisor.installation import Installation
 from libs.supervisor.options import InstallationOptions, InstallationSettings
 from libs.supervisor.plan import PortTakenError

@@ -14,9 +14,9 @@ from libs.client.found import InstallationFile
 from libs.client.services import ServiceName
 from libs.common.clock import begin_clock
 from libs.common.db.migrate import migrate
-from libs.common.embedded import Attachment, StartFailedError, open_attachment
-from libs.common.embedded.keepalive import keep_alive
-from libs.common.embedded.process import Spec, describe_exit, inherited_environment
+from libs.embedded import Attachment, StartFailedError, open_attachment
+from libs.embedded.keepalive import keep_alive
+from libs.embedded.process import Spec, describe_exit, inherited_environment
 from libs.supervisor.managed import ManagedProcess, grpc_probe, http_probe
 from libs.supervisor.options import InstallationOptions
 from libs.supervisor.plan import (

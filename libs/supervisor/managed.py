@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from libs.client.health import is_serving
-from libs.common.embedded.process import Child, Spec
+from libs.embedded.process import Child, Spec
 
 _PROBE_TIMEOUT_S = 1.0
 Probe = Callable[[], Awaitable[bool]]

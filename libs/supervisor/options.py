@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.client.services import SERVICES, ServiceName
 from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE
-from libs.common.embedded.keepalive import Listener, log_event
+from libs.embedded.keepalive import Listener, log_event
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.client.services import ServiceName
-from libs.common.embedded import Endpoints
-from libs.common.embedded.errors import EmbeddedError
-from libs.common.embedded.ports import LOOPBACK, free_port, is_free
+from libs.embedded import Endpoints
+from libs.embedded.errors import EmbeddedError
+from libs.embedded.ports import LOOPBACK, free_port, is_free
 from libs.supervisor.options import InstallationOptions
 
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to

@@ -21,24 +21,18 @@ from libs.common.rpc.operations import Progress
 from libs.common.rpc.server import PortTakenError
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2, channel_gateway_service_pb2_grpc
 from services.channel_gateway import metrics
-from services.channel_gateway.adapters.base import Adapter
-from services.channel_gateway.adapters.line import LineAdapter
-from services.channel_gateway.adapters.sink import SinkAdapter
-from services.channel_gateway.adapters.transport import Transport
-from services.channel_gateway.adapters.whatsapp import WhatsappAdapter
-from services.channel_gateway.clients import PointsClient, SegmentClient
+from services.channel_gateway.clients.channels.base import Adapter
+from services.channel_gateway.clients.channels.line import LineAdapter
+from services.channel_gateway.clients.channels.sink import SinkAdapter
+from services.channel_gateway.clients.channels.transport import Transport
+from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
+from services.channel_gateway.clients.services import PointsClient, SegmentClient
 from services.channel_gateway.config import Settings
 from services.channel_gateway.domain.model import ConnectionKind
-from services.channel_gateway.edge import Parts
-from services.channel_gateway.http import HttpEdge, ShopKeys
-from services.channel_gateway.inbox_bound import InboxBound
-from services.channel_gateway.lag import GatewayLag
-from services.channel_gateway.outbox import Outbox
-from services.channel_gateway.presence import Presence
-from services.channel_gateway.recovery import Recovery
-from services.channel_gateway.reservation import Reservation
-from services.channel_gateway.sender import Sender, SenderParts
-from services.channel_gateway.servicer import ChannelGatewayServicer
+from services.channel_gateway.servicer.admission import InboxBound
+from services.channel_gateway.servicer.base import Parts
+from services.channel_gateway.servicer.deliveries import ChannelGatewayServicer
+from services.channel_gateway.servicer.webhooks import HttpEdge, ShopKeys
 from services.channel_gateway.store.content import ContentStore, TroubleStore
 from services.channel_gateway.store.deliveries import DeliveryStore
 from services.channel_gateway.store.feed import FeedStore
@@ -47,7 +41,13 @@ from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.sends import SendStore
 from services.channel_gateway.store.shops import ShopStore
-from services.channel_gateway.worker import InboxWorker
+from services.channel_gateway.usecases.reservation import Reservation
+from services.channel_gateway.worker.inbox import InboxWorker
+from services.channel_gateway.worker.lag import GatewayLag
+from services.channel_gateway.worker.presence import Presence
+from services.channel_gateway.worker.publisher import Outbox
+from services.channel_gateway.worker.recovery import Recovery
+from services.channel_gateway.worker.sender import Sender, SenderParts
 
 _PACKAGE: Final = "services.channel_gateway"
 _HTTP_GRACE_S: Final = 2.0

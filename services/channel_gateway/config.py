@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import AfterValidator, Field
 
 from libs.common.config import MailSourceSettings, peer_target
-from services.channel_gateway.adapters.transport import checked_url
+from services.channel_gateway.clients.channels.transport import checked_url
 
 WEBHOOK_TOLERANCE: Final = timedelta(minutes=5)
 """How far a webhook's time may be off, either way."""

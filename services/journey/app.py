@@ -20,25 +20,25 @@ from omnijourney.journey.v1 import journey_service_pb2, journey_service_pb2_grpc
 from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.journey import metrics
-from services.journey.actors import ActorStore
-from services.journey.catalog import JourneyCatalog
-from services.journey.clients import GatewayMail, MailReader, SegmentMail, SegmentZones
+from services.journey.clients.effects import GrpcEffects
+from services.journey.clients.mail import GatewayMail, MailReader, SegmentMail, SegmentZones
 from services.journey.config import Settings
-from services.journey.effects_calls import GrpcEffects
-from services.journey.lag import JourneyLag
-from services.journey.lifecycle import Lifecycle
-from services.journey.mail_store import JourneyMailStore
-from services.journey.orphan_store import OrphanStore
-from services.journey.orphans import OrphanChecker
-from services.journey.parked import ParkedCustomers
-from services.journey.parts import Parts
-from services.journey.recovery import MailboxRepair
-from services.journey.schedule import Scheduler
-from services.journey.servicer import JourneyServicer
-from services.journey.store import JourneyStore
-from services.journey.turn_store import TurnStore
-from services.journey.turns import TurnRunner
-from services.journey.worker import Worker
+from services.journey.servicer.base import Parts
+from services.journey.servicer.journeys import JourneyServicer
+from services.journey.store.actors import ActorStore
+from services.journey.store.journeys import JourneyStore
+from services.journey.store.mail import JourneyMailStore
+from services.journey.store.orphans import OrphanStore
+from services.journey.store.turns import TurnStore
+from services.journey.usecases.lifecycle import Lifecycle
+from services.journey.usecases.parked import ParkedCustomers
+from services.journey.worker.actors import Worker
+from services.journey.worker.catalog import JourneyCatalog
+from services.journey.worker.lag import JourneyLag
+from services.journey.worker.orphans import OrphanChecker
+from services.journey.worker.schedule import Scheduler
+from services.journey.worker.takeover import MailboxRepair
+from services.journey.worker.turns import TurnRunner
 
 _PACKAGE = "services.journey"
 

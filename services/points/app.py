@@ -13,20 +13,20 @@ from libs.common.db.requests import keep_forgetting
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
-from services.points.checking import CheckStore
-from services.points.clients import SegmentClient
+from services.points.clients.segment import SegmentClient
 from services.points.config import Settings
-from services.points.coupons import CouponStore
-from services.points.customers import CustomerStore
-from services.points.following import CustomerFollower
-from services.points.importing import Importer
-from services.points.imports import ImportStore
-from services.points.keeping import OutcomeKeeper
-from services.points.parts import Parts
-from services.points.reports import ReportStore
-from services.points.servicer import PointsServicer
-from services.points.store import LedgerStore
-from services.points.worker import PostingWriter
+from services.points.servicer.base import Parts
+from services.points.servicer.ledger import PointsServicer
+from services.points.store.checks import CheckStore
+from services.points.store.coupons import CouponStore
+from services.points.store.customers import CustomerStore
+from services.points.store.imports import ImportStore
+from services.points.store.ledger import LedgerStore
+from services.points.store.reports import ReportStore
+from services.points.worker.customers import CustomerFollower
+from services.points.worker.imports import Importer
+from services.points.worker.posting import PostingWriter
+from services.points.worker.retention import OutcomeKeeper
 
 _PACKAGE = "services.points"
 

@@ -14,13 +14,13 @@ from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from omnijourney.segment.v1 import segment_service_pb2, segment_service_pb2_grpc
 from services.segment import metrics
-from services.segment.bells import Bells
-from services.segment.clients import PointsClient
+from services.segment.clients.points import PointsClient
 from services.segment.config import Settings
-from services.segment.judging import Judge
-from services.segment.relay import FactMailStore
 from services.segment.servicer import Parts, SegmentServicer
-from services.segment.worker import Announcer, SegmentLag, Writer
+from services.segment.usecases.judging import Judge
+from services.segment.worker.notifier import Bells
+from services.segment.worker.relay import FactMailStore
+from services.segment.worker.writers import Announcer, SegmentLag, Writer
 
 _PACKAGE = "services.segment"
 

@@ -10,11 +10,11 @@ from libs.common.clock import Clock
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from omnijourney.stats.v1 import stats_service_pb2, stats_service_pb2_grpc
-from services.stats.clients import GrpcRecords, Peers, SegmentZones, feeds
+from services.stats.clients.feeds import GrpcRecords, Peers, SegmentZones, feeds
 from services.stats.config import Settings
-from services.stats.servicer import StatsServicer
-from services.stats.store import CounterStore
-from services.stats.worker import Reader, ReadersLag
+from services.stats.servicer.figures import StatsServicer
+from services.stats.store.counters import CounterStore
+from services.stats.worker.readers import Reader, ReadersLag
 
 _PACKAGE = "services.stats"
 

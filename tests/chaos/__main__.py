@@ -9,9 +9,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from libs.common.embedded import EmbeddedError
 from libs.common.logging import setup_logging
 from libs.demo.patience import DemoFault
+from libs.embedded import EmbeddedError
 from tests.chaos.run import FULL, SHORT, Options, Report, run
 
 

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 
 from libs.client import Client, ServiceName
-from libs.common.embedded.attach import Attachment, open_attachment
-from libs.common.embedded.keepalive import Died, Event
-from libs.common.testing.proxy import FaultProxy
+from libs.embedded.attach import Attachment, open_attachment
+from libs.embedded.keepalive import Died, Event
 from libs.emulators.config import EmulatorSettings
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
+from libs.testing.proxy import FaultProxy
 
 LINKS: tuple[ServiceName, ...] = ("segment", "points", "channel_gateway", "journey")
 """Services whose callers reach them through a proxy."""

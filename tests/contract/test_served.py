@@ -14,7 +14,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from libs.common.testing.fixtures import Databases, Servers
+from libs.testing.fixtures import Databases, Servers
 from tools.contracts import unimplemented
 
 SERVICES = ("channel_gateway", "journey", "points", "segment", "stats")

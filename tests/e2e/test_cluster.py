@@ -16,10 +16,10 @@ import pytest
 
 from libs.client import Client
 from libs.common.rpc.values import duration, timestamp
-from libs.common.testing import redis_servers
-from libs.common.testing.redis_servers import RedisServer
 from libs.demo.patience import call
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
+from libs.testing import redis_servers
+from libs.testing.redis_servers import RedisServer
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
 from omnijourney.channel_gateway.v1.account_pb2 import ChannelAccount, SinkConnection
 from omnijourney.channel_gateway.v1.content_pb2 import BotModule, Card, TextCard

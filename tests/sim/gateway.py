@@ -10,8 +10,8 @@ from uuid import UUID
 
 from libs.common.clock import SteppedClock
 from libs.common.mailbox.mail import SendOutcome
-from libs.common.testing.mails import TEAM
-from services.channel_gateway.adapters.sink import SinkWriter
+from libs.testing.mails import TEAM
+from services.channel_gateway.clients.channels.sink import SinkWriter
 from services.channel_gateway.domain.model import (
     Account,
     AccountState,

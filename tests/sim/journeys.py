@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from libs.common.testing.mails import START, TEAM
+from libs.testing.mails import START, TEAM
 from services.journey.domain.model import (
     Channel,
     CheckoutTrigger,

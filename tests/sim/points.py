@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from libs.common.clock import SteppedClock
-from libs.common.testing.mails import TEAM
+from libs.testing.mails import TEAM
 from services.journey.domain import effects as fx
 from services.points.domain.book import Book, Ref, accounts_of
 from services.points.domain.earning import Formula

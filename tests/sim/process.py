@@ -15,14 +15,14 @@ from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.mailbox.mail import Mail
 from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
 from libs.common.rpc.operations import Progress
-from libs.common.testing.leases import InMemoryLeaseKeeper
-from services.journey.catalog import JourneyCatalog
-from services.journey.clients import MailReader, ServiceUnavailable
+from libs.testing.leases import InMemoryLeaseKeeper
+from services.journey.clients.mail import MailReader, ServiceUnavailable
 from services.journey.domain import effects as fx
 from services.journey.domain.model import JourneyStatus
-from services.journey.recovery import MailboxRepair
-from services.journey.turns import TurnRunner
-from services.journey.worker import Worker
+from services.journey.worker.actors import Worker
+from services.journey.worker.catalog import JourneyCatalog
+from services.journey.worker.takeover import MailboxRepair
+from services.journey.worker.turns import TurnRunner
 from tests.sim.chance import Chance, Crashed
 from tests.sim.services import Services
 from tests.sim.source import Source

@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from libs.common.clock import SteppedClock
-from libs.common.testing.mails import TEAM
+from libs.testing.mails import TEAM
 from services.journey.domain import effects as fx
 from services.segment.convert.facts import mail_of
 from services.segment.domain.changing import EffectUse, TagKey, TraitEditor, Traits, apply_changes

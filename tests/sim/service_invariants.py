@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from libs.common.mailbox.mail import Checkout, MailSource, Refund
-from libs.common.testing.mails import TEAM
+from libs.testing.mails import TEAM
 from services.channel_gateway.domain.model import SendState
 from services.journey.domain.model import EnrolmentState
 from services.journey.domain.turn import Refusal

@@ -19,11 +19,11 @@ from libs.common.clock import SteppedClock
 from libs.common.ids import partition_of
 from libs.common.mailbox.mail import Mail, MailSource, SystemTrigger
 from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
-from libs.common.testing.leases import LeaseTable
-from libs.common.testing.mails import TEAM, customers
-from libs.common.testing.virtual_loop import Stalled, VirtualLoop
+from libs.testing.leases import LeaseTable
+from libs.testing.mails import TEAM, customers
+from libs.testing.virtual_loop import Stalled, VirtualLoop
 from services.journey.domain.model import JourneyStatus
-from services.journey.turn_store import CustomerKey
+from services.journey.store.turns import CustomerKey
 from services.segment.domain.model import OrderCompleted
 from tests.sim.chance import Chance
 from tests.sim.gateway import Gateway
@@ -329,8 +329,8 @@ def run(seed: int) -> tuple[Site | None, list[str]]:
 def small_batches() -> Iterator[None]:
     """Limits so low that a handful of customers reaches them."""
     with (
-        mock.patch("services.journey.worker.CUSTOMERS_MAX", 5),
-        mock.patch("services.journey.worker.MAIL_MAX", 3),
+        mock.patch("services.journey.worker.actors.CUSTOMERS_MAX", 5),
+        mock.patch("services.journey.worker.actors.MAIL_MAX", 3),
     ):
         yield
 

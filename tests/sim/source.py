@@ -12,7 +12,7 @@ from libs.common.clock import SteppedClock
 from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.mailbox.mail import Body, Mail, MailSource
 from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
-from libs.common.testing.mails import Numberer
+from libs.testing.mails import Numberer
 from tests.sim.chance import Chance
 
 

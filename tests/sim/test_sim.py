@@ -12,9 +12,9 @@ from unittest import mock
 
 import pytest
 
-from libs.common.testing.leases import LeaseTable
+from libs.testing.leases import LeaseTable
 from services.journey.domain.inbox import Inbox
-from services.journey.worker import Worker
+from services.journey.worker.actors import Worker
 from services.points.domain.earning import earned
 from services.segment.domain.keys import digest_of
 from tests.sim.site import run
@@ -53,7 +53,7 @@ def _deaf(taken: Any, mails: Any) -> Inbox:
 
 
 PLANTED: dict[str, Callable[[], Any]] = {
-    "mail is read twice": lambda: mock.patch("services.journey.turns.read_inbox", _deaf),
+    "mail is read twice": lambda: mock.patch("services.journey.worker.turns.read_inbox", _deaf),
     "no fence": lambda: mock.patch.object(LeaseTable, "check_fence", return_value=None),
     "what a failed batch took stays taken": lambda: mock.patch.object(Worker, "_put_back"),
     "verdicts are not kept": lambda: mock.patch(
@@ -68,7 +68,7 @@ PLANTED: dict[str, Callable[[], Any]] = {
         lambda before, refund, formula: earned(refund, formula),
     ),
     "a wiped mailbox is not repaired": lambda: mock.patch(
-        "services.journey.recovery.MailboxRepair._deliver_source", mock.AsyncMock(return_value=0)
+        "services.journey.worker.takeover.MailboxRepair._deliver_source", mock.AsyncMock(return_value=0)
     ),
 }
 

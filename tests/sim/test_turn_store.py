@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from libs.common.testing.leases import InMemoryLeaseKeeper, LeaseTable
+from libs.testing.leases import InMemoryLeaseKeeper, LeaseTable
 from tests.integration.journey.turn_store_suite import Kept, TurnStorageSuite
 from tests.sim.turn_store import InMemoryTurnStore, Tables
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from libs.common.testing.leases import LeaseTable
+from libs.testing.leases import LeaseTable
 from services.journey.domain import effects as fx
 from services.journey.domain.lifecycle import JourneyChanged, stopped_by_itself
 from services.journey.domain.model import (
@@ -23,8 +23,8 @@ from services.journey.domain.model import (
     StatusReason,
 )
 from services.journey.domain.turn import Actor, Burst, Refusal, TurnResult
-from services.journey.turn_columns import told_verdicts
-from services.journey.turn_store import CustomerKey, DueTimers, LoadedTurns
+from services.journey.store.turn_columns import told_verdicts
+from services.journey.store.turns import CustomerKey, DueTimers, LoadedTurns
 
 
 class Fact(NamedTuple):

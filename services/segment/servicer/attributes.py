@@ -20,7 +20,7 @@ from services.segment.domain.facts import Fact
 from services.segment.domain.model import Attribute
 from services.segment.servicer.base import Base, check_etag, read_mask
 from services.segment.store import attributes, teams
-from services.segment.worker import ids_of
+from services.segment.worker.writers import ids_of
 
 _BATCH_MAX: Final = 500
 

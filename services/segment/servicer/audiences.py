@@ -20,11 +20,11 @@ from services.segment.convert.customers import customer_message
 from services.segment.domain.audience import Expression, Fault, attribute_faults, module_faults
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Module
-from services.segment.judging import Answer, Question
 from services.segment.servicer.base import Base, check_etag, read_mask
 from services.segment.store import audiences, teams
 from services.segment.store.attributes import usable_attributes
 from services.segment.store.audiences import SavedAudience
+from services.segment.usecases.judging import Answer, Question
 
 _BATCH_MAX: Final = 500
 

@@ -16,11 +16,11 @@ from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import Write, answer_once
 from libs.common.errors import Aborted
 from libs.common.mailbox.intake import Intake
-from services.segment.bells import Bells
 from services.segment.convert.checks import Check
 from services.segment.domain.facts import Fact
-from services.segment.judging import Judge
-from services.segment.worker import Announcer, Writer
+from services.segment.usecases.judging import Judge
+from services.segment.worker.notifier import Bells
+from services.segment.worker.writers import Announcer, Writer
 
 Reply = TypeVar("Reply", bound=Message)
 

@@ -14,7 +14,7 @@ from services.segment.domain.facts import Fact
 from services.segment.domain.model import Customer
 from services.segment.servicer.customers import CustomerCalls
 from services.segment.store import customers
-from services.segment.worker import ids_of
+from services.segment.worker.writers import ids_of
 
 _BATCH_MAX: Final = 500
 

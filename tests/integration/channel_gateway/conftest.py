@@ -18,11 +18,11 @@ import pytest
 from libs.common.clock import SteppedClock
 from libs.common.ids import new_id, partition_of
 from libs.common.mailbox.mail import Mail, decode_all
-from libs.common.testing.fixtures import Database, Databases, Servers
 from libs.emulators.clock import EmulatorClock
 from libs.emulators.config import EmulatorSettings
 from libs.emulators.line import FIRST_CHANNEL_ID
 from libs.emulators.server import Running, running
+from libs.testing.fixtures import Database, Databases, Servers
 from omnijourney.channel_gateway.v1 import (
     account_pb2,
     content_pb2,

@@ -12,7 +12,7 @@ import pytest
 from libs.common.ids import new_id
 from libs.common.mailbox.mail import Outcome, SendOutcome
 from omnijourney.channel_gateway.v1 import delivery_pb2
-from services.journey.clients import GatewayMail
+from services.journey.clients.mail import GatewayMail
 from tests.integration.channel_gateway.conftest import LINE, WHATSAPP, Gateway, GatewayMaker
 
 
@@ -136,7 +136,7 @@ async def test_an_accepted_send_that_memory_lost_is_found_again(gateway: Gateway
 async def test_sends_that_do_not_fit_into_memory_leave_later_and_once(
     maker: GatewayMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.channel_gateway.recovery.INTERVAL_S", 0.1)
+    monkeypatch.setattr("services.channel_gateway.worker.recovery.INTERVAL_S", 0.1)
     async with maker.start(lane_sends_max=4) as first:
         account = await first.account(LINE, concurrency_max=1)
         module = await first.module()

@@ -296,7 +296,7 @@ async def test_health_is_served(gateway: Gateway) -> None:
 async def test_webhooks_are_refused_at_the_bound_and_taken_again_when_there_is_room(
     maker: GatewayMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.channel_gateway.inbox_bound.LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("services.channel_gateway.servicer.admission.LOOK_EVERY_S", 0.05)
     async with maker.start(webhook_events_max=3) as gateway:
         shop = Shop(gateway, await gateway.shop())
         gateway.neighbours.segment.away = True

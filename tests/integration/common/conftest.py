@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from libs.common.db.pool import Pool, open_pool
-from libs.common.testing.fixtures import Database, Databases
+from libs.testing.fixtures import Database, Databases
 
 PACKAGE = "tests.integration.common.diary"
 

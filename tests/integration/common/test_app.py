@@ -21,7 +21,7 @@ from libs.common.config import EXIT_CONFIG
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.operations import NothingPending, Progress
 from libs.common.rpc.server import PortTakenError
-from libs.common.testing.fixtures import Database, Servers
+from libs.testing.fixtures import Database, Servers
 from omnijourney.common.v1 import operations_service_pb2 as pb
 from omnijourney.common.v1 import operations_service_pb2_grpc as pb_grpc
 from tests.integration.common.conftest import PACKAGE

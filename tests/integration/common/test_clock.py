@@ -9,7 +9,7 @@ import pytest
 
 from libs.common.clock import RATE_MAX, ClockRefusedError, InstallationClock, begin_clock, set_clock
 from libs.common.db.pool import Pool
-from libs.common.testing.fixtures import Database
+from libs.testing.fixtures import Database
 
 FUTURE = datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -10,8 +10,8 @@ import pytest
 from libs.common.db.pool import Pool, connection_of, open_pool
 from libs.common.ids import PARTITIONS
 from libs.common.leases import LeaseKeeper, check_fence
-from libs.common.testing.fixtures import Databases
-from libs.common.testing.lease_suite import LONG_S, SHORT_S, Holder, LeaseSite, LeaseSuite
+from libs.testing.fixtures import Databases
+from libs.testing.lease_suite import LONG_S, SHORT_S, Holder, LeaseSite, LeaseSuite
 
 PATIENCE_S = 15.0
 

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from libs.common.db.migrate import MigrationError, migrate, read_migrations, service_dsn
-from libs.common.testing.fixtures import Database, Databases
+from libs.testing.fixtures import Database, Databases
 from tests.integration.common.conftest import PACKAGE
 
 

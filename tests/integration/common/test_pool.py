@@ -20,7 +20,7 @@ from libs.common.db.pool import (
     transaction,
 )
 from libs.common.errors import ResourceExhausted
-from libs.common.testing.fixtures import Database
+from libs.testing.fixtures import Database
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
 _WRITE = "INSERT INTO entry (partition, position, team_id, words) VALUES ($1, $2, $3, 'x')"

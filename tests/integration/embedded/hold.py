@@ -5,7 +5,7 @@ import json
 import signal
 import sys
 
-from libs.common.embedded import open_attachment
+from libs.embedded import open_attachment
 
 
 async def main() -> None:

@@ -11,10 +11,10 @@ import psutil
 import pytest
 import redis.asyncio
 
-from libs.common.embedded import Attachment, Endpoints, attach, open_attachment, start_embedded
-from libs.common.embedded.account import SERVER_ENV
-from libs.common.embedded.keepalive import Died, Event, Restarted
-from libs.common.embedded.process import Child, Spec
+from libs.embedded import Attachment, Endpoints, attach, open_attachment, start_embedded
+from libs.embedded.account import SERVER_ENV
+from libs.embedded.keepalive import Died, Event, Restarted
+from libs.embedded.process import Child, Spec
 from tests.integration.embedded.holder import Hold, still_running
 from tests.integration.embedded.test_servers import ask
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.embedded import (
+from libs.embedded import (
     BinariesMissingError,
     DataDirUnusableError,
     EmbeddedError,
@@ -14,7 +14,7 @@ from libs.common.embedded import (
     binaries,
     start_embedded,
 )
-from libs.common.embedded import account as accounts
+from libs.embedded import account as accounts
 
 
 async def _start(data_dir: Path) -> None:

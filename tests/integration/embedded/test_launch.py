@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.embedded.holder import still_running
 
-LAUNCHER = Path("libs/common/embedded/launch.py").absolute()
+LAUNCHER = Path("libs/embedded/launch.py").absolute()
 _PARENT = """
 import os, subprocess, sys
 options = sys.argv[2:]

@@ -14,11 +14,11 @@ import pytest
 import redis.asyncio
 from redis.exceptions import AuthenticationError
 
-from libs.common.embedded import Embedded, binaries, start_embedded
-from libs.common.embedded.process import Account
+from libs.embedded import Embedded, binaries, start_embedded
+from libs.embedded.process import Account
 from tests.integration.embedded.holder import Hold
 
-LAUNCHER = Path("libs/common/embedded/launch.py").absolute()
+LAUNCHER = Path("libs/embedded/launch.py").absolute()
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 

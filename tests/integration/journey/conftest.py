@@ -19,16 +19,16 @@ from libs.common.leases import LeaseKeeper
 from libs.common.mailbox.mail import Checkout, Mail, MailSource, Outcome, SendOutcome
 from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
 from libs.common.rpc.operations import Progress
-from libs.common.testing.fixtures import Databases
-from libs.common.testing.mails import TEAM, Numberer
-from services.journey.catalog import JourneyCatalog
+from libs.testing.fixtures import Databases
+from libs.testing.mails import TEAM, Numberer
 from services.journey.domain import model as d
-from services.journey.recovery import MailboxRepair
-from services.journey.schedule import Scheduler
-from services.journey.store import JourneyStore
-from services.journey.turn_store import TurnStore
-from services.journey.turns import TurnRunner
-from services.journey.worker import Worker
+from services.journey.store.journeys import JourneyStore
+from services.journey.store.turns import TurnStore
+from services.journey.worker.actors import Worker
+from services.journey.worker.catalog import JourneyCatalog
+from services.journey.worker.schedule import Scheduler
+from services.journey.worker.takeover import MailboxRepair
+from services.journey.worker.turns import TurnRunner
 from tests.integration.journey.neighbours import KeyedEffects, MailArchive, RecordingStopper, UtcZones
 
 START = datetime(2026, 3, 4, 12, tzinfo=UTC)

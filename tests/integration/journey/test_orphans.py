@@ -14,13 +14,13 @@ import pytest
 from libs.common.db.pool import transaction
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox.mail import MailSource
-from libs.common.testing.mails import TEAM, customers
+from libs.testing.mails import TEAM, customers
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
-from services.journey.orphan_store import OrphanStore
-from services.journey.orphans import OrphanChecker
-from services.journey.turn_store import CustomerKey
-from services.journey.turns import Waiting
+from services.journey.store.orphans import OrphanStore
+from services.journey.store.turns import CustomerKey
+from services.journey.worker.orphans import OrphanChecker
+from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.test_worker import MESSAGE, POINTS, State, epochs, key_of
 
@@ -171,7 +171,7 @@ async def test_who_has_a_reason_to_rest_is_left_alone(site: Site, reason: object
 
 
 async def test_the_search_goes_on_behind_a_full_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.journey.orphans.PAGE", 2)
+    monkeypatch.setattr("services.journey.worker.orphans.PAGE", 2)
     _, crowd, _ = await in_flight(site, 5)
     for number in range(5):
         site.effects.settle(number, None)

@@ -11,10 +11,10 @@ from libs.common.db.pool import transaction
 from libs.common.errors import InvalidArgument, NotFound
 from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import MailSource
-from libs.common.testing.mails import TEAM, customers
+from libs.testing.mails import TEAM, customers
 from services.journey.domain import model as d
-from services.journey.parked import Drop, Dropped, ParkedCustomers
-from services.journey.turns import Waiting
+from services.journey.usecases.parked import Drop, Dropped, ParkedCustomers
+from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.test_worker import MESSAGE, POINTS, State, epochs, key_of
 

@@ -18,8 +18,8 @@ from libs.common.db.pool import open_pool
 from libs.common.ids import partition_of
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import timestamp
-from libs.common.testing.fixtures import Databases, Servers
-from libs.common.testing.mails import TEAM
+from libs.testing.fixtures import Databases, Servers
+from libs.testing.mails import TEAM
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.journey.v1 import (
     journey_pb2,
@@ -30,7 +30,7 @@ from omnijourney.journey.v1 import (
 )
 from services.journey.app import app
 from services.journey.config import Settings
-from services.journey.turn_store import CustomerKey, TurnStore
+from services.journey.store.turns import CustomerKey, TurnStore
 
 if TYPE_CHECKING:
     from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceAsyncStub

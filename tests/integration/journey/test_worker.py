@@ -14,14 +14,14 @@ from libs.common.ids import PARTITIONS, partition_of
 from libs.common.leases import LeaseKeeper
 from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import Outcome
-from libs.common.testing.mails import TEAM, customers
-from services.journey.actors import ActorStore
+from libs.testing.mails import TEAM, customers
 from services.journey.domain import model as d
 from services.journey.domain.effects import EarnPoints
 from services.journey.domain.lifecycle import JourneyChanged
-from services.journey.store import EnrolmentFilter
-from services.journey.turn_store import CustomerKey
-from services.journey.turns import Waiting
+from services.journey.store.actors import ActorStore
+from services.journey.store.journeys import EnrolmentFilter
+from services.journey.store.turns import CustomerKey
+from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.neighbours import TAGGED
 

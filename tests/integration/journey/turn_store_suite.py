@@ -14,12 +14,12 @@ import pytest
 from libs.common.ids import partition_of
 from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import MailSource
-from libs.common.testing.mails import TEAM, customers
+from libs.testing.mails import TEAM, customers
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.turn import Actor, Burst, TurnResult
-from services.journey.turn_storage import TurnStorage
-from services.journey.turn_store import CustomerKey
+from services.journey.store.turns import CustomerKey
+from services.journey.store.turns_protocol import TurnStorage
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 JOURNEY = UUID(int=100)

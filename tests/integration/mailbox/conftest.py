@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from libs.common.mailbox import Mailbox, open_mailbox
-from libs.common.testing import redis_servers
-from libs.common.testing.mailbox_suite import Installation
-from libs.common.testing.redis_servers import RedisServer
+from libs.testing import redis_servers
+from libs.testing.mailbox_suite import Installation
+from libs.testing.redis_servers import RedisServer
 
 
 @pytest.fixture(scope="session", params=["valkey", "redis", "cluster"])

@@ -13,8 +13,8 @@ from libs.common.ids import PARTITIONS
 from libs.common.mailbox import Depth, MailboxUnavailable, RedisMailbox, library, open_mailbox, redis_mailbox
 from libs.common.mailbox.mail import decode, encode
 from libs.common.mailbox.wire import Message, Wire
-from libs.common.testing import redis_servers
-from libs.common.testing.mailbox_suite import (
+from libs.testing import redis_servers
+from libs.testing.mailbox_suite import (
     LATEST_S,
     Installation,
     MailboxSuite,
@@ -24,8 +24,8 @@ from libs.common.testing.mailbox_suite import (
     taken,
     trims,
 )
-from libs.common.testing.mails import TEAM, Numberer, customers
-from libs.common.testing.redis_servers import RedisServer
+from libs.testing.mails import TEAM, Numberer, customers
+from libs.testing.redis_servers import RedisServer
 
 
 class TestRedisMailbox(MailboxSuite):

@@ -13,7 +13,7 @@ import pytest
 
 from libs.common.clock import SteppedClock
 from libs.common.ids import new_id
-from libs.common.testing.fixtures import Database, Databases, Servers
+from libs.testing.fixtures import Database, Databases, Servers
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.points.v1 import check_pb2, points_service_pb2, points_service_pb2_grpc, posting_pb2
 from omnijourney.segment.v1 import customer_pb2, segment_service_pb2, segment_service_pb2_grpc, team_pb2

@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from libs.common.testing.fixtures import Database, Servers
+from libs.testing.fixtures import Database, Servers
 from tools.paths import ROOT
 
 _NOWHERE = "127.0.0.1:1"

@@ -19,10 +19,10 @@ from libs.common.db.queries import QueryBook
 from libs.common.ids import new_id
 from libs.common.rpc.operations import Progress
 from omnijourney.points.v1 import posting_pb2
-from services.points import convert
+from services.points.convert import ledger as convert
 from services.points.domain.model import Posting, Status
-from services.points.store import LedgerStore
-from services.points.worker import PostingWriter
+from services.points.store.ledger import LedgerStore
+from services.points.worker.posting import PostingWriter
 from tests.integration.points import build
 from tests.integration.points.conftest import Points
 

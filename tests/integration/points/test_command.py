@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from libs.cli.points import check_points
 from libs.client import ClientSettings
 from libs.common.ids import new_id
-from libs.common.testing.fixtures import Servers
+from libs.testing.fixtures import Servers
 from tests.integration.points import build
 from tests.integration.points.conftest import Neighboured
 

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from libs.common.ids import new_id
-from libs.common.testing.fixtures import Servers
+from libs.testing.fixtures import Servers
 from omnijourney.points.v1 import points_import_pb2 as messages
 from omnijourney.points.v1 import points_service_pb2 as pb
 from omnijourney.points.v1 import points_service_pb2_grpc

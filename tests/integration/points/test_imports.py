@@ -18,7 +18,7 @@ from omnijourney.points.v1 import check_pb2, entry_pb2
 from omnijourney.points.v1 import points_import_pb2 as messages
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.domain.model import Posting
-from services.points.store import LedgerStore, Posted, Then
+from services.points.store.ledger import LedgerStore, Posted, Then
 from tests.integration.points import build
 from tests.integration.points.conftest import TIMEOUT_S, Neighboured
 
@@ -292,7 +292,7 @@ async def test_a_chunk_of_which_nobody_knows_whether_it_was_written_counts_once(
     neighboured: Neighboured, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     points = neighboured
-    monkeypatch.setattr("services.points.imports.CHUNK", 10)
+    monkeypatch.setattr("services.points.store.imports.CHUNK", 10)
     real, calls = LedgerStore.post, 0
 
     async def cut(self: LedgerStore, postings: Sequence[Posting], then: Then) -> Posted:
@@ -306,7 +306,7 @@ async def test_a_chunk_of_which_nobody_knows_whether_it_was_written_counts_once(
         return posted
 
     monkeypatch.setattr(LedgerStore, "post", cut)
-    monkeypatch.setattr("services.points.importing._RETRY_S", 0.0)
+    monkeypatch.setattr("services.points.worker.imports._RETRY_S", 0.0)
     file = b"Member ID,Point Balance\n" + b"M-1,1\n" * 75
     made = await opened(points, file)
     await upload(points, made.id, file)

@@ -12,7 +12,7 @@ from libs.common.db.queries import QueryBook
 from libs.common.ids import new_id
 from omnijourney.points.v1 import account_pb2, posting_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
-from services.points.keeping import OutcomeKeeper
+from services.points.worker.retention import OutcomeKeeper
 from tests.integration.points import build
 from tests.integration.points.conftest import TIMEOUT_S, Points
 

@@ -14,10 +14,10 @@ import grpc
 import pytest
 
 from libs.common.ids import new_id
-from libs.common.testing.fixtures import Database, Servers
+from libs.testing.fixtures import Database, Servers
 from omnijourney.points.v1 import check_pb2, points_service_pb2_grpc, posting_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
-from services.points import convert
+from services.points.convert import ledger as convert
 from services.points.domain.earning import Formula
 from tests.integration.points import build
 from tests.integration.points.processes import Process

@@ -119,7 +119,7 @@ async def test_a_keyword_that_finds_many_gives_the_same_pages_as_one_that_finds_
 
     few = await pages()
     assert len(set(few)) == len(few) == 18
-    monkeypatch.setattr("services.points.reports.NARROW_MAX", 3)
+    monkeypatch.setattr("services.points.store.reports.NARROW_MAX", 3)
     assert await pages() == few
 
 

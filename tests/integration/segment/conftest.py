@@ -17,7 +17,7 @@ from libs.common.clock import SteppedClock
 from libs.common.ids import PARTITIONS, new_id
 from libs.common.mailbox.mail import Mail, decode
 from libs.common.rpc.values import timestamp
-from libs.common.testing.fixtures import Database, Databases, Servers
+from libs.testing.fixtures import Database, Databases, Servers
 from omnijourney.common.v1 import history_pb2, money_pb2, operations_service_pb2, operations_service_pb2_grpc
 from omnijourney.segment.v1 import (
     attribute_pb2,

@@ -15,7 +15,7 @@ from libs.common.db.pool import Pool, open_pool, transaction
 from libs.common.ids import new_id
 from libs.common.text import fold
 from services.segment.domain.audience import Expression
-from services.segment.judging import Judge, Question
+from services.segment.usecases.judging import Judge, Question
 from tests.integration.segment.conftest import Segment
 from tests.property.segment.audiences import (
     ACCOUNTS,

@@ -12,7 +12,7 @@ import pytest
 from libs.common.clock import SteppedClock
 from libs.common.ids import new_id
 from libs.common.rpc.errors import remote_error
-from libs.common.testing.fixtures import Database, Servers
+from libs.testing.fixtures import Database, Servers
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
 from omnijourney.segment.v1 import segment_service_pb2 as pb

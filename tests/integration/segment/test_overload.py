@@ -15,7 +15,7 @@ from libs.common.ids import PARTITIONS
 from libs.common.mailbox import RedisMailbox, open_mailbox
 from libs.common.mailbox.api import Trim
 from libs.common.rpc.errors import remote_error
-from libs.common.testing.fixtures import Database, Servers
+from libs.testing.fixtures import Database, Servers
 from omnijourney.segment.v1 import event_pb2
 from tests.integration.segment.conftest import Segment, serving_segment
 

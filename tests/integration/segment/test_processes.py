@@ -11,7 +11,7 @@ import pytest
 
 from libs.common.clock import SteppedClock
 from libs.common.rpc.values import timestamp
-from libs.common.testing.fixtures import Database, Servers
+from libs.testing.fixtures import Database, Servers
 from omnijourney.segment.v1 import event_pb2, segment_service_pb2, segment_service_pb2_grpc
 from services.segment.app import app
 from services.segment.config import Settings

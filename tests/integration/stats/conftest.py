@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from libs.common.clock import SteppedClock
-from libs.common.testing.feeds import FEEDS, FeedServer
-from libs.common.testing.fixtures import Database, Databases, Servers
-from libs.common.testing.history_rows import JOURNEY, NOON, TEAM
+from libs.testing.feeds import FEEDS, FeedServer
+from libs.testing.fixtures import Database, Databases, Servers
+from libs.testing.history_rows import JOURNEY, NOON, TEAM
 from omnijourney.common.v1 import operations_service_pb2, operations_service_pb2_grpc
 from omnijourney.segment.v1 import segment_service_pb2, team_pb2
 from omnijourney.stats.v1 import figures_pb2, stats_service_pb2, stats_service_pb2_grpc

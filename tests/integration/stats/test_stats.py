@@ -14,8 +14,8 @@ import pytest
 
 from libs.common.ids import partition_of
 from libs.common.rpc.values import timestamp
-from libs.common.testing.fixtures import Database
-from libs.common.testing.history_rows import (
+from libs.testing.fixtures import Database
+from libs.testing.history_rows import (
     JOURNEY,
     NOON,
     TEAM,
@@ -29,7 +29,7 @@ from libs.common.testing.history_rows import (
     sent,
     stored,
 )
-from libs.common.testing.mails import customers
+from libs.testing.mails import customers
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
 from omnijourney.channel_gateway.v1 import delivery_pb2, quota_pb2
 from omnijourney.journey.v1 import enrolment_pb2
@@ -38,7 +38,7 @@ from omnijourney.points.v1 import account_pb2, entry_pb2
 from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.stats.v1 import figures_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
-from services.stats import worker
+from services.stats.worker import readers as worker
 from tests.integration.stats.conftest import TIMEOUT_S, Stats
 
 PEOPLE = list(islice(customers(), 50))

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from libs.client import ClientSettings, is_serving
-from libs.common.embedded import StartFailedError
+from libs.embedded import StartFailedError
 from libs.supervisor import Died, Event, Installation, InstallationSettings, PortTakenError, Restarted
 from tests.integration.embedded.holder import still_running
 from tests.integration.supervisor.stubs import STUBBED, stub_options

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.rpc.operations import Progress
-from libs.common.testing.history_rows import NOON, burst, click, entry, order, receipt, refund, sent, stored
-from libs.common.testing.mails import customers
-from services.stats.clients import Page
-from services.stats.convert_facts import read_facts
+from libs.testing.history_rows import NOON, burst, click, entry, order, receipt, refund, sent, stored
+from libs.testing.mails import customers
+from services.stats.clients.feeds import Page
+from services.stats.convert.facts import read_facts
 from services.stats.domain.fold import count
 from services.stats.domain.model import CounterKey, Counts, First, Source
-from services.stats.store import CursorMovedError
-from services.stats.worker import Reader
+from services.stats.store.counters import CursorMovedError
+from services.stats.worker.readers import Reader
 
 PEOPLE: Final = list(islice(customers(), 6))
 

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.channel_gateway.adapters import base, line_rules, meta_rules
-from services.channel_gateway.adapters.base import Verdict
-from services.channel_gateway.adapters.line import LineWriter, aggregation_unit, retry_key
-from services.channel_gateway.adapters.transport import checked_url, retry_after_s
-from services.channel_gateway.adapters.whatsapp import WhatsappWriter
+from services.channel_gateway.clients.channels import base, line_rules, meta_rules
+from services.channel_gateway.clients.channels.base import Verdict
+from services.channel_gateway.clients.channels.line import LineWriter, aggregation_unit, retry_key
+from services.channel_gateway.clients.channels.transport import checked_url, retry_after_s
+from services.channel_gateway.clients.channels.whatsapp import WhatsappWriter
 from services.channel_gateway.domain.model import (
     Button,
     ButtonAction,
@@ -26,7 +26,7 @@ from services.channel_gateway.domain.model import (
     TextCard,
 )
 from services.channel_gateway.domain.prepare import ContentRefusedError
-from services.channel_gateway.judge import delay_of
+from services.channel_gateway.worker.attempts import delay_of
 from tests.unit.channel_gateway.build import JOURNEY, TEMPLATE, send, template
 
 URL = Button("Shop", ButtonAction.URL, "https://example.com")

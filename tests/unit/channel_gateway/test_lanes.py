@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from services.channel_gateway.lanes import Lane
+from services.channel_gateway.worker.lanes import Lane
 from tests.unit.channel_gateway.build import account, job
 
 

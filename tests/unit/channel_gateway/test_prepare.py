@@ -9,8 +9,8 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from services.channel_gateway.adapters.line import LineWriter
-from services.channel_gateway.adapters.whatsapp import WhatsappWriter
+from services.channel_gateway.clients.channels.line import LineWriter
+from services.channel_gateway.clients.channels.whatsapp import WhatsappWriter
 from services.channel_gateway.domain.model import (
     Account,
     AccountState,

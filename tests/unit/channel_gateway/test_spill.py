@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from services.channel_gateway.spill import Refill, Spill
+from services.channel_gateway.worker.spill import Refill, Spill
 
 SLOW, FAST = (UUID(int=1), UUID(int=2)), (UUID(int=1), UUID(int=3))
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from libs.common.testing.lease_suite import Holder, LeaseSite, LeaseSuite
-from libs.common.testing.leases import InMemoryLeaseKeeper, LeaseTable
+from libs.testing.lease_suite import Holder, LeaseSite, LeaseSuite
+from libs.testing.leases import InMemoryLeaseKeeper, LeaseTable
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from libs.common.testing.proxy import FaultProxy
+from libs.testing.proxy import FaultProxy
 
 SOON_S = 0.1
 

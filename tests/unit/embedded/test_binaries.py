@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.embedded import BinariesMissingError, DataDirUnusableError, binaries
-from libs.common.embedded.binaries import PostgresBinaries, find_postgres
+from libs.embedded import BinariesMissingError, DataDirUnusableError, binaries
+from libs.embedded.binaries import PostgresBinaries, find_postgres
 
 WHEEL, DEBIAN = (
     PostgresBinaries(Path("/wheel/bin"), 18),

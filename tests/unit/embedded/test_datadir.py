@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.embedded import DataDirUnusableError
-from libs.common.embedded.datadir import DataDir, OwnerLock, ServerAddresses
+from libs.embedded import DataDirUnusableError
+from libs.embedded.datadir import DataDir, OwnerLock, ServerAddresses
 
 OURS = ServerAddresses(os.getpid(), "postgresql://p", "redis://r")
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from libs.common.embedded import StartFailedError
-from libs.common.embedded.keepalive import Died, Event, Restarted, backoff_s, keep_alive
-from libs.common.embedded.process import Child, Spec
+from libs.embedded import StartFailedError
+from libs.embedded.keepalive import Died, Event, Restarted, backoff_s, keep_alive
+from libs.embedded.process import Child, Spec
 
 
 class FakeChild(Child):

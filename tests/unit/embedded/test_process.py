@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.embedded.ports import free_port, is_free
-from libs.common.embedded.process import (
+from libs.embedded.ports import free_port, is_free
+from libs.embedded.process import (
     Account,
     Spec,
     describe_exit,

@@ -10,12 +10,12 @@ from uuid import UUID
 from libs.common.clock import SystemClock
 from libs.common.mailbox.memory import InMemoryMailbox
 from libs.common.rpc.operations import Progress
-from libs.common.testing.virtual_loop import VirtualLoop
-from services.journey.recovery import MailboxRepair
-from services.journey.turn_storage import TurnStorage
-from services.journey.turn_store import CustomerKey, DueTimers
-from services.journey.turns import BatchOutcome, TurnRunner, Waiting
-from services.journey.worker import LINGER_S, Worker
+from libs.testing.virtual_loop import VirtualLoop
+from services.journey.store.turns import CustomerKey, DueTimers
+from services.journey.store.turns_protocol import TurnStorage
+from services.journey.worker.actors import LINGER_S, Worker
+from services.journey.worker.takeover import MailboxRepair
+from services.journey.worker.turns import BatchOutcome, TurnRunner, Waiting
 
 KEYS = [CustomerKey(0, UUID(int=1), UUID(int=number)) for number in range(4)]
 REST_S = 0.5

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from services.journey.retries import PARK_FAULTS, RETRY_MAX_S, Retries
-from services.journey.turn_store import CustomerKey
+from services.journey.store.turns import CustomerKey
+from services.journey.worker.retries import PARK_FAULTS, RETRY_MAX_S, Retries
 
 ANNA = CustomerKey(1, UUID(int=1), UUID(int=2))
 BELA = CustomerKey(2, UUID(int=1), UUID(int=3))
@@ -64,7 +64,7 @@ def test_a_partition_that_goes_takes_its_customers_along() -> None:
 
 
 def test_it_is_full_until_enough_were_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.journey.retries.WAITING_MAX", 2)
+    monkeypatch.setattr("services.journey.worker.retries.WAITING_MAX", 2)
     retries = Retries()
     retries.postpone(ANNA, 0.0)
     assert not retries.full

@@ -3,7 +3,7 @@
 import pytest
 
 from libs.common.mailbox import InMemoryMailbox, Mailbox, MemoryServer
-from libs.common.testing.mailbox_suite import Installation, MailboxSuite
+from libs.testing.mailbox_suite import Installation, MailboxSuite
 
 
 @pytest.fixture

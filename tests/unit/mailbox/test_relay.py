@@ -16,7 +16,7 @@ from libs.common.mailbox import InMemoryMailbox, MailRelay, MemoryServer, relay
 from libs.common.mailbox.api import Trim
 from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import Mail, MailSource
-from libs.common.testing.mails import TEAM, Numberer, customers
+from libs.testing.mails import TEAM, Numberer, customers
 
 P = 7
 PATIENCE_S = 10.0

@@ -14,11 +14,11 @@ from libs.common.db.history import HistoryBell
 from libs.common.errors import ResourceExhausted
 from libs.common.ids import new_id, partition_of
 from libs.common.rpc.operations import Progress
-from services.points import worker
 from services.points.domain.book import Book, accounts_of
 from services.points.domain.model import Account, Manual, Posting
-from services.points.store import Posted
-from services.points.worker import BATCH_MAX, LANES, TOGETHER_MAX, PostingWriter
+from services.points.store.ledger import Posted
+from services.points.worker import posting as worker
+from services.points.worker.posting import BATCH_MAX, LANES, TOGETHER_MAX, PostingWriter
 
 TEAM = new_id()
 

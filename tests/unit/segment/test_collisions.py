@@ -10,8 +10,8 @@ import pytest
 from libs.common.clock import SystemClock
 from libs.common.db.pool import Connection, Pool
 from libs.common.errors import Aborted
-from services.segment import worker
-from services.segment.worker import ATTEMPTS, Announcer, Writer
+from services.segment.worker import writers as worker
+from services.segment.worker.writers import ATTEMPTS, Announcer, Writer
 
 
 async def _no_server() -> Connection:

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from omnijourney.segment.v1 import history_pb2
-from services.segment.bells import Bells
 from services.segment.convert.facts import fact_message, kind_of, tags_of
 from services.segment.domain.facts import TAGS, Fact, FactBody, OrderStage, OrderTold, RefundTold, encode_body
 from services.segment.domain.model import IdentityKey, OrderCompleted, OrderRefunded, Uncounted
+from services.segment.worker.notifier import Bells
 
 _ID = UUID(int=1)
 _VALUES: dict[str, Any] = {

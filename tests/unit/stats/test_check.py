@@ -1,6 +1,6 @@
 """The checker sees every difference, and none where there is none."""
 
-from libs.common.testing.history_rows import JOURNEY, WHATSAPP
+from libs.testing.history_rows import JOURNEY, WHATSAPP
 from services.stats.domain.check import (
     LedgerFigures,
     RunFigures,

@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from libs.common.testing.history_rows import JOURNEY, LINE, WHATSAPP
+from libs.testing.history_rows import JOURNEY, LINE, WHATSAPP
 from omnijourney.stats.v1 import figures_pb2 as pb
-from services.stats import convert
+from services.stats.convert import figures as convert
 from services.stats.domain.model import NO_JOURNEY, Metric, Total
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from libs.common.testing.history_rows import (
+from libs.testing.history_rows import (
     JOURNEY,
     LINE,
     NOON,
@@ -23,12 +23,12 @@ from libs.common.testing.history_rows import (
     stored,
     tagged,
 )
-from libs.common.testing.mails import customers
+from libs.testing.mails import customers
 from omnijourney.channel_gateway.v1 import delivery_pb2
 from omnijourney.journey.v1 import enrolment_pb2, fact_pb2
 from omnijourney.points.v1 import entry_pb2
 from omnijourney.segment.v1 import history_pb2
-from services.stats.convert_facts import read_facts
+from services.stats.convert.facts import read_facts
 from services.stats.domain.fold import count
 from services.stats.domain.model import NO_JOURNEY, CounterKey, First, FirstKind, Metric, Source
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from libs.common.embedded import Endpoints
+from libs.embedded import Endpoints
 from libs.supervisor import InstallationOptions, InstallationSettings, PortTakenError
 from libs.supervisor.plan import (
     Plan,

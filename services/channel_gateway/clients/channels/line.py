@@ -1,0 +1,219 @@
+"""LINE Messaging API: pushes with a retry key, so that a repeated attempt never becomes a second message."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from yarl import URL
+
+from libs.common.ids import derived_id
+from services.channel_gateway.clients.channels import line_rules
+from services.channel_gateway.clients.channels.base import LONG, Attempt, Confirm, Rule, Verdict, attempt_of
+from services.channel_gateway.clients.channels.transport import (
+    NoAnswerError,
+    NotSentError,
+    Reply,
+    Transport,
+    retry_after_s,
+)
+from services.channel_gateway.domain.model import (
+    Account,
+    Button,
+    ButtonAction,
+    ButtonCard,
+    FlatCard,
+    ImageCard,
+    Job,
+    Reason,
+    Send,
+    Template,
+    TemplateContent,
+    TextCard,
+)
+from services.channel_gateway.domain.prepare import ContentRefusedError
+
+OBJECTS_MAX: Final = 5
+"""Message objects of one push; more take a second push, which is billed as a second message."""
+TEXT_UNITS_MAX: Final = 5_000
+"""UTF-16 units of a text."""
+ALT_TEXT_MAX: Final = 400
+BUTTON_TEXT_MAX: Final = 160
+BUTTON_TEXT_HEADED_MAX: Final = 60
+"""With a title or a picture above it."""
+BUTTONS_MAX: Final = 4
+TITLE_MAX: Final = 40
+_BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+class LineWriter:
+    """Cards as LINE message objects, up to five a push."""
+
+    def write_cards(self, send: Send, recipient: str, cards: Sequence[FlatCard]) -> list[bytes]:
+        """See `Writer`."""
+        objects = [item for card in cards for item in _objects(card)]
+        unit = aggregation_unit(send.journey_id, send.node_id)
+        return [
+            msgspec.json.encode(
+                {
+                    "to": recipient,
+                    "messages": objects[start : start + OBJECTS_MAX],
+                    "customAggregationUnits": [unit],
+                }
+            )
+            for start in range(0, len(objects), OBJECTS_MAX)
+        ]
+
+    def write_template(
+        self, send: Send, recipient: str, template: Template, content: TemplateContent
+    ) -> list[bytes]:
+        """LINE has no templates."""
+        raise ContentRefusedError(Reason.CHANNEL_UNSUPPORTED, "LINE has no message templates")
+
+
+def aggregation_unit(journey_id: UUID, node_id: str) -> str:
+    """Name under which LINE counts the opens of a node: 22 letters and digits, since a UUID is too long for it."""
+    digest = hashlib.sha256(journey_id.bytes + node_id.encode()).digest()
+    number = int.from_bytes(digest[:16], "big")
+    name = ""
+    for _ in range(22):
+        number, rest = divmod(number, 62)
+        name += _BASE62[rest]
+    return name
+
+
+def retry_key(effect_key: UUID, part: int) -> UUID:
+    """The retry key of one message of a send: the same in every attempt."""
+    return derived_id(effect_key, "line", part)
+
+
+def _objects(card: FlatCard) -> list[dict[str, Any]]:
+    if isinstance(card, TextCard):
+        return [_text(card.text)]
+    if isinstance(card, ImageCard):
+        image = {
+            "type": "image",
+            "originalContentUrl": card.image_url,
+            "previewImageUrl": card.preview_url or card.image_url,
+        }
+        return [image, _text(card.caption)] if card.caption else [image]
+    return [_buttons(card)]
+
+
+def _text(text: str) -> dict[str, Any]:
+    if not text.strip():
+        raise ContentRefusedError(Reason.CONTENT_INVALID, "a text is empty when filled in")
+    if len(text.encode("utf-16-le")) // 2 > TEXT_UNITS_MAX:
+        raise ContentRefusedError(Reason.CONTENT_INVALID, "a text is too long for LINE")
+    return {"type": "text", "text": text}
+
+
+def _buttons(card: ButtonCard) -> dict[str, Any]:
+    text_max = BUTTON_TEXT_HEADED_MAX if card.title or card.image_url else BUTTON_TEXT_MAX
+    if not card.text.strip() or len(card.text) > text_max or len(card.title) > TITLE_MAX:
+        raise ContentRefusedError(Reason.CONTENT_INVALID, "a button card's text does not fit LINE")
+    if len(card.buttons) > BUTTONS_MAX:
+        raise ContentRefusedError(Reason.CONTENT_INVALID, "LINE takes at most 4 buttons")
+    template: dict[str, Any] = {"type": "buttons", "text": card.text}
+    if card.title:
+        template["title"] = card.title
+    if card.image_url:
+        template["thumbnailImageUrl"] = card.image_url
+    template["actions"] = [_action(button) for button in card.buttons]
+    return {"type": "template", "altText": card.text[:ALT_TEXT_MAX], "template": template}
+
+
+def _action(button: Button) -> dict[str, str]:
+    match button.action:
+        case ButtonAction.URL:
+            return {"type": "uri", "label": button.label, "uri": button.value}
+        case ButtonAction.POSTBACK:
+            return {
+                "type": "postback",
+                "label": button.label,
+                "data": button.value,
+                "displayText": button.label,
+            }
+        case ButtonAction.MESSAGE:
+            return {"type": "message", "label": button.label, "text": button.value}
+
+
+class LineAdapter:
+    """Sends pushes and asks for quotas."""
+
+    repeatable = True
+    writer = LineWriter()
+    at_once = None
+
+    def __init__(self, transport: Transport, base_url: str) -> None:
+        """`base_url` without a path, checked already."""
+        self._transport = transport
+        self._push = URL(f"{base_url}/v2/bot/message/push")
+        self._quota = URL(f"{base_url}/v2/bot/message/quota")
+        self._consumption = URL(f"{base_url}/v2/bot/message/quota/consumption")
+        self._info = URL(f"{base_url}/v2/bot/info")
+
+    async def send(self, account: Account, job: Job, part: int) -> Attempt:
+        """One push. See `Adapter`."""
+        headers = _headers(account) | {
+            "Content-Type": "application/json",
+            "X-Line-Retry-Key": str(retry_key(job.effect_key, part)),
+        }
+        try:
+            reply = await self._transport.request("POST", self._push, headers, job.parts[part])
+        except NotSentError as error:
+            return attempt_of(line_rules.NOT_SENT, detail=str(error))
+        except NoAnswerError as error:
+            return attempt_of(line_rules.NO_ANSWER, detail=str(error), doubtful=True)
+        return await self._judge(account, reply)
+
+    async def _judge(self, account: Account, reply: Reply) -> Attempt:
+        message = str(reply.body.get("message", ""))
+        rule = line_rules.rule_for(reply.status, message)
+        if rule.verdict is Verdict.SENT:
+            return Attempt(Verdict.SENT, message_id=_message_id(reply))
+        if rule.confirm is Confirm.LINE_QUOTA and not await self._is_used_up(account):
+            # LINE holds places for a delivery that is running and may free some of them.
+            rule = Rule(Verdict.RETRY, rule.reason, backoff=LONG)
+        return attempt_of(
+            rule, detail=message, wait_s=retry_after_s(reply.headers), doubtful=reply.status >= 500
+        )
+
+    async def quota(self, account: Account) -> tuple[int | None, int] | None:
+        """The plan's messages a month (None: no limit) and those used; None when LINE does not say."""
+        try:
+            limit = await self._transport.request("GET", self._quota, _headers(account))
+            usage = await self._transport.request("GET", self._consumption, _headers(account))
+        except (NotSentError, NoAnswerError):
+            return None
+        if limit.status != 200 or usage.status != 200:
+            return None
+        value = limit.body.get("value") if limit.body.get("type") == "limited" else None
+        used = usage.body.get("totalUsage", 0)
+        return (value if isinstance(value, int) else None), (used if isinstance(used, int) else 0)
+
+    async def _is_used_up(self, account: Account) -> bool:
+        quota = await self.quota(account)
+        return quota is not None and quota[0] is not None and quota[1] >= quota[0]
+
+    async def check(self, account: Account) -> tuple[bool, str]:
+        """Asks for the bot's own profile."""
+        try:
+            reply = await self._transport.request("GET", self._info, _headers(account))
+        except (NotSentError, NoAnswerError) as error:
+            return False, str(error)
+        return reply.status == 200, str(reply.body.get("message") or reply.body.get("displayName", ""))
+
+
+def _headers(account: Account) -> dict[str, str]:
+    return {"Authorization": f"Bearer {account.connection.access_token}"}
+
+
+def _message_id(reply: Reply) -> str:
+    sent = reply.body.get("sentMessages")
+    if isinstance(sent, list) and sent and isinstance(sent[0], dict):
+        return str(sent[0].get("id", ""))
+    return ""

@@ -1,0 +1,93 @@
+"""What the codes of the WhatsApp Cloud API mean, as data. The same codes come in answers and in later statuses."""
+
+from typing import Final
+
+from services.channel_gateway.clients.channels.base import (
+    FEW,
+    HOURS,
+    MINUTES,
+    NORMAL,
+    PAIR,
+    SLOW_ACCOUNT,
+    Confirm,
+    Rule,
+    Verdict,
+)
+from services.channel_gateway.domain.model import Reason
+
+_UNUSABLE: Final = Rule(Verdict.FAILED, Reason.ACCOUNT_UNUSABLE, account_unusable=True)
+_RATE: Final = Rule(Verdict.RETRY, backoff=SLOW_ACCOUNT)
+
+WHATSAPP: Final[dict[int, Rule]] = {
+    # Rates: of the app, the business account, the number, one person.
+    4: _RATE,
+    80007: _RATE,
+    130429: _RATE,
+    131056: Rule(Verdict.RETRY, backoff=PAIR),
+    131048: Rule(Verdict.RETRY, backoff=HOURS),
+    131064: Rule(Verdict.RETRY, backoff=HOURS),
+    # Passing faults of theirs.
+    2: Rule(Verdict.RETRY),
+    1: Rule(Verdict.RETRY, backoff=FEW),
+    131000: Rule(Verdict.RETRY, backoff=FEW),
+    131016: Rule(Verdict.RETRY),
+    133004: Rule(Verdict.RETRY),
+    131057: Rule(Verdict.RETRY, backoff=MINUTES),
+    132069: Rule(Verdict.RETRY),
+    131052: Rule(Verdict.RETRY, backoff=FEW._replace(attempts_max=2)),
+    # The person.
+    131047: Rule(Verdict.SKIPPED, Reason.OUTSIDE_WINDOW),
+    131050: Rule(Verdict.SKIPPED, Reason.OPTED_OUT),
+    131049: Rule(Verdict.FAILED, "META_LIMITED"),
+    130472: Rule(Verdict.FAILED, "META_EXPERIMENT"),
+    131026: Rule(Verdict.FAILED, "UNDELIVERABLE"),
+    131021: Rule(Verdict.FAILED, "RECIPIENT_IS_SENDER"),
+    131030: Rule(Verdict.FAILED, "RECIPIENT_NOT_ALLOWED"),
+    131062: Rule(Verdict.FAILED, "RECIPIENT_INVALID"),
+    137000: Rule(Verdict.FAILED, "IDENTITY_CHANGED"),
+    130497: Rule(Verdict.FAILED, "COUNTRY_RESTRICTED"),
+    # Templates.
+    132001: Rule(Verdict.FAILED, Reason.TEMPLATE_NOT_APPROVED, confirm=Confirm.TEMPLATE),
+    132016: Rule(Verdict.EXHAUSTED, Reason.WHATSAPP_TEMPLATE_MISSING, template_gone=True),
+    132000: Rule(Verdict.FAILED, Reason.TEMPLATE_PARAMETERS),
+    132005: Rule(Verdict.FAILED, "TEMPLATE_TOO_LONG"),
+    132007: Rule(Verdict.FAILED, "TEMPLATE_POLICY"),
+    132008: Rule(Verdict.FAILED, Reason.TEMPLATE_PARAMETERS),
+    132012: Rule(Verdict.FAILED, Reason.TEMPLATE_PARAMETERS),
+    132015: Rule(Verdict.FAILED, "TEMPLATE_PAUSED"),
+    132068: Rule(Verdict.FAILED, "FLOW_BLOCKED"),
+    131063: Rule(Verdict.FAILED, "MARKETING_OFF"),
+    # Money.
+    131042: Rule(Verdict.EXHAUSTED, Reason.WHATSAPP_BALANCE_EXHAUSTED),
+    # The account.
+    33: _UNUSABLE,
+    134011: _UNUSABLE,
+    131031: _UNUSABLE,
+    368: _UNUSABLE,
+    131037: _UNUSABLE,
+    131045: _UNUSABLE,
+    133010: _UNUSABLE,
+    0: _UNUSABLE,
+    190: _UNUSABLE,
+    3: _UNUSABLE,
+    10: _UNUSABLE,
+    131005: _UNUSABLE,
+    **dict.fromkeys(range(200, 300), _UNUSABLE),
+    # The request.
+    100: Rule(Verdict.FAILED),
+    131008: Rule(Verdict.FAILED),
+    131009: Rule(Verdict.FAILED),
+    131051: Rule(Verdict.FAILED),
+    131053: Rule(Verdict.FAILED),
+    135000: Rule(Verdict.FAILED),
+    133016: Rule(Verdict.FAILED),
+}
+NOT_SENT: Final = Rule(Verdict.RETRY, "CONNECTION_FAILED", backoff=NORMAL)
+NO_ANSWER: Final = Rule(Verdict.UNKNOWN, Reason.NO_ANSWER)
+
+
+def whatsapp_rule(code: int | None, status: int) -> Rule:
+    """The rule for a code; unlisted or absent: 5xx is repeated a few times, all else has failed."""
+    if code is not None and code in WHATSAPP:
+        return WHATSAPP[code]
+    return Rule(Verdict.RETRY, backoff=FEW) if status >= 500 else Rule(Verdict.FAILED)

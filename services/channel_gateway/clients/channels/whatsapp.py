@@ -1,0 +1,266 @@
+"""WhatsApp Cloud API: no idempotency key, so an attempt without an answer is unknown and never repeated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from yarl import URL
+
+from services.channel_gateway.clients.channels import meta_rules
+from services.channel_gateway.clients.channels.base import Attempt, Confirm, Rule, Verdict, attempt_of
+from services.channel_gateway.clients.channels.transport import (
+    NoAnswerError,
+    NotSentError,
+    Reply,
+    Transport,
+    retry_after_s,
+)
+from services.channel_gateway.domain.model import (
+    Account,
+    Button,
+    ButtonAction,
+    ButtonCard,
+    FlatCard,
+    ImageCard,
+    Job,
+    Reason,
+    Send,
+    Template,
+    TemplateContent,
+    TextCard,
+)
+from services.channel_gateway.domain.prepare import ContentRefusedError
+
+VERSION: Final = "v25.0"
+"""Version of the Graph API, unless the address names one."""
+TEXT_MAX: Final = 4_096
+BODY_MAX: Final = 1_024
+"""Characters of an interactive message's text and of a caption."""
+REPLIES_MAX: Final = 3
+_VERSIONED: Final = re.compile(r"/v\d+\.\d+$")
+_CODES_WITH_USAGE: Final = frozenset({4, 80007})
+
+
+class WhatsappWriter:
+    """Cards and templates as WhatsApp messages: each is one message."""
+
+    def write_cards(self, send: Send, recipient: str, cards: Sequence[FlatCard]) -> list[bytes]:
+        """See `Writer`."""
+        messages = [message for card in cards for message in _messages(card)]
+        return [_body(send, recipient, number, message) for number, message in enumerate(messages)]
+
+    def write_template(
+        self, send: Send, recipient: str, template: Template, content: TemplateContent
+    ) -> list[bytes]:
+        """See `Writer`."""
+        message = {
+            "type": "template",
+            "template": {
+                "name": template.name,
+                "language": {"code": template.language},
+                "components": _components(template, content),
+            },
+        }
+        return [_body(send, recipient, 0, message)]
+
+
+def _body(send: Send, recipient: str, number: int, message: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(
+        {
+            "messaging_product": "whatsapp",
+            "recipient_type": "individual",
+            "to": f"+{recipient.removeprefix('+')}",
+            # Comes back in every status of the message: finds the send without knowing the channel's id.
+            "biz_opaque_callback_data": f"{send.team_id.hex}:{send.effect_key.hex}:{number}",
+            **message,
+        }
+    )
+
+
+def _components(template: Template, content: TemplateContent) -> list[dict[str, Any]]:
+    components: list[dict[str, Any]] = []
+    if content.header_parameter:
+        header = [{"type": "text", "text": content.header_parameter}]
+        components.append({"type": "header", "parameters": header})
+    if content.parameters:
+        components.append({"type": "body", "parameters": _parameters(template, content.parameters)})
+    for index, text in content.button_parameters:
+        components.append(
+            {
+                "type": "button",
+                "sub_type": "url",
+                "index": str(index),
+                "parameters": [{"type": "text", "text": text}],
+            }
+        )
+    return components
+
+
+def _parameters(template: Template, texts: Sequence[str]) -> list[dict[str, str]]:
+    if not template.parameter_names:
+        return [{"type": "text", "text": text} for text in texts]
+    return [
+        {"type": "text", "parameter_name": name, "text": text}
+        for name, text in zip(template.parameter_names, texts, strict=True)
+    ]
+
+
+def _messages(card: FlatCard) -> list[dict[str, Any]]:
+    if isinstance(card, TextCard):
+        return [{"type": "text", "text": {"preview_url": True, "body": _checked(card.text, TEXT_MAX)}}]
+    if isinstance(card, ImageCard):
+        image = {"link": card.image_url}
+        if card.caption:
+            image["caption"] = _checked(card.caption, BODY_MAX)
+        return [{"type": "image", "image": image}]
+    return _interactive(card)
+
+
+def _interactive(card: ButtonCard) -> list[dict[str, Any]]:
+    """Answers and links do not fit into one message: the answers make the first one, each link one of its own."""
+    replies = [button for button in card.buttons if button.action is not ButtonAction.URL]
+    links = [button for button in card.buttons if button.action is ButtonAction.URL]
+    if len(replies) > REPLIES_MAX:
+        raise ContentRefusedError(Reason.CONTENT_INVALID, "WhatsApp takes at most 3 answers")
+    text = _checked("\n".join(filter(None, (card.title, card.text))), BODY_MAX)
+    messages: list[dict[str, Any]] = []
+    if replies:
+        messages.append(_interactive_message(card, text, "button", {"buttons": [_reply(b) for b in replies]}))
+    for link in links:
+        # The text is said once; further links stand under their own label.
+        body = text if not messages else link.label
+        parameters = {"display_text": link.label, "url": link.value}
+        action = {"name": "cta_url", "parameters": parameters}
+        messages.append(_interactive_message(card, body, "cta_url", action))
+    return messages
+
+
+def _interactive_message(card: ButtonCard, text: str, kind: str, action: dict[str, Any]) -> dict[str, Any]:
+    interactive: dict[str, Any] = {"type": kind, "body": {"text": text}, "action": action}
+    if card.image_url and kind == "button":
+        interactive["header"] = {"type": "image", "image": {"link": card.image_url}}
+    return {"type": "interactive", "interactive": interactive}
+
+
+def _reply(button: Button) -> dict[str, Any]:
+    return {"type": "reply", "reply": {"id": button.value, "title": button.label}}
+
+
+def _checked(text: str, length_max: int) -> str:
+    if not text.strip():
+        raise ContentRefusedError(Reason.CONTENT_INVALID, "a text is empty when filled in")
+    if len(text) > length_max:
+        raise ContentRefusedError(Reason.CONTENT_INVALID, "a text is too long for WhatsApp")
+    return text
+
+
+class WhatsappAdapter:
+    """Sends messages and looks templates up."""
+
+    repeatable = False
+    writer = WhatsappWriter()
+    at_once = None
+
+    def __init__(self, transport: Transport, base_url: str) -> None:
+        """`base_url` with or without the version of the API, checked already."""
+        self._transport = transport
+        self._base = base_url if _VERSIONED.search(base_url) else f"{base_url}/{VERSION}"
+        self._urls: dict[str, URL] = {}
+
+    async def send(self, account: Account, job: Job, part: int) -> Attempt:
+        """One message. See `Adapter`."""
+        headers = _headers(account) | {"Content-Type": "application/json"}
+        try:
+            url = self._url(account.connection.sender_id)
+            reply = await self._transport.request("POST", url, headers, job.parts[part])
+        except NotSentError as error:
+            return attempt_of(meta_rules.NOT_SENT, detail=str(error))
+        except NoAnswerError as error:
+            return attempt_of(meta_rules.NO_ANSWER, detail=str(error), doubtful=True)
+        return await self._judge(account, job, part, reply)
+
+    def _url(self, phone_number_id: str) -> URL:
+        url = self._urls.get(phone_number_id)
+        if url is None:
+            url = self._urls[phone_number_id] = URL(f"{self._base}/{phone_number_id}/messages")
+        return url
+
+    async def _judge(self, account: Account, job: Job, part: int, reply: Reply) -> Attempt:
+        if 200 <= reply.status < 300:
+            return Attempt(Verdict.SENT, message_id=_message_id(reply.body))
+        code, detail = error_of(reply.body)
+        rule = meta_rules.whatsapp_rule(code, reply.status)
+        if rule.confirm is Confirm.TEMPLATE and await self._is_gone(account, job.parts[part]):
+            rule = Rule(Verdict.EXHAUSTED, Reason.WHATSAPP_TEMPLATE_MISSING, template_gone=True)
+        wait_s = max(retry_after_s(reply.headers), _usage_wait_s(code, reply.headers))
+        name = f"WHATSAPP_{code if code is not None else reply.status}"
+        return attempt_of(rule, code=name, detail=detail, wait_s=wait_s)
+
+    async def _is_gone(self, account: Account, part: bytes) -> bool:
+        """Whether WhatsApp has no template of the request's name and language; False when it does not say."""
+        template = msgspec.json.decode(part).get("template", {})
+        url = URL(f"{self._base}/{account.connection.owner_id}/message_templates").with_query(
+            name=template.get("name", ""), fields="name,status,language"
+        )
+        try:
+            reply = await self._transport.request("GET", url, _headers(account))
+        except (NotSentError, NoAnswerError):
+            return False
+        found = reply.body.get("data")
+        if reply.status != 200 or not isinstance(found, list):
+            return False
+        language = template.get("language", {}).get("code")
+        return not any(
+            item.get("language") == language and item.get("name") == template.get("name")
+            for item in found
+            if isinstance(item, dict)
+        )
+
+    async def check(self, account: Account) -> tuple[bool, str]:
+        """Asks for the number's health."""
+        url = URL(f"{self._base}/{account.connection.sender_id}").with_query(fields="health_status")
+        try:
+            reply = await self._transport.request("GET", url, _headers(account))
+        except (NotSentError, NoAnswerError) as error:
+            return False, str(error)
+        health = reply.body.get("health_status")
+        said = str(health.get("can_send_message", "")) if isinstance(health, dict) else ""
+        return reply.status == 200 and said != "BLOCKED", said or error_of(reply.body)[1]
+
+
+def _headers(account: Account) -> dict[str, str]:
+    return {"Authorization": f"Bearer {account.connection.access_token}"}
+
+
+def _message_id(body: Mapping[str, Any]) -> str:
+    messages = body.get("messages")
+    if isinstance(messages, list) and messages and isinstance(messages[0], dict):
+        return str(messages[0].get("id", ""))
+    return ""
+
+
+def error_of(body: Mapping[str, Any]) -> tuple[int | None, str]:
+    """Code and text of Meta's error envelope."""
+    error = body.get("error")
+    if not isinstance(error, dict):
+        return None, ""
+    code = error.get("code")
+    return (code if isinstance(code, int) else None), str(error.get("message", ""))
+
+
+def _usage_wait_s(code: int | None, headers: Mapping[str, str]) -> float:
+    """Seconds until the account may call again, as the usage header tells in minutes."""
+    usage = headers.get("X-Business-Use-Case-Usage")
+    if code not in _CODES_WITH_USAGE or not usage:
+        return 0.0
+    try:
+        accounts = msgspec.json.decode(usage, type=dict[str, list[dict[str, Any]]])
+    except msgspec.DecodeError:
+        return 0.0
+    minutes = [
+        item.get("estimated_time_to_regain_access", 0) for items in accounts.values() for item in items
+    ]
+    return 60.0 * max((m for m in minutes if isinstance(m, int | float)), default=0)

@@ -1,0 +1,217 @@
+"""SendMessages from end to end: what is known, whom it concerns, the reservation, the hand-over to the sender."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from libs.common import crash
+from libs.common.clock import Clock
+from libs.common.errors import Aborted
+from services.channel_gateway import metrics
+from services.channel_gateway.clients.channels.base import Adapter
+from services.channel_gateway.clients.services import (
+    CustomerKey,
+    CustomerProfiles,
+    PointBalances,
+    PointsChannels,
+)
+from services.channel_gateway.domain.model import (
+    Account,
+    Answer,
+    Balance,
+    ConnectionKind,
+    Profile,
+    Send,
+    SendState,
+)
+from services.channel_gateway.domain.prepare import Catalogue, Customer, Prepared, has_window, prepare
+from services.channel_gateway.domain.reserve import Reserved, presume
+from services.channel_gateway.store.lots import Lots
+from services.channel_gateway.store.sends import (
+    CatalogueChangedError,
+    InTheWayError,
+    Known,
+    KnownSendError,
+    SendKey,
+    SendStore,
+    jobs_of,
+)
+from services.channel_gateway.worker.publisher import Outbox
+from services.channel_gateway.worker.sender import Sender
+
+_ROUNDS_MAX: Final = 5
+"""Rounds of a batch whose keys other calls store at the same time."""
+
+
+class Reservation:
+    """Takes batches of sends."""
+
+    def __init__(
+        self,
+        *,
+        store: SendStore,
+        profiles: CustomerProfiles,
+        points: PointBalances,
+        channels: PointsChannels,
+        adapters: Mapping[ConnectionKind, Adapter],
+        sender: Sender,
+        outbox: Outbox,
+        clock: Clock,
+    ) -> None:
+        """All of this process."""
+        self._store = store
+        self._profiles = profiles
+        self._points = points
+        self._channels = channels
+        self._writers = {kind: adapter.writer for kind, adapter in adapters.items()}
+        self._sender = sender
+        self._outbox = outbox
+        self._clock = clock
+
+    async def send(self, sends: Sequence[Send]) -> list[Answer]:
+        """Answers in order; a key that comes twice is one send. Raises Unavailable while other services are away."""
+        unique: dict[SendKey, Send] = {}
+        for send in sends:
+            unique.setdefault((send.team_id, send.effect_key), send)
+        catalogue = await self._store.catalogue.kept(list(unique.values()))
+        try:
+            answers = await self._presume(unique, catalogue)
+        except CatalogueChangedError:
+            self._store.catalogue.forget(catalogue)
+            answers = await self._look_up(unique)
+        except InTheWayError:
+            answers = await self._look_up(unique)
+        _count(unique, answers)
+        return [answers[send.team_id, send.effect_key] for send in sends]
+
+    async def _presume(self, unique: Mapping[SendKey, Send], catalogue: Catalogue) -> dict[SendKey, Answer]:
+        """The usual way: no key is known, no limit in the way. Raises InTheWayError, with nothing stored."""
+        sends = list(unique.values())
+        now, prepared = await self._prepare(sends, catalogue)
+        decisions = presume(zip(sends, prepared, strict=True), catalogue, now)
+        # Shielded: a caller that goes away after the commit must not keep accepted sends from the sender.
+        return await asyncio.shield(self._store_presumed(unique, decisions, catalogue, now))
+
+    async def _store_presumed(
+        self,
+        unique: Mapping[SendKey, Send],
+        decisions: Sequence[Reserved | Answer],
+        catalogue: Catalogue,
+        now: datetime,
+    ) -> dict[SendKey, Answer]:
+        sends = list(unique.values())
+        jobs = jobs_of(sends, decisions)
+        accounts = [d.prepared.account for d in decisions if isinstance(d, Reserved)]
+        with self._sender.reserving(unique.keys()):
+            claim = self._sender.claim(jobs, accounts)
+            lots = Lots(sends, decisions, claim.states, now)
+            try:
+                written = await self._store.store(lots, catalogue, now, self._sender.sender_id)
+            except BaseException:
+                self._sender.give_up(claim)
+                raise
+            crash.reach("gateway.after_reserve")
+            self._sender.launch(claim, _different(accounts))
+        self._outbox.publish(written)
+        return dict(zip(unique, map(_answer, decisions), strict=True))
+
+    async def _look_up(self, unique: Mapping[SendKey, Send]) -> dict[SendKey, Answer]:
+        """The long way: known keys get their answers, the others are decided one by one under the limits' locks."""
+        answers: dict[SendKey, Answer] = {}
+        for _ in range(_ROUNDS_MAX):
+            known = await self._store.known(list(unique.values()))
+            answers |= known.answers
+            fresh = {key: send for key, send in unique.items() if key not in known.answers}
+            if not fresh:
+                return answers
+            try:
+                return answers | await self._decide(fresh, known)
+            except KnownSendError:
+                continue
+        raise Aborted.write_conflict("other calls store the same sends: ask again")
+
+    async def _decide(self, fresh: Mapping[SendKey, Send], known: Known) -> dict[SendKey, Answer]:
+        _, prepared = await self._prepare(list(fresh.values()), known.catalogue)
+        return await asyncio.shield(self._store_decided(fresh, prepared, known.anew))
+
+    async def _store_decided(
+        self, fresh: Mapping[SendKey, Send], prepared: Sequence[Prepared | Answer], anew: set[UUID]
+    ) -> dict[SendKey, Answer]:
+        with self._sender.reserving(fresh.keys()):
+            stored = await self._store.decide(
+                list(fresh.values()), prepared, anew, self._clock.now(), self._sender.sender_id
+            )
+            crash.reach("gateway.after_reserve")
+            accounts = [d.prepared.account for d in stored.decisions if isinstance(d, Reserved)]
+            self._sender.offer(stored.jobs, _different(accounts))
+        self._outbox.publish(stored.written)
+        return dict(zip(fresh, map(_answer, stored.decisions), strict=True))
+
+    async def _prepare(
+        self, sends: Sequence[Send], catalogue: Catalogue
+    ) -> tuple[datetime, list[Prepared | Answer]]:
+        """Addresses and writes sends, and the time as of which that was done."""
+        customers = await self._customers(sends, catalogue)
+        now = self._clock.now()
+        return now, [
+            prepare(send, catalogue, customers[send.team_id, send.customer_id], self._writers, now)
+            for send in sends
+        ]
+
+    async def _customers(self, sends: Sequence[Send], catalogue: Catalogue) -> dict[CustomerKey, Customer]:
+        keys = {(send.team_id, send.customer_id) for send in sends}
+        needing = catalogue.needing_points(sends)
+        with_points = {(send.team_id, send.customer_id) for send in sends if send.content in needing}
+        profiles, balances, channels = await asyncio.gather(
+            self._profiles.profiles(keys),
+            self._balances(with_points),
+            self._points_channels({team_id for team_id, _ in with_points}),
+        )
+        windowed = {(send.team_id, send.customer_id) for send in sends if has_window(send)}
+        last_inbound = await self._store.last_inbound(_windows(profiles, windowed)) if windowed else {}
+        nobody = Profile()
+        return {
+            key: Customer(
+                profiles.get(key, nobody), balances.get(key), last_inbound, channels.get(key[0], ())
+            )
+            for key in keys
+        }
+
+    async def _points_channels(self, teams: set[UUID]) -> Mapping[UUID, Collection[int]]:
+        return await self._channels.points_channels(teams) if teams else {}
+
+    async def _balances(self, keys: set[CustomerKey]) -> Mapping[CustomerKey, Balance]:
+        return await self._points.balances(keys) if keys else {}
+
+
+def _windows(
+    profiles: Mapping[CustomerKey, Profile], windowed: set[CustomerKey]
+) -> list[tuple[UUID, UUID, str]]:
+    return [
+        (team_id, identity.account_id, identity.external_id)
+        for (team_id, customer_id), profile in profiles.items()
+        if (team_id, customer_id) in windowed
+        for identity in profile.identities
+        if identity.account_id is not None
+    ]
+
+
+def _different(accounts: Iterable[Account]) -> Collection[Account]:
+    return {(account.team_id, account.account_id): account for account in accounts}.values()
+
+
+def _answer(decision: Reserved | Answer) -> Answer:
+    if isinstance(decision, Answer):
+        return decision
+    return Answer(SendState.ACCEPTED, messages=len(decision.prepared.parts))
+
+
+def _count(unique: Mapping[SendKey, Send], answers: Mapping[SendKey, Answer]) -> None:
+    counts = Counter((send.channel, answers[key].state) for key, send in unique.items())
+    for (channel, state), count in counts.items():
+        metrics.SENDS.labels(channel.name, state.name).inc(count)

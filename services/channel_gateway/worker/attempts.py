@@ -1,0 +1,106 @@
+"""What an attempt means for its send: settled, tried again, or on to its next message."""
+
+from __future__ import annotations
+
+import functools
+import random
+import time
+from typing import Final, Protocol
+from uuid import UUID
+
+import msgspec
+
+from services.channel_gateway import metrics
+from services.channel_gateway.clients.channels.base import AGE_MAX_S, Attempt, Backoff, Verdict
+from services.channel_gateway.domain.model import Account, AccountState, Job, Outcome, Reason, SendState
+from services.channel_gateway.store.facts import Written
+from services.channel_gateway.worker.lanes import Lane
+from services.channel_gateway.worker.outcomes import Recorder
+
+_STATES: Final = {
+    Verdict.SENT: SendState.SENT,
+    Verdict.SKIPPED: SendState.SKIPPED,
+    Verdict.FAILED: SendState.FAILED,
+    Verdict.EXHAUSTED: SendState.EXHAUSTED,
+    Verdict.UNKNOWN: SendState.UNKNOWN,
+}
+_SENT: Final = Outcome(SendState.SENT)
+_attempts_of: Final = functools.cache(metrics.ATTEMPTS.labels)
+
+
+class ChannelTrouble(Protocol):
+    """Keeps what channels tell of accounts and content while sending."""
+
+    async def account_unusable(self, account: Account, reason: str) -> Written:
+        """The channel refuses the account; the facts of it."""
+        ...
+
+    async def template_gone(self, team_id: UUID, template_id: UUID) -> Written:
+        """The channel has the template no more; the facts of it."""
+        ...
+
+
+class Judge:
+    """Judges attempts and tells the recorder."""
+
+    def __init__(self, recorder: Recorder, trouble: ChannelTrouble, rng: random.Random) -> None:
+        """`rng` jitters the waits."""
+        self._recorder = recorder
+        self._trouble = trouble
+        self._rng = rng
+
+    def judge(self, lane: Lane, job: Job, attempt: Attempt) -> None:
+        """One attempt that has ended."""
+        _attempts_of(job.channel.name, attempt.verdict.value).inc()
+        if attempt.account_unusable or attempt.template_gone:
+            self._note_trouble(lane, job, attempt)
+        job.doubtful = attempt.doubtful
+        if attempt.verdict is Verdict.SENT:
+            self._sent(job, attempt)
+        elif attempt.verdict is Verdict.RETRY:
+            self._retry(lane, job, attempt)
+        else:
+            if attempt.verdict is Verdict.FAILED:
+                metrics.REFUSALS.labels(job.channel.name, attempt.reason).inc()
+            self._recorder.settle(job, Outcome(_STATES[attempt.verdict], attempt.reason))
+
+    def _sent(self, job: Job, attempt: Attempt) -> None:
+        job.parts_sent += 1
+        job.message_ids.append(attempt.message_id)
+        if job.parts_sent == len(job.parts):
+            self._recorder.settle(job, _SENT)
+            return
+        # The next message of the send goes through the mark again, so that progress is durable.
+        job.attempts = 0
+        self._recorder.postpone(job, 0.0)
+
+    def _retry(self, lane: Lane, job: Job, attempt: Attempt) -> None:
+        backoff = attempt.backoff
+        age_s = time.monotonic() - (job.began_s or time.monotonic())
+        if job.attempts >= backoff.attempts_max or age_s >= AGE_MAX_S:
+            silent = attempt.reason == Reason.NO_ANSWER
+            state = SendState.UNKNOWN if silent else SendState.FAILED
+            self._recorder.settle(job, Outcome(state, attempt.reason or Reason.RETRIES_EXHAUSTED))
+            return
+        delay_s = max(attempt.wait_s, delay_of(backoff, job.attempts, self._rng))
+        if backoff.holds_account or attempt.wait_s:
+            lane.hold(time.monotonic() + delay_s)
+        self._recorder.postpone(job, delay_s)
+
+    def _note_trouble(self, lane: Lane, job: Job, attempt: Attempt) -> None:
+        account, trouble = lane.account, self._trouble
+        if attempt.account_unusable and account.state is AccountState.ACTIVE:
+            detail = attempt.detail or attempt.reason
+            self._recorder.trouble(account.account_id, lambda: trouble.account_unusable(account, detail))
+            # At once, so that what waits behind does not try as well.
+            refused = msgspec.structs.replace(account, state=AccountState.UNUSABLE, state_reason=detail)
+            lane.update(refused, time.monotonic())
+        template_id = job.template_id
+        if attempt.template_gone and template_id is not None:
+            self._recorder.trouble(template_id, lambda: trouble.template_gone(job.team_id, template_id))
+
+
+def delay_of(backoff: Backoff, attempts: int, rng: random.Random) -> float:
+    """Seconds before the next attempt after `attempts` of them: grows by the factor, up to a quarter less by jitter."""
+    full_s = min(backoff.most_s, backoff.first_s * backoff.factor ** (attempts - 1))
+    return full_s * (1.0 - 0.25 * rng.random())

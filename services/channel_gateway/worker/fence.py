@@ -1,0 +1,102 @@
+"""The fence of stops: after the answer to a stop no request of an older epoch starts, in any process (J-03).
+
+A stop raises the journey's epoch in the database, cancels what waits, and then waits for what is on the wire: here, and
+by the database's word in other processes. Right before each request the sender asks `stopped`, with nothing awaited in
+between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Final
+from uuid import UUID
+
+from libs.common.clock import Clock
+from libs.common.errors import Unavailable
+from services.channel_gateway.clients.channels.transport import CONNECT_TIMEOUT_S
+from services.channel_gateway.domain.model import Job
+from services.channel_gateway.store.deliveries import STOP_PAGE_MAX, DeliveryStore, OnWire
+from services.channel_gateway.worker.outcomes import count_outcomes
+from services.channel_gateway.worker.publisher import Outbox
+
+STOP_WAIT_S: Final = CONNECT_TIMEOUT_S + 0.5
+"""After so long every attempt that had begun before a stop has left or failed; what remains waits for an answer."""
+STOP_OTHERS_WAIT_S: Final = 16.0
+"""Longest wait for the requests of other processes."""
+
+JourneyKey = tuple[UUID, UUID]
+"""Team, journey."""
+
+
+class Fence:
+    """Stops that this process knows of, and its requests on the wire."""
+
+    def __init__(self, sender_id: UUID, store: DeliveryStore, clock: Clock, outbox: Outbox) -> None:
+        """Of the sender of that id."""
+        self._sender_id = sender_id
+        self._store = store
+        self._clock = clock
+        self._outbox = outbox
+        self._stops: dict[JourneyKey, int] = {}
+        self._wire: dict[JourneyKey, dict[UUID, int]] = {}
+        """Effect key → stop epoch of what is on the wire."""
+        self._landed = asyncio.Event()
+
+    def stopped(self, job: Job) -> bool:
+        """Whether a stop that this process knows of lets no attempt of the send start."""
+        return job.stop_epoch < self._stops.get((job.team_id, job.journey_id), 0)
+
+    @contextlib.contextmanager
+    def on_wire(self, job: Job) -> Iterator[None]:
+        """The send's request is on the wire for the time of the block."""
+        key = (job.team_id, job.journey_id)
+        self._wire.setdefault(key, {})[job.effect_key] = job.stop_epoch
+        try:
+            yield
+        finally:
+            wire = self._wire[key]
+            del wire[job.effect_key]
+            if not wire:
+                del self._wire[key]
+            self._landed.set()
+
+    async def stop(self, team_id: UUID, journey_id: UUID, epoch: int) -> tuple[int, int]:
+        """Cancels the journey's sends of older epochs; returns (cancelled, on the wire) when none of them can start.
+
+        Raises Unavailable when another process had requests on the wire for too long.
+        """
+        key = (team_id, journey_id)
+        self._stops[key] = max(epoch, self._stops.get(key, 0))
+        cancelled = 0
+        while True:
+            page, written = await self._store.stop(
+                team_id, journey_id, epoch, self._clock.now(), self._sender_id
+            )
+            self._outbox.publish(written)
+            count_outcomes(page)
+            cancelled += len(page)
+            if len(page) < STOP_PAGE_MAX:
+                break
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_WAIT_S):
+                await self._until_older_landed(key, epoch)
+        on_wire = await self._until_others_are_done(key, epoch)
+        return cancelled, on_wire.ours
+
+    async def _until_older_landed(self, key: JourneyKey, epoch: int) -> None:
+        while any(job_epoch < epoch for job_epoch in self._wire.get(key, {}).values()):
+            self._landed.clear()
+            await self._landed.wait()
+
+    async def _until_others_are_done(self, key: JourneyKey, epoch: int) -> OnWire:
+        until_s = time.monotonic() + STOP_OTHERS_WAIT_S
+        while True:
+            on_wire = await self._store.on_wire(*key, epoch, self._sender_id)
+            if not on_wire.others:
+                return on_wire
+            if time.monotonic() > until_s:
+                raise Unavailable.dependency("another sender")
+            await asyncio.sleep(0.05)

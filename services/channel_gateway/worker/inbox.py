@@ -1,0 +1,165 @@
+"""Forwards stored webhooks to segment, in order of receipt, and marks them when they are recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+import structlog
+import tenacity
+
+from libs.common import crash
+from libs.common.db.faults import PASSING
+from libs.common.errors import Unavailable
+from libs.common.rpc.operations import Progress
+from omnijourney.segment.v1 import event_pb2
+from services.channel_gateway import metrics
+from services.channel_gateway.clients.services import EventRecorder, EventsRefusedError, Recorded
+from services.channel_gateway.convert.events import customer_event
+from services.channel_gateway.domain.shop_events import EventFaultError, parse
+from services.channel_gateway.store.inbox import InboxStore, Refusal, StoredWebhook, Worked
+from services.channel_gateway.worker.presence import Presence
+
+EVENTS_MAX: Final = 500
+"""Events of one call to segment."""
+IDLE_S: Final = 5.0
+"""An idle worker looks again after so long, whatever it was told."""
+RETRY_MAX_S: Final = 2.0
+_TRANSIENT: Final = (Unavailable, *PASSING)
+
+_log = structlog.get_logger(__name__)
+
+
+class _Converted(NamedTuple):
+    """A webhook and its events; or why it has none."""
+
+    webhook: StoredWebhook
+    events: list[event_pb2.CustomerEvent]
+    fault: str
+
+
+class InboxWorker:
+    """One process of the gateway forwards at a time (`Presence.is_forwarder`); all may run this."""
+
+    def __init__(
+        self,
+        store: InboxStore,
+        recorder: EventRecorder,
+        presence: Presence,
+        progress: Progress,
+        tolerance: timedelta,
+    ) -> None:
+        """`tolerance`: how far ahead of its receipt an event may have happened."""
+        self._store = store
+        self._recorder = recorder
+        self._presence = presence
+        self._progress = progress
+        self._tolerance = tolerance
+
+    def stir(self) -> None:
+        """Looks at once: webhooks were stored in this process."""
+        self._presence.inbox_stirred.set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Forwards until told to stop; what is left is found by the next start."""
+        while not stopping.is_set():
+            self._presence.inbox_stirred.clear()
+            if not self._presence.is_forwarder or not await self._forward_some(stopping):
+                await self._wait(stopping)
+
+    async def _wait(self, stopping: asyncio.Event) -> None:
+        waits = [
+            asyncio.create_task(self._presence.inbox_stirred.wait()),
+            asyncio.create_task(stopping.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+
+    async def _forward_some(self, stopping: asyncio.Event) -> bool:
+        """Works one batch of the table, repeating it while servers are away; whether there was one."""
+        policy = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(_TRANSIENT),
+            wait=tenacity.wait_random_exponential(multiplier=0.05, max=RETRY_MAX_S),
+            before_sleep=_tell,
+            stop=lambda _: stopping.is_set(),
+            reraise=True,
+        )
+        with contextlib.suppress(*_TRANSIENT):
+            return await policy(self.forward_batch)
+        return False
+
+    async def forward_batch(self) -> bool:
+        """Works one batch of the table; whether there was one. Raises what the servers raise, having marked nothing."""
+        webhooks = await self._store.next(EVENTS_MAX)
+        if not webhooks:
+            return False
+        converted = [self._convert(webhook) for webhook in webhooks]
+        worked = await self._record(converted)
+        crash.reach("gateway.after_forward")
+        await self._store.finish(worked)
+        self._progress.add(len(worked))
+        return True
+
+    def _convert(self, webhook: StoredWebhook) -> _Converted:
+        try:
+            events, _ = parse(webhook.body)
+        except EventFaultError as fault:
+            # Checked at receipt: only a release with other rules gets here.
+            return _Converted(webhook, [], str(fault))
+        return _Converted(webhook, [customer_event(webhook, event, self._tolerance) for event in events], "")
+
+    async def _record(self, converted: Sequence[_Converted]) -> list[Worked]:
+        events = [event for item in converted for event in item.events]
+        try:
+            results = await self._recorder.record(events) if events else []
+        except EventsRefusedError as error:
+            if len(converted) > 1:
+                # One of them spoils the call: each goes alone, in order.
+                return [worked for item in converted for worked in await self._record([item])]
+            return await self._record_one_by_one(converted[0], str(error))
+        return _worked(converted, results)
+
+    async def _record_one_by_one(self, item: _Converted, reason: str) -> list[Worked]:
+        results: list[Recorded] = []
+        for event in item.events:
+            try:
+                results += await self._recorder.record([event])
+            except EventsRefusedError as error:
+                results.append(Recorded(False, str(error) or reason or "REFUSED"))
+        return _worked([item], results)
+
+
+def _worked(converted: Sequence[_Converted], results: Sequence[Recorded]) -> list[Worked]:
+    worked: list[Worked] = []
+    place = 0
+    for item in converted:
+        own = results[place : place + len(item.events)]
+        place += len(item.events)
+        refusals = [Refusal(index, result.reason) for index, result in enumerate(own) if result.reason]
+        if item.fault:
+            refusals = [Refusal(0, item.fault)]
+        worked.append(Worked(item.webhook, refusals))
+    _count(results)
+    return worked
+
+
+def _count(results: Sequence[Recorded]) -> None:
+    refused = sum(1 for result in results if result.reason)
+    duplicate = sum(1 for result in results if result.duplicate)
+    metrics.EVENTS.labels("refused").inc(refused)
+    metrics.EVENTS.labels("duplicate").inc(duplicate)
+    metrics.EVENTS.labels("recorded").inc(len(results) - refused - duplicate)
+    if refused:
+        _log.warning("segment refused events; they are kept with their reasons", count=refused)
+
+
+def _tell(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    if state.attempt_number > 1:
+        _log.warning("webhooks wait to be forwarded", error=str(error), attempt=state.attempt_number)

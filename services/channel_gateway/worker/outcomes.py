@@ -1,0 +1,161 @@
+"""Commits what attempts came to, in batches: outcomes with their facts and mail, postponements, troubles."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, TypeVar
+from uuid import UUID
+
+import structlog
+import tenacity
+
+from libs.common import crash
+from libs.common.clock import Clock
+from libs.common.db.faults import PASSING
+from services.channel_gateway import metrics
+from services.channel_gateway.domain.model import Job, Outcome
+from services.channel_gateway.store.deliveries import DeliveryStore, Postponement, Settlement
+from services.channel_gateway.store.facts import Written
+from services.channel_gateway.worker.publisher import Outbox
+
+RECORD_MAX: Final = 500
+"""Outcomes recorded in one transaction."""
+IDLE_S: Final = 5.0
+LINGER_S: Final = 0.005
+"""From the first result to its commit where many requests are on the wire, so that those beside it come along."""
+LINGER_FROM: Final = 8
+"""So many requests on the wire make waiting for others worth while."""
+RETRY_FIRST_S: Final = 0.05
+RETRY_MAX_S: Final = 2.0
+
+_log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+async def until_taken(call: Callable[[], Awaitable[T]]) -> T:
+    """Repeats a write until the database takes it: what the sender has in memory has no other way out."""
+    try:
+        return await call()
+    except PASSING as error:
+        _log.warning("the database does not take the sender's writes", error=str(error))
+    policy = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(PASSING),
+        wait=tenacity.wait_random_exponential(multiplier=RETRY_FIRST_S, max=RETRY_MAX_S),
+        before_sleep=_tell,
+    )
+    await asyncio.sleep(RETRY_FIRST_S)
+    async for attempt in policy:
+        with attempt:
+            return await call()
+    raise AssertionError("the policy never gives up")
+
+
+class Recorder:
+    """Collects results in memory and commits them; `run` until `finish` was called and everything is committed."""
+
+    def __init__(
+        self,
+        sender_id: UUID,
+        store: DeliveryStore,
+        clock: Clock,
+        outbox: Outbox,
+        on_wire: Callable[[], int],
+    ) -> None:
+        """For the sender of that id; `on_wire` counts its requests whose results are still to come."""
+        self._sender_id = sender_id
+        self._store = store
+        self._clock = clock
+        self._outbox = outbox
+        self._on_wire = on_wire
+        self._settlements: list[Settlement] = []
+        self._postponements: list[Postponement] = []
+        self._troubles: dict[UUID, Callable[[], Awaitable[Written]]] = {}
+        self._stirred = asyncio.Event()
+        self._finishing = False
+
+    def settle(self, job: Job, outcome: Outcome) -> None:
+        """Notes how a send ended."""
+        self._settlements.append(Settlement(job, outcome))
+        self._stirred.set()
+
+    def postpone(self, job: Job, delay_s: float) -> None:
+        """Notes that a send gets another attempt."""
+        self._postponements.append(Postponement(job, delay_s))
+        self._stirred.set()
+
+    def trouble(self, key: UUID, record: Callable[[], Awaitable[Written]]) -> None:
+        """Notes what a channel told of an account or of content; once for each `key` in a batch."""
+        self._troubles[key] = record
+        self._stirred.set()
+
+    def finish(self) -> None:
+        """No more results will come."""
+        self._finishing = True
+        self._stirred.set()
+
+    async def run(
+        self,
+        postponed: Callable[[Sequence[Postponement]], None],
+        released: Callable[[Iterable[Job]], None],
+    ) -> None:
+        """Commits until finished; `postponed` gets the sends whose next attempt is noted, `released` those that this
+        process has nothing more to do with."""
+        while True:
+            self._stirred.clear()
+            while self._settlements or self._postponements or self._troubles:
+                if self._on_wire() >= LINGER_FROM and len(self._settlements) < RECORD_MAX:
+                    await asyncio.sleep(LINGER_S)
+                # Before the outcomes that brought them, so that nobody who is told one is still offered what is gone.
+                await self._record_troubles()
+                await self._record_settlements(released)
+                await self._record_postponements(postponed, released)
+            if self._finishing:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_S):
+                    await self._stirred.wait()
+
+    async def _record_settlements(self, released: Callable[[Iterable[Job]], None]) -> None:
+        batch = self._settlements[:RECORD_MAX]
+        if not batch:
+            return
+        crash.reach("gateway.before_record")
+        written = await until_taken(lambda: self._store.settle(batch, self._clock.now(), self._sender_id))
+        del self._settlements[: len(batch)]
+        released(item.job for item in batch)
+        self._outbox.publish(written)
+        count_outcomes(batch)
+
+    async def _record_postponements(
+        self,
+        postponed: Callable[[Sequence[Postponement]], None],
+        released: Callable[[Iterable[Job]], None],
+    ) -> None:
+        batch = self._postponements[:RECORD_MAX]
+        if not batch:
+            return
+        kept = await until_taken(lambda: self._store.postpone(batch, self._sender_id))
+        del self._postponements[: len(batch)]
+        released(item.job for item in batch if item.job.effect_key not in kept)
+        postponed([item for item in batch if item.job.effect_key in kept])
+
+    async def _record_troubles(self) -> None:
+        while self._troubles:
+            _, record = self._troubles.popitem()
+            self._outbox.publish(await until_taken(record))
+
+
+def count_outcomes(settled: Sequence[Settlement]) -> None:
+    """Shows outcomes in the metrics."""
+    for (channel, state), count in Counter((job.channel, outcome.state) for job, outcome in settled).items():
+        metrics.OUTCOMES.labels(channel.name, state.name).inc(count)
+
+
+def _tell(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    _log.warning(
+        "the database does not take the sender's writes", error=str(error), attempt=state.attempt_number
+    )

@@ -1,0 +1,107 @@
+"""Adopts the sends of processes that are gone: at the start, and again and again while the process lives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+from uuid import UUID
+
+import structlog
+
+from libs.common.db.faults import PASSING
+from services.channel_gateway import metrics
+from services.channel_gateway.domain.model import Account
+from services.channel_gateway.store.deliveries import ADOPT_PAGE_MAX, Adopted, DeliveryStore
+from services.channel_gateway.worker.sender import Sender
+
+INTERVAL_S: Final = 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Liveness(Protocol):
+    """Who among the senders is alive."""
+
+    async def is_gone(self, sender: UUID) -> bool:
+        """Whether a sender's process has ended."""
+        ...
+
+
+class Accounts(Protocol):
+    """Accounts by their ids."""
+
+    async def accounts(self, keys: Sequence[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], Account]:
+        """Accounts by team and id; deleted ones are absent."""
+        ...
+
+
+class Recovery:
+    """Looks for sends that nobody works on."""
+
+    def __init__(self, store: DeliveryStore, accounts: Accounts, liveness: Liveness, sender: Sender) -> None:
+        """`sender` takes the sends up."""
+        self._store = store
+        self._accounts = accounts
+        self._liveness = liveness
+        self._sender = sender
+        self._missed: set[tuple[UUID, UUID]] = set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Adopts until told to stop."""
+        while not stopping.is_set():
+            try:
+                await self.adopt_all()
+            except PASSING as error:
+                _log.warning("sends of other processes cannot be looked for", error=str(error))
+            try:
+                async with asyncio.timeout(INTERVAL_S):
+                    await stopping.wait()
+            except TimeoutError:
+                continue
+
+    async def adopt_all(self) -> None:
+        """Adopts what processes left that are gone now, and what this one lost. Raises the driver's errors."""
+        await self._refill()
+        senders = await self._store.unsettled_senders()
+        await self._adopt_lost(senders.pop(self._sender.sender_id, set()))
+        for sender, teams in senders.items():
+            if not await self._liveness.is_gone(sender):
+                continue
+            while adopted := await self._store.adopt(sender, teams, self._sender.sender_id):
+                await self._take_up(adopted)
+                if len(adopted) < ADOPT_PAGE_MAX:
+                    break
+
+    async def _refill(self) -> None:
+        """Reads sends that did not fit into memory, for lanes that have room again."""
+        for refill in self._sender.refills():
+            team_id, account_id = refill.account
+            found = await self._store.left_of(
+                team_id, account_id, self._sender.sender_id, self._sender.in_hand(team_id), refill.room
+            )
+            accounts = await self._accounts.accounts([refill.account])
+            self._sender.refill(refill, found, accounts.get(refill.account))
+
+    async def _adopt_lost(self, teams: set[UUID]) -> None:
+        """Own sends whose commit was never heard of: unsettled, and not in hand in two looks on end."""
+        if not teams:
+            self._missed = set()
+            return
+        # Those of spilled accounts are not looked at: what of them is not in hand is read when there is room.
+        spilled = [account_id for _, account_id in self._sender.spilled]
+        lost = self._sender.lost(await self._store.unsettled_of(self._sender.sender_id, teams, spilled))
+        twice = sorted(lost & self._missed)
+        self._missed = lost - set(twice)
+        if twice:
+            await self._take_up(await self._store.readopt(twice, self._sender.sender_id))
+
+    async def _take_up(self, adopted: Sequence[Adopted]) -> None:
+        accounts = await self._accounts.accounts(
+            list({(item.job.team_id, item.job.account_id) for item in adopted})
+        )
+        for item in adopted:
+            account = accounts.get((item.job.team_id, item.job.account_id))
+            self._sender.take_up(item, account)
+            metrics.ADOPTED.labels(item.job.channel.name).inc()
+        _log.warning("adopted sends that nobody worked on", count=len(adopted))

@@ -1,0 +1,253 @@
+# ruff: noqa: N802 - the generated base names the methods
+"""The gRPC edge of the journey service: check, command, reply."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from libs.common.db.history import long_poll
+from libs.common.errors import FieldViolation, InvalidArgument
+from libs.common.ids import PARTITIONS
+from libs.common.mailbox.mail import encode
+from libs.common.paging import page_key, page_size, page_token
+from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.values import seconds_of, timestamp
+from omnijourney.common.v1 import history_pb2
+from omnijourney.journey.v1 import journey_pb2
+from omnijourney.journey.v1 import journey_service_pb2 as pb
+from services.journey.convert import enrolments as convert_runs
+from services.journey.convert import journeys as convert
+from services.journey.domain import model as d
+from services.journey.servicer.enrolments import RunRpcs
+from services.journey.store.journeys import TRIGGER_TYPES, JourneyFilter
+from services.journey.store.mail import SystemTriggerRow
+from services.journey.usecases.lifecycle import Call
+
+TRIGGERS_MAX: Final = 500
+MAIL_PAGE_MAX: Final = 5_000
+REVISION_AFTER_ALL: Final = 2**62
+
+Reply = TypeVar("Reply", bound=Message)
+Keyset = tuple[datetime, UUID]
+
+
+class JourneyServicer(RunRpcs):
+    """See `protos/omnijourney/journey/v1/journey_service.proto`."""
+
+    # -- journeys -----------------------------------------------------------------------------------------------
+
+    async def CreateJourney(self, request: pb.CreateJourneyRequest, context: Any) -> pb.CreateJourneyResponse:
+        """Saves a draft."""
+        check = FieldCheck()
+        team_id = check.uuid("team_id", request.team_id)
+        definition = convert.definition_from(request.definition, check)
+        check.done()
+        return await self._parts.lifecycle.create(
+            _call(team_id, request, pb.CreateJourneyResponse), definition
+        )
+
+    async def GetJourney(self, request: pb.GetJourneyRequest, context: Any) -> pb.GetJourneyResponse:
+        """Reads one journey."""
+        team_id, journey_id = _ids(request)
+        journey = await self._parts.journeys.get(team_id, journey_id)
+        return pb.GetJourneyResponse(journey=convert.journey_message(journey, request.language_code))
+
+    async def ListJourneys(self, request: pb.ListJourneysRequest, context: Any) -> pb.ListJourneysResponse:
+        """Lists journeys, newest first."""
+        check = FieldCheck()
+        team_id = check.uuid("team_id", request.team_id)
+        if request.trigger_type and request.trigger_type not in TRIGGER_TYPES.values():
+            check.fault("trigger_type", f"must be one of {', '.join(TRIGGER_TYPES.values())}, or empty")
+        check.done()
+        wanted = JourneyFilter(
+            tuple(d.JourneyStatus(status) for status in request.statuses if status),
+            request.trigger_type,
+            request.name_contains,
+        )
+        size = page_size(request.page_size)
+        arguments = ("journeys", team_id, *wanted)
+        after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
+        rows = await self._parts.journeys.list_journeys(team_id, wanted, after, size + 1)
+        token = ""
+        if len(rows) > size:
+            token = page_token((rows[size - 1].created_at, rows[size - 1].journey_id), *arguments)
+        return pb.ListJourneysResponse(
+            journeys=[convert.journey_message(journey, request.language_code) for journey in rows[:size]],
+            next_page_token=token,
+        )
+
+    async def UpdateJourney(self, request: pb.UpdateJourneyRequest, context: Any) -> pb.UpdateJourneyResponse:
+        """Edits as far as the status allows."""
+        check = FieldCheck()
+        team_id = check.uuid("team_id", request.team_id)
+        journey_id = check.uuid("journey_id", request.journey_id)
+        for path in request.update_mask.paths:
+            if path not in journey_pb2.Definition.DESCRIPTOR.fields_by_name:
+                check.fault("update_mask", f"{path!r} is no field of a definition")
+        check.done()
+
+        def edit(present: d.Definition) -> d.Definition:
+            return _edited(present, request)
+
+        call = _call(team_id, request, pb.UpdateJourneyResponse)
+        return await self._parts.lifecycle.update(call, journey_id, request.etag, edit)
+
+    async def PublishJourney(
+        self, request: pb.PublishJourneyRequest, context: Any
+    ) -> pb.PublishJourneyResponse:
+        """Makes a draft live."""
+        team_id, journey_id = _ids(request)
+        call = _call(team_id, request, pb.PublishJourneyResponse)
+        return await self._parts.lifecycle.publish(call, journey_id, request.etag)
+
+    async def CloseTrigger(self, request: pb.CloseTriggerRequest, context: Any) -> pb.CloseTriggerResponse:
+        """Lets nobody enter any more."""
+        team_id, journey_id = _ids(request)
+        call = _call(team_id, request, pb.CloseTriggerResponse)
+        return await self._parts.lifecycle.close_trigger(call, journey_id, request.etag)
+
+    async def StopJourney(self, request: pb.StopJourneyRequest, context: Any) -> pb.StopJourneyResponse:
+        """Stops a journey."""
+        team_id, journey_id = _ids(request)
+        call = _call(team_id, request, pb.StopJourneyResponse)
+        return await self._parts.lifecycle.stop(call, journey_id, request.etag)
+
+    async def CopyJourney(self, request: pb.CopyJourneyRequest, context: Any) -> pb.CopyJourneyResponse:
+        """Makes a draft with the same tree."""
+        team_id, journey_id = _ids(request)
+        call = _call(team_id, request, pb.CopyJourneyResponse)
+        return await self._parts.lifecycle.copy(call, journey_id, request.name)
+
+    async def DeleteJourney(self, request: pb.DeleteJourneyRequest, context: Any) -> pb.DeleteJourneyResponse:
+        """Removes a journey from lists."""
+        team_id, journey_id = _ids(request)
+        form = pb.DeleteJourneyResponse
+        call = Call(team_id, request, form, lambda _: form())
+        return await self._parts.lifecycle.delete(call, journey_id, request.etag)
+
+    async def ListRevisions(self, request: pb.ListRevisionsRequest, context: Any) -> pb.ListRevisionsResponse:
+        """Lists revisions, newest first."""
+        team_id, journey_id = _ids(request)
+        await self._parts.journeys.get(team_id, journey_id)
+        size = page_size(request.page_size)
+        arguments = ("revisions", team_id, journey_id)
+        before = page_key(request.page_token, int, *arguments) or REVISION_AFTER_ALL
+        rows = await self._parts.journeys.revisions(team_id, journey_id, before, size + 1)
+        return pb.ListRevisionsResponse(
+            revisions=[
+                journey_pb2.Revision(
+                    revision=number,
+                    definition=convert.definition_message(definition),
+                    actor=actor,
+                    create_time=timestamp(at),
+                )
+                for number, definition, actor, at in rows[:size]
+            ],
+            next_page_token=page_token(rows[size - 1][0], *arguments) if len(rows) > size else "",
+        )
+
+    # -- triggers -----------------------------------------------------------------------------------------------
+
+    async def TriggerJourneys(
+        self, request: pb.TriggerJourneysRequest, context: Any
+    ) -> pb.TriggerJourneysResponse:
+        """Mails system triggers to the customers' actors."""
+        check = FieldCheck()
+        team_id = check.uuid("team_id", request.team_id)
+        check.count("items", request.items, least=1, most=TRIGGERS_MAX)
+        triggers = [
+            SystemTriggerRow(
+                check.uuid(f"items[{i}].customer_id", item.customer_id),
+                check.uuid(f"items[{i}].journey_id", item.journey_id),
+                check.uuid(f"items[{i}].request_id", item.request_id),
+            )
+            for i, item in enumerate(request.items)
+        ]
+        check.done()
+        self._parts.intake.check()
+        now = self._parts.clock.now()
+        reasons = await self._parts.actors.trigger_faults(
+            team_id, {trigger.journey_id for trigger in triggers}, now
+        )
+        accepted = [trigger for trigger in triggers if not reasons[trigger.journey_id]]
+        if accepted:
+            self._parts.relay.submit(await self._parts.mail.append(team_id, accepted, now))
+        return pb.TriggerJourneysResponse(
+            results=[
+                pb.SystemTriggerResult(
+                    accepted=not reasons[trigger.journey_id], reason=reasons[trigger.journey_id]
+                )
+                for trigger in triggers
+            ]
+        )
+
+    # -- feeds --------------------------------------------------------------------------------------------------
+
+    async def ListMail(self, request: pb.ListMailRequest, context: Any) -> pb.ListMailResponse:
+        """Repair read of system triggers."""
+        check = FieldCheck()
+        customer_id = check.optional_uuid("customer_id", request.customer_id)
+        team_id = check.uuid("team_id", request.team_id) if customer_id else None
+        check.whole("partition", request.partition, least=0, most=PARTITIONS - 1)
+        check.done()
+        size = page_size(request.page_size, default=500, most=MAIL_PAGE_MAX)
+        if customer_id is not None and team_id is not None:
+            mails = await self._parts.mail.of_customer(team_id, customer_id, request.after_number, size + 1)
+        else:
+            mails = await self._parts.mail.of_partition(request.partition, request.after_position, size + 1)
+        return pb.ListMailResponse(mails=[encode(mail) for mail in mails[:size]], more=len(mails) > size)
+
+    async def ListHistory(self, request: pb.ListHistoryRequest, context: Any) -> pb.ListHistoryResponse:
+        """The history after a set of cursors; waits for news."""
+        cursors = dict.fromkeys(range(PARTITIONS), 0)
+        for cursor in request.cursors:
+            if cursor.partition not in cursors or cursor.after_position < 0:
+                raise InvalidArgument.of(
+                    FieldViolation("cursors", "name partitions 0 to 63 and positions from 0")
+                )
+            cursors[cursor.partition] = cursor.after_position
+        size = page_size(request.page_size, default=1_000, most=MAIL_PAGE_MAX)
+        rows, following = await long_poll(
+            lambda: self._parts.journeys.history(cursors, size),
+            self._parts.bell,
+            seconds_of(request.wait),
+            self._parts.draining,
+        )
+        return pb.ListHistoryResponse(
+            facts=[convert_runs.fact_message(row) for row in rows],
+            next_cursors=[
+                history_pb2.HistoryCursor(partition=partition, after_position=position)
+                for partition, position in following.items()
+            ],
+        )
+
+
+def _call(team_id: UUID, request: Any, form: Any) -> Call[Any]:
+    """A write whose answer shows the journey after it."""
+    return Call(team_id, request, form, lambda journey: form(journey=convert.journey_message(journey)))
+
+
+def _ids(request: Any) -> tuple[UUID, UUID]:
+    check = FieldCheck()
+    ids = check.uuid("team_id", request.team_id), check.uuid("journey_id", request.journey_id)
+    check.done()
+    return ids
+
+
+def _edited(present: d.Definition, request: pb.UpdateJourneyRequest) -> d.Definition:
+    """The definition with the masked fields taken over; without a mask all of them."""
+    sent = request.definition
+    if request.update_mask.paths:
+        masked = journey_pb2.Definition.FromString(sent.SerializeToString())
+        sent = convert.definition_message(present)
+        for field in journey_pb2.Definition.DESCRIPTOR.fields:
+            (sent if field.name in request.update_mask.paths else masked).ClearField(field.name)  # type: ignore[arg-type]
+        sent.MergeFrom(masked)
+    check = FieldCheck()
+    definition = convert.definition_from(sent, check)
+    check.done()
+    return definition

@@ -1,0 +1,146 @@
+"""The SQL of the mail that this service numbers: system triggers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from libs.common.db.history import allocate, count_by_partition, read_page
+from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.errors import Aborted
+from libs.common.ids import partition_of
+from libs.common.mailbox.mail import Mail, MailSource, SystemTrigger
+from services.journey.store.history import BOOK
+
+
+class SystemTriggerRow(NamedTuple):
+    """A system trigger to be mailed."""
+
+    customer_id: UUID
+    journey_id: UUID
+    request_key: UUID
+
+
+class JourneyMailStore:
+    """Mail that this service numbers: system triggers. What the relay reads, and what the RPCs write."""
+
+    def __init__(self, pool: Pool) -> None:
+        """`pool` connects as the service's own role."""
+        self._pool = pool
+
+    async def append(self, team_id: UUID, triggers: Sequence[SystemTriggerRow], now: datetime) -> list[Mail]:
+        """Records triggers of one team, each request key once; returns the mail of those that are new."""
+        async with transaction(self._pool, [team_id]) as connection:
+            keys = [trigger.request_key for trigger in triggers]
+            known = {
+                row["request_key"] for row in await connection.fetch(BOOK["known_triggers"], team_id, keys)
+            }
+            fresh = list({t.request_key: t for t in triggers if t.request_key not in known}.values())
+            if not fresh:
+                return []
+            numbers = await self._numbers(connection, team_id, fresh)
+            # Somebody with the same key may have waited for the same customer's counter: look again under its lock.
+            again = await connection.fetch(BOOK["known_triggers"], team_id, [t.request_key for t in fresh])
+            if again:
+                raise Aborted.write_conflict("other calls record the same triggers: ask again")
+            partitions = [partition_of(team_id, trigger.customer_id) for trigger in fresh]
+            following = await allocate(connection, count_by_partition(partitions))
+            mails = []
+            for trigger, partition in zip(fresh, partitions, strict=True):
+                number = next(numbers[trigger.customer_id])
+                mails.append(
+                    _mail(
+                        team_id,
+                        trigger,
+                        now,
+                        partition=partition,
+                        position=following[partition],
+                        number=number,
+                    )
+                )
+                following[partition] += 1
+            await self._insert(connection, mails)
+        return mails
+
+    async def _numbers(
+        self, connection: Connection, team_id: UUID, triggers: Sequence[SystemTriggerRow]
+    ) -> dict[UUID, Iterator[int]]:
+        counts: dict[UUID, int] = {}
+        for trigger in triggers:
+            counts[trigger.customer_id] = counts.get(trigger.customer_id, 0) + 1
+        rows = await connection.fetch(BOOK["next_mail_numbers"], team_id, list(counts), list(counts.values()))
+        return {
+            row["customer_id"]: iter(range(row["number"] - counts[row["customer_id"]] + 1, row["number"] + 1))
+            for row in rows
+        }
+
+    async def _insert(self, connection: Connection, mails: Sequence[Mail]) -> None:
+        def column(read: Callable[[Mail], object]) -> list[object]:
+            return [read(mail) for mail in mails]
+
+        await connection.execute(
+            BOOK["append_mail"],
+            column(lambda mail: mail.partition),
+            column(lambda mail: mail.position),
+            column(lambda mail: mail.team_id),
+            column(lambda mail: mail.customer_id),
+            column(lambda mail: mail.number),
+            column(lambda mail: mail.event_id),
+            column(lambda mail: _trigger_of(mail).journey_id),
+            column(lambda mail: mail.occurred_at),
+        )
+
+    async def fetch_after(self, cursors: Mapping[int, int], limit: int) -> list[Mail]:
+        """See `MailStore` of the relay."""
+        rows, _ = await read_page(self._pool, "mail", cursors, limit)
+        return [_mail_from(row) for row in rows]
+
+    async def of_customer(
+        self, team_id: UUID, customer_id: UUID, after_number: int, limit: int = 500
+    ) -> list[Mail]:
+        """Mail of a customer after a number."""
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(BOOK["mail_of_customer"], team_id, customer_id, after_number, limit)
+        return [_mail_from(row) for row in rows]
+
+    async def of_partition(self, partition: int, after_position: int, limit: int = 500) -> list[Mail]:
+        """The next page of a partition's mail."""
+        return await self.fetch_after({partition: after_position}, limit)
+
+    async def load_cursors(self) -> dict[int, int]:
+        """See `MailStore` of the relay."""
+        return dict(await self._pool.fetch(BOOK["load_mail_cursors"]))
+
+    async def save_cursors(self, cursors: Mapping[int, int]) -> None:
+        """See `MailStore` of the relay."""
+        await self._pool.execute(BOOK["save_mail_cursors"], list(cursors.keys()), list(cursors.values()))
+
+
+def _mail(
+    team_id: UUID, trigger: SystemTriggerRow, now: datetime, *, partition: int, position: int, number: int
+) -> Mail:
+    return Mail(
+        source=MailSource.JOURNEY,
+        number=number,
+        position=position,
+        partition=partition,
+        team_id=team_id,
+        customer_id=trigger.customer_id,
+        event_id=trigger.request_key,
+        occurred_at=now,
+        depth=0,
+        body=SystemTrigger(trigger.journey_id, trigger.request_key),
+    )
+
+
+def _mail_from(row: Mapping[str, Any]) -> Mail:
+    trigger = SystemTriggerRow(row["customer_id"], row["journey_id"], row["request_key"])
+    places = {name: row[name] for name in ("partition", "position", "number")}
+    return _mail(row["team_id"], trigger, row["occurred_at"], **places)
+
+
+def _trigger_of(mail: Mail) -> SystemTrigger:
+    assert isinstance(mail.body, SystemTrigger)
+    return mail.body

@@ -1,0 +1,243 @@
+"""The SQL of turns: one load and one commit for hundreds of customers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from libs.common import crash
+from libs.common.db.history import count_by_partition
+from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
+from libs.common.leases import check_fence
+from libs.common.mailbox.errors import Fenced
+from services.journey.domain import effects as fx
+from services.journey.domain.lifecycle import JourneyChanged, stopped_by_itself
+from services.journey.domain.model import Enrolment, Journey, StatusReason
+from services.journey.domain.turn import Actor, TurnResult
+from services.journey.store import records
+from services.journey.store.history import BOOK, HistoryRow, status_row
+from services.journey.store.turn_columns import CustomerKey, commit_columns
+
+__all__ = ["BOOK", "CustomerKey", "DueTimers", "LoadedTurns", "TurnStore", "load_arguments", "loaded_turns"]
+
+
+_TIMERS_OF_PARTITION_MIN: Final = 8
+
+
+class LoadedTurns(msgspec.Struct):
+    """State of the customers of a batch. `versions` are those of all journeys of their teams that are no drafts."""
+
+    actors: dict[CustomerKey, Actor]
+    enrolments: dict[CustomerKey, list[Enrolment]]
+    parked: set[CustomerKey]
+    versions: dict[UUID, int]
+
+
+class DueTimers(NamedTuple):
+    """Customers whose timer is due, earliest first, and the first timer that is not. With `more`, others may be due."""
+
+    due: list[CustomerKey]
+    following: datetime | None
+    more: bool
+
+
+class TurnStore:
+    """Loads and commits turns."""
+
+    def __init__(self, pool: Pool) -> None:
+        """`pool` connects as the service's own role."""
+        self._pool = pool
+
+    async def load(self, keys: Sequence[CustomerKey]) -> LoadedTurns:
+        """State of these customers; a customer without an actor row gets a fresh actor."""
+        return loaded_turns(keys, await fetch_alone(self._pool, BOOK["load_turns"], *load_arguments(keys)))
+
+    async def journeys(self, teams: Iterable[UUID], journey_ids: Sequence[UUID]) -> list[Journey]:
+        """These journeys with their definitions."""
+        async with transaction(self._pool, teams) as connection:
+            rows = await connection.fetch(BOOK["journeys_by_id"], list(journey_ids))
+        return [records.journey_from(row) for row in rows]
+
+    async def keep_verdicts(
+        self, judged: Mapping[CustomerKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
+    ) -> dict[CustomerKey, fx.Verdict]:
+        """Keeps verdicts until their turns are committed, before anything is done because of them.
+
+        Returns the first one of each key: a turn that is run again takes the branch whose effects it has begun. Raises
+        `Fenced` (a worker that lost its lease must not begin another branch) and the driver's errors.
+        """
+        rows = list(judged.values())
+        leases = {key.partition: fence[key.partition] for key in judged}
+        with _refusals():
+            kept = await fetch_alone(
+                self._pool,
+                BOOK["keep_verdicts"],
+                list({key.team_id for key in judged}),
+                list(leases.keys()),
+                list(leases.values()),
+                [judge.team_id for judge, _ in rows],
+                [judge.enrolment_id for judge, _ in rows],
+                [judge.key for judge, _ in rows],
+                [verdict.belongs for _, verdict in rows],
+                [verdict.reason for _, verdict in rows],
+            )
+        first = {row["key"]: fx.Verdict(row["belongs"], row["reason"]) for row in kept}
+        return {key: first[judge.key] for key, (judge, _) in judged.items()}
+
+    async def commit(
+        self,
+        turns: Mapping[CustomerKey, TurnResult],
+        journeys: Mapping[UUID, Journey],
+        fence: Mapping[int, int],
+        now: datetime,
+    ) -> None:
+        """Writes everything that these turns decided, or nothing.
+
+        `fence` maps partition → epoch of the leases under which they ran. Raises `Fenced` if a lease was lost,
+        `JourneyChanged` if a journey that a turn used has another version now, and the driver's errors.
+        """
+        teams = {key.team_id for key in turns}
+        leases = {key.partition: fence[key.partition] for key in turns}
+        used = frozenset[UUID]().union(*(turn.journeys_used for turn in turns.values()))
+        held = (list(used), [journeys[journey_id].version for journey_id in used])
+        stops = _stops(turns.values())
+        with _refusals():
+            crash.reach("journey.before_commit")
+            if not stops:
+                columns = (now, *commit_columns(turns))
+                fences = (list(teams), list(leases.keys()), list(leases.values()), *held)
+                await fetch_alone(self._pool, BOOK["commit_turns"], *fences, *columns)
+                return
+            async with transaction(self._pool, teams) as connection:
+                await check_fence(connection, leases)
+                await connection.execute(BOOK["hold_journeys_to_change"], *held)
+                changes = await _stop_journeys(connection, stops, journeys, now)
+                await connection.execute(BOOK["write_turns"], now, *commit_columns(turns, changes))
+
+    async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> DueTimers:
+        """See `TurnStorage`."""
+        if not partitions:
+            return DueTimers([], None, more=False)
+        # Two shares a partition: rarely are they so uneven that it has to be looked at again.
+        each = max(_TIMERS_OF_PARTITION_MIN, 2 * limit // len(partitions))
+        rows = await self._pool.fetch(BOOK["look_at_timers"], list(partitions), until, limit, each)
+        due = [CustomerKey(row["partition"], row["team_id"], row["customer_id"]) for row in rows[:-1]]
+        counts = count_by_partition(key.partition for key in due)
+        more = len(due) >= limit or max(counts.values(), default=0) >= each
+        return DueTimers(due, rows[-1]["wake_at"], more)
+
+    async def look_ahead(self, now: datetime) -> tuple[int, datetime | None]:
+        """What is due by `now` in all partitions, timers and changes of journeys; and when the next thing is."""
+        row = await self._pool.fetchrow(BOOK["look_ahead"], now)
+        assert row is not None, "a function without a set returns a row"
+        return int(row["due"]), row["following"]
+
+    async def halting_customers(
+        self, team_id: UUID, journey_id: UUID, partitions: Iterable[int], limit: int
+    ) -> list[CustomerKey]:
+        """Customers to be halted in a stopping journey; those who wait for a send are not among them."""
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(
+                BOOK["halting_customers"], team_id, journey_id, list(partitions), limit
+            )
+        return [CustomerKey(*row) for row in rows]
+
+    async def park(self, key: CustomerKey, error: str, attempts: int, fence: Mapping[int, int]) -> None:
+        """Sets a customer aside. Their mail stays with its sources. Raises `Fenced`."""
+        async with transaction(self._pool, [key.team_id]) as connection:
+            await check_fence(connection, {key.partition: fence[key.partition]})
+            await connection.execute(BOOK["park_customer"], *key, error, attempts)
+
+    async def checkpoints(self, partitions: Iterable[int]) -> dict[tuple[int, int], int]:
+        """(partition, source) → position from which a repair has to begin."""
+        rows = await self._pool.fetch(BOOK["load_checkpoints"], list(partitions))
+        return {(row["partition"], row["source"]): row["position"] for row in rows}
+
+    async def save_checkpoints(self, marks: Mapping[tuple[int, int], int], fence: Mapping[int, int]) -> None:
+        """Moves checkpoints forward. Raises `Fenced`."""
+        keys = sorted(marks)
+        async with transaction(self._pool, []) as connection:
+            await check_fence(connection, {partition: fence[partition] for partition, _ in keys})
+            await connection.execute(
+                BOOK["save_checkpoints"],
+                [partition for partition, _ in keys],
+                [source for _, source in keys],
+                [marks[key] for key in keys],
+            )
+
+
+def load_arguments(keys: Sequence[CustomerKey]) -> tuple[Sequence[Any], ...]:
+    """What `load_turns` is called with."""
+    partitions, teams, customers = zip(*keys, strict=True)
+    return list(set(teams)), partitions, teams, customers
+
+
+def loaded_turns(keys: Sequence[CustomerKey], rows: Iterable[Any]) -> LoadedTurns:
+    """State of these customers from the rows of `load_turns`."""
+    loaded = LoadedTurns({}, {key: [] for key in keys}, set(), {})
+    for row in rows:
+        place = row["place"]
+        if place == 0:
+            loaded.versions[row["journey_id"]] = row["version"]
+            continue
+        key = keys[place - 1]
+        if key not in loaded.actors:
+            loaded.actors[key] = records.actor_from(key.team_id, key.customer_id, row)
+            if row["parked"]:
+                loaded.parked.add(key)
+        if row["enrolment_id"] is not None:
+            enrolment = records.live_enrolment_from(key.team_id, key.customer_id, row)
+            loaded.enrolments[key].append(enrolment)
+    return loaded
+
+
+FENCED: Final = "OJ010"
+JOURNEY_CHANGED: Final = "OJ011"
+"""Errors that the functions of the migrations raise."""
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Turns what the functions of a commit refuse into the errors of this module's callers."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == FENCED:
+            raise Fenced([int(partition) for partition in str(error).split(",")]) from None
+        if error.sqlstate == JOURNEY_CHANGED:
+            raise JourneyChanged from None
+        raise
+
+
+def _stops(turns: Iterable[TurnResult]) -> dict[UUID, StatusReason]:
+    stops: dict[UUID, StatusReason] = {}
+    for turn in turns:
+        for journey_id, reason in turn.stops.items():
+            stops.setdefault(journey_id, StatusReason[reason])
+    return stops
+
+
+async def _stop_journeys(
+    connection: Connection,
+    stops: Mapping[UUID, StatusReason],
+    journeys: Mapping[UUID, Journey],
+    now: datetime,
+) -> list[HistoryRow]:
+    rows = []
+    for journey_id, reason in sorted(stops.items()):
+        journey = journeys[journey_id]
+        after = stopped_by_itself(journey, reason)
+        if after is None:
+            continue
+        await connection.execute(
+            BOOK["change_status"], journey.team_id, journey_id, after, reason, 0, now, journey.published_at
+        )
+        record = records.StatusRecord(journey.status, after, reason, journey.definition.name)
+        rows.append(status_row(journey, record, now))
+    return rows

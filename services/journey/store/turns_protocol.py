@@ -1,0 +1,67 @@
+"""What turns need of a store: `TurnStore` on PostgreSQL fulfils it, and the simulation's store in memory.
+
+One suite of tests proves both, so that what the simulation finds holds for the product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from services.journey.domain import effects as fx
+from services.journey.domain.model import Journey
+from services.journey.domain.turn import TurnResult
+from services.journey.store.turns import CustomerKey, DueTimers, LoadedTurns
+
+
+class TurnStorage(Protocol):
+    """Loads and commits turns; see `TurnStore` for what each method promises and raises."""
+
+    async def load(self, keys: Sequence[CustomerKey]) -> LoadedTurns:
+        """State of these customers; a customer without an actor row gets a fresh actor."""
+        ...
+
+    async def journeys(self, teams: Iterable[UUID], journey_ids: Sequence[UUID]) -> list[Journey]:
+        """These journeys with their definitions."""
+        ...
+
+    async def keep_verdicts(
+        self, judged: Mapping[CustomerKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
+    ) -> dict[CustomerKey, fx.Verdict]:
+        """Keeps verdicts until their turns are committed; the first one of each key is returned. Raises `Fenced`."""
+        ...
+
+    async def commit(
+        self,
+        turns: Mapping[CustomerKey, TurnResult],
+        journeys: Mapping[UUID, Journey],
+        fence: Mapping[int, int],
+        now: datetime,
+    ) -> None:
+        """Writes all of these turns or nothing. Raises `Fenced`, `JourneyChanged`, and faults that pass."""
+        ...
+
+    async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> DueTimers:
+        """Up to `limit` customers with a timer due by `until` who are not parked, earliest first; the first timer
+        after that."""
+        ...
+
+    async def halting_customers(
+        self, team_id: UUID, journey_id: UUID, partitions: Iterable[int], limit: int
+    ) -> list[CustomerKey]:
+        """Customers to be halted in a stopping journey; those who wait for a send are not among them."""
+        ...
+
+    async def park(self, key: CustomerKey, error: str, attempts: int, fence: Mapping[int, int]) -> None:
+        """Sets a customer aside. Raises `Fenced`."""
+        ...
+
+    async def checkpoints(self, partitions: Iterable[int]) -> dict[tuple[int, int], int]:
+        """(partition, source) → position from which a repair has to begin."""
+        ...
+
+    async def save_checkpoints(self, marks: Mapping[tuple[int, int], int], fence: Mapping[int, int]) -> None:
+        """Moves checkpoints forward. Raises `Fenced`."""
+        ...

@@ -1,0 +1,178 @@
+"""What people do to journeys: commands over the store, each in one transaction and answered once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+from google.protobuf.message import Message
+
+from libs.common.clock import Clock
+from libs.common.db.pool import Connection
+from libs.common.db.requests import Write, answer_once
+from libs.common.errors import InvalidArgument
+from libs.common.ids import epoch_ms, new_id
+from services.journey.clients.mail import SendStopper
+from services.journey.domain.edit import require_editable
+from services.journey.domain.lifecycle import JourneyAction, published, require_allowed
+from services.journey.domain.model import Definition, Journey, JourneyStatus, StatusReason
+from services.journey.domain.validate import faults_of
+from services.journey.store.journeys import JourneyStore
+
+Reply = TypeVar("Reply", bound=Message)
+
+ACTOR = "api"
+"""Who made a revision, until callers have names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Reply]):
+    """A write as it was called: whose it is, what tells a repetition, and how the journey becomes the answer."""
+
+    team_id: UUID
+    request: Write
+    form: type[Reply]
+    reply: Callable[[Journey], Reply]
+
+
+class Lifecycle:
+    """Create, edit, publish, close, stop, copy, delete.
+
+    All raise NotFound, Aborted `ETAG_MISMATCH` and FailedPrecondition `STATUS_FORBIDS_ACTION` where they apply.
+    """
+
+    def __init__(
+        self, store: JourneyStore, stopper: SendStopper, clock: Clock, changed: Callable[[], None]
+    ) -> None:
+        """`changed` is called after each change, so that schedule and worker look at once."""
+        self._store = store
+        self._stopper = stopper
+        self._clock = clock
+        self._changed = changed
+
+    async def create(self, call: Call[Reply], definition: Definition) -> Reply:
+        """Saves a draft."""
+
+        async def work(connection: Connection) -> Journey:
+            return await self._save_draft(connection, call.team_id, definition)
+
+        return await self._once(call, work)
+
+    async def copy(self, call: Call[Reply], journey_id: UUID, name: str) -> Reply:
+        """Saves a draft with the tree of another journey."""
+
+        async def work(connection: Connection) -> Journey:
+            origin = await self._store.get_for_change(connection, call.team_id, journey_id)
+            definition = msgspec.structs.replace(origin.definition, name=name or origin.definition.name)
+            return await self._save_draft(connection, call.team_id, definition)
+
+        return await self._once(call, work)
+
+    async def update(
+        self, call: Call[Reply], journey_id: UUID, etag: str, edit: Callable[[Definition], Definition]
+    ) -> Reply:
+        """Takes an edit over as far as the status allows; what is or was live stays fit to be.
+
+        Raises FailedPrecondition `EDIT_FORBIDDEN`, InvalidArgument with all faults.
+        """
+
+        async def work(connection: Connection) -> Journey:
+            journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
+            definition = edit(journey.definition)
+            require_editable(journey, definition)
+            if journey.status is not JourneyStatus.DRAFT:
+                _require_faultless(definition)
+            return await self._store.update_definition(
+                connection, journey, definition, ACTOR, self._clock.now()
+            )
+
+        return await self._once(call, work)
+
+    async def publish(self, call: Call[Reply], journey_id: UUID, etag: str) -> Reply:
+        """Makes a draft live. Raises InvalidArgument with every fault of its definition."""
+
+        async def work(connection: Connection) -> Journey:
+            journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
+            require_allowed(journey, JourneyAction.PUBLISH)
+            _require_faultless(journey.definition)
+            now = self._clock.now()
+            return await self._store.change_status(connection, journey, published(journey, now), now)
+
+        return await self._once(call, work)
+
+    async def close_trigger(self, call: Call[Reply], journey_id: UUID, etag: str) -> Reply:
+        """Lets nobody enter any more."""
+
+        async def work(connection: Connection) -> Journey:
+            journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
+            require_allowed(journey, JourneyAction.CLOSE_TRIGGER)
+            closed = JourneyStatus.TRIGGER_CLOSED
+            return await self._store.change_status(connection, journey, closed, self._clock.now())
+
+        return await self._once(call, work)
+
+    async def stop(self, call: Call[Reply], journey_id: UUID, etag: str) -> Reply:
+        """Stops a journey; returns when the gateway starts no attempt of it any more.
+
+        The brake is pulled at every repetition too: a caller whose first call broke off between the two steps gets
+        what the answer promises. Raises `ServiceUnavailable` if the gateway does not answer; the journey is stopping.
+        """
+
+        async def work(connection: Connection) -> Journey:
+            journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
+            require_allowed(journey, JourneyAction.STOP)
+            stopping = JourneyStatus.STOPPING
+            return await self._store.change_status(
+                connection, journey, stopping, self._clock.now(), stops_sends=True
+            )
+
+        answer = await self._once(call, work)
+        journey = await self._store.get(call.team_id, journey_id)
+        await self._stopper.stop_sends(call.team_id, journey_id, journey.stop_epoch)
+        return answer
+
+    async def delete(self, call: Call[Reply], journey_id: UUID, etag: str) -> Reply:
+        """Removes a journey from lists."""
+
+        async def work(connection: Connection) -> Journey:
+            journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
+            require_allowed(journey, JourneyAction.DELETE)
+            await self._store.delete(connection, journey, self._clock.now())
+            return journey
+
+        return await self._once(call, work)
+
+    async def _once(self, call: Call[Reply], work: Callable[[Connection], Awaitable[Journey]]) -> Reply:
+        async def answer(connection: Connection) -> Reply:
+            return call.reply(await work(connection))
+
+        reply = await answer_once(self._store.pool, call.team_id, call.request, call.form, answer)
+        self._changed()
+        return reply
+
+    async def _save_draft(self, connection: Connection, team_id: UUID, definition: Definition) -> Journey:
+        now = self._clock.now()
+        journey = Journey(
+            journey_id=new_id(epoch_ms(now)),
+            team_id=team_id,
+            status=JourneyStatus.DRAFT,
+            reason=StatusReason.NONE,
+            revision=1,
+            version=1,
+            stop_epoch=0,
+            definition=definition,
+            zone="UTC",
+            created_at=now,
+            updated_at=now,
+        )
+        await self._store.create(connection, journey, ACTOR)
+        return journey
+
+
+def _require_faultless(definition: Definition) -> None:
+    faults = faults_of(definition)
+    if faults:
+        raise InvalidArgument.of(*faults)

@@ -1,0 +1,124 @@
+"""Looks for live enrolments that rest for no reason, and has their customers' turns heal them.
+
+A live enrolment rests for one reason: a timer, a send in flight, a park, or mail of its own that waits. That it rests
+for one at all, and that a timer has its time, is held by constraints of the table. For a send the gateway is asked: if
+it does not know the send, or has settled it and the mail of the outcome was taken already, nothing would ever wake the
+enrolment. It is noted, and the worker runs a turn in which it asks again under the same key: the gateway answers what
+became of the send, or takes it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from libs.common.clock import Clock
+from libs.common.mailbox.mail import SendOutcome
+from services.journey import metrics
+from services.journey.clients.mail import MailReader, SendProbe
+from services.journey.domain import effects as fx
+from services.journey.store.orphans import OrphanStore, Place, RunKey, Suspect
+from services.journey.store.turns import CustomerKey
+from services.journey.worker.faults import OUTAGES
+
+PAGE: Final = 200
+"""Enrolments looked at in one go."""
+PROBES_AT_ONCE: Final = 8
+MAIL_PAGE: Final = 500
+"""A reader's page: behind a full one there may be more."""
+_START: Final = Place(-1, datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
+
+_log = structlog.get_logger(__name__)
+
+
+class OrphanChecker:
+    """Goes through the sends in flight of the partitions that its worker owns, page by page, for ever."""
+
+    def __init__(
+        self,
+        *,
+        store: OrphanStore,
+        probe: SendProbe,
+        outcomes: MailReader,
+        clock: Clock,
+        owned: Callable[[], Mapping[int, int]],
+        heal: Callable[[Iterable[CustomerKey]], None],
+        every_s: float,
+        age_s: float,
+    ) -> None:
+        """`outcomes` reads the gateway's mail; `heal` has customers ask again.
+
+        A page is looked at every `every_s` real seconds; sends younger than `age_s` domain seconds are left alone.
+        """
+        self._store = store
+        self._probe = probe
+        self._outcomes = outcomes
+        self._clock = clock
+        self._owned = owned
+        self._heal = heal
+        self._every_s = every_s
+        self._age = timedelta(seconds=age_s)
+        self._after = _START
+        self._limit = asyncio.Semaphore(PROBES_AT_ONCE)
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ends `run`."""
+        self._stopped.set()
+
+    async def run(self) -> None:
+        """Looks until `stop`."""
+        while not self._stopped.is_set():
+            try:
+                await self.look()
+            except OUTAGES as error:
+                _log.warning("orphans cannot be looked for", error=repr(error))
+            try:
+                async with asyncio.timeout(self._every_s):
+                    await self._stopped.wait()
+            except TimeoutError:
+                continue
+
+    async def look(self) -> None:
+        """One page: finds, notes, and has healed what is noted. Raises `OUTAGES`."""
+        owned = sorted(self._owned())
+        if not owned:
+            return
+        await self._note(await self._next_page(owned))
+        noted = await self._store.known(owned, PAGE)
+        healed = await self._store.forget_healed(noted) if noted else set()
+        metrics.ORPHANS_HEALED.inc(len(healed))
+        left = [run for run in noted if run not in healed]
+        metrics.ORPHANS.set(len(left))
+        self._heal({run.customer for run in left})
+
+    async def _next_page(self, owned: Sequence[int]) -> list[RunKey]:
+        until = self._clock.now() - self._age
+        page, following = await self._store.resting_sends(owned, self._after, until, PAGE)
+        self._after = following or _START
+        return page
+
+    async def _note(self, runs: Sequence[RunKey]) -> None:
+        suspects = await self._store.look_at(runs) if runs else []
+        verdicts = await asyncio.gather(*(self._lost_its_send(suspect) for suspect in suspects))
+        orphans = [suspect for suspect, orphaned in zip(suspects, verdicts, strict=True) if orphaned]
+        if orphans and (fresh := await self._store.keep(orphans)):
+            metrics.ORPHANS_FOUND.inc(fresh)
+            _log.error("orphans found", enrolments=[str(orphan.key.enrolment_id) for orphan in orphans])
+
+    async def _lost_its_send(self, suspect: Suspect) -> bool:
+        """Whether neither the gateway nor mail that waits will ever tell the outcome."""
+        team_id, customer_id = suspect.key.team_id, suspect.key.customer_id
+        key = fx.effect_key(suspect.key.enrolment_id, suspect.node_id, suspect.visit)
+        async with self._limit:
+            if await self._probe.is_under_way(team_id, key):
+                return False
+            # After the gateway said so: an outcome that it had settled by then is among this mail, or was taken.
+            mails = await self._outcomes.of_customer(team_id, customer_id, suspect.taken_gateway)
+        waits = any(isinstance(mail.body, SendOutcome) and mail.body.effect_key == key for mail in mails)
+        return not waits and len(mails) < MAIL_PAGE

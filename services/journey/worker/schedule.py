@@ -1,0 +1,108 @@
+"""Changes of status that nobody asks for: starts, ends, and the last step of a stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from libs.common.clock import Clock
+from libs.common.errors import NotFound
+from libs.common.rpc.operations import Progress
+from services.journey import metrics
+from services.journey.clients.mail import SendStopper
+from services.journey.domain.lifecycle import due_change
+from services.journey.domain.model import JourneyStatus
+from services.journey.store.journeys import JourneyStore
+from services.journey.worker.faults import OUTAGES
+
+LOOK_EVERY_S: Final = 1.0
+"""How often the schedule is looked at when nothing else wakes it, real seconds."""
+STOPPING_EVERY_S: Final = 0.02
+"""The same while a journey is stopping: its last customer may be halted at any moment."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Scheduler:
+    """Moves journeys through their schedules, and tells the worker whom to halt."""
+
+    def __init__(
+        self,
+        store: JourneyStore,
+        stopper: SendStopper,
+        clock: Clock,
+        progress: Progress,
+        tell_stopping: Callable[[Iterable[tuple[UUID, UUID]]], None],
+    ) -> None:
+        """`tell_stopping` takes the journeys (team, journey) that are stopping."""
+        self._store = store
+        self._stopper = stopper
+        self._clock = clock
+        self._progress = progress
+        self._tell_stopping = tell_stopping
+        self._woken = asyncio.Event()
+        self._stopped = False
+
+    def wake(self) -> None:
+        """Looks at once: the clock moved, or a journey was changed."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Ends `run`."""
+        self._stopped = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Works until `stop`."""
+        while not self._stopped:
+            self._woken.clear()
+            stopping = False
+            try:
+                stopping = await self.look(self._clock.now())
+            except OUTAGES as error:
+                _log.warning("schedule waits for a service", error=repr(error))
+            await self._sleep(STOPPING_EVERY_S if stopping else LOOK_EVERY_S)
+
+    async def look(self, now: datetime) -> bool:
+        """Makes every change that is due at `now`; True if a journey is still stopping."""
+        stopping: list[tuple[UUID, UUID]] = []
+        for team_id, journey_id in await self._store.changing_journeys(now):
+            with contextlib.suppress(NotFound):  # deleted meanwhile
+                if await self._move(team_id, journey_id, now) is JourneyStatus.STOPPING:
+                    stopping.append((team_id, journey_id))
+        self._tell_stopping(stopping)
+        return bool(stopping)
+
+    async def _move(self, team_id: UUID, journey_id: UUID, now: datetime) -> JourneyStatus:
+        journey = await self._store.get(team_id, journey_id)
+        if journey.status is JourneyStatus.STOPPING:
+            if not await self._store.settle_stop(team_id, journey_id, now):
+                return JourneyStatus.STOPPING
+            self._note(journey_id, JourneyStatus.STOPPED)
+            return JourneyStatus.STOPPED
+        after = due_change(journey, now)
+        if after is None:
+            return journey.status
+        changed = await self._store.move_by_schedule(team_id, journey_id, now)
+        if changed.status is JourneyStatus.STOPPING:
+            await self._stopper.stop_sends(team_id, journey_id, changed.stop_epoch)
+        self._note(journey_id, changed.status)
+        return changed.status
+
+    def _note(self, journey_id: UUID, status: JourneyStatus) -> None:
+        metrics.STATUS_CHANGES.inc()
+        self._progress.add()
+        _log.info("journey changed by itself", journey_id=str(journey_id), status=status.name)
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,231 @@
+"""Runs the turns of a batch: one load, lockstep through the effects, one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from libs.common import crash
+from libs.common.clock import Clock
+from libs.common.db.history import HistoryBell
+from libs.common.mailbox.errors import Fenced
+from libs.common.mailbox.mail import Mail
+from services.journey import metrics
+from services.journey.clients.mail import Effects, MailReader, ServiceUnavailable
+from services.journey.domain import effects as fx
+from services.journey.domain.inbox import read_inbox
+from services.journey.domain.lifecycle import JourneyChanged
+from services.journey.domain.model import Journey
+from services.journey.domain.turn import Actor, Turn, TurnInput, TurnResult, take_turn
+from services.journey.store.turns import CustomerKey, LoadedTurns
+from services.journey.store.turns_protocol import TurnStorage
+from services.journey.worker.catalog import JourneyCatalog
+from services.journey.worker.faults import is_outage
+
+CHANGED_ATTEMPTS: Final = 5
+"""How often a batch is run again at once because a journey was changed under it."""
+
+_log = structlog.get_logger(__name__)
+
+
+class MailGap(Exception):
+    """Mail is missing that its source cannot give (yet)."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What waits for one customer; no mail if only a timer is due or a journey stops.
+
+    `last_entry_id` names the last mail taken out of the mailbox, up to which it is trimmed afterwards. `again`: see
+    `TurnInput`.
+    """
+
+    mails: Sequence[Mail] = ()
+    mail_left: bool = False
+    last_entry_id: bytes | None = None
+    again: bool = False
+
+
+class BatchOutcome(msgspec.Struct):
+    """What became of each customer of a batch: committed, parked before, or failed with an error."""
+
+    committed: dict[CustomerKey, TurnResult]
+    parked: set[CustomerKey]
+    failed: dict[CustomerKey, Exception]
+
+
+class TurnRunner:
+    """Everything between taking mail and trimming it."""
+
+    def __init__(
+        self,
+        *,
+        store: TurnStorage,
+        catalog: JourneyCatalog,
+        effects: Effects,
+        readers: Mapping[int, MailReader],
+        clock: Clock,
+        bell: HistoryBell,
+    ) -> None:
+        """`readers` gives the repair read of each mail source; `bell` is rung when history was written."""
+        self._store = store
+        self._catalog = catalog
+        self._effects = effects
+        self._readers = readers
+        self._clock = clock
+        self._bell = bell
+
+    async def run_all(self, batch: Mapping[CustomerKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
+        """Runs and commits a batch; if it fails as a whole, each of its customers alone. Raises `Fenced`."""
+        try:
+            return await self.run(batch, fence)
+        except Fenced:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the worker: it parks its customer
+            if len(batch) == 1 or is_outage(error):
+                _log.warning("batch failed", customers=len(batch), error=repr(error))
+                return BatchOutcome({}, set(), dict.fromkeys(batch, error))
+            _log.exception("batch failed; its customers are run alone", customers=len(batch))
+        outcome = BatchOutcome({}, set(), {})
+        for key, waiting in batch.items():
+            alone = await self.run_all({key: waiting}, fence)
+            outcome.committed.update(alone.committed)
+            outcome.parked.update(alone.parked)
+            outcome.failed.update(alone.failed)
+        return outcome
+
+    async def run(self, batch: Mapping[CustomerKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
+        """Runs and commits a batch. A customer that fails does not keep the others.
+
+        Raises `Fenced`, and what load and commit raise when they fail for all: then nothing of the batch is committed.
+        """
+        for _ in range(CHANGED_ATTEMPTS):
+            try:
+                return await self._run_once(batch, fence)
+            except JourneyChanged:
+                metrics.TURNS_REPEATED.inc(len(batch))
+        raise JourneyChanged
+
+    async def _run_once(self, batch: Mapping[CustomerKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
+        loaded = await self._store.load(list(batch))
+        outcome = BatchOutcome({}, loaded.parked, {})
+        work = {key: waiting for key, waiting in batch.items() if key not in loaded.parked}
+        by_team = await self._catalog.current({key.team_id for key in work}, loaded.versions)
+        turns, failed = await self._begin(work, loaded, by_team)
+        outcome.failed.update(failed)
+        results, failed = await self._drive(turns, fence)
+        outcome.failed.update(failed)
+        if results:
+            journeys = {id_: j for journeys in by_team.values() for id_, j in journeys.items()}
+            await self._store.commit(results, journeys, fence, self._clock.now())
+            crash.reach("journey.after_commit")
+            self._bell.ring()
+        outcome.committed = results
+        return outcome
+
+    async def _begin(
+        self,
+        work: Mapping[CustomerKey, Waiting],
+        loaded: LoadedTurns,
+        by_team: Mapping[UUID, Mapping[UUID, Journey]],
+    ) -> tuple[dict[CustomerKey, Turn], dict[CustomerKey, Exception]]:
+        """Makes the turns ready to run."""
+        now = self._clock.now()
+        turns: dict[CustomerKey, Turn] = {}
+        failed: dict[CustomerKey, Exception] = {}
+        for key, waiting in work.items():
+            try:
+                mails = await self._inbox(loaded.actors[key], waiting.mails)
+            except (MailGap, ServiceUnavailable) as error:
+                failed[key] = error
+                continue
+            turns[key] = take_turn(
+                TurnInput(
+                    loaded.actors[key],
+                    loaded.enrolments[key],
+                    mails,
+                    by_team[key.team_id],
+                    now,
+                    waiting.mail_left,
+                    waiting.again,
+                )
+            )
+        return turns, failed
+
+    async def _inbox(self, actor: Actor, mails: Sequence[Mail]) -> Sequence[Mail]:
+        """The mail to work on; what is missing between is fetched from its source."""
+        inbox = read_inbox(actor.taken, mails)
+        if not inbox.gaps:
+            return inbox.mails
+        fetched: list[Mail] = []
+        for source, after in inbox.gaps.items():
+            fetched.extend(await self._readers[source].of_customer(actor.team_id, actor.customer_id, after))
+        metrics.MAIL_GAPS.inc(len(inbox.gaps))
+        healed = read_inbox(actor.taken, sorted([*mails, *fetched], key=lambda mail: mail.occurred_at))
+        if healed.gaps:
+            raise MailGap(f"mail after {healed.gaps} is missing")
+        return healed.mails
+
+    async def _drive(
+        self, turns: Mapping[CustomerKey, Turn], fence: Mapping[int, int]
+    ) -> tuple[dict[CustomerKey, TurnResult], dict[CustomerKey, Exception]]:
+        """Drives all turns in lockstep: each round asks for one effect of each, in one call a service."""
+        progress = _Lockstep(turns)
+        answers: Mapping[CustomerKey, fx.Answer | Exception | None] = dict.fromkeys(turns)
+        while answers:
+            asking = progress.advance(answers)
+            replies = await self._effects.answer(list(asking.values())) if asking else []
+            crash.reach("journey.between_effects")
+            answers = await self._settled(asking, dict(zip(asking, replies, strict=True)), fence)
+        return progress.results, progress.failed
+
+    async def _settled(
+        self,
+        asked: Mapping[CustomerKey, fx.Effect],
+        answers: dict[CustomerKey, fx.Answer | Exception],
+        fence: Mapping[int, int],
+    ) -> dict[CustomerKey, fx.Answer | Exception]:
+        """The answers, verdicts being those that were given first: other services keep theirs by key, an audience is
+        only read."""
+        judged = {
+            key: (effect, answer)
+            for key, effect in asked.items()
+            if isinstance(effect, fx.Judge) and isinstance(answer := answers[key], fx.Verdict)
+        }
+        if judged:
+            kept = await self._store.keep_verdicts(judged, fence)
+            for key, verdict in kept.items():
+                _, given = judged[key]
+                answers[key] = msgspec.structs.replace(verdict, has_phone=given.has_phone)
+        return answers
+
+
+class _Lockstep:
+    """Turns under way, and what became of those that have ended."""
+
+    def __init__(self, turns: Mapping[CustomerKey, Turn]) -> None:
+        self._turns = turns
+        self.results: dict[CustomerKey, TurnResult] = {}
+        self.failed: dict[CustomerKey, Exception] = {}
+
+    def advance(
+        self, answers: Mapping[CustomerKey, fx.Answer | Exception | None]
+    ) -> dict[CustomerKey, fx.Effect]:
+        """Gives each turn its answer (None at the start); returns what they ask next."""
+        asking: dict[CustomerKey, fx.Effect] = {}
+        for key, answer in answers.items():
+            if isinstance(answer, Exception):
+                self._turns[key].close()
+                self.failed[key] = answer
+                continue
+            try:
+                asking[key] = self._turns[key].send(answer)  # type: ignore[arg-type]  # None starts a generator
+            except StopIteration as stop:
+                self.results[key] = stop.value
+            except Exception as error:  # noqa: BLE001 - one customer's poison must not keep the others; it parks them
+                _log.exception("turn failed", customer_id=str(key.customer_id), team_id=str(key.team_id))
+                self.failed[key] = error
+        return asking

@@ -1,0 +1,179 @@
+"""Coupons and claims: contract to domain and back, pure. Faults are reported all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from libs.common.ids import derived_id
+from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.values import timestamp
+from omnijourney.points.v1 import coupon_pb2
+from omnijourney.points.v1 import points_service_pb2 as pb
+from services.points.domain.coupons import Claim, Coupon, CouponType, Terms, unknown_variables
+from services.points.domain.model import POINTS_MAX
+from services.points.store.coupons import Claiming, ClaimSearch
+
+NAME_LENGTH_MAX: Final = 200
+TEXT_LENGTH_MAX: Final = 1_000
+CUSTOMER_LIMIT_MAX: Final = 10**6
+CLAIMS_LIMIT_MAX: Final = 10**12
+_FIELDS: Final = frozenset(
+    {"name", "points_redemption", "claims_per_customer_max", "claims_max", "start_time", "expire_time"}
+)
+"""What an update mask may name."""
+
+
+def team_and(field: str, team_id: str, other_id: str) -> tuple[UUID, UUID]:
+    """A request that names its team and one thing in it."""
+    check = FieldCheck()
+    ids = (check.uuid("team_id", team_id), check.uuid(field, other_id))
+    check.done()
+    return ids
+
+
+def terms(message: coupon_pb2.Coupon, now: datetime) -> tuple[UUID, Terms]:
+    """Team and terms of a coupon that is to be created."""
+    check = FieldCheck()
+    team_id = check.uuid("coupon.team_id", message.team_id)
+    converted = _terms(message, now, check)
+    check.done()
+    return team_id, converted
+
+
+def changed_terms(present: Coupon, message: coupon_pb2.Coupon, paths: Sequence[str]) -> Terms:
+    """The terms after an update of the named fields."""
+    check = FieldCheck()
+    if not paths:
+        check.fault("update_mask", "is required")
+    for path in paths:
+        if path not in _FIELDS:
+            check.fault("update_mask", f"{path} cannot be changed")
+    wanted = coupon(present)
+    mask = FieldMask(paths=[path for path in paths if path in _FIELDS])
+    mask.MergeMessage(message, wanted, replace_message_field=True)
+    converted = _terms(wanted, present.terms.start_at, check)
+    check.done()
+    return converted
+
+
+def _terms(message: coupon_pb2.Coupon, now: datetime, check: FieldCheck) -> Terms:
+    kind = CouponType.MARKETING
+    if message.type == coupon_pb2.COUPON_TYPE_UNSPECIFIED:
+        check.fault("coupon.type", "is required")
+    else:
+        kind = CouponType(message.type)
+    if kind != CouponType.MARKETING and message.HasField("points_redemption"):
+        check.fault("coupon.points_redemption", "is for marketing coupons only")
+    redemption = message.points_redemption
+    paid = message.HasField("points_redemption")
+    limit = check.whole(
+        "coupon.claims_per_customer_max", message.claims_per_customer_max, least=0, most=CUSTOMER_LIMIT_MAX
+    )
+    converted = Terms(
+        name=_text(check, "coupon.name", message.name, NAME_LENGTH_MAX),
+        type=kind,
+        cost=_cost(check, redemption.cost) if paid else None,
+        insufficient_text=_insufficient_text(check, redemption.insufficient_text) if paid else "",
+        claims_per_customer_max=limit,
+        claims_max=check.whole("coupon.claims_max", message.claims_max, least=0, most=CLAIMS_LIMIT_MAX),
+        start_at=_time(check, message, "start_time") or now,
+        expires_at=_time(check, message, "expire_time"),
+    )
+    if converted.expires_at is not None and converted.expires_at <= converted.start_at:
+        check.fault("coupon.expire_time", "must be after the start")
+    return converted
+
+
+def _cost(check: FieldCheck, cost: int) -> int:
+    return check.whole("coupon.points_redemption.cost", cost, least=1, most=POINTS_MAX)
+
+
+def _insufficient_text(check: FieldCheck, text: str) -> str:
+    field = "coupon.points_redemption.insufficient_text"
+    for name in unknown_variables(text):
+        check.fault(field, f"may hold {{{{points.balance}}}} only, not {name}")
+    return _text(check, field, text, TEXT_LENGTH_MAX)
+
+
+def _text(check: FieldCheck, field: str, text: str, length_max: int) -> str:
+    if "\x00" in text:
+        check.fault(field, "must not hold the character U+0000")
+    return check.text(field, text, length_max=length_max)
+
+
+def _time(check: FieldCheck, message: coupon_pb2.Coupon, name: str) -> datetime | None:
+    given = name in {field.name for field, _ in message.ListFields()}
+    return check.time(f"coupon.{name}", message, name) if given else None
+
+
+def claiming(request: pb.ClaimCouponRequest) -> Claiming:
+    """A wish to claim."""
+    check = FieldCheck()
+    team_id = check.uuid("team_id", request.team_id)
+    customer_id = check.uuid("customer_id", request.customer_id)
+    wish = Claiming(
+        team_id=team_id,
+        claim_id=derived_id(team_id, "coupon claim", check.uuid("request_id", request.request_id)),
+        coupon_id=check.uuid("coupon_id", request.coupon_id),
+        customer_id=customer_id,
+        actor=check.text("actor", request.actor, length_max=200, length_min=0) or f"customer:{customer_id}",
+    )
+    if "\x00" in request.actor:
+        check.fault("actor", "must not hold the character U+0000")
+    check.done()
+    return wish
+
+
+def coupon(each: Coupon) -> coupon_pb2.Coupon:
+    """A coupon."""
+    given = each.terms
+    message = coupon_pb2.Coupon(
+        id=str(each.coupon_id),
+        team_id=str(each.team_id),
+        name=given.name,
+        type=given.type.value,  # type: ignore[arg-type]  # same numbers
+        claims_per_customer_max=given.claims_per_customer_max,
+        claims_max=given.claims_max,
+        start_time=timestamp(given.start_at),
+        expire_time=timestamp(given.expires_at) if given.expires_at else None,
+        claims=each.claims,
+        archived=each.archived,
+        etag=str(each.version),
+        create_time=timestamp(each.created_at),
+    )
+    if given.cost is not None:
+        message.points_redemption.cost = given.cost
+        message.points_redemption.insufficient_text = given.insufficient_text
+    return message
+
+
+def claim(each: Claim) -> coupon_pb2.CouponClaim:
+    """A claim."""
+    return coupon_pb2.CouponClaim(
+        id=str(each.claim_id),
+        team_id=str(each.team_id),
+        coupon_id=str(each.coupon_id),
+        customer_id=str(each.customer_id),
+        code=each.code,
+        points_paid=each.points_paid,
+        create_time=timestamp(each.created_at),
+        expire_time=timestamp(each.expires_at) if each.expires_at else None,
+        entry_sequence=each.sequence,
+    )
+
+
+def claim_search(request: pb.ListCouponClaimsRequest) -> ClaimSearch:
+    """A search for claims."""
+    check = FieldCheck()
+    search = ClaimSearch(
+        check.uuid("team_id", request.team_id),
+        check.optional_uuid("coupon_id", request.coupon_id),
+        check.optional_uuid("customer_id", request.customer_id),
+    )
+    check.done()
+    return search

@@ -1,0 +1,208 @@
+"""Imports: contract to domain and back, pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+from uuid import UUID
+
+from libs.common.errors import FieldViolation, InvalidArgument
+from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.values import timestamp
+from omnijourney.points.v1 import points_import_pb2 as messages
+from omnijourney.points.v1 import points_service_pb2 as pb
+from services.points.convert.csv_text import csv_lines, harmless
+from services.points.domain.imports import (
+    CELL_LENGTH_MAX,
+    EXPLAINED,
+    POINTS_LENGTH_MAX,
+    Fault,
+    Hints,
+    Line,
+    RowStatus,
+    Terms,
+)
+from services.points.store.imports import Counts, Import, SeenRow
+
+ROWS_OF_A_CALL_MAX: Final = 500
+ROW_NUMBER_MAX: Final = 10**9
+_GIVEN_FAULTS: Final = frozenset({"", Fault.NOT_FOUND, Fault.AMBIGUOUS, Fault.MALFORMED})
+REPORT_HEADER: Final = (
+    "line",
+    "member_id",
+    "email",
+    "phone",
+    "customer_id",
+    "point_balance",
+    "status",
+    "reason",
+    "change",
+    "cumulative_change",
+    "cumulative_cut",
+    "balance_after",
+)
+
+
+def terms(request: pb.CreateImportRequest) -> tuple[UUID, Terms]:
+    """Team, and what the import is opened with."""
+    check, given = FieldCheck(), request.points_import
+    team_id = check.uuid("points_import.team_id", given.team_id)
+    if "\x00" in given.file_name + given.actor:
+        check.fault("points_import.file_name", "must not hold the character U+0000, nor may the actor")
+    if len(given.file_sha256) != 32:
+        check.fault("points_import.file_sha256", "must be 32 bytes")
+    read = Terms(
+        file_name=check.text("points_import.file_name", given.file_name, length_max=200),
+        file_sha256=given.file_sha256,
+        deduct_cumulative=given.deduct_cumulative,
+        repeat=given.repeat,
+        actor=check.text("points_import.actor", given.actor, length_max=200, length_min=0),
+    )
+    check.done()
+    return team_id, read
+
+
+def ids(team_id: str, import_id: str) -> tuple[UUID, UUID]:
+    """Team and import."""
+    check = FieldCheck()
+    read = (check.uuid("team_id", team_id), check.uuid("import_id", import_id))
+    check.done()
+    return read
+
+
+def lines(request: pb.AddImportRowsRequest) -> list[Line]:
+    """Rows of a call."""
+    check = FieldCheck()
+    check.count("rows", request.rows, least=1, most=ROWS_OF_A_CALL_MAX)
+    read = [_line(check, f"rows[{index}]", row) for index, row in enumerate(request.rows)]
+    if len({line.row_number for line in read}) != len(read):
+        check.fault("rows", "must not hold a line twice")
+    check.done()
+    return read
+
+
+def _line(check: FieldCheck, path: str, row: messages.ImportRowInput) -> Line:
+    texts = {
+        name: check.text(f"{path}.{name}", getattr(row, name), length_max=CELL_LENGTH_MAX, length_min=0)
+        for name in ("member_id", "email", "phone")
+    }
+    points_text = check.text(
+        f"{path}.points_text", row.points_text, length_max=POINTS_LENGTH_MAX, length_min=0
+    )
+    if "\x00" in "".join((*texts.values(), points_text)):
+        check.fault(path, "must not hold the character U+0000")
+    if row.fault not in _GIVEN_FAULTS:
+        check.fault(f"{path}.fault", "must be NOT_FOUND, AMBIGUOUS, MALFORMED or empty")
+    return Line(
+        row_number=check.whole(f"{path}.row_number", row.row_number, least=1, most=ROW_NUMBER_MAX),
+        hints=Hints(**{name: text.strip() for name, text in texts.items()}),
+        points_text=points_text,
+        given=check.optional_uuid(f"{path}.customer_id", row.customer_id),
+        fault=row.fault,
+    )
+
+
+def statuses(numbers: Iterable[int]) -> list[RowStatus]:
+    """Outcomes to be listed."""
+    check, read = FieldCheck(), []
+    for index, number in enumerate(numbers):
+        try:
+            read.append(RowStatus(number))
+        except ValueError:
+            check.fault(f"statuses[{index}]", "is no outcome")
+    check.done()
+    return read
+
+
+def check_same(added: Sequence[Line], present: Iterable[Line]) -> None:
+    """Raises InvalidArgument for lines that were added before with other content."""
+    known = {line.row_number: line for line in present}
+    faults = []
+    for index, line in enumerate(added):
+        before = known[line.row_number]
+        same = (line.hints, line.points_text) == (before.hints, before.points_text)
+        if not same or (line.given or before.given) != before.given:
+            faults.append(FieldViolation(f"rows[{index}].row_number", "was added with other content"))
+    if faults:
+        raise InvalidArgument.of(*faults)
+
+
+def points_import(found: Import, counts: Counts | None) -> messages.PointsImport:
+    """An import."""
+    return messages.PointsImport(
+        id=str(found.import_id),
+        team_id=str(found.team_id),
+        file_name=found.terms.file_name,
+        file_sha256=found.terms.file_sha256,
+        deduct_cumulative=found.terms.deduct_cumulative,
+        state=found.state.value,  # type: ignore[arg-type]  # same numbers
+        counts=counts_message(counts or Counts()),
+        create_time=timestamp(found.created_at),
+        end_time=timestamp(found.ended_at) if found.ended_at else None,
+        actor=found.terms.actor,
+        repeat=found.terms.repeat,
+    )
+
+
+def counts_message(counts: Counts) -> messages.ImportCounts:
+    """Rows by outcome."""
+    return messages.ImportCounts(**{name: getattr(counts, name) for name in counts.__struct_fields__})
+
+
+def row(seen: SeenRow) -> messages.ImportRow:
+    """A row with its outcome."""
+    line, outcome = seen.row.line, seen.outcome
+    return messages.ImportRow(
+        input=messages.ImportRowInput(
+            row_number=line.row_number,
+            customer_id=str(seen.row.customer_id or ""),
+            points_text=line.points_text,
+            fault=line.fault,
+            member_id=line.hints.member_id,
+            email=line.hints.email,
+            phone=line.hints.phone,
+        ),
+        status=outcome.status.value,  # type: ignore[arg-type]  # same numbers
+        detail=_detail(seen),
+        requested=seen.row.points,
+        delta_balance=outcome.delta_balance,
+        delta_cumulative=outcome.delta_cumulative,
+        cumulative_cut=outcome.cumulative_cut,
+        balance=outcome.balance,
+        repeated_customer=seen.repeated,
+        fault=outcome.fault,
+    )
+
+
+def _detail(seen: SeenRow) -> str:
+    outcome = seen.outcome
+    if outcome.fault:
+        return EXPLAINED[Fault(outcome.fault)]
+    if outcome.status == RowStatus.INSUFFICIENT:
+        return f"{-seen.row.points} points asked, {outcome.balance} there"
+    if outcome.status == RowStatus.NOT_UNDONE:
+        return "too few points were left to take it back"
+    return f"the cumulative points were cut by {outcome.cumulative_cut}" if outcome.cumulative_cut else ""
+
+
+def report(rows: Sequence[SeenRow]) -> bytes:
+    """Lines of the report."""
+    return csv_lines(_report_line(seen) for seen in rows)
+
+
+def _report_line(seen: SeenRow) -> tuple[object, ...]:
+    line, outcome = seen.row.line, seen.outcome
+    hints = (line.hints.member_id, line.hints.email, line.hints.phone)
+    decided = outcome.status in {RowStatus.APPLIED, RowStatus.UNDONE, RowStatus.NOT_UNDONE}
+    return (
+        line.row_number,
+        *map(harmless, hints),
+        seen.row.customer_id or "",
+        harmless(line.points_text),
+        outcome.status.name,
+        outcome.fault or _detail(seen),
+        outcome.delta_balance,
+        outcome.delta_cumulative,
+        outcome.cumulative_cut,
+        outcome.balance if decided else "",
+    )

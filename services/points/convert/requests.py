@@ -1,0 +1,275 @@
+"""Requests of people and readers, checked: contract in, arguments of the stores out; every fault at once."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from libs.common.ids import PARTITIONS
+from libs.common.money import MoneyError, parse_micros
+from libs.common.rpc.fields import FieldCheck
+from libs.common.text import fold
+from omnijourney.points.v1 import points_service_pb2 as pb
+from services.points.domain.book import Ref
+from services.points.domain.days import SEARCH_DAYS_DEFAULT, Days, beginning, day_of, last_days
+from services.points.domain.earning import AMOUNT_MICROS_MAX, Formula
+from services.points.domain.errors import SEARCH_DAYS_MAX, search_range_too_long
+from services.points.domain.model import POINTS_MAX, Manual, Posting, Source
+from services.points.store.checks import CheckScope
+from services.points.store.reports import Search
+
+BATCH_MAX: Final = 500
+FEED_DEFAULT: Final = 1_000
+FEED_MAX: Final = 5_000
+FEED_WAIT_MAX_S: Final = 30.0
+FINDINGS_DEFAULT: Final = 100
+FINDINGS_MAX: Final = 10_000
+KEYWORD_LENGTH_MAX: Final = 100
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_AHEAD: Final = timedelta(days=1)
+"""A search without an end goes so far beyond now: entries of one account that come at one instant, as they all do while
+the clock is held, are timed a microsecond apart and so run ahead of it."""
+
+
+def team(team_id: str) -> UUID:
+    """A request that has nothing but its team."""
+    check = FieldCheck()
+    converted = check.uuid("team_id", team_id)
+    check.done()
+    return converted
+
+
+def formula(request: pb.SetEarningFormulaRequest) -> tuple[UUID, Formula]:
+    """Team and formula."""
+    check = FieldCheck()
+    team_id = check.uuid("team_id", request.team_id)
+    amount = _positive(check, "amount", request.amount)
+    points = _positive(check, "points", request.points)
+    check.done()
+    return team_id, Formula(amount, points)
+
+
+def _positive(check: FieldCheck, field: str, text: str) -> int:
+    try:
+        micros = parse_micros(text)
+    except MoneyError as error:
+        check.fault(field, str(error))
+        return 1
+    if not 0 < micros <= AMOUNT_MICROS_MAX:
+        check.fault(field, "must be above 0 and at most 10^12")
+    return micros
+
+
+def adjustment(request: pb.AdjustBalanceRequest) -> Posting:
+    """A change by hand as a posting; its request id is the key."""
+    check = FieldCheck()
+    if request.points == 0:
+        check.fault("points", "must not be 0")
+    if "\x00" in request.note + request.actor:
+        check.fault("note", "must not hold the character U+0000, nor may the actor")
+    posting = Posting(
+        key=check.uuid("request_id", request.request_id),
+        team_id=check.uuid("team_id", request.team_id),
+        customer_id=check.uuid("customer_id", request.customer_id),
+        occurred_at=None,
+        actor=check.text("actor", request.actor, length_max=200, length_min=0),
+        body=Manual(
+            points=check.whole("points", request.points, least=-POINTS_MAX, most=POINTS_MAX),
+            deduct_cumulative=request.deduct_cumulative,
+            note=check.text("note", request.note, length_max=500),
+        ),
+    )
+    check.done()
+    return posting
+
+
+def keyed(request: pb.GetPostingOutcomeRequest) -> Ref:
+    """Team and key."""
+    check = FieldCheck()
+    ref = (check.uuid("team_id", request.team_id), check.uuid("key", request.key))
+    check.done()
+    return ref
+
+
+def balance(request: pb.GetBalanceRequest) -> tuple[Ref, datetime | None]:
+    """Customer, and the moment if one is given."""
+    check = FieldCheck()
+    ref = (check.uuid("team_id", request.team_id), check.uuid("customer_id", request.customer_id))
+    at = check.time("at_time", request, "at_time") if request.HasField("at_time") else None
+    check.done()
+    return ref, at
+
+
+def balances(request: pb.BatchGetBalancesRequest) -> list[Ref]:
+    """Customers of a batch."""
+    check = FieldCheck()
+    check.count("items", request.items, least=1, most=BATCH_MAX)
+    refs = []
+    for index, item in enumerate(request.items):
+        try:
+            refs.append((UUID(item.team_id), UUID(item.customer_id)))
+        except ValueError:
+            check.uuid(f"items[{index}].team_id", item.team_id)
+            check.uuid(f"items[{index}].customer_id", item.customer_id)
+    check.done()
+    return refs
+
+
+def names_days(given: pb.EntryFilter) -> bool:
+    """Whether a search gives days, for which the team's zone must be known."""
+    return bool(given.start_date or given.end_date)
+
+
+def search(team_id: str, given: pb.EntryFilter, now: datetime, zone: ZoneInfo | None = None) -> Search:
+    """A search in the history, its defaults filled in; `zone` when it names days.
+
+    Raises InvalidArgument `SEARCH_RANGE_TOO_LONG` too.
+    """
+    check = FieldCheck()
+    span = _span_of_days(check, given, now, zone) if zone is not None else _span_of_times(check, given, now)
+    found = Search(
+        team_id=check.uuid("team_id", team_id),
+        start=span.start,
+        end=span.end,
+        sources=tuple(_source(check, index, number) for index, number in enumerate(given.sources)),
+        customer_id=check.optional_uuid("filter.customer_id", given.customer_id),
+        keyword=_keyword(check, given.keyword),
+    )
+    check.done()
+    if span.days > SEARCH_DAYS_MAX:
+        raise search_range_too_long(span.days)
+    return found
+
+
+def _keyword(check: FieldCheck, text: str) -> str:
+    if not text:
+        return ""
+    check.text("filter.keyword", text, length_max=KEYWORD_LENGTH_MAX)
+    if _CONTROL.search(text):
+        check.fault("filter.keyword", "must not hold control characters")
+    return fold(text.strip())
+
+
+class _Span(msgspec.Struct, frozen=True):
+    """From `start` to `end` (exclusive), and how many days that is, a part of one counted whole."""
+
+    start: datetime
+    end: datetime
+    days: int
+
+
+def _span_of_times(check: FieldCheck, given: pb.EntryFilter, now: datetime) -> _Span:
+    asked_end = check.time("filter.end_time", given, "end_time") if given.HasField("end_time") else None
+    asked_start = (
+        check.time("filter.start_time", given, "start_time") if given.HasField("start_time") else None
+    )
+    end = asked_end or now
+    start = asked_start or _days_before(end, SEARCH_DAYS_DEFAULT)
+    if start > (asked_end or now + _AHEAD):
+        check.fault("filter.start_time", "must not be after the end")
+    return _Span(start, asked_end or now + _AHEAD, -((start - end) // timedelta(days=1)))
+
+
+def _span_of_days(check: FieldCheck, given: pb.EntryFilter, now: datetime, zone: ZoneInfo) -> _Span:
+    for bound in ("start", "end"):
+        if given.HasField(f"{bound}_time"):  # type: ignore[arg-type]  # one of two names
+            check.fault(f"filter.{bound}_time", "must not be given together with days")
+    today = day_of(now, zone)
+    days = _days(check, "filter.", given.start_date, given.end_date, today)
+    end = now + _AHEAD if days.last >= today else beginning(days.last + timedelta(days=1), zone)
+    return _Span(beginning(days.first, zone), end, days.count)
+
+
+def _days(check: FieldCheck, prefix: str, start_date: str, end_date: str, today: date) -> Days:
+    last = _day(check, f"{prefix}end_date", end_date) or today
+    first = _day(check, f"{prefix}start_date", start_date) or last_days(last).first
+    if first > last:
+        check.fault(f"{prefix}start_date", "must not be after the last day")
+    return Days(first, last)
+
+
+def _day(check: FieldCheck, field: str, text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        if _DATE.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass  # no day of the calendar
+    check.fault(field, "must be a day such as 2026-01-31")
+    return None
+
+
+def statement_days(request: pb.ListDailyStatementsRequest, now: datetime, zone: ZoneInfo) -> Days:
+    """The days of a statement. Raises InvalidArgument `SEARCH_RANGE_TOO_LONG` too."""
+    check = FieldCheck()
+    days = _days(check, "", request.start_date, request.end_date, day_of(now, zone))
+    check.done()
+    return days.check()
+
+
+def _days_before(at: datetime, days: int) -> datetime:
+    try:
+        return at - timedelta(days=days)
+    except OverflowError:
+        return at
+
+
+def _source(check: FieldCheck, index: int, number: int) -> Source:
+    try:
+        return Source(number)
+    except ValueError:
+        check.fault(f"filter.sources[{index}]", "is no source")
+        return Source.MANUAL
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """What a reader of the feed asks: partition -> position taken, most entries, real seconds to wait."""
+
+    cursors: dict[int, int]
+    limit: int
+    wait_s: float
+
+
+def feed(request: pb.ListHistoryRequest) -> Feed:
+    """A page of the feed."""
+    check = FieldCheck()
+    check.count("cursors", request.cursors, least=1, most=PARTITIONS)
+    cursors: dict[int, int] = {}
+    for index, cursor in enumerate(request.cursors):
+        check.whole(f"cursors[{index}].partition", cursor.partition, least=0, most=PARTITIONS - 1)
+        check.whole(f"cursors[{index}].after_position", cursor.after_position, least=0, most=2**63 - 1)
+        if cursor.partition in cursors:
+            check.fault(f"cursors[{index}].partition", "is given twice")
+        cursors[cursor.partition] = cursor.after_position
+    limit = check.whole("page_size", request.page_size or FEED_DEFAULT, least=1, most=FEED_MAX)
+    wait_s = request.wait.seconds + request.wait.nanos / 1e9
+    if not 0 <= wait_s <= FEED_WAIT_MAX_S:
+        check.fault("wait", f"must be 0 to {FEED_WAIT_MAX_S:.0f} s")
+    check.done()
+    return Feed(cursors, limit, wait_s)
+
+
+def check_scope(request: pb.CheckLedgerRequest) -> tuple[CheckScope, int]:
+    """What to check, and after how many findings to stop."""
+    check = FieldCheck()
+    if request.incremental and (
+        request.customer_id or request.HasField("start_time") or request.HasField("end_time")
+    ):
+        check.fault("incremental", "must not be given together with times or a customer")
+    scope = CheckScope(
+        team_id=check.uuid("team_id", request.team_id),
+        customer_id=check.optional_uuid("customer_id", request.customer_id),
+        start=check.time("start_time", request, "start_time") if request.HasField("start_time") else None,
+        end=check.time("end_time", request, "end_time") if request.HasField("end_time") else None,
+    )
+    asked = request.findings_max or FINDINGS_DEFAULT
+    findings_max = check.whole("findings_max", asked, least=1, most=FINDINGS_MAX)
+    check.done()
+    return scope, findings_max

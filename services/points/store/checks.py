@@ -1,0 +1,214 @@
+"""Rows for the checker, read at one moment and judged by `domain/check.py`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from libs.common.clock import Clock
+from libs.common.db.pool import Connection, Pool, snapshot, transaction
+from libs.common.db.queries import QueryBook
+from services.points.domain.check import (
+    Finding,
+    Invariant,
+    check_account,
+    check_order,
+    check_outcome,
+)
+from services.points.domain.earning import Formula
+from services.points.domain.model import Account, Entry
+from services.points.store import rows
+from services.points.worker.retention import OUTCOMES_KEPT
+
+_OVERLAP: Final = timedelta(days=1)
+"""An incremental check begins so far before the last one: what was being written while that one read is not missed."""
+_PAGE: Final = 500
+"""Accounts, outcomes or orders held in memory at once by a check."""
+
+
+class CheckScope(msgspec.Struct, frozen=True):
+    """What to check; None is no bound. Bounds are of the posting time, `end` exclusive."""
+
+    team_id: UUID
+    customer_id: UUID | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    incremental: bool = False
+    """Only what changed from `start` on: accounts and orders without new entries are passed over."""
+
+    @property
+    def changed_since(self) -> datetime | None:
+        """From when on accounts and orders must have entries to be looked at; None: all are."""
+        return self.start if self.incremental else None
+
+
+class CheckCounts(msgspec.Struct):
+    """What a check went over, counted as it goes."""
+
+    accounts: int = 0
+    entries: int = 0
+    outcomes: int = 0
+    orders: int = 0
+
+
+class CheckStore:
+    """Checks the ledger. Raises the driver's errors."""
+
+    def __init__(self, pool: Pool, queries: QueryBook, clock: Clock) -> None:
+        """`queries`: sql/queries.sql of this service."""
+        self._pool = pool
+        self._sql = queries
+        self._clock = clock
+
+    async def since_last(self, team_id: UUID) -> CheckScope:
+        """What an incremental check has to go over: everything, the first time."""
+        async with transaction(self._pool, [team_id]) as connection:
+            last = await connection.fetchval(self._sql["read_last_check"], team_id)
+        if last is None:
+            return CheckScope(team_id)
+        return CheckScope(team_id, start=last - _OVERLAP, incremental=True)
+
+    async def note_clean(self, team_id: UUID, began_at: datetime) -> None:
+        """An incremental check that began then found nothing: the next one goes on from there."""
+        async with transaction(self._pool, [team_id]) as connection:
+            await connection.execute(self._sql["write_last_check"], team_id, began_at)
+
+    async def check(self, scope: CheckScope, counts: CheckCounts) -> AsyncIterator[Finding]:
+        """Checks the ledger at one moment and yields what is broken; counts into `counts`."""
+        async with snapshot(self._pool, [scope.team_id]) as connection:
+            for pages in (
+                self._check_accounts,
+                self._check_outcomes,
+                self._check_orders,
+                self._check_claims,
+                self._check_imports,
+                self._check_installation,
+            ):
+                async for finding in pages(connection, scope, counts):
+                    yield finding
+
+    async def _pages(self, connection: Connection, query: str, *arguments: Any) -> AsyncIterator[list[Any]]:
+        cursor = await connection.cursor(self._sql[query], *arguments)
+        while page := await cursor.fetch(_PAGE):
+            yield page
+
+    async def _check_accounts(
+        self, connection: Connection, scope: CheckScope, counts: CheckCounts
+    ) -> AsyncIterator[Finding]:
+        async for page in self._pages(
+            connection, "check_accounts", scope.team_id, scope.customer_id, scope.changed_since
+        ):
+            accounts = {row["customer_id"]: rows.account(row) for row in page}
+            counts.accounts += len(accounts)
+            async for finding in self._check_page(connection, scope, accounts, counts):
+                yield finding
+        async for page in self._pages(connection, "check_orphan_entries", scope.team_id, scope.customer_id):
+            for row in page:
+                yield Finding(
+                    Invariant.CONSERVATION, "entries without an account", row["customer_id"], row["sequence"]
+                )
+
+    async def _check_page(
+        self, connection: Connection, scope: CheckScope, accounts: Mapping[UUID, Account], counts: CheckCounts
+    ) -> AsyncIterator[Finding]:
+        customers = list(accounts)
+        bases: dict[UUID, Account] = {}
+        if scope.start is not None:
+            records = await connection.fetch(self._sql["check_bases"], scope.team_id, customers, scope.start)
+            bases = {row["customer_id"]: rows.account(row) for row in records}
+        entries: dict[UUID, list[Entry]] = {customer_id: [] for customer_id in customers}
+        for row in await connection.fetch(
+            self._sql["check_entries"], scope.team_id, customers, scope.start, scope.end
+        ):
+            entries[row["customer_id"]].append(rows.entry(row))
+            counts.entries += 1
+        for customer_id, account in accounts.items():
+            end = account if scope.end is None else None
+            base = bases.get(customer_id, Account())
+            for finding in check_account(customer_id, end, base, entries[customer_id]):
+                yield finding
+
+    async def _check_outcomes(
+        self, connection: Connection, scope: CheckScope, counts: CheckCounts
+    ) -> AsyncIterator[Finding]:
+        bounds = (scope.team_id, scope.customer_id, scope.start, scope.end)
+        kept_since = self._clock.now() - OUTCOMES_KEPT + timedelta(days=1)
+        async for page in self._pages(connection, "check_outcomes", *bounds):
+            counts.outcomes += len(page)
+            for row in page:
+                for finding in check_outcome(rows.outcome_row(row)):
+                    yield finding
+        async for page in self._pages(connection, "check_entry_keys", *bounds, kept_since):
+            for row in page:
+                recorded = (
+                    f"{row['entries']} entries under one key"
+                    if row["recorded"]
+                    else "an entry without an outcome"
+                )
+                yield Finding(
+                    Invariant.EXACTLY_ONCE, recorded, row["customer_id"], row["sequence"], row["key"]
+                )
+
+    async def _check_orders(
+        self, connection: Connection, scope: CheckScope, counts: CheckCounts
+    ) -> AsyncIterator[Finding]:
+        formulas = await connection.fetch(self._sql["read_formulas"], [scope.team_id])
+        formula = Formula(formulas[0]["amount_micros"], formulas[0]["points_micros"]) if formulas else None
+        async for page in self._pages(
+            connection, "check_orders", scope.team_id, scope.customer_id, scope.changed_since
+        ):
+            counts.orders += len(page)
+            for row in page:
+                for finding in check_order(row["order_key"], rows.order(row), rows.order_sums(row), formula):
+                    yield finding
+        unknown = self._pages(connection, "check_entries_of_unknown_orders", scope.team_id, scope.customer_id)
+        async for page in unknown:
+            for row in page:
+                yield Finding(
+                    Invariant.ORDER_LAW,
+                    "an entry of an order that is not recorded",
+                    row["customer_id"],
+                    row["sequence"],
+                    row["order_key"],
+                )
+
+    async def _check_claims(
+        self, connection: Connection, scope: CheckScope, counts: CheckCounts
+    ) -> AsyncIterator[Finding]:
+        del counts  # claims are not counted apart
+        async for page in self._pages(connection, "check_claims", scope.team_id, scope.customer_id):
+            for row in page:
+                detail = f"a claim paid {row['points_paid']}, its entry says {row['delta_balance']}"
+                place = (row["customer_id"], row["sequence"], row["claim_id"])
+                yield Finding(Invariant.CLAIM_CLOSURE, detail, *place)
+
+    async def _check_imports(
+        self, connection: Connection, scope: CheckScope, counts: CheckCounts
+    ) -> AsyncIterator[Finding]:
+        del counts  # rows of imports are not counted apart
+        async for page in self._pages(connection, "check_import_rows", scope.team_id, scope.customer_id):
+            for row in page:
+                detail = f"row {row['row_number']} of import {row['import_id']}, status {row['status']}"
+                yield Finding(Invariant.IMPORT_CLOSURE, detail, row["customer_id"], row["sequence"])
+        async for page in self._pages(connection, "check_import_entries", scope.team_id, scope.customer_id):
+            for row in page:
+                place = (row["customer_id"], row["sequence"], row["key"])
+                yield Finding(Invariant.IMPORT_CLOSURE, "an entry of an import without its row", *place)
+
+    async def _check_installation(
+        self, connection: Connection, scope: CheckScope, counts: CheckCounts
+    ) -> AsyncIterator[Finding]:
+        """What concerns no single customer; of a whole ledger only."""
+        del counts
+        if scope.customer_id is not None or scope.end is not None:
+            return
+        for row in await connection.fetch(self._sql["check_guards"]):
+            detail = f"the trigger {row['trigger_name']} of {row['table_name']} is missing or disabled"
+            yield Finding(Invariant.IMMUTABILITY, detail)
+        if scope.start is None:
+            for row in await connection.fetch(self._sql["check_history"]):
+                yield Finding(Invariant.HISTORY_ORDER, f"partition {row['partition']}: {row['detail']}")

@@ -1,0 +1,81 @@
+"""The copy of customers' basic data in PostgreSQL: kept by the follower, read by the history report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from libs.common.db.pool import Pool, transaction
+from libs.common.db.queries import QueryBook
+from libs.common.text import fold
+from services.points.clients.segment import Known
+
+_SEPARATOR: Final = "\x1f"
+
+
+class Named(msgspec.Struct, frozen=True):
+    """What the report calls a customer; empty where nothing is known."""
+
+    name: str = ""
+    member_id: str = ""
+
+
+class CursorMovedError(Exception):
+    """Another process took this part of the history meanwhile; nothing was written."""
+
+
+class CustomerStore:
+    """Keeps the copy. Raises the driver's errors."""
+
+    def __init__(self, pool: Pool, queries: QueryBook) -> None:
+        """`queries`: sql/queries.sql of this service."""
+        self._pool = pool
+        self._sql = queries
+
+    async def cursors(self) -> dict[int, int]:
+        """Partition → position up to which segment's history is taken."""
+        records = await self._pool.fetch(self._sql["read_customer_cursors"])
+        return {row["partition"]: row["position"] for row in records}
+
+    async def write(
+        self, before: Mapping[int, int], after: Mapping[int, int], known: Sequence[Known]
+    ) -> None:
+        """Writes customers and moves the cursors at once. Raises CursorMovedError if they are not at `before`."""
+        moved = sorted(partition for partition, position in after.items() if position != before[partition])
+        columns = (moved, [before[each] for each in moved], [after[each] for each in moved])
+        async with transaction(self._pool, {each.team_id for each in known}) as connection:
+            done = await connection.fetch(self._sql["move_customer_cursors"], *columns)
+            if len(done) != len(moved):
+                raise CursorMovedError
+            kept = [each for each in known if each.found]
+            gone = [each for each in known if not each.found]
+            if kept:
+                await connection.execute(self._sql["write_customers"], *_columns(kept))
+            if gone:
+                refs = [each.team_id for each in gone], [each.customer_id for each in gone]
+                await connection.execute(self._sql["delete_customers"], *refs)
+
+    async def names(self, team_id: UUID, customers: Iterable[UUID]) -> dict[UUID, Named]:
+        """What customers are called; those that are not known are missing."""
+        async with transaction(self._pool, [team_id]) as connection:
+            records = await connection.fetch(self._sql["read_names"], team_id, sorted(set(customers)))
+        return {row["customer_id"]: Named(row["name"], row["member_id"]) for row in records}
+
+
+def pattern_of(keyword: str) -> str:
+    """The pattern of LIKE that finds a folded keyword anywhere."""
+    for special in ("\\", "%", "_"):
+        keyword = keyword.replace(special, "\\" + special)
+    return f"%{keyword}%"
+
+
+def _columns(known: Sequence[Known]) -> list[list[object]]:
+    # In one order, so that two writers do not wait for each other in a circle.
+    rows = []
+    for each in sorted(known, key=lambda each: (each.team_id, each.customer_id)):
+        texts = (each.name, each.member_id, each.email, each.phone)
+        rows.append((each.team_id, each.customer_id, *texts, _SEPARATOR.join(map(fold, texts))))
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,150 @@
+"""What is read from the ledger in bulk: the history report, daily statements, and the feed for other services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import msgspec
+
+from libs.common.db.history import PAGE_MAX
+from libs.common.db.pool import Connection, Pool, fetch_alone, replanned, snapshot, transaction
+from libs.common.db.queries import QueryBook
+from services.points.domain.days import Days
+from services.points.domain.model import Entry, Source
+from services.points.store import rows
+from services.points.store.customers import pattern_of
+
+NARROW_MAX: Final = 1_000
+"""Up to so many customers that a keyword finds are asked one by one; of more, entries are read by time."""
+
+
+class Search(msgspec.Struct, frozen=True):
+    """A search in the history: posted from `start` to `end` (exclusive); no `sources` are all of them.
+
+    `keyword`: folded; part of what the customer is called or reached by. Empty: everybody.
+    """
+
+    team_id: UUID
+    start: datetime
+    end: datetime
+    sources: tuple[Source, ...] = ()
+    customer_id: UUID | None = None
+    keyword: str = ""
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of the history ended."""
+
+    posted_at: datetime
+    customer_id: UUID
+    sequence: int
+
+
+class DayChanges(msgspec.Struct, frozen=True):
+    """Changes of a day's balances by where they came from."""
+
+    earned: int = 0
+    redeemed: int = 0
+    refunded: int = 0
+    imported: int = 0
+    journeys: int = 0
+    manual: int = 0
+    merged: int = 0
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """One day of a team: opening plus all changes is closing."""
+
+    day: date
+    beginning: datetime
+    opening: int
+    changes: DayChanges
+    closing: int
+
+
+class PlacedEntry(msgspec.Struct, frozen=True):
+    """An entry and its place in the feed."""
+
+    partition: int
+    position: int
+    entry: Entry
+
+
+class ReportStore:
+    """Reads the ledger. Raises the driver's errors."""
+
+    def __init__(self, pool: Pool, queries: QueryBook) -> None:
+        """`queries`: sql/queries.sql of this service."""
+        self._pool = pool
+        self._sql = queries
+
+    async def entries(self, search: Search, after: Place | None, limit: int) -> list[PlacedEntry]:
+        """Up to `limit` entries, newest first, after a place."""
+        sources = list(search.sources) or None
+        place = (after.posted_at, after.customer_id, after.sequence) if after else (None, None, None)
+        arguments: tuple[Any, ...] = (search.team_id, search.start, search.end, sources, *place, limit)
+        async with transaction(self._pool, [search.team_id]) as connection:
+            await replanned(connection)
+            chosen = await self._choose(connection, search)
+            if chosen is None:
+                return []
+            name, more = chosen
+            records = await connection.fetch(self._sql[name], *arguments, *more)
+        return [_placed(row) for row in records]
+
+    async def _choose(self, connection: Connection, search: Search) -> tuple[str, tuple[Any, ...]] | None:
+        """The query for a search and its last argument; None when nobody is meant."""
+        pattern = pattern_of(search.keyword)
+        if search.customer_id is not None:
+            named = (search.team_id, search.customer_id, pattern)
+            if search.keyword and not await connection.fetchval(self._sql["is_named"], *named):
+                return None
+            return "list_customer_entries", (search.customer_id,)
+        if not search.keyword:
+            return "list_entries", ()
+        found = await connection.fetch(self._sql["find_customers"], search.team_id, pattern, NARROW_MAX + 1)
+        if len(found) > NARROW_MAX:
+            return "list_entries_by_pattern", (pattern,)
+        return ("list_entries_of_customers", ([row[0] for row in found],)) if found else None
+
+    async def statements(self, team_id: UUID, days: Days, zone: ZoneInfo) -> list[Statement]:
+        """A statement for each day, all of one moment."""
+        beginnings = days.beginnings(zone)
+        async with snapshot(self._pool, [team_id]) as connection:
+            await replanned(connection)
+            opening = await connection.fetchval(self._sql["sum_before"], team_id, beginnings[0])
+            records = await connection.fetch(self._sql["sum_days"], team_id, beginnings)
+        changes = {row["day"]: DayChanges(*list(row.values())[1:]) for row in records}
+        statements = []
+        for number in range(days.count):
+            changed = changes.get(number + 1, DayChanges())
+            closing = opening + sum(msgspec.structs.astuple(changed))
+            day = days.first + timedelta(days=number)
+            statements.append(Statement(day, beginnings[number], opening, changed, closing))
+            opening = closing
+        return statements
+
+    async def history(
+        self, cursors: Mapping[int, int], limit: int
+    ) -> tuple[list[PlacedEntry], dict[int, int]]:
+        """Up to `limit` entries of all teams after the cursors, and the cursors after them."""
+        asked = (list(cursors), list(cursors.values()), min(limit, PAGE_MAX))
+        page = [_placed(row) for row in await fetch_alone(self._pool, self._sql["entry_page"], *asked)]
+        return page, {**cursors, **{each.partition: each.position for each in page}}
+
+
+def _placed(row: asyncpg.Record) -> PlacedEntry:
+    return PlacedEntry(row["partition"], row["position"], rows.entry(row))
+
+
+def place_after(entries: Sequence[PlacedEntry]) -> Place | None:
+    """The place after a page; None if it is empty."""
+    if not entries:
+        return None
+    last = entries[-1].entry
+    return Place(last.posted_at, last.customer_id, last.sequence)

@@ -1,0 +1,226 @@
+"""Judging customers: loads what the audiences ask for, asks points once, and lets the domain decide."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from libs.common.clock import Clock
+from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.text import fold
+from services.segment import metrics
+from services.segment.clients.points import PointsFigures
+from services.segment.domain.audience import (
+    BasicField,
+    Expression,
+    Fault,
+    HasAttribute,
+    HasPoints,
+    HasTags,
+    HasTime,
+    IsBound,
+    Subject,
+    TimeField,
+    attribute_faults,
+    judge,
+    names_points,
+    predicates,
+)
+from services.segment.domain.desk import CustomerKey
+from services.segment.domain.model import AttributeType, Balance, CustomerView
+from services.segment.store import audience_sql
+from services.segment.store.attributes import usable_attributes
+from services.segment.store.customers import Wanted, list_customers, read_views
+from services.segment.store.teams import Rules, judging_rules, load_team
+
+PAGE: Final = 500
+"""Customers that are judged together."""
+_NO_POINTS: Final = Balance(0, 0)
+_NO_RULES: Final = Rules("UTC", {})
+"""For audiences that name neither attributes nor times."""
+_NOBODY: Final = Fault("", "RESOURCE_NOT_FOUND", "there is no such customer")
+
+
+class Question(NamedTuple):
+    """One customer to be judged by one audience."""
+
+    team_id: UUID
+    customer_id: UUID
+    expression: Expression
+
+
+class Answer(NamedTuple):
+    """Whether the customer is in the audience, or why that cannot be told; and whether they have a phone."""
+
+    matches: bool
+    fault: Fault | None = None
+    has_phone: bool = False
+
+
+class _Bench:
+    """Judges with what was read. Customers and audiences are prepared once, however often they meet."""
+
+    def __init__(
+        self,
+        now: datetime,
+        views: Mapping[CustomerKey, CustomerView],
+        rules: Mapping[UUID, Rules],
+        balances: Mapping[CustomerKey, Balance],
+    ) -> None:
+        self._now = now
+        self._views = views
+        self._rules = rules
+        self._balances = balances
+        self._subjects: dict[CustomerKey, Subject] = {}
+        self._faults: dict[tuple[UUID, int], list[Fault]] = {}
+
+    def answer(self, question: Question) -> Answer:
+        team_id, customer_id, expression = question
+        view = self._views.get((team_id, customer_id))
+        if view is None:
+            return Answer(False, _NOBODY)
+        rules = self._rules.get(team_id, _NO_RULES)
+        has_phone = view.customer.phone is not None
+        if faults := self._faults_of(team_id, expression, rules):
+            return Answer(False, faults[0], has_phone)
+        subject = self._subject((team_id, customer_id), view, rules)
+        return Answer(judge(expression, subject, self._now, rules.zone), None, has_phone)
+
+    def _faults_of(self, team_id: UUID, expression: Expression, rules: Rules) -> list[Fault]:
+        key = (team_id, id(expression))
+        faults = self._faults.get(key)
+        if faults is None:
+            faults = self._faults[key] = attribute_faults(expression, rules.types)
+        return faults
+
+    def _subject(self, key: CustomerKey, view: CustomerView, rules: Rules) -> Subject:
+        subject = self._subjects.get(key)
+        if subject is None:
+            points = self._balances.get(key, _NO_POINTS)
+            subject = self._subjects[key] = subject_of(view, rules.types, points)
+        return subject
+
+
+class Judge:
+    """Judges customers as they are now."""
+
+    def __init__(self, pool: Pool, clock: Clock, points: PointsFigures) -> None:
+        """`points` is asked once per batch, if at all."""
+        self._pool = pool
+        self._clock = clock
+        self._points = points
+
+    async def judge(self, questions: Sequence[Question]) -> list[Answer]:
+        """One answer per question, in order. What no audience names is not read."""
+        expressions = {id(question.expression): question.expression for question in questions}
+        named = {type(item) for expression in expressions.values() for item in predicates(expression)}
+        wanted = Wanted(tags=HasTags in named, attributes=HasAttribute in named, identities=IsBound in named)
+        views = await read_views(self._pool, {(q.team_id, q.customer_id) for q in questions}, wanted)
+        rules: dict[UUID, Rules] = {}
+        if named & {HasAttribute, HasTime}:
+            rules = await judging_rules(self._pool, {question.team_id for question in questions})
+        balances = await self._balances(questions) if HasPoints in named else {}
+        bench = _Bench(self._clock.now(), views, rules, balances)
+        answers = [bench.answer(question) for question in questions]
+        metrics.JUDGEMENTS.inc(len(questions))
+        return answers
+
+    async def count(self, team_id: UUID, expression: Expression) -> int:
+        """How many customers of the team are in an audience."""
+        if audience_sql.can_compile(expression):
+            async with transaction(self._pool, [team_id]) as connection:
+                scope = await self._scope(connection, team_id)
+                return await audience_sql.count_customers(connection, team_id, expression, scope)
+        count = 0
+        async for page in self._judged_pages(team_id, expression, None):
+            count += len(page)
+        return count
+
+    async def pages(
+        self, team_id: UUID, expression: Expression, after: UUID | None = None
+    ) -> AsyncIterator[list[UUID]]:
+        """All customers in an audience in order of their ids, some at a time; pages may be empty.
+
+        Each page is judged at its own moment, so that a long stream holds no transaction open.
+        """
+        if not audience_sql.can_compile(expression):
+            async for page in self._judged_pages(team_id, expression, after):
+                yield page
+            return
+        while True:
+            async with transaction(self._pool, [team_id]) as connection:
+                scope = await self._scope(connection, team_id)
+                found = await audience_sql.list_customers(
+                    connection, team_id, expression, scope, after=after, row_max=PAGE
+                )
+            yield found
+            if len(found) < PAGE:
+                return
+            after = found[-1]
+
+    async def _scope(self, connection: Connection, team_id: UUID) -> audience_sql.Scope:
+        team = await load_team(connection, team_id)
+        types = await usable_attributes(connection, team_id)
+        return audience_sql.Scope(types, self._clock.now(), team.settings.time_zone)
+
+    async def _judged_pages(
+        self, team_id: UUID, expression: Expression, after: UUID | None
+    ) -> AsyncIterator[list[UUID]]:
+        """For audiences that name points: every customer of the team is read and judged, page by page."""
+        while True:
+            async with transaction(self._pool, [team_id]) as connection:
+                customers = await list_customers(connection, team_id, keyword="", after=after, row_max=PAGE)
+            if not customers:
+                return
+            questions = [Question(team_id, customer.customer_id, expression) for customer in customers]
+            answers = await self.judge(questions)
+            yield [q.customer_id for q, answer in zip(questions, answers, strict=True) if answer.matches]
+            after = customers[-1].customer_id
+
+    async def views(self, team_id: UUID, customer_ids: Sequence[UUID]) -> list[CustomerView]:
+        """Customers whole, in the order given; those that are gone are left out."""
+        views = await read_views(self._pool, [(team_id, customer_id) for customer_id in customer_ids])
+        return [view for customer_id in customer_ids if (view := views.get((team_id, customer_id)))]
+
+    async def _balances(self, questions: Sequence[Question]) -> dict[CustomerKey, Balance]:
+        naming: dict[int, bool] = defaultdict(bool)
+        wanted: set[CustomerKey] = set()
+        for question in questions:
+            identity = id(question.expression)
+            if identity not in naming:
+                naming[identity] = names_points(question.expression)
+            if naming[identity]:
+                wanted.add((question.team_id, question.customer_id))
+        return await self._points.balances(sorted(wanted)) if wanted else {}
+
+
+def subject_of(view: CustomerView, types: dict[str, AttributeType], points: Balance) -> Subject:
+    """A customer as it is judged: folded texts, active attributes only."""
+    customer = view.customer
+    basics = {
+        BasicField.MEMBER_ID: customer.member_id,
+        BasicField.PHONE: customer.phone,
+        BasicField.EMAIL: customer.email,
+    }
+    times = {
+        TimeField.CUSTOMER_INTERACTED: customer.customer_interact_time,
+        TimeField.TEAM_INTERACTED: customer.team_interact_time,
+        TimeField.MARKETED: customer.marketed_time,
+        TimeField.CHECKOUT: customer.checkout_time,
+    }
+    bound = {(identity.key.channel, str(identity.key.account_id)) for identity in view.identities}
+    return Subject(
+        basics={field: fold(text) for field, text in basics.items() if text is not None},
+        times={field: at for field, at in times.items() if at is not None},
+        tags=frozenset(fold(tag) for tag in view.tags),
+        values={
+            key: fold(text) if types[key] == AttributeType.TEXT else text
+            for key, text in view.attributes.items()
+            if key in types
+        },
+        bound=frozenset(bound | {(channel, "") for channel, _ in bound}),
+        points=points,
+    )

@@ -1,0 +1,182 @@
+"""The writers: batches of events and effects, and people's edits; each in one transaction, told after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter as Tally
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Final, TypeVar
+from uuid import UUID
+
+import asyncpg
+import structlog
+from prometheus_client import Counter
+
+from libs.common import crash
+from libs.common.clock import Clock
+from libs.common.db.pool import Pool, transaction
+from libs.common.errors import Aborted
+from libs.common.ids import endless_ids, epoch_ms
+from libs.common.mailbox.relay import MailRelay
+from libs.common.rpc.operations import Lag, Progress
+from services.segment import metrics
+from services.segment.batcher import Batcher
+from services.segment.convert.facts import mail_of
+from services.segment.domain.changing import apply_changes, lone_marks
+from services.segment.domain.facts import TAGS, Fact
+from services.segment.domain.model import Change, Event
+from services.segment.domain.recording import record
+from services.segment.domain.results import ChangeResult, EventResult
+from services.segment.store.base import CollisionError
+from services.segment.store.batches import load_known, save_recording
+from services.segment.store.changes import load_for_changes, mark_marketed, save_applied
+from services.segment.worker.notifier import Bells
+
+T = TypeVar("T")
+
+ATTEMPTS: Final = 6
+"""How often a batch is done before the caller is told that it collided with others."""
+_PAUSE_S: Final = 0.01
+COLLISIONS: Final = (
+    CollisionError,
+    asyncpg.UniqueViolationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+
+_log = structlog.get_logger(__name__)
+
+
+def ids_of(now: datetime) -> Iterator[UUID]:
+    """New ids of a moment, without end."""
+    return endless_ids(epoch_ms(now))
+
+
+class Announcer:
+    """Tells what was committed: to the relay, to feeds that wait, to whoever watches the service's progress."""
+
+    def __init__(self, relay: MailRelay, bells: Bells, progress: Progress) -> None:
+        """One per process."""
+        self._relay = relay
+        self._bells = bells
+        self._progress = progress
+
+    def committed(self, facts: Sequence[Fact], handled: int = 1) -> None:
+        """To be called after the commit, in its order as far as one process can tell."""
+        self._progress.add(handled)
+        if not facts:
+            return
+        ranges: dict[int, tuple[int, int]] = {}
+        for fact in facts:
+            first, _ = ranges.get(fact.partition, (fact.position, 0))
+            ranges[fact.partition] = (first, fact.position)
+        self._relay.submit([mail for fact in facts if (mail := mail_of(fact))], ranges)
+        self._bells.ring({TAGS[kind] for kind in {type(fact.body) for fact in facts}})
+        metrics.FACTS.inc(len(facts))
+
+
+class Writer:
+    """Records events and applies effects. Callers' batches are joined; see `Batcher`."""
+
+    def __init__(self, pool: Pool, clock: Clock, announcer: Announcer) -> None:
+        """One per process."""
+        self._pool = pool
+        self._clock = clock
+        self._announcer = announcer
+        self._random = random.Random()  # noqa: S311 - spreads retries, keeps no secret
+        self.events: Batcher[Event, EventResult] = Batcher("events waiting", self._record)
+        self.changes: Batcher[Change, ChangeResult] = Batcher("changes waiting", self._apply)
+
+    @property
+    def pending(self) -> int:
+        """Items taken and not answered."""
+        return self.events.pending + self.changes.pending
+
+    async def _record(self, events: list[Event]) -> list[EventResult]:
+        async def once() -> list[EventResult]:
+            async with transaction(self._pool, {event.team_id for event in events}) as connection:
+                known = await load_known(connection, events)
+                now = self._clock.now()
+                recording = record(known, events, now, ids_of(now))
+                facts = await save_recording(connection, known, recording, now)
+                crash.reach("segment.before_commit")
+            crash.reach("segment.after_commit")
+            self._announcer.committed(facts, len(events))
+            return recording.results
+
+        results = await self._timed("events", len(events), once)
+        _count(metrics.EVENTS, (result.status.name for result in results))
+        return results
+
+    async def _apply(self, changes: list[Change]) -> list[ChangeResult]:
+        alone = lone_marks(changes)
+        marks = [change for change, is_mark in zip(changes, alone, strict=True) if is_mark]
+        others = [change for change, is_mark in zip(changes, alone, strict=True) if not is_mark]
+
+        async def once() -> list[ChangeResult]:
+            # Marks are for ever done once they are; whatever becomes of the others, to do them again is harmless.
+            marked = iter(await mark_marketed(self._pool, marks, self._clock.now()) if marks else ())
+            applied = iter(await self._apply_others(others) if others else ())
+            self._announcer.committed((), len(marks))
+            return [next(marked if is_mark else applied) for is_mark in alone]
+
+        results = await self._timed("changes", len(changes), once)
+        _count(metrics.CHANGES, (result.status.name for result in results))
+        return results
+
+    async def _apply_others(self, changes: list[Change]) -> list[ChangeResult]:
+        async with transaction(self._pool, {change.team_id for change in changes}) as connection:
+            known = await load_for_changes(connection, changes)
+            now = self._clock.now()
+            applied = apply_changes(
+                known.customers, known.traits, known.effects, changes, now=now, ids=ids_of(now)
+            )
+            facts = await save_applied(connection, applied, known.customers, now)
+        crash.reach("segment.after_changes")
+        self._announcer.committed(facts, len(changes))
+        return applied.results
+
+    async def _timed(self, kind: str, size: int, once: Callable[[], Awaitable[T]]) -> T:
+        began = time.perf_counter()
+        result = await self.until_alone(kind, once)
+        metrics.BATCH_SIZE.labels(kind).observe(size)
+        metrics.BATCH_DURATION.labels(kind).observe(time.perf_counter() - began)
+        return result
+
+    async def until_alone(self, kind: str, once: Callable[[], Awaitable[T]]) -> T:
+        """Does a transaction, again while others are faster. Raises Aborted `WRITE_CONFLICT` after ATTEMPTS."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await once()
+            except COLLISIONS as error:
+                metrics.COLLISIONS.labels(kind).inc()
+                _log.info("collision", kind=kind, attempt=attempt, error=str(error))
+                if attempt == ATTEMPTS:
+                    _log.warning("collided again and again", kind=kind, attempts=attempt, exc_info=error)
+                    raise Aborted.write_conflict() from error
+            await asyncio.sleep(_PAUSE_S * attempt * (0.5 + self._random.random()))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+class SegmentLag:
+    """What is not settled: items being written, and mail that is not delivered."""
+
+    def __init__(self, writer: Writer, relay: MailRelay, progress: Progress) -> None:
+        """One per process."""
+        self._writer = writer
+        self._relay = relay
+        self.progress = progress
+
+    async def lag(self) -> Lag:
+        """The lag now."""
+        mail = self._relay.pending
+        metrics.MAIL_PENDING.set(mail)
+        return Lag(pending=self._writer.pending + mail, progress=f"{self.progress}:{self._relay.delivered}")
+
+
+def _count(counter: Counter, statuses: Iterable[str]) -> None:
+    for status, number in Tally(statuses).items():
+        counter.labels(status).inc(number)
