@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import grpc
 import redis.asyncio
+import tenacity
 from redis.exceptions import RedisError
 
 from libs.common.mailbox import MailboxUnavailable
@@ -20,6 +21,8 @@ from tests.chaos.arena import CRASH_POINTS, Arena
 from tests.chaos.load import Load
 from tests.chaos.plan import Fault, Kind
 
+EMULATORS_BACK_S = 60.0
+"""How long emulators that were killed may take to answer again."""
 CHANNEL_SECONDS = 11.0
 """How long an emulator stays silent: a little longer than the adapters wait."""
 SLOW_S = 0.15
@@ -201,9 +204,19 @@ class Director:
         """Switches off what the emulators still have in store, and the crash points of processes that start from now
         on: each dies once more at most, so that the end can be waited for."""
         self._arena.installation.change_environment({CRASH_POINTS: ""})
+        # The last fault may have killed the emulators: they are waited for, not longer than EMULATORS_BACK_S.
+        patience = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type((aiohttp.ClientError, TimeoutError)),
+            wait=tenacity.wait_fixed(0.5),
+            stop=tenacity.stop_after_delay(EMULATORS_BACK_S),
+            reraise=True,
+        )
         for url in self._arena.installation.channel_urls.values():
-            async with self._arena.session.delete(f"{url}/_emulator/faults"):
-                continue
+            await patience(self._clear_faults, url)
+
+    async def _clear_faults(self, url: str) -> None:
+        async with self._arena.session.delete(f"{url}/_emulator/faults") as answer:
+            answer.raise_for_status()
 
 
 def crashes(logs: Path, pattern: str = "*.log*") -> Counter[str]:

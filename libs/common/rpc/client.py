@@ -148,3 +148,18 @@ def _tell(state: tenacity.RetryCallState) -> None:
     if isinstance(error, grpc.aio.AioRpcError):
         code = error.code().name
         _log.warning("call is repeated", attempt=state.attempt_number + 1, code=code, error=error.details())
+
+
+async def fitting_page(read: Callable[[int], Awaitable[T]], rows_max: int) -> T:
+    """What `read` answers when asked for at most `rows_max` rows, or for fewer where these are too large for a message.
+
+    Rows may be of any size, so a page that is bounded in rows may not fit: RESOURCE_EXHAUSTED is answered by asking for
+    half as many, down to one. Raises what `read` raises.
+    """
+    while True:
+        try:
+            return await read(rows_max)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED or rows_max == 1:
+                raise
+            rows_max = max(1, rows_max // 2)

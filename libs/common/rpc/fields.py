@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.common.errors import FieldViolation, InvalidArgument
-from libs.common.rpc.values import datetime_of
+from libs.common.rpc.values import EARLIEST, LATEST, datetime_of
 
 _NIL = UUID(int=0)
 
@@ -57,17 +57,20 @@ class FieldCheck:
         return value
 
     def time(self, field: str, message: Message, name: str) -> datetime | None:
-        """The timestamp `message.<name>`; None, with a fault, when it is absent or outside the years 1 to 9999."""
+        """The timestamp `message.<name>`; None, with a fault, when it is absent or outside the years 1970 to 9998."""
         if not message.HasField(name):
             self.fault(field, "is required")
             return None
         value = getattr(message, name)
         assert isinstance(value, Timestamp)
         try:
-            return datetime_of(value)
+            at = datetime_of(value)
         except (ValueError, OverflowError):
-            self.fault(field, "is no time between the years 1 and 9999")
+            at = None
+        if at is None or not EARLIEST <= at < LATEST:
+            self.fault(field, "must be a time in the years 1970 to 9998")
             return None
+        return at
 
     def count(self, field: str, items: Sized, *, most: int, least: int = 0) -> None:
         """A list of `least` to `most` items."""

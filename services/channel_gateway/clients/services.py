@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -29,6 +29,8 @@ _REASON_PREFIX: Final = "ERROR_REASON_"
 _SETTINGS_KEPT_S: Final = 5.0
 """How long settings of a team may be kept, by their contract."""
 _TEAMS_KEPT_MAX: Final = 10_000
+CALL_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Bytes of events in one call to segment: a quarter of what a message may hold."""
 _BY_DEFAULT: Final = frozenset({int(channel_pb2.CHANNEL_WHATSAPP)})
 
 
@@ -122,7 +124,10 @@ class SegmentClient:
         }
 
     async def record(self, events: Sequence[event_pb2.CustomerEvent]) -> list[Recorded]:
-        """See `EventRecorder`."""
+        """See `EventRecorder`. Events that are large together go in several calls, in order."""
+        return [result for call in _calls(events) for result in await self._record(call)]
+
+    async def _record(self, events: Sequence[event_pb2.CustomerEvent]) -> list[Recorded]:
         request = segment_service_pb2.RecordEventsRequest(events=events)
         try:
             reply = await self._stub.RecordEvents(request, timeout=CALL_DEADLINE_S)
@@ -171,6 +176,21 @@ def _profile_of(profile: customer_pb2.Profile) -> Profile:
             for identity in profile.identities
         ),
     )
+
+
+def _calls(events: Sequence[event_pb2.CustomerEvent]) -> Iterator[list[event_pb2.CustomerEvent]]:
+    """The events in order, in calls of at most CALL_BYTES_MAX; one that is larger alone is a call of its own."""
+    call: list[event_pb2.CustomerEvent] = []
+    size = 0
+    for event in events:
+        event_size = event.ByteSize()
+        if call and size + event_size > CALL_BYTES_MAX:
+            yield call
+            call, size = [], 0
+        call.append(event)
+        size += event_size
+    if call:
+        yield call
 
 
 def _recorded(result: event_pb2.EventResult) -> Recorded:

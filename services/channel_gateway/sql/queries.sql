@@ -220,6 +220,11 @@ SELECT sequence, team_id, event_count FROM stored_webhooks($1)
 -- name: count_stored_events
 SELECT COALESCE(sum(event_count), 0)::bigint FROM stored_webhooks($1)
 
+-- name: webhook_sizes
+-- $1 sequences
+SELECT sequence, octet_length(body) AS size FROM webhook_inbox
+ WHERE sequence = ANY ($1::bigint[]) ORDER BY sequence
+
 -- name: read_webhooks
 -- $1 sequences
 SELECT sequence, team_id, source, origin, webhook_id, body, received_at FROM webhook_inbox

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum, IntEnum
 from typing import Final, NamedTuple
@@ -12,6 +12,8 @@ from libs.common.db.pool import Pool, transaction
 from services.channel_gateway.store.book import QUERIES, columns
 
 READ_ROWS_MAX: Final = 500
+READ_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Bodies read at once, unless one alone is larger."""
 INBOX_CHANNEL: Final = "omnijourney_gateway_inbox"
 """Notified when webhooks were stored."""
 
@@ -120,7 +122,10 @@ class InboxStore:
         return int(await self._pool.fetchval(QUERIES["count_stored_events"], most))
 
     async def next(self, events_max: int) -> list[StoredWebhook]:
-        """The next webhooks to be worked, in order of receipt: at least one, together at most `events_max` events."""
+        """The next webhooks to be worked, in order of receipt: at least one, else up to the bounds.
+
+        The bounds are `events_max` events and READ_BYTES_MAX bytes.
+        """
         chosen: list[int] = []
         teams: set[UUID] = set()
         events = 0
@@ -133,7 +138,8 @@ class InboxStore:
         if not chosen:
             return []
         async with transaction(self._pool, teams) as connection:
-            rows = await connection.fetch(QUERIES["read_webhooks"], chosen)
+            sizes = await connection.fetch(QUERIES["webhook_sizes"], chosen)
+            rows = await connection.fetch(QUERIES["read_webhooks"], _fitting(sizes))
         return [
             StoredWebhook(
                 row["sequence"],
@@ -161,6 +167,18 @@ class InboxStore:
             )
             if refusals:
                 await connection.execute(QUERIES["keep_refusals"], *columns(refusals, 4))
+
+
+def _fitting(sizes: Iterable[Mapping[str, int]]) -> list[int]:
+    """Sequences of the first webhooks that are together at most READ_BYTES_MAX; the first one always."""
+    fitting: list[int] = []
+    total = 0
+    for row in sizes:
+        total += row["size"]
+        if fitting and total > READ_BYTES_MAX:
+            break
+        fitting.append(row["sequence"])
+    return fitting
 
 
 _Key = tuple[UUID, int, str, str]

@@ -112,7 +112,12 @@ class InboxWorker:
         except EventFaultError as fault:
             # Checked at receipt: only a release with other rules gets here.
             return _Converted(webhook, [], str(fault))
-        return _Converted(webhook, [customer_event(webhook, event, self._tolerance) for event in events], "")
+        try:
+            converted = [customer_event(webhook, event, self._tolerance) for event in events]
+        except (ArithmeticError, ValueError) as error:
+            _log.error("a stored webhook cannot be converted; it is set aside", sequence=webhook.sequence)
+            return _Converted(webhook, [], f"cannot be converted: {error}")
+        return _Converted(webhook, converted, "")
 
     async def _record(self, converted: Sequence[_Converted]) -> list[Worked]:
         events = [event for item in converted for event in item.events]

@@ -14,7 +14,7 @@ import msgspec
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
 from libs.common.errors import NotFound, Unavailable
-from libs.common.rpc.client import CALL_DEADLINE_S
+from libs.common.rpc.client import CALL_DEADLINE_S, fitting_page
 from libs.common.rpc.values import duration
 from omnijourney.common.v1 import channel_pb2, history_pb2
 from omnijourney.segment.v1 import customer_pb2, team_pb2
@@ -100,11 +100,16 @@ class SegmentClient:
         """See `CustomerFeed`."""
         request = pb.ListHistoryRequest(
             cursors=[history_pb2.HistoryCursor(partition=p, after_position=at) for p, at in cursors.items()],
-            page_size=PAGE_ROWS,
             wait=duration(timedelta(seconds=wait_s)),
             kinds=_KINDS,
         )
-        response = await _asked(self._stub.ListHistory, request, CALL_DEADLINE_S + wait_s)
+
+        async def read(rows: int) -> Any:
+            request.page_size = rows
+            return await self._stub.ListHistory(request, timeout=CALL_DEADLINE_S + wait_s)
+
+        with _asking():
+            response = await fitting_page(read, PAGE_ROWS)
         following = {cursor.partition: cursor.after_position for cursor in response.next_cursors}
         refs = {
             (fact.team_id, fact.customer_id) for fact in response.facts if fact.WhichOneof("fact") in _TELLING

@@ -21,8 +21,8 @@ from services.points.domain.check import (
 )
 from services.points.domain.earning import Formula
 from services.points.domain.model import Account, Entry
+from services.points.domain.retention import OUTCOMES_KEPT
 from services.points.store import rows
-from services.points.worker.retention import OUTCOMES_KEPT
 
 _OVERLAP: Final = timedelta(days=1)
 """An incremental check begins so far before the last one: what was being written while that one read is not missed."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import timedelta
 from typing import Final
 
 import asyncpg
@@ -15,10 +14,8 @@ from libs.common.db.faults import PASSING
 from libs.common.db.pool import Pool
 from libs.common.db.queries import QueryBook
 from services.points import metrics
+from services.points.domain.retention import OUTCOMES_KEPT
 
-OUTCOMES_KEPT: Final = timedelta(days=400)
-"""Domain time for which an outcome answers repetitions of its key: 13 months and a little. The database refuses to drop
-younger ones than 13 months, whoever asks."""
 _ROWS: Final = 5_000
 """Outcomes of one transaction."""
 _EVERY_S: Final = 600.0

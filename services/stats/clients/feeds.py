@@ -14,7 +14,7 @@ from uuid import UUID
 import grpc
 
 from libs.common.errors import Unavailable
-from libs.common.rpc.client import CALL_DEADLINE_S
+from libs.common.rpc.client import CALL_DEADLINE_S, fitting_page
 from libs.common.rpc.values import duration
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2_grpc as gateway_grpc
@@ -106,11 +106,15 @@ class _GrpcFeed:
         """See `Feed`."""
         request = self._request(
             cursors=[HistoryCursor(partition=p, after_position=at) for p, at in cursors.items()],
-            page_size=rows_max,
             wait=duration(timedelta(seconds=wait_s)),
         )
+
+        async def read(rows: int) -> Any:
+            request.page_size = rows
+            return await self._call(request, timeout=CALL_DEADLINE_S + wait_s)
+
         try:
-            response = await self._call(request, timeout=CALL_DEADLINE_S + wait_s)
+            response = await fitting_page(read, rows_max)
         except grpc.aio.AioRpcError as error:
             raise FeedUnavailable(f"{error.code().name}: {error.details()}") from error
         following = {cursor.partition: cursor.after_position for cursor in response.next_cursors}

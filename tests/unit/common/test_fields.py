@@ -43,7 +43,7 @@ def test_every_fault_is_told_at_once() -> None:
     assert caught.value.reason == "INVALID_FIELDS"
     assert {violation.field: violation.description for violation in caught.value.violations} == {
         "absent": "is required",
-        "beyond": "is no time between the years 1 and 9999",
+        "beyond": "must be a time in the years 1970 to 9998",
         "team_id": "is required",
         "customer_id": "must be a UUID",
         "name": "is required",
