@@ -1,17 +1,38 @@
 """The gateway's configuration: the only reader of its environment."""
 
+import ipaddress
 from datetime import timedelta
 from typing import Annotated, ClassVar, Final
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
 from libs.common.config import MailSourceSettings, peer_target
-from services.channel_gateway.clients.channels.transport import checked_url
 
 WEBHOOK_TOLERANCE: Final = timedelta(minutes=5)
 """How far a webhook's time may be off, either way."""
 WEBHOOK_TOLERANCE_CONTROLLED: Final = timedelta(days=1)
 """The same where the clock may be changed: there, minutes of domain time pass within a millisecond."""
+
+
+def checked_url(text: str) -> str:
+    """A base address of a channel: `https`, or `http` on loopback. Raises ValueError."""
+    parts = urlsplit(text)
+    if parts.scheme == "https" and parts.hostname:
+        return text.rstrip("/")
+    if parts.scheme == "http" and parts.hostname and _is_loopback(parts.hostname):
+        return text.rstrip("/")
+    raise ValueError("must be an https address, or an http one on loopback")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
 
 ChannelUrl = Annotated[str, AfterValidator(checked_url)]
 

@@ -46,8 +46,6 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         try:
             announcer = Announcer(relay, bells, progress)
             writer = Writer(rt.pool, rt.clock, announcer)
-            rt.spawn("events", writer.events.run(rt.stopping))
-            rt.spawn("changes", writer.changes.run(rt.stopping))
             intake = Intake(relay, settings.mail_backlog_max)
             judge = Judge(rt.pool, rt.clock, PointsClient(points))
             servicer = SegmentServicer(  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
@@ -60,5 +58,6 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             )
             async with rt.serving(SegmentLag(writer, relay, progress)) as serving:
                 yield serving
+            await writer.drain()
         finally:
             await relay.drain()

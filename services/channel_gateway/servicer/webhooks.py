@@ -14,11 +14,11 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from libs.common.batching import Batcher
 from libs.common.clock import Clock
 from libs.common.db.faults import PASSING
 from libs.common.errors import DomainError, ResourceExhausted
 from services.channel_gateway import metrics
-from services.channel_gateway.batcher import Batcher
 from services.channel_gateway.domain.shop_events import EventFaultError, ShopEvent, parse
 from services.channel_gateway.domain.signing import is_signed_by_shop
 from services.channel_gateway.servicer.admission import InboxBound
@@ -28,6 +28,8 @@ BODY_BYTES_MAX: Final = 1024 * 1024
 """Largest body of a shop's webhook."""
 STORE_BATCH_MAX: Final = 100
 """Webhooks stored in one transaction."""
+STORE_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Bodies stored in one transaction, unless one alone is larger."""
 STORE_WAITING_MAX: Final = 2_000
 """Webhooks that wait to be stored; more are answered 429."""
 KEY_CACHE_S: Final = 2.0
@@ -85,7 +87,14 @@ class HttpEdge:
         self._tolerance = tolerance
         self._stored = stored
         self._batcher: Batcher[Incoming, Receipt] = Batcher(
-            store.store, size_max=STORE_BATCH_MAX, waiting_max=STORE_WAITING_MAX, name="webhooks"
+            "webhooks",
+            store.store,
+            size_max=STORE_BATCH_MAX,
+            waiting_max=STORE_WAITING_MAX,
+            retry_after_s=1.0,
+            bytes_of=lambda webhook: len(webhook.body),
+            bytes_max=STORE_BYTES_MAX,
+            away=PASSING,
         )
 
     def application(self) -> web.Application:
@@ -107,7 +116,7 @@ class HttpEdge:
                 return _unsigned()
             events, _ = parse(body)
             await self._bound.check()
-            receipt = await self._batcher.submit(
+            receipt = await self._batcher.submit_one(
                 self._incoming(team_id, shop_id, webhook_id, body, len(events))
             )
         except EventFaultError as fault:

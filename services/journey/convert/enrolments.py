@@ -12,10 +12,10 @@ from libs.common.mailbox.mail import Mail, MailSource
 from libs.common.rpc.values import timestamp
 from omnijourney.journey.v1 import actor_pb2, enrolment_pb2, fact_pb2
 from services.journey.domain import model as d
+from services.journey.domain.parked import ParkedMail, ParkedRow
 from services.journey.store import records
 from services.journey.store.actors import Lease, WorkerRow
 from services.journey.store.journeys import StoredEnrolment
-from services.journey.usecases.parked import ParkedMail, ParkedRow
 
 SOURCE_NAMES: Mapping[int, str] = {
     MailSource.SEGMENT: "segment",

@@ -20,6 +20,7 @@ from omnijourney.journey.v1 import journey_service_pb2 as pb
 from omnijourney.journey.v1 import journey_service_pb2_grpc as pb_grpc
 from services.journey.convert import enrolments as convert_runs
 from services.journey.domain import model as d
+from services.journey.domain.parked import Drop, ParkedRow
 from services.journey.servicer.base import Parts
 from services.journey.store.journeys import EnrolmentFilter
 from services.journey.usecases import parked
@@ -149,7 +150,7 @@ class RunRpcs(pb_grpc.JourneyServiceServicer):
         )
 
     async def _parked(
-        self, team_id: UUID, rows: Sequence[parked.ParkedRow], most: int
+        self, team_id: UUID, rows: Sequence[ParkedRow], most: int
     ) -> list[actor_pb2.ParkedCustomer]:
         found = await self._parts.parked.mail_of(team_id, [row.customer_id for row in rows], most)
         return [convert_runs.parked_message(*each) for each in zip(rows, found, strict=True)]
@@ -183,7 +184,7 @@ class RunRpcs(pb_grpc.JourneyServiceServicer):
         return answer
 
 
-def _drop(request: pb.DropParkedMailRequest, by: str) -> parked.Drop:
+def _drop(request: pb.DropParkedMailRequest, by: str) -> Drop:
     check = FieldCheck()
     source = next((s for s, name in convert_runs.SOURCE_NAMES.items() if name == request.source), None)
     if source is None:
@@ -196,7 +197,7 @@ def _drop(request: pb.DropParkedMailRequest, by: str) -> parked.Drop:
     event_id = check.uuid("event_id", request.event_id)
     check.done()
     assert source is not None, "checked above"
-    return parked.Drop(team_id, customer_id, MailSource(source), request.through_number, event_id, by)
+    return Drop(team_id, customer_id, MailSource(source), request.through_number, event_id, by)
 
 
 def _worker(request: Any) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -20,6 +18,7 @@ from libs.common.mailbox.api import Mailbox
 from libs.common.mailbox.mail import Mail, MailSource
 from services.journey.clients.mail import MailReader, ServiceUnavailable
 from services.journey.domain.dropping import halted_by_drop
+from services.journey.domain.parked import Drop, Dropped, ParkedMail, ParkedRow
 from services.journey.domain.turn import Actor, Burst
 from services.journey.store import records
 from services.journey.store.history import BOOK, HistoryRow, append_history
@@ -33,43 +32,6 @@ READS_AT_ONCE: Final = 16
 """Reads of mail under way at once for one call."""
 
 _log = structlog.get_logger(__name__)
-
-
-class ParkedRow(NamedTuple):
-    """A customer that was set aside."""
-
-    customer_id: UUID
-    error: str
-    attempts: int
-    parked_at: datetime
-
-
-class ParkedMail(NamedTuple):
-    """Mail of a parked customer at its sources, and the sources that did not answer."""
-
-    mails: Sequence[Mail]
-    silent: Sequence[MailSource]
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """What is to be dropped: all mail of a source up to a number, whose event the caller has seen."""
-
-    team_id: UUID
-    customer_id: UUID
-    source: MailSource
-    through_number: int
-    event_id: UUID
-    by: str
-    """Who asks, for the log."""
-
-
-class Dropped(NamedTuple):
-    """What was dropped, who was halted by it, and how much is left."""
-
-    mails: Sequence[Mail]
-    halted: Sequence[Burst]
-    remaining: int
 
 
 class ParkedCustomers:

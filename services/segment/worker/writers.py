@@ -16,14 +16,15 @@ import structlog
 from prometheus_client import Counter
 
 from libs.common import crash
+from libs.common.batching import Batcher
 from libs.common.clock import Clock
+from libs.common.db.faults import AWAY
 from libs.common.db.pool import Pool, transaction
 from libs.common.errors import Aborted
 from libs.common.ids import endless_ids, epoch_ms
 from libs.common.mailbox.relay import MailRelay
 from libs.common.rpc.operations import Lag, Progress
 from services.segment import metrics
-from services.segment.batcher import Batcher
 from services.segment.convert.facts import mail_of
 from services.segment.domain.changing import apply_changes, lone_marks
 from services.segment.domain.facts import TAGS, Fact
@@ -35,6 +36,8 @@ from services.segment.store.batches import load_known, save_recording
 from services.segment.store.changes import load_for_changes, mark_marketed, save_applied
 from services.segment.worker.notifier import Bells
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 T = TypeVar("T")
 
 ATTEMPTS: Final = 6
@@ -46,6 +49,12 @@ COLLISIONS: Final = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
 )
+
+ITEMS_MAX: Final = 500
+"""Items of one batch; the most that one call may bring."""
+_RETRY_AFTER_S: Final = 0.5
+WAITING_MAX: Final = 20_000
+"""Events, and changes, that may wait; more are refused, so that callers slow down instead of timing out."""
 
 _log = structlog.get_logger(__name__)
 
@@ -87,13 +96,18 @@ class Writer:
         self._clock = clock
         self._announcer = announcer
         self._random = random.Random()  # noqa: S311 - spreads retries, keeps no secret
-        self.events: Batcher[Event, EventResult] = Batcher("events waiting", self._record)
-        self.changes: Batcher[Change, ChangeResult] = Batcher("changes waiting", self._apply)
+        self.events: Batcher[Event, EventResult] = _batcher("events waiting", self._record)
+        self.changes: Batcher[Change, ChangeResult] = _batcher("changes waiting", self._apply)
 
     @property
     def pending(self) -> int:
         """Items taken and not answered."""
         return self.events.pending + self.changes.pending
+
+    async def drain(self) -> None:
+        """Returns when everything that was taken is answered."""
+        await self.events.drain()
+        await self.changes.drain()
 
     async def _record(self, events: list[Event]) -> list[EventResult]:
         async def once() -> list[EventResult]:
@@ -180,3 +194,9 @@ class SegmentLag:
 def _count(counter: Counter, statuses: Iterable[str]) -> None:
     for status, number in Tally(statuses).items():
         counter.labels(status).inc(number)
+
+
+def _batcher(name: str, work: Callable[[list[Item]], Awaitable[Sequence[Result]]]) -> Batcher[Item, Result]:
+    return Batcher(
+        name, work, size_max=ITEMS_MAX, waiting_max=WAITING_MAX, retry_after_s=_RETRY_AFTER_S, away=AWAY
+    )

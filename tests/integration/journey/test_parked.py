@@ -13,7 +13,8 @@ from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import MailSource
 from libs.testing.mails import TEAM, customers
 from services.journey.domain import model as d
-from services.journey.usecases.parked import Drop, Dropped, ParkedCustomers
+from services.journey.domain.parked import Drop, Dropped
+from services.journey.usecases.parked import ParkedCustomers
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.test_worker import MESSAGE, POINTS, State, epochs, key_of

@@ -12,8 +12,9 @@ import pytest
 from services.channel_gateway.clients.channels import base, line_rules, meta_rules
 from services.channel_gateway.clients.channels.base import Verdict
 from services.channel_gateway.clients.channels.line import LineWriter, aggregation_unit, retry_key
-from services.channel_gateway.clients.channels.transport import checked_url, retry_after_s
+from services.channel_gateway.clients.channels.transport import retry_after_s
 from services.channel_gateway.clients.channels.whatsapp import WhatsappWriter
+from services.channel_gateway.config import checked_url
 from services.channel_gateway.domain.model import (
     Button,
     ButtonAction,

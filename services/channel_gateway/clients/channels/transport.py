@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -84,25 +82,6 @@ def _decode(raw: bytes) -> dict[str, Any]:
     except msgspec.DecodeError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def checked_url(text: str) -> str:
-    """A base address of a channel: `https`, or `http` on loopback. Raises ValueError."""
-    parts = urlsplit(text)
-    if parts.scheme == "https" and parts.hostname:
-        return text.rstrip("/")
-    if parts.scheme == "http" and parts.hostname and _is_loopback(parts.hostname):
-        return text.rstrip("/")
-    raise ValueError("must be an https address, or an http one on loopback")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float:

@@ -1,0 +1,147 @@
+"""Calls that come together are worked off together; one's fault is not another's, and every size is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+
+from libs.common.batching import Batcher
+from libs.common.errors import ResourceExhausted
+
+Work = Callable[[list[int]], Awaitable[Sequence[float]]]
+
+
+class AwayError(Exception):
+    """A server does not answer."""
+
+
+def batcher(work: Work, *, size_max: int = 500, waiting_max: int = 20_000) -> Batcher[int, float]:
+    return Batcher("numbers", work, size_max=size_max, waiting_max=waiting_max, retry_after_s=0.5)
+
+
+async def invert(items: list[int]) -> list[float]:
+    return [1 / item for item in items]
+
+
+async def test_callers_get_their_own_results_from_common_batches() -> None:
+    batches: list[list[int]] = []
+
+    async def double(items: list[int]) -> list[int]:
+        batches.append(items)
+        await asyncio.sleep(0)
+        return [2 * item for item in items]
+
+    work = batcher(double)
+    results = await asyncio.gather(*(work.submit([number, number + 1]) for number in range(100)))
+    assert results == [[2 * number, 2 * number + 2] for number in range(100)]
+    assert len(batches) < 10
+    await work.drain()
+    assert work.pending == 0
+
+
+async def test_what_waits_makes_the_next_batch_up_to_its_size() -> None:
+    sizes: list[int] = []
+    gate = asyncio.Event()
+
+    async def count(items: list[int]) -> list[int]:
+        sizes.append(len(items))
+        await gate.wait()
+        return items
+
+    work = batcher(count, size_max=4)
+    calls = [asyncio.create_task(work.submit_one(number)) for number in range(10)]
+    await asyncio.sleep(0)
+    gate.set()
+    assert await asyncio.gather(*calls) == list(range(10))
+    assert sizes == [4, 4, 2]
+
+
+async def test_a_call_is_never_split() -> None:
+    batches: list[list[int]] = []
+
+    async def keep(items: list[int]) -> list[int]:
+        batches.append(items)
+        return items
+
+    work = batcher(keep, size_max=4)
+    await asyncio.gather(work.submit([1, 2, 3]), work.submit([4, 5, 6]))
+    assert batches == [[1, 2, 3], [4, 5, 6]]
+
+
+async def test_a_batch_is_bounded_in_bytes_and_a_larger_call_goes_alone() -> None:
+    batches: list[list[int]] = []
+
+    async def keep(items: list[int]) -> list[int]:
+        batches.append(items)
+        return items
+
+    work: Batcher[int, int] = Batcher(
+        "bodies",
+        keep,
+        size_max=100,
+        waiting_max=100,
+        retry_after_s=1.0,
+        bytes_of=lambda size: size,
+        bytes_max=10,
+    )
+    await asyncio.gather(*(work.submit_one(size) for size in (4, 6, 1, 99, 5, 5)))
+    assert batches == [[4, 6], [1], [99], [5, 5]]
+
+
+async def test_a_fault_hits_its_own_caller_only() -> None:
+    work = batcher(invert)
+    good, bad, late = await asyncio.gather(
+        work.submit([1, 2]), work.submit([0]), work.submit([4]), return_exceptions=True
+    )
+    assert (good, late) == ([1.0, 0.5], [0.25])
+    assert isinstance(bad, ZeroDivisionError)
+
+
+async def test_a_server_that_is_away_is_told_to_all_at_once() -> None:
+    tries = 0
+
+    async def away(items: list[int]) -> list[int]:
+        nonlocal tries
+        tries += 1
+        raise AwayError
+
+    work: Batcher[int, int] = Batcher(
+        "numbers", away, size_max=10, waiting_max=10, retry_after_s=1.0, away=(AwayError,)
+    )
+    results = await asyncio.gather(*(work.submit_one(each) for each in range(5)), return_exceptions=True)
+    assert [type(result) for result in results] == [AwayError] * 5
+    assert tries == 1
+
+
+async def test_too_much_is_refused_and_what_was_taken_is_done() -> None:
+    work = batcher(invert, waiting_max=3)
+    first = asyncio.create_task(work.submit([1, 2]))
+    await asyncio.sleep(0)
+    with pytest.raises(ResourceExhausted):
+        await work.submit([3, 4])
+    await work.drain()
+    assert await first == [1.0, 0.5]
+
+
+async def test_a_caller_who_gave_up_is_not_worked_for() -> None:
+    worked: list[int] = []
+    gate = asyncio.Event()
+
+    async def keep(items: list[int]) -> list[int]:
+        await gate.wait()
+        worked.extend(items)
+        return items
+
+    work = batcher(keep)
+    first = asyncio.create_task(work.submit_one(1))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(work.submit_one(2))
+    await asyncio.sleep(0)
+    second.cancel()
+    gate.set()
+    assert await first == 1
+    await work.drain()
+    assert worked == [1]
+    assert work.pending == 0
