@@ -318,3 +318,28 @@ async def test_webhooks_are_refused_at_the_bound_and_taken_again_when_there_is_r
         await gateway.settled()
         keys = [event.order_completed.order_id for event in gateway.neighbours.segment.events]
         assert keys == ["o0", "o1", "o2", "o3"]
+
+
+@pytest.mark.parametrize("occurred_at", ["0001-01-01T00:00:00+08:00", "0001-01-01T00:00:00Z"])
+async def test_a_date_left_unset_is_refused_and_the_next_order_is_recorded(
+    gateway: Gateway, shop: Shop, occurred_at: str
+) -> None:
+    status, answer = await shop.post(order(1) | {"occurred_at": occurred_at})
+    assert status == 400
+    assert answer["error"]["field"] == "occurred_at"
+    assert (await shop.post(order(2)))[0] == 202
+    await gateway.settled()
+    assert [event.event_key for event in gateway.neighbours.segment.events] == ["demo:order-2"]
+
+
+async def test_forty_orders_of_a_thousand_lines_are_all_recorded(gateway: Gateway, shop: Shop) -> None:
+    line = {"name": "n" * 500, "product_id": "p" * 200, "sku": "s" * 150, "unit_price": "1.00"}
+    gateway.neighbours.segment.away = True  # so that they wait, and are forwarded together
+    for number in range(40):
+        large = order(number, customer={"member_id": "42"})
+        large["order"] = large["order"] | {"items": [line] * 1_000}
+        assert (await shop.post(large))[0] == 202
+    gateway.neighbours.segment.away = False
+    await gateway.settled()
+    keys = [event.event_key for event in gateway.neighbours.segment.events]
+    assert keys == [f"demo:order-{number}" for number in range(40)]
