@@ -1,7 +1,7 @@
-"""``make rules``: the table of all rules with their tests.
+"""``make rules``: the table of all clauses with the tests that prove them.
 
 Uses the record of the last whole test run when the sources have not changed since; otherwise runs the tests
-that name rules first. The last line says how many rules are proved. Exits 1 when such a test fails.
+that name rules first. The last line says how many clauses and rules are proved. Exits 1 when such a test fails.
 """
 
 import subprocess
@@ -14,9 +14,11 @@ from rich.table import Table
 
 from tools.paths import ROOT
 from tools.rules import catalogue
+from tools.rules.catalogue import Rule
 from tools.rules.record import RECORD, Record, State, TestResult, fingerprint, load, state_of
 
 _STYLE = {State.PROVED: "green", State.FAILED: "red", State.SKIPPED: "yellow", State.UNTESTED: "dim"}
+_UNLETTERED = "these tests still have to name clauses"
 
 
 def current_record() -> Record:
@@ -37,25 +39,35 @@ def current_record() -> Record:
     return record
 
 
-def table(rules: dict[str, str], tests: list[TestResult]) -> Table:
-    """One row for each rule: id, meaning, state, the tests that name it."""
+def table(rules: dict[str, Rule], tests: list[TestResult]) -> Table:
+    """One row for each clause: id, meaning, state, the tests that name it; then those that name only the rule."""
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("rule", no_wrap=True)
+    shown.add_column("clause", no_wrap=True)
     shown.add_column("says", ratio=3)
     shown.add_column("state", no_wrap=True)
     shown.add_column("tests", ratio=4, overflow="fold")
-    for rule, text in rules.items():
-        state = state_of(rule, tests)
-        names = "\n".join(escape(_label(test)) for test in tests if rule in test.rules)
-        shown.add_row(rule, escape(text), f"[{_STYLE[state]}]{state}[/]", names)
+    for rule in rules.values():
+        for clause, text in rule.clauses.items():
+            state = state_of(clause, tests)
+            shown.add_row(clause, escape(text), f"[{_STYLE[state]}]{state}[/]", _naming(clause, tests))
+        if rule.lettered and (unlettered := _naming(rule.id, tests)):
+            shown.add_row(rule.id, _UNLETTERED, f"[{_STYLE[State.UNTESTED]}]no letter[/]", unlettered)
     return shown
 
 
-def closing_line(rules: dict[str, str], tests: list[TestResult]) -> str:
-    """``N of M rules proved; unproved: J-01 …`` (without the second half when there are none)."""
-    unproved = [rule for rule in rules if state_of(rule, tests) is not State.PROVED]
-    counted = f"{len(rules) - len(unproved)} of {len(rules)} rules proved"
+def closing_line(rules: dict[str, Rule], tests: list[TestResult]) -> str:
+    """``N of M clauses, P of Q rules proved; unproved: J-01a …`` (without the second half when there are none)."""
+    clauses = catalogue.clauses(rules.values())
+    unproved = [clause for clause in clauses if state_of(clause, tests) is not State.PROVED]
+    whole = sum(rule.clauses.keys().isdisjoint(unproved) for rule in rules.values())
+    counted = (
+        f"{len(clauses) - len(unproved)} of {len(clauses)} clauses, {whole} of {len(rules)} rules proved"
+    )
     return f"{counted}; unproved: {' '.join(unproved)}" if unproved else counted
+
+
+def _naming(named: str, tests: list[TestResult]) -> str:
+    return "\n".join(escape(_label(test)) for test in tests if named in test.rules)
 
 
 def _label(test: TestResult) -> str:

@@ -41,8 +41,9 @@ class RuleRecorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Raises UsageError with every fault at once when a marker names no rule of docs/rules.md."""
-        known = catalogue.load()
+        """Raises UsageError with every fault at once when a marker names no rule or clause of docs/rules.md."""
+        listed = catalogue.load()
+        known = {*listed, *catalogue.clauses(listed.values())}
         faults: list[str] = []
         for item in items:
             marks = list(item.iter_markers(_MARKER))

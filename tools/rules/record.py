@@ -27,7 +27,7 @@ _SOURCES: Final = (
 
 
 class State(StrEnum):
-    """What the tests say about one rule."""
+    """What the tests say about one clause."""
 
     PROVED = "proved"
     FAILED = "failed"
@@ -36,7 +36,7 @@ class State(StrEnum):
 
 
 class TestResult(msgspec.Struct, frozen=True):
-    """One test function; ``outcomes`` counts its parametrised instances by how they ended."""
+    """One test function; ``rules``: the ids that it names, ``outcomes``: how many instances ended in which way."""
 
     __test__ = False  # not a test class, whatever its name
 
@@ -62,9 +62,9 @@ class Record(msgspec.Struct, frozen=True):
     tests: list[TestResult]
 
 
-def state_of(rule: str, tests: Iterable[TestResult]) -> State:
+def state_of(clause: str, tests: Iterable[TestResult]) -> State:
     """One failing test outweighs any number of passing ones; a test that did not run says nothing."""
-    naming = [test for test in tests if rule in test.rules]
+    naming = [test for test in tests if clause in test.rules]
     if not naming:
         return State.UNTESTED
     if any(test.failed for test in naming):

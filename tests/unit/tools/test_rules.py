@@ -1,12 +1,15 @@
 """The catalogue of rules, the plugin that watches the tests, and what counts as a proof."""
 
-import re
+import subprocess
+import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tools.rules import catalogue, record
-from tools.rules.__main__ import closing_line
+from tools.rules.__main__ import closing_line, table
 from tools.rules.record import Record, State, TestResult, state_of, summarise
 
 pytest_plugins = ["pytester"]
@@ -14,22 +17,22 @@ pytest_plugins = ["pytester"]
 _PROBE = """
 import pytest
 
-@pytest.mark.rule("J-01", "J-02")
+@pytest.mark.rule("J-01a", "J-02b")
 @pytest.mark.parametrize("n", [1, 2])
 def test_passes(n): pass
 
-@pytest.mark.rule("J-03")
+@pytest.mark.rule("J-03a")
 @pytest.mark.parametrize("n", [1, 2])
 def test_fails_once(n): assert n == 1
 
-@pytest.mark.rule("J-04")
+@pytest.mark.rule("J-04a")
 def test_skips(): pytest.skip("no")
 
-@pytest.mark.rule("J-05")
+@pytest.mark.rule("J-05a")
 @pytest.mark.xfail
 def test_expected_to_fail(): assert False
 
-@pytest.mark.rule("J-06")
+@pytest.mark.rule("J-06a")
 @pytest.mark.xfail
 def test_passes_unexpectedly(): pass
 
@@ -38,11 +41,14 @@ def broken():
     yield
     raise RuntimeError("late")
 
-@pytest.mark.rule("J-07")
+@pytest.mark.rule("J-07a")
 def test_breaks_afterwards(broken): pass
 
 def test_names_no_rule(): pass
 """
+
+
+_PROBED = ("J-01a", "J-01b", "J-02b", "J-03a", "J-04a", "J-05a", "J-06a", "J-07a", "J-08a")
 
 
 def _run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
@@ -64,16 +70,17 @@ def test_only_what_ran_and_passed_is_proved(pytester: pytest.Pytester) -> None:
     _run(pytester)
     written = record.load(pytester.path / "record.json")
     assert written is not None
-    states = {f"J-{n:02}": state_of(f"J-{n:02}", written.tests) for n in range(1, 9)}
+    states = {clause: state_of(clause, written.tests) for clause in _PROBED}
     assert states == {
-        "J-01": State.PROVED,
-        "J-02": State.PROVED,
-        "J-03": State.FAILED,
-        "J-04": State.SKIPPED,
-        "J-05": State.SKIPPED,
-        "J-06": State.SKIPPED,
-        "J-07": State.FAILED,
-        "J-08": State.UNTESTED,
+        "J-01a": State.PROVED,
+        "J-01b": State.UNTESTED,
+        "J-02b": State.PROVED,
+        "J-03a": State.FAILED,
+        "J-04a": State.SKIPPED,
+        "J-05a": State.SKIPPED,
+        "J-06a": State.SKIPPED,
+        "J-07a": State.FAILED,
+        "J-08a": State.UNTESTED,
     }
 
 
@@ -107,10 +114,61 @@ def test_a_parametrised_test_with_a_skipped_instance_is_no_proof() -> None:
     assert state_of("J-01", tests) is State.SKIPPED
 
 
-def test_closing_line_lists_what_is_unproved() -> None:
-    tests = [TestResult("t", ["J-02"], {"passed": 1})]
-    assert closing_line({"J-01": "", "J-02": ""}, tests) == "1 of 2 rules proved; unproved: J-01"
-    assert closing_line({"J-02": ""}, tests) == "1 of 1 rules proved"
+def _page(folder: Path, *rows: str) -> Path:
+    page = folder / "rules.md"
+    page.write_text("\n".join(rows), encoding="utf-8")
+    return page
+
+
+_ROWS = ("| J-01 | (a) saves; (b) publishes. |", "| J-02 | Closes. |")
+
+
+def test_rows_are_read_by_clauses(tmp_path: Path) -> None:
+    rules = catalogue.load(_page(tmp_path, *_ROWS))
+    assert rules["J-01"].clauses == {"J-01a": "saves", "J-01b": "publishes."}
+    assert rules["J-02"].clauses == {"J-02": "Closes."}
+    assert (rules["J-01"].lettered, rules["J-02"].lettered) == (True, False)
+    assert list(catalogue.clauses(rules.values())) == ["J-01a", "J-01b", "J-02"]
+
+
+def test_closing_line_counts_clauses_and_lists_what_is_unproved(tmp_path: Path) -> None:
+    rules = catalogue.load(_page(tmp_path, *_ROWS))
+    tests = [TestResult("t", ["J-01a", "J-02"], {"passed": 1})]
+    assert closing_line(rules, tests) == "2 of 3 clauses, 1 of 2 rules proved; unproved: J-01b"
+    tests.append(TestResult("u", ["J-01b"], {"passed": 1}))
+    assert closing_line(rules, tests) == "3 of 3 clauses, 2 of 2 rules proved"
+
+
+def test_a_lettered_rule_without_a_letter_is_accepted_and_proves_no_clause(
+    pytester: pytest.Pytester, tmp_path: Path
+) -> None:
+    pytester.makepyfile('import pytest\n@pytest.mark.rule("J-01")\ndef test_it(): pass')
+    assert _run(pytester).ret == pytest.ExitCode.OK
+    written = record.load(pytester.path / "record.json")
+    assert written is not None
+    rules = catalogue.load(_page(tmp_path, *_ROWS))
+    assert closing_line(rules, written.tests) == (
+        "0 of 3 clauses, 0 of 2 rules proved; unproved: J-01a J-01b J-02"
+    )
+
+
+def test_the_table_tells_proofs_of_clauses_from_tests_without_letters(tmp_path: Path) -> None:
+    rules = catalogue.load(_page(tmp_path, *_ROWS))
+    tests = [
+        TestResult("exact", ["J-01a"], {"passed": 1}),
+        TestResult("vague", ["J-01"], {"passed": 1}),
+        TestResult("whole", ["J-02"], {"passed": 1}),
+    ]
+    console = Console(width=120, file=StringIO(), record=True)
+    console.print(table(rules, tests))
+    rows = [line.split() for line in console.export_text().splitlines() if "J-0" in line]
+    assert [(row[0], row[-1]) for row in rows] == [
+        ("J-01a", "exact"),
+        ("J-01b", "test"),  # of "no test"
+        ("J-01", "vague"),
+        ("J-02", "whole"),
+    ]
+    assert "these tests still have to name clauses" in " ".join(rows[2])
 
 
 def test_a_record_survives_the_disk(tmp_path: Path) -> None:
@@ -134,7 +192,7 @@ def test_any_edit_of_a_source_outdates_the_record(tmp_path: Path) -> None:
     assert len({before, edited, record.fingerprint(tmp_path)}) == 3
 
 
-@pytest.mark.parametrize("text", ["# no table", "| J-01 | a |\n| J-01 | b |"])
+@pytest.mark.parametrize("text", ["# no table", "| J-01 | a |\n| J-01 | b |", "| J-01 | (a) x; (a) y |"])
 def test_a_broken_page_is_refused(tmp_path: Path, text: str) -> None:
     page = tmp_path / "rules.md"
     page.write_text(text, encoding="utf-8")
@@ -143,8 +201,10 @@ def test_a_broken_page_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_the_page_lists_the_rules_of_the_specification(reference_data: Path) -> None:
-    specification = reference_data / "spec.md"
-    if not specification.is_file():
-        pytest.skip(f"no {specification}")
-    defined = re.findall(r"\b[JPSCTX]-\d{2}\b", specification.read_text(encoding="utf-8"))
-    assert set(catalogue.load()) == set(defined)
+    specification, lister = reference_data / "spec.md", reference_data / "tools" / "clauses.py"
+    for needed in (specification, lister):
+        if not needed.is_file():
+            pytest.skip(f"no {needed}")
+    command = [sys.executable, str(lister), str(specification)]
+    defined = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert sorted(catalogue.clauses(catalogue.load().values())) == sorted(defined)
