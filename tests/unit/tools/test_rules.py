@@ -92,7 +92,9 @@ def test_unselected_tests_prove_nothing(pytester: pytest.Pytester) -> None:
     assert [test.name for test in written.tests] == ["test_unselected_tests_prove_nothing.py::test_skips"]
 
 
-@pytest.mark.parametrize("marker", ['rule("J-99")', 'rule("J-01z")', 'rule("P-02a")', "rule()", 'rule("j-01")'])
+@pytest.mark.parametrize(
+    "marker", ['rule("J-99")', 'rule("J-01z")', 'rule("P-02a")', "rule()", 'rule("j-01")']
+)
 def test_unknown_ids_fail_the_collection(pytester: pytest.Pytester, marker: str) -> None:
     pytester.makepyfile(f"import pytest\n@pytest.mark.{marker}\ndef test_it(): pass")
     ended = _run(pytester)
