@@ -115,20 +115,29 @@ class Batcher(Generic[Item, Result]):
     async def _answer(self, batch: list[_Submission]) -> None:
         items: list[Item] = [item for submission in batch for item in submission.items]  # type: ignore[misc]
         try:
-            results = iter(await self._work(items))
+            results = await self._work(items)
+            if len(results) != len(items):
+                raise AssertionError(f"{self._name}: {len(results)} results for {len(items)} items")
+        except asyncio.CancelledError:
+            for submission in (*batch, *self._waiting):
+                submission.answer.cancel()
+            raise
         except self._away as error:
             _fail(batch, error)
             return
         except Exception as error:  # noqa: BLE001 - handed to the callers, whose fault it may be
             if len(batch) == 1:
                 _fail(batch, error)
-            for submission in batch if len(batch) > 1 else ():
-                await self._answer([submission])
+            else:
+                for submission in batch:
+                    await self._answer([submission])
             return
+        start = 0
         for submission in batch:
-            own: list[object] = [next(results) for _ in submission.items]
+            end = start + len(submission.items)
             if not submission.answer.done():
-                submission.answer.set_result(own)
+                submission.answer.set_result(list(results[start:end]))
+            start = end
 
 
 def _fail(batch: Sequence[_Submission], error: Exception) -> None:

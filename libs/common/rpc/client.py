@@ -153,13 +153,14 @@ def _tell(state: tenacity.RetryCallState) -> None:
 async def fitting_page(read: Callable[[int], Awaitable[T]], rows_max: int) -> T:
     """What `read` answers when asked for at most `rows_max` rows, or for fewer where these are too large for a message.
 
-    Rows may be of any size, so a page that is bounded in rows may not fit: RESOURCE_EXHAUSTED is answered by asking for
-    half as many, down to one. Raises what `read` raises.
+    Rows may be of any size, so a page that is bounded in rows may not fit. gRPC says so with a RESOURCE_EXHAUSTED
+    that has no reason of ours; it is answered by asking for half as many, down to one. Raises what `read` raises.
     """
     while True:
         try:
             return await read(rows_max)
         except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED or rows_max == 1:
+            too_large = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and not remote_error(error).reason
+            if not too_large or rows_max == 1:
                 raise
             rows_max = max(1, rows_max // 2)

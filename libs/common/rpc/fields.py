@@ -9,7 +9,8 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.common.errors import FieldViolation, InvalidArgument
-from libs.common.rpc.values import EARLIEST, LATEST, datetime_of
+from libs.common.rpc.values import datetime_of
+from libs.common.times import OUT_OF_RANGE, in_range
 
 _NIL = UUID(int=0)
 
@@ -67,8 +68,8 @@ class FieldCheck:
             at = datetime_of(value)
         except (ValueError, OverflowError):
             at = None
-        if at is None or not EARLIEST <= at < LATEST:
-            self.fault(field, "must be a time in the years 1970 to 9998")
+        if at is None or not in_range(at):
+            self.fault(field, OUT_OF_RANGE)
             return None
         return at
 

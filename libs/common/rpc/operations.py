@@ -12,7 +12,8 @@ from libs.common.clock import Clock, ClockRefusedError, set_clock
 from libs.common.db.pool import Pool
 from libs.common.errors import Aborted, FailedPrecondition, FieldViolation, InvalidArgument, Unavailable
 from libs.common.ids import new_id
-from libs.common.rpc.values import datetime_of, seconds_of, timestamp
+from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.values import seconds_of, timestamp
 from omnijourney.common.v1 import operations_service_pb2 as pb
 from omnijourney.common.v1 import operations_service_pb2_grpc as pb_grpc
 
@@ -123,7 +124,11 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
             raise FailedPrecondition(
                 "CLOCK_NOT_CONTROLLABLE", "this installation does not allow its clock to be changed"
             )
-        domain_time = datetime_of(request.domain_time) if request.HasField("domain_time") else None
+        check = FieldCheck()
+        domain_time = (
+            check.time("domain_time", request, "domain_time") if request.HasField("domain_time") else None
+        )
+        check.done()
         try:
             version = await set_clock(self._pool, request.rate, domain_time, request.expected_version)
         except ClockRefusedError as error:

@@ -11,10 +11,6 @@ _DAY_S: Final = 86_400
 _SECONDS_MIN: Final = -62_135_596_800
 _SECONDS_MAX: Final = 253_402_300_799
 """The years 1 to 9999."""
-EARLIEST: Final = _EPOCH
-LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
-"""What comes from outside lies from 1970 up to, not into, 9999: dates left unset by other languages, and times that
-overflow when a zone or a span is added, do not."""
 
 
 # Every row of every feed has a time or two: made by hand they take a fifth of what protobuf's own conversion takes.

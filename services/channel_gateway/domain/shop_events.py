@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
 
 from libs.common.money import MoneyError, is_currency, parse_micros
+from libs.common.times import OUT_OF_RANGE, in_range
 
 EVENTS_MAX: Final = 500
 ITEMS_MAX: Final = 1_000
-EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
-"""An event lies from 1970 up to, not into, 9999: dates that a shop left unset lie outside."""
 _QUANTITY: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
 _AT: Final = re.compile(r" - at `([^`]*)`$")
 _EXPECTED: Final = re.compile(r"Expected `([^`]+)`")
@@ -143,9 +141,9 @@ def _fault_of(text: str) -> EventFaultError:
 
 
 def _faults(event: ShopEvent) -> Iterator[tuple[str, str, str]]:
-    if not EARLIEST <= event.occurred_at < LATEST:
+    if not in_range(event.occurred_at):
         remedy = "send the time of the event, for example 2026-05-01T12:00:00Z"
-        yield "occurred_at", "must be a time in the years 1970 to 9998", remedy
+        yield "occurred_at", OUT_OF_RANGE, remedy
     yield from _order_faults(event)
     if event.event == "order.refunded":
         yield from _refund_faults(event)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from libs.common.rpc.values import datetime_of
 from omnijourney.segment.v1 import customer_pb2, event_pb2
 from services.segment.convert.checks import NAME_LENGTH_MAX, Check, reason_number
 from services.segment.domain import model
@@ -201,10 +200,7 @@ def _set_attribute(check: Check, message: event_pb2.AttributeChange) -> model.At
 
 
 def _mark_marketed(check: Check, message: event_pb2.MarketedChange) -> model.MarketedChange:
-    if not message.HasField("at"):
-        check.fault("mark_marketed.at", "is required")
-        return model.MarketedChange(_EPOCH)
-    return model.MarketedChange(datetime_of(message.at))
+    return model.MarketedChange(check.time("mark_marketed.at", message, "at") or _EPOCH)
 
 
 _EVENTS: Final[dict[str, Callable[[Check, Any, str], model.EventBody]]] = {

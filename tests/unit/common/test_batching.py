@@ -145,3 +145,32 @@ async def test_a_caller_who_gave_up_is_not_worked_for() -> None:
     await work.drain()
     assert worked == [1]
     assert work.pending == 0
+
+
+async def test_work_that_answers_short_is_told_to_its_callers() -> None:
+    async def forgetful(items: list[int]) -> list[int]:
+        return items[1:]
+
+    work = batcher(forgetful)
+    results = await asyncio.wait_for(
+        asyncio.gather(work.submit_one(1), work.submit_one(2), return_exceptions=True), 5
+    )
+    assert [type(result) for result in results] == [AssertionError, AssertionError]
+    assert work.pending == 0
+
+
+async def test_callers_of_cancelled_work_do_not_wait_for_ever() -> None:
+    began = asyncio.Event()
+
+    async def endless(items: list[int]) -> list[int]:
+        began.set()
+        await asyncio.Event().wait()
+        return items
+
+    work = batcher(endless, size_max=1)
+    calls = [asyncio.create_task(work.submit_one(number)) for number in range(2)]
+    await began.wait()
+    (running,) = [task for task in asyncio.all_tasks() if task.get_name() == "numbers"]
+    running.cancel()
+    results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
+    assert [type(result) for result in results] == [asyncio.CancelledError] * 2

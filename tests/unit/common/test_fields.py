@@ -31,6 +31,10 @@ def test_every_fault_is_told_at_once() -> None:
     check.time("absent", request, "domain_time")
     request.domain_time.seconds = 1 << 62
     check.time("beyond", request, "domain_time")
+    request.domain_time.seconds = -1
+    check.time("before 1970", request, "domain_time")
+    request.domain_time.FromJsonString("9999-01-01T00:00:00Z")
+    check.time("after 9998", request, "domain_time")
     check.uuid("team_id", "")
     check.uuid("customer_id", "x")
     check.text("name", " ", length_max=5)
@@ -44,6 +48,8 @@ def test_every_fault_is_told_at_once() -> None:
     assert {violation.field: violation.description for violation in caught.value.violations} == {
         "absent": "is required",
         "beyond": "must be a time in the years 1970 to 9998",
+        "before 1970": "must be a time in the years 1970 to 9998",
+        "after 9998": "must be a time in the years 1970 to 9998",
         "team_id": "is required",
         "customer_id": "must be a UUID",
         "name": "is required",

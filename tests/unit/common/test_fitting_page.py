@@ -3,12 +3,23 @@
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf.any_pb2 import Any
+from google.rpc import error_details_pb2, status_pb2
 
 from libs.common.rpc.client import fitting_page
+from libs.common.rpc.errors import ERROR_DOMAIN, STATUS_KEY
 
 
 def refusal(code: grpc.StatusCode) -> grpc.aio.AioRpcError:
     return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata())
+
+
+def overload() -> grpc.aio.AioRpcError:
+    info = Any()
+    info.Pack(error_details_pb2.ErrorInfo(domain=ERROR_DOMAIN, reason="OVERLOADED"))
+    status = status_pb2.Status(code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], details=[info])
+    trailing = grpc.aio.Metadata((STATUS_KEY, status.SerializeToString()))
+    return grpc.aio.AioRpcError(grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.aio.Metadata(), trailing)
 
 
 class Rows:
@@ -44,3 +55,15 @@ async def test_another_fault_is_told_at_once() -> None:
     with pytest.raises(grpc.aio.AioRpcError):
         await fitting_page(rows.read, 2_000)
     assert rows.asked == [2_000]
+
+
+async def test_an_overloaded_service_is_not_asked_again_at_once() -> None:
+    asked: list[int] = []
+
+    async def read(rows_max: int) -> int:
+        asked.append(rows_max)
+        raise overload()
+
+    with pytest.raises(grpc.aio.AioRpcError):
+        await fitting_page(read, 2_000)
+    assert asked == [2_000]
