@@ -1,1 +1,1 @@
-"""All SQL of the gateway: rows in, domain objects out. The statements are in `sql/queries.sql` and `sql/admin.sql`."""
+"""All SQL of the gateway: rows in, domain objects out. The statements are in `sql/queries/`."""

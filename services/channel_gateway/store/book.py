@@ -6,9 +6,8 @@ from typing import Any, Final
 from libs.common.db.queries import QueryBook
 
 QUERIES: Final = QueryBook.load("services.channel_gateway")
-"""The hot path: batches."""
-ADMIN: Final = QueryBook.load("services.channel_gateway", "sql/admin.sql")
-"""Single resources, for people."""
+"""All statements: `batches.sql` has the hot path, `admin.sql` single resources for people."""
+ADMIN: Final = QUERIES
 
 
 def columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:

@@ -59,7 +59,7 @@ class CheckStore:
     """Checks the ledger. Raises the driver's errors."""
 
     def __init__(self, pool: Pool, queries: QueryBook, clock: Clock) -> None:
-        """`queries`: sql/queries.sql of this service."""
+        """`queries`: sql/queries/ of this service."""
         self._pool = pool
         self._sql = queries
         self._clock = clock

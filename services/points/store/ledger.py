@@ -65,7 +65,7 @@ class LedgerStore:
     """Posts batches and reads figures. Raises the driver's errors; posting the same batch again is always safe."""
 
     def __init__(self, pool: Pool, queries: QueryBook, clock: Clock) -> None:
-        """`queries`: sql/queries.sql of this service."""
+        """`queries`: sql/queries/ of this service."""
         self._pool = pool
         self._sql = queries
         self._clock = clock

@@ -79,7 +79,7 @@ class ReportStore:
     """Reads the ledger. Raises the driver's errors."""
 
     def __init__(self, pool: Pool, queries: QueryBook) -> None:
-        """`queries`: sql/queries.sql of this service."""
+        """`queries`: sql/queries/ of this service."""
         self._pool = pool
         self._sql = queries
 

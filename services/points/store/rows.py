@@ -1,4 +1,4 @@
-"""Database rows to domain objects and domain objects to columns, pure. Column order is that of sql/queries.sql."""
+"""Database rows to domain objects and domain objects to columns, pure. Column order is that of sql/queries/."""
 
 from __future__ import annotations
 

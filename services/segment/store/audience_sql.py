@@ -108,7 +108,7 @@ class _Compiler:
         for key, argument in arguments.items():
             self.arguments.append(argument)
             numbers[key] = f"${len(self.arguments)}"
-        text = _PARAMETER.sub(lambda match: numbers[match[1]], _BOOK[name])
+        text = _PARAMETER.sub(lambda match: numbers[match[1]], _BOOK.written(name))
         return text.replace("/* value */", value)
 
     def _condition(self, expression: Expression) -> str:
