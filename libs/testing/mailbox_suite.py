@@ -348,27 +348,27 @@ class MailboxSuite:
         assert await mailbox.mail_counts([P], 100) == {P: 6}
         assert await mailbox.mail_counts([P], 4) == {P: 4}
 
-    # ---- pokes ----
+    # ---- wakes ----
 
     async def test_who_begins_to_listen_looks_everywhere(self, installation: Installation) -> None:
         mailbox = await installation.open()
-        assert await mailbox.wait_poke(LATEST_S) == set(range(PARTITIONS))
-        assert await mailbox.wait_poke(SOON_S) == set()
+        assert await mailbox.wait_woken(LATEST_S) == set(range(PARTITIONS))
+        assert await mailbox.wait_woken(SOON_S) == set()
 
-    async def test_pokes_are_kept_until_asked_for(self, installation: Installation) -> None:
+    async def test_wakes_are_kept_until_asked_for(self, installation: Installation) -> None:
         listener, source, post = await installation.open(), await installation.open(), Numberer()
-        await listener.wait_poke(LATEST_S)
+        await listener.wait_woken(LATEST_S)
         await source.deliver([post.mail(next(customers(p))) for p in (P, P + 1)])
         heard: set[int] = set()
         async with asyncio.timeout(LATEST_S):
             while heard != {P, P + 1}:
-                heard |= await listener.wait_poke(SOON_S)
+                heard |= await listener.wait_woken(SOON_S)
 
-    async def test_no_poke_for_a_customer_who_is_not_made_ready(self, installation: Installation) -> None:
+    async def test_no_wake_for_a_customer_who_is_not_made_ready(self, installation: Installation) -> None:
         mailbox, post = await installation.open(), Numberer()
-        await mailbox.wait_poke(LATEST_S)
+        await mailbox.wait_woken(LATEST_S)
         ann = three_customers()[0]
         await mailbox.deliver([post.mail(ann)])
-        assert await mailbox.wait_poke(LATEST_S) == {P}
+        assert await mailbox.wait_woken(LATEST_S) == {P}
         await mailbox.deliver([post.mail(ann)])
-        assert await mailbox.wait_poke(SOON_S) == set()
+        assert await mailbox.wait_woken(SOON_S) == set()

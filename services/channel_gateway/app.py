@@ -12,7 +12,7 @@ from aiohttp import web
 
 from libs.common.app import App, Runtime, runtime
 from libs.common.clock import Clock
-from libs.common.db.history import HistoryBell
+from libs.common.feeds.notifier import CommitNotifier
 from libs.common.ids import new_id
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.mail import MailSource
@@ -80,8 +80,8 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         relay = MailRelay(MailSource.GATEWAY, mailbox, feed, mails_max=settings.mailbox_mails_max)
         metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
-        bell, progress = HistoryBell(), Progress()
-        outbox = Outbox(relay, bell, progress)
+        notifier, progress = CommitNotifier(), Progress()
+        outbox = Outbox(relay, notifier, progress)
         adapters = _adapters(settings, transport)
         sender = Sender(
             SenderParts(
@@ -123,7 +123,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             worker=worker,
             keys=keys,
             adapters=adapters,
-            bell=bell,
+            notifier=notifier,
             draining=rt.draining,
             feed=feed,
             figures=FigureStore(rt.pool),

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from libs.common.app import App, Runtime, runtime
 from libs.common.clock import Clock
-from libs.common.db.history import HistoryBell
+from libs.common.feeds.notifier import CommitNotifier
 from libs.common.leases import LeaseKeeper
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.intake import Intake
@@ -69,14 +69,19 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             MailSource.GATEWAY: gateway,
             MailSource.JOURNEY: mail,
         }
-        progress, bell = Progress(), HistoryBell()
+        progress, notifier = Progress(), CommitNotifier()
         catalog = JourneyCatalog(turns, SegmentZones(segment))
         effects = GrpcEffects(segment, points, sends)
         worker = Worker(
             mailbox=mailbox,
             store=turns,
             runner=TurnRunner(
-                store=turns, catalog=catalog, effects=effects, readers=readers, clock=rt.clock, bell=bell
+                store=turns,
+                catalog=catalog,
+                effects=effects,
+                readers=readers,
+                clock=rt.clock,
+                notifier=notifier,
             ),
             repair=MailboxRepair(mailbox, turns, readers),
             clock=rt.clock,
@@ -95,7 +100,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         scheduler = Scheduler(journeys, gateway, rt.clock, progress, worker.set_stopping)
 
         def journeys_changed() -> None:
-            bell.ring()
+            notifier.notify()
             scheduler.wake()
             worker.nudge()
 
@@ -110,7 +115,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             intake=Intake(relay, settings.mail_backlog_max),
             mailbox=mailbox,
             clock=rt.clock,
-            bell=bell,
+            notifier=notifier,
             draining=rt.draining,
             nudge=worker.nudge,
         )

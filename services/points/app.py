@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 from libs.common.app import App, runtime
 from libs.common.clock import Clock
-from libs.common.db.history import HistoryBell
 from libs.common.db.queries import QueryBook
 from libs.common.db.requests import keep_forgetting
+from libs.common.feeds.notifier import CommitNotifier
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
@@ -44,10 +44,10 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         queries = QueryBook.load(_PACKAGE)
         ledger = LedgerStore(rt.pool, queries, rt.clock)
         customers, segment = CustomerStore(rt.pool, queries), SegmentClient(to_segment)
-        bell, progress = HistoryBell(), Progress()
+        notifier, progress = CommitNotifier(), Progress()
         imports = ImportStore(rt.pool, queries, rt.clock, ledger)
-        importer = Importer(imports, bell, progress)
-        async with PostingWriter.running(ledger, bell, progress) as writer:
+        importer = Importer(imports, notifier, progress)
+        async with PostingWriter.running(ledger, notifier, progress) as writer:
             parts = Parts(
                 pool=rt.pool,
                 clock=rt.clock,
@@ -61,7 +61,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 importer=importer,
                 finder=segment,
                 settings=segment,
-                bell=bell,
+                notifier=notifier,
                 draining=rt.draining,
             )
             rt.server.add(

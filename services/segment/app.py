@@ -18,7 +18,7 @@ from services.segment.clients.points import PointsClient
 from services.segment.config import Settings
 from services.segment.servicer import Parts, SegmentServicer
 from services.segment.usecases.judging import Judge
-from services.segment.worker.notifier import Bells
+from services.segment.worker.notifier import FactNotifiers
 from services.segment.worker.relay import FactMailStore
 from services.segment.worker.writers import Announcer, SegmentLag, Writer
 
@@ -36,7 +36,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         open_mailbox(rt.redis_url) as mailbox,
         channel(settings.points_target, rt.token) as points,
     ):
-        bells, progress = Bells(), Progress()
+        notifiers, progress = FactNotifiers(), Progress()
         relay = MailRelay(
             MailSource.SEGMENT, mailbox, FactMailStore(rt.pool), mails_max=settings.mailbox_mails_max
         )
@@ -44,12 +44,12 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
         await relay.start()
         try:
-            announcer = Announcer(relay, bells, progress)
+            announcer = Announcer(relay, notifiers, progress)
             writer = Writer(rt.pool, rt.clock, announcer)
             intake = Intake(relay, settings.mail_backlog_max)
             judge = Judge(rt.pool, rt.clock, PointsClient(points))
             servicer = SegmentServicer(  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
-                Parts(rt.pool, rt.clock, writer, announcer, intake, judge, bells, rt.draining)
+                Parts(rt.pool, rt.clock, writer, announcer, intake, judge, notifiers, rt.draining)
             )
             rt.server.add(
                 segment_service_pb2_grpc.add_SegmentServiceServicer_to_server,

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from libs.common.clock import SteppedClock
-from libs.common.db.history import HistoryBell
+from libs.common.feeds.notifier import CommitNotifier
 from libs.common.mailbox.api import PutBack, QuietMarks, Refusals, TakeResult, Trim
 from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.mailbox.mail import Mail
@@ -250,7 +250,7 @@ class Process:
                 effects=DoorEffects(services, self.door),
                 readers=readers,
                 clock=clock,
-                bell=HistoryBell(),
+                notifier=CommitNotifier(),
             ),
             repair=MailboxRepair(mailbox, store, readers),
             clock=clock,

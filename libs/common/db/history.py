@@ -10,26 +10,12 @@ migration by `platform.open_history`), then reads the page bound to those. `plat
 does both in one statement, for `read_page`.
 """
 
-import asyncio
-import contextlib
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from libs.common.db.pool import Connection, Pool, bind_teams, fetch_alone, snapshot
+from libs.common.feeds.notifier import PAGE_MAX
 from libs.common.ids import PARTITIONS
-
-Row = TypeVar("Row")
-
-PAGE_MAX: Final = 5_000
-"""Most rows of one page of a feed."""
-WAIT_MAX_S: Final = 30.0
-"""Longest a feed waits for rows, real seconds."""
-LINGER_S: Final = 0.1
-"""A feed that waits gives what was written within so long at once: a page costs as much for one row as for hundreds,
-and a follower asks again as soon as it has one. A row that comes when nothing was written for a while goes at once."""
-_POLL_S: Final = 1.0
-"""How often a waiting feed looks by itself: rows written by another process of the service do not ring its bell."""
 
 # The locks are taken by the inner query alone, in the order of partitions; the update then finds them its own.
 _ALLOCATE: Final = """
@@ -109,52 +95,6 @@ def _following(cursors: Mapping[int, int], rows: Sequence[Any]) -> dict[int, int
     following = dict(cursors)
     following.update((row["partition"], row["position"]) for row in rows)
     return following
-
-
-class HistoryBell:
-    """Rung after a commit that wrote history; feeds that found nothing wait for it."""
-
-    def __init__(self) -> None:
-        """A bell that nobody has rung."""
-        self._rung = asyncio.Event()
-
-    def ring(self) -> None:
-        """Wakes everybody who waits now."""
-        rung, self._rung = self._rung, asyncio.Event()
-        rung.set()
-
-    def listen(self) -> Callable[[float], Awaitable[None]]:
-        """Takes a place at the bell: the waiter returned ends at the first ring after *this* call, or when its
-        seconds are over. Listen before reading, wait after it, and no ring in between is lost."""
-        rung = self._rung
-
-        async def wait(seconds: float) -> None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await rung.wait()
-
-        return wait
-
-
-async def long_poll(
-    read: Callable[[], Awaitable[tuple[Sequence[Row], dict[int, int]]]],
-    bell: HistoryBell,
-    wait_s: float,
-    stop: asyncio.Event,
-) -> tuple[Sequence[Row], dict[int, int]]:
-    """Calls `read` until it finds rows, `wait_s` real seconds are over or `stop` is set; returns its last answer."""
-    until = time.monotonic() + min(wait_s, WAIT_MAX_S)
-    if wait_s > 0:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(wait_s, LINGER_S)):
-                await stop.wait()
-    while True:
-        wait = bell.listen()
-        rows, cursors = await read()
-        left_s = until - time.monotonic()
-        if rows or left_s <= 0 or stop.is_set():
-            return rows, cursors
-        await wait(min(left_s, _POLL_S))
 
 
 def count_by_partition(partitions: Iterable[int]) -> dict[int, int]:

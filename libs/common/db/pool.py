@@ -33,11 +33,11 @@ _IDLE_CONNECTION_LIFETIME_S: Final = 300.0
 
 
 class Pool:
-    """Connections to one database, each lent to one user at a time, the one that was used last first.
+    """Connections to one database, each used by one caller at a time, the one that was used last first.
 
-    The driver's own pool runs a task for each lending and one for each return; where a statement takes 90 µs that is a
-    third of it. Connections come back as they are: whatever a transaction sets ends with it, and nobody holds session
-    locks, cursors or listeners on a pool's connection.
+    The driver's own pool runs a task for each acquisition and one for each release; where a statement takes 90 µs that
+    is a third of it. Connections come back as they are: whatever a transaction sets ends with it, and nobody holds
+    session locks, cursors or listeners on a pool's connection.
     """
 
     def __init__(self, connect: "Callable[[], Awaitable[Connection]]", size_max: int) -> None:
@@ -54,8 +54,8 @@ class Pool:
         self._closing = False
         self._all_back = asyncio.Event()
 
-    async def lend(self) -> Connection:
-        """A connection, to be given back. Raises TimeoutError when none is free within ACQUIRE_TIMEOUT_S, and the
+    async def acquire(self) -> Connection:
+        """A connection, to be released. Raises TimeoutError when none is free within ACQUIRE_TIMEOUT_S, and the
         driver's errors."""
         if self._closing:
             raise asyncpg.InterfaceError("the pool is closing")
@@ -69,7 +69,7 @@ class Pool:
             return await self._open_one()
         return await self._wait() or await self._open_one()
 
-    def give_back(self, connection: Connection) -> None:
+    def release(self, connection: Connection) -> None:
         """Takes a connection back. One that was left within a transaction is closed."""
         if self._closing or connection.is_closed() or connection.is_in_transaction():
             connection.terminate()
@@ -104,7 +104,7 @@ class Pool:
             return str(await connection.execute(query, *arguments))
 
     async def close(self) -> None:
-        """Lends no more, and ends when all connections are back and closed."""
+        """Gives out no more, and ends when all connections are back and closed."""
         self._closing = True
         while (waiter := self._next_waiter()) is not None:
             waiter.set_exception(asyncpg.InterfaceError("the pool is closing"))
@@ -149,7 +149,7 @@ class Pool:
             # Whoever stops waiting in the moment in which their turn comes passes it on.
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 connection = waiter.result()
-                self._make_room() if connection is None else self.give_back(connection)
+                self._make_room() if connection is None else self.release(connection)
             raise
 
     def _next_waiter(self) -> "asyncio.Future[Connection | None] | None":
@@ -190,7 +190,7 @@ async def open_pool(dsn: str, *, name: str, size_max: int = 8) -> Pool:
         )
 
     pool = Pool(connect, size_max)
-    pool.give_back(await pool.lend())
+    pool.release(await pool.acquire())
     return pool
 
 
@@ -210,38 +210,38 @@ def _server_settings(name: str) -> dict[str, str]:
     }
 
 
-class Lent:
+class Acquired:
     """A connection for a block; what `connection_of` gives."""
 
     __slots__ = ("_connection", "_pool")
 
     def __init__(self, pool: Pool) -> None:
-        """Nothing is lent before the block begins."""
+        """Nothing is acquired before the block begins."""
         self._pool = pool
 
     async def __aenter__(self) -> Connection:
         """The connection."""
-        self._connection = await _lent(self._pool)
+        self._connection = await _acquired(self._pool)
         return self._connection
 
     async def __aexit__(self, *_: object) -> None:
-        """Gives it back."""
-        self._pool.give_back(self._connection)
+        """Releases it."""
+        self._pool.release(self._connection)
 
 
-async def _lent(pool: Pool) -> Connection:
+async def _acquired(pool: Pool) -> Connection:
     try:
-        return await pool.lend()
+        return await pool.acquire()
     except TimeoutError as error:
         raise ResourceExhausted.overloaded("database connections", retry_after_s=1.0) from error
 
 
-def connection_of(pool: Pool) -> Lent:
+def connection_of(pool: Pool) -> Acquired:
     """A connection for the block, outside any transaction and of no team.
 
     Raises ResourceExhausted `OVERLOADED` when none is free within ACQUIRE_TIMEOUT_S.
     """
-    return Lent(pool)
+    return Acquired(pool)
 
 
 async def fetch_alone(pool: Pool, query: str, *arguments: Any) -> list[Any]:
@@ -270,7 +270,7 @@ class Transaction:
 
     async def __aenter__(self) -> Connection:
         """The connection that it runs on."""
-        self._connection = connection = await _lent(self._pool)
+        self._connection = connection = await _acquired(self._pool)
         try:
             await connection.execute(self._begin)
         except BaseException:
@@ -289,7 +289,7 @@ class Transaction:
             else:
                 await _roll_back(connection)
         finally:
-            self._pool.give_back(connection)
+            self._pool.release(connection)
 
 
 def transaction(pool: Pool, teams: Iterable[UUID]) -> Transaction:

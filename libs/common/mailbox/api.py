@@ -22,7 +22,7 @@ from libs.common.mailbox.errors import Fenced, MailboxLost
 from libs.common.mailbox.mail import Mail
 
 CUSTOMERS_MAX = 2_000
-"""Most customers that one `take` hands out; the knee of a turn is near 500."""
+"""Most customers that one `take` checks out; the knee of a turn is near 500."""
 MAIL_MAX = 1_000
 """Most mails of one customer in one `take`."""
 
@@ -33,7 +33,7 @@ there is done with.
 
 
 class TakenMailbox(msgspec.Struct, frozen=True):
-    """The oldest mail of one customer, now in the hands of the partition's owner."""
+    """The oldest mail of one customer, whom the partition's owner has checked out now."""
 
     partition: int
     team_id: UUID
@@ -46,7 +46,7 @@ class TakenMailbox(msgspec.Struct, frozen=True):
 
 
 class Trim(NamedTuple):
-    """The mail of a taken customer up to and with an entry is done with; the customer is in nobody's hands
+    """The mail of a taken customer up to and with an entry is done with; the customer is checked out by nobody
     any more.
     """
 
@@ -130,7 +130,7 @@ class Mailbox(MailSink, Protocol):
         """Become the owner of (partition, epoch)s: older epochs are fenced from now on, taken customers
         become ready.
 
-        Also the first step of a repair, for the same epoch; the owner must have nothing in its hands then.
+        Also the first step of a repair, for the same epoch; the owner must have nothing checked out then.
         """
         ...
 
@@ -179,11 +179,11 @@ class Mailbox(MailSink, Protocol):
         """Which of these customers (team, customer) have mail."""
         ...
 
-    async def wait_poke(self, timeout_s: float) -> set[int]:
+    async def wait_woken(self, timeout_s: float) -> set[int]:
         """Wait until customers became ready by `deliver`, or the time is over (then the set is empty).
 
-        Pokes since the last call are returned at once. Whenever pokes may have been missed, all partitions
-        are returned. A poke says that a look is worth while, no more: keep taking until a `take` comes back
+        Wakes since the last call are returned at once. Whenever wakes may have been missed, all partitions
+        are returned. A wake says that a look is worth while, no more: keep taking until a `take` comes back
         short.
         """
         ...

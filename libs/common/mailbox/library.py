@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 Client = Redis | RedisCluster
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of `mailbox.lua`. A server never goes back to an older one: newer functions serve older callers, too."""
 
 

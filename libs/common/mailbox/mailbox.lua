@@ -124,7 +124,7 @@ local function add(ready, args, first)
   return #woken > 0
 end
 
--- ARGV: poke channel, partition, then what `add` wants
+-- ARGV: channel of wakes, partition, then what `add` wants
 local function deliver(keys, args)
   if add(keys[1], args, 3) then
     redis.call('PUBLISH', args[1], args[2])
@@ -132,17 +132,17 @@ local function deliver(keys, args)
   return {'OK'}
 end
 
--- ARGV: what `add` wants for each partition; poke channel. One poke tells of all partitions: numbers with commas between.
+-- ARGV: what `add` wants for each partition; channel of wakes. One message wakes all partitions: numbers with commas between.
 local function deliver_many(keys, args)
-  local replies, pokes = {}, {}
+  local replies, wakes = {}, {}
   for i, arguments in ipairs(cmsgpack.unpack(args[1])) do
     if add(keys[i], arguments, 1) then
-      pokes[#pokes + 1] = string.match(keys[i], '{(%d+)}')
+      wakes[#wakes + 1] = string.match(keys[i], '{(%d+)}')
     end
     replies[i] = {'OK'}
   end
-  if #pokes > 0 then
-    redis.call('PUBLISH', args[2], table.concat(pokes, ','))
+  if #wakes > 0 then
+    redis.call('PUBLISH', args[2], table.concat(wakes, ','))
   end
   return replies
 end

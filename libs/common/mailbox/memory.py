@@ -19,10 +19,10 @@ from libs.common.mailbox.api import (
     TakeResult,
     Trim,
 )
+from libs.common.mailbox.checkout import share_out
 from libs.common.mailbox.errors import MailboxUnavailable
-from libs.common.mailbox.hands import share_out
 from libs.common.mailbox.mail import Mail
-from libs.common.mailbox.pokes import PokeSet
+from libs.common.mailbox.wakes import WakeSet
 
 _Customer = tuple[UUID, UUID]
 
@@ -67,7 +67,7 @@ class MemoryServer:
 
     def __init__(self) -> None:
         self.partitions: defaultdict[int, _Partition] = defaultdict(_Partition)
-        self.pokes: list[PokeSet] = []
+        self.wakes: list[WakeSet] = []
         self.available = True
         """While False every call raises `MailboxUnavailable` and does nothing."""
         self._entries = itertools.count(1)
@@ -86,9 +86,9 @@ class InMemoryMailbox:
 
     def __init__(self, server: MemoryServer | None = None) -> None:
         self.server = server or MemoryServer()
-        self._pokes = PokeSet()
-        self._pokes.add(*range(PARTITIONS))
-        self.server.pokes.append(self._pokes)
+        self._wakes = WakeSet()
+        self._wakes.add(*range(PARTITIONS))
+        self.server.wakes.append(self._wakes)
 
     async def deliver(self, mails: Sequence[Mail]) -> None:
         """See `Mailbox.deliver`."""
@@ -98,8 +98,8 @@ class InMemoryMailbox:
             for mail in mails
             if self.server.partitions[mail.partition].deliver(mail, self.server.next_entry_id())
         }
-        for pokes in self.server.pokes if woken else ():
-            pokes.add(*woken)
+        for wakes in self.server.wakes if woken else ():
+            wakes.add(*woken)
 
     async def mail_counts(self, partitions: Sequence[int], most: int) -> dict[int, int]:
         """See `MailSink.mail_counts`."""
@@ -194,14 +194,14 @@ class InMemoryMailbox:
         self._check()
         return {c for c in customers if self.server.partitions[partition_of(*c)].boxes.get(c)}
 
-    async def wait_poke(self, timeout_s: float) -> set[int]:
-        """See `Mailbox.wait_poke`."""
-        return await self._pokes.wait(timeout_s)
+    async def wait_woken(self, timeout_s: float) -> set[int]:
+        """See `Mailbox.wait_woken`."""
+        return await self._wakes.wait(timeout_s)
 
     async def aclose(self) -> None:
-        """Stop hearing pokes."""
-        if self._pokes in self.server.pokes:
-            self.server.pokes.remove(self._pokes)
+        """Stop hearing wakes."""
+        if self._wakes in self.server.wakes:
+            self.server.wakes.remove(self._wakes)
 
     def _check(self) -> None:
         if not self.server.available:

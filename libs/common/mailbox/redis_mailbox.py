@@ -4,7 +4,7 @@ the contract.
 A call over many partitions is one function call; in a cluster, where they lie apart, it is one pipeline with
 a call for each. Arguments go as one msgpack value: the driver takes longer to write a thousand small ones
 than the server to do what they ask. Calls are never repeated by the driver: an answer that got lost is
-settled here (`hands`), so that no customer stays taken without anybody knowing.
+settled here (`checkout`), so that no customer stays taken without anybody knowing.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from libs.common.mailbox.api import (
     TakeResult,
     Trim,
 )
+from libs.common.mailbox.checkout import Checkout, member_of, share_out
 from libs.common.mailbox.errors import MailboxUnavailable
-from libs.common.mailbox.hands import Hands, member_of, share_out
 from libs.common.mailbox.library import Client
 from libs.common.mailbox.mail import Mail, decode, encode
-from libs.common.mailbox.pokes import PokeListener
+from libs.common.mailbox.wakes import WakeListener
 from libs.common.mailbox.wire import (
     READY,
     Arguments,
@@ -45,8 +45,8 @@ from libs.common.mailbox.wire import (
     as_text,
     connect,
     pack,
-    poke_client,
     translated,
+    wake_client,
 )
 
 
@@ -57,7 +57,7 @@ async def open_mailbox(url: str) -> AsyncIterator[RedisMailbox]:
 
     Raises `MailboxUnavailable` if the server does not answer.
     """
-    mailbox = RedisMailbox(connect(url), PokeListener(lambda: poke_client(url)))
+    mailbox = RedisMailbox(connect(url), WakeListener(lambda: wake_client(url)))
     try:
         await mailbox.prepare()
         yield mailbox
@@ -75,10 +75,10 @@ def _stream_key(team_id: UUID, customer_id: UUID) -> str:
 class RedisMailbox:
     """The `Mailbox` of one process. One process may own partitions through one instance only."""
 
-    def __init__(self, client: Client, pokes: PokeListener) -> None:
+    def __init__(self, client: Client, wakes: WakeListener) -> None:
         self._wire = Wire(client)
-        self._pokes = pokes
-        self._hands = Hands()
+        self._wakes = wakes
+        self._checkout = Checkout()
 
     async def prepare(self) -> None:
         """Load the server-side functions if need be."""
@@ -86,7 +86,7 @@ class RedisMailbox:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._pokes.aclose()
+        await self._wakes.aclose()
         await self._wire.client.aclose()
 
     # ---- sources ----
@@ -110,7 +110,7 @@ class RedisMailbox:
         result = Refusals()
         replies = await self._owner_call("oj_claim", [(p, epoch, []) for p, epoch in partitions])
         for partition, reply in replies.items():
-            self._hands.empty(partition)
+            self._checkout.empty(partition)
             _note_refusal(result, partition, reply)
         return result
 
@@ -129,13 +129,13 @@ class RedisMailbox:
         unevenly.
         """
         result = TakeResult()
-        async with self._hands.taking:
+        async with self._checkout.taking:
             await self._settle(partitions)
             try:
                 await self._take(result, partitions, customers_max, mail_max)
             except MailboxUnavailable:
                 if not result.taken:
-                    raise  # else the next call tells; what came before is in the caller's hands
+                    raise  # else the next call raises; what came before is checked out by the caller
             except asyncio.CancelledError:
                 self._drop(result.taken)
                 raise
@@ -146,7 +146,7 @@ class RedisMailbox:
     ) -> None:
         asked = list(partitions)
         while asked and (left := customers_max - len(result.taken)) > 0:
-            attempts = {p: self._hands.attempt(p) for p, _ in asked}
+            attempts = {p: self._checkout.attempt(p) for p, _ in asked}
             shares = (
                 [([key], n) for key, n in share_out(left, asked).items()]
                 if self._wire.apart
@@ -167,15 +167,15 @@ class RedisMailbox:
     def _drop(self, taken: Iterable[TakenMailbox]) -> None:
         """The caller will never see these: the next take gives them back."""
         for box in taken:
-            self._hands.release(box.partition, member_of(box.team_id, box.customer_id))
-        self._hands.doubt({box.partition for box in taken})
+            self._checkout.release(box.partition, member_of(box.team_id, box.customer_id))
+        self._checkout.doubt({box.partition for box in taken})
 
     async def trim(self, items: Sequence[Trim]) -> dict[int, QuietMarks]:
         """See `Mailbox.trim`. Needs no repetition: after a failure the next `take` trims first."""
         try:
             replies = await self._trim(items)
         except BaseException:  # a cancelled call may have taken effect as well
-            self._hands.leave_undone(items)
+            self._checkout.leave_undone(items)
             raise
         return {partition: _marks(reply) for partition, reply in replies.items() if len(reply) > 1}
 
@@ -190,7 +190,7 @@ class RedisMailbox:
             "oj_trim", [(p, e, arguments) for (p, e), arguments in grouped.items()]
         )
         for item in items:
-            self._hands.release(item.partition, member_of(item.team_id, item.customer_id))
+            self._checkout.release(item.partition, member_of(item.team_id, item.customer_id))
         return replies
 
     async def put_back(self, items: Sequence[PutBack]) -> None:
@@ -198,7 +198,7 @@ class RedisMailbox:
         grouped: defaultdict[tuple[int, int], Arguments] = defaultdict(list)
         for item in items:
             member = member_of(item.team_id, item.customer_id)
-            self._hands.release(item.partition, member)
+            self._checkout.release(item.partition, member)
             grouped[item.partition, item.epoch].append(member)
         await self._owner_call("oj_put_back", [(p, e, members) for (p, e), members in grouped.items()])
 
@@ -234,9 +234,9 @@ class RedisMailbox:
             found = await pipeline.execute()
         return {customer for customer, there in zip(customers, found, strict=True) if there}
 
-    async def wait_poke(self, timeout_s: float) -> set[int]:
-        """See `Mailbox.wait_poke`."""
-        return await self._pokes.wait(timeout_s)
+    async def wait_woken(self, timeout_s: float) -> set[int]:
+        """See `Mailbox.wait_woken`."""
+        return await self._wakes.wait(timeout_s)
 
     # ---- calls ----
 
@@ -245,7 +245,7 @@ class RedisMailbox:
         replies: dict[int, Reply] = {}
         pending = list(calls)
         while pending:
-            attempts = {p: self._hands.attempt(p) for p, _, _ in pending}
+            attempts = {p: self._checkout.attempt(p) for p, _, _ in pending}
             with self._doubting(attempts):
                 calls_now: list[Call] = [(p, [epoch, attempts[p], *rest]) for p, epoch, rest in pending]
                 answers = await self._wire.call(function, calls_now)
@@ -259,30 +259,30 @@ class RedisMailbox:
         try:
             yield
         except BaseException:
-            self._hands.doubt(partitions)
+            self._checkout.doubt(partitions)
             raise
 
     def _stale(self, partition: int, reply: Reply, attempts: Mapping[int, int]) -> bool:
         """Whether the call came too late and may be said again, as of a later attempt."""
-        return reply[0] == b"STALE" and attempts[partition] < self._hands.attempt(partition)
+        return reply[0] == b"STALE" and attempts[partition] < self._checkout.attempt(partition)
 
     async def _settle(self, partitions: Sequence[tuple[int, int]]) -> None:
         """Agree with the server again where an answer got lost, before anything more is taken."""
-        undone = [trim for key in partitions for trim in self._hands.undone(*key)]
+        undone = [trim for key in partitions for trim in self._checkout.undone(*key)]
         if undone:
             await self._trim(undone)
-            self._hands.done(undone)
+            self._checkout.done(undone)
         doubted: list[_OwnerCall] = [
-            (p, epoch, [*self._hands.held(p)]) for p, epoch in partitions if self._hands.doubted(p)
+            (p, epoch, [*self._checkout.held(p)]) for p, epoch in partitions if self._checkout.doubted(p)
         ]
         if doubted:
             await self._owner_call("oj_settle", doubted)
-            self._hands.settled(p for p, _, _ in doubted)
+            self._checkout.settled(p for p, _, _ in doubted)
 
     def _receive(self, result: TakeResult, partition: int, reply: Reply) -> None:
         if not _note_refusal(result, partition, reply):
             for member, last_entry_id, *payloads in reply[1:]:
-                self._hands.take(partition, member.decode())
+                self._checkout.take(partition, member.decode())
                 result.taken.append(_taken(partition, member, last_entry_id, payloads))
 
 

@@ -20,7 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.mailbox.library import Client, ensure_loaded
-from libs.common.mailbox.pokes import POKE_CHANNEL
+from libs.common.mailbox.wakes import WAKE_CHANNEL
 
 CALL_TIMEOUT_S: Final = 5.0
 """A call that takes longer is given up; a partition's call takes some milliseconds at most."""
@@ -65,9 +65,9 @@ def connect(url: str) -> Client:
     return Redis.from_url(url, **options)
 
 
-def poke_client(url: str) -> Redis:
-    """Make the client that hears pokes."""
-    # Pokes are published to every node of a cluster, so one connection to any node hears them all.
+def wake_client(url: str) -> Redis:
+    """Make the client that hears wakes."""
+    # Wakes are published to every node of a cluster, so one connection to any node hears them all.
     plain = url.replace(CLUSTER_SCHEME, "redis://", 1)
     return Redis.from_url(
         plain,
@@ -120,7 +120,7 @@ class Wire:
                 len(partitions),
                 *[READY[p] for p in partitions],
                 wanted,
-                POKE_CHANNEL,
+                WAKE_CHANNEL,
             )
             for function, partitions, wanted in messages
         ]

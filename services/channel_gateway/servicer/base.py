@@ -12,9 +12,9 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from libs.common.clock import Clock
-from libs.common.db.history import HistoryBell
 from libs.common.db.pool import Pool
 from libs.common.errors import Aborted
+from libs.common.feeds.notifier import CommitNotifier
 from libs.common.paging import page_token
 from libs.common.rpc.fields import FieldCheck
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2_grpc as pb_grpc
@@ -55,7 +55,7 @@ class Parts:
     worker: InboxWorker
     keys: ShopKeys
     adapters: Mapping[ConnectionKind, Adapter]
-    bell: HistoryBell
+    notifier: CommitNotifier
     draining: asyncio.Event
     """Set when long polls are to end."""
     feed: FeedStore

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from libs.common.db.history import PAGE_MAX, long_poll
+from libs.common.feeds.notifier import PAGE_MAX, long_poll
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox.mail import encode
 from libs.common.paging import page_key, page_size
@@ -130,7 +130,7 @@ class ChannelGatewayServicer(AccountRpcs, ContentRpcs, MoneyRpcs, ShopRpcs):
         cursors = {cursor.partition: cursor.after_position for cursor in request.cursors}
         rows, following = await long_poll(
             lambda: self._parts.feed.read(cursors, size),
-            self._parts.bell,
+            self._parts.notifier,
             seconds_of(request.wait),
             self._parts.draining,
         )

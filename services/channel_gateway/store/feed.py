@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from libs.common.db import history
 from libs.common.db.pool import Pool, fetch_alone, transaction
+from libs.common.feeds.notifier import PAGE_MAX
 from libs.common.mailbox.mail import Mail
 from services.channel_gateway.store.book import QUERIES
 from services.channel_gateway.store.facts import mails_of
@@ -20,7 +20,7 @@ class FeedStore:
 
     async def read(self, cursors: Mapping[int, int], row_max: int) -> tuple[list[Any], dict[int, int]]:
         """One page of rows after the cursors, and the cursors to go on from."""
-        most = min(row_max, history.PAGE_MAX)
+        most = min(row_max, PAGE_MAX)
         rows = await fetch_alone(
             self._pool, QUERIES["read_history"], list(cursors.keys()), list(cursors.values()), most
         )
@@ -33,9 +33,9 @@ class FeedStore:
         mails: list[Mail] = []
         following = dict(cursors)
         while True:
-            rows, following = await self.read(following, history.PAGE_MAX)
+            rows, following = await self.read(following, PAGE_MAX)
             mails += mails_of(rows)
-            if len(rows) < history.PAGE_MAX or len(mails) >= limit:
+            if len(rows) < PAGE_MAX or len(mails) >= limit:
                 return mails[:limit]
 
     async def customer_mail(

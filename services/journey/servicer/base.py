@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from libs.common.clock import Clock
-from libs.common.db.history import HistoryBell
 from libs.common.db.pool import Pool
+from libs.common.feeds.notifier import CommitNotifier
 from libs.common.mailbox.api import Mailbox
 from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.relay import MailRelay
@@ -35,7 +35,7 @@ class Parts:
     """Refuses system triggers while too many wait."""
     mailbox: Mailbox
     clock: Clock
-    bell: HistoryBell
+    notifier: CommitNotifier
     """Rings when history was written."""
     draining: asyncio.Event
     """Ends waiting reads."""

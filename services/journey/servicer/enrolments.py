@@ -180,7 +180,7 @@ class RunRpcs(pb_grpc.JourneyServiceServicer):
             )
 
         answer = await answer_once(self._parts.pool, drop.team_id, request, pb.DropParkedMailResponse, work)
-        self._parts.bell.ring()
+        self._parts.notifier.notify()
         return answer
 
 

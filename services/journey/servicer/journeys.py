@@ -9,8 +9,8 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from libs.common.db.history import long_poll
 from libs.common.errors import FieldViolation, InvalidArgument
+from libs.common.feeds.notifier import long_poll
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox.mail import encode
 from libs.common.paging import page_key, page_size, page_token
@@ -213,7 +213,7 @@ class JourneyServicer(RunRpcs):
         size = page_size(request.page_size, default=1_000, most=MAIL_PAGE_MAX)
         rows, following = await long_poll(
             lambda: self._parts.journeys.history(cursors, size),
-            self._parts.bell,
+            self._parts.notifier,
             seconds_of(request.wait),
             self._parts.draining,
         )

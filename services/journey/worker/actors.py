@@ -2,7 +2,7 @@
 
 It takes whatever waits (mail, due timers, journeys that stop), runs the turns of all these customers as one batch,
 commits and trims. While one batch waits for its answers the next is taken and begun; a customer is in one of them only.
-With nothing to do it sleeps until a poke, the next timer or a change of the clock.
+With nothing to do it sleeps until a partition is woken, the next timer or a change of the clock.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Worker:
         self._retries = Retries()
         self._stopping_journeys: tuple[tuple[UUID, UUID], ...] = ()
         self._checkpoints = Checkpoints(store)
-        self._poked: set[int] = set()
+        self._woken: set[int] = set()
         self._timers = TimerWatch(store, clock)
         self._nudge = asyncio.Event()
         self._batches = Batches()
@@ -143,17 +143,17 @@ class Worker:
 
     async def run(self) -> None:
         """Works until `stop`; then hands back what it took and did not work on."""
-        poke: asyncio.Future[set[int]] = asyncio.ensure_future(self._mailbox.wait_poke(IDLE_WAIT_S))
+        wake: asyncio.Future[set[int]] = asyncio.ensure_future(self._mailbox.wait_woken(IDLE_WAIT_S))
         try:
             while not self._stop_told.is_set():
-                poke = await self._turn_of_the_loop(poke)
+                wake = await self._turn_of_the_loop(wake)
         finally:
-            poke.cancel()
+            wake.cancel()
             with contextlib.suppress(asyncio.CancelledError, MailboxUnavailable):
-                await poke
+                await wake
             await self._hand_back()
 
-    async def _turn_of_the_loop(self, poke: asyncio.Future[set[int]]) -> asyncio.Future[set[int]]:
+    async def _turn_of_the_loop(self, wake: asyncio.Future[set[int]]) -> asyncio.Future[set[int]]:
         self._nudge.clear()
         try:
             self._batches.reap()
@@ -165,7 +165,7 @@ class Worker:
                 if batch:
                     self._begun_at = self._real_time()
                     self._batches.start(batch, self._work(batch))
-                    return poke
+                    return wake
                 self._outages = 0
                 await self._checkpoints.save(self._real_time(), dict(self._owned))
         except OUTAGES as error:
@@ -173,7 +173,7 @@ class Worker:
         except Fenced as error:
             _log.warning("partitions were lost to another worker", error=str(error))
             self._drop_fenced(error)
-        return await self._sleep(poke)
+        return await self._sleep(wake)
 
     async def _linger(self) -> None:
         """Lets a batch gather for as long as the last one is that young."""
@@ -188,30 +188,30 @@ class Worker:
         self._outages += 1
         # Those that were found due may have been in the batch that failed, and a trim may have told nothing.
         self._timers.look_again()
-        self._poked.update(self._owned)
+        self._woken.update(self._owned)
         delay = min(OUTAGE_WAIT_MAX_S, RETRY_FIRST_S * 2 ** min(self._outages, 10))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay):
                 await self._stop_told.wait()
 
-    async def _sleep(self, poke: asyncio.Future[set[int]]) -> asyncio.Future[set[int]]:
-        """Until a poke, a nudge, the next timer or the next retry."""
+    async def _sleep(self, wake: asyncio.Future[set[int]]) -> asyncio.Future[set[int]]:
+        """Until a partition is woken, a nudge, the next timer or the next retry."""
         nudge = asyncio.ensure_future(self._nudge.wait())
-        # With all hands full nothing but the end of a batch makes room.
+        # While the maximum number of batches runs, only the end of one of them makes room.
         full = self._batches.full
         wakers: set[asyncio.Future[Any]] = {*self._batches.tasks}
-        wakers |= set() if full else {poke, nudge}
+        wakers |= set() if full else {wake, nudge}
         await asyncio.wait(
             wakers, timeout=None if full else self._sleep_s(), return_when=asyncio.FIRST_COMPLETED
         )
         nudge.cancel()
-        if not poke.done():
-            return poke
-        if poke.exception() is not None:
+        if not wake.done():
+            return wake
+        if wake.exception() is not None:
             await asyncio.sleep(RETRY_FIRST_S)
         # Nothing for a while, or nobody can tell: look everywhere.
-        self._poked.update((not poke.exception() and poke.result()) or self._owned)
-        return asyncio.ensure_future(self._mailbox.wait_poke(IDLE_WAIT_S))
+        self._woken.update((not wake.exception() and wake.result()) or self._owned)
+        return asyncio.ensure_future(self._mailbox.wait_woken(IDLE_WAIT_S))
 
     def _sleep_s(self) -> float:
         waits = [IDLE_WAIT_S]
@@ -233,7 +233,7 @@ class Worker:
         await self._batches.finish()
         await self._repair.take_over(new)
         self._owned.update({p: epoch for p, epoch in new.items() if self._leased.get(p) == epoch})
-        self._poked.update(self._owned)
+        self._woken.update(self._owned)
         self._timers.look_again()
         metrics.PARTITIONS.set(len(self._owned))
 
@@ -253,7 +253,7 @@ class Worker:
     def _drop(self, partition: int) -> None:
         """Forgets a partition and everything taken from it: its next owner gets it from the mailbox."""
         self._owned.pop(partition, None)
-        self._poked.discard(partition)
+        self._woken.discard(partition)
         self._taken = {key: entry for key, entry in self._taken.items() if key.partition != partition}
         self._retries.drop(partition)
         self._checkpoints.forget(partition)
@@ -286,7 +286,7 @@ class Worker:
             self._taken.pop(CustomerKey(item.partition, item.team_id, item.customer_id), None)
         if items:
             await self._mailbox.put_back(items)
-            self._poked.update(item.partition for item in items)
+            self._woken.update(item.partition for item in items)
 
     # -- taking -------------------------------------------------------------------------------------------------
 
@@ -315,12 +315,12 @@ class Worker:
         }
 
     async def _take(self, batch: dict[CustomerKey, Waiting]) -> bool:
-        """Takes from the partitions that were poked; False if there may be more mail than fits into the batch."""
-        looked_at = sorted((p, self._owned[p]) for p in self._poked & self._owned.keys())
+        """Takes from the partitions that were woken; False if there may be more mail than fits into the batch."""
+        looked_at = sorted((p, self._owned[p]) for p in self._woken & self._owned.keys())
         if not looked_at or self._retries.full:
             return True
-        # Before the call: a batch that ends meanwhile may poke again.
-        self._poked.clear()
+        # Before the call: a batch that ends meanwhile may wake partitions again.
+        self._woken.clear()
         result = await self._mailbox.take(looked_at, CUSTOMERS_MAX, MAIL_MAX)
         for taken in result.taken:
             key = CustomerKey(taken.partition, taken.team_id, taken.customer_id)
@@ -331,7 +331,7 @@ class Worker:
                 batch[key] = Waiting(taken.mails, mail_left, taken.last_entry_id)
         metrics.MAILS.inc(sum(len(taken.mails) for taken in result.taken))
         if len(result.taken) >= CUSTOMERS_MAX:
-            self._poked.update(partition for partition, _ in looked_at)
+            self._woken.update(partition for partition, _ in looked_at)
         for partition in {*result.fenced, *result.lost}:
             self._drop(partition)
         return len(result.taken) < CUSTOMERS_MAX
@@ -407,7 +407,7 @@ class Worker:
         for partition in quiet.keys() & self._owned.keys():
             self._checkpoints.note(partition, quiet[partition])
         # Customers of the others may have more mail: a trim makes them ready and tells nobody else.
-        self._poked |= ({item.partition for item in items} - quiet.keys()) & self._owned.keys()
+        self._woken |= ({item.partition for item in items} - quiet.keys()) & self._owned.keys()
 
     # -- failures -----------------------------------------------------------------------------------------------
 

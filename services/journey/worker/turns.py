@@ -11,7 +11,7 @@ import structlog
 
 from libs.common import crash
 from libs.common.clock import Clock
-from libs.common.db.history import HistoryBell
+from libs.common.feeds.notifier import CommitNotifier
 from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import Mail
 from services.journey import metrics
@@ -68,15 +68,15 @@ class TurnRunner:
         effects: Effects,
         readers: Mapping[int, MailReader],
         clock: Clock,
-        bell: HistoryBell,
+        notifier: CommitNotifier,
     ) -> None:
-        """`readers` gives the repair read of each mail source; `bell` is rung when history was written."""
+        """`readers` gives the repair read of each mail source; `notifier` is notified when history was written."""
         self._store = store
         self._catalog = catalog
         self._effects = effects
         self._readers = readers
         self._clock = clock
-        self._bell = bell
+        self._notifier = notifier
 
     async def run_all(self, batch: Mapping[CustomerKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
         """Runs and commits a batch; if it fails as a whole, each of its customers alone. Raises `Fenced`."""
@@ -122,7 +122,7 @@ class TurnRunner:
             journeys = {id_: j for journeys in by_team.values() for id_, j in journeys.items()}
             await self._store.commit(results, journeys, fence, self._clock.now())
             crash.reach("journey.after_commit")
-            self._bell.ring()
+            self._notifier.notify()
         outcome.committed = results
         return outcome
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from libs.common.clock import Clock
-from libs.common.db.history import HistoryBell
 from libs.common.db.pool import Pool
+from libs.common.feeds.notifier import CommitNotifier
 from omnijourney.points.v1 import points_service_pb2_grpc as pb_grpc
 from services.points.clients.segment import CustomerFinder, TeamSettings
 from services.points.domain.model import Answer, Posting
@@ -47,7 +47,7 @@ class Parts:
     finder: CustomerFinder
     settings: TeamSettings
     """Asked only where days are named, and where a coupon is claimed on a channel."""
-    bell: HistoryBell
+    notifier: CommitNotifier
     """Rung when entries were written."""
     draining: asyncio.Event
     """Ends waiting reads."""

@@ -106,7 +106,7 @@ class CouponCalls(Base):
         fresh: list[pb.ClaimCouponResponse] = []
         answer = await answer_once(self._parts.pool, wish.team_id, request, pb.ClaimCouponResponse, claim)
         answer.replayed = not fresh
-        self._parts.bell.ring()
+        self._parts.notifier.notify()
         return answer
 
     async def _is_open(self, team_id: UUID, on_channel: int) -> bool:

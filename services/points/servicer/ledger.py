@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-from libs.common.db.history import long_poll
 from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument, NotFound
+from libs.common.feeds.notifier import long_poll
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import history_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
@@ -130,7 +130,7 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
         async def read() -> tuple[list[PlacedEntry], dict[int, int]]:
             return await self._parts.reports.history(asked.cursors, asked.limit)
 
-        entries, following = await long_poll(read, self._parts.bell, asked.wait_s, self._parts.draining)
+        entries, following = await long_poll(read, self._parts.notifier, asked.wait_s, self._parts.draining)
         return pb.ListHistoryResponse(
             entries=[convert.entry(each) for each in entries],
             next_cursors=[

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import msgspec
 
-from libs.common.db.history import PAGE_MAX
 from libs.common.db.pool import Connection, Pool, fetch_alone, replanned, snapshot, transaction
 from libs.common.db.queries import QueryBook
+from libs.common.feeds.notifier import PAGE_MAX
 from services.points.domain.days import Days
 from services.points.domain.model import Entry, Source
 from services.points.store import rows

@@ -12,8 +12,8 @@ import asyncpg
 import structlog
 
 from libs.common.db.faults import PASSING
-from libs.common.db.history import HistoryBell
 from libs.common.errors import ResourceExhausted
+from libs.common.feeds.notifier import CommitNotifier
 from libs.common.rpc.operations import Lag, Progress
 from services.points import metrics
 from services.points.domain.book import Ref
@@ -42,11 +42,11 @@ class Imports(Protocol):
 class Importer:
     """Also the probe of points: an import that was started and has not ended is pending."""
 
-    def __init__(self, imports: Imports, bell: HistoryBell, progress: Progress) -> None:
-        """`bell` is rung after each chunk; `progress` counts rows."""
+    def __init__(self, imports: Imports, notifier: CommitNotifier, progress: Progress) -> None:
+        """`notifier` is notified after each chunk; `progress` counts rows."""
         self.progress = progress
         self._imports = imports
-        self._bell = bell
+        self._notifier = notifier
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
@@ -72,7 +72,7 @@ class Importer:
     async def _sweep(self, stopping: asyncio.Event) -> None:
         for team_id, import_id in await self._imports.unfinished():
             while not stopping.is_set() and (rows := await self._imports.step(team_id, import_id)):
-                self._bell.ring()
+                self._notifier.notify()
                 self.progress.add(rows)
                 metrics.IMPORTED_ROWS.inc(rows)
             self.progress.add()

@@ -21,8 +21,8 @@ from prometheus_client import Counter
 
 from libs.common import crash
 from libs.common.db import faults
-from libs.common.db.history import HistoryBell
 from libs.common.errors import ResourceExhausted
+from libs.common.feeds.notifier import CommitNotifier
 from libs.common.ids import partition_of
 from libs.common.rpc.operations import Progress
 from services.points import metrics
@@ -96,9 +96,9 @@ class _Lane:
 class _Batches:
     """Writes calls as batches and answers them."""
 
-    def __init__(self, ledger: Ledger, bell: HistoryBell, progress: Progress) -> None:
+    def __init__(self, ledger: Ledger, notifier: CommitNotifier, progress: Progress) -> None:
         self._ledger = ledger
-        self._bell = bell
+        self._notifier = notifier
         self._progress = progress
 
     async def write(self, calls: list[_Call]) -> None:
@@ -135,7 +135,7 @@ class _Batches:
         metrics.BATCH_SIZE.observe(len(postings))
         self._progress.add(len(postings))
         if posted.entries:
-            self._bell.ring()
+            self._notifier.notify()
         _count(posted.answers)
         return posted.answers
 
@@ -154,20 +154,20 @@ class _Batches:
 class PostingWriter:
     """Writes postings of all calls; made by `PostingWriter.running`."""
 
-    def __init__(self, ledger: Ledger, bell: HistoryBell, progress: Progress) -> None:
-        """`bell` is rung after each commit that wrote entries; `progress` counts what was answered."""
+    def __init__(self, ledger: Ledger, notifier: CommitNotifier, progress: Progress) -> None:
+        """`notifier` is notified after each commit that wrote entries; `progress` counts what was answered."""
         self._lanes = [_Lane() for _ in range(LANES)]
-        self._batches = _Batches(ledger, bell, progress)
+        self._batches = _Batches(ledger, notifier, progress)
         self._wake = asyncio.Event()
         self._closing = False
 
     @classmethod
     @asynccontextmanager
     async def running(
-        cls, ledger: Ledger, bell: HistoryBell, progress: Progress
+        cls, ledger: Ledger, notifier: CommitNotifier, progress: Progress
     ) -> AsyncIterator[PostingWriter]:
         """A writer that writes until the context ends; what waits then is still written."""
-        writer = cls(ledger, bell, progress)
+        writer = cls(ledger, notifier, progress)
         metrics.WAITING.set_function(lambda: sum(lane.waiting for lane in writer._lanes))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(writer._run(tasks), name="posting lanes")

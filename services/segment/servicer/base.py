@@ -19,7 +19,7 @@ from libs.common.mailbox.intake import Intake
 from services.segment.convert.checks import Check
 from services.segment.domain.facts import Fact
 from services.segment.usecases.judging import Judge
-from services.segment.worker.notifier import Bells
+from services.segment.worker.notifier import FactNotifiers
 from services.segment.worker.writers import Announcer, Writer
 
 Reply = TypeVar("Reply", bound=Message)
@@ -35,7 +35,7 @@ class Parts:
     announcer: Announcer
     intake: Intake
     judge: Judge
-    bells: Bells
+    notifiers: FactNotifiers
     draining: asyncio.Event
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from libs.common.db.history import long_poll
+from libs.common.feeds.notifier import long_poll
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox.mail import encode
 from libs.common.paging import page_key, page_size, page_token
@@ -138,7 +138,7 @@ class HistoryCalls(Base):
             return found, reached
 
         wait_s = seconds_of(request.wait) if request.HasField("wait") else 0.0
-        facts, following = await long_poll(read, self._parts.bells.of(tags), wait_s, self._parts.draining)
+        facts, following = await long_poll(read, self._parts.notifiers.of(tags), wait_s, self._parts.draining)
         return pb.ListHistoryResponse(
             facts=map(fact_message, facts),
             next_cursors=[

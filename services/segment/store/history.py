@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from libs.common.db.history import PAGE_MAX
 from libs.common.db.pool import Pool, connection_of, fetch_alone, replanned, transaction
+from libs.common.feeds.notifier import PAGE_MAX
 from services.segment.domain.facts import Fact
 from services.segment.store.base import BOOK, columns, fact_of
 

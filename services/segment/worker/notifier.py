@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from weakref import WeakValueDictionary
 
-from libs.common.db.history import HistoryBell
+from libs.common.feeds.notifier import CommitNotifier
 
 
-class Bells:
-    """A bell for each set of tags of facts that somebody waits for, as long as they hold it."""
+class FactNotifiers:
+    """A notifier for each set of tags of facts that somebody waits for, as long as they hold it."""
 
     def __init__(self) -> None:
         """Nobody waits yet."""
-        self._bells: WeakValueDictionary[frozenset[int] | None, HistoryBell] = WeakValueDictionary()
+        self._notifiers: WeakValueDictionary[frozenset[int] | None, CommitNotifier] = WeakValueDictionary()
 
-    def of(self, tags: frozenset[int] | None) -> HistoryBell:
-        """The bell that rings for facts with any of the tags; None: for all."""
-        bell = self._bells.get(tags)
-        if bell is None:
-            bell = self._bells[tags] = HistoryBell()
-        return bell
+    def of(self, tags: frozenset[int] | None) -> CommitNotifier:
+        """The notifier of facts with any of the tags; None: for all."""
+        notifier = self._notifiers.get(tags)
+        if notifier is None:
+            notifier = self._notifiers[tags] = CommitNotifier()
+        return notifier
 
-    def ring(self, tags: AbstractSet[int]) -> None:
+    def notify(self, tags: AbstractSet[int]) -> None:
         """Facts with these tags were committed."""
-        for wanted, bell in list(self._bells.items()):
+        for wanted, notifier in list(self._notifiers.items()):
             if wanted is None or not wanted.isdisjoint(tags):
-                bell.ring()
+                notifier.notify()

@@ -34,7 +34,7 @@ from services.segment.domain.results import ChangeResult, EventResult
 from services.segment.store.base import CollisionError
 from services.segment.store.batches import load_known, save_recording
 from services.segment.store.changes import load_for_changes, mark_marketed, save_applied
-from services.segment.worker.notifier import Bells
+from services.segment.worker.notifier import FactNotifiers
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -67,10 +67,10 @@ def ids_of(now: datetime) -> Iterator[UUID]:
 class Announcer:
     """Tells what was committed: to the relay, to feeds that wait, to whoever watches the service's progress."""
 
-    def __init__(self, relay: MailRelay, bells: Bells, progress: Progress) -> None:
+    def __init__(self, relay: MailRelay, notifiers: FactNotifiers, progress: Progress) -> None:
         """One per process."""
         self._relay = relay
-        self._bells = bells
+        self._notifiers = notifiers
         self._progress = progress
 
     def committed(self, facts: Sequence[Fact], handled: int = 1) -> None:
@@ -83,7 +83,7 @@ class Announcer:
             first, _ = ranges.get(fact.partition, (fact.position, 0))
             ranges[fact.partition] = (first, fact.position)
         self._relay.submit([mail for fact in facts if (mail := mail_of(fact))], ranges)
-        self._bells.ring({TAGS[kind] for kind in {type(fact.body) for fact in facts}})
+        self._notifiers.notify({TAGS[kind] for kind in {type(fact.body) for fact in facts}})
         metrics.FACTS.inc(len(facts))
 
 

@@ -9,15 +9,9 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from libs.common.db.history import (
-    HistoryBell,
-    allocate,
-    count_by_partition,
-    long_poll,
-    read_history,
-    read_page,
-)
+from libs.common.db.history import allocate, count_by_partition, read_history, read_page
 from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
+from libs.common.feeds.notifier import CommitNotifier, long_poll
 from libs.common.ids import PARTITIONS
 
 TEAM, OTHER = UUID(int=1), UUID(int=2)
@@ -124,19 +118,19 @@ async def test_the_teams_of_a_page_are_all_that_is_told_without_teams(pool: Pool
     assert await pool.fetch(_ROWS, [0], [0], 10) == []
 
 
-async def test_a_long_poll_ends_at_the_ring(pool: Pool) -> None:
-    bell = HistoryBell()
+async def test_a_long_poll_ends_at_the_next_commit(pool: Pool) -> None:
+    notifier = CommitNotifier()
 
     async def commit_later() -> None:
         await asyncio.sleep(0.1)
         async with transaction(pool, [TEAM]) as connection:
             await _write(connection, [0])
-        bell.ring()
+        notifier.notify()
 
     began = time.monotonic()
     later = asyncio.create_task(commit_later())
     rows, _ = await long_poll(
-        lambda: read_history(pool, _TEAMS, _ROWS, {0: 0}, 10), bell, wait_s=20, stop=asyncio.Event()
+        lambda: read_history(pool, _TEAMS, _ROWS, {0: 0}, 10), notifier, wait_s=20, stop=asyncio.Event()
     )
     await later
     assert len(rows) == 1
@@ -150,7 +144,7 @@ async def test_a_long_poll_ends_when_its_time_is_over_or_the_service_stops(pool:
         stop.set()
     began = time.monotonic()
     rows, cursors = await long_poll(
-        lambda: read_history(pool, _TEAMS, _ROWS, {0: 0}, 10), HistoryBell(), wait_s, stop
+        lambda: read_history(pool, _TEAMS, _ROWS, {0: 0}, 10), CommitNotifier(), wait_s, stop
     )
     assert (list(rows), cursors) == ([], {0: 0})
     assert time.monotonic() - began < 1

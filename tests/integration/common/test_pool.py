@@ -188,7 +188,7 @@ async def test_connections_that_the_server_ended_are_replaced(pair: Pool, databa
 async def test_a_cancelled_statement_leaves_a_connection_that_works(pair: Pool) -> None:
     for begin in (connection_of(pair), transaction(pair, [ONE])):
 
-        async def sleep(block: "pools.Lent | pools.Transaction" = begin) -> None:
+        async def sleep(block: "pools.Acquired | pools.Transaction" = begin) -> None:
             async with block as connection:
                 await connection.execute("SELECT pg_sleep(10)")
 

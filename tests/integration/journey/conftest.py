@@ -13,8 +13,8 @@ import pytest
 from msgspec.structs import replace
 
 from libs.common.clock import SteppedClock
-from libs.common.db.history import HistoryBell
 from libs.common.db.pool import Pool, open_pool, transaction
+from libs.common.feeds.notifier import CommitNotifier
 from libs.common.leases import LeaseKeeper
 from libs.common.mailbox.mail import Checkout, Mail, MailSource, Outcome, SendOutcome
 from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
@@ -105,7 +105,7 @@ class Site:
             effects=self.effects,
             readers=dict(self.archives),
             clock=self.clock,
-            bell=HistoryBell(),
+            notifier=CommitNotifier(),
         )
 
     @contextlib.asynccontextmanager

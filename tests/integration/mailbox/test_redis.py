@@ -73,7 +73,7 @@ async def test_the_functions_serve_callers_of_the_first_version(installation: In
     assert isinstance(mailbox, RedisMailbox)
     call, key = mailbox._wire.client.execute_command, f"oj:{{{P}}}:ready"
     member, mail = TEAM.hex + ann.hex, Numberer().mail(ann)
-    delivery = ("oj:poke", P, 1, 1, 1, member, 1, encode(mail))
+    delivery = ("oj:wake", P, 1, 1, 1, member, 1, encode(mail))
     assert await call("FCALL", "oj_deliver", 1, key, *delivery) == [b"OK"]
     assert await call("FCALL", "oj_depth", 1, key) == [b"OK", 1, 0]
     status, (name, entry, payload) = await call("FCALL", "oj_take", 1, key, 1, 0, 10, 10)
@@ -202,7 +202,7 @@ async def test_a_trim_that_never_arrived_is_done_before_the_next_take(
 
 
 async def test_a_take_that_arrives_late_is_stale(mailbox: RedisMailbox, wire: DeafWire) -> None:
-    late = redis_mailbox._take_message([(P, 1)], 10, 10, {P: mailbox._hands.attempt(P)})
+    late = redis_mailbox._take_message([(P, 1)], 10, 10, {P: mailbox._checkout.attempt(P)})
     wire.deaf_to = ["oj_take"]
     with pytest.raises(MailboxUnavailable):
         await taken(mailbox, 1)
@@ -229,13 +229,13 @@ async def test_a_restarted_server_is_lost_even_with_data(own_server: RedisServer
         assert (await mailbox.claim([(P, 1)])).lost == [P]
 
 
-async def test_pokes_are_heard_again_after_a_restart(own_server: RedisServer) -> None:
+async def test_wakes_are_heard_again_after_a_restart(own_server: RedisServer) -> None:
     async with open_mailbox(own_server.url) as mailbox:
-        await mailbox.wait_poke(LATEST_S)
+        await mailbox.wait_woken(LATEST_S)
         own_server.stop(signal.SIGKILL)
         own_server.start()
         async with asyncio.timeout(LATEST_S):
-            while await mailbox.wait_poke(LATEST_S) != set(range(PARTITIONS)):
+            while await mailbox.wait_woken(LATEST_S) != set(range(PARTITIONS)):
                 pass
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from libs.common.clock import SteppedClock
 from libs.common.db.faults import COLLIDED
-from libs.common.db.history import HistoryBell
 from libs.common.db.pool import connection_of, open_pool, transaction
 from libs.common.db.queries import QueryBook
+from libs.common.feeds.notifier import CommitNotifier
 from libs.common.ids import new_id
 from libs.common.rpc.operations import Progress
 from omnijourney.points.v1 import posting_pb2
@@ -156,8 +156,8 @@ async def test_two_processes_get_through_on_one_hot_account(
 ) -> None:
     customer = new_id()
     async with (
-        PostingWriter.running(stores[0], HistoryBell(), Progress()) as one,
-        PostingWriter.running(stores[1], HistoryBell(), Progress()) as other,
+        PostingWriter.running(stores[0], CommitNotifier(), Progress()) as one,
+        PostingWriter.running(stores[1], CommitNotifier(), Progress()) as other,
     ):
         await asyncio.gather(
             *(

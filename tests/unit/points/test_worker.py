@@ -10,8 +10,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from libs.common.db.history import HistoryBell
 from libs.common.errors import ResourceExhausted
+from libs.common.feeds.notifier import CommitNotifier
 from libs.common.ids import new_id, partition_of
 from libs.common.rpc.operations import Progress
 from services.points.domain.book import Book, accounts_of
@@ -66,21 +66,21 @@ def ledger() -> FakeLedger:
 
 
 async def test_answers_come_in_the_order_asked_over_all_lanes(ledger: FakeLedger) -> None:
-    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
         sent = [posting() for _ in range(50)]
         answers = await writer.post(sent)
     assert [answer.outcome.key for answer in answers] == [each.key for each in sent]
 
 
 async def test_a_call_that_comes_alone_is_written_at_once(ledger: FakeLedger) -> None:
-    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
         await writer.post([posting()])
     assert ledger.batches == [1]
 
 
 async def test_what_gathers_behind_a_batch_is_written_as_one(ledger: FakeLedger) -> None:
     customer = customer_of_lane(0)
-    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
         ledger.free.clear()
         calls = [asyncio.create_task(writer.post([posting(customer)]))]
         await ledger.until_held()
@@ -94,7 +94,7 @@ async def test_what_gathers_behind_a_batch_is_written_as_one(ledger: FakeLedger)
 
 async def test_little_is_one_batch_of_all_lanes_and_much_one_of_each(ledger: FakeLedger) -> None:
     customers = [customer_of_lane(lane) for lane in range(LANES)]
-    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
         await writer.post([posting(customer) for customer in customers])
         assert ledger.batches == [LANES]
         ledger.batches.clear()
@@ -104,7 +104,7 @@ async def test_little_is_one_batch_of_all_lanes_and_much_one_of_each(ledger: Fak
 
 async def test_a_collision_is_tried_again(ledger: FakeLedger) -> None:
     ledger.errors = [asyncpg.UniqueViolationError("key"), asyncpg.DeadlockDetectedError("circle")]
-    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
         (answer,) = await writer.post([posting()])
     assert answer.outcome.balance == 1
     assert ledger.batches == [1, 1, 1]
@@ -114,7 +114,7 @@ async def test_a_call_that_cannot_be_written_fails_alone(ledger: FakeLedger) -> 
     customer = customer_of_lane(1)
     bad = posting(customer)
     ledger.poison = bad.key
-    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
         ledger.free.clear()
         calls = [
             asyncio.create_task(writer.post([each])) for each in (posting(customer), bad, posting(customer))
@@ -130,7 +130,7 @@ async def test_a_call_that_cannot_be_written_fails_alone(ledger: FakeLedger) -> 
 
 async def test_a_database_that_is_away_fails_what_waits_without_trying_each(ledger: FakeLedger) -> None:
     ledger.errors = [ConnectionResetError("gone")]
-    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
         with pytest.raises(ConnectionResetError):
             await writer.post([posting(customer_of_lane(0))])
     assert ledger.batches == [1]
@@ -139,7 +139,7 @@ async def test_a_database_that_is_away_fails_what_waits_without_trying_each(ledg
 async def test_more_than_may_wait_is_refused(ledger: FakeLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "WAITING_MAX", 3)
     customer = customer_of_lane(0)
-    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
         ledger.free.clear()
         calls = [asyncio.create_task(writer.post([posting(customer)]))]
         await ledger.until_held()
@@ -154,7 +154,7 @@ async def test_more_than_may_wait_is_refused(ledger: FakeLedger, monkeypatch: py
 @pytest.mark.rule("X-05")
 async def test_what_waits_at_the_end_is_still_written(ledger: FakeLedger) -> None:
     ledger.free.clear()
-    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
         calls = [asyncio.create_task(writer.post([posting()])) for _ in range(20)]
         await asyncio.sleep(0)
         ledger.free.set()
@@ -163,7 +163,7 @@ async def test_what_waits_at_the_end_is_still_written(ledger: FakeLedger) -> Non
 
 async def test_a_caller_that_gives_up_stops_nobody(ledger: FakeLedger) -> None:
     customer = customer_of_lane(0)
-    async with PostingWriter.running(ledger, HistoryBell(), Progress()) as writer:
+    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
         ledger.free.clear()
         calls = [asyncio.create_task(writer.post([posting(customer)])) for _ in range(3)]
         await ledger.until_held()

@@ -14,7 +14,7 @@ from omnijourney.segment.v1 import history_pb2
 from services.segment.convert.facts import fact_message, kind_of, tags_of
 from services.segment.domain.facts import TAGS, Fact, FactBody, OrderStage, OrderTold, RefundTold, encode_body
 from services.segment.domain.model import IdentityKey, OrderCompleted, OrderRefunded, Uncounted
-from services.segment.worker.notifier import Bells
+from services.segment.worker.notifier import FactNotifiers
 
 _ID = UUID(int=1)
 _VALUES: dict[str, Any] = {
@@ -57,14 +57,16 @@ def test_a_feed_finds_a_kind_by_the_second_byte_of_the_body(body: FactBody) -> N
     assert tags_of(frozenset({kind_of(body)})) == {TAGS[type(body)]}
 
 
-async def test_a_bell_rings_for_what_somebody_waits_for() -> None:
-    bells = Bells()
-    everything, orders = bells.of(None), bells.of(frozenset({1, 2}))
-    assert bells.of(frozenset({2, 1})) is orders
-    waits = [asyncio.ensure_future(bell.listen()(60.0)) for bell in (everything, orders)]
+async def test_a_commit_wakes_those_who_wait_for_its_facts() -> None:
+    notifiers = FactNotifiers()
+    everything, orders = notifiers.of(None), notifiers.of(frozenset({1, 2}))
+    assert notifiers.of(frozenset({2, 1})) is orders
+    waits = [
+        asyncio.ensure_future(notifier.wait(notifier.commits, 60.0)) for notifier in (everything, orders)
+    ]
     await asyncio.sleep(0)
-    bells.ring({3})
+    notifiers.notify({3})
     await asyncio.wait_for(waits[0], 60.0)
     assert not waits[1].done()
-    bells.ring({2, 3})
+    notifiers.notify({2, 3})
     await asyncio.wait_for(waits[1], 60.0)

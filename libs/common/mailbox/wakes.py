@@ -13,8 +13,9 @@ from redis.exceptions import RedisError
 
 from libs.common.ids import PARTITIONS
 
-POKE_CHANNEL: Final = "oj:pokes"
-"""Messages are partition numbers in decimal, with commas between."""
+WAKE_CHANNEL: Final = "oj:pokes"
+"""Its name is what processes of earlier releases publish to and listen on. Messages are partition
+numbers in decimal, with commas between."""
 HEARTBEAT_S: Final = 5.0
 """A connection that is silent for so long is asked whether it lives."""
 RECONNECT_MIN_S: Final = 0.05
@@ -23,20 +24,20 @@ RECONNECT_MAX_S: Final = 2.0
 _log = structlog.get_logger(__name__)
 
 
-class PokeSet:
-    """Pokes that nobody has asked for yet."""
+class WakeSet:
+    """Partitions that were woken and not asked for yet."""
 
     def __init__(self) -> None:
         self._partitions: set[int] = set()
         self._arrived = asyncio.Event()
 
     def add(self, *partitions: int) -> None:
-        """Note pokes and wake who waits."""
+        """Note partitions that have mail, and wake who waits."""
         self._partitions.update(partitions)
         self._arrived.set()
 
     async def wait(self, timeout_s: float) -> set[int]:
-        """See `Mailbox.wait_poke`."""
+        """See `Mailbox.wait_woken`."""
         if not self._partitions:
             with contextlib.suppress(TimeoutError):
                 # Not wait_for: before Python 3.12 it may swallow a cancellation.
@@ -47,21 +48,21 @@ class PokeSet:
         return arrived
 
 
-class PokeListener:
-    """Listens from the first `wait` on. After every (re)connection all partitions are poked, since some may
+class WakeListener:
+    """Listens from the first `wait` on. After every (re)connection all partitions count as woken, since some may
     have been missed.
     """
 
     def __init__(self, connect: Callable[[], Redis]) -> None:
         self._connect = connect
-        self._pokes = PokeSet()
+        self._wakes = WakeSet()
         self._task: asyncio.Task[None] | None = None
 
     async def wait(self, timeout_s: float) -> set[int]:
-        """See `Mailbox.wait_poke`."""
+        """See `Mailbox.wait_woken`."""
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="mailbox-pokes")
-        return await self._pokes.wait(timeout_s)
+            self._task = asyncio.create_task(self._run(), name="mailbox-wakes")
+        return await self._wakes.wait(timeout_s)
 
     async def aclose(self) -> None:
         """Stop listening."""
@@ -78,9 +79,9 @@ class PokeListener:
             try:
                 async for partitions in _heard(client):
                     pause = RECONNECT_MIN_S
-                    self._pokes.add(*partitions)
+                    self._wakes.add(*partitions)
             except (RedisError, OSError) as error:
-                _log.warning("mailbox_pokes_disconnected", error=str(error), retry_in_s=pause)
+                _log.warning("mailbox_wakes_disconnected", error=str(error), retry_in_s=pause)
             finally:
                 with contextlib.suppress(RedisError, OSError):
                     await client.aclose()
@@ -89,11 +90,12 @@ class PokeListener:
 
 
 async def _heard(client: Redis) -> AsyncIterator[Iterable[int]]:
-    """Yield what is poked, for ever. Raises `RedisError` or `OSError` when the connection ends or answers no
-    heartbeat.
+    """Yield the partitions that are woken, for ever.
+
+    Raises `RedisError` or `OSError` when the connection ends or answers no heartbeat.
     """
     pubsub = client.pubsub()
-    await pubsub.subscribe(POKE_CHANNEL)
+    await pubsub.subscribe(WAKE_CHANNEL)
     waiting_for_pong = False
     while True:
         message = await pubsub.get_message(timeout=HEARTBEAT_S)

@@ -1,4 +1,4 @@
-"""Bookkeeping of an owner: which customers its process holds, and which partitions have a call whose answer
+"""Bookkeeping of an owner: which customers its process has checked out, and which partitions have a call whose answer
 got lost.
 """
 
@@ -17,8 +17,8 @@ def member_of(team_id: UUID, customer_id: UUID) -> str:
     return team_id.hex + customer_id.hex
 
 
-class Hands:
-    """What one process holds. A call that was given up may still take effect; from then on the partition is
+class Checkout:
+    """What one process has checked out. A call that was given up may still take effect; from then on the partition is
     *doubted*: its attempt number rises, and before the next take the server gives back whatever the process
     does not know to hold.
     """
@@ -52,15 +52,15 @@ class Hands:
         self._doubted.difference_update(partitions)
 
     def held(self, partition: int) -> list[str]:
-        """Members in the hands of the process, as arguments of a call."""
+        """Members that the process has checked out, as arguments of a call."""
         return list(self._held[partition])
 
     def take(self, partition: int, member: str) -> None:
-        """Note that a customer was handed to the process."""
+        """Note that a customer was checked out."""
         self._held[partition].add(member)
 
     def release(self, partition: int, member: str) -> None:
-        """Note that a customer left the hands of the process."""
+        """Note that a customer is checked out no more."""
         self._held[partition].discard(member)
 
     def leave_undone(self, trims: Iterable[Trim]) -> None:
@@ -79,7 +79,7 @@ class Hands:
             self._undone[trim.partition].remove(trim)
 
     def empty(self, partition: int) -> None:
-        """Note that the partition was claimed: nothing of it is held, no doubt is left."""
+        """Note that the partition was claimed: nothing of it is checked out, no doubt is left."""
         self._held.pop(partition, None)
         self._undone.pop(partition, None)
         self._doubted.discard(partition)
