@@ -5,7 +5,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from tools.contracts import baseline, generate, unimplemented
+from tools.contracts import baseline, conventions, generate, unimplemented
 from tools.paths import PROTOS, ROOT
 
 _BUF = str(Path(sysconfig.get_path("scripts")) / "buf")
@@ -31,11 +31,14 @@ def write_unimplemented() -> int:
 
 
 def check() -> int:
-    """Style, format, breaking changes and drift; 1 with the faults of all of them, 0 if there are none."""
+    """Style, format, conventions, breaking changes and drift; 1 with the faults of all of them, 0 if there are none."""
     protos = str(PROTOS.relative_to(ROOT))
     faults = _buf("lint", protos) + _buf("format", "--diff", "--exit-code", protos)
     if baseline.BASELINE.exists():
         faults += _buf("breaking", protos, "--against", str(baseline.BASELINE.relative_to(ROOT)))
+    broken = conventions.check(baseline.image())
+    if broken:
+        faults += ["against docs/contracts.md:", *broken]
     drift = generate.drift()
     if drift:
         faults += ["libs/gen is not what protos/ stands for; run: make protos", *drift]

@@ -37,7 +37,7 @@ def write(missing: set[str]) -> int:
     """
     if not _change_is_logged():
         raise BaselineError("say in CHANGELOG.md what changes for callers, then move the baseline")
-    kept = prune(_image(), missing)
+    kept = prune(image(), missing)
     BASELINE.write_bytes(kept.SerializeToString(deterministic=True))
     return len(list(rpcs(kept)))
 
@@ -141,7 +141,8 @@ def _drop_dependencies(file: FileDescriptorProto, present: set[str]) -> None:
     file.dependency.extend(kept)
 
 
-def _image() -> FileDescriptorSet:
+def image() -> FileDescriptorSet:
+    """All contracts, without comments."""
     built = subprocess.run(
         [_BUF, "build", str(PROTOS), "--as-file-descriptor-set", "--exclude-source-info", "-o", "-"],
         capture_output=True,

@@ -109,7 +109,7 @@ def test_the_baseline_moves_only_with_a_line_in_the_change_log(
     monkeypatch.setattr(baseline, "ROOT", tmp_path)
     monkeypatch.setattr(baseline, "_CHANGELOG", log)
     monkeypatch.setattr(baseline, "BASELINE", tmp_path / "baseline.binpb")
-    monkeypatch.setattr(baseline, "_image", _image)
+    monkeypatch.setattr(baseline, "image", _image)
     git("init", "-q")
     log.write_text("first\n", encoding="utf-8")
     assert baseline.write(set()) == 2  # the first baseline needs no line
