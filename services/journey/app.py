@@ -23,7 +23,7 @@ from services.journey import metrics
 from services.journey.clients.effects import GrpcEffects
 from services.journey.clients.mail import GatewayMail, MailReader, SegmentMail, SegmentZones
 from services.journey.config import Settings
-from services.journey.servicer.base import Parts
+from services.journey.servicer.base import Dependencies
 from services.journey.servicer.journeys import JourneyServicer
 from services.journey.store.actors import ActorStore
 from services.journey.store.journeys import JourneyStore
@@ -104,7 +104,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             scheduler.wake()
             worker.nudge()
 
-        parts = Parts(
+        dependencies = Dependencies(
             pool=rt.pool,
             lifecycle=Lifecycle(journeys, gateway, rt.clock, journeys_changed),
             journeys=journeys,
@@ -121,7 +121,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         rt.server.add(
             journey_service_pb2_grpc.add_JourneyServiceServicer_to_server,
-            JourneyServicer(parts),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
+            JourneyServicer(dependencies),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
             journey_service_pb2.DESCRIPTOR.services_by_name["JourneyService"],
         )
         await relay.start()

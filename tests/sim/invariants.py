@@ -28,7 +28,7 @@ from services.journey.domain.model import (
     Tags,
     TagTrigger,
 )
-from services.journey.domain.turn import Burst, Refusal
+from services.journey.domain.turn import Refusal, RunSegment
 from services.points.domain.model import Source as EntrySource
 from tests.sim.service_invariants import earned, service_faults
 from tests.sim.site import Site
@@ -56,7 +56,7 @@ class _Judge:
             e.enrolment_id: e for of_one in site.tables.enrolments.values() for e in of_one.values()
         }
         self.steps: defaultdict[UUID, list[Step]] = defaultdict(list)
-        self.entered: list[Burst] = []
+        self.entered: list[RunSegment] = []
         self.refused: list[tuple[UUID, Refusal]] = []
         for fact in site.tables.history:
             if isinstance(fact.what, Refusal):
@@ -99,7 +99,7 @@ class _Judge:
             uuid5(journey.journey_id, f"{mail.customer_id}:{mail.event_id}")
             for mail, journey in self.matches()
         }
-        told = Counter(burst.enrolment_id for burst in self.entered)
+        told = Counter(run_segment.enrolment_id for run_segment in self.entered)
         yield from (f"{e} was enrolled {count} times" for e, count in told.items() if count > 1)
         if told.keys() != self.enrolments.keys():
             yield f"told of and kept are not the same: {told.keys() ^ self.enrolments.keys()}"
@@ -150,14 +150,14 @@ class _Judge:
         )
         number_of = {mail.event_id: (mail.source, mail.number) for mail in self.site.mails()}
         last: dict[tuple[UUID, UUID, int], int] = {}
-        for burst in self.entered:
-            enrolment = self.enrolments.get(burst.enrolment_id)
+        for run_segment in self.entered:
+            enrolment = self.enrolments.get(run_segment.enrolment_id)
             if enrolment is None or enrolment.trigger_event_id not in number_of:
                 continue
             source, number = number_of[enrolment.trigger_event_id]
-            line = (enrolment.customer_id, burst.journey_id, source)
+            line = (enrolment.customer_id, run_segment.journey_id, source)
             if last.get(line, 0) >= number:
-                yield f"{enrolment.customer_id} entered {burst.journey_id} by {number} after {last[line]}"
+                yield f"{enrolment.customer_id} entered {run_segment.journey_id} by {number} after {last[line]}"
             last[line] = number
 
     # -- walking ----------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from libs.testing.leases import LeaseTable
 from libs.testing.mails import TEAM, customers
 from libs.testing.virtual_loop import Stalled, VirtualLoop
 from services.journey.domain.model import JourneyStatus
-from services.journey.store.turns import CustomerKey
+from services.journey.store.turns import ActorKey
 from services.segment.domain.model import OrderCompleted
 from tests.sim.chance import Chance
 from tests.sim.gateway import Gateway
@@ -280,11 +280,11 @@ class Site:
                 return f"mail was not taken: {actor and actor.taken} of {numbers} of {key.customer_id}"
         return ""
 
-    def numbers(self) -> dict[CustomerKey, dict[int, int]]:
+    def numbers(self) -> dict[ActorKey, dict[int, int]]:
         """Last number of the mail recorded, by customer and source."""
-        numbers: dict[CustomerKey, dict[int, int]] = {}
+        numbers: dict[ActorKey, dict[int, int]] = {}
         for mail in self.mails():
-            key = CustomerKey(mail.partition, mail.team_id, mail.customer_id)
+            key = ActorKey(mail.partition, mail.team_id, mail.customer_id)
             numbers.setdefault(key, {})[mail.source] = mail.number
         return numbers
 
@@ -346,6 +346,6 @@ def _quiet_logs() -> Iterator[None]:
         structlog.configure(**before)
 
 
-def partition_key(customer_id: UUID) -> CustomerKey:
+def partition_key(customer_id: UUID) -> ActorKey:
     """A customer as the store knows them."""
-    return CustomerKey(partition_of(TEAM, customer_id), TEAM, customer_id)
+    return ActorKey(partition_of(TEAM, customer_id), TEAM, customer_id)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from services.channel_gateway.domain.model import SendState
 from services.journey.domain.model import EnrolmentState
-from services.journey.domain.turn import Burst, Refusal
+from services.journey.domain.turn import Refusal, RunSegment
 from services.points.domain.model import Entry
 from services.points.domain.model import Source as EntrySource
 from services.segment.domain import facts as told
@@ -92,12 +92,14 @@ def _of_journey(row: JourneyFact) -> f.Fact:
     team_id = row.customer.team_id
     if isinstance(row.what, Refusal):
         return f.TriggerRefused(team_id, row.what.journey_id, _quarter(row.what.at))
-    burst: Burst = row.what
+    run_segment: RunSegment = row.what
     steps = tuple(
-        f.Step(step.node_id, int(step.result), step.entered, _quarter(step.at)) for step in burst.steps
+        f.Step(step.node_id, int(step.result), step.entered, _quarter(step.at)) for step in run_segment.steps
     )
-    end = _RUN_ENDS.get(burst.state, f.RunEnd.NOT_YET)
-    return f.Burst(team_id, burst.journey_id, _quarter(burst.at), burst.enrolled, end, steps)
+    end = _RUN_ENDS.get(run_segment.state, f.RunEnd.NOT_YET)
+    return f.Burst(
+        team_id, run_segment.journey_id, _quarter(run_segment.at), run_segment.enrolled, end, steps
+    )
 
 
 def _of_gateway(row: Settled) -> f.Fact:

@@ -19,19 +19,19 @@ from services.journey.domain.model import (
     EnrolmentState,
     Journey,
     JourneyStatus,
-    Rest,
     StatusReason,
+    WaitReason,
 )
-from services.journey.domain.turn import Actor, Burst, Refusal, TurnResult
-from services.journey.store.turn_columns import told_verdicts
-from services.journey.store.turns import CustomerKey, DueTimers, LoadedTurns
+from services.journey.domain.turn import Actor, Refusal, RunSegment, TurnResult
+from services.journey.store.turn_columns import settled_verdicts
+from services.journey.store.turns import ActorKey, DueTimers, LoadedTurns
 
 
 class Fact(NamedTuple):
     """A row of history, in the order of commits."""
 
-    customer: CustomerKey
-    what: Burst | Refusal
+    customer: ActorKey
+    what: RunSegment | Refusal
 
 
 @dataclass
@@ -40,17 +40,17 @@ class Tables:
 
     leases: LeaseTable
     journeys: dict[UUID, Journey] = field(default_factory=dict)
-    actors: dict[CustomerKey, Actor] = field(default_factory=dict)
-    enrolments: defaultdict[CustomerKey, dict[UUID, Enrolment]] = field(
+    actors: dict[ActorKey, Actor] = field(default_factory=dict)
+    enrolments: defaultdict[ActorKey, dict[UUID, Enrolment]] = field(
         default_factory=lambda: defaultdict(dict)
     )
-    parked: dict[CustomerKey, str] = field(default_factory=dict)
+    parked: dict[ActorKey, str] = field(default_factory=dict)
     verdicts: dict[tuple[UUID, UUID], fx.Verdict] = field(default_factory=dict)
     """By enrolment and key of the visit; only between a judgement and the commit of its turn."""
     checkpoints: dict[tuple[int, int], int] = field(default_factory=dict)
     history: list[Fact] = field(default_factory=list)
 
-    def live(self) -> Iterable[tuple[CustomerKey, Enrolment]]:
+    def live(self) -> Iterable[tuple[ActorKey, Enrolment]]:
         """Everybody who is inside a journey."""
         for key, enrolments in self.enrolments.items():
             for enrolment in enrolments.values():
@@ -78,7 +78,7 @@ class InMemoryTurnStore:
         """`tables` are shared by all stores of one installation."""
         self._tables = tables
 
-    async def load(self, keys: Sequence[CustomerKey]) -> LoadedTurns:
+    async def load(self, keys: Sequence[ActorKey]) -> LoadedTurns:
         """See `TurnStorage`."""
         tables = self._tables
         teams = {key.team_id for key in keys}
@@ -100,8 +100,8 @@ class InMemoryTurnStore:
         return [journey for journey in found if journey.team_id in wanted]
 
     async def keep_verdicts(
-        self, judged: Mapping[CustomerKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
-    ) -> dict[CustomerKey, fx.Verdict]:
+        self, judged: Mapping[ActorKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
+    ) -> dict[ActorKey, fx.Verdict]:
         """See `TurnStorage`."""
         self._tables.leases.check_fence({key.partition: fence[key.partition] for key in judged})
         return {
@@ -111,7 +111,7 @@ class InMemoryTurnStore:
 
     async def commit(
         self,
-        turns: Mapping[CustomerKey, TurnResult],
+        turns: Mapping[ActorKey, TurnResult],
         journeys: Mapping[UUID, Journey],
         fence: Mapping[int, int],
         now: datetime,
@@ -142,17 +142,17 @@ class InMemoryTurnStore:
             if after is not None:
                 self._tables.change_journey(journey_id, status=after, reason=why)
 
-    def _save(self, key: CustomerKey, turn: TurnResult) -> None:
+    def _save(self, key: ActorKey, turn: TurnResult) -> None:
         self._tables.actors[key] = turn.actor
         stored = self._tables.enrolments[key]
         for enrolment in turn.enrolments:
             stored[enrolment.enrolment_id] = replace(enrolment, fresh=False)
-        for burst in turn.bursts:
-            told = told_verdicts(burst)
-            for kept in [kept for kept in self._tables.verdicts if kept[0] == burst.enrolment_id]:
+        for run_segment in turn.run_segments:
+            told = settled_verdicts(run_segment)
+            for kept in [kept for kept in self._tables.verdicts if kept[0] == run_segment.enrolment_id]:
                 if None in told or kept[1] in told:
                     del self._tables.verdicts[kept]
-            self._tables.history.append(Fact(key, burst))
+            self._tables.history.append(Fact(key, run_segment))
         for refusal in turn.refusals:
             self._tables.history.append(Fact(key, refusal))
 
@@ -170,19 +170,19 @@ class InMemoryTurnStore:
 
     async def halting_customers(
         self, team_id: UUID, journey_id: UUID, partitions: Iterable[int], limit: int
-    ) -> list[CustomerKey]:
+    ) -> list[ActorKey]:
         """See `TurnStorage`."""
         wanted = set(partitions)
         keys = [
             key
             for key, enrolment in self._tables.live()
             if (key.team_id, enrolment.journey_id) == (team_id, journey_id)
-            and enrolment.rest is not Rest.SEND
+            and enrolment.wait is not WaitReason.SEND
             and key.partition in wanted
         ]
         return list(dict.fromkeys(keys))[:limit]
 
-    async def park(self, key: CustomerKey, error: str, attempts: int, fence: Mapping[int, int]) -> None:
+    async def park(self, key: ActorKey, error: str, attempts: int, fence: Mapping[int, int]) -> None:
         """See `TurnStorage`."""
         self._tables.leases.check_fence({key.partition: fence[key.partition]})
         self._tables.parked[key] = error
@@ -206,7 +206,7 @@ def _live_of(enrolments: Iterable[Enrolment]) -> list[Enrolment]:
 
 def _check(enrolment: Enrolment) -> None:
     """The constraints of the table."""
-    if (enrolment.wake_at is not None) != (enrolment.rest in (Rest.DELAY, Rest.QUIET)):
+    if (enrolment.wake_at is not None) != (enrolment.wait in (WaitReason.DELAY, WaitReason.QUIET)):
         raise ValueError(f"a timer without a rest, or the other way round: {enrolment}")
-    if enrolment.state is not EnrolmentState.LIVE and enrolment.rest is not Rest.NONE:
+    if enrolment.state is not EnrolmentState.LIVE and enrolment.wait is not WaitReason.NONE:
         raise ValueError(f"an ended enrolment rests: {enrolment}")

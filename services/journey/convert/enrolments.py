@@ -33,7 +33,7 @@ def enrolment_message(stored: StoredEnrolment) -> enrolment_pb2.Enrolment:
         customer_id=str(enrolment.customer_id),
         state=enrolment_pb2.EnrolmentState.ValueType(enrolment.state),
         node_id=enrolment.node_id,
-        rest_reason=enrolment_pb2.RestReason.ValueType(enrolment.rest),
+        rest_reason=enrolment_pb2.RestReason.ValueType(enrolment.wait),
         wake_time=timestamp(enrolment.wake_at) if enrolment.wake_at else None,
         create_time=timestamp(enrolment.created_at),
         update_time=timestamp(stored.updated_at),
@@ -70,12 +70,12 @@ def fact_message(row: Mapping[str, Any]) -> fact_pb2.JourneyFact:
 # Every enrolment leaves some of these: each message is made by one call, and a time that repeats is made once.
 
 
-def _burst(row: Mapping[str, Any], time: Timestamp) -> dict[str, Any]:
-    at, burst = row["at"], records.read_burst(row["body"])
+def _run_segment(row: Mapping[str, Any], time: Timestamp) -> dict[str, Any]:
+    at, run_segment = row["at"], records.read_run_segment(row["body"])
     told = fact_pb2.Burst(
         enrolment_id=str(row["enrolment_id"]),
         customer_id=str(row["customer_id"]),
-        enrolled=burst.enrolled,
+        enrolled=run_segment.enrolled,
         steps=[
             enrolment_pb2.Step(
                 node_id=step.node_id,
@@ -85,9 +85,9 @@ def _burst(row: Mapping[str, Any], time: Timestamp) -> dict[str, Any]:
                 time=time if step.at == at else timestamp(step.at),
                 entered=step.entered,
             )
-            for step in burst.steps
+            for step in run_segment.steps
         ],
-        state=burst.state,  # type: ignore[arg-type]
+        state=run_segment.state,  # type: ignore[arg-type]
     )
     return {"burst": told}
 
@@ -113,7 +113,7 @@ def _status_changed(row: Mapping[str, Any], _time: Timestamp) -> dict[str, Any]:
 
 
 _KINDS: Mapping[int, Callable[[Mapping[str, Any], Timestamp], dict[str, Any]]] = {
-    records.FactKind.BURST: _burst,
+    records.FactKind.RUN_SEGMENT: _run_segment,
     records.FactKind.TRIGGER_REFUSED: _refused,
     records.FactKind.STATUS_CHANGED: _status_changed,
 }

@@ -8,18 +8,18 @@ from typing import Final
 
 from libs.common.mailbox.mail import Mail, SendOutcome
 from services.journey.domain import effects as fx
-from services.journey.domain.model import Enrolment, EnrolmentState, Rest, Step, StepResult
-from services.journey.domain.turn import Burst
+from services.journey.domain.model import Enrolment, EnrolmentState, Step, StepResult, WaitReason
+from services.journey.domain.turn import RunSegment
 
 OUTCOME_DROPPED: Final = "OUTCOME_DROPPED"
 """Detail of the step at which somebody halts whose outcome was dropped."""
 
 
-def halted_by_drop(enrolments: Iterable[Enrolment], mails: Sequence[Mail], now: datetime) -> list[Burst]:
+def halted_by_drop(enrolments: Iterable[Enrolment], mails: Sequence[Mail], now: datetime) -> list[RunSegment]:
     """Ends of the live enrolments that wait for an outcome among `mails`: nothing else would ever wake them."""
     outcomes = {mail.body.effect_key for mail in mails if isinstance(mail.body, SendOutcome)}
     return [
-        Burst(
+        RunSegment(
             enrolment.journey_id,
             enrolment.enrolment_id,
             enrolled=False,
@@ -28,5 +28,5 @@ def halted_by_drop(enrolments: Iterable[Enrolment], mails: Sequence[Mail], now: 
             at=now,
         )
         for enrolment in enrolments
-        if enrolment.rest is Rest.SEND and fx.send_key(enrolment) in outcomes
+        if enrolment.wait is WaitReason.SEND and fx.send_key(enrolment) in outcomes
     ]

@@ -24,10 +24,10 @@ from services.journey.domain.model import (
     Message,
     Node,
     Points,
-    Rest,
     Step,
     StepResult,
     Tags,
+    WaitReason,
 )
 
 
@@ -120,9 +120,9 @@ class _Walk:
     def enter(self, node_id: str | None) -> None:
         """Goes to a node and does what it says; None is the end."""
         if node_id is None:
-            self._set(state=EnrolmentState.COMPLETED, rest=Rest.NONE, wake_at=None)
+            self._set(state=EnrolmentState.COMPLETED, wait=WaitReason.NONE, wake_at=None)
             return
-        self._set(node_id=node_id, fresh=True, rest=Rest.NONE, wake_at=None)
+        self._set(node_id=node_id, fresh=True, wait=WaitReason.NONE, wake_at=None)
         node = self._node()
         match node.action if node else None:
             case Message() as message:
@@ -145,16 +145,18 @@ class _Walk:
     def wake(self) -> None:
         """A delay ended: go on. Quiet time ended: the message goes now, or waits for the next window's end."""
         node = self._node()
-        if self.enrolment.rest is Rest.DELAY:
+        if self.enrolment.wait is WaitReason.DELAY:
             self._step(StepResult.DELAY_ENDED)
             self.enter(node.next if node else None)
-        elif self.enrolment.rest is Rest.QUIET and node is not None and isinstance(node.action, Message):
-            self._set(rest=Rest.NONE, wake_at=None)
+        elif (
+            self.enrolment.wait is WaitReason.QUIET and node is not None and isinstance(node.action, Message)
+        ):
+            self._set(wait=WaitReason.NONE, wake_at=None)
             self.do_message(node.action)
 
     def halt(self) -> None:
         """Halts where the customer stands, unless a message is with the gateway: its outcome is awaited first."""
-        if self.enrolment.rest is not Rest.SEND:
+        if self.enrolment.wait is not WaitReason.SEND:
             self._halt_here("JOURNEY_STOPPED")
 
     def ask_again(self) -> None:
@@ -164,7 +166,7 @@ class _Walk:
         for with no time left, and put off.
         """
         node = self._node()
-        if self.enrolment.rest is Rest.SEND and node is not None and isinstance(node.action, Message):
+        if self.enrolment.wait is WaitReason.SEND and node is not None and isinstance(node.action, Message):
             windows, zone = self.journey.definition.quiet, self.journey.zone
             may_leave = self.journey.live and quiet.quiet_until(self.now, windows, zone) is None
             self._ask_to_send(
@@ -176,11 +178,11 @@ class _Walk:
     def on_send(self, answer: fx.SendAnswer) -> None:
         """The gateway's answer, or the outcome of a send in flight."""
         match answer.state:
-            case fx.SendState.ACCEPTED if self.enrolment.rest is Rest.SEND:
+            case fx.SendState.ACCEPTED if self.enrolment.wait is WaitReason.SEND:
                 pass  # asked again: it goes on waiting
             case fx.SendState.ACCEPTED:
                 self._step(StepResult.SEND_REQUESTED)
-                self._set(rest=Rest.SEND, wake_at=None)
+                self._set(wait=WaitReason.SEND, wake_at=None)
             case fx.SendState.DEFERRED:
                 self._defer(answer)
             case fx.SendState.EXHAUSTED:
@@ -226,7 +228,7 @@ class _Walk:
         windows, zone = self.journey.definition.quiet, self.journey.zone
         quiet_end = quiet.quiet_until(self.now, windows, zone)
         if quiet_end is not None:
-            self._rest_quiet(quiet_end, "")
+            self._wait_out_quiet(quiet_end, "")
             return
         self._ask_to_send(message, quiet.next_quiet_start(self.now, windows, zone))
 
@@ -256,7 +258,7 @@ class _Walk:
     def do_delay(self, delay: Delay) -> None:
         """Arms a timer; it keeps its wake time whatever is edited later."""
         self._step(StepResult.DELAY_STARTED)
-        self._set(rest=Rest.DELAY, wake_at=self.base + timedelta(seconds=delay.seconds))
+        self._set(wait=WaitReason.DELAY, wake_at=self.base + timedelta(seconds=delay.seconds))
 
     def do_points(self, points: Points) -> None:
         """Asks points."""
@@ -299,21 +301,21 @@ class _Walk:
         """The gateway saw a window begin: the next one, if that was after the turn had read the clock. A window that
         was over when the gateway looked is waited for no longer, but by another turn, with the time of that."""
         windows, zone = self.journey.definition.quiet, self.journey.zone
-        asked_again = self.now if self.enrolment.rest is Rest.SEND else None
+        asked_again = self.now if self.enrolment.wait is WaitReason.SEND else None
         seen = answer.at or asked_again or quiet.next_quiet_start(self.now, windows, zone) or self.now
         seen = max(self.now, seen)
-        self._rest_quiet(quiet.quiet_until(seen, windows, zone) or seen, answer.reason)
+        self._wait_out_quiet(quiet.quiet_until(seen, windows, zone) or seen, answer.reason)
 
-    def _rest_quiet(self, until: datetime, reason: str) -> None:
+    def _wait_out_quiet(self, until: datetime, reason: str) -> None:
         self._step(StepResult.DEFERRED, reason)
-        self._set(rest=Rest.QUIET, wake_at=until)
+        self._set(wait=WaitReason.QUIET, wake_at=until)
 
     def _halt_here(self, detail: str) -> None:
         self._step(StepResult.HALTED, detail)
         self._end_halted()
 
     def _end_halted(self) -> None:
-        self._set(state=EnrolmentState.HALTED, rest=Rest.NONE, wake_at=None)
+        self._set(state=EnrolmentState.HALTED, wait=WaitReason.NONE, wake_at=None)
 
     def _node(self) -> Node | None:
         return self.journey.definition.by_id.get(self.enrolment.node_id)

@@ -34,13 +34,13 @@ def read_inbox(taken: Mapping[int, int], mails: Iterable[Mail]) -> Inbox:
     progress = True
     while held and progress:
         progress = False
-        rest: list[tuple[int, int]] = []
+        still_held: list[tuple[int, int]] = []
         for source, number in held:
             if number == last.get(source, 0) + 1:
                 accepted.append(waiting[(source, number)])
                 last[source] = number
                 progress = True
             else:
-                rest.append((source, number))
-        held = rest
+                still_held.append((source, number))
+        held = still_held
     return Inbox(tuple(accepted), {source: last.get(source, 0) for source, _ in held})

@@ -245,7 +245,7 @@ class EnrolmentState(IntEnum):
     PARKED = 4
 
 
-class Rest(IntEnum):
+class WaitReason(IntEnum):
     """Why a live enrolment rests."""
 
     NONE = 0
@@ -272,7 +272,7 @@ class Enrolment(msgspec.Struct, frozen=True):
     state: EnrolmentState = EnrolmentState.LIVE
     node_id: str = ""
     visit: int = 1
-    rest: Rest = Rest.NONE
+    wait: WaitReason = WaitReason.NONE
     wake_at: datetime | None = None
     fresh: bool = False
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from libs.common.mailbox.mail import Mail, MailSource
-from services.journey.domain.turn import Burst
+from services.journey.domain.turn import RunSegment
 
 
 class ParkedRow(NamedTuple):
@@ -45,5 +45,5 @@ class Dropped(NamedTuple):
     """What was dropped, who was halted by it, and how much is left."""
 
     mails: Sequence[Mail]
-    halted: Sequence[Burst]
+    halted: Sequence[RunSegment]
     remaining: int

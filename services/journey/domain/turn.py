@@ -25,8 +25,8 @@ from services.journey.domain.model import (
     EnrolmentState,
     Journey,
     JourneyStatus,
-    Rest,
     Step,
+    WaitReason,
 )
 
 
@@ -51,7 +51,7 @@ class Actor(msgspec.Struct, frozen=True):
     entries: Mapping[UUID, int]
 
 
-class Burst(msgspec.Struct, frozen=True):
+class RunSegment(msgspec.Struct, frozen=True):
     """What one enrolment did between two rests."""
 
     journey_id: UUID
@@ -81,7 +81,7 @@ class TurnResult(msgspec.Struct, frozen=True):
     wake_at: datetime | None
     sending: bool
     enrolments: tuple[Enrolment, ...]
-    bursts: tuple[Burst, ...]
+    run_segments: tuple[RunSegment, ...]
     refusals: tuple[Refusal, ...]
     stops: Mapping[UUID, str]
     journeys_used: frozenset[UUID]
@@ -133,7 +133,7 @@ class _ActorTurn:
         self._entries = dict(given.actor.entries)
         self._live = {enrolment.enrolment_id: enrolment for enrolment in given.enrolments}
         self._changed: dict[UUID, Enrolment] = {}
-        self._bursts: list[Burst] = []
+        self._run_segments: list[RunSegment] = []
         self._refusals: list[Refusal] = []
         self._stops: dict[UUID, str] = {}
         self._used: set[UUID] = set()
@@ -145,9 +145,9 @@ class _ActorTurn:
         return TurnResult(
             actor,
             min((e.wake_at for e in live if e.wake_at is not None), default=None),
-            any(e.rest is Rest.SEND for e in live),
+            any(e.wait is WaitReason.SEND for e in live),
             tuple(self._changed.values()),
-            tuple(self._bursts),
+            tuple(self._run_segments),
             tuple(self._refusals),
             self._stops,
             frozenset(self._used),
@@ -159,7 +159,7 @@ class _ActorTurn:
         """Halts everyone whose journey was stopped; a send in flight is awaited."""
         for enrolment in list(self._live.values()):
             journey = self._given.journeys.get(enrolment.journey_id)
-            if journey is not None and not journey.live and enrolment.rest is not Rest.SEND:
+            if journey is not None and not journey.live and enrolment.wait is not WaitReason.SEND:
                 yield from self._run(journey, enrolment, Halt())
 
     def fire_timers(self, until: datetime) -> Generator[fx.Effect, fx.Answer, None]:
@@ -234,7 +234,7 @@ class _ActorTurn:
         enrolment = self._live.get(outcome.enrolment_id)
         if (
             enrolment is None
-            or enrolment.rest is not Rest.SEND
+            or enrolment.wait is not WaitReason.SEND
             or fx.send_key(enrolment) != outcome.effect_key
         ):
             return
@@ -307,8 +307,10 @@ class _ActorTurn:
         self._keep(enrolment)
         if steps or enrolled:
             state = enrolment.state
-            self._bursts.append(
-                Burst(journey.journey_id, enrolment.enrolment_id, enrolled, tuple(steps), state, self._now)
+            self._run_segments.append(
+                RunSegment(
+                    journey.journey_id, enrolment.enrolment_id, enrolled, tuple(steps), state, self._now
+                )
             )
 
     def _informed(self, ask: fx.Effect) -> fx.Effect:

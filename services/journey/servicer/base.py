@@ -20,7 +20,7 @@ from services.journey.usecases.parked import ParkedCustomers
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Dependencies:
     """Stores and loops of the service."""
 
     pool: Pool

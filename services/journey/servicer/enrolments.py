@@ -21,7 +21,7 @@ from omnijourney.journey.v1 import journey_service_pb2_grpc as pb_grpc
 from services.journey.convert import enrolments as convert_runs
 from services.journey.domain import model as d
 from services.journey.domain.parked import Drop, ParkedRow
-from services.journey.servicer.base import Parts
+from services.journey.servicer.base import Dependencies
 from services.journey.store.journeys import EnrolmentFilter
 from services.journey.usecases import parked
 
@@ -29,15 +29,15 @@ from services.journey.usecases import parked
 class RunRpcs(pb_grpc.JourneyServiceServicer):
     """Enrolments, partitions, mailboxes, parked customers."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, dependencies: Dependencies) -> None:
         """What the composition root has built."""
-        self._parts = parts
+        self._deps = dependencies
 
     # -- enrolments ---------------------------------------------------------------------------------------------
 
     async def GetEnrolment(self, request: pb.GetEnrolmentRequest, context: Any) -> pb.GetEnrolmentResponse:
         """Reads one enrolment."""
-        stored = await self._parts.journeys.enrolment(*_enrolment_ids(request))
+        stored = await self._deps.journeys.enrolment(*_enrolment_ids(request))
         return pb.GetEnrolmentResponse(enrolment=convert_runs.enrolment_message(stored))
 
     async def ListEnrolments(
@@ -55,7 +55,7 @@ class RunRpcs(pb_grpc.JourneyServiceServicer):
         size = page_size(request.page_size)
         arguments = ("enrolments", team_id, journey_id, customer_id, states)
         after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
-        rows = await self._parts.journeys.enrolments(
+        rows = await self._deps.journeys.enrolments(
             team_id, EnrolmentFilter(journey_id, customer_id, states), after, size + 1
         )
         token = ""
@@ -70,7 +70,7 @@ class RunRpcs(pb_grpc.JourneyServiceServicer):
         self, request: pb.CountEnrolmentsRequest, context: Any
     ) -> pb.CountEnrolmentsResponse:
         """Counts enrolments by state."""
-        counts = await self._parts.journeys.count_enrolments(*_ids(request))
+        counts = await self._deps.journeys.count_enrolments(*_ids(request))
         state = d.EnrolmentState
         return pb.CountEnrolmentsResponse(
             live_count=counts.get(state.LIVE, 0),
@@ -84,11 +84,13 @@ class RunRpcs(pb_grpc.JourneyServiceServicer):
     ) -> pb.ExplainEnrolmentResponse:
         """Tells what an enrolment did."""
         team_id, enrolment_id = _enrolment_ids(request)
-        stored = await self._parts.journeys.enrolment(team_id, enrolment_id)
-        bursts = await self._parts.journeys.bursts(team_id, enrolment_id)
+        stored = await self._deps.journeys.enrolment(team_id, enrolment_id)
+        run_segments = await self._deps.journeys.run_segments(team_id, enrolment_id)
         return pb.ExplainEnrolmentResponse(
             enrolment=convert_runs.enrolment_message(stored),
-            steps=[convert_runs.step_message(step) for burst in bursts for step in burst.steps],
+            steps=[
+                convert_runs.step_message(step) for run_segment in run_segments for step in run_segment.steps
+            ],
         )
 
     # -- operators ----------------------------------------------------------------------------------------------
@@ -97,34 +99,34 @@ class RunRpcs(pb_grpc.JourneyServiceServicer):
         self, request: pb.ListPartitionsRequest, context: Any
     ) -> pb.ListPartitionsResponse:
         """Lists partitions with owners and depths."""
-        depths = await self._parts.mailbox.depths(range(PARTITIONS))
-        leases = await self._parts.actors.leases()
+        depths = await self._deps.mailbox.depths(range(PARTITIONS))
+        leases = await self._deps.actors.leases()
         held = Counter(lease.owner for lease in leases.values())
         return pb.ListPartitionsResponse(
             partitions=[
                 convert_runs.partition_message(partition, depths[partition], leases.get(partition))
                 for partition in range(PARTITIONS)
             ],
-            orphan_count=await self._parts.actors.count_orphans(),
+            orphan_count=await self._deps.actors.count_orphans(),
             workers=[
                 convert_runs.worker_message(worker, held[worker.worker_id])
-                for worker in await self._parts.actors.workers()
+                for worker in await self._deps.actors.workers()
             ],
         )
 
     async def DrainWorker(self, request: pb.DrainWorkerRequest, context: Any) -> pb.DrainWorkerResponse:
         """Has a worker hand back its partitions."""
-        return pb.DrainWorkerResponse(released_partitions=await self._parts.actors.drain(_worker(request)))
+        return pb.DrainWorkerResponse(released_partitions=await self._deps.actors.drain(_worker(request)))
 
     async def ResumeWorker(self, request: pb.ResumeWorkerRequest, context: Any) -> pb.ResumeWorkerResponse:
         """Lets a drained worker take partitions again."""
-        await self._parts.actors.resume(_worker(request))
+        await self._deps.actors.resume(_worker(request))
         return pb.ResumeWorkerResponse()
 
     async def PeekMailbox(self, request: pb.PeekMailboxRequest, context: Any) -> pb.PeekMailboxResponse:
         """Shows a customer's mail."""
         team_id, customer_id = _customer(request)
-        entries = await self._parts.mailbox.peek(team_id, customer_id, page_size(request.page_size))
+        entries = await self._deps.mailbox.peek(team_id, customer_id, page_size(request.page_size))
         mails = [convert_runs.mail_item(entry.mail) for entry in entries if entry.mail is not None]
         return pb.PeekMailboxResponse(mails=mails, total_count=len(entries))
 
@@ -137,13 +139,13 @@ class RunRpcs(pb_grpc.JourneyServiceServicer):
         customer_id = check.optional_uuid("customer_id", request.customer_id)
         check.done()
         if customer_id is not None:
-            rows = await self._parts.parked.find(team_id, customer_id)
+            rows = await self._deps.parked.find(team_id, customer_id)
             return pb.ListParkedCustomersResponse(
                 customers=await self._parked(team_id, rows, parked.SHOWN_ALONE)
             )
         size = page_size(request.page_size)
         after = page_key(request.page_token, UUID, "parked", team_id) or UUID(int=0)
-        rows = await self._parts.parked.page(team_id, after, size + 1)
+        rows = await self._deps.parked.page(team_id, after, size + 1)
         token = page_token(rows[size - 1].customer_id, "parked", team_id) if len(rows) > size else ""
         return pb.ListParkedCustomersResponse(
             customers=await self._parked(team_id, rows[:size], parked.SHOWN_IN_LIST), next_page_token=token
@@ -152,7 +154,7 @@ class RunRpcs(pb_grpc.JourneyServiceServicer):
     async def _parked(
         self, team_id: UUID, rows: Sequence[ParkedRow], most: int
     ) -> list[actor_pb2.ParkedCustomer]:
-        found = await self._parts.parked.mail_of(team_id, [row.customer_id for row in rows], most)
+        found = await self._deps.parked.mail_of(team_id, [row.customer_id for row in rows], most)
         return [convert_runs.parked_message(*each) for each in zip(rows, found, strict=True)]
 
     async def RetryParkedCustomer(
@@ -160,8 +162,8 @@ class RunRpcs(pb_grpc.JourneyServiceServicer):
     ) -> pb.RetryParkedCustomerResponse:
         """Tries a parked customer again: their mail is delivered anew from its sources."""
         team_id, customer_id = _customer(request)
-        await self._parts.parked.retry(team_id, customer_id)
-        self._parts.nudge()
+        await self._deps.parked.retry(team_id, customer_id)
+        self._deps.nudge()
         return pb.RetryParkedCustomerResponse()
 
     async def DropParkedMail(
@@ -171,16 +173,16 @@ class RunRpcs(pb_grpc.JourneyServiceServicer):
         drop = _drop(request, context.peer())
 
         async def work(connection: Connection) -> pb.DropParkedMailResponse:
-            waiting = await self._parts.parked.waiting_for(drop)
-            dropped = await self._parts.parked.drop(connection, drop, waiting)
+            waiting = await self._deps.parked.waiting_for(drop)
+            dropped = await self._deps.parked.drop(connection, drop, waiting)
             return pb.DropParkedMailResponse(
                 remaining_count=dropped.remaining,
                 dropped_mails=map(convert_runs.mail_item, dropped.mails),
-                halted_enrolment_ids=[str(burst.enrolment_id) for burst in dropped.halted],
+                halted_enrolment_ids=[str(run_segment.enrolment_id) for run_segment in dropped.halted],
             )
 
-        answer = await answer_once(self._parts.pool, drop.team_id, request, pb.DropParkedMailResponse, work)
-        self._parts.notifier.notify()
+        answer = await answer_once(self._deps.pool, drop.team_id, request, pb.DropParkedMailResponse, work)
+        self._deps.notifier.notify()
         return answer
 
 

@@ -46,14 +46,14 @@ class JourneyServicer(RunRpcs):
         team_id = check.uuid("team_id", request.team_id)
         definition = convert.definition_from(request.definition, check)
         check.done()
-        return await self._parts.lifecycle.create(
+        return await self._deps.lifecycle.create(
             _call(team_id, request, pb.CreateJourneyResponse), definition
         )
 
     async def GetJourney(self, request: pb.GetJourneyRequest, context: Any) -> pb.GetJourneyResponse:
         """Reads one journey."""
         team_id, journey_id = _ids(request)
-        journey = await self._parts.journeys.get(team_id, journey_id)
+        journey = await self._deps.journeys.get(team_id, journey_id)
         return pb.GetJourneyResponse(journey=convert.journey_message(journey, request.language_code))
 
     async def ListJourneys(self, request: pb.ListJourneysRequest, context: Any) -> pb.ListJourneysResponse:
@@ -71,7 +71,7 @@ class JourneyServicer(RunRpcs):
         size = page_size(request.page_size)
         arguments = ("journeys", team_id, *wanted)
         after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
-        rows = await self._parts.journeys.list_journeys(team_id, wanted, after, size + 1)
+        rows = await self._deps.journeys.list_journeys(team_id, wanted, after, size + 1)
         token = ""
         if len(rows) > size:
             token = page_token((rows[size - 1].created_at, rows[size - 1].journey_id), *arguments)
@@ -94,7 +94,7 @@ class JourneyServicer(RunRpcs):
             return _edited(present, request)
 
         call = _call(team_id, request, pb.UpdateJourneyResponse)
-        return await self._parts.lifecycle.update(call, journey_id, request.etag, edit)
+        return await self._deps.lifecycle.update(call, journey_id, request.etag, edit)
 
     async def PublishJourney(
         self, request: pb.PublishJourneyRequest, context: Any
@@ -102,41 +102,41 @@ class JourneyServicer(RunRpcs):
         """Makes a draft live."""
         team_id, journey_id = _ids(request)
         call = _call(team_id, request, pb.PublishJourneyResponse)
-        return await self._parts.lifecycle.publish(call, journey_id, request.etag)
+        return await self._deps.lifecycle.publish(call, journey_id, request.etag)
 
     async def CloseTrigger(self, request: pb.CloseTriggerRequest, context: Any) -> pb.CloseTriggerResponse:
         """Lets nobody enter any more."""
         team_id, journey_id = _ids(request)
         call = _call(team_id, request, pb.CloseTriggerResponse)
-        return await self._parts.lifecycle.close_trigger(call, journey_id, request.etag)
+        return await self._deps.lifecycle.close_trigger(call, journey_id, request.etag)
 
     async def StopJourney(self, request: pb.StopJourneyRequest, context: Any) -> pb.StopJourneyResponse:
         """Stops a journey."""
         team_id, journey_id = _ids(request)
         call = _call(team_id, request, pb.StopJourneyResponse)
-        return await self._parts.lifecycle.stop(call, journey_id, request.etag)
+        return await self._deps.lifecycle.stop(call, journey_id, request.etag)
 
     async def CopyJourney(self, request: pb.CopyJourneyRequest, context: Any) -> pb.CopyJourneyResponse:
         """Makes a draft with the same tree."""
         team_id, journey_id = _ids(request)
         call = _call(team_id, request, pb.CopyJourneyResponse)
-        return await self._parts.lifecycle.copy(call, journey_id, request.name)
+        return await self._deps.lifecycle.copy(call, journey_id, request.name)
 
     async def DeleteJourney(self, request: pb.DeleteJourneyRequest, context: Any) -> pb.DeleteJourneyResponse:
         """Removes a journey from lists."""
         team_id, journey_id = _ids(request)
         form = pb.DeleteJourneyResponse
         call = Call(team_id, request, form, lambda _: form())
-        return await self._parts.lifecycle.delete(call, journey_id, request.etag)
+        return await self._deps.lifecycle.delete(call, journey_id, request.etag)
 
     async def ListRevisions(self, request: pb.ListRevisionsRequest, context: Any) -> pb.ListRevisionsResponse:
         """Lists revisions, newest first."""
         team_id, journey_id = _ids(request)
-        await self._parts.journeys.get(team_id, journey_id)
+        await self._deps.journeys.get(team_id, journey_id)
         size = page_size(request.page_size)
         arguments = ("revisions", team_id, journey_id)
         before = page_key(request.page_token, int, *arguments) or REVISION_AFTER_ALL
-        rows = await self._parts.journeys.revisions(team_id, journey_id, before, size + 1)
+        rows = await self._deps.journeys.revisions(team_id, journey_id, before, size + 1)
         return pb.ListRevisionsResponse(
             revisions=[
                 journey_pb2.Revision(
@@ -168,14 +168,14 @@ class JourneyServicer(RunRpcs):
             for i, item in enumerate(request.items)
         ]
         check.done()
-        self._parts.intake.check()
-        now = self._parts.clock.now()
-        reasons = await self._parts.actors.trigger_faults(
+        self._deps.intake.check()
+        now = self._deps.clock.now()
+        reasons = await self._deps.actors.trigger_faults(
             team_id, {trigger.journey_id for trigger in triggers}, now
         )
         accepted = [trigger for trigger in triggers if not reasons[trigger.journey_id]]
         if accepted:
-            self._parts.relay.submit(await self._parts.mail.append(team_id, accepted, now))
+            self._deps.relay.submit(await self._deps.mail.append(team_id, accepted, now))
         return pb.TriggerJourneysResponse(
             results=[
                 pb.SystemTriggerResult(
@@ -196,9 +196,9 @@ class JourneyServicer(RunRpcs):
         check.done()
         size = page_size(request.page_size, default=500, most=MAIL_PAGE_MAX)
         if customer_id is not None and team_id is not None:
-            mails = await self._parts.mail.of_customer(team_id, customer_id, request.after_number, size + 1)
+            mails = await self._deps.mail.of_customer(team_id, customer_id, request.after_number, size + 1)
         else:
-            mails = await self._parts.mail.of_partition(request.partition, request.after_position, size + 1)
+            mails = await self._deps.mail.of_partition(request.partition, request.after_position, size + 1)
         return pb.ListMailResponse(mails=[encode(mail) for mail in mails[:size]], more=len(mails) > size)
 
     async def ListHistory(self, request: pb.ListHistoryRequest, context: Any) -> pb.ListHistoryResponse:
@@ -212,10 +212,10 @@ class JourneyServicer(RunRpcs):
             cursors[cursor.partition] = cursor.after_position
         size = page_size(request.page_size, default=1_000, most=MAIL_PAGE_MAX)
         rows, following = await long_poll(
-            lambda: self._parts.journeys.history(cursors, size),
-            self._parts.notifier,
+            lambda: self._deps.journeys.history(cursors, size),
+            self._deps.notifier,
             seconds_of(request.wait),
-            self._parts.draining,
+            self._deps.draining,
         )
         return pb.ListHistoryResponse(
             facts=[convert_runs.fact_message(row) for row in rows],

@@ -24,10 +24,10 @@ from services.journey.domain.model import (
     EnrolmentState,
     Journey,
     JourneyStatus,
-    Rest,
     StatusReason,
     SystemTriggerKind,
     TagTrigger,
+    WaitReason,
 )
 from services.journey.store import records
 from services.journey.store.history import BOOK, append_history, status_row
@@ -266,11 +266,11 @@ class JourneyStore:
             rows = await connection.fetch(BOOK["count_enrolments"], team_id, journey_id)
         return {EnrolmentState(row["state"]): row["n"] for row in rows}
 
-    async def bursts(self, team_id: UUID, enrolment_id: UUID) -> list[records.BurstRecord]:
+    async def run_segments(self, team_id: UUID, enrolment_id: UUID) -> list[records.RunSegmentRecord]:
         """What an enrolment did, oldest first."""
         async with transaction(self.pool, [team_id]) as connection:
             rows = await connection.fetch(BOOK["history_of_enrolment"], team_id, enrolment_id)
-        return [records.read_burst(row["body"]) for row in rows]
+        return [records.read_run_segment(row["body"]) for row in rows]
 
     # -- history ------------------------------------------------------------------------------------------------
 
@@ -309,7 +309,7 @@ def _enrolment(row: Mapping[str, Any]) -> StoredEnrolment:
         state=EnrolmentState(row["state"]),
         node_id=row["node_id"],
         visit=row["visit"],
-        rest=Rest(row["rest"]),
+        wait=WaitReason(row["rest"]),
         wake_at=row["wake_at"],
     )
     return StoredEnrolment(enrolment, row["updated_at"])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Pool, transaction
-from services.journey.store.turns import BOOK, CustomerKey
+from services.journey.store.turns import BOOK, ActorKey
 
 
 class RunKey(NamedTuple):
@@ -20,9 +20,9 @@ class RunKey(NamedTuple):
     enrolment_id: UUID
 
     @property
-    def customer(self) -> CustomerKey:
+    def customer(self) -> ActorKey:
         """Whose it is."""
-        return CustomerKey(*self[:3])
+        return ActorKey(*self[:3])
 
 
 class Place(NamedTuple):
@@ -39,7 +39,7 @@ class Suspect(NamedTuple):
     key: RunKey
     node_id: str
     visit: int
-    rest: int
+    wait: int
     rested_at: datetime
     """Since when, domain time."""
     taken_gateway: int
@@ -79,7 +79,7 @@ class OrphanStore:
             rows = await connection.fetch(
                 BOOK["keep_orphans"],
                 *_columns(keys),
-                [o.rest for o in orphans],
+                [o.wait for o in orphans],
                 [o.rested_at for o in orphans],
             )
         return len(rows)

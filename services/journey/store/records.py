@@ -19,9 +19,9 @@ from services.journey.domain.model import (
     EnrolmentState,
     Journey,
     JourneyStatus,
-    Rest,
     StatusReason,
     Step,
+    WaitReason,
 )
 from services.journey.domain.turn import Actor, RefusalReason
 
@@ -31,13 +31,13 @@ DEFAULT_ZONE = "UTC"
 class FactKind(IntEnum):
     """Kind of a history row."""
 
-    BURST = 1
+    RUN_SEGMENT = 1
     TRIGGER_REFUSED = 2
     STATUS_CHANGED = 3
 
 
-class BurstRecord(msgspec.Struct, frozen=True, array_like=True):
-    """Body of a burst."""
+class RunSegmentRecord(msgspec.Struct, frozen=True, array_like=True):
+    """Body of a run_segment."""
 
     enrolled: bool
     state: EnrolmentState
@@ -63,12 +63,12 @@ _json = msgspec.json.Encoder()
 _definition = msgspec.json.Decoder(Definition)
 _msgpack = msgspec.msgpack.Encoder()
 _entries = msgspec.msgpack.Decoder(dict[bytes, int])
-_bursts = msgspec.msgpack.Decoder(BurstRecord)
+_run_segments = msgspec.msgpack.Decoder(RunSegmentRecord)
 _refusals = msgspec.msgpack.Decoder(RefusalRecord)
 _statuses = msgspec.msgpack.Decoder(StatusRecord)
 
 pack = _msgpack.encode
-read_burst = _bursts.decode
+read_run_segment = _run_segments.decode
 read_refusal = _refusals.decode
 read_status = _statuses.decode
 
@@ -113,7 +113,7 @@ def live_enrolment_from(team_id: UUID, customer_id: UUID, row: Mapping[str, Any]
         created_at=row["created_at"],
         node_id=row["node_id"],
         visit=row["visit"],
-        rest=Rest(row["rest"]),
+        wait=WaitReason(row["rest"]),
         wake_at=row["wake_at"],
     )
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from libs.common.mailbox.mail import MailSource
 from services.journey.domain import effects as fx
 from services.journey.domain.model import EnrolmentState, StepResult
-from services.journey.domain.turn import Burst, TurnResult
+from services.journey.domain.turn import RunSegment, TurnResult
 from services.journey.store import records
 from services.journey.store.history import HistoryRow
 
@@ -23,7 +23,7 @@ _HISTORY_WIDTH = 8
 Row = tuple[Any, ...]
 
 
-class CustomerKey(NamedTuple):
+class ActorKey(NamedTuple):
     """A customer, and the partition it lives in."""
 
     partition: int
@@ -32,7 +32,7 @@ class CustomerKey(NamedTuple):
 
 
 def commit_columns(
-    turns: Mapping[CustomerKey, TurnResult], changes: Iterable[HistoryRow] = ()
+    turns: Mapping[ActorKey, TurnResult], changes: Iterable[HistoryRow] = ()
 ) -> tuple[Sequence[Any], ...]:
     """The arguments of `write_turns` after the time; `changes` is history beside that of the turns."""
     actors = [_actor_row(key, turn) for key, turn in turns.items()]
@@ -43,13 +43,15 @@ def commit_columns(
         enrolments.extend(
             (
                 *(place, e.enrolment_id, e.journey_id, e.trigger_event_id, e.created_at, e.wake_at),
-                *(e.depth, e.state, e.rest, e.visit, e.node_id),
+                *(e.depth, e.state, e.wait, e.visit, e.node_id),
             )
             for e in turn.enrolments
         )
         history.extend(_facts(key, turn))
         verdicts.extend(
-            (key.team_id, burst.enrolment_id, told) for burst in turn.bursts for told in told_verdicts(burst)
+            (key.team_id, run_segment.enrolment_id, told)
+            for run_segment in turn.run_segments
+            for told in settled_verdicts(run_segment)
         )
     history.extend(changes)
     return (
@@ -64,7 +66,7 @@ def _columns(rows: Sequence[Row], width: int) -> Sequence[Sequence[Any]]:
     return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
-def _actor_row(key: CustomerKey, turn: TurnResult) -> Row:
+def _actor_row(key: ActorKey, turn: TurnResult) -> Row:
     taken = turn.actor.taken
     return (
         *key,
@@ -77,24 +79,28 @@ def _actor_row(key: CustomerKey, turn: TurnResult) -> Row:
     )
 
 
-def told_verdicts(burst: Burst) -> list[UUID | None]:
-    """Keys of the verdicts that a burst is the last to need; None: all of its enrolment. Others stay: a lost run may
-    have gone further, and have acted on what it was told."""
-    if burst.state is EnrolmentState.HALTED:
+def settled_verdicts(run_segment: RunSegment) -> list[UUID | None]:
+    """Keys of the verdicts that no turn after this run segment needs; None stands for all of the enrolment.
+
+    Others stay: a run of the turn that was lost may have gone further, and have acted on their verdicts.
+    """
+    if run_segment.state is EnrolmentState.HALTED:
         return [None]
     return [
-        fx.effect_key(burst.enrolment_id, step.node_id, step.visit)
-        for step in burst.steps
+        fx.effect_key(run_segment.enrolment_id, step.node_id, step.visit)
+        for step in run_segment.steps
         if step.result in _JUDGED
     ]
 
 
-def _facts(key: CustomerKey, turn: TurnResult) -> Iterable[HistoryRow]:
+def _facts(key: ActorKey, turn: TurnResult) -> Iterable[HistoryRow]:
     partition, team_id, customer_id = key
-    for burst in turn.bursts:
-        body = records.pack(records.BurstRecord(burst.enrolled, burst.state, burst.steps))
-        about = (partition, team_id, burst.journey_id, customer_id, burst.enrolment_id)
-        yield HistoryRow(*about, burst.at, records.FactKind.BURST, body)
+    for run_segment in turn.run_segments:
+        body = records.pack(
+            records.RunSegmentRecord(run_segment.enrolled, run_segment.state, run_segment.steps)
+        )
+        about = (partition, team_id, run_segment.journey_id, customer_id, run_segment.enrolment_id)
+        yield HistoryRow(*about, run_segment.at, records.FactKind.RUN_SEGMENT, body)
     for refusal in turn.refusals:
         body = records.pack(records.RefusalRecord(refusal.reason))
         whom = (partition, team_id, refusal.journey_id, customer_id, None)

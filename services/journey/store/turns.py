@@ -22,9 +22,9 @@ from services.journey.domain.model import Enrolment, Journey, StatusReason
 from services.journey.domain.turn import Actor, TurnResult
 from services.journey.store import records
 from services.journey.store.history import BOOK, HistoryRow, status_row
-from services.journey.store.turn_columns import CustomerKey, commit_columns
+from services.journey.store.turn_columns import ActorKey, commit_columns
 
-__all__ = ["BOOK", "CustomerKey", "DueTimers", "LoadedTurns", "TurnStore", "load_arguments", "loaded_turns"]
+__all__ = ["BOOK", "ActorKey", "DueTimers", "LoadedTurns", "TurnStore", "load_arguments", "loaded_turns"]
 
 
 _TIMERS_OF_PARTITION_MIN: Final = 8
@@ -33,16 +33,16 @@ _TIMERS_OF_PARTITION_MIN: Final = 8
 class LoadedTurns(msgspec.Struct):
     """State of the customers of a batch. `versions` are those of all journeys of their teams that are no drafts."""
 
-    actors: dict[CustomerKey, Actor]
-    enrolments: dict[CustomerKey, list[Enrolment]]
-    parked: set[CustomerKey]
+    actors: dict[ActorKey, Actor]
+    enrolments: dict[ActorKey, list[Enrolment]]
+    parked: set[ActorKey]
     versions: dict[UUID, int]
 
 
 class DueTimers(NamedTuple):
     """Customers whose timer is due, earliest first, and the first timer that is not. With `more`, others may be due."""
 
-    due: list[CustomerKey]
+    due: list[ActorKey]
     following: datetime | None
     more: bool
 
@@ -54,7 +54,7 @@ class TurnStore:
         """`pool` connects as the service's own role."""
         self._pool = pool
 
-    async def load(self, keys: Sequence[CustomerKey]) -> LoadedTurns:
+    async def load(self, keys: Sequence[ActorKey]) -> LoadedTurns:
         """State of these customers; a customer without an actor row gets a fresh actor."""
         return loaded_turns(keys, await fetch_alone(self._pool, BOOK["load_turns"], *load_arguments(keys)))
 
@@ -65,8 +65,8 @@ class TurnStore:
         return [records.journey_from(row) for row in rows]
 
     async def keep_verdicts(
-        self, judged: Mapping[CustomerKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
-    ) -> dict[CustomerKey, fx.Verdict]:
+        self, judged: Mapping[ActorKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
+    ) -> dict[ActorKey, fx.Verdict]:
         """Keeps verdicts until their turns are committed, before anything is done because of them.
 
         Returns the first one of each key: a turn that is run again takes the branch whose effects it has begun. Raises
@@ -92,7 +92,7 @@ class TurnStore:
 
     async def commit(
         self,
-        turns: Mapping[CustomerKey, TurnResult],
+        turns: Mapping[ActorKey, TurnResult],
         journeys: Mapping[UUID, Journey],
         fence: Mapping[int, int],
         now: datetime,
@@ -127,7 +127,7 @@ class TurnStore:
         # Two shares a partition: rarely are they so uneven that it has to be looked at again.
         each = max(_TIMERS_OF_PARTITION_MIN, 2 * limit // len(partitions))
         rows = await self._pool.fetch(BOOK["look_at_timers"], list(partitions), until, limit, each)
-        due = [CustomerKey(row["partition"], row["team_id"], row["customer_id"]) for row in rows[:-1]]
+        due = [ActorKey(row["partition"], row["team_id"], row["customer_id"]) for row in rows[:-1]]
         counts = count_by_partition(key.partition for key in due)
         more = len(due) >= limit or max(counts.values(), default=0) >= each
         return DueTimers(due, rows[-1]["wake_at"], more)
@@ -140,15 +140,15 @@ class TurnStore:
 
     async def halting_customers(
         self, team_id: UUID, journey_id: UUID, partitions: Iterable[int], limit: int
-    ) -> list[CustomerKey]:
+    ) -> list[ActorKey]:
         """Customers to be halted in a stopping journey; those who wait for a send are not among them."""
         async with transaction(self._pool, [team_id]) as connection:
             rows = await connection.fetch(
                 BOOK["halting_customers"], team_id, journey_id, list(partitions), limit
             )
-        return [CustomerKey(*row) for row in rows]
+        return [ActorKey(*row) for row in rows]
 
-    async def park(self, key: CustomerKey, error: str, attempts: int, fence: Mapping[int, int]) -> None:
+    async def park(self, key: ActorKey, error: str, attempts: int, fence: Mapping[int, int]) -> None:
         """Sets a customer aside. Their mail stays with its sources. Raises `Fenced`."""
         async with transaction(self._pool, [key.team_id]) as connection:
             await check_fence(connection, {key.partition: fence[key.partition]})
@@ -172,13 +172,13 @@ class TurnStore:
             )
 
 
-def load_arguments(keys: Sequence[CustomerKey]) -> tuple[Sequence[Any], ...]:
+def load_arguments(keys: Sequence[ActorKey]) -> tuple[Sequence[Any], ...]:
     """What `load_turns` is called with."""
     partitions, teams, customers = zip(*keys, strict=True)
     return list(set(teams)), partitions, teams, customers
 
 
-def loaded_turns(keys: Sequence[CustomerKey], rows: Iterable[Any]) -> LoadedTurns:
+def loaded_turns(keys: Sequence[ActorKey], rows: Iterable[Any]) -> LoadedTurns:
     """State of these customers from the rows of `load_turns`."""
     loaded = LoadedTurns({}, {key: [] for key in keys}, set(), {})
     for row in rows:

@@ -13,13 +13,13 @@ from uuid import UUID
 from services.journey.domain import effects as fx
 from services.journey.domain.model import Journey
 from services.journey.domain.turn import TurnResult
-from services.journey.store.turns import CustomerKey, DueTimers, LoadedTurns
+from services.journey.store.turns import ActorKey, DueTimers, LoadedTurns
 
 
 class TurnStorage(Protocol):
     """Loads and commits turns; see `TurnStore` for what each method promises and raises."""
 
-    async def load(self, keys: Sequence[CustomerKey]) -> LoadedTurns:
+    async def load(self, keys: Sequence[ActorKey]) -> LoadedTurns:
         """State of these customers; a customer without an actor row gets a fresh actor."""
         ...
 
@@ -28,14 +28,14 @@ class TurnStorage(Protocol):
         ...
 
     async def keep_verdicts(
-        self, judged: Mapping[CustomerKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
-    ) -> dict[CustomerKey, fx.Verdict]:
+        self, judged: Mapping[ActorKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
+    ) -> dict[ActorKey, fx.Verdict]:
         """Keeps verdicts until their turns are committed; the first one of each key is returned. Raises `Fenced`."""
         ...
 
     async def commit(
         self,
-        turns: Mapping[CustomerKey, TurnResult],
+        turns: Mapping[ActorKey, TurnResult],
         journeys: Mapping[UUID, Journey],
         fence: Mapping[int, int],
         now: datetime,
@@ -50,11 +50,11 @@ class TurnStorage(Protocol):
 
     async def halting_customers(
         self, team_id: UUID, journey_id: UUID, partitions: Iterable[int], limit: int
-    ) -> list[CustomerKey]:
+    ) -> list[ActorKey]:
         """Customers to be halted in a stopping journey; those who wait for a send are not among them."""
         ...
 
-    async def park(self, key: CustomerKey, error: str, attempts: int, fence: Mapping[int, int]) -> None:
+    async def park(self, key: ActorKey, error: str, attempts: int, fence: Mapping[int, int]) -> None:
         """Sets a customer aside. Raises `Fenced`."""
         ...
 

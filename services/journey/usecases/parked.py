@@ -19,10 +19,10 @@ from libs.common.mailbox.mail import Mail, MailSource
 from services.journey.clients.mail import MailReader, ServiceUnavailable
 from services.journey.domain.dropping import halted_by_drop
 from services.journey.domain.parked import Drop, Dropped, ParkedMail, ParkedRow
-from services.journey.domain.turn import Actor, Burst
+from services.journey.domain.turn import Actor, RunSegment
 from services.journey.store import records
 from services.journey.store.history import BOOK, HistoryRow, append_history
-from services.journey.store.turns import CustomerKey, load_arguments, loaded_turns
+from services.journey.store.turns import ActorKey, load_arguments, loaded_turns
 
 SHOWN_IN_LIST: Final = 20
 """Mails shown of each customer in a list."""
@@ -126,21 +126,21 @@ class ParkedCustomers:
             customer_id=str(drop.customer_id),
             source=drop.source.name,
             events=[str(mail.event_id) for mail in mails],
-            halted=[str(burst.enrolment_id) for burst in halted],
+            halted=[str(run_segment.enrolment_id) for run_segment in halted],
             by=drop.by,
         )
         left = sum(len(found or ()) for found in waiting.values()) - len(mails)
         return Dropped(mails, halted, left)
 
     async def _write(
-        self, connection: Connection, key: CustomerKey, drop: Drop, halted: Sequence[Burst]
+        self, connection: Connection, key: ActorKey, drop: Drop, halted: Sequence[RunSegment]
     ) -> None:
         moved = [drop.through_number if drop.source is source else 0 for source in _SOURCES]
         await connection.execute(BOOK["drop_mail"], *key, *moved)
-        ids = [burst.enrolment_id for burst in halted]
+        ids = [run_segment.enrolment_id for run_segment in halted]
         await connection.execute(BOOK["halt_enrolments"], *key, ids, self._clock.now())
         await connection.execute(BOOK["rest_anew"], *key)
-        await append_history(connection, [_row(key, burst) for burst in halted])
+        await append_history(connection, [_row(key, run_segment) for run_segment in halted])
 
     async def _waiting(self, team_id: UUID, customer_id: UUID) -> dict[int, Sequence[Mail] | None]:
         """Mail after what the actor has taken, up to a page a source; None where the source does not answer."""
@@ -165,8 +165,8 @@ class ParkedCustomers:
 _SOURCES: Final = (MailSource.SEGMENT, MailSource.GATEWAY, MailSource.JOURNEY)
 
 
-def _key(team_id: UUID, customer_id: UUID) -> CustomerKey:
-    return CustomerKey(partition_of(team_id, customer_id), team_id, customer_id)
+def _key(team_id: UUID, customer_id: UUID) -> ActorKey:
+    return ActorKey(partition_of(team_id, customer_id), team_id, customer_id)
 
 
 def _require_all(waiting: Mapping[int, Sequence[Mail] | None]) -> list[Sequence[Mail]]:
@@ -176,15 +176,15 @@ def _require_all(waiting: Mapping[int, Sequence[Mail] | None]) -> list[Sequence[
     return [mails for mails in waiting.values() if mails]
 
 
-def _row(key: CustomerKey, burst: Burst) -> HistoryRow:
-    body = records.pack(records.BurstRecord(burst.enrolled, burst.state, burst.steps))
+def _row(key: ActorKey, run_segment: RunSegment) -> HistoryRow:
+    body = records.pack(records.RunSegmentRecord(run_segment.enrolled, run_segment.state, run_segment.steps))
     return HistoryRow(
         key.partition,
         key.team_id,
-        burst.journey_id,
+        run_segment.journey_id,
         key.customer_id,
-        burst.enrolment_id,
-        burst.at,
-        records.FactKind.BURST,
+        run_segment.enrolment_id,
+        run_segment.at,
+        records.FactKind.RUN_SEGMENT,
         body,
     )

@@ -23,7 +23,7 @@ from libs.common.mailbox.errors import Fenced, MailboxUnavailable
 from libs.common.rpc.operations import Progress
 from services.journey import metrics
 from services.journey.domain.turn import TurnResult
-from services.journey.store.turns import CustomerKey
+from services.journey.store.turns import ActorKey
 from services.journey.store.turns_protocol import TurnStorage
 from services.journey.worker.batches import Batches, Checkpoints
 from services.journey.worker.faults import OUTAGES, is_outage
@@ -74,7 +74,7 @@ class Worker:
         self._real_time = real_time
         self._leased: dict[int, int] = {}
         self._owned: dict[int, int] = {}
-        self._taken: dict[CustomerKey, bytes] = {}
+        self._taken: dict[ActorKey, bytes] = {}
         self._retries = Retries()
         self._stopping_journeys: tuple[tuple[UUID, UUID], ...] = ()
         self._checkpoints = Checkpoints(store)
@@ -85,7 +85,7 @@ class Worker:
         self._stop_told = asyncio.Event()
         self._outages = 0
         self._begun_at = -LINGER_S
-        self._again: set[CustomerKey] = set()
+        self._again: set[ActorKey] = set()
         self._leaving: set[int] = set()
         self._left = asyncio.Event()
 
@@ -111,7 +111,7 @@ class Worker:
         self._timers.look_again()
         self._nudge.set()
 
-    def ask_again(self, customers: Iterable[CustomerKey]) -> None:
+    def ask_again(self, customers: Iterable[ActorKey]) -> None:
         """Has enrolments of these customers ask again what they asked last. Once: whoever wants it tells again."""
         self._again.update(customers)
         if self._again:
@@ -276,24 +276,24 @@ class Worker:
         except (*OUTAGES, Fenced) as error:
             _log.warning("what was taken is not handed back; its next owner finds it", error=repr(error))
 
-    async def _put_back(self, keys: Iterable[CustomerKey]) -> None:
+    async def _put_back(self, keys: Iterable[ActorKey]) -> None:
         items = [
             PutBack(key.partition, self._owned[key.partition], key.team_id, key.customer_id)
             for key in keys
             if key in self._taken and key.partition in self._owned
         ]
         for item in items:
-            self._taken.pop(CustomerKey(item.partition, item.team_id, item.customer_id), None)
+            self._taken.pop(ActorKey(item.partition, item.team_id, item.customer_id), None)
         if items:
             await self._mailbox.put_back(items)
             self._woken.update(item.partition for item in items)
 
     # -- taking -------------------------------------------------------------------------------------------------
 
-    async def _gather(self) -> dict[CustomerKey, Waiting]:
+    async def _gather(self) -> dict[ActorKey, Waiting]:
         """Customers with mail, then those with due timers, then those to be halted; each once."""
         await self._let_go()
-        batch: dict[CustomerKey, Waiting] = {}
+        batch: dict[ActorKey, Waiting] = {}
         if not self._owned:
             return batch
         mailboxes_are_empty = await self._take(batch)
@@ -314,7 +314,7 @@ class Worker:
             if key not in self._retries and key.partition in self._owned
         }
 
-    async def _take(self, batch: dict[CustomerKey, Waiting]) -> bool:
+    async def _take(self, batch: dict[ActorKey, Waiting]) -> bool:
         """Takes from the partitions that were woken; False if there may be more mail than fits into the batch."""
         looked_at = sorted((p, self._owned[p]) for p in self._woken & self._owned.keys())
         if not looked_at or self._retries.full:
@@ -323,7 +323,7 @@ class Worker:
         self._woken.clear()
         result = await self._mailbox.take(looked_at, CUSTOMERS_MAX, MAIL_MAX)
         for taken in result.taken:
-            key = CustomerKey(taken.partition, taken.team_id, taken.customer_id)
+            key = ActorKey(taken.partition, taken.team_id, taken.customer_id)
             self._taken[key] = taken.last_entry_id
             # Else a timer of theirs is worked on: the mail goes back, and comes again.
             if key not in self._batches.customers:
@@ -336,9 +336,9 @@ class Worker:
             self._drop(partition)
         return len(result.taken) < CUSTOMERS_MAX
 
-    async def _halting(self, limit: int) -> list[CustomerKey]:
+    async def _halting(self, limit: int) -> list[ActorKey]:
         """Customers of journeys that stop."""
-        halting: list[CustomerKey] = []
+        halting: list[ActorKey] = []
         for team_id, journey_id in self._stopping_journeys:
             if len(halting) < limit:
                 room = limit - len(halting) + len(self._batches.customers)
@@ -346,7 +346,7 @@ class Worker:
                 halting += [key for key in found if key not in self._batches.customers]
         return halting[: max(0, limit)]
 
-    async def _add_stuck(self, batch: dict[CustomerKey, Waiting]) -> None:
+    async def _add_stuck(self, batch: dict[ActorKey, Waiting]) -> None:
         """Adds those who are to ask again. Mail that waits comes first: it may be what they wait for."""
         stuck = self._again - self._batches.customers
         if not stuck:
@@ -359,7 +359,7 @@ class Worker:
 
     # -- working ------------------------------------------------------------------------------------------------
 
-    async def _work(self, batch: Mapping[CustomerKey, Waiting]) -> None:
+    async def _work(self, batch: Mapping[ActorKey, Waiting]) -> None:
         started = self._real_time()
         try:
             outcome = await self._runner.run_all(batch, dict(self._owned))
@@ -371,7 +371,7 @@ class Worker:
             self._timers.batch_ended()
         self._progress.add(len(batch))
 
-    async def _settle(self, batch: Mapping[CustomerKey, Waiting], outcome: BatchOutcome) -> None:
+    async def _settle(self, batch: Mapping[ActorKey, Waiting], outcome: BatchOutcome) -> None:
         for key, error in outcome.failed.items():
             await self._failed(batch, key, error)
         self._note(outcome.committed.values())
@@ -383,15 +383,15 @@ class Worker:
         await self._trim(batch, [*outcome.committed, *outcome.parked])
 
     def _note(self, results: Collection[TurnResult]) -> None:
-        bursts = [burst for result in results for burst in result.bursts]
+        run_segments = [run_segment for result in results for run_segment in result.run_segments]
         metrics.TURNS.inc(len(results))
-        metrics.ENROLMENTS.inc(sum(burst.enrolled for burst in bursts))
-        metrics.NODES.inc(sum(step.entered for burst in bursts for step in burst.steps))
+        metrics.ENROLMENTS.inc(sum(run_segment.enrolled for run_segment in run_segments))
+        metrics.NODES.inc(sum(step.entered for run_segment in run_segments for step in run_segment.steps))
         self._timers.expect(
             min((result.wake_at for result in results if result.wake_at is not None), default=None)
         )
 
-    async def _trim(self, batch: Mapping[CustomerKey, Waiting], keys: Iterable[CustomerKey]) -> None:
+    async def _trim(self, batch: Mapping[ActorKey, Waiting], keys: Iterable[ActorKey]) -> None:
         """Removes what these customers of a batch are done with."""
         items = []
         for key in keys:
@@ -411,7 +411,7 @@ class Worker:
 
     # -- failures -----------------------------------------------------------------------------------------------
 
-    async def _failed(self, batch: Mapping[CustomerKey, Waiting], key: CustomerKey, error: Exception) -> None:
+    async def _failed(self, batch: Mapping[ActorKey, Waiting], key: ActorKey, error: Exception) -> None:
         """Tries again later; parks a customer whose own turn keeps failing. An outage is nobody's fault."""
         metrics.TURNS_FAILED.inc()
         if key.partition not in self._owned:

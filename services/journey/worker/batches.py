@@ -7,7 +7,7 @@ from collections.abc import Collection, Coroutine, Mapping, Set
 from typing import Any, Final
 
 from libs.common.mailbox.api import QuietMarks
-from services.journey.store.turns import CustomerKey
+from services.journey.store.turns import ActorKey
 from services.journey.store.turns_protocol import TurnStorage
 
 BATCHES_MAX: Final = 2
@@ -21,10 +21,10 @@ class Batches:
     def __init__(self) -> None:
         """None is under way."""
         self._running: set[asyncio.Task[None]] = set()
-        self._customers: set[CustomerKey] = set()
+        self._customers: set[ActorKey] = set()
 
     @property
-    def customers(self) -> Set[CustomerKey]:
+    def customers(self) -> Set[ActorKey]:
         """Everybody who is in a batch."""
         return self._customers
 
@@ -38,12 +38,12 @@ class Batches:
         """True while no other may be started."""
         return len(self._running) >= BATCHES_MAX
 
-    def start(self, customers: Collection[CustomerKey], work: Coroutine[Any, Any, None]) -> None:
+    def start(self, customers: Collection[ActorKey], work: Coroutine[Any, Any, None]) -> None:
         """Has a batch worked on."""
         self._customers.update(customers)
         self._running.add(asyncio.create_task(work, name=f"batch of {len(customers)} turns"))
 
-    def ended(self, customers: Collection[CustomerKey]) -> None:
+    def ended(self, customers: Collection[ActorKey]) -> None:
         """A batch is done with these customers."""
         self._customers.difference_update(customers)
 

@@ -23,7 +23,7 @@ from services.journey import metrics
 from services.journey.clients.mail import MailReader, SendProbe
 from services.journey.domain import effects as fx
 from services.journey.store.orphans import OrphanStore, Place, RunKey, Suspect
-from services.journey.store.turns import CustomerKey
+from services.journey.store.turns import ActorKey
 from services.journey.worker.faults import OUTAGES
 
 PAGE: Final = 200
@@ -47,7 +47,7 @@ class OrphanChecker:
         outcomes: MailReader,
         clock: Clock,
         owned: Callable[[], Mapping[int, int]],
-        heal: Callable[[Iterable[CustomerKey]], None],
+        heal: Callable[[Iterable[ActorKey]], None],
         every_s: float,
         age_s: float,
     ) -> None:

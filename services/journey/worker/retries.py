@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import Final
 
-from services.journey.store.turns import CustomerKey
+from services.journey.store.turns import ActorKey
 
 RETRY_FIRST_S: Final = 0.1
 RETRY_MAX_S: Final = 30.0
@@ -21,12 +21,12 @@ class Retries:
 
     def __init__(self) -> None:
         """Nobody has failed."""
-        self._failures: dict[CustomerKey, int] = {}
-        self._faults: dict[CustomerKey, int] = {}
-        self._until: dict[CustomerKey, float] = {}
-        self._order: list[tuple[float, CustomerKey]] = []
+        self._failures: dict[ActorKey, int] = {}
+        self._faults: dict[ActorKey, int] = {}
+        self._until: dict[ActorKey, float] = {}
+        self._order: list[tuple[float, ActorKey]] = []
 
-    def __contains__(self, key: CustomerKey) -> bool:
+    def __contains__(self, key: ActorKey) -> bool:
         """True while the customer waits for another try."""
         return key in self._until
 
@@ -40,12 +40,12 @@ class Retries:
         """Real time of the next try, or None."""
         return self._order[0][0] if self._order else None
 
-    def faults_after(self, key: CustomerKey) -> int:
+    def faults_after(self, key: ActorKey) -> int:
         """Notes a fault of the customer's own turn; returns how many there are in a row."""
         self._faults[key] = self._faults.get(key, 0) + 1
         return self._faults[key]
 
-    def postpone(self, key: CustomerKey, now: float) -> None:
+    def postpone(self, key: ActorKey, now: float) -> None:
         """Has the customer tried again later."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         self._until[key] = now + min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(failures - 1, 10))
@@ -60,7 +60,7 @@ class Retries:
             released = True
         return released
 
-    def forget(self, key: CustomerKey) -> None:
+    def forget(self, key: ActorKey) -> None:
         """The customer's turn went well, or they were parked: failures do not count any more."""
         self._failures.pop(key, None)
         self._faults.pop(key, None)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Set
 from datetime import datetime
 
 from libs.common.clock import Clock
-from services.journey.store.turns import CustomerKey
+from services.journey.store.turns import ActorKey
 from services.journey.store.turns_protocol import TurnStorage
 
 
@@ -44,7 +44,7 @@ class TimerWatch:
         self._look |= self._passed_over
         self._passed_over = False
 
-    async def due(self, partitions: Collection[int], limit: int, busy: Set[CustomerKey]) -> list[CustomerKey]:
+    async def due(self, partitions: Collection[int], limit: int, busy: Set[ActorKey]) -> list[ActorKey]:
         """Up to `limit` customers of these partitions whose timer is due and who are not busy. Raises the store's
         errors: then look again."""
         now = self._clock.now()

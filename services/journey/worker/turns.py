@@ -21,7 +21,7 @@ from services.journey.domain.inbox import read_inbox
 from services.journey.domain.lifecycle import JourneyChanged
 from services.journey.domain.model import Journey
 from services.journey.domain.turn import Actor, Turn, TurnInput, TurnResult, take_turn
-from services.journey.store.turns import CustomerKey, LoadedTurns
+from services.journey.store.turns import ActorKey, LoadedTurns
 from services.journey.store.turns_protocol import TurnStorage
 from services.journey.worker.catalog import JourneyCatalog
 from services.journey.worker.faults import is_outage
@@ -52,9 +52,9 @@ class Waiting(msgspec.Struct, frozen=True):
 class BatchOutcome(msgspec.Struct):
     """What became of each customer of a batch: committed, parked before, or failed with an error."""
 
-    committed: dict[CustomerKey, TurnResult]
-    parked: set[CustomerKey]
-    failed: dict[CustomerKey, Exception]
+    committed: dict[ActorKey, TurnResult]
+    parked: set[ActorKey]
+    failed: dict[ActorKey, Exception]
 
 
 class TurnRunner:
@@ -78,7 +78,7 @@ class TurnRunner:
         self._clock = clock
         self._notifier = notifier
 
-    async def run_all(self, batch: Mapping[CustomerKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
+    async def run_all(self, batch: Mapping[ActorKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
         """Runs and commits a batch; if it fails as a whole, each of its customers alone. Raises `Fenced`."""
         try:
             return await self.run(batch, fence)
@@ -97,7 +97,7 @@ class TurnRunner:
             outcome.failed.update(alone.failed)
         return outcome
 
-    async def run(self, batch: Mapping[CustomerKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
+    async def run(self, batch: Mapping[ActorKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
         """Runs and commits a batch. A customer that fails does not keep the others.
 
         Raises `Fenced`, and what load and commit raise when they fail for all: then nothing of the batch is committed.
@@ -109,7 +109,7 @@ class TurnRunner:
                 metrics.TURNS_REPEATED.inc(len(batch))
         raise JourneyChanged
 
-    async def _run_once(self, batch: Mapping[CustomerKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
+    async def _run_once(self, batch: Mapping[ActorKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
         loaded = await self._store.load(list(batch))
         outcome = BatchOutcome({}, loaded.parked, {})
         work = {key: waiting for key, waiting in batch.items() if key not in loaded.parked}
@@ -128,14 +128,14 @@ class TurnRunner:
 
     async def _begin(
         self,
-        work: Mapping[CustomerKey, Waiting],
+        work: Mapping[ActorKey, Waiting],
         loaded: LoadedTurns,
         by_team: Mapping[UUID, Mapping[UUID, Journey]],
-    ) -> tuple[dict[CustomerKey, Turn], dict[CustomerKey, Exception]]:
+    ) -> tuple[dict[ActorKey, Turn], dict[ActorKey, Exception]]:
         """Makes the turns ready to run."""
         now = self._clock.now()
-        turns: dict[CustomerKey, Turn] = {}
-        failed: dict[CustomerKey, Exception] = {}
+        turns: dict[ActorKey, Turn] = {}
+        failed: dict[ActorKey, Exception] = {}
         for key, waiting in work.items():
             try:
                 mails = await self._inbox(loaded.actors[key], waiting.mails)
@@ -170,11 +170,11 @@ class TurnRunner:
         return healed.mails
 
     async def _drive(
-        self, turns: Mapping[CustomerKey, Turn], fence: Mapping[int, int]
-    ) -> tuple[dict[CustomerKey, TurnResult], dict[CustomerKey, Exception]]:
+        self, turns: Mapping[ActorKey, Turn], fence: Mapping[int, int]
+    ) -> tuple[dict[ActorKey, TurnResult], dict[ActorKey, Exception]]:
         """Drives all turns in lockstep: each round asks for one effect of each, in one call a service."""
         progress = _Lockstep(turns)
-        answers: Mapping[CustomerKey, fx.Answer | Exception | None] = dict.fromkeys(turns)
+        answers: Mapping[ActorKey, fx.Answer | Exception | None] = dict.fromkeys(turns)
         while answers:
             asking = progress.advance(answers)
             replies = await self._effects.answer(list(asking.values())) if asking else []
@@ -184,10 +184,10 @@ class TurnRunner:
 
     async def _settled(
         self,
-        asked: Mapping[CustomerKey, fx.Effect],
-        answers: dict[CustomerKey, fx.Answer | Exception],
+        asked: Mapping[ActorKey, fx.Effect],
+        answers: dict[ActorKey, fx.Answer | Exception],
         fence: Mapping[int, int],
-    ) -> dict[CustomerKey, fx.Answer | Exception]:
+    ) -> dict[ActorKey, fx.Answer | Exception]:
         """The answers, verdicts being those that were given first: other services keep theirs by key, an audience is
         only read."""
         judged = {
@@ -206,16 +206,14 @@ class TurnRunner:
 class _Lockstep:
     """Turns under way, and what became of those that have ended."""
 
-    def __init__(self, turns: Mapping[CustomerKey, Turn]) -> None:
+    def __init__(self, turns: Mapping[ActorKey, Turn]) -> None:
         self._turns = turns
-        self.results: dict[CustomerKey, TurnResult] = {}
-        self.failed: dict[CustomerKey, Exception] = {}
+        self.results: dict[ActorKey, TurnResult] = {}
+        self.failed: dict[ActorKey, Exception] = {}
 
-    def advance(
-        self, answers: Mapping[CustomerKey, fx.Answer | Exception | None]
-    ) -> dict[CustomerKey, fx.Effect]:
+    def advance(self, answers: Mapping[ActorKey, fx.Answer | Exception | None]) -> dict[ActorKey, fx.Effect]:
         """Gives each turn its answer (None at the start); returns what they ask next."""
-        asking: dict[CustomerKey, fx.Effect] = {}
+        asking: dict[ActorKey, fx.Effect] = {}
         for key, answer in answers.items():
             if isinstance(answer, Exception):
                 self._turns[key].close()

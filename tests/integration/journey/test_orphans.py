@@ -18,7 +18,7 @@ from libs.testing.mails import TEAM, customers
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.store.orphans import OrphanStore
-from services.journey.store.turns import CustomerKey
+from services.journey.store.turns import ActorKey
 from services.journey.worker.orphans import OrphanChecker
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
@@ -26,7 +26,7 @@ from tests.integration.journey.test_worker import MESSAGE, POINTS, State, epochs
 
 
 def checker_of(
-    site: Site, heal: list[CustomerKey] | None = None, owned: dict[int, int] | None = None
+    site: Site, heal: list[ActorKey] | None = None, owned: dict[int, int] | None = None
 ) -> OrphanChecker:
     """A checker that owns everything and heals nothing but by hand."""
     return OrphanChecker(
@@ -92,7 +92,7 @@ async def test_an_outcome_that_was_taken_and_lost_is_asked_for_again(site: Site)
     site.outcome(0)
     site.effects.settle(0, fx.SendState.SENT)
     await execute(site, "UPDATE actor SET taken_gateway = 1 WHERE customer_id = $1", customer)
-    heal: list[CustomerKey] = []
+    heal: list[ActorKey] = []
     await checker_of(site, heal).look()
     assert (heal, await counted(site)) == ([key_of(customer)], 1)
     async with healing(site):
@@ -141,7 +141,7 @@ async def test_a_stopped_journey_sends_nothing_that_was_lost(site: Site) -> None
     async with transaction(site.pool, [TEAM]) as connection:
         present = await site.journeys.get_for_change(connection, TEAM, journey.journey_id)
         await site.journeys.change_status(connection, present, d.JourneyStatus.STOPPING, site.clock.now())
-    heal: list[CustomerKey] = []
+    heal: list[ActorKey] = []
     await checker_of(site, heal).look()
     await site.runner().run({key: Waiting(again=True) for key in heal}, await epochs(site))
     assert site.effects.sends[-1].not_after == site.clock.now()
@@ -165,7 +165,7 @@ async def _parked(site: Site, customer: UUID, fence: dict[int, int]) -> None:
 async def test_who_has_a_reason_to_rest_is_left_alone(site: Site, reason: object) -> None:
     _, [customer], fence = await in_flight(site)
     await reason(site, customer, fence)  # type: ignore[operator]
-    heal: list[CustomerKey] = []
+    heal: list[ActorKey] = []
     await checker_of(site, heal).look()
     assert (heal, await counted(site)) == ([], 0)
 
@@ -175,7 +175,7 @@ async def test_the_search_goes_on_behind_a_full_page(site: Site, monkeypatch: py
     _, crowd, _ = await in_flight(site, 5)
     for number in range(5):
         site.effects.settle(number, None)
-    heal: list[CustomerKey] = []
+    heal: list[ActorKey] = []
     checker = checker_of(site, heal)
     for expected in (2, 4, 5):
         await checker.look()
@@ -187,5 +187,5 @@ async def test_the_search_goes_on_behind_a_full_page(site: Site, monkeypatch: py
     assert set(_customers(heal)) <= {c for c in crowd if key_of(c).partition == lone.partition}
 
 
-def _customers(keys: Iterable[CustomerKey]) -> list[UUID]:
+def _customers(keys: Iterable[ActorKey]) -> list[UUID]:
     return [key.customer_id for key in keys]

@@ -64,8 +64,8 @@ async def test_who_waits_for_a_dropped_outcome_is_halted(site: Site) -> None:
     dropped = await drop(site, customer, MailSource.GATEWAY, 1, outcome.event_id)
     assert len(dropped.halted) == 1
     assert await site.states(journey) == {State.HALTED: 1}
-    bursts = await site.journeys.bursts(TEAM, dropped.halted[0].enrolment_id)
-    assert [(step.result, step.detail) for step in bursts[-1].steps] == [
+    run_segments = await site.journeys.run_segments(TEAM, dropped.halted[0].enrolment_id)
+    assert [(step.result, step.detail) for step in run_segments[-1].steps] == [
         (d.StepResult.HALTED, "OUTCOME_DROPPED")
     ]
     # A second time there is nothing left to drop.

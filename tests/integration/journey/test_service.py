@@ -30,7 +30,7 @@ from omnijourney.journey.v1 import (
 )
 from services.journey.app import app
 from services.journey.config import Settings
-from services.journey.store.turns import CustomerKey, TurnStore
+from services.journey.store.turns import ActorKey, TurnStore
 
 if TYPE_CHECKING:
     from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceAsyncStub
@@ -310,7 +310,7 @@ async def test_a_parked_customer_is_shown_and_their_mail_is_dropped(desk: Desk) 
     system = trigger_pb2.Trigger(system=trigger_pb2.SystemTriggered())
     journey = await desk.publish(await desk.create(trigger=system))
     customer = uuid5(TEAM, "customer")
-    key = CustomerKey(partition_of(TEAM, customer), TEAM, customer)
+    key = ActorKey(partition_of(TEAM, customer), TEAM, customer)
     pool = await open_pool(desk.dsn, name="test", size_max=2)
     try:
         leases = "SELECT partition, epoch FROM partition_lease WHERE partition = $1"

@@ -20,7 +20,7 @@ from services.journey.domain.effects import EarnPoints
 from services.journey.domain.lifecycle import JourneyChanged
 from services.journey.store.actors import ActorStore
 from services.journey.store.journeys import EnrolmentFilter
-from services.journey.store.turns import CustomerKey
+from services.journey.store.turns import ActorKey
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.neighbours import TAGGED
@@ -30,8 +30,8 @@ POINTS = d.Node("points", d.Points(10))
 State = d.EnrolmentState
 
 
-def key_of(customer_id: UUID) -> CustomerKey:
-    return CustomerKey(partition_of(TEAM, customer_id), TEAM, customer_id)
+def key_of(customer_id: UUID) -> ActorKey:
+    return ActorKey(partition_of(TEAM, customer_id), TEAM, customer_id)
 
 
 async def epochs(site: Site) -> dict[int, int]:
@@ -226,7 +226,7 @@ async def test_a_stop_halts_everybody_and_then_is_over(site: Site) -> None:
         await site.deliver(*(site.order(customer) for customer in crowd))
         await site.until(lambda: len(site.effects.sends) == 10)
         await site.deliver(*(site.outcome(n) for n in range(6)))
-        await site.until(lambda: _resting(site, d.Rest.DELAY, 6))
+        await site.until(lambda: _waiting_for(site, d.WaitReason.DELAY, 6))
         await _stop(site, journey)
         await site.until(lambda: _halted(site, journey, 6))
         assert await site.status(journey) is d.JourneyStatus.STOPPING
@@ -236,9 +236,9 @@ async def test_a_stop_halts_everybody_and_then_is_over(site: Site) -> None:
     assert await site.states(journey) == {State.HALTED: 10}
 
 
-async def _resting(site: Site, rest: d.Rest, count: int) -> bool:
+async def _waiting_for(site: Site, reason: d.WaitReason, count: int) -> bool:
     rows = await site.journeys.enrolments(TEAM, EnrolmentFilter(UUID(int=100), None), None, 100)
-    return sum(row.enrolment.rest is rest for row in rows) == count
+    return sum(row.enrolment.wait is reason for row in rows) == count
 
 
 async def _halted(site: Site, journey: d.Journey, count: int) -> bool:

@@ -17,8 +17,8 @@ from libs.common.mailbox.mail import MailSource
 from libs.testing.mails import TEAM, customers
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
-from services.journey.domain.turn import Actor, Burst, TurnResult
-from services.journey.store.turns import CustomerKey
+from services.journey.domain.turn import Actor, RunSegment, TurnResult
+from services.journey.store.turns import ActorKey
 from services.journey.store.turns_protocol import TurnStorage
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -34,12 +34,12 @@ class Kept:
     fence: Mapping[int, int]
 
 
-def keys(count: int) -> list[CustomerKey]:
+def keys(count: int) -> list[ActorKey]:
     """So many customers."""
-    return [CustomerKey(partition_of(TEAM, c), TEAM, c) for c in islice(customers(), count)]
+    return [ActorKey(partition_of(TEAM, c), TEAM, c) for c in islice(customers(), count)]
 
 
-def asleep(key: CustomerKey, wake_at: datetime | None, number: int = 1) -> TurnResult:
+def asleep(key: ActorKey, wake_at: datetime | None, number: int = 1) -> TurnResult:
     """A turn that took a mail and put the customer to sleep, or ended the run without a time."""
     enrolment = d.Enrolment(
         enrolment_id=uuid5(key.customer_id, "run"),
@@ -51,7 +51,7 @@ def asleep(key: CustomerKey, wake_at: datetime | None, number: int = 1) -> TurnR
         created_at=NOW,
         state=d.EnrolmentState.LIVE if wake_at else d.EnrolmentState.COMPLETED,
         node_id="wait",
-        rest=d.Rest.DELAY if wake_at else d.Rest.NONE,
+        wait=d.WaitReason.DELAY if wake_at else d.WaitReason.NONE,
         wake_at=wake_at,
     )
     taken: dict[int, int] = {MailSource.SEGMENT: number, MailSource.GATEWAY: 0, MailSource.JOURNEY: 0}
@@ -74,8 +74,8 @@ def _telling(
     """The turn with one step more to tell of its enrolment."""
     [enrolment] = turn.enrolments
     step = d.Step(node_id, 1, result, NOW, entered=True)
-    burst = Burst(enrolment.journey_id, enrolment.enrolment_id, False, (step,), state, NOW)
-    return msgspec.structs.replace(turn, bursts=(burst,))
+    run_segment = RunSegment(enrolment.journey_id, enrolment.enrolment_id, False, (step,), state, NOW)
+    return msgspec.structs.replace(turn, run_segments=(run_segment,))
 
 
 class TurnStorageSuite:

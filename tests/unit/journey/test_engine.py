@@ -28,7 +28,7 @@ DAY = 86_400
 
 
 def results(turn: object) -> list[d.StepResult]:
-    return [step.result for burst in turn.bursts for step in burst.steps]  # type: ignore[attr-defined]
+    return [step.result for run_segment in turn.run_segments for step in run_segment.steps]  # type: ignore[attr-defined]
 
 
 def test_a_message_is_handed_over_and_the_customer_rests_until_its_outcome() -> None:
@@ -37,7 +37,11 @@ def test_a_message_is_handed_over_and_the_customer_rests_until_its_outcome() -> 
     turn = run([given], [checkout(1)], asked=asked)
     [enrolment] = turn.enrolments
     assert [type(effect) for effect in asked] == [fx.EarnPoints, fx.Send]
-    assert (enrolment.rest, enrolment.wake_at, enrolment.state) == (d.Rest.SEND, None, d.EnrolmentState.LIVE)
+    assert (enrolment.wait, enrolment.wake_at, enrolment.state) == (
+        d.WaitReason.SEND,
+        None,
+        d.EnrolmentState.LIVE,
+    )
     settled = run([given], [outcome(1, enrolment, m.Outcome.SENT)], [enrolment], asked=asked)
     assert isinstance(asked[-1], fx.MarkMarketed)
     assert settled.enrolments[0].state is d.EnrolmentState.COMPLETED
@@ -101,7 +105,9 @@ def test_every_visited_node_is_entered_once() -> None:
     first = run([given], [checkout(1)])
     second = run([given], [outcome(1, first.enrolments[0], m.Outcome.SENT)], first.enrolments)
     third = run([given], (), second.enrolments, now=NOW + minutes(5))
-    entered = [s.node_id for t in (first, second, third) for b in t.bursts for s in b.steps if s.entered]
+    entered = [
+        s.node_id for t in (first, second, third) for b in t.run_segments for s in b.steps if s.entered
+    ]
     assert entered == ["tag", "ask", "send", "wait"]
     assert third.enrolments[0].state is d.EnrolmentState.COMPLETED
 
@@ -135,7 +141,7 @@ def test_in_quiet_time_only_messages_wait() -> None:
     woken = run([given], (), turn.enrolments, now=NOW + minutes(60), asked=asked)
     assert isinstance(asked[-1], fx.Send)
     assert asked[-1].not_after == NOW + timedelta(days=1)
-    assert woken.enrolments[0].rest is d.Rest.SEND
+    assert woken.enrolments[0].wait is d.WaitReason.SEND
 
 
 def test_a_send_that_the_gateway_deferred_is_asked_again_under_the_same_key() -> None:
@@ -164,7 +170,7 @@ def test_a_send_deferred_for_a_window_that_is_over_is_asked_again_by_another_tur
 
     turn = run([given], [checkout(1)], answer=answer, asked=asked)
     assert sum(isinstance(effect, fx.Send) for effect in asked) == 1
-    assert (turn.enrolments[0].rest, turn.enrolments[0].wake_at) == (d.Rest.QUIET, seen)
+    assert (turn.enrolments[0].wait, turn.enrolments[0].wake_at) == (d.WaitReason.QUIET, seen)
 
 
 def test_a_refused_send_halts_the_customer_and_stops_the_journey() -> None:
@@ -196,7 +202,7 @@ def test_a_late_second_outcome_changes_nothing() -> None:
     given = journey(message("send"))
     [enrolment] = run([given], [checkout(1)]).enrolments
     done = run([given], [outcome(1, enrolment, m.Outcome.SENT)], [enrolment])
-    assert run([given], [outcome(2, enrolment, m.Outcome.SENT)], done.enrolments).bursts == ()
+    assert run([given], [outcome(2, enrolment, m.Outcome.SENT)], done.enrolments).run_segments == ()
 
 
 def test_an_attribute_that_is_gone_stops_the_journey() -> None:

@@ -11,13 +11,13 @@ from libs.common.clock import SystemClock
 from libs.common.mailbox.memory import InMemoryMailbox
 from libs.common.rpc.operations import Progress
 from libs.testing.virtual_loop import VirtualLoop
-from services.journey.store.turns import CustomerKey, DueTimers
+from services.journey.store.turns import ActorKey, DueTimers
 from services.journey.store.turns_protocol import TurnStorage
 from services.journey.worker.actors import LINGER_S, Worker
 from services.journey.worker.takeover import MailboxRepair
 from services.journey.worker.turns import BatchOutcome, TurnRunner, Waiting
 
-KEYS = [CustomerKey(0, UUID(int=1), UUID(int=number)) for number in range(4)]
+KEYS = [ActorKey(0, UUID(int=1), UUID(int=number)) for number in range(4)]
 REST_S = 0.5
 
 
@@ -27,7 +27,7 @@ class RecordingRunner(TurnRunner):
     def __init__(self) -> None:
         self.batches: list[tuple[float, int]] = []
 
-    async def run_all(self, batch: Mapping[CustomerKey, Waiting], leases: Mapping[int, int]) -> BatchOutcome:
+    async def run_all(self, batch: Mapping[ActorKey, Waiting], leases: Mapping[int, int]) -> BatchOutcome:
         self.batches.append((asyncio.get_running_loop().time(), len(batch)))
         return BatchOutcome({}, set(batch), {})
 

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from services.journey.store.turns import CustomerKey
+from services.journey.store.turns import ActorKey
 from services.journey.worker.retries import PARK_FAULTS, RETRY_MAX_S, Retries
 
-ANNA = CustomerKey(1, UUID(int=1), UUID(int=2))
-BELA = CustomerKey(2, UUID(int=1), UUID(int=3))
+ANNA = ActorKey(1, UUID(int=1), UUID(int=2))
+BELA = ActorKey(2, UUID(int=1), UUID(int=3))
 
 
 def test_waits_grow_up_to_a_limit_and_begin_anew_after_a_good_turn() -> None:

@@ -189,7 +189,7 @@ def test_refunds_are_posted_under_their_own_key() -> None:
 def in_flight(given: d.Journey) -> d.Enrolment:
     """Somebody who waits for the outcome of a send, as a turn leaves them."""
     [enrolment] = run([given], [checkout(1)]).enrolments
-    assert enrolment.rest is d.Rest.SEND
+    assert enrolment.wait is d.WaitReason.SEND
     return msgspec.structs.replace(enrolment, fresh=False)
 
 
@@ -205,13 +205,13 @@ def test_who_asks_again_gets_what_became_of_the_send_and_goes_on() -> None:
     assert [type(effect) for effect in asked] == [fx.Send, fx.MarkMarketed, fx.ChangeTags]
     assert asked[0].key == fx.send_key(waiting)
     assert [e.state for e in turn.enrolments] == [d.EnrolmentState.COMPLETED]
-    assert [step.result for step in turn.bursts[0].steps] == [d.StepResult.SENT, d.StepResult.APPLIED]
+    assert [step.result for step in turn.run_segments[0].steps] == [d.StepResult.SENT, d.StepResult.APPLIED]
 
 
 def test_who_asks_again_while_the_send_is_under_way_goes_on_waiting() -> None:
     given = journey(message("hello", "tag"), TAG)
     turn = run([given], enrolments=[in_flight(given)], again=True)
-    assert ([e.rest for e in turn.enrolments], turn.bursts) == ([d.Rest.SEND], ())
+    assert ([e.wait for e in turn.enrolments], turn.run_segments) == ([d.WaitReason.SEND], ())
 
 
 def test_who_has_a_timer_or_was_moved_in_the_turn_does_not_ask_again() -> None:
@@ -239,4 +239,7 @@ def test_a_lost_send_does_not_leave_when_it_must_not(why: str) -> None:
     )
     assert [effect.not_after for effect in asked if isinstance(effect, fx.Send)] == [NOW]
     [left] = turn.enrolments
-    assert (left.rest, left.wake_at) == (d.Rest.QUIET, NOW + timedelta(hours=1 if why == "quiet" else 0))
+    assert (left.wait, left.wake_at) == (
+        d.WaitReason.QUIET,
+        NOW + timedelta(hours=1 if why == "quiet" else 0),
+    )
