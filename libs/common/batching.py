@@ -8,26 +8,59 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import structlog
 
 from libs.common.errors import ResourceExhausted
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_log = structlog.get_logger(__name__)
 
-class _Submission(NamedTuple):
-    items: Sequence[object]
-    bytes: int
-    answer: asyncio.Future[list[object]]
+
+@dataclass(frozen=True)
+class Lanes(Generic[Item]):
+    """Work of one lane is done in order, one batch at a time; lanes go on beside each other."""
+
+    count: int
+    lane_of: Callable[[Item], int]
+    """The lane of an item, 0 to `count` - 1: items that must not be worked on at the same time have the same."""
+    together_max: int = 0
+    """Up to so many items, of all lanes together, make one batch while no other is at work: for work whose cost is the
+    batch rather than its items."""
+
+
+class _Call:
+    """Items of one caller that belong to one lane, and where their results go."""
+
+    __slots__ = ("answer", "bytes", "items")
+
+    def __init__(self, items: Sequence[Any], size: int) -> None:
+        self.items = items
+        self.bytes = size
+        self.answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+
+
+class _Lane:
+    """Calls that wait, in the order of their coming. `busy`: some of the lane are at work."""
+
+    __slots__ = ("busy", "calls", "waiting")
+
+    def __init__(self) -> None:
+        self.calls: deque[_Call] = deque()
+        self.waiting = 0
+        self.busy = False
 
 
 class Batcher(Generic[Item, Result]):
-    """Hands items to `work` in batches, one batch at a time, callers in the order of their coming.
+    """Hands items to `work` in batches: one at a time, or one a lane; callers in the order of their coming.
 
-    A call's items are never split. When a batch of several calls fails, each call is tried alone, so that one caller's
-    fault is not the others'. `work` must therefore be safe to repeat.
+    A call's items of one lane are never split. When a batch of several calls fails, each call is tried alone, so that
+    one caller's fault is not the others'. `work` must therefore be safe to repeat.
     """
 
     def __init__(
@@ -41,13 +74,14 @@ class Batcher(Generic[Item, Result]):
         bytes_of: Callable[[Item], int] | None = None,
         bytes_max: int = 0,
         away: tuple[type[Exception], ...] = (),
+        lanes: Lanes[Item] | None = None,
     ) -> None:
         """`work` answers in order, one result for each item.
 
         A batch has at most `size_max` items and, with `bytes_of`, at most `bytes_max` bytes; a larger call
         is its own batch. `waiting_max` items may wait or be at work; more are refused with `name` as the limit
         and `retry_after_s` as advice. Errors of the kinds `away` are nobody's own (a server does not answer): all calls
-        of the batch get them at once.
+        of the batch get them at once. Without `lanes` there is one.
         """
         self._name = name
         self._work = work
@@ -57,29 +91,36 @@ class Batcher(Generic[Item, Result]):
         self._bytes_of = bytes_of
         self._bytes_max = bytes_max
         self._away = away
-        self._waiting: deque[_Submission] = deque()
+        self._lane_of = lanes.lane_of if lanes else None
+        self._together_max = lanes.together_max if lanes else 0
+        self._lanes = [_Lane() for _ in range(lanes.count if lanes else 1)]
         self._items = 0
-        self._task: asyncio.Task[None] | None = None
+        self._is_starting = False
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def pending(self) -> int:
         """Items that wait or are at work."""
         return self._items
 
+    @property
+    def waiting(self) -> int:
+        """Items that wait."""
+        return sum(lane.waiting for lane in self._lanes)
+
     async def submit(self, items: Sequence[Item]) -> list[Result]:
-        """The results of up to `size_max` items, in order. Raises ResourceExhausted, and what `work` raises."""
+        """The results of up to `size_max` items, in order. Raises ResourceExhausted, and what `work` raises: some
+        items, those of other lanes, may be done then."""
         if not items:
             return []
         assert len(items) <= self._size_max, "checked at the edge"
         if self._items + len(items) > self._waiting_max:
             raise ResourceExhausted.overloaded(self._name, self._retry_after_s)
-        size = sum(map(self._bytes_of, items)) if self._bytes_of else 0
-        answer: asyncio.Future[list[object]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Submission(items, size, answer))
-        self._items += len(items)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name=self._name)
-        return await answer  # type: ignore[return-value]  # the results of `work`, sorted back
+        if self._lane_of is None:
+            return await self._put(0, items)
+        if len(items) == 1:
+            return await self._put(self._lane_of(items[0]), items)
+        return await self._put_apart(items, self._lane_of)
 
     async def submit_one(self, item: Item) -> Result:
         """The result of one item. Raises as `submit` does."""
@@ -88,59 +129,113 @@ class Batcher(Generic[Item, Result]):
 
     async def drain(self) -> None:
         """Returns when nothing waits and nothing is at work."""
-        while self._task is not None and not self._task.done():
-            await asyncio.wait([self._task])
+        while self._items:
+            await (asyncio.wait(self._tasks) if self._tasks else asyncio.sleep(0))
 
-    async def _run(self) -> None:
-        while self._waiting:
-            batch = self._next()
-            try:
-                live = [submission for submission in batch if not submission.answer.done()]
-                if live:
-                    await self._answer(live)
-            finally:
-                self._items -= sum(len(submission.items) for submission in batch)
+    async def _put_apart(self, items: Sequence[Item], lane_of: Callable[[Item], int]) -> list[Result]:
+        indexes: dict[int, list[int]] = {}
+        for index, item in enumerate(items):
+            indexes.setdefault(lane_of(item), []).append(index)
+        answers = [self._put(lane, [items[index] for index in own]) for lane, own in indexes.items()]
+        # All are awaited even if one fails, so that no failure is left unseen.
+        parts = await asyncio.gather(*answers, return_exceptions=True)
+        results: dict[int, Result] = {}
+        for own, part in zip(indexes.values(), parts, strict=True):
+            if isinstance(part, BaseException):
+                raise part
+            results.update(zip(own, part, strict=True))
+        return [results[index] for index in range(len(items))]
 
-    def _next(self) -> list[_Submission]:
-        batch = [self._waiting.popleft()]
+    def _put(self, lane: int, items: Sequence[Item]) -> asyncio.Future[list[Result]]:
+        call = _Call(items, sum(map(self._bytes_of, items)) if self._bytes_of else 0)
+        self._lanes[lane].calls.append(call)
+        self._lanes[lane].waiting += len(items)
+        self._items += len(items)
+        self._start_soon()
+        return call.answer
+
+    def _start_soon(self) -> None:
+        """Starts what can be started once everything that is ready to run has run: it may bring more calls."""
+        if not self._is_starting:
+            self._is_starting = True
+            asyncio.get_running_loop().call_soon(self._start)
+
+    def _start(self) -> None:
+        self._is_starting = False
+        for lanes in self._startable():
+            for lane in lanes:
+                lane.busy = True
+            task = asyncio.get_running_loop().create_task(self._run(lanes), name=self._name)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _startable(self) -> list[list[_Lane]]:
+        """Lanes whose calls are to be worked on now, those of one batch together."""
+        ready = [lane for lane in self._lanes if lane.calls and not lane.busy]
+        if sum(lane.waiting for lane in ready) > self._together_max:
+            return [[lane] for lane in ready]
+        # Little is one batch of all lanes, and gathers until nothing else is at work.
+        return [ready] if ready and not any(lane.busy for lane in self._lanes) else []
+
+    async def _run(self, lanes: list[_Lane]) -> None:
+        batch = [call for lane in lanes for call in self._take(lane)]
+        try:
+            live = [call for call in batch if not call.answer.done()]
+            if live:
+                await self._answer(live)
+        except asyncio.CancelledError:
+            for call in (*batch, *(call for lane in self._lanes for call in lane.calls)):
+                call.answer.cancel()
+            raise
+        finally:
+            self._items -= sum(len(call.items) for call in batch)
+            for lane in lanes:
+                lane.busy = False
+            self._start_soon()
+
+    def _take(self, lane: _Lane) -> list[_Call]:
+        batch = [lane.calls.popleft()]
         items, size = len(batch[0].items), batch[0].bytes
-        while self._waiting:
-            items += len(self._waiting[0].items)
-            size += self._waiting[0].bytes
+        while lane.calls:
+            items += len(lane.calls[0].items)
+            size += lane.calls[0].bytes
             if items > self._size_max or (self._bytes_of and size > self._bytes_max):
                 break
-            batch.append(self._waiting.popleft())
+            batch.append(lane.calls.popleft())
+        lane.waiting -= sum(len(call.items) for call in batch)
         return batch
 
-    async def _answer(self, batch: list[_Submission]) -> None:
-        items: list[Item] = [item for submission in batch for item in submission.items]  # type: ignore[misc]
+    async def _answer(self, batch: list[_Call]) -> None:
+        items: list[Item] = [item for call in batch for item in call.items]
         try:
             results = await self._work(items)
             if len(results) != len(items):
                 raise AssertionError(f"{self._name}: {len(results)} results for {len(items)} items")
-        except asyncio.CancelledError:
-            for submission in (*batch, *self._waiting):
-                submission.answer.cancel()
-            raise
         except self._away as error:
             _fail(batch, error)
-            return
         except Exception as error:  # noqa: BLE001 - handed to the callers, whose fault it may be
-            if len(batch) == 1:
-                _fail(batch, error)
-            else:
-                for submission in batch:
-                    await self._answer([submission])
+            await self._answer_apart(batch, error)
+        else:
+            start = 0
+            for call in batch:
+                end = start + len(call.items)
+                # The caller may have given up meanwhile.
+                if not call.answer.done():
+                    call.answer.set_result(list(results[start:end]))
+                start = end
+
+    async def _answer_apart(self, batch: list[_Call], error: Exception) -> None:
+        if len(batch) == 1:
+            _fail(batch, error)
             return
-        start = 0
-        for submission in batch:
-            end = start + len(submission.items)
-            if not submission.answer.done():
-                submission.answer.set_result(list(results[start:end]))
-            start = end
+        _log.warning(
+            "batch failed, its calls go one by one", batcher=self._name, calls=len(batch), error=str(error)
+        )
+        for call in batch:
+            await self._answer([call])
 
 
-def _fail(batch: Sequence[_Submission], error: Exception) -> None:
-    for submission in batch:
-        if not submission.answer.done():
-            submission.answer.set_exception(error)
+def _fail(batch: Iterable[_Call], error: Exception) -> None:
+    for call in batch:
+        if not call.answer.done():
+            call.answer.set_exception(error)

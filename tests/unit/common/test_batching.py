@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from libs.common.batching import Batcher
+from libs.common.batching import Batcher, Lanes
 from libs.common.errors import ResourceExhausted
 
 Work = Callable[[list[int]], Awaitable[Sequence[float]]]
@@ -174,3 +174,88 @@ async def test_callers_of_cancelled_work_do_not_wait_for_ever() -> None:
     running.cancel()
     results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
     assert [type(result) for result in results] == [asyncio.CancelledError] * 2
+
+
+class Held:
+    """Work that is held until `free` is set; notes its batches as they begin."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.free = asyncio.Event()
+
+    async def work(self, items: list[int]) -> list[int]:
+        self.batches.append(items)
+        await self.free.wait()
+        if 13 in items:
+            raise ZeroDivisionError
+        return [2 * item for item in items]
+
+
+def by_parity(held: Held, *, size_max: int = 500, together_max: int = 0) -> Batcher[int, int]:
+    lanes = Lanes[int](2, lambda item: 1 - item % 2, together_max)
+    return Batcher("numbers", held.work, size_max=size_max, waiting_max=1_000, retry_after_s=0.5, lanes=lanes)
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_lanes_go_on_beside_each_other_and_each_in_its_order() -> None:
+    held = Held()
+    work = by_parity(held)
+    calls = [asyncio.create_task(work.submit_one(number)) for number in (1, 2)]
+    await settle()
+    calls += [asyncio.create_task(work.submit_one(number)) for number in (3, 4, 5, 6)]
+    await settle()
+    assert held.batches == [[1], [2]]
+    assert (work.waiting, work.pending) == (4, 6)
+    held.free.set()
+    assert await asyncio.gather(*calls) == [2, 4, 6, 8, 10, 12]
+    assert held.batches == [[1], [2], [3, 5], [4, 6]]
+
+
+async def test_results_of_a_call_over_several_lanes_come_in_its_order() -> None:
+    held = Held()
+    held.free.set()
+    assert await by_parity(held).submit([4, 1, 3, 2]) == [8, 2, 6, 4]
+    assert held.batches == [[1, 3], [4, 2]]
+
+
+async def test_little_is_one_batch_of_all_lanes_and_gathers_behind_others() -> None:
+    held = Held()
+    work = by_parity(held, together_max=3)
+    first = asyncio.create_task(work.submit_one(1))
+    await settle()
+    later = [asyncio.create_task(work.submit_one(number)) for number in (2, 3)]
+    await settle()
+    assert held.batches == [[1]], "the other lane is free, and waits all the same"
+    held.free.set()
+    await asyncio.gather(first, *later)
+    assert held.batches == [[1], [3, 2]]
+    await work.submit([1, 2, 3, 4])
+    assert held.batches[2:] == [[1, 3], [2, 4]]
+
+
+async def test_a_fault_of_one_lane_is_told_to_callers_of_that_lane_only() -> None:
+    held = Held()
+    held.free.set()
+    work = by_parity(held)
+    bad, good, late = await asyncio.gather(
+        work.submit([13, 2]), work.submit_one(4), work.submit_one(5), return_exceptions=True
+    )
+    assert isinstance(bad, ZeroDivisionError)
+    assert (good, late) == (8, 10)
+    await work.drain()
+    assert work.pending == 0
+
+
+async def test_what_waits_in_lanes_is_done_before_a_drain_ends() -> None:
+    held = Held()
+    work = by_parity(held, size_max=1)
+    calls = [asyncio.create_task(work.submit_one(number)) for number in range(6)]
+    await asyncio.sleep(0)
+    held.free.set()
+    await work.drain()
+    assert len(held.batches) == 6
+    assert await asyncio.gather(*calls) == [0, 2, 4, 6, 8, 10]

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from libs.common.tasks import work_until
+from libs.common.tasks import any_set, set_within, work_until
 
 
 async def test_endless_work_is_cancelled_when_the_service_stops() -> None:
@@ -49,3 +49,22 @@ async def test_a_cancellation_from_outside_ends_the_work_too() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert ended.is_set()
+
+
+async def test_an_event_is_waited_for_until_its_time_is_over() -> None:
+    event = asyncio.Event()
+    assert not await set_within(event, 0)
+    assert not await set_within(event, 0.01)
+    asyncio.get_running_loop().call_later(0.01, event.set)
+    assert await set_within(event, 60)
+    assert await set_within(event, 0)
+
+
+async def test_the_first_of_several_events_ends_the_wait() -> None:
+    one, other = asyncio.Event(), asyncio.Event()
+    await any_set(one, other, timeout_s=0.01)
+    asyncio.get_running_loop().call_later(0.01, other.set)
+    await asyncio.wait_for(any_set(one, other), 5)
+    await asyncio.wait_for(any_set(one, other), 5)
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 1, "no wait is left behind"
