@@ -15,18 +15,24 @@ from libs.common.rpc.operations import Progress
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
 from services.points.clients.segment import SegmentClient
 from services.points.config import Settings
-from services.points.servicer.base import Parts
+from services.points.servicer.base import Dependencies
 from services.points.servicer.ledger import PointsServicer
 from services.points.store.checks import CheckStore
 from services.points.store.coupons import CouponStore
 from services.points.store.customers import CustomerStore
 from services.points.store.imports import ImportStore
 from services.points.store.ledger import LedgerStore
+from services.points.store.outcomes import OutcomeStore
 from services.points.store.reports import ReportStore
+from services.points.usecases.checks import LedgerChecks
+from services.points.usecases.coupons import Coupons
+from services.points.usecases.imports import ImportChunks, Imports
+from services.points.usecases.ledger import Ledger
+from services.points.usecases.reports import HistoryReport
 from services.points.worker.customers import CustomerFollower
 from services.points.worker.imports import Importer
 from services.points.worker.posting import PostingWriter
-from services.points.worker.retention import OutcomeKeeper
+from services.points.worker.retention import OutcomeRetention
 
 _PACKAGE = "services.points"
 
@@ -41,37 +47,39 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         runtime(settings, package=_PACKAGE, clock=clock) as rt,
         channel(settings.segment_target, rt.token) as to_segment,
     ):
-        queries = QueryBook.load(_PACKAGE)
-        ledger = LedgerStore(rt.pool, queries, rt.clock)
-        customers, segment = CustomerStore(rt.pool, queries), SegmentClient(to_segment)
-        notifier, progress = CommitNotifier(), Progress()
-        imports = ImportStore(rt.pool, queries, rt.clock, ledger)
-        importer = Importer(imports, notifier, progress)
+        queries, notifier, progress = QueryBook.load(_PACKAGE), CommitNotifier(), Progress()
+        segment, customers = SegmentClient(to_segment), CustomerStore(rt.pool, queries)
+        ledger_store, reports = LedgerStore(rt.pool, queries), ReportStore(rt.pool, queries)
+        coupon_store, import_store = CouponStore(rt.pool, queries), ImportStore(rt.pool, queries)
+        ledger = Ledger(rt.pool, ledger_store, rt.clock)
+        importer = Importer(ImportChunks(rt.pool, import_store, ledger, rt.clock), notifier, progress)
+        retention = OutcomeRetention(OutcomeStore(rt.pool, queries), rt.clock)
         async with PostingWriter.running(ledger, notifier, progress) as writer:
-            parts = Parts(
-                pool=rt.pool,
+            dependencies = Dependencies(
                 clock=rt.clock,
-                ledger=ledger,
                 writer=writer,
-                reports=ReportStore(rt.pool, queries),
-                checks=CheckStore(rt.pool, queries, rt.clock),
-                customers=customers,
-                coupons=CouponStore(rt.pool, queries, rt.clock, ledger),
-                imports=imports,
+                ledger=ledger,
+                ledger_store=ledger_store,
+                reports=reports,
+                history_report=HistoryReport(reports, customers),
+                checks=LedgerChecks(CheckStore(rt.pool, queries, rt.clock), rt.clock),
+                coupons=Coupons(rt.pool, coupon_store, ledger, rt.clock),
+                coupon_store=coupon_store,
+                imports=Imports(rt.pool, import_store, ledger_store, segment, rt.clock),
+                import_store=import_store,
                 importer=importer,
-                finder=segment,
                 settings=segment,
                 notifier=notifier,
                 draining=rt.draining,
             )
             rt.server.add(
                 points_service_pb2_grpc.add_PointsServiceServicer_to_server,
-                PointsServicer(parts),
+                PointsServicer(dependencies),
                 points_service_pb2.DESCRIPTOR.services_by_name["PointsService"],
             )
             rt.spawn("forgetting answers", keep_forgetting(rt.pool, rt.stopping))
             rt.spawn("customers", CustomerFollower(segment, customers).run(rt.stopping))
-            rt.spawn("outcomes", OutcomeKeeper(rt.pool, queries, rt.clock).run(rt.stopping))
+            rt.spawn("outcomes", retention.run(rt.stopping))
             rt.spawn("imports", importer.run(rt.stopping))
             # Postings settle within the call that makes them: imports alone are ever pending here.
             async with rt.serving(importer) as serving:

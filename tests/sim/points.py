@@ -7,17 +7,20 @@ from typing import Final
 from libs.common.clock import SteppedClock
 from libs.testing.mails import TEAM
 from services.journey.domain import effects as fx
-from services.points.domain.book import Book, Ref, accounts_of
+from services.points.domain.book import Book, accounts_of
 from services.points.domain.earning import Formula
 from services.points.domain.model import (
     Account,
-    Answer,
+    AccountKey,
     Earn,
     Entry,
     JourneyChange,
     Order,
-    Outcome,
+    OrderKey,
     Posting,
+    PostingAnswer,
+    PostingKey,
+    PostingOutcome,
     Reason,
     Refund,
     Status,
@@ -34,9 +37,9 @@ class Points:
     def __init__(self, clock: SteppedClock) -> None:
         self.entries: list[Entry] = []
         """The ledger, in the order of commits."""
-        self.outcomes: dict[Ref, Outcome] = {}
-        self.orders: dict[Ref, Order] = {}
-        self.accounts: dict[Ref, Account] = {}
+        self.outcomes: dict[PostingKey, PostingOutcome] = {}
+        self.orders: dict[OrderKey, Order] = {}
+        self.accounts: dict[AccountKey, Account] = {}
         self._clock = clock
 
     def post(self, effect: Effect, phone: str | None) -> fx.Answer:
@@ -44,12 +47,12 @@ class Points:
         posting = Posting(
             effect.key, TEAM, effect.customer_id, effect.at, "journey", _body(effect, has_phone=bool(phone))
         )
-        accounts = {ref: self.accounts.get(ref, Account()) for ref in accounts_of([posting])}
+        accounts = {key: self.accounts.get(key, Account()) for key in accounts_of([posting])}
         book = Book(accounts, self.orders, {TEAM: FORMULA}, self.outcomes, self._clock.now())
         [answer] = book.fold([posting])
         self.accounts |= book.changed_accounts
         self.orders |= book.changed_orders
-        self.outcomes |= {(outcome.team_id, outcome.key): outcome for outcome in book.outcomes}
+        self.outcomes |= {PostingKey((outcome.team_id, outcome.key)): outcome for outcome in book.outcomes}
         self.entries += book.entries
         return _answer(answer)
 
@@ -86,7 +89,7 @@ def _body(effect: Effect, *, has_phone: bool) -> Earn | Refund | JourneyChange:
             )
 
 
-def _answer(answer: Answer) -> fx.ChangeAnswer:
+def _answer(answer: PostingAnswer) -> fx.ChangeAnswer:
     outcome = answer.outcome
     reason = "" if outcome.reason is Reason.NONE else outcome.reason.name
     match outcome.status:

@@ -11,6 +11,7 @@ from libs.testing.mails import TEAM
 from services.channel_gateway.domain.model import SendState
 from services.journey.domain.model import EnrolmentState
 from services.journey.domain.turn import Refusal
+from services.points.domain.model import OrderKey
 from services.points.domain.model import Source as EntrySource
 from services.segment.domain.model import OrderCompleted, OrderRefunded
 from services.stats.domain.model import Metric
@@ -78,7 +79,7 @@ def _orders_are_exact(site: Site) -> Iterator[str]:
     for mail in mails:
         if not isinstance(mail.body, Checkout):
             continue
-        order = site.services.points.orders.get((TEAM, mail.body.order_key))
+        order = site.services.points.orders.get(OrderKey((TEAM, mail.body.order_key)))
         if order is None or not order.posted:
             yield f"an order that was never posted: {mail}"
             continue

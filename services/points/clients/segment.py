@@ -21,35 +21,26 @@ from omnijourney.segment.v1 import customer_pb2, team_pb2
 from omnijourney.segment.v1 import history_pb2 as facts_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from omnijourney.segment.v1 import segment_service_pb2_grpc as pb_grpc
-from services.points.domain.book import Ref
+from services.points.domain.customers import CustomerBasics
 from services.points.domain.imports import Hints, Match
+from services.points.domain.model import AccountKey
 
 PAGE_ROWS: Final = 2_000
 """Facts of one page of segment's history."""
 _BATCH_MAX: Final = 500
-_TELLING: Final = frozenset({"customer_created", "customer_changed", "customer_merged"})
+_BASICS_CHANGED: Final = frozenset({"customer_created", "customer_changed", "customer_merged"})
 """Facts after which a customer's basic data are read again."""
-_KINDS: Final = tuple(facts_pb2.FactKind.Value(f"FACT_KIND_{name.upper()}") for name in sorted(_TELLING))
+_KINDS: Final = tuple(
+    facts_pb2.FactKind.Value(f"FACT_KIND_{name.upper()}") for name in sorted(_BASICS_CHANGED)
+)
 _BASICS: Final = (customer_pb2.PROFILE_PART_BASICS,)
 _IDENTITIES: Final = (customer_pb2.PROFILE_PART_IDENTITIES,)
-
-
-class Known(msgspec.Struct, frozen=True):
-    """A customer's basic data; empty where there is none. `found` False: the team has no such customer."""
-
-    team_id: UUID
-    customer_id: UUID
-    name: str = ""
-    member_id: str = ""
-    email: str = ""
-    phone: str = ""
-    found: bool = True
 
 
 class Changes(msgspec.Struct, frozen=True):
     """Customers whose basic data may have changed, and the cursors after them."""
 
-    refs: list[Ref]
+    customers: list[AccountKey]
     cursors: dict[int, int]
 
 
@@ -60,7 +51,7 @@ class CustomerFeed(Protocol):
         """The next page of the history; after `wait_s` real seconds without news, nothing and the same cursors."""
         ...
 
-    async def profiles(self, refs: Sequence[Ref]) -> list[Known]:
+    async def profiles(self, customers: Sequence[AccountKey]) -> list[CustomerBasics]:
         """Customers as they are now, in order."""
         ...
 
@@ -111,27 +102,29 @@ class SegmentClient:
         with _asking():
             response = await fitting_page(read, PAGE_ROWS)
         following = {cursor.partition: cursor.after_position for cursor in response.next_cursors}
-        refs = {
-            (fact.team_id, fact.customer_id) for fact in response.facts if fact.WhichOneof("fact") in _TELLING
+        changed = {
+            (fact.team_id, fact.customer_id)
+            for fact in response.facts
+            if fact.WhichOneof("fact") in _BASICS_CHANGED
         }
         return Changes(
-            [(DriverUUID(team_id), DriverUUID(customer_id)) for team_id, customer_id in sorted(refs)],
+            [AccountKey((DriverUUID(team), DriverUUID(customer))) for team, customer in sorted(changed)],
             {**cursors, **following},
         )
 
-    async def profiles(self, refs: Sequence[Ref]) -> list[Known]:
+    async def profiles(self, customers: Sequence[AccountKey]) -> list[CustomerBasics]:
         """See `CustomerFeed`."""
-        known: list[Known] = []
-        for part in _parts(refs):
+        basics: list[CustomerBasics] = []
+        for part in _parts(customers):
             items = [pb.CustomerRef(team_id=str(team), customer_id=str(customer)) for team, customer in part]
             response = await _asked(
                 self._stub.BatchGetProfiles, pb.BatchGetProfilesRequest(items=items, parts=_BASICS)
             )
-            known += [
-                Known(ref[0], ref[1], told.name, told.member_id, told.email, told.phone, told.found)
-                for ref, told in zip(part, response.profiles, strict=True)
+            basics += [
+                CustomerBasics(team, customer, each.name, each.member_id, each.email, each.phone, each.found)
+                for (team, customer), each in zip(part, response.profiles, strict=True)
             ]
-        return known
+        return basics
 
     async def find(self, team_id: UUID, hints: Sequence[Hints]) -> list[Match]:
         """See `CustomerFinder`."""
@@ -161,9 +154,9 @@ class SegmentClient:
             response = await _asked(
                 self._stub.BatchGetProfiles, pb.BatchGetProfilesRequest(items=items, parts=_IDENTITIES)
             )
-            for customer, told in zip(part, response.profiles, strict=True):
-                if told.found:
-                    channels = {identity.key.channel for identity in told.identities}
+            for customer, profile in zip(part, response.profiles, strict=True):
+                if profile.found:
+                    channels = {identity.key.channel for identity in profile.identities}
                     answers[customer] = channel_pb2.CHANNEL_WHATSAPP in channels
         return answers
 
@@ -178,10 +171,10 @@ class SegmentClient:
     async def _settings(self, team_id: UUID) -> team_pb2.TeamSettings:
         request = pb.BatchGetTeamSettingsRequest(team_ids=[str(team_id)])
         response: pb.BatchGetTeamSettingsResponse = await _asked(self._stub.BatchGetTeamSettings, request)
-        (told,) = response.settings
-        if not told.time_zone:
+        (settings,) = response.settings
+        if not settings.time_zone:
             raise NotFound.of("team", team_id)
-        return told
+        return settings
 
 
 def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

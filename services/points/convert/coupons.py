@@ -14,9 +14,9 @@ from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
 from omnijourney.points.v1 import coupon_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
-from services.points.domain.coupons import Claim, Coupon, CouponType, Terms, unknown_variables
+from services.points.domain.coupons import Claim, Coupon, CouponType, Terms, filled_in, unknown_variables
 from services.points.domain.model import POINTS_MAX
-from services.points.store.coupons import Claiming, ClaimSearch
+from services.points.domain.views import ClaimRequest, ClaimResult, ClaimSearch
 
 NAME_LENGTH_MAX: Final = 200
 TEXT_LENGTH_MAX: Final = 1_000
@@ -111,12 +111,12 @@ def _time(check: FieldCheck, message: coupon_pb2.Coupon, name: str) -> datetime 
     return check.time(f"coupon.{name}", message, name) if given else None
 
 
-def claiming(request: pb.ClaimCouponRequest) -> Claiming:
-    """A wish to claim."""
+def claim_request(request: pb.ClaimCouponRequest) -> ClaimRequest:
+    """A claim that is asked for."""
     check = FieldCheck()
     team_id = check.uuid("team_id", request.team_id)
     customer_id = check.uuid("customer_id", request.customer_id)
-    wish = Claiming(
+    wanted = ClaimRequest(
         team_id=team_id,
         claim_id=derived_id(team_id, "coupon claim", check.uuid("request_id", request.request_id)),
         coupon_id=check.uuid("coupon_id", request.coupon_id),
@@ -126,7 +126,7 @@ def claiming(request: pb.ClaimCouponRequest) -> Claiming:
     if "\x00" in request.actor:
         check.fault("actor", "must not hold the character U+0000")
     check.done()
-    return wish
+    return wanted
 
 
 def coupon(each: Coupon) -> coupon_pb2.Coupon:
@@ -177,3 +177,13 @@ def claim_search(request: pb.ListCouponClaimsRequest) -> ClaimSearch:
     )
     check.done()
     return search
+
+
+def claim_response(claimed: ClaimResult) -> pb.ClaimCouponResponse:
+    """The claim, or the coupon's text for too few points, filled in."""
+    response = pb.ClaimCouponResponse(balance=claimed.balance)
+    if claimed.claim is not None:
+        response.claim.CopyFrom(claim(claimed.claim))
+    else:
+        response.insufficient_text = filled_in(claimed.insufficient_text, claimed.balance)
+    return response

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
-from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
 from omnijourney.points.v1 import points_import_pb2 as messages
@@ -18,11 +17,11 @@ from services.points.domain.imports import (
     POINTS_LENGTH_MAX,
     Fault,
     Hints,
+    ImportTerms,
     Line,
     RowStatus,
-    Terms,
 )
-from services.points.store.imports import Counts, Import, SeenRow
+from services.points.domain.views import Import, ImportCounts, ReportedRow
 
 ROWS_OF_A_CALL_MAX: Final = 500
 ROW_NUMBER_MAX: Final = 10**9
@@ -43,7 +42,7 @@ REPORT_HEADER: Final = (
 )
 
 
-def terms(request: pb.CreateImportRequest) -> tuple[UUID, Terms]:
+def terms(request: pb.CreateImportRequest) -> tuple[UUID, ImportTerms]:
     """Team, and what the import is opened with."""
     check, given = FieldCheck(), request.points_import
     team_id = check.uuid("points_import.team_id", given.team_id)
@@ -51,7 +50,7 @@ def terms(request: pb.CreateImportRequest) -> tuple[UUID, Terms]:
         check.fault("points_import.file_name", "must not hold the character U+0000, nor may the actor")
     if len(given.file_sha256) != 32:
         check.fault("points_import.file_sha256", "must be 32 bytes")
-    read = Terms(
+    read = ImportTerms(
         file_name=check.text("points_import.file_name", given.file_name, length_max=200),
         file_sha256=given.file_sha256,
         deduct_cumulative=given.deduct_cumulative,
@@ -114,20 +113,7 @@ def statuses(numbers: Iterable[int]) -> list[RowStatus]:
     return read
 
 
-def check_same(added: Sequence[Line], present: Iterable[Line]) -> None:
-    """Raises InvalidArgument for lines that were added before with other content."""
-    known = {line.row_number: line for line in present}
-    faults = []
-    for index, line in enumerate(added):
-        before = known[line.row_number]
-        same = (line.hints, line.points_text) == (before.hints, before.points_text)
-        if not same or (line.given or before.given) != before.given:
-            faults.append(FieldViolation(f"rows[{index}].row_number", "was added with other content"))
-    if faults:
-        raise InvalidArgument.of(*faults)
-
-
-def points_import(found: Import, counts: Counts | None) -> messages.PointsImport:
+def points_import(found: Import, counts: ImportCounts) -> messages.PointsImport:
     """An import."""
     return messages.PointsImport(
         id=str(found.import_id),
@@ -136,7 +122,7 @@ def points_import(found: Import, counts: Counts | None) -> messages.PointsImport
         file_sha256=found.terms.file_sha256,
         deduct_cumulative=found.terms.deduct_cumulative,
         state=found.state.value,  # type: ignore[arg-type]  # same numbers
-        counts=counts_message(counts or Counts()),
+        counts=counts_message(counts),
         create_time=timestamp(found.created_at),
         end_time=timestamp(found.ended_at) if found.ended_at else None,
         actor=found.terms.actor,
@@ -144,18 +130,18 @@ def points_import(found: Import, counts: Counts | None) -> messages.PointsImport
     )
 
 
-def counts_message(counts: Counts) -> messages.ImportCounts:
+def counts_message(counts: ImportCounts) -> messages.ImportCounts:
     """Rows by outcome."""
     return messages.ImportCounts(**{name: getattr(counts, name) for name in counts.__struct_fields__})
 
 
-def row(seen: SeenRow) -> messages.ImportRow:
+def row(reported: ReportedRow) -> messages.ImportRow:
     """A row with its outcome."""
-    line, outcome = seen.row.line, seen.outcome
+    line, outcome = reported.row.line, reported.outcome
     return messages.ImportRow(
         input=messages.ImportRowInput(
             row_number=line.row_number,
-            customer_id=str(seen.row.customer_id or ""),
+            customer_id=str(reported.row.customer_id or ""),
             points_text=line.points_text,
             fault=line.fault,
             member_id=line.hints.member_id,
@@ -163,44 +149,44 @@ def row(seen: SeenRow) -> messages.ImportRow:
             phone=line.hints.phone,
         ),
         status=outcome.status.value,  # type: ignore[arg-type]  # same numbers
-        detail=_detail(seen),
-        requested=seen.row.points,
+        detail=_detail(reported),
+        requested=reported.row.points,
         delta_balance=outcome.delta_balance,
         delta_cumulative=outcome.delta_cumulative,
         cumulative_cut=outcome.cumulative_cut,
         balance=outcome.balance,
-        repeated_customer=seen.repeated,
+        repeated_customer=reported.repeated,
         fault=outcome.fault,
     )
 
 
-def _detail(seen: SeenRow) -> str:
-    outcome = seen.outcome
+def _detail(reported: ReportedRow) -> str:
+    outcome = reported.outcome
     if outcome.fault:
         return EXPLAINED[Fault(outcome.fault)]
     if outcome.status == RowStatus.INSUFFICIENT:
-        return f"{-seen.row.points} points asked, {outcome.balance} there"
+        return f"{-reported.row.points} points asked, {outcome.balance} there"
     if outcome.status == RowStatus.NOT_UNDONE:
         return "too few points were left to take it back"
     return f"the cumulative points were cut by {outcome.cumulative_cut}" if outcome.cumulative_cut else ""
 
 
-def report(rows: Sequence[SeenRow]) -> bytes:
+def report(rows: Sequence[ReportedRow]) -> bytes:
     """Lines of the report."""
-    return csv_lines(_report_line(seen) for seen in rows)
+    return csv_lines(_report_line(reported) for reported in rows)
 
 
-def _report_line(seen: SeenRow) -> tuple[object, ...]:
-    line, outcome = seen.row.line, seen.outcome
+def _report_line(reported: ReportedRow) -> tuple[object, ...]:
+    line, outcome = reported.row.line, reported.outcome
     hints = (line.hints.member_id, line.hints.email, line.hints.phone)
     decided = outcome.status in {RowStatus.APPLIED, RowStatus.UNDONE, RowStatus.NOT_UNDONE}
     return (
         line.row_number,
         *map(harmless, hints),
-        seen.row.customer_id or "",
+        reported.row.customer_id or "",
         harmless(line.points_text),
         outcome.status.name,
-        outcome.fault or _detail(seen),
+        outcome.fault or _detail(reported),
         outcome.delta_balance,
         outcome.delta_cumulative,
         outcome.cumulative_cut,

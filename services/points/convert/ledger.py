@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 
@@ -21,12 +20,11 @@ from omnijourney.points.v1 import (
     formula_pb2,
     posting_pb2,
 )
-from services.points.domain.book import Ref
 from services.points.domain.check import Finding
 from services.points.domain.model import (
     POINTS_MAX,
     Account,
-    Answer,
+    AccountKey,
     Body,
     CouponSpend,
     Earn,
@@ -34,14 +32,19 @@ from services.points.domain.model import (
     JourneyChange,
     Manual,
     Merge,
-    Outcome,
     Posting,
+    PostingAnswer,
+    PostingOutcome,
     Refund,
 )
-from services.points.store.checks import CheckCounts
-from services.points.store.customers import Named
-from services.points.store.ledger import SetFormula, Summary
-from services.points.store.reports import PlacedEntry, Statement
+from services.points.domain.views import (
+    CheckCounts,
+    DailyStatement,
+    FormulaSetting,
+    LedgerSums,
+    NamedEntry,
+    PlacedEntry,
+)
 
 ID_LENGTH_MAX: Final = 200
 NAME_LENGTH_MAX: Final = 500
@@ -49,7 +52,6 @@ NOTE_LENGTH_MAX: Final = 500
 ROW_NUMBER_MAX: Final = 10**9
 
 
-_NOBODY: Final = Named()
 _is_currency = lru_cache(maxsize=512)(is_currency)
 
 
@@ -219,12 +221,12 @@ _BODIES: Final[dict[str, Callable[[Any, PostingCheck], Body]]] = {
 }
 
 
-def result(answer: Answer) -> posting_pb2.PostingResult:
+def result(answer: PostingAnswer) -> posting_pb2.PostingResult:
     """The result of a posting. Statuses and reasons have the same numbers on both sides."""
     return recorded(answer.outcome, replayed=answer.replayed)
 
 
-def recorded(outcome: Outcome, *, replayed: bool) -> posting_pb2.PostingResult:
+def recorded(outcome: PostingOutcome, *, replayed: bool) -> posting_pb2.PostingResult:
     """A recorded outcome as a result."""
     return posting_pb2.PostingResult(
         key=str(outcome.key),
@@ -240,9 +242,9 @@ def recorded(outcome: Outcome, *, replayed: bool) -> posting_pb2.PostingResult:
     )
 
 
-def balance(ref: Ref, account: Account) -> account_pb2.Balance:
+def balance(key: AccountKey, account: Account) -> account_pb2.Balance:
     """A customer's figures."""
-    team_id, customer_id = ref
+    team_id, customer_id = key
     return account_pb2.Balance(
         team_id=str(team_id),
         customer_id=str(customer_id),
@@ -252,13 +254,13 @@ def balance(ref: Ref, account: Account) -> account_pb2.Balance:
     )
 
 
-def summary(sums: Summary) -> account_pb2.LedgerSummary:
+def summary(sums: LedgerSums) -> account_pb2.LedgerSummary:
     """Sums of a ledger; the journeys' net change is derived here, so that it cannot disagree with its parts."""
-    fields = {name: getattr(sums, name) for name in Summary.__struct_fields__}
+    fields = {name: getattr(sums, name) for name in LedgerSums.__struct_fields__}
     return account_pb2.LedgerSummary(**fields, journey=sums.journey_added - sums.journey_deducted)
 
 
-def formula(team_id: str, present: SetFormula) -> formula_pb2.EarningFormula:
+def formula(team_id: str, present: FormulaSetting) -> formula_pb2.EarningFormula:
     """A formula with its numbers in their shortest decimal form."""
     return formula_pb2.EarningFormula(
         team_id=team_id,
@@ -298,24 +300,20 @@ def entry(placed: PlacedEntry) -> entry_pb2.Entry:
     )
 
 
-def report_lines(entries: Iterable[PlacedEntry], names: Mapping[UUID, Named]) -> list[entry_pb2.ReportLine]:
-    """Lines of the history report."""
-    lines = []
-    for each in entries:
-        named = names.get(each.entry.customer_id, _NOBODY)
-        line = entry_pb2.ReportLine(entry=entry(each), customer_name=named.name, member_id=named.member_id)
-        lines.append(line)
-    return lines
+def report_line(line: NamedEntry) -> entry_pb2.ReportLine:
+    """A line of the history report."""
+    named = line.customer
+    return entry_pb2.ReportLine(entry=entry(line.placed), customer_name=named.name, member_id=named.member_id)
 
 
-def statement(told: Statement) -> account_pb2.DailyStatement:
+def statement(each: DailyStatement) -> account_pb2.DailyStatement:
     """One day."""
     return account_pb2.DailyStatement(
-        date=told.day.isoformat(),
-        opening=told.opening,
-        **msgspec.structs.asdict(told.changes),
-        closing=told.closing,
-        start_time=timestamp(told.beginning),
+        date=each.day.isoformat(),
+        opening=each.opening,
+        **msgspec.structs.asdict(each.changes),
+        closing=each.closing,
+        start_time=timestamp(each.beginning),
     )
 
 

@@ -15,13 +15,11 @@ from libs.common.money import MoneyError, parse_micros
 from libs.common.rpc.fields import FieldCheck
 from libs.common.text import fold
 from omnijourney.points.v1 import points_service_pb2 as pb
-from services.points.domain.book import Ref
 from services.points.domain.days import SEARCH_DAYS_DEFAULT, Days, beginning, day_of, last_days
 from services.points.domain.earning import AMOUNT_MICROS_MAX, Formula
 from services.points.domain.errors import SEARCH_DAYS_MAX, search_range_too_long
-from services.points.domain.model import POINTS_MAX, Manual, Posting, Source
-from services.points.store.checks import CheckScope
-from services.points.store.reports import Search
+from services.points.domain.model import POINTS_MAX, AccountKey, Manual, Posting, PostingKey, Source
+from services.points.domain.views import CheckScope, EntrySearch
 
 BATCH_MAX: Final = 500
 FEED_DEFAULT: Final = 1_000
@@ -89,36 +87,37 @@ def adjustment(request: pb.AdjustBalanceRequest) -> Posting:
     return posting
 
 
-def keyed(request: pb.GetPostingOutcomeRequest) -> Ref:
+def posting_key(request: pb.GetPostingOutcomeRequest) -> PostingKey:
     """Team and key."""
     check = FieldCheck()
-    ref = (check.uuid("team_id", request.team_id), check.uuid("key", request.key))
+    key = PostingKey((check.uuid("team_id", request.team_id), check.uuid("key", request.key)))
     check.done()
-    return ref
+    return key
 
 
-def balance(request: pb.GetBalanceRequest) -> tuple[Ref, datetime | None]:
+def balance(request: pb.GetBalanceRequest) -> tuple[AccountKey, datetime | None]:
     """Customer, and the moment if one is given."""
     check = FieldCheck()
-    ref = (check.uuid("team_id", request.team_id), check.uuid("customer_id", request.customer_id))
+    team_id = check.uuid("team_id", request.team_id)
+    key = AccountKey((team_id, check.uuid("customer_id", request.customer_id)))
     at = check.time("at_time", request, "at_time") if request.HasField("at_time") else None
     check.done()
-    return ref, at
+    return key, at
 
 
-def balances(request: pb.BatchGetBalancesRequest) -> list[Ref]:
+def balances(request: pb.BatchGetBalancesRequest) -> list[AccountKey]:
     """Customers of a batch."""
     check = FieldCheck()
     check.count("items", request.items, least=1, most=BATCH_MAX)
-    refs = []
+    keys = []
     for index, item in enumerate(request.items):
         try:
-            refs.append((UUID(item.team_id), UUID(item.customer_id)))
+            keys.append(AccountKey((UUID(item.team_id), UUID(item.customer_id))))
         except ValueError:
             check.uuid(f"items[{index}].team_id", item.team_id)
             check.uuid(f"items[{index}].customer_id", item.customer_id)
     check.done()
-    return refs
+    return keys
 
 
 def names_days(given: pb.EntryFilter) -> bool:
@@ -126,14 +125,14 @@ def names_days(given: pb.EntryFilter) -> bool:
     return bool(given.start_date or given.end_date)
 
 
-def search(team_id: str, given: pb.EntryFilter, now: datetime, zone: ZoneInfo | None = None) -> Search:
+def search(team_id: str, given: pb.EntryFilter, now: datetime, zone: ZoneInfo | None = None) -> EntrySearch:
     """A search in the history, its defaults filled in; `zone` when it names days.
 
     Raises InvalidArgument `SEARCH_RANGE_TOO_LONG` too.
     """
     check = FieldCheck()
     span = _span_of_days(check, given, now, zone) if zone is not None else _span_of_times(check, given, now)
-    found = Search(
+    found = EntrySearch(
         team_id=check.uuid("team_id", team_id),
         start=span.start,
         end=span.end,

@@ -17,7 +17,7 @@ from services.points.domain.model import (
     FIGURE_MAX,
     UNDO_NOTE,
     Account,
-    Answer,
+    AccountKey,
     CouponSpend,
     Earn,
     Entry,
@@ -27,15 +27,15 @@ from services.points.domain.model import (
     Manual,
     Merge,
     Order,
-    Outcome,
+    OrderKey,
     Posting,
+    PostingAnswer,
+    PostingKey,
+    PostingOutcome,
     Reason,
     Refund,
     Status,
 )
-
-Ref = tuple[UUID, UUID]
-"""Team and customer, team and key, or team and order key."""
 
 _TICK = timedelta(microseconds=1)
 _NEW = Account()
@@ -54,10 +54,10 @@ class Book:
 
     def __init__(
         self,
-        accounts: Mapping[Ref, Account],
-        orders: Mapping[Ref, Order],
+        accounts: Mapping[AccountKey, Account],
+        orders: Mapping[OrderKey, Order],
         formulas: Mapping[UUID, Formula],
-        outcomes: Mapping[Ref, Outcome],
+        outcomes: Mapping[PostingKey, PostingOutcome],
         now: datetime,
     ) -> None:
         self._loaded = accounts
@@ -67,62 +67,62 @@ class Book:
         self._outcomes = dict(outcomes)
         self._now = now
         self.entries: list[Entry] = []
-        self.outcomes: list[Outcome] = []
-        self._last: dict[Ref, int] = {}
-        self._touched_orders: set[Ref] = set()
+        self.outcomes: list[PostingOutcome] = []
+        self._last_entries: dict[AccountKey, int] = {}
+        self._touched_orders: set[OrderKey] = set()
 
-    def fold(self, postings: Iterable[Posting]) -> list[Answer]:
+    def fold(self, postings: Iterable[Posting]) -> list[PostingAnswer]:
         """Answers each posting in order."""
         return [self._take(posting) for posting in postings]
 
     @property
-    def changed_accounts(self) -> list[tuple[Ref, Account]]:
+    def changed_accounts(self) -> list[tuple[AccountKey, Account]]:
         """Accounts that got entries, as they are now."""
-        return [(ref, self._accounts[ref]) for ref in self._last]
+        return [(key, self._accounts[key]) for key in self._last_entries]
 
     @property
     def first_sequences(self) -> list[int | None]:
         """Beside each entry: with an account's last one, the sequence that the account had before all of them."""
         befores: list[int | None] = [None] * len(self.entries)
-        for ref, index in self._last.items():
-            befores[index] = self._loaded.get(ref, _NEW).sequence
+        for key, index in self._last_entries.items():
+            befores[index] = self._loaded.get(key, _NEW).sequence
         return befores
 
     @property
-    def changed_orders(self) -> list[tuple[Ref, Order]]:
+    def changed_orders(self) -> list[tuple[OrderKey, Order]]:
         """Orders that are new or changed, as they are now."""
-        return [(ref, self._orders[ref]) for ref in sorted(self._touched_orders)]
+        return [(key, self._orders[key]) for key in sorted(self._touched_orders)]
 
-    def _take(self, posting: Posting) -> Answer:
-        ref = (posting.team_id, posting.key)
-        mark = fingerprint(posting)
-        before = self._outcomes.get(ref)
-        if before is not None and before.fingerprint == mark:
-            return Answer(before, replayed=True)
+    def _take(self, posting: Posting) -> PostingAnswer:
+        key = PostingKey((posting.team_id, posting.key))
+        content = fingerprint(posting)
+        before = self._outcomes.get(key)
+        if before is not None and before.fingerprint == content:
+            return PostingAnswer(before, replayed=True)
         if before is not None:
             account = self._account(posting.team_id, posting.customer_id)
             refused = Decision(Status.REFUSED, Reason.KEY_REUSED)
-            return Answer(self._outcome(posting, mark, refused, account), replayed=False)
-        outcome = self._apply(posting, mark)
-        self._outcomes[ref] = outcome
+            return PostingAnswer(self._outcome(posting, content, refused, account), replayed=False)
+        outcome = self._apply(posting, content)
+        self._outcomes[key] = outcome
         self.outcomes.append(outcome)
-        return Answer(outcome, replayed=False)
+        return PostingAnswer(outcome, replayed=False)
 
-    def _apply(self, posting: Posting, mark: bytes) -> Outcome:
+    def _apply(self, posting: Posting, content: bytes) -> PostingOutcome:
         account = self._account(posting.team_id, posting.customer_id)
-        order_key = order_key_of(posting)
-        order_ref = (posting.team_id, order_key) if order_key is not None else None
-        order = self._orders.get(order_ref) if order_ref is not None else None
+        order_id = order_key_of(posting)
+        order_key = OrderKey((posting.team_id, order_id)) if order_id is not None else None
+        order = self._orders.get(order_key) if order_key is not None else None
         decision = decide(posting, account, order, self._formulas.get(posting.team_id))
         after = self._write(posting, decision.changes)
         if after is None:
             decision = Decision(Status.REJECTED, Reason.OUT_OF_RANGE, requested=decision.requested)
         elif after:
             account = after[0]
-        if decision.order is not None and order_ref is not None:
-            self._orders[order_ref] = decision.order
-            self._touched_orders.add(order_ref)
-        return self._outcome(posting, mark, decision, account)
+        if decision.order is not None and order_key is not None:
+            self._orders[order_key] = decision.order
+            self._touched_orders.add(order_key)
+        return self._outcome(posting, content, decision, account)
 
     def _write(self, posting: Posting, changes: Sequence[Change]) -> list[Account] | None:
         """Writes an entry for each change, all or none; None when a figure would leave its range."""
@@ -135,23 +135,25 @@ class Book:
             entries.append(entry)
         after = []
         for entry in entries:
-            ref = (entry.team_id, entry.customer_id)
+            account_key = AccountKey((entry.team_id, entry.customer_id))
             state = Account(entry.balance, entry.cumulative, entry.sequence, entry.posted_at, entry.hash)
-            self._accounts[ref] = state
-            self._last[ref] = len(self.entries)
+            self._accounts[account_key] = state
+            self._last_entries[account_key] = len(self.entries)
             self.entries.append(entry)
             after.append(state)
         return after
 
     def _account(self, team_id: UUID, customer_id: UUID) -> Account:
-        return self._accounts.get((team_id, customer_id), _NEW)
+        return self._accounts.get(AccountKey((team_id, customer_id)), _NEW)
 
-    def _outcome(self, posting: Posting, mark: bytes, decision: Decision, account: Account) -> Outcome:
+    def _outcome(
+        self, posting: Posting, content: bytes, decision: Decision, account: Account
+    ) -> PostingOutcome:
         change = decision.changes[0] if decision.changes else None
-        return Outcome(
+        return PostingOutcome(
             posting.team_id,
             posting.key,
-            mark,
+            content,
             posting.customer_id,
             source_of(posting),
             decision.status,
@@ -198,13 +200,13 @@ def make_entry(posting: Posting, change: Change, account: Account, now: datetime
     return Entry(*fields, hash_of(account.last_hash, fields))
 
 
-def accounts_of(postings: Sequence[Posting]) -> list[Ref]:
+def accounts_of(postings: Sequence[Posting]) -> list[AccountKey]:
     """Every account that the postings may touch, each once, in the one order in which accounts are locked."""
-    refs = {(posting.team_id, posting.customer_id) for posting in postings}
+    keys = {AccountKey((posting.team_id, posting.customer_id)) for posting in postings}
     for posting in postings:
         if isinstance(posting.body, Merge):
-            refs.add((posting.team_id, posting.body.survivor_id))
-    return sorted(refs)
+            keys.add(AccountKey((posting.team_id, posting.body.survivor_id)))
+    return sorted(keys)
 
 
 def _note(posting: Posting) -> str:

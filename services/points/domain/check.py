@@ -13,7 +13,16 @@ import msgspec
 
 from services.points.domain.earning import Formula, earned
 from services.points.domain.identity import chained
-from services.points.domain.model import UNDO_NOTE, Account, Entry, Order, Outcome, Reason, Source, Status
+from services.points.domain.model import (
+    UNDO_NOTE,
+    Account,
+    Entry,
+    Order,
+    PostingOutcome,
+    Reason,
+    Source,
+    Status,
+)
 
 
 class Invariant(IntEnum):
@@ -48,7 +57,7 @@ class Finding(msgspec.Struct, frozen=True):
 class OutcomeRow(msgspec.Struct, frozen=True):
     """A recorded outcome and the entry at its customer and sequence; `entry` None when there is none."""
 
-    outcome: Outcome
+    outcome: PostingOutcome
     entry: EntryFigures | None
 
 

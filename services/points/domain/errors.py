@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from libs.common.errors import AlreadyExists, FailedPrecondition, InvalidArgument
+from libs.common.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument
 from libs.common.money import format_micros
 from services.points.domain.earning import Formula
 from services.points.domain.imports import ImportState
 
 SEARCH_DAYS_MAX = 90
 """Longest search in the history (P-11)."""
+
+
+class LedgerChangedError(Aborted):
+    """What a batch was decided on changed before it was written; nothing was written, and posting it again is safe."""
+
+
+class OutcomeKeptError(Exception):
+    """The database does not let outcomes go yet: its clock is behind this process'."""
 
 
 def formula_already_set(formula: Formula) -> FailedPrecondition:

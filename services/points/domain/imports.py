@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum, StrEnum
 from typing import Final
 from uuid import UUID, uuid5
@@ -16,10 +16,10 @@ from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.text import fold
 from services.points.domain.model import (
     POINTS_MAX,
-    Answer,
     ImportRow,
     ImportUndo,
     Posting,
+    PostingAnswer,
     Reason,
     Status,
 )
@@ -84,7 +84,7 @@ EXPLAINED: Final = {
 
 
 class Hints(msgspec.Struct, frozen=True):
-    """How a line names its customer; the first that finds somebody decides. Empty: not told."""
+    """How a line names its customer; the first that finds somebody decides. Empty: not given."""
 
     member_id: str = ""
     email: str = ""
@@ -119,7 +119,7 @@ class Row(msgspec.Struct, frozen=True):
     fault: str
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class RowOutcome(msgspec.Struct, frozen=True):
     """What became of a row that was posted or taken back."""
 
     status: RowStatus
@@ -177,21 +177,34 @@ def _mismatch(line: Line, match: Match) -> str:
     return "" if match.on_whatsapp else Fault.NOT_ON_WHATSAPP.value
 
 
-def posting_of(team_id: UUID, import_id: UUID, terms: Terms, row: PostedRow) -> Posting:
+def check_unchanged(added: Sequence[Line], present: Iterable[Line]) -> None:
+    """Raises InvalidArgument for lines that were added before with other content; `present`: as they were added."""
+    present_by_number = {line.row_number: line for line in present}
+    faults = []
+    for index, line in enumerate(added):
+        before = present_by_number[line.row_number]
+        same = (line.hints, line.points_text) == (before.hints, before.points_text)
+        if not same or (line.given or before.given) != before.given:
+            faults.append(FieldViolation(f"rows[{index}].row_number", "was added with other content"))
+    if faults:
+        raise InvalidArgument.of(*faults)
+
+
+def posting_of(team_id: UUID, import_id: UUID, terms: ImportTerms, row: PostedRow) -> Posting:
     """The posting of a row. Its key is made of import and line, so that no run of it counts twice."""
     body = ImportRow(row.points, terms.deduct_cumulative, import_id, terms.file_name, row.row_number)
     key = uuid5(import_id, f"row {row.row_number}")
     return Posting(key, team_id, row.customer_id, None, terms.actor, body)
 
 
-def undoing_of(team_id: UUID, import_id: UUID, terms: Terms, row: PostedRow) -> Posting:
+def undoing_of(team_id: UUID, import_id: UUID, terms: ImportTerms, row: PostedRow) -> Posting:
     """The posting that takes a row back: the opposite of what it changed."""
     body = ImportUndo(-row.delta_balance, -row.delta_cumulative, import_id, terms.file_name, row.row_number)
     key = uuid5(import_id, f"undo of row {row.row_number}")
     return Posting(key, team_id, row.customer_id, None, terms.actor, body)
 
 
-class Terms(msgspec.Struct, frozen=True):
+class ImportTerms(msgspec.Struct, frozen=True):
     """What an import is opened with."""
 
     file_name: str
@@ -211,30 +224,30 @@ class PostedRow(msgspec.Struct, frozen=True):
     delta_cumulative: int
 
 
-def outcome_of(answer: Answer) -> Outcome:
+def outcome_of(answer: PostingAnswer) -> RowOutcome:
     """What an answer of the ledger makes of a row."""
-    told = answer.outcome
-    if told.status == Status.POSTED:
-        return Outcome(
+    posted = answer.outcome
+    if posted.status == Status.POSTED:
+        return RowOutcome(
             RowStatus.APPLIED,
             "",
-            told.delta_balance,
-            told.delta_cumulative,
-            told.shortfall,
-            told.balance,
-            told.sequence,
+            posted.delta_balance,
+            posted.delta_cumulative,
+            posted.shortfall,
+            posted.balance,
+            posted.sequence,
         )
-    if told.reason == Reason.INSUFFICIENT:
-        return Outcome(RowStatus.INSUFFICIENT, balance=told.balance)
-    return Outcome(RowStatus.INVALID, Fault.OUT_OF_RANGE.value, balance=told.balance)
+    if posted.reason == Reason.INSUFFICIENT:
+        return RowOutcome(RowStatus.INSUFFICIENT, balance=posted.balance)
+    return RowOutcome(RowStatus.INVALID, Fault.OUT_OF_RANGE.value, balance=posted.balance)
 
 
-def undone_of(answer: Answer) -> Outcome:
+def undone_of(answer: PostingAnswer) -> RowOutcome:
     """What an answer of the ledger makes of a row that was to be taken back."""
-    told = answer.outcome
-    if told.status == Status.POSTED:
-        return Outcome(RowStatus.UNDONE, balance=told.balance, sequence=told.sequence)
-    return Outcome(RowStatus.NOT_UNDONE, balance=told.balance)
+    posted = answer.outcome
+    if posted.status == Status.POSTED:
+        return RowOutcome(RowStatus.UNDONE, balance=posted.balance, sequence=posted.sequence)
+    return RowOutcome(RowStatus.NOT_UNDONE, balance=posted.balance)
 
 
 def read_file(content: bytes) -> list[Line]:
@@ -289,11 +302,11 @@ def _heading(cells: Sequence[str]) -> dict[str, int]:
 def _line(number: int, cells: Sequence[str], heading: dict[str, int], width: int) -> Line:
     if len(cells) != width:
         return Line(number, Hints(), "", fault=Fault.MALFORMED.value)
-    told = {field: cells[column].strip() for field, column in heading.items()}
-    points_text = told.pop("points")
-    if len(points_text) > POINTS_LENGTH_MAX or any(len(text) > CELL_LENGTH_MAX for text in told.values()):
+    texts = {field: cells[column].strip() for field, column in heading.items()}
+    points_text = texts.pop("points")
+    if len(points_text) > POINTS_LENGTH_MAX or any(len(text) > CELL_LENGTH_MAX for text in texts.values()):
         return Line(number, Hints(), points_text[:POINTS_LENGTH_MAX], fault=Fault.MALFORMED.value)
-    return Line(number, Hints(**told), points_text)
+    return Line(number, Hints(**texts), points_text)
 
 
 def _refused(description: str) -> InvalidArgument:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import IntEnum
+from typing import NewType
 from uuid import UUID
 
 import msgspec
@@ -12,6 +13,14 @@ POINTS_MAX = 10**12
 """Most points of one posting."""
 FIGURE_MAX = 10**15
 """Most points of a balance or cumulative: sums over 9,000 such customers still fit 64 bits."""
+
+
+AccountKey = NewType("AccountKey", tuple[UUID, UUID])
+"""Team and customer."""
+PostingKey = NewType("PostingKey", tuple[UUID, UUID])
+"""Team and idempotency key of a posting."""
+OrderKey = NewType("OrderKey", tuple[UUID, UUID])
+"""Team and key of an order."""
 
 
 class Source(IntEnum):
@@ -202,7 +211,7 @@ class Entry(msgspec.Struct, frozen=True):
     hash: bytes = b""
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class PostingOutcome(msgspec.Struct, frozen=True):
     """What is recorded under a key and answered to every repetition (P-08)."""
 
     team_id: UUID
@@ -222,8 +231,15 @@ class Outcome(msgspec.Struct, frozen=True):
     recorded_at: datetime
 
 
-class Answer(msgspec.Struct, frozen=True):
+class PostingAnswer(msgspec.Struct, frozen=True):
     """An outcome as it is answered. `replayed`: it was recorded before; REFUSED ones are never recorded."""
 
-    outcome: Outcome
+    outcome: PostingOutcome
     replayed: bool
+
+
+class Posted(msgspec.Struct, frozen=True):
+    """Answers in the order of the postings, and the number of entries written."""
+
+    answers: list[PostingAnswer]
+    entries: int

@@ -1,5 +1,5 @@
 # ruff: noqa: N802 - the generated base names the methods
-"""The gRPC edge of points: formula, postings, balances, feed and checks; the other parts are beside it."""
+"""The gRPC edge of points: formula, postings, balances, feed and checks; coupons, imports, reports stand beside it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from services.points import metrics
 from services.points.convert import ledger as convert
 from services.points.convert import requests
 from services.points.domain.earning import AMOUNT_MICROS_MAX, earned
-from services.points.domain.errors import formula_already_set, insufficient_points, points_out_of_range
+from services.points.domain.errors import insufficient_points, points_out_of_range
 from services.points.domain.model import Manual, Reason, Status
+from services.points.domain.views import CheckCounts, FormulaSetting, PlacedEntry
 from services.points.servicer.coupons import CouponCalls
 from services.points.servicer.imports import ImportCalls
 from services.points.servicer.reports import ReportCalls
-from services.points.store.checks import CheckCounts
-from services.points.store.ledger import SetFormula
-from services.points.store.reports import PlacedEntry
 
 
 class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
@@ -34,9 +32,7 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
     ) -> pb.SetEarningFormulaResponse:
         """Sets the formula, once."""
         team_id, wanted = requests.formula(request)
-        present = await self._parts.ledger.set_formula(team_id, wanted)
-        if present.formula != wanted:
-            raise formula_already_set(present.formula)
+        present = await self._deps.ledger.set_formula(team_id, wanted)
         return pb.SetEarningFormulaResponse(formula=convert.formula(str(team_id), present))
 
     async def GetEarningFormula(
@@ -54,8 +50,8 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
             raise InvalidArgument.of(FieldViolation("amount.amount_micros", "must be at most 10^18"))
         return pb.QuoteEarningResponse(points=earned(request.amount.amount_micros, present.formula))
 
-    async def _formula(self, team_id: UUID) -> SetFormula:
-        present = await self._parts.ledger.formula(team_id)
+    async def _formula(self, team_id: UUID) -> FormulaSetting:
+        present = await self._deps.ledger_store.formula(team_id)
         if present is None:
             raise NotFound.of("earning_formula", team_id)
         return present
@@ -66,14 +62,14 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
         if not 1 <= count <= requests.BATCH_MAX:
             violation = FieldViolation("postings", f"must have 1 to {requests.BATCH_MAX} items, has {count}")
             raise InvalidArgument.of(violation)
-        answers = await self._parts.writer.post(convert.postings(request.postings))
+        answers = await self._deps.writer.post(convert.postings(request.postings))
         return pb.PostEntriesResponse(results=[convert.result(answer) for answer in answers])
 
     async def AdjustBalance(self, request: pb.AdjustBalanceRequest, context: Any) -> pb.AdjustBalanceResponse:
         """Posts a change by hand."""
         posting = requests.adjustment(request)
         assert isinstance(posting.body, Manual)
-        (answer,) = await self._parts.writer.post([posting])
+        (answer,) = await self._deps.writer.post([posting])
         outcome = answer.outcome
         if outcome.status == Status.REFUSED:
             raise AlreadyExists.request_id_reused(request.request_id)
@@ -87,10 +83,10 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
         self, request: pb.GetPostingOutcomeRequest, context: Any
     ) -> pb.GetPostingOutcomeResponse:
         """Reads what is recorded under a key."""
-        ref = requests.keyed(request)
-        outcome = await self._parts.ledger.outcome(ref)
+        key = requests.posting_key(request)
+        outcome = await self._deps.ledger_store.outcome(key)
         if outcome is None:
-            raise NotFound.of("posting", ref[1])
+            raise NotFound.of("posting", key[1])
         return pb.GetPostingOutcomeResponse(
             result=convert.recorded(outcome, replayed=True),
             customer_id=str(outcome.customer_id),
@@ -99,28 +95,28 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
 
     async def GetBalance(self, request: pb.GetBalanceRequest, context: Any) -> pb.GetBalanceResponse:
         """Reads one customer, now or at a moment."""
-        ref, at = requests.balance(request)
+        key, at = requests.balance(request)
         if at is None:
-            (account,) = await self._parts.ledger.balances([ref])
+            (account,) = await self._deps.ledger_store.balances([key])
         else:
-            account = await self._parts.ledger.balance_at(ref, at)
-        return pb.GetBalanceResponse(balance=convert.balance(ref, account))
+            account = await self._deps.ledger_store.balance_at(key, at)
+        return pb.GetBalanceResponse(balance=convert.balance(key, account))
 
     async def BatchGetBalances(
         self, request: pb.BatchGetBalancesRequest, context: Any
     ) -> pb.BatchGetBalancesResponse:
         """Reads many customers."""
-        refs = requests.balances(request)
-        accounts = await self._parts.ledger.balances(refs)
+        keys = requests.balances(request)
+        accounts = await self._deps.ledger_store.balances(keys)
         return pb.BatchGetBalancesResponse(
-            balances=[convert.balance(ref, account) for ref, account in zip(refs, accounts, strict=True)]
+            balances=[convert.balance(key, account) for key, account in zip(keys, accounts, strict=True)]
         )
 
     async def GetLedgerSummary(
         self, request: pb.GetLedgerSummaryRequest, context: Any
     ) -> pb.GetLedgerSummaryResponse:
         """Sums the team's ledger."""
-        sums = await self._parts.ledger.summary(requests.team(request.team_id))
+        sums = await self._deps.ledger_store.sums(requests.team(request.team_id))
         return pb.GetLedgerSummaryResponse(summary=convert.summary(sums))
 
     async def ListHistory(self, request: pb.ListHistoryRequest, context: Any) -> pb.ListHistoryResponse:
@@ -128,9 +124,9 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
         asked = requests.feed(request)
 
         async def read() -> tuple[list[PlacedEntry], dict[int, int]]:
-            return await self._parts.reports.history(asked.cursors, asked.limit)
+            return await self._deps.reports.history(asked.cursors, asked.limit)
 
-        entries, following = await long_poll(read, self._parts.notifier, asked.wait_s, self._parts.draining)
+        entries, following = await long_poll(read, self._deps.notifier, asked.wait_s, self._deps.draining)
         return pb.ListHistoryResponse(
             entries=[convert.entry(each) for each in entries],
             next_cursors=[
@@ -146,16 +142,13 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
     ) -> AsyncIterator[pb.CheckLedgerResponse]:
         """Checks the ledger; findings first, the summary last."""
         scope, findings_max = requests.check_scope(request)
-        began_at = self._parts.clock.now()
+        counts, total = CheckCounts(), 0
         if request.incremental:
-            scope = await self._parts.checks.since_last(scope.team_id)
-        counts, findings = CheckCounts(), 0
-        async for finding in self._parts.checks.check(scope, counts):
-            findings += 1
+            findings = self._deps.checks.check_incrementally(scope.team_id, counts, findings_max)
+        else:
+            findings = self._deps.checks.check(scope, counts, findings_max)
+        async for finding in findings:
+            total += 1
             metrics.FINDINGS.inc()
             yield pb.CheckLedgerResponse(finding=convert.finding(finding))
-            if findings == findings_max:
-                break
-        if request.incremental and not findings:
-            await self._parts.checks.note_clean(scope.team_id, began_at)
-        yield pb.CheckLedgerResponse(summary=convert.check_summary(counts, findings))
+        yield pb.CheckLedgerResponse(summary=convert.check_summary(counts, total))

@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-import msgspec
-
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, snapshot, transaction
 from libs.common.db.queries import QueryBook
@@ -22,37 +20,11 @@ from services.points.domain.check import (
 from services.points.domain.earning import Formula
 from services.points.domain.model import Account, Entry
 from services.points.domain.retention import OUTCOMES_KEPT
+from services.points.domain.views import CheckCounts, CheckScope
 from services.points.store import rows
 
-_OVERLAP: Final = timedelta(days=1)
-"""An incremental check begins so far before the last one: what was being written while that one read is not missed."""
 _PAGE: Final = 500
 """Accounts, outcomes or orders held in memory at once by a check."""
-
-
-class CheckScope(msgspec.Struct, frozen=True):
-    """What to check; None is no bound. Bounds are of the posting time, `end` exclusive."""
-
-    team_id: UUID
-    customer_id: UUID | None = None
-    start: datetime | None = None
-    end: datetime | None = None
-    incremental: bool = False
-    """Only what changed from `start` on: accounts and orders without new entries are passed over."""
-
-    @property
-    def changed_since(self) -> datetime | None:
-        """From when on accounts and orders must have entries to be looked at; None: all are."""
-        return self.start if self.incremental else None
-
-
-class CheckCounts(msgspec.Struct):
-    """What a check went over, counted as it goes."""
-
-    accounts: int = 0
-    entries: int = 0
-    outcomes: int = 0
-    orders: int = 0
 
 
 class CheckStore:
@@ -64,16 +36,14 @@ class CheckStore:
         self._sql = queries
         self._clock = clock
 
-    async def since_last(self, team_id: UUID) -> CheckScope:
-        """What an incremental check has to go over: everything, the first time."""
+    async def checked_at(self, team_id: UUID) -> datetime | None:
+        """When the last incremental check that found nothing began; None before the first one."""
         async with transaction(self._pool, [team_id]) as connection:
-            last = await connection.fetchval(self._sql["read_last_check"], team_id)
-        if last is None:
-            return CheckScope(team_id)
-        return CheckScope(team_id, start=last - _OVERLAP, incremental=True)
+            last: datetime | None = await connection.fetchval(self._sql["read_last_check"], team_id)
+        return last
 
-    async def note_clean(self, team_id: UUID, began_at: datetime) -> None:
-        """An incremental check that began then found nothing: the next one goes on from there."""
+    async def set_checked_at(self, team_id: UUID, began_at: datetime) -> None:
+        """An incremental check that began then found nothing; never moves back."""
         async with transaction(self._pool, [team_id]) as connection:
             await connection.execute(self._sql["write_last_check"], team_id, began_at)
 

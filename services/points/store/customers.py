@@ -6,25 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-import msgspec
-
 from libs.common.db.pool import Pool, transaction
 from libs.common.db.queries import QueryBook
 from libs.common.text import fold
-from services.points.clients.segment import Known
+from services.points.domain.customers import CursorMovedError, CustomerBasics
+from services.points.domain.views import CustomerName
 
 _SEPARATOR: Final = "\x1f"
-
-
-class Named(msgspec.Struct, frozen=True):
-    """What the report calls a customer; empty where nothing is known."""
-
-    name: str = ""
-    member_id: str = ""
-
-
-class CursorMovedError(Exception):
-    """Another process took this part of the history meanwhile; nothing was written."""
 
 
 class CustomerStore:
@@ -41,28 +29,28 @@ class CustomerStore:
         return {row["partition"]: row["position"] for row in records}
 
     async def write(
-        self, before: Mapping[int, int], after: Mapping[int, int], known: Sequence[Known]
+        self, before: Mapping[int, int], after: Mapping[int, int], customers: Sequence[CustomerBasics]
     ) -> None:
         """Writes customers and moves the cursors at once. Raises CursorMovedError if they are not at `before`."""
         moved = sorted(partition for partition, position in after.items() if position != before[partition])
         columns = (moved, [before[each] for each in moved], [after[each] for each in moved])
-        async with transaction(self._pool, {each.team_id for each in known}) as connection:
+        async with transaction(self._pool, {each.team_id for each in customers}) as connection:
             done = await connection.fetch(self._sql["move_customer_cursors"], *columns)
             if len(done) != len(moved):
                 raise CursorMovedError
-            kept = [each for each in known if each.found]
-            gone = [each for each in known if not each.found]
+            kept = [each for each in customers if each.found]
+            gone = [each for each in customers if not each.found]
             if kept:
                 await connection.execute(self._sql["write_customers"], *_columns(kept))
             if gone:
                 refs = [each.team_id for each in gone], [each.customer_id for each in gone]
                 await connection.execute(self._sql["delete_customers"], *refs)
 
-    async def names(self, team_id: UUID, customers: Iterable[UUID]) -> dict[UUID, Named]:
-        """What customers are called; those that are not known are missing."""
+    async def names(self, team_id: UUID, customers: Iterable[UUID]) -> dict[UUID, CustomerName]:
+        """What customers are called; those that nothing is known of are missing."""
         async with transaction(self._pool, [team_id]) as connection:
             records = await connection.fetch(self._sql["read_names"], team_id, sorted(set(customers)))
-        return {row["customer_id"]: Named(row["name"], row["member_id"]) for row in records}
+        return {row["customer_id"]: CustomerName(row["name"], row["member_id"]) for row in records}
 
 
 def pattern_of(keyword: str) -> str:
@@ -72,10 +60,10 @@ def pattern_of(keyword: str) -> str:
     return f"%{keyword}%"
 
 
-def _columns(known: Sequence[Known]) -> list[list[object]]:
+def _columns(customers: Sequence[CustomerBasics]) -> list[list[object]]:
     # In one order, so that two writers do not wait for each other in a circle.
     rows = []
-    for each in sorted(known, key=lambda each: (each.team_id, each.customer_id)):
+    for each in sorted(customers, key=lambda each: (each.team_id, each.customer_id)):
         texts = (each.name, each.member_id, each.email, each.phone)
         rows.append((each.team_id, each.customer_id, *texts, _SEPARATOR.join(map(fold, texts))))
     return [list(column) for column in zip(*rows, strict=True)]

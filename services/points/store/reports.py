@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,64 +15,12 @@ from libs.common.db.pool import Connection, Pool, fetch_alone, replanned, snapsh
 from libs.common.db.queries import QueryBook
 from libs.common.feeds.notifier import PAGE_MAX
 from services.points.domain.days import Days
-from services.points.domain.model import Entry, Source
+from services.points.domain.views import DailyStatement, DayChanges, EntryPosition, EntrySearch, PlacedEntry
 from services.points.store import rows
 from services.points.store.customers import pattern_of
 
 NARROW_MAX: Final = 1_000
 """Up to so many customers that a keyword finds are asked one by one; of more, entries are read by time."""
-
-
-class Search(msgspec.Struct, frozen=True):
-    """A search in the history: posted from `start` to `end` (exclusive); no `sources` are all of them.
-
-    `keyword`: folded; part of what the customer is called or reached by. Empty: everybody.
-    """
-
-    team_id: UUID
-    start: datetime
-    end: datetime
-    sources: tuple[Source, ...] = ()
-    customer_id: UUID | None = None
-    keyword: str = ""
-
-
-class Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where a page of the history ended."""
-
-    posted_at: datetime
-    customer_id: UUID
-    sequence: int
-
-
-class DayChanges(msgspec.Struct, frozen=True):
-    """Changes of a day's balances by where they came from."""
-
-    earned: int = 0
-    redeemed: int = 0
-    refunded: int = 0
-    imported: int = 0
-    journeys: int = 0
-    manual: int = 0
-    merged: int = 0
-
-
-class Statement(msgspec.Struct, frozen=True):
-    """One day of a team: opening plus all changes is closing."""
-
-    day: date
-    beginning: datetime
-    opening: int
-    changes: DayChanges
-    closing: int
-
-
-class PlacedEntry(msgspec.Struct, frozen=True):
-    """An entry and its place in the feed."""
-
-    partition: int
-    position: int
-    entry: Entry
 
 
 class ReportStore:
@@ -83,7 +31,9 @@ class ReportStore:
         self._pool = pool
         self._sql = queries
 
-    async def entries(self, search: Search, after: Place | None, limit: int) -> list[PlacedEntry]:
+    async def entries(
+        self, search: EntrySearch, after: EntryPosition | None, limit: int
+    ) -> list[PlacedEntry]:
         """Up to `limit` entries, newest first, after a place."""
         sources = list(search.sources) or None
         place = (after.posted_at, after.customer_id, after.sequence) if after else (None, None, None)
@@ -97,7 +47,9 @@ class ReportStore:
             records = await connection.fetch(self._sql[name], *arguments, *more)
         return [_placed(row) for row in records]
 
-    async def _choose(self, connection: Connection, search: Search) -> tuple[str, tuple[Any, ...]] | None:
+    async def _choose(
+        self, connection: Connection, search: EntrySearch
+    ) -> tuple[str, tuple[Any, ...]] | None:
         """The query for a search and its last argument; None when nobody is meant."""
         pattern = pattern_of(search.keyword)
         if search.customer_id is not None:
@@ -112,7 +64,7 @@ class ReportStore:
             return "list_entries_by_pattern", (pattern,)
         return ("list_entries_of_customers", ([row[0] for row in found],)) if found else None
 
-    async def statements(self, team_id: UUID, days: Days, zone: ZoneInfo) -> list[Statement]:
+    async def statements(self, team_id: UUID, days: Days, zone: ZoneInfo) -> list[DailyStatement]:
         """A statement for each day, all of one moment."""
         beginnings = days.beginnings(zone)
         async with snapshot(self._pool, [team_id]) as connection:
@@ -125,7 +77,7 @@ class ReportStore:
             changed = changes.get(number + 1, DayChanges())
             closing = opening + sum(msgspec.structs.astuple(changed))
             day = days.first + timedelta(days=number)
-            statements.append(Statement(day, beginnings[number], opening, changed, closing))
+            statements.append(DailyStatement(day, beginnings[number], opening, changed, closing))
             opening = closing
         return statements
 
@@ -140,11 +92,3 @@ class ReportStore:
 
 def _placed(row: asyncpg.Record) -> PlacedEntry:
     return PlacedEntry(row["partition"], row["position"], rows.entry(row))
-
-
-def place_after(entries: Sequence[PlacedEntry]) -> Place | None:
-    """The place after a page; None if it is empty."""
-    if not entries:
-        return None
-    last = entries[-1].entry
-    return Place(last.posted_at, last.customer_id, last.sequence)

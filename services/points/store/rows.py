@@ -9,10 +9,21 @@ from uuid import UUID
 from msgspec.structs import astuple
 
 from libs.common.ids import partition_of
-from services.points.domain.book import Book, Ref
+from services.points.domain.book import Book
 from services.points.domain.check import EntryFigures, OrderSums, OutcomeRow
 from services.points.domain.earning import Formula
-from services.points.domain.model import Account, Entry, Order, Outcome, Reason, Source, Status
+from services.points.domain.model import (
+    Account,
+    AccountKey,
+    Entry,
+    Order,
+    OrderKey,
+    PostingKey,
+    PostingOutcome,
+    Reason,
+    Source,
+    Status,
+)
 
 Row = Mapping[str, Any]
 Columns = list[Sequence[Any] | None]
@@ -26,13 +37,13 @@ _TOLD = (
 _ACCOUNT_KIND, _OUTCOME_KIND, _ORDER_KIND = 1, 2, 3
 
 
-class Known(NamedTuple):
+class LoadedBatch(NamedTuple):
     """What a batch is decided on."""
 
-    accounts: dict[Ref, Account]
-    orders: dict[Ref, Order]
+    accounts: dict[AccountKey, Account]
+    orders: dict[OrderKey, Order]
     formulas: dict[UUID, Formula]
-    outcomes: dict[Ref, Outcome]
+    outcomes: dict[PostingKey, PostingOutcome]
 
 
 def account(row: Row) -> Account:
@@ -45,15 +56,15 @@ def order(row: Row) -> Order:
     return Order(*(row[name] for name in _ORDER))
 
 
-def outcome(row: Row) -> Outcome:
+def outcome(row: Row) -> PostingOutcome:
     """A recorded outcome."""
-    fields = {name: row[name] for name in Outcome.__struct_fields__}
+    fields = {name: row[name] for name in PostingOutcome.__struct_fields__}
     kinds = {
         "source": _SOURCES[row["source"]],
         "status": Status(row["status"]),
         "reason": Reason(row["reason"]),
     }
-    return Outcome(**{**fields, **kinds})
+    return PostingOutcome(**{**fields, **kinds})
 
 
 def entry(row: Iterable[Any]) -> Entry:
@@ -82,37 +93,37 @@ def order_sums(row: Row) -> OrderSums:
     return OrderSums(row["entries_earned"], row["entries_asked"], row["entries_taken"])
 
 
-def known(records: Iterable[Any]) -> Known:
+def loaded_batch(records: Iterable[Any]) -> LoadedBatch:
     """What load_batch returned."""
-    found = Known({}, {}, {}, {})
-    for kind, team, key, customer, balance, cumulative, sequence, at, mark, others in map(tuple, records):
+    found = LoadedBatch({}, {}, {}, {})
+    for kind, team, key, customer, balance, cumulative, sequence, at, digest, others in map(tuple, records):
         if kind == _ACCOUNT_KIND:
-            found.accounts[team, key] = Account(balance, cumulative, sequence, at, mark)
+            found.accounts[AccountKey((team, key))] = Account(balance, cumulative, sequence, at, digest)
         elif kind == _OUTCOME_KIND:
             source, status, reason, *changes = others
             kinds = (_SOURCES[source], Status(status), Reason(reason))
-            fields = (team, key, mark, customer, *kinds, *changes, balance, cumulative, sequence, at)
-            found.outcomes[team, key] = Outcome(*fields)
+            fields = (team, key, digest, customer, *kinds, *changes, balance, cumulative, sequence, at)
+            found.outcomes[PostingKey((team, key))] = PostingOutcome(*fields)
         elif kind == _ORDER_KIND:
             posted, earning, *figures = others
-            found.orders[team, key] = Order(customer, bool(posted), bool(earning), *figures)
+            found.orders[OrderKey((team, key))] = Order(customer, bool(posted), bool(earning), *figures)
         else:
             found.formulas[team] = Formula(*others)
     return found
 
 
-def ref_columns(refs: Sequence[Ref]) -> Columns:
+def key_columns(keys: Sequence[tuple[UUID, UUID]]) -> Columns:
     """Two columns of ids."""
-    return [[ref[0] for ref in refs], [ref[1] for ref in refs]]
+    return [[key[0] for key in keys], [key[1] for key in keys]]
 
 
-def short_ref_columns(refs: Sequence[Ref]) -> Columns:
+def short_key_columns(keys: Sequence[tuple[UUID, UUID]]) -> Columns:
     """The same for functions that fill columns up: one team is enough where all are of it."""
-    teams, ids = ref_columns(refs)
+    teams, ids = key_columns(keys)
     return [_short(teams), ids or None]
 
 
-def batch_columns(book: Book, known_orders: Mapping[Ref, Order]) -> Columns:
+def batch_columns(book: Book, known_orders: Mapping[OrderKey, Order]) -> Columns:
     """Parameters of write_batch from the third on: all that is new in a folded book."""
     posted = [each for each in book.outcomes if each.status == Status.POSTED]
     return [
@@ -141,7 +152,7 @@ def _entry_columns(entries: Sequence[Entry]) -> Columns:
     ]
 
 
-def _mark_columns(posted: Sequence[Outcome]) -> Columns:
+def _mark_columns(posted: Sequence[PostingOutcome]) -> Columns:
     """Of each entry's outcome the fingerprint, the reason and the shortfall. A merge is one outcome of two entries."""
     marks: list[tuple[bytes | None, int, int]] = []
     for outcome in posted:
@@ -152,15 +163,17 @@ def _mark_columns(posted: Sequence[Outcome]) -> Columns:
     return [fingerprints, _short(reasons), _short(shortfalls)]
 
 
-def _told_columns(outcomes: Sequence[Outcome]) -> Columns:
+def _told_columns(outcomes: Sequence[PostingOutcome]) -> Columns:
     teams, *others = _columns([[getattr(each, name) for name in _TOLD] for each in outcomes], len(_TOLD))
     return [_short(teams), *others]
 
 
-def _order_columns(orders: Sequence[tuple[Ref, Order]], known_orders: Mapping[Ref, Order]) -> Columns:
-    before = [known_orders.get(ref) for ref, _ in orders]
+def _order_columns(
+    orders: Sequence[tuple[OrderKey, Order]], known_orders: Mapping[OrderKey, Order]
+) -> Columns:
+    before = [known_orders.get(key) for key, _ in orders]
     return [
-        *short_ref_columns([ref for ref, _ in orders]),
+        *short_key_columns([key for key, _ in orders]),
         *_columns([astuple(order) for _, order in orders], len(_ORDER)),
         _sparse([order and order.posted for order in before]),
         _sparse([order and order.refunded_micros for order in before]),

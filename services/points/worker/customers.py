@@ -12,8 +12,8 @@ from libs.common.db.faults import PASSING
 from libs.common.errors import ResourceExhausted, Unavailable
 from libs.common.tasks import work_until
 from services.points import metrics
-from services.points.clients.segment import CustomerFeed, Known
-from services.points.store.customers import CursorMovedError
+from services.points.clients.segment import CustomerFeed
+from services.points.domain.customers import CursorMovedError, CustomerBasics
 
 _WAIT_S: Final = 5.0
 """How long a read waits for news, real seconds."""
@@ -32,7 +32,7 @@ class Copy(Protocol):
         ...
 
     async def write(
-        self, before: Mapping[int, int], after: Mapping[int, int], known: Sequence[Known]
+        self, before: Mapping[int, int], after: Mapping[int, int], customers: Sequence[CustomerBasics]
     ) -> None:
         """Writes customers and moves the cursors at once. Raises CursorMovedError."""
         ...
@@ -78,7 +78,7 @@ class CustomerFollower:
         changes = await self._feed.changes(before, wait_s)
         if changes.cursors == before:
             return 0
-        known = await self._feed.profiles(changes.refs)
-        await self._copy.write(before, changes.cursors, known)
-        metrics.FOLLOWED.inc(len(known))
-        return len(known)
+        customers = await self._feed.profiles(changes.customers)
+        await self._copy.write(before, changes.cursors, customers)
+        metrics.FOLLOWED.inc(len(customers))
+        return len(customers)

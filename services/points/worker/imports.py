@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from libs.common.db.faults import PASSING
@@ -16,12 +15,12 @@ from libs.common.errors import ResourceExhausted
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.rpc.operations import Lag, Progress
 from services.points import metrics
-from services.points.domain.book import Ref
+from services.points.domain.errors import LedgerChangedError
 
 _POLL_S: Final = 5.0
 """How often the importer looks by itself: another process may have left an import."""
 _RETRY_S: Final = 0.5
-_PASSING: Final = (asyncpg.UniqueViolationError, ResourceExhausted, *PASSING)
+_PASSING: Final = (LedgerChangedError, ResourceExhausted, *PASSING)
 """Another process posted the chunk first, or the database is away: try again."""
 
 _log = structlog.get_logger(__name__)
@@ -30,7 +29,7 @@ _log = structlog.get_logger(__name__)
 class Imports(Protocol):
     """What the importer works on."""
 
-    async def unfinished(self) -> Sequence[Ref]:
+    async def unfinished(self) -> Sequence[tuple[UUID, UUID]]:
         """Team and import of all that are RUNNING or UNDOING."""
         ...
 

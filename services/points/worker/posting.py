@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Protocol, cast
 
-import asyncpg
 import structlog
 from prometheus_client import Counter
 
@@ -26,8 +25,8 @@ from libs.common.feeds.notifier import CommitNotifier
 from libs.common.ids import partition_of
 from libs.common.rpc.operations import Progress
 from services.points import metrics
-from services.points.domain.model import Answer, Posting, Source, Status
-from services.points.store.ledger import Posted
+from services.points.domain.errors import LedgerChangedError
+from services.points.domain.model import Posted, Posting, PostingAnswer, Source, Status
 
 LANES: Final = 2
 """Batches written at once: while PostgreSQL works for one lane, Python works for the other. More brought nothing."""
@@ -40,7 +39,7 @@ WAITING_MAX: Final = 50_000
 _ATTEMPTS: Final = 5
 _RETRY_AFTER_S: Final = 0.2
 
-_COLLIDED: Final = (asyncpg.UniqueViolationError, *faults.COLLIDED)
+_COLLIDED: Final = (LedgerChangedError, *faults.COLLIDED)
 """Another process recorded the same key or order first, or stood in the way."""
 
 _log = structlog.get_logger(__name__)
@@ -49,8 +48,11 @@ _log = structlog.get_logger(__name__)
 class Ledger(Protocol):
     """What the writer writes to."""
 
-    async def post(self, postings: Sequence[Posting], *, locking: bool = False) -> Posted:
-        """Posts a batch in one transaction; the same batch again is always safe. `locking`: nobody gets in between."""
+    async def post(self, postings: Sequence[Posting], *, pessimistic: bool = False) -> Posted:
+        """Posts a batch in one transaction; the same batch again is always safe.
+
+        `pessimistic`: under locks, so that no other writer gets in between. Raises LedgerChangedError if one did.
+        """
         ...
 
 
@@ -59,9 +61,9 @@ class _Call:
 
     def __init__(self, postings: Sequence[Posting]) -> None:
         self.postings = postings
-        self.answers: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+        self.answers: asyncio.Future[list[PostingAnswer]] = asyncio.get_running_loop().create_future()
 
-    def answer(self, answers: list[Answer]) -> None:
+    def answer(self, answers: list[PostingAnswer]) -> None:
         # The caller may have given up; the answer is recorded all the same.
         if not self.answers.done():
             self.answers.set_result(answers)
@@ -127,7 +129,7 @@ class _Batches:
         for call in calls:
             await self.write([call])
 
-    async def _post(self, postings: list[Posting]) -> list[Answer]:
+    async def _post(self, postings: list[Posting]) -> list[PostingAnswer]:
         began = time.perf_counter()
         posted = await self._post_until_free(postings)
         crash.reach("points.after_commit")
@@ -142,13 +144,13 @@ class _Batches:
     async def _post_until_free(self, postings: list[Posting]) -> Posted:
         for attempt in range(1, _ATTEMPTS):
             try:
-                return await self._ledger.post(postings, locking=attempt > 1)
+                return await self._ledger.post(postings, pessimistic=attempt > 1)
             except _COLLIDED as error:
                 metrics.BATCH_RETRIES.inc()
                 _log.info(
                     "batch collided", attempt=attempt, postings=len(postings), error=type(error).__name__
                 )
-        return await self._ledger.post(postings, locking=True)
+        return await self._ledger.post(postings, pessimistic=True)
 
 
 class PostingWriter:
@@ -202,7 +204,7 @@ class PostingWriter:
                 lane.busy = False
             self._wake.set()
 
-    async def post(self, postings: Sequence[Posting]) -> list[Answer]:
+    async def post(self, postings: Sequence[Posting]) -> list[PostingAnswer]:
         """Posts and returns the answers in the order of the postings.
 
         Raises ResourceExhausted `OVERLOADED` when too much waits, and the driver's errors; some postings may be
@@ -222,18 +224,18 @@ class PostingWriter:
         ]
         # All are awaited even if one fails, so that no failure is left unseen.
         parts_answered = await asyncio.gather(*(answers for _, answers in calls), return_exceptions=True)
-        answers: list[Answer | None] = [None] * len(postings)
+        answers: list[PostingAnswer | None] = [None] * len(postings)
         for (indexes, _), part in zip(calls, parts_answered, strict=True):
             if isinstance(part, BaseException):
                 raise part
             for index, answer in zip(indexes, part, strict=True):
                 answers[index] = answer
-        return cast("list[Answer]", answers)
+        return cast("list[PostingAnswer]", answers)
 
     def _lane_of(self, posting: Posting) -> int:
         return partition_of(posting.team_id, posting.customer_id) % LANES
 
-    def _put(self, lane: int, postings: Sequence[Posting]) -> asyncio.Future[list[Answer]]:
+    def _put(self, lane: int, postings: Sequence[Posting]) -> asyncio.Future[list[PostingAnswer]]:
         call = _Call(postings)
         self._lanes[lane].put(call)
         self._wake.set()
@@ -248,7 +250,7 @@ _POSTED: Final[dict[tuple[Source, Status], Counter]] = {
 }
 
 
-def _count(answers: Sequence[Answer]) -> None:
+def _count(answers: Sequence[PostingAnswer]) -> None:
     fresh = [answer.outcome for answer in answers if not answer.replayed]
     for kind, count in Tally((outcome.source, outcome.status) for outcome in fresh).items():
         _POSTED.get(kind, metrics.REFUSALS).inc(count)

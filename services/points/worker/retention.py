@@ -1,19 +1,18 @@
-"""The keeper: drops recorded outcomes that are older than any repetition of a posting may come."""
+"""Retention: drops recorded outcomes that are older than any repetition of a posting may come."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Final
+from datetime import datetime
+from typing import Final, Protocol
 
-import asyncpg
 import structlog
 
 from libs.common.clock import Clock
 from libs.common.db.faults import PASSING
-from libs.common.db.pool import Pool
-from libs.common.db.queries import QueryBook
 from services.points import metrics
+from services.points.domain.errors import OutcomeKeptError
 from services.points.domain.retention import OUTCOMES_KEPT
 
 _ROWS: Final = 5_000
@@ -22,19 +21,26 @@ _EVERY_S: Final = 600.0
 _PAUSE_S: Final = 1.0
 """Between two batches, real seconds: nobody waits for this."""
 
-_UNTIMELY: Final = (asyncpg.InsufficientPrivilegeError, *PASSING)
+_UNTIMELY: Final = (OutcomeKeptError, *PASSING)
 """The database is away, or its clock is behind this process': later, then."""
 
 _log = structlog.get_logger(__name__)
 
 
-class OutcomeKeeper:
+class Outcomes(Protocol):
+    """Where outcomes are recorded."""
+
+    async def drop(self, recorded_before: datetime, row_max: int) -> int:
+        """Drops at most `row_max` outcomes; returns how many. Raises OutcomeKeptError, the driver's errors."""
+        ...
+
+
+class OutcomeRetention:
     """Drops outcomes, a little at a time."""
 
-    def __init__(self, pool: Pool, queries: QueryBook, clock: Clock) -> None:
+    def __init__(self, outcomes: Outcomes, clock: Clock) -> None:
         """Nothing happens before `run`."""
-        self._pool = pool
-        self._sql = queries
+        self._outcomes = outcomes
         self._clock = clock
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -49,9 +55,8 @@ class OutcomeKeeper:
             wait_s = _PAUSE_S if dropped == _ROWS else _EVERY_S
 
     async def step(self) -> int:
-        """Drops one batch; returns its size. Raises the driver's errors."""
-        before = self._clock.now() - OUTCOMES_KEPT
-        dropped: int = await self._pool.fetchval(self._sql["drop_outcomes"], before, _ROWS)
+        """Drops one batch; returns its size. Raises OutcomeKeptError, the driver's errors."""
+        dropped = await self._outcomes.drop(self._clock.now() - OUTCOMES_KEPT, _ROWS)
         metrics.DROPPED.inc(dropped)
         return dropped
 

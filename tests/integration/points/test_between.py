@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -20,22 +20,34 @@ from libs.common.ids import new_id
 from libs.common.rpc.operations import Progress
 from omnijourney.points.v1 import posting_pb2
 from services.points.convert import ledger as convert
-from services.points.domain.model import Posting, Status
+from services.points.domain.errors import LedgerChangedError
+from services.points.domain.model import AccountKey, Posting, PostingKey, Status
 from services.points.store.ledger import LedgerStore
+from services.points.usecases.ledger import Ledger
 from services.points.worker.posting import PostingWriter
 from tests.integration.points import build
 from tests.integration.points.conftest import Points
 
 UNIT = 1_000_000
-CHANGED = (asyncpg.UniqueViolationError, *COLLIDED)
+CHANGED = (LedgerChangedError, *COLLIDED)
+
+
+class Side(NamedTuple):
+    """A process' ledger."""
+
+    ledger: Ledger
+    store: LedgerStore
 
 
 @pytest.fixture
-async def stores(points: Points) -> AsyncIterator[tuple[LedgerStore, LedgerStore]]:
+async def sides(points: Points) -> AsyncIterator[tuple[Side, Side]]:
     """Two ledgers on one database, as two processes have them."""
     pools = [await open_pool(points.dsn, name=f"ledger {number}") for number in range(2)]
     queries = QueryBook.load("services.points")
-    first, second = (LedgerStore(pool, queries, SteppedClock()) for pool in pools)
+    stores = [LedgerStore(pool, queries) for pool in pools]
+    first, second = (
+        Side(Ledger(pool, store, SteppedClock()), store) for pool, store in zip(pools, stores, strict=True)
+    )
     yield first, second
     for pool in pools:
         await pool.close()
@@ -74,29 +86,29 @@ BETWEEN: dict[str, tuple[list[posting_pb2.Posting], posting_pb2.Posting, posting
 @pytest.mark.parametrize("case", BETWEEN)
 @pytest.mark.rule("P-06", "P-07", "P-08")
 async def test_a_batch_on_what_has_changed_since_writes_nothing(
-    points: Points, stores: tuple[LedgerStore, LedgerStore], case: str, monkeypatch: pytest.MonkeyPatch
+    points: Points, sides: tuple[Side, Side], case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = stores
+    first, second = sides
     before, mine, others = BETWEEN[case]
     points.team_id = TEAM
     await points.set_formula()
     for message in before:
-        await first.post(batch(message))
-    real = first._load
+        await first.ledger.post(batch(message))
+    real = first.store.load
 
     async def load_and_wait(*arguments: Any) -> Any:
-        known = await real(*arguments)
-        await second.post(batch(others))
-        return known
+        loaded = await real(*arguments)
+        await second.ledger.post(batch(others))
+        return loaded
 
-    monkeypatch.setattr(first, "_load", load_and_wait)
+    monkeypatch.setattr(first.store, "load", load_and_wait)
     with pytest.raises(CHANGED):
-        await first.post(batch(mine))
+        await first.ledger.post(batch(mine))
     monkeypatch.undo()
     ours, theirs = UUID(mine.key), UUID(others.key)
-    assert ours == theirs or await first.outcome((TEAM, ours)) is None
-    (again,) = (await first.post(batch(mine), locking=True)).answers
-    (alone,) = (await first.post(batch(mine))).answers
+    assert ours == theirs or await first.store.outcome(PostingKey((TEAM, ours))) is None
+    (again,) = (await first.ledger.post(batch(mine), pessimistic=True)).answers
+    (alone,) = (await first.ledger.post(batch(mine))).answers
     assert (alone.outcome, alone.replayed) == (again.outcome, again.outcome.status != Status.REFUSED)
 
 
@@ -122,20 +134,20 @@ async def test_locked_accounts_are_locked_whether_they_were_there_or_not(points:
 
 @pytest.mark.rule("P-07", "P-21")
 async def test_writers_of_the_same_new_customers_never_wait_in_a_circle(
-    points: Points, stores: tuple[LedgerStore, LedgerStore]
+    points: Points, sides: tuple[Side, Side]
 ) -> None:
     """Four writers of two processes post for the same customers, most of them new, under locks and without."""
     rng, team = random.Random(5), points.team_id
     customers = [new_id() for _ in range(60)]
     deadlocks = 0
 
-    async def writer(store: LedgerStore, *, locking: bool) -> int:
+    async def writer(ledger: Ledger, *, pessimistic: bool) -> int:
         nonlocal deadlocks
         done = 0
         while done < 20:
             postings = batch(*(build.manual(team, who, 1) for who in rng.sample(customers, 12)))
             try:
-                await store.post(postings, locking=locking)
+                await ledger.post(postings, pessimistic=pessimistic)
             except asyncpg.DeadlockDetectedError:
                 deadlocks += 1
             except CHANGED:
@@ -144,20 +156,18 @@ async def test_writers_of_the_same_new_customers_never_wait_in_a_circle(
         return done * 12
 
     written = await asyncio.gather(
-        *(writer(store, locking=locking) for store in stores for locking in (False, True))
+        *(writer(side.ledger, pessimistic=pessimistic) for side in sides for pessimistic in (False, True))
     )
     assert deadlocks == 0
-    balances = await stores[0].balances([(team, who) for who in customers])
+    balances = await sides[0].store.balances([AccountKey((team, who)) for who in customers])
     assert sum(each.balance for each in balances) == sum(written)
 
 
-async def test_two_processes_get_through_on_one_hot_account(
-    points: Points, stores: tuple[LedgerStore, LedgerStore]
-) -> None:
+async def test_two_processes_get_through_on_one_hot_account(points: Points, sides: tuple[Side, Side]) -> None:
     customer = new_id()
     async with (
-        PostingWriter.running(stores[0], CommitNotifier(), Progress()) as one,
-        PostingWriter.running(stores[1], CommitNotifier(), Progress()) as other,
+        PostingWriter.running(sides[0].ledger, CommitNotifier(), Progress()) as one,
+        PostingWriter.running(sides[1].ledger, CommitNotifier(), Progress()) as other,
     ):
         await asyncio.gather(
             *(

@@ -17,8 +17,8 @@ from libs.common.rpc.errors import remote_error
 from omnijourney.points.v1 import check_pb2, entry_pb2
 from omnijourney.points.v1 import points_import_pb2 as messages
 from omnijourney.points.v1 import points_service_pb2 as pb
-from services.points.domain.model import Posting
-from services.points.store.ledger import LedgerStore, Posted, Then
+from services.points.domain.model import Posted, Posting
+from services.points.usecases.ledger import AfterPost, Ledger
 from tests.integration.points import build
 from tests.integration.points.conftest import TIMEOUT_S, Neighboured
 
@@ -292,20 +292,20 @@ async def test_a_chunk_of_which_nobody_knows_whether_it_was_written_counts_once(
     neighboured: Neighboured, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     points = neighboured
-    monkeypatch.setattr("services.points.store.imports.CHUNK", 10)
-    real, calls = LedgerStore.post, 0
+    monkeypatch.setattr("services.points.usecases.imports.CHUNK", 10)
+    real, calls = Ledger.post_with, 0
 
-    async def cut(self: LedgerStore, postings: Sequence[Posting], then: Then) -> Posted:
+    async def cut(self: Ledger, postings: Sequence[Posting], after_post: AfterPost) -> Posted:
         nonlocal calls
         calls += 1
         if calls % 3 == 1:
             raise ConnectionResetError("before the commit")
-        posted = await real(self, postings, then)
+        posted = await real(self, postings, after_post)
         if calls % 3 == 2:
             raise ConnectionResetError("after the commit")
         return posted
 
-    monkeypatch.setattr(LedgerStore, "post", cut)
+    monkeypatch.setattr(Ledger, "post_with", cut)
     monkeypatch.setattr("services.points.worker.imports._RETRY_S", 0.0)
     file = b"Member ID,Point Balance\n" + b"M-1,1\n" * 75
     made = await opened(points, file)

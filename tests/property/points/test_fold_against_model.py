@@ -22,6 +22,7 @@ from services.points.domain.check import (
 from services.points.domain.earning import Formula
 from services.points.domain.model import (
     Account,
+    AccountKey,
     Body,
     CouponSpend,
     Earn,
@@ -30,8 +31,10 @@ from services.points.domain.model import (
     Manual,
     Merge,
     Order,
-    Outcome,
+    OrderKey,
     Posting,
+    PostingKey,
+    PostingOutcome,
     Refund,
     Source,
     Status,
@@ -93,13 +96,13 @@ formulas = st.one_of(
 
 def fold_in_batches(
     sent: list[Posting], sizes: list[int], formula: Formula | None
-) -> tuple[Book, list[Outcome], dict[UUID, Account]]:
+) -> tuple[Book, list[PostingOutcome], dict[UUID, Account]]:
     """Folds batch after batch, each loaded from what the ones before have written."""
-    accounts = {(TEAM, customer): Account() for customer in CUSTOMERS}
-    orders: dict[tuple[UUID, UUID], Order] = {}
-    outcomes: dict[tuple[UUID, UUID], Outcome] = {}
+    accounts = {AccountKey((TEAM, customer)): Account() for customer in CUSTOMERS}
+    orders: dict[OrderKey, Order] = {}
+    outcomes: dict[PostingKey, PostingOutcome] = {}
     whole = Book(accounts, {}, {}, {}, NOW)
-    answered: list[Outcome] = []
+    answered: list[PostingOutcome] = []
     rest, sizes = list(sent), [*sizes, len(sent)]
     for size in sizes:
         book = Book(accounts, orders, {TEAM: formula} if formula else {}, outcomes, NOW)
@@ -107,7 +110,7 @@ def fold_in_batches(
         rest = rest[size:]
         accounts.update(book.changed_accounts)
         orders.update(book.changed_orders)
-        outcomes.update(((TEAM, outcome.key), outcome) for outcome in book.outcomes)
+        outcomes.update((PostingKey((TEAM, outcome.key)), outcome) for outcome in book.outcomes)
         whole.entries += book.entries
         whole.outcomes += book.outcomes
     for (_, key), order in orders.items():
@@ -119,7 +122,7 @@ def fold_in_batches(
             -sum(entry.delta_balance for entry in back),
         )
         assert list(check_order(key, order, sums, formula)) == []
-    return whole, answered, {customer: accounts[TEAM, customer] for customer in CUSTOMERS}
+    return whole, answered, {customer: accounts[AccountKey((TEAM, customer))] for customer in CUSTOMERS}
 
 
 @pytest.mark.rule("P-04", "P-05", "P-06", "P-07", "P-08")
@@ -130,7 +133,7 @@ def test_the_fold_does_what_the_model_says(
 ) -> None:
     book, answered, accounts = fold_in_batches(sent, sizes, formula)
     model = Model(formula)
-    first: dict[UUID, tuple[Posting, Outcome]] = {}
+    first: dict[UUID, tuple[Posting, PostingOutcome]] = {}
     for posting, outcome in zip(sent, answered, strict=True):
         if posting.key in first:
             same = content(first[posting.key][0]) == content(posting)

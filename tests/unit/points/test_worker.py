@@ -15,8 +15,8 @@ from libs.common.feeds.notifier import CommitNotifier
 from libs.common.ids import new_id, partition_of
 from libs.common.rpc.operations import Progress
 from services.points.domain.book import Book, accounts_of
-from services.points.domain.model import Account, Manual, Posting
-from services.points.store.ledger import Posted
+from services.points.domain.errors import LedgerChangedError
+from services.points.domain.model import Account, AccountKey, Manual, Posted, Posting
 from services.points.worker import posting as worker
 from services.points.worker.posting import BATCH_MAX, LANES, TOGETHER_MAX, PostingWriter
 
@@ -32,21 +32,21 @@ class FakeLedger:
         self.free.set()
         self.errors: list[Exception] = []
         self.poison: UUID | None = None
-        self.accounts: dict[tuple[UUID, UUID], Account] = {}
+        self.accounts: dict[AccountKey, Account] = {}
 
     async def until_held(self) -> None:
         while not self.batches:
             await asyncio.sleep(0)
 
-    async def post(self, postings: Sequence[Posting], *, locking: bool = False) -> Posted:
+    async def post(self, postings: Sequence[Posting], *, pessimistic: bool = False) -> Posted:
         self.batches.append(len(postings))
         await self.free.wait()
         if self.errors:
             raise self.errors.pop(0)
         if any(posting.key == self.poison for posting in postings):
             raise asyncpg.DataError("poison")
-        refs = accounts_of(postings)
-        book = Book({ref: self.accounts.get(ref, Account()) for ref in refs}, {}, {}, {}, datetime.now(UTC))
+        keys = accounts_of(postings)
+        book = Book({key: self.accounts.get(key, Account()) for key in keys}, {}, {}, {}, datetime.now(UTC))
         answers = book.fold(postings)
         self.accounts.update(book.changed_accounts)
         return Posted(answers, len(book.entries))
@@ -103,7 +103,7 @@ async def test_little_is_one_batch_of_all_lanes_and_much_one_of_each(ledger: Fak
 
 
 async def test_a_collision_is_tried_again(ledger: FakeLedger) -> None:
-    ledger.errors = [asyncpg.UniqueViolationError("key"), asyncpg.DeadlockDetectedError("circle")]
+    ledger.errors = [LedgerChangedError.write_conflict(), asyncpg.DeadlockDetectedError("circle")]
     async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
         (answer,) = await writer.post([posting()])
     assert answer.outcome.balance == 1
@@ -170,4 +170,4 @@ async def test_a_caller_that_gives_up_stops_nobody(ledger: FakeLedger) -> None:
         calls[0].cancel()
         ledger.free.set()
         assert len(await calls[2]) == 1
-    assert ledger.accounts[TEAM, customer].balance == 3
+    assert ledger.accounts[AccountKey((TEAM, customer))].balance == 3

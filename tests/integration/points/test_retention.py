@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import asyncpg
 import pytest
 
 from libs.common.db.pool import open_pool
@@ -12,7 +11,9 @@ from libs.common.db.queries import QueryBook
 from libs.common.ids import new_id
 from omnijourney.points.v1 import account_pb2, posting_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
-from services.points.worker.retention import OutcomeKeeper
+from services.points.domain.errors import OutcomeKeptError
+from services.points.store.outcomes import OutcomeStore
+from services.points.worker.retention import OutcomeRetention
 from tests.integration.points import build
 from tests.integration.points.conftest import TIMEOUT_S, Points
 
@@ -25,7 +26,9 @@ async def summary(points: Points) -> account_pb2.LedgerSummary:
 async def dropped(points: Points) -> int:
     pool = await open_pool(points.dsn, name="test")
     try:
-        return await OutcomeKeeper(pool, QueryBook.load("services.points"), points.clock).step()
+        return await OutcomeRetention(
+            OutcomeStore(pool, QueryBook.load("services.points")), points.clock
+        ).step()
     finally:
         await pool.close()
 
@@ -49,7 +52,7 @@ async def test_outcomes_are_dropped_after_thirteen_months_and_their_sums_stay(po
     points.clock.advance(timedelta(days=11))
     young = await points.post(build.manual(team, customer, 5))
     points.clock.advance(timedelta(days=10_000))
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="kept for 13 months"):
+    with pytest.raises(OutcomeKeptError, match="kept for 13 months"):
         await dropped(points)
     await points.corrupt("UPDATE platform.clock SET domain_anchor = $1", points.clock.now())
     assert (await outcomes(points), await dropped(points), await outcomes(points)) == (5, 5, 0)

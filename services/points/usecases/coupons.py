@@ -1,0 +1,173 @@
+"""Coupons: created, changed and archived once a request; claimed together with the one deduction that pays."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Final, TypeVar
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from libs.common.clock import Clock
+from libs.common.db.pool import Connection, Pool
+from libs.common.db.requests import Write, answer_once
+from libs.common.errors import FieldViolation, InvalidArgument
+from libs.common.ids import epoch_ms, new_id
+from services.points.domain.coupons import Claim, Coupon, Terms, refusal
+from services.points.domain.errors import coupon_not_claimable
+from services.points.domain.model import AccountKey, CouponSpend, Posting, PostingAnswer, Status
+from services.points.domain.views import ClaimRequest, ClaimResult
+from services.points.store.coupons import CouponStore
+from services.points.usecases.ledger import Ledger
+
+_ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+"""Of codes: what nobody mistakes for another letter when reading it out."""
+_CODE_LENGTH: Final = 12
+"""60 random bits: no two codes of a team will ever meet, and nobody guesses one."""
+
+Reply = TypeVar("Reply", bound=Message)
+
+
+class Coupons:
+    """Writes coupons and claims. A repeated request gets the first answer, see `answer_once`.
+
+    `reply` is the message of the answer, `answer` makes it of what was done; it is recorded with it.
+    """
+
+    def __init__(self, pool: Pool, store: CouponStore, ledger: Ledger, clock: Clock) -> None:
+        """`ledger` posts what claims cost."""
+        self._pool = pool
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+
+    async def create(
+        self,
+        request: Write,
+        team_id: UUID,
+        terms: Terms,
+        reply: type[Reply],
+        answer: Callable[[Coupon], Reply],
+    ) -> Reply:
+        """Creates a coupon."""
+
+        async def create(connection: Connection) -> Reply:
+            now = self._clock.now()
+            coupon = Coupon(team_id, new_id(epoch_ms(now)), terms, 0, False, 1, now)
+            await self._store.insert(connection, coupon)
+            return answer(coupon)
+
+        return await answer_once(self._pool, team_id, request, reply, create)
+
+    async def update(
+        self,
+        request: Write,
+        key: tuple[UUID, UUID],
+        etag: str,
+        change: Callable[[Coupon], Terms],
+        *,
+        reply: type[Reply],
+        answer: Callable[[Coupon], Reply],
+    ) -> Reply:
+        """Gives a coupon (team, coupon) the terms that `change` makes of the present ones.
+
+        Raises NotFound; Aborted `ETAG_MISMATCH` when an etag is given and another; InvalidArgument for a limit below
+        the claims so far; what `change` raises.
+        """
+
+        async def update(connection: Connection) -> Reply:
+            present = await self._store.lock(connection, *key, etag)
+            terms = change(present)
+            if terms.claims_max and terms.claims_max < present.claims:
+                violation = FieldViolation("coupon.claims_max", f"must be at least {present.claims}, or 0")
+                raise InvalidArgument.of(violation)
+            return answer(await self._store.update(connection, present, terms, archived=present.archived))
+
+        return await answer_once(self._pool, key[0], request, reply, update)
+
+    async def archive(
+        self, request: Write, key: tuple[UUID, UUID], reply: type[Reply], answer: Callable[[Coupon], Reply]
+    ) -> Reply:
+        """Archives a coupon (team, coupon); one that is archived stays as it is. Raises NotFound."""
+
+        async def archive(connection: Connection) -> Reply:
+            present = await self._store.lock(connection, *key)
+            if not present.archived:
+                present = await self._store.update(connection, present, present.terms, archived=True)
+            return answer(present)
+
+        return await answer_once(self._pool, key[0], request, reply, archive)
+
+    async def claim(
+        self,
+        request: Write,
+        wanted: ClaimRequest,
+        reply: type[Reply],
+        answer: Callable[[ClaimResult], Reply],
+        *,
+        is_open: bool,
+    ) -> tuple[Reply, bool]:
+        """Claims: one deduction and one claim, or neither (P-20, P-21); and whether it happened in this very call.
+
+        `is_open`: whether coupons can be claimed where the customer asks; a repeated request is answered all the same.
+        Raises NotFound and FailedPrecondition `COUPON_NOT_CLAIMABLE`.
+        """
+        fresh = False
+
+        async def claim(connection: Connection) -> Reply:
+            nonlocal fresh
+            if not is_open:
+                raise coupon_not_claimable("CHANNEL_CLOSED")
+            claimed = await self._claim(connection, wanted)
+            fresh = True
+            return answer(claimed)
+
+        answered = await answer_once(self._pool, wanted.team_id, request, reply, claim)
+        return answered, fresh
+
+    async def _claim(self, connection: Connection, wanted: ClaimRequest) -> ClaimResult:
+        account = AccountKey((wanted.team_id, wanted.customer_id))
+        await self._ledger.lock_account(connection, account)
+        claim = await self._store.find_claim(connection, wanted.team_id, wanted.claim_id)
+        coupon = await self._store.lock(connection, wanted.team_id, wanted.coupon_id)
+        if claim is None:
+            await self._check(connection, coupon, wanted)
+            spent = await self._spend(connection, coupon, wanted)
+            if spent is not None and spent.outcome.status != Status.POSTED:
+                return ClaimResult(None, coupon.terms.insufficient_text, spent.outcome.balance)
+            claim = self._claim_of(coupon, wanted, spent)
+            await self._store.insert_claim(connection, claim)
+        return ClaimResult(claim, "", await self._ledger.balance_in(connection, account))
+
+    async def _check(self, connection: Connection, coupon: Coupon, wanted: ClaimRequest) -> None:
+        count = await self._store.claims_of_customer(
+            connection, wanted.team_id, wanted.coupon_id, wanted.customer_id
+        )
+        cause = refusal(coupon, count, self._clock.now())
+        if cause is not None:
+            raise coupon_not_claimable(cause)
+
+    async def _spend(
+        self, connection: Connection, coupon: Coupon, wanted: ClaimRequest
+    ) -> PostingAnswer | None:
+        """Posts the deduction; None of a coupon that is free."""
+        if coupon.terms.cost is None:
+            return None
+        body = CouponSpend(coupon.terms.cost, coupon.coupon_id, coupon.terms.name, wanted.claim_id)
+        posting = Posting(wanted.claim_id, wanted.team_id, wanted.customer_id, None, wanted.actor, body)
+        (answer,) = (await self._ledger.post_in_transaction(connection, [posting])).answers
+        return answer
+
+    def _claim_of(self, coupon: Coupon, wanted: ClaimRequest, spent: PostingAnswer | None) -> Claim:
+        return Claim(
+            team_id=wanted.team_id,
+            claim_id=wanted.claim_id,
+            coupon_id=wanted.coupon_id,
+            customer_id=wanted.customer_id,
+            code="".join(secrets.choice(_ALPHABET) for _ in range(_CODE_LENGTH)),
+            points_paid=-spent.outcome.delta_balance if spent else 0,
+            sequence=spent.outcome.sequence if spent else 0,
+            created_at=self._clock.now(),
+            expires_at=coupon.terms.expires_at,
+        )

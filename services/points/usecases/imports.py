@@ -1,0 +1,215 @@
+"""Imports: opened, given their rows, previewed, started, and worked off chunk by chunk."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from libs.common import crash
+from libs.common.clock import Clock
+from libs.common.db.pool import Connection, Pool, snapshot, transaction
+from libs.common.db.requests import Write, answer_once
+from libs.common.errors import FieldViolation, InvalidArgument
+from libs.common.ids import epoch_ms, new_id
+from services.points.clients.segment import CustomerFinder
+from services.points.domain.import_preview import ImportPreview
+from services.points.domain.imports import (
+    ROWS_MAX,
+    ImportState,
+    ImportTerms,
+    Line,
+    PostedRow,
+    RowOutcome,
+    RowStatus,
+    check_unchanged,
+    outcome_of,
+    posting_of,
+    read_file,
+    undoing_of,
+    undone_of,
+)
+from services.points.domain.model import Posting, PostingAnswer
+from services.points.domain.views import Import, ImportCounts
+from services.points.store.imports import ImportStore
+from services.points.store.ledger import LedgerStore
+from services.points.usecases.ledger import Ledger
+from services.points.usecases.matching import match
+
+CHUNK: Final = 500
+"""Rows of one transaction: as many as a batch of postings may have."""
+
+ImportKey = tuple[UUID, UUID]
+"""Team and import."""
+Move = tuple[ImportState, ImportState]
+"""The state that an import must have, and the one that it gets."""
+Reply = TypeVar("Reply", bound=Message)
+CountedImport = tuple[Import, ImportCounts]
+
+
+class Imports:
+    """Writes imports, and foretells what they would do.
+
+    A repeated request gets the first answer, see `answer_once`: `reply` is its message, `answer` makes it.
+    """
+
+    def __init__(
+        self, pool: Pool, store: ImportStore, ledger: LedgerStore, finder: CustomerFinder, clock: Clock
+    ) -> None:
+        """`ledger` is read for previews; `finder` knows whom lines mean."""
+        self._pool = pool
+        self._store = store
+        self._ledger = ledger
+        self._finder = finder
+        self._clock = clock
+
+    async def open(
+        self,
+        request: Write,
+        team_id: UUID,
+        terms: ImportTerms,
+        reply: type[Reply],
+        answer: Callable[[Import, ImportCounts], Reply],
+    ) -> Reply:
+        """Opens an import. Raises AlreadyExists `IMPORT_FILE_REPEATED`."""
+
+        async def create(connection: Connection) -> Reply:
+            now = self._clock.now()
+            opened = Import(team_id, new_id(epoch_ms(now)), terms, ImportState.OPEN, now, None)
+            await self._store.insert(connection, opened)
+            return answer(opened, ImportCounts())
+
+        return await answer_once(self._pool, team_id, request, reply, create)
+
+    async def read(self, key: ImportKey) -> CountedImport:
+        """An import and its rows by outcome. Raises NotFound."""
+        found = await self._store.read(*key)
+        return found, (await self._store.counts(key[0], [key[1]]))[key[1]]
+
+    async def upload(self, key: ImportKey, content: bytes) -> CountedImport:
+        """Gives an open import the rows of its whole file, instead of any that it has.
+
+        Raises NotFound; FailedPrecondition `IMPORT_STATE`; InvalidArgument for another file than the one it was opened
+        with, or one that is wrong as a whole; Unavailable while customers cannot be looked up.
+        """
+        found = await self._store.read(*key)
+        if hashlib.sha256(content).digest() != found.terms.file_sha256:
+            violation = FieldViolation("csv", "is not the file whose hash the import was opened with")
+            raise InvalidArgument.of(violation)
+        lines = await asyncio.to_thread(read_file, content)
+        rows = await match(self._finder, key[0], lines)
+        async with transaction(self._pool, [key[0]]) as connection:
+            found = await self._store.lock(connection, *key, ImportState.OPEN)
+            await self._store.delete_rows(connection, found)
+            await self._store.add_rows(connection, found, rows)
+        return await self.read(key)
+
+    async def add_rows(self, key: ImportKey, lines: Sequence[Line]) -> CountedImport:
+        """Adds lines to an open import; one that it has already must have the same content.
+
+        Raises NotFound, FailedPrecondition `IMPORT_STATE`, InvalidArgument, Unavailable.
+        """
+        rows = await match(self._finder, key[0], lines)
+        async with transaction(self._pool, [key[0]]) as connection:
+            found = await self._store.lock(connection, *key, ImportState.OPEN)
+            await self._store.add_rows(connection, found, rows)
+            numbers = [line.row_number for line in lines]
+            check_unchanged(lines, await self._store.lines(connection, found, numbers))
+            counts = (await self._store.counts_in(connection, key[0], [key[1]]))[key[1]]
+            if counts.total > ROWS_MAX:
+                raise InvalidArgument.of(FieldViolation("rows", f"an import has at most {ROWS_MAX} rows"))
+        return found, counts
+
+    async def preview(self, key: ImportKey, rows_max: int) -> ImportPreview:
+        """What an open import would do to today's balances. Raises NotFound, FailedPrecondition `IMPORT_STATE`."""
+        async with transaction(self._pool, [key[0]]) as connection:
+            found = await self._store.lock(connection, *key, ImportState.OPEN)
+        preview, after = ImportPreview(found, self._clock.now(), rows_max), 0
+        async with snapshot(self._pool, [key[0]]) as connection:
+            while page := await self._store.rows_in(connection, found, (), after, CHUNK):
+                wanted = preview.accounts_to_read(page)
+                preview.take(page, await self._ledger.balances_in(connection, wanted))
+                after = page[-1].row.line.row_number
+        return preview
+
+    async def move(
+        self,
+        request: Write,
+        key: ImportKey,
+        move: Move,
+        reply: type[Reply],
+        answer: Callable[[Import, ImportCounts], Reply],
+    ) -> Reply:
+        """Gives an import another state. Raises NotFound, FailedPrecondition `IMPORT_STATE`."""
+
+        async def work(connection: Connection) -> Reply:
+            found = await self._store.lock(connection, *key, move[0])
+            ended_at = self._clock.now() if move[1] == ImportState.CANCELLED else None
+            moved = await self._store.set_state(connection, found, move[1], ended_at)
+            counts = await self._store.counts_in(connection, key[0], [key[1]])
+            return answer(moved, counts[key[1]])
+
+        return await answer_once(self._pool, key[0], request, reply, work)
+
+
+class ImportChunks:
+    """Posts and takes back the rows of imports, a chunk a transaction."""
+
+    def __init__(self, pool: Pool, store: ImportStore, ledger: Ledger, clock: Clock) -> None:
+        """`ledger` posts the rows."""
+        self._pool = pool
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+
+    async def unfinished(self) -> Sequence[ImportKey]:
+        """All imports that are RUNNING or UNDOING."""
+        return await self._store.unfinished()
+
+    async def step(self, team_id: UUID, import_id: UUID) -> int:
+        """Handles the next chunk of a RUNNING or UNDOING import, or ends it; returns the rows handled, 0 at its end.
+
+        Raises what `Ledger.post_with` raises; the same step again is always safe.
+        """
+        found = await self._store.read(team_id, import_id)
+        if found.state == ImportState.RUNNING:
+            rows = await self._next(found, RowStatus.WAITING, ImportState.DONE)
+            await self._post(found, rows, posting_of, outcome_of, self._store.settle)
+        elif found.state == ImportState.UNDOING:
+            rows = await self._next(found, RowStatus.APPLIED, ImportState.UNDONE)
+            await self._post(found, rows, undoing_of, undone_of, self._store.take_back)
+        else:
+            return 0
+        return len(rows)
+
+    async def _next(self, found: Import, status: RowStatus, ended: ImportState) -> list[PostedRow]:
+        """The rows of the next chunk; where there are none, the import ends."""
+        async with transaction(self._pool, [found.team_id]) as connection:
+            rows = await self._store.rows_to_post(connection, found, status, CHUNK)
+            if not rows:
+                await self._store.end(connection, found, ended, self._clock.now())
+        return rows
+
+    async def _post(
+        self,
+        found: Import,
+        rows: Sequence[PostedRow],
+        posting_for: Callable[[UUID, UUID, ImportTerms, PostedRow], Posting],
+        outcome_for: Callable[[PostingAnswer], RowOutcome],
+        write: Callable[[Connection, Import, Sequence[tuple[int, RowOutcome]]], Awaitable[None]],
+    ) -> None:
+        if not rows:
+            return
+
+        async def write_outcomes(connection: Connection, answers: Sequence[PostingAnswer]) -> None:
+            numbers = (row.row_number for row in rows)
+            await write(connection, found, list(zip(numbers, map(outcome_for, answers), strict=True)))
+            crash.reach("points.before_chunk_commit")
+
+        postings = [posting_for(found.team_id, found.import_id, found.terms, row) for row in rows]
+        await self._ledger.post_with(postings, write_outcomes)
+        crash.reach("points.after_chunk")

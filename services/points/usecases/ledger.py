@@ -1,0 +1,86 @@
+"""Posting: what a batch is decided on is read, the batch is folded over it, and what is new is written."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from uuid import UUID
+
+from libs.common.clock import Clock
+from libs.common.db.pool import Connection, Pool, connection_of, transaction
+from services.points.domain.book import Book, accounts_of
+from services.points.domain.earning import Formula
+from services.points.domain.errors import formula_already_set
+from services.points.domain.model import AccountKey, Posted, Posting, PostingAnswer
+from services.points.domain.views import FormulaSetting
+from services.points.store.ledger import LedgerStore
+
+AfterPost = Callable[[Connection, Sequence[PostingAnswer]], Awaitable[None]]
+"""Writes the caller's own rows in the transaction that posts."""
+
+
+class Ledger:
+    """Posts batches and sets formulas. Posting the same batch again is always safe.
+
+    Raises the driver's errors, and LedgerChangedError when what a batch was decided on has changed or one of its keys
+    was recorded meanwhile: nothing was written then, and the batch can be posted again.
+    """
+
+    def __init__(self, pool: Pool, store: LedgerStore, clock: Clock) -> None:
+        """`clock`: domain time of entries and outcomes."""
+        self._pool = pool
+        self._store = store
+        self._clock = clock
+
+    async def post(self, postings: Sequence[Posting], *, pessimistic: bool = False) -> Posted:
+        """Posts a batch in one transaction.
+
+        It is decided on what was read without locks, and written by one statement that holds only if that is still so.
+        `pessimistic`: accounts are locked before they are read, for a batch that others stood in the way of.
+        """
+        if pessimistic:
+            return await self.post_with(postings, _nothing_else)
+        teams = list({posting.team_id for posting in postings})
+        async with connection_of(self._pool) as connection:
+            return await self._post(connection, postings, teams)
+
+    async def post_with(self, postings: Sequence[Posting], after_post: AfterPost) -> Posted:
+        """Posts a batch and lets `after_post` write with it, all in one transaction whose accounts are locked first."""
+        async with transaction(self._pool, {posting.team_id for posting in postings}) as connection:
+            await self._store.lock_accounts(connection, accounts_of(postings))
+            posted = await self._post(connection, postings, None)
+            await after_post(connection, posted.answers)
+            return posted
+
+    async def post_in_transaction(self, connection: Connection, postings: Sequence[Posting]) -> Posted:
+        """Posts in the transaction of the caller, who holds the locks of all accounts that the postings touch."""
+        return await self._post(connection, postings, None)
+
+    async def lock_account(self, connection: Connection, key: AccountKey) -> None:
+        """Makes the account if there is none and locks it: the first lock of the caller's transaction."""
+        await self._store.lock_accounts(connection, [key])
+
+    async def balance_in(self, connection: Connection, key: AccountKey) -> int:
+        """A customer's balance as the caller's transaction sees it; 0 without an account."""
+        return (await self._store.balances_in(connection, [key]))[key].balance
+
+    async def _post(
+        self, connection: Connection, postings: Sequence[Posting], teams: Collection[UUID] | None
+    ) -> Posted:
+        """`teams`: those to bind to in a transaction of each statement's own; None in a transaction of the caller's."""
+        loaded = await self._store.load(connection, postings, teams)
+        # The time is taken after reading, so that it grows with the sequence of an account.
+        book = Book(loaded.accounts, loaded.orders, loaded.formulas, loaded.outcomes, self._clock.now())
+        answers = book.fold(postings)
+        await self._store.write(connection, book, loaded, teams)
+        return Posted(answers, len(book.entries))
+
+    async def set_formula(self, team_id: UUID, formula: Formula) -> FormulaSetting:
+        """Sets the formula, once. Raises FailedPrecondition `FORMULA_ALREADY_SET` when another one is set."""
+        present = await self._store.set_formula(team_id, formula, self._clock.now())
+        if present.formula != formula:
+            raise formula_already_set(present.formula)
+        return present
+
+
+async def _nothing_else(connection: Connection, answers: Sequence[PostingAnswer]) -> None:
+    """Posting alone."""
