@@ -9,13 +9,15 @@ query's own team.
 import base64
 import binascii
 import hashlib
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from libs.common.errors import FieldViolation, InvalidArgument
 
 Key = TypeVar("Key")
+Row = TypeVar("Row")
 
 PAGE_SIZE_DEFAULT: Final = 50
 PAGE_SIZE_MAX: Final = 500
@@ -63,6 +65,23 @@ def page_key(token: str, form: type[Key], *arguments: object) -> Key | None:
         raise InvalidArgument(
             "PAGE_TOKEN_INVALID", "the page token is invalid", violations=[violation]
         ) from error
+
+
+class Page(NamedTuple, Generic[Row]):
+    """What a listing shows, and the token of what follows; empty at the end."""
+
+    rows: Sequence[Row]
+    next_token: str
+
+
+def page_of(rows: Sequence[Row], size: int, key_of: Callable[[Row], Any], *arguments: object) -> Page[Row]:
+    """The page of `size` rows out of up to `size` + 1 that were read: one more than shown says that there is more.
+
+    `key_of` gives the key of a row, see `page_token`; `arguments` are those of the listing.
+    """
+    if len(rows) <= size:
+        return Page(rows, "")
+    return Page(rows[:size], page_token(key_of(rows[size - 1]), *arguments))
 
 
 def _digest(arguments: tuple[object, ...]) -> bytes:

@@ -29,6 +29,7 @@ import structlog
 
 from libs.common import crash
 from libs.common.db.faults import PASSING
+from libs.common.feeds.publisher import Ranges, ranges_of
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox.api import MailSink
 from libs.common.mailbox.errors import MailboxUnavailable
@@ -54,9 +55,6 @@ DRAIN_GRACE_S: Final = 5.0
 
 _PASSING: Final = (MailboxUnavailable, *PASSING)
 _log = structlog.get_logger(__name__)
-
-Ranges = Mapping[int, tuple[int, int]]
-"""Partition → first and last history position of a transaction, rows without mail included."""
 
 
 class MailStore(Protocol):
@@ -136,7 +134,7 @@ class MailRelay:
         store.
         """
         self._raise_if_dead()
-        known = _ranges_of(mails) if ranges is None else ranges
+        known = ranges_of((mail.partition, mail.position) for mail in mails) if ranges is None else ranges
         for partition, (_, last) in known.items():
             self._seen[partition] = max(last, self._seen.get(partition, 0))
         if self._queued + len(mails) > QUEUE_MAX:
@@ -350,11 +348,3 @@ class MailRelay:
             fault = self._task.exception()
             if fault is not None:
                 raise RuntimeError(f"mail relay of {self._source.name} died") from fault
-
-
-def _ranges_of(mails: Sequence[Mail]) -> Ranges:
-    ranges: dict[int, tuple[int, int]] = {}
-    for mail in mails:
-        first, last = ranges.get(mail.partition, (mail.position, mail.position))
-        ranges[mail.partition] = (min(first, mail.position), max(last, mail.position))
-    return ranges

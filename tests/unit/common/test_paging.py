@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.errors import InvalidArgument
-from libs.common.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, page_key, page_size, page_token
+from libs.common.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, page_key, page_of, page_size, page_token
 
 TEAM = UUID(int=7)
 KEY = (datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC), UUID(int=9))
@@ -49,3 +49,14 @@ def test_page_sizes_have_a_default_and_an_end() -> None:
     assert [page_size(0), page_size(7), page_size(10**6)] == [PAGE_SIZE_DEFAULT, 7, PAGE_SIZE_MAX]
     with pytest.raises(InvalidArgument):
         page_size(-1)
+
+
+def test_one_row_more_than_a_page_shows_gives_the_token_of_the_next() -> None:
+    page = page_of([10, 20, 30], 2, lambda row: row, "numbers", TEAM)
+    assert page.rows == [10, 20]
+    assert page_key(page.next_token, int, "numbers", TEAM) == 20
+
+
+@pytest.mark.parametrize("rows", [[], [10], [10, 20]])
+def test_a_page_that_shows_all_rows_is_the_last(rows: list[int]) -> None:
+    assert page_of(rows, 2, lambda row: row, "numbers", TEAM) == (rows, "")

@@ -1,0 +1,84 @@
+"""Settings of teams, as segment has them, kept for as long as its contract allows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import grpc
+
+from libs.common.errors import NotFound, Unavailable
+from libs.common.rpc.client import CALL_DEADLINE_S, retrying
+from omnijourney.common.v1 import channel_pb2
+from omnijourney.segment.v1 import segment_service_pb2, segment_service_pb2_grpc, team_pb2
+
+KEPT_S: Final = 5.0
+"""How long settings may be kept, real seconds."""
+TEAMS_MAX: Final = 10_000
+"""Most teams whose settings are kept; more than that, and all are read again."""
+_BATCH_MAX: Final = 500
+_ZONE_DEFAULT: Final = "UTC"
+_POINTS_CHANNELS_DEFAULT: Final = frozenset({int(channel_pb2.CHANNEL_WHATSAPP)})
+
+
+class TeamSettings(NamedTuple):
+    """What other services go by. Of a team that segment does not know: the defaults, and `known` False."""
+
+    zone: str
+    """IANA time zone."""
+    points_channels: frozenset[int]
+    """Numbers of the channels on which coupons and points variables are open."""
+    known: bool
+
+
+class TeamSettingsClient:
+    """Asks segment, once in KEPT_S for a team."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, real_time: Callable[[], float] = time.monotonic) -> None:
+        """`channel` to segment; `real_time` gives seconds that never run backwards."""
+        self._stub = segment_service_pb2_grpc.SegmentServiceStub(channel)
+        self._real_time = real_time
+        self._kept: dict[UUID, tuple[float, TeamSettings]] = {}
+
+    async def of(self, team_id: UUID) -> TeamSettings:
+        """Settings of a team, KEPT_S old at most. Raises Unavailable, and NotFound for a team that is not known."""
+        settings = (await self.of_all([team_id]))[team_id]
+        if not settings.known:
+            raise NotFound.of("team", team_id)
+        return settings
+
+    async def of_all(self, team_ids: Collection[UUID]) -> dict[UUID, TeamSettings]:
+        """Settings of each team, KEPT_S old at most, defaults for one that is not known. Raises Unavailable."""
+        now_s = self._real_time()
+        found = {team: kept[1] for team in team_ids if (kept := self._kept.get(team)) and kept[0] > now_s}
+        stale = [team for team in dict.fromkeys(team_ids) if team not in found]
+        if len(self._kept) + len(stale) > TEAMS_MAX:
+            self._kept.clear()
+        for part in _parts(stale):
+            fresh = dict(zip(part, await self._read(part), strict=True))
+            self._kept.update((team, (now_s + KEPT_S, settings)) for team, settings in fresh.items())
+            found |= fresh
+        return found
+
+    async def _read(self, team_ids: Sequence[UUID]) -> list[TeamSettings]:
+        request = segment_service_pb2.BatchGetTeamSettingsRequest(team_ids=[str(team) for team in team_ids])
+        try:
+            reply = await retrying(lambda: self._stub.BatchGetTeamSettings(request, timeout=CALL_DEADLINE_S))
+        except grpc.aio.AioRpcError as error:
+            raise Unavailable.dependency("segment") from error
+        return [_settings(settings) for settings in reply.settings]
+
+
+def _settings(settings: team_pb2.TeamSettings) -> TeamSettings:
+    # A team that is not known comes without a zone, which every team has.
+    return TeamSettings(
+        settings.time_zone or _ZONE_DEFAULT,
+        frozenset(settings.points_channels) or _POINTS_CHANNELS_DEFAULT,
+        bool(settings.time_zone),
+    )
+
+
+def _parts(team_ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    return (team_ids[start : start + _BATCH_MAX] for start in range(0, len(team_ids), _BATCH_MAX))
