@@ -14,7 +14,7 @@ import asyncpg
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
 from bench.measure import chunks
-from omnijourney.points.v1 import posting_pb2
+from omnijourney.internal.v1 import postings_pb2
 
 _TABLES: Final = """
 DROP SCHEMA IF EXISTS bare CASCADE;
@@ -84,7 +84,7 @@ class BareLedger:
         await connection.execute("VACUUM ANALYZE bare.account")
         return cls(connection)
 
-    def batches(self, postings: Sequence[posting_pb2.Posting], size: int) -> list[Batch]:
+    def batches(self, postings: Sequence[postings_pb2.Posting], size: int) -> list[Batch]:
         """Postings as arguments of the statement."""
         return [
             (

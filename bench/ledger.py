@@ -33,15 +33,15 @@ from bench.usage import Usage
 from libs.common.rpc.client import channel
 from libs.embedded import Embedded, start_embedded
 from omnijourney.common.v1 import money_pb2
+from omnijourney.internal.v1 import ledger_service_pb2, postings_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from omnijourney.points.v1 import points_service_pb2_grpc as pb_grpc
-from omnijourney.points.v1 import posting_pb2
 from tools.paths import ROOT
 
 ACCOUNTS: Final = 200_000
 BATCH: Final = 100
 _SEED: Final = 20_171_201
-_METHOD: Final = "/omnijourney.points.v1.PointsService/PostEntries"
+_METHOD: Final = "/omnijourney.internal.v1.LedgerService/PostEntries"
 _TIMEOUT_S: Final = 60.0
 _AT_ONCE: Final = 8
 """Batches under way at once."""
@@ -94,7 +94,7 @@ class Load:
     def _id(self) -> str:
         return str(UUID(int=self._random.getrandbits(128)))
 
-    def postings(self, count: int, *, hot: bool = False) -> list[posting_pb2.Posting]:
+    def postings(self, count: int, *, hot: bool = False) -> list[postings_pb2.Posting]:
         """New postings, of any customers or of the first one."""
         who = self.customers[:1] if hot else self.customers
         return [self._posting(self._random.choice(who)) for _ in range(count)]
@@ -102,19 +102,21 @@ class Load:
     def messages(self, count: int, size: int, *, hot: bool = False) -> list[bytes]:
         """The same as requests of `size` each."""
         batches = chunks(self.postings(count, hot=hot), size)
-        return [pb.PostEntriesRequest(postings=batch).SerializeToString() for batch in batches]
+        return [
+            ledger_service_pb2.PostEntriesRequest(postings=batch).SerializeToString() for batch in batches
+        ]
 
-    def _posting(self, customer_id: str) -> posting_pb2.Posting:
+    def _posting(self, customer_id: str) -> postings_pb2.Posting:
         key = self._id()
-        posting = posting_pb2.Posting(key=key, team_id=self.team_id, customer_id=customer_id, actor="bench")
+        posting = postings_pb2.Posting(key=key, team_id=self.team_id, customer_id=customer_id, actor="bench")
         if self._random.random() < 0.6:
             amount = money_pb2.Money(
                 currency_code="USD", amount_micros=self._random.randrange(1, 500) * 10**6
             )
-            order = posting_pb2.EarnPosting(order_key=key, order_id=key[:8], amount=amount, has_phone=True)
+            order = postings_pb2.EarnPosting(order_key=key, order_id=key[:8], amount=amount, has_phone=True)
             posting.earn.CopyFrom(order)
         else:
-            gift = posting_pb2.JourneyAddPosting(
+            gift = postings_pb2.JourneyAddPosting(
                 points=5, journey_id=self._journey_id, node_id="gift", has_phone=True
             )
             gift.enrolment_id = key

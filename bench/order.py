@@ -18,9 +18,10 @@ from bench.field import BenchFault, Field
 from bench.floors import Floor, order_floor
 from bench.measure import chunks
 from bench.team import BATCH, BenchTeam, call, spread
+from libs.client.internal import Internal
 from libs.common.ids import new_id
 from libs.common.rpc.values import timestamp
-from omnijourney.segment.v1 import event_pb2
+from omnijourney.internal.v1 import change_pb2, customers_service_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as segment
 from omnijourney.segment.v1.attribute_pb2 import ATTRIBUTE_TYPE_TEXT, Attribute
 
@@ -87,19 +88,20 @@ async def _post(field: Field, team: BenchTeam, customers: Sequence[UUID], steps:
         for step in steps:
             now = timestamp(field.clock.now())
             changes = [
-                event_pb2.Change(
+                change_pb2.Change(
                     effect_key=str(new_id()),
                     team_id=team.team_id,
                     customer_id=str(customer),
                     occur_time=now,
-                    set_attribute=event_pb2.AttributeChange(key=KEY, text=str(step)),
+                    set_attribute=change_pb2.AttributeChange(key=KEY, text=str(step)),
                 )
                 for customer in group
             ]
             answer = await call(
-                field.client.segment.ApplyChanges, segment.ApplyChangesRequest(changes=changes)
+                Internal(field.client.channel("segment")).customers.ApplyChanges,
+                customers_service_pb2.ApplyChangesRequest(changes=changes),
             )
-            if any(result.status != event_pb2.CHANGE_STATUS_APPLIED for result in answer.results):
+            if any(result.status != change_pb2.CHANGE_STATUS_APPLIED for result in answer.results):
                 raise BenchFault(f"changes were not applied: {answer.results[0]}")
 
     await spread(list(chunks(customers, BATCH)), walk)

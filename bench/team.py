@@ -10,6 +10,7 @@ from uuid import UUID
 
 from bench.field import CALL_TIMEOUT_S, BenchFault, Field
 from bench.measure import chunks
+from libs.client.internal import Internal
 from libs.common.ids import new_id
 from libs.common.rpc.client import retrying
 from libs.common.rpc.values import duration, timestamp
@@ -19,6 +20,7 @@ from omnijourney.channel_gateway.v1.account_pb2 import ChannelAccount, SinkConne
 from omnijourney.channel_gateway.v1.content_pb2 import MessageTemplate
 from omnijourney.common.v1.channel_pb2 import CHANNEL_WHATSAPP
 from omnijourney.common.v1.money_pb2 import Money
+from omnijourney.internal.v1 import change_pb2, customers_service_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as journey
 from omnijourney.journey.v1.journey_pb2 import Definition, Target
 from omnijourney.journey.v1.node_pb2 import (
@@ -187,16 +189,19 @@ class BenchTeam:
     async def _tag_batch(self, customers: Sequence[UUID]) -> None:
         now = timestamp(self.field.clock.now())
         changes = [
-            event_pb2.Change(
+            change_pb2.Change(
                 effect_key=str(new_id()),
                 team_id=self.team_id,
                 customer_id=str(customer),
                 occur_time=now,
-                tags=event_pb2.TagChange(add=[TAG]),
+                tags=change_pb2.TagChange(add=[TAG]),
             )
             for customer in customers
         ]
-        await call(self.field.client.segment.ApplyChanges, segment.ApplyChangesRequest(changes=changes))
+        await call(
+            Internal(self.field.client.channel("segment")).customers.ApplyChanges,
+            customers_service_pb2.ApplyChangesRequest(changes=changes),
+        )
 
     async def add_contacts(self, customers: Sequence[UUID]) -> None:
         """One event each: the customer joined the account. What a welcome journey waits for."""

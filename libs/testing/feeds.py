@@ -8,42 +8,40 @@ from typing import Any, Final
 
 import grpc
 
-from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2_grpc as gateway_grpc
 from omnijourney.common.v1.history_pb2 import HistoryCursor
-from omnijourney.journey.v1 import journey_service_pb2 as journey
+from omnijourney.internal.v1 import (
+    customers_service_pb2_grpc,
+    history_service_pb2,
+    history_service_pb2_grpc,
+)
 from omnijourney.journey.v1 import journey_service_pb2_grpc as journey_grpc
-from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.points.v1 import points_service_pb2_grpc as points_grpc
-from omnijourney.segment.v1 import segment_service_pb2 as segment
-from omnijourney.segment.v1 import segment_service_pb2_grpc as segment_grpc
 
-Feed = tuple[Callable[[Any, grpc.aio.Server], None], type[Any], type[Any], str]
+Register = Callable[[Any, grpc.aio.Server], None]
+Feed = tuple[Register, type[Any], str]
+"""What else the service answers, and the list of the answer that holds its rows."""
 
 FEEDS: Final[Mapping[str, Feed]] = {
     "journey": (
         journey_grpc.add_JourneyServiceServicer_to_server,
         journey_grpc.JourneyServiceServicer,
-        journey.ListHistoryResponse,
-        "facts",
+        "journey_facts",
     ),
     "channel_gateway": (
         gateway_grpc.add_ChannelGatewayServiceServicer_to_server,
         gateway_grpc.ChannelGatewayServiceServicer,
-        gateway.ListHistoryResponse,
-        "facts",
+        "gateway_facts",
     ),
     "points": (
         points_grpc.add_PointsServiceServicer_to_server,
         points_grpc.PointsServiceServicer,
-        points.ListHistoryResponse,
         "entries",
     ),
     "segment": (
-        segment_grpc.add_SegmentServiceServicer_to_server,
-        segment_grpc.SegmentServiceServicer,
-        segment.ListHistoryResponse,
-        "facts",
+        customers_service_pb2_grpc.add_CustomersServiceServicer_to_server,
+        customers_service_pb2_grpc.CustomersServiceServicer,
+        "customer_facts",
     ),
 }
 
@@ -86,9 +84,10 @@ class FeedServer:
             page = self._page(request)
         after = {cursor.partition: cursor.after_position for cursor in request.cursors}
         after.update((row.partition, row.position) for row in page)
-        _, _, response, rows = FEEDS[self.service]
+        _, _, rows = FEEDS[self.service]
         cursors = [HistoryCursor(partition=p, after_position=at) for p, at in after.items()]
-        return response(next_cursors=cursors, **{rows: page})
+        listed: dict[str, Any] = {rows: page}
+        return history_service_pb2.ListHistoryResponse(next_cursors=cursors, **listed)
 
     def _page(self, request: Any) -> list[Any]:
         found = [
@@ -99,9 +98,10 @@ class FeedServer:
     @asynccontextmanager
     async def serving(self, port: int = 0) -> AsyncIterator["FeedServer"]:
         """Serves on loopback while the context lasts."""
-        add, base, _, _ = FEEDS[self.service]
+        add, base, _ = FEEDS[self.service]
         server = grpc.aio.server()
-        add(_servicer(self, base), server)
+        add(_answering(self, base), server)
+        history_service_pb2_grpc.add_HistoryServiceServicer_to_server(_Histories(self), server)
         self.port = server.add_insecure_port(f"127.0.0.1:{port}")
         await server.start()
         try:
@@ -110,10 +110,15 @@ class FeedServer:
             await server.stop(None)
 
 
-def _servicer(feed: FeedServer, base: type[Any]) -> Any:
-    async def list_history(_: Any, request: Any, context: Any) -> Any:
-        return await feed.list_history(request, context)
+class _Histories(history_service_pb2_grpc.HistoryServiceServicer):
+    def __init__(self, feed: FeedServer) -> None:
+        self._feed = feed
 
+    async def ListHistory(self, request: Any, context: Any) -> Any:  # noqa: N802 - the generated base names it
+        return await self._feed.list_history(request, context)
+
+
+def _answering(feed: FeedServer, base: type[Any]) -> Any:
     def answering(name: str) -> Callable[[Any, Any, Any], Any]:
         async def answer(_: Any, request: Any, context: Any) -> Any:
             if name not in feed.answers:
@@ -124,4 +129,4 @@ def _servicer(feed: FeedServer, base: type[Any]) -> Any:
         return answer
 
     methods = {name: answering(name) for name in dir(base) if name[0].isupper()}
-    return type("Fake", (base,), {**methods, "ListHistory": list_history})()
+    return type("Fake", (base,), methods)()

@@ -8,7 +8,8 @@ from libs.common.ids import partition_of
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import delivery_pb2
 from omnijourney.common.v1 import channel_pb2, money_pb2
-from omnijourney.journey.v1 import enrolment_pb2, fact_pb2
+from omnijourney.internal.v1 import gateway_fact_pb2, journey_fact_pb2
+from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.points.v1 import entry_pb2
 from omnijourney.segment.v1 import history_pb2
 
@@ -27,14 +28,14 @@ def burst(
     state: int = enrolment_pb2.ENROLMENT_STATE_LIVE,
     journey_id: UUID = JOURNEY,
     team_id: UUID = TEAM,
-) -> fact_pb2.JourneyFact:
+) -> journey_fact_pb2.JourneyFact:
     """A burst; steps are (node id, result, entered)."""
-    return fact_pb2.JourneyFact(
+    return journey_fact_pb2.JourneyFact(
         partition=partition_of(team_id, customer_id),
         team_id=str(team_id),
         journey_id=str(journey_id),
         time=timestamp(at),
-        burst=fact_pb2.Burst(
+        run_segment=journey_fact_pb2.RunSegment(
             customer_id=str(customer_id),
             enrolled=enrolled,
             state=enrolment_pb2.EnrolmentState.ValueType(state),
@@ -52,14 +53,14 @@ def _step(node_id: str, result: int, entered: bool, at: datetime) -> enrolment_p
     )
 
 
-def refused(customer_id: UUID, at: datetime = NOON) -> fact_pb2.JourneyFact:
+def refused(customer_id: UUID, at: datetime = NOON) -> journey_fact_pb2.JourneyFact:
     """A refused trigger."""
-    return fact_pb2.JourneyFact(
+    return journey_fact_pb2.JourneyFact(
         partition=partition_of(TEAM, customer_id),
         team_id=str(TEAM),
         journey_id=str(JOURNEY),
         time=timestamp(at),
-        trigger_refused=fact_pb2.TriggerRefused(customer_id=str(customer_id)),
+        trigger_refused=journey_fact_pb2.TriggerRefused(customer_id=str(customer_id)),
     )
 
 
@@ -74,13 +75,13 @@ def sent(
     node_id: str = "hello",
     at: datetime = NOON,
     team_id: UUID = TEAM,
-) -> delivery_pb2.GatewayFact:
+) -> gateway_fact_pb2.GatewayFact:
     """A settled send."""
     return _gateway(
         customer_id,
         at,
         team_id,
-        send=delivery_pb2.SendSettled(
+        send=gateway_fact_pb2.SendSettled(
             journey_id=str(JOURNEY),
             node_id=node_id,
             channel=channel_pb2.Channel.ValueType(channel),
@@ -97,7 +98,7 @@ def receipt(customer_id: UUID, kind: int, *, refund_micros: int = 0, at: datetim
         customer_id,
         at,
         TEAM,
-        receipt=delivery_pb2.ReceiptArrived(
+        receipt=gateway_fact_pb2.ReceiptArrived(
             journey_id=str(JOURNEY),
             node_id="hello",
             channel=WHATSAPP,
@@ -113,14 +114,14 @@ def click(customer_id: UUID, effect_key: UUID, at: datetime = NOON) -> Any:
         customer_id,
         at,
         TEAM,
-        click=delivery_pb2.LinkClicked(
+        click=gateway_fact_pb2.LinkClicked(
             journey_id=str(JOURNEY), node_id="hello", channel=WHATSAPP, effect_key=str(effect_key)
         ),
     )
 
 
-def _gateway(customer_id: UUID, at: datetime, team_id: UUID, **fact: Any) -> delivery_pb2.GatewayFact:
-    return delivery_pb2.GatewayFact(
+def _gateway(customer_id: UUID, at: datetime, team_id: UUID, **fact: Any) -> gateway_fact_pb2.GatewayFact:
+    return gateway_fact_pb2.GatewayFact(
         partition=partition_of(team_id, customer_id),
         team_id=str(team_id),
         customer_id=str(customer_id),

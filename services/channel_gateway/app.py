@@ -29,6 +29,7 @@ from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
 from services.channel_gateway.clients.services import PointsClient, SegmentClient
 from services.channel_gateway.config import Settings
 from services.channel_gateway.domain.model import ConnectionKind
+from services.channel_gateway.servicer import internal
 from services.channel_gateway.servicer.admission import InboxBound
 from services.channel_gateway.servicer.base import Parts
 from services.channel_gateway.servicer.deliveries import ChannelGatewayServicer
@@ -159,6 +160,7 @@ def _serve(rt: Runtime, parts: Parts) -> None:
         ChannelGatewayServicer(parts),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
         channel_gateway_service_pb2.DESCRIPTOR.services_by_name["ChannelGatewayService"],
     )
+    internal.serve(rt.server, parts)
 
 
 @asynccontextmanager

@@ -16,13 +16,17 @@ from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
+from omnijourney.internal.v1.customers_service_pb2_grpc import CustomersServiceStub
+from omnijourney.internal.v1.ledger_service_pb2_grpc import LedgerServiceStub
+from omnijourney.internal.v1.mail_service_pb2_grpc import MailServiceStub
+from omnijourney.internal.v1.sends_service_pb2_grpc import SendsServiceStub
 from omnijourney.journey.v1 import journey_service_pb2, journey_service_pb2_grpc
-from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.journey import metrics
 from services.journey.clients.effects import GrpcEffects
-from services.journey.clients.mail import GatewayMail, MailReader, SegmentMail, SegmentZones
+from services.journey.clients.mail import GatewaySends, MailReader, SegmentZones, SourceMail
 from services.journey.config import Settings
+from services.journey.servicer import internal
 from services.journey.servicer.base import Dependencies
 from services.journey.servicer.journeys import JourneyServicer
 from services.journey.store.actors import ActorStore
@@ -52,26 +56,23 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
     async with AsyncExitStack() as stack:
         rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, clock=clock))
         mailbox = await stack.enter_async_context(open_mailbox(rt.redis_url))
-        segment = SegmentServiceStub(
-            await stack.enter_async_context(channel(settings.segment_target, rt.token))
-        )
-        points = PointsServiceStub(await stack.enter_async_context(channel(settings.points_target, rt.token)))
-        sends = ChannelGatewayServiceStub(
-            await stack.enter_async_context(channel(settings.channel_gateway_target, rt.token))
-        )
-        gateway = GatewayMail(sends)
+        to_segment = await stack.enter_async_context(channel(settings.segment_target, rt.token))
+        to_points = await stack.enter_async_context(channel(settings.points_target, rt.token))
+        to_gateway = await stack.enter_async_context(channel(settings.channel_gateway_target, rt.token))
+        customers, sends = CustomersServiceStub(to_segment), SendsServiceStub(to_gateway)
+        gateway = GatewaySends(sends, ChannelGatewayServiceStub(to_gateway))
         journeys, turns, mail = JourneyStore(rt.pool), TurnStore(rt.pool), JourneyMailStore(rt.pool)
         relay = MailRelay(MailSource.JOURNEY, mailbox, mail, mails_max=settings.mailbox_mails_max)
         metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
         readers: dict[int, MailReader] = {
-            MailSource.SEGMENT: SegmentMail(segment),
-            MailSource.GATEWAY: gateway,
+            MailSource.SEGMENT: SourceMail(MailSource.SEGMENT, MailServiceStub(to_segment)),
+            MailSource.GATEWAY: SourceMail(MailSource.GATEWAY, MailServiceStub(to_gateway)),
             MailSource.JOURNEY: mail,
         }
         progress, notifier = Progress(), CommitNotifier()
-        catalog = JourneyCatalog(turns, SegmentZones(segment))
-        effects = GrpcEffects(segment, points, sends)
+        catalog = JourneyCatalog(turns, SegmentZones(customers))
+        effects = GrpcEffects(SegmentServiceStub(to_segment), customers, LedgerServiceStub(to_points), sends)
         worker = Worker(
             mailbox=mailbox,
             store=turns,
@@ -90,7 +91,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         orphans = OrphanChecker(
             store=OrphanStore(rt.pool),
             probe=gateway,
-            outcomes=gateway,
+            outcomes=readers[MailSource.GATEWAY],
             clock=rt.clock,
             owned=lambda: worker.owned,
             heal=worker.ask_again,
@@ -124,6 +125,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             JourneyServicer(dependencies),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
             journey_service_pb2.DESCRIPTOR.services_by_name["JourneyService"],
         )
+        internal.serve(rt.server, dependencies)
         await relay.start()
         rt.spawn("worker", _work(rt, settings, worker))
         rt.spawn("schedule", _until_stopping(rt, scheduler))

@@ -15,6 +15,7 @@ from libs.common.rpc.operations import Progress
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
 from services.points.clients.segment import SegmentClient
 from services.points.config import Settings
+from services.points.servicer import internal
 from services.points.servicer.base import Dependencies
 from services.points.servicer.ledger import PointsServicer
 from services.points.store.checks import CheckStore
@@ -77,6 +78,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 PointsServicer(dependencies),
                 points_service_pb2.DESCRIPTOR.services_by_name["PointsService"],
             )
+            internal.serve(rt.server, dependencies)
             rt.spawn("forgetting answers", keep_forgetting(rt.pool, rt.stopping))
             rt.spawn("customers", CustomerFollower(segment, customers).run(rt.stopping))
             rt.spawn("outcomes", retention.run(rt.stopping))

@@ -16,7 +16,7 @@ from omnijourney.segment.v1 import segment_service_pb2, segment_service_pb2_grpc
 from services.segment import metrics
 from services.segment.clients.points import PointsClient
 from services.segment.config import Settings
-from services.segment.servicer import Parts, SegmentServicer
+from services.segment.servicer import Parts, SegmentServicer, internal
 from services.segment.usecases.judging import Judge
 from services.segment.worker.notifier import FactNotifiers
 from services.segment.worker.relay import FactMailStore
@@ -48,14 +48,13 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             writer = Writer(rt.pool, rt.clock, announcer)
             intake = Intake(relay, settings.mail_backlog_max)
             judge = Judge(rt.pool, rt.clock, PointsClient(points))
-            servicer = SegmentServicer(  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
-                Parts(rt.pool, rt.clock, writer, announcer, intake, judge, notifiers, rt.draining)
-            )
+            parts = Parts(rt.pool, rt.clock, writer, announcer, intake, judge, notifiers, rt.draining)
             rt.server.add(
                 segment_service_pb2_grpc.add_SegmentServiceServicer_to_server,
-                servicer,
+                SegmentServicer(parts),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
                 segment_service_pb2.DESCRIPTOR.services_by_name["SegmentService"],
             )
+            internal.serve(rt.server, parts)
             async with rt.serving(SegmentLag(writer, relay, progress)) as serving:
                 yield serving
             await writer.drain()

@@ -1,16 +1,16 @@
 """Old mail once more: what a source has told long ago is put into the mailboxes again, in order and out of it."""
 
 import random
-from typing import Final
+from typing import Final, cast
 
 from libs.client import Client
+from libs.client.internal import Internal
+from libs.client.services import ServiceName
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox import Mailbox, open_mailbox
 from libs.common.mailbox.mail import Mail, decode_all
-from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
 from omnijourney.common.v1.history_pb2 import HistoryCursor
-from omnijourney.journey.v1 import journey_service_pb2 as journey
-from omnijourney.segment.v1 import segment_service_pb2 as segment
+from omnijourney.internal.v1.mail_service_pb2 import ListMailRequest
 
 PARTITIONS_A_TIME: Final = 12
 PAGE: Final = 500
@@ -49,12 +49,6 @@ class Redelivery:
         self.delivered += len(past) + len(shuffled)
 
     async def _listed(self, source: str, partition: int) -> list[Mail]:
-        if source == "segment":
-            of_segment = segment.ListMailRequest(partition=HistoryCursor(partition=partition), page_size=PAGE)
-            return decode_all((await self._client.segment.ListMail(of_segment, timeout=CALL_TIMEOUT_S)).mails)
-        if source == "journey":
-            of_journey = journey.ListMailRequest(partition=partition, page_size=PAGE)
-            return decode_all((await self._client.journey.ListMail(of_journey, timeout=CALL_TIMEOUT_S)).mails)
-        of_gateway = gateway.ListMailRequest(partition=partition, page_size=PAGE)
-        stub = self._client.channel_gateway
-        return decode_all((await stub.ListMail(of_gateway, timeout=CALL_TIMEOUT_S)).mails)
+        request = ListMailRequest(partition=HistoryCursor(partition=partition), page_size=PAGE)
+        stub = Internal(self._client.channel(cast("ServiceName", source))).mail
+        return decode_all((await stub.ListMail(request, timeout=CALL_TIMEOUT_S)).mails)

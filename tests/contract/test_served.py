@@ -19,6 +19,14 @@ from tools.contracts import unimplemented
 
 SERVICES = ("channel_gateway", "journey", "points", "segment", "stats")
 OPERATIONS = "omnijourney.common.v1.OperationsService"
+INTERNAL = {
+    "channel_gateway": ("sends", "history", "mail"),
+    "journey": ("history", "mail"),
+    "points": ("ledger", "history"),
+    "segment": ("customers", "history", "mail"),
+    "stats": (),
+}
+"""What each serves to the others, of `omnijourney.internal.v1`."""
 
 # An implementation may take its time (a long poll); a missing one answers at once.
 _CALL_TIMEOUT_S = 1.0
@@ -92,9 +100,12 @@ async def test_exactly_the_listed_rpcs_answer_unimplemented(served: Served) -> N
 def _described(service: str) -> Mapping[str, ServiceDescriptor]:
     own = importlib.import_module(f"omnijourney.{service}.v1.{service}_service_pb2")
     shared = importlib.import_module("omnijourney.common.v1.operations_service_pb2")
+    internal = [
+        importlib.import_module(f"omnijourney.internal.v1.{name}_service_pb2") for name in INTERNAL[service]
+    ]
     return {
         described.full_name: described
-        for file in (own.DESCRIPTOR, shared.DESCRIPTOR)
+        for file in (own.DESCRIPTOR, shared.DESCRIPTOR, *(each.DESCRIPTOR for each in internal))
         for described in file.services_by_name.values()
     }
 

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from libs.client import Client
+from libs.client.internal import Internal
 from libs.common.rpc.values import duration, timestamp
 from libs.demo.patience import call
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
@@ -25,6 +26,8 @@ from omnijourney.channel_gateway.v1.account_pb2 import ChannelAccount, SinkConne
 from omnijourney.channel_gateway.v1.content_pb2 import BotModule, Card, TextCard
 from omnijourney.common.v1.channel_pb2 import CHANNEL_LINE
 from omnijourney.common.v1.operations_service_pb2 import GetClockRequest, SetClockRequest
+from omnijourney.internal.v1 import customers_service_pb2
+from omnijourney.internal.v1.change_pb2 import Change, TagChange
 from omnijourney.journey.v1 import journey_service_pb2 as journey
 from omnijourney.journey.v1 import node_pb2 as node
 from omnijourney.journey.v1.journey_pb2 import Definition, Target
@@ -32,7 +35,7 @@ from omnijourney.journey.v1.trigger_pb2 import ContactAdded, Trigger
 from omnijourney.segment.v1 import segment_service_pb2 as segment
 from omnijourney.segment.v1.audience_pb2 import TAG_OPERATOR_ANY_OF, Audience, TagPredicate
 from omnijourney.segment.v1.customer_pb2 import Customer, IdentityKey
-from omnijourney.segment.v1.event_pb2 import EVENT_STATUS_REFUSED, Change, CustomerEvent, TagChange
+from omnijourney.segment.v1.event_pb2 import EVENT_STATUS_REFUSED, CustomerEvent
 from omnijourney.segment.v1.team_pb2 import MODULE_JOURNEYS, MODULE_POINTS, Team, TeamSettings
 
 TEAM = UUID("01890000-0000-7000-8000-00000000c1a5")
@@ -144,7 +147,10 @@ async def _set_up(site: Site) -> None:
         )
         for customer in REGULARS
     ]
-    await call(client.segment.ApplyChanges, segment.ApplyChangesRequest(changes=changes))
+    await call(
+        Internal(client.channel("segment")).customers.ApplyChanges,
+        customers_service_pb2.ApplyChangesRequest(changes=changes),
+    )
     account = ChannelAccount(
         channel=CHANNEL_LINE, display_name="Nowhere", rate_per_second=1_000, sink=SinkConnection()
     )

@@ -16,8 +16,15 @@ from tools.paths import GENERATED, ROOT
 
 PAGE: Final = ROOT / "docs" / "unimplemented.md"
 
-# Served by every process from one place; all other services have a servicer of their own.
-_SHARED_HOMES: Final = {"omnijourney.common.v1.OperationsService": "libs.common.rpc.operations"}
+# Where the servicer is that no service is named after: written once for all that serve it, or one service's for others.
+_HOMES: Final = {
+    "omnijourney.common.v1.OperationsService": "libs.common.rpc.operations",
+    "omnijourney.internal.v1.CustomersService": "services.segment.servicer.internal",
+    "omnijourney.internal.v1.HistoryService": "libs.common.feeds.serving",
+    "omnijourney.internal.v1.LedgerService": "services.points.servicer.internal",
+    "omnijourney.internal.v1.MailService": "libs.common.feeds.serving",
+    "omnijourney.internal.v1.SendsService": "services.channel_gateway.servicer.internal",
+}
 
 _HEAD: Final = """\
 # RPCs without an implementation
@@ -82,7 +89,7 @@ def _rpcs(service: ServiceDescriptor) -> tuple[str, ...]:
 
 def _missing(service: ServiceDescriptor, bindings: ModuleType) -> tuple[str, ...]:
     base: type = getattr(bindings, f"{service.name}Servicer")
-    home = _SHARED_HOMES.get(service.full_name, f"services.{service.full_name.split('.')[1]}.servicer")
+    home = _HOMES.get(service.full_name, f"services.{service.full_name.split('.')[1]}.servicer")
     if not _exists(home):
         return _rpcs(service)
     found = [

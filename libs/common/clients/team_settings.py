@@ -12,7 +12,8 @@ import grpc
 from libs.common.errors import NotFound, Unavailable
 from libs.common.rpc.client import CALL_DEADLINE_S, retrying
 from omnijourney.common.v1 import channel_pb2
-from omnijourney.segment.v1 import segment_service_pb2, segment_service_pb2_grpc, team_pb2
+from omnijourney.internal.v1 import customers_service_pb2, customers_service_pb2_grpc
+from omnijourney.segment.v1 import team_pb2
 
 KEPT_S: Final = 5.0
 """How long settings may be kept, real seconds."""
@@ -38,7 +39,7 @@ class TeamSettingsClient:
 
     def __init__(self, channel: grpc.aio.Channel, *, real_time: Callable[[], float] = time.monotonic) -> None:
         """`channel` to segment; `real_time` gives seconds that never run backwards."""
-        self._stub = segment_service_pb2_grpc.SegmentServiceStub(channel)
+        self._stub = customers_service_pb2_grpc.CustomersServiceStub(channel)
         self._real_time = real_time
         self._kept: dict[UUID, tuple[float, TeamSettings]] = {}
 
@@ -63,7 +64,7 @@ class TeamSettingsClient:
         return found
 
     async def _read(self, team_ids: Sequence[UUID]) -> list[TeamSettings]:
-        request = segment_service_pb2.BatchGetTeamSettingsRequest(team_ids=[str(team) for team in team_ids])
+        request = customers_service_pb2.BatchGetTeamSettingsRequest(team_ids=[str(team) for team in team_ids])
         try:
             reply = await retrying(lambda: self._stub.BatchGetTeamSettings(request, timeout=CALL_DEADLINE_S))
         except grpc.aio.AioRpcError as error:

@@ -13,16 +13,17 @@ from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two class
 from libs.common.errors import Unavailable
 from libs.common.rpc.client import CALL_DEADLINE_S, is_passing, retrying
 from omnijourney.common.v1 import channel_pb2, error_reason_pb2
+from omnijourney.internal.v1 import customers_service_pb2, customers_service_pb2_grpc, profile_pb2
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
-from omnijourney.segment.v1 import customer_pb2, event_pb2, segment_service_pb2, segment_service_pb2_grpc
+from omnijourney.segment.v1 import event_pb2, segment_service_pb2, segment_service_pb2_grpc
 from services.channel_gateway.domain.model import Balance, Identity, Profile
 
 CustomerKey = tuple[UUID, UUID]
 """Team, customer."""
 _PARTS: Final = (
-    customer_pb2.PROFILE_PART_BASICS,
-    customer_pb2.PROFILE_PART_ATTRIBUTES,
-    customer_pb2.PROFILE_PART_IDENTITIES,
+    profile_pb2.PROFILE_PART_BASICS,
+    profile_pb2.PROFILE_PART_ATTRIBUTES,
+    profile_pb2.PROFILE_PART_IDENTITIES,
 )
 """Of a profile, for a message: whom it goes to and what fills it."""
 _REASON_PREFIX: Final = "ERROR_REASON_"
@@ -83,6 +84,7 @@ class SegmentClient:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """A channel to it."""
         self._stub = segment_service_pb2_grpc.SegmentServiceStub(channel)
+        self._customers = customers_service_pb2_grpc.CustomersServiceStub(channel)
         self._channels: dict[UUID, tuple[float, frozenset[int]]] = {}
 
     async def points_channels(self, team_ids: Collection[UUID]) -> Mapping[UUID, Collection[int]]:
@@ -100,9 +102,11 @@ class SegmentClient:
 
     async def _read_channels(self, team_ids: Sequence[UUID]) -> list[frozenset[int]]:
         asked = [str(team_id) for team_id in team_ids]
-        request = segment_service_pb2.BatchGetTeamSettingsRequest(team_ids=asked)
+        request = customers_service_pb2.BatchGetTeamSettingsRequest(team_ids=asked)
         try:
-            reply = await retrying(lambda: self._stub.BatchGetTeamSettings(request, timeout=CALL_DEADLINE_S))
+            reply = await retrying(
+                lambda: self._customers.BatchGetTeamSettings(request, timeout=CALL_DEADLINE_S)
+            )
         except grpc.aio.AioRpcError as error:
             raise Unavailable.dependency("segment") from error
         return [frozenset(told.points_channels) or _BY_DEFAULT for told in reply.settings]
@@ -110,11 +114,11 @@ class SegmentClient:
     async def profiles(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Profile]:
         """See `CustomerProfiles`."""
         asked = list(keys)
-        request = segment_service_pb2.BatchGetProfilesRequest(parts=_PARTS)
+        request = customers_service_pb2.BatchGetProfilesRequest(parts=_PARTS)
         for team_id, customer_id in asked:
             request.items.add(team_id=str(team_id), customer_id=str(customer_id))
         try:
-            reply = await retrying(lambda: self._stub.BatchGetProfiles(request, timeout=CALL_DEADLINE_S))
+            reply = await retrying(lambda: self._customers.BatchGetProfiles(request, timeout=CALL_DEADLINE_S))
         except grpc.aio.AioRpcError as error:
             raise Unavailable.dependency("segment") from error
         return {
@@ -162,7 +166,7 @@ class PointsClient:
         }
 
 
-def _profile_of(profile: customer_pb2.Profile) -> Profile:
+def _profile_of(profile: profile_pb2.Profile) -> Profile:
     return Profile(
         profile.name,
         dict(profile.attributes),

@@ -9,9 +9,9 @@ from uuid import UUID
 from libs.common.errors import FieldViolation
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
-from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import delivery_pb2, quota_pb2
 from omnijourney.common.v1 import money_pb2
+from omnijourney.internal.v1 import gateway_fact_pb2, send_pb2, sends_service_pb2
 from services.channel_gateway.domain.model import (
     NODE_ID_MAX,
     PARAMETERS_MAX,
@@ -30,7 +30,7 @@ DEPTH_MAX: Final = 1_000
 Row = Mapping[str, Any]
 
 
-def sends_of(request: pb.SendMessagesRequest) -> list[Send]:
+def sends_of(request: sends_service_pb2.SendMessagesRequest) -> list[Send]:
     """The sends of a batch. Raises InvalidArgument with every fault."""
     check = FieldCheck()
     check.count("sends", request.sends, least=1, most=SENDS_MAX)
@@ -53,7 +53,7 @@ def _locate(check: FieldCheck, seen: int, index: int) -> None:
     ]
 
 
-def _send_of(check: FieldCheck, message: delivery_pb2.Send) -> Send:
+def _send_of(check: FieldCheck, message: send_pb2.Send) -> Send:
     return Send(
         check.uuid("effect_key", message.effect_key),
         check.uuid("team_id", message.team_id),
@@ -71,7 +71,7 @@ def _send_of(check: FieldCheck, message: delivery_pb2.Send) -> Send:
     )
 
 
-def _content_of(check: FieldCheck, message: delivery_pb2.Send) -> ModuleContent | TemplateContent:
+def _content_of(check: FieldCheck, message: send_pb2.Send) -> ModuleContent | TemplateContent:
     kind = message.WhichOneof("content")
     if kind == "template":
         return _template_of(check, message.template)
@@ -80,7 +80,7 @@ def _content_of(check: FieldCheck, message: delivery_pb2.Send) -> ModuleContent 
     return ModuleContent(check.uuid("bot_module_id", message.bot_module_id))
 
 
-def _template_of(check: FieldCheck, message: delivery_pb2.TemplateContent) -> TemplateContent:
+def _template_of(check: FieldCheck, message: send_pb2.TemplateContent) -> TemplateContent:
     parameters = tuple(message.parameters)
     check.count("template.parameters", parameters, most=PARAMETERS_MAX)
     if any(len(text) > PARAMETER_LENGTH_MAX for text in parameters):
@@ -104,9 +104,9 @@ def channel_of(check: FieldCheck, field: str, number: int) -> Channel:
         return Channel.LINE
 
 
-def result_of(answer: Answer) -> delivery_pb2.SendResult:
+def result_of(answer: Answer) -> send_pb2.SendResult:
     """The answer to one send."""
-    return delivery_pb2.SendResult(
+    return send_pb2.SendResult(
         state=delivery_pb2.SendState.ValueType(answer.state),
         reason=answer.reason,
         messages=answer.messages,
@@ -183,9 +183,9 @@ def figures_of(rows: Iterable[Row]) -> list[quota_pb2.ChannelFigures]:
     return [channels[channel] for channel in sorted(channels)]
 
 
-def fact_of(row: Row) -> delivery_pb2.GatewayFact:
+def fact_of(row: Row) -> gateway_fact_pb2.GatewayFact:
     """A row of the history."""
-    return delivery_pb2.GatewayFact(
+    return gateway_fact_pb2.GatewayFact(
         partition=row["partition"],
         position=row["position"],
         team_id=str(row["team_id"]),
@@ -196,7 +196,7 @@ def fact_of(row: Row) -> delivery_pb2.GatewayFact:
 
 
 def _settled(row: Row) -> dict[str, Any]:
-    fact = delivery_pb2.SendSettled(
+    fact = gateway_fact_pb2.SendSettled(
         effect_key=str(row["effect_key"]),
         journey_id=str(row["journey_id"]),
         node_id=row["node_id"],
@@ -212,7 +212,7 @@ def _settled(row: Row) -> dict[str, Any]:
 
 
 def _receipt(row: Row) -> dict[str, Any]:
-    fact = delivery_pb2.ReceiptArrived(
+    fact = gateway_fact_pb2.ReceiptArrived(
         effect_key=str(row["effect_key"]),
         journey_id=str(row["journey_id"]),
         node_id=row["node_id"],
@@ -226,7 +226,7 @@ def _receipt(row: Row) -> dict[str, Any]:
 
 
 def _click(row: Row) -> dict[str, Any]:
-    fact = delivery_pb2.LinkClicked(
+    fact = gateway_fact_pb2.LinkClicked(
         effect_key=str(row["effect_key"]),
         journey_id=str(row["journey_id"]),
         node_id=row["node_id"],
@@ -239,7 +239,7 @@ def _click(row: Row) -> dict[str, Any]:
 
 def _content_gone(row: Row) -> dict[str, Any]:
     content_id = str(row["effect_key"])
-    gone = delivery_pb2.ContentGone(reason=row["reason"])
+    gone = gateway_fact_pb2.ContentGone(reason=row["reason"])
     match GoneKind(row["outcome"]):
         case GoneKind.BOT_MODULE:
             gone.bot_module_id = content_id

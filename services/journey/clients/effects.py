@@ -12,19 +12,26 @@ import grpc
 from libs.common.rpc.client import CALL_DEADLINE_S, retrying
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import timestamp
-from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway_calls
-from omnijourney.channel_gateway.v1 import delivery_pb2 as deliveries
 from omnijourney.common.v1 import channel_pb2, error_reason_pb2, money_pb2
-from omnijourney.points.v1 import points_service_pb2 as points_calls
+from omnijourney.internal.v1 import (
+    change_pb2,
+    customers_service_pb2,
+    ledger_service_pb2,
+    postings_pb2,
+    profile_pb2,
+    send_pb2,
+    sends_service_pb2,
+)
 from omnijourney.points.v1 import posting_pb2 as postings
-from omnijourney.segment.v1 import audience_pb2, customer_pb2, event_pb2
+from omnijourney.segment.v1 import audience_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as segment_calls
 from services.journey.clients.mail import ServiceUnavailable
 from services.journey.domain import effects as fx
 
 if TYPE_CHECKING:
-    from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceAsyncStub
-    from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceAsyncStub
+    from omnijourney.internal.v1.customers_service_pb2_grpc import CustomersServiceAsyncStub
+    from omnijourney.internal.v1.ledger_service_pb2_grpc import LedgerServiceAsyncStub
+    from omnijourney.internal.v1.sends_service_pb2_grpc import SendsServiceAsyncStub
     from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceAsyncStub
 
 BATCH_MAX: Final = 500
@@ -41,13 +48,15 @@ class GrpcEffects:
     def __init__(
         self,
         segment: SegmentServiceAsyncStub,
-        points: PointsServiceAsyncStub,
-        gateway: ChannelGatewayServiceAsyncStub,
+        customers: CustomersServiceAsyncStub,
+        ledger: LedgerServiceAsyncStub,
+        sends: SendsServiceAsyncStub,
     ) -> None:
         """The stubs send the token; every call has a deadline."""
         self._segment = segment
-        self._points = points
-        self._gateway = gateway
+        self._customers = customers
+        self._ledger = ledger
+        self._sends = sends
 
     async def answer(self, effects: Sequence[fx.Effect]) -> list[fx.Answer | Exception]:
         """See `Effects`."""
@@ -82,13 +91,13 @@ class GrpcEffects:
                 return self._post_with_phone
 
     async def _send(self, effects: Sequence[fx.Send]) -> list[fx.Answer]:
-        request = gateway_calls.SendMessagesRequest(sends=[_send(effect) for effect in effects])
-        response = await retrying(lambda: self._gateway.SendMessages(request, timeout=CALL_DEADLINE_S))
+        request = sends_service_pb2.SendMessagesRequest(sends=[_send(effect) for effect in effects])
+        response = await retrying(lambda: self._sends.SendMessages(request, timeout=CALL_DEADLINE_S))
         return [fx.SendAnswer(fx.SendState(result.state), result.reason) for result in response.results]
 
     async def _change(self, effects: Sequence[_Change]) -> list[fx.Answer]:
-        request = segment_calls.ApplyChangesRequest(changes=[_change(effect) for effect in effects])
-        response = await retrying(lambda: self._segment.ApplyChanges(request, timeout=CALL_DEADLINE_S))
+        request = customers_service_pb2.ApplyChangesRequest(changes=[_change(effect) for effect in effects])
+        response = await retrying(lambda: self._customers.ApplyChanges(request, timeout=CALL_DEADLINE_S))
         return [fx.ChangeAnswer(fx.ChangeState(r.status), _reason(r.reason)) for r in response.results]
 
     async def _judge(self, effects: Sequence[fx.Judge]) -> list[fx.Answer]:
@@ -126,20 +135,20 @@ class GrpcEffects:
         )
 
     async def _phones(self, effects: Sequence[fx.ChangePoints]) -> dict[UUID, bool]:
-        request = segment_calls.BatchGetProfilesRequest(
+        request = customers_service_pb2.BatchGetProfilesRequest(
             items=[
-                segment_calls.CustomerRef(team_id=str(e.team_id), customer_id=str(e.customer_id))
+                customers_service_pb2.CustomerRef(team_id=str(e.team_id), customer_id=str(e.customer_id))
                 for e in effects
             ],
-            parts=[customer_pb2.PROFILE_PART_BASICS],
+            parts=[profile_pb2.PROFILE_PART_BASICS],
         )
-        response = await retrying(lambda: self._segment.BatchGetProfiles(request, timeout=CALL_DEADLINE_S))
+        response = await retrying(lambda: self._customers.BatchGetProfiles(request, timeout=CALL_DEADLINE_S))
         profiles = zip(effects, response.profiles, strict=True)
         return {effect.key: bool(profile.phone) for effect, profile in profiles}
 
-    async def _post_all(self, items: list[postings.Posting]) -> list[fx.Answer]:
-        request = points_calls.PostEntriesRequest(postings=items)
-        response = await retrying(lambda: self._points.PostEntries(request, timeout=CALL_DEADLINE_S))
+    async def _post_all(self, items: list[postings_pb2.Posting]) -> list[fx.Answer]:
+        request = ledger_service_pb2.PostEntriesRequest(postings=items)
+        response = await retrying(lambda: self._ledger.PostEntries(request, timeout=CALL_DEADLINE_S))
         return [_posted(result) for result in response.results]
 
 
@@ -179,8 +188,8 @@ def _verdict(told: segment_calls.Judgement) -> fx.Verdict:
     )
 
 
-def _send(effect: fx.Send) -> deliveries.Send:
-    send = deliveries.Send(
+def _send(effect: fx.Send) -> send_pb2.Send:
+    send = send_pb2.Send(
         effect_key=str(effect.key),
         team_id=str(effect.team_id),
         customer_id=str(effect.customer_id),
@@ -201,8 +210,8 @@ def _send(effect: fx.Send) -> deliveries.Send:
     return send
 
 
-def _change(effect: _Change) -> event_pb2.Change:
-    change = event_pb2.Change(
+def _change(effect: _Change) -> change_pb2.Change:
+    change = change_pb2.Change(
         effect_key=str(effect.key),
         team_id=str(effect.team_id),
         customer_id=str(effect.customer_id),
@@ -221,8 +230,8 @@ def _change(effect: _Change) -> event_pb2.Change:
     return change
 
 
-def _posting(effect: _Posting) -> postings.Posting:
-    posting = postings.Posting(
+def _posting(effect: _Posting) -> postings_pb2.Posting:
+    posting = postings_pb2.Posting(
         key=str(effect.key),
         team_id=str(effect.team_id),
         customer_id=str(effect.customer_id),
@@ -232,7 +241,7 @@ def _posting(effect: _Posting) -> postings.Posting:
     amount = money_pb2.Money(currency_code=effect.currency, amount_micros=effect.amount_micros)
     match effect:
         case fx.EarnPoints():
-            earn = postings.EarnPosting(
+            earn = postings_pb2.EarnPosting(
                 order_key=str(effect.key),
                 shop_id=effect.shop_id,
                 order_id=effect.order_id,
@@ -241,7 +250,7 @@ def _posting(effect: _Posting) -> postings.Posting:
             )
             posting.earn.CopyFrom(earn)
         case fx.RefundPoints():
-            refund = postings.RefundPosting(
+            refund = postings_pb2.RefundPosting(
                 refund_key=str(effect.key),
                 order_key=str(effect.order_key) if effect.order_key else "",
                 shop_id=effect.shop_id,
@@ -252,8 +261,8 @@ def _posting(effect: _Posting) -> postings.Posting:
     return posting
 
 
-def _node_posting(effect: fx.ChangePoints, *, has_phone: bool) -> postings.Posting:
-    posting = postings.Posting(
+def _node_posting(effect: fx.ChangePoints, *, has_phone: bool) -> postings_pb2.Posting:
+    posting = postings_pb2.Posting(
         key=str(effect.key),
         team_id=str(effect.team_id),
         customer_id=str(effect.customer_id),

@@ -12,14 +12,16 @@ import grpc
 from libs.common.mailbox.mail import Mail, MailSource, decode_all
 from libs.common.rpc.client import CALL_DEADLINE_S, retrying
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway_calls
-from omnijourney.channel_gateway.v1 import delivery_pb2 as deliveries
+from omnijourney.channel_gateway.v1 import delivery_pb2
 from omnijourney.common.v1 import history_pb2
-from omnijourney.segment.v1 import segment_service_pb2 as segment_calls
+from omnijourney.internal.v1 import customers_service_pb2, mail_service_pb2, sends_service_pb2
 from services.journey.domain import effects as fx
 
 if TYPE_CHECKING:
     from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceAsyncStub
-    from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceAsyncStub
+    from omnijourney.internal.v1.customers_service_pb2_grpc import CustomersServiceAsyncStub
+    from omnijourney.internal.v1.mail_service_pb2_grpc import MailServiceAsyncStub
+    from omnijourney.internal.v1.sends_service_pb2_grpc import SendsServiceAsyncStub
 
 
 class ServiceUnavailable(Exception):
@@ -70,76 +72,56 @@ class TeamZones(Protocol):
         ...
 
 
-class SegmentMail:
-    """Mail that segment numbered."""
+class SourceMail:
+    """Mail that one service numbered."""
 
-    source: Final = MailSource.SEGMENT
-
-    def __init__(self, stub: SegmentServiceAsyncStub) -> None:
-        """`stub` sends the token."""
+    def __init__(self, source: MailSource, stub: MailServiceAsyncStub) -> None:
+        """`stub` to the service that is `source`; it sends the token."""
+        self.source = source
         self._stub = stub
 
     async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int) -> list[Mail]:
         """See `MailReader`."""
-        cursor = segment_calls.CustomerMailCursor(
+        cursor = mail_service_pb2.CustomerMailCursor(
             team_id=str(team_id), customer_id=str(customer_id), after_number=after_number
         )
-        return await self._list(segment_calls.ListMailRequest(customer=cursor))
+        return await self._list(mail_service_pb2.ListMailRequest(customer=cursor))
 
     async def of_partition(self, partition: int, after_position: int) -> list[Mail]:
         """See `MailReader`."""
         cursor = history_pb2.HistoryCursor(partition=partition, after_position=after_position)
-        return await self._list(segment_calls.ListMailRequest(partition=cursor))
+        return await self._list(mail_service_pb2.ListMailRequest(partition=cursor))
 
-    async def _list(self, request: segment_calls.ListMailRequest) -> list[Mail]:
+    async def _list(self, request: mail_service_pb2.ListMailRequest) -> list[Mail]:
         response = await _once(lambda: self._stub.ListMail(request, timeout=CALL_DEADLINE_S))
         return decode_all(response.mails)
 
 
-class GatewayMail:
-    """Mail that the gateway numbered, and its brake."""
+class GatewaySends:
+    """The gateway's brake, and what became of sends."""
 
-    source: Final = MailSource.GATEWAY
-
-    def __init__(self, stub: ChannelGatewayServiceAsyncStub) -> None:
-        """`stub` sends the token."""
-        self._stub = stub
-
-    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int) -> list[Mail]:
-        """See `MailReader`."""
-        return await self._list(
-            gateway_calls.ListMailRequest(
-                team_id=str(team_id), customer_id=str(customer_id), after_number=after_number
-            )
-        )
-
-    async def of_partition(self, partition: int, after_position: int) -> list[Mail]:
-        """See `MailReader`."""
-        return await self._list(
-            gateway_calls.ListMailRequest(partition=partition, after_position=after_position)
-        )
+    def __init__(self, brake: SendsServiceAsyncStub, deliveries: ChannelGatewayServiceAsyncStub) -> None:
+        """Both send the token."""
+        self._brake = brake
+        self._deliveries = deliveries
 
     async def stop_sends(self, team_id: UUID, journey_id: UUID, epoch: int) -> None:
         """See `SendStopper`."""
-        request = gateway_calls.StopSendsRequest(
+        request = sends_service_pb2.StopSendsRequest(
             team_id=str(team_id), journey_id=str(journey_id), epoch=epoch
         )
-        await _retried(lambda: self._stub.StopSends(request, timeout=CALL_DEADLINE_S))
+        await _retried(lambda: self._brake.StopSends(request, timeout=CALL_DEADLINE_S))
 
     async def is_under_way(self, team_id: UUID, effect_key: UUID) -> bool:
         """See `SendProbe`."""
         request = gateway_calls.GetDeliveryRequest(team_id=str(team_id), effect_key=str(effect_key))
         try:
-            answer = await self._stub.GetDelivery(request, timeout=CALL_DEADLINE_S)
+            answer = await self._deliveries.GetDelivery(request, timeout=CALL_DEADLINE_S)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 return False
             raise ServiceUnavailable(f"{error.code().name}: {error.details()}") from error
-        return answer.delivery.state == deliveries.SEND_STATE_ACCEPTED
-
-    async def _list(self, request: gateway_calls.ListMailRequest) -> list[Mail]:
-        response = await _once(lambda: self._stub.ListMail(request, timeout=CALL_DEADLINE_S))
-        return decode_all(response.mails)
+        return answer.delivery.state == delivery_pb2.SEND_STATE_ACCEPTED
 
 
 class SegmentZones:
@@ -147,7 +129,7 @@ class SegmentZones:
 
     KEEP_S: Final = 5.0
 
-    def __init__(self, stub: SegmentServiceAsyncStub) -> None:
+    def __init__(self, stub: CustomersServiceAsyncStub) -> None:
         """`stub` sends the token."""
         self._stub = stub
         self._kept: dict[UUID, tuple[float, str]] = {}
@@ -158,7 +140,7 @@ class SegmentZones:
         wanted = set(teams)
         old = [team for team in wanted if team not in self._kept or self._kept[team][0] < now]
         if old:
-            request = segment_calls.BatchGetTeamSettingsRequest(team_ids=[str(team) for team in old])
+            request = customers_service_pb2.BatchGetTeamSettingsRequest(team_ids=[str(team) for team in old])
             response = await _retried(
                 lambda: self._stub.BatchGetTeamSettings(request, timeout=CALL_DEADLINE_S)
             )

@@ -10,7 +10,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from libs.common.mailbox.api import Depth
 from libs.common.mailbox.mail import Mail, MailSource
 from libs.common.rpc.values import timestamp
-from omnijourney.journey.v1 import actor_pb2, enrolment_pb2, fact_pb2
+from omnijourney.internal.v1 import journey_fact_pb2
+from omnijourney.journey.v1 import actor_pb2, enrolment_pb2
 from services.journey.domain import model as d
 from services.journey.domain.parked import ParkedMail, ParkedRow
 from services.journey.store import records
@@ -54,10 +55,10 @@ def step_message(step: d.Step) -> enrolment_pb2.Step:
     )
 
 
-def fact_message(row: Mapping[str, Any]) -> fact_pb2.JourneyFact:
+def fact_message(row: Mapping[str, Any]) -> journey_fact_pb2.JourneyFact:
     """A row of history as other services read it."""
     time = timestamp(row["at"])
-    return fact_pb2.JourneyFact(
+    return journey_fact_pb2.JourneyFact(
         partition=row["partition"],
         position=row["position"],
         team_id=str(row["team_id"]),
@@ -72,7 +73,7 @@ def fact_message(row: Mapping[str, Any]) -> fact_pb2.JourneyFact:
 
 def _run_segment(row: Mapping[str, Any], time: Timestamp) -> dict[str, Any]:
     at, run_segment = row["at"], records.read_run_segment(row["body"])
-    told = fact_pb2.Burst(
+    told = journey_fact_pb2.RunSegment(
         enrolment_id=str(row["enrolment_id"]),
         customer_id=str(row["customer_id"]),
         enrolled=run_segment.enrolled,
@@ -89,12 +90,12 @@ def _run_segment(row: Mapping[str, Any], time: Timestamp) -> dict[str, Any]:
         ],
         state=run_segment.state,  # type: ignore[arg-type]
     )
-    return {"burst": told}
+    return {"run_segment": told}
 
 
 def _refused(row: Mapping[str, Any], _time: Timestamp) -> dict[str, Any]:
     refusal = records.read_refusal(row["body"])
-    told = fact_pb2.TriggerRefused(
+    told = journey_fact_pb2.TriggerRefused(
         customer_id=str(row["customer_id"]),
         reason=refusal.reason,  # type: ignore[arg-type]
     )
@@ -103,7 +104,7 @@ def _refused(row: Mapping[str, Any], _time: Timestamp) -> dict[str, Any]:
 
 def _status_changed(row: Mapping[str, Any], _time: Timestamp) -> dict[str, Any]:
     change = records.read_status(row["body"])
-    told = fact_pb2.StatusChanged(
+    told = journey_fact_pb2.StatusChanged(
         before=change.before,  # type: ignore[arg-type]
         after=change.after,  # type: ignore[arg-type]
         reason=change.reason,  # type: ignore[arg-type]

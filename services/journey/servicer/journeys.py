@@ -9,17 +9,11 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from libs.common.errors import FieldViolation, InvalidArgument
-from libs.common.feeds.notifier import long_poll
-from libs.common.ids import PARTITIONS
-from libs.common.mailbox.mail import encode
 from libs.common.paging import page_key, page_size, page_token
 from libs.common.rpc.fields import FieldCheck
-from libs.common.rpc.values import seconds_of, timestamp
-from omnijourney.common.v1 import history_pb2
+from libs.common.rpc.values import timestamp
 from omnijourney.journey.v1 import journey_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
-from services.journey.convert import enrolments as convert_runs
 from services.journey.convert import journeys as convert
 from services.journey.domain import model as d
 from services.journey.servicer.enrolments import RunRpcs
@@ -28,7 +22,6 @@ from services.journey.store.mail import SystemTriggerRow
 from services.journey.usecases.lifecycle import Call
 
 TRIGGERS_MAX: Final = 500
-MAIL_PAGE_MAX: Final = 5_000
 REVISION_AFTER_ALL: Final = 2**62
 
 Reply = TypeVar("Reply", bound=Message)
@@ -183,46 +176,6 @@ class JourneyServicer(RunRpcs):
                 )
                 for trigger in triggers
             ]
-        )
-
-    # -- feeds --------------------------------------------------------------------------------------------------
-
-    async def ListMail(self, request: pb.ListMailRequest, context: Any) -> pb.ListMailResponse:
-        """Repair read of system triggers."""
-        check = FieldCheck()
-        customer_id = check.optional_uuid("customer_id", request.customer_id)
-        team_id = check.uuid("team_id", request.team_id) if customer_id else None
-        check.whole("partition", request.partition, least=0, most=PARTITIONS - 1)
-        check.done()
-        size = page_size(request.page_size, default=500, most=MAIL_PAGE_MAX)
-        if customer_id is not None and team_id is not None:
-            mails = await self._deps.mail.of_customer(team_id, customer_id, request.after_number, size + 1)
-        else:
-            mails = await self._deps.mail.of_partition(request.partition, request.after_position, size + 1)
-        return pb.ListMailResponse(mails=[encode(mail) for mail in mails[:size]], more=len(mails) > size)
-
-    async def ListHistory(self, request: pb.ListHistoryRequest, context: Any) -> pb.ListHistoryResponse:
-        """The history after a set of cursors; waits for news."""
-        cursors = dict.fromkeys(range(PARTITIONS), 0)
-        for cursor in request.cursors:
-            if cursor.partition not in cursors or cursor.after_position < 0:
-                raise InvalidArgument.of(
-                    FieldViolation("cursors", "name partitions 0 to 63 and positions from 0")
-                )
-            cursors[cursor.partition] = cursor.after_position
-        size = page_size(request.page_size, default=1_000, most=MAIL_PAGE_MAX)
-        rows, following = await long_poll(
-            lambda: self._deps.journeys.history(cursors, size),
-            self._deps.notifier,
-            seconds_of(request.wait),
-            self._deps.draining,
-        )
-        return pb.ListHistoryResponse(
-            facts=[convert_runs.fact_message(row) for row in rows],
-            next_cursors=[
-                history_pb2.HistoryCursor(partition=partition, after_position=position)
-                for partition, position in following.items()
-            ],
         )
 
 

@@ -17,10 +17,17 @@ from libs.common.errors import NotFound, Unavailable
 from libs.common.rpc.client import CALL_DEADLINE_S, fitting_page
 from libs.common.rpc.values import duration
 from omnijourney.common.v1 import channel_pb2, history_pb2
-from omnijourney.segment.v1 import customer_pb2, team_pb2
+from omnijourney.internal.v1 import (
+    customers_service_pb2,
+    customers_service_pb2_grpc,
+    history_service_pb2,
+    history_service_pb2_grpc,
+    profile_pb2,
+)
 from omnijourney.segment.v1 import history_pb2 as facts_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from omnijourney.segment.v1 import segment_service_pb2_grpc as pb_grpc
+from omnijourney.segment.v1 import team_pb2
 from services.points.domain.customers import CustomerBasics
 from services.points.domain.imports import Hints, Match
 from services.points.domain.model import AccountKey
@@ -33,8 +40,8 @@ _BASICS_CHANGED: Final = frozenset({"customer_created", "customer_changed", "cus
 _KINDS: Final = tuple(
     facts_pb2.FactKind.Value(f"FACT_KIND_{name.upper()}") for name in sorted(_BASICS_CHANGED)
 )
-_BASICS: Final = (customer_pb2.PROFILE_PART_BASICS,)
-_IDENTITIES: Final = (customer_pb2.PROFILE_PART_IDENTITIES,)
+_BASICS: Final = (profile_pb2.PROFILE_PART_BASICS,)
+_IDENTITIES: Final = (profile_pb2.PROFILE_PART_IDENTITIES,)
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -86,10 +93,12 @@ class SegmentClient:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """`channel` to segment."""
         self._stub = pb_grpc.SegmentServiceStub(channel)
+        self._customers = customers_service_pb2_grpc.CustomersServiceStub(channel)
+        self._history = history_service_pb2_grpc.HistoryServiceStub(channel)
 
     async def changes(self, cursors: Mapping[int, int], wait_s: float) -> Changes:
         """See `CustomerFeed`."""
-        request = pb.ListHistoryRequest(
+        request = history_service_pb2.ListHistoryRequest(
             cursors=[history_pb2.HistoryCursor(partition=p, after_position=at) for p, at in cursors.items()],
             wait=duration(timedelta(seconds=wait_s)),
             kinds=_KINDS,
@@ -97,14 +106,14 @@ class SegmentClient:
 
         async def read(rows: int) -> Any:
             request.page_size = rows
-            return await self._stub.ListHistory(request, timeout=CALL_DEADLINE_S + wait_s)
+            return await self._history.ListHistory(request, timeout=CALL_DEADLINE_S + wait_s)
 
         with _asking():
             response = await fitting_page(read, PAGE_ROWS)
         following = {cursor.partition: cursor.after_position for cursor in response.next_cursors}
         changed = {
             (fact.team_id, fact.customer_id)
-            for fact in response.facts
+            for fact in response.customer_facts
             if fact.WhichOneof("fact") in _BASICS_CHANGED
         }
         return Changes(
@@ -116,9 +125,13 @@ class SegmentClient:
         """See `CustomerFeed`."""
         basics: list[CustomerBasics] = []
         for part in _parts(customers):
-            items = [pb.CustomerRef(team_id=str(team), customer_id=str(customer)) for team, customer in part]
+            items = [
+                customers_service_pb2.CustomerRef(team_id=str(team), customer_id=str(customer))
+                for team, customer in part
+            ]
             response = await _asked(
-                self._stub.BatchGetProfiles, pb.BatchGetProfilesRequest(items=items, parts=_BASICS)
+                self._customers.BatchGetProfiles,
+                customers_service_pb2.BatchGetProfilesRequest(items=items, parts=_BASICS),
             )
             basics += [
                 CustomerBasics(team, customer, each.name, each.member_id, each.email, each.phone, each.found)
@@ -150,9 +163,13 @@ class SegmentClient:
         """See `CustomerFinder`."""
         answers: dict[UUID, bool] = {}
         for part in _parts(customers):
-            items = [pb.CustomerRef(team_id=str(team_id), customer_id=str(each)) for each in part]
+            items = [
+                customers_service_pb2.CustomerRef(team_id=str(team_id), customer_id=str(each))
+                for each in part
+            ]
             response = await _asked(
-                self._stub.BatchGetProfiles, pb.BatchGetProfilesRequest(items=items, parts=_IDENTITIES)
+                self._customers.BatchGetProfiles,
+                customers_service_pb2.BatchGetProfilesRequest(items=items, parts=_IDENTITIES),
             )
             for customer, profile in zip(part, response.profiles, strict=True):
                 if profile.found:
@@ -169,8 +186,10 @@ class SegmentClient:
         return (await self._settings(team_id)).points_channels
 
     async def _settings(self, team_id: UUID) -> team_pb2.TeamSettings:
-        request = pb.BatchGetTeamSettingsRequest(team_ids=[str(team_id)])
-        response: pb.BatchGetTeamSettingsResponse = await _asked(self._stub.BatchGetTeamSettings, request)
+        request = customers_service_pb2.BatchGetTeamSettingsRequest(team_ids=[str(team_id)])
+        response: customers_service_pb2.BatchGetTeamSettingsResponse = await _asked(
+            self._customers.BatchGetTeamSettings, request
+        )
         (settings,) = response.settings
         if not settings.time_zone:
             raise NotFound.of("team", team_id)

@@ -13,6 +13,7 @@ from libs.common.money import format_micros, is_currency
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import money_pb2
+from omnijourney.internal.v1 import postings_pb2
 from omnijourney.points.v1 import (
     account_pb2,
     check_pb2,
@@ -86,7 +87,7 @@ class PostingCheck(FieldCheck):
         return money.amount_micros, money.currency_code
 
 
-def postings(messages: Sequence[posting_pb2.Posting]) -> list[Posting]:
+def postings(messages: Sequence[postings_pb2.Posting]) -> list[Posting]:
     """Postings of a call. Raises InvalidArgument with every fault of every posting."""
     check = PostingCheck()
     converted = []
@@ -97,7 +98,7 @@ def postings(messages: Sequence[posting_pb2.Posting]) -> list[Posting]:
     return converted
 
 
-def _posting(message: posting_pb2.Posting, check: PostingCheck) -> Posting:
+def _posting(message: postings_pb2.Posting, check: PostingCheck) -> Posting:
     kind = message.WhichOneof("kind")
     body: Body = _NOTHING
     if kind is None:
@@ -123,7 +124,7 @@ _NOTHING: Final = Manual(0, deduct_cumulative=False, note="")
 """Stands where a faulty posting has no body; such a call is refused."""
 
 
-def _earn(body: posting_pb2.EarnPosting, check: PostingCheck) -> Earn:
+def _earn(body: postings_pb2.EarnPosting, check: PostingCheck) -> Earn:
     amount_micros, currency = check.amount("earn.amount", body.amount)
     return Earn(
         order_key=check.uuid("earn.order_key", body.order_key),
@@ -136,7 +137,7 @@ def _earn(body: posting_pb2.EarnPosting, check: PostingCheck) -> Earn:
     )
 
 
-def _refund(body: posting_pb2.RefundPosting, check: PostingCheck) -> Refund:
+def _refund(body: postings_pb2.RefundPosting, check: PostingCheck) -> Refund:
     amount_micros, currency = check.amount("refund.amount", body.amount)
     if amount_micros < 0:
         check.fault("refund.amount.amount_micros", "must be 0 or more")
@@ -152,7 +153,7 @@ def _refund(body: posting_pb2.RefundPosting, check: PostingCheck) -> Refund:
 
 
 def _journey(
-    body: posting_pb2.JourneyAddPosting | posting_pb2.JourneyDeductPosting,
+    body: postings_pb2.JourneyAddPosting | postings_pb2.JourneyDeductPosting,
     name: str,
     sign: int,
     check: PostingCheck,
@@ -167,15 +168,15 @@ def _journey(
     )
 
 
-def _journey_add(body: posting_pb2.JourneyAddPosting, check: PostingCheck) -> JourneyChange:
+def _journey_add(body: postings_pb2.JourneyAddPosting, check: PostingCheck) -> JourneyChange:
     return _journey(body, "journey_add", 1, check)
 
 
-def _journey_deduct(body: posting_pb2.JourneyDeductPosting, check: PostingCheck) -> JourneyChange:
+def _journey_deduct(body: postings_pb2.JourneyDeductPosting, check: PostingCheck) -> JourneyChange:
     return _journey(body, "journey_deduct", -1, check)
 
 
-def _coupon(body: posting_pb2.CouponPosting, check: PostingCheck) -> CouponSpend:
+def _coupon(body: postings_pb2.CouponPosting, check: PostingCheck) -> CouponSpend:
     return CouponSpend(
         points=check.points("coupon.points", body.points),
         coupon_id=check.uuid("coupon.coupon_id", body.coupon_id),
@@ -184,7 +185,7 @@ def _coupon(body: posting_pb2.CouponPosting, check: PostingCheck) -> CouponSpend
     )
 
 
-def _import_row(body: posting_pb2.ImportPosting, check: PostingCheck) -> ImportRow:
+def _import_row(body: postings_pb2.ImportPosting, check: PostingCheck) -> ImportRow:
     return ImportRow(
         points=check.points("import_row.points", body.points, least=-POINTS_MAX),
         deduct_cumulative=body.deduct_cumulative,
@@ -194,7 +195,7 @@ def _import_row(body: posting_pb2.ImportPosting, check: PostingCheck) -> ImportR
     )
 
 
-def _manual(body: posting_pb2.ManualPosting, check: PostingCheck) -> Manual:
+def _manual(body: postings_pb2.ManualPosting, check: PostingCheck) -> Manual:
     return Manual(
         points=check.points("manual.points", body.points, least=-POINTS_MAX),
         deduct_cumulative=body.deduct_cumulative,
@@ -202,7 +203,7 @@ def _manual(body: posting_pb2.ManualPosting, check: PostingCheck) -> Manual:
     )
 
 
-def _merge(body: posting_pb2.MergePosting, check: PostingCheck) -> Merge:
+def _merge(body: postings_pb2.MergePosting, check: PostingCheck) -> Merge:
     return Merge(
         survivor_id=check.uuid("merge.survivor_customer_id", body.survivor_customer_id),
         merge_id=check.uuid("merge.merge_id", body.merge_id),

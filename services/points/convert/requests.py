@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from libs.common.ids import PARTITIONS
 from libs.common.money import MoneyError, parse_micros
 from libs.common.rpc.fields import FieldCheck
 from libs.common.text import fold
@@ -22,9 +21,6 @@ from services.points.domain.model import POINTS_MAX, AccountKey, Manual, Posting
 from services.points.domain.views import CheckScope, EntrySearch
 
 BATCH_MAX: Final = 500
-FEED_DEFAULT: Final = 1_000
-FEED_MAX: Final = 5_000
-FEED_WAIT_MAX_S: Final = 30.0
 FINDINGS_DEFAULT: Final = 100
 FINDINGS_MAX: Final = 10_000
 KEYWORD_LENGTH_MAX: Final = 100
@@ -226,33 +222,6 @@ def _source(check: FieldCheck, index: int, number: int) -> Source:
     except ValueError:
         check.fault(f"filter.sources[{index}]", "is no source")
         return Source.MANUAL
-
-
-class Feed(msgspec.Struct, frozen=True):
-    """What a reader of the feed asks: partition -> position taken, most entries, real seconds to wait."""
-
-    cursors: dict[int, int]
-    limit: int
-    wait_s: float
-
-
-def feed(request: pb.ListHistoryRequest) -> Feed:
-    """A page of the feed."""
-    check = FieldCheck()
-    check.count("cursors", request.cursors, least=1, most=PARTITIONS)
-    cursors: dict[int, int] = {}
-    for index, cursor in enumerate(request.cursors):
-        check.whole(f"cursors[{index}].partition", cursor.partition, least=0, most=PARTITIONS - 1)
-        check.whole(f"cursors[{index}].after_position", cursor.after_position, least=0, most=2**63 - 1)
-        if cursor.partition in cursors:
-            check.fault(f"cursors[{index}].partition", "is given twice")
-        cursors[cursor.partition] = cursor.after_position
-    limit = check.whole("page_size", request.page_size or FEED_DEFAULT, least=1, most=FEED_MAX)
-    wait_s = request.wait.seconds + request.wait.nanos / 1e9
-    if not 0 <= wait_s <= FEED_WAIT_MAX_S:
-        check.fault("wait", f"must be 0 to {FEED_WAIT_MAX_S:.0f} s")
-    check.done()
-    return Feed(cursors, limit, wait_s)
 
 
 def check_scope(request: pb.CheckLedgerRequest) -> tuple[CheckScope, int]:

@@ -8,9 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument, NotFound
-from libs.common.feeds.notifier import long_poll
 from libs.common.rpc.values import timestamp
-from omnijourney.common.v1 import history_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points import metrics
 from services.points.convert import ledger as convert
@@ -18,7 +16,7 @@ from services.points.convert import requests
 from services.points.domain.earning import AMOUNT_MICROS_MAX, earned
 from services.points.domain.errors import insufficient_points, points_out_of_range
 from services.points.domain.model import Manual, Reason, Status
-from services.points.domain.views import CheckCounts, FormulaSetting, PlacedEntry
+from services.points.domain.views import CheckCounts, FormulaSetting
 from services.points.servicer.coupons import CouponCalls
 from services.points.servicer.imports import ImportCalls
 from services.points.servicer.reports import ReportCalls
@@ -55,15 +53,6 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
         if present is None:
             raise NotFound.of("earning_formula", team_id)
         return present
-
-    async def PostEntries(self, request: pb.PostEntriesRequest, context: Any) -> pb.PostEntriesResponse:
-        """Posts a batch."""
-        count = len(request.postings)
-        if not 1 <= count <= requests.BATCH_MAX:
-            violation = FieldViolation("postings", f"must have 1 to {requests.BATCH_MAX} items, has {count}")
-            raise InvalidArgument.of(violation)
-        answers = await self._deps.writer.post(convert.postings(request.postings))
-        return pb.PostEntriesResponse(results=[convert.result(answer) for answer in answers])
 
     async def AdjustBalance(self, request: pb.AdjustBalanceRequest, context: Any) -> pb.AdjustBalanceResponse:
         """Posts a change by hand."""
@@ -118,24 +107,6 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
         """Sums the team's ledger."""
         sums = await self._deps.ledger_store.sums(requests.team(request.team_id))
         return pb.GetLedgerSummaryResponse(summary=convert.summary(sums))
-
-    async def ListHistory(self, request: pb.ListHistoryRequest, context: Any) -> pb.ListHistoryResponse:
-        """A page of the feed; waits for one if asked."""
-        asked = requests.feed(request)
-
-        async def read() -> tuple[list[PlacedEntry], dict[int, int]]:
-            return await self._deps.reports.history(asked.cursors, asked.limit)
-
-        entries, following = await long_poll(read, self._deps.notifier, asked.wait_s, self._deps.draining)
-        return pb.ListHistoryResponse(
-            entries=[convert.entry(each) for each in entries],
-            next_cursors=[
-                history_pb2.HistoryCursor(
-                    partition=cursor.partition, after_position=following[cursor.partition]
-                )
-                for cursor in request.cursors
-            ],
-        )
 
     async def CheckLedger(
         self, request: pb.CheckLedgerRequest, context: Any

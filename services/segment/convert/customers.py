@@ -10,6 +10,7 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.common.rpc.values import timestamp
+from omnijourney.internal.v1 import profile_pb2
 from omnijourney.segment.v1 import attribute_pb2, customer_pb2
 from services.segment.convert.checks import NAME_LENGTH_MAX, Check
 from services.segment.convert.facts import identity_key_message
@@ -17,7 +18,7 @@ from services.segment.domain.attributes import KEY
 from services.segment.domain.editing import Basics, Profile
 from services.segment.domain.model import Attribute, AttributeType, Customer, CustomerView
 
-_PARTS: Final = frozenset(customer_pb2.ProfilePart.values()) - {customer_pb2.PROFILE_PART_UNSPECIFIED}
+_PARTS: Final = frozenset(profile_pb2.ProfilePart.values()) - {profile_pb2.PROFILE_PART_UNSPECIFIED}
 _TAGS_MAX = 500
 _IDENTITIES_MAX = 100
 _ATTRIBUTES_MAX = 500
@@ -85,13 +86,13 @@ def read_parts(check: Check, field: str, parts: Iterable[int]) -> frozenset[int]
 
 def profile_message(
     team_id: UUID, customer_id: UUID, view: CustomerView | None, parts: frozenset[int]
-) -> customer_pb2.Profile:
+) -> profile_pb2.Profile:
     """What is needed to address a customer: of the customer's own row what is in `parts`, and all that was read."""
-    profile = customer_pb2.Profile(found=view is not None, team_id=str(team_id), customer_id=str(customer_id))
+    profile = profile_pb2.Profile(found=view is not None, team_id=str(team_id), customer_id=str(customer_id))
     if view is None:
         return profile
     customer = view.customer
-    if customer_pb2.PROFILE_PART_BASICS in parts:
+    if profile_pb2.PROFILE_PART_BASICS in parts:
         profile.name = customer.name
         profile.member_id = customer.member_id or ""
         profile.phone = customer.phone or ""
@@ -102,7 +103,7 @@ def profile_message(
         profile.attributes.update(view.attributes)
     if view.identities:
         profile.identities.extend(_identities(view))
-    if customer_pb2.PROFILE_PART_TIMES in parts:
+    if profile_pb2.PROFILE_PART_TIMES in parts:
         profile.times.CopyFrom(_times(customer))
     return profile
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from omnijourney.internal.v1 import change_pb2
 from omnijourney.segment.v1 import customer_pb2, event_pb2
 from services.segment.convert.checks import NAME_LENGTH_MAX, Check, reason_number
 from services.segment.domain import model
@@ -81,7 +82,7 @@ def event_result_message(result: EventResult) -> event_pb2.EventResult:
     return message
 
 
-def read_change(message: event_pb2.Change) -> Change | ChangeResult:
+def read_change(message: change_pb2.Change) -> Change | ChangeResult:
     """A change, or its refusal."""
     check = Check()
     kind = message.WhichOneof("change")
@@ -98,9 +99,9 @@ def read_change(message: event_pb2.Change) -> Change | ChangeResult:
     return ChangeResult(ChangeStatus.REFUSED, "INVALID_FIELDS") if check.violations else change
 
 
-def change_result_message(result: ChangeResult) -> event_pb2.ChangeResult:
+def change_result_message(result: ChangeResult) -> change_pb2.ChangeResult:
     """The answer to a change."""
-    message = event_pb2.ChangeResult(status=int(result.status), replayed=result.replayed)  # type: ignore[arg-type]
+    message = change_pb2.ChangeResult(status=int(result.status), replayed=result.replayed)  # type: ignore[arg-type]
     if result.reason:
         message.reason = reason_number(result.reason)
     return message
@@ -186,11 +187,11 @@ def _team_interacted(_check: Check, _message: object, _path: str) -> model.TeamI
     return model.TeamInteracted()
 
 
-def _tags(check: Check, message: event_pb2.TagChange) -> model.TagChange:
+def _tags(check: Check, message: change_pb2.TagChange) -> model.TagChange:
     return read_tag_change(check, message.add, message.remove)
 
 
-def _set_attribute(check: Check, message: event_pb2.AttributeChange) -> model.AttributeChange:
+def _set_attribute(check: Check, message: change_pb2.AttributeChange) -> model.AttributeChange:
     if not KEY.fullmatch(message.key):
         check.fault("set_attribute.key", "is no key of an attribute")
     if "\x00" in message.text:
@@ -199,7 +200,7 @@ def _set_attribute(check: Check, message: event_pb2.AttributeChange) -> model.At
     return model.AttributeChange(message.key, text)
 
 
-def _mark_marketed(check: Check, message: event_pb2.MarketedChange) -> model.MarketedChange:
+def _mark_marketed(check: Check, message: change_pb2.MarketedChange) -> model.MarketedChange:
     return model.MarketedChange(check.time("mark_marketed.at", message, "at") or _EPOCH)
 
 

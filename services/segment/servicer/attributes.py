@@ -140,26 +140,6 @@ class AttributeCalls(Base):
             attributes=map(attribute_message, found[:size]), next_page_token=token
         )
 
-    async def BatchGetAttributes(
-        self, request: pb.BatchGetAttributesRequest, context: Any
-    ) -> pb.BatchGetAttributesResponse:
-        """Definitions in order; an empty message for one that is not there."""
-        check = Check()
-        check.count("items", request.items, most=_BATCH_MAX)
-        keys = [
-            (check.uuid(f"items[{index}].team_id", item.team_id), item.key)
-            for index, item in enumerate(request.items)
-        ]
-        check.done()
-        async with transaction(self._parts.pool, {team for team, _ in keys}) as connection:
-            found = await attributes.find_attributes(connection, keys)
-        answer = pb.BatchGetAttributesResponse()
-        for key in keys:
-            message = answer.attributes.add()
-            if attribute := found.get(key):
-                message.CopyFrom(attribute_message(attribute))
-        return answer
-
     async def _change(
         self,
         connection: Connection,

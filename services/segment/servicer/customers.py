@@ -18,9 +18,7 @@ from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check, error_line, reason_number
 from services.segment.convert.customers import (
     customer_message,
-    profile_message,
     read_basics,
-    read_parts,
     read_profile,
 )
 from services.segment.convert.events import read_selector, read_tag_change
@@ -195,25 +193,6 @@ class CustomerCalls(Base):
         token = page_token(page[-1][1], "customers", team_id, keyword) if len(rows) > size else ""
         return pb.ListCustomersResponse(
             customers=[customer_message(views[key]) for key in page], next_page_token=token
-        )
-
-    async def BatchGetProfiles(
-        self, request: pb.BatchGetProfilesRequest, context: Any
-    ) -> pb.BatchGetProfilesResponse:
-        """Profiles in order."""
-        check = Check()
-        check.count("items", request.items, most=_BATCH_MAX)
-        keys = check.customers("items", request.items)
-        parts = read_parts(check, "parts", request.parts)
-        check.done()
-        wanted = customers.Wanted(
-            tags=customer_pb2.PROFILE_PART_TAGS in parts,
-            attributes=customer_pb2.PROFILE_PART_ATTRIBUTES in parts,
-            identities=customer_pb2.PROFILE_PART_IDENTITIES in parts,
-        )
-        views = await customers.read_views(self._parts.pool, keys, wanted)
-        return pb.BatchGetProfilesResponse(
-            profiles=[profile_message(*key, views.get(key), parts) for key in keys]
         )
 
     async def ChangeCustomerTags(

@@ -14,7 +14,7 @@ from libs.common.paging import page_key, page_size, page_token
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from omnijourney.segment.v1 import team_pb2
 from services.segment.convert.checks import NAME_LENGTH_MAX, Check
-from services.segment.convert.teams import read_settings, settings_message, team_message
+from services.segment.convert.teams import read_settings, team_message
 from services.segment.domain.facts import Fact
 from services.segment.servicer.base import Base, check_etag
 from services.segment.store import teams
@@ -78,23 +78,6 @@ class TeamCalls(Base):
         found = await teams.list_teams(self._parts.pool, after, size + 1)
         token = page_token(found[size - 1].team_id, "teams") if len(found) > size else ""
         return pb.ListTeamsResponse(teams=map(team_message, found[:size]), next_page_token=token)
-
-    async def BatchGetTeamSettings(
-        self, request: pb.BatchGetTeamSettingsRequest, context: Any
-    ) -> pb.BatchGetTeamSettingsResponse:
-        """Settings in order; an empty message for a team that is not there."""
-        check = Check()
-        check.count("team_ids", request.team_ids, most=_BATCH_MAX)
-        ids = [check.uuid(f"team_ids[{index}]", text) for index, text in enumerate(request.team_ids)]
-        check.done()
-        async with transaction(self._parts.pool, set(ids)) as connection:
-            found = await teams.load_teams(connection, ids)
-        answer = pb.BatchGetTeamSettingsResponse()
-        for team_id in ids:
-            message = answer.settings.add()
-            if team := found.get(team_id):
-                message.CopyFrom(settings_message(team_id, team.settings, team.revision))
-        return answer
 
 
 def _team_mask(check: Check, mask: FieldMask) -> FieldMask:

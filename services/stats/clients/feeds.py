@@ -19,13 +19,17 @@ from libs.common.rpc.values import duration
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2_grpc as gateway_grpc
 from omnijourney.common.v1.history_pb2 import HistoryCursor
+from omnijourney.internal.v1 import (
+    customers_service_pb2,
+    customers_service_pb2_grpc,
+    history_service_pb2,
+    history_service_pb2_grpc,
+)
 from omnijourney.journey.v1 import journey_service_pb2 as journey
 from omnijourney.journey.v1 import journey_service_pb2_grpc as journey_grpc
 from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.points.v1 import points_service_pb2_grpc as points_grpc
 from omnijourney.segment.v1 import history_pb2 as segment_facts
-from omnijourney.segment.v1 import segment_service_pb2 as segment
-from omnijourney.segment.v1 import segment_service_pb2_grpc as segment_grpc
 from services.stats.domain.check import LedgerFigures, RunFigures, SendFigures
 from services.stats.domain.model import Source
 
@@ -93,12 +97,12 @@ class Peers(NamedTuple):
 
 
 class _GrpcFeed:
-    """A feed of any of the four contracts: they differ in the name of the rows only."""
+    """A feed of any of the four services: they differ in the list that holds their rows only."""
 
-    def __init__(self, source: Source, name: str, call: Any, request: Any, rows: str) -> None:
+    def __init__(self, source: Source, name: str, channel: grpc.aio.Channel, request: Any, rows: str) -> None:
         self.source = source
         self.name = name
-        self._call = call
+        self._call = history_service_pb2_grpc.HistoryServiceStub(channel).ListHistory
         self._request = request
         self._rows = rows
 
@@ -122,7 +126,7 @@ class _GrpcFeed:
 
 
 _segment_request = partial(
-    segment.ListHistoryRequest,
+    history_service_pb2.ListHistoryRequest,
     kinds=(
         segment_facts.FACT_KIND_CHECKOUT_COMPLETED,
         segment_facts.FACT_KIND_ORDER_STORED,
@@ -135,15 +139,12 @@ _segment_request = partial(
 
 def feeds(peers: Peers) -> list[Feed]:
     """The four histories."""
-    runs = journey_grpc.JourneyServiceStub(peers.journey)
-    sends = gateway_grpc.ChannelGatewayServiceStub(peers.channel_gateway)
-    ledger = points_grpc.PointsServiceStub(peers.points)
-    customers = segment_grpc.SegmentServiceStub(peers.segment)
+    asked = history_service_pb2.ListHistoryRequest
     return [
-        _GrpcFeed(Source.JOURNEY, "journey", runs.ListHistory, journey.ListHistoryRequest, "facts"),
-        _GrpcFeed(Source.GATEWAY, "channel_gateway", sends.ListHistory, gateway.ListHistoryRequest, "facts"),
-        _GrpcFeed(Source.POINTS, "points", ledger.ListHistory, points.ListHistoryRequest, "entries"),
-        _GrpcFeed(Source.SEGMENT, "segment", customers.ListHistory, _segment_request, "facts"),
+        _GrpcFeed(Source.JOURNEY, "journey", peers.journey, asked, "journey_facts"),
+        _GrpcFeed(Source.GATEWAY, "channel_gateway", peers.channel_gateway, asked, "gateway_facts"),
+        _GrpcFeed(Source.POINTS, "points", peers.points, asked, "entries"),
+        _GrpcFeed(Source.SEGMENT, "segment", peers.segment, _segment_request, "customer_facts"),
     ]
 
 
@@ -152,11 +153,11 @@ class SegmentZones:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """`channel` to segment."""
-        self._stub = segment_grpc.SegmentServiceStub(channel)
+        self._stub = customers_service_pb2_grpc.CustomersServiceStub(channel)
 
     async def zone(self, team_id: UUID) -> str:
         """See `TeamZones`."""
-        request = segment.BatchGetTeamSettingsRequest(team_ids=[str(team_id)])
+        request = customers_service_pb2.BatchGetTeamSettingsRequest(team_ids=[str(team_id)])
         with _asking("segment"):
             response = await _call(self._stub.BatchGetTeamSettings, request)
         return response.settings[0].time_zone or "UTC"

@@ -12,7 +12,8 @@ from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two class
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from omnijourney.channel_gateway.v1 import delivery_pb2
-from omnijourney.journey.v1 import enrolment_pb2, fact_pb2
+from omnijourney.internal.v1 import gateway_fact_pb2, journey_fact_pb2
+from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.points.v1 import entry_pb2
 from omnijourney.segment.v1 import history_pb2
 from services.stats.domain import facts as f
@@ -77,10 +78,10 @@ def _quarter(at: Timestamp) -> int:
     return at.seconds // QUARTER_S
 
 
-def _journey_shape(row: fact_pb2.JourneyFact) -> _Shape | None:
+def _journey_shape(row: journey_fact_pb2.JourneyFact) -> _Shape | None:
     match row.WhichOneof("kind"):
-        case "burst":
-            burst = row.burst  # each look at a field makes a new object
+        case "run_segment":
+            burst = row.run_segment  # each look at a field makes a new object
             steps = tuple(
                 [
                     (step.node_id, step.result, step.entered, step.time.seconds // QUARTER_S)
@@ -116,7 +117,7 @@ def _refused(team_id: str, journey_id: str, quarter: int) -> f.Fact:
     return f.TriggerRefused(_id(team_id), _id(journey_id), _quarter_at(quarter))
 
 
-def _gateway_shape(row: delivery_pb2.GatewayFact) -> _Shape | None:
+def _gateway_shape(row: gateway_fact_pb2.GatewayFact) -> _Shape | None:
     match row.WhichOneof("fact"):
         case "send":
             send = row.send
@@ -138,8 +139,8 @@ _Message = tuple[str, str, int, int]  # journey, node, channel, quarter
 
 
 def _message(
-    row: delivery_pb2.GatewayFact,
-    told: delivery_pb2.SendSettled | delivery_pb2.ReceiptArrived | delivery_pb2.LinkClicked,
+    row: gateway_fact_pb2.GatewayFact,
+    told: gateway_fact_pb2.SendSettled | gateway_fact_pb2.ReceiptArrived | gateway_fact_pb2.LinkClicked,
 ) -> _Message:
     return told.journey_id, told.node_id, told.channel, _quarter(row.occur_time)
 

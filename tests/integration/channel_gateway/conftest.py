@@ -15,6 +15,7 @@ import aiohttp
 import grpc
 import pytest
 
+from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
 from libs.common.ids import new_id, partition_of
 from libs.common.mailbox.mail import Mail, decode_all
@@ -38,6 +39,16 @@ from omnijourney.channel_gateway.v1 import (
 )
 from omnijourney.common.v1 import channel_pb2, history_pb2, money_pb2, operations_service_pb2
 from omnijourney.common.v1.operations_service_pb2_grpc import OperationsServiceStub
+from omnijourney.internal.v1 import (
+    customers_service_pb2,
+    customers_service_pb2_grpc,
+    gateway_fact_pb2,
+    history_service_pb2,
+    mail_service_pb2,
+    profile_pb2,
+    send_pb2,
+    sends_service_pb2,
+)
 from omnijourney.points.v1 import account_pb2 as points_account_pb2
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
 from omnijourney.segment.v1 import (
@@ -58,11 +69,13 @@ START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 LINE, WHATSAPP = channel_pb2.CHANNEL_LINE, channel_pb2.CHANNEL_WHATSAPP
 
 
-class SegmentStandIn(segment_service_pb2_grpc.SegmentServiceServicer):
+class SegmentStandIn(
+    segment_service_pb2_grpc.SegmentServiceServicer, customers_service_pb2_grpc.CustomersServiceServicer
+):
     """Profiles as given; events are kept, and refused, or the call failed, when a test says so."""
 
     def __init__(self) -> None:
-        self.profiles: dict[str, customer_pb2.Profile] = {}
+        self.profiles: dict[str, profile_pb2.Profile] = {}
         self.points_channels = [WHATSAPP]
         self.batches: list[list[event_pb2.CustomerEvent]] = []
         self.away = False
@@ -74,21 +87,21 @@ class SegmentStandIn(segment_service_pb2_grpc.SegmentServiceServicer):
         return [event for batch in self.batches for event in batch]
 
     async def BatchGetProfiles(  # noqa: N802 - the generated base names it
-        self, request: segment_service_pb2.BatchGetProfilesRequest, context: Any
-    ) -> segment_service_pb2.BatchGetProfilesResponse:
-        nobody = customer_pb2.Profile()
-        return segment_service_pb2.BatchGetProfilesResponse(
+        self, request: customers_service_pb2.BatchGetProfilesRequest, context: Any
+    ) -> customers_service_pb2.BatchGetProfilesResponse:
+        nobody = profile_pb2.Profile()
+        return customers_service_pb2.BatchGetProfilesResponse(
             profiles=[self.profiles.get(item.customer_id, nobody) for item in request.items]
         )
 
     async def BatchGetTeamSettings(  # noqa: N802 - the generated base names it
-        self, request: segment_service_pb2.BatchGetTeamSettingsRequest, context: Any
-    ) -> segment_service_pb2.BatchGetTeamSettingsResponse:
+        self, request: customers_service_pb2.BatchGetTeamSettingsRequest, context: Any
+    ) -> customers_service_pb2.BatchGetTeamSettingsResponse:
         channels = self.points_channels
         settings = [
             team_pb2.TeamSettings(team_id=each, points_channels=channels) for each in request.team_ids
         ]
-        return segment_service_pb2.BatchGetTeamSettingsResponse(settings=settings)
+        return customers_service_pb2.BatchGetTeamSettingsResponse(settings=settings)
 
     async def RecordEvents(  # noqa: N802 - the generated base names it
         self, request: segment_service_pb2.RecordEventsRequest, context: Any
@@ -142,6 +155,7 @@ class Gateway:
     app: GatewayApp
     stub: ChannelGatewayServiceAsyncStub
     operations: Any
+    internal: Internal
     clock: SteppedClock
     neighbours: Neighbours
     emulators: Running
@@ -225,7 +239,7 @@ class Gateway:
     def customer(self, account_id: str, channel: int, *, name: str = "Mei", blocked: bool = False) -> str:
         """A customer that is bound to an account."""
         customer_id = new_id()
-        profile = customer_pb2.Profile(found=True, customer_id=str(customer_id), name=name)
+        profile = profile_pb2.Profile(found=True, customer_id=str(customer_id), name=name)
         digits = str(customer_id.int)[-10:]
         external_id = "U" + customer_id.hex if channel == LINE else "44" + digits
         key = customer_pb2.IdentityKey(
@@ -237,7 +251,7 @@ class Gateway:
         self.neighbours.segment.profiles[str(customer_id)] = profile
         return str(customer_id)
 
-    def send(self, customer_id: str, channel: int, **changes: Any) -> delivery_pb2.Send:
+    def send(self, customer_id: str, channel: int, **changes: Any) -> send_pb2.Send:
         """A send of one customer."""
         values: dict[str, Any] = {
             "effect_key": str(new_id()),
@@ -248,17 +262,19 @@ class Gateway:
             "node_id": "hello",
             "channel": channel,
         }
-        return delivery_pb2.Send(**{**values, **changes})
+        return send_pb2.Send(**{**values, **changes})
 
-    async def ask(self, *sends: delivery_pb2.Send) -> list[delivery_pb2.SendResult]:
+    async def ask(self, *sends: send_pb2.Send) -> list[send_pb2.SendResult]:
         """Asks for sends."""
-        request = pb.SendMessagesRequest(sends=sends)
-        return list((await self.stub.SendMessages(request, timeout=TIMEOUT_S)).results)
+        request = sends_service_pb2.SendMessagesRequest(sends=sends)
+        return list((await self.internal.sends.SendMessages(request, timeout=TIMEOUT_S)).results)
 
-    async def stop(self, epoch: int) -> pb.StopSendsResponse:
+    async def stop(self, epoch: int) -> sends_service_pb2.StopSendsResponse:
         """Stops the journey."""
-        request = pb.StopSendsRequest(team_id=str(self.team_id), journey_id=str(self.journey_id), epoch=epoch)
-        return await self.stub.StopSends(request, timeout=TIMEOUT_S)
+        request = sends_service_pb2.StopSendsRequest(
+            team_id=str(self.team_id), journey_id=str(self.journey_id), epoch=epoch
+        )
+        return await self.internal.sends.StopSends(request, timeout=TIMEOUT_S)
 
     async def settled(self, timeout_s: float = 20.0) -> None:
         """Waits until nothing is pending."""
@@ -272,14 +288,15 @@ class Gateway:
 
     async def mail(self, customer_id: str) -> list[Mail]:
         """The customer's mail."""
-        request = pb.ListMailRequest(team_id=str(self.team_id), customer_id=customer_id)
-        return decode_all(list((await self.stub.ListMail(request, timeout=TIMEOUT_S)).mails))
+        cursor = mail_service_pb2.CustomerMailCursor(team_id=str(self.team_id), customer_id=customer_id)
+        request = mail_service_pb2.ListMailRequest(customer=cursor)
+        return decode_all(list((await self.internal.mail.ListMail(request, timeout=TIMEOUT_S)).mails))
 
-    async def facts(self) -> list[delivery_pb2.GatewayFact]:
+    async def facts(self) -> list[gateway_fact_pb2.GatewayFact]:
         """The whole history."""
         cursors = [history_pb2.HistoryCursor(partition=partition) for partition in range(64)]
-        request = pb.ListHistoryRequest(cursors=cursors, page_size=5_000)
-        return list((await self.stub.ListHistory(request, timeout=TIMEOUT_S)).facts)
+        request = history_service_pb2.ListHistoryRequest(cursors=cursors, page_size=5_000)
+        return list((await self.internal.history.ListHistory(request, timeout=TIMEOUT_S)).gateway_facts)
 
     async def delivery(self, effect_key: str) -> delivery_pb2.Delivery:
         """One delivery."""
@@ -332,6 +349,7 @@ async def neighbours() -> AsyncIterator[Neighbours]:
     server = grpc.aio.server()
     segment, points = SegmentStandIn(), PointsStandIn()  # type: ignore[abstract]  # only what is asked
     segment_service_pb2_grpc.add_SegmentServiceServicer_to_server(segment, server)
+    customers_service_pb2_grpc.add_CustomersServiceServicer_to_server(segment, server)
     points_service_pb2_grpc.add_PointsServiceServicer_to_server(points, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -385,6 +403,7 @@ class GatewayMaker:
                 serving,
                 pb_grpc.ChannelGatewayServiceStub(channel),
                 OperationsServiceStub(channel),
+                Internal(channel),
                 clock,
                 self.neighbours,
                 self.emulators,

@@ -12,7 +12,8 @@ import pytest
 from libs.common.ids import new_id
 from libs.common.mailbox.mail import Outcome, SendOutcome
 from omnijourney.channel_gateway.v1 import delivery_pb2
-from services.journey.clients.mail import GatewayMail
+from omnijourney.internal.v1 import send_pb2
+from services.journey.clients.mail import GatewaySends
 from tests.integration.channel_gateway.conftest import LINE, WHATSAPP, Gateway, GatewayMaker
 
 
@@ -44,7 +45,7 @@ async def waiting_send(gateway: Gateway, channel: int, **content: Any) -> tuple[
     else:
         await gateway.top_up(10_000_000)
         template = await gateway.template(account, parameters=1)
-        content = {"template": delivery_pb2.TemplateContent(template_id=template, parameters=["Mei"])}
+        content = {"template": send_pb2.TemplateContent(template_id=template, parameters=["Mei"])}
     customer = gateway.customer(account, channel)
     await gateway.fault("line" if channel == LINE else "whatsapp", kind="rate")
     send = gateway.send(customer, channel, **content)
@@ -168,7 +169,7 @@ async def test_a_stop_cancels_what_lies_in_the_table_only(maker: GatewayMaker) -
 
 
 async def test_journey_is_told_which_sends_are_under_way(gateway: Gateway) -> None:
-    probe = GatewayMail(gateway.stub)
+    probe = GatewaySends(gateway.internal.sends, gateway.stub)
     assert not await probe.is_under_way(gateway.team_id, new_id())
     effect_key, _ = await waiting_send(gateway, LINE)
     assert await probe.is_under_way(gateway.team_id, UUID(effect_key))

@@ -16,6 +16,7 @@ from libs.common.ids import new_id
 from libs.common.mailbox.mail import Outcome, SendOutcome
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import delivery_pb2
+from omnijourney.internal.v1 import send_pb2, sends_service_pb2
 from services.channel_gateway.store.sends import SendStore
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway, GatewayMaker
 
@@ -45,7 +46,7 @@ async def content_of(gateway: Gateway, channel: int, account: str) -> Mapping[st
         return {"bot_module_id": await gateway.module()}
     await gateway.top_up(10_000_000)
     template = await gateway.template(account, parameters=1)
-    return {"template": delivery_pb2.TemplateContent(template_id=template, parameters=["Mei"])}
+    return {"template": send_pb2.TemplateContent(template_id=template, parameters=["Mei"])}
 
 
 def after_the_commit(monkeypatch: pytest.MonkeyPatch, work: Callable[[], Awaitable[None]]) -> None:
@@ -143,7 +144,7 @@ async def test_a_stop_between_the_commit_and_the_request_lets_nothing_leave(
     account = await gateway.account(WHATSAPP)
     content = await content_of(gateway, WHATSAPP, account)
     customer = gateway.customer(account, WHATSAPP)
-    answers: list[pb.StopSendsResponse] = []
+    answers: list[sends_service_pb2.StopSendsResponse] = []
 
     async def stop() -> None:
         answers.append(await gateway.stop(1))

@@ -14,6 +14,7 @@ from libs.common.mailbox.mail import Outcome, SendOutcome
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, delivery_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
+from omnijourney.internal.v1 import send_pb2
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway
 
 HKD = 500_000
@@ -59,7 +60,7 @@ async def test_whatsapp_template_is_filled_in_and_paid(gateway: Gateway) -> None
     template = await gateway.template(account)
     await gateway.top_up(10 * HKD)
     customer = gateway.customer(account, WHATSAPP)
-    content = delivery_pb2.TemplateContent(
+    content = send_pb2.TemplateContent(
         template_id=template, parameters=["{{customer.name}}", "{{attribute.tier|new}}"]
     )
     send = gateway.send(customer, WHATSAPP, template=content)
@@ -110,7 +111,7 @@ async def usage(gateway: Gateway) -> int:
     return sum(item.used for item in reply.usages)
 
 
-async def ask_at_once(gateways: list[Gateway], sends: list[delivery_pb2.Send], size: int) -> Counter[str]:
+async def ask_at_once(gateways: list[Gateway], sends: list[send_pb2.Send], size: int) -> Counter[str]:
     """Asks for batches of `size` all at once; how often which answer came."""
     batches = [sends[start : start + size] for start in range(0, len(sends), size)]
     answers = await asyncio.gather(
@@ -191,7 +192,7 @@ async def test_the_same_key_sends_once_and_is_told_how_the_send_stands(gateway: 
     assert (again.state, again.replayed) == (SENT, True)
     assert len(await gateway.accepted("line")) == 1
     assert await usage(gateway) == 1
-    other = delivery_pb2.Send()
+    other = send_pb2.Send()
     other.CopyFrom(send)
     other.node_id = "another"
     (reused,) = await gateway.ask(other)
@@ -217,7 +218,7 @@ async def test_whatsapp_without_an_answer_is_unknown_and_keeps_its_place(gateway
     await gateway.top_up(5 * HKD)
     customer = gateway.customer(account, WHATSAPP)
     await gateway.fault("whatsapp", kind="reset_after")
-    content = delivery_pb2.TemplateContent(template_id=template, parameters=["Mei"])
+    content = send_pb2.TemplateContent(template_id=template, parameters=["Mei"])
     await gateway.ask(gateway.send(customer, WHATSAPP, template=content, cap=3))
     await gateway.settled()
     unknown = await outcome(gateway, customer)
@@ -246,7 +247,7 @@ async def test_refusals_of_whatsapp_give_the_place_back(
     await gateway.top_up(5 * HKD)
     customer = gateway.customer(account, WHATSAPP)
     await gateway.fault("whatsapp", kind="code", code=code, status=400)
-    content = delivery_pb2.TemplateContent(template_id=template, parameters=["Mei"])
+    content = send_pb2.TemplateContent(template_id=template, parameters=["Mei"])
     await gateway.ask(gateway.send(customer, WHATSAPP, template=content, cap=3))
     await gateway.settled()
     refused = await outcome(gateway, customer)
@@ -262,7 +263,7 @@ async def test_passing_faults_are_repeated(gateway: Gateway) -> None:
     await gateway.top_up(5 * HKD)
     customer = gateway.customer(account, WHATSAPP)
     await gateway.fault("whatsapp", kind="error_before")
-    content = delivery_pb2.TemplateContent(template_id=template, parameters=["Mei"])
+    content = send_pb2.TemplateContent(template_id=template, parameters=["Mei"])
     send = gateway.send(customer, WHATSAPP, template=content)
     await gateway.ask(send)
     await gateway.settled()
@@ -279,7 +280,7 @@ async def test_a_template_that_whatsapp_lost_is_reported_as_gone(gateway: Gatewa
     async with gateway.http.delete(url, headers={"Authorization": "Bearer emulator-token"}) as answer:
         assert answer.status == 200
     customer = gateway.customer(account, WHATSAPP)
-    content = delivery_pb2.TemplateContent(template_id=template, parameters=["Mei"])
+    content = send_pb2.TemplateContent(template_id=template, parameters=["Mei"])
     await gateway.ask(gateway.send(customer, WHATSAPP, template=content))
     await gateway.settled()
     assert (await outcome(gateway, customer)).reason == "WHATSAPP_TEMPLATE_MISSING"

@@ -13,6 +13,7 @@ from uuid import uuid5
 import grpc
 import pytest
 
+from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
 from libs.common.db.pool import open_pool
 from libs.common.ids import partition_of
@@ -21,6 +22,7 @@ from libs.common.rpc.values import timestamp
 from libs.testing.fixtures import Databases, Servers
 from libs.testing.mails import TEAM
 from omnijourney.common.v1 import channel_pb2
+from omnijourney.internal.v1 import mail_service_pb2
 from omnijourney.journey.v1 import (
     journey_pb2,
     journey_service_pb2,
@@ -41,11 +43,19 @@ MODULE = str(uuid5(TEAM, "module"))
 WAIT_S = 20.0
 
 
+def _mail_of(customer_id: str) -> mail_service_pb2.ListMailRequest:
+    cursor = mail_service_pb2.CustomerMailCursor(team_id=str(TEAM), customer_id=customer_id)
+    return mail_service_pb2.ListMailRequest(customer=cursor)
+
+
 class Desk:
     """A running service, a clock and a team."""
 
-    def __init__(self, stub: JourneyServiceAsyncStub, clock: SteppedClock, dsn: str) -> None:
+    def __init__(
+        self, stub: JourneyServiceAsyncStub, internal: Internal, clock: SteppedClock, dsn: str
+    ) -> None:
         self.stub = stub
+        self.internal = internal
         self.clock = clock
         self.dsn = dsn
         self._requests = 0
@@ -130,7 +140,7 @@ async def serving_desk(servers: Servers, databases: Databases, **changes: Any) -
         )
         async with app(settings, clock=clock) as serving, servers.channel(serving.port) as channel:
             stub: Any = journey_service_pb2_grpc.JourneyServiceStub(channel)
-            yield Desk(stub, clock, database.dsn_of("journey"))
+            yield Desk(stub, Internal(channel), clock, database.dsn_of("journey"))
 
 
 @pytest.mark.rule("J-01")
@@ -249,15 +259,9 @@ async def test_a_system_trigger_says_why_it_is_not_taken(desk: Desk) -> None:
         (False, "TRIGGER_MISMATCH"),
         (False, "RESOURCE_NOT_FOUND"),
     ]
-    mails = (
-        await desk.stub.ListMail(
-            journey_service_pb2.ListMailRequest(team_id=str(TEAM), customer_id=customer), timeout=10
-        )
-    ).mails
+    mails = (await desk.internal.mail.ListMail(_mail_of(customer), timeout=10)).mails
     await desk.call("TriggerJourneys", items=items[:1])
-    again = await desk.stub.ListMail(
-        journey_service_pb2.ListMailRequest(team_id=str(TEAM), customer_id=customer), timeout=10
-    )
+    again = await desk.internal.mail.ListMail(_mail_of(customer), timeout=10)
     assert len(mails) == len(again.mails) == 1
 
 
@@ -291,10 +295,8 @@ async def test_system_triggers_are_refused_while_too_many_wait(
         told = await refusal(trigger(number))
         assert (told.reason, told.metadata["limit"]) == ("OVERLOADED", "OMNIJOURNEY_MAIL_BACKLOG_MAX")
         assert told.retry_after_s
-        request = journey_service_pb2.ListMailRequest(
-            team_id=str(TEAM), customer_id=str(uuid5(TEAM, "customer"))
-        )
-        assert len((await desk.stub.ListMail(request, timeout=10)).mails) == number
+        request = _mail_of(str(uuid5(TEAM, "customer")))
+        assert len((await desk.internal.mail.ListMail(request, timeout=10)).mails) == number
 
 
 async def test_partitions_show_their_owner(desk: Desk) -> None:

@@ -11,10 +11,12 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
 from libs.common.ids import new_id
 from libs.testing.fixtures import Database, Databases, Servers
 from omnijourney.common.v1 import channel_pb2
+from omnijourney.internal.v1 import ledger_service_pb2, postings_pb2
 from omnijourney.points.v1 import check_pb2, points_service_pb2, points_service_pb2_grpc, posting_pb2
 from omnijourney.segment.v1 import customer_pb2, segment_service_pb2, segment_service_pb2_grpc, team_pb2
 from services.points.app import app
@@ -36,6 +38,7 @@ class Points:
     """A running service and a team of its own."""
 
     stub: PointsServiceAsyncStub
+    internal: Internal
     clock: SteppedClock
     dsn: str
     admin_dsn: str
@@ -48,10 +51,10 @@ class Points:
         )
         await self.stub.SetEarningFormula(request, timeout=TIMEOUT_S)
 
-    async def post(self, *postings: posting_pb2.Posting) -> list[posting_pb2.PostingResult]:
+    async def post(self, *postings: postings_pb2.Posting) -> list[posting_pb2.PostingResult]:
         """Posts one batch."""
-        request = points_service_pb2.PostEntriesRequest(postings=postings)
-        return list((await self.stub.PostEntries(request, timeout=TIMEOUT_S)).results)
+        request = ledger_service_pb2.PostEntriesRequest(postings=postings)
+        return list((await self.internal.ledger.PostEntries(request, timeout=TIMEOUT_S)).results)
 
     async def balance(self, customer_id: UUID) -> tuple[int, int]:
         """Balance and cumulative."""
@@ -133,10 +136,13 @@ class Beside:
     segment_target: str
     segment: SegmentServiceAsyncStub
 
-    async def neighboured(self, points_target: str, stub: PointsServiceAsyncStub) -> Neighboured:
+    async def neighboured(
+        self, points_target: str, stub: PointsServiceAsyncStub, internal: Internal
+    ) -> Neighboured:
         """Points that run beside it, and a team that segment knows."""
         found = Neighboured(
             stub,
+            internal,
             self.clock,
             self.database.dsn_of("points"),
             self.database.admin_dsn,
@@ -168,7 +174,7 @@ async def neighboured(servers: Servers, beside: Beside) -> AsyncIterator[Neighbo
     settings = servers.settings(Settings, beside.database, segment_target=beside.segment_target)
     async with app(settings, clock=beside.clock) as serving, servers.channel(serving.port) as channel:
         stub = points_service_pb2_grpc.PointsServiceStub(channel)
-        found = await beside.neighboured(f"127.0.0.1:{serving.port}", stub)
+        found = await beside.neighboured(f"127.0.0.1:{serving.port}", stub, Internal(channel))
         yield found
         findings, _ = await found.check()
         assert findings == []
@@ -188,7 +194,7 @@ async def tampered(servers: Servers, database: Database) -> AsyncIterator[Points
     settings = servers.settings(Settings, database, segment_target=NOWHERE)
     async with app(settings, clock=clock) as serving, servers.channel(serving.port) as channel:
         stub = points_service_pb2_grpc.PointsServiceStub(channel)
-        yield Points(stub, clock, database.dsn_of("points"), database.admin_dsn)
+        yield Points(stub, Internal(channel), clock, database.dsn_of("points"), database.admin_dsn)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from libs.common.db.queries import QueryBook
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.ids import new_id
 from libs.common.rpc.operations import Progress
-from omnijourney.points.v1 import posting_pb2
+from omnijourney.internal.v1 import postings_pb2
 from services.points.convert import ledger as convert
 from services.points.domain.errors import LedgerChangedError
 from services.points.domain.model import AccountKey, Posting, PostingKey, Status
@@ -53,12 +53,12 @@ async def sides(points: Points) -> AsyncIterator[tuple[Side, Side]]:
         await pool.close()
 
 
-def batch(*messages: posting_pb2.Posting) -> list[Posting]:
+def batch(*messages: postings_pb2.Posting) -> list[Posting]:
     return convert.postings(messages)
 
 
 TEAM, ANN, BOB, ORDER, KEY = (new_id() for _ in range(5))
-BETWEEN: dict[str, tuple[list[posting_pb2.Posting], posting_pb2.Posting, posting_pb2.Posting]] = {
+BETWEEN: dict[str, tuple[list[postings_pb2.Posting], postings_pb2.Posting, postings_pb2.Posting]] = {
     "another entry of the account": (
         [build.manual(TEAM, ANN, 100)],
         build.coupon(TEAM, ANN, 80),

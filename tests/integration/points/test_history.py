@@ -14,6 +14,7 @@ import pytest
 from libs.common.ids import PARTITIONS, new_id, partition_of
 from libs.common.rpc.errors import remote_error
 from omnijourney.common.v1 import history_pb2
+from omnijourney.internal.v1 import history_service_pb2
 from omnijourney.points.v1 import entry_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from tests.integration.points import build
@@ -125,10 +126,10 @@ def everywhere(after: dict[int, int]) -> list[history_pb2.HistoryCursor]:
 
 
 async def read_all(points: Points, page_size: int) -> list[entry_pb2.Entry]:
-    request = pb.ListHistoryRequest(cursors=everywhere({}), page_size=page_size)
+    request = history_service_pb2.ListHistoryRequest(cursors=everywhere({}), page_size=page_size)
     entries: list[entry_pb2.Entry] = []
     while True:
-        answer = await points.stub.ListHistory(request, timeout=TIMEOUT_S)
+        answer = await points.internal.history.ListHistory(request, timeout=TIMEOUT_S)
         if not answer.entries:
             return entries
         entries += answer.entries
@@ -160,16 +161,16 @@ async def test_the_feed_holds_every_entry_of_all_teams_without_gaps(points: Poin
 
 
 async def test_the_feed_waits_for_the_next_entry(points: Points) -> None:
-    request = pb.ListHistoryRequest(cursors=everywhere({}))
+    request = history_service_pb2.ListHistoryRequest(cursors=everywhere({}))
     request.wait.seconds = 20
-    waiting = asyncio.ensure_future(points.stub.ListHistory(request, timeout=TIMEOUT_S))
+    waiting = asyncio.ensure_future(points.internal.history.ListHistory(request, timeout=TIMEOUT_S))
     posted = await points.post(build.manual(points.team_id, new_id(), 5))
     answer = await asyncio.wait_for(waiting, 10)
     assert [entry.key for entry in answer.entries] == [result.key for result in posted]
 
 
 async def test_bad_cursors_are_refused(points: Points) -> None:
-    request = pb.ListHistoryRequest(
+    request = history_service_pb2.ListHistoryRequest(
         cursors=[
             history_pb2.HistoryCursor(partition=3),
             history_pb2.HistoryCursor(partition=3),
@@ -178,7 +179,7 @@ async def test_bad_cursors_are_refused(points: Points) -> None:
         page_size=9_999,
     )
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await points.stub.ListHistory(request, timeout=TIMEOUT_S)
+        await points.internal.history.ListHistory(request, timeout=TIMEOUT_S)
     assert [fault.field for fault in remote_error(caught.value).violations] == [
         "cursors[1].partition",
         "cursors[2].partition",

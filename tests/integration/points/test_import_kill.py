@@ -10,6 +10,7 @@ from uuid import UUID
 import grpc
 import pytest
 
+from libs.client.internal import Internal
 from libs.common.ids import new_id
 from libs.testing.fixtures import Servers
 from omnijourney.points.v1 import points_import_pb2 as messages
@@ -52,7 +53,7 @@ async def mortal(servers: Servers, beside: Beside) -> AsyncIterator[tuple[Proces
         servers.channel(process.port) as channel,
     ):
         stub = points_service_pb2_grpc.PointsServiceStub(channel)
-        yield process, await beside.neighboured(f"127.0.0.1:{process.port}", stub)
+        yield process, await beside.neighboured(f"127.0.0.1:{process.port}", stub, Internal(channel))
 
 
 async def up(points: Neighboured) -> None:

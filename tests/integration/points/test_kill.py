@@ -13,8 +13,10 @@ from uuid import UUID
 import grpc
 import pytest
 
+from libs.client.internal import Internal
 from libs.common.ids import new_id
 from libs.testing.fixtures import Database, Servers
+from omnijourney.internal.v1 import ledger_service_pb2, postings_pb2
 from omnijourney.points.v1 import check_pb2, points_service_pb2_grpc, posting_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert import ledger as convert
@@ -24,6 +26,7 @@ from tests.integration.points.processes import Process
 from tests.property.points.model import Model
 
 if TYPE_CHECKING:
+    from omnijourney.internal.v1.ledger_service_pb2_grpc import LedgerServiceAsyncStub
     from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceAsyncStub
 
 KILLS = 3
@@ -34,7 +37,7 @@ POSTED = posting_pb2.POSTING_STATUS_POSTED
 
 def some_of_everything(
     rng: random.Random, team: UUID, customers: Sequence[UUID]
-) -> list[posting_pb2.Posting]:
+) -> list[postings_pb2.Posting]:
     """Orders with their refunds, coupons, gifts and fees of journeys, changes by hand and by imports."""
     orders = [(new_id(), rng.choice(customers)) for _ in range(120)]
     postings = [build.earn(team, who, rng.randrange(1, 900) * UNIT, order_key=key) for key, who in orders]
@@ -55,11 +58,11 @@ def some_of_everything(
 class Caller:
     """Sends every posting, in an order of its own, and repeats what it had no answer to."""
 
-    def __init__(self, stub: PointsServiceAsyncStub, answers: dict[str, posting_pb2.PostingResult]) -> None:
-        self._stub = stub
+    def __init__(self, ledger: LedgerServiceAsyncStub, answers: dict[str, posting_pb2.PostingResult]) -> None:
+        self._ledger = ledger
         self._answers = answers
 
-    async def send(self, postings: Iterable[posting_pb2.Posting], seed: int) -> None:
+    async def send(self, postings: Iterable[postings_pb2.Posting], seed: int) -> None:
         mine = list(postings)
         random.Random(seed).shuffle(mine)
         for at in range(0, len(mine), 7):
@@ -67,23 +70,24 @@ class Caller:
                 result.replayed = False
                 assert self._answers.setdefault(result.key, result) == result
 
-    async def _until_answered(self, batch: list[posting_pb2.Posting]) -> list[posting_pb2.PostingResult]:
+    async def _until_answered(self, batch: list[postings_pb2.Posting]) -> list[posting_pb2.PostingResult]:
         while True:
             with contextlib.suppress(grpc.aio.AioRpcError):
-                request = pb.PostEntriesRequest(postings=batch)
-                return list((await self._stub.PostEntries(request, timeout=5)).results)
+                request = ledger_service_pb2.PostEntriesRequest(postings=batch)
+                return list((await self._ledger.PostEntries(request, timeout=5)).results)
             await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager
 async def two_processes(
     servers: Servers, database: Database
-) -> AsyncIterator[tuple[list[Process], list[PointsServiceAsyncStub]]]:
+) -> AsyncIterator[tuple[list[Process], list[PointsServiceAsyncStub], list[LedgerServiceAsyncStub]]]:
     """Both running, and a client of each."""
     async with contextlib.AsyncExitStack() as stack:
         processes = [await stack.enter_async_context(Process.started(servers, database)) for _ in range(2)]
         channels = [await stack.enter_async_context(servers.channel(process.port)) for process in processes]
-        yield processes, [points_service_pb2_grpc.PointsServiceStub(channel) for channel in channels]
+        stubs = [points_service_pb2_grpc.PointsServiceStub(channel) for channel in channels]
+        yield processes, stubs, [Internal(channel).ledger for channel in channels]
 
 
 async def findings(
@@ -105,7 +109,7 @@ def place(answer: posting_pb2.PostingResult) -> tuple[int, bool, bool]:
 
 
 def compare(
-    postings: Sequence[posting_pb2.Posting], answers: dict[str, posting_pb2.PostingResult]
+    postings: Sequence[postings_pb2.Posting], answers: dict[str, posting_pb2.PostingResult]
 ) -> dict[UUID, tuple[int, int]]:
     """Has the model take each customer's postings in the order that the sequences tell; figures in the end."""
     model = Model(Formula(10 * UNIT, UNIT))
@@ -125,10 +129,10 @@ async def test_every_posting_is_made_once_as_the_model_says_whatever_is_killed(
     customers = [new_id() for _ in range(25)]
     postings = some_of_everything(rng, team, customers)
     answers: dict[str, posting_pb2.PostingResult] = {}
-    async with two_processes(servers, database) as (processes, stubs):
+    async with two_processes(servers, database) as (processes, stubs, ledgers):
         formula = pb.SetEarningFormulaRequest(team_id=str(team), amount="10", points="1")
         await stubs[0].SetEarningFormula(formula, timeout=30, wait_for_ready=True)
-        callers = [Caller(stubs[number % 2], answers) for number in range(CLIENTS)]
+        callers = [Caller(ledgers[number % 2], answers) for number in range(CLIENTS)]
         clients = asyncio.gather(*(caller.send(postings, seed) for seed, caller in enumerate(callers)))
         for kill in range(1, KILLS + 1):
             while len(answers) < kill * len(postings) // (KILLS + 2) and not clients.done():

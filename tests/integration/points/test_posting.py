@@ -11,6 +11,7 @@ import pytest
 
 from libs.common.ids import new_id
 from libs.common.rpc.errors import remote_error
+from omnijourney.internal.v1 import postings_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from omnijourney.points.v1 import posting_pb2
 from tests.integration.points import build
@@ -190,7 +191,7 @@ async def test_malformed_postings_refuse_the_call_with_every_path(points: Points
     bad = build.manual(team, customer, 0)
     bad.key = "nonsense"
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await points.post(build.manual(team, customer, 1), bad, posting_pb2.Posting())
+        await points.post(build.manual(team, customer, 1), bad, postings_pb2.Posting())
     fields = [fault.field for fault in remote_error(caught.value).violations]
     assert fields == [
         "postings[1].manual.points",
@@ -209,7 +210,7 @@ async def test_concurrent_clients_with_duplicates_post_everything_once(points: P
     await points.set_formula()
     rng = random.Random(7)
     team, customers = points.team_id, [new_id() for _ in range(40)]
-    postings: list[posting_pb2.Posting] = []
+    postings: list[postings_pb2.Posting] = []
     for _ in range(120):
         postings += [
             build.earn(team, rng.choice(customers), rng.randrange(1, 900) * UNIT),

@@ -13,12 +13,14 @@ from uuid import UUID
 import pytest
 from redis.asyncio import Redis
 
+from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
 from libs.common.ids import PARTITIONS, new_id
 from libs.common.mailbox.mail import Mail, decode
 from libs.common.rpc.values import timestamp
 from libs.testing.fixtures import Database, Databases, Servers
 from omnijourney.common.v1 import history_pb2, money_pb2, operations_service_pb2, operations_service_pb2_grpc
+from omnijourney.internal.v1 import change_pb2, customers_service_pb2, history_service_pb2, mail_service_pb2
 from omnijourney.segment.v1 import (
     attribute_pb2,
     customer_pb2,
@@ -45,6 +47,7 @@ class Segment:
 
     stub: SegmentServiceAsyncStub
     operations: Any
+    internal: Internal
     clock: SteppedClock
     dsn: str
     team_id: UUID = field(default_factory=new_id)
@@ -57,13 +60,20 @@ class Segment:
 
     async def call(self, name: str, **fields: Any) -> Any:
         """Calls an RPC with the team and, where there is one, a fresh request id."""
-        kind = getattr(segment_service_pb2, f"{name}Request")
+        served = (
+            (segment_service_pb2, self.stub),
+            (customers_service_pb2, self.internal.customers),
+            (history_service_pb2, self.internal.history),
+            (mail_service_pb2, self.internal.mail),
+        )
+        calls, stub = next(pair for pair in served if hasattr(pair[0], f"{name}Request"))
+        kind = getattr(calls, f"{name}Request")
         known = kind.DESCRIPTOR.fields_by_name
         if "team_id" in known:
             fields.setdefault("team_id", str(self.team_id))
         if "request_id" in known:
             fields.setdefault("request_id", self.request_id())
-        return await getattr(self.stub, name)(kind(**fields), timeout=TIMEOUT_S)
+        return await getattr(stub, name)(kind(**fields), timeout=TIMEOUT_S)
 
     async def create_team(self, team_id: UUID, **settings: Any) -> None:
         """Makes a team."""
@@ -90,13 +100,13 @@ class Segment:
         """Records one batch."""
         return list((await self.call("RecordEvents", events=events)).results)
 
-    async def apply(self, *changes: event_pb2.Change) -> list[event_pb2.ChangeResult]:
+    async def apply(self, *changes: change_pb2.Change) -> list[change_pb2.ChangeResult]:
         """Applies one batch."""
         return list((await self.call("ApplyChanges", changes=changes)).results)
 
     async def mail(self, customer_id: str, after: int = 0) -> list[Mail]:
         """All mail of a customer."""
-        scope = segment_service_pb2.CustomerMailCursor(
+        scope = mail_service_pb2.CustomerMailCursor(
             team_id=str(self.team_id), customer_id=customer_id, after_number=after
         )
         response = await self.call("ListMail", customer=scope)
@@ -105,7 +115,7 @@ class Segment:
     async def facts(self) -> list[facts_pb2.Fact]:
         """The whole history."""
         cursors = [history_pb2.HistoryCursor(partition=partition) for partition in range(PARTITIONS)]
-        return list((await self.call("ListHistory", cursors=cursors, page_size=5_000)).facts)
+        return list((await self.call("ListHistory", cursors=cursors, page_size=5_000)).customer_facts)
 
     async def fact_kinds(self) -> list[str]:
         """The kinds of all facts, in order of partition and position."""
@@ -147,9 +157,9 @@ class Segment:
             **fields,
         )
 
-    def change(self, customer_id: str, key: UUID | None = None, **fields: Any) -> event_pb2.Change:
+    def change(self, customer_id: str, key: UUID | None = None, **fields: Any) -> change_pb2.Change:
         """An effect on a customer."""
-        return event_pb2.Change(
+        return change_pb2.Change(
             effect_key=str(key or new_id()),
             team_id=str(self.team_id),
             customer_id=customer_id,
@@ -192,6 +202,7 @@ async def serving_segment(servers: Servers, database: Database, **changes: Any) 
         segment = Segment(
             segment_service_pb2_grpc.SegmentServiceStub(channel),
             operations_service_pb2_grpc.OperationsServiceStub(channel),
+            Internal(channel),
             clock,
             database.dsn_of("segment"),
         )

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
+from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
 from libs.common.ids import new_id
 from libs.common.rpc.errors import remote_error
@@ -173,7 +174,9 @@ async def with_points(servers: Servers, database: Database) -> AsyncIterator[tup
             servers.channel(serving.port) as channel,
             servers.channel(points.port) as to_points,
         ):
-            segment = Segment(segment_service_pb2_grpc.SegmentServiceStub(channel), None, clock, "")
+            segment = Segment(
+                segment_service_pb2_grpc.SegmentServiceStub(channel), None, Internal(channel), clock, ""
+            )
             await segment.create_team(segment.team_id, modules=[2])
             yield segment, points_service_pb2_grpc.PointsServiceStub(to_points)
 

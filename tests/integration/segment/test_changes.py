@@ -13,12 +13,12 @@ from libs.common.mailbox import mail as letters
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import error_reason_pb2
-from omnijourney.segment.v1 import event_pb2
+from omnijourney.internal.v1 import change_pb2
 from tests.integration.segment.conftest import ACCOUNT, Segment, identity
 
-APPLIED = event_pb2.CHANGE_STATUS_APPLIED
-UNCHANGED = event_pb2.CHANGE_STATUS_UNCHANGED
-REFUSED = event_pb2.CHANGE_STATUS_REFUSED
+APPLIED = change_pb2.CHANGE_STATUS_APPLIED
+UNCHANGED = change_pb2.CHANGE_STATUS_UNCHANGED
+REFUSED = change_pb2.CHANGE_STATUS_REFUSED
 
 
 async def test_tags_tell_real_changes_only(segment: Segment) -> None:
@@ -110,7 +110,7 @@ async def test_marks_may_come_again_in_any_order_and_from_all_sides(segment: Seg
     start = segment.clock.now()
     facts = len(await segment.facts())
 
-    def marks(days: int) -> list[event_pb2.Change]:
+    def marks(days: int) -> list[change_pb2.Change]:
         at = timestamp(start + timedelta(days=days))
         return [segment.change(each, mark_marketed={"at": at}) for each in (*customers, str(new_id()))]
 

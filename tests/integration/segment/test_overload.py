@@ -16,6 +16,7 @@ from libs.common.mailbox import RedisMailbox, open_mailbox
 from libs.common.mailbox.api import Trim
 from libs.common.rpc.errors import remote_error
 from libs.testing.fixtures import Database, Servers
+from omnijourney.internal.v1 import change_pb2
 from omnijourney.segment.v1 import event_pb2
 from tests.integration.segment.conftest import Segment, serving_segment
 
@@ -85,9 +86,9 @@ async def test_input_is_refused_at_the_bound_and_taken_again_when_there_is_room(
     with pytest.raises(grpc.aio.AioRpcError) as edit:
         await segment.call("ChangeCustomerTags", customer_id=customer, add=["late"])
     assert remote_error(edit.value).reason == "OVERLOADED"
-    tags = event_pb2.TagChange(add=["met"])
+    tags = change_pb2.TagChange(add=["met"])
     [applied] = await segment.apply(segment.change(customer, tags=tags))
-    assert applied.status == event_pb2.CHANGE_STATUS_APPLIED
+    assert applied.status == change_pb2.CHANGE_STATUS_APPLIED
     async with open_mailbox(servers.redis_url) as mailbox:
         owner = Owner(mailbox)
         working = asyncio.create_task(owner.work())

@@ -9,9 +9,11 @@ from datetime import UTC, timedelta
 
 import pytest
 
+from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
 from libs.common.rpc.values import timestamp
 from libs.testing.fixtures import Database, Servers
+from omnijourney.internal.v1 import change_pb2, customers_service_pb2
 from omnijourney.segment.v1 import event_pb2, segment_service_pb2, segment_service_pb2_grpc
 from services.segment.app import app
 from services.segment.config import Settings
@@ -74,13 +76,13 @@ async def test_marks_from_two_processes_leave_the_latest(
         app(settings, clock=SteppedClock(START)) as serving,
         servers.channel(serving.port) as channel,
     ):
-        stubs = (segment.stub, segment_service_pb2_grpc.SegmentServiceStub(channel))
+        stubs = (segment.internal.customers, Internal(channel).customers)
 
-        async def mark(number: int) -> list[event_pb2.ChangeResult]:
+        async def mark(number: int) -> list[change_pb2.ChangeResult]:
             at = timestamp(START + timedelta(hours=number))
             some = rng.sample(customers, len(customers) - 1) if number < _CALLS else customers
             marks = [segment.change(each, mark_marketed={"at": at}) for each in some]
-            request = segment_service_pb2.ApplyChangesRequest(changes=marks)
+            request = customers_service_pb2.ApplyChangesRequest(changes=marks)
             response = await stubs[number % 2].ApplyChanges(request, timeout=TIMEOUT_S)
             return list(response.results)
 
@@ -90,7 +92,7 @@ async def test_marks_from_two_processes_leave_the_latest(
         marked = asyncio.gather(*map(mark, range(1, _CALLS + 1)))
         await segment.record(*events)
         results = [result for part in await marked for result in part]
-    assert event_pb2.CHANGE_STATUS_REFUSED not in {result.status for result in results}
+    assert change_pb2.CHANGE_STATUS_REFUSED not in {result.status for result in results}
     for customer_id in customers:
         times = (await segment.customer(customer_id)).times
         assert times.marketed_time.ToDatetime(tzinfo=UTC) == START + timedelta(hours=_CALLS)

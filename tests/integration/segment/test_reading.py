@@ -13,8 +13,9 @@ from libs.common.mailbox.mail import decode
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import duration, timestamp
 from omnijourney.common.v1 import history_pb2
-from omnijourney.segment.v1 import customer_pb2, team_pb2
+from omnijourney.internal.v1 import profile_pb2
 from omnijourney.segment.v1 import history_pb2 as facts_pb2
+from omnijourney.segment.v1 import team_pb2
 from tests.integration.segment.conftest import Segment, identity
 
 
@@ -116,11 +117,11 @@ async def test_profiles_hold_the_parts_that_are_asked_for(segment: Segment) -> N
         (profile,) = (await segment.call("BatchGetProfiles", items=items, parts=parts)).profiles
         return {field.name for field, _ in profile.ListFields()} - {"found", "team_id", "customer_id"}
 
-    assert await told(customer_pb2.PROFILE_PART_BASICS) == {"name", "phone"}
-    assert await told(customer_pb2.PROFILE_PART_TAGS) == {"tags"}
-    assert await told(customer_pb2.PROFILE_PART_ATTRIBUTES) == {"attributes"}
-    assert await told(customer_pb2.PROFILE_PART_IDENTITIES) == {"identities"}
-    assert await told(customer_pb2.PROFILE_PART_TIMES) == {"times"}
+    assert await told(profile_pb2.PROFILE_PART_BASICS) == {"name", "phone"}
+    assert await told(profile_pb2.PROFILE_PART_TAGS) == {"tags"}
+    assert await told(profile_pb2.PROFILE_PART_ATTRIBUTES) == {"attributes"}
+    assert await told(profile_pb2.PROFILE_PART_IDENTITIES) == {"identities"}
+    assert await told(profile_pb2.PROFILE_PART_TIMES) == {"times"}
     assert await told() == {"name", "phone", "tags", "attributes", "identities", "times"}
     with pytest.raises(grpc.aio.AioRpcError):
         await told(99)
@@ -138,7 +139,7 @@ async def test_a_feed_of_some_kinds_moves_beyond_all_others(segment: Segment) ->
         if list(page.next_cursors) == cursors:
             break
         cursors = list(page.next_cursors)
-        found += [str(fact.WhichOneof("fact")) for fact in page.facts]
+        found += [str(fact.WhichOneof("fact")) for fact in page.customer_facts]
     assert sorted(found) == ["order_amended"] + ["order_stored"] * 5
     everything = await segment.facts()
     heads = {fact.partition: fact.position for fact in everything}
@@ -154,7 +155,7 @@ async def test_a_feed_of_some_kinds_moves_beyond_all_others(segment: Segment) ->
     await asyncio.sleep(0.15)
     customer_id = await segment.create(tags=["a"])
     told = await asyncio.wait_for(waiting, 20)
-    assert [(fact.customer_id, fact.WhichOneof("fact")) for fact in told.facts] == [
+    assert [(fact.customer_id, fact.WhichOneof("fact")) for fact in told.customer_facts] == [
         (customer_id, "tag_applied")
     ]
 
@@ -166,8 +167,8 @@ async def test_the_history_is_read_by_cursors_and_waits_for_news(segment: Segmen
     while True:
         page = await segment.call("ListHistory", cursors=cursors, page_size=7)
         cursors = list(page.next_cursors)
-        seen += len(page.facts)
-        if not page.facts:
+        seen += len(page.customer_facts)
+        if not page.customer_facts:
             break
     assert seen == 60
     waiting = asyncio.create_task(
@@ -176,7 +177,7 @@ async def test_the_history_is_read_by_cursors_and_waits_for_news(segment: Segmen
     await asyncio.sleep(0.05)
     await segment.record(segment.order("late", "late"))
     page = await asyncio.wait_for(waiting, 20)
-    assert [fact.WhichOneof("fact") for fact in page.facts] == ["order_stored"]
+    assert [fact.WhichOneof("fact") for fact in page.customer_facts] == ["order_stored"]
 
 
 async def test_facts_of_a_team_are_listed_by_time(segment: Segment) -> None:
@@ -235,7 +236,7 @@ async def test_mail_of_a_partition_is_found_behind_other_facts(segment: Segment)
         cursor = history_pb2.HistoryCursor(partition=partition, after_position=position)
         response = await segment.call("ListMail", partition=cursor, page_size=2)
         numbers += [decode(mail).number for mail in response.mails]
-        position = response.read_position
         if len(response.mails) < 2:
             break
+        position = decode(response.mails[-1]).position
     assert numbers == [letter.number for letter in await segment.mail(first.customer_id)] == [1, 2, 3]

@@ -13,7 +13,8 @@ from libs.testing.feeds import FEEDS, FeedServer
 from libs.testing.fixtures import Database, Databases, Servers
 from libs.testing.history_rows import JOURNEY, NOON, TEAM
 from omnijourney.common.v1 import operations_service_pb2, operations_service_pb2_grpc
-from omnijourney.segment.v1 import segment_service_pb2, team_pb2
+from omnijourney.internal.v1 import customers_service_pb2
+from omnijourney.segment.v1 import team_pb2
 from omnijourney.stats.v1 import figures_pb2, stats_service_pb2, stats_service_pb2_grpc
 from services.stats.app import app
 from services.stats.config import Settings
@@ -79,7 +80,7 @@ async def feeds() -> AsyncIterator[dict[str, FeedServer]]:
         for name in FEEDS:
             found[name] = await stack.enter_async_context(FeedServer(name).serving())
         settings = team_pb2.TeamSettings(team_id=str(TEAM), time_zone="Asia/Kolkata", currency_code="INR")
-        found["segment"].answers["BatchGetTeamSettings"] = segment_service_pb2.BatchGetTeamSettingsResponse(
+        found["segment"].answers["BatchGetTeamSettings"] = customers_service_pb2.BatchGetTeamSettingsResponse(
             settings=[settings]
         )
         yield found

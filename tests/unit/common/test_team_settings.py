@@ -16,13 +16,13 @@ from libs.common.errors import NotFound, Unavailable
 from libs.common.ids import new_id
 from libs.common.rpc.client import channel
 from omnijourney.common.v1 import channel_pb2
-from omnijourney.segment.v1 import segment_service_pb2 as pb
-from omnijourney.segment.v1 import segment_service_pb2_grpc, team_pb2
+from omnijourney.internal.v1 import customers_service_pb2, customers_service_pb2_grpc
+from omnijourney.segment.v1 import team_pb2
 
 KNOWN, OTHER = new_id(), new_id()
 
 
-class Segment(segment_service_pb2_grpc.SegmentServiceServicer):
+class Segment(customers_service_pb2_grpc.CustomersServiceServicer):
     """Knows one team; notes what it is asked, and is away when told so."""
 
     def __init__(self) -> None:
@@ -30,11 +30,13 @@ class Segment(segment_service_pb2_grpc.SegmentServiceServicer):
         self.away = False
         self.zone = "Asia/Taipei"
 
-    async def BatchGetTeamSettings(self, request: Any, context: Any) -> pb.BatchGetTeamSettingsResponse:
+    async def BatchGetTeamSettings(
+        self, request: Any, context: Any
+    ) -> customers_service_pb2.BatchGetTeamSettingsResponse:
         if self.away:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, "away")
         self.asked.append(list(request.team_ids))
-        return pb.BatchGetTeamSettingsResponse(
+        return customers_service_pb2.BatchGetTeamSettingsResponse(
             settings=[
                 team_pb2.TeamSettings(
                     team_id=team,
@@ -59,7 +61,7 @@ class Installation:
 async def installation() -> AsyncIterator[Installation]:
     segment = Segment()  # type: ignore[abstract]  # the others are not asked
     server = grpc.aio.server()
-    segment_service_pb2_grpc.add_SegmentServiceServicer_to_server(segment, server)
+    customers_service_pb2_grpc.add_CustomersServiceServicer_to_server(segment, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with channel(f"127.0.0.1:{port}", "token") as to_segment:

@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.common.ids import new_id
 from libs.common.rpc.values import timestamp
+from omnijourney.internal.v1 import change_pb2
 from omnijourney.segment.v1 import event_pb2
 from services.segment.convert.events import read_change, read_event
 from services.segment.domain.model import Change
@@ -16,13 +17,13 @@ UNSET = Timestamp(seconds=-62_135_596_800)
 """Year 1: what Go and .NET send for a time that nobody set."""
 
 
-def mark(at: Timestamp, occurred: Timestamp) -> event_pb2.Change:
-    return event_pb2.Change(
+def mark(at: Timestamp, occurred: Timestamp) -> change_pb2.Change:
+    return change_pb2.Change(
         team_id=str(new_id()),
         customer_id=str(new_id()),
         effect_key=str(new_id()),
         occur_time=occurred,
-        mark_marketed=event_pb2.MarketedChange(at=at),
+        mark_marketed=change_pb2.MarketedChange(at=at),
     )
 
 

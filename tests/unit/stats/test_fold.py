@@ -25,7 +25,8 @@ from libs.testing.history_rows import (
 )
 from libs.testing.mails import customers
 from omnijourney.channel_gateway.v1 import delivery_pb2
-from omnijourney.journey.v1 import enrolment_pb2, fact_pb2
+from omnijourney.internal.v1 import journey_fact_pb2
+from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.points.v1 import entry_pb2
 from omnijourney.segment.v1 import history_pb2
 from services.stats.convert.facts import read_facts
@@ -95,7 +96,7 @@ def test_halted_parked_and_refused() -> None:
 
 
 def test_a_change_of_status_counts_nothing() -> None:
-    row = fact_pb2.JourneyFact(team_id=str(TEAM), journey_id=str(JOURNEY))
+    row = journey_fact_pb2.JourneyFact(team_id=str(TEAM), journey_id=str(JOURNEY))
     row.status_changed.journey_name = "welcome"
     assert counted(Source.JOURNEY, row) == {}
 

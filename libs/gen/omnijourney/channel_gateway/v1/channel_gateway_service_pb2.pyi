@@ -5,7 +5,6 @@ The gateway between teams and the channels: content, limits, sends, webhooks in 
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
-from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -17,7 +16,6 @@ from omnijourney.channel_gateway.v1 import link_pb2 as _link_pb2
 from omnijourney.channel_gateway.v1 import quota_pb2 as _quota_pb2
 from omnijourney.channel_gateway.v1 import webhook_pb2 as _webhook_pb2
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
-from omnijourney.common.v1 import history_pb2 as _history_pb2
 from omnijourney.common.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
@@ -29,110 +27,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-@_typing.final
-class SendMessagesRequest(_message.Message):
-    """Request of `SendMessages`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SENDS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def sends(self) -> _containers.RepeatedCompositeFieldContainer[_delivery_pb2.Send]:
-        """The sends, 1 to 500, of any teams."""
-
-    def __init__(
-        self,
-        *,
-        sends: _abc.Iterable[_delivery_pb2.Send] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sends", b"sends"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SendMessagesRequest: _TypeAlias = SendMessagesRequest  # noqa: Y015
-
-@_typing.final
-class SendMessagesResponse(_message.Message):
-    """Answer of `SendMessages`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RESULTS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def results(self) -> _containers.RepeatedCompositeFieldContainer[_delivery_pb2.SendResult]:
-        """One for each send, in order."""
-
-    def __init__(
-        self,
-        *,
-        results: _abc.Iterable[_delivery_pb2.SendResult] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SendMessagesResponse: _TypeAlias = SendMessagesResponse  # noqa: Y015
-
-@_typing.final
-class StopSendsRequest(_message.Message):
-    """Request of `StopSends`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TEAM_ID_FIELD_NUMBER: _builtins.int
-    JOURNEY_ID_FIELD_NUMBER: _builtins.int
-    EPOCH_FIELD_NUMBER: _builtins.int
-    team_id: _builtins.str
-    """Team, a UUID. Required."""
-    journey_id: _builtins.str
-    """Journey, a UUID. Required."""
-    epoch: _builtins.int
-    """Sends with a lower `stop_epoch` are cancelled, now and later. At least 1."""
-    def __init__(
-        self,
-        *,
-        team_id: _builtins.str = ...,
-        journey_id: _builtins.str = ...,
-        epoch: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "journey_id", b"journey_id", "team_id", b"team_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___StopSendsRequest: _TypeAlias = StopSendsRequest  # noqa: Y015
-
-@_typing.final
-class StopSendsResponse(_message.Message):
-    """Answer of `StopSends`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CANCELLED_FIELD_NUMBER: _builtins.int
-    ON_THE_WIRE_FIELD_NUMBER: _builtins.int
-    cancelled: _builtins.int
-    """Sends that this call cancelled."""
-    on_the_wire: _builtins.int
-    """Sends that are on the wire now; they settle when answered."""
-    def __init__(
-        self,
-        *,
-        cancelled: _builtins.int = ...,
-        on_the_wire: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "on_the_wire", b"on_the_wire"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___StopSendsResponse: _TypeAlias = StopSendsResponse  # noqa: Y015
 
 @_typing.final
 class GetDeliveryRequest(_message.Message):
@@ -357,140 +251,6 @@ class GetJourneyUsageResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetJourneyUsageResponse: _TypeAlias = GetJourneyUsageResponse  # noqa: Y015
-
-@_typing.final
-class ListMailRequest(_message.Message):
-    """Request of `ListMail`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PARTITION_FIELD_NUMBER: _builtins.int
-    AFTER_POSITION_FIELD_NUMBER: _builtins.int
-    TEAM_ID_FIELD_NUMBER: _builtins.int
-    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
-    AFTER_NUMBER_FIELD_NUMBER: _builtins.int
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    partition: _builtins.int
-    """Partition, 0 to 63, when no customer is named."""
-    after_position: _builtins.int
-    """Mail after this position of the partition."""
-    team_id: _builtins.str
-    """Team of the customer, a UUID. Empty: by partition."""
-    customer_id: _builtins.str
-    """Customer, a UUID. Empty: by partition."""
-    after_number: _builtins.int
-    """Mail of the customer after this number."""
-    page_size: _builtins.int
-    """At most this many, 1 to 5,000. 0: 500."""
-    def __init__(
-        self,
-        *,
-        partition: _builtins.int = ...,
-        after_position: _builtins.int = ...,
-        team_id: _builtins.str = ...,
-        customer_id: _builtins.str = ...,
-        after_number: _builtins.int = ...,
-        page_size: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "after_position", b"after_position", "customer_id", b"customer_id", "page_size", b"page_size", "partition", b"partition", "team_id", b"team_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListMailRequest: _TypeAlias = ListMailRequest  # noqa: Y015
-
-@_typing.final
-class ListMailResponse(_message.Message):
-    """Answer of `ListMail`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MAILS_FIELD_NUMBER: _builtins.int
-    MORE_FIELD_NUMBER: _builtins.int
-    more: _builtins.bool
-    """Whether there is more after the last one."""
-    @_builtins.property
-    def mails(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """The mail in order, encoded as in mailboxes."""
-
-    def __init__(
-        self,
-        *,
-        mails: _abc.Iterable[_builtins.bytes] | None = ...,
-        more: _builtins.bool = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mails", b"mails", "more", b"more"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListMailResponse: _TypeAlias = ListMailResponse  # noqa: Y015
-
-@_typing.final
-class ListHistoryRequest(_message.Message):
-    """Request of `ListHistory`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CURSORS_FIELD_NUMBER: _builtins.int
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    WAIT_FIELD_NUMBER: _builtins.int
-    page_size: _builtins.int
-    """At most this many facts in all, 1 to 5,000. 0: 1,000."""
-    @_builtins.property
-    def cursors(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryCursor]:
-        """Where to read on, one for each partition wanted."""
-
-    @_builtins.property
-    def wait(self) -> _duration_pb2.Duration:
-        """Longest wait for the first fact, 0 to 30 s."""
-
-    def __init__(
-        self,
-        *,
-        cursors: _abc.Iterable[_history_pb2.HistoryCursor] | None = ...,
-        page_size: _builtins.int = ...,
-        wait: _duration_pb2.Duration | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursors", b"cursors", "page_size", b"page_size", "wait", b"wait"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListHistoryRequest: _TypeAlias = ListHistoryRequest  # noqa: Y015
-
-@_typing.final
-class ListHistoryResponse(_message.Message):
-    """Answer of `ListHistory`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    FACTS_FIELD_NUMBER: _builtins.int
-    NEXT_CURSORS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def facts(self) -> _containers.RepeatedCompositeFieldContainer[_delivery_pb2.GatewayFact]:
-        """The facts, in order of position within each partition."""
-
-    @_builtins.property
-    def next_cursors(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryCursor]:
-        """The cursors to read on with, one for each that was given."""
-
-    def __init__(
-        self,
-        *,
-        facts: _abc.Iterable[_delivery_pb2.GatewayFact] | None = ...,
-        next_cursors: _abc.Iterable[_history_pb2.HistoryCursor] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "next_cursors", b"next_cursors"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListHistoryResponse: _TypeAlias = ListHistoryResponse  # noqa: Y015
 
 @_typing.final
 class CreateChannelAccountRequest(_message.Message):

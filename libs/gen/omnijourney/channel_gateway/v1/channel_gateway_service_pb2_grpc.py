@@ -35,16 +35,6 @@ class ChannelGatewayServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.SendMessages = channel.unary_unary(
-                '/omnijourney.channel_gateway.v1.ChannelGatewayService/SendMessages',
-                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.SendMessagesRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.SendMessagesResponse.FromString,
-                _registered_method=True)
-        self.StopSends = channel.unary_unary(
-                '/omnijourney.channel_gateway.v1.ChannelGatewayService/StopSends',
-                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.StopSendsRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.StopSendsResponse.FromString,
-                _registered_method=True)
         self.GetDelivery = channel.unary_unary(
                 '/omnijourney.channel_gateway.v1.ChannelGatewayService/GetDelivery',
                 request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetDeliveryRequest.SerializeToString,
@@ -64,16 +54,6 @@ class ChannelGatewayServiceStub:
                 '/omnijourney.channel_gateway.v1.ChannelGatewayService/GetJourneyUsage',
                 request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetJourneyUsageRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetJourneyUsageResponse.FromString,
-                _registered_method=True)
-        self.ListMail = channel.unary_unary(
-                '/omnijourney.channel_gateway.v1.ChannelGatewayService/ListMail',
-                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListMailRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListMailResponse.FromString,
-                _registered_method=True)
-        self.ListHistory = channel.unary_unary(
-                '/omnijourney.channel_gateway.v1.ChannelGatewayService/ListHistory',
-                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListHistoryRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListHistoryResponse.FromString,
                 _registered_method=True)
         self.CreateChannelAccount = channel.unary_unary(
                 '/omnijourney.channel_gateway.v1.ChannelGatewayService/CreateChannelAccount',
@@ -326,25 +306,6 @@ class ChannelGatewayServiceServicer:
     """Owns channel accounts, content, limits, deliveries and webhooks. Webhooks in and tracked links are HTTP, all else is here.
     """
 
-    def SendMessages(self, request, context):
-        """Reserves and stores sends, at most 500; they leave by themselves soon after. Idempotent by `effect_key`.
-        Each send is checked in order: account usable, identity bound and not blocked, journey cap, plan quota (LINE) or prepaid
-        balance (WhatsApp); the messages of a send are reserved together or not at all, and never more than is there.
-        Errors: INVALID_ARGUMENT for faulty sends (nothing is stored then), UNAVAILABLE while profiles or balances cannot be had.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def StopSends(self, request, context):
-        """Cancels the journey's sends that were decided in an older stop epoch and are not on the wire, and gives their places back.
-        Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail.
-        Errors: UNAVAILABLE when another sender did not yield in time; call again.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def GetDelivery(self, request, context):
         """Reads one send and what became of it. Errors: NOT_FOUND.
         """
@@ -368,21 +329,6 @@ class ChannelGatewayServiceServicer:
 
     def GetJourneyUsage(self, request, context):
         """Reads how much of its caps a journey has taken.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListMail(self, request, context):
-        """Reads mail that the gateway sent to customers: all of a partition by position, or one customer's by number.
-        Serves gaps and lost mailboxes.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListHistory(self, request, context):
-        """Reads the gateway's history of several partitions. Waits up to `wait` when there is nothing new.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -746,16 +692,6 @@ class ChannelGatewayServiceServicer:
 
 def add_ChannelGatewayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'SendMessages': grpc.unary_unary_rpc_method_handler(
-                    servicer.SendMessages,
-                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.SendMessagesRequest.FromString,
-                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.SendMessagesResponse.SerializeToString,
-            ),
-            'StopSends': grpc.unary_unary_rpc_method_handler(
-                    servicer.StopSends,
-                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.StopSendsRequest.FromString,
-                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.StopSendsResponse.SerializeToString,
-            ),
             'GetDelivery': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDelivery,
                     request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetDeliveryRequest.FromString,
@@ -775,16 +711,6 @@ def add_ChannelGatewayServiceServicer_to_server(servicer, server):
                     servicer.GetJourneyUsage,
                     request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetJourneyUsageRequest.FromString,
                     response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetJourneyUsageResponse.SerializeToString,
-            ),
-            'ListMail': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListMail,
-                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListMailRequest.FromString,
-                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListMailResponse.SerializeToString,
-            ),
-            'ListHistory': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListHistory,
-                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListHistoryRequest.FromString,
-                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListHistoryResponse.SerializeToString,
             ),
             'CreateChannelAccount': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateChannelAccount,
@@ -1044,60 +970,6 @@ class ChannelGatewayService:
     """
 
     @staticmethod
-    def SendMessages(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.channel_gateway.v1.ChannelGatewayService/SendMessages',
-            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.SendMessagesRequest.SerializeToString,
-            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.SendMessagesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def StopSends(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.channel_gateway.v1.ChannelGatewayService/StopSends',
-            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.StopSendsRequest.SerializeToString,
-            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.StopSendsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def GetDelivery(request,
             target,
             options=(),
@@ -1195,60 +1067,6 @@ class ChannelGatewayService:
             '/omnijourney.channel_gateway.v1.ChannelGatewayService/GetJourneyUsage',
             omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetJourneyUsageRequest.SerializeToString,
             omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetJourneyUsageResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListMail(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.channel_gateway.v1.ChannelGatewayService/ListMail',
-            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListMailRequest.SerializeToString,
-            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListMailResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListHistory(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.channel_gateway.v1.ChannelGatewayService/ListHistory',
-            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListHistoryRequest.SerializeToString,
-            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,17 +33,6 @@ class ChannelGatewayServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ChannelGatewayServiceAsyncStub: ...
-    SendMessages: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SendMessagesRequest, _channel_gateway_service_pb2.SendMessagesResponse]
-    """Reserves and stores sends, at most 500; they leave by themselves soon after. Idempotent by `effect_key`.
-    Each send is checked in order: account usable, identity bound and not blocked, journey cap, plan quota (LINE) or prepaid
-    balance (WhatsApp); the messages of a send are reserved together or not at all, and never more than is there.
-    Errors: INVALID_ARGUMENT for faulty sends (nothing is stored then), UNAVAILABLE while profiles or balances cannot be had.
-    """
-    StopSends: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.StopSendsRequest, _channel_gateway_service_pb2.StopSendsResponse]
-    """Cancels the journey's sends that were decided in an older stop epoch and are not on the wire, and gives their places back.
-    Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail.
-    Errors: UNAVAILABLE when another sender did not yield in time; call again.
-    """
     GetDelivery: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetDeliveryRequest, _channel_gateway_service_pb2.GetDeliveryResponse]
     """Reads one send and what became of it. Errors: NOT_FOUND."""
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListDeliveriesRequest, _channel_gateway_service_pb2.ListDeliveriesResponse]
@@ -52,12 +41,6 @@ class ChannelGatewayServiceStub:
     """Reads the team's sends and messages per channel, counted from the deliveries themselves."""
     GetJourneyUsage: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetJourneyUsageRequest, _channel_gateway_service_pb2.GetJourneyUsageResponse]
     """Reads how much of its caps a journey has taken."""
-    ListMail: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListMailRequest, _channel_gateway_service_pb2.ListMailResponse]
-    """Reads mail that the gateway sent to customers: all of a partition by position, or one customer's by number.
-    Serves gaps and lost mailboxes.
-    """
-    ListHistory: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListHistoryRequest, _channel_gateway_service_pb2.ListHistoryResponse]
-    """Reads the gateway's history of several partitions. Waits up to `wait` when there is nothing new."""
     CreateChannelAccount: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateChannelAccountRequest, _channel_gateway_service_pb2.CreateChannelAccountResponse]
     """Creates a channel account. A connection that this release has no adapter for is refused (FAILED_PRECONDITION `CHANNEL_UNSUPPORTED`).
     Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
@@ -186,17 +169,6 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     """Owns channel accounts, content, limits, deliveries and webhooks. Webhooks in and tracked links are HTTP, all else is here."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    SendMessages: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SendMessagesRequest, _channel_gateway_service_pb2.SendMessagesResponse]  # type: ignore[assignment]
-    """Reserves and stores sends, at most 500; they leave by themselves soon after. Idempotent by `effect_key`.
-    Each send is checked in order: account usable, identity bound and not blocked, journey cap, plan quota (LINE) or prepaid
-    balance (WhatsApp); the messages of a send are reserved together or not at all, and never more than is there.
-    Errors: INVALID_ARGUMENT for faulty sends (nothing is stored then), UNAVAILABLE while profiles or balances cannot be had.
-    """
-    StopSends: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.StopSendsRequest, _channel_gateway_service_pb2.StopSendsResponse]  # type: ignore[assignment]
-    """Cancels the journey's sends that were decided in an older stop epoch and are not on the wire, and gives their places back.
-    Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail.
-    Errors: UNAVAILABLE when another sender did not yield in time; call again.
-    """
     GetDelivery: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetDeliveryRequest, _channel_gateway_service_pb2.GetDeliveryResponse]  # type: ignore[assignment]
     """Reads one send and what became of it. Errors: NOT_FOUND."""
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListDeliveriesRequest, _channel_gateway_service_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
@@ -205,12 +177,6 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     """Reads the team's sends and messages per channel, counted from the deliveries themselves."""
     GetJourneyUsage: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetJourneyUsageRequest, _channel_gateway_service_pb2.GetJourneyUsageResponse]  # type: ignore[assignment]
     """Reads how much of its caps a journey has taken."""
-    ListMail: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListMailRequest, _channel_gateway_service_pb2.ListMailResponse]  # type: ignore[assignment]
-    """Reads mail that the gateway sent to customers: all of a partition by position, or one customer's by number.
-    Serves gaps and lost mailboxes.
-    """
-    ListHistory: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListHistoryRequest, _channel_gateway_service_pb2.ListHistoryResponse]  # type: ignore[assignment]
-    """Reads the gateway's history of several partitions. Waits up to `wait` when there is nothing new."""
     CreateChannelAccount: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateChannelAccountRequest, _channel_gateway_service_pb2.CreateChannelAccountResponse]  # type: ignore[assignment]
     """Creates a channel account. A connection that this release has no adapter for is refused (FAILED_PRECONDITION `CHANNEL_UNSUPPORTED`).
     Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
@@ -338,29 +304,6 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owns channel accounts, content, limits, deliveries and webhooks. Webhooks in and tracked links are HTTP, all else is here."""
 
     @_abc_1.abstractmethod
-    def SendMessages(
-        self,
-        request: _channel_gateway_service_pb2.SendMessagesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_channel_gateway_service_pb2.SendMessagesResponse, _abc.Awaitable[_channel_gateway_service_pb2.SendMessagesResponse]]:
-        """Reserves and stores sends, at most 500; they leave by themselves soon after. Idempotent by `effect_key`.
-        Each send is checked in order: account usable, identity bound and not blocked, journey cap, plan quota (LINE) or prepaid
-        balance (WhatsApp); the messages of a send are reserved together or not at all, and never more than is there.
-        Errors: INVALID_ARGUMENT for faulty sends (nothing is stored then), UNAVAILABLE while profiles or balances cannot be had.
-        """
-
-    @_abc_1.abstractmethod
-    def StopSends(
-        self,
-        request: _channel_gateway_service_pb2.StopSendsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_channel_gateway_service_pb2.StopSendsResponse, _abc.Awaitable[_channel_gateway_service_pb2.StopSendsResponse]]:
-        """Cancels the journey's sends that were decided in an older stop epoch and are not on the wire, and gives their places back.
-        Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail.
-        Errors: UNAVAILABLE when another sender did not yield in time; call again.
-        """
-
-    @_abc_1.abstractmethod
     def GetDelivery(
         self,
         request: _channel_gateway_service_pb2.GetDeliveryRequest,
@@ -391,24 +334,6 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.GetJourneyUsageResponse, _abc.Awaitable[_channel_gateway_service_pb2.GetJourneyUsageResponse]]:
         """Reads how much of its caps a journey has taken."""
-
-    @_abc_1.abstractmethod
-    def ListMail(
-        self,
-        request: _channel_gateway_service_pb2.ListMailRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_channel_gateway_service_pb2.ListMailResponse, _abc.Awaitable[_channel_gateway_service_pb2.ListMailResponse]]:
-        """Reads mail that the gateway sent to customers: all of a partition by position, or one customer's by number.
-        Serves gaps and lost mailboxes.
-        """
-
-    @_abc_1.abstractmethod
-    def ListHistory(
-        self,
-        request: _channel_gateway_service_pb2.ListHistoryRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_channel_gateway_service_pb2.ListHistoryResponse, _abc.Awaitable[_channel_gateway_service_pb2.ListHistoryResponse]]:
-        """Reads the gateway's history of several partitions. Waits up to `wait` when there is nothing new."""
 
     @_abc_1.abstractmethod
     def CreateChannelAccount(

@@ -5,19 +5,16 @@ Journeys: their life, their customers' runs, and the actors that walk them."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
-from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
-from omnijourney.common.v1 import history_pb2 as _history_pb2
 from omnijourney.common.v1 import money_pb2 as _money_pb2
 from omnijourney.common.v1 import operation_pb2 as _operation_pb2
 from omnijourney.journey.v1 import actor_pb2 as _actor_pb2
 from omnijourney.journey.v1 import enrolment_pb2 as _enrolment_pb2
-from omnijourney.journey.v1 import fact_pb2 as _fact_pb2
 from omnijourney.journey.v1 import journey_pb2 as _journey_pb2
 import builtins as _builtins
 import sys
@@ -1743,137 +1740,3 @@ class ResumeWorkerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResumeWorkerResponse: _TypeAlias = ResumeWorkerResponse  # noqa: Y015
-
-@_typing.final
-class ListMailRequest(_message.Message):
-    """Repair read. Either a partition or a customer."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PARTITION_FIELD_NUMBER: _builtins.int
-    AFTER_POSITION_FIELD_NUMBER: _builtins.int
-    TEAM_ID_FIELD_NUMBER: _builtins.int
-    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
-    AFTER_NUMBER_FIELD_NUMBER: _builtins.int
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    partition: _builtins.int
-    """Partition, 0 to 63; used when `customer_id` is empty."""
-    after_position: _builtins.int
-    """Mail of the partition after this position."""
-    team_id: _builtins.str
-    """Owner of the customer."""
-    customer_id: _builtins.str
-    """Mail of this customer only."""
-    after_number: _builtins.int
-    """Mail of the customer after this number."""
-    page_size: _builtins.int
-    """At most this many, 1 to 5,000; default 500."""
-    def __init__(
-        self,
-        *,
-        partition: _builtins.int = ...,
-        after_position: _builtins.int = ...,
-        team_id: _builtins.str = ...,
-        customer_id: _builtins.str = ...,
-        after_number: _builtins.int = ...,
-        page_size: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "after_position", b"after_position", "customer_id", b"customer_id", "page_size", b"page_size", "partition", b"partition", "team_id", b"team_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListMailRequest: _TypeAlias = ListMailRequest  # noqa: Y015
-
-@_typing.final
-class ListMailResponse(_message.Message):
-    """Mail in order of position, or of number for one customer."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MAILS_FIELD_NUMBER: _builtins.int
-    MORE_FIELD_NUMBER: _builtins.int
-    more: _builtins.bool
-    """Whether there is more after the last one."""
-    @_builtins.property
-    def mails(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Encoded as in the mailboxes."""
-
-    def __init__(
-        self,
-        *,
-        mails: _abc.Iterable[_builtins.bytes] | None = ...,
-        more: _builtins.bool = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mails", b"mails", "more", b"more"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListMailResponse: _TypeAlias = ListMailResponse  # noqa: Y015
-
-@_typing.final
-class ListHistoryRequest(_message.Message):
-    """Asks for news."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CURSORS_FIELD_NUMBER: _builtins.int
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    WAIT_FIELD_NUMBER: _builtins.int
-    page_size: _builtins.int
-    """At most this many rows, 1 to 5,000; default 1,000."""
-    @_builtins.property
-    def cursors(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryCursor]:
-        """How far the reader has read; partitions that are not named start at 0."""
-
-    @_builtins.property
-    def wait(self) -> _duration_pb2.Duration:
-        """Answer when there is something, or after this time; at most 10 s, default at once."""
-
-    def __init__(
-        self,
-        *,
-        cursors: _abc.Iterable[_history_pb2.HistoryCursor] | None = ...,
-        page_size: _builtins.int = ...,
-        wait: _duration_pb2.Duration | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursors", b"cursors", "page_size", b"page_size", "wait", b"wait"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListHistoryRequest: _TypeAlias = ListHistoryRequest  # noqa: Y015
-
-@_typing.final
-class ListHistoryResponse(_message.Message):
-    """News."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    FACTS_FIELD_NUMBER: _builtins.int
-    NEXT_CURSORS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def facts(self) -> _containers.RepeatedCompositeFieldContainer[_fact_pb2.JourneyFact]:
-        """Rows in order of position within each partition."""
-
-    @_builtins.property
-    def next_cursors(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryCursor]:
-        """Cursors after these rows, for all partitions."""
-
-    def __init__(
-        self,
-        *,
-        facts: _abc.Iterable[_fact_pb2.JourneyFact] | None = ...,
-        next_cursors: _abc.Iterable[_history_pb2.HistoryCursor] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "next_cursors", b"next_cursors"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListHistoryResponse: _TypeAlias = ListHistoryResponse  # noqa: Y015

@@ -171,16 +171,6 @@ class JourneyServiceStub:
                 request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerResponse.FromString,
                 _registered_method=True)
-        self.ListMail = channel.unary_unary(
-                '/omnijourney.journey.v1.JourneyService/ListMail',
-                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListMailRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListMailResponse.FromString,
-                _registered_method=True)
-        self.ListHistory = channel.unary_unary(
-                '/omnijourney.journey.v1.JourneyService/ListHistory',
-                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListHistoryRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListHistoryResponse.FromString,
-                _registered_method=True)
 
 
 class JourneyServiceServicer:
@@ -392,20 +382,6 @@ class JourneyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListMail(self, request, context):
-        """Other services: repair read of mail that this service sent to actors (system triggers).
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListHistory(self, request, context):
-        """Other services: the history after a set of cursors; waits for news up to `wait`.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_JourneyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -543,16 +519,6 @@ def add_JourneyServiceServicer_to_server(servicer, server):
                     servicer.ResumeWorker,
                     request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerRequest.FromString,
                     response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerResponse.SerializeToString,
-            ),
-            'ListMail': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListMail,
-                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListMailRequest.FromString,
-                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListMailResponse.SerializeToString,
-            ),
-            'ListHistory': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListHistory,
-                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListHistoryRequest.FromString,
-                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListHistoryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1286,60 +1252,6 @@ class JourneyService:
             '/omnijourney.journey.v1.JourneyService/ResumeWorker',
             omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerRequest.SerializeToString,
             omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListMail(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.journey.v1.JourneyService/ListMail',
-            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListMailRequest.SerializeToString,
-            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListMailResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListHistory(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.journey.v1.JourneyService/ListHistory',
-            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListHistoryRequest.SerializeToString,
-            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

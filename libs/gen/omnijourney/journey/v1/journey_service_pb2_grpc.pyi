@@ -113,10 +113,6 @@ class JourneyServiceStub:
     """Operators: lets a drained worker take its share of the partitions again, within a lease's length.
     Errors: NOT_FOUND.
     """
-    ListMail: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListMailRequest, _journey_service_pb2.ListMailResponse]
-    """Other services: repair read of mail that this service sent to actors (system triggers)."""
-    ListHistory: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListHistoryRequest, _journey_service_pb2.ListHistoryResponse]
-    """Other services: the history after a set of cursors; waits for news up to `wait`."""
 
 @_typing.type_check_only
 class JourneyServiceAsyncStub(JourneyServiceStub):
@@ -203,10 +199,6 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     """Operators: lets a drained worker take its share of the partitions again, within a lease's length.
     Errors: NOT_FOUND.
     """
-    ListMail: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListMailRequest, _journey_service_pb2.ListMailResponse]  # type: ignore[assignment]
-    """Other services: repair read of mail that this service sent to actors (system triggers)."""
-    ListHistory: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListHistoryRequest, _journey_service_pb2.ListHistoryResponse]  # type: ignore[assignment]
-    """Other services: the history after a set of cursors; waits for news up to `wait`."""
 
 class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owner of journeys, enrolments and actors. Every request names its team; `request_id` is a UUID chosen by the caller:
@@ -452,21 +444,5 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Operators: lets a drained worker take its share of the partitions again, within a lease's length.
         Errors: NOT_FOUND.
         """
-
-    @_abc_1.abstractmethod
-    def ListMail(
-        self,
-        request: _journey_service_pb2.ListMailRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_journey_service_pb2.ListMailResponse, _abc.Awaitable[_journey_service_pb2.ListMailResponse]]:
-        """Other services: repair read of mail that this service sent to actors (system triggers)."""
-
-    @_abc_1.abstractmethod
-    def ListHistory(
-        self,
-        request: _journey_service_pb2.ListHistoryRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_journey_service_pb2.ListHistoryResponse, _abc.Awaitable[_journey_service_pb2.ListHistoryResponse]]:
-        """Other services: the history after a set of cursors; waits for news up to `wait`."""
 
 def add_JourneyServiceServicer_to_server(servicer: JourneyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -5,13 +5,11 @@ Points: the earning formula, the ledger and its history, coupons and imports."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
-from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
-from omnijourney.common.v1 import history_pb2 as _history_pb2
 from omnijourney.common.v1 import money_pb2 as _money_pb2
 from omnijourney.points.v1 import account_pb2 as _account_pb2
 from omnijourney.points.v1 import check_pb2 as _check_pb2
@@ -184,54 +182,6 @@ class QuoteEarningResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QuoteEarningResponse: _TypeAlias = QuoteEarningResponse  # noqa: Y015
-
-@_typing.final
-class PostEntriesRequest(_message.Message):
-    """Postings to make. There is no request id: each posting has its key."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    POSTINGS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def postings(self) -> _containers.RepeatedCompositeFieldContainer[_posting_pb2.Posting]:
-        """1 to 500 postings. Those of one customer are taken in this order."""
-
-    def __init__(
-        self,
-        *,
-        postings: _abc.Iterable[_posting_pb2.Posting] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["postings", b"postings"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___PostEntriesRequest: _TypeAlias = PostEntriesRequest  # noqa: Y015
-
-@_typing.final
-class PostEntriesResponse(_message.Message):
-    """What became of the postings."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RESULTS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def results(self) -> _containers.RepeatedCompositeFieldContainer[_posting_pb2.PostingResult]:
-        """One result per posting, in the order of the request."""
-
-    def __init__(
-        self,
-        *,
-        results: _abc.Iterable[_posting_pb2.PostingResult] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___PostEntriesResponse: _TypeAlias = PostEntriesResponse  # noqa: Y015
 
 @_typing.final
 class AdjustBalanceRequest(_message.Message):
@@ -760,70 +710,6 @@ class ExportEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExportEntriesResponse: _TypeAlias = ExportEntriesResponse  # noqa: Y015
-
-@_typing.final
-class ListHistoryRequest(_message.Message):
-    """Asks for the feed."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CURSORS_FIELD_NUMBER: _builtins.int
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    WAIT_FIELD_NUMBER: _builtins.int
-    page_size: _builtins.int
-    """Most entries altogether, 1 to 5,000. Default 1,000."""
-    @_builtins.property
-    def cursors(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryCursor]:
-        """One per partition to read, each partition at most once, 1 to 64."""
-
-    @_builtins.property
-    def wait(self) -> _duration_pb2.Duration:
-        """How long to wait when there is nothing, up to 30 s of real time. Default: not at all."""
-
-    def __init__(
-        self,
-        *,
-        cursors: _abc.Iterable[_history_pb2.HistoryCursor] | None = ...,
-        page_size: _builtins.int = ...,
-        wait: _duration_pb2.Duration | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursors", b"cursors", "page_size", b"page_size", "wait", b"wait"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListHistoryRequest: _TypeAlias = ListHistoryRequest  # noqa: Y015
-
-@_typing.final
-class ListHistoryResponse(_message.Message):
-    """A piece of the feed."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ENTRIES_FIELD_NUMBER: _builtins.int
-    NEXT_CURSORS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def entries(self) -> _containers.RepeatedCompositeFieldContainer[_entry_pb2.Entry]:
-        """In the order of partition and position; within a partition without gaps."""
-
-    @_builtins.property
-    def next_cursors(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryCursor]:
-        """The request's cursors, moved past the entries of this answer."""
-
-    def __init__(
-        self,
-        *,
-        entries: _abc.Iterable[_entry_pb2.Entry] | None = ...,
-        next_cursors: _abc.Iterable[_history_pb2.HistoryCursor] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_cursors", b"next_cursors"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListHistoryResponse: _TypeAlias = ListHistoryResponse  # noqa: Y015
 
 @_typing.final
 class CheckLedgerRequest(_message.Message):

@@ -50,11 +50,6 @@ class PointsServiceStub:
                 request_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.QuoteEarningRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.QuoteEarningResponse.FromString,
                 _registered_method=True)
-        self.PostEntries = channel.unary_unary(
-                '/omnijourney.points.v1.PointsService/PostEntries',
-                request_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.PostEntriesRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.PostEntriesResponse.FromString,
-                _registered_method=True)
         self.AdjustBalance = channel.unary_unary(
                 '/omnijourney.points.v1.PointsService/AdjustBalance',
                 request_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.AdjustBalanceRequest.SerializeToString,
@@ -94,11 +89,6 @@ class PointsServiceStub:
                 '/omnijourney.points.v1.PointsService/ExportEntries',
                 request_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.ExportEntriesRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.ExportEntriesResponse.FromString,
-                _registered_method=True)
-        self.ListHistory = channel.unary_unary(
-                '/omnijourney.points.v1.PointsService/ListHistory',
-                request_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.ListHistoryRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.ListHistoryResponse.FromString,
                 _registered_method=True)
         self.CheckLedger = channel.unary_stream(
                 '/omnijourney.points.v1.PointsService/CheckLedger',
@@ -233,15 +223,6 @@ class PointsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def PostEntries(self, request, context):
-        """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
-        request. Repeating is always safe. A malformed posting refuses the whole call and nothing is posted.
-        Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def AdjustBalance(self, request, context):
         """Changes one customer's points by hand.
         Errors: FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
@@ -296,14 +277,6 @@ class PointsServiceServicer:
 
     def ExportEntries(self, request, context):
         """The same search as CSV (UTF-8 with a header line), in chunks of whole lines.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListHistory(self, request, context):
-        """The feed for other services: entries of all teams in the order of their positions, after the given cursors. Recorded
-        rejections and skips are no entries and are not in it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -482,11 +455,6 @@ def add_PointsServiceServicer_to_server(servicer, server):
                     request_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.QuoteEarningRequest.FromString,
                     response_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.QuoteEarningResponse.SerializeToString,
             ),
-            'PostEntries': grpc.unary_unary_rpc_method_handler(
-                    servicer.PostEntries,
-                    request_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.PostEntriesRequest.FromString,
-                    response_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.PostEntriesResponse.SerializeToString,
-            ),
             'AdjustBalance': grpc.unary_unary_rpc_method_handler(
                     servicer.AdjustBalance,
                     request_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.AdjustBalanceRequest.FromString,
@@ -526,11 +494,6 @@ def add_PointsServiceServicer_to_server(servicer, server):
                     servicer.ExportEntries,
                     request_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.ExportEntriesRequest.FromString,
                     response_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.ExportEntriesResponse.SerializeToString,
-            ),
-            'ListHistory': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListHistory,
-                    request_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.ListHistoryRequest.FromString,
-                    response_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.ListHistoryResponse.SerializeToString,
             ),
             'CheckLedger': grpc.unary_stream_rpc_method_handler(
                     servicer.CheckLedger,
@@ -720,33 +683,6 @@ class PointsService:
             '/omnijourney.points.v1.PointsService/QuoteEarning',
             omnijourney_dot_points_dot_v1_dot_points__service__pb2.QuoteEarningRequest.SerializeToString,
             omnijourney_dot_points_dot_v1_dot_points__service__pb2.QuoteEarningResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def PostEntries(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.points.v1.PointsService/PostEntries',
-            omnijourney_dot_points_dot_v1_dot_points__service__pb2.PostEntriesRequest.SerializeToString,
-            omnijourney_dot_points_dot_v1_dot_points__service__pb2.PostEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -963,33 +899,6 @@ class PointsService:
             '/omnijourney.points.v1.PointsService/ExportEntries',
             omnijourney_dot_points_dot_v1_dot_points__service__pb2.ExportEntriesRequest.SerializeToString,
             omnijourney_dot_points_dot_v1_dot_points__service__pb2.ExportEntriesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListHistory(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.points.v1.PointsService/ListHistory',
-            omnijourney_dot_points_dot_v1_dot_points__service__pb2.ListHistoryRequest.SerializeToString,
-            omnijourney_dot_points_dot_v1_dot_points__service__pb2.ListHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

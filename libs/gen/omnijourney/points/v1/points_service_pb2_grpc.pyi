@@ -41,11 +41,6 @@ class PointsServiceStub:
     """Reads the team's formula. Errors: NOT_FOUND `RESOURCE_NOT_FOUND` if none is set."""
     QuoteEarning: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.QuoteEarningRequest, _points_service_pb2.QuoteEarningResponse]
     """Tells what an amount would earn; changes nothing. Errors: NOT_FOUND if no formula is set."""
-    PostEntries: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.PostEntriesRequest, _points_service_pb2.PostEntriesResponse]
-    """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
-    request. Repeating is always safe. A malformed posting refuses the whole call and nothing is posted.
-    Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
-    """
     AdjustBalance: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.AdjustBalanceRequest, _points_service_pb2.AdjustBalanceResponse]
     """Changes one customer's points by hand.
     Errors: FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
@@ -68,10 +63,6 @@ class PointsServiceStub:
     """
     ExportEntries: _grpc.UnaryStreamMultiCallable[_points_service_pb2.ExportEntriesRequest, _points_service_pb2.ExportEntriesResponse]
     """The same search as CSV (UTF-8 with a header line), in chunks of whole lines."""
-    ListHistory: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ListHistoryRequest, _points_service_pb2.ListHistoryResponse]
-    """The feed for other services: entries of all teams in the order of their positions, after the given cursors. Recorded
-    rejections and skips are no entries and are not in it.
-    """
     CheckLedger: _grpc.UnaryStreamMultiCallable[_points_service_pb2.CheckLedgerRequest, _points_service_pb2.CheckLedgerResponse]
     """Checks the team's ledger: sends each finding as it is found, and a summary last."""
     CreateCoupon: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.CreateCouponRequest, _points_service_pb2.CreateCouponResponse]
@@ -139,11 +130,6 @@ class PointsServiceAsyncStub(PointsServiceStub):
     """Reads the team's formula. Errors: NOT_FOUND `RESOURCE_NOT_FOUND` if none is set."""
     QuoteEarning: _aio.UnaryUnaryMultiCallable[_points_service_pb2.QuoteEarningRequest, _points_service_pb2.QuoteEarningResponse]  # type: ignore[assignment]
     """Tells what an amount would earn; changes nothing. Errors: NOT_FOUND if no formula is set."""
-    PostEntries: _aio.UnaryUnaryMultiCallable[_points_service_pb2.PostEntriesRequest, _points_service_pb2.PostEntriesResponse]  # type: ignore[assignment]
-    """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
-    request. Repeating is always safe. A malformed posting refuses the whole call and nothing is posted.
-    Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
-    """
     AdjustBalance: _aio.UnaryUnaryMultiCallable[_points_service_pb2.AdjustBalanceRequest, _points_service_pb2.AdjustBalanceResponse]  # type: ignore[assignment]
     """Changes one customer's points by hand.
     Errors: FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
@@ -166,10 +152,6 @@ class PointsServiceAsyncStub(PointsServiceStub):
     """
     ExportEntries: _aio.UnaryStreamMultiCallable[_points_service_pb2.ExportEntriesRequest, _points_service_pb2.ExportEntriesResponse]  # type: ignore[assignment]
     """The same search as CSV (UTF-8 with a header line), in chunks of whole lines."""
-    ListHistory: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ListHistoryRequest, _points_service_pb2.ListHistoryResponse]  # type: ignore[assignment]
-    """The feed for other services: entries of all teams in the order of their positions, after the given cursors. Recorded
-    rejections and skips are no entries and are not in it.
-    """
     CheckLedger: _aio.UnaryStreamMultiCallable[_points_service_pb2.CheckLedgerRequest, _points_service_pb2.CheckLedgerResponse]  # type: ignore[assignment]
     """Checks the team's ledger: sends each finding as it is found, and a summary last."""
     CreateCoupon: _aio.UnaryUnaryMultiCallable[_points_service_pb2.CreateCouponRequest, _points_service_pb2.CreateCouponResponse]  # type: ignore[assignment]
@@ -254,17 +236,6 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Tells what an amount would earn; changes nothing. Errors: NOT_FOUND if no formula is set."""
 
     @_abc_1.abstractmethod
-    def PostEntries(
-        self,
-        request: _points_service_pb2.PostEntriesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_points_service_pb2.PostEntriesResponse, _abc.Awaitable[_points_service_pb2.PostEntriesResponse]]:
-        """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
-        request. Repeating is always safe. A malformed posting refuses the whole call and nothing is posted.
-        Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
-        """
-
-    @_abc_1.abstractmethod
     def AdjustBalance(
         self,
         request: _points_service_pb2.AdjustBalanceRequest,
@@ -333,16 +304,6 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_points_service_pb2.ExportEntriesResponse], _abc.AsyncIterator[_points_service_pb2.ExportEntriesResponse]]:
         """The same search as CSV (UTF-8 with a header line), in chunks of whole lines."""
-
-    @_abc_1.abstractmethod
-    def ListHistory(
-        self,
-        request: _points_service_pb2.ListHistoryRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_points_service_pb2.ListHistoryResponse, _abc.Awaitable[_points_service_pb2.ListHistoryResponse]]:
-        """The feed for other services: entries of all teams in the order of their positions, after the given cursors. Recorded
-        rejections and skips are no entries and are not in it.
-        """
 
     @_abc_1.abstractmethod
     def CheckLedger(

@@ -22,39 +22,19 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from omnijourney.common.v1 import money_pb2 as omnijourney_dot_common_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#omnijourney/points/v1/posting.proto\x12\x15omnijourney.points.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!omnijourney/common/v1/money.proto\"\xda\x04\n\x07Posting\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12/\n\x0boccurred_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x32\n\x04\x65\x61rn\x18\n \x01(\x0b\x32\".omnijourney.points.v1.EarnPostingH\x00\x12\x36\n\x06refund\x18\x0b \x01(\x0b\x32$.omnijourney.points.v1.RefundPostingH\x00\x12?\n\x0bjourney_add\x18\x0c \x01(\x0b\x32(.omnijourney.points.v1.JourneyAddPostingH\x00\x12\x45\n\x0ejourney_deduct\x18\r \x01(\x0b\x32+.omnijourney.points.v1.JourneyDeductPostingH\x00\x12\x36\n\x06\x63oupon\x18\x0e \x01(\x0b\x32$.omnijourney.points.v1.CouponPostingH\x00\x12:\n\nimport_row\x18\x0f \x01(\x0b\x32$.omnijourney.points.v1.ImportPostingH\x00\x12\x36\n\x06manual\x18\x10 \x01(\x0b\x32$.omnijourney.points.v1.ManualPostingH\x00\x12\x34\n\x05merge\x18\x11 \x01(\x0b\x32#.omnijourney.points.v1.MergePostingH\x00\x42\x06\n\x04kind\"\x9a\x01\n\x0b\x45\x61rnPosting\x12\x11\n\torder_key\x18\x01 \x01(\t\x12\x0f\n\x07shop_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12,\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x11\n\thas_phone\x18\x05 \x01(\x08\x12\x14\n\x0corder_number\x18\x06 \x01(\t\"\x9a\x01\n\rRefundPosting\x12\x12\n\nrefund_key\x18\x01 \x01(\t\x12\x11\n\torder_key\x18\x02 \x01(\t\x12\x0f\n\x07shop_id\x18\x03 \x01(\t\x12\x11\n\trefund_id\x18\x04 \x01(\t\x12\x10\n\x08order_id\x18\x05 \x01(\t\x12,\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\"\x87\x01\n\x11JourneyAddPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\x14\n\x0cjourney_name\x18\x03 \x01(\t\x12\x14\n\x0c\x65nrolment_id\x18\x04 \x01(\t\x12\x0f\n\x07node_id\x18\x05 \x01(\t\x12\x11\n\thas_phone\x18\x06 \x01(\x08\"\x8a\x01\n\x14JourneyDeductPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\x14\n\x0cjourney_name\x18\x03 \x01(\t\x12\x14\n\x0c\x65nrolment_id\x18\x04 \x01(\t\x12\x0f\n\x07node_id\x18\x05 \x01(\t\x12\x11\n\thas_phone\x18\x06 \x01(\x08\"Y\n\rCouponPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x11\n\tcoupon_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63oupon_name\x18\x03 \x01(\t\x12\x10\n\x08\x63laim_id\x18\x04 \x01(\t\"t\n\rImportPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x19\n\x11\x64\x65\x64uct_cumulative\x18\x02 \x01(\x08\x12\x11\n\timport_id\x18\x03 \x01(\t\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\x12\n\nrow_number\x18\x05 \x01(\x03\"H\n\rManualPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x19\n\x11\x64\x65\x64uct_cumulative\x18\x02 \x01(\x08\x12\x0c\n\x04note\x18\x03 \x01(\t\">\n\x0cMergePosting\x12\x1c\n\x14survivor_customer_id\x18\x01 \x01(\t\x12\x10\n\x08merge_id\x18\x02 \x01(\t\"\x95\x02\n\rPostingResult\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x06status\x18\x02 \x01(\x0e\x32$.omnijourney.points.v1.PostingStatus\x12\x34\n\x06reason\x18\x03 \x01(\x0e\x32$.omnijourney.points.v1.PostingReason\x12\x15\n\rdelta_balance\x18\x04 \x01(\x03\x12\x18\n\x10\x64\x65lta_cumulative\x18\x05 \x01(\x03\x12\x11\n\tshortfall\x18\x06 \x01(\x03\x12\x0f\n\x07\x62\x61lance\x18\x07 \x01(\x03\x12\x12\n\ncumulative\x18\x08 \x01(\x03\x12\x10\n\x08sequence\x18\t \x01(\x03\x12\x10\n\x08replayed\x18\n \x01(\x08*\x9f\x01\n\rPostingStatus\x12\x1e\n\x1aPOSTING_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15POSTING_STATUS_POSTED\x10\x01\x12\x1b\n\x17POSTING_STATUS_REJECTED\x10\x02\x12\x1a\n\x16POSTING_STATUS_SKIPPED\x10\x03\x12\x1a\n\x16POSTING_STATUS_REFUSED\x10\x04*\xe8\x02\n\rPostingReason\x12\x1e\n\x1aPOSTING_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPOSTING_REASON_INSUFFICIENT\x10\x01\x12\x1b\n\x17POSTING_REASON_NO_PHONE\x10\x02\x12\x1d\n\x19POSTING_REASON_NO_FORMULA\x10\x03\x12\x1e\n\x1aPOSTING_REASON_ZERO_POINTS\x10\x04\x12 \n\x1cPOSTING_REASON_ORDER_PENDING\x10\x05\x12\x1f\n\x1bPOSTING_REASON_ORDER_POSTED\x10\x06\x12\x1f\n\x1bPOSTING_REASON_NOTHING_LEFT\x10\x07\x12\x1f\n\x1bPOSTING_REASON_OUT_OF_RANGE\x10\x08\x12\x1d\n\x19POSTING_REASON_KEY_REUSED\x10\t\x12\x16\n\x12POSTING_REASON_CUT\x10\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#omnijourney/points/v1/posting.proto\x12\x15omnijourney.points.v1\"\x95\x02\n\rPostingResult\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x06status\x18\x02 \x01(\x0e\x32$.omnijourney.points.v1.PostingStatus\x12\x34\n\x06reason\x18\x03 \x01(\x0e\x32$.omnijourney.points.v1.PostingReason\x12\x15\n\rdelta_balance\x18\x04 \x01(\x03\x12\x18\n\x10\x64\x65lta_cumulative\x18\x05 \x01(\x03\x12\x11\n\tshortfall\x18\x06 \x01(\x03\x12\x0f\n\x07\x62\x61lance\x18\x07 \x01(\x03\x12\x12\n\ncumulative\x18\x08 \x01(\x03\x12\x10\n\x08sequence\x18\t \x01(\x03\x12\x10\n\x08replayed\x18\n \x01(\x08*\x9f\x01\n\rPostingStatus\x12\x1e\n\x1aPOSTING_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15POSTING_STATUS_POSTED\x10\x01\x12\x1b\n\x17POSTING_STATUS_REJECTED\x10\x02\x12\x1a\n\x16POSTING_STATUS_SKIPPED\x10\x03\x12\x1a\n\x16POSTING_STATUS_REFUSED\x10\x04*\xe8\x02\n\rPostingReason\x12\x1e\n\x1aPOSTING_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPOSTING_REASON_INSUFFICIENT\x10\x01\x12\x1b\n\x17POSTING_REASON_NO_PHONE\x10\x02\x12\x1d\n\x19POSTING_REASON_NO_FORMULA\x10\x03\x12\x1e\n\x1aPOSTING_REASON_ZERO_POINTS\x10\x04\x12 \n\x1cPOSTING_REASON_ORDER_PENDING\x10\x05\x12\x1f\n\x1bPOSTING_REASON_ORDER_POSTED\x10\x06\x12\x1f\n\x1bPOSTING_REASON_NOTHING_LEFT\x10\x07\x12\x1f\n\x1bPOSTING_REASON_OUT_OF_RANGE\x10\x08\x12\x1d\n\x19POSTING_REASON_KEY_REUSED\x10\t\x12\x16\n\x12POSTING_REASON_CUT\x10\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.points.v1.posting_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_POSTINGSTATUS']._serialized_start=1956
-  _globals['_POSTINGSTATUS']._serialized_end=2115
-  _globals['_POSTINGREASON']._serialized_start=2118
-  _globals['_POSTINGREASON']._serialized_end=2478
-  _globals['_POSTING']._serialized_start=131
-  _globals['_POSTING']._serialized_end=733
-  _globals['_EARNPOSTING']._serialized_start=736
-  _globals['_EARNPOSTING']._serialized_end=890
-  _globals['_REFUNDPOSTING']._serialized_start=893
-  _globals['_REFUNDPOSTING']._serialized_end=1047
-  _globals['_JOURNEYADDPOSTING']._serialized_start=1050
-  _globals['_JOURNEYADDPOSTING']._serialized_end=1185
-  _globals['_JOURNEYDEDUCTPOSTING']._serialized_start=1188
-  _globals['_JOURNEYDEDUCTPOSTING']._serialized_end=1326
-  _globals['_COUPONPOSTING']._serialized_start=1328
-  _globals['_COUPONPOSTING']._serialized_end=1417
-  _globals['_IMPORTPOSTING']._serialized_start=1419
-  _globals['_IMPORTPOSTING']._serialized_end=1535
-  _globals['_MANUALPOSTING']._serialized_start=1537
-  _globals['_MANUALPOSTING']._serialized_end=1609
-  _globals['_MERGEPOSTING']._serialized_start=1611
-  _globals['_MERGEPOSTING']._serialized_end=1673
-  _globals['_POSTINGRESULT']._serialized_start=1676
-  _globals['_POSTINGRESULT']._serialized_end=1953
+  _globals['_POSTINGSTATUS']._serialized_start=343
+  _globals['_POSTINGSTATUS']._serialized_end=502
+  _globals['_POSTINGREASON']._serialized_start=505
+  _globals['_POSTINGREASON']._serialized_end=865
+  _globals['_POSTINGRESULT']._serialized_start=63
+  _globals['_POSTINGRESULT']._serialized_end=340
 # @@protoc_insertion_point(module_scope)

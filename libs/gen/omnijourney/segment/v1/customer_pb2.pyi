@@ -8,7 +8,6 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 import builtins as _builtins
 import sys
@@ -20,42 +19,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _ProfilePart:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _ProfilePartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProfilePart.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    PROFILE_PART_UNSPECIFIED: _ProfilePart.ValueType  # 0
-    """Never sent."""
-    PROFILE_PART_BASICS: _ProfilePart.ValueType  # 1
-    """Name, member id, phone and e-mail address."""
-    PROFILE_PART_TAGS: _ProfilePart.ValueType  # 2
-    """Tags."""
-    PROFILE_PART_ATTRIBUTES: _ProfilePart.ValueType  # 3
-    """Values of attributes."""
-    PROFILE_PART_IDENTITIES: _ProfilePart.ValueType  # 4
-    """Identities."""
-    PROFILE_PART_TIMES: _ProfilePart.ValueType  # 5
-    """The four times."""
-
-class ProfilePart(_ProfilePart, metaclass=_ProfilePartEnumTypeWrapper):
-    """What a profile may hold beside the ids."""
-
-PROFILE_PART_UNSPECIFIED: ProfilePart.ValueType  # 0
-"""Never sent."""
-PROFILE_PART_BASICS: ProfilePart.ValueType  # 1
-"""Name, member id, phone and e-mail address."""
-PROFILE_PART_TAGS: ProfilePart.ValueType  # 2
-"""Tags."""
-PROFILE_PART_ATTRIBUTES: ProfilePart.ValueType  # 3
-"""Values of attributes."""
-PROFILE_PART_IDENTITIES: ProfilePart.ValueType  # 4
-"""Identities."""
-PROFILE_PART_TIMES: ProfilePart.ValueType  # 5
-"""The four times."""
-Global___ProfilePart: _TypeAlias = ProfilePart  # noqa: Y015
 
 @_typing.final
 class Customer(_message.Message):
@@ -310,93 +273,3 @@ class CustomerSelector(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CustomerSelector: _TypeAlias = CustomerSelector  # noqa: Y015
-
-@_typing.final
-class Profile(_message.Message):
-    """What is needed to address a customer and to fill variables in a message. Parts that were not asked for are empty."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    @_typing.final
-    class AttributesEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    FOUND_FIELD_NUMBER: _builtins.int
-    TEAM_ID_FIELD_NUMBER: _builtins.int
-    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    MEMBER_ID_FIELD_NUMBER: _builtins.int
-    PHONE_FIELD_NUMBER: _builtins.int
-    EMAIL_FIELD_NUMBER: _builtins.int
-    TAGS_FIELD_NUMBER: _builtins.int
-    ATTRIBUTES_FIELD_NUMBER: _builtins.int
-    IDENTITIES_FIELD_NUMBER: _builtins.int
-    TIMES_FIELD_NUMBER: _builtins.int
-    found: _builtins.bool
-    """False when the team has no such customer; all other fields but the ids are then empty."""
-    team_id: _builtins.str
-    """The team."""
-    customer_id: _builtins.str
-    """The customer asked for, even when merged into another one."""
-    name: _builtins.str
-    """Name, may be empty."""
-    member_id: _builtins.str
-    """Member id, may be empty."""
-    phone: _builtins.str
-    """Phone in E.164 form, may be empty."""
-    email: _builtins.str
-    """E-mail address, may be empty."""
-    @_builtins.property
-    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tags in order of application."""
-
-    @_builtins.property
-    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Values of active attributes by key, in canonical form."""
-
-    @_builtins.property
-    def identities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Identity]:
-        """All identities, in order of channel, account and external id."""
-
-    @_builtins.property
-    def times(self) -> Global___CustomerTimes:
-        """The four times."""
-
-    def __init__(
-        self,
-        *,
-        found: _builtins.bool = ...,
-        team_id: _builtins.str = ...,
-        customer_id: _builtins.str = ...,
-        name: _builtins.str = ...,
-        member_id: _builtins.str = ...,
-        phone: _builtins.str = ...,
-        email: _builtins.str = ...,
-        tags: _abc.Iterable[_builtins.str] | None = ...,
-        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        identities: _abc.Iterable[Global___Identity] | None = ...,
-        times: Global___CustomerTimes | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["times", b"times"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "customer_id", b"customer_id", "email", b"email", "found", b"found", "identities", b"identities", "member_id", b"member_id", "name", b"name", "phone", b"phone", "tags", b"tags", "team_id", b"team_id", "times", b"times"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Profile: _TypeAlias = Profile  # noqa: Y015

@@ -5,7 +5,6 @@ Teams, customers and audiences."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
-from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -13,13 +12,12 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
-from omnijourney.common.v1 import history_pb2 as _history_pb2
 from omnijourney.segment.v1 import api_client_pb2 as _api_client_pb2
 from omnijourney.segment.v1 import attribute_pb2 as _attribute_pb2
 from omnijourney.segment.v1 import audience_pb2 as _audience_pb2
 from omnijourney.segment.v1 import customer_pb2 as _customer_pb2
 from omnijourney.segment.v1 import event_pb2 as _event_pb2
-from omnijourney.segment.v1 import history_pb2 as _history_pb2_1
+from omnijourney.segment.v1 import history_pb2 as _history_pb2
 from omnijourney.segment.v1 import operation_pb2 as _operation_pb2
 from omnijourney.segment.v1 import team_pb2 as _team_pb2
 import builtins as _builtins
@@ -270,54 +268,6 @@ class ListTeamsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListTeamsResponse: _TypeAlias = ListTeamsResponse  # noqa: Y015
-
-@_typing.final
-class BatchGetTeamSettingsRequest(_message.Message):
-    """Reads settings of teams."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TEAM_IDS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def team_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Up to 500 teams."""
-
-    def __init__(
-        self,
-        *,
-        team_ids: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["team_ids", b"team_ids"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___BatchGetTeamSettingsRequest: _TypeAlias = BatchGetTeamSettingsRequest  # noqa: Y015
-
-@_typing.final
-class BatchGetTeamSettingsResponse(_message.Message):
-    """Settings of teams."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SETTINGS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def settings(self) -> _containers.RepeatedCompositeFieldContainer[_team_pb2.TeamSettings]:
-        """One per team, in order; one with an empty `team_id` for a team that is not there."""
-
-    def __init__(
-        self,
-        *,
-        settings: _abc.Iterable[_team_pb2.TeamSettings] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___BatchGetTeamSettingsResponse: _TypeAlias = BatchGetTeamSettingsResponse  # noqa: Y015
 
 @_typing.final
 class CreateCustomerRequest(_message.Message):
@@ -862,86 +812,6 @@ class ListCustomersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListCustomersResponse: _TypeAlias = ListCustomersResponse  # noqa: Y015
-
-@_typing.final
-class CustomerRef(_message.Message):
-    """Names a customer of a team."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TEAM_ID_FIELD_NUMBER: _builtins.int
-    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
-    team_id: _builtins.str
-    """The team. Required."""
-    customer_id: _builtins.str
-    """The customer. Required."""
-    def __init__(
-        self,
-        *,
-        team_id: _builtins.str = ...,
-        customer_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "team_id", b"team_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CustomerRef: _TypeAlias = CustomerRef  # noqa: Y015
-
-@_typing.final
-class BatchGetProfilesRequest(_message.Message):
-    """Reads profiles."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ITEMS_FIELD_NUMBER: _builtins.int
-    PARTS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomerRef]:
-        """Up to 500 customers of any teams."""
-
-    @_builtins.property
-    def parts(self) -> _containers.RepeatedScalarFieldContainer[_customer_pb2.ProfilePart.ValueType]:
-        """What is wanted of each. Empty: everything."""
-
-    def __init__(
-        self,
-        *,
-        items: _abc.Iterable[Global___CustomerRef] | None = ...,
-        parts: _abc.Iterable[_customer_pb2.ProfilePart.ValueType] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "parts", b"parts"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___BatchGetProfilesRequest: _TypeAlias = BatchGetProfilesRequest  # noqa: Y015
-
-@_typing.final
-class BatchGetProfilesResponse(_message.Message):
-    """Profiles."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PROFILES_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def profiles(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.Profile]:
-        """One per item, in order."""
-
-    def __init__(
-        self,
-        *,
-        profiles: _abc.Iterable[_customer_pb2.Profile] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["profiles", b"profiles"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___BatchGetProfilesResponse: _TypeAlias = BatchGetProfilesResponse  # noqa: Y015
 
 @_typing.final
 class ChangeCustomerTagsRequest(_message.Message):
@@ -1756,80 +1626,6 @@ class ListAttributesResponse(_message.Message):
 Global___ListAttributesResponse: _TypeAlias = ListAttributesResponse  # noqa: Y015
 
 @_typing.final
-class AttributeRef(_message.Message):
-    """Names an attribute of a team."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TEAM_ID_FIELD_NUMBER: _builtins.int
-    KEY_FIELD_NUMBER: _builtins.int
-    team_id: _builtins.str
-    """The team. Required."""
-    key: _builtins.str
-    """The attribute. Required."""
-    def __init__(
-        self,
-        *,
-        team_id: _builtins.str = ...,
-        key: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "team_id", b"team_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___AttributeRef: _TypeAlias = AttributeRef  # noqa: Y015
-
-@_typing.final
-class BatchGetAttributesRequest(_message.Message):
-    """Reads definitions."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ITEMS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___AttributeRef]:
-        """Up to 500 attributes."""
-
-    def __init__(
-        self,
-        *,
-        items: _abc.Iterable[Global___AttributeRef] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___BatchGetAttributesRequest: _TypeAlias = BatchGetAttributesRequest  # noqa: Y015
-
-@_typing.final
-class BatchGetAttributesResponse(_message.Message):
-    """Definitions."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ATTRIBUTES_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[_attribute_pb2.Attribute]:
-        """One per item, in order; one with an empty key for an attribute that is not there."""
-
-    def __init__(
-        self,
-        *,
-        attributes: _abc.Iterable[_attribute_pb2.Attribute] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___BatchGetAttributesResponse: _TypeAlias = BatchGetAttributesResponse  # noqa: Y015
-
-@_typing.final
 class CheckAudiencesRequest(_message.Message):
     """Checks audiences."""
 
@@ -2529,222 +2325,6 @@ class RecordEventsResponse(_message.Message):
 Global___RecordEventsResponse: _TypeAlias = RecordEventsResponse  # noqa: Y015
 
 @_typing.final
-class ApplyChangesRequest(_message.Message):
-    """Applies changes."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CHANGES_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Change]:
-        """Up to 500 changes."""
-
-    def __init__(
-        self,
-        *,
-        changes: _abc.Iterable[_event_pb2.Change] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ApplyChangesRequest: _TypeAlias = ApplyChangesRequest  # noqa: Y015
-
-@_typing.final
-class ApplyChangesResponse(_message.Message):
-    """What became of the changes."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RESULTS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def results(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.ChangeResult]:
-        """One per change, in order."""
-
-    def __init__(
-        self,
-        *,
-        results: _abc.Iterable[_event_pb2.ChangeResult] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ApplyChangesResponse: _TypeAlias = ApplyChangesResponse  # noqa: Y015
-
-@_typing.final
-class ListMailRequest(_message.Message):
-    """Reads mail."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PARTITION_FIELD_NUMBER: _builtins.int
-    CUSTOMER_FIELD_NUMBER: _builtins.int
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    page_size: _builtins.int
-    """Most letters to answer, 1 to 2,000. Default 500."""
-    @_builtins.property
-    def partition(self) -> _history_pb2.HistoryCursor:
-        """Mail of one partition, in order of position."""
-
-    @_builtins.property
-    def customer(self) -> Global___CustomerMailCursor:
-        """Mail of one customer, in order of number."""
-
-    def __init__(
-        self,
-        *,
-        partition: _history_pb2.HistoryCursor | None = ...,
-        customer: Global___CustomerMailCursor | None = ...,
-        page_size: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "partition", b"partition", "scope", b"scope"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "page_size", b"page_size", "partition", b"partition", "scope", b"scope"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_scope: _TypeAlias = _typing.Literal["partition", "customer"]  # noqa: Y015
-    _WhichOneofArgType_scope: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_scope) -> _WhichOneofReturnType_scope | None: ...
-
-Global___ListMailRequest: _TypeAlias = ListMailRequest  # noqa: Y015
-
-@_typing.final
-class CustomerMailCursor(_message.Message):
-    """How far the mail of one customer has been read."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TEAM_ID_FIELD_NUMBER: _builtins.int
-    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
-    AFTER_NUMBER_FIELD_NUMBER: _builtins.int
-    team_id: _builtins.str
-    """The team. Required."""
-    customer_id: _builtins.str
-    """The customer. Required."""
-    after_number: _builtins.int
-    """Mail up to and including this number is taken; 0 is the beginning."""
-    def __init__(
-        self,
-        *,
-        team_id: _builtins.str = ...,
-        customer_id: _builtins.str = ...,
-        after_number: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "customer_id", b"customer_id", "team_id", b"team_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CustomerMailCursor: _TypeAlias = CustomerMailCursor  # noqa: Y015
-
-@_typing.final
-class ListMailResponse(_message.Message):
-    """Some mail."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MAILS_FIELD_NUMBER: _builtins.int
-    READ_POSITION_FIELD_NUMBER: _builtins.int
-    read_position: _builtins.int
-    """For a partition: everything up to this position was looked at, facts that are no mail included; good as the next
-    `after_position`. Else 0.
-    """
-    @_builtins.property
-    def mails(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Each one letter in the mailbox format. Fewer than asked for: there are no more now."""
-
-    def __init__(
-        self,
-        *,
-        mails: _abc.Iterable[_builtins.bytes] | None = ...,
-        read_position: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mails", b"mails", "read_position", b"read_position"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListMailResponse: _TypeAlias = ListMailResponse  # noqa: Y015
-
-@_typing.final
-class ListHistoryRequest(_message.Message):
-    """Reads history."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CURSORS_FIELD_NUMBER: _builtins.int
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    WAIT_FIELD_NUMBER: _builtins.int
-    KINDS_FIELD_NUMBER: _builtins.int
-    page_size: _builtins.int
-    """Most facts to answer over all partitions, 1 to 5,000. Default 1,000."""
-    @_builtins.property
-    def cursors(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryCursor]:
-        """Where to go on, one per partition wanted; up to 64."""
-
-    @_builtins.property
-    def wait(self) -> _duration_pb2.Duration:
-        """How long to wait for news when there are none, up to 30 s. Default: not at all."""
-
-    @_builtins.property
-    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_history_pb2_1.FactKind.ValueType]:
-        """Only facts of these kinds; others are no news. Empty: all."""
-
-    def __init__(
-        self,
-        *,
-        cursors: _abc.Iterable[_history_pb2.HistoryCursor] | None = ...,
-        page_size: _builtins.int = ...,
-        wait: _duration_pb2.Duration | None = ...,
-        kinds: _abc.Iterable[_history_pb2_1.FactKind.ValueType] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursors", b"cursors", "kinds", b"kinds", "page_size", b"page_size", "wait", b"wait"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListHistoryRequest: _TypeAlias = ListHistoryRequest  # noqa: Y015
-
-@_typing.final
-class ListHistoryResponse(_message.Message):
-    """Some history."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    FACTS_FIELD_NUMBER: _builtins.int
-    NEXT_CURSORS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def facts(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2_1.Fact]:
-        """In order of partition and position."""
-
-    @_builtins.property
-    def next_cursors(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryCursor]:
-        """Where to go on; one per cursor of the request, in its order. Beyond facts of other kinds, even when
-        there are no facts: until it stays where it is, there may be more.
-        """
-
-    def __init__(
-        self,
-        *,
-        facts: _abc.Iterable[_history_pb2_1.Fact] | None = ...,
-        next_cursors: _abc.Iterable[_history_pb2.HistoryCursor] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "next_cursors", b"next_cursors"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListHistoryResponse: _TypeAlias = ListHistoryResponse  # noqa: Y015
-
-@_typing.final
 class ListFactsRequest(_message.Message):
     """Lists facts of a team."""
 
@@ -2801,13 +2381,13 @@ class ListFactsResponse(_message.Message):
     next_page_token: _builtins.str
     """For the next page; empty on the last."""
     @_builtins.property
-    def facts(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2_1.Fact]:
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.Fact]:
         """In order of the time at which they happened."""
 
     def __init__(
         self,
         *,
-        facts: _abc.Iterable[_history_pb2_1.Fact] | None = ...,
+        facts: _abc.Iterable[_history_pb2.Fact] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -3629,75 +3209,3 @@ class RevokeApiClientResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RevokeApiClientResponse: _TypeAlias = RevokeApiClientResponse  # noqa: Y015
-
-@_typing.final
-class BatchResolveTokensRequest(_message.Message):
-    """Asks whose tokens these are."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TOKEN_DIGESTS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def token_digests(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """SHA-256 of each token, 32 bytes, up to 500."""
-
-    def __init__(
-        self,
-        *,
-        token_digests: _abc.Iterable[_builtins.bytes] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["token_digests", b"token_digests"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___BatchResolveTokensRequest: _TypeAlias = BatchResolveTokensRequest  # noqa: Y015
-
-@_typing.final
-class BatchResolveTokensResponse(_message.Message):
-    """Whose tokens they are."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TOKENS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResolvedToken]:
-        """One per digest, in order."""
-
-    def __init__(
-        self,
-        *,
-        tokens: _abc.Iterable[Global___ResolvedToken] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___BatchResolveTokensResponse: _TypeAlias = BatchResolveTokensResponse  # noqa: Y015
-
-@_typing.final
-class ResolvedToken(_message.Message):
-    """What a token is good for."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    API_CLIENT_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def api_client(self) -> _api_client_pb2.ApiClient:
-        """The client; absent for a token that is unknown, revoked or past its end."""
-
-    def __init__(
-        self,
-        *,
-        api_client: _api_client_pb2.ApiClient | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ResolvedToken: _TypeAlias = ResolvedToken  # noqa: Y015

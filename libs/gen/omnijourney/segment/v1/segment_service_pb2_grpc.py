@@ -61,11 +61,6 @@ class SegmentServiceStub:
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListTeamsRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListTeamsResponse.FromString,
                 _registered_method=True)
-        self.BatchGetTeamSettings = channel.unary_unary(
-                '/omnijourney.segment.v1.SegmentService/BatchGetTeamSettings',
-                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetTeamSettingsRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetTeamSettingsResponse.FromString,
-                _registered_method=True)
         self.CreateApiClient = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/CreateApiClient',
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CreateApiClientRequest.SerializeToString,
@@ -90,11 +85,6 @@ class SegmentServiceStub:
                 '/omnijourney.segment.v1.SegmentService/RevokeApiClient',
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RevokeApiClientRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RevokeApiClientResponse.FromString,
-                _registered_method=True)
-        self.BatchResolveTokens = channel.unary_unary(
-                '/omnijourney.segment.v1.SegmentService/BatchResolveTokens',
-                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchResolveTokensRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchResolveTokensResponse.FromString,
                 _registered_method=True)
         self.CreateCustomer = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/CreateCustomer',
@@ -135,11 +125,6 @@ class SegmentServiceStub:
                 '/omnijourney.segment.v1.SegmentService/ListCustomers',
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomersRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomersResponse.FromString,
-                _registered_method=True)
-        self.BatchGetProfiles = channel.unary_unary(
-                '/omnijourney.segment.v1.SegmentService/BatchGetProfiles',
-                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetProfilesRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetProfilesResponse.FromString,
                 _registered_method=True)
         self.ChangeCustomerTags = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/ChangeCustomerTags',
@@ -201,11 +186,6 @@ class SegmentServiceStub:
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListAttributesRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListAttributesResponse.FromString,
                 _registered_method=True)
-        self.BatchGetAttributes = channel.unary_unary(
-                '/omnijourney.segment.v1.SegmentService/BatchGetAttributes',
-                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetAttributesRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetAttributesResponse.FromString,
-                _registered_method=True)
         self.CheckAudiences = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/CheckAudiences',
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CheckAudiencesRequest.SerializeToString,
@@ -260,21 +240,6 @@ class SegmentServiceStub:
                 '/omnijourney.segment.v1.SegmentService/RecordEvents',
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RecordEventsRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RecordEventsResponse.FromString,
-                _registered_method=True)
-        self.ApplyChanges = channel.unary_unary(
-                '/omnijourney.segment.v1.SegmentService/ApplyChanges',
-                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ApplyChangesRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ApplyChangesResponse.FromString,
-                _registered_method=True)
-        self.ListMail = channel.unary_unary(
-                '/omnijourney.segment.v1.SegmentService/ListMail',
-                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListMailRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListMailResponse.FromString,
-                _registered_method=True)
-        self.ListHistory = channel.unary_unary(
-                '/omnijourney.segment.v1.SegmentService/ListHistory',
-                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListHistoryRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListHistoryResponse.FromString,
                 _registered_method=True)
         self.ListFacts = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/ListFacts',
@@ -366,13 +331,6 @@ class SegmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def BatchGetTeamSettings(self, request, context):
-        """Reads the settings of up to 500 teams; the answers come in order, absent ones with an empty team id.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def CreateApiClient(self, request, context):
         """Creates a client of a team's API and shows its token, once.
         Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken.
@@ -404,13 +362,6 @@ class SegmentServiceServicer:
 
     def RevokeApiClient(self, request, context):
         """Refuses a client's tokens from now on, within 5 s in every service. Errors: NOT_FOUND.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def BatchResolveTokens(self, request, context):
-        """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -471,13 +422,6 @@ class SegmentServiceServicer:
 
     def ListCustomers(self, request, context):
         """Lists customers in order of their ids, by keyword if one is given.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def BatchGetProfiles(self, request, context):
-        """Reads what is needed to address up to 500 customers; the answers come in order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -569,13 +513,6 @@ class SegmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def BatchGetAttributes(self, request, context):
-        """Reads the definitions of up to 500 attributes of any teams, for checks of running journeys; in order.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def CheckAudiences(self, request, context):
         """Checks up to 500 audiences of a team and tells every fault of each.
         """
@@ -652,27 +589,6 @@ class SegmentServiceServicer:
         moved, and each real change makes one event. Parts may fail: one result per event, in order.
         Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
         the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ApplyChanges(self, request, context):
-        """Applies up to 500 effects of journeys, of any teams, in the order given. One result per change, in order.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListMail(self, request, context):
-        """Reads mail for customers' mailboxes, of a partition or of a customer, in order.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListHistory(self, request, context):
-        """Reads the history of the partitions given, each in order of position; waits for news when there are none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -771,11 +687,6 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListTeamsRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListTeamsResponse.SerializeToString,
             ),
-            'BatchGetTeamSettings': grpc.unary_unary_rpc_method_handler(
-                    servicer.BatchGetTeamSettings,
-                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetTeamSettingsRequest.FromString,
-                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetTeamSettingsResponse.SerializeToString,
-            ),
             'CreateApiClient': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateApiClient,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CreateApiClientRequest.FromString,
@@ -800,11 +711,6 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     servicer.RevokeApiClient,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RevokeApiClientRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RevokeApiClientResponse.SerializeToString,
-            ),
-            'BatchResolveTokens': grpc.unary_unary_rpc_method_handler(
-                    servicer.BatchResolveTokens,
-                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchResolveTokensRequest.FromString,
-                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchResolveTokensResponse.SerializeToString,
             ),
             'CreateCustomer': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateCustomer,
@@ -845,11 +751,6 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     servicer.ListCustomers,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomersRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomersResponse.SerializeToString,
-            ),
-            'BatchGetProfiles': grpc.unary_unary_rpc_method_handler(
-                    servicer.BatchGetProfiles,
-                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetProfilesRequest.FromString,
-                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetProfilesResponse.SerializeToString,
             ),
             'ChangeCustomerTags': grpc.unary_unary_rpc_method_handler(
                     servicer.ChangeCustomerTags,
@@ -911,11 +812,6 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListAttributesRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListAttributesResponse.SerializeToString,
             ),
-            'BatchGetAttributes': grpc.unary_unary_rpc_method_handler(
-                    servicer.BatchGetAttributes,
-                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetAttributesRequest.FromString,
-                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetAttributesResponse.SerializeToString,
-            ),
             'CheckAudiences': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckAudiences,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CheckAudiencesRequest.FromString,
@@ -970,21 +866,6 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     servicer.RecordEvents,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RecordEventsRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RecordEventsResponse.SerializeToString,
-            ),
-            'ApplyChanges': grpc.unary_unary_rpc_method_handler(
-                    servicer.ApplyChanges,
-                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ApplyChangesRequest.FromString,
-                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ApplyChangesResponse.SerializeToString,
-            ),
-            'ListMail': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListMail,
-                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListMailRequest.FromString,
-                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListMailResponse.SerializeToString,
-            ),
-            'ListHistory': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListHistory,
-                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListHistoryRequest.FromString,
-                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListHistoryResponse.SerializeToString,
             ),
             'ListFacts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFacts,
@@ -1163,33 +1044,6 @@ class SegmentService:
             _registered_method=True)
 
     @staticmethod
-    def BatchGetTeamSettings(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.segment.v1.SegmentService/BatchGetTeamSettings',
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetTeamSettingsRequest.SerializeToString,
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetTeamSettingsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def CreateApiClient(request,
             target,
             options=(),
@@ -1314,33 +1168,6 @@ class SegmentService:
             '/omnijourney.segment.v1.SegmentService/RevokeApiClient',
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RevokeApiClientRequest.SerializeToString,
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RevokeApiClientResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def BatchResolveTokens(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.segment.v1.SegmentService/BatchResolveTokens',
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchResolveTokensRequest.SerializeToString,
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchResolveTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1557,33 +1384,6 @@ class SegmentService:
             '/omnijourney.segment.v1.SegmentService/ListCustomers',
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomersRequest.SerializeToString,
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomersResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def BatchGetProfiles(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.segment.v1.SegmentService/BatchGetProfiles',
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetProfilesRequest.SerializeToString,
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetProfilesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1919,33 +1719,6 @@ class SegmentService:
             _registered_method=True)
 
     @staticmethod
-    def BatchGetAttributes(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.segment.v1.SegmentService/BatchGetAttributes',
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetAttributesRequest.SerializeToString,
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.BatchGetAttributesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def CheckAudiences(request,
             target,
             options=(),
@@ -2232,87 +2005,6 @@ class SegmentService:
             '/omnijourney.segment.v1.SegmentService/RecordEvents',
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RecordEventsRequest.SerializeToString,
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RecordEventsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ApplyChanges(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.segment.v1.SegmentService/ApplyChanges',
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ApplyChangesRequest.SerializeToString,
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ApplyChangesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListMail(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.segment.v1.SegmentService/ListMail',
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListMailRequest.SerializeToString,
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListMailResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListHistory(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.segment.v1.SegmentService/ListHistory',
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListHistoryRequest.SerializeToString,
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

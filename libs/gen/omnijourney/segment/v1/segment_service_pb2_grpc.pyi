@@ -48,8 +48,6 @@ class SegmentServiceStub:
     """Changes a team's name or settings."""
     ListTeams: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListTeamsRequest, _segment_service_pb2.ListTeamsResponse]
     """Lists teams in order of their ids."""
-    BatchGetTeamSettings: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.BatchGetTeamSettingsRequest, _segment_service_pb2.BatchGetTeamSettingsResponse]
-    """Reads the settings of up to 500 teams; the answers come in order, absent ones with an empty team id."""
     CreateApiClient: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CreateApiClientRequest, _segment_service_pb2.CreateApiClientResponse]
     """Creates a client of a team's API and shows its token, once.
     Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken.
@@ -62,8 +60,6 @@ class SegmentServiceStub:
     """Gives a client a new token and shows it, once; the old one works until `old_token_expire_time`. Errors: NOT_FOUND."""
     RevokeApiClient: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.RevokeApiClientRequest, _segment_service_pb2.RevokeApiClientResponse]
     """Refuses a client's tokens from now on, within 5 s in every service. Errors: NOT_FOUND."""
-    BatchResolveTokens: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.BatchResolveTokensRequest, _segment_service_pb2.BatchResolveTokensResponse]
-    """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client."""
     CreateCustomer: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CreateCustomerRequest, _segment_service_pb2.CreateCustomerResponse]
     """Creates a customer with identities, tags and attributes.
     Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a member id that is taken, FAILED_PRECONDITION `IDENTITY_TAKEN`,
@@ -87,8 +83,6 @@ class SegmentServiceStub:
     """Changes basic data: `member_id`, `name`, `phone`, `email`."""
     ListCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomersRequest, _segment_service_pb2.ListCustomersResponse]
     """Lists customers in order of their ids, by keyword if one is given."""
-    BatchGetProfiles: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.BatchGetProfilesRequest, _segment_service_pb2.BatchGetProfilesResponse]
-    """Reads what is needed to address up to 500 customers; the answers come in order."""
     ChangeCustomerTags: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ChangeCustomerTagsRequest, _segment_service_pb2.ChangeCustomerTagsResponse]
     """Adds and removes tags of a customer. Each real change makes one event."""
     SetCustomerAttributes: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.SetCustomerAttributesRequest, _segment_service_pb2.SetCustomerAttributesResponse]
@@ -117,8 +111,6 @@ class SegmentServiceStub:
     """Brings a definition back into use with the values that it had. Nothing happens when it is active."""
     ListAttributes: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListAttributesRequest, _segment_service_pb2.ListAttributesResponse]
     """Lists the definitions of a team in order of their keys."""
-    BatchGetAttributes: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.BatchGetAttributesRequest, _segment_service_pb2.BatchGetAttributesResponse]
-    """Reads the definitions of up to 500 attributes of any teams, for checks of running journeys; in order."""
     CheckAudiences: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CheckAudiencesRequest, _segment_service_pb2.CheckAudiencesResponse]
     """Checks up to 500 audiences of a team and tells every fault of each."""
     CreateSavedAudience: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CreateSavedAudienceRequest, _segment_service_pb2.CreateSavedAudienceResponse]
@@ -147,12 +139,6 @@ class SegmentServiceStub:
     Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
     the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
     """
-    ApplyChanges: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ApplyChangesRequest, _segment_service_pb2.ApplyChangesResponse]
-    """Applies up to 500 effects of journeys, of any teams, in the order given. One result per change, in order."""
-    ListMail: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListMailRequest, _segment_service_pb2.ListMailResponse]
-    """Reads mail for customers' mailboxes, of a partition or of a customer, in order."""
-    ListHistory: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListHistoryRequest, _segment_service_pb2.ListHistoryResponse]
-    """Reads the history of the partitions given, each in order of position; waits for news when there are none."""
     ListFacts: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListFactsRequest, _segment_service_pb2.ListFactsResponse]
     """Lists facts of one team by time, for people and for simulation on past events."""
     StartContactImport: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.StartContactImportRequest, _segment_service_pb2.StartContactImportResponse]
@@ -194,8 +180,6 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Changes a team's name or settings."""
     ListTeams: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListTeamsRequest, _segment_service_pb2.ListTeamsResponse]  # type: ignore[assignment]
     """Lists teams in order of their ids."""
-    BatchGetTeamSettings: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.BatchGetTeamSettingsRequest, _segment_service_pb2.BatchGetTeamSettingsResponse]  # type: ignore[assignment]
-    """Reads the settings of up to 500 teams; the answers come in order, absent ones with an empty team id."""
     CreateApiClient: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CreateApiClientRequest, _segment_service_pb2.CreateApiClientResponse]  # type: ignore[assignment]
     """Creates a client of a team's API and shows its token, once.
     Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken.
@@ -208,8 +192,6 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Gives a client a new token and shows it, once; the old one works until `old_token_expire_time`. Errors: NOT_FOUND."""
     RevokeApiClient: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.RevokeApiClientRequest, _segment_service_pb2.RevokeApiClientResponse]  # type: ignore[assignment]
     """Refuses a client's tokens from now on, within 5 s in every service. Errors: NOT_FOUND."""
-    BatchResolveTokens: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.BatchResolveTokensRequest, _segment_service_pb2.BatchResolveTokensResponse]  # type: ignore[assignment]
-    """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client."""
     CreateCustomer: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CreateCustomerRequest, _segment_service_pb2.CreateCustomerResponse]  # type: ignore[assignment]
     """Creates a customer with identities, tags and attributes.
     Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a member id that is taken, FAILED_PRECONDITION `IDENTITY_TAKEN`,
@@ -233,8 +215,6 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Changes basic data: `member_id`, `name`, `phone`, `email`."""
     ListCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomersRequest, _segment_service_pb2.ListCustomersResponse]  # type: ignore[assignment]
     """Lists customers in order of their ids, by keyword if one is given."""
-    BatchGetProfiles: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.BatchGetProfilesRequest, _segment_service_pb2.BatchGetProfilesResponse]  # type: ignore[assignment]
-    """Reads what is needed to address up to 500 customers; the answers come in order."""
     ChangeCustomerTags: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ChangeCustomerTagsRequest, _segment_service_pb2.ChangeCustomerTagsResponse]  # type: ignore[assignment]
     """Adds and removes tags of a customer. Each real change makes one event."""
     SetCustomerAttributes: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.SetCustomerAttributesRequest, _segment_service_pb2.SetCustomerAttributesResponse]  # type: ignore[assignment]
@@ -263,8 +243,6 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Brings a definition back into use with the values that it had. Nothing happens when it is active."""
     ListAttributes: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListAttributesRequest, _segment_service_pb2.ListAttributesResponse]  # type: ignore[assignment]
     """Lists the definitions of a team in order of their keys."""
-    BatchGetAttributes: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.BatchGetAttributesRequest, _segment_service_pb2.BatchGetAttributesResponse]  # type: ignore[assignment]
-    """Reads the definitions of up to 500 attributes of any teams, for checks of running journeys; in order."""
     CheckAudiences: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CheckAudiencesRequest, _segment_service_pb2.CheckAudiencesResponse]  # type: ignore[assignment]
     """Checks up to 500 audiences of a team and tells every fault of each."""
     CreateSavedAudience: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CreateSavedAudienceRequest, _segment_service_pb2.CreateSavedAudienceResponse]  # type: ignore[assignment]
@@ -293,12 +271,6 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
     the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
     """
-    ApplyChanges: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ApplyChangesRequest, _segment_service_pb2.ApplyChangesResponse]  # type: ignore[assignment]
-    """Applies up to 500 effects of journeys, of any teams, in the order given. One result per change, in order."""
-    ListMail: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListMailRequest, _segment_service_pb2.ListMailResponse]  # type: ignore[assignment]
-    """Reads mail for customers' mailboxes, of a partition or of a customer, in order."""
-    ListHistory: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListHistoryRequest, _segment_service_pb2.ListHistoryResponse]  # type: ignore[assignment]
-    """Reads the history of the partitions given, each in order of position; waits for news when there are none."""
     ListFacts: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListFactsRequest, _segment_service_pb2.ListFactsResponse]  # type: ignore[assignment]
     """Lists facts of one team by time, for people and for simulation on past events."""
     StartContactImport: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.StartContactImportRequest, _segment_service_pb2.StartContactImportResponse]  # type: ignore[assignment]
@@ -363,14 +335,6 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists teams in order of their ids."""
 
     @_abc_1.abstractmethod
-    def BatchGetTeamSettings(
-        self,
-        request: _segment_service_pb2.BatchGetTeamSettingsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_segment_service_pb2.BatchGetTeamSettingsResponse, _abc.Awaitable[_segment_service_pb2.BatchGetTeamSettingsResponse]]:
-        """Reads the settings of up to 500 teams; the answers come in order, absent ones with an empty team id."""
-
-    @_abc_1.abstractmethod
     def CreateApiClient(
         self,
         request: _segment_service_pb2.CreateApiClientRequest,
@@ -411,14 +375,6 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.RevokeApiClientResponse, _abc.Awaitable[_segment_service_pb2.RevokeApiClientResponse]]:
         """Refuses a client's tokens from now on, within 5 s in every service. Errors: NOT_FOUND."""
-
-    @_abc_1.abstractmethod
-    def BatchResolveTokens(
-        self,
-        request: _segment_service_pb2.BatchResolveTokensRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_segment_service_pb2.BatchResolveTokensResponse, _abc.Awaitable[_segment_service_pb2.BatchResolveTokensResponse]]:
-        """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client."""
 
     @_abc_1.abstractmethod
     def CreateCustomer(
@@ -490,14 +446,6 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ListCustomersResponse, _abc.Awaitable[_segment_service_pb2.ListCustomersResponse]]:
         """Lists customers in order of their ids, by keyword if one is given."""
-
-    @_abc_1.abstractmethod
-    def BatchGetProfiles(
-        self,
-        request: _segment_service_pb2.BatchGetProfilesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_segment_service_pb2.BatchGetProfilesResponse, _abc.Awaitable[_segment_service_pb2.BatchGetProfilesResponse]]:
-        """Reads what is needed to address up to 500 customers; the answers come in order."""
 
     @_abc_1.abstractmethod
     def ChangeCustomerTags(
@@ -600,14 +548,6 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the definitions of a team in order of their keys."""
 
     @_abc_1.abstractmethod
-    def BatchGetAttributes(
-        self,
-        request: _segment_service_pb2.BatchGetAttributesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_segment_service_pb2.BatchGetAttributesResponse, _abc.Awaitable[_segment_service_pb2.BatchGetAttributesResponse]]:
-        """Reads the definitions of up to 500 attributes of any teams, for checks of running journeys; in order."""
-
-    @_abc_1.abstractmethod
     def CheckAudiences(
         self,
         request: _segment_service_pb2.CheckAudiencesRequest,
@@ -700,30 +640,6 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
         the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
         """
-
-    @_abc_1.abstractmethod
-    def ApplyChanges(
-        self,
-        request: _segment_service_pb2.ApplyChangesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_segment_service_pb2.ApplyChangesResponse, _abc.Awaitable[_segment_service_pb2.ApplyChangesResponse]]:
-        """Applies up to 500 effects of journeys, of any teams, in the order given. One result per change, in order."""
-
-    @_abc_1.abstractmethod
-    def ListMail(
-        self,
-        request: _segment_service_pb2.ListMailRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_segment_service_pb2.ListMailResponse, _abc.Awaitable[_segment_service_pb2.ListMailResponse]]:
-        """Reads mail for customers' mailboxes, of a partition or of a customer, in order."""
-
-    @_abc_1.abstractmethod
-    def ListHistory(
-        self,
-        request: _segment_service_pb2.ListHistoryRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_segment_service_pb2.ListHistoryResponse, _abc.Awaitable[_segment_service_pb2.ListHistoryResponse]]:
-        """Reads the history of the partitions given, each in order of position; waits for news when there are none."""
 
     @_abc_1.abstractmethod
     def ListFacts(

@@ -1,0 +1,161 @@
+# ruff: noqa: N802 - the generated base names the methods
+"""What a service that writes a history serves to the others: its rows after cursors, and its mail for repairs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+from libs.common.feeds.notifier import PAGE_MAX, WAIT_MAX_S, CommitNotifier, long_poll
+from libs.common.ids import PARTITIONS
+from libs.common.mailbox.mail import Mail, encode
+from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.server import GrpcServer
+from libs.common.rpc.values import seconds_of
+from omnijourney.common.v1.history_pb2 import HistoryCursor
+from omnijourney.internal.v1 import (
+    history_service_pb2,
+    history_service_pb2_grpc,
+    mail_service_pb2,
+    mail_service_pb2_grpc,
+)
+
+Row = TypeVar("Row")
+Rows = Callable[[], Awaitable[tuple[Sequence[Row], dict[int, int]]]]
+"""Reads one page: rows, and the cursors after it."""
+
+MAIL_PAGE_DEFAULT: Final = 500
+MAIL_PAGE_MAX: Final = 2_000
+HISTORY_PAGE_DEFAULT: Final = 1_000
+POSITION_MAX: Final = 2**63 - 1
+
+
+class Reading(NamedTuple, Generic[Row]):
+    """One reader's look at a history: how a page is read, and what tells that there may be a new row."""
+
+    rows: Rows[Row]
+    notifier: CommitNotifier
+
+
+class History(Protocol[Row]):
+    """The history of one service."""
+
+    def reading(self, cursors: Mapping[int, int], size: int, kinds: Sequence[int]) -> Reading[Row]:
+        """A reader of up to `size` rows a page after the cursors, of some kinds only where the history has kinds.
+
+        Raises InvalidArgument for kinds that it does not have.
+        """
+        ...
+
+    def answer(self, rows: Sequence[Row]) -> history_service_pb2.ListHistoryResponse:
+        """The rows in this service's list of the answer."""
+        ...
+
+
+class Mails(Protocol):
+    """The mail that one service numbers. Fewer mails than `limit`: there are no more."""
+
+    async def of_customer(
+        self, team_id: UUID, customer_id: UUID, after_number: int, limit: int
+    ) -> Sequence[Mail]:
+        """A customer's mail after a number, in order."""
+        ...
+
+    async def of_partition(self, partition: int, after_position: int, limit: int) -> Sequence[Mail]:
+        """A partition's mail after a position, in order."""
+        ...
+
+
+class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer, Generic[Row]):
+    """See `protos/omnijourney/internal/v1/history_service.proto`."""
+
+    def __init__(self, history: History[Row], draining: asyncio.Event) -> None:
+        """`draining` ends reads that wait."""
+        self._history = history
+        self._draining = draining
+
+    async def ListHistory(
+        self, request: history_service_pb2.ListHistoryRequest, context: Any
+    ) -> history_service_pb2.ListHistoryResponse:
+        """A page of rows; waits for one if asked."""
+        cursors, size, wait_s = _asked(request)
+        reading = self._history.reading(cursors, size, request.kinds)
+        rows, following = await long_poll(reading.rows, reading.notifier, wait_s, self._draining)
+        answer = self._history.answer(rows)
+        answer.next_cursors.extend(
+            HistoryCursor(partition=partition, after_position=following[partition]) for partition in cursors
+        )
+        return answer
+
+
+class MailServicer(mail_service_pb2_grpc.MailServiceServicer):
+    """See `protos/omnijourney/internal/v1/mail_service.proto`."""
+
+    def __init__(self, mails: Mails) -> None:
+        """`mails` of the service."""
+        self._mails = mails
+
+    async def ListMail(
+        self, request: mail_service_pb2.ListMailRequest, context: Any
+    ) -> mail_service_pb2.ListMailResponse:
+        """Mail of a partition or of a customer."""
+        check = FieldCheck()
+        size = check.whole("page_size", request.page_size or MAIL_PAGE_DEFAULT, least=1, most=MAIL_PAGE_MAX)
+        if request.WhichOneof("scope") == "customer":
+            cursor = request.customer
+            team_id = check.uuid("customer.team_id", cursor.team_id)
+            customer_id = check.uuid("customer.customer_id", cursor.customer_id)
+            check.done()
+            mails = await self._mails.of_customer(team_id, customer_id, cursor.after_number, size)
+        else:
+            partition, after = _cursor(check, "partition", request.partition)
+            if request.WhichOneof("scope") is None:
+                check.fault("scope", "is required")
+            check.done()
+            mails = await self._mails.of_partition(partition, after, size)
+        return mail_service_pb2.ListMailResponse(mails=map(encode, mails))
+
+
+def serve_history(server: GrpcServer, history: History[Any], draining: asyncio.Event) -> None:
+    """Adds a service's history to its server."""
+    server.add(
+        history_service_pb2_grpc.add_HistoryServiceServicer_to_server,
+        HistoryServicer(history, draining),
+        history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"],
+    )
+
+
+def serve_mail(server: GrpcServer, mails: Mails) -> None:
+    """Adds a service's mail to its server."""
+    server.add(
+        mail_service_pb2_grpc.add_MailServiceServicer_to_server,
+        MailServicer(mails),
+        mail_service_pb2.DESCRIPTOR.services_by_name["MailService"],
+    )
+
+
+def _asked(request: history_service_pb2.ListHistoryRequest) -> tuple[dict[int, int], int, float]:
+    """Cursors, rows of a page, real seconds to wait."""
+    check = FieldCheck()
+    check.count("cursors", request.cursors, least=1, most=PARTITIONS)
+    cursors: dict[int, int] = {}
+    for index, each in enumerate(request.cursors):
+        partition, after = _cursor(check, f"cursors[{index}]", each)
+        if partition in cursors:
+            check.fault(f"cursors[{index}].partition", "is given twice")
+        cursors[partition] = after
+    size = check.whole("page_size", request.page_size or HISTORY_PAGE_DEFAULT, least=1, most=PAGE_MAX)
+    wait_s = seconds_of(request.wait)
+    if not 0 <= wait_s <= WAIT_MAX_S:
+        check.fault("wait", f"must be 0 to {WAIT_MAX_S:.0f} s")
+    check.done()
+    return cursors, size, wait_s
+
+
+def _cursor(check: FieldCheck, path: str, cursor: HistoryCursor) -> tuple[int, int]:
+    return (
+        check.whole(f"{path}.partition", cursor.partition, least=0, most=PARTITIONS - 1),
+        check.whole(f"{path}.after_position", cursor.after_position, least=0, most=POSITION_MAX),
+    )

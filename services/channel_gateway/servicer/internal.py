@@ -1,0 +1,88 @@
+# ruff: noqa: N802 - the generated base names the methods
+"""What our own services ask: sends, the brake, the history and its mail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from libs.common.feeds.serving import Reading, serve_history, serve_mail
+from libs.common.mailbox.mail import Mail
+from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.server import GrpcServer
+from omnijourney.internal.v1 import history_service_pb2, sends_service_pb2, sends_service_pb2_grpc
+from services.channel_gateway.convert import deliveries as convert
+from services.channel_gateway.servicer.base import Parts
+
+
+class SendsServicer(sends_service_pb2_grpc.SendsServiceServicer):
+    """See `protos/omnijourney/internal/v1/sends_service.proto`."""
+
+    def __init__(self, parts: Parts) -> None:
+        """`parts` outlive the servicer."""
+        self._parts = parts
+
+    async def SendMessages(
+        self, request: sends_service_pb2.SendMessagesRequest, context: Any
+    ) -> sends_service_pb2.SendMessagesResponse:
+        """Reserves and stores sends."""
+        answers = await self._parts.reservation.send(convert.sends_of(request))
+        return sends_service_pb2.SendMessagesResponse(results=map(convert.result_of, answers))
+
+    async def StopSends(
+        self, request: sends_service_pb2.StopSendsRequest, context: Any
+    ) -> sends_service_pb2.StopSendsResponse:
+        """Cancels a journey's sends of older epochs."""
+        check = FieldCheck()
+        team_id = check.uuid("team_id", request.team_id)
+        journey_id = check.uuid("journey_id", request.journey_id)
+        epoch = check.whole("epoch", request.epoch, least=1, most=2**62)
+        check.done()
+        cancelled, on_the_wire = await self._parts.sender.stop(team_id, journey_id, epoch)
+        return sends_service_pb2.StopSendsResponse(cancelled=cancelled, on_the_wire=on_the_wire)
+
+
+class GatewayHistory:
+    """The facts in order of commit, for `HistoryServicer`."""
+
+    def __init__(self, parts: Parts) -> None:
+        """`parts` of the servicer."""
+        self._parts = parts
+
+    def reading(self, cursors: Mapping[int, int], size: int, kinds: Sequence[int]) -> Reading[Any]:
+        """See `History`."""
+        return Reading(lambda: self._parts.feed.read(cursors, size), self._parts.notifier)
+
+    def answer(self, rows: Sequence[Any]) -> history_service_pb2.ListHistoryResponse:
+        """See `History`."""
+        return history_service_pb2.ListHistoryResponse(gateway_facts=map(convert.fact_of, rows))
+
+
+class OutcomeMails:
+    """The mail about sends, for `MailServicer`."""
+
+    def __init__(self, parts: Parts) -> None:
+        """`parts` of the servicer."""
+        self._parts = parts
+
+    async def of_customer(
+        self, team_id: UUID, customer_id: UUID, after_number: int, limit: int
+    ) -> Sequence[Mail]:
+        """See `Mails`."""
+        return await self._parts.feed.customer_mail(team_id, customer_id, after_number, limit)
+
+    async def of_partition(self, partition: int, after_position: int, limit: int) -> Sequence[Mail]:
+        """See `Mails`."""
+        return await self._parts.feed.fetch_after({partition: after_position}, limit)
+
+
+def serve(server: GrpcServer, parts: Parts) -> None:
+    """Adds all of it to the server."""
+    server.add(
+        sends_service_pb2_grpc.add_SendsServiceServicer_to_server,
+        SendsServicer(parts),
+        sends_service_pb2.DESCRIPTOR.services_by_name["SendsService"],
+    )
+    serve_history(server, GatewayHistory(parts), parts.draining)
+    serve_mail(server, OutcomeMails(parts))

@@ -1,0 +1,65 @@
+# ruff: noqa: N802 - the generated base names the methods
+"""What our own services ask: postings, and the history of entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from libs.common.errors import FieldViolation, InvalidArgument
+from libs.common.feeds.serving import Reading, serve_history
+from libs.common.rpc.server import GrpcServer
+from omnijourney.internal.v1 import history_service_pb2, ledger_service_pb2, ledger_service_pb2_grpc
+from services.points.convert import ledger as convert
+from services.points.convert import requests
+from services.points.domain.views import PlacedEntry
+from services.points.servicer.base import Dependencies
+
+
+class LedgerServicer(ledger_service_pb2_grpc.LedgerServiceServicer):
+    """See `protos/omnijourney/internal/v1/ledger_service.proto`."""
+
+    def __init__(self, deps: Dependencies) -> None:
+        """`deps` outlive the servicer."""
+        self._deps = deps
+
+    async def PostEntries(
+        self, request: ledger_service_pb2.PostEntriesRequest, context: Any
+    ) -> ledger_service_pb2.PostEntriesResponse:
+        """Posts a batch."""
+        count = len(request.postings)
+        if not 1 <= count <= requests.BATCH_MAX:
+            violation = FieldViolation("postings", f"must have 1 to {requests.BATCH_MAX} items, has {count}")
+            raise InvalidArgument.of(violation)
+        answers = await self._deps.writer.post(convert.postings(request.postings))
+        return ledger_service_pb2.PostEntriesResponse(results=[convert.result(answer) for answer in answers])
+
+
+class EntryHistory:
+    """The entries in order of posting, for `HistoryServicer`."""
+
+    def __init__(self, deps: Dependencies) -> None:
+        """`deps` of the servicer."""
+        self._deps = deps
+
+    def reading(self, cursors: Mapping[int, int], size: int, kinds: Sequence[int]) -> Reading[PlacedEntry]:
+        """See `History`."""
+
+        async def rows() -> tuple[Sequence[PlacedEntry], dict[int, int]]:
+            return await self._deps.reports.history(dict(cursors), size)
+
+        return Reading(rows, self._deps.notifier)
+
+    def answer(self, rows: Sequence[PlacedEntry]) -> history_service_pb2.ListHistoryResponse:
+        """See `History`."""
+        return history_service_pb2.ListHistoryResponse(entries=map(convert.entry, rows))
+
+
+def serve(server: GrpcServer, deps: Dependencies) -> None:
+    """Adds all of it to the server."""
+    server.add(
+        ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server,
+        LedgerServicer(deps),
+        ledger_service_pb2.DESCRIPTOR.services_by_name["LedgerService"],
+    )
+    serve_history(server, EntryHistory(deps), deps.draining)
