@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from libs.common.mailbox.mail import Mail
 from libs.common.rpc.operations import Progress
+
+if TYPE_CHECKING:
+    # The relay of the mailboxes reads ranges as they are here.
+    from libs.common.mailbox.mail import Mail
 
 Ranges = Mapping[int, tuple[int, int]]
 """Partition → first and last history position of a transaction, rows without mail included."""
