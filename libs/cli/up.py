@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from libs.cli.console import err, fail, out
-from libs.common.db.migrate import MigrationError
+from libs.common.db.sql_files import MigrationError
 from libs.common.logging import setup_logging
 from libs.embedded import EmbeddedError
 from libs.supervisor import Died, Event, Installation, InstallationOptions

@@ -25,9 +25,10 @@ import uvloop
 from libs.common import crash
 from libs.common.clock import Clock, InstallationClock
 from libs.common.config import EXIT_CONFIG, ServiceSettings, variable_of
-from libs.common.db.migrate import MigrationError, migrate, service_dsn
+from libs.common.db.migrate import migrate, service_dsn
 from libs.common.db.pool import Pool, open_pool
 from libs.common.db.requests import keep_forgetting
+from libs.common.db.sql_files import MigrationError
 from libs.common.logging import setup_logging
 from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.metrics import MetricsEndpoint

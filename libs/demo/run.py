@@ -13,7 +13,7 @@ from rich.console import Console
 
 from libs.client import Client
 from libs.common.clock import ClockRefusedError
-from libs.common.db.migrate import MigrationError
+from libs.common.db.sql_files import MigrationError
 from libs.common.logging import setup_logging
 from libs.demo.checks import check
 from libs.demo.collect import Collector

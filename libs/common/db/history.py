@@ -5,9 +5,9 @@ possible, under row locks taken in the order of partitions: a transaction that h
 has committed before a higher one is given out, so that no reader can skip a late commit.
 
 A reader keeps a cursor a partition and commits it with what it derives. Histories are under row-level security like
-all tenant tables, while a feed serves all teams: it first asks which teams the page touches (`history_teams`, made in a
-migration by `platform.open_history`), then reads the page bound to those. `platform.open_pages` makes a function that
-does both in one statement, for `read_page`.
+all tenant tables, while a feed serves all teams: it first asks which teams the page touches (`history_teams`), then
+reads the page bound to those. `history_page` does both in one statement, for `read_page`. A service has both functions
+for each of its histories, in `sql/functions`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

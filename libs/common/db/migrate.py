@@ -1,8 +1,14 @@
-"""Migrations, roles and schemas.
+"""Migrations, functions, roles and schemas.
 
 Each service has a schema and a login role of its own; the admin role owns everything in it. `migrate` brings both up to
-the release: forward only, once, under an advisory lock, so that any number of processes may start at once. A file that
-was applied never changes again; its checksum is compared at every start.
+the release: forward only, once, under an advisory lock, so that any number of processes may start at once. A migration
+that was applied never changes again; its checksum is compared at every start. Functions come after the migrations:
+those whose text has changed, in one transaction.
+
+Two releases may share a database while processes are replaced. Those of the older one go on working, since what they
+call keeps its name and parameters for a release (`functions/retired`). A process of the older one that starts then
+refuses when there is a migration that it does not know; otherwise it works with the functions that it finds, and never
+puts back the body of one whose version is newer than its own.
 """
 
 import asyncio
@@ -10,8 +16,6 @@ import base64
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
-from importlib import resources
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -19,57 +23,19 @@ import asyncpg
 import structlog
 
 from libs.common.db.pool import CONNECT_TIMEOUT_S
+from libs.common.db.sql_files import Function, Migration, MigrationError, read_functions, read_migrations
 
 _PLATFORM: Final = "platform"
+_COMMON: Final = "libs.common.db"
 _LOCK_KEY: Final = 0x6F6D6E696A6F7572
 """Any constant; one lock for all migrations of a database."""
 _LOCK_TIMEOUT_S: Final = 120.0
-_FILE: Final = re.compile(r"([0-9]{4})_([a-z0-9_]+)\.sql")
 _SERVICE: Final = re.compile(r"[a-z][a-z_]{0,30}")
 _ROLE_PREFIX: Final = "omnijourney_"
 _ROLE_ATTEMPTS: Final = 5
 _SCRAM_ITERATIONS: Final = 4096
 
 _log = structlog.get_logger(__name__)
-
-
-class MigrationError(Exception):
-    """The database and this release do not fit; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One numbered file of SQL."""
-
-    number: int
-    name: str
-    sql: str
-
-    @property
-    def sha256(self) -> str:
-        """Checksum of the text, hexadecimal."""
-        return hashlib.sha256(self.sql.encode()).hexdigest()
-
-
-def read_migrations(package: str, directory: str) -> list[Migration]:
-    """The migrations in a directory of an importable package, by number.
-
-    Raises MigrationError for a file of another form and for numbers that are not 1, 2, 3, ….
-    """
-    folder = resources.files(package).joinpath(directory)
-    if not folder.is_dir():
-        raise MigrationError(f"{package} has no directory {directory}")
-    found: list[Migration] = []
-    for file in folder.iterdir():
-        match = _FILE.fullmatch(file.name)
-        if match:
-            found.append(Migration(int(match[1]), match[2], file.read_text(encoding="utf-8")))
-        elif file.name.endswith(".sql"):
-            raise MigrationError(f"{package}/{directory}/{file.name} is not named like 0001_what_it_does.sql")
-    found.sort(key=lambda migration: migration.number)
-    if [migration.number for migration in found] != list(range(1, len(found) + 1)):
-        raise MigrationError(f"the numbers in {package}/{directory} are not 1, 2, 3, … once each")
-    return found
 
 
 def role_of(service: str) -> str:
@@ -100,22 +66,26 @@ def _service_password(admin_dsn: str, service: str) -> str:
 
 
 async def migrate(admin_dsn: str, service: str, package: str) -> None:
-    """Makes the service's role and schema and applies what is missing of `package`'s `sql/migrations`.
+    """Makes the service's role and schema and applies what is missing of `package`'s migrations and functions.
 
+    They stand in `sql/migrations` and `sql/functions`.
     Safe with many processes at once. Raises MigrationError, and the driver's errors when the server cannot be reached.
     """
     role = role_of(service)
     password = _service_password(admin_dsn, service)
     own = read_migrations(package, "sql/migrations")
+    functions = read_functions(package, "sql/functions")
     connection = await asyncpg.connect(admin_dsn, timeout=CONNECT_TIMEOUT_S)
     try:
         await asyncio.wait_for(connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY), _LOCK_TIMEOUT_S)
         await _prepare_platform(connection)
         await _prepare_role(connection, role, password)
         await _prepare_schema(connection, service, role)
-        shared = read_migrations("libs.common.db", "shared_migrations")
+        shared = read_migrations(_COMMON, "shared_migrations")
         await _apply(connection, f"{service}/shared", service, shared)
         await _apply(connection, service, service, own)
+        await _renew(connection, f"{service}/shared", service, read_functions(_COMMON, "shared_functions"))
+        await _renew(connection, service, service, functions)
         await _grant(connection, service, role)
     except TimeoutError as error:
         raise MigrationError(f"another process has migrated for over {_LOCK_TIMEOUT_S:.0f} s") from error
@@ -137,7 +107,8 @@ async def _prepare_platform(connection: "asyncpg.Connection[Any]") -> None:
         );
         """
     )
-    await _apply(connection, _PLATFORM, _PLATFORM, read_migrations("libs.common.db", "platform_migrations"))
+    await _apply(connection, _PLATFORM, _PLATFORM, read_migrations(_COMMON, "platform_migrations"))
+    await _renew(connection, _PLATFORM, _PLATFORM, read_functions(_COMMON, "platform_functions"))
 
 
 async def _prepare_role(connection: "asyncpg.Connection[Any]", role: str, password: str) -> None:
@@ -242,9 +213,7 @@ async def _apply_one(
     connection: "asyncpg.Connection[Any]", record: str, schema: str, migration: Migration
 ) -> None:
     async with connection.transaction():
-        await connection.execute(
-            "SELECT set_config('search_path', quote_ident($1) || ', pg_temp', true)", schema
-        )
+        await _enter(connection, schema)
         await connection.execute(migration.sql)
         await connection.execute(
             "INSERT INTO platform.migration (service, number, name, sha256) VALUES ($1, $2, $3, $4)",
@@ -254,3 +223,46 @@ async def _apply_one(
             migration.sha256,
         )
     _log.info("migrated", record=record, number=migration.number, name=migration.name)
+
+
+async def _renew(
+    connection: "asyncpg.Connection[Any]", record: str, schema: str, functions: list[Function]
+) -> None:
+    """Makes the functions whose text is not the one recorded under `record`, but for those of a newer version."""
+    # What is recorded but gone, since a migration dropped it, counts as never made.
+    rows = await connection.fetch(
+        "SELECT f.name, f.version, f.sha256 FROM platform.function AS f WHERE f.service = $1 AND EXISTS ("
+        " SELECT FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace"
+        " WHERE n.nspname = $2 AND p.proname = f.name)",
+        record,
+        schema,
+    )
+    made = {row["name"]: (row["version"], row["sha256"]) for row in rows}
+    changed = [function for function in functions if _is_changed(function, made.get(function.name))]
+    if not changed:
+        return
+    async with connection.transaction():
+        await _enter(connection, schema)
+        # They may call each other, in any order.
+        await connection.execute("SET LOCAL check_function_bodies = off")
+        for function in changed:
+            await connection.execute(function.sql)
+        await connection.executemany(
+            "INSERT INTO platform.function (service, name, version, sha256) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT (service, name) DO UPDATE"
+            " SET version = excluded.version, sha256 = excluded.sha256, applied_at = clock_timestamp()",
+            [(record, function.name, function.version, function.sha256) for function in changed],
+        )
+    _log.info("functions renewed", record=record, names=[function.name for function in changed])
+
+
+def _is_changed(function: Function, made: tuple[int, str] | None) -> bool:
+    if made is None:
+        return True
+    version, sha256 = made
+    return version <= function.version and sha256 != function.sha256
+
+
+async def _enter(connection: "asyncpg.Connection[Any]", schema: str) -> None:
+    """Lets the running transaction make and find everything in one schema."""
+    await connection.execute("SELECT set_config('search_path', quote_ident($1) || ', pg_temp', true)", schema)

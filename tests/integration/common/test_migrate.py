@@ -7,7 +7,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from libs.common.db.migrate import MigrationError, migrate, read_migrations, service_dsn
+from libs.common.db.migrate import migrate, service_dsn
+from libs.common.db.sql_files import MigrationError, read_functions, read_migrations
 from libs.testing.fixtures import Database, Databases
 from tests.integration.common.conftest import PACKAGE
 
@@ -22,6 +23,29 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "changing", raising=False)
     return folder
+
+
+@pytest.fixture
+def functions(package: Path) -> Path:
+    """The functions directory of the same package, empty."""
+    folder = package.parent / "functions"
+    (folder / "retired").mkdir(parents=True)
+    return folder
+
+
+def _write(folder: Path, name: str, body: str, version: int = 1) -> None:
+    (folder / f"{name}.sql").write_text(
+        f"{f'-- version: {version}' if version > 1 else '-- What it does.'}\n"
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS integer LANGUAGE sql AS $$ {body} $$;\n"
+    )
+
+
+async def _value(database: Database, statement: str) -> object:
+    connection = await asyncpg.connect(database.admin_dsn)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
 
 
 async def _applied(database: Database) -> list[tuple[str, int]]:
@@ -77,6 +101,89 @@ async def test_a_faulty_file_leaves_nothing_behind(databases: Databases, package
             await migrate(database.admin_dsn, "diary", "changing")
         (package / "0002_two.sql").write_text("CREATE TABLE two (n integer);")
         await migrate(database.admin_dsn, "diary", "changing")
+
+
+async def test_functions_may_call_each_other_in_any_order(databases: Databases, functions: Path) -> None:
+    async with databases.fresh({}) as database:
+        _write(functions, "first", "SELECT second() + n FROM one")
+        _write(functions, "second", "SELECT 1")
+        await migrate(database.admin_dsn, "diary", "changing")
+        assert await _value(database, "SELECT count(*) FROM diary.one") == 0
+        assert await _value(database, "SELECT diary.second()") == 1
+
+
+async def test_only_functions_that_changed_are_made_again(databases: Databases, functions: Path) -> None:
+    async with databases.fresh({}) as database:
+        _write(functions, "first", "SELECT 1")
+        _write(functions / "retired", "second", "SELECT 2")
+        await migrate(database.admin_dsn, "diary", "changing")
+        before = "SELECT applied_at FROM platform.function WHERE service = 'diary' AND name = 'second'"
+        made_at = await _value(database, before)
+        _write(functions, "first", "SELECT 3")
+        await migrate(database.admin_dsn, "diary", "changing")
+        assert await _value(database, "SELECT diary.first() + diary.second()") == 5
+        assert await _value(database, before) == made_at
+
+
+async def test_an_older_release_does_not_put_its_functions_back(
+    databases: Databases, functions: Path
+) -> None:
+    async with databases.fresh({}) as database:
+        _write(functions, "first", "SELECT 2", version=2)
+        await migrate(database.admin_dsn, "diary", "changing")
+        _write(functions, "first", "SELECT 1")
+        await migrate(database.admin_dsn, "diary", "changing")
+        assert await _value(database, "SELECT diary.first()") == 2
+
+
+async def test_a_function_that_was_dropped_is_made_when_a_release_has_it(
+    databases: Databases, package: Path, functions: Path
+) -> None:
+    async with databases.fresh({}) as database:
+        _write(functions, "first", "SELECT 1")
+        await migrate(database.admin_dsn, "diary", "changing")
+        (package / "0002_post_first.sql").write_text("DROP FUNCTION first();")
+        await migrate(database.admin_dsn, "diary", "changing")
+        assert await _value(database, "SELECT diary.first()") == 1
+
+
+async def test_a_faulty_function_leaves_all_functions_as_they_were(
+    databases: Databases, functions: Path
+) -> None:
+    async with databases.fresh({}) as database:
+        _write(functions, "first", "SELECT 1")
+        await migrate(database.admin_dsn, "diary", "changing")
+        _write(functions, "first", "SELECT 2")
+        _write(functions, "second", "SELEC 2")
+        (functions / "third.sql").write_text("CREATE OR REPLACE FUNCTION third() RETURNS nonsense AS '';")
+        with pytest.raises(asyncpg.PostgresError):
+            await migrate(database.admin_dsn, "diary", "changing")
+        assert await _value(database, "SELECT diary.first()") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "sql"),
+    [
+        ("first", "CREATE FUNCTION first() RETURNS integer LANGUAGE sql AS 'SELECT 1';"),
+        ("first", "CREATE OR REPLACE FUNCTION other() RETURNS integer LANGUAGE sql AS 'SELECT 1';"),
+        ("First", "CREATE OR REPLACE FUNCTION First() RETURNS integer LANGUAGE sql AS 'SELECT 1';"),
+        (
+            "first",
+            "CREATE OR REPLACE FUNCTION first() RETURNS integer LANGUAGE sql AS 'SELECT 1';\nCREATE TABLE t ();",
+        ),
+    ],
+)
+def test_a_file_holds_one_function_of_its_own_name(functions: Path, name: str, sql: str) -> None:
+    (functions / f"{name}.sql").write_text(sql)
+    with pytest.raises(MigrationError, match="is not one CREATE OR REPLACE FUNCTION"):
+        read_functions("changing", "sql/functions")
+
+
+def test_a_function_is_in_use_or_retired_not_both(functions: Path) -> None:
+    _write(functions, "first", "SELECT 1")
+    _write(functions / "retired", "first", "SELECT 1")
+    with pytest.raises(MigrationError, match="is also in"):
+        read_functions("changing", "sql/functions")
 
 
 @pytest.mark.parametrize("name", ["0003_gap.sql", "one.sql", "01_short.sql"])

@@ -1,0 +1,32 @@
+-- Marks sends for the wire: those still ours and unsettled, also if a commit of the same mark went unheard. The keys of these.
+-- "state + 0": while statistics are young or few sends are under way, the index of unsettled sends looks like the way to a
+-- single one, and each send of a batch then reads all that are under way.
+-- A column that says the same in all rows comes as an array of one value. `bound` are the teams; rows name theirs by its number.
+CREATE OR REPLACE FUNCTION mark_sends(bound uuid[], own uuid, team_numbers smallint[], effect_keys uuid[]) RETURNS uuid[]
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    marked uuid[];
+BEGIN
+    PERFORM platform.bind(bound);
+    WITH held AS (
+        SELECT d.place
+          FROM (SELECT bound[same_or(team_numbers, g.team)] AS team_id, g.effect_key
+                  FROM unnest(team_numbers, effect_keys) AS g (team, effect_key)
+                 ORDER BY 1, 2) AS w
+         CROSS JOIN LATERAL (
+            SELECT ctid AS place FROM delivery
+             WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND state + 0 >= 8 AND sender = own
+               FOR UPDATE
+         ) AS d
+    ), done AS (
+        UPDATE delivery AS d
+           SET state = 9, attempts = d.attempts + 1, first_attempt_at = COALESCE(d.first_attempt_at, clock_timestamp())
+          FROM held AS h WHERE d.ctid = h.place
+        RETURNING d.effect_key
+    )
+    SELECT array_agg(done.effect_key) INTO marked FROM done;
+    RETURN COALESCE(marked, '{}');
+END
+$$;
