@@ -89,7 +89,7 @@ class QueryBook(Mapping[str, str]):
         if missing:
             raise QueryBookError(f"{self._source} has no query {', '.join(missing)}")
 
-    def bind(self, name: str, **arguments: Any) -> tuple[Any, ...]:
+    def bind(self, name: str, /, **arguments: Any) -> tuple[Any, ...]:
         """The query's text and its arguments in the driver's order: `connection.fetch(*book.bind("page", size=9))`.
 
         Raises TypeError when `arguments` are not exactly the query's parameters, QueryBookError for an unknown query.

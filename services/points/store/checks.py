@@ -39,13 +39,17 @@ class CheckStore:
     async def checked_at(self, team_id: UUID) -> datetime | None:
         """When the last incremental check that found nothing began; None before the first one."""
         async with transaction(self._pool, [team_id]) as connection:
-            last: datetime | None = await connection.fetchval(self._sql["read_last_check"], team_id)
+            last: datetime | None = await connection.fetchval(
+                *self._sql.bind("read_last_check", team_id=team_id)
+            )
         return last
 
     async def set_checked_at(self, team_id: UUID, began_at: datetime) -> None:
         """An incremental check that began then found nothing; never moves back."""
         async with transaction(self._pool, [team_id]) as connection:
-            await connection.execute(self._sql["write_last_check"], team_id, began_at)
+            await connection.execute(
+                *self._sql.bind("write_last_check", team_id=team_id, checked_at=began_at)
+            )
 
     async def check(self, scope: CheckScope, counts: CheckCounts) -> AsyncIterator[Finding]:
         """Checks the ledger at one moment and yields what is broken; counts into `counts`."""
@@ -61,8 +65,8 @@ class CheckStore:
                 async for finding in pages(connection, scope, counts):
                     yield finding
 
-    async def _pages(self, connection: Connection, query: str, *arguments: Any) -> AsyncIterator[list[Any]]:
-        cursor = await connection.cursor(self._sql[query], *arguments)
+    async def _pages(self, connection: Connection, query: str, **arguments: Any) -> AsyncIterator[list[Any]]:
+        cursor = await connection.cursor(*self._sql.bind(query, **arguments))
         while page := await cursor.fetch(_PAGE):
             yield page
 
@@ -70,13 +74,13 @@ class CheckStore:
         self, connection: Connection, scope: CheckScope, counts: CheckCounts
     ) -> AsyncIterator[Finding]:
         async for page in self._pages(
-            connection, "check_accounts", scope.team_id, scope.customer_id, scope.changed_since
+            connection, "check_accounts", **_of(scope), changed_since=scope.changed_since
         ):
             accounts = {row["customer_id"]: rows.account(row) for row in page}
             counts.accounts += len(accounts)
             async for finding in self._check_page(connection, scope, accounts, counts):
                 yield finding
-        async for page in self._pages(connection, "check_orphan_entries", scope.team_id, scope.customer_id):
+        async for page in self._pages(connection, "check_orphan_entries", **_of(scope)):
             for row in page:
                 yield Finding(
                     Invariant.CONSERVATION, "entries without an account", row["customer_id"], row["sequence"]
@@ -88,12 +92,14 @@ class CheckStore:
         customers = list(accounts)
         bases: dict[UUID, Account] = {}
         if scope.start is not None:
-            records = await connection.fetch(self._sql["check_bases"], scope.team_id, customers, scope.start)
+            records = await connection.fetch(
+                *self._sql.bind("check_bases", team_id=scope.team_id, customers=customers, moment=scope.start)
+            )
             bases = {row["customer_id"]: rows.account(row) for row in records}
         entries: dict[UUID, list[Entry]] = {customer_id: [] for customer_id in customers}
-        for row in await connection.fetch(
-            self._sql["check_entries"], scope.team_id, customers, scope.start, scope.end
-        ):
+        bounds = {"team_id": scope.team_id, "start_at": scope.start, "end_at": scope.end}
+        query = self._sql.bind("check_entries", **bounds, customers=customers)
+        for row in await connection.fetch(*query):
             entries[row["customer_id"]].append(rows.entry(row))
             counts.entries += 1
         for customer_id, account in accounts.items():
@@ -105,14 +111,14 @@ class CheckStore:
     async def _check_outcomes(
         self, connection: Connection, scope: CheckScope, counts: CheckCounts
     ) -> AsyncIterator[Finding]:
-        bounds = (scope.team_id, scope.customer_id, scope.start, scope.end)
+        bounds = {**_of(scope), "start_at": scope.start, "end_at": scope.end}
         kept_since = self._clock.now() - OUTCOMES_KEPT + timedelta(days=1)
-        async for page in self._pages(connection, "check_outcomes", *bounds):
+        async for page in self._pages(connection, "check_outcomes", **bounds):
             counts.outcomes += len(page)
             for row in page:
                 for finding in check_outcome(rows.outcome_row(row)):
                     yield finding
-        async for page in self._pages(connection, "check_entry_keys", *bounds, kept_since):
+        async for page in self._pages(connection, "check_entry_keys", **bounds, kept_since=kept_since):
             for row in page:
                 recorded = (
                     f"{row['entries']} entries under one key"
@@ -126,16 +132,16 @@ class CheckStore:
     async def _check_orders(
         self, connection: Connection, scope: CheckScope, counts: CheckCounts
     ) -> AsyncIterator[Finding]:
-        formulas = await connection.fetch(self._sql["read_formulas"], [scope.team_id])
+        formulas = await connection.fetch(*self._sql.bind("read_formulas", teams=[scope.team_id]))
         formula = Formula(formulas[0]["amount_micros"], formulas[0]["points_micros"]) if formulas else None
         async for page in self._pages(
-            connection, "check_orders", scope.team_id, scope.customer_id, scope.changed_since
+            connection, "check_orders", **_of(scope), changed_since=scope.changed_since
         ):
             counts.orders += len(page)
             for row in page:
                 for finding in check_order(row["order_key"], rows.order(row), rows.order_sums(row), formula):
                     yield finding
-        unknown = self._pages(connection, "check_entries_of_unknown_orders", scope.team_id, scope.customer_id)
+        unknown = self._pages(connection, "check_entries_of_unknown_orders", **_of(scope))
         async for page in unknown:
             for row in page:
                 yield Finding(
@@ -150,7 +156,7 @@ class CheckStore:
         self, connection: Connection, scope: CheckScope, counts: CheckCounts
     ) -> AsyncIterator[Finding]:
         del counts  # claims are not counted apart
-        async for page in self._pages(connection, "check_claims", scope.team_id, scope.customer_id):
+        async for page in self._pages(connection, "check_claims", **_of(scope)):
             for row in page:
                 detail = f"a claim paid {row['points_paid']}, its entry says {row['delta_balance']}"
                 place = (row["customer_id"], row["sequence"], row["claim_id"])
@@ -160,11 +166,11 @@ class CheckStore:
         self, connection: Connection, scope: CheckScope, counts: CheckCounts
     ) -> AsyncIterator[Finding]:
         del counts  # rows of imports are not counted apart
-        async for page in self._pages(connection, "check_import_rows", scope.team_id, scope.customer_id):
+        async for page in self._pages(connection, "check_import_rows", **_of(scope)):
             for row in page:
                 detail = f"row {row['row_number']} of import {row['import_id']}, status {row['status']}"
                 yield Finding(Invariant.IMPORT_CLOSURE, detail, row["customer_id"], row["sequence"])
-        async for page in self._pages(connection, "check_import_entries", scope.team_id, scope.customer_id):
+        async for page in self._pages(connection, "check_import_entries", **_of(scope)):
             for row in page:
                 place = (row["customer_id"], row["sequence"], row["key"])
                 yield Finding(Invariant.IMPORT_CLOSURE, "an entry of an import without its row", *place)
@@ -182,3 +188,7 @@ class CheckStore:
         if scope.start is None:
             for row in await connection.fetch(self._sql["check_history"]):
                 yield Finding(Invariant.HISTORY_ORDER, f"partition {row['partition']}: {row['detail']}")
+
+
+def _of(scope: CheckScope) -> dict[str, Any]:
+    return {"team_id": scope.team_id, "customer_id": scope.customer_id}

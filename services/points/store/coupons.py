@@ -24,8 +24,8 @@ class CouponStore:
 
     async def insert(self, connection: Connection, coupon: Coupon) -> None:
         """Writes a new coupon."""
-        keys, terms = (coupon.team_id, coupon.coupon_id), _columns(coupon.terms)
-        await connection.execute(self._sql["insert_coupon"], *keys, *terms, coupon.created_at)
+        fields = {**_keys(coupon), **_terms(coupon.terms), "created_at": coupon.created_at}
+        await connection.execute(*self._sql.bind("insert_coupon", **fields))
 
     async def read(self, team_id: UUID, coupon_id: UUID) -> Coupon:
         """Reads a coupon. Raises NotFound."""
@@ -41,60 +41,83 @@ class CouponStore:
 
     async def update(self, connection: Connection, coupon: Coupon, terms: Terms, *, archived: bool) -> Coupon:
         """Writes new terms of a locked coupon; returns it as it is then."""
-        keys = (coupon.team_id, coupon.coupon_id)
-        await connection.execute(self._sql["update_coupon"], *keys, *_columns(terms), archived)
+        fields = {**_keys(coupon), **_terms(terms), "archived": archived}
+        await connection.execute(*self._sql.bind("update_coupon", **fields))
         return msgspec.structs.replace(coupon, terms=terms, archived=archived, version=coupon.version + 1)
 
     async def list_coupons(
         self, team_id: UUID, *, archived: bool, after: ListPosition | None, limit: int
     ) -> list[Coupon]:
         """A page of coupons, newest first."""
-        place = after or (None, None)
+        created_at, coupon_id = after or (None, None)
+        query = self._sql.bind(
+            "list_coupons",
+            team_id=team_id,
+            include_archived=archived,
+            after_created_at=created_at,
+            after_coupon_id=coupon_id,
+            row_max=limit,
+        )
         async with transaction(self._pool, [team_id]) as connection:
-            records = await connection.fetch(self._sql["list_coupons"], team_id, archived, *place, limit)
+            records = await connection.fetch(*query)
         return [_coupon(row) for row in records]
 
     async def find_claim(self, connection: Connection, team_id: UUID, claim_id: UUID) -> Claim | None:
         """The claim of an id, None if there is none."""
-        row = await connection.fetchrow(self._sql["read_claim"], team_id, claim_id)
+        row = await connection.fetchrow(*self._sql.bind("read_claim", team_id=team_id, claim_id=claim_id))
         return None if row is None else _claim(row)
 
     async def claims_of_customer(
         self, connection: Connection, team_id: UUID, coupon_id: UUID, customer_id: UUID
     ) -> int:
         """How often a customer has claimed a coupon."""
-        count: int = await connection.fetchval(self._sql["count_claims"], team_id, coupon_id, customer_id)
+        query = self._sql.bind("count_claims", team_id=team_id, coupon_id=coupon_id, customer_id=customer_id)
+        count: int = await connection.fetchval(*query)
         return count
 
     async def insert_claim(self, connection: Connection, claim: Claim) -> None:
         """Writes a claim of a locked coupon, and counts it."""
-        await connection.execute(self._sql["insert_claim"], *msgspec.structs.astuple(claim))
-        await connection.execute(self._sql["count_up_coupon"], claim.team_id, claim.coupon_id)
+        await connection.execute(*self._sql.bind("insert_claim", **msgspec.structs.asdict(claim)))
+        keys = {"team_id": claim.team_id, "coupon_id": claim.coupon_id}
+        await connection.execute(*self._sql.bind("count_up_coupon", **keys))
 
     async def read_claim(self, team_id: UUID, *, claim_id: UUID | None, code: str) -> Claim:
         """Reads a claim by its id, else by its code. Raises NotFound."""
-        name, key = ("read_claim", claim_id) if claim_id is not None else ("read_claim_by_code", code)
+        query = self._sql.bind("read_claim_by_code", team_id=team_id, code=code)
+        if claim_id is not None:
+            query = self._sql.bind("read_claim", team_id=team_id, claim_id=claim_id)
         async with transaction(self._pool, [team_id]) as connection:
-            row = await connection.fetchrow(self._sql[name], team_id, key)
+            row = await connection.fetchrow(*query)
         if row is None:
-            raise NotFound.of("coupon_claim", str(key))
+            raise NotFound.of("coupon_claim", str(claim_id or code))
         return _claim(row)
 
     async def list_claims(self, search: ClaimSearch, after: ListPosition | None, limit: int) -> list[Claim]:
         """A page of claims, newest first."""
-        arguments = (*msgspec.structs.astuple(search), *(after or (None, None)), limit)
+        created_at, claim_id = after or (None, None)
+        query = self._sql.bind(
+            "list_claims",
+            **msgspec.structs.asdict(search),
+            after_created_at=created_at,
+            after_claim_id=claim_id,
+            row_max=limit,
+        )
         async with transaction(self._pool, [search.team_id]) as connection:
-            return [_claim(row) for row in await connection.fetch(self._sql["list_claims"], *arguments)]
+            return [_claim(row) for row in await connection.fetch(*query)]
 
     async def _one(self, connection: Connection, query: str, team_id: UUID, coupon_id: UUID) -> Coupon:
-        row = await connection.fetchrow(self._sql[query], team_id, coupon_id)
+        row = await connection.fetchrow(*self._sql.bind(query, team_id=team_id, coupon_id=coupon_id))
         if row is None:
             raise NotFound.of("coupon", coupon_id)
         return _coupon(row)
 
 
-def _columns(terms: Terms) -> tuple[Any, ...]:
-    return msgspec.structs.astuple(terms)
+def _keys(coupon: Coupon) -> dict[str, Any]:
+    return {"team_id": coupon.team_id, "coupon_id": coupon.coupon_id}
+
+
+def _terms(terms: Terms) -> dict[str, Any]:
+    return msgspec.structs.asdict(terms)
 
 
 def _coupon(row: Any) -> Coupon:

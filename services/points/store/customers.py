@@ -33,23 +33,25 @@ class CustomerStore:
     ) -> None:
         """Writes customers and moves the cursors at once. Raises CursorMovedError if they are not at `before`."""
         moved = sorted(partition for partition, position in after.items() if position != before[partition])
-        columns = (moved, [before[each] for each in moved], [after[each] for each in moved])
+        cursors = [(partition, before[partition], after[partition]) for partition in moved]
         async with transaction(self._pool, {each.team_id for each in customers}) as connection:
-            done = await connection.fetch(self._sql["move_customer_cursors"], *columns)
+            done = await connection.fetch(*self._sql.bind("move_customer_cursors", rows=cursors))
             if len(done) != len(moved):
                 raise CursorMovedError
             kept = [each for each in customers if each.found]
             gone = [each for each in customers if not each.found]
             if kept:
-                await connection.execute(self._sql["write_customers"], *_columns(kept))
+                await connection.execute(*self._sql.bind("write_customers", rows=_rows(kept)))
             if gone:
-                refs = [each.team_id for each in gone], [each.customer_id for each in gone]
-                await connection.execute(self._sql["delete_customers"], *refs)
+                teams, ids = [each.team_id for each in gone], [each.customer_id for each in gone]
+                await connection.execute(*self._sql.bind("delete_customers", teams=teams, customers=ids))
 
     async def names(self, team_id: UUID, customers: Iterable[UUID]) -> dict[UUID, CustomerName]:
         """What customers are called; those that nothing is known of are missing."""
         async with transaction(self._pool, [team_id]) as connection:
-            records = await connection.fetch(self._sql["read_names"], team_id, sorted(set(customers)))
+            records = await connection.fetch(
+                *self._sql.bind("read_names", team_id=team_id, customers=sorted(set(customers)))
+            )
         return {row["customer_id"]: CustomerName(row["name"], row["member_id"]) for row in records}
 
 
@@ -60,10 +62,11 @@ def pattern_of(keyword: str) -> str:
     return f"%{keyword}%"
 
 
-def _columns(customers: Sequence[CustomerBasics]) -> list[list[object]]:
+def _rows(customers: Sequence[CustomerBasics]) -> list[tuple[object, ...]]:
+    """Values of `customer_row`."""
     # In one order, so that two writers do not wait for each other in a circle.
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for each in sorted(customers, key=lambda each: (each.team_id, each.customer_id)):
         texts = (each.name, each.member_id, each.email, each.phone)
         rows.append((each.team_id, each.customer_id, *texts, _SEPARATOR.join(map(fold, texts))))
-    return [list(column) for column in zip(*rows, strict=True)]
+    return rows

@@ -39,12 +39,10 @@ class ImportStore:
 
     async def insert(self, connection: Connection, opened: Import) -> None:
         """Writes an import that is opened. Raises AlreadyExists `IMPORT_FILE_REPEATED`."""
-        terms = opened.terms
-        values = (opened.team_id, opened.import_id, *msgspec.structs.astuple(terms), opened.created_at)
-        if not await connection.fetchval(self._sql["insert_import"], *values):
-            other = await connection.fetchval(
-                self._sql["read_import_of_file"], opened.team_id, terms.file_sha256
-            )
+        fields = {**_keys(opened), **msgspec.structs.asdict(opened.terms), "created_at": opened.created_at}
+        if not await connection.fetchval(*self._sql.bind("insert_import", **fields)):
+            file = {"team_id": opened.team_id, "file_sha256": opened.terms.file_sha256}
+            other = await connection.fetchval(*self._sql.bind("read_import_of_file", **file))
             raise import_file_repeated(other)
 
     async def read(self, team_id: UUID, import_id: UUID) -> Import:
@@ -65,20 +63,29 @@ class ImportStore:
         self, connection: Connection, found: Import, state: ImportState, ended_at: datetime | None
     ) -> Import:
         """Gives a locked import another state; returns it as it is then."""
-        keys = (found.team_id, found.import_id)
-        await connection.execute(self._sql["move_import"], *keys, state, ended_at)
+        query = self._sql.bind("move_import", **_keys(found), state=state, ended_at=ended_at)
+        await connection.execute(*query)
         return msgspec.structs.replace(found, state=state, ended_at=ended_at)
 
     async def end(self, connection: Connection, found: Import, state: ImportState, at: datetime) -> None:
         """Ends an import that is still in the state in which it was read; another worker may have been first."""
-        keys = (found.team_id, found.import_id)
-        await connection.execute(self._sql["end_import"], *keys, found.state, state, at)
+        query = self._sql.bind(
+            "end_import", **_keys(found), state_before=found.state, state_after=state, ended_at=at
+        )
+        await connection.execute(*query)
 
     async def list_imports(self, team_id: UUID, after: ListPosition | None, limit: int) -> list[Import]:
         """A page of imports, newest first."""
-        place = after or (None, None)
+        created_at, import_id = after or (None, None)
+        query = self._sql.bind(
+            "list_imports",
+            team_id=team_id,
+            after_created_at=created_at,
+            after_import_id=import_id,
+            row_max=limit,
+        )
         async with transaction(self._pool, [team_id]) as connection:
-            records = await connection.fetch(self._sql["list_imports"], team_id, *place, limit)
+            records = await connection.fetch(*query)
         return [_import(row) for row in records]
 
     async def unfinished(self) -> list[tuple[UUID, UUID]]:
@@ -95,26 +102,25 @@ class ImportStore:
         self, connection: Connection, team_id: UUID, imports: Sequence[UUID]
     ) -> dict[UUID, ImportCounts]:
         """The same, as the caller's transaction sees them."""
-        records = await connection.fetch(self._sql["count_import_rows"], team_id, list(imports))
+        query = self._sql.bind("count_import_rows", team_id=team_id, imports=list(imports))
+        records = await connection.fetch(*query)
         found = {row["import_id"]: ImportCounts(*list(row.values())[1:]) for row in records}
         return dict.fromkeys(imports, ImportCounts()) | found
 
     async def add_rows(self, connection: Connection, found: Import, rows: Sequence[Row]) -> None:
         """Adds rows to a locked import; lines that are there already stay as they are."""
-        keys = (found.team_id, found.import_id)
         for start in range(0, len(rows), _WRITE_MAX):
-            columns = _row_columns(rows[start : start + _WRITE_MAX])
-            await connection.execute(self._sql["insert_import_rows"], *keys, *columns)
+            part = [_input_row(row) for row in rows[start : start + _WRITE_MAX]]
+            await connection.execute(*self._sql.bind("insert_import_rows", **_keys(found), rows=part))
 
     async def delete_rows(self, connection: Connection, found: Import) -> None:
         """Deletes all rows of a locked import."""
-        await connection.execute(self._sql["delete_import_rows"], found.team_id, found.import_id)
+        await connection.execute(*self._sql.bind("delete_import_rows", **_keys(found)))
 
     async def lines(self, connection: Connection, found: Import, numbers: Sequence[int]) -> list[Line]:
         """Lines of these numbers, as they were added."""
-        keys = (found.team_id, found.import_id)
-        records = await connection.fetch(self._sql["read_import_rows"], *keys, list(numbers))
-        return [_line(row) for row in records]
+        query = self._sql.bind("read_import_rows", **_keys(found), row_numbers=list(numbers))
+        return [_line(row) for row in await connection.fetch(*query)]
 
     async def rows(
         self, found: Import, statuses: Sequence[RowStatus], after: int, limit: int
@@ -132,42 +138,45 @@ class ImportStore:
         limit: int,
     ) -> list[ReportedRow]:
         """The same, as the caller's transaction sees them."""
-        arguments = (found.team_id, found.import_id, list(statuses) or None, after, limit)
-        return [_reported(row) for row in await connection.fetch(self._sql["list_import_rows"], *arguments)]
+        query = self._sql.bind(
+            "list_import_rows",
+            **_keys(found),
+            statuses=list(statuses) or None,
+            after_row_number=after,
+            row_max=limit,
+        )
+        return [_reported(row) for row in await connection.fetch(*query)]
 
     async def rows_to_post(
         self, connection: Connection, found: Import, status: RowStatus, limit: int
     ) -> list[PostedRow]:
         """The next rows of a status, by line."""
-        keys = (found.team_id, found.import_id)
-        records = await connection.fetch(self._sql["next_import_rows"], *keys, status, limit)
-        return [PostedRow(*record.values()) for record in records]
+        query = self._sql.bind("next_import_rows", **_keys(found), status=status, row_max=limit)
+        return [PostedRow(*record.values()) for record in await connection.fetch(*query)]
 
     async def settle(
         self, connection: Connection, found: Import, outcomes: Sequence[tuple[int, RowOutcome]]
     ) -> None:
         """Writes what became of rows that were posted, by line. Only of those that wait."""
-        names = RowOutcome.__struct_fields__
-        columns = [[getattr(outcome, name) for _, outcome in outcomes] for name in names]
-        keys = (found.team_id, found.import_id, [number for number, _ in outcomes])
-        await connection.execute(self._sql["settle_import_rows"], *keys, *columns)
+        rows = [(number, *msgspec.structs.astuple(outcome)) for number, outcome in outcomes]
+        await connection.execute(*self._sql.bind("settle_import_rows", **_keys(found), rows=rows))
 
     async def take_back(
         self, connection: Connection, found: Import, outcomes: Sequence[tuple[int, RowOutcome]]
     ) -> None:
         """Writes what became of rows that were taken back, by line. Only of those that are applied."""
-        keys = (found.team_id, found.import_id, [number for number, _ in outcomes])
-        columns = (
-            [outcome.status for _, outcome in outcomes],
-            [outcome.sequence for _, outcome in outcomes],
-        )
-        await connection.execute(self._sql["take_back_import_rows"], *keys, *columns)
+        rows = [(number, outcome.status, outcome.sequence) for number, outcome in outcomes]
+        await connection.execute(*self._sql.bind("take_back_import_rows", **_keys(found), rows=rows))
 
     async def _one(self, connection: Connection, query: str, team_id: UUID, import_id: UUID) -> Import:
-        row = await connection.fetchrow(self._sql[query], team_id, import_id)
+        row = await connection.fetchrow(*self._sql.bind(query, team_id=team_id, import_id=import_id))
         if row is None:
             raise NotFound.of("import", import_id)
         return _import(row)
+
+
+def _keys(found: Import) -> dict[str, Any]:
+    return {"team_id": found.team_id, "import_id": found.import_id}
 
 
 def _import(row: Any) -> Import:
@@ -188,19 +197,17 @@ def _reported(row: Any) -> ReportedRow:
     return ReportedRow(found, outcome, row["repeated_customer"])
 
 
-def _row_columns(rows: Sequence[Row]) -> list[list[Any]]:
-    values = [
-        (
-            row.line.row_number,
-            row.line.hints.member_id,
-            row.line.hints.email,
-            row.line.hints.phone,
-            row.line.points_text,
-            row.customer_id,
-            row.points,
-            row.status,
-            row.fault,
-        )
-        for row in rows
-    ]
-    return [list(column) for column in zip(*values, strict=True)]
+def _input_row(row: Row) -> tuple[object, ...]:
+    """A value of `import_input_row`."""
+    line = row.line
+    return (
+        line.row_number,
+        line.hints.member_id,
+        line.hints.email,
+        line.hints.phone,
+        line.points_text,
+        row.customer_id,
+        row.points,
+        row.status,
+        row.fault,
+    )

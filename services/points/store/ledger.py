@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from libs.common import crash
 from libs.common.db.pool import Connection, Pool, snapshot, transaction
 from libs.common.db.queries import QueryBook
@@ -88,9 +90,11 @@ class LedgerStore:
 
     async def set_formula(self, team_id: UUID, formula: Formula, now: datetime) -> FormulaSetting:
         """Sets the team's formula unless one is set; returns the one that is set now, be it another."""
-        arguments = (team_id, formula.amount_micros, formula.points_micros, now)
+        query = self._sql.bind(
+            "insert_formula", team_id=team_id, **msgspec.structs.asdict(formula), created_at=now
+        )
         async with transaction(self._pool, [team_id]) as connection:
-            await connection.execute(self._sql["insert_formula"], *arguments)
+            await connection.execute(*query)
         present = await self.formula(team_id)
         assert present is not None, "a formula is never deleted"
         return present
@@ -98,7 +102,7 @@ class LedgerStore:
     async def formula(self, team_id: UUID) -> FormulaSetting | None:
         """The team's formula, None if none is set."""
         async with transaction(self._pool, [team_id]) as connection:
-            row = await connection.fetchrow(self._sql["read_formulas"], [team_id])
+            row = await connection.fetchrow(*self._sql.bind("read_formulas", teams=[team_id]))
         if row is None:
             return None
         return FormulaSetting(Formula(row["amount_micros"], row["points_micros"]), row["created_at"])
@@ -123,22 +127,23 @@ class LedgerStore:
 
     async def balance_at(self, key: AccountKey, at: datetime) -> Account:
         """Figures of a customer at a past moment; zeros before the first entry."""
+        query = self._sql.bind("read_balance_at", team_id=key[0], customer_id=key[1], moment=at)
         async with transaction(self._pool, [key[0]]) as connection:
-            row = await connection.fetchrow(self._sql["read_balance_at"], *key, at)
+            row = await connection.fetchrow(*query)
         return _NO_ACCOUNT if row is None else Account(row["balance"], row["cumulative"], row["sequence"])
 
     async def outcome(self, key: PostingKey) -> PostingOutcome | None:
         """What is recorded under a key of a team; None if nothing."""
         async with transaction(self._pool, [key[0]]) as connection:
-            row = await connection.fetchrow(self._sql["read_outcome"], *key)
+            row = await connection.fetchrow(*self._sql.bind("read_outcome", team_id=key[0], key=key[1]))
         return None if row is None else rows.outcome(row)
 
     async def sums(self, team_id: UUID) -> LedgerSums:
         """Sums over a team's ledger, all of one moment."""
         async with snapshot(self._pool, [team_id]) as connection:
-            entries = await connection.fetchrow(self._sql["sum_entries"], team_id)
-            outcomes = await connection.fetchrow(self._sql["sum_outcomes"], team_id)
-            accounts = await connection.fetchval(self._sql["count_accounts"], team_id)
+            entries = await connection.fetchrow(*self._sql.bind("sum_entries", team_id=team_id))
+            outcomes = await connection.fetchrow(*self._sql.bind("sum_outcomes", team_id=team_id))
+            accounts = await connection.fetchval(*self._sql.bind("count_accounts", team_id=team_id))
         assert entries is not None
         assert outcomes is not None
         return LedgerSums(**dict(entries), **dict(outcomes), accounts=accounts)

@@ -20,5 +20,7 @@ class OutcomeStore:
     async def drop(self, recorded_before: datetime, row_max: int) -> int:
         """Drops at most `row_max` outcomes; returns how many. Raises OutcomeKeptError."""
         with retention_errors():
-            dropped: int = await self._pool.fetchval(self._sql["drop_outcomes"], recorded_before, row_max)
+            dropped: int = await self._pool.fetchval(
+                *self._sql.bind("drop_outcomes", recorded_before=recorded_before, row_max=row_max)
+            )
         return dropped

@@ -35,42 +35,55 @@ class ReportStore:
         self, search: EntrySearch, after: EntryPosition | None, limit: int
     ) -> list[PlacedEntry]:
         """Up to `limit` entries, newest first, after a place."""
-        sources = list(search.sources) or None
-        place = (after.posted_at, after.customer_id, after.sequence) if after else (None, None, None)
-        arguments: tuple[Any, ...] = (search.team_id, search.start, search.end, sources, *place, limit)
+        arguments: dict[str, Any] = {
+            "team_id": search.team_id,
+            "start_at": search.start,
+            "end_at": search.end,
+            "sources": list(search.sources) or None,
+            "after_posted_at": after and after.posted_at,
+            "after_customer_id": after and after.customer_id,
+            "after_sequence": after and after.sequence,
+            "row_max": limit,
+        }
         async with transaction(self._pool, [search.team_id]) as connection:
             await replanned(connection)
             chosen = await self._choose(connection, search)
             if chosen is None:
                 return []
             name, more = chosen
-            records = await connection.fetch(self._sql[name], *arguments, *more)
+            records = await connection.fetch(*self._sql.bind(name, **arguments, **more))
         return [_placed(row) for row in records]
 
-    async def _choose(
-        self, connection: Connection, search: EntrySearch
-    ) -> tuple[str, tuple[Any, ...]] | None:
-        """The query for a search and its last argument; None when nobody is meant."""
+    async def _choose(self, connection: Connection, search: EntrySearch) -> tuple[str, dict[str, Any]] | None:
+        """The query for a search and its own argument; None when no customer is meant."""
         pattern = pattern_of(search.keyword)
         if search.customer_id is not None:
-            named = (search.team_id, search.customer_id, pattern)
-            if search.keyword and not await connection.fetchval(self._sql["is_named"], *named):
+            one = {"team_id": search.team_id, "customer_id": search.customer_id, "pattern": pattern}
+            if search.keyword and not await connection.fetchval(*self._sql.bind("is_named", **one)):
                 return None
-            return "list_customer_entries", (search.customer_id,)
+            return "list_customer_entries", {"customer_id": search.customer_id}
         if not search.keyword:
-            return "list_entries", ()
-        found = await connection.fetch(self._sql["find_customers"], search.team_id, pattern, NARROW_MAX + 1)
+            return "list_entries", {}
+        found = await connection.fetch(
+            *self._sql.bind("find_customers", team_id=search.team_id, pattern=pattern, row_max=NARROW_MAX + 1)
+        )
         if len(found) > NARROW_MAX:
-            return "list_entries_by_pattern", (pattern,)
-        return ("list_entries_of_customers", ([row[0] for row in found],)) if found else None
+            return "list_entries_by_pattern", {"pattern": pattern}
+        if not found:
+            return None
+        return "list_entries_of_customers", {"customers": [row[0] for row in found]}
 
     async def statements(self, team_id: UUID, days: Days, zone: ZoneInfo) -> list[DailyStatement]:
         """A statement for each day, all of one moment."""
         beginnings = days.beginnings(zone)
         async with snapshot(self._pool, [team_id]) as connection:
             await replanned(connection)
-            opening = await connection.fetchval(self._sql["sum_before"], team_id, beginnings[0])
-            records = await connection.fetch(self._sql["sum_days"], team_id, beginnings)
+            opening = await connection.fetchval(
+                *self._sql.bind("sum_before", team_id=team_id, moment=beginnings[0])
+            )
+            records = await connection.fetch(
+                *self._sql.bind("sum_days", team_id=team_id, beginnings=beginnings)
+            )
         changes = {row["day"]: DayChanges(*list(row.values())[1:]) for row in records}
         statements = []
         for number in range(days.count):
@@ -85,8 +98,13 @@ class ReportStore:
         self, cursors: Mapping[int, int], limit: int
     ) -> tuple[list[PlacedEntry], dict[int, int]]:
         """Up to `limit` entries of all teams after the cursors, and the cursors after them."""
-        asked = (list(cursors), list(cursors.values()), min(limit, PAGE_MAX))
-        page = [_placed(row) for row in await fetch_alone(self._pool, self._sql["entry_page"], *asked)]
+        query = self._sql.bind(
+            "entry_page",
+            partitions=list(cursors),
+            positions=list(cursors.values()),
+            row_max=min(limit, PAGE_MAX),
+        )
+        page = [_placed(row) for row in await fetch_alone(self._pool, *query)]
         return page, {**cursors, **{each.partition: each.position for each in page}}
 
 

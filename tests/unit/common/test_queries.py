@@ -100,3 +100,8 @@ def test_a_book_is_a_folder_of_files_or_one_file() -> None:
 def test_a_block_can_be_had_as_it_was_written() -> None:
     book = QueryBook("book", "-- name: piece\na = :value")
     assert book.written("piece") == "/* piece */\na = :value"
+
+
+def test_a_parameter_may_be_called_name() -> None:
+    book = QueryBook("book", "-- name: rename\nUPDATE t SET name = :name")
+    assert book.bind("rename", name="new") == (book["rename"], "new")

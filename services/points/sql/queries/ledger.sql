@@ -1,0 +1,90 @@
+-- Posting, formulas and figures.
+--
+-- Every statement of points runs inside a transaction that is bound to the teams it concerns, so that row-level security
+-- holds teams apart even where a statement names no team.
+--
+-- Rows are looked up by LATERAL, one index probe for each, and changed by ON CONFLICT: to a plain join the planner prefers
+-- reading all rows of the team, since the policy's condition is an index condition too and looks cheap while tables are
+-- small.
+
+-- name: read_formulas
+SELECT team_id, amount_micros, points_micros, created_at
+  FROM points.formula
+ WHERE team_id = ANY (:teams::uuid[])
+
+-- name: insert_formula
+-- Once a team: a formula that is there stays.
+INSERT INTO points.formula (team_id, amount_micros, points_micros, created_at)
+VALUES (:team_id, :amount_micros, :points_micros, :created_at)
+ON CONFLICT (team_id) DO NOTHING
+
+-- name: load_batch
+SELECT * FROM points.load_batch($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- name: lock_accounts
+-- `teams`: one element where all accounts are of one team. Each pair once.
+SELECT points.lock_accounts(:teams, :customers)
+
+-- name: write_batch
+SELECT points.write_batch(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+    $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40,
+    $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52
+)
+
+-- name: read_outcome
+SELECT team_id, key, fingerprint, customer_id, source, status, reason, requested_balance, delta_balance, delta_cumulative,
+       shortfall, balance, cumulative, sequence, recorded_at
+  FROM points.outcome
+ WHERE team_id = :team_id AND key = :key
+
+-- name: read_balances
+-- Customers without an account are missing.
+SELECT a.*
+  FROM unnest(:teams::uuid[], :customers::uuid[]) AS wanted (team_id, customer_id)
+ CROSS JOIN LATERAL (
+    SELECT team_id, customer_id, balance, cumulative, sequence
+      FROM points.account AS a
+     WHERE a.team_id = wanted.team_id AND a.customer_id = wanted.customer_id
+     LIMIT 1
+ ) AS a
+
+-- name: read_balance_at
+-- Posting times grow with the sequence: the last entry up to the moment tells.
+SELECT balance, cumulative, sequence
+  FROM points.entry
+ WHERE team_id = :team_id AND customer_id = :customer_id AND posted_at <= :moment
+ ORDER BY sequence DESC
+ LIMIT 1
+
+-- name: sum_entries
+-- Sources as in the domain.
+SELECT count(*) AS entries,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 1), 0)::bigint AS earned,
+       coalesce(-sum(delta_balance) FILTER (WHERE source = 5), 0)::bigint AS refunded,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 3 AND delta_balance > 0), 0)::bigint AS journey_added,
+       coalesce(-sum(delta_balance) FILTER (WHERE source = 3 AND delta_balance < 0), 0)::bigint AS journey_deducted,
+       coalesce(-sum(delta_balance) FILTER (WHERE source = 2), 0)::bigint AS redeemed,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 4), 0)::bigint AS imported,
+       coalesce(sum(delta_balance) FILTER (WHERE source = 6), 0)::bigint AS manual,
+       coalesce(sum(delta_balance), 0)::bigint AS balance,
+       coalesce(sum(delta_cumulative), 0)::bigint AS cumulative
+  FROM points.entry
+ WHERE team_id = :team_id
+
+-- name: sum_outcomes
+-- Those that were dropped count on. Sources and statuses as in the domain.
+SELECT (kept.refund_shortfall + coalesce(dropped.refund_shortfall, 0))::bigint AS refund_shortfall,
+       kept.rejected + coalesce(dropped.rejected, 0) AS rejected,
+       kept.skipped + coalesce(dropped.skipped, 0) AS skipped
+  FROM (
+    SELECT coalesce(sum(shortfall) FILTER (WHERE source = 5), 0) AS refund_shortfall,
+           count(*) FILTER (WHERE status = 2) AS rejected,
+           count(*) FILTER (WHERE status = 3) AS skipped
+      FROM points.outcome
+     WHERE team_id = :team_id
+  ) AS kept
+  LEFT JOIN points.dropped_outcome AS dropped ON dropped.team_id = :team_id
+
+-- name: count_accounts
+SELECT count(*) FROM points.account WHERE team_id = :team_id
