@@ -1,4 +1,4 @@
-"""Composition root of segment: relay, writers, judge and servicer as one context."""
+"""Composition root of segment: relay, writers, use cases and servicer as one context."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ from omnijourney.segment.v1 import segment_service_pb2, segment_service_pb2_grpc
 from services.segment import metrics
 from services.segment.clients.points import PointsClient
 from services.segment.config import Settings
-from services.segment.servicer import Parts, SegmentServicer, internal
-from services.segment.usecases.judging import Judge
+from services.segment.servicer import Dependencies, SegmentServicer, internal
+from services.segment.usecases.attributes import Attributes
+from services.segment.usecases.audiences import Audiences
+from services.segment.usecases.customers import Customers
+from services.segment.usecases.edits import Edits
+from services.segment.usecases.evaluator import AudienceEvaluator
+from services.segment.usecases.history import History
+from services.segment.usecases.identities import Identities
+from services.segment.usecases.teams import Teams
 from services.segment.worker.notifier import FactNotifiers
 from services.segment.worker.relay import FactMailStore
 from services.segment.worker.writers import Announcer, SegmentLag, Writer
@@ -47,14 +54,25 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             announcer = Announcer(relay, notifiers, progress)
             writer = Writer(rt.pool, rt.clock, announcer)
             intake = Intake(relay, settings.mail_backlog_max)
-            judge = Judge(rt.pool, rt.clock, PointsClient(points))
-            parts = Parts(rt.pool, rt.clock, writer, announcer, intake, judge, notifiers, rt.draining)
+            edits = Edits(rt.pool, rt.clock, writer, announcer, intake)
+            customers = Customers(rt.pool, edits)
+            dependencies = Dependencies(
+                teams=Teams(rt.pool, edits),
+                customers=customers,
+                identities=Identities(edits, customers),
+                attributes=Attributes(rt.pool, edits),
+                audiences=Audiences(rt.pool, edits),
+                evaluator=AudienceEvaluator(rt.pool, rt.clock, PointsClient(points)),
+                history=History(rt.pool, notifiers),
+                writer=writer,
+                intake=intake,
+            )
             rt.server.add(
                 segment_service_pb2_grpc.add_SegmentServiceServicer_to_server,
-                SegmentServicer(parts),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
+                SegmentServicer(dependencies),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
                 segment_service_pb2.DESCRIPTOR.services_by_name["SegmentService"],
             )
-            internal.serve(rt.server, parts)
+            internal.serve(rt.server, dependencies, rt.draining)
             async with rt.serving(SegmentLag(writer, relay, progress)) as serving:
                 yield serving
             await writer.drain()

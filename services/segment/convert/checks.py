@@ -83,6 +83,10 @@ class Check(FieldCheck):
             self.line(f"{field}.external_id", external_id)
         return IdentityKey(channel, account_id, external_id)
 
+    def customer(self, message: _Ref) -> tuple[UUID, UUID]:
+        """Team and customer that a request is about."""
+        return self.uuid("team_id", message.team_id), self.uuid("customer_id", message.customer_id)
+
     def customers(self, field: str, items: Sequence[_Ref]) -> list[tuple[UUID, UUID]]:
         """Team and customer of each item."""
         try:

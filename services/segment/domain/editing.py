@@ -61,6 +61,15 @@ class Created(NamedTuple):
     error: DomainError | None
 
 
+class Bound(NamedTuple):
+    """Answer to one binding of many."""
+
+    bound: bool
+    """It is new."""
+    reason: str = ""
+    """Name of an `ErrorReason` for a refused one."""
+
+
 class Edited(msgspec.Struct):
     """What is to be written."""
 

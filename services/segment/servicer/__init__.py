@@ -1,25 +1,27 @@
-"""The gRPC edge: check → command → reply. Imports and merges are not served yet and answer UNIMPLEMENTED."""
+"""The gRPC edge: check → use case → reply. Imports and merges are not served yet and answer UNIMPLEMENTED."""
 
 from __future__ import annotations
 
 from omnijourney.segment.v1 import segment_service_pb2_grpc
-from services.segment.servicer.attributes import AttributeCalls
-from services.segment.servicer.audiences import AudienceCalls
-from services.segment.servicer.base import Parts
-from services.segment.servicer.history import HistoryCalls
-from services.segment.servicer.identities import IdentityCalls
-from services.segment.servicer.teams import TeamCalls
+from services.segment.servicer.attributes import AttributeRpcs
+from services.segment.servicer.audiences import AudienceRpcs
+from services.segment.servicer.base import Dependencies
+from services.segment.servicer.customers import CustomerRpcs
+from services.segment.servicer.history import HistoryRpcs
+from services.segment.servicer.identities import IdentityRpcs
+from services.segment.servicer.teams import TeamRpcs
 
 
 class SegmentServicer(
-    TeamCalls,
-    IdentityCalls,
-    AttributeCalls,
-    AudienceCalls,
-    HistoryCalls,
+    TeamRpcs,
+    CustomerRpcs,
+    IdentityRpcs,
+    AttributeRpcs,
+    AudienceRpcs,
+    HistoryRpcs,
     segment_service_pb2_grpc.SegmentServiceServicer,
 ):
     """See `protos/omnijourney/segment/v1/segment_service.proto`."""
 
 
-__all__ = ["Parts", "SegmentServicer"]
+__all__ = ["Dependencies", "SegmentServicer"]

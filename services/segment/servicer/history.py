@@ -9,14 +9,10 @@ from typing import Any, Final
 from libs.common.paging import page_key, page_size, page_token
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check
-from services.segment.convert.events import (
-    event_result_message,
-    read_event,
-)
+from services.segment.convert.events import event_result_message, read_event
 from services.segment.convert.facts import fact_message
 from services.segment.domain.model import Event
 from services.segment.servicer.base import Base
-from services.segment.store import history
 
 _BATCH_MAX: Final = 500
 _FACTS_DEFAULT: Final = 100
@@ -25,7 +21,7 @@ _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 _END: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
-class HistoryCalls(Base):
+class HistoryRpcs(Base):
     """See the contract."""
 
     async def RecordEvents(self, request: pb.RecordEventsRequest, context: Any) -> pb.RecordEventsResponse:
@@ -33,10 +29,10 @@ class HistoryCalls(Base):
         check = Check()
         check.count("events", request.events, most=_BATCH_MAX)
         check.done()
-        self._parts.intake.check()
+        self._call.intake.check()
         read = [read_event(event) for event in request.events]
         results = iter(
-            await self._parts.writer.events.submit([each for each in read if isinstance(each, Event)])
+            await self._call.writer.events.submit([each for each in read if isinstance(each, Event)])
         )
         return pb.RecordEventsResponse(
             results=[
@@ -59,8 +55,7 @@ class HistoryCalls(Base):
         assert end is not None
         arguments = ("facts", team_id, customer_id, start, end)
         after = page_key(request.page_token, tuple[datetime, int, int], *arguments) or (_BEGINNING, -1, 0)
-        facts = await history.list_facts(
-            self._parts.pool,
+        facts = await self._call.history.facts(
             team_id,
             customer_id=customer_id,
             span=(start, end),

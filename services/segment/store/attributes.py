@@ -49,14 +49,14 @@ async def update_attribute(connection: Connection, changed: Attribute, now: date
     return attribute_of(row)
 
 
-async def tell_definition(
+async def save_definition_fact(
     connection: Connection,
     attribute: Attribute,
     old_type: int,
     now: datetime,
     ids: Iterator[UUID],
 ) -> list[Fact]:
-    """Writes the fact that a definition is now as it is; it is what running journeys are warned by."""
+    """Writes the fact that a definition is new or has changed, by which running journeys are warned."""
     desk = Desk({}, now, ids)
     body = AttributeDefined(attribute.key, attribute.type, attribute.archived, old_type)
     desk.tell_of_nobody(attribute.team_id, now, body)

@@ -1,41 +1,28 @@
-"""Saved audiences. The condition is kept as the message of the contract, whose compatibility is checked anyway."""
+"""Saved audiences."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-import asyncpg
-import msgspec
-
 from libs.common.db.pool import Connection
-from libs.common.errors import AlreadyExists, NotFound
+from libs.common.errors import NotFound
 from libs.common.text import fold
+from services.segment.domain.views import SavedAudience
 from services.segment.store.base import BOOK, Row
-
-
-class SavedAudience(msgspec.Struct, frozen=True):
-    """A row; `audience` is the serialised message."""
-
-    audience_id: UUID
-    name: str
-    audience: bytes
-    revision: int
-    create_time: datetime
-    update_time: datetime
 
 
 async def insert_audience(
     connection: Connection, team_id: UUID, audience_id: UUID, name: str, audience: bytes, *, now: datetime
 ) -> SavedAudience:
-    """A new one. Raises AlreadyExists for a name that is taken."""
+    """A new one; a name that is taken is refused by its constraint."""
     return await _write(connection, "insert_saved_audience", team_id, audience_id, name, audience, now)
 
 
 async def update_audience(
     connection: Connection, team_id: UUID, audience_id: UUID, name: str, audience: bytes, *, now: datetime
 ) -> SavedAudience:
-    """The changed one, which was locked before. Raises AlreadyExists for a name that is taken."""
+    """The changed one, which was locked before; a name that is taken is refused by its constraint."""
     return await _write(connection, "update_saved_audience", team_id, audience_id, name, audience, now)
 
 
@@ -66,10 +53,7 @@ async def list_audiences(
 async def _write(
     connection: Connection, query: str, team_id: UUID, audience_id: UUID, name: str, *rest: object
 ) -> SavedAudience:
-    try:
-        row = await connection.fetchrow(BOOK[query], team_id, audience_id, name, fold(name), *rest)
-    except asyncpg.UniqueViolationError as error:
-        raise AlreadyExists.value_taken("name") from error
+    row = await connection.fetchrow(BOOK[query], team_id, audience_id, name, fold(name), *rest)
     assert row is not None
     return _audience_of(row)
 

@@ -16,10 +16,6 @@ BOOK: Final = QueryBook.load("services.segment")
 Row = Mapping[str, Any]
 
 
-class CollisionError(Exception):
-    """Another transaction was faster with something that this one decided on; do the whole batch again."""
-
-
 def columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
     """Rows turned into one list per column, as `unnest` wants them."""
     turned = [list(column) for column in zip(*rows, strict=True)]

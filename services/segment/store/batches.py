@@ -23,7 +23,8 @@ from services.segment.domain.model import (
     Uncounted,
 )
 from services.segment.domain.recorder import KeyUse, Known, OrderId, Recording, candidates
-from services.segment.store.base import BOOK, CollisionError, Row, by_key
+from services.segment.store.base import BOOK, Row, by_key
+from services.segment.store.errors import CollisionError
 from services.segment.store.saving import Writes, save
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode

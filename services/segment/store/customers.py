@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-import msgspec
-
 from libs.common.db.pool import Connection, Pool, fetch_alone, replanned
 from libs.common.text import fold
 from services.segment.domain.desk import CustomerKey
@@ -26,6 +24,7 @@ from services.segment.domain.model import (
     TeamInteracted,
 )
 from services.segment.domain.recorder import Recorder
+from services.segment.domain.views import CustomerParts
 from services.segment.store.base import BOOK, columns, customer_of, lock_customers
 from services.segment.store.batches import load_hinted
 from services.segment.store.changes import load_traits
@@ -35,29 +34,19 @@ _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """For finding a customer, which depends on no time."""
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """What is read of customers beside their own rows; what is not wanted is left empty."""
-
-    tags: bool = True
-    attributes: bool = True
-    archived: bool = False
-    """Values of archived attributes, too."""
-    identities: bool = True
-
-
-_ACTIVE: Final = Wanted()
-_BARE: Final = Wanted(tags=False, attributes=False, identities=False)
+_ACTIVE: Final = CustomerParts()
+_BARE: Final = CustomerParts(tags=False, attributes=False, identities=False)
 
 
 async def load_views(
-    connection: Connection, keys: Iterable[CustomerKey], wanted: Wanted = _ACTIVE
+    connection: Connection, keys: Iterable[CustomerKey], wanted: CustomerParts = _ACTIVE
 ) -> dict[CustomerKey, CustomerView]:
     """Customers with what belongs to them; those that are not there are left out."""
     return _views(await connection.fetch(BOOK["customer_views"], None, *_asked(set(keys), wanted)))
 
 
 async def read_views(
-    pool: Pool, keys: Iterable[CustomerKey], wanted: Wanted = _ACTIVE
+    pool: Pool, keys: Iterable[CustomerKey], wanted: CustomerParts = _ACTIVE
 ) -> dict[CustomerKey, CustomerView]:
     """`load_views` as a transaction of its own, in one statement."""
     distinct = set(keys)
@@ -65,7 +54,7 @@ async def read_views(
     return _views(await fetch_alone(pool, BOOK["customer_views"], teams, *_asked(distinct, wanted)))
 
 
-def _asked(keys: set[CustomerKey], wanted: Wanted) -> tuple[Any, ...]:
+def _asked(keys: set[CustomerKey], wanted: CustomerParts) -> tuple[Any, ...]:
     return (list(keys), wanted.tags, wanted.attributes, wanted.archived, wanted.identities)
 
 

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 from libs.common.db.pool import Pool, connection_of, fetch_alone, replanned, transaction
 from libs.common.feeds.notifier import PAGE_MAX
 from services.segment.domain.facts import Fact
+from services.segment.domain.views import FactKey, FactPage
 from services.segment.store.base import BOOK, columns, fact_of
 
 _LOOKED_AT_MAX: Final = 5_000
 """Rows of a partition that one read looks at, as in the function `fact_feed`."""
-
-FactKey = tuple[datetime, int, int]
-"""Time, partition, position: the order of a team's facts."""
-
-
-class Page(NamedTuple):
-    """Facts after the cursors, and the cursors to go on from."""
-
-    facts: list[Fact]
-    cursors: dict[int, int]
-    is_last: bool
-    """Everything that was there was looked at."""
 
 
 async def read_facts(
@@ -35,7 +24,7 @@ async def read_facts(
     *,
     tags: Iterable[int] | None = None,
     only_mail: bool = False,
-) -> Page:
+) -> FactPage:
     """A page of the feed, of bodies with one of the tags (None: all), in one statement.
 
     Cursors move over everything else, too, so a page may be empty without being the last.
@@ -53,7 +42,7 @@ async def read_facts(
         last = facts[-1]
         following |= {each: cursors[each] for each in following if each > last.partition}
         following[last.partition] = last.position
-    return Page(facts, following, is_last)
+    return FactPage(facts, following, is_last)
 
 
 async def customer_mail(

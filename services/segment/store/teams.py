@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from libs.common.db.pool import Connection, Pool, connection_of, fetch_alone, transaction
 from libs.common.errors import AlreadyExists, NotFound
 from services.segment.domain.model import AttributeType, Team, TeamSettings
+from services.segment.domain.views import AudienceRules
 from services.segment.store.base import BOOK, Row
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
@@ -63,19 +64,11 @@ async def load_team(connection: Connection, team_id: UUID) -> Team:
     return teams[team_id]
 
 
-class Rules(NamedTuple):
-    """What customers of a team are judged by beside themselves."""
-
-    zone: str
-    types: dict[str, AttributeType]
-    """Of active attributes, by key."""
-
-
-async def judging_rules(pool: Pool, team_ids: Iterable[UUID]) -> dict[UUID, Rules]:
+async def judging_rules(pool: Pool, team_ids: Iterable[UUID]) -> dict[UUID, AudienceRules]:
     """Rules by team, in one statement; teams that do not exist are left out."""
     rows = await fetch_alone(pool, BOOK["judging_rules"], list(set(team_ids)))
     return {
-        team_id: Rules(
+        team_id: AudienceRules(
             _SETTINGS.decode(settings).time_zone, {key: AttributeType(kind) for key, kind in attributes}
         )
         for team_id, settings, attributes in rows

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
 
-import asyncpg
 import structlog
 from prometheus_client import Counter
 
@@ -31,9 +30,9 @@ from services.segment.domain.facts import TAGS, Fact
 from services.segment.domain.model import Change, Event
 from services.segment.domain.recording import record
 from services.segment.domain.results import ChangeResult, EventResult
-from services.segment.store.base import CollisionError
 from services.segment.store.batches import load_known, save_recording
 from services.segment.store.changes import load_for_changes, mark_marketed, save_applied
+from services.segment.store.errors import CollisionError, domain_errors
 from services.segment.worker.notifier import FactNotifiers
 
 Item = TypeVar("Item")
@@ -43,13 +42,6 @@ T = TypeVar("T")
 ATTEMPTS: Final = 6
 """How often a batch is done before the caller is told that it collided with others."""
 _PAUSE_S: Final = 0.01
-COLLISIONS: Final = (
-    CollisionError,
-    asyncpg.UniqueViolationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-)
-
 ITEMS_MAX: Final = 500
 """Items of one batch; the most that one call may bring."""
 _RETRY_AFTER_S: Final = 0.5
@@ -164,8 +156,9 @@ class Writer:
         """Does a transaction, again while others are faster. Raises Aborted `WRITE_CONFLICT` after ATTEMPTS."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await once()
-            except COLLISIONS as error:
+                with domain_errors():
+                    return await once()
+            except CollisionError as error:
                 metrics.COLLISIONS.labels(kind).inc()
                 _log.info("collision", kind=kind, attempt=attempt, error=str(error))
                 if attempt == ATTEMPTS:

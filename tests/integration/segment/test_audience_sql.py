@@ -1,4 +1,4 @@
-"""One expression, one answer: judged one by one, judged as a batch, counted, listed."""
+"""One expression, one answer: asked one by one, as a batch, counted, listed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from libs.common.db.pool import Pool, open_pool, transaction
 from libs.common.ids import new_id
 from libs.common.text import fold
 from services.segment.domain.audience import Expression
-from services.segment.usecases.judging import Judge, Question
+from services.segment.usecases.evaluator import AudienceEvaluator, Question
 from tests.integration.segment.conftest import Segment
 from tests.property.segment.audiences import (
     ACCOUNTS,
@@ -111,7 +111,7 @@ async def test_sql_and_the_evaluator_agree(segment: Segment) -> None:
     try:
         ids = sorted(await _fill(pool, segment))
         segment.clock.set(NOW)
-        judge = Judge(pool, segment.clock, NoPoints())
+        evaluator = AudienceEvaluator(pool, segment.clock, NoPoints())
         loop = asyncio.get_running_loop()
         zones = iter([*ZONES] * 1_000)
 
@@ -119,11 +119,11 @@ async def test_sql_and_the_evaluator_agree(segment: Segment) -> None:
             zone = next(zones)
             team = {"team_id": str(segment.team_id), "settings": {"time_zone": zone}}
             await segment.call("UpdateTeam", team=team, update_mask={"paths": ["settings.time_zone"]})
-            answers = await judge.judge([Question(segment.team_id, each, expression) for each in ids])
-            judged = [each for each, answer in zip(ids, answers, strict=True) if answer.matches]
-            listed = [each async for page in judge.pages(segment.team_id, expression) for each in page]
-            assert listed == judged
-            assert await judge.count(segment.team_id, expression) == len(judged)
+            answers = await evaluator.evaluate([Question(segment.team_id, each, expression) for each in ids])
+            matching = [each for each, answer in zip(ids, answers, strict=True) if answer.matches]
+            listed = [each async for page in evaluator.pages(segment.team_id, expression) for each in page]
+            assert listed == matching
+            assert await evaluator.count(segment.team_id, expression) == len(matching)
 
         for predicate in every_predicate():
             await compare(predicate)

@@ -9,7 +9,8 @@ import pytest
 
 from libs.common.clock import SystemClock
 from libs.common.db.pool import Connection, Pool
-from libs.common.errors import Aborted
+from libs.common.errors import Aborted, AlreadyExists
+from services.segment.store.errors import CollisionError, domain_errors
 from services.segment.worker import writers as worker
 from services.segment.worker.writers import ATTEMPTS, Announcer, Writer
 
@@ -24,7 +25,29 @@ def writer(monkeypatch: pytest.MonkeyPatch) -> Writer:
     return Writer(Pool(_no_server, 1), SystemClock(), create_autospec(Announcer, instance=True))
 
 
-@pytest.mark.parametrize("collision", [*(kind("met") for kind in worker.COLLISIONS)], ids=repr)
+def _taken(constraint: str) -> asyncpg.UniqueViolationError:
+    error = asyncpg.UniqueViolationError("duplicate key")
+    error.constraint_name = constraint
+    return error
+
+
+COLLISIONS = [
+    CollisionError("met"),
+    _taken("customer_member_id"),
+    asyncpg.DeadlockDetectedError("met"),
+    asyncpg.SerializationError("met"),
+]
+
+
+def test_a_name_that_is_taken_is_no_collision() -> None:
+    with pytest.raises(AlreadyExists) as refused, domain_errors():
+        raise _taken("saved_audience_name")
+    assert refused.value.reason == "DUPLICATE_VALUE"
+    with pytest.raises(CollisionError), domain_errors():
+        raise _taken("customer_member_id")
+
+
+@pytest.mark.parametrize("collision", COLLISIONS, ids=repr)
 async def test_a_collision_is_tried_again_and_told_only_when_there_is_no_end(
     writer: Writer, collision: Exception
 ) -> None:

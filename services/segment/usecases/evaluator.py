@@ -1,4 +1,4 @@
-"""Judging customers: loads what the audiences ask for, asks points once, and lets the domain decide."""
+"""Which customers are in an audience: loads what audiences name, asks points once, and lets the domain decide."""
 
 from __future__ import annotations
 
@@ -31,21 +31,22 @@ from services.segment.domain.audience import (
 )
 from services.segment.domain.desk import CustomerKey
 from services.segment.domain.model import AttributeType, Balance, CustomerView
+from services.segment.domain.views import AudienceRules, CustomerParts
 from services.segment.store import audience_sql
 from services.segment.store.attributes import usable_attributes
-from services.segment.store.customers import Wanted, list_customers, read_views
-from services.segment.store.teams import Rules, judging_rules, load_team
+from services.segment.store.customers import list_customers, read_views
+from services.segment.store.teams import judging_rules, load_team
 
 PAGE: Final = 500
-"""Customers that are judged together."""
+"""Customers that are evaluated together."""
 _NO_POINTS: Final = Balance(0, 0)
-_NO_RULES: Final = Rules("UTC", {})
+_NO_RULES: Final = AudienceRules("UTC", {})
 """For audiences that name neither attributes nor times."""
 _NOBODY: Final = Fault("", "RESOURCE_NOT_FOUND", "there is no such customer")
 
 
 class Question(NamedTuple):
-    """One customer to be judged by one audience."""
+    """Is this customer in this audience?"""
 
     team_id: UUID
     customer_id: UUID
@@ -60,14 +61,14 @@ class Answer(NamedTuple):
     has_phone: bool = False
 
 
-class _Bench:
-    """Judges with what was read. Customers and audiences are prepared once, however often they meet."""
+class _Evaluation:
+    """One batch over what was read. Each customer and each audience is prepared once."""
 
     def __init__(
         self,
         now: datetime,
         views: Mapping[CustomerKey, CustomerView],
-        rules: Mapping[UUID, Rules],
+        rules: Mapping[UUID, AudienceRules],
         balances: Mapping[CustomerKey, Balance],
     ) -> None:
         self._now = now
@@ -89,14 +90,14 @@ class _Bench:
         subject = self._subject((team_id, customer_id), view, rules)
         return Answer(judge(expression, subject, self._now, rules.zone), None, has_phone)
 
-    def _faults_of(self, team_id: UUID, expression: Expression, rules: Rules) -> list[Fault]:
+    def _faults_of(self, team_id: UUID, expression: Expression, rules: AudienceRules) -> list[Fault]:
         key = (team_id, id(expression))
         faults = self._faults.get(key)
         if faults is None:
             faults = self._faults[key] = attribute_faults(expression, rules.types)
         return faults
 
-    def _subject(self, key: CustomerKey, view: CustomerView, rules: Rules) -> Subject:
+    def _subject(self, key: CustomerKey, view: CustomerView, rules: AudienceRules) -> Subject:
         subject = self._subjects.get(key)
         if subject is None:
             points = self._balances.get(key, _NO_POINTS)
@@ -104,8 +105,8 @@ class _Bench:
         return subject
 
 
-class Judge:
-    """Judges customers as they are now."""
+class AudienceEvaluator:
+    """Evaluates audiences over customers as they are now."""
 
     def __init__(self, pool: Pool, clock: Clock, points: PointsFigures) -> None:
         """`points` is asked once per batch, if at all."""
@@ -113,18 +114,20 @@ class Judge:
         self._clock = clock
         self._points = points
 
-    async def judge(self, questions: Sequence[Question]) -> list[Answer]:
+    async def evaluate(self, questions: Sequence[Question]) -> list[Answer]:
         """One answer per question, in order. What no audience names is not read."""
         expressions = {id(question.expression): question.expression for question in questions}
         named = {type(item) for expression in expressions.values() for item in predicates(expression)}
-        wanted = Wanted(tags=HasTags in named, attributes=HasAttribute in named, identities=IsBound in named)
+        wanted = CustomerParts(
+            tags=HasTags in named, attributes=HasAttribute in named, identities=IsBound in named
+        )
         views = await read_views(self._pool, {(q.team_id, q.customer_id) for q in questions}, wanted)
-        rules: dict[UUID, Rules] = {}
+        rules: dict[UUID, AudienceRules] = {}
         if named & {HasAttribute, HasTime}:
             rules = await judging_rules(self._pool, {question.team_id for question in questions})
         balances = await self._balances(questions) if HasPoints in named else {}
-        bench = _Bench(self._clock.now(), views, rules, balances)
-        answers = [bench.answer(question) for question in questions]
+        evaluation = _Evaluation(self._clock.now(), views, rules, balances)
+        answers = [evaluation.answer(question) for question in questions]
         metrics.JUDGEMENTS.inc(len(questions))
         return answers
 
@@ -135,7 +138,7 @@ class Judge:
                 scope = await self._scope(connection, team_id)
                 return await audience_sql.count_customers(connection, team_id, expression, scope)
         count = 0
-        async for page in self._judged_pages(team_id, expression, None):
+        async for page in self._evaluated_pages(team_id, expression, None):
             count += len(page)
         return count
 
@@ -144,10 +147,10 @@ class Judge:
     ) -> AsyncIterator[list[UUID]]:
         """All customers in an audience in order of their ids, some at a time; pages may be empty.
 
-        Each page is judged at its own moment, so that a long stream holds no transaction open.
+        Each page is of its own moment, so that a long stream holds no transaction open.
         """
         if not audience_sql.can_compile(expression):
-            async for page in self._judged_pages(team_id, expression, after):
+            async for page in self._evaluated_pages(team_id, expression, after):
                 yield page
             return
         while True:
@@ -166,17 +169,17 @@ class Judge:
         types = await usable_attributes(connection, team_id)
         return audience_sql.Scope(types, self._clock.now(), team.settings.time_zone)
 
-    async def _judged_pages(
+    async def _evaluated_pages(
         self, team_id: UUID, expression: Expression, after: UUID | None
     ) -> AsyncIterator[list[UUID]]:
-        """For audiences that name points: every customer of the team is read and judged, page by page."""
+        """For audiences that name points: every customer of the team is read and evaluated, page by page."""
         while True:
             async with transaction(self._pool, [team_id]) as connection:
                 customers = await list_customers(connection, team_id, keyword="", after=after, row_max=PAGE)
             if not customers:
                 return
             questions = [Question(team_id, customer.customer_id, expression) for customer in customers]
-            answers = await self.judge(questions)
+            answers = await self.evaluate(questions)
             yield [q.customer_id for q, answer in zip(questions, answers, strict=True) if answer.matches]
             after = customers[-1].customer_id
 
@@ -198,7 +201,7 @@ class Judge:
 
 
 def subject_of(view: CustomerView, types: dict[str, AttributeType], points: Balance) -> Subject:
-    """A customer as it is judged: folded texts, active attributes only."""
+    """A customer as audiences see it: folded texts, active attributes only."""
     customer = view.customer
     basics = {
         BasicField.MEMBER_ID: customer.member_id,

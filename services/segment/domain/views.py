@@ -1,0 +1,53 @@
+"""Rows that the edge, the use cases and the store all name."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from services.segment.domain.facts import Fact
+from services.segment.domain.model import AttributeType
+
+FactKey = tuple[datetime, int, int]
+"""Time, partition, position: the order of a team's facts."""
+
+
+class CustomerParts(msgspec.Struct, frozen=True):
+    """What is read of customers beside their own rows; what is not wanted is left empty."""
+
+    tags: bool = True
+    attributes: bool = True
+    archived: bool = False
+    """Values of archived attributes, too."""
+    identities: bool = True
+
+
+class SavedAudience(msgspec.Struct, frozen=True):
+    """A saved audience; `audience` is the serialised message of the contract, whose compatibility is checked anyway."""
+
+    audience_id: UUID
+    name: str
+    audience: bytes
+    revision: int
+    create_time: datetime
+    update_time: datetime
+
+
+class AudienceRules(NamedTuple):
+    """What a team's audiences depend on beside the customers."""
+
+    zone: str
+    types: dict[str, AttributeType]
+    """Of active attributes, by key."""
+
+
+class FactPage(NamedTuple):
+    """Facts after the cursors, and the cursors to go on from."""
+
+    facts: list[Fact]
+    cursors: dict[int, int]
+    is_last: bool
+    """Everything that was there was looked at."""

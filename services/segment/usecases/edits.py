@@ -1,0 +1,99 @@
+"""Writes that people ask for: each answered once, done again when it collides, announced after its commit."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from libs.common.clock import Clock
+from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.db.requests import Write, answer_once
+from libs.common.errors import Aborted
+from libs.common.mailbox.intake import Intake
+from services.segment.domain.facts import Fact
+from services.segment.worker.writers import Announcer, Writer
+
+Result = TypeVar("Result")
+Reply = TypeVar("Reply", bound=Message)
+Answer = TypeVar("Answer")
+
+Work = Callable[[Connection, list[Fact]], Awaitable[Answer]]
+"""What one transaction does; it appends the facts that it wrote to its second argument."""
+
+
+@dataclass(frozen=True, slots=True)
+class Once(Generic[Result, Reply]):
+    """A request whose first answer is kept and given again when the request comes again."""
+
+    scope: UUID
+    """The team; the nil UUID for writes of no team. Request ids are unique within it."""
+    request: Write
+    reply: type[Reply]
+    written: Callable[[Result], Reply]
+    """The answer as the contract writes it."""
+
+
+class Edits:
+    """Does writes. Raises Aborted `WRITE_CONFLICT` for one that collides again and again."""
+
+    def __init__(
+        self, pool: Pool, clock: Clock, writer: Writer, announcer: Announcer, intake: Intake
+    ) -> None:
+        """One per process."""
+        self._pool = pool
+        self._clock = clock
+        self._writer = writer
+        self._announcer = announcer
+        self._intake = intake
+
+    def now(self) -> datetime:
+        """Domain time."""
+        return self._clock.now()
+
+    async def once(
+        self, once: Once[Result, Reply], work: Work[Result], *, teams: Iterable[UUID] = ()
+    ) -> Reply:
+        """Does `work` once per request id, bound to the scope and `teams`.
+
+        Raises ResourceExhausted, and leaves nothing behind, if facts would be mail and too much mail waits; and what
+        `answer_once` raises.
+        """
+        bound = set(teams)
+
+        async def attempt() -> Reply:
+            facts: list[Fact] = []
+
+            async def checked(connection: Connection) -> Reply:
+                reply = once.written(await work(connection, facts))
+                if any(fact.mail_number is not None for fact in facts):
+                    self._intake.check()
+                return reply
+
+            reply = await answer_once(self._pool, once.scope, once.request, once.reply, checked, teams=bound)
+            self._announcer.committed(facts)
+            return reply
+
+        return await self._writer.until_alone("edits", attempt)
+
+    async def repeatable(self, team_id: UUID, work: Work[Answer]) -> Answer:
+        """Does `work` that changes nothing when it is done again, and so needs no request id."""
+
+        async def attempt() -> Answer:
+            facts: list[Fact] = []
+            async with transaction(self._pool, [team_id]) as connection:
+                answer = await work(connection, facts)
+            self._announcer.committed(facts)
+            return answer
+
+        return await self._writer.until_alone("edits", attempt)
+
+
+def check_etag(given: str, present: int) -> None:
+    """Raises Aborted `ETAG_MISMATCH` when an etag is given and is not the present one."""
+    if given and given != str(present):
+        raise Aborted.etag_mismatch(str(present))

@@ -1,0 +1,80 @@
+"""The history read again: as mail, as a feed, as the facts of a team."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from libs.common.db.pool import Pool
+from libs.common.feeds.serving import Reading
+from services.segment.convert.facts import kind_of, tags_of
+from services.segment.domain.desk import CustomerKey
+from services.segment.domain.facts import Fact
+from services.segment.domain.views import FactKey
+from services.segment.store import history
+from services.segment.worker.notifier import FactNotifiers
+
+_READS_MAX: Final = 8
+"""Pages that are looked at for facts of the kinds wanted before a caller goes on from where that led: within a call's
+deadline, however long the history is."""
+
+
+class History:
+    """Reads of facts that are committed."""
+
+    def __init__(self, pool: Pool, notifiers: FactNotifiers) -> None:
+        """`notifiers` wake readers that wait."""
+        self._pool = pool
+        self._notifiers = notifiers
+
+    async def customer_mail(self, key: CustomerKey, after_number: int, row_max: int) -> list[Fact]:
+        """Facts that are mail to one customer, in the order of their numbers."""
+        return await history.customer_mail(self._pool, *key, after_number, row_max)
+
+    async def partition_mail(self, partition: int, after: int, row_max: int) -> list[Fact]:
+        """Facts that are mail, in the order of positions. Fewer than `row_max`: there are no more."""
+        found: list[Fact] = []
+        while True:
+            page = await history.read_facts(
+                self._pool, {partition: after}, row_max - len(found), only_mail=True
+            )
+            found += page.facts
+            after = page.cursors[partition]
+            if page.is_last or len(found) == row_max:
+                return found
+
+    def reading(
+        self, cursors: Mapping[int, int], row_max: int, kinds: frozenset[int] | None
+    ) -> Reading[Fact]:
+        """A reader of facts after the cursors, of these kinds (None: all)."""
+        tags = None if kinds is None else tags_of(kinds)
+        reached = dict(cursors)
+
+        async def rows() -> tuple[list[Fact], dict[int, int]]:
+            nonlocal reached
+            found: list[Fact] = []
+            for _ in range(_READS_MAX):
+                page = await history.read_facts(self._pool, reached, row_max, tags=tags)
+                reached = page.cursors
+                found = [fact for fact in page.facts if kinds is None or kind_of(fact.body) in kinds]
+                if found or page.is_last:
+                    break
+            return found, reached
+
+        return Reading(rows, self._notifiers.of(tags))
+
+    async def facts(
+        self,
+        team_id: UUID,
+        *,
+        customer_id: UUID | None,
+        span: tuple[datetime, datetime],
+        after: FactKey,
+        row_max: int,
+    ) -> list[Fact]:
+        """Facts of a team in the order of time; `span` is [start, end)."""
+        return await history.list_facts(
+            self._pool, team_id, customer_id=customer_id, span=span, after=after, row_max=row_max
+        )
