@@ -25,8 +25,8 @@ async def _spoil(records: Records, evidence: Evidence, proofs: Proofs) -> None:
     assert {proof.what for proof in proofs.made} <= broken
 
 
+@pytest.mark.rule("P-07b")
 @pytest.mark.timeout(300)
-@pytest.mark.rule("J-36", "C-04", "P-07", "T-06")
 async def test_nothing_is_lost_and_nothing_happens_twice_under_faults() -> None:
     lines: list[str] = []
     # It tells of every connection that the proxies cut.

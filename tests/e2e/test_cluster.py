@@ -232,7 +232,6 @@ def _forgets(server: RedisServer) -> None:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.rule("J-36")
 async def test_journeys_walk_on_a_cluster_that_loses_nodes(site: Site, nodes: list[RedisServer]) -> None:
     await _set_up(site)
     blows: dict[int, tuple[Callable[[RedisServer], None], RedisServer]] = {

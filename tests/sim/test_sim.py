@@ -32,7 +32,7 @@ def _seeds() -> Iterable[int]:
     return [int(given)] if given else [*range(SEEDS), *TOLD_BEFORE]
 
 
-@pytest.mark.rule("J-13", "J-36")
+@pytest.mark.rule("J-13a", "J-13b")
 def test_everything_takes_effect_once_whatever_breaks() -> None:
     """Failure classes F1 to F5, F11 and F13: timers, effects, leases, limits, wake-ups, poison, unstable keys."""
     found = {seed: wrong for seed in _seeds() if (wrong := run(seed)[1])}

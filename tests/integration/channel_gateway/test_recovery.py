@@ -55,7 +55,6 @@ async def waiting_send(gateway: Gateway, channel: int, **content: Any) -> tuple[
     return send.effect_key, customer
 
 
-@pytest.mark.rule("C-04")
 async def test_a_waiting_send_of_a_dead_process_leaves(gateway: Gateway) -> None:
     effect_key, customer = await waiting_send(gateway, LINE)
     await hand_to_a_dead_process(gateway, effect_key, 8)
@@ -64,7 +63,6 @@ async def test_a_waiting_send_of_a_dead_process_leaves(gateway: Gateway) -> None
     assert len(await gateway.accepted("line")) == 1
 
 
-@pytest.mark.rule("C-04")
 async def test_a_marked_line_send_of_a_dead_process_is_repeated_under_its_key(gateway: Gateway) -> None:
     effect_key, customer = await waiting_send(gateway, LINE)
     await hand_to_a_dead_process(gateway, effect_key, 9)
@@ -74,7 +72,6 @@ async def test_a_marked_line_send_of_a_dead_process_is_repeated_under_its_key(ga
     assert record["retry_key"]
 
 
-@pytest.mark.rule("C-04", "C-02")
 async def test_a_marked_whatsapp_send_of_a_dead_process_is_unknown_and_never_repeated(
     gateway: Gateway,
 ) -> None:
@@ -86,7 +83,6 @@ async def test_a_marked_whatsapp_send_of_a_dead_process_is_unknown_and_never_rep
     assert await gateway.balance() == 10_000_000 - 500_000, "an unknown send keeps what it took"
 
 
-@pytest.mark.rule("X-05", "C-04")
 async def test_what_waits_at_a_stop_leaves_after_the_next_start(maker: GatewayMaker) -> None:
     async with maker.start() as first:
         account = await first.account(LINE)
@@ -102,7 +98,6 @@ async def test_what_waits_at_a_stop_leaves_after_the_next_start(maker: GatewayMa
             assert await outcomes(second, customer) == [(Outcome.SENT, "")]
 
 
-@pytest.mark.rule("C-04")
 async def test_an_accepted_send_that_memory_lost_is_found_again(gateway: Gateway) -> None:
     account = await gateway.account(LINE)
     module = await gateway.module()

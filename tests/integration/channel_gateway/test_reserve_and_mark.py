@@ -63,7 +63,6 @@ def after_the_commit(monkeypatch: pytest.MonkeyPatch, work: Callable[[], Awaitab
     monkeypatch.setattr(SendStore, "store", and_then)
 
 
-@pytest.mark.rule("C-02", "C-04")
 async def test_what_finds_no_room_waits_and_the_rest_is_marked_at_once(gateway: Gateway) -> None:
     account = await gateway.account(LINE, concurrency_max=2)
     module = await gateway.module()
@@ -79,7 +78,6 @@ async def test_what_finds_no_room_waits_and_the_rest_is_marked_at_once(gateway: 
     assert {(await gateway.delivery(send.effect_key)).attempts for send in sends} == {1}
 
 
-@pytest.mark.rule("C-04", "C-02")
 @pytest.mark.parametrize(
     ("channel", "told", "left"),
     [
@@ -114,7 +112,6 @@ async def test_a_process_that_dies_before_the_request_leaves_a_marked_send(
         assert len(await second.accepted(NAMES[channel])) == left
 
 
-@pytest.mark.rule("C-04")
 @pytest.mark.parametrize("channel", [LINE, WHATSAPP])
 async def test_a_reservation_whose_commit_nobody_heard_of_is_sent_once(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, channel: int
@@ -137,7 +134,6 @@ async def test_a_reservation_whose_commit_nobody_heard_of_is_sent_once(
     assert len(await gateway.accepted(NAMES[channel])) == 1
 
 
-@pytest.mark.rule("J-03", "C-02")
 async def test_a_stop_between_the_commit_and_the_request_lets_nothing_leave(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,7 +154,6 @@ async def test_a_stop_between_the_commit_and_the_request_lets_nothing_leave(
     assert await gateway.balance() == 10_000_000
 
 
-@pytest.mark.rule("J-03")
 async def test_a_stop_elsewhere_waits_for_what_is_marked_here(
     gateway: Gateway, maker: GatewayMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,7 +181,6 @@ async def test_a_stop_elsewhere_waits_for_what_is_marked_here(
     assert await outcomes(gateway, customer) == [(Outcome.SENT, "")]
 
 
-@pytest.mark.rule("J-07", "C-02")
 async def test_content_and_accounts_changed_elsewhere_are_noticed_by_the_next_send(
     gateway: Gateway, maker: GatewayMaker
 ) -> None:
@@ -210,7 +204,6 @@ async def test_content_and_accounts_changed_elsewhere_are_noticed_by_the_next_se
         assert (homeless.state, homeless.reason) == (delivery_pb2.SEND_STATE_FAILED, "ACCOUNT_MISSING")
 
 
-@pytest.mark.rule("C-50")
 async def test_a_price_set_elsewhere_is_paid_by_the_next_send(gateway: Gateway, maker: GatewayMaker) -> None:
     account = await gateway.account(WHATSAPP)
     content = await content_of(gateway, WHATSAPP, account)

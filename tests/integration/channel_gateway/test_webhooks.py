@@ -90,7 +90,6 @@ async def shop(gateway: Gateway) -> Shop:
     return Shop(gateway, await gateway.shop())
 
 
-@pytest.mark.rule("C-20", "C-21")
 async def test_an_order_is_stored_answered_and_recorded(gateway: Gateway, shop: Shop) -> None:
     status, answer = await shop.post(order(1, customer={"member_id": "42", "phone": "+447700900123"}))
     assert (status, answer) == (202, {"results": [{"event_id": "order-1", "status": "accepted"}]})
@@ -106,7 +105,6 @@ async def test_an_order_is_stored_answered_and_recorded(gateway: Gateway, shop: 
     assert record.state == webhook_pb2.INBOX_STATE_RECORDED
 
 
-@pytest.mark.rule("C-20")
 async def test_refunds_and_anonymous_orders_are_taken(gateway: Gateway, shop: Shop) -> None:
     refund = {
         "event": "order.refunded",
@@ -129,7 +127,6 @@ async def test_refunds_and_anonymous_orders_are_taken(gateway: Gateway, shop: Sh
     assert second.order_completed.amount.amount_micros == -3_500_000
 
 
-@pytest.mark.rule("C-20")
 async def test_a_wrong_signature_or_time_stores_nothing(gateway: Gateway, shop: Shop) -> None:
     now = gateway.clock.now()
     other = Shop(gateway, "whsec_" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
@@ -146,7 +143,6 @@ async def test_a_wrong_signature_or_time_stores_nothing(gateway: Gateway, shop: 
     assert gateway.neighbours.segment.events == []
 
 
-@pytest.mark.rule("C-20")
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -187,7 +183,6 @@ def sign(shop: Shop, signed: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
-@pytest.mark.rule("C-20")
 async def test_a_repeated_webhook_is_answered_like_the_first(gateway: Gateway, shop: Shop) -> None:
     first = await shop.post(order(1), "w1")
     again = await asyncio.gather(*(shop.post(order(1), "w1") for _ in range(5)))
@@ -199,7 +194,6 @@ async def test_a_repeated_webhook_is_answered_like_the_first(gateway: Gateway, s
     assert len(await stored(gateway)) == 1
 
 
-@pytest.mark.rule("C-20")
 async def test_keys_change_without_a_gap(gateway: Gateway, shop: Shop) -> None:
     keys = pb.ListShopKeysRequest(team_id=str(gateway.team_id), shop_id="demo")
     (old,) = (await gateway.stub.ListShopKeys(keys, timeout=TIMEOUT_S)).keys
@@ -229,7 +223,6 @@ async def test_a_body_over_the_limit_is_refused(gateway: Gateway, shop: Shop) ->
     assert await stored(gateway) == []
 
 
-@pytest.mark.rule("C-20")
 async def test_webhooks_wait_while_segment_is_away_and_keep_their_order(gateway: Gateway, shop: Shop) -> None:
     gateway.neighbours.segment.away = True
     for number in range(30):
@@ -242,7 +235,6 @@ async def test_webhooks_wait_while_segment_is_away_and_keep_their_order(gateway:
     assert len(gateway.neighbours.segment.batches) < 30, "what waited went out in batches"
 
 
-@pytest.mark.rule("C-20")
 async def test_refused_events_are_kept_with_their_reason_and_can_be_retried(
     gateway: Gateway, shop: Shop
 ) -> None:
@@ -274,7 +266,6 @@ async def test_refused_events_are_kept_with_their_reason_and_can_be_retried(
     assert json.loads(record.body)[0]["event_id"] == "order-3"
 
 
-@pytest.mark.rule("C-20")
 async def test_what_was_stored_is_forwarded_after_a_restart(maker: Any) -> None:
     async with maker.start() as first:
         shop = Shop(first, await first.shop())

@@ -48,7 +48,6 @@ def line(http: aiohttp.ClientSession, emulators: Running) -> Line:
     return Line(http, emulators.urls["line"])
 
 
-@pytest.mark.rule("C-01")
 async def test_a_push_is_answered_and_written_down(line: Line, tmp_path: Path) -> None:
     status, answer, headers = await line.push("你好", key=KEY)
     assert status == 200
@@ -84,7 +83,6 @@ async def test_faulty_bodies_are_refused_with_details(line: Line, tmp_path: Path
     assert list(read_journal(tmp_path / "line.jsonl")) == []
 
 
-@pytest.mark.rule("C-04")
 async def test_a_retry_key_sends_once(line: Line, tmp_path: Path) -> None:
     _, first, sent = await line.push(key=KEY)
     status, again, headers = await line.push(key=KEY.upper())

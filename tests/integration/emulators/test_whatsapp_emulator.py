@@ -56,7 +56,6 @@ def code_of(answer: Any) -> int:
     return int(answer["error"]["code"])
 
 
-@pytest.mark.rule("C-01")
 async def test_a_template_is_accepted_and_written_down(whatsapp: WhatsApp, tmp_path: Path) -> None:
     await whatsapp.call("POST", "/_emulator/templates", json=WELCOME)
     status, answer = await whatsapp.template("Mei", "120", biz_opaque_callback_data="snd_1")
@@ -80,7 +79,6 @@ async def test_who_has_no_token_or_another_number_is_refused(whatsapp: WhatsApp)
     assert (status, code_of(answer)) == (400, 100)
 
 
-@pytest.mark.rule("C-01")
 async def test_outside_the_window_only_templates_leave(whatsapp: WhatsApp, tmp_path: Path) -> None:
     status, answer = await whatsapp.send("text", {"body": "hi"})
     assert (status, code_of(answer)) == (400, 131047)

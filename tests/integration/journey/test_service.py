@@ -143,8 +143,7 @@ async def serving_desk(servers: Servers, databases: Databases, **changes: Any) -
             yield Desk(stub, Internal(channel), clock, database.dsn_of("journey"))
 
 
-@pytest.mark.rule("J-01")
-@pytest.mark.rule("J-04")
+@pytest.mark.rule("J-01b")
 @pytest.mark.parametrize(
     ("action", "end"),
     [
@@ -163,7 +162,6 @@ async def test_a_scheduled_journey_starts_and_ends_by_itself(desk: Desk, action:
     await desk.until_status(draft, end)
 
 
-@pytest.mark.rule("J-06")
 async def test_each_accepted_edit_is_a_revision_with_author_and_time(desk: Desk) -> None:
     draft = await desk.create()
     await desk.publish(draft)
@@ -207,13 +205,14 @@ async def test_a_repeated_request_gets_its_first_answer(desk: Desk) -> None:
     assert (await refusal(other)).reason == "REQUEST_ID_REUSED"
 
 
+@pytest.mark.rule("J-01a")
 async def test_publishing_reports_every_fault_of_the_definition(desk: Desk) -> None:
     draft = await desk.create(targets=[], nodes=[node_pb2.Node(node_id="a", next_node_id="b")])
     told = await refusal(desk.publish(draft))
     assert {fault.field for fault in told.violations} >= {"targets", "nodes[0]", "nodes[0].next_node_id"}
 
 
-@pytest.mark.rule("J-08")
+@pytest.mark.rule("J-01b", "J-08b")
 async def test_lists_filter_and_page_copies_are_drafts_and_deleted_journeys_are_gone(desk: Desk) -> None:
     journeys = []
     for name in ("Ａlpha one", "beta", "alpha two"):

@@ -86,7 +86,6 @@ def once_tagged() -> tuple[d.Node, ...]:
     )
 
 
-@pytest.mark.rule("J-36", "J-32")
 async def test_a_turn_that_is_run_again_takes_the_branch_that_it_began(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +109,6 @@ async def test_a_turn_that_is_run_again_takes_the_branch_that_it_began(
         assert await connection.fetchval("SELECT count(*) FROM verdict") == 0
 
 
-@pytest.mark.rule("J-36")
 async def test_a_worker_without_its_lease_begins_no_branch(site: Site) -> None:
     await site.save_journey(*once_tagged())
     [customer] = islice(customers(), 1)
@@ -219,6 +217,7 @@ async def test_an_outage_delays_and_loses_nothing(site: Site) -> None:
         await site.until(lambda: _all_in(site, journey, State.COMPLETED, 10))
 
 
+@pytest.mark.rule("J-03a", "J-03b")
 async def test_a_stop_halts_everybody_and_then_is_over(site: Site) -> None:
     journey = await site.save_journey(d.Node("send", MESSAGE.action, "wait"), d.Node("wait", d.Delay(3600)))
     crowd = list(islice(customers(), 10))
@@ -257,6 +256,7 @@ async def _stop(site: Site, journey: d.Journey) -> None:
         )
 
 
+@pytest.mark.rule("J-07i")
 async def test_the_first_refused_send_stops_the_journey_by_itself(site: Site) -> None:
     journey = await site.save_journey(MESSAGE)
     crowd = list(islice(customers(), 5))
@@ -294,7 +294,7 @@ async def test_a_turn_that_used_a_journey_that_was_changed_is_run_again(site: Si
     assert await site.states(journey) == {}
 
 
-@pytest.mark.rule("J-13")
+@pytest.mark.rule("J-13a")
 async def test_the_limit_holds_over_turns_and_workers(site: Site) -> None:
     journey = await site.save_journey(POINTS, enrolments_per_customer_max=2)
     [customer] = islice(customers(), 1)

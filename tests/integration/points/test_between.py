@@ -83,8 +83,8 @@ BETWEEN: dict[str, tuple[list[postings_pb2.Posting], postings_pb2.Posting, posti
 }
 
 
+@pytest.mark.rule("P-21")
 @pytest.mark.parametrize("case", BETWEEN)
-@pytest.mark.rule("P-06", "P-07", "P-08")
 async def test_a_batch_on_what_has_changed_since_writes_nothing(
     points: Points, sides: tuple[Side, Side], case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +132,6 @@ async def test_locked_accounts_are_locked_whether_they_were_there_or_not(points:
     assert await points.balance(there) == (5, 5)
 
 
-@pytest.mark.rule("P-07", "P-21")
 async def test_writers_of_the_same_new_customers_never_wait_in_a_circle(
     points: Points, sides: tuple[Side, Side]
 ) -> None:

@@ -96,8 +96,8 @@ async def test_a_clean_ledger_has_no_findings(points: Points) -> None:
     assert (summary.accounts, summary.entries, summary.outcomes, summary.orders) == (2, 6, 8, 2)
 
 
+@pytest.mark.rule("P-07b")
 @pytest.mark.parametrize("corrupted", CORRUPTIONS)
-@pytest.mark.rule("P-07")
 async def test_every_corruption_is_found(tampered: Points, corrupted: str) -> None:
     await fill(tampered)
     statement, law = CORRUPTIONS[corrupted]
@@ -107,7 +107,7 @@ async def test_every_corruption_is_found(tampered: Points, corrupted: str) -> No
     assert f"INVARIANT_{law}" in {check_pb2.Invariant.Name(finding.invariant) for finding in findings}
 
 
-@pytest.mark.rule("P-07")
+@pytest.mark.rule("P-07b")
 async def test_a_forged_chain_needs_every_later_hash_too(tampered: Points) -> None:
     """A consistent forgery of one entry, figures and all, still breaks the chain at that entry."""
     await tampered.post(*(build.manual(tampered.team_id, tampered.team_id, 5) for _ in range(3)))
@@ -148,7 +148,7 @@ async def incremental(points: Points) -> tuple[list[check_pb2.Finding], check_pb
     return [piece.finding for piece in found], last.summary
 
 
-@pytest.mark.rule("P-07")
+@pytest.mark.rule("P-07b")
 async def test_an_incremental_check_goes_over_what_is_new(tampered: Points) -> None:
     points, team, old, new = tampered, tampered.team_id, new_id(), new_id()
     await points.set_formula()

@@ -13,7 +13,7 @@ from tests.integration.points import build
 from tests.integration.points.conftest import Neighboured
 
 
-@pytest.mark.rule("P-07")
+@pytest.mark.rule("P-07b")
 async def test_every_team_is_checked_and_a_broken_law_is_the_exit_code(
     neighboured: Neighboured, servers: Servers, capsys: pytest.CaptureFixture[str]
 ) -> None:

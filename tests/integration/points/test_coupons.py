@@ -56,7 +56,7 @@ async def refused(call: Awaitable[object]) -> RemoteError:
     return remote_error(caught.value)
 
 
-@pytest.mark.rule("P-20")
+@pytest.mark.rule("P-20a")
 async def test_enough_points_are_one_deduction_and_one_claim(points: Points) -> None:
     customer, request_id = new_id(), new_id()
     await points.post(build.manual(points.team_id, customer, 100))
@@ -71,7 +71,7 @@ async def test_enough_points_are_one_deduction_and_one_claim(points: Points) -> 
         assert (await points.stub.GetCouponClaim(request, timeout=TIMEOUT_S)).claim == first.claim
 
 
-@pytest.mark.rule("P-20")
+@pytest.mark.rule("P-20a", "P-20b")
 async def test_too_few_points_are_the_text_filled_in_and_nothing_else(points: Points) -> None:
     customer, request_id = new_id(), new_id()
     await points.post(build.manual(points.team_id, customer, 79))
@@ -100,7 +100,6 @@ async def test_redemptions_at_once_never_spend_the_same_points(points: Points) -
     assert (await points.balance(customer))[0] == 250 - 3 * 80 - 5
 
 
-@pytest.mark.rule("P-20")
 async def test_only_marketing_coupons_are_paid_with_points(points: Points) -> None:
     error = await refused(create(points, mug(points, type=coupon_pb2.COUPON_TYPE_SERVICE)))
     assert [fault.field for fault in error.violations] == ["coupon.points_redemption"]
@@ -176,7 +175,6 @@ async def test_a_coupon_is_changed_and_archived(points: Points) -> None:
     assert len((await points.stub.ListCoupons(everything, timeout=TIMEOUT_S)).coupons) == 1
 
 
-@pytest.mark.rule("P-03", "P-20")
 async def test_coupons_are_claimed_on_the_channels_that_the_team_has_opened(neighboured: Neighboured) -> None:
     points, customer = neighboured, new_id()
     await points.post(build.manual(points.team_id, customer, 1_000))

@@ -75,7 +75,7 @@ async def figures(points: Neighboured, people: list[UUID]) -> list[tuple[int, in
     return [await points.balance(who) for who in people]
 
 
-@pytest.mark.rule("P-10", "P-07", "P-08")
+@pytest.mark.rule("P-07b", "P-10b")
 async def test_an_import_and_its_undo_survive_a_kill_at_every_point(servers: Servers, beside: Beside) -> None:
     async with mortal(servers, beside) as (process, points):
         people = [await points.customer(member_id=f"M-{number}") for number in range(PEOPLE)]

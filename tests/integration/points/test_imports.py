@@ -158,7 +158,7 @@ EXPECTED = [
 ]
 
 
-@pytest.mark.rule("P-10", "P-03", "P-05", "P-06")
+@pytest.mark.rule("P-10a", "P-10b")
 async def test_good_rows_are_applied_and_each_other_says_why_not(
     neighboured: Neighboured, people: People
 ) -> None:
@@ -202,7 +202,7 @@ async def test_good_rows_are_applied_and_each_other_says_why_not(
     assert report[2]["reason"] == "500 points asked, 0 there"
 
 
-@pytest.mark.rule("P-10", "P-04")
+@pytest.mark.rule("P-10a", "P-04c")
 async def test_the_cumulative_is_lowered_only_when_asked_and_cut_at_nothing(
     neighboured: Neighboured, people: People
 ) -> None:
@@ -222,7 +222,7 @@ async def test_the_cumulative_is_lowered_only_when_asked_and_cut_at_nothing(
     assert (await points.balance(people.ann), await points.balance(people.bob)) == ((40, 70), (20, 30))
 
 
-@pytest.mark.rule("P-10", "P-08")
+@pytest.mark.rule("P-10b")
 async def test_the_same_file_is_refused_a_second_time(neighboured: Neighboured, people: People) -> None:
     points = neighboured
     file = b"Member ID,Point Balance\nM-1,5\n"
@@ -255,7 +255,6 @@ async def test_the_same_file_is_refused_a_second_time(neighboured: Neighboured, 
     assert [each.id for each in (*page.imports, *rest.imports)][1:] == [cancelled.id, made.id]
 
 
-@pytest.mark.rule("P-10")
 async def test_another_file_than_the_one_announced_is_refused(
     neighboured: Neighboured, people: People
 ) -> None:
@@ -266,7 +265,6 @@ async def test_another_file_than_the_one_announced_is_refused(
     assert (await read(neighboured, made.id)).counts.total == 0
 
 
-@pytest.mark.rule("P-10")
 async def test_an_undo_takes_back_what_is_there_and_reports_the_rest(
     neighboured: Neighboured, people: People
 ) -> None:
@@ -287,7 +285,7 @@ async def test_an_undo_takes_back_what_is_there_and_reports_the_rest(
     await opened(points, file)
 
 
-@pytest.mark.rule("P-10")
+@pytest.mark.rule("P-10b")
 async def test_a_chunk_of_which_nobody_knows_whether_it_was_written_counts_once(
     neighboured: Neighboured, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,7 +313,6 @@ async def test_a_chunk_of_which_nobody_knows_whether_it_was_written_counts_once(
     assert await points.balance(people.ann) == (75, 75)
 
 
-@pytest.mark.rule("P-10")
 async def test_rows_that_a_caller_splits_are_added_by_line(neighboured: Neighboured, people: People) -> None:
     points = neighboured
     made = await opened(points, b"split elsewhere")
@@ -337,7 +334,7 @@ async def test_rows_that_a_caller_splits_are_added_by_line(neighboured: Neighbou
     assert (await points.balance(people.ann), await points.balance(people.bob)) == ((4, 4), (6, 6))
 
 
-@pytest.mark.rule("P-10")
+@pytest.mark.rule("P-10c")
 async def test_the_sample_file_can_be_had(neighboured: Neighboured) -> None:
     request = pb.GetImportSampleRequest(team_id=str(neighboured.team_id))
     sample = (await neighboured.stub.GetImportSample(request, timeout=TIMEOUT_S)).csv
@@ -345,7 +342,6 @@ async def test_the_sample_file_can_be_had(neighboured: Neighboured) -> None:
     assert (await upload(neighboured, made.id, sample)).counts.total == 3
 
 
-@pytest.mark.rule("P-07", "P-10")
 @pytest.mark.parametrize(
     "corrupted",
     [

@@ -121,7 +121,7 @@ def compare(
     return {who: (model.balance[who], model.cumulative[who]) for who in model.balance}
 
 
-@pytest.mark.rule("P-04", "P-05", "P-06", "P-07", "P-08")
+@pytest.mark.rule("P-06b", "P-07b", "P-08a")
 async def test_every_posting_is_made_once_as_the_model_says_whatever_is_killed(
     servers: Servers, database: Database
 ) -> None:

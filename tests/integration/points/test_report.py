@@ -39,7 +39,7 @@ async def changes_of(points: Neighboured, keyword: str, **given: object) -> list
     return [line.entry.delta_balance for line in await lines(points, keyword=keyword, **given)]
 
 
-@pytest.mark.rule("P-11")
+@pytest.mark.rule("P-11b")
 async def test_customers_are_found_by_any_part_of_what_they_are_known_by(neighboured: Neighboured) -> None:
     points, team = neighboured, neighboured.team_id
     ann = await points.customer(
@@ -94,7 +94,7 @@ async def test_a_changed_name_is_found_by_the_new_one(neighboured: Neighboured) 
     assert (await changes_of(points, "before"), await changes_of(points, "after")) == ([], [1])
 
 
-@pytest.mark.rule("P-11")
+@pytest.mark.rule("P-11b")
 async def test_a_keyword_that_finds_many_gives_the_same_pages_as_one_that_finds_few(
     neighboured: Neighboured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +123,6 @@ async def test_a_keyword_that_finds_many_gives_the_same_pages_as_one_that_finds_
     assert await pages() == few
 
 
-@pytest.mark.rule("P-11")
 async def test_the_export_names_customers_and_keeps_the_keyword(neighboured: Neighboured) -> None:
     points, team = neighboured, neighboured.team_id
     ann = await points.customer(name="=Ann", member_id="M1")
@@ -140,7 +139,7 @@ async def days(points: Neighboured, start: str, end: str) -> list[int]:
     return [line.entry.delta_balance for line in await lines(points, start_date=start, end_date=end)]
 
 
-@pytest.mark.rule("P-11", "X-06")
+@pytest.mark.rule("X-06")
 async def test_days_are_those_of_the_teams_zone(neighboured: Neighboured) -> None:
     points, customer = neighboured, new_id()
     points.clock.set(datetime(2026, 6, 1, 15, 59, 59, tzinfo=UTC))  # a second before midnight in Hong Kong
@@ -181,7 +180,6 @@ async def test_what_cannot_be_searched_is_refused(
     assert await lines(neighboured, start_date="2026-03-01", end_date="2026-05-29") == []
 
 
-@pytest.mark.rule("P-11")
 async def test_a_statement_of_each_day_adds_up(neighboured: Neighboured) -> None:
     points, team = neighboured, neighboured.team_id
     await points.set_formula("1", "1")

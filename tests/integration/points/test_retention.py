@@ -37,7 +37,6 @@ async def outcomes(points: Points) -> int:
     return (await points.check())[1].outcomes
 
 
-@pytest.mark.rule("P-08")
 async def test_outcomes_are_dropped_after_thirteen_months_and_their_sums_stay(points: Points) -> None:
     team, customer = points.team_id, new_id()
     await points.set_formula("1", "1")

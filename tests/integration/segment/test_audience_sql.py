@@ -103,7 +103,7 @@ async def _fill(pool: Pool, segment: Segment) -> list[Any]:
     return ids
 
 
-@pytest.mark.rule("S-03", "X-06")
+@pytest.mark.rule("X-06")
 async def test_sql_and_the_evaluator_agree(segment: Segment) -> None:
     for key, number in TYPES.items():
         await segment.call("CreateAttribute", attribute={"key": key, "type": number})

@@ -34,6 +34,7 @@ async def verdicts(segment: Segment, audience: dict[str, Any], *customers: str) 
     return [judgement.verdict for judgement in response.judgements]
 
 
+@pytest.mark.rule("X-06")
 async def test_customers_are_judged_as_they_are_now(segment: Segment) -> None:
     await segment.define("tier", "TEXT")
     gold = await segment.create(member_id="G", tags=["VIP"], attributes={"tier": "Gold"})
@@ -82,7 +83,6 @@ async def test_an_audience_of_a_gone_attribute_cannot_be_judged(segment: Segment
     assert response.judgements[0].reason == error_reason_pb2.ERROR_REASON_ATTRIBUTE_UNAVAILABLE
 
 
-@pytest.mark.rule("S-04")
 async def test_every_fault_is_told_when_an_audience_is_saved(segment: Segment) -> None:
     await segment.define("age", "NUMBER")
     await segment.define("old", "TEXT")

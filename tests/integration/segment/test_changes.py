@@ -21,6 +21,7 @@ UNCHANGED = change_pb2.CHANGE_STATUS_UNCHANGED
 REFUSED = change_pb2.CHANGE_STATUS_REFUSED
 
 
+@pytest.mark.rule("J-22b", "J-33", "S-05b")
 async def test_tags_tell_real_changes_only(segment: Segment) -> None:
     customer_id = await segment.create(tags=["Old"])
     first, second, third = await segment.apply(
@@ -56,6 +57,7 @@ async def test_an_effect_is_applied_once(segment: Segment) -> None:
     assert len(await segment.mail(customer_id)) == 1
 
 
+@pytest.mark.rule("J-23b")
 async def test_a_text_attribute_is_set_and_told(segment: Segment) -> None:
     await segment.define("tier", "TEXT")
     customer_id = await segment.create(attributes={"tier": "gold"})
@@ -103,8 +105,6 @@ async def test_marketed_only_moves_on(segment: Segment) -> None:
     assert (await segment.customer(customer_id)).times.marketed_time.ToDatetime(tzinfo=at.tzinfo) == at
 
 
-@pytest.mark.rule("J-36")
-@pytest.mark.rule("S-05")
 async def test_marks_may_come_again_in_any_order_and_from_all_sides(segment: Segment) -> None:
     customers = [await segment.create() for _ in range(3)]
     start = segment.clock.now()
@@ -127,6 +127,7 @@ async def test_marks_may_come_again_in_any_order_and_from_all_sides(segment: Seg
     assert len(await segment.facts()) == facts + 1
 
 
+@pytest.mark.rule("S-01a")
 async def test_a_change_of_a_definition_is_told_at_once(segment: Segment) -> None:
     await segment.define("tier", "TEXT")
     customer_id = await segment.create(attributes={"tier": "gold"})
@@ -151,7 +152,7 @@ async def test_a_change_of_a_definition_is_told_at_once(segment: Segment) -> Non
     assert [attribute.key for attribute in answer.attributes] == ["tier", ""]
 
 
-@pytest.mark.rule("S-01")
+@pytest.mark.rule("S-01a")
 async def test_a_customer_holds_all_kinds_of_data(segment: Segment) -> None:
     for key, kind in {"t": "TEXT", "n": "NUMBER", "d": "DATE", "b": "BOOLEAN"}.items():
         await segment.define(key, kind)
@@ -182,6 +183,7 @@ async def test_a_customer_holds_all_kinds_of_data(segment: Segment) -> None:
     assert dict(cleared.customer.attributes) == {"n": "8", "d": "2026-02-28", "b": "true"}
 
 
+@pytest.mark.rule("S-05b")
 async def test_every_write_tells_one_event_per_real_change(segment: Segment) -> None:
     await segment.define("tier", "TEXT")
     upserted = await segment.call(

@@ -7,8 +7,6 @@ import random
 from collections import Counter
 from datetime import UTC, timedelta
 
-import pytest
-
 from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
 from libs.common.rpc.values import timestamp
@@ -65,7 +63,6 @@ async def test_two_processes_agree(servers: Servers, database: Database, segment
         assert [letter.position for letter in mail] == sorted(letter.position for letter in mail)
 
 
-@pytest.mark.rule("J-36")
 async def test_marks_from_two_processes_leave_the_latest(
     servers: Servers, database: Database, segment: Segment
 ) -> None:

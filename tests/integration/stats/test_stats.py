@@ -90,7 +90,6 @@ async def test_teams_do_not_see_each_other(stats: Stats) -> None:
     assert (await stats.team(str(uuid5(TEAM, "other")))).order_count == 0
 
 
-@pytest.mark.rule("T-04")
 async def test_a_node_that_was_entered_is_seen_within_two_seconds(stats: Stats) -> None:
     await stats.settle()
     for n, who in enumerate(PEOPLE[:5], start=1):

@@ -37,7 +37,7 @@ def limits_of(cap_used: int, quota: int | None, quota_used: int, balance: int) -
     )
 
 
-@pytest.mark.rule("C-02", "C-05")
+@pytest.mark.rule("C-05")
 @given(
     wants=asked,
     cap=st.integers(0, 20),
@@ -90,7 +90,7 @@ def test_nothing_is_exceeded(
             assert one.cap == decision.cap
 
 
-@pytest.mark.rule("C-02")
+@pytest.mark.rule("C-05")
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=30), st.integers(0, 40))
 def test_a_send_is_refused_only_when_it_would_not_fit(sizes: list[int], cap: int) -> None:
     limits = limits_of(0, None, 0, 0)
@@ -104,7 +104,6 @@ def test_a_send_is_refused_only_when_it_would_not_fit(sizes: list[int], cap: int
         used += size if isinstance(decision, Reserved) else 0
 
 
-@pytest.mark.rule("J-03")
 @given(st.integers(0, 3), st.integers(0, 3))
 def test_older_epochs_are_cancelled(epoch: int, stopped: int) -> None:
     limits = limits_of(0, None, 0, 0)
@@ -136,7 +135,6 @@ def test_what_is_given_back_is_what_was_taken(wants: list[tuple[Channel, int, bo
     assert sum(total.wallets.values()) == sum(sum(one.wallets.values()) for one in singles)
 
 
-@pytest.mark.rule("C-02")
 @given(
     wants=asked,
     cap=st.integers(0, 60),

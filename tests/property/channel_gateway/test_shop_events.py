@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,14 +38,12 @@ def fault_of(body: bytes) -> EventFaultError | None:
     return None
 
 
-@pytest.mark.rule("C-20")
 @given(st.binary(max_size=200))
 def test_any_bytes_are_taken_or_refused(body: bytes) -> None:
     fault = fault_of(body)
     assert fault is None or (fault.message and fault.remedy)
 
 
-@pytest.mark.rule("C-20")
 @given(st.sampled_from(sorted(GOOD)), json_values)
 def test_any_value_in_any_field_is_taken_or_refused_by_name(field: str, value: object) -> None:
     body = json.dumps(GOOD | {field: value}).encode()

@@ -46,7 +46,7 @@ def is_quiet(at: datetime, given_windows: list[QuietWindow], zone: str) -> bool:
     return False
 
 
-@pytest.mark.rule("J-12")
+@pytest.mark.rule("J-12a")
 @given(at=plain_days, drawn=st.lists(windows, min_size=1, max_size=3), zone=st.sampled_from(ZONES))
 def test_quiet_time_ends_at_the_first_minute_that_is_not_quiet(
     at: datetime, drawn: list[QuietWindow], zone: str
@@ -60,7 +60,7 @@ def test_quiet_time_ends_at_the_first_minute_that_is_not_quiet(
     assert end - at <= timedelta(days=8)
 
 
-@pytest.mark.rule("J-12")
+@pytest.mark.rule("J-12a")
 @given(at=plain_days, drawn=st.lists(windows, min_size=1, max_size=3), zone=st.sampled_from(ZONES))
 def test_the_next_quiet_time_begins_where_an_open_minute_ends(
     at: datetime, drawn: list[QuietWindow], zone: str
@@ -73,7 +73,7 @@ def test_the_next_quiet_time_begins_where_an_open_minute_ends(
     assert not is_quiet(start - MINUTE, drawn, zone)
 
 
-@pytest.mark.rule("J-12")
+@pytest.mark.rule("J-12b")
 @pytest.mark.parametrize(
     ("zone", "window", "now", "end"),
     [
@@ -90,7 +90,7 @@ def test_quiet_time_at_the_edges_of_the_clock(zone: str, window: QuietWindow, no
     assert quiet_until(datetime.fromisoformat(now), [window], zone) == datetime.fromisoformat(end)
 
 
-@pytest.mark.rule("J-12")
+@pytest.mark.rule("J-12b")
 def test_windows_that_touch_count_as_one() -> None:
     night = [QuietWindow(23 * 60, 1440), QuietWindow(0, 8 * 60)]
     at = datetime(2026, 5, 1, 23, 30, tzinfo=UTC)

@@ -33,7 +33,7 @@ def test_more_never_earns_less(one: int, other: int, formula: Formula) -> None:
     assert earned(min(one, other), formula) <= earned(max(one, other), formula)
 
 
-@pytest.mark.rule("P-06")
+@pytest.mark.rule("P-06b")
 @given(micros, st.lists(st.integers(0, AMOUNT_MICROS_MAX), max_size=8), formulas)
 def test_any_split_of_refunds_takes_back_exactly_what_the_rest_no_longer_earns(
     amount: int, refunds: list[int], formula: Formula

@@ -125,7 +125,7 @@ def fold_in_batches(
     return whole, answered, {customer: accounts[AccountKey((TEAM, customer))] for customer in CUSTOMERS}
 
 
-@pytest.mark.rule("P-04", "P-05", "P-06", "P-07", "P-08")
+@pytest.mark.rule("P-04b", "P-04c", "P-06a", "P-06b", "P-06c", "P-06d", "P-06e", "P-08a", "P-08b")
 @settings(max_examples=300, deadline=None)
 @given(st.lists(postings(), max_size=40), st.lists(st.integers(0, 12), max_size=6), formulas)
 def test_the_fold_does_what_the_model_says(
@@ -150,7 +150,7 @@ def test_the_fold_does_what_the_model_says(
     assert sum(outcome.shortfall for outcome in refunds) == model.shortfall
 
 
-@pytest.mark.rule("P-07")
+@pytest.mark.rule("P-07b")
 @settings(max_examples=150, deadline=None)
 @given(st.lists(postings(), max_size=40), st.lists(st.integers(0, 12), max_size=6), formulas)
 def test_the_checker_finds_nothing_in_what_the_fold_writes(

@@ -127,7 +127,7 @@ def test_every_report_is_answered_and_numbers_have_no_gaps(events: list[Event], 
         assert customer.mail_number == last.get(customer.customer_id, 0)
 
 
-@pytest.mark.rule("C-21")
+@pytest.mark.rule("C-21a")
 @given(_events(), st.booleans())
 def test_an_order_is_completed_once_at_most(events: list[Event], allowed: bool) -> None:
     recording = record(_known(unsigned_counts=allowed), events, START, _ids())

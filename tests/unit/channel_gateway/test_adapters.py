@@ -112,7 +112,6 @@ def test_templates_are_for_whatsapp_only() -> None:
         LineWriter().write_template(send(), "U1", template(), content)
 
 
-@pytest.mark.rule("C-04")
 def test_retry_keys_are_the_same_in_every_attempt_and_differ_by_message() -> None:
     key = send().effect_key
     assert retry_key(key, 0) == retry_key(key, 0)
@@ -126,7 +125,6 @@ def test_aggregation_units_fit_line() -> None:
     assert unit != aggregation_unit(JOURNEY, "other")
 
 
-@pytest.mark.rule("C-03")
 @pytest.mark.parametrize(
     ("status", "message", "verdict"),
     [
@@ -154,7 +152,6 @@ def test_line_accounts_and_quotas_are_told_apart() -> None:
     assert line_rules.rule_for(429, "The API rate limit has been exceeded.").backoff.holds_account
 
 
-@pytest.mark.rule("C-03")
 @pytest.mark.parametrize(
     ("codes", "verdict"),
     [

@@ -78,7 +78,6 @@ def test_a_send_that_may_leave_is_written() -> None:
     assert b"Hi Mei" in result.parts[0]
 
 
-@pytest.mark.rule("C-02")
 def test_the_account_comes_first() -> None:
     nobody = Profile()
     disabled = msgspec.structs.replace(account(), state=AccountState.DISABLED)
@@ -91,7 +90,6 @@ def test_the_account_comes_first() -> None:
     assert refusal(other) == (SendState.FAILED, "ACCOUNT_MISSING")
 
 
-@pytest.mark.rule("C-02", "J-30")
 def test_identities_count_on_their_account_only() -> None:
     elsewhere = Profile("Mei", {}, (Identity(Channel.LINE, UUID(int=98), "U1", False),))
     blocked = Profile("Mei", {}, (Identity(Channel.LINE, ACCOUNT, "U1", True),))
@@ -99,7 +97,6 @@ def test_identities_count_on_their_account_only() -> None:
     assert refusal(decided(send(), profile=blocked)) == (SendState.SKIPPED, "BLOCKED")
 
 
-@pytest.mark.rule("J-07")
 def test_missing_content_exhausts() -> None:
     lost = send(content=ModuleContent(UUID(int=97)))
     assert refusal(decided(lost)) == (SendState.EXHAUSTED, "BOT_MODULE_MISSING")
@@ -122,7 +119,6 @@ def test_template_parameters_must_fit(texts: tuple[str, ...]) -> None:
     assert refusal(decided(one)) == (SendState.FAILED, "TEMPLATE_PARAMETERS")
 
 
-@pytest.mark.rule("C-03")
 def test_free_content_needs_an_open_window_where_it_is_known() -> None:
     free = send(channel=Channel.WHATSAPP)
     person = (ACCOUNT, "447700900123")

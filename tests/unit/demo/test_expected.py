@@ -12,7 +12,6 @@ from libs.demo.stream import Checkout, Item, Kind, Stream
 START = datetime(2010, 12, 1, tzinfo=UTC)
 
 
-@pytest.mark.rule("P-02")
 @pytest.mark.parametrize(("amount", "points"), [("4.99", 0), ("5", 1), ("14.99", 1), ("15", 2), ("150", 15)])
 def test_points_are_rounded_half_up(amount: str, points: int) -> None:
     assert points_of(Decimal(amount)) == points

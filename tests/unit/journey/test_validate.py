@@ -74,7 +74,6 @@ def test_more_than_200_nodes_are_refused() -> None:
     assert faults(*nodes, delay("n200", 60)) == ["nodes"]
 
 
-@pytest.mark.rule("J-10")
 @pytest.mark.parametrize(
     ("targets", "found"),
     [
@@ -116,7 +115,7 @@ def test_a_tag_is_not_added_and_removed_at_once() -> None:
     assert faults(d.Node("tags", d.Tags(("a",), ("b",)))) == []
 
 
-@pytest.mark.rule("J-12")
+@pytest.mark.rule("J-12d")
 def test_windows_that_leave_no_minute_are_refused() -> None:
     whole_day = (d.QuietWindow(0, 720), d.QuietWindow(720, 1440))
     assert faults(message("send"), quiet=whole_day) == ["do_not_disturb.windows"]

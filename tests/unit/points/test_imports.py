@@ -37,12 +37,10 @@ from services.points.domain.imports import Fault, Hints, Line, parse_points, rea
         ("9" * 100, Fault.NOT_A_NUMBER),
     ],
 )
-@pytest.mark.rule("P-10")
 def test_a_cell_asks_for_whole_points_in_plain_digits(text: str, points: object) -> None:
     assert parse_points(text) == points
 
 
-@pytest.mark.rule("P-10")
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize(
     "heading", ["Point Balance", "POINT BALANCE", " point balance ", "Ｐｏｉｎｔ Balance"]
@@ -52,7 +50,6 @@ def test_the_heading_is_found_in_any_letter_case_behind_a_byte_order_mark(mark: 
     assert read_file(file) == [Line(2, Hints(member_id="M1"), "5")]
 
 
-@pytest.mark.rule("P-10")
 def test_lines_are_numbered_as_in_the_file() -> None:
     file = 'Member ID,Note,Point Balance\nM1,"two\nlines",1\n\n,,\nM2,,2\nM3,3\nM4,,4,\n'
     found = [
@@ -80,7 +77,6 @@ def test_lines_are_numbered_as_in_the_file() -> None:
         (b'Email,Point Balance\n"a"b,1\n', "is no CSV: line 2: ',' expected after '\"'"),
     ],
 )
-@pytest.mark.rule("P-10")
 def test_a_file_that_is_none_is_refused_whole(file: bytes, fault: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         read_file(file)
@@ -89,7 +85,6 @@ def test_a_file_that_is_none_is_refused_whole(file: bytes, fault: str) -> None:
     ]
 
 
-@pytest.mark.rule("P-10")
 def test_the_sample_is_a_good_file() -> None:
     lines = read_file("\n".join(",".join(cells) for cells in sample()).encode())
     assert [(line.fault, parse_points(line.points_text)) for line in lines] == [("", 50), ("", -20), ("", 0)]

@@ -151,7 +151,6 @@ async def test_more_than_may_wait_is_refused(ledger: FakeLedger, monkeypatch: py
         await asyncio.gather(*calls)
 
 
-@pytest.mark.rule("X-05")
 async def test_what_waits_at_the_end_is_still_written(ledger: FakeLedger) -> None:
     ledger.free.clear()
     async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:

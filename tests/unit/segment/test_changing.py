@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import pytest
 from msgspec.structs import replace
 
 from libs.testing.mails import TEAM
@@ -37,7 +36,6 @@ def change(body: ChangeBody) -> Change:
     return Change(KEY, TEAM, ANN, 1, NOW, body)
 
 
-@pytest.mark.rule("J-36")
 def test_a_turn_that_is_run_again_later_gets_the_first_answer() -> None:
     first = change(TagChange(add=("vip",)))
     result = applied(first, replace(first, occurred_at=LATER))
