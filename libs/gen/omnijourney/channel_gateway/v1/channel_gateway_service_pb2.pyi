@@ -12,11 +12,13 @@ from google.protobuf.internal import containers as _containers
 from omnijourney.channel_gateway.v1 import account_pb2 as _account_pb2
 from omnijourney.channel_gateway.v1 import content_pb2 as _content_pb2
 from omnijourney.channel_gateway.v1 import delivery_pb2 as _delivery_pb2
+from omnijourney.channel_gateway.v1 import limits_pb2 as _limits_pb2
 from omnijourney.channel_gateway.v1 import link_pb2 as _link_pb2
 from omnijourney.channel_gateway.v1 import quota_pb2 as _quota_pb2
 from omnijourney.channel_gateway.v1 import webhook_pb2 as _webhook_pb2
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 from omnijourney.common.v1 import money_pb2 as _money_pb2
+from omnijourney.common.v1 import operation_pb2 as _operation_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -3003,3 +3005,903 @@ class DeleteDeadLettersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteDeadLettersResponse: _TypeAlias = DeleteDeadLettersResponse  # noqa: Y015
+
+@_typing.final
+class SendTestMessageRequest(_message.Message):
+    """Request of `SendTestMessage`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    BOT_MODULE_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    customer_id: _builtins.str
+    """The customer. Required."""
+    channel_account_id: _builtins.str
+    """Account that sends, a UUID. Required."""
+    bot_module_id: _builtins.str
+    """A bot module; this or a template is required."""
+    message_template_id: _builtins.str
+    """A template; this or a bot module is required."""
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Parameters of the template's body, in order; variables allowed."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        channel_account_id: _builtins.str = ...,
+        bot_module_id: _builtins.str = ...,
+        message_template_id: _builtins.str = ...,
+        parameters: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "channel_account_id", b"channel_account_id", "customer_id", b"customer_id", "message_template_id", b"message_template_id", "parameters", b"parameters", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendTestMessageRequest: _TypeAlias = SendTestMessageRequest  # noqa: Y015
+
+@_typing.final
+class SendTestMessageResponse(_message.Message):
+    """Answer of `SendTestMessage`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELIVERY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def delivery(self) -> _delivery_pb2.Delivery:
+        """What became of it so far."""
+
+    def __init__(
+        self,
+        *,
+        delivery: _delivery_pb2.Delivery | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendTestMessageResponse: _TypeAlias = SendTestMessageResponse  # noqa: Y015
+
+@_typing.final
+class PreviewMessageTemplateRequest(_message.Message):
+    """Request of `PreviewMessageTemplate`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    message_template_id: _builtins.str
+    """The template. Required."""
+    customer_id: _builtins.str
+    """The customer. Required."""
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Parameters of the body, in order; variables allowed."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        message_template_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        parameters: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "message_template_id", b"message_template_id", "parameters", b"parameters", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewMessageTemplateRequest: _TypeAlias = PreviewMessageTemplateRequest  # noqa: Y015
+
+@_typing.final
+class PreviewMessageTemplateResponse(_message.Message):
+    """Answer of `PreviewMessageTemplate`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """Header, body and buttons as text, one line each."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewMessageTemplateResponse: _TypeAlias = PreviewMessageTemplateResponse  # noqa: Y015
+
+@_typing.final
+class GetDeliveryContentRequest(_message.Message):
+    """Request of `GetDeliveryContent`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    DELIVERY_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    delivery_id: _builtins.str
+    """The delivery. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        delivery_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDeliveryContentRequest: _TypeAlias = GetDeliveryContentRequest  # noqa: Y015
+
+@_typing.final
+class GetDeliveryContentResponse(_message.Message):
+    """Answer of `GetDeliveryContent`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One for each message, JSON as the channel got it."""
+
+    def __init__(
+        self,
+        *,
+        messages: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDeliveryContentResponse: _TypeAlias = GetDeliveryContentResponse  # noqa: Y015
+
+@_typing.final
+class ListMessageChargesRequest(_message.Message):
+    """Request of `ListMessageCharges`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    channel: _channel_pb2.Channel.ValueType
+    """Only of this channel; UNSPECIFIED: all."""
+    journey_id: _builtins.str
+    """Only of this journey; empty: all."""
+    page_size: _builtins.int
+    """Items in a page, 1 to 500. 0: 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same arguments. Empty: the first page."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Charges from here on; absent: from the beginning."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Charges before this; absent: until now."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        channel: _channel_pb2.Channel.ValueType = ...,
+        journey_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "end_time", b"end_time", "journey_id", b"journey_id", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMessageChargesRequest: _TypeAlias = ListMessageChargesRequest  # noqa: Y015
+
+@_typing.final
+class ListMessageChargesResponse(_message.Message):
+    """Answer of `ListMessageCharges`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_CHARGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def message_charges(self) -> _containers.RepeatedCompositeFieldContainer[_limits_pb2.MessageCharge]:
+        """The charges."""
+
+    def __init__(
+        self,
+        *,
+        message_charges: _abc.Iterable[_limits_pb2.MessageCharge] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_charges", b"message_charges", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMessageChargesResponse: _TypeAlias = ListMessageChargesResponse  # noqa: Y015
+
+@_typing.final
+class GetBalanceAlertRequest(_message.Message):
+    """Request of `GetBalanceAlert`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBalanceAlertRequest: _TypeAlias = GetBalanceAlertRequest  # noqa: Y015
+
+@_typing.final
+class GetBalanceAlertResponse(_message.Message):
+    """Answer of `GetBalanceAlert`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_ALERT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance_alert(self) -> _limits_pb2.BalanceAlert:
+        """The alert."""
+
+    def __init__(
+        self,
+        *,
+        balance_alert: _limits_pb2.BalanceAlert | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance_alert", b"balance_alert"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_alert", b"balance_alert"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBalanceAlertResponse: _TypeAlias = GetBalanceAlertResponse  # noqa: Y015
+
+@_typing.final
+class UpdateBalanceAlertRequest(_message.Message):
+    """Request of `UpdateBalanceAlert`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    BALANCE_ALERT_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    etag: _builtins.str
+    """Etag that the caller has seen; empty: no check."""
+    @_builtins.property
+    def balance_alert(self) -> _limits_pb2.BalanceAlert:
+        """New content."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields to change; empty: those that are set."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        balance_alert: _limits_pb2.BalanceAlert | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance_alert", b"balance_alert", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_alert", b"balance_alert", "etag", b"etag", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateBalanceAlertRequest: _TypeAlias = UpdateBalanceAlertRequest  # noqa: Y015
+
+@_typing.final
+class UpdateBalanceAlertResponse(_message.Message):
+    """Answer of `UpdateBalanceAlert`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_ALERT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance_alert(self) -> _limits_pb2.BalanceAlert:
+        """The alert after the change."""
+
+    def __init__(
+        self,
+        *,
+        balance_alert: _limits_pb2.BalanceAlert | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance_alert", b"balance_alert"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_alert", b"balance_alert"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateBalanceAlertResponse: _TypeAlias = UpdateBalanceAlertResponse  # noqa: Y015
+
+@_typing.final
+class GetFrequencyCapRequest(_message.Message):
+    """Request of `GetFrequencyCap`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFrequencyCapRequest: _TypeAlias = GetFrequencyCapRequest  # noqa: Y015
+
+@_typing.final
+class GetFrequencyCapResponse(_message.Message):
+    """Answer of `GetFrequencyCap`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FREQUENCY_CAP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def frequency_cap(self) -> _limits_pb2.FrequencyCap:
+        """The cap."""
+
+    def __init__(
+        self,
+        *,
+        frequency_cap: _limits_pb2.FrequencyCap | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frequency_cap", b"frequency_cap"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frequency_cap", b"frequency_cap"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFrequencyCapResponse: _TypeAlias = GetFrequencyCapResponse  # noqa: Y015
+
+@_typing.final
+class UpdateFrequencyCapRequest(_message.Message):
+    """Request of `UpdateFrequencyCap`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FREQUENCY_CAP_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    etag: _builtins.str
+    """Etag that the caller has seen; empty: no check."""
+    @_builtins.property
+    def frequency_cap(self) -> _limits_pb2.FrequencyCap:
+        """New content."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields to change; empty: those that are set."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        frequency_cap: _limits_pb2.FrequencyCap | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frequency_cap", b"frequency_cap", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "frequency_cap", b"frequency_cap", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateFrequencyCapRequest: _TypeAlias = UpdateFrequencyCapRequest  # noqa: Y015
+
+@_typing.final
+class UpdateFrequencyCapResponse(_message.Message):
+    """Answer of `UpdateFrequencyCap`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FREQUENCY_CAP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def frequency_cap(self) -> _limits_pb2.FrequencyCap:
+        """The cap after the change."""
+
+    def __init__(
+        self,
+        *,
+        frequency_cap: _limits_pb2.FrequencyCap | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frequency_cap", b"frequency_cap"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frequency_cap", b"frequency_cap"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateFrequencyCapResponse: _TypeAlias = UpdateFrequencyCapResponse  # noqa: Y015
+
+@_typing.final
+class BatchSetPlanQuotasRequest(_message.Message):
+    """Request of `BatchSetPlanQuotas`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    @_builtins.property
+    def settings(self) -> _containers.RepeatedCompositeFieldContainer[_limits_pb2.PlanQuotaSetting]:
+        """The quotas, 1 to 500. Required."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        settings: _abc.Iterable[_limits_pb2.PlanQuotaSetting] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "settings", b"settings", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchSetPlanQuotasRequest: _TypeAlias = BatchSetPlanQuotasRequest  # noqa: Y015
+
+@_typing.final
+class BatchSetPlanQuotasResponse(_message.Message):
+    """Answer of `BatchSetPlanQuotas`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[_limits_pb2.PlanQuotaResult]:
+        """One for each, in order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[_limits_pb2.PlanQuotaResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchSetPlanQuotasResponse: _TypeAlias = BatchSetPlanQuotasResponse  # noqa: Y015
+
+@_typing.final
+class CreatePixelKeyRequest(_message.Message):
+    """Request of `CreatePixelKey`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SHOP_ID_FIELD_NUMBER: _builtins.int
+    ORIGINS_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    shop_id: _builtins.str
+    """The shop. Required."""
+    @_builtins.property
+    def origins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Origins of the pages that may use it, `https://shop.example`, 1 to 20. Required."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        shop_id: _builtins.str = ...,
+        origins: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["origins", b"origins", "request_id", b"request_id", "shop_id", b"shop_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePixelKeyRequest: _TypeAlias = CreatePixelKeyRequest  # noqa: Y015
+
+@_typing.final
+class CreatePixelKeyResponse(_message.Message):
+    """Answer of `CreatePixelKey`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PIXEL_KEY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def pixel_key(self) -> _limits_pb2.PixelKey:
+        """The key."""
+
+    def __init__(
+        self,
+        *,
+        pixel_key: _limits_pb2.PixelKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pixel_key", b"pixel_key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pixel_key", b"pixel_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePixelKeyResponse: _TypeAlias = CreatePixelKeyResponse  # noqa: Y015
+
+@_typing.final
+class ListPixelKeysRequest(_message.Message):
+    """Request of `ListPixelKeys`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    SHOP_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    shop_id: _builtins.str
+    """The shop. Required."""
+    page_size: _builtins.int
+    """Items in a page, 1 to 500. 0: 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same arguments. Empty: the first page."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        shop_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "shop_id", b"shop_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPixelKeysRequest: _TypeAlias = ListPixelKeysRequest  # noqa: Y015
+
+@_typing.final
+class ListPixelKeysResponse(_message.Message):
+    """Answer of `ListPixelKeys`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PIXEL_KEYS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def pixel_keys(self) -> _containers.RepeatedCompositeFieldContainer[_limits_pb2.PixelKey]:
+        """The keys."""
+
+    def __init__(
+        self,
+        *,
+        pixel_keys: _abc.Iterable[_limits_pb2.PixelKey] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "pixel_keys", b"pixel_keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPixelKeysResponse: _TypeAlias = ListPixelKeysResponse  # noqa: Y015
+
+@_typing.final
+class RevokePixelKeyRequest(_message.Message):
+    """Request of `RevokePixelKey`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PIXEL_KEY_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    pixel_key_id: _builtins.str
+    """The key. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        pixel_key_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pixel_key_id", b"pixel_key_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokePixelKeyRequest: _TypeAlias = RevokePixelKeyRequest  # noqa: Y015
+
+@_typing.final
+class RevokePixelKeyResponse(_message.Message):
+    """Answer of `RevokePixelKey`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PIXEL_KEY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def pixel_key(self) -> _limits_pb2.PixelKey:
+        """The key, ended."""
+
+    def __init__(
+        self,
+        *,
+        pixel_key: _limits_pb2.PixelKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pixel_key", b"pixel_key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pixel_key", b"pixel_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokePixelKeyResponse: _TypeAlias = RevokePixelKeyResponse  # noqa: Y015
+
+@_typing.final
+class StartInboxReplayRequest(_message.Message):
+    """Request of `StartInboxReplay`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    REFUSED_ONLY_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    source: _webhook_pb2.InboxSource.ValueType
+    """Only from there; UNSPECIFIED: all."""
+    refused_only: _builtins.bool
+    """Whether only refused ones are taken."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Received from here on. Required."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Received before this. Required."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        source: _webhook_pb2.InboxSource.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        refused_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "refused_only", b"refused_only", "request_id", b"request_id", "source", b"source", "start_time", b"start_time", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartInboxReplayRequest: _TypeAlias = StartInboxReplayRequest  # noqa: Y015
+
+@_typing.final
+class StartInboxReplayResponse(_message.Message):
+    """Answer of `StartInboxReplay`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> _operation_pb2.Operation:
+        """The work that was started."""
+
+    def __init__(
+        self,
+        *,
+        operation: _operation_pb2.Operation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartInboxReplayResponse: _TypeAlias = StartInboxReplayResponse  # noqa: Y015
+
+@_typing.final
+class PingWebhookSubscriptionRequest(_message.Message):
+    """Request of `PingWebhookSubscription`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    webhook_subscription_id: _builtins.str
+    """The subscription. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        webhook_subscription_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "team_id", b"team_id", "webhook_subscription_id", b"webhook_subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PingWebhookSubscriptionRequest: _TypeAlias = PingWebhookSubscriptionRequest  # noqa: Y015
+
+@_typing.final
+class PingWebhookSubscriptionResponse(_message.Message):
+    """Answer of `PingWebhookSubscription`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def attempt(self) -> _limits_pb2.WebhookAttempt:
+        """What came back."""
+
+    def __init__(
+        self,
+        *,
+        attempt: _limits_pb2.WebhookAttempt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PingWebhookSubscriptionResponse: _TypeAlias = PingWebhookSubscriptionResponse  # noqa: Y015
+
+@_typing.final
+class ListWebhookAttemptsRequest(_message.Message):
+    """Request of `ListWebhookAttempts`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    webhook_subscription_id: _builtins.str
+    """The subscription. Required."""
+    page_size: _builtins.int
+    """Items in a page, 1 to 500. 0: 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same arguments. Empty: the first page."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        webhook_subscription_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "team_id", b"team_id", "webhook_subscription_id", b"webhook_subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWebhookAttemptsRequest: _TypeAlias = ListWebhookAttemptsRequest  # noqa: Y015
+
+@_typing.final
+class ListWebhookAttemptsResponse(_message.Message):
+    """Answer of `ListWebhookAttempts`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[_limits_pb2.WebhookAttempt]:
+        """The calls."""
+
+    def __init__(
+        self,
+        *,
+        attempts: _abc.Iterable[_limits_pb2.WebhookAttempt] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWebhookAttemptsResponse: _TypeAlias = ListWebhookAttemptsResponse  # noqa: Y015

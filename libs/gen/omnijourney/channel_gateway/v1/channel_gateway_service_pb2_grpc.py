@@ -300,6 +300,81 @@ class ChannelGatewayServiceStub:
                 request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.DeleteDeadLettersRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.DeleteDeadLettersResponse.FromString,
                 _registered_method=True)
+        self.SendTestMessage = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/SendTestMessage',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.SendTestMessageRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.SendTestMessageResponse.FromString,
+                _registered_method=True)
+        self.PreviewMessageTemplate = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/PreviewMessageTemplate',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.PreviewMessageTemplateRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.PreviewMessageTemplateResponse.FromString,
+                _registered_method=True)
+        self.GetDeliveryContent = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/GetDeliveryContent',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetDeliveryContentRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetDeliveryContentResponse.FromString,
+                _registered_method=True)
+        self.ListMessageCharges = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/ListMessageCharges',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListMessageChargesRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListMessageChargesResponse.FromString,
+                _registered_method=True)
+        self.GetBalanceAlert = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/GetBalanceAlert',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetBalanceAlertRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetBalanceAlertResponse.FromString,
+                _registered_method=True)
+        self.UpdateBalanceAlert = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/UpdateBalanceAlert',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.UpdateBalanceAlertRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.UpdateBalanceAlertResponse.FromString,
+                _registered_method=True)
+        self.GetFrequencyCap = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/GetFrequencyCap',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetFrequencyCapRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetFrequencyCapResponse.FromString,
+                _registered_method=True)
+        self.UpdateFrequencyCap = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/UpdateFrequencyCap',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.UpdateFrequencyCapRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.UpdateFrequencyCapResponse.FromString,
+                _registered_method=True)
+        self.BatchSetPlanQuotas = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/BatchSetPlanQuotas',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.BatchSetPlanQuotasRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.BatchSetPlanQuotasResponse.FromString,
+                _registered_method=True)
+        self.CreatePixelKey = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/CreatePixelKey',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.CreatePixelKeyRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.CreatePixelKeyResponse.FromString,
+                _registered_method=True)
+        self.ListPixelKeys = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/ListPixelKeys',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListPixelKeysRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListPixelKeysResponse.FromString,
+                _registered_method=True)
+        self.RevokePixelKey = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/RevokePixelKey',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RevokePixelKeyRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RevokePixelKeyResponse.FromString,
+                _registered_method=True)
+        self.StartInboxReplay = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/StartInboxReplay',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.StartInboxReplayRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.StartInboxReplayResponse.FromString,
+                _registered_method=True)
+        self.PingWebhookSubscription = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/PingWebhookSubscription',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.PingWebhookSubscriptionRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.PingWebhookSubscriptionResponse.FromString,
+                _registered_method=True)
+        self.ListWebhookAttempts = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/ListWebhookAttempts',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListWebhookAttemptsRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListWebhookAttemptsResponse.FromString,
+                _registered_method=True)
 
 
 class ChannelGatewayServiceServicer:
@@ -689,6 +764,115 @@ class ChannelGatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SendTestMessage(self, request, context):
+        """Sends content to one person as a journey would, marked as a test: it counts against quota and balance, and in no
+        figures. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the channel.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewMessageTemplate(self, request, context):
+        """Shows a template filled in for one customer. Errors: NOT_FOUND, INVALID_ARGUMENT for missing parameters.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDeliveryContent(self, request, context):
+        """Reads what was sent, as the channel got it, for as long as it is kept. Errors: NOT_FOUND, FAILED_PRECONDITION
+        `CONTENT_NOT_KEPT`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMessageCharges(self, request, context):
+        """Lists what messages cost the team, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBalanceAlert(self, request, context):
+        """Reads at which balance the team is warned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateBalanceAlert(self, request, context):
+        """Changes at which balance the team is warned. Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, ABORTED
+        `ETAG_MISMATCH`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFrequencyCap(self, request, context):
+        """Reads how many messages one customer gets at most in a period.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateFrequencyCap(self, request, context):
+        """Changes how many messages one customer gets at most. Errors: ABORTED `ETAG_MISMATCH`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchSetPlanQuotas(self, request, context):
+        """Sets the plan quotas of up to 500 accounts of a team. Parts may fail: one result each, in order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreatePixelKey(self, request, context):
+        """Makes the public key by which a shop's pages name their team to the pixel's address. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPixelKeys(self, request, context):
+        """Lists a shop's pixel keys, newest first. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokePixelKey(self, request, context):
+        """Ends a pixel key, at the latest 5 s after the answer. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartInboxReplay(self, request, context):
+        """Starts to hand recorded webhooks on again, as they came in; what was done is not done twice. Errors: INVALID_ARGUMENT
+        `INVALID_FIELDS`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PingWebhookSubscription(self, request, context):
+        """Calls a subscription's address once with an event of type `ping`. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhookAttempts(self, request, context):
+        """Lists the latest calls of a subscription's address, newest first. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChannelGatewayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -956,6 +1140,81 @@ def add_ChannelGatewayServiceServicer_to_server(servicer, server):
                     servicer.DeleteDeadLetters,
                     request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.DeleteDeadLettersRequest.FromString,
                     response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.DeleteDeadLettersResponse.SerializeToString,
+            ),
+            'SendTestMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendTestMessage,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.SendTestMessageRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.SendTestMessageResponse.SerializeToString,
+            ),
+            'PreviewMessageTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewMessageTemplate,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.PreviewMessageTemplateRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.PreviewMessageTemplateResponse.SerializeToString,
+            ),
+            'GetDeliveryContent': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeliveryContent,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetDeliveryContentRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetDeliveryContentResponse.SerializeToString,
+            ),
+            'ListMessageCharges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMessageCharges,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListMessageChargesRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListMessageChargesResponse.SerializeToString,
+            ),
+            'GetBalanceAlert': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBalanceAlert,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetBalanceAlertRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetBalanceAlertResponse.SerializeToString,
+            ),
+            'UpdateBalanceAlert': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateBalanceAlert,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.UpdateBalanceAlertRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.UpdateBalanceAlertResponse.SerializeToString,
+            ),
+            'GetFrequencyCap': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFrequencyCap,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetFrequencyCapRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetFrequencyCapResponse.SerializeToString,
+            ),
+            'UpdateFrequencyCap': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateFrequencyCap,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.UpdateFrequencyCapRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.UpdateFrequencyCapResponse.SerializeToString,
+            ),
+            'BatchSetPlanQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchSetPlanQuotas,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.BatchSetPlanQuotasRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.BatchSetPlanQuotasResponse.SerializeToString,
+            ),
+            'CreatePixelKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePixelKey,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.CreatePixelKeyRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.CreatePixelKeyResponse.SerializeToString,
+            ),
+            'ListPixelKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPixelKeys,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListPixelKeysRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListPixelKeysResponse.SerializeToString,
+            ),
+            'RevokePixelKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokePixelKey,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RevokePixelKeyRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RevokePixelKeyResponse.SerializeToString,
+            ),
+            'StartInboxReplay': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartInboxReplay,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.StartInboxReplayRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.StartInboxReplayResponse.SerializeToString,
+            ),
+            'PingWebhookSubscription': grpc.unary_unary_rpc_method_handler(
+                    servicer.PingWebhookSubscription,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.PingWebhookSubscriptionRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.PingWebhookSubscriptionResponse.SerializeToString,
+            ),
+            'ListWebhookAttempts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhookAttempts,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListWebhookAttemptsRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListWebhookAttemptsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -2390,6 +2649,411 @@ class ChannelGatewayService:
             '/omnijourney.channel_gateway.v1.ChannelGatewayService/DeleteDeadLetters',
             omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.DeleteDeadLettersRequest.SerializeToString,
             omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.DeleteDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendTestMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/SendTestMessage',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.SendTestMessageRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.SendTestMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewMessageTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/PreviewMessageTemplate',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.PreviewMessageTemplateRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.PreviewMessageTemplateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeliveryContent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/GetDeliveryContent',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetDeliveryContentRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetDeliveryContentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMessageCharges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/ListMessageCharges',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListMessageChargesRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListMessageChargesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBalanceAlert(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/GetBalanceAlert',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetBalanceAlertRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetBalanceAlertResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateBalanceAlert(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/UpdateBalanceAlert',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.UpdateBalanceAlertRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.UpdateBalanceAlertResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFrequencyCap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/GetFrequencyCap',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetFrequencyCapRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.GetFrequencyCapResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateFrequencyCap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/UpdateFrequencyCap',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.UpdateFrequencyCapRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.UpdateFrequencyCapResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchSetPlanQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/BatchSetPlanQuotas',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.BatchSetPlanQuotasRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.BatchSetPlanQuotasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePixelKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/CreatePixelKey',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.CreatePixelKeyRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.CreatePixelKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPixelKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/ListPixelKeys',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListPixelKeysRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListPixelKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokePixelKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/RevokePixelKey',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RevokePixelKeyRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RevokePixelKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartInboxReplay(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/StartInboxReplay',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.StartInboxReplayRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.StartInboxReplayResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PingWebhookSubscription(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/PingWebhookSubscription',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.PingWebhookSubscriptionRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.PingWebhookSubscriptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhookAttempts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/ListWebhookAttempts',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListWebhookAttemptsRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListWebhookAttemptsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -163,6 +163,44 @@ class ChannelGatewayServiceStub:
     """Sends given-up webhooks again, under their old ids. Errors: NOT_FOUND."""
     DeleteDeadLetters: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteDeadLettersRequest, _channel_gateway_service_pb2.DeleteDeadLettersResponse]
     """Drops given-up webhooks. Errors: NOT_FOUND."""
+    SendTestMessage: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SendTestMessageRequest, _channel_gateway_service_pb2.SendTestMessageResponse]
+    """Sends content to one person as a journey would, marked as a test: it counts against quota and balance, and in no
+    figures. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the channel.
+    """
+    PreviewMessageTemplate: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.PreviewMessageTemplateRequest, _channel_gateway_service_pb2.PreviewMessageTemplateResponse]
+    """Shows a template filled in for one customer. Errors: NOT_FOUND, INVALID_ARGUMENT for missing parameters."""
+    GetDeliveryContent: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetDeliveryContentRequest, _channel_gateway_service_pb2.GetDeliveryContentResponse]
+    """Reads what was sent, as the channel got it, for as long as it is kept. Errors: NOT_FOUND, FAILED_PRECONDITION
+    `CONTENT_NOT_KEPT`.
+    """
+    ListMessageCharges: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListMessageChargesRequest, _channel_gateway_service_pb2.ListMessageChargesResponse]
+    """Lists what messages cost the team, newest first."""
+    GetBalanceAlert: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetBalanceAlertRequest, _channel_gateway_service_pb2.GetBalanceAlertResponse]
+    """Reads at which balance the team is warned."""
+    UpdateBalanceAlert: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.UpdateBalanceAlertRequest, _channel_gateway_service_pb2.UpdateBalanceAlertResponse]
+    """Changes at which balance the team is warned. Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, ABORTED
+    `ETAG_MISMATCH`.
+    """
+    GetFrequencyCap: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetFrequencyCapRequest, _channel_gateway_service_pb2.GetFrequencyCapResponse]
+    """Reads how many messages one customer gets at most in a period."""
+    UpdateFrequencyCap: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.UpdateFrequencyCapRequest, _channel_gateway_service_pb2.UpdateFrequencyCapResponse]
+    """Changes how many messages one customer gets at most. Errors: ABORTED `ETAG_MISMATCH`."""
+    BatchSetPlanQuotas: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.BatchSetPlanQuotasRequest, _channel_gateway_service_pb2.BatchSetPlanQuotasResponse]
+    """Sets the plan quotas of up to 500 accounts of a team. Parts may fail: one result each, in order."""
+    CreatePixelKey: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreatePixelKeyRequest, _channel_gateway_service_pb2.CreatePixelKeyResponse]
+    """Makes the public key by which a shop's pages name their team to the pixel's address. Errors: NOT_FOUND."""
+    ListPixelKeys: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListPixelKeysRequest, _channel_gateway_service_pb2.ListPixelKeysResponse]
+    """Lists a shop's pixel keys, newest first. Errors: NOT_FOUND."""
+    RevokePixelKey: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.RevokePixelKeyRequest, _channel_gateway_service_pb2.RevokePixelKeyResponse]
+    """Ends a pixel key, at the latest 5 s after the answer. Errors: NOT_FOUND."""
+    StartInboxReplay: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.StartInboxReplayRequest, _channel_gateway_service_pb2.StartInboxReplayResponse]
+    """Starts to hand recorded webhooks on again, as they came in; what was done is not done twice. Errors: INVALID_ARGUMENT
+    `INVALID_FIELDS`.
+    """
+    PingWebhookSubscription: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.PingWebhookSubscriptionRequest, _channel_gateway_service_pb2.PingWebhookSubscriptionResponse]
+    """Calls a subscription's address once with an event of type `ping`. Errors: NOT_FOUND."""
+    ListWebhookAttempts: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListWebhookAttemptsRequest, _channel_gateway_service_pb2.ListWebhookAttemptsResponse]
+    """Lists the latest calls of a subscription's address, newest first. Errors: NOT_FOUND."""
 
 @_typing.type_check_only
 class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
@@ -299,6 +337,44 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     """Sends given-up webhooks again, under their old ids. Errors: NOT_FOUND."""
     DeleteDeadLetters: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteDeadLettersRequest, _channel_gateway_service_pb2.DeleteDeadLettersResponse]  # type: ignore[assignment]
     """Drops given-up webhooks. Errors: NOT_FOUND."""
+    SendTestMessage: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SendTestMessageRequest, _channel_gateway_service_pb2.SendTestMessageResponse]  # type: ignore[assignment]
+    """Sends content to one person as a journey would, marked as a test: it counts against quota and balance, and in no
+    figures. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the channel.
+    """
+    PreviewMessageTemplate: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.PreviewMessageTemplateRequest, _channel_gateway_service_pb2.PreviewMessageTemplateResponse]  # type: ignore[assignment]
+    """Shows a template filled in for one customer. Errors: NOT_FOUND, INVALID_ARGUMENT for missing parameters."""
+    GetDeliveryContent: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetDeliveryContentRequest, _channel_gateway_service_pb2.GetDeliveryContentResponse]  # type: ignore[assignment]
+    """Reads what was sent, as the channel got it, for as long as it is kept. Errors: NOT_FOUND, FAILED_PRECONDITION
+    `CONTENT_NOT_KEPT`.
+    """
+    ListMessageCharges: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListMessageChargesRequest, _channel_gateway_service_pb2.ListMessageChargesResponse]  # type: ignore[assignment]
+    """Lists what messages cost the team, newest first."""
+    GetBalanceAlert: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetBalanceAlertRequest, _channel_gateway_service_pb2.GetBalanceAlertResponse]  # type: ignore[assignment]
+    """Reads at which balance the team is warned."""
+    UpdateBalanceAlert: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.UpdateBalanceAlertRequest, _channel_gateway_service_pb2.UpdateBalanceAlertResponse]  # type: ignore[assignment]
+    """Changes at which balance the team is warned. Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, ABORTED
+    `ETAG_MISMATCH`.
+    """
+    GetFrequencyCap: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetFrequencyCapRequest, _channel_gateway_service_pb2.GetFrequencyCapResponse]  # type: ignore[assignment]
+    """Reads how many messages one customer gets at most in a period."""
+    UpdateFrequencyCap: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.UpdateFrequencyCapRequest, _channel_gateway_service_pb2.UpdateFrequencyCapResponse]  # type: ignore[assignment]
+    """Changes how many messages one customer gets at most. Errors: ABORTED `ETAG_MISMATCH`."""
+    BatchSetPlanQuotas: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.BatchSetPlanQuotasRequest, _channel_gateway_service_pb2.BatchSetPlanQuotasResponse]  # type: ignore[assignment]
+    """Sets the plan quotas of up to 500 accounts of a team. Parts may fail: one result each, in order."""
+    CreatePixelKey: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreatePixelKeyRequest, _channel_gateway_service_pb2.CreatePixelKeyResponse]  # type: ignore[assignment]
+    """Makes the public key by which a shop's pages name their team to the pixel's address. Errors: NOT_FOUND."""
+    ListPixelKeys: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListPixelKeysRequest, _channel_gateway_service_pb2.ListPixelKeysResponse]  # type: ignore[assignment]
+    """Lists a shop's pixel keys, newest first. Errors: NOT_FOUND."""
+    RevokePixelKey: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.RevokePixelKeyRequest, _channel_gateway_service_pb2.RevokePixelKeyResponse]  # type: ignore[assignment]
+    """Ends a pixel key, at the latest 5 s after the answer. Errors: NOT_FOUND."""
+    StartInboxReplay: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.StartInboxReplayRequest, _channel_gateway_service_pb2.StartInboxReplayResponse]  # type: ignore[assignment]
+    """Starts to hand recorded webhooks on again, as they came in; what was done is not done twice. Errors: INVALID_ARGUMENT
+    `INVALID_FIELDS`.
+    """
+    PingWebhookSubscription: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.PingWebhookSubscriptionRequest, _channel_gateway_service_pb2.PingWebhookSubscriptionResponse]  # type: ignore[assignment]
+    """Calls a subscription's address once with an event of type `ping`. Errors: NOT_FOUND."""
+    ListWebhookAttempts: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListWebhookAttemptsRequest, _channel_gateway_service_pb2.ListWebhookAttemptsResponse]  # type: ignore[assignment]
+    """Lists the latest calls of a subscription's address, newest first. Errors: NOT_FOUND."""
 
 class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owns channel accounts, content, limits, deliveries and webhooks. Webhooks in and tracked links are HTTP, all else is here."""
@@ -750,5 +826,133 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.DeleteDeadLettersResponse, _abc.Awaitable[_channel_gateway_service_pb2.DeleteDeadLettersResponse]]:
         """Drops given-up webhooks. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def SendTestMessage(
+        self,
+        request: _channel_gateway_service_pb2.SendTestMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.SendTestMessageResponse, _abc.Awaitable[_channel_gateway_service_pb2.SendTestMessageResponse]]:
+        """Sends content to one person as a journey would, marked as a test: it counts against quota and balance, and in no
+        figures. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the channel.
+        """
+
+    @_abc_1.abstractmethod
+    def PreviewMessageTemplate(
+        self,
+        request: _channel_gateway_service_pb2.PreviewMessageTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.PreviewMessageTemplateResponse, _abc.Awaitable[_channel_gateway_service_pb2.PreviewMessageTemplateResponse]]:
+        """Shows a template filled in for one customer. Errors: NOT_FOUND, INVALID_ARGUMENT for missing parameters."""
+
+    @_abc_1.abstractmethod
+    def GetDeliveryContent(
+        self,
+        request: _channel_gateway_service_pb2.GetDeliveryContentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.GetDeliveryContentResponse, _abc.Awaitable[_channel_gateway_service_pb2.GetDeliveryContentResponse]]:
+        """Reads what was sent, as the channel got it, for as long as it is kept. Errors: NOT_FOUND, FAILED_PRECONDITION
+        `CONTENT_NOT_KEPT`.
+        """
+
+    @_abc_1.abstractmethod
+    def ListMessageCharges(
+        self,
+        request: _channel_gateway_service_pb2.ListMessageChargesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.ListMessageChargesResponse, _abc.Awaitable[_channel_gateway_service_pb2.ListMessageChargesResponse]]:
+        """Lists what messages cost the team, newest first."""
+
+    @_abc_1.abstractmethod
+    def GetBalanceAlert(
+        self,
+        request: _channel_gateway_service_pb2.GetBalanceAlertRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.GetBalanceAlertResponse, _abc.Awaitable[_channel_gateway_service_pb2.GetBalanceAlertResponse]]:
+        """Reads at which balance the team is warned."""
+
+    @_abc_1.abstractmethod
+    def UpdateBalanceAlert(
+        self,
+        request: _channel_gateway_service_pb2.UpdateBalanceAlertRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.UpdateBalanceAlertResponse, _abc.Awaitable[_channel_gateway_service_pb2.UpdateBalanceAlertResponse]]:
+        """Changes at which balance the team is warned. Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, ABORTED
+        `ETAG_MISMATCH`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetFrequencyCap(
+        self,
+        request: _channel_gateway_service_pb2.GetFrequencyCapRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.GetFrequencyCapResponse, _abc.Awaitable[_channel_gateway_service_pb2.GetFrequencyCapResponse]]:
+        """Reads how many messages one customer gets at most in a period."""
+
+    @_abc_1.abstractmethod
+    def UpdateFrequencyCap(
+        self,
+        request: _channel_gateway_service_pb2.UpdateFrequencyCapRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.UpdateFrequencyCapResponse, _abc.Awaitable[_channel_gateway_service_pb2.UpdateFrequencyCapResponse]]:
+        """Changes how many messages one customer gets at most. Errors: ABORTED `ETAG_MISMATCH`."""
+
+    @_abc_1.abstractmethod
+    def BatchSetPlanQuotas(
+        self,
+        request: _channel_gateway_service_pb2.BatchSetPlanQuotasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.BatchSetPlanQuotasResponse, _abc.Awaitable[_channel_gateway_service_pb2.BatchSetPlanQuotasResponse]]:
+        """Sets the plan quotas of up to 500 accounts of a team. Parts may fail: one result each, in order."""
+
+    @_abc_1.abstractmethod
+    def CreatePixelKey(
+        self,
+        request: _channel_gateway_service_pb2.CreatePixelKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.CreatePixelKeyResponse, _abc.Awaitable[_channel_gateway_service_pb2.CreatePixelKeyResponse]]:
+        """Makes the public key by which a shop's pages name their team to the pixel's address. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListPixelKeys(
+        self,
+        request: _channel_gateway_service_pb2.ListPixelKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.ListPixelKeysResponse, _abc.Awaitable[_channel_gateway_service_pb2.ListPixelKeysResponse]]:
+        """Lists a shop's pixel keys, newest first. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def RevokePixelKey(
+        self,
+        request: _channel_gateway_service_pb2.RevokePixelKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.RevokePixelKeyResponse, _abc.Awaitable[_channel_gateway_service_pb2.RevokePixelKeyResponse]]:
+        """Ends a pixel key, at the latest 5 s after the answer. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def StartInboxReplay(
+        self,
+        request: _channel_gateway_service_pb2.StartInboxReplayRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.StartInboxReplayResponse, _abc.Awaitable[_channel_gateway_service_pb2.StartInboxReplayResponse]]:
+        """Starts to hand recorded webhooks on again, as they came in; what was done is not done twice. Errors: INVALID_ARGUMENT
+        `INVALID_FIELDS`.
+        """
+
+    @_abc_1.abstractmethod
+    def PingWebhookSubscription(
+        self,
+        request: _channel_gateway_service_pb2.PingWebhookSubscriptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.PingWebhookSubscriptionResponse, _abc.Awaitable[_channel_gateway_service_pb2.PingWebhookSubscriptionResponse]]:
+        """Calls a subscription's address once with an event of type `ping`. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListWebhookAttempts(
+        self,
+        request: _channel_gateway_service_pb2.ListWebhookAttemptsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.ListWebhookAttemptsResponse, _abc.Awaitable[_channel_gateway_service_pb2.ListWebhookAttemptsResponse]]:
+        """Lists the latest calls of a subscription's address, newest first. Errors: NOT_FOUND."""
 
 def add_ChannelGatewayServiceServicer_to_server(servicer: ChannelGatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

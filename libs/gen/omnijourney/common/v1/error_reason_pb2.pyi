@@ -58,6 +58,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED: the write collided with another one and changed nothing; retry. Example: `{}`."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 16
     """DEADLINE_EXCEEDED: not done within the time that the caller, or else the service, allows. Example: `{"rpc": "…"}`."""
+    ERROR_REASON_OPERATION_NOT_DONE: _ErrorReason.ValueType  # 90
+    """FAILED_PRECONDITION: the operation is still under way. Example: `{"state": "RUNNING"}`."""
+    ERROR_REASON_IN_USE: _ErrorReason.ValueType  # 91
+    """FAILED_PRECONDITION: others use it. Example: `{"used_by": "journey 0198…"}`."""
     ERROR_REASON_STATUS_FORBIDS_ACTION: _ErrorReason.ValueType  # 100
     """---- journey: 100 to 199 ----
     FAILED_PRECONDITION: the journey's status does not allow the action. Example: `{"status": "ACTIVE", "action": "delete"}`.
@@ -66,6 +70,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the status allows edits, but not of this field; all of them are listed as field violations.
     Example: `{"status": "ACTIVE"}`.
     """
+    ERROR_REASON_ENROLMENT_ENDED: _ErrorReason.ValueType  # 120
+    """FAILED_PRECONDITION: the enrolment has ended already. Example: `{"state": "COMPLETED"}`."""
     ERROR_REASON_FORMULA_ALREADY_SET: _ErrorReason.ValueType  # 200
     """---- points: 200 to 299 ----
     FAILED_PRECONDITION: the team has another earning formula; it never changes. Example: `{"amount": "100", "points": "1"}`.
@@ -82,6 +88,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ALREADY_EXISTS: the same file was imported before. Example: `{"import_id": "…"}`."""
     ERROR_REASON_POINTS_OUT_OF_RANGE: _ErrorReason.ValueType  # 206
     """FAILED_PRECONDITION: a figure would leave its range of 0 to 10^15 points. Example: `{"balance": "…"}`."""
+    ERROR_REASON_COUPON_CLAIM_USED: _ErrorReason.ValueType  # 220
+    """FAILED_PRECONDITION: the claim was used before. Example: `{"use_time": "2026-11-29T08:00:00Z"}`."""
+    ERROR_REASON_COUPON_CLAIM_EXPIRED: _ErrorReason.ValueType  # 221
+    """FAILED_PRECONDITION: the claim is not valid any more. Example: `{"expire_time": "2026-11-29T08:00:00Z"}`."""
     ERROR_REASON_CHANNEL_UNSUPPORTED: _ErrorReason.ValueType  # 300
     """---- channel_gateway: 300 to 399 ----
     FAILED_PRECONDITION: this release has no adapter for the channel. Example: `{"channel": "MESSENGER"}`.
@@ -92,6 +102,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: more was to be taken than the prepaid balance holds. Example: `{"balance_micros": "500000"}`."""
     ERROR_REASON_SHOP_KEY_LIMIT: _ErrorReason.ValueType  # 303
     """FAILED_PRECONDITION: the shop has as many valid signing keys as it may have. Example: `{"limit": "4"}`."""
+    ERROR_REASON_CONTENT_NOT_KEPT: _ErrorReason.ValueType  # 320
+    """FAILED_PRECONDITION: what was sent is not kept any more. Example: `{"retention_days": "90"}`."""
     ERROR_REASON_ATTRIBUTE_UNAVAILABLE: _ErrorReason.ValueType  # 400
     """---- segment: 400 to 499 ----
     FAILED_PRECONDITION, or reason of one result: the attribute is missing, archived or of another type than needed. Example: `{"key": "tier"}`.
@@ -148,6 +160,10 @@ ERROR_REASON_WRITE_CONFLICT: ErrorReason.ValueType  # 15
 """ABORTED: the write collided with another one and changed nothing; retry. Example: `{}`."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 16
 """DEADLINE_EXCEEDED: not done within the time that the caller, or else the service, allows. Example: `{"rpc": "…"}`."""
+ERROR_REASON_OPERATION_NOT_DONE: ErrorReason.ValueType  # 90
+"""FAILED_PRECONDITION: the operation is still under way. Example: `{"state": "RUNNING"}`."""
+ERROR_REASON_IN_USE: ErrorReason.ValueType  # 91
+"""FAILED_PRECONDITION: others use it. Example: `{"used_by": "journey 0198…"}`."""
 ERROR_REASON_STATUS_FORBIDS_ACTION: ErrorReason.ValueType  # 100
 """---- journey: 100 to 199 ----
 FAILED_PRECONDITION: the journey's status does not allow the action. Example: `{"status": "ACTIVE", "action": "delete"}`.
@@ -156,6 +172,8 @@ ERROR_REASON_EDIT_FORBIDDEN: ErrorReason.ValueType  # 101
 """FAILED_PRECONDITION: the status allows edits, but not of this field; all of them are listed as field violations.
 Example: `{"status": "ACTIVE"}`.
 """
+ERROR_REASON_ENROLMENT_ENDED: ErrorReason.ValueType  # 120
+"""FAILED_PRECONDITION: the enrolment has ended already. Example: `{"state": "COMPLETED"}`."""
 ERROR_REASON_FORMULA_ALREADY_SET: ErrorReason.ValueType  # 200
 """---- points: 200 to 299 ----
 FAILED_PRECONDITION: the team has another earning formula; it never changes. Example: `{"amount": "100", "points": "1"}`.
@@ -172,6 +190,10 @@ ERROR_REASON_IMPORT_FILE_REPEATED: ErrorReason.ValueType  # 205
 """ALREADY_EXISTS: the same file was imported before. Example: `{"import_id": "…"}`."""
 ERROR_REASON_POINTS_OUT_OF_RANGE: ErrorReason.ValueType  # 206
 """FAILED_PRECONDITION: a figure would leave its range of 0 to 10^15 points. Example: `{"balance": "…"}`."""
+ERROR_REASON_COUPON_CLAIM_USED: ErrorReason.ValueType  # 220
+"""FAILED_PRECONDITION: the claim was used before. Example: `{"use_time": "2026-11-29T08:00:00Z"}`."""
+ERROR_REASON_COUPON_CLAIM_EXPIRED: ErrorReason.ValueType  # 221
+"""FAILED_PRECONDITION: the claim is not valid any more. Example: `{"expire_time": "2026-11-29T08:00:00Z"}`."""
 ERROR_REASON_CHANNEL_UNSUPPORTED: ErrorReason.ValueType  # 300
 """---- channel_gateway: 300 to 399 ----
 FAILED_PRECONDITION: this release has no adapter for the channel. Example: `{"channel": "MESSENGER"}`.
@@ -182,6 +204,8 @@ ERROR_REASON_WALLET_BALANCE_TOO_LOW: ErrorReason.ValueType  # 302
 """FAILED_PRECONDITION: more was to be taken than the prepaid balance holds. Example: `{"balance_micros": "500000"}`."""
 ERROR_REASON_SHOP_KEY_LIMIT: ErrorReason.ValueType  # 303
 """FAILED_PRECONDITION: the shop has as many valid signing keys as it may have. Example: `{"limit": "4"}`."""
+ERROR_REASON_CONTENT_NOT_KEPT: ErrorReason.ValueType  # 320
+"""FAILED_PRECONDITION: what was sent is not kept any more. Example: `{"retention_days": "90"}`."""
 ERROR_REASON_ATTRIBUTE_UNAVAILABLE: ErrorReason.ValueType  # 400
 """---- segment: 400 to 499 ----
 FAILED_PRECONDITION, or reason of one result: the attribute is missing, archived or of another type than needed. Example: `{"key": "tier"}`.

@@ -10,12 +10,13 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
-from omnijourney.common.v1 import channel_pb2 as _channel_pb2
-from omnijourney.common.v1 import money_pb2 as _money_pb2
 from omnijourney.common.v1 import operation_pb2 as _operation_pb2
 from omnijourney.journey.v1 import actor_pb2 as _actor_pb2
 from omnijourney.journey.v1 import enrolment_pb2 as _enrolment_pb2
+from omnijourney.journey.v1 import explain_pb2 as _explain_pb2
 from omnijourney.journey.v1 import journey_pb2 as _journey_pb2
+from omnijourney.journey.v1 import simulation_pb2 as _simulation_pb2
+from omnijourney.journey.v1 import validation_pb2 as _validation_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -1107,154 +1108,6 @@ class ExplainEnrolmentResponse(_message.Message):
 Global___ExplainEnrolmentResponse: _TypeAlias = ExplainEnrolmentResponse  # noqa: Y015
 
 @_typing.final
-class SimulateJourneyRequest(_message.Message):
-    """Runs a definition over past events."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TEAM_ID_FIELD_NUMBER: _builtins.int
-    JOURNEY_ID_FIELD_NUMBER: _builtins.int
-    DEFINITION_FIELD_NUMBER: _builtins.int
-    START_TIME_FIELD_NUMBER: _builtins.int
-    END_TIME_FIELD_NUMBER: _builtins.int
-    team_id: _builtins.str
-    """Owner. Required."""
-    journey_id: _builtins.str
-    """A saved journey whose definition is run; or give `definition`."""
-    @_builtins.property
-    def definition(self) -> _journey_pb2.Definition:
-        """A definition that is not saved."""
-
-    @_builtins.property
-    def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Events from here on. Required."""
-
-    @_builtins.property
-    def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Events before this. Required; at most 90 days after `start_time`."""
-
-    def __init__(
-        self,
-        *,
-        team_id: _builtins.str = ...,
-        journey_id: _builtins.str = ...,
-        definition: _journey_pb2.Definition | None = ...,
-        start_time: _timestamp_pb2.Timestamp | None = ...,
-        end_time: _timestamp_pb2.Timestamp | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "end_time", b"end_time", "journey_id", b"journey_id", "start_time", b"start_time", "team_id", b"team_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SimulateJourneyRequest: _TypeAlias = SimulateJourneyRequest  # noqa: Y015
-
-@_typing.final
-class SimulateJourneyResponse(_message.Message):
-    """What would have happened."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ENROLLED_COUNT_FIELD_NUMBER: _builtins.int
-    REFUSED_COUNT_FIELD_NUMBER: _builtins.int
-    COMPLETED_COUNT_FIELD_NUMBER: _builtins.int
-    NODES_FIELD_NUMBER: _builtins.int
-    SENDS_FIELD_NUMBER: _builtins.int
-    enrolled_count: _builtins.int
-    """Enrolments."""
-    refused_count: _builtins.int
-    """Triggers refused by a limit."""
-    completed_count: _builtins.int
-    """Completed."""
-    @_builtins.property
-    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimulatedNode]:
-        """Visits of each node."""
-
-    @_builtins.property
-    def sends(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimulatedSends]:
-        """Messages on each channel, with their cost."""
-
-    def __init__(
-        self,
-        *,
-        enrolled_count: _builtins.int = ...,
-        refused_count: _builtins.int = ...,
-        completed_count: _builtins.int = ...,
-        nodes: _abc.Iterable[Global___SimulatedNode] | None = ...,
-        sends: _abc.Iterable[Global___SimulatedSends] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed_count", b"completed_count", "enrolled_count", b"enrolled_count", "nodes", b"nodes", "refused_count", b"refused_count", "sends", b"sends"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SimulateJourneyResponse: _TypeAlias = SimulateJourneyResponse  # noqa: Y015
-
-@_typing.final
-class SimulatedNode(_message.Message):
-    """Figures of one node."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NODE_ID_FIELD_NUMBER: _builtins.int
-    ENTERED_COUNT_FIELD_NUMBER: _builtins.int
-    YES_COUNT_FIELD_NUMBER: _builtins.int
-    node_id: _builtins.str
-    """The node."""
-    entered_count: _builtins.int
-    """Visits."""
-    yes_count: _builtins.int
-    """Of a condition: how many went the yes way."""
-    def __init__(
-        self,
-        *,
-        node_id: _builtins.str = ...,
-        entered_count: _builtins.int = ...,
-        yes_count: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entered_count", b"entered_count", "node_id", b"node_id", "yes_count", b"yes_count"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SimulatedNode: _TypeAlias = SimulatedNode  # noqa: Y015
-
-@_typing.final
-class SimulatedSends(_message.Message):
-    """Messages on one channel."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CHANNEL_FIELD_NUMBER: _builtins.int
-    MESSAGE_COUNT_FIELD_NUMBER: _builtins.int
-    COST_FIELD_NUMBER: _builtins.int
-    channel: _channel_pb2.Channel.ValueType
-    """The channel."""
-    message_count: _builtins.int
-    """Messages."""
-    @_builtins.property
-    def cost(self) -> _money_pb2.Money:
-        """Their price."""
-
-    def __init__(
-        self,
-        *,
-        channel: _channel_pb2.Channel.ValueType = ...,
-        message_count: _builtins.int = ...,
-        cost: _money_pb2.Money | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "cost", b"cost", "message_count", b"message_count"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SimulatedSends: _TypeAlias = SimulatedSends  # noqa: Y015
-
-@_typing.final
 class ExportJourneyRequest(_message.Message):
     """Asks for a definition as text."""
 
@@ -1740,3 +1593,827 @@ class ResumeWorkerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResumeWorkerResponse: _TypeAlias = ResumeWorkerResponse  # noqa: Y015
+
+@_typing.final
+class ValidateJourneyRequest(_message.Message):
+    """Asks for the faults of a definition."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    LANGUAGE_CODE_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    journey_id: _builtins.str
+    """A journey as it is saved."""
+    language_code: _builtins.str
+    """Language of the messages: `en` (default) or `zh-TW`."""
+    @_builtins.property
+    def definition(self) -> _journey_pb2.Definition:
+        """A definition that is not saved."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        journey_id: _builtins.str = ...,
+        definition: _journey_pb2.Definition | None = ...,
+        language_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "journey_id", b"journey_id", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "journey_id", b"journey_id", "language_code", b"language_code", "subject", b"subject", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["journey_id", "definition"]  # noqa: Y015
+    _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
+
+Global___ValidateJourneyRequest: _TypeAlias = ValidateJourneyRequest  # noqa: Y015
+
+@_typing.final
+class ValidateJourneyResponse(_message.Message):
+    """Faults and warnings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAULTS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def faults(self) -> _containers.RepeatedCompositeFieldContainer[_validation_pb2.DefinitionFault]:
+        """What keeps the definition from being published; empty: it could be published now."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_validation_pb2.DefinitionFault]:
+        """What people should look at before they publish."""
+
+    def __init__(
+        self,
+        *,
+        faults: _abc.Iterable[_validation_pb2.DefinitionFault] | None = ...,
+        warnings: _abc.Iterable[_validation_pb2.DefinitionFault] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["faults", b"faults", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidateJourneyResponse: _TypeAlias = ValidateJourneyResponse  # noqa: Y015
+
+@_typing.final
+class CompareRevisionsRequest(_message.Message):
+    """Asks what is different between two revisions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    BEFORE_REVISION_FIELD_NUMBER: _builtins.int
+    AFTER_REVISION_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    journey_id: _builtins.str
+    """The journey. Required."""
+    before_revision: _builtins.int
+    """The one that counts as before. Required."""
+    after_revision: _builtins.int
+    """The one that counts as after. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        journey_id: _builtins.str = ...,
+        before_revision: _builtins.int = ...,
+        after_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_revision", b"after_revision", "before_revision", b"before_revision", "journey_id", b"journey_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareRevisionsRequest: _TypeAlias = CompareRevisionsRequest  # noqa: Y015
+
+@_typing.final
+class CompareRevisionsResponse(_message.Message):
+    """The differences."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_validation_pb2.DefinitionChange]:
+        """In the order of their paths."""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[_validation_pb2.DefinitionChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareRevisionsResponse: _TypeAlias = CompareRevisionsResponse  # noqa: Y015
+
+@_typing.final
+class RestoreRevisionRequest(_message.Message):
+    """Restores a revision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    journey_id: _builtins.str
+    """The journey. Required."""
+    revision: _builtins.int
+    """The revision whose content is wanted. Required."""
+    etag: _builtins.str
+    """Etag that the caller has seen; empty: no check."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        journey_id: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "journey_id", b"journey_id", "request_id", b"request_id", "revision", b"revision", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreRevisionRequest: _TypeAlias = RestoreRevisionRequest  # noqa: Y015
+
+@_typing.final
+class RestoreRevisionResponse(_message.Message):
+    """The journey after the edit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOURNEY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def journey(self) -> _journey_pb2.Journey:
+        """The journey."""
+
+    def __init__(
+        self,
+        *,
+        journey: _journey_pb2.Journey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["journey", b"journey"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["journey", b"journey"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreRevisionResponse: _TypeAlias = RestoreRevisionResponse  # noqa: Y015
+
+@_typing.final
+class ListStatusChangesRequest(_message.Message):
+    """Asks for a page of status changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    LANGUAGE_CODE_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    journey_id: _builtins.str
+    """The journey. Required."""
+    page_size: _builtins.int
+    """At most this many, 1 to 500; default 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same other arguments; empty: the first page."""
+    language_code: _builtins.str
+    """Language of the messages: `en` (default) or `zh-TW`."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        journey_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        language_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["journey_id", b"journey_id", "language_code", b"language_code", "page_size", b"page_size", "page_token", b"page_token", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStatusChangesRequest: _TypeAlias = ListStatusChangesRequest  # noqa: Y015
+
+@_typing.final
+class ListStatusChangesResponse(_message.Message):
+    """A page of status changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_CHANGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def status_changes(self) -> _containers.RepeatedCompositeFieldContainer[_validation_pb2.StatusChange]:
+        """The changes."""
+
+    def __init__(
+        self,
+        *,
+        status_changes: _abc.Iterable[_validation_pb2.StatusChange] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "status_changes", b"status_changes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStatusChangesResponse: _TypeAlias = ListStatusChangesResponse  # noqa: Y015
+
+@_typing.final
+class ListReferringJourneysRequest(_message.Message):
+    """Asks which journeys use a thing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    BOT_MODULE_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_KEY_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    SAVED_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    COUPON_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    channel_account_id: _builtins.str
+    """A channel account."""
+    bot_module_id: _builtins.str
+    """A bot module."""
+    message_template_id: _builtins.str
+    """A message template."""
+    attribute_key: _builtins.str
+    """Key of an attribute."""
+    tag: _builtins.str
+    """A tag."""
+    saved_audience_id: _builtins.str
+    """A saved audience."""
+    coupon_id: _builtins.str
+    """A coupon."""
+    page_size: _builtins.int
+    """At most this many journeys, 1 to 500; default 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same other arguments; empty: the first page."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        channel_account_id: _builtins.str = ...,
+        bot_module_id: _builtins.str = ...,
+        message_template_id: _builtins.str = ...,
+        attribute_key: _builtins.str = ...,
+        tag: _builtins.str = ...,
+        saved_audience_id: _builtins.str = ...,
+        coupon_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attribute_key", b"attribute_key", "bot_module_id", b"bot_module_id", "channel_account_id", b"channel_account_id", "coupon_id", b"coupon_id", "message_template_id", b"message_template_id", "saved_audience_id", b"saved_audience_id", "subject", b"subject", "tag", b"tag"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute_key", b"attribute_key", "bot_module_id", b"bot_module_id", "channel_account_id", b"channel_account_id", "coupon_id", b"coupon_id", "message_template_id", b"message_template_id", "page_size", b"page_size", "page_token", b"page_token", "saved_audience_id", b"saved_audience_id", "subject", b"subject", "tag", b"tag", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["channel_account_id", "bot_module_id", "message_template_id", "attribute_key", "tag", "saved_audience_id", "coupon_id"]  # noqa: Y015
+    _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
+
+Global___ListReferringJourneysRequest: _TypeAlias = ListReferringJourneysRequest  # noqa: Y015
+
+@_typing.final
+class ListReferringJourneysResponse(_message.Message):
+    """A page of journeys that use it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOURNEYS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def journeys(self) -> _containers.RepeatedCompositeFieldContainer[_validation_pb2.ReferringJourney]:
+        """The journeys."""
+
+    def __init__(
+        self,
+        *,
+        journeys: _abc.Iterable[_validation_pb2.ReferringJourney] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["journeys", b"journeys", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReferringJourneysResponse: _TypeAlias = ListReferringJourneysResponse  # noqa: Y015
+
+@_typing.final
+class ApplyJourneyRequest(_message.Message):
+    """A journey as text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    journey_id: _builtins.str
+    """The journey to edit; empty: the one of the text's name, or a new draft if there is none."""
+    format: Global___TextFormat.ValueType
+    """Form of the text. Required."""
+    content: _builtins.str
+    """The text, at most 1 MiB. Required."""
+    dry_run: _builtins.bool
+    """Whether nothing is changed and only the differences are answered."""
+    etag: _builtins.str
+    """Etag that the caller has seen; empty: no check."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        journey_id: _builtins.str = ...,
+        format: Global___TextFormat.ValueType = ...,
+        content: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "dry_run", b"dry_run", "etag", b"etag", "format", b"format", "journey_id", b"journey_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyJourneyRequest: _TypeAlias = ApplyJourneyRequest  # noqa: Y015
+
+@_typing.final
+class ApplyJourneyResponse(_message.Message):
+    """What was changed, or would be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOURNEY_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    created: _builtins.bool
+    """Whether it is a new one."""
+    @_builtins.property
+    def journey(self) -> _journey_pb2.Journey:
+        """The journey afterwards; with `dry_run` as it would be."""
+
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_validation_pb2.DefinitionChange]:
+        """Differences to what was there; all of a new one's definition is one difference."""
+
+    def __init__(
+        self,
+        *,
+        journey: _journey_pb2.Journey | None = ...,
+        created: _builtins.bool = ...,
+        changes: _abc.Iterable[_validation_pb2.DefinitionChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["journey", b"journey"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "created", b"created", "journey", b"journey"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyJourneyResponse: _TypeAlias = ApplyJourneyResponse  # noqa: Y015
+
+@_typing.final
+class GetDefinitionSchemaRequest(_message.Message):
+    """Asks for the schema."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDefinitionSchemaRequest: _TypeAlias = GetDefinitionSchemaRequest  # noqa: Y015
+
+@_typing.final
+class GetDefinitionSchemaResponse(_message.Message):
+    """The schema."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    schema: _builtins.str
+    """JSON Schema, draft 2020-12, as JSON."""
+    def __init__(
+        self,
+        *,
+        schema: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["schema", b"schema"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDefinitionSchemaResponse: _TypeAlias = GetDefinitionSchemaResponse  # noqa: Y015
+
+@_typing.final
+class BatchGetTriggerOutcomesRequest(_message.Message):
+    """Asks what became of triggers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    EVENT_KEYS_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    journey_id: _builtins.str
+    """The journey. Required."""
+    @_builtins.property
+    def event_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Keys that the triggers were given with, 1 to 500. Required."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        journey_id: _builtins.str = ...,
+        event_keys: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_keys", b"event_keys", "journey_id", b"journey_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetTriggerOutcomesRequest: _TypeAlias = BatchGetTriggerOutcomesRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetTriggerOutcomesResponse(_message.Message):
+    """What became of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[_explain_pb2.TriggerOutcome]:
+        """One for each key, in order."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[_explain_pb2.TriggerOutcome] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetTriggerOutcomesResponse: _TypeAlias = BatchGetTriggerOutcomesResponse  # noqa: Y015
+
+@_typing.final
+class EndEnrolmentRequest(_message.Message):
+    """Ends an enrolment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ENROLMENT_ID_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    enrolment_id: _builtins.str
+    """The enrolment. Required."""
+    note: _builtins.str
+    """Why, in the words of who does it, at most 500 characters."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        enrolment_id: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment_id", b"enrolment_id", "note", b"note", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndEnrolmentRequest: _TypeAlias = EndEnrolmentRequest  # noqa: Y015
+
+@_typing.final
+class EndEnrolmentResponse(_message.Message):
+    """The enrolment, HALTED."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENROLMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def enrolment(self) -> _enrolment_pb2.Enrolment:
+        """The enrolment."""
+
+    def __init__(
+        self,
+        *,
+        enrolment: _enrolment_pb2.Enrolment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndEnrolmentResponse: _TypeAlias = EndEnrolmentResponse  # noqa: Y015
+
+@_typing.final
+class CountWaitsRequest(_message.Message):
+    """Asks where the live enrolments of a journey wait."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    journey_id: _builtins.str
+    """The journey. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        journey_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["journey_id", b"journey_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountWaitsRequest: _TypeAlias = CountWaitsRequest  # noqa: Y015
+
+@_typing.final
+class CountWaitsResponse(_message.Message):
+    """Where they wait."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def waits(self) -> _containers.RepeatedCompositeFieldContainer[_explain_pb2.WaitCount]:
+        """One row a node and reason with anybody, in order of the nodes' ids."""
+
+    def __init__(
+        self,
+        *,
+        waits: _abc.Iterable[_explain_pb2.WaitCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["waits", b"waits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountWaitsResponse: _TypeAlias = CountWaitsResponse  # noqa: Y015
+
+@_typing.final
+class ExplainCustomerRequest(_message.Message):
+    """Asks why a customer entered a journey, or why not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    journey_id: _builtins.str
+    """The journey. Required."""
+    customer_id: _builtins.str
+    """The customer. Required."""
+    event_id: _builtins.str
+    """Only this event; empty: all that are kept."""
+    page_size: _builtins.int
+    """At most this many events, 1 to 500; default 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same other arguments; empty: the first page."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        journey_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "event_id", b"event_id", "journey_id", b"journey_id", "page_size", b"page_size", "page_token", b"page_token", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainCustomerRequest: _TypeAlias = ExplainCustomerRequest  # noqa: Y015
+
+@_typing.final
+class ExplainCustomerResponse(_message.Message):
+    """What each event led to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[_explain_pb2.EntryExplanation]:
+        """The events."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[_explain_pb2.EntryExplanation] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainCustomerResponse: _TypeAlias = ExplainCustomerResponse  # noqa: Y015
+
+@_typing.final
+class StartSimulationRequest(_message.Message):
+    """Starts a simulation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    journey_id: _builtins.str
+    """A journey as it is saved."""
+    @_builtins.property
+    def definition(self) -> _journey_pb2.Definition:
+        """A definition that is not saved."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Events from here on. Required."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Events before this. Required; at most 366 days after `start_time`."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        journey_id: _builtins.str = ...,
+        definition: _journey_pb2.Definition | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "end_time", b"end_time", "journey_id", b"journey_id", "start_time", b"start_time", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "end_time", b"end_time", "journey_id", b"journey_id", "request_id", b"request_id", "start_time", b"start_time", "subject", b"subject", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["journey_id", "definition"]  # noqa: Y015
+    _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
+
+Global___StartSimulationRequest: _TypeAlias = StartSimulationRequest  # noqa: Y015
+
+@_typing.final
+class StartSimulationResponse(_message.Message):
+    """The work that was started."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> _operation_pb2.Operation:
+        """Its progress."""
+
+    def __init__(
+        self,
+        *,
+        operation: _operation_pb2.Operation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartSimulationResponse: _TypeAlias = StartSimulationResponse  # noqa: Y015
+
+@_typing.final
+class GetSimulationRequest(_message.Message):
+    """Asks for the findings of a simulation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    operation_id: _builtins.str
+    """The operation of the simulation. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        operation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation_id", b"operation_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSimulationRequest: _TypeAlias = GetSimulationRequest  # noqa: Y015
+
+@_typing.final
+class GetSimulationResponse(_message.Message):
+    """What would have happened."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIMULATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def simulation(self) -> _simulation_pb2.Simulation:
+        """The findings."""
+
+    def __init__(
+        self,
+        *,
+        simulation: _simulation_pb2.Simulation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["simulation", b"simulation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["simulation", b"simulation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSimulationResponse: _TypeAlias = GetSimulationResponse  # noqa: Y015

@@ -121,11 +121,6 @@ class JourneyServiceStub:
                 request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ExplainEnrolmentRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ExplainEnrolmentResponse.FromString,
                 _registered_method=True)
-        self.SimulateJourney = channel.unary_unary(
-                '/omnijourney.journey.v1.JourneyService/SimulateJourney',
-                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.SimulateJourneyRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.SimulateJourneyResponse.FromString,
-                _registered_method=True)
         self.ExportJourney = channel.unary_unary(
                 '/omnijourney.journey.v1.JourneyService/ExportJourney',
                 request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ExportJourneyRequest.SerializeToString,
@@ -170,6 +165,71 @@ class JourneyServiceStub:
                 '/omnijourney.journey.v1.JourneyService/ResumeWorker',
                 request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerResponse.FromString,
+                _registered_method=True)
+        self.ValidateJourney = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/ValidateJourney',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ValidateJourneyRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ValidateJourneyResponse.FromString,
+                _registered_method=True)
+        self.CompareRevisions = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/CompareRevisions',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.CompareRevisionsRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.CompareRevisionsResponse.FromString,
+                _registered_method=True)
+        self.RestoreRevision = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/RestoreRevision',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.RestoreRevisionRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.RestoreRevisionResponse.FromString,
+                _registered_method=True)
+        self.ListStatusChanges = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/ListStatusChanges',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListStatusChangesRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListStatusChangesResponse.FromString,
+                _registered_method=True)
+        self.ListReferringJourneys = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/ListReferringJourneys',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListReferringJourneysRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListReferringJourneysResponse.FromString,
+                _registered_method=True)
+        self.ApplyJourney = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/ApplyJourney',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ApplyJourneyRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ApplyJourneyResponse.FromString,
+                _registered_method=True)
+        self.GetDefinitionSchema = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/GetDefinitionSchema',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetDefinitionSchemaRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetDefinitionSchemaResponse.FromString,
+                _registered_method=True)
+        self.BatchGetTriggerOutcomes = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/BatchGetTriggerOutcomes',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.BatchGetTriggerOutcomesRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.BatchGetTriggerOutcomesResponse.FromString,
+                _registered_method=True)
+        self.EndEnrolment = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/EndEnrolment',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.EndEnrolmentRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.EndEnrolmentResponse.FromString,
+                _registered_method=True)
+        self.CountWaits = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/CountWaits',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.CountWaitsRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.CountWaitsResponse.FromString,
+                _registered_method=True)
+        self.ExplainCustomer = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/ExplainCustomer',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ExplainCustomerRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ExplainCustomerResponse.FromString,
+                _registered_method=True)
+        self.StartSimulation = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/StartSimulation',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.StartSimulationRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.StartSimulationResponse.FromString,
+                _registered_method=True)
+        self.GetSimulation = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/GetSimulation',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetSimulationRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetSimulationResponse.FromString,
                 _registered_method=True)
 
 
@@ -303,14 +363,6 @@ class JourneyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def SimulateJourney(self, request, context):
-        """Runs a draft over past events with the same engine and no effects.
-        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def ExportJourney(self, request, context):
         """Writes a definition as text that can be compared and imported. Errors: NOT_FOUND.
         """
@@ -377,6 +429,103 @@ class JourneyServiceServicer:
     def ResumeWorker(self, request, context):
         """Operators: lets a drained worker take its share of the partitions again, within a lease's length.
         Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ValidateJourney(self, request, context):
+        """Checks a definition without publishing it: every fault and every warning at once, each with its path.
+        Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareRevisions(self, request, context):
+        """Compares two revisions of a journey. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreRevision(self, request, context):
+        """Makes the content of an older revision the newest one, as an edit of now: what the status forbids stays forbidden.
+        Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStatusChanges(self, request, context):
+        """Lists the changes of a journey's status, newest first. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReferringJourneys(self, request, context):
+        """Lists the journeys that use a thing, newest first, with the places where they do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyJourney(self, request, context):
+        """Creates or edits a journey from text, as the text says; with `dry_run` answers what would change and changes nothing.
+        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` with line and field, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION
+        `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDefinitionSchema(self, request, context):
+        """Reads the JSON Schema of definitions as text, for editors.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetTriggerOutcomes(self, request, context):
+        """Reads what became of up to 500 triggers, by their event keys; in order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndEnrolment(self, request, context):
+        """Halts one enrolment where it stands; a send on the wire is recorded when it is answered.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `ENROLMENT_ENDED`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountWaits(self, request, context):
+        """Counts the live enrolments of a journey by node and by what they wait for, exactly, now. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainCustomer(self, request, context):
+        """Tells why a customer entered a journey, or why not, event by event, newest first. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartSimulation(self, request, context):
+        """Starts to run a definition over past events, by the same engine and without effects.
+        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSimulation(self, request, context):
+        """Reads what a simulation found. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -470,11 +619,6 @@ def add_JourneyServiceServicer_to_server(servicer, server):
                     request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ExplainEnrolmentRequest.FromString,
                     response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ExplainEnrolmentResponse.SerializeToString,
             ),
-            'SimulateJourney': grpc.unary_unary_rpc_method_handler(
-                    servicer.SimulateJourney,
-                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.SimulateJourneyRequest.FromString,
-                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.SimulateJourneyResponse.SerializeToString,
-            ),
             'ExportJourney': grpc.unary_unary_rpc_method_handler(
                     servicer.ExportJourney,
                     request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ExportJourneyRequest.FromString,
@@ -519,6 +663,71 @@ def add_JourneyServiceServicer_to_server(servicer, server):
                     servicer.ResumeWorker,
                     request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerRequest.FromString,
                     response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerResponse.SerializeToString,
+            ),
+            'ValidateJourney': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidateJourney,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ValidateJourneyRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ValidateJourneyResponse.SerializeToString,
+            ),
+            'CompareRevisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareRevisions,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.CompareRevisionsRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.CompareRevisionsResponse.SerializeToString,
+            ),
+            'RestoreRevision': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreRevision,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.RestoreRevisionRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.RestoreRevisionResponse.SerializeToString,
+            ),
+            'ListStatusChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStatusChanges,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListStatusChangesRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListStatusChangesResponse.SerializeToString,
+            ),
+            'ListReferringJourneys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReferringJourneys,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListReferringJourneysRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListReferringJourneysResponse.SerializeToString,
+            ),
+            'ApplyJourney': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyJourney,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ApplyJourneyRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ApplyJourneyResponse.SerializeToString,
+            ),
+            'GetDefinitionSchema': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDefinitionSchema,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetDefinitionSchemaRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetDefinitionSchemaResponse.SerializeToString,
+            ),
+            'BatchGetTriggerOutcomes': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetTriggerOutcomes,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.BatchGetTriggerOutcomesRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.BatchGetTriggerOutcomesResponse.SerializeToString,
+            ),
+            'EndEnrolment': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndEnrolment,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.EndEnrolmentRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.EndEnrolmentResponse.SerializeToString,
+            ),
+            'CountWaits': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountWaits,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.CountWaitsRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.CountWaitsResponse.SerializeToString,
+            ),
+            'ExplainCustomer': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainCustomer,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ExplainCustomerRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ExplainCustomerResponse.SerializeToString,
+            ),
+            'StartSimulation': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartSimulation,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.StartSimulationRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.StartSimulationResponse.SerializeToString,
+            ),
+            'GetSimulation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSimulation,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetSimulationRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetSimulationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -993,33 +1202,6 @@ class JourneyService:
             _registered_method=True)
 
     @staticmethod
-    def SimulateJourney(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.journey.v1.JourneyService/SimulateJourney',
-            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.SimulateJourneyRequest.SerializeToString,
-            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.SimulateJourneyResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def ExportJourney(request,
             target,
             options=(),
@@ -1252,6 +1434,357 @@ class JourneyService:
             '/omnijourney.journey.v1.JourneyService/ResumeWorker',
             omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerRequest.SerializeToString,
             omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ResumeWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidateJourney(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/ValidateJourney',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ValidateJourneyRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ValidateJourneyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareRevisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/CompareRevisions',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.CompareRevisionsRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.CompareRevisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreRevision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/RestoreRevision',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.RestoreRevisionRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.RestoreRevisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStatusChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/ListStatusChanges',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListStatusChangesRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListStatusChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReferringJourneys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/ListReferringJourneys',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListReferringJourneysRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ListReferringJourneysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyJourney(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/ApplyJourney',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ApplyJourneyRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ApplyJourneyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDefinitionSchema(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/GetDefinitionSchema',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetDefinitionSchemaRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetDefinitionSchemaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetTriggerOutcomes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/BatchGetTriggerOutcomes',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.BatchGetTriggerOutcomesRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.BatchGetTriggerOutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndEnrolment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/EndEnrolment',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.EndEnrolmentRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.EndEnrolmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountWaits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/CountWaits',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.CountWaitsRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.CountWaitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainCustomer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/ExplainCustomer',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ExplainCustomerRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.ExplainCustomerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartSimulation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/StartSimulation',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.StartSimulationRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.StartSimulationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSimulation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/GetSimulation',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetSimulationRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetSimulationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -80,10 +80,6 @@ class JourneyServiceStub:
     """Counts the enrolments of a journey by state, exactly, now."""
     ExplainEnrolment: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainEnrolmentRequest, _journey_service_pb2.ExplainEnrolmentResponse]
     """Tells what an enrolment did, step by step, with times and reasons. Errors: NOT_FOUND."""
-    SimulateJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.SimulateJourneyRequest, _journey_service_pb2.SimulateJourneyResponse]
-    """Runs a draft over past events with the same engine and no effects.
-    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`.
-    """
     ExportJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ExportJourneyRequest, _journey_service_pb2.ExportJourneyResponse]
     """Writes a definition as text that can be compared and imported. Errors: NOT_FOUND."""
     ImportJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ImportJourneyRequest, _journey_service_pb2.ImportJourneyResponse]
@@ -113,6 +109,43 @@ class JourneyServiceStub:
     """Operators: lets a drained worker take its share of the partitions again, within a lease's length.
     Errors: NOT_FOUND.
     """
+    ValidateJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ValidateJourneyRequest, _journey_service_pb2.ValidateJourneyResponse]
+    """Checks a definition without publishing it: every fault and every warning at once, each with its path.
+    Errors: NOT_FOUND.
+    """
+    CompareRevisions: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.CompareRevisionsRequest, _journey_service_pb2.CompareRevisionsResponse]
+    """Compares two revisions of a journey. Errors: NOT_FOUND."""
+    RestoreRevision: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.RestoreRevisionRequest, _journey_service_pb2.RestoreRevisionResponse]
+    """Makes the content of an older revision the newest one, as an edit of now: what the status forbids stays forbidden.
+    Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
+    """
+    ListStatusChanges: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListStatusChangesRequest, _journey_service_pb2.ListStatusChangesResponse]
+    """Lists the changes of a journey's status, newest first. Errors: NOT_FOUND."""
+    ListReferringJourneys: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListReferringJourneysRequest, _journey_service_pb2.ListReferringJourneysResponse]
+    """Lists the journeys that use a thing, newest first, with the places where they do."""
+    ApplyJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ApplyJourneyRequest, _journey_service_pb2.ApplyJourneyResponse]
+    """Creates or edits a journey from text, as the text says; with `dry_run` answers what would change and changes nothing.
+    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` with line and field, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION
+    `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
+    """
+    GetDefinitionSchema: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.GetDefinitionSchemaRequest, _journey_service_pb2.GetDefinitionSchemaResponse]
+    """Reads the JSON Schema of definitions as text, for editors."""
+    BatchGetTriggerOutcomes: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.BatchGetTriggerOutcomesRequest, _journey_service_pb2.BatchGetTriggerOutcomesResponse]
+    """Reads what became of up to 500 triggers, by their event keys; in order."""
+    EndEnrolment: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.EndEnrolmentRequest, _journey_service_pb2.EndEnrolmentResponse]
+    """Halts one enrolment where it stands; a send on the wire is recorded when it is answered.
+    Errors: NOT_FOUND, FAILED_PRECONDITION `ENROLMENT_ENDED`.
+    """
+    CountWaits: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.CountWaitsRequest, _journey_service_pb2.CountWaitsResponse]
+    """Counts the live enrolments of a journey by node and by what they wait for, exactly, now. Errors: NOT_FOUND."""
+    ExplainCustomer: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainCustomerRequest, _journey_service_pb2.ExplainCustomerResponse]
+    """Tells why a customer entered a journey, or why not, event by event, newest first. Errors: NOT_FOUND."""
+    StartSimulation: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.StartSimulationRequest, _journey_service_pb2.StartSimulationResponse]
+    """Starts to run a definition over past events, by the same engine and without effects.
+    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`.
+    """
+    GetSimulation: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.GetSimulationRequest, _journey_service_pb2.GetSimulationResponse]
+    """Reads what a simulation found. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`."""
 
 @_typing.type_check_only
 class JourneyServiceAsyncStub(JourneyServiceStub):
@@ -166,10 +199,6 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     """Counts the enrolments of a journey by state, exactly, now."""
     ExplainEnrolment: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainEnrolmentRequest, _journey_service_pb2.ExplainEnrolmentResponse]  # type: ignore[assignment]
     """Tells what an enrolment did, step by step, with times and reasons. Errors: NOT_FOUND."""
-    SimulateJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.SimulateJourneyRequest, _journey_service_pb2.SimulateJourneyResponse]  # type: ignore[assignment]
-    """Runs a draft over past events with the same engine and no effects.
-    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`.
-    """
     ExportJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ExportJourneyRequest, _journey_service_pb2.ExportJourneyResponse]  # type: ignore[assignment]
     """Writes a definition as text that can be compared and imported. Errors: NOT_FOUND."""
     ImportJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ImportJourneyRequest, _journey_service_pb2.ImportJourneyResponse]  # type: ignore[assignment]
@@ -199,6 +228,43 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     """Operators: lets a drained worker take its share of the partitions again, within a lease's length.
     Errors: NOT_FOUND.
     """
+    ValidateJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ValidateJourneyRequest, _journey_service_pb2.ValidateJourneyResponse]  # type: ignore[assignment]
+    """Checks a definition without publishing it: every fault and every warning at once, each with its path.
+    Errors: NOT_FOUND.
+    """
+    CompareRevisions: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.CompareRevisionsRequest, _journey_service_pb2.CompareRevisionsResponse]  # type: ignore[assignment]
+    """Compares two revisions of a journey. Errors: NOT_FOUND."""
+    RestoreRevision: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.RestoreRevisionRequest, _journey_service_pb2.RestoreRevisionResponse]  # type: ignore[assignment]
+    """Makes the content of an older revision the newest one, as an edit of now: what the status forbids stays forbidden.
+    Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
+    """
+    ListStatusChanges: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListStatusChangesRequest, _journey_service_pb2.ListStatusChangesResponse]  # type: ignore[assignment]
+    """Lists the changes of a journey's status, newest first. Errors: NOT_FOUND."""
+    ListReferringJourneys: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListReferringJourneysRequest, _journey_service_pb2.ListReferringJourneysResponse]  # type: ignore[assignment]
+    """Lists the journeys that use a thing, newest first, with the places where they do."""
+    ApplyJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ApplyJourneyRequest, _journey_service_pb2.ApplyJourneyResponse]  # type: ignore[assignment]
+    """Creates or edits a journey from text, as the text says; with `dry_run` answers what would change and changes nothing.
+    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` with line and field, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION
+    `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
+    """
+    GetDefinitionSchema: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.GetDefinitionSchemaRequest, _journey_service_pb2.GetDefinitionSchemaResponse]  # type: ignore[assignment]
+    """Reads the JSON Schema of definitions as text, for editors."""
+    BatchGetTriggerOutcomes: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.BatchGetTriggerOutcomesRequest, _journey_service_pb2.BatchGetTriggerOutcomesResponse]  # type: ignore[assignment]
+    """Reads what became of up to 500 triggers, by their event keys; in order."""
+    EndEnrolment: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.EndEnrolmentRequest, _journey_service_pb2.EndEnrolmentResponse]  # type: ignore[assignment]
+    """Halts one enrolment where it stands; a send on the wire is recorded when it is answered.
+    Errors: NOT_FOUND, FAILED_PRECONDITION `ENROLMENT_ENDED`.
+    """
+    CountWaits: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.CountWaitsRequest, _journey_service_pb2.CountWaitsResponse]  # type: ignore[assignment]
+    """Counts the live enrolments of a journey by node and by what they wait for, exactly, now. Errors: NOT_FOUND."""
+    ExplainCustomer: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainCustomerRequest, _journey_service_pb2.ExplainCustomerResponse]  # type: ignore[assignment]
+    """Tells why a customer entered a journey, or why not, event by event, newest first. Errors: NOT_FOUND."""
+    StartSimulation: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.StartSimulationRequest, _journey_service_pb2.StartSimulationResponse]  # type: ignore[assignment]
+    """Starts to run a definition over past events, by the same engine and without effects.
+    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`.
+    """
+    GetSimulation: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.GetSimulationRequest, _journey_service_pb2.GetSimulationResponse]  # type: ignore[assignment]
+    """Reads what a simulation found. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`."""
 
 class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owner of journeys, enrolments and actors. Every request names its team; `request_id` is a UUID chosen by the caller:
@@ -353,16 +419,6 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Tells what an enrolment did, step by step, with times and reasons. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
-    def SimulateJourney(
-        self,
-        request: _journey_service_pb2.SimulateJourneyRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_journey_service_pb2.SimulateJourneyResponse, _abc.Awaitable[_journey_service_pb2.SimulateJourneyResponse]]:
-        """Runs a draft over past events with the same engine and no effects.
-        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`.
-        """
-
-    @_abc_1.abstractmethod
     def ExportJourney(
         self,
         request: _journey_service_pb2.ExportJourneyRequest,
@@ -444,5 +500,120 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Operators: lets a drained worker take its share of the partitions again, within a lease's length.
         Errors: NOT_FOUND.
         """
+
+    @_abc_1.abstractmethod
+    def ValidateJourney(
+        self,
+        request: _journey_service_pb2.ValidateJourneyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.ValidateJourneyResponse, _abc.Awaitable[_journey_service_pb2.ValidateJourneyResponse]]:
+        """Checks a definition without publishing it: every fault and every warning at once, each with its path.
+        Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def CompareRevisions(
+        self,
+        request: _journey_service_pb2.CompareRevisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.CompareRevisionsResponse, _abc.Awaitable[_journey_service_pb2.CompareRevisionsResponse]]:
+        """Compares two revisions of a journey. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def RestoreRevision(
+        self,
+        request: _journey_service_pb2.RestoreRevisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.RestoreRevisionResponse, _abc.Awaitable[_journey_service_pb2.RestoreRevisionResponse]]:
+        """Makes the content of an older revision the newest one, as an edit of now: what the status forbids stays forbidden.
+        Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
+        """
+
+    @_abc_1.abstractmethod
+    def ListStatusChanges(
+        self,
+        request: _journey_service_pb2.ListStatusChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.ListStatusChangesResponse, _abc.Awaitable[_journey_service_pb2.ListStatusChangesResponse]]:
+        """Lists the changes of a journey's status, newest first. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListReferringJourneys(
+        self,
+        request: _journey_service_pb2.ListReferringJourneysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.ListReferringJourneysResponse, _abc.Awaitable[_journey_service_pb2.ListReferringJourneysResponse]]:
+        """Lists the journeys that use a thing, newest first, with the places where they do."""
+
+    @_abc_1.abstractmethod
+    def ApplyJourney(
+        self,
+        request: _journey_service_pb2.ApplyJourneyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.ApplyJourneyResponse, _abc.Awaitable[_journey_service_pb2.ApplyJourneyResponse]]:
+        """Creates or edits a journey from text, as the text says; with `dry_run` answers what would change and changes nothing.
+        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` with line and field, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION
+        `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetDefinitionSchema(
+        self,
+        request: _journey_service_pb2.GetDefinitionSchemaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.GetDefinitionSchemaResponse, _abc.Awaitable[_journey_service_pb2.GetDefinitionSchemaResponse]]:
+        """Reads the JSON Schema of definitions as text, for editors."""
+
+    @_abc_1.abstractmethod
+    def BatchGetTriggerOutcomes(
+        self,
+        request: _journey_service_pb2.BatchGetTriggerOutcomesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.BatchGetTriggerOutcomesResponse, _abc.Awaitable[_journey_service_pb2.BatchGetTriggerOutcomesResponse]]:
+        """Reads what became of up to 500 triggers, by their event keys; in order."""
+
+    @_abc_1.abstractmethod
+    def EndEnrolment(
+        self,
+        request: _journey_service_pb2.EndEnrolmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.EndEnrolmentResponse, _abc.Awaitable[_journey_service_pb2.EndEnrolmentResponse]]:
+        """Halts one enrolment where it stands; a send on the wire is recorded when it is answered.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `ENROLMENT_ENDED`.
+        """
+
+    @_abc_1.abstractmethod
+    def CountWaits(
+        self,
+        request: _journey_service_pb2.CountWaitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.CountWaitsResponse, _abc.Awaitable[_journey_service_pb2.CountWaitsResponse]]:
+        """Counts the live enrolments of a journey by node and by what they wait for, exactly, now. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ExplainCustomer(
+        self,
+        request: _journey_service_pb2.ExplainCustomerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.ExplainCustomerResponse, _abc.Awaitable[_journey_service_pb2.ExplainCustomerResponse]]:
+        """Tells why a customer entered a journey, or why not, event by event, newest first. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def StartSimulation(
+        self,
+        request: _journey_service_pb2.StartSimulationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.StartSimulationResponse, _abc.Awaitable[_journey_service_pb2.StartSimulationResponse]]:
+        """Starts to run a definition over past events, by the same engine and without effects.
+        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSimulation(
+        self,
+        request: _journey_service_pb2.GetSimulationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.GetSimulationResponse, _abc.Awaitable[_journey_service_pb2.GetSimulationResponse]]:
+        """Reads what a simulation found. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`."""
 
 def add_JourneyServiceServicer_to_server(servicer: JourneyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

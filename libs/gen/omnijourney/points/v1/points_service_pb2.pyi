@@ -1922,3 +1922,65 @@ class GetImportSampleResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetImportSampleResponse: _TypeAlias = GetImportSampleResponse  # noqa: Y015
+
+@_typing.final
+class UseCouponClaimRequest(_message.Message):
+    """Request of `UseCouponClaim`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    COUPON_CLAIM_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team (UUID). Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    coupon_claim_id: _builtins.str
+    """The claim; this or `code` is required."""
+    code: _builtins.str
+    """The code that the customer shows; this or `coupon_claim_id` is required."""
+    place: _builtins.str
+    """Where it was used, for people, at most 100 characters."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        coupon_claim_id: _builtins.str = ...,
+        code: _builtins.str = ...,
+        place: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "coupon_claim_id", b"coupon_claim_id", "place", b"place", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UseCouponClaimRequest: _TypeAlias = UseCouponClaimRequest  # noqa: Y015
+
+@_typing.final
+class UseCouponClaimResponse(_message.Message):
+    """Answer of `UseCouponClaim`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUPON_CLAIM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def coupon_claim(self) -> _coupon_pb2.CouponClaim:
+        """The claim, used."""
+
+    def __init__(
+        self,
+        *,
+        coupon_claim: _coupon_pb2.CouponClaim | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coupon_claim", b"coupon_claim"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon_claim", b"coupon_claim"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UseCouponClaimResponse: _TypeAlias = UseCouponClaimResponse  # noqa: Y015

@@ -195,6 +195,11 @@ class PointsServiceStub:
                 request_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.GetImportSampleRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.GetImportSampleResponse.FromString,
                 _registered_method=True)
+        self.UseCouponClaim = channel.unary_unary(
+                '/omnijourney.points.v1.PointsService/UseCouponClaim',
+                request_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.UseCouponClaimRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.UseCouponClaimResponse.FromString,
+                _registered_method=True)
 
 
 class PointsServiceServicer:
@@ -437,6 +442,14 @@ class PointsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UseCouponClaim(self, request, context):
+        """Marks a claim as used in the shop, once. Errors: NOT_FOUND, FAILED_PRECONDITION `COUPON_CLAIM_USED` or
+        `COUPON_CLAIM_EXPIRED`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PointsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -599,6 +612,11 @@ def add_PointsServiceServicer_to_server(servicer, server):
                     servicer.GetImportSample,
                     request_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.GetImportSampleRequest.FromString,
                     response_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.GetImportSampleResponse.SerializeToString,
+            ),
+            'UseCouponClaim': grpc.unary_unary_rpc_method_handler(
+                    servicer.UseCouponClaim,
+                    request_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.UseCouponClaimRequest.FromString,
+                    response_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.UseCouponClaimResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1466,6 +1484,33 @@ class PointsService:
             '/omnijourney.points.v1.PointsService/GetImportSample',
             omnijourney_dot_points_dot_v1_dot_points__service__pb2.GetImportSampleRequest.SerializeToString,
             omnijourney_dot_points_dot_v1_dot_points__service__pb2.GetImportSampleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UseCouponClaim(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.points.v1.PointsService/UseCouponClaim',
+            omnijourney_dot_points_dot_v1_dot_points__service__pb2.UseCouponClaimRequest.SerializeToString,
+            omnijourney_dot_points_dot_v1_dot_points__service__pb2.UseCouponClaimResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -116,6 +116,10 @@ class PointsServiceStub:
     """The report of an import as CSV, in chunks of whole lines. Errors: NOT_FOUND."""
     GetImportSample: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetImportSampleRequest, _points_service_pb2.GetImportSampleResponse]
     """The sample file for an import."""
+    UseCouponClaim: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.UseCouponClaimRequest, _points_service_pb2.UseCouponClaimResponse]
+    """Marks a claim as used in the shop, once. Errors: NOT_FOUND, FAILED_PRECONDITION `COUPON_CLAIM_USED` or
+    `COUPON_CLAIM_EXPIRED`.
+    """
 
 @_typing.type_check_only
 class PointsServiceAsyncStub(PointsServiceStub):
@@ -205,6 +209,10 @@ class PointsServiceAsyncStub(PointsServiceStub):
     """The report of an import as CSV, in chunks of whole lines. Errors: NOT_FOUND."""
     GetImportSample: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetImportSampleRequest, _points_service_pb2.GetImportSampleResponse]  # type: ignore[assignment]
     """The sample file for an import."""
+    UseCouponClaim: _aio.UnaryUnaryMultiCallable[_points_service_pb2.UseCouponClaimRequest, _points_service_pb2.UseCouponClaimResponse]  # type: ignore[assignment]
+    """Marks a claim as used in the shop, once. Errors: NOT_FOUND, FAILED_PRECONDITION `COUPON_CLAIM_USED` or
+    `COUPON_CLAIM_EXPIRED`.
+    """
 
 class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
     """The points ledger. Wrong fields of any call: INVALID_ARGUMENT `INVALID_FIELDS` with all violations at once."""
@@ -483,5 +491,15 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.GetImportSampleResponse, _abc.Awaitable[_points_service_pb2.GetImportSampleResponse]]:
         """The sample file for an import."""
+
+    @_abc_1.abstractmethod
+    def UseCouponClaim(
+        self,
+        request: _points_service_pb2.UseCouponClaimRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_points_service_pb2.UseCouponClaimResponse, _abc.Awaitable[_points_service_pb2.UseCouponClaimResponse]]:
+        """Marks a claim as used in the shop, once. Errors: NOT_FOUND, FAILED_PRECONDITION `COUPON_CLAIM_USED` or
+        `COUPON_CLAIM_EXPIRED`.
+        """
 
 def add_PointsServiceServicer_to_server(servicer: PointsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

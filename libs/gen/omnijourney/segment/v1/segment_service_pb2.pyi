@@ -12,13 +12,17 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
+from omnijourney.common.v1 import operation_pb2 as _operation_pb2_1
 from omnijourney.segment.v1 import api_client_pb2 as _api_client_pb2
 from omnijourney.segment.v1 import attribute_pb2 as _attribute_pb2
 from omnijourney.segment.v1 import audience_pb2 as _audience_pb2
+from omnijourney.segment.v1 import consent_pb2 as _consent_pb2
 from omnijourney.segment.v1 import customer_pb2 as _customer_pb2
 from omnijourney.segment.v1 import event_pb2 as _event_pb2
 from omnijourney.segment.v1 import history_pb2 as _history_pb2
+from omnijourney.segment.v1 import identity_conflict_pb2 as _identity_conflict_pb2
 from omnijourney.segment.v1 import operation_pb2 as _operation_pb2
+from omnijourney.segment.v1 import order_pb2 as _order_pb2
 from omnijourney.segment.v1 import team_pb2 as _team_pb2
 import builtins as _builtins
 import sys
@@ -3209,3 +3213,1249 @@ class RevokeApiClientResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RevokeApiClientResponse: _TypeAlias = RevokeApiClientResponse  # noqa: Y015
+
+@_typing.final
+class SetConsentRequest(_message.Message):
+    """Request of `SetConsent`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    customer_id: _builtins.str
+    """The customer. Required."""
+    channel: _channel_pb2.Channel.ValueType
+    """The channel; UNSPECIFIED: all."""
+    state: _consent_pb2.ConsentState.ValueType
+    """What the customer wants. Required."""
+    note: _builtins.str
+    """How it became known, for people, at most 500 characters."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        channel: _channel_pb2.Channel.ValueType = ...,
+        state: _consent_pb2.ConsentState.ValueType = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "customer_id", b"customer_id", "note", b"note", "request_id", b"request_id", "state", b"state", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetConsentRequest: _TypeAlias = SetConsentRequest  # noqa: Y015
+
+@_typing.final
+class SetConsentResponse(_message.Message):
+    """Answer of `SetConsent`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """What holds now."""
+
+    def __init__(
+        self,
+        *,
+        consent: _consent_pb2.Consent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetConsentResponse: _TypeAlias = SetConsentResponse  # noqa: Y015
+
+@_typing.final
+class ListConsentsRequest(_message.Message):
+    """Request of `ListConsents`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    customer_id: _builtins.str
+    """The customer. Required."""
+    page_size: _builtins.int
+    """Items in a page, 1 to 500. 0: 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same arguments. Empty: the first page."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "page_size", b"page_size", "page_token", b"page_token", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConsentsRequest: _TypeAlias = ListConsentsRequest  # noqa: Y015
+
+@_typing.final
+class ListConsentsResponse(_message.Message):
+    """Answer of `ListConsents`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def consents(self) -> _containers.RepeatedCompositeFieldContainer[_consent_pb2.Consent]:
+        """In the order of the channels."""
+
+    def __init__(
+        self,
+        *,
+        consents: _abc.Iterable[_consent_pb2.Consent] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consents", b"consents", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConsentsResponse: _TypeAlias = ListConsentsResponse  # noqa: Y015
+
+@_typing.final
+class ListConsentChangesRequest(_message.Message):
+    """Request of `ListConsentChanges`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    customer_id: _builtins.str
+    """The customer. Required."""
+    page_size: _builtins.int
+    """Items in a page, 1 to 500. 0: 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same arguments. Empty: the first page."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "page_size", b"page_size", "page_token", b"page_token", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConsentChangesRequest: _TypeAlias = ListConsentChangesRequest  # noqa: Y015
+
+@_typing.final
+class ListConsentChangesResponse(_message.Message):
+    """Answer of `ListConsentChanges`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENT_CHANGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def consent_changes(self) -> _containers.RepeatedCompositeFieldContainer[_consent_pb2.ConsentChange]:
+        """The changes."""
+
+    def __init__(
+        self,
+        *,
+        consent_changes: _abc.Iterable[_consent_pb2.ConsentChange] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_changes", b"consent_changes", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConsentChangesResponse: _TypeAlias = ListConsentChangesResponse  # noqa: Y015
+
+@_typing.final
+class ExportPersonRequest(_message.Message):
+    """Request of `ExportPerson`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    customer_id: _builtins.str
+    """The customer. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportPersonRequest: _TypeAlias = ExportPersonRequest  # noqa: Y015
+
+@_typing.final
+class ExportPersonResponse(_message.Message):
+    """Answer of `ExportPerson`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    content: _builtins.str
+    """Whole lines of JSON."""
+    def __init__(
+        self,
+        *,
+        content: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportPersonResponse: _TypeAlias = ExportPersonResponse  # noqa: Y015
+
+@_typing.final
+class StartErasureRequest(_message.Message):
+    """Request of `StartErasure`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    customer_id: _builtins.str
+    """The customer. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartErasureRequest: _TypeAlias = StartErasureRequest  # noqa: Y015
+
+@_typing.final
+class StartErasureResponse(_message.Message):
+    """Answer of `StartErasure`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> _operation_pb2_1.Operation:
+        """The work that was started."""
+
+    def __init__(
+        self,
+        *,
+        operation: _operation_pb2_1.Operation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartErasureResponse: _TypeAlias = StartErasureResponse  # noqa: Y015
+
+@_typing.final
+class GetRetentionRequest(_message.Message):
+    """Request of `GetRetention`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRetentionRequest: _TypeAlias = GetRetentionRequest  # noqa: Y015
+
+@_typing.final
+class GetRetentionResponse(_message.Message):
+    """Answer of `GetRetention`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RETENTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def retention(self) -> _consent_pb2.Retention:
+        """The periods."""
+
+    def __init__(
+        self,
+        *,
+        retention: _consent_pb2.Retention | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retention", b"retention"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["retention", b"retention"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRetentionResponse: _TypeAlias = GetRetentionResponse  # noqa: Y015
+
+@_typing.final
+class UpdateRetentionRequest(_message.Message):
+    """Request of `UpdateRetention`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    etag: _builtins.str
+    """Etag that the caller has seen; empty: no check."""
+    @_builtins.property
+    def retention(self) -> _consent_pb2.Retention:
+        """New periods."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields to change; empty: those that are set."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        retention: _consent_pb2.Retention | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retention", b"retention", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "request_id", b"request_id", "retention", b"retention", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRetentionRequest: _TypeAlias = UpdateRetentionRequest  # noqa: Y015
+
+@_typing.final
+class UpdateRetentionResponse(_message.Message):
+    """Answer of `UpdateRetention`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RETENTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def retention(self) -> _consent_pb2.Retention:
+        """The periods after the change."""
+
+    def __init__(
+        self,
+        *,
+        retention: _consent_pb2.Retention | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retention", b"retention"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["retention", b"retention"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRetentionResponse: _TypeAlias = UpdateRetentionResponse  # noqa: Y015
+
+@_typing.final
+class ListAuditEntriesRequest(_message.Message):
+    """Request of `ListAuditEntries`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    RESOURCE_TYPE_FIELD_NUMBER: _builtins.int
+    RESOURCE_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    actor: _builtins.str
+    """Only by this caller; empty: all."""
+    resource_type: _builtins.str
+    """Only changes of resources of this type, for example `Journey`; empty: all."""
+    resource_id: _builtins.str
+    """Only changes of this resource; empty: all."""
+    page_size: _builtins.int
+    """Items in a page, 1 to 500. 0: 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same arguments. Empty: the first page."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Changes from here on; absent: from the beginning."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Changes before this; absent: until now."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        resource_type: _builtins.str = ...,
+        resource_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "resource_id", b"resource_id", "resource_type", b"resource_type", "start_time", b"start_time", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuditEntriesRequest: _TypeAlias = ListAuditEntriesRequest  # noqa: Y015
+
+@_typing.final
+class ListAuditEntriesResponse(_message.Message):
+    """Answer of `ListAuditEntries`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUDIT_ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def audit_entries(self) -> _containers.RepeatedCompositeFieldContainer[_consent_pb2.AuditEntry]:
+        """The entries."""
+
+    def __init__(
+        self,
+        *,
+        audit_entries: _abc.Iterable[_consent_pb2.AuditEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_entries", b"audit_entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuditEntriesResponse: _TypeAlias = ListAuditEntriesResponse  # noqa: Y015
+
+@_typing.final
+class NormalizePhonesRequest(_message.Message):
+    """Request of `NormalizePhones`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    PHONES_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    @_builtins.property
+    def phones(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Numbers as they were written, 1 to 500. Required."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        phones: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["phones", b"phones", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NormalizePhonesRequest: _TypeAlias = NormalizePhonesRequest  # noqa: Y015
+
+@_typing.final
+class NormalizePhonesResponse(_message.Message):
+    """Answer of `NormalizePhones`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PHONES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def phones(self) -> _containers.RepeatedCompositeFieldContainer[_identity_conflict_pb2.NormalizedPhone]:
+        """One for each, in order."""
+
+    def __init__(
+        self,
+        *,
+        phones: _abc.Iterable[_identity_conflict_pb2.NormalizedPhone] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["phones", b"phones"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NormalizePhonesResponse: _TypeAlias = NormalizePhonesResponse  # noqa: Y015
+
+@_typing.final
+class GetOrderRequest(_message.Message):
+    """Request of `GetOrder`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    SHOP_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    shop_id: _builtins.str
+    """The shop. Required."""
+    order_id: _builtins.str
+    """The order's id at the shop. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        shop_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "shop_id", b"shop_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOrderRequest: _TypeAlias = GetOrderRequest  # noqa: Y015
+
+@_typing.final
+class GetOrderResponse(_message.Message):
+    """Answer of `GetOrder`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def order(self) -> _order_pb2.Order:
+        """The order."""
+
+    def __init__(
+        self,
+        *,
+        order: _order_pb2.Order | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOrderResponse: _TypeAlias = GetOrderResponse  # noqa: Y015
+
+@_typing.final
+class ListOrdersRequest(_message.Message):
+    """Request of `ListOrders`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    SHOP_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    customer_id: _builtins.str
+    """Only of this customer; empty: all."""
+    shop_id: _builtins.str
+    """Only of this shop; empty: all."""
+    page_size: _builtins.int
+    """Items in a page, 1 to 500. 0: 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same arguments. Empty: the first page."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Orders from here on; absent: from the beginning."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Orders before this; absent: until now."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        shop_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "shop_id", b"shop_id", "start_time", b"start_time", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOrdersRequest: _TypeAlias = ListOrdersRequest  # noqa: Y015
+
+@_typing.final
+class ListOrdersResponse(_message.Message):
+    """Answer of `ListOrders`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def orders(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.Order]:
+        """The orders, without their items."""
+
+    def __init__(
+        self,
+        *,
+        orders: _abc.Iterable[_order_pb2.Order] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "orders", b"orders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOrdersResponse: _TypeAlias = ListOrdersResponse  # noqa: Y015
+
+@_typing.final
+class RenameTagRequest(_message.Message):
+    """Request of `RenameTag`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    NEW_TAG_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    tag: _builtins.str
+    """The tag. Required."""
+    new_tag: _builtins.str
+    """Its new name, 1 to 100 characters. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        tag: _builtins.str = ...,
+        new_tag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_tag", b"new_tag", "request_id", b"request_id", "tag", b"tag", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenameTagRequest: _TypeAlias = RenameTagRequest  # noqa: Y015
+
+@_typing.final
+class RenameTagResponse(_message.Message):
+    """Answer of `RenameTag`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> _operation_pb2_1.Operation:
+        """The work that was started."""
+
+    def __init__(
+        self,
+        *,
+        operation: _operation_pb2_1.Operation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenameTagResponse: _TypeAlias = RenameTagResponse  # noqa: Y015
+
+@_typing.final
+class DeleteTagRequest(_message.Message):
+    """Request of `DeleteTag`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    tag: _builtins.str
+    """The tag. Required."""
+    force: _builtins.bool
+    """Whether it is deleted although journeys or audiences use it."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        tag: _builtins.str = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "request_id", b"request_id", "tag", b"tag", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTagRequest: _TypeAlias = DeleteTagRequest  # noqa: Y015
+
+@_typing.final
+class DeleteTagResponse(_message.Message):
+    """Answer of `DeleteTag`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> _operation_pb2_1.Operation:
+        """The work that was started."""
+
+    def __init__(
+        self,
+        *,
+        operation: _operation_pb2_1.Operation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTagResponse: _TypeAlias = DeleteTagResponse  # noqa: Y015
+
+@_typing.final
+class StartCustomerChangeRequest(_message.Message):
+    """Request of `StartCustomerChange`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SetAttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
+    ADD_TAGS_FIELD_NUMBER: _builtins.int
+    REMOVE_TAGS_FIELD_NUMBER: _builtins.int
+    SET_ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    TRIGGERS_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    triggers: _builtins.bool
+    """Whether the changes trigger journeys. Default false."""
+    @_builtins.property
+    def audience(self) -> _audience_pb2.Audience:
+        """Whom to change. Required."""
+
+    @_builtins.property
+    def add_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tags to add, at most 50."""
+
+    @_builtins.property
+    def remove_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tags to remove, at most 50."""
+
+    @_builtins.property
+    def set_attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Attributes to set, by key, at most 50."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        audience: _audience_pb2.Audience | None = ...,
+        add_tags: _abc.Iterable[_builtins.str] | None = ...,
+        remove_tags: _abc.Iterable[_builtins.str] | None = ...,
+        set_attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        triggers: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_tags", b"add_tags", "audience", b"audience", "remove_tags", b"remove_tags", "request_id", b"request_id", "set_attributes", b"set_attributes", "team_id", b"team_id", "triggers", b"triggers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartCustomerChangeRequest: _TypeAlias = StartCustomerChangeRequest  # noqa: Y015
+
+@_typing.final
+class StartCustomerChangeResponse(_message.Message):
+    """Answer of `StartCustomerChange`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> _operation_pb2_1.Operation:
+        """The work that was started."""
+
+    def __init__(
+        self,
+        *,
+        operation: _operation_pb2_1.Operation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartCustomerChangeResponse: _TypeAlias = StartCustomerChangeResponse  # noqa: Y015
+
+@_typing.final
+class ListCustomerAudiencesRequest(_message.Message):
+    """Request of `ListCustomerAudiences`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    customer_id: _builtins.str
+    """The customer. Required."""
+    page_size: _builtins.int
+    """Items in a page, 1 to 500. 0: 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same arguments. Empty: the first page."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "page_size", b"page_size", "page_token", b"page_token", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustomerAudiencesRequest: _TypeAlias = ListCustomerAudiencesRequest  # noqa: Y015
+
+@_typing.final
+class ListCustomerAudiencesResponse(_message.Message):
+    """Answer of `ListCustomerAudiences`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAVED_AUDIENCES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def saved_audiences(self) -> _containers.RepeatedCompositeFieldContainer[_audience_pb2.SavedAudience]:
+        """The audiences, in order of their ids."""
+
+    def __init__(
+        self,
+        *,
+        saved_audiences: _abc.Iterable[_audience_pb2.SavedAudience] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "saved_audiences", b"saved_audiences"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustomerAudiencesResponse: _TypeAlias = ListCustomerAudiencesResponse  # noqa: Y015
+
+@_typing.final
+class ListReferringAudiencesRequest(_message.Message):
+    """Request of `ListReferringAudiences`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_KEY_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    SAVED_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    attribute_key: _builtins.str
+    """Key of an attribute."""
+    tag: _builtins.str
+    """A tag."""
+    saved_audience_id: _builtins.str
+    """A saved audience."""
+    page_size: _builtins.int
+    """Items in a page, 1 to 500. 0: 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same arguments. Empty: the first page."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        attribute_key: _builtins.str = ...,
+        tag: _builtins.str = ...,
+        saved_audience_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute_key", b"attribute_key", "page_size", b"page_size", "page_token", b"page_token", "saved_audience_id", b"saved_audience_id", "tag", b"tag", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReferringAudiencesRequest: _TypeAlias = ListReferringAudiencesRequest  # noqa: Y015
+
+@_typing.final
+class ListReferringAudiencesResponse(_message.Message):
+    """Answer of `ListReferringAudiences`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAVED_AUDIENCES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def saved_audiences(self) -> _containers.RepeatedCompositeFieldContainer[_audience_pb2.SavedAudience]:
+        """The audiences, in order of their ids."""
+
+    def __init__(
+        self,
+        *,
+        saved_audiences: _abc.Iterable[_audience_pb2.SavedAudience] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "saved_audiences", b"saved_audiences"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReferringAudiencesResponse: _TypeAlias = ListReferringAudiencesResponse  # noqa: Y015
+
+@_typing.final
+class DescribeAudienceRequest(_message.Message):
+    """Request of `DescribeAudience`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_CODE_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    language_code: _builtins.str
+    """`en` (default) or `zh-TW`."""
+    @_builtins.property
+    def audience(self) -> _audience_pb2.Audience:
+        """The audience. Required."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        audience: _audience_pb2.Audience | None = ...,
+        language_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "language_code", b"language_code", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeAudienceRequest: _TypeAlias = DescribeAudienceRequest  # noqa: Y015
+
+@_typing.final
+class DescribeAudienceResponse(_message.Message):
+    """Answer of `DescribeAudience`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The line."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeAudienceResponse: _TypeAlias = DescribeAudienceResponse  # noqa: Y015
+
+@_typing.final
+class ListIdentityConflictsRequest(_message.Message):
+    """Request of `ListIdentityConflicts`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    page_size: _builtins.int
+    """Items in a page, 1 to 500. 0: 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same arguments. Empty: the first page."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListIdentityConflictsRequest: _TypeAlias = ListIdentityConflictsRequest  # noqa: Y015
+
+@_typing.final
+class ListIdentityConflictsResponse(_message.Message):
+    """Answer of `ListIdentityConflicts`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDENTITY_CONFLICTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def identity_conflicts(self) -> _containers.RepeatedCompositeFieldContainer[_identity_conflict_pb2.IdentityConflict]:
+        """The pairs."""
+
+    def __init__(
+        self,
+        *,
+        identity_conflicts: _abc.Iterable[_identity_conflict_pb2.IdentityConflict] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity_conflicts", b"identity_conflicts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListIdentityConflictsResponse: _TypeAlias = ListIdentityConflictsResponse  # noqa: Y015
+
+@_typing.final
+class ResolveIdentityConflictRequest(_message.Message):
+    """Request of `ResolveIdentityConflict`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    IDENTITY_CONFLICT_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    identity_conflict_id: _builtins.str
+    """The pair. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        identity_conflict_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity_conflict_id", b"identity_conflict_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveIdentityConflictRequest: _TypeAlias = ResolveIdentityConflictRequest  # noqa: Y015
+
+@_typing.final
+class ResolveIdentityConflictResponse(_message.Message):
+    """Answer of `ResolveIdentityConflict`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDENTITY_CONFLICT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def identity_conflict(self) -> _identity_conflict_pb2.IdentityConflict:
+        """The pair, settled."""
+
+    def __init__(
+        self,
+        *,
+        identity_conflict: _identity_conflict_pb2.IdentityConflict | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity_conflict", b"identity_conflict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity_conflict", b"identity_conflict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveIdentityConflictResponse: _TypeAlias = ResolveIdentityConflictResponse  # noqa: Y015
+
+@_typing.final
+class PreviewContactImportRequest(_message.Message):
+    """Request of `PreviewContactImport`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    CSV_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    CHANNEL_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    csv: _builtins.bytes
+    """The first part of the file, at most 1 MiB. Required."""
+    channel: _channel_pb2.Channel.ValueType
+    """Channel of the contacts. Required."""
+    channel_account_id: _builtins.str
+    """Account of the channel, a UUID. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        csv: _builtins.bytes = ...,
+        channel: _channel_pb2.Channel.ValueType = ...,
+        channel_account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "channel_account_id", b"channel_account_id", "csv", b"csv", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewContactImportRequest: _TypeAlias = PreviewContactImportRequest  # noqa: Y015
+
+@_typing.final
+class PreviewContactImportResponse(_message.Message):
+    """Answer of `PreviewContactImport`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[_identity_conflict_pb2.ImportColumn]:
+        """How each column is understood, in the order of the file."""
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[_operation_pb2.ImportRow]:
+        """What each row would do, at most 100."""
+
+    def __init__(
+        self,
+        *,
+        columns: _abc.Iterable[_identity_conflict_pb2.ImportColumn] | None = ...,
+        rows: _abc.Iterable[_operation_pb2.ImportRow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewContactImportResponse: _TypeAlias = PreviewContactImportResponse  # noqa: Y015

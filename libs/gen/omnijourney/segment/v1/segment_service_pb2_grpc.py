@@ -291,6 +291,106 @@ class SegmentServiceStub:
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomerMergesRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomerMergesResponse.FromString,
                 _registered_method=True)
+        self.SetConsent = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/SetConsent',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.SetConsentRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.SetConsentResponse.FromString,
+                _registered_method=True)
+        self.ListConsents = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/ListConsents',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListConsentsRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListConsentsResponse.FromString,
+                _registered_method=True)
+        self.ListConsentChanges = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/ListConsentChanges',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListConsentChangesRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListConsentChangesResponse.FromString,
+                _registered_method=True)
+        self.ExportPerson = channel.unary_stream(
+                '/omnijourney.segment.v1.SegmentService/ExportPerson',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ExportPersonRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ExportPersonResponse.FromString,
+                _registered_method=True)
+        self.StartErasure = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/StartErasure',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartErasureRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartErasureResponse.FromString,
+                _registered_method=True)
+        self.GetRetention = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/GetRetention',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetRetentionRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetRetentionResponse.FromString,
+                _registered_method=True)
+        self.UpdateRetention = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/UpdateRetention',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UpdateRetentionRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UpdateRetentionResponse.FromString,
+                _registered_method=True)
+        self.ListAuditEntries = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/ListAuditEntries',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListAuditEntriesRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListAuditEntriesResponse.FromString,
+                _registered_method=True)
+        self.NormalizePhones = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/NormalizePhones',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.NormalizePhonesRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.NormalizePhonesResponse.FromString,
+                _registered_method=True)
+        self.GetOrder = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/GetOrder',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetOrderRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetOrderResponse.FromString,
+                _registered_method=True)
+        self.ListOrders = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/ListOrders',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListOrdersRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListOrdersResponse.FromString,
+                _registered_method=True)
+        self.RenameTag = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/RenameTag',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RenameTagRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RenameTagResponse.FromString,
+                _registered_method=True)
+        self.DeleteTag = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/DeleteTag',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteTagRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteTagResponse.FromString,
+                _registered_method=True)
+        self.StartCustomerChange = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/StartCustomerChange',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartCustomerChangeRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartCustomerChangeResponse.FromString,
+                _registered_method=True)
+        self.ListCustomerAudiences = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/ListCustomerAudiences',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomerAudiencesRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomerAudiencesResponse.FromString,
+                _registered_method=True)
+        self.ListReferringAudiences = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/ListReferringAudiences',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListReferringAudiencesRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListReferringAudiencesResponse.FromString,
+                _registered_method=True)
+        self.DescribeAudience = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/DescribeAudience',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DescribeAudienceRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DescribeAudienceResponse.FromString,
+                _registered_method=True)
+        self.ListIdentityConflicts = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/ListIdentityConflicts',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListIdentityConflictsRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListIdentityConflictsResponse.FromString,
+                _registered_method=True)
+        self.ResolveIdentityConflict = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/ResolveIdentityConflict',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ResolveIdentityConflictRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ResolveIdentityConflictResponse.FromString,
+                _registered_method=True)
+        self.PreviewContactImport = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/PreviewContactImport',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.PreviewContactImportRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.PreviewContactImportResponse.FromString,
+                _registered_method=True)
 
 
 class SegmentServiceServicer:
@@ -664,6 +764,150 @@ class SegmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetConsent(self, request, context):
+        """Records that a customer wants, or does not want, marketing messages on a channel or on all. Every journey goes by it
+        from the answer on. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConsents(self, request, context):
+        """Lists what a customer wants, one row a channel. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConsentChanges(self, request, context):
+        """Lists the changes of a customer's consent, newest first. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportPerson(self, request, context):
+        """Streams everything that all services hold of one person, as JSON lines. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartErasure(self, request, context):
+        """Starts to erase a person everywhere: customer, bodies of webhooks, deliveries, mail and logs. The ledger keeps its
+        figures. Cannot be undone. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRetention(self, request, context):
+        """Reads how long each kind of record is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRetention(self, request, context):
+        """Changes how long records are kept; what is older is removed from then on. Errors: ABORTED `ETAG_MISMATCH`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditEntries(self, request, context):
+        """Lists who changed what, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NormalizePhones(self, request, context):
+        """Reads up to 500 phone numbers as people in the team's country write them; in order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOrder(self, request, context):
+        """Reads one order with its refunds. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOrders(self, request, context):
+        """Lists orders of a customer or a team, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenameTag(self, request, context):
+        """Starts to give a tag another name for everyone who has it. No journey is triggered. Errors: NOT_FOUND, ALREADY_EXISTS
+        `DUPLICATE_VALUE`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTag(self, request, context):
+        """Starts to take a tag from everyone who has it. Errors: NOT_FOUND, FAILED_PRECONDITION `IN_USE` unless `force`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartCustomerChange(self, request, context):
+        """Starts to change tags and attributes of everyone in an audience. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCustomerAudiences(self, request, context):
+        """Lists the saved audiences that a customer is in now. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReferringAudiences(self, request, context):
+        """Lists the saved audiences that name a thing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeAudience(self, request, context):
+        """Writes an audience as one line that people can read. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListIdentityConflicts(self, request, context):
+        """Lists pairs of customers whom events named together, newest first: candidates for merging.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveIdentityConflict(self, request, context):
+        """Settles a pair without merging: they are two people. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewContactImport(self, request, context):
+        """Tells what the first rows of a file would change, and how its columns are understood; changes nothing. Errors:
+        INVALID_ARGUMENT `INVALID_FIELDS`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SegmentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -916,6 +1160,106 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     servicer.ListCustomerMerges,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomerMergesRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomerMergesResponse.SerializeToString,
+            ),
+            'SetConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetConsent,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.SetConsentRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.SetConsentResponse.SerializeToString,
+            ),
+            'ListConsents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConsents,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListConsentsRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListConsentsResponse.SerializeToString,
+            ),
+            'ListConsentChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConsentChanges,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListConsentChangesRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListConsentChangesResponse.SerializeToString,
+            ),
+            'ExportPerson': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportPerson,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ExportPersonRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ExportPersonResponse.SerializeToString,
+            ),
+            'StartErasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartErasure,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartErasureRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartErasureResponse.SerializeToString,
+            ),
+            'GetRetention': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRetention,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetRetentionRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetRetentionResponse.SerializeToString,
+            ),
+            'UpdateRetention': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRetention,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UpdateRetentionRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UpdateRetentionResponse.SerializeToString,
+            ),
+            'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEntries,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListAuditEntriesRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListAuditEntriesResponse.SerializeToString,
+            ),
+            'NormalizePhones': grpc.unary_unary_rpc_method_handler(
+                    servicer.NormalizePhones,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.NormalizePhonesRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.NormalizePhonesResponse.SerializeToString,
+            ),
+            'GetOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOrder,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetOrderRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetOrderResponse.SerializeToString,
+            ),
+            'ListOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOrders,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListOrdersRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListOrdersResponse.SerializeToString,
+            ),
+            'RenameTag': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenameTag,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RenameTagRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RenameTagResponse.SerializeToString,
+            ),
+            'DeleteTag': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTag,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteTagRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteTagResponse.SerializeToString,
+            ),
+            'StartCustomerChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartCustomerChange,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartCustomerChangeRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartCustomerChangeResponse.SerializeToString,
+            ),
+            'ListCustomerAudiences': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCustomerAudiences,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomerAudiencesRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomerAudiencesResponse.SerializeToString,
+            ),
+            'ListReferringAudiences': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReferringAudiences,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListReferringAudiencesRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListReferringAudiencesResponse.SerializeToString,
+            ),
+            'DescribeAudience': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeAudience,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DescribeAudienceRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DescribeAudienceResponse.SerializeToString,
+            ),
+            'ListIdentityConflicts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListIdentityConflicts,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListIdentityConflictsRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListIdentityConflictsResponse.SerializeToString,
+            ),
+            'ResolveIdentityConflict': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveIdentityConflict,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ResolveIdentityConflictRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ResolveIdentityConflictResponse.SerializeToString,
+            ),
+            'PreviewContactImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewContactImport,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.PreviewContactImportRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.PreviewContactImportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -2275,6 +2619,546 @@ class SegmentService:
             '/omnijourney.segment.v1.SegmentService/ListCustomerMerges',
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomerMergesRequest.SerializeToString,
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomerMergesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/SetConsent',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.SetConsentRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.SetConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConsents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/ListConsents',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListConsentsRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListConsentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConsentChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/ListConsentChanges',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListConsentChangesRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListConsentChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportPerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/ExportPerson',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ExportPersonRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ExportPersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartErasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/StartErasure',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartErasureRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartErasureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRetention(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/GetRetention',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetRetentionRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetRetentionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRetention(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/UpdateRetention',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UpdateRetentionRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UpdateRetentionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/ListAuditEntries',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListAuditEntriesRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListAuditEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NormalizePhones(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/NormalizePhones',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.NormalizePhonesRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.NormalizePhonesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/GetOrder',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetOrderRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/ListOrders',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListOrdersRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenameTag(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/RenameTag',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RenameTagRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RenameTagResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTag(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/DeleteTag',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteTagRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteTagResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartCustomerChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/StartCustomerChange',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartCustomerChangeRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartCustomerChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCustomerAudiences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/ListCustomerAudiences',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomerAudiencesRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListCustomerAudiencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReferringAudiences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/ListReferringAudiences',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListReferringAudiencesRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListReferringAudiencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeAudience(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/DescribeAudience',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DescribeAudienceRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DescribeAudienceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListIdentityConflicts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/ListIdentityConflicts',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListIdentityConflictsRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListIdentityConflictsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveIdentityConflict(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/ResolveIdentityConflict',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ResolveIdentityConflictRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ResolveIdentityConflictResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewContactImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/PreviewContactImport',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.PreviewContactImportRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.PreviewContactImportResponse.FromString,
             options,
             channel_credentials,
             insecure,

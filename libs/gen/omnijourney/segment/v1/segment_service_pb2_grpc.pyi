@@ -159,6 +159,54 @@ class SegmentServiceStub:
     """Reads the progress of a merge."""
     ListCustomerMerges: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomerMergesRequest, _segment_service_pb2.ListCustomerMergesResponse]
     """Lists merges, newest first."""
+    SetConsent: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.SetConsentRequest, _segment_service_pb2.SetConsentResponse]
+    """Records that a customer wants, or does not want, marketing messages on a channel or on all. Every journey goes by it
+    from the answer on. Errors: NOT_FOUND.
+    """
+    ListConsents: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListConsentsRequest, _segment_service_pb2.ListConsentsResponse]
+    """Lists what a customer wants, one row a channel. Errors: NOT_FOUND."""
+    ListConsentChanges: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListConsentChangesRequest, _segment_service_pb2.ListConsentChangesResponse]
+    """Lists the changes of a customer's consent, newest first. Errors: NOT_FOUND."""
+    ExportPerson: _grpc.UnaryStreamMultiCallable[_segment_service_pb2.ExportPersonRequest, _segment_service_pb2.ExportPersonResponse]
+    """Streams everything that all services hold of one person, as JSON lines. Errors: NOT_FOUND."""
+    StartErasure: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.StartErasureRequest, _segment_service_pb2.StartErasureResponse]
+    """Starts to erase a person everywhere: customer, bodies of webhooks, deliveries, mail and logs. The ledger keeps its
+    figures. Cannot be undone. Errors: NOT_FOUND.
+    """
+    GetRetention: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.GetRetentionRequest, _segment_service_pb2.GetRetentionResponse]
+    """Reads how long each kind of record is kept."""
+    UpdateRetention: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateRetentionRequest, _segment_service_pb2.UpdateRetentionResponse]
+    """Changes how long records are kept; what is older is removed from then on. Errors: ABORTED `ETAG_MISMATCH`."""
+    ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListAuditEntriesRequest, _segment_service_pb2.ListAuditEntriesResponse]
+    """Lists who changed what, newest first."""
+    NormalizePhones: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.NormalizePhonesRequest, _segment_service_pb2.NormalizePhonesResponse]
+    """Reads up to 500 phone numbers as people in the team's country write them; in order."""
+    GetOrder: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.GetOrderRequest, _segment_service_pb2.GetOrderResponse]
+    """Reads one order with its refunds. Errors: NOT_FOUND."""
+    ListOrders: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListOrdersRequest, _segment_service_pb2.ListOrdersResponse]
+    """Lists orders of a customer or a team, newest first."""
+    RenameTag: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.RenameTagRequest, _segment_service_pb2.RenameTagResponse]
+    """Starts to give a tag another name for everyone who has it. No journey is triggered. Errors: NOT_FOUND, ALREADY_EXISTS
+    `DUPLICATE_VALUE`.
+    """
+    DeleteTag: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.DeleteTagRequest, _segment_service_pb2.DeleteTagResponse]
+    """Starts to take a tag from everyone who has it. Errors: NOT_FOUND, FAILED_PRECONDITION `IN_USE` unless `force`."""
+    StartCustomerChange: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.StartCustomerChangeRequest, _segment_service_pb2.StartCustomerChangeResponse]
+    """Starts to change tags and attributes of everyone in an audience. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+    ListCustomerAudiences: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomerAudiencesRequest, _segment_service_pb2.ListCustomerAudiencesResponse]
+    """Lists the saved audiences that a customer is in now. Errors: NOT_FOUND."""
+    ListReferringAudiences: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListReferringAudiencesRequest, _segment_service_pb2.ListReferringAudiencesResponse]
+    """Lists the saved audiences that name a thing."""
+    DescribeAudience: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.DescribeAudienceRequest, _segment_service_pb2.DescribeAudienceResponse]
+    """Writes an audience as one line that people can read. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+    ListIdentityConflicts: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListIdentityConflictsRequest, _segment_service_pb2.ListIdentityConflictsResponse]
+    """Lists pairs of customers whom events named together, newest first: candidates for merging."""
+    ResolveIdentityConflict: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ResolveIdentityConflictRequest, _segment_service_pb2.ResolveIdentityConflictResponse]
+    """Settles a pair without merging: they are two people. Errors: NOT_FOUND."""
+    PreviewContactImport: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.PreviewContactImportRequest, _segment_service_pb2.PreviewContactImportResponse]
+    """Tells what the first rows of a file would change, and how its columns are understood; changes nothing. Errors:
+    INVALID_ARGUMENT `INVALID_FIELDS`.
+    """
 
 @_typing.type_check_only
 class SegmentServiceAsyncStub(SegmentServiceStub):
@@ -291,6 +339,54 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Reads the progress of a merge."""
     ListCustomerMerges: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomerMergesRequest, _segment_service_pb2.ListCustomerMergesResponse]  # type: ignore[assignment]
     """Lists merges, newest first."""
+    SetConsent: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.SetConsentRequest, _segment_service_pb2.SetConsentResponse]  # type: ignore[assignment]
+    """Records that a customer wants, or does not want, marketing messages on a channel or on all. Every journey goes by it
+    from the answer on. Errors: NOT_FOUND.
+    """
+    ListConsents: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListConsentsRequest, _segment_service_pb2.ListConsentsResponse]  # type: ignore[assignment]
+    """Lists what a customer wants, one row a channel. Errors: NOT_FOUND."""
+    ListConsentChanges: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListConsentChangesRequest, _segment_service_pb2.ListConsentChangesResponse]  # type: ignore[assignment]
+    """Lists the changes of a customer's consent, newest first. Errors: NOT_FOUND."""
+    ExportPerson: _aio.UnaryStreamMultiCallable[_segment_service_pb2.ExportPersonRequest, _segment_service_pb2.ExportPersonResponse]  # type: ignore[assignment]
+    """Streams everything that all services hold of one person, as JSON lines. Errors: NOT_FOUND."""
+    StartErasure: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.StartErasureRequest, _segment_service_pb2.StartErasureResponse]  # type: ignore[assignment]
+    """Starts to erase a person everywhere: customer, bodies of webhooks, deliveries, mail and logs. The ledger keeps its
+    figures. Cannot be undone. Errors: NOT_FOUND.
+    """
+    GetRetention: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.GetRetentionRequest, _segment_service_pb2.GetRetentionResponse]  # type: ignore[assignment]
+    """Reads how long each kind of record is kept."""
+    UpdateRetention: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateRetentionRequest, _segment_service_pb2.UpdateRetentionResponse]  # type: ignore[assignment]
+    """Changes how long records are kept; what is older is removed from then on. Errors: ABORTED `ETAG_MISMATCH`."""
+    ListAuditEntries: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListAuditEntriesRequest, _segment_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
+    """Lists who changed what, newest first."""
+    NormalizePhones: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.NormalizePhonesRequest, _segment_service_pb2.NormalizePhonesResponse]  # type: ignore[assignment]
+    """Reads up to 500 phone numbers as people in the team's country write them; in order."""
+    GetOrder: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.GetOrderRequest, _segment_service_pb2.GetOrderResponse]  # type: ignore[assignment]
+    """Reads one order with its refunds. Errors: NOT_FOUND."""
+    ListOrders: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListOrdersRequest, _segment_service_pb2.ListOrdersResponse]  # type: ignore[assignment]
+    """Lists orders of a customer or a team, newest first."""
+    RenameTag: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.RenameTagRequest, _segment_service_pb2.RenameTagResponse]  # type: ignore[assignment]
+    """Starts to give a tag another name for everyone who has it. No journey is triggered. Errors: NOT_FOUND, ALREADY_EXISTS
+    `DUPLICATE_VALUE`.
+    """
+    DeleteTag: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.DeleteTagRequest, _segment_service_pb2.DeleteTagResponse]  # type: ignore[assignment]
+    """Starts to take a tag from everyone who has it. Errors: NOT_FOUND, FAILED_PRECONDITION `IN_USE` unless `force`."""
+    StartCustomerChange: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.StartCustomerChangeRequest, _segment_service_pb2.StartCustomerChangeResponse]  # type: ignore[assignment]
+    """Starts to change tags and attributes of everyone in an audience. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+    ListCustomerAudiences: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomerAudiencesRequest, _segment_service_pb2.ListCustomerAudiencesResponse]  # type: ignore[assignment]
+    """Lists the saved audiences that a customer is in now. Errors: NOT_FOUND."""
+    ListReferringAudiences: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListReferringAudiencesRequest, _segment_service_pb2.ListReferringAudiencesResponse]  # type: ignore[assignment]
+    """Lists the saved audiences that name a thing."""
+    DescribeAudience: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.DescribeAudienceRequest, _segment_service_pb2.DescribeAudienceResponse]  # type: ignore[assignment]
+    """Writes an audience as one line that people can read. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+    ListIdentityConflicts: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListIdentityConflictsRequest, _segment_service_pb2.ListIdentityConflictsResponse]  # type: ignore[assignment]
+    """Lists pairs of customers whom events named together, newest first: candidates for merging."""
+    ResolveIdentityConflict: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ResolveIdentityConflictRequest, _segment_service_pb2.ResolveIdentityConflictResponse]  # type: ignore[assignment]
+    """Settles a pair without merging: they are two people. Errors: NOT_FOUND."""
+    PreviewContactImport: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.PreviewContactImportRequest, _segment_service_pb2.PreviewContactImportResponse]  # type: ignore[assignment]
+    """Tells what the first rows of a file would change, and how its columns are understood; changes nothing. Errors:
+    INVALID_ARGUMENT `INVALID_FIELDS`.
+    """
 
 class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owns teams, customers, identities, tags, attributes and audiences; applies what happened to customers and tells
@@ -720,5 +816,173 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ListCustomerMergesResponse, _abc.Awaitable[_segment_service_pb2.ListCustomerMergesResponse]]:
         """Lists merges, newest first."""
+
+    @_abc_1.abstractmethod
+    def SetConsent(
+        self,
+        request: _segment_service_pb2.SetConsentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.SetConsentResponse, _abc.Awaitable[_segment_service_pb2.SetConsentResponse]]:
+        """Records that a customer wants, or does not want, marketing messages on a channel or on all. Every journey goes by it
+        from the answer on. Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListConsents(
+        self,
+        request: _segment_service_pb2.ListConsentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.ListConsentsResponse, _abc.Awaitable[_segment_service_pb2.ListConsentsResponse]]:
+        """Lists what a customer wants, one row a channel. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListConsentChanges(
+        self,
+        request: _segment_service_pb2.ListConsentChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.ListConsentChangesResponse, _abc.Awaitable[_segment_service_pb2.ListConsentChangesResponse]]:
+        """Lists the changes of a customer's consent, newest first. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ExportPerson(
+        self,
+        request: _segment_service_pb2.ExportPersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_segment_service_pb2.ExportPersonResponse], _abc.AsyncIterator[_segment_service_pb2.ExportPersonResponse]]:
+        """Streams everything that all services hold of one person, as JSON lines. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def StartErasure(
+        self,
+        request: _segment_service_pb2.StartErasureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.StartErasureResponse, _abc.Awaitable[_segment_service_pb2.StartErasureResponse]]:
+        """Starts to erase a person everywhere: customer, bodies of webhooks, deliveries, mail and logs. The ledger keeps its
+        figures. Cannot be undone. Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRetention(
+        self,
+        request: _segment_service_pb2.GetRetentionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.GetRetentionResponse, _abc.Awaitable[_segment_service_pb2.GetRetentionResponse]]:
+        """Reads how long each kind of record is kept."""
+
+    @_abc_1.abstractmethod
+    def UpdateRetention(
+        self,
+        request: _segment_service_pb2.UpdateRetentionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.UpdateRetentionResponse, _abc.Awaitable[_segment_service_pb2.UpdateRetentionResponse]]:
+        """Changes how long records are kept; what is older is removed from then on. Errors: ABORTED `ETAG_MISMATCH`."""
+
+    @_abc_1.abstractmethod
+    def ListAuditEntries(
+        self,
+        request: _segment_service_pb2.ListAuditEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_segment_service_pb2.ListAuditEntriesResponse]]:
+        """Lists who changed what, newest first."""
+
+    @_abc_1.abstractmethod
+    def NormalizePhones(
+        self,
+        request: _segment_service_pb2.NormalizePhonesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.NormalizePhonesResponse, _abc.Awaitable[_segment_service_pb2.NormalizePhonesResponse]]:
+        """Reads up to 500 phone numbers as people in the team's country write them; in order."""
+
+    @_abc_1.abstractmethod
+    def GetOrder(
+        self,
+        request: _segment_service_pb2.GetOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.GetOrderResponse, _abc.Awaitable[_segment_service_pb2.GetOrderResponse]]:
+        """Reads one order with its refunds. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListOrders(
+        self,
+        request: _segment_service_pb2.ListOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.ListOrdersResponse, _abc.Awaitable[_segment_service_pb2.ListOrdersResponse]]:
+        """Lists orders of a customer or a team, newest first."""
+
+    @_abc_1.abstractmethod
+    def RenameTag(
+        self,
+        request: _segment_service_pb2.RenameTagRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.RenameTagResponse, _abc.Awaitable[_segment_service_pb2.RenameTagResponse]]:
+        """Starts to give a tag another name for everyone who has it. No journey is triggered. Errors: NOT_FOUND, ALREADY_EXISTS
+        `DUPLICATE_VALUE`.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteTag(
+        self,
+        request: _segment_service_pb2.DeleteTagRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.DeleteTagResponse, _abc.Awaitable[_segment_service_pb2.DeleteTagResponse]]:
+        """Starts to take a tag from everyone who has it. Errors: NOT_FOUND, FAILED_PRECONDITION `IN_USE` unless `force`."""
+
+    @_abc_1.abstractmethod
+    def StartCustomerChange(
+        self,
+        request: _segment_service_pb2.StartCustomerChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.StartCustomerChangeResponse, _abc.Awaitable[_segment_service_pb2.StartCustomerChangeResponse]]:
+        """Starts to change tags and attributes of everyone in an audience. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+
+    @_abc_1.abstractmethod
+    def ListCustomerAudiences(
+        self,
+        request: _segment_service_pb2.ListCustomerAudiencesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.ListCustomerAudiencesResponse, _abc.Awaitable[_segment_service_pb2.ListCustomerAudiencesResponse]]:
+        """Lists the saved audiences that a customer is in now. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListReferringAudiences(
+        self,
+        request: _segment_service_pb2.ListReferringAudiencesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.ListReferringAudiencesResponse, _abc.Awaitable[_segment_service_pb2.ListReferringAudiencesResponse]]:
+        """Lists the saved audiences that name a thing."""
+
+    @_abc_1.abstractmethod
+    def DescribeAudience(
+        self,
+        request: _segment_service_pb2.DescribeAudienceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.DescribeAudienceResponse, _abc.Awaitable[_segment_service_pb2.DescribeAudienceResponse]]:
+        """Writes an audience as one line that people can read. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+
+    @_abc_1.abstractmethod
+    def ListIdentityConflicts(
+        self,
+        request: _segment_service_pb2.ListIdentityConflictsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.ListIdentityConflictsResponse, _abc.Awaitable[_segment_service_pb2.ListIdentityConflictsResponse]]:
+        """Lists pairs of customers whom events named together, newest first: candidates for merging."""
+
+    @_abc_1.abstractmethod
+    def ResolveIdentityConflict(
+        self,
+        request: _segment_service_pb2.ResolveIdentityConflictRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.ResolveIdentityConflictResponse, _abc.Awaitable[_segment_service_pb2.ResolveIdentityConflictResponse]]:
+        """Settles a pair without merging: they are two people. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def PreviewContactImport(
+        self,
+        request: _segment_service_pb2.PreviewContactImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.PreviewContactImportResponse, _abc.Awaitable[_segment_service_pb2.PreviewContactImportResponse]]:
+        """Tells what the first rows of a file would change, and how its columns are understood; changes nothing. Errors:
+        INVALID_ARGUMENT `INVALID_FIELDS`.
+        """
 
 def add_SegmentServiceServicer_to_server(servicer: SegmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,10 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from omnijourney.common.v1 import operation_pb2 as omnijourney_dot_common_dot_v1_dot_operation__pb2
+from omnijourney.stats.v1 import attribution_pb2 as omnijourney_dot_stats_dot_v1_dot_attribution__pb2
 from omnijourney.stats.v1 import figures_pb2 as omnijourney_dot_stats_dot_v1_dot_figures__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(omnijourney/stats/v1/stats_service.proto\x12\x14omnijourney.stats.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"omnijourney/stats/v1/figures.proto\"\x9e\x01\n\x19GetJourneyOverviewRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"U\n\x1aGetJourneyOverviewResponse\x12\x37\n\x08overview\x18\x01 \x01(\x0b\x32%.omnijourney.stats.v1.JourneyOverview\"G\n\x1f\x42\x61tchGetJourneyOverviewsRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x13\n\x0bjourney_ids\x18\x02 \x03(\t\"\\\n BatchGetJourneyOverviewsResponse\x12\x38\n\toverviews\x18\x01 \x03(\x0b\x32%.omnijourney.stats.v1.JourneyOverview\"\xc6\x01\n\x17GetJourneySeriesRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x04step\x18\x05 \x01(\x0e\x32\x1a.omnijourney.stats.v1.Step\"N\n\x18GetJourneySeriesResponse\x12\x32\n\x06points\x18\x01 \x03(\x0b\x32\".omnijourney.stats.v1.JourneyPoint\"\x9b\x01\n\x16ListNodeFiguresRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x17ListNodeFiguresResponse\x12\x30\n\x05nodes\x18\x01 \x03(\x0b\x32!.omnijourney.stats.v1.NodeFigures\"\xc8\x01\n\x19ListMessageFiguresRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x04step\x18\x05 \x01(\x0e\x32\x1a.omnijourney.stats.v1.Step\"S\n\x1aListMessageFiguresResponse\x12\x35\n\x07\x66igures\x18\x01 \x03(\x0b\x32$.omnijourney.stats.v1.MessageFigures\")\n\x16GetTeamOverviewRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\"O\n\x17GetTeamOverviewResponse\x12\x34\n\x08overview\x18\x01 \x01(\x0b\x32\".omnijourney.stats.v1.TeamOverview\"\x1d\n\x1bListProjectionStatesRequest\"U\n\x1cListProjectionStatesResponse\x12\x35\n\x06states\x18\x01 \x03(\x0b\x32%.omnijourney.stats.v1.ProjectionState\"*\n\x17\x43heckProjectionsRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\"l\n\x18\x43heckProjectionsResponse\x12\x38\n\x07\x66inding\x18\x01 \x01(\x0b\x32\'.omnijourney.stats.v1.ProjectionFinding\x12\x16\n\x0e\x63ompared_count\x18\x02 \x01(\x03\x32\xfc\x07\n\x0cStatsService\x12|\n\x12GetJourneyOverview\x12/.omnijourney.stats.v1.GetJourneyOverviewRequest\x1a\x30.omnijourney.stats.v1.GetJourneyOverviewResponse\"\x03\x90\x02\x01\x12\x8e\x01\n\x18\x42\x61tchGetJourneyOverviews\x12\x35.omnijourney.stats.v1.BatchGetJourneyOverviewsRequest\x1a\x36.omnijourney.stats.v1.BatchGetJourneyOverviewsResponse\"\x03\x90\x02\x01\x12v\n\x10GetJourneySeries\x12-.omnijourney.stats.v1.GetJourneySeriesRequest\x1a..omnijourney.stats.v1.GetJourneySeriesResponse\"\x03\x90\x02\x01\x12s\n\x0fListNodeFigures\x12,.omnijourney.stats.v1.ListNodeFiguresRequest\x1a-.omnijourney.stats.v1.ListNodeFiguresResponse\"\x03\x90\x02\x01\x12|\n\x12ListMessageFigures\x12/.omnijourney.stats.v1.ListMessageFiguresRequest\x1a\x30.omnijourney.stats.v1.ListMessageFiguresResponse\"\x03\x90\x02\x01\x12s\n\x0fGetTeamOverview\x12,.omnijourney.stats.v1.GetTeamOverviewRequest\x1a-.omnijourney.stats.v1.GetTeamOverviewResponse\"\x03\x90\x02\x01\x12\x82\x01\n\x14ListProjectionStates\x12\x31.omnijourney.stats.v1.ListProjectionStatesRequest\x1a\x32.omnijourney.stats.v1.ListProjectionStatesResponse\"\x03\x90\x02\x01\x12x\n\x10\x43heckProjections\x12-.omnijourney.stats.v1.CheckProjectionsRequest\x1a..omnijourney.stats.v1.CheckProjectionsResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(omnijourney/stats/v1/stats_service.proto\x12\x14omnijourney.stats.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%omnijourney/common/v1/operation.proto\x1a&omnijourney/stats/v1/attribution.proto\x1a\"omnijourney/stats/v1/figures.proto\"\x9e\x01\n\x19GetJourneyOverviewRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"U\n\x1aGetJourneyOverviewResponse\x12\x37\n\x08overview\x18\x01 \x01(\x0b\x32%.omnijourney.stats.v1.JourneyOverview\"G\n\x1f\x42\x61tchGetJourneyOverviewsRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x13\n\x0bjourney_ids\x18\x02 \x03(\t\"\\\n BatchGetJourneyOverviewsResponse\x12\x38\n\toverviews\x18\x01 \x03(\x0b\x32%.omnijourney.stats.v1.JourneyOverview\"\xc6\x01\n\x17GetJourneySeriesRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x04step\x18\x05 \x01(\x0e\x32\x1a.omnijourney.stats.v1.Step\"N\n\x18GetJourneySeriesResponse\x12\x32\n\x06points\x18\x01 \x03(\x0b\x32\".omnijourney.stats.v1.JourneyPoint\"\x9b\x01\n\x16ListNodeFiguresRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x17ListNodeFiguresResponse\x12\x30\n\x05nodes\x18\x01 \x03(\x0b\x32!.omnijourney.stats.v1.NodeFigures\"\xc8\x01\n\x19ListMessageFiguresRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x04step\x18\x05 \x01(\x0e\x32\x1a.omnijourney.stats.v1.Step\"S\n\x1aListMessageFiguresResponse\x12\x35\n\x07\x66igures\x18\x01 \x03(\x0b\x32$.omnijourney.stats.v1.MessageFigures\")\n\x16GetTeamOverviewRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\"O\n\x17GetTeamOverviewResponse\x12\x34\n\x08overview\x18\x01 \x01(\x0b\x32\".omnijourney.stats.v1.TeamOverview\"\x1d\n\x1bListProjectionStatesRequest\"U\n\x1cListProjectionStatesResponse\x12\x35\n\x06states\x18\x01 \x03(\x0b\x32%.omnijourney.stats.v1.ProjectionState\"*\n\x17\x43heckProjectionsRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\"l\n\x18\x43heckProjectionsResponse\x12\x38\n\x07\x66inding\x18\x01 \x01(\x0b\x32\'.omnijourney.stats.v1.ProjectionFinding\x12\x16\n\x0e\x63ompared_count\x18\x02 \x01(\x03\"I\n\x13\x45xplainOrderRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x0f\n\x07shop_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\"S\n\x14\x45xplainOrderResponse\x12;\n\x0b\x65xplanation\x18\x01 \x01(\x0b\x32&.omnijourney.stats.v1.OrderExplanation\"\xaf\x01\n\x14GetTeamSeriesRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12(\n\x04step\x18\x02 \x01(\x0e\x32\x1a.omnijourney.stats.v1.Step\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"H\n\x15GetTeamSeriesResponse\x12/\n\x06points\x18\x01 \x03(\x0b\x32\x1f.omnijourney.stats.v1.TeamPoint\"\xfc\x01\n\x15ListNodeSeriesRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12(\n\x04step\x18\x04 \x01(\x0e\x32\x1a.omnijourney.stats.v1.Step\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\"b\n\x16ListNodeSeriesResponse\x12/\n\x06points\x18\x01 \x03(\x0b\x32\x1f.omnijourney.stats.v1.NodePoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"<\n\x15GetJourneyLiftRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\"J\n\x16GetJourneyLiftResponse\x12\x30\n\x05lifts\x18\x01 \x03(\x0b\x32!.omnijourney.stats.v1.JourneyLift\":\n\x13StartRebuildRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"K\n\x14StartRebuildResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .omnijourney.common.v1.Operation2\xa7\x0c\n\x0cStatsService\x12|\n\x12GetJourneyOverview\x12/.omnijourney.stats.v1.GetJourneyOverviewRequest\x1a\x30.omnijourney.stats.v1.GetJourneyOverviewResponse\"\x03\x90\x02\x01\x12\x8e\x01\n\x18\x42\x61tchGetJourneyOverviews\x12\x35.omnijourney.stats.v1.BatchGetJourneyOverviewsRequest\x1a\x36.omnijourney.stats.v1.BatchGetJourneyOverviewsResponse\"\x03\x90\x02\x01\x12v\n\x10GetJourneySeries\x12-.omnijourney.stats.v1.GetJourneySeriesRequest\x1a..omnijourney.stats.v1.GetJourneySeriesResponse\"\x03\x90\x02\x01\x12s\n\x0fListNodeFigures\x12,.omnijourney.stats.v1.ListNodeFiguresRequest\x1a-.omnijourney.stats.v1.ListNodeFiguresResponse\"\x03\x90\x02\x01\x12|\n\x12ListMessageFigures\x12/.omnijourney.stats.v1.ListMessageFiguresRequest\x1a\x30.omnijourney.stats.v1.ListMessageFiguresResponse\"\x03\x90\x02\x01\x12s\n\x0fGetTeamOverview\x12,.omnijourney.stats.v1.GetTeamOverviewRequest\x1a-.omnijourney.stats.v1.GetTeamOverviewResponse\"\x03\x90\x02\x01\x12\x82\x01\n\x14ListProjectionStates\x12\x31.omnijourney.stats.v1.ListProjectionStatesRequest\x1a\x32.omnijourney.stats.v1.ListProjectionStatesResponse\"\x03\x90\x02\x01\x12x\n\x10\x43heckProjections\x12-.omnijourney.stats.v1.CheckProjectionsRequest\x1a..omnijourney.stats.v1.CheckProjectionsResponse\"\x03\x90\x02\x01\x30\x01\x12j\n\x0c\x45xplainOrder\x12).omnijourney.stats.v1.ExplainOrderRequest\x1a*.omnijourney.stats.v1.ExplainOrderResponse\"\x03\x90\x02\x01\x12m\n\rGetTeamSeries\x12*.omnijourney.stats.v1.GetTeamSeriesRequest\x1a+.omnijourney.stats.v1.GetTeamSeriesResponse\"\x03\x90\x02\x01\x12p\n\x0eListNodeSeries\x12+.omnijourney.stats.v1.ListNodeSeriesRequest\x1a,.omnijourney.stats.v1.ListNodeSeriesResponse\"\x03\x90\x02\x01\x12p\n\x0eGetJourneyLift\x12+.omnijourney.stats.v1.GetJourneyLiftRequest\x1a,.omnijourney.stats.v1.GetJourneyLiftResponse\"\x03\x90\x02\x01\x12j\n\x0cStartRebuild\x12).omnijourney.stats.v1.StartRebuildRequest\x1a*.omnijourney.stats.v1.StartRebuildResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,38 +51,68 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATSSERVICE'].methods_by_name['ListProjectionStates']._serialized_options = b'\220\002\001'
   _globals['_STATSSERVICE'].methods_by_name['CheckProjections']._loaded_options = None
   _globals['_STATSSERVICE'].methods_by_name['CheckProjections']._serialized_options = b'\220\002\001'
-  _globals['_GETJOURNEYOVERVIEWREQUEST']._serialized_start=136
-  _globals['_GETJOURNEYOVERVIEWREQUEST']._serialized_end=294
-  _globals['_GETJOURNEYOVERVIEWRESPONSE']._serialized_start=296
-  _globals['_GETJOURNEYOVERVIEWRESPONSE']._serialized_end=381
-  _globals['_BATCHGETJOURNEYOVERVIEWSREQUEST']._serialized_start=383
-  _globals['_BATCHGETJOURNEYOVERVIEWSREQUEST']._serialized_end=454
-  _globals['_BATCHGETJOURNEYOVERVIEWSRESPONSE']._serialized_start=456
-  _globals['_BATCHGETJOURNEYOVERVIEWSRESPONSE']._serialized_end=548
-  _globals['_GETJOURNEYSERIESREQUEST']._serialized_start=551
-  _globals['_GETJOURNEYSERIESREQUEST']._serialized_end=749
-  _globals['_GETJOURNEYSERIESRESPONSE']._serialized_start=751
-  _globals['_GETJOURNEYSERIESRESPONSE']._serialized_end=829
-  _globals['_LISTNODEFIGURESREQUEST']._serialized_start=832
-  _globals['_LISTNODEFIGURESREQUEST']._serialized_end=987
-  _globals['_LISTNODEFIGURESRESPONSE']._serialized_start=989
-  _globals['_LISTNODEFIGURESRESPONSE']._serialized_end=1064
-  _globals['_LISTMESSAGEFIGURESREQUEST']._serialized_start=1067
-  _globals['_LISTMESSAGEFIGURESREQUEST']._serialized_end=1267
-  _globals['_LISTMESSAGEFIGURESRESPONSE']._serialized_start=1269
-  _globals['_LISTMESSAGEFIGURESRESPONSE']._serialized_end=1352
-  _globals['_GETTEAMOVERVIEWREQUEST']._serialized_start=1354
-  _globals['_GETTEAMOVERVIEWREQUEST']._serialized_end=1395
-  _globals['_GETTEAMOVERVIEWRESPONSE']._serialized_start=1397
-  _globals['_GETTEAMOVERVIEWRESPONSE']._serialized_end=1476
-  _globals['_LISTPROJECTIONSTATESREQUEST']._serialized_start=1478
-  _globals['_LISTPROJECTIONSTATESREQUEST']._serialized_end=1507
-  _globals['_LISTPROJECTIONSTATESRESPONSE']._serialized_start=1509
-  _globals['_LISTPROJECTIONSTATESRESPONSE']._serialized_end=1594
-  _globals['_CHECKPROJECTIONSREQUEST']._serialized_start=1596
-  _globals['_CHECKPROJECTIONSREQUEST']._serialized_end=1638
-  _globals['_CHECKPROJECTIONSRESPONSE']._serialized_start=1640
-  _globals['_CHECKPROJECTIONSRESPONSE']._serialized_end=1748
-  _globals['_STATSSERVICE']._serialized_start=1751
-  _globals['_STATSSERVICE']._serialized_end=2771
+  _globals['_STATSSERVICE'].methods_by_name['ExplainOrder']._loaded_options = None
+  _globals['_STATSSERVICE'].methods_by_name['ExplainOrder']._serialized_options = b'\220\002\001'
+  _globals['_STATSSERVICE'].methods_by_name['GetTeamSeries']._loaded_options = None
+  _globals['_STATSSERVICE'].methods_by_name['GetTeamSeries']._serialized_options = b'\220\002\001'
+  _globals['_STATSSERVICE'].methods_by_name['ListNodeSeries']._loaded_options = None
+  _globals['_STATSSERVICE'].methods_by_name['ListNodeSeries']._serialized_options = b'\220\002\001'
+  _globals['_STATSSERVICE'].methods_by_name['GetJourneyLift']._loaded_options = None
+  _globals['_STATSSERVICE'].methods_by_name['GetJourneyLift']._serialized_options = b'\220\002\001'
+  _globals['_STATSSERVICE'].methods_by_name['StartRebuild']._loaded_options = None
+  _globals['_STATSSERVICE'].methods_by_name['StartRebuild']._serialized_options = b'\220\002\002'
+  _globals['_GETJOURNEYOVERVIEWREQUEST']._serialized_start=215
+  _globals['_GETJOURNEYOVERVIEWREQUEST']._serialized_end=373
+  _globals['_GETJOURNEYOVERVIEWRESPONSE']._serialized_start=375
+  _globals['_GETJOURNEYOVERVIEWRESPONSE']._serialized_end=460
+  _globals['_BATCHGETJOURNEYOVERVIEWSREQUEST']._serialized_start=462
+  _globals['_BATCHGETJOURNEYOVERVIEWSREQUEST']._serialized_end=533
+  _globals['_BATCHGETJOURNEYOVERVIEWSRESPONSE']._serialized_start=535
+  _globals['_BATCHGETJOURNEYOVERVIEWSRESPONSE']._serialized_end=627
+  _globals['_GETJOURNEYSERIESREQUEST']._serialized_start=630
+  _globals['_GETJOURNEYSERIESREQUEST']._serialized_end=828
+  _globals['_GETJOURNEYSERIESRESPONSE']._serialized_start=830
+  _globals['_GETJOURNEYSERIESRESPONSE']._serialized_end=908
+  _globals['_LISTNODEFIGURESREQUEST']._serialized_start=911
+  _globals['_LISTNODEFIGURESREQUEST']._serialized_end=1066
+  _globals['_LISTNODEFIGURESRESPONSE']._serialized_start=1068
+  _globals['_LISTNODEFIGURESRESPONSE']._serialized_end=1143
+  _globals['_LISTMESSAGEFIGURESREQUEST']._serialized_start=1146
+  _globals['_LISTMESSAGEFIGURESREQUEST']._serialized_end=1346
+  _globals['_LISTMESSAGEFIGURESRESPONSE']._serialized_start=1348
+  _globals['_LISTMESSAGEFIGURESRESPONSE']._serialized_end=1431
+  _globals['_GETTEAMOVERVIEWREQUEST']._serialized_start=1433
+  _globals['_GETTEAMOVERVIEWREQUEST']._serialized_end=1474
+  _globals['_GETTEAMOVERVIEWRESPONSE']._serialized_start=1476
+  _globals['_GETTEAMOVERVIEWRESPONSE']._serialized_end=1555
+  _globals['_LISTPROJECTIONSTATESREQUEST']._serialized_start=1557
+  _globals['_LISTPROJECTIONSTATESREQUEST']._serialized_end=1586
+  _globals['_LISTPROJECTIONSTATESRESPONSE']._serialized_start=1588
+  _globals['_LISTPROJECTIONSTATESRESPONSE']._serialized_end=1673
+  _globals['_CHECKPROJECTIONSREQUEST']._serialized_start=1675
+  _globals['_CHECKPROJECTIONSREQUEST']._serialized_end=1717
+  _globals['_CHECKPROJECTIONSRESPONSE']._serialized_start=1719
+  _globals['_CHECKPROJECTIONSRESPONSE']._serialized_end=1827
+  _globals['_EXPLAINORDERREQUEST']._serialized_start=1829
+  _globals['_EXPLAINORDERREQUEST']._serialized_end=1902
+  _globals['_EXPLAINORDERRESPONSE']._serialized_start=1904
+  _globals['_EXPLAINORDERRESPONSE']._serialized_end=1987
+  _globals['_GETTEAMSERIESREQUEST']._serialized_start=1990
+  _globals['_GETTEAMSERIESREQUEST']._serialized_end=2165
+  _globals['_GETTEAMSERIESRESPONSE']._serialized_start=2167
+  _globals['_GETTEAMSERIESRESPONSE']._serialized_end=2239
+  _globals['_LISTNODESERIESREQUEST']._serialized_start=2242
+  _globals['_LISTNODESERIESREQUEST']._serialized_end=2494
+  _globals['_LISTNODESERIESRESPONSE']._serialized_start=2496
+  _globals['_LISTNODESERIESRESPONSE']._serialized_end=2594
+  _globals['_GETJOURNEYLIFTREQUEST']._serialized_start=2596
+  _globals['_GETJOURNEYLIFTREQUEST']._serialized_end=2656
+  _globals['_GETJOURNEYLIFTRESPONSE']._serialized_start=2658
+  _globals['_GETJOURNEYLIFTRESPONSE']._serialized_end=2732
+  _globals['_STARTREBUILDREQUEST']._serialized_start=2734
+  _globals['_STARTREBUILDREQUEST']._serialized_end=2792
+  _globals['_STARTREBUILDRESPONSE']._serialized_start=2794
+  _globals['_STARTREBUILDRESPONSE']._serialized_end=2869
+  _globals['_STATSSERVICE']._serialized_start=2872
+  _globals['_STATSSERVICE']._serialized_end=4447
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,8 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from omnijourney.common.v1 import operation_pb2 as _operation_pb2
+from omnijourney.stats.v1 import attribution_pb2 as _attribution_pb2
 from omnijourney.stats.v1 import figures_pb2 as _figures_pb2
 import builtins as _builtins
 import sys
@@ -464,3 +466,301 @@ class CheckProjectionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckProjectionsResponse: _TypeAlias = CheckProjectionsResponse  # noqa: Y015
+
+@_typing.final
+class ExplainOrderRequest(_message.Message):
+    """Request of `ExplainOrder`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    SHOP_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    shop_id: _builtins.str
+    """The shop. Required."""
+    order_id: _builtins.str
+    """The order's id at the shop. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        shop_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "shop_id", b"shop_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainOrderRequest: _TypeAlias = ExplainOrderRequest  # noqa: Y015
+
+@_typing.final
+class ExplainOrderResponse(_message.Message):
+    """Answer of `ExplainOrder`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def explanation(self) -> _attribution_pb2.OrderExplanation:
+        """The way from click to order."""
+
+    def __init__(
+        self,
+        *,
+        explanation: _attribution_pb2.OrderExplanation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainOrderResponse: _TypeAlias = ExplainOrderResponse  # noqa: Y015
+
+@_typing.final
+class GetTeamSeriesRequest(_message.Message):
+    """Request of `GetTeamSeries`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    step: _figures_pb2.Step.ValueType
+    """Length of the steps. Required."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From here on. Required."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Before this. Required."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        step: _figures_pb2.Step.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "step", b"step", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTeamSeriesRequest: _TypeAlias = GetTeamSeriesRequest  # noqa: Y015
+
+@_typing.final
+class GetTeamSeriesResponse(_message.Message):
+    """Answer of `GetTeamSeries`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[_attribution_pb2.TeamPoint]:
+        """One for each step with anything in it, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        points: _abc.Iterable[_attribution_pb2.TeamPoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points", b"points"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTeamSeriesResponse: _TypeAlias = GetTeamSeriesResponse  # noqa: Y015
+
+@_typing.final
+class ListNodeSeriesRequest(_message.Message):
+    """Request of `ListNodeSeries`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    journey_id: _builtins.str
+    """The journey. Required."""
+    node_id: _builtins.str
+    """Only this node; empty: all."""
+    step: _figures_pb2.Step.ValueType
+    """Length of the steps. Required."""
+    page_size: _builtins.int
+    """At most this many points, 1 to 500; default 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same other arguments; empty: the first page."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From here on. Required."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Before this. Required."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        journey_id: _builtins.str = ...,
+        node_id: _builtins.str = ...,
+        step: _figures_pb2.Step.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "journey_id", b"journey_id", "node_id", b"node_id", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time", "step", b"step", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListNodeSeriesRequest: _TypeAlias = ListNodeSeriesRequest  # noqa: Y015
+
+@_typing.final
+class ListNodeSeriesResponse(_message.Message):
+    """Answer of `ListNodeSeries`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[_attribution_pb2.NodePoint]:
+        """One for each node and step with anything in it, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        points: _abc.Iterable[_attribution_pb2.NodePoint] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "points", b"points"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListNodeSeriesResponse: _TypeAlias = ListNodeSeriesResponse  # noqa: Y015
+
+@_typing.final
+class GetJourneyLiftRequest(_message.Message):
+    """Request of `GetJourneyLift`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    journey_id: _builtins.str
+    """The journey. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        journey_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["journey_id", b"journey_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetJourneyLiftRequest: _TypeAlias = GetJourneyLiftRequest  # noqa: Y015
+
+@_typing.final
+class GetJourneyLiftResponse(_message.Message):
+    """Answer of `GetJourneyLift`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIFTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lifts(self) -> _containers.RepeatedCompositeFieldContainer[_attribution_pb2.JourneyLift]:
+        """One for each split with a holdout, in order of the nodes' ids."""
+
+    def __init__(
+        self,
+        *,
+        lifts: _abc.Iterable[_attribution_pb2.JourneyLift] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lifts", b"lifts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetJourneyLiftResponse: _TypeAlias = GetJourneyLiftResponse  # noqa: Y015
+
+@_typing.final
+class StartRebuildRequest(_message.Message):
+    """Request of `StartRebuild`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """The team; empty: all."""
+    request_id: _builtins.str
+    """Chosen by the caller. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartRebuildRequest: _TypeAlias = StartRebuildRequest  # noqa: Y015
+
+@_typing.final
+class StartRebuildResponse(_message.Message):
+    """Answer of `StartRebuild`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> _operation_pb2.Operation:
+        """The work that was started."""
+
+    def __init__(
+        self,
+        *,
+        operation: _operation_pb2.Operation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartRebuildResponse: _TypeAlias = StartRebuildResponse  # noqa: Y015

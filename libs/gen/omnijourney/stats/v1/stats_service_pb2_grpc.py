@@ -75,6 +75,31 @@ class StatsServiceStub:
                 request_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.CheckProjectionsRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.CheckProjectionsResponse.FromString,
                 _registered_method=True)
+        self.ExplainOrder = channel.unary_unary(
+                '/omnijourney.stats.v1.StatsService/ExplainOrder',
+                request_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ExplainOrderRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ExplainOrderResponse.FromString,
+                _registered_method=True)
+        self.GetTeamSeries = channel.unary_unary(
+                '/omnijourney.stats.v1.StatsService/GetTeamSeries',
+                request_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.GetTeamSeriesRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.GetTeamSeriesResponse.FromString,
+                _registered_method=True)
+        self.ListNodeSeries = channel.unary_unary(
+                '/omnijourney.stats.v1.StatsService/ListNodeSeries',
+                request_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListNodeSeriesRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListNodeSeriesResponse.FromString,
+                _registered_method=True)
+        self.GetJourneyLift = channel.unary_unary(
+                '/omnijourney.stats.v1.StatsService/GetJourneyLift',
+                request_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.GetJourneyLiftRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.GetJourneyLiftResponse.FromString,
+                _registered_method=True)
+        self.StartRebuild = channel.unary_unary(
+                '/omnijourney.stats.v1.StatsService/StartRebuild',
+                request_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.StartRebuildRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.StartRebuildResponse.FromString,
+                _registered_method=True)
 
 
 class StatsServiceServicer:
@@ -139,6 +164,42 @@ class StatsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainOrder(self, request, context):
+        """Tells which journey an order belongs to and why, or why to none. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTeamSeries(self, request, context):
+        """A team by hour or day over any range. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784 steps.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListNodeSeries(self, request, context):
+        """The nodes of a journey by hour or day over any range. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784
+        steps.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetJourneyLift(self, request, context):
+        """Compares those whom a split sent on with those whom it held out. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartRebuild(self, request, context):
+        """Operators: starts to count a team's figures anew from the histories; the old ones are shown until it is done.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StatsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -181,6 +242,31 @@ def add_StatsServiceServicer_to_server(servicer, server):
                     servicer.CheckProjections,
                     request_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.CheckProjectionsRequest.FromString,
                     response_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.CheckProjectionsResponse.SerializeToString,
+            ),
+            'ExplainOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainOrder,
+                    request_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ExplainOrderRequest.FromString,
+                    response_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ExplainOrderResponse.SerializeToString,
+            ),
+            'GetTeamSeries': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTeamSeries,
+                    request_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.GetTeamSeriesRequest.FromString,
+                    response_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.GetTeamSeriesResponse.SerializeToString,
+            ),
+            'ListNodeSeries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNodeSeries,
+                    request_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListNodeSeriesRequest.FromString,
+                    response_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListNodeSeriesResponse.SerializeToString,
+            ),
+            'GetJourneyLift': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJourneyLift,
+                    request_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.GetJourneyLiftRequest.FromString,
+                    response_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.GetJourneyLiftResponse.SerializeToString,
+            ),
+            'StartRebuild': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartRebuild,
+                    request_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.StartRebuildRequest.FromString,
+                    response_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.StartRebuildResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -400,6 +486,141 @@ class StatsService:
             '/omnijourney.stats.v1.StatsService/CheckProjections',
             omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.CheckProjectionsRequest.SerializeToString,
             omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.CheckProjectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.stats.v1.StatsService/ExplainOrder',
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ExplainOrderRequest.SerializeToString,
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ExplainOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTeamSeries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.stats.v1.StatsService/GetTeamSeries',
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.GetTeamSeriesRequest.SerializeToString,
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.GetTeamSeriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNodeSeries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.stats.v1.StatsService/ListNodeSeries',
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListNodeSeriesRequest.SerializeToString,
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListNodeSeriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJourneyLift(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.stats.v1.StatsService/GetJourneyLift',
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.GetJourneyLiftRequest.SerializeToString,
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.GetJourneyLiftResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartRebuild(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.stats.v1.StatsService/StartRebuild',
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.StartRebuildRequest.SerializeToString,
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.StartRebuildResponse.FromString,
             options,
             channel_credentials,
             insecure,

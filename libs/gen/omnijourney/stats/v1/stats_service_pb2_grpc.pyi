@@ -53,6 +53,18 @@ class StatsServiceStub:
     """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
     Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
     """
+    ExplainOrder: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.ExplainOrderRequest, _stats_service_pb2.ExplainOrderResponse]
+    """Tells which journey an order belongs to and why, or why to none. Errors: NOT_FOUND."""
+    GetTeamSeries: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.GetTeamSeriesRequest, _stats_service_pb2.GetTeamSeriesResponse]
+    """A team by hour or day over any range. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784 steps."""
+    ListNodeSeries: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.ListNodeSeriesRequest, _stats_service_pb2.ListNodeSeriesResponse]
+    """The nodes of a journey by hour or day over any range. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784
+    steps.
+    """
+    GetJourneyLift: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.GetJourneyLiftRequest, _stats_service_pb2.GetJourneyLiftResponse]
+    """Compares those whom a split sent on with those whom it held out. Errors: NOT_FOUND."""
+    StartRebuild: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.StartRebuildRequest, _stats_service_pb2.StartRebuildResponse]
+    """Operators: starts to count a team's figures anew from the histories; the old ones are shown until it is done."""
 
 @_typing.type_check_only
 class StatsServiceAsyncStub(StatsServiceStub):
@@ -79,6 +91,18 @@ class StatsServiceAsyncStub(StatsServiceStub):
     """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
     Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
     """
+    ExplainOrder: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.ExplainOrderRequest, _stats_service_pb2.ExplainOrderResponse]  # type: ignore[assignment]
+    """Tells which journey an order belongs to and why, or why to none. Errors: NOT_FOUND."""
+    GetTeamSeries: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.GetTeamSeriesRequest, _stats_service_pb2.GetTeamSeriesResponse]  # type: ignore[assignment]
+    """A team by hour or day over any range. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784 steps."""
+    ListNodeSeries: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.ListNodeSeriesRequest, _stats_service_pb2.ListNodeSeriesResponse]  # type: ignore[assignment]
+    """The nodes of a journey by hour or day over any range. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784
+    steps.
+    """
+    GetJourneyLift: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.GetJourneyLiftRequest, _stats_service_pb2.GetJourneyLiftResponse]  # type: ignore[assignment]
+    """Compares those whom a split sent on with those whom it held out. Errors: NOT_FOUND."""
+    StartRebuild: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.StartRebuildRequest, _stats_service_pb2.StartRebuildResponse]  # type: ignore[assignment]
+    """Operators: starts to count a team's figures anew from the histories; the old ones are shown until it is done."""
 
 class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most."""
@@ -150,5 +174,47 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
         Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
         """
+
+    @_abc_1.abstractmethod
+    def ExplainOrder(
+        self,
+        request: _stats_service_pb2.ExplainOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stats_service_pb2.ExplainOrderResponse, _abc.Awaitable[_stats_service_pb2.ExplainOrderResponse]]:
+        """Tells which journey an order belongs to and why, or why to none. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def GetTeamSeries(
+        self,
+        request: _stats_service_pb2.GetTeamSeriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stats_service_pb2.GetTeamSeriesResponse, _abc.Awaitable[_stats_service_pb2.GetTeamSeriesResponse]]:
+        """A team by hour or day over any range. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784 steps."""
+
+    @_abc_1.abstractmethod
+    def ListNodeSeries(
+        self,
+        request: _stats_service_pb2.ListNodeSeriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stats_service_pb2.ListNodeSeriesResponse, _abc.Awaitable[_stats_service_pb2.ListNodeSeriesResponse]]:
+        """The nodes of a journey by hour or day over any range. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784
+        steps.
+        """
+
+    @_abc_1.abstractmethod
+    def GetJourneyLift(
+        self,
+        request: _stats_service_pb2.GetJourneyLiftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stats_service_pb2.GetJourneyLiftResponse, _abc.Awaitable[_stats_service_pb2.GetJourneyLiftResponse]]:
+        """Compares those whom a split sent on with those whom it held out. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def StartRebuild(
+        self,
+        request: _stats_service_pb2.StartRebuildRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stats_service_pb2.StartRebuildResponse, _abc.Awaitable[_stats_service_pb2.StartRebuildResponse]]:
+        """Operators: starts to count a team's figures anew from the histories; the old ones are shown until it is done."""
 
 def add_StatsServiceServicer_to_server(servicer: StatsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
