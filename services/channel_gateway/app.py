@@ -31,10 +31,11 @@ from services.channel_gateway.config import Settings
 from services.channel_gateway.domain.model import ConnectionKind
 from services.channel_gateway.servicer import internal
 from services.channel_gateway.servicer.admission import InboxBound
-from services.channel_gateway.servicer.base import Parts
+from services.channel_gateway.servicer.base import Dependencies
 from services.channel_gateway.servicer.deliveries import ChannelGatewayServicer
-from services.channel_gateway.servicer.webhooks import HttpEdge, ShopKeys
-from services.channel_gateway.store.content import ContentStore, TroubleStore
+from services.channel_gateway.servicer.webhooks import HttpEdge
+from services.channel_gateway.store.accounts import AccountStore
+from services.channel_gateway.store.content import ContentStore
 from services.channel_gateway.store.deliveries import DeliveryStore
 from services.channel_gateway.store.feed import FeedStore
 from services.channel_gateway.store.figures import FigureStore
@@ -42,13 +43,19 @@ from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.sends import SendStore
 from services.channel_gateway.store.shops import ShopStore
+from services.channel_gateway.store.trouble import TroubleStore
+from services.channel_gateway.usecases.accounts import Accounts
+from services.channel_gateway.usecases.content import Content
+from services.channel_gateway.usecases.money import Money
 from services.channel_gateway.usecases.reservation import Reservation
+from services.channel_gateway.usecases.shops import Shops
 from services.channel_gateway.worker.inbox import InboxWorker
 from services.channel_gateway.worker.lag import GatewayLag
 from services.channel_gateway.worker.presence import Presence
 from services.channel_gateway.worker.publisher import Outbox
 from services.channel_gateway.worker.recovery import Recovery
 from services.channel_gateway.worker.sender import Sender, SenderParts
+from services.channel_gateway.worker.shop_keys import ShopKeys
 
 _PACKAGE: Final = "services.channel_gateway"
 _HTTP_GRACE_S: Final = 2.0
@@ -76,7 +83,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         presence = await stack.enter_async_context(Presence.hold(rt.dsn, sender_id))
         segment = SegmentClient(await stack.enter_async_context(channel(settings.segment_target, rt.token)))
         points = PointsClient(await stack.enter_async_context(channel(settings.points_target, rt.token)))
-        feed, deliveries, contents = FeedStore(rt.pool), DeliveryStore(rt.pool), ContentStore(rt.pool)
+        feed, deliveries, account_store = FeedStore(rt.pool), DeliveryStore(rt.pool), AccountStore(rt.pool)
         inbox = InboxStore(rt.pool)
         relay = MailRelay(MailSource.GATEWAY, mailbox, feed, mails_max=settings.mailbox_mails_max)
         metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
@@ -104,10 +111,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             clock=rt.clock,
             tolerance=settings.webhook_tolerance,
             bound=InboxBound(inbox, settings.webhook_events_max),
-            stored=worker.stir,
+            stored=worker.wake,
         )
-        parts = Parts(
-            pool=rt.pool,
+        deps = Dependencies(
             clock=rt.clock,
             reservation=Reservation(
                 store=SendStore(rt.pool),
@@ -119,23 +125,25 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 outbox=outbox,
                 clock=rt.clock,
             ),
+            accounts=Accounts(rt.pool, account_store, sender, outbox, rt.clock),
+            content=Content(rt.pool, outbox, rt.clock),
+            money=Money(rt.pool, rt.clock),
+            shops=Shops(rt.pool, keys, worker, rt.clock),
             sender=sender,
-            outbox=outbox,
-            worker=worker,
-            keys=keys,
             adapters=adapters,
             notifier=notifier,
             draining=rt.draining,
             feed=feed,
             figures=FigureStore(rt.pool),
-            content=contents,
-            money=MoneyStore(rt.pool),
-            shops=ShopStore(rt.pool),
+            account_store=account_store,
+            content_store=ContentStore(rt.pool),
+            money_store=MoneyStore(rt.pool),
+            shop_store=ShopStore(rt.pool),
         )
-        _serve(rt, parts)
+        _serve(rt, deps)
         await relay.start()
         rt.spawn("sender", sender.run(rt.stopping))
-        rt.spawn("recovery", Recovery(deliveries, contents, presence, sender).run(rt.stopping))
+        rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender).run(rt.stopping))
         rt.spawn("inbox", worker.run(rt.stopping))
         async with (
             rt.serving(GatewayLag(deliveries, relay, progress)) as serving,
@@ -154,13 +162,13 @@ def _adapters(settings: Settings, transport: Transport) -> Mapping[ConnectionKin
     }
 
 
-def _serve(rt: Runtime, parts: Parts) -> None:
+def _serve(rt: Runtime, deps: Dependencies) -> None:
     rt.server.add(
         channel_gateway_service_pb2_grpc.add_ChannelGatewayServiceServicer_to_server,
-        ChannelGatewayServicer(parts),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
+        ChannelGatewayServicer(deps),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
         channel_gateway_service_pb2.DESCRIPTOR.services_by_name["ChannelGatewayService"],
     )
-    internal.serve(rt.server, parts)
+    internal.serve(rt.server, deps)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import delivery_pb2, quota_pb2
 from omnijourney.common.v1 import money_pb2
 from omnijourney.internal.v1 import gateway_fact_pb2, send_pb2, sends_service_pb2
+from services.channel_gateway.domain.facts import FactKind, GoneKind
 from services.channel_gateway.domain.model import (
     NODE_ID_MAX,
     PARAMETERS_MAX,
@@ -23,7 +24,6 @@ from services.channel_gateway.domain.model import (
     SendState,
     TemplateContent,
 )
-from services.channel_gateway.store.facts import FactKind, GoneKind
 
 PARAMETER_LENGTH_MAX: Final = 2_000
 DEPTH_MAX: Final = 1_000

@@ -7,8 +7,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from libs.common.money import parse_micros
 from omnijourney.common.v1 import money_pb2
 from omnijourney.segment.v1 import customer_pb2, event_pb2
+from services.channel_gateway.domain.inbox import StoredWebhook
 from services.channel_gateway.domain.shop_events import ShopCustomer, ShopEvent
-from services.channel_gateway.store.inbox import StoredWebhook
 
 
 def customer_event(webhook: StoredWebhook, event: ShopEvent, tolerance: timedelta) -> event_pb2.CustomerEvent:

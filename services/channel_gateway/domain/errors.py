@@ -48,3 +48,19 @@ class ShopKeyLimit(FailedPrecondition):
             f"a shop has at most {limit} valid keys: revoke one first",
             metadata={"limit": str(limit)},
         )
+
+
+class ReservationConflictError(Exception):
+    """Nothing of a batch was stored: something that was optimistically taken for granted does not hold."""
+
+
+class KeyTakenError(ReservationConflictError):
+    """A key is stored already: look at what is stored under it."""
+
+
+class LimitReachedError(ReservationConflictError):
+    """A stop concerns some of the batch, or a limit does not hold all of it: decide send by send."""
+
+
+class CatalogueChangedError(ReservationConflictError):
+    """Accounts, content or prices are not those that the batch was made of: read them again."""

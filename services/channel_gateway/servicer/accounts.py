@@ -9,11 +9,10 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.db.pool import Connection
-from libs.common.db.requests import answer_once
 from libs.common.ids import epoch_ms, new_id
-from libs.common.paging import page_key, page_size
+from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.servicing import changed_fields, ids_of, team_of
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from services.channel_gateway.convert import content as convert
 from services.channel_gateway.convert.deliveries import channel_of
@@ -24,30 +23,16 @@ from services.channel_gateway.domain.model import (
     Account,
     AccountState,
     Channel,
+    Connection,
     ConnectionKind,
 )
-from services.channel_gateway.domain.model import (
-    Connection as ChannelConnection,
-)
-from services.channel_gateway.servicer.base import (
-    KIND_OF,
-    Edge,
-    check_etag,
-    fields_of,
-    ids_of,
-    next_token,
-    team_of,
-)
-from services.channel_gateway.store import content as store
-from services.channel_gateway.store.facts import Written
-
-_NIL: Final = UUID(int=0)
-
+from services.channel_gateway.servicer.base import KIND_OF, Part
+from services.channel_gateway.usecases.call import Call
 
 _FIELDS: Final = ("display_name", "state", "connection", "rate_per_second", "concurrency_max")
 
 
-class AccountRpcs(Edge):
+class AccountRpcs(Part):
     """Accounts."""
 
     async def CreateChannelAccount(
@@ -59,11 +44,11 @@ class AccountRpcs(Edge):
         account = self._new_account(check, team_id, request)
         check.done()
 
-        async def work(connection: Connection) -> pb.CreateChannelAccountResponse:
-            created = await store.create_account(connection, account)
+        def reply(created: Account) -> pb.CreateChannelAccountResponse:
             return pb.CreateChannelAccountResponse(account=convert.account_message(created))
 
-        return await answer_once(self._pool, team_id, request, pb.CreateChannelAccountResponse, work)
+        call = Call(team_id, request, pb.CreateChannelAccountResponse, reply)
+        return await self._deps.accounts.create(call, account)
 
     def _new_account(
         self, check: FieldCheck, team_id: UUID, request: pb.CreateChannelAccountRequest
@@ -76,7 +61,7 @@ class AccountRpcs(Edge):
         if connection.kind in {ConnectionKind.LINE, ConnectionKind.WHATSAPP} and not connection.access_token:
             check.fault(f"account.{connection.kind.value}.access_token", "is required")
         check.done()
-        if connection.kind not in self._parts.adapters:
+        if connection.kind not in self._deps.adapters:
             raise ChannelUnsupported(channel)
         now = self._clock.now()
         return Account(
@@ -99,7 +84,7 @@ class AccountRpcs(Edge):
     ) -> pb.GetChannelAccountResponse:
         """Reads an account."""
         team_id, account_id = ids_of(request.team_id, "account_id", request.account_id)
-        account = await self._parts.content.account(team_id, account_id)
+        account = await self._deps.account_store.account(team_id, account_id)
         return pb.GetChannelAccountResponse(account=convert.account_message(account))
 
     async def ListChannelAccounts(
@@ -111,11 +96,10 @@ class AccountRpcs(Edge):
         arguments = ("accounts", team_id, request.channel)
         size = page_size(request.page_size)
         after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
-        accounts = await self._parts.content.list_accounts(team_id, channel, after, size + 1)
-        shown = accounts[:size]
-        last = (shown[-1].created_at, shown[-1].account_id) if len(accounts) > size else None
+        accounts = await self._deps.account_store.list_accounts(team_id, channel, after, size + 1)
+        page = page_of(accounts, size, lambda last: (last.created_at, last.account_id), *arguments)
         return pb.ListChannelAccountsResponse(
-            accounts=map(convert.account_message, shown), next_page_token=next_token(last, arguments)
+            accounts=map(convert.account_message, page.rows), next_page_token=page.next_token
         )
 
     async def UpdateChannelAccount(
@@ -123,46 +107,39 @@ class AccountRpcs(Edge):
     ) -> pb.UpdateChannelAccountResponse:
         """Changes an account; renewed credentials make an unusable one active again."""
         team_id, account_id = ids_of(request.team_id, "account.id", request.account.id)
-        fields = fields_of(request.update_mask.paths, _FIELDS, request.account)
+        check = FieldCheck()
+        fields = changed_fields(check, request.update_mask.paths, _FIELDS, request.account)
+        check.done()
 
-        async def work(connection: Connection) -> pb.UpdateChannelAccountResponse:
-            account = await store.hold_account(connection, team_id, account_id)
-            check_etag(request.account.etag, account.version)
-            changed = _changed_account(account, request.account, fields)
-            updated = await store.update_account(connection, changed, self._clock.now())
+        def change(account: Account) -> Account:
+            return _changed_account(account, request.account, fields)
+
+        def reply(updated: Account) -> pb.UpdateChannelAccountResponse:
             return pb.UpdateChannelAccountResponse(account=convert.account_message(updated))
 
-        reply = await answer_once(self._pool, team_id, request, pb.UpdateChannelAccountResponse, work)
-        self._parts.sender.update_account(await self._parts.content.account(team_id, account_id))
-        return reply
+        call = Call(team_id, request, pb.UpdateChannelAccountResponse, reply)
+        return await self._deps.accounts.update(call, account_id, request.account.etag, change)
 
     async def DeleteChannelAccount(
         self, request: pb.DeleteChannelAccountRequest, context: Any
     ) -> pb.DeleteChannelAccountResponse:
         """Deletes an account with its templates."""
         team_id, account_id = ids_of(request.team_id, "account_id", request.account_id)
-        gone: list[tuple[Account, Written]] = []
-
-        async def work(connection: Connection) -> pb.DeleteChannelAccountResponse:
-            account = await store.hold_account(connection, team_id, account_id)
-            gone.append(
-                (account, await store.delete_account(connection, team_id, account_id, self._clock.now()))
-            )
-            return pb.DeleteChannelAccountResponse()
-
-        reply = await answer_once(self._pool, team_id, request, pb.DeleteChannelAccountResponse, work)
-        for account, written in gone:
-            self._parts.sender.update_account(msgspec.structs.replace(account, state=AccountState.DISABLED))
-            self._parts.outbox.publish(written)
-        return reply
+        call: Call[None, pb.DeleteChannelAccountResponse] = Call(
+            team_id,
+            request,
+            pb.DeleteChannelAccountResponse,
+            lambda _: pb.DeleteChannelAccountResponse(),
+        )
+        return await self._deps.accounts.delete(call, account_id)
 
     async def CheckChannelAccount(
         self, request: pb.CheckChannelAccountRequest, context: Any
     ) -> pb.CheckChannelAccountResponse:
         """Asks the channel."""
         team_id, account_id = ids_of(request.team_id, "account_id", request.account_id)
-        account = await self._parts.content.account(team_id, account_id)
-        usable, detail = await self._parts.adapters[account.connection.kind].check(account)
+        account = await self._deps.account_store.account(team_id, account_id)
+        usable, detail = await self._deps.adapters[account.connection.kind].check(account)
         return pb.CheckChannelAccountResponse(usable=usable, detail=detail)
 
 
@@ -189,7 +166,7 @@ def _changed_account(account: Account, message: Any, fields: frozenset[str]) -> 
     return account
 
 
-def _renewed(check: FieldCheck, account: Account, given: ChannelConnection) -> Account:
+def _renewed(check: FieldCheck, account: Account, given: Connection) -> Account:
     """The account with a connection as given; secrets that were left empty stay."""
     kept = account.connection
     if given.kind is not kept.kind:

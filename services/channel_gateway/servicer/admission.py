@@ -18,7 +18,7 @@ class EventCounter(Protocol):
     """Counts what waits."""
 
     async def waiting_events(self, most: int) -> int:
-        """Events of webhooks that are not forwarded; counting ends near `most`."""
+        """Events of webhooks that are not forwarded; counting ends near `most`. Raises Unavailable."""
         ...
 
 
@@ -33,7 +33,7 @@ class InboxBound:
         self._looked_at_s = float("-inf")
 
     async def check(self) -> None:
-        """Raises ResourceExhausted `OVERLOADED` while too many wait, and what the counter raises."""
+        """Raises ResourceExhausted `OVERLOADED` while too many wait, Unavailable without a database."""
         if time.monotonic() - self._looked_at_s >= LOOK_EVERY_S:
             self._looked_at_s = time.monotonic()
             self._waiting = await self._counter.waiting_events(self._events_max)

@@ -7,15 +7,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
-from libs.common.db.pool import Connection
-from libs.common.db.requests import answer_once
-from libs.common.errors import AlreadyExists, FailedPrecondition
 from libs.common.ids import epoch_ms, new_id
-from libs.common.paging import page_key, page_size
+from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.servicing import changed_fields, ids_of, team_of
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from services.channel_gateway.convert import content as convert
 from services.channel_gateway.convert.deliveries import channel_of
@@ -32,23 +29,14 @@ from services.channel_gateway.domain.model import (
 )
 from services.channel_gateway.domain.prepare import ContentRefusedError
 from services.channel_gateway.domain.render import Values, flatten
-from services.channel_gateway.servicer.base import (
-    KIND_OF,
-    Edge,
-    check_etag,
-    fields_of,
-    ids_of,
-    next_token,
-    team_of,
-)
-from services.channel_gateway.store import content as store
-from services.channel_gateway.store.facts import Written
+from services.channel_gateway.servicer.base import KIND_OF, Part
+from services.channel_gateway.usecases.call import Call
 
 _NIL: Final = UUID(int=0)
 _TEMPLATE_FIELDS: Final = ("state", "category", "parameter_names", "parameter_count")
 
 
-class ContentRpcs(Edge):
+class ContentRpcs(Part):
     """What is sent."""
 
     # ---- bot modules ----
@@ -65,16 +53,16 @@ class ContentRpcs(Edge):
         check.done()
         module = BotModule(team_id, new_id(epoch_ms(now)), name, cards, now, now, 1)
 
-        async def work(connection: Connection) -> pb.CreateBotModuleResponse:
-            created = await store.create_module(connection, module)
+        def reply(created: BotModule) -> pb.CreateBotModuleResponse:
             return pb.CreateBotModuleResponse(module=convert.module_message(created))
 
-        return await answer_once(self._pool, team_id, request, pb.CreateBotModuleResponse, work)
+        call = Call(team_id, request, pb.CreateBotModuleResponse, reply)
+        return await self._deps.content.create_module(call, module)
 
     async def GetBotModule(self, request: pb.GetBotModuleRequest, context: Any) -> pb.GetBotModuleResponse:
         """Reads a bot module."""
         team_id, module_id = ids_of(request.team_id, "bot_module_id", request.bot_module_id)
-        module = await self._parts.content.module(team_id, module_id)
+        module = await self._deps.content_store.module(team_id, module_id)
         return pb.GetBotModuleResponse(module=convert.module_message(module))
 
     async def ListBotModules(
@@ -85,11 +73,10 @@ class ContentRpcs(Edge):
         arguments = ("modules", team_id)
         size = page_size(request.page_size)
         after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
-        modules = await self._parts.content.list_modules(team_id, after, size + 1)
-        shown = modules[:size]
-        last = (shown[-1].created_at, shown[-1].bot_module_id) if len(modules) > size else None
+        modules = await self._deps.content_store.list_modules(team_id, after, size + 1)
+        page = page_of(modules, size, lambda last: (last.created_at, last.bot_module_id), *arguments)
         return pb.ListBotModulesResponse(
-            modules=map(convert.module_message, shown), next_page_token=next_token(last, arguments)
+            modules=map(convert.module_message, page.rows), next_page_token=page.next_token
         )
 
     async def UpdateBotModule(
@@ -97,8 +84,8 @@ class ContentRpcs(Edge):
     ) -> pb.UpdateBotModuleResponse:
         """Changes a bot module."""
         team_id, module_id = ids_of(request.team_id, "module.id", request.module.id)
-        fields = fields_of(request.update_mask.paths, ("name", "cards"), request.module)
         check = FieldCheck()
+        fields = changed_fields(check, request.update_mask.paths, ("name", "cards"), request.module)
         message = request.module
         if "name" in fields:
             check.text("module.name", message.name, length_max=convert.NAME_MAX)
@@ -107,33 +94,28 @@ class ContentRpcs(Edge):
         )
         check.done()
 
-        async def work(connection: Connection) -> pb.UpdateBotModuleResponse:
-            module = await store.hold_module(connection, team_id, module_id)
-            check_etag(message.etag, module.version)
-            changed = msgspec.structs.replace(
+        def change(module: BotModule) -> BotModule:
+            return msgspec.structs.replace(
                 module,
                 name=message.name if "name" in fields else module.name,
                 cards=cards if "cards" in fields else module.cards,
             )
-            updated = await store.update_module(connection, changed, self._clock.now())
+
+        def reply(updated: BotModule) -> pb.UpdateBotModuleResponse:
             return pb.UpdateBotModuleResponse(module=convert.module_message(updated))
 
-        return await answer_once(self._pool, team_id, request, pb.UpdateBotModuleResponse, work)
+        call = Call(team_id, request, pb.UpdateBotModuleResponse, reply)
+        return await self._deps.content.update_module(call, module_id, message.etag, change)
 
     async def DeleteBotModule(
         self, request: pb.DeleteBotModuleRequest, context: Any
     ) -> pb.DeleteBotModuleResponse:
         """Deletes a bot module."""
         team_id, module_id = ids_of(request.team_id, "bot_module_id", request.bot_module_id)
-        facts: list[Written] = []
-
-        async def work(connection: Connection) -> pb.DeleteBotModuleResponse:
-            facts.append(await store.delete_module(connection, team_id, module_id, self._clock.now()))
-            return pb.DeleteBotModuleResponse()
-
-        reply = await answer_once(self._pool, team_id, request, pb.DeleteBotModuleResponse, work)
-        self.publish(facts)
-        return reply
+        call: Call[None, pb.DeleteBotModuleResponse] = Call(
+            team_id, request, pb.DeleteBotModuleResponse, lambda _: pb.DeleteBotModuleResponse()
+        )
+        return await self._deps.content.delete_module(call, module_id)
 
     async def PreviewBotModule(
         self, request: pb.PreviewBotModuleRequest, context: Any
@@ -146,8 +128,8 @@ class ContentRpcs(Edge):
         if request.customer_id:
             check.fault("customer_id", "is not looked at by this release: leave it empty")
         check.done()
-        module = await self._parts.content.module(team_id, module_id)
-        adapter = self._parts.adapters.get(KIND_OF[channel])
+        module = await self._deps.content_store.module(team_id, module_id)
+        adapter = self._deps.adapters.get(KIND_OF[channel])
         if adapter is None:
             raise ChannelUnsupported(channel)
         send = _preview_send(team_id, module_id, channel)
@@ -188,24 +170,18 @@ class ContentRpcs(Edge):
             1,
         )
 
-        async def work(connection: Connection) -> pb.CreateMessageTemplateResponse:
-            account = await store.hold_account(connection, team_id, account_id)
-            if account.channel is not Channel.WHATSAPP:
-                raise FailedPrecondition("INVALID_FIELDS", "only WhatsApp accounts have templates")
-            created = await store.create_template(connection, template)
+        def reply(created: Template) -> pb.CreateMessageTemplateResponse:
             return pb.CreateMessageTemplateResponse(template=convert.template_message(created))
 
-        try:
-            return await answer_once(self._pool, team_id, request, pb.CreateMessageTemplateResponse, work)
-        except asyncpg.UniqueViolationError as error:
-            raise AlreadyExists.value_taken("name") from error
+        call = Call(team_id, request, pb.CreateMessageTemplateResponse, reply)
+        return await self._deps.content.create_template(call, template)
 
     async def GetMessageTemplate(
         self, request: pb.GetMessageTemplateRequest, context: Any
     ) -> pb.GetMessageTemplateResponse:
         """Reads a template."""
         team_id, template_id = ids_of(request.team_id, "template_id", request.template_id)
-        template = await self._parts.content.template(team_id, template_id)
+        template = await self._deps.content_store.template(team_id, template_id)
         return pb.GetMessageTemplateResponse(template=convert.template_message(template))
 
     async def ListMessageTemplates(
@@ -219,11 +195,10 @@ class ContentRpcs(Edge):
         arguments = ("templates", team_id, account_id)
         size = page_size(request.page_size)
         after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
-        templates = await self._parts.content.list_templates(team_id, account_id, after, size + 1)
-        shown = templates[:size]
-        last = (shown[-1].created_at, shown[-1].template_id) if len(templates) > size else None
+        templates = await self._deps.content_store.list_templates(team_id, account_id, after, size + 1)
+        page = page_of(templates, size, lambda last: (last.created_at, last.template_id), *arguments)
         return pb.ListMessageTemplatesResponse(
-            templates=map(convert.template_message, shown), next_page_token=next_token(last, arguments)
+            templates=map(convert.template_message, page.rows), next_page_token=page.next_token
         )
 
     async def UpdateMessageTemplate(
@@ -231,44 +206,43 @@ class ContentRpcs(Edge):
     ) -> pb.UpdateMessageTemplateResponse:
         """Changes a template: its approval and its parameters."""
         team_id, template_id = ids_of(request.team_id, "template.id", request.template.id)
-        fields = fields_of(request.update_mask.paths, _TEMPLATE_FIELDS, request.template)
         message = request.template
         check = FieldCheck()
+        fields = changed_fields(check, request.update_mask.paths, _TEMPLATE_FIELDS, message)
         names, count = convert.parameters_of(check, "template", message)
         if "state" in fields and not message.state:
             check.fault("template.state", "is required")
         check.done()
 
-        async def work(connection: Connection) -> pb.UpdateMessageTemplateResponse:
-            template = await store.hold_template(connection, team_id, template_id)
-            check_etag(message.etag, template.version)
-            about_parameters = "parameter_names" in fields or "parameter_count" in fields
-            changed = msgspec.structs.replace(
+        about_parameters = "parameter_names" in fields or "parameter_count" in fields
+
+        def change(template: Template) -> Template:
+            return msgspec.structs.replace(
                 template,
                 state=TemplateState(message.state) if "state" in fields else template.state,
                 category=message.category if "category" in fields else template.category,
                 parameter_names=names if about_parameters else template.parameter_names,
                 parameter_count=count if about_parameters else template.parameter_count,
             )
-            updated = await store.update_template(connection, changed, self._clock.now())
+
+        def reply(updated: Template) -> pb.UpdateMessageTemplateResponse:
             return pb.UpdateMessageTemplateResponse(template=convert.template_message(updated))
 
-        return await answer_once(self._pool, team_id, request, pb.UpdateMessageTemplateResponse, work)
+        call = Call(team_id, request, pb.UpdateMessageTemplateResponse, reply)
+        return await self._deps.content.update_template(call, template_id, message.etag, change)
 
     async def DeleteMessageTemplate(
         self, request: pb.DeleteMessageTemplateRequest, context: Any
     ) -> pb.DeleteMessageTemplateResponse:
         """Deletes a template."""
         team_id, template_id = ids_of(request.team_id, "template_id", request.template_id)
-        facts: list[Written] = []
-
-        async def work(connection: Connection) -> pb.DeleteMessageTemplateResponse:
-            facts.append(await store.delete_template(connection, team_id, template_id, self._clock.now()))
-            return pb.DeleteMessageTemplateResponse()
-
-        reply = await answer_once(self._pool, team_id, request, pb.DeleteMessageTemplateResponse, work)
-        self.publish(facts)
-        return reply
+        call: Call[None, pb.DeleteMessageTemplateResponse] = Call(
+            team_id,
+            request,
+            pb.DeleteMessageTemplateResponse,
+            lambda _: pb.DeleteMessageTemplateResponse(),
+        )
+        return await self._deps.content.delete_template(call, template_id)
 
 
 def _preview_send(team_id: UUID, module_id: UUID, channel: Channel) -> Send:

@@ -1,5 +1,5 @@
 # ruff: noqa: N802 - the generated base names the methods
-"""gRPC edge of the gateway: deliveries and figures. Resources are in the `servicer_…` modules beside it.
+"""gRPC edge of the gateway: deliveries and figures. Resources are in the modules beside it.
 
 What a release does not serve yet (tracked links, outgoing webhooks, the synchronisation of templates) is left to the
 generated base and answers UNIMPLEMENTED.
@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.common.paging import page_key, page_size
+from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.servicing import ids_of
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import quota_pb2
 from services.channel_gateway.convert import deliveries as convert
 from services.channel_gateway.servicer.accounts import AccountRpcs
-from services.channel_gateway.servicer.base import ids_of, next_token
 from services.channel_gateway.servicer.content import ContentRpcs
 from services.channel_gateway.servicer.money import MoneyRpcs
 from services.channel_gateway.servicer.shops import ShopRpcs
@@ -28,7 +28,7 @@ class ChannelGatewayServicer(AccountRpcs, ContentRpcs, MoneyRpcs, ShopRpcs):
 
     async def GetDelivery(self, request: pb.GetDeliveryRequest, context: Any) -> pb.GetDeliveryResponse:
         """Reads one send."""
-        row = await self._parts.figures.delivery(*ids_of(request.team_id, "effect_key", request.effect_key))
+        row = await self._deps.figures.delivery(*ids_of(request.team_id, "effect_key", request.effect_key))
         return pb.GetDeliveryResponse(delivery=convert.delivery_of(row))
 
     async def ListDeliveries(
@@ -42,7 +42,7 @@ class ChannelGatewayServicer(AccountRpcs, ContentRpcs, MoneyRpcs, ShopRpcs):
         check.done()
         arguments = ("deliveries", team_id, journey_id, request.node_id, customer_id, request.state)
         size = page_size(request.page_size)
-        rows = await self._parts.figures.deliveries(
+        rows = await self._deps.figures.deliveries(
             team_id,
             journey_id=journey_id,
             node_id=request.node_id,
@@ -51,10 +51,9 @@ class ChannelGatewayServicer(AccountRpcs, ContentRpcs, MoneyRpcs, ShopRpcs):
             after=page_key(request.page_token, tuple[datetime, UUID], *arguments),
             limit=size + 1,
         )
-        shown = rows[:size]
-        last = (shown[-1]["created_at"], shown[-1]["effect_key"]) if len(rows) > size else None
+        page = page_of(rows, size, lambda last: (last["created_at"], last["effect_key"]), *arguments)
         return pb.ListDeliveriesResponse(
-            deliveries=map(convert.delivery_of, shown), next_page_token=next_token(last, arguments)
+            deliveries=map(convert.delivery_of, page.rows), next_page_token=page.next_token
         )
 
     async def GetSendFigures(
@@ -65,14 +64,14 @@ class ChannelGatewayServicer(AccountRpcs, ContentRpcs, MoneyRpcs, ShopRpcs):
         team_id = check.uuid("team_id", request.team_id)
         journey_id = check.optional_uuid("journey_id", request.journey_id)
         check.done()
-        rows = await self._parts.figures.send_figures(team_id, journey_id)
+        rows = await self._deps.figures.send_figures(team_id, journey_id)
         return pb.GetSendFiguresResponse(figures=convert.figures_of(rows))
 
     async def GetJourneyUsage(
         self, request: pb.GetJourneyUsageRequest, context: Any
     ) -> pb.GetJourneyUsageResponse:
         """Reads what a journey has taken under its caps."""
-        rows = await self._parts.figures.journey_usage(
+        rows = await self._deps.figures.journey_usage(
             *ids_of(request.team_id, "journey_id", request.journey_id)
         )
         return pb.GetJourneyUsageResponse(

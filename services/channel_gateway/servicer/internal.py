@@ -13,21 +13,21 @@ from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.server import GrpcServer
 from omnijourney.internal.v1 import history_service_pb2, sends_service_pb2, sends_service_pb2_grpc
 from services.channel_gateway.convert import deliveries as convert
-from services.channel_gateway.servicer.base import Parts
+from services.channel_gateway.servicer.base import Dependencies
 
 
 class SendsServicer(sends_service_pb2_grpc.SendsServiceServicer):
     """See `protos/omnijourney/internal/v1/sends_service.proto`."""
 
-    def __init__(self, parts: Parts) -> None:
-        """`parts` outlive the servicer."""
-        self._parts = parts
+    def __init__(self, deps: Dependencies) -> None:
+        """`deps` outlive the servicer."""
+        self._deps = deps
 
     async def SendMessages(
         self, request: sends_service_pb2.SendMessagesRequest, context: Any
     ) -> sends_service_pb2.SendMessagesResponse:
         """Reserves and stores sends."""
-        answers = await self._parts.reservation.send(convert.sends_of(request))
+        answers = await self._deps.reservation.send(convert.sends_of(request))
         return sends_service_pb2.SendMessagesResponse(results=map(convert.result_of, answers))
 
     async def StopSends(
@@ -39,20 +39,20 @@ class SendsServicer(sends_service_pb2_grpc.SendsServiceServicer):
         journey_id = check.uuid("journey_id", request.journey_id)
         epoch = check.whole("epoch", request.epoch, least=1, most=2**62)
         check.done()
-        cancelled, on_the_wire = await self._parts.sender.stop(team_id, journey_id, epoch)
+        cancelled, on_the_wire = await self._deps.sender.stop(team_id, journey_id, epoch)
         return sends_service_pb2.StopSendsResponse(cancelled=cancelled, on_the_wire=on_the_wire)
 
 
 class GatewayHistory:
     """The facts in order of commit, for `HistoryServicer`."""
 
-    def __init__(self, parts: Parts) -> None:
-        """`parts` of the servicer."""
-        self._parts = parts
+    def __init__(self, deps: Dependencies) -> None:
+        """Of the servicer."""
+        self._deps = deps
 
     def reading(self, cursors: Mapping[int, int], size: int, kinds: Sequence[int]) -> Reading[Any]:
         """See `History`."""
-        return Reading(lambda: self._parts.feed.read(cursors, size), self._parts.notifier)
+        return Reading(lambda: self._deps.feed.read(cursors, size), self._deps.notifier)
 
     def answer(self, rows: Sequence[Any]) -> history_service_pb2.ListHistoryResponse:
         """See `History`."""
@@ -62,27 +62,27 @@ class GatewayHistory:
 class OutcomeMails:
     """The mail about sends, for `MailServicer`."""
 
-    def __init__(self, parts: Parts) -> None:
-        """`parts` of the servicer."""
-        self._parts = parts
+    def __init__(self, deps: Dependencies) -> None:
+        """Of the servicer."""
+        self._deps = deps
 
     async def of_customer(
         self, team_id: UUID, customer_id: UUID, after_number: int, limit: int
     ) -> Sequence[Mail]:
         """See `Mails`."""
-        return await self._parts.feed.customer_mail(team_id, customer_id, after_number, limit)
+        return await self._deps.feed.customer_mail(team_id, customer_id, after_number, limit)
 
     async def of_partition(self, partition: int, after_position: int, limit: int) -> Sequence[Mail]:
         """See `Mails`."""
-        return await self._parts.feed.fetch_after({partition: after_position}, limit)
+        return await self._deps.feed.fetch_after({partition: after_position}, limit)
 
 
-def serve(server: GrpcServer, parts: Parts) -> None:
+def serve(server: GrpcServer, deps: Dependencies) -> None:
     """Adds all of it to the server."""
     server.add(
         sends_service_pb2_grpc.add_SendsServiceServicer_to_server,
-        SendsServicer(parts),
+        SendsServicer(deps),
         sends_service_pb2.DESCRIPTOR.services_by_name["SendsService"],
     )
-    serve_history(server, GatewayHistory(parts), parts.draining)
-    serve_mail(server, OutcomeMails(parts))
+    serve_history(server, GatewayHistory(deps), deps.draining)
+    serve_mail(server, OutcomeMails(deps))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final
@@ -16,13 +15,14 @@ from aiohttp import web
 
 from libs.common.batching import Batcher
 from libs.common.clock import Clock
-from libs.common.db.faults import PASSING
-from libs.common.errors import DomainError, ResourceExhausted
+from libs.common.errors import DomainError, ResourceExhausted, Unavailable
 from services.channel_gateway import metrics
+from services.channel_gateway.domain.inbox import InboxSource, Incoming, Receipt
 from services.channel_gateway.domain.shop_events import EventFaultError, ShopEvent, parse
 from services.channel_gateway.domain.signing import is_signed_by_shop
 from services.channel_gateway.servicer.admission import InboxBound
-from services.channel_gateway.store.inbox import InboxSource, InboxStore, Incoming, Receipt
+from services.channel_gateway.store.inbox import InboxStore
+from services.channel_gateway.worker.shop_keys import ShopKeys
 
 BODY_BYTES_MAX: Final = 1024 * 1024
 """Largest body of a shop's webhook."""
@@ -32,39 +32,9 @@ STORE_BYTES_MAX: Final = 8 * 1024 * 1024
 """Bodies stored in one transaction, unless one alone is larger."""
 STORE_WAITING_MAX: Final = 2_000
 """Webhooks that wait to be stored; more are answered 429."""
-KEY_CACHE_S: Final = 2.0
-"""A key that was added or ended takes effect within this, in every process."""
-KEY_CACHE_MAX: Final = 10_000
 WEBHOOK_ID_MAX: Final = 200
-_AWAY: Final = (DomainError, *PASSING)
 
 _log = structlog.get_logger(__name__)
-
-
-class ShopKeys:
-    """Signing keys of shops, kept for a moment."""
-
-    def __init__(self, store: InboxStore, clock: Clock) -> None:
-        """Nothing known yet."""
-        self._store = store
-        self._clock = clock
-        self._known: dict[tuple[UUID, str], tuple[float, list[bytes]]] = {}
-
-    async def of(self, team_id: UUID, shop_id: str) -> list[bytes]:
-        """Valid keys of a shop; none for an unknown one."""
-        now_s = time.monotonic()
-        known = self._known.get((team_id, shop_id))
-        if known is not None and now_s - known[0] < KEY_CACHE_S:
-            return known[1]
-        keys = await self._store.shop_keys(team_id, shop_id, self._clock.now())
-        if len(self._known) >= KEY_CACHE_MAX:
-            self._known.clear()
-        self._known[team_id, shop_id] = (now_s, keys)
-        return keys
-
-    def forget(self, team_id: UUID, shop_id: str) -> None:
-        """Reads the shop's keys anew the next time."""
-        self._known.pop((team_id, shop_id), None)
 
 
 class HttpEdge:
@@ -94,7 +64,7 @@ class HttpEdge:
             retry_after_s=1.0,
             bytes_of=lambda webhook: len(webhook.body),
             bytes_max=STORE_BYTES_MAX,
-            away=PASSING,
+            away=(Unavailable,),
         )
 
     def application(self) -> web.Application:
@@ -123,7 +93,7 @@ class HttpEdge:
             return _error(400, fault.field, fault.message, fault.remedy)
         except ResourceExhausted as error:
             return _overloaded(error)
-        except _AWAY as error:
+        except DomainError as error:
             _log.warning("a webhook could not be stored", error=str(error))
             return _error(
                 503, "", "the webhook could not be stored", "send it again under the same webhook-id"

@@ -3,47 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from enum import IntEnum
 from typing import Any, Final, NamedTuple
-from uuid import UUID
-
-import msgspec
 
 from libs.common.db.pool import Connection
 from libs.common.ids import epoch_ms, new_id, partition_of
 from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
+from services.channel_gateway.domain.facts import Fact
 from services.channel_gateway.store.book import QUERIES, columns
 
 _WIDTH: Final = 8
-
-
-class FactKind(IntEnum):
-    """What a row of the history tells."""
-
-    SEND_SETTLED = 1
-    RECEIPT = 2
-    CLICK = 3
-    CONTENT_GONE = 4
-
-
-class GoneKind(IntEnum):
-    """What kind of content is gone."""
-
-    BOT_MODULE = 1
-    TEMPLATE = 2
-    ACCOUNT = 3
-
-
-class Fact(msgspec.Struct, frozen=True):
-    """What happened to content. What happens to sends is written by the functions that settle them."""
-
-    kind: FactKind
-    team_id: UUID
-    occurred_at: datetime
-    content_id: UUID
-    outcome: int
-    reason: str
 
 
 class Written(NamedTuple):

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from enum import Enum, IntEnum
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
-from libs.common.db.pool import Pool, transaction
+from libs.common.db.pool import Connection, Pool, transaction
+from services.channel_gateway.domain.inbox import (
+    InboxSource,
+    InboxState,
+    Incoming,
+    Receipt,
+    StoredWebhook,
+    Worked,
+)
 from services.channel_gateway.store.book import QUERIES, columns
+from services.channel_gateway.store.errors import absences
 
 READ_ROWS_MAX: Final = 500
 READ_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -17,72 +25,7 @@ READ_BYTES_MAX: Final = 8 * 1024 * 1024
 INBOX_CHANNEL: Final = "omnijourney_gateway_inbox"
 """Notified when webhooks were stored."""
 
-
-class InboxSource(IntEnum):
-    """Where a webhook came from; numbers of the contract."""
-
-    SHOP = 1
-    PIXEL = 2
-    LINE = 3
-    META = 4
-
-
-class InboxState(IntEnum):
-    """Where a webhook stands; numbers of the contract."""
-
-    STORED = 1
-    RECORDED = 2
-    REFUSED = 3
-
-
-class Incoming(NamedTuple):
-    """A webhook that was checked and is to be stored."""
-
-    team_id: UUID
-    source: InboxSource
-    origin: str
-    webhook_id: str
-    body: bytes
-    digest: bytes
-    event_count: int
-    received_at: datetime
-
-
-class Receipt(Enum):
-    """What became of an incoming webhook."""
-
-    STORED = "stored"
-    KNOWN = "known"
-    """The same id with the same body came before."""
-    CONFLICT = "conflict"
-    """The same id came before with another body; nothing is stored."""
-
-
-class StoredWebhook(NamedTuple):
-    """A webhook to be worked."""
-
-    sequence: int
-    team_id: UUID
-    source: InboxSource
-    origin: str
-    webhook_id: str
-    body: bytes
-    received_at: datetime
-
-
-class Refusal(NamedTuple):
-    """An event that was refused after receipt."""
-
-    place: int
-    """Index of the event in the body."""
-    reason: str
-
-
-class Worked(NamedTuple):
-    """What came of one webhook."""
-
-    webhook: StoredWebhook
-    refusals: list[Refusal]
+_Key = tuple[UUID, int, str, str]
 
 
 class InboxStore:
@@ -93,33 +36,31 @@ class InboxStore:
         self._pool = pool
 
     async def shop_keys(self, team_id: UUID, shop_id: str, now: datetime) -> list[bytes]:
-        """Valid signing keys of a shop that takes webhooks; none for an unknown one."""
-        async with transaction(self._pool, [team_id]) as connection:
-            rows = await connection.fetch(QUERIES["find_shop_keys"], team_id, shop_id, now)
+        """Valid signing keys of a shop that takes webhooks; none for an unknown one. Raises Unavailable."""
+        with absences():
+            async with transaction(self._pool, [team_id]) as connection:
+                rows = await connection.fetch(QUERIES["find_shop_keys"], team_id, shop_id, now)
         return [row["secret"] for row in rows]
 
     async def store(self, items: Sequence[Incoming]) -> list[Receipt]:
-        """Stores webhooks in one transaction, in order; known ids store nothing."""
+        """Stores webhooks in one transaction, in order; those whose id is stored are left alone. Raises Unavailable."""
         first = {_key(item): item for item in reversed(items)}
         rows = [(*item, InboxState.STORED) for item in items if first[_key(item)] is item]
-        async with transaction(self._pool, {item.team_id for item in items}) as connection:
-            stored = {
-                tuple(row) for row in await connection.fetch(QUERIES["store_webhooks"], *columns(rows, 9))
-            }
-            known = [item for item in items if first[_key(item)] is not item or _key(item) not in stored]
-            digests = {}
-            if known:
-                found = await connection.fetch(
-                    QUERIES["find_webhooks"], *columns([_key(item) for item in known], 4)
-                )
-                digests = {tuple(row[:4]): row["digest"] for row in found}
-            if stored:
-                await connection.execute("SELECT pg_notify($1, '')", INBOX_CHANNEL)
+        with absences():
+            async with transaction(self._pool, {item.team_id for item in items}) as connection:
+                stored = {
+                    tuple(row) for row in await connection.fetch(QUERIES["store_webhooks"], *columns(rows, 9))
+                }
+                others = [item for item in items if first[_key(item)] is not item or _key(item) not in stored]
+                digests = await _digests(connection, others)
+                if stored:
+                    await connection.execute("SELECT pg_notify($1, '')", INBOX_CHANNEL)
         return [_receipt(item, first, stored, digests) for item in items]
 
     async def waiting_events(self, most: int) -> int:
-        """Events of webhooks that are not forwarded; `most` webhooks are counted at most."""
-        return int(await self._pool.fetchval(QUERIES["count_stored_events"], most))
+        """Events of webhooks that are not forwarded; `most` webhooks are counted at most. Raises Unavailable."""
+        with absences():
+            return int(await self._pool.fetchval(QUERIES["count_stored_events"], most))
 
     async def next(self, events_max: int) -> list[StoredWebhook]:
         """The next webhooks to be worked, in order of receipt: at least one, else up to the bounds.
@@ -156,7 +97,7 @@ class InboxStore:
     async def finish(self, worked: Sequence[Worked]) -> None:
         """Marks webhooks as recorded, or refused in part, and keeps the reasons: one transaction."""
         refusals = [
-            (item.webhook.team_id, item.webhook.sequence, refusal.place, refusal.reason)
+            (item.webhook.team_id, item.webhook.sequence, refusal.event_index, refusal.reason)
             for item in worked
             for refusal in item.refusals
         ]
@@ -167,6 +108,14 @@ class InboxStore:
             )
             if refusals:
                 await connection.execute(QUERIES["keep_refusals"], *columns(refusals, 4))
+
+
+async def _digests(connection: Connection, items: Sequence[Incoming]) -> dict[_Key, bytes]:
+    """Of stored webhooks that have the ids of `items`."""
+    if not items:
+        return {}
+    found = await connection.fetch(QUERIES["find_webhooks"], *columns([_key(item) for item in items], 4))
+    return {tuple(row[:4]): row["digest"] for row in found}
 
 
 def _fitting(sizes: Iterable[Mapping[str, int]]) -> list[int]:
@@ -181,9 +130,6 @@ def _fitting(sizes: Iterable[Mapping[str, int]]) -> list[int]:
     return fitting
 
 
-_Key = tuple[UUID, int, str, str]
-
-
 def _key(item: Incoming) -> _Key:
     return (item.team_id, int(item.source), item.origin, item.webhook_id)
 
@@ -194,4 +140,4 @@ def _receipt(
     key = _key(item)
     if key in stored and first[key] is item:
         return Receipt.STORED
-    return Receipt.KNOWN if digests.get(key) == item.digest else Receipt.CONFLICT
+    return Receipt.REPEATED if digests.get(key) == item.digest else Receipt.CONFLICT

@@ -3,61 +3,22 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, replanned, transaction
 from services.channel_gateway.domain.errors import WalletBalanceTooLow, WalletCurrencyMismatch
 from services.channel_gateway.domain.model import DEFAULT_PRICES, Channel, Price
+from services.channel_gateway.domain.views import PlanQuota, TeamPrice, WalletEntry, WalletView
 from services.channel_gateway.store.book import ADMIN
 
 
-class Wallet(NamedTuple):
-    """A team's prepaid balance."""
-
-    currency: str
-    balance_micros: int
-    reserved_micros: int
-    updated_at: datetime | None
-    """None: there was never any money."""
-
-
-class WalletEntry(NamedTuple):
-    """A change by a person."""
-
-    sequence: int
-    currency: str
-    amount_micros: int
-    balance_after_micros: int
-    note: str
-    created_at: datetime
-
-
-class PlanQuota(NamedTuple):
-    """A LINE account's plan in one month."""
-
-    account_id: UUID
-    month: date
-    message_limit: int | None
-    used: int
-    updated_at: datetime | None
-
-
-class TeamPrice(NamedTuple):
-    """What a message costs a team on a channel."""
-
-    channel: Channel
-    price: Price
-    custom: bool
-
-
-async def read_wallet(connection: Connection, team_id: UUID) -> Wallet:
+async def read_wallet(connection: Connection, team_id: UUID) -> WalletView:
     """The wallet; empty in the default currency when there was never any money."""
     row = await connection.fetchrow(ADMIN["get_wallet"], team_id)
     if row is None:
-        return Wallet(DEFAULT_PRICES[Channel.WHATSAPP].currency, 0, 0, None)
+        return WalletView(DEFAULT_PRICES[Channel.WHATSAPP].currency, 0, 0, None)
     reserved = await connection.fetchval(ADMIN["get_reserved"], team_id)
-    return Wallet(row["currency"], row["balance_micros"], reserved, row["updated_at"])
+    return WalletView(row["currency"], row["balance_micros"], reserved, row["updated_at"])
 
 
 async def adjust_wallet(
@@ -126,7 +87,7 @@ class MoneyStore:
         """`pool` of the service's own role."""
         self._pool = pool
 
-    async def wallet(self, team_id: UUID) -> Wallet:
+    async def wallet(self, team_id: UUID) -> WalletView:
         """A team's wallet."""
         async with transaction(self._pool, [team_id]) as connection:
             return await read_wallet(connection, team_id)

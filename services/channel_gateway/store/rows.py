@@ -99,3 +99,14 @@ def job_of(row: Row) -> Job:
 def pack_parts(parts: list[bytes]) -> bytes:
     """Request bodies as they are stored."""
     return msgspec.msgpack.encode(parts)
+
+
+def json_of(value: Any) -> str:
+    """A value as a column of JSON takes it."""
+    return msgspec.json.encode(value).decode()
+
+
+def written_row(row: Row | None) -> Row:
+    """The row that a statement returns of what it writes."""
+    assert row is not None, "the statement returns the row that it writes"
+    return row

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
-
-import asyncpg
 
 from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
 from services.channel_gateway.domain.model import (
@@ -32,35 +30,12 @@ from services.channel_gateway.domain.reserve import (
 )
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.catalogue import CatalogueStore
+from services.channel_gateway.store.errors import reservation_conflicts
 from services.channel_gateway.store.facts import Written, ranges_of
 from services.channel_gateway.store.lots import Lots, template_of
 
 SendKey = tuple[UUID, UUID]
 """Team, effect key."""
-
-
-class InTheWayError(Exception):
-    """Nothing of a batch was stored: something that was presumed of it does not hold."""
-
-
-class KnownSendError(InTheWayError):
-    """A key is stored already: ask for what is known."""
-
-
-class LimitReachedError(InTheWayError):
-    """A stop concerns some of the batch, or a limit does not hold all of it: decide send by send."""
-
-
-class CatalogueChangedError(InTheWayError):
-    """Accounts, content or prices are not those that the batch was made of: read them again."""
-
-
-_IN_THE_WAY: Final[Mapping[str, type[InTheWayError]]] = {
-    "OJ101": KnownSendError,
-    "OJ102": LimitReachedError,
-    "OJ103": CatalogueChangedError,
-}
-"""By the codes of `reserve_sends`."""
 
 
 class Known(NamedTuple):
@@ -119,12 +94,10 @@ class SendStore:
     async def store(self, lots: Lots, catalogue: Catalogue, now: datetime, sender: UUID) -> Written:
         """Stores sends that are presumed to fit, in one round trip: places, deliveries, facts, or nothing.
 
-        Raises InTheWayError when a key is known, a limit or a stop is in the way, or the catalogue is old.
+        Raises ReservationConflictError when a key is known, a limit or a stop is in the way, or the catalogue is old.
         """
-        try:
+        with reservation_conflicts():
             rows = await fetch_alone(self._pool, QUERIES["reserve_sends"], *lots.arguments(catalogue, sender))
-        except asyncpg.PostgresError as error:
-            raise _in_the_way(error) from error
         return Written([], ranges_of(lots.partitions, rows[0][0]))
 
     async def decide(
@@ -137,26 +110,18 @@ class SendStore:
     ) -> Stored:
         """Decides send by send under the limits' locks, and stores. All keys must be different.
 
-        Raises KnownSendError when a key was stored meanwhile; nothing is stored then.
+        Raises KeyTakenError when a key was stored meanwhile; nothing is stored then.
         """
         async with transaction(self._pool, {send.team_id for send in sends}) as connection:
             limits = await _hold_limits(connection, sends, prepared, now)
             decisions = decide(zip(sends, prepared, strict=True), limits, now)
             jobs = jobs_of(sends, decisions)
             lots = Lots(sends, decisions, [SendState.ACCEPTED] * len(jobs), now)
-            try:
+            with reservation_conflicts():
                 positions = await connection.fetchval(
                     QUERIES["reserve_sends"], *lots.decided_arguments(sender, anew)
                 )
-            except asyncpg.PostgresError as error:
-                raise _in_the_way(error) from error
         return Stored(decisions, jobs, Written([], ranges_of(lots.partitions, positions)))
-
-
-def _in_the_way(error: asyncpg.PostgresError) -> Exception:
-    """What an error of `reserve_sends` says; itself when it is none of those."""
-    kind = _IN_THE_WAY.get(error.sqlstate or "")
-    return error if kind is None else kind(str(error))
 
 
 def _taken_up_anew(send: Send, row: Any) -> bool:

@@ -4,62 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, replanned, transaction
 from libs.common.errors import NotFound
 from services.channel_gateway.domain.errors import ShopKeyLimit
+from services.channel_gateway.domain.inbox import InboxRow, InboxSource, InboxState, Refusal
+from services.channel_gateway.domain.views import Shop, ShopKey
 from services.channel_gateway.store.book import ADMIN
-from services.channel_gateway.store.inbox import InboxSource, InboxState, Refusal
+from services.channel_gateway.store.errors import taken_values
 
 KEYS_MAX: Final = 4
 """Valid signing keys of a shop."""
 
 
-class Shop(NamedTuple):
-    """A shop that reports orders."""
-
-    team_id: UUID
-    shop_id: str
-    display_name: str
-    enabled: bool
-    created_at: datetime
-    updated_at: datetime
-    version: int
-
-
-class ShopKey(NamedTuple):
-    """A signing key."""
-
-    team_id: UUID
-    shop_id: str
-    key_id: UUID
-    secret: bytes
-    created_at: datetime
-    expires_at: datetime | None
-
-
-class InboxRow(NamedTuple):
-    """A webhook that came in. `body` only when it was asked for."""
-
-    sequence: int
-    source: InboxSource
-    team_id: UUID
-    origin: str
-    webhook_id: str
-    body: bytes
-    event_count: int
-    received_at: datetime
-    state: InboxState
-    refusals: list[Refusal]
-
-
 async def create_shop(
     connection: Connection, team_id: UUID, shop_id: str, *, name: str, enabled: bool, now: datetime
 ) -> Shop:
-    """Stores a new shop. The driver's UniqueViolationError tells of an id that is taken."""
-    row = await connection.fetchrow(ADMIN["create_shop"], team_id, shop_id, name, enabled, now)
+    """Stores a new shop. Raises AlreadyExists for an id that is taken, by a deleted shop as well."""
+    with taken_values():
+        row = await connection.fetchrow(ADMIN["create_shop"], team_id, shop_id, name, enabled, now)
     assert row is not None, "the statement returns the row that it writes"
     return Shop(*row)
 

@@ -20,6 +20,11 @@ from services.channel_gateway.clients.services import (
     PointBalances,
     PointsChannels,
 )
+from services.channel_gateway.domain.errors import (
+    CatalogueChangedError,
+    KeyTakenError,
+    ReservationConflictError,
+)
 from services.channel_gateway.domain.model import (
     Account,
     Answer,
@@ -33,10 +38,7 @@ from services.channel_gateway.domain.prepare import Catalogue, Customer, Prepare
 from services.channel_gateway.domain.reserve import Reserved, presume
 from services.channel_gateway.store.lots import Lots
 from services.channel_gateway.store.sends import (
-    CatalogueChangedError,
-    InTheWayError,
     Known,
-    KnownSendError,
     SendKey,
     SendStore,
     jobs_of,
@@ -84,13 +86,13 @@ class Reservation:
         except CatalogueChangedError:
             self._store.catalogue.forget(catalogue)
             answers = await self._look_up(unique)
-        except InTheWayError:
+        except ReservationConflictError:
             answers = await self._look_up(unique)
         _count(unique, answers)
         return [answers[send.team_id, send.effect_key] for send in sends]
 
     async def _presume(self, unique: Mapping[SendKey, Send], catalogue: Catalogue) -> dict[SendKey, Answer]:
-        """The usual way: no key is known, no limit in the way. Raises InTheWayError, with nothing stored."""
+        """The usual way: no key is known, no limit in the way. Raises ReservationConflictError, with nothing stored."""
         sends = list(unique.values())
         now, prepared = await self._prepare(sends, catalogue)
         decisions = presume(zip(sends, prepared, strict=True), catalogue, now)
@@ -131,7 +133,7 @@ class Reservation:
                 return answers
             try:
                 return answers | await self._decide(fresh, known)
-            except KnownSendError:
+            except KeyTakenError:
                 continue
         raise Aborted.write_conflict("other calls store the same sends: ask again")
 

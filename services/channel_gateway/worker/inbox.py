@@ -19,8 +19,9 @@ from omnijourney.segment.v1 import event_pb2
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.services import EventRecorder, EventsRefusedError, Recorded
 from services.channel_gateway.convert.events import customer_event
+from services.channel_gateway.domain.inbox import Refusal, StoredWebhook, Worked
 from services.channel_gateway.domain.shop_events import EventFaultError, parse
-from services.channel_gateway.store.inbox import InboxStore, Refusal, StoredWebhook, Worked
+from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.worker.presence import Presence
 
 EVENTS_MAX: Final = 500
@@ -59,20 +60,20 @@ class InboxWorker:
         self._progress = progress
         self._tolerance = tolerance
 
-    def stir(self) -> None:
+    def wake(self) -> None:
         """Looks at once: webhooks were stored in this process."""
-        self._presence.inbox_stirred.set()
+        self._presence.inbox_woken.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Forwards until told to stop; what is left is found by the next start."""
         while not stopping.is_set():
-            self._presence.inbox_stirred.clear()
+            self._presence.inbox_woken.clear()
             if not self._presence.is_forwarder or not await self._forward_some(stopping):
                 await self._wait(stopping)
 
     async def _wait(self, stopping: asyncio.Event) -> None:
         waits = [
-            asyncio.create_task(self._presence.inbox_stirred.wait()),
+            asyncio.create_task(self._presence.inbox_woken.wait()),
             asyncio.create_task(stopping.wait()),
         ]
         try:

@@ -37,7 +37,7 @@ class Presence:
         self._use = asyncio.Lock()
         self.is_forwarder = False
         """Whether this process forwards webhooks at the moment."""
-        self.inbox_stirred = asyncio.Event()
+        self.inbox_woken = asyncio.Event()
         """Set when webhooks may wait: on a notice, and when this process became the forwarder."""
 
     @classmethod
@@ -103,7 +103,7 @@ class Presence:
         )
         try:
             await connection.execute("SELECT pg_advisory_lock($1)", self._key)
-            await connection.add_listener(INBOX_CHANNEL, lambda *_: self.inbox_stirred.set())
+            await connection.add_listener(INBOX_CHANNEL, lambda *_: self.inbox_woken.set())
             await self._try_to_forward(connection)
         except BaseException:
             connection.terminate()
@@ -113,7 +113,7 @@ class Presence:
     async def _try_to_forward(self, connection: "asyncpg.Connection[Any]") -> None:
         if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _FORWARDER_KEY):
             self.is_forwarder = True
-            self.inbox_stirred.set()
+            self.inbox_woken.set()
 
 
 def lock_key(sender: UUID) -> int:

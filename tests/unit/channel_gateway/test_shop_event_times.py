@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from libs.common.ids import new_id
+from services.channel_gateway.domain.inbox import InboxSource, StoredWebhook
 from services.channel_gateway.domain.shop_events import EventFaultError, parse
-from services.channel_gateway.store.inbox import InboxSource, StoredWebhook
 from services.channel_gateway.worker.inbox import InboxWorker
 
 

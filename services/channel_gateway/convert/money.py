@@ -1,0 +1,56 @@
+"""Proto ⇄ domain for wallets, plan quotas and prices. Pure."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from libs.common.rpc.values import timestamp
+from omnijourney.channel_gateway.v1 import quota_pb2
+from omnijourney.common.v1 import money_pb2
+from services.channel_gateway.domain.views import PlanQuota, TeamPrice, WalletEntry, WalletView
+
+
+def _money(currency: str, micros: int) -> money_pb2.Money:
+    return money_pb2.Money(currency_code=currency, amount_micros=micros)
+
+
+def wallet_message(team_id: UUID, wallet: WalletView) -> quota_pb2.Wallet:
+    """A team's wallet."""
+    return quota_pb2.Wallet(
+        team_id=str(team_id),
+        balance=_money(wallet.currency, wallet.balance_micros),
+        reserved=_money(wallet.currency, wallet.reserved_micros),
+        update_time=timestamp(wallet.updated_at) if wallet.updated_at else None,
+    )
+
+
+def entry_message(entry: WalletEntry) -> quota_pb2.WalletEntry:
+    """A change of a wallet."""
+    return quota_pb2.WalletEntry(
+        sequence=entry.sequence,
+        amount=_money(entry.currency, entry.amount_micros),
+        balance_after=_money(entry.currency, entry.balance_after_micros),
+        note=entry.note,
+        create_time=timestamp(entry.created_at),
+    )
+
+
+def quota_message(quota: PlanQuota) -> quota_pb2.PlanQuota:
+    """A LINE plan in a month."""
+    return quota_pb2.PlanQuota(
+        account_id=str(quota.account_id),
+        month=quota.month.isoformat(),
+        unlimited=quota.message_limit is None,
+        message_limit=quota.message_limit or 0,
+        used=quota.used,
+        update_time=timestamp(quota.updated_at) if quota.updated_at else None,
+    )
+
+
+def price_message(price: TeamPrice) -> quota_pb2.MessagePrice:
+    """A price of a message."""
+    return quota_pb2.MessagePrice(
+        channel=int(price.channel),  # type: ignore[arg-type]  # the enums have the same numbers
+        price=_money(price.price.currency, price.price.micros),
+        custom=price.custom,
+    )

@@ -1,0 +1,72 @@
+"""What the edge and the stores both name: shops and their keys, wallets, quotas, prices."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from services.channel_gateway.domain.model import Channel, Price
+
+
+class Shop(NamedTuple):
+    """A shop that reports orders."""
+
+    team_id: UUID
+    shop_id: str
+    display_name: str
+    enabled: bool
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class ShopKey(NamedTuple):
+    """A signing key."""
+
+    team_id: UUID
+    shop_id: str
+    key_id: UUID
+    secret: bytes
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class WalletView(NamedTuple):
+    """A team's prepaid balance."""
+
+    currency: str
+    balance_micros: int
+    reserved_micros: int
+    """Held by sends that are not settled."""
+    updated_at: datetime | None
+    """None: there was never any money."""
+
+
+class WalletEntry(NamedTuple):
+    """A change by a person."""
+
+    sequence: int
+    currency: str
+    amount_micros: int
+    balance_after_micros: int
+    note: str
+    created_at: datetime
+
+
+class PlanQuota(NamedTuple):
+    """A LINE account's plan in one month."""
+
+    account_id: UUID
+    month: date
+    message_limit: int | None
+    used: int
+    updated_at: datetime | None
+
+
+class TeamPrice(NamedTuple):
+    """What a message costs a team on a channel."""
+
+    channel: Channel
+    price: Price
+    custom: bool

@@ -1,0 +1,70 @@
+"""Channel accounts: each write is one transaction and answered once; the sender takes changes over at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+import msgspec
+
+from libs.common.clock import Clock
+from libs.common.db.pool import Connection, Pool
+from libs.common.rpc.servicing import check_etag
+from services.channel_gateway.domain.model import Account, AccountState
+from services.channel_gateway.store import accounts as store
+from services.channel_gateway.store.accounts import AccountStore
+from services.channel_gateway.store.facts import Written
+from services.channel_gateway.usecases.call import Call, Reply, once
+from services.channel_gateway.worker.publisher import Outbox
+from services.channel_gateway.worker.sender import Sender
+
+
+class Accounts:
+    """Writes accounts. All raise NotFound, and Aborted `ETAG_MISMATCH` where an etag is given."""
+
+    def __init__(
+        self, pool: Pool, accounts: AccountStore, sender: Sender, outbox: Outbox, clock: Clock
+    ) -> None:
+        """`sender` sends by what accounts are now, `outbox` publishes that content is gone."""
+        self._pool = pool
+        self._accounts = accounts
+        self._sender = sender
+        self._outbox = outbox
+        self._clock = clock
+
+    async def create(self, call: Call[Account, Reply], account: Account) -> Reply:
+        """Stores an account."""
+
+        async def create(connection: Connection) -> Account:
+            return await store.create_account(connection, account)
+
+        return await once(self._pool, call, create)
+
+    async def update(
+        self, call: Call[Account, Reply], account_id: UUID, etag: str, change: Callable[[Account], Account]
+    ) -> Reply:
+        """Stores what `change` makes of an account. Raises what it raises."""
+
+        async def update(connection: Connection) -> Account:
+            account = await store.hold_account(connection, call.team_id, account_id)
+            check_etag(etag, account.version)
+            return await store.update_account(connection, change(account), self._clock.now())
+
+        reply = await once(self._pool, call, update)
+        self._sender.update_account(await self._accounts.account(call.team_id, account_id))
+        return reply
+
+    async def delete(self, call: Call[None, Reply], account_id: UUID) -> Reply:
+        """Deletes an account with its templates; its waiting sends fail."""
+        deleted: list[tuple[Account, Written]] = []
+
+        async def delete(connection: Connection) -> None:
+            account = await store.hold_account(connection, call.team_id, account_id)
+            written = await store.delete_account(connection, call.team_id, account_id, self._clock.now())
+            deleted.append((account, written))
+
+        reply = await once(self._pool, call, delete)
+        for account, written in deleted:
+            self._sender.update_account(msgspec.structs.replace(account, state=AccountState.DISABLED))
+            self._outbox.publish(written)
+        return reply

@@ -1,0 +1,38 @@
+"""A write as it was called."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from libs.common.db.pool import Connection, Pool
+from libs.common.db.requests import Write, answer_once
+
+Done = TypeVar("Done")
+Reply = TypeVar("Reply", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Done, Reply]):
+    """Whose write it is, what tells its repetition, and how what was done becomes the answer."""
+
+    team_id: UUID
+    request: Write
+    form: type[Reply]
+    reply: Callable[[Done], Reply]
+
+
+async def once(pool: Pool, call: Call[Done, Reply], work: Callable[[Connection], Awaitable[Done]]) -> Reply:
+    """Does `work` in one transaction and keeps its answer with it; a repeated call gets that answer, without work.
+
+    Raises what `answer_once` and `work` raise; nothing is written then.
+    """
+
+    async def and_reply(connection: Connection) -> Reply:
+        return call.reply(await work(connection))
+
+    return await answer_once(pool, call.team_id, call.request, call.form, and_reply)

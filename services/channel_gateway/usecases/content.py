@@ -1,0 +1,111 @@
+"""Bot modules and templates: each write is one transaction and answered once; what is gone becomes a fact."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from libs.common.clock import Clock
+from libs.common.db.pool import Connection, Pool
+from libs.common.errors import FailedPrecondition
+from libs.common.rpc.servicing import check_etag
+from services.channel_gateway.domain.model import BotModule, Channel, Template
+from services.channel_gateway.store import accounts as account_store
+from services.channel_gateway.store import content as store
+from services.channel_gateway.store.facts import Written
+from services.channel_gateway.usecases.call import Call, Reply, once
+from services.channel_gateway.worker.publisher import Outbox
+
+
+class Content:
+    """Writes content. All raise NotFound, and Aborted `ETAG_MISMATCH` where an etag is given."""
+
+    def __init__(self, pool: Pool, outbox: Outbox, clock: Clock) -> None:
+        """`outbox` publishes that content is gone."""
+        self._pool = pool
+        self._outbox = outbox
+        self._clock = clock
+
+    async def create_module(self, call: Call[BotModule, Reply], module: BotModule) -> Reply:
+        """Stores a bot module."""
+
+        async def create(connection: Connection) -> BotModule:
+            return await store.create_module(connection, module)
+
+        return await once(self._pool, call, create)
+
+    async def update_module(
+        self,
+        call: Call[BotModule, Reply],
+        module_id: UUID,
+        etag: str,
+        change: Callable[[BotModule], BotModule],
+    ) -> Reply:
+        """Stores what `change` makes of a bot module."""
+
+        async def update(connection: Connection) -> BotModule:
+            module = await store.hold_module(connection, call.team_id, module_id)
+            check_etag(etag, module.version)
+            return await store.update_module(connection, change(module), self._clock.now())
+
+        return await once(self._pool, call, update)
+
+    async def delete_module(self, call: Call[None, Reply], module_id: UUID) -> Reply:
+        """Deletes a bot module."""
+
+        async def delete(connection: Connection) -> Written:
+            return await store.delete_module(connection, call.team_id, module_id, self._clock.now())
+
+        return await self._delete(call, delete)
+
+    async def create_template(self, call: Call[Template, Reply], template: Template) -> Reply:
+        """Stores a template of a WhatsApp account.
+
+        Raises FailedPrecondition for an account of another channel, AlreadyExists `DUPLICATE_VALUE`.
+        """
+
+        async def create(connection: Connection) -> Template:
+            account = await account_store.hold_account(connection, call.team_id, template.account_id)
+            if account.channel is not Channel.WHATSAPP:
+                raise FailedPrecondition("INVALID_FIELDS", "only WhatsApp accounts have templates")
+            return await store.create_template(connection, template)
+
+        return await once(self._pool, call, create)
+
+    async def update_template(
+        self,
+        call: Call[Template, Reply],
+        template_id: UUID,
+        etag: str,
+        change: Callable[[Template], Template],
+    ) -> Reply:
+        """Stores what `change` makes of a template."""
+
+        async def update(connection: Connection) -> Template:
+            template = await store.hold_template(connection, call.team_id, template_id)
+            check_etag(etag, template.version)
+            return await store.update_template(connection, change(template), self._clock.now())
+
+        return await once(self._pool, call, update)
+
+    async def delete_template(self, call: Call[None, Reply], template_id: UUID) -> Reply:
+        """Deletes a template."""
+
+        async def delete(connection: Connection) -> Written:
+            return await store.delete_template(connection, call.team_id, template_id, self._clock.now())
+
+        return await self._delete(call, delete)
+
+    async def _delete(
+        self, call: Call[None, Reply], delete: Callable[[Connection], Awaitable[Written]]
+    ) -> Reply:
+        facts: list[Written] = []
+
+        async def keep_facts(connection: Connection) -> None:
+            facts.append(await delete(connection))
+
+        reply = await once(self._pool, call, keep_facts)
+        # A repeated call committed nothing: there is nothing to publish.
+        for written in facts:
+            self._outbox.publish(written)
+        return reply

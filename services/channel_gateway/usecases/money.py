@@ -1,0 +1,64 @@
+"""Wallets, plan quotas and prices: each write is one transaction and answered once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+from libs.common.clock import Clock
+from libs.common.db.pool import Connection, Pool
+from services.channel_gateway.domain.model import Channel, Price
+from services.channel_gateway.domain.reserve import quota_month
+from services.channel_gateway.domain.views import PlanQuota, TeamPrice, WalletEntry, WalletView
+from services.channel_gateway.store import money as store
+from services.channel_gateway.usecases.call import Call, Reply, once
+
+
+class Adjusted(NamedTuple):
+    """A wallet after a change, and the change."""
+
+    wallet: WalletView
+    entry: WalletEntry
+
+
+class Money:
+    """Writes what limits and costs sends."""
+
+    def __init__(self, pool: Pool, clock: Clock) -> None:
+        """`clock`: domain time of the changes."""
+        self._pool = pool
+        self._clock = clock
+
+    async def adjust_wallet(self, call: Call[Adjusted, Reply], amount: Price, note: str) -> Reply:
+        """Adds to the balance, or takes from it. Raises WalletCurrencyMismatch or WalletBalanceTooLow."""
+
+        async def adjust(connection: Connection) -> Adjusted:
+            entry = await store.adjust_wallet(connection, call.team_id, amount, note, self._clock.now())
+            return Adjusted(await store.read_wallet(connection, call.team_id), entry)
+
+        return await once(self._pool, call, adjust)
+
+    async def set_quota(
+        self, call: Call[PlanQuota, Reply], account_id: UUID, limit: int | None, *, used: int | None = None
+    ) -> Reply:
+        """Sets the messages a month of a LINE account's plan, None: no limit; `used`: as the channel counts them."""
+
+        async def set_quota(connection: Connection) -> PlanQuota:
+            now = self._clock.now()
+            month = quota_month(now)
+            await store.set_quota(connection, call.team_id, account_id, limit, now)
+            if used is not None:
+                await store.raise_usage(connection, call.team_id, account_id, month, used)
+            return await store.read_quota(connection, call.team_id, account_id, month)
+
+        return await once(self._pool, call, set_quota)
+
+    async def set_price(self, call: Call[TeamPrice, Reply], channel: Channel, price: Price | None) -> Reply:
+        """Sets a team's price of a message; None: the default again."""
+
+        async def set_price(connection: Connection) -> TeamPrice:
+            await store.set_price(connection, call.team_id, channel, price)
+            prices = await store.read_prices(connection, call.team_id)
+            return next(item for item in prices if item.channel is channel)
+
+        return await once(self._pool, call, set_price)
