@@ -12,17 +12,19 @@ import contextlib
 import gc
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import asyncpg
 import structlog
-import tenacity
 import uvloop
 
 from libs.common import crash
+from libs.common.backoff import Backoff, retrying
 from libs.common.clock import Clock, InstallationClock
 from libs.common.config import EXIT_CONFIG, ServiceSettings, variable_of
 from libs.common.db.migrate import migrate, service_dsn
@@ -35,6 +37,7 @@ from libs.common.metrics import MetricsEndpoint
 from libs.common.rpc import operations
 from libs.common.rpc.operations import LagProbe, OperationsServicer
 from libs.common.rpc.server import GrpcServer, PortTakenError
+from libs.common.tasks import Loop
 from libs.embedded import EmbeddedError, attach
 from omnijourney.common.v1 import operations_service_pb2_grpc
 
@@ -51,6 +54,8 @@ GC_THRESHOLD: Final = 50_000
 _DATABASE_WAIT_S: Final = 30.0
 """How long a starting service waits for its database to accept connections."""
 
+_DATABASE_BACKOFF: Final = Backoff(0.4, 0.6, spread=0.5)
+
 _DATABASE_AWAY: Final = (
     OSError,
     asyncpg.CannotConnectNowError,
@@ -66,6 +71,8 @@ _DATABASE_REFUSES: Final = (
 _log = structlog.get_logger(__name__)
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+Run = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+"""Works until the event is set."""
 
 
 @dataclass
@@ -104,11 +111,23 @@ class Runtime:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def spawn(self, name: str, worker: Coroutine[Any, Any, None]) -> None:
-        """Runs a worker until `stopping` is set; one that ends earlier ends the service."""
-        task = asyncio.create_task(worker, name=f"{self.settings.service} {name}")
-        task.add_done_callback(self._worker_ended)
-        self._workers.append(task)
+    def spawn(self, name: str, run: Run | Coroutine[Any, Any, None]) -> None:
+        """Runs a loop until the service stops: the `run` of a `libs.common.tasks.Loop`, or a coroutine that watches
+        `stopping` itself. One that ends earlier ends the service."""
+        work = run if asyncio.iscoroutine(run) else run(self.stopping)
+        self._workers.append(self._watched(name, work, self.stopping))
+
+    @contextlib.asynccontextmanager
+    async def running(self, name: str, loop: Loop) -> AsyncIterator[None]:
+        """Runs a loop that others need until they have ended: it is told to stop at the end of the block, and waited
+        for. One that ends earlier ends the service."""
+        stopping = asyncio.Event()
+        task = self._watched(name, loop.run(stopping), stopping)
+        try:
+            yield
+        finally:
+            stopping.set()
+            await asyncio.gather(task, return_exceptions=True)
 
     @contextlib.asynccontextmanager
     async def serving(self, probe: LagProbe) -> AsyncIterator[App]:
@@ -124,7 +143,7 @@ class Runtime:
         metrics = _open_metrics(self.settings)
         try:
             await self.server.start()
-            self.spawn("request log", keep_forgetting(self.pool, self.stopping))
+            self.spawn("request log", partial(keep_forgetting, self.pool))
             _log.info("serving", port=self.server.port, metrics_port=metrics.port)
             yield App(self.server.port, metrics.port, self._failed)
         finally:
@@ -150,8 +169,15 @@ class Runtime:
         if self._failed.done():
             self._failed.exception()  # seen, even if nobody waited for it
 
-    def _worker_ended(self, task: "asyncio.Task[None]") -> None:
-        if task.cancelled() or (self.stopping.is_set() and task.exception() is None):
+    def _watched(
+        self, name: str, work: Coroutine[Any, Any, None], stopping: asyncio.Event
+    ) -> "asyncio.Task[None]":
+        task = asyncio.create_task(work, name=f"{self.settings.service} {name}")
+        task.add_done_callback(partial(self._ended, stopping))
+        return task
+
+    def _ended(self, stopping: asyncio.Event, task: "asyncio.Task[None]") -> None:
+        if task.cancelled() or (stopping.is_set() and task.exception() is None):
             return
         error = task.exception() or RuntimeError(f"the worker {task.get_name()} ended by itself")
         _log.error("worker failed", worker=task.get_name(), exc_info=error)
@@ -190,19 +216,19 @@ async def runtime(
 
 
 async def _migrate(admin_dsn: str, service: str, package: str) -> None:
-    policy = tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception_type(_DATABASE_AWAY),
-        stop=tenacity.stop_after_delay(_DATABASE_WAIT_S),
-        wait=tenacity.wait_random(0.2, 0.6),
-        before_sleep=_tell_waiting,
-        reraise=True,
+    give_up_at = time.monotonic() + _DATABASE_WAIT_S
+    await retrying(
+        lambda: migrate(admin_dsn, service, package),
+        backoff=_DATABASE_BACKOFF,
+        passing=_DATABASE_AWAY,
+        give_up=lambda: time.monotonic() > give_up_at,
+        failed=_note_waiting,
     )
-    await policy(migrate, admin_dsn, service, package)
 
 
-def _tell_waiting(state: tenacity.RetryCallState) -> None:
-    if state.attempt_number == 1:
-        _log.warning("waiting for the database", wait_s_max=_DATABASE_WAIT_S)
+def _note_waiting(attempt: int, error: Exception) -> None:
+    if attempt == 1:
+        _log.warning("waiting for the database", wait_s_max=_DATABASE_WAIT_S, error=repr(error))
 
 
 async def _close_pool(pool: Pool) -> None:

@@ -18,7 +18,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -27,6 +27,7 @@ from libs.common.db.faults import PASSING
 from libs.common.db.pool import Connection, Pool
 from libs.common.ids import PARTITIONS, new_id
 from libs.common.mailbox.errors import Fenced
+from libs.common.tasks import work_until
 
 RENEWALS_A_LEASE: Final = 3
 """A lease is renewed this often within its length, so that one lost call does not lose it."""
@@ -109,7 +110,7 @@ def worker_name() -> str:
 
 
 class LeaseKeeper:
-    """Holds a fair share of the partitions for one worker; tells it at each change what it holds."""
+    """A loop that holds a fair share of the partitions for one worker; tells it at each change what it holds."""
 
     def __init__(
         self,
@@ -117,7 +118,7 @@ class LeaseKeeper:
         changed: Callable[[Mapping[int, int]], None],
         *,
         lease_s: float,
-        worker_id: str,
+        worker_id: str | None = None,
         hand_over: HandOver | None = None,
     ) -> None:
         """`changed` gets all leases (partition → epoch); `lease_s` is their length in real seconds.
@@ -127,43 +128,26 @@ class LeaseKeeper:
         self._pool = pool
         self._changed = changed
         self._lease_s = lease_s
-        self._worker_id = worker_id
+        self._worker_id = worker_id or worker_name()
         self._hand_over = hand_over
         self._draining = False
         self._asked = False
         self._held: dict[int, int] = {}
         self._sure_until = 0.0
 
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def running(
-        cls,
-        pool: Pool,
-        changed: Callable[[Mapping[int, int]], None],
-        *,
-        lease_s: float,
-        worker_id: str | None = None,
-        hand_over: HandOver | None = None,
-    ) -> AsyncIterator[LeaseKeeper]:
-        """Leases are held while the context lasts and handed back at its end."""
-        keeper = cls(
-            pool, changed, lease_s=lease_s, worker_id=worker_id or worker_name(), hand_over=hand_over
-        )
-        task = asyncio.create_task(keeper._run(), name="leases")
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Holds leases until `stopping` is set, then hands them back: the worker must have ended by then."""
         try:
-            yield keeper
+            await work_until(stopping, self._keep(), name="leases")
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-            await keeper.hand_back()
+            await self.hand_back()
 
     @property
     def held(self) -> Mapping[int, int]:
         """Partition → epoch."""
         return self._held
 
-    async def _run(self) -> None:
+    async def _keep(self) -> None:
         while True:
             try:
                 await self.renew()

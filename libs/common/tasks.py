@@ -8,14 +8,15 @@ Two forms, and no other:
   `step()`, so that tests need no loop.
 - A **batcher** (`libs.common.batching`) has `submit` and `drain`: it works only while callers wait for their answers.
 
-`Runtime.spawn` runs loops. A loop that ends before it is told to, by an error or by itself, ends the service.
+`Runtime.spawn` runs loops until the service stops, `Runtime.running` those that others need until they have ended. A
+loop that ends before it is told to, by an error or by itself, ends the service.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Protocol
 
 
@@ -25,6 +26,18 @@ class Loop(Protocol):
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until `stopping` is set. Raises what no repetition would cure."""
         ...
+
+
+@contextlib.asynccontextmanager
+async def running(loop: Loop, *, name: str) -> AsyncIterator[None]:
+    """Runs a loop for as long as the block, tells it to stop at the end and waits for it. Raises what it raises."""
+    stopping = asyncio.Event()
+    task = asyncio.create_task(loop.run(stopping), name=name)
+    try:
+        yield
+    finally:
+        stopping.set()
+        await task
 
 
 async def set_within(event: asyncio.Event, timeout_s: float) -> bool:

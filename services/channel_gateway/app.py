@@ -141,7 +141,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             shop_store=ShopStore(rt.pool),
         )
         _serve(rt, deps)
-        await relay.start()
+        await stack.enter_async_context(rt.running("mail relay", relay))
         rt.spawn("sender", sender.run(rt.stopping))
         rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender).run(rt.stopping))
         rt.spawn("inbox", worker.run(rt.stopping))
@@ -150,7 +150,6 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             _http(settings, edge) as port,
         ):
             yield GatewayApp(serving.port, serving.metrics_port, serving.failed, port)
-        await relay.drain()
 
 
 def _adapters(settings: Settings, transport: Transport) -> Mapping[ConnectionKind, Adapter]:

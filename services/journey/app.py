@@ -126,7 +126,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             journey_service_pb2.DESCRIPTOR.services_by_name["JourneyService"],
         )
         internal.serve(rt.server, dependencies)
-        await relay.start()
+        await stack.enter_async_context(rt.running("mail relay", relay))
         rt.spawn("worker", _work(rt, settings, worker))
         rt.spawn("schedule", _until_stopping(rt, scheduler))
         rt.spawn("orphans", _until_stopping(rt, orphans))
@@ -136,14 +136,14 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         async with rt.serving(lag) as serving:
             yield serving
-        await relay.drain()
 
 
 async def _work(rt: Runtime, settings: Settings, worker: Worker) -> None:
     """The worker under its leases: it ends first, then its partitions are handed back."""
-    async with LeaseKeeper.running(
+    keeper = LeaseKeeper(
         rt.pool, worker.set_leases, lease_s=settings.lease_seconds, hand_over=worker.hand_over
-    ):
+    )
+    async with rt.running("leases", keeper):
         await _until_stopping(rt, worker)
 
 

@@ -49,8 +49,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
-        await relay.start()
-        try:
+        async with rt.running("mail relay", relay):
             announcer = Announcer(relay, notifiers, progress)
             writer = Writer(rt.pool, rt.clock, announcer)
             intake = Intake(relay, settings.mail_backlog_max)
@@ -76,5 +75,3 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             async with rt.serving(SegmentLag(writer, relay, progress)) as serving:
                 yield serving
             await writer.drain()
-        finally:
-            await relay.drain()

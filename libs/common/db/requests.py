@@ -1,7 +1,6 @@
 """Writes that are answered once: the same request id with the same content gets the first answer again."""
 
 import asyncio
-import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, Protocol, TypeVar
@@ -13,6 +12,7 @@ from google.protobuf.message import Message
 from libs.common.db.faults import PASSING
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument
+from libs.common.tasks import set_within
 
 REQUEST_ID_LENGTH_MAX: Final = 128
 ANSWERS_KEPT_S: Final = 7 * 86_400.0
@@ -83,20 +83,13 @@ async def forget_answers(pool: Pool, older_than_s: float, row_max: int = _FORGET
 async def keep_forgetting(pool: Pool, stop: asyncio.Event) -> None:
     """Forgets old answers, a little at a time, until `stop` is set. A database that is away is tried again later."""
     wait_s = 0.0
-    while not await _set_within(stop, wait_s):
+    while not await set_within(stop, wait_s):
         try:
             forgotten = await forget_answers(pool, ANSWERS_KEPT_S)
         except PASSING as error:
             _log.warning("answers were not forgotten", error=str(error) or type(error).__name__)
             forgotten = 0
         wait_s = _FORGET_PAUSE_S if forgotten == _FORGET_ROWS else _FORGET_EVERY_S
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    return event.is_set()
 
 
 def _recalled(record: Mapping[str, Any], request_id: str, digest: bytes, reply: type[Reply]) -> Reply:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
+
+from libs.common.tasks import set_within
 
 Row = TypeVar("Row")
 
@@ -45,11 +46,8 @@ class CommitNotifier:
 
         Take `commits` before reading and pass it here afterwards: no commit in between is missed.
         """
-        if self._commits != seen:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._next.wait()
+        if self._commits == seen:
+            await set_within(self._next, timeout_s)
 
 
 async def long_poll(
@@ -61,9 +59,7 @@ async def long_poll(
     """Calls `read` until it finds rows, `wait_s` real seconds are over or `stop` is set; returns its last answer."""
     until = time.monotonic() + min(wait_s, WAIT_MAX_S)
     if wait_s > 0:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(wait_s, LINGER_S)):
-                await stop.wait()
+        await set_within(stop, min(wait_s, LINGER_S))
     while True:
         seen = notifier.commits
         rows, cursors = await read()

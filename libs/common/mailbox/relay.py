@@ -28,12 +28,14 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from libs.common import crash
+from libs.common.backoff import Backoff, retrying
 from libs.common.db.faults import PASSING
 from libs.common.feeds.publisher import Ranges, ranges_of
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox.api import MailSink
 from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.mailbox.mail import Mail, MailSource
+from libs.common.tasks import set_within
 
 BATCH_MAX: Final = 500
 """Mails in one delivery or one read of the store."""
@@ -49,8 +51,7 @@ SAVE_INTERVAL_S: Final = 1.0
 """Cursors are saved at most so often; after a crash up to that much mail is delivered again."""
 SWEEP_INTERVAL_S: Final = 5.0
 """An idle relay looks into the store so often for commits that nobody heard of."""
-RETRY_MIN_S: Final = 0.05
-RETRY_MAX_S: Final = 2.0
+_BACKOFF: Final = Backoff(0.05, 2.0)
 DRAIN_GRACE_S: Final = 5.0
 
 _PASSING: Final = (MailboxUnavailable, *PASSING)
@@ -83,10 +84,16 @@ class _Submission(NamedTuple):
 
 
 class MailRelay:
-    """Delivers the mail of one source. `start` once, `submit` after every commit, `drain` at the end."""
+    """Delivers the mail of one source: a loop (`libs.common.tasks`), to which every commit is submitted."""
 
     def __init__(
-        self, source: MailSource, mailbox: MailSink, store: MailStore, *, mails_max: int = MAILS_MAX
+        self,
+        source: MailSource,
+        mailbox: MailSink,
+        store: MailStore,
+        *,
+        mails_max: int = MAILS_MAX,
+        drain_grace_s: float = DRAIN_GRACE_S,
     ) -> None:
         """`mails_max` bounds the mail in the mailboxes of all partitions together, whoever sent it."""
         self._source = source
@@ -113,17 +120,31 @@ class MailRelay:
         self._outgoing: tuple[list[Mail], dict[int, int]] | None = None
         self._delivered = 0
         self._stirred = asyncio.Event()
+        self._drain_grace_s = drain_grace_s
         self._draining = False
         self._task: asyncio.Task[None] | None = None
 
     # ---- for the service ----
 
-    async def start(self) -> None:
-        """Read the cursors and begin to deliver; what was left from before comes first. Raises what the store
-        raises.
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Deliver until `stopping` is set, then what is left; what was left from before comes first.
+
+        What is not delivered within `drain_grace_s` after the stop is delivered by the next start.
         """
-        self._cursors |= await self._store.load_cursors()
-        self._task = asyncio.create_task(self._run(), name=f"mail-relay-{self._source.name.lower()}")
+        self._task = asyncio.create_task(self._work(), name=f"mail-relay-{self._source.name.lower()}")
+        stop = asyncio.create_task(stopping.wait(), name="mail-relay stop")
+        try:
+            await asyncio.wait({self._task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            self._draining = True
+            self._stirred.set()
+            done, _ = await asyncio.wait({self._task}, timeout=self._drain_grace_s)
+            if not done:
+                _log.warning("mail_relay_drain_cut", source=self._source.name, pending=self.pending)
+        finally:
+            stop.cancel()
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
 
     def submit(self, mails: Sequence[Mail], ranges: Ranges | None = None) -> None:
         """Hand over the mail of a transaction that has just committed.
@@ -171,24 +192,13 @@ class MailRelay:
         """Mails delivered by this process, repetitions included; only grows."""
         return self._delivered
 
-    async def drain(self, grace_s: float = DRAIN_GRACE_S) -> None:
-        """Deliver what is left, save the cursors and stop; what is not done in time is delivered by the next
-        start.
-        """
-        if self._task is None:
-            return
-        self._draining = True
-        self._stirred.set()
-        done, _ = await asyncio.wait({self._task}, timeout=grace_s)
-        if not done:
-            _log.warning("mail_relay_drain_cut", source=self._source.name, pending=self.pending)
-            self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-
     # ---- the task ----
 
-    async def _run(self) -> None:
+    async def _load(self) -> None:
+        self._cursors |= await self._store.load_cursors()
+
+    async def _work(self) -> None:
+        await self._persist(self._load)
         swept_at = time.monotonic()
         while True:
             self._stirred.clear()
@@ -196,7 +206,7 @@ class MailRelay:
             if self._draining:
                 await self._save()
                 return
-            await self._wait(self._pause_s())
+            await set_within(self._stirred, self._pause_s())
             await self._save_when_due()
             await self._look_when_due()
             if time.monotonic() - swept_at >= SWEEP_INTERVAL_S:
@@ -215,24 +225,12 @@ class MailRelay:
             return HELD_LOOK_S
         return SAVE_INTERVAL_S if self._unsaved else SWEEP_INTERVAL_S
 
-    async def _wait(self, timeout_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            # Not wait_for: before Python 3.12 it may swallow a cancellation.
-            async with asyncio.timeout(timeout_s):
-                await self._stirred.wait()
-
     async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
         """Repeat a step until the servers let it succeed."""
-        pause = RETRY_MIN_S
-        while True:
-            try:
-                return await step()
-            except _PASSING as error:
-                _log.warning(
-                    "mail_relay_retries", source=self._source.name, error=str(error), retry_in_s=pause
-                )
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, RETRY_MAX_S)
+        await retrying(step, backoff=_BACKOFF, passing=_PASSING, failed=self._note)
+
+    def _note(self, attempt: int, error: Exception) -> None:
+        _log.warning("mail_relay_retries", source=self._source.name, error=str(error), attempt=attempt)
 
     async def _forward(self) -> None:
         """Deliver one batch of the queue."""

@@ -11,15 +11,16 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from libs.common.backoff import Backoff, Retries
 from libs.common.ids import PARTITIONS
+from libs.common.tasks import set_within
 
 WAKE_CHANNEL: Final = "oj:pokes"
 """Its name is what processes of earlier releases publish to and listen on. Messages are partition
 numbers in decimal, with commas between."""
 HEARTBEAT_S: Final = 5.0
 """A connection that is silent for so long is asked whether it lives."""
-RECONNECT_MIN_S: Final = 0.05
-RECONNECT_MAX_S: Final = 2.0
+_BACKOFF: Final = Backoff(0.05, 2.0)
 
 _log = structlog.get_logger(__name__)
 
@@ -39,10 +40,7 @@ class WakeSet:
     async def wait(self, timeout_s: float) -> set[int]:
         """See `Mailbox.wait_woken`."""
         if not self._partitions:
-            with contextlib.suppress(TimeoutError):
-                # Not wait_for: before Python 3.12 it may swallow a cancellation.
-                async with asyncio.timeout(timeout_s):
-                    await self._arrived.wait()
+            await set_within(self._arrived, timeout_s)
         arrived, self._partitions = self._partitions, set()
         self._arrived.clear()
         return arrived
@@ -73,20 +71,19 @@ class WakeListener:
             self._task = None
 
     async def _run(self) -> None:
-        pause = RECONNECT_MIN_S
+        retries = Retries(_BACKOFF)
         while True:
             client = self._connect()
             try:
                 async for partitions in _heard(client):
-                    pause = RECONNECT_MIN_S
+                    retries.succeeded()
                     self._wakes.add(*partitions)
             except (RedisError, OSError) as error:
-                _log.warning("mailbox_wakes_disconnected", error=str(error), retry_in_s=pause)
+                _log.warning("mailbox_wakes_disconnected", error=str(error), failures=retries.failures + 1)
             finally:
                 with contextlib.suppress(RedisError, OSError):
                     await client.aclose()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, RECONNECT_MAX_S)
+            await asyncio.sleep(retries.failed())
 
 
 async def _heard(client: Redis) -> AsyncIterator[Iterable[int]]:

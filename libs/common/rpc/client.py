@@ -1,14 +1,12 @@
 """Channels to other services, and how calls are repeated."""
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import grpc
 import structlog
-import tenacity
 
+from libs.common import backoff
 from libs.common.rpc import limits
 from libs.common.rpc.errors import remote_error
 
@@ -17,9 +15,7 @@ T = TypeVar("T")
 CALL_DEADLINE_S: Final = 10.0
 """What a batch to another service may take, where nothing speaks for another figure."""
 ATTEMPTS_DEFAULT: Final = 5
-_WAIT_FIRST_S: Final = 0.05
-_WAIT_MAX_S: Final = 2.0
-_SPREAD: Final = random.Random()  # noqa: S311 - only so that callers do not come back together
+_BACKOFF: Final = backoff.Backoff(0.05, 2.0, spread=1.0)
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", limits.MESSAGE_BYTES_MAX),
@@ -114,26 +110,9 @@ async def retrying(call: Callable[[], Awaitable[T]], *, attempts: int | None = A
     since its batch may be too large. `attempts` None repeats until it succeeds or is cancelled. Use it around a batch,
     on one layer only. Raises the last `grpc.aio.AioRpcError`.
     """
-    try:
-        return await call()
-    except grpc.aio.AioRpcError as error:
-        if attempts == 1 or not is_passing(error):
-            raise
-    # Only a call that failed pays for the library, which costs as much as a call's own overhead.
-    policy = tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception(is_passing),
-        stop=tenacity.stop_never if attempts is None else tenacity.stop_after_attempt(attempts - 1),
-        wait=tenacity.wait_random_exponential(multiplier=_WAIT_FIRST_S, max=_WAIT_MAX_S),
-        before_sleep=_tell,
-        reraise=True,
+    return await backoff.retrying(
+        call, backoff=_BACKOFF, passing=is_passing, attempts=attempts, failed=_note_repetition
     )
-
-    async def again() -> T:
-        # gRPC's calls are awaitable without being coroutines, which the policy would hand back as they are.
-        return await call()
-
-    await asyncio.sleep(_SPREAD.uniform(0, _WAIT_FIRST_S))
-    return await policy(again)
 
 
 def is_passing(error: BaseException) -> bool:
@@ -143,11 +122,10 @@ def is_passing(error: BaseException) -> bool:
     return error.code() in _RETRYABLE or remote_error(error).reason in _RETRYABLE_REASONS
 
 
-def _tell(state: tenacity.RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, grpc.aio.AioRpcError):
+def _note_repetition(attempt: int, error: Exception) -> None:
+    if attempt > 1 and isinstance(error, grpc.aio.AioRpcError):
         code = error.code().name
-        _log.warning("call is repeated", attempt=state.attempt_number + 1, code=code, error=error.details())
+        _log.warning("call is repeated", attempt=attempt + 1, code=code, error=error.details())
 
 
 async def fitting_page(read: Callable[[int], Awaitable[T]], rows_max: int) -> T:

@@ -107,6 +107,36 @@ async def test_a_worker_that_failed_before_the_service_served_is_told(
                 await asyncio.wait_for(serving.failed, 20)
 
 
+async def test_a_loop_that_others_need_ends_after_them_and_its_failure_ends_the_service(
+    servers: Servers, database: Database
+) -> None:
+    order = []
+
+    class Needed:
+        async def run(self, stopping: asyncio.Event) -> None:
+            await stopping.wait()
+            order.append("needed")
+
+    class Failing:
+        async def run(self, stopping: asyncio.Event) -> None:
+            raise ZeroDivisionError
+
+    async def work(stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        order.append("worker")
+
+    async with (
+        runtime(servers.settings(Settings, database), package=PACKAGE) as rt,
+        rt.running("needed", Needed()),
+        rt.running("failing", Failing()),
+    ):
+        rt.spawn("worker", work)
+        async with rt.serving(NothingPending(Progress())) as serving:
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.wait_for(serving.failed, 20)
+    assert order == ["worker", "needed"]
+
+
 async def test_workers_end_though_the_service_never_served(servers: Servers, database: Database) -> None:
     ended = []
 
@@ -116,7 +146,7 @@ async def test_workers_end_though_the_service_never_served(servers: Servers, dat
 
     with pytest.raises(KeyError):  # noqa: PT012 - the runtime must end by it
         async with runtime(servers.settings(Settings, database), package=PACKAGE) as rt:
-            rt.spawn("waiting", work(rt.stopping))
+            rt.spawn("waiting", work)
             raise KeyError
     assert ended
 

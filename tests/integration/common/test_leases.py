@@ -10,6 +10,7 @@ import pytest
 from libs.common.db.pool import Pool, connection_of, open_pool
 from libs.common.ids import PARTITIONS
 from libs.common.leases import LeaseKeeper, check_fence
+from libs.common.tasks import running
 from libs.testing.fixtures import Databases
 from libs.testing.lease_suite import LONG_S, SHORT_S, Holder, LeaseSite, LeaseSuite
 
@@ -54,7 +55,7 @@ class TestPostgresLeases(LeaseSuite):
 
 async def test_a_keeper_that_ends_hands_back(pool: Pool, site: LeaseSite) -> None:
     bob, ann = site.holder("bob"), Holder("ann")
-    async with LeaseKeeper.running(pool, ann.hear, lease_s=LONG_S, worker_id="ann"):
+    async with running(LeaseKeeper(pool, ann.hear, lease_s=LONG_S, worker_id="ann"), name="ann"):
         await until_all_are_held(ann)
     await bob.renew()
     assert bob.told == dict.fromkeys(range(PARTITIONS), 2)
@@ -64,7 +65,7 @@ async def test_a_running_keeper_replaces_a_worker_that_vanished(pool: Pool, site
     ann = site.holder("ann", SHORT_S)
     await ann.renew()
     bob = Holder("bob")
-    async with LeaseKeeper.running(pool, bob.hear, lease_s=SHORT_S, worker_id="bob"):
+    async with running(LeaseKeeper(pool, bob.hear, lease_s=SHORT_S, worker_id="bob"), name="bob"):
         await until_all_are_held(bob)
         assert set(bob.told.values()) == {2}
 
@@ -74,7 +75,7 @@ async def test_many_workers_at_once_never_hold_the_same(pool: Pool) -> None:
         holders = [Holder(f"w{n}") for n in range(5)]
         for each in holders:
             await stack.enter_async_context(
-                LeaseKeeper.running(pool, each.hear, lease_s=SHORT_S, worker_id=each.name)
+                running(LeaseKeeper(pool, each.hear, lease_s=SHORT_S, worker_id=each.name), name=each.name)
             )
         async with asyncio.timeout(PATIENCE_S):
             while sorted(len(each.told) for each in holders) != [12, 13, 13, 13, 13]:
@@ -107,7 +108,8 @@ async def test_a_worker_that_cannot_renew_lets_go_by_itself(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann = Holder("ann")
-    async with LeaseKeeper.running(pool, ann.hear, lease_s=SHORT_S, worker_id="ann") as keeper:
+    keeper = LeaseKeeper(pool, ann.hear, lease_s=SHORT_S, worker_id="ann")
+    async with running(keeper, name="ann"):
         await until_all_are_held(ann)
 
         async def away() -> None:

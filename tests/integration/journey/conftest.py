@@ -19,6 +19,7 @@ from libs.common.leases import LeaseKeeper
 from libs.common.mailbox.mail import Checkout, Mail, MailSource, Outcome, SendOutcome
 from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
 from libs.common.rpc.operations import Progress
+from libs.common.tasks import running
 from libs.testing.fixtures import Databases
 from libs.testing.mails import TEAM, Numberer
 from services.journey.domain import model as d
@@ -121,9 +122,8 @@ class Site:
             progress=Progress(),
         )
         schedule = Scheduler(self.journeys, self.stopper, self.clock, Progress(), worker.set_stopping)
-        async with LeaseKeeper.running(
-            self.pool, worker.set_leases, lease_s=lease_s, hand_over=worker.hand_over
-        ):
+        keeper = LeaseKeeper(self.pool, worker.set_leases, lease_s=lease_s, hand_over=worker.hand_over)
+        async with running(keeper, name="leases"):
             tasks = [asyncio.create_task(worker.run()), asyncio.create_task(schedule.run())]
             try:
                 yield worker

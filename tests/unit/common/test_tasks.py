@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from libs.common.tasks import any_set, set_within, work_until
+from libs.common.tasks import any_set, running, set_within, work_until
 
 
 async def test_endless_work_is_cancelled_when_the_service_stops() -> None:
@@ -68,3 +68,33 @@ async def test_the_first_of_several_events_ends_the_wait() -> None:
     await asyncio.wait_for(any_set(one, other), 5)
     await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) == 1, "no wait is left behind"
+
+
+class Counting:
+    """A loop that notes how it ends."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        await asyncio.sleep(0.01)
+        self.ended = True
+
+
+async def test_a_loop_runs_for_as_long_as_its_block_and_is_waited_for() -> None:
+    loop = Counting()
+    async with running(loop, name="loop"):
+        await asyncio.sleep(0.01)
+        assert not loop.ended
+    assert loop.ended
+
+
+async def test_what_a_loop_raises_comes_out_of_its_block() -> None:
+    class Failing:
+        async def run(self, stopping: asyncio.Event) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        async with running(Failing(), name="loop"):
+            await asyncio.sleep(0)

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.common import tasks
+from libs.common.backoff import Backoff
 from libs.common.errors import ResourceExhausted
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox import InMemoryMailbox, MailRelay, MemoryServer, relay
@@ -62,20 +64,16 @@ class Source:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "RETRY_MIN_S", 0.001)
-    monkeypatch.setattr(relay, "RETRY_MAX_S", 0.01)
+    monkeypatch.setattr(relay, "_BACKOFF", Backoff(0.001, 0.01))
     monkeypatch.setattr(relay, "SWEEP_INTERVAL_S", 0.05)
 
 
 @asynccontextmanager
 async def relaying(source: Source, server: MemoryServer) -> AsyncIterator[MailRelay]:
     """A running relay that has caught up; drained at the end."""
-    running = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source)
-    await running.start()
-    try:
-        yield running
-    finally:
-        await running.drain()
+    made = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source)
+    async with tasks.running(made, name="relay"):
+        yield made
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -210,11 +208,10 @@ async def test_servers_that_are_away_are_waited_for() -> None:
 
 async def test_drain_does_not_wait_for_ever() -> None:
     source, server = Source(), MemoryServer()
-    running = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source)
-    await running.start()
-    server.available = False
-    running.submit(source.commit(ANN))
-    await running.drain(grace_s=0.05)
+    made = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source, drain_grace_s=0.05)
+    async with tasks.running(made, name="relay"):
+        server.available = False
+        made.submit(source.commit(ANN))
     server.available = True
     async with relaying(source, server):
         await until(lambda: lying(server, ANN) == [1])
@@ -227,13 +224,13 @@ async def test_a_relay_that_died_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
         raise ValueError("a fault of ours")
 
     monkeypatch.setattr(source, "fetch_after", broken)
-    running = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source)
-    await running.start()
-    await asyncio.sleep(0.01)
+    made = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source)
+    with pytest.raises(ValueError, match="a fault of ours"):
+        await asyncio.wait_for(made.run(asyncio.Event()), PATIENCE_S)
     with pytest.raises(RuntimeError, match="SEGMENT died"):
-        running.submit([])
+        made.submit([])
     with pytest.raises(RuntimeError, match="SEGMENT died"):
-        assert running.pending
+        assert made.pending
 
 
 _EVENTS = st.lists(
@@ -250,17 +247,33 @@ def test_nothing_is_lost_and_order_holds_whatever_happens(events: list[str]) -> 
     asyncio.run(_play(events))
 
 
+class Running:
+    """A relay in a task, which stops or is cut off."""
+
+    def __init__(self, source: Source, server: MemoryServer) -> None:
+        self.relay = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source)
+        self._stopping = asyncio.Event()
+        self._task = asyncio.create_task(self.relay.run(self._stopping))
+
+    async def crash(self) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        await self._task
+
+
 async def _play(events: list[str]) -> None:
     source, server = Source(), MemoryServer()
     everybody = [ANN, BOB, PAT]
-    running = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source)
-    await running.start()
+    running = Running(source, server)
     late: list[list[Mail]] = []
     for step, event in enumerate(events):
         customer_id = everybody[step % 3]
         match event:
             case "submit":
-                running.submit(source.commit(customer_id, 1 + step % 3))
+                running.relay.submit(source.commit(customer_id, 1 + step % 3))
             case "unheard":
                 source.commit(customer_id)
             case "late":
@@ -270,16 +283,15 @@ async def _play(events: list[str]) -> None:
             case "server away" | "server back":
                 server.available = event == "server back"
             case "crash":
-                await running.drain(grace_s=0)
-                running, late = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source), []
-                await running.start()
+                await running.crash()
+                running, late = Running(source, server), []
             case _:
                 await asyncio.sleep(0)
         if len(late) > 1:
-            running.submit(late.pop(0))
+            running.relay.submit(late.pop(0))
     server.available = True
     await until(lambda: all(lying(server, c) == _expected(source, c) for c in everybody))
-    await running.drain()
+    await running.stop()
 
 
 def _expected(source: Source, customer_id: UUID) -> list[int]:
@@ -292,12 +304,9 @@ def _expected(source: Source, customer_id: UUID) -> list[int]:
 @asynccontextmanager
 async def bounded(source: Source, server: MemoryServer, high: int) -> AsyncIterator[MailRelay]:
     """A running relay that leaves at most about `high` mails in a partition."""
-    running = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source, mails_max=high * PARTITIONS)
-    await running.start()
-    try:
-        yield running
-    finally:
-        await running.drain()
+    made = MailRelay(MailSource.SEGMENT, InMemoryMailbox(server), source, mails_max=high * PARTITIONS)
+    async with tasks.running(made, name="relay"):
+        yield made
 
 
 def held(server: MemoryServer, customer_id: UUID) -> int:
