@@ -32,7 +32,8 @@ from omnijourney.journey.v1 import (
 )
 from services.journey.app import app
 from services.journey.config import Settings
-from services.journey.store.turns import ActorKey, TurnStore
+from services.journey.domain.model import ActorKey
+from services.journey.store.turns import TurnStore
 
 if TYPE_CHECKING:
     from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceAsyncStub
