@@ -19,6 +19,7 @@ from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from libs.common.rpc.server import PortTakenError
+from libs.embedded import attach
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2, channel_gateway_service_pb2_grpc
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.channels.base import Adapter
@@ -76,7 +77,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
     Raises what `libs.common.app.runtime` raises, and `MailboxUnavailable`.
     """
     async with AsyncExitStack() as stack:
-        rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, clock=clock))
+        rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, servers=attach, clock=clock))
         mailbox = await stack.enter_async_context(open_mailbox(rt.redis_url))
         transport = await stack.enter_async_context(Transport())
         sender_id = new_id()

@@ -16,6 +16,7 @@ from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
+from libs.embedded import attach
 from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
 from omnijourney.internal.v1.customers_service_pb2_grpc import CustomersServiceStub
 from omnijourney.internal.v1.ledger_service_pb2_grpc import LedgerServiceStub
@@ -60,7 +61,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
     Raises what `libs.common.app.runtime` raises, and `MailboxUnavailable`.
     """
     async with AsyncExitStack() as stack:
-        rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, clock=clock))
+        rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, servers=attach, clock=clock))
         mailbox = await stack.enter_async_context(open_mailbox(rt.redis_url))
         to_segment = await stack.enter_async_context(channel(settings.segment_target, rt.token))
         to_points = await stack.enter_async_context(channel(settings.points_target, rt.token))
