@@ -63,7 +63,7 @@ def test_the_customer_goes_on_after_every_settled_send(state: m.Outcome) -> None
     [enrolment] = run([given], [checkout(1)]).enrolments
     turn = run([given], [outcome(1, enrolment, state)], [enrolment])
     assert turn.enrolments[-1].state is d.EnrolmentState.COMPLETED
-    assert results(turn) == [Result[state.name], Result.APPLIED], "each is counted by itself"
+    assert results(turn) == [d.StepResult[state.name], Result.APPLIED], "each is counted by itself"
 
 
 @pytest.mark.parametrize(("belongs", "end"), [(True, "yes"), (False, "no")])
