@@ -1,10 +1,8 @@
 """Faults of the embedded servers. Each message says what is wrong and what to do about it."""
 
-from libs.common.servers import ServersUnavailable
 
-
-class EmbeddedError(ServersUnavailable):
-    """The embedded servers cannot be had."""
+class EmbeddedError(Exception):
+    """The embedded servers cannot be had; the text is meant for the person who started the product."""
 
 
 class BinariesMissingError(EmbeddedError):

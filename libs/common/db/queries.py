@@ -32,8 +32,8 @@ class Numbered:
     parameters: tuple[str, ...]
 
 
-def numbered(sql: str) -> Numbered:
-    """`sql` with its `:name` parameters numbered; one that appears twice keeps its number.
+def numbered(sql: str, after: int = 0) -> Numbered:
+    """`sql` with its `:name` parameters numbered from `after` + 1 on; one that appears twice keeps its number.
 
     Raises QueryBookError when `sql` has numbered parameters as well: two ways of counting in one text.
     """
@@ -45,7 +45,7 @@ def numbered(sql: str) -> Numbered:
         positional = positional or token["number"] is not None
         if token["name"] is None:
             return token[0]
-        return f"${numbers.setdefault(token['name'], len(numbers) + 1)}"
+        return f"${numbers.setdefault(token['name'], len(numbers) + after + 1)}"
 
     text = _TOKEN.sub(replace, sql)
     if positional and numbers:

@@ -54,17 +54,23 @@ class History(Protocol[Row]):
         ...
 
 
-class Mails(Protocol):
-    """The mail that one service numbers. Fewer mails than `limit`: there are no more."""
+class MailPage(NamedTuple):
+    """Some mail, in order."""
 
-    async def of_customer(
-        self, team_id: UUID, customer_id: UUID, after_number: int, limit: int
-    ) -> Sequence[Mail]:
-        """A customer's mail after a number, in order."""
+    mails: Sequence[Mail]
+    more: bool
+    """There may be more after these; a page may be short of its limit for the bytes of its mails."""
+
+
+class Mails(Protocol):
+    """The mail that one service numbers."""
+
+    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int, limit: int) -> MailPage:
+        """A customer's mail after a number."""
         ...
 
-    async def of_partition(self, partition: int, after_position: int, limit: int) -> Sequence[Mail]:
-        """A partition's mail after a position, in order."""
+    async def of_partition(self, partition: int, after_position: int, limit: int) -> MailPage:
+        """A partition's mail after a position."""
         ...
 
 
@@ -108,14 +114,14 @@ class MailServicer(mail_service_pb2_grpc.MailServiceServicer):
             team_id = check.uuid("customer.team_id", cursor.team_id)
             customer_id = check.uuid("customer.customer_id", cursor.customer_id)
             check.done()
-            mails = await self._mails.of_customer(team_id, customer_id, cursor.after_number, size)
+            page = await self._mails.of_customer(team_id, customer_id, cursor.after_number, size)
         else:
             partition, after = _cursor(check, "partition", request.partition)
             if request.WhichOneof("scope") is None:
                 check.fault("scope", "is required")
             check.done()
-            mails = await self._mails.of_partition(partition, after, size)
-        return mail_service_pb2.ListMailResponse(mails=map(encode, mails))
+            page = await self._mails.of_partition(partition, after, size)
+        return mail_service_pb2.ListMailResponse(mails=map(encode, page.mails), more=page.more)
 
 
 def serve_history(server: GrpcServer, history: History[Any], draining: asyncio.Event) -> None:

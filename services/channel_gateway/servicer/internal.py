@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from libs.common.feeds.serving import Reading, serve_history, serve_mail
-from libs.common.mailbox.mail import Mail
+from libs.common.feeds.serving import MailPage, Reading, serve_history, serve_mail
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.server import GrpcServer
 from omnijourney.internal.v1 import history_service_pb2, sends_service_pb2, sends_service_pb2_grpc
@@ -66,15 +65,15 @@ class OutcomeMails:
         """Of the servicer."""
         self._deps = deps
 
-    async def of_customer(
-        self, team_id: UUID, customer_id: UUID, after_number: int, limit: int
-    ) -> Sequence[Mail]:
+    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int, limit: int) -> MailPage:
         """See `Mails`."""
-        return await self._deps.feed.customer_mail(team_id, customer_id, after_number, limit)
+        mails = await self._deps.feed.customer_mail(team_id, customer_id, after_number, limit)
+        return MailPage(mails, more=len(mails) == limit)
 
-    async def of_partition(self, partition: int, after_position: int, limit: int) -> Sequence[Mail]:
+    async def of_partition(self, partition: int, after_position: int, limit: int) -> MailPage:
         """See `Mails`."""
-        return await self._deps.feed.fetch_after({partition: after_position}, limit)
+        mails = await self._deps.feed.fetch_after({partition: after_position}, limit)
+        return MailPage(mails, more=len(mails) == limit)
 
 
 def serve(server: GrpcServer, deps: Dependencies) -> None:

@@ -15,15 +15,14 @@ from libs.common.feeds.notifier import CommitNotifier
 from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import Mail
 from services.journey import metrics
-from services.journey.clients.calls import ServiceUnavailable
-from services.journey.clients.effects import Effects
-from services.journey.clients.mail import MailReader
+from services.journey.clients.mail import Effects, MailReader, ServiceUnavailable
 from services.journey.domain import effects as fx
 from services.journey.domain.inbox import read_inbox
 from services.journey.domain.lifecycle import JourneyChanged
-from services.journey.domain.model import ActorKey, Journey
+from services.journey.domain.model import Journey
 from services.journey.domain.turn import Actor, Turn, TurnInput, TurnResult, take_turn
-from services.journey.store.turns_protocol import LoadedTurns, TurnStorage
+from services.journey.store.turns import ActorKey, LoadedTurns
+from services.journey.store.turns_protocol import TurnStorage
 from services.journey.worker.catalog import JourneyCatalog
 from services.journey.worker.faults import is_outage
 
@@ -161,14 +160,17 @@ class TurnRunner:
         inbox = read_inbox(actor.taken, mails)
         if not inbox.gaps:
             return inbox.mails
-        fetched: list[Mail] = []
-        for source, after in inbox.gaps.items():
-            fetched.extend(await self._readers[source].of_customer(actor.team_id, actor.customer_id, after))
         metrics.MAIL_GAPS.inc(len(inbox.gaps))
-        healed = read_inbox(actor.taken, sorted([*mails, *fetched], key=lambda mail: mail.occurred_at))
-        if healed.gaps:
-            raise MailGap(f"mail after {healed.gaps} is missing")
-        return healed.mails
+        fetched: list[Mail] = []
+        while inbox.gaps:
+            for source, after in inbox.gaps.items():
+                reader = self._readers[source]
+                fetched.extend(await reader.of_customer(actor.team_id, actor.customer_id, after))
+            healed = read_inbox(actor.taken, sorted([*mails, *fetched], key=lambda mail: mail.occurred_at))
+            if healed.gaps == inbox.gaps:
+                raise MailGap(f"mail after {healed.gaps} is missing")
+            inbox = healed  # a page of large mails may end within the gap
+        return inbox.mails
 
     async def _drive(
         self, turns: Mapping[ActorKey, Turn], fence: Mapping[int, int]

@@ -51,3 +51,11 @@ class FactPage(NamedTuple):
     cursors: dict[int, int]
     is_last: bool
     """Everything that was there was looked at."""
+
+
+class MailFacts(NamedTuple):
+    """Facts that are mail, in order."""
+
+    facts: list[Fact]
+    is_last: bool
+    """There are no more now."""

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from libs.common.feeds.serving import Reading, serve_history, serve_mail
-from libs.common.mailbox.mail import Mail
+from libs.common.feeds.serving import MailPage, Reading, serve_history, serve_mail
 from libs.common.rpc.server import GrpcServer
 from omnijourney.internal.v1 import (
     customers_service_pb2,
@@ -24,7 +23,7 @@ from services.segment.convert.facts import fact_message, mail_of, read_kinds
 from services.segment.convert.teams import settings_message
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Change
-from services.segment.domain.views import CustomerParts
+from services.segment.domain.views import CustomerParts, MailFacts
 from services.segment.servicer.base import Base, Dependencies
 from services.segment.usecases.history import History
 
@@ -132,13 +131,11 @@ class FactMails:
         """What reads it."""
         self._history = history
 
-    async def of_customer(
-        self, team_id: UUID, customer_id: UUID, after_number: int, limit: int
-    ) -> Sequence[Mail]:
+    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int, limit: int) -> MailPage:
         """See `libs.common.feeds.serving.Mails`."""
         return _mails(await self._history.customer_mail((team_id, customer_id), after_number, limit))
 
-    async def of_partition(self, partition: int, after_position: int, limit: int) -> Sequence[Mail]:
+    async def of_partition(self, partition: int, after_position: int, limit: int) -> MailPage:
         """See `libs.common.feeds.serving.Mails`."""
         return _mails(await self._history.partition_mail(partition, after_position, limit))
 
@@ -154,5 +151,5 @@ def serve(server: GrpcServer, dependencies: Dependencies, draining: asyncio.Even
     serve_mail(server, FactMails(dependencies.history))
 
 
-def _mails(facts: Sequence[Fact]) -> list[Mail]:
-    return [mail for fact in facts if (mail := mail_of(fact))]
+def _mails(page: MailFacts) -> MailPage:
+    return MailPage([mail for fact in page.facts if (mail := mail_of(fact))], more=not page.is_last)

@@ -11,16 +11,19 @@ from libs.common.errors import AlreadyExists, NotFound
 from services.segment.domain.desk import Desk
 from services.segment.domain.facts import AttributeDefined, Fact
 from services.segment.domain.model import Attribute, AttributeType
-from services.segment.store.base import BOOK, columns
+from services.segment.store.base import BOOK
 from services.segment.store.changes import attribute_of
-from services.segment.store.saving import Writes, save
+from services.segment.store.writes import Writes, save
 
 
 async def insert_attribute(
     connection: Connection, team_id: UUID, key: str, display_name: str, kind: AttributeType, *, now: datetime
 ) -> Attribute:
     """A new definition. Raises AlreadyExists when the key is taken, also by an archived one."""
-    row = await connection.fetchrow(BOOK["insert_attribute"], team_id, key, display_name, kind, now)
+    query = BOOK.bind(
+        "insert_attribute", team_id=team_id, key=key, display_name=display_name, type=kind, now=now
+    )
+    row = await connection.fetchrow(*query)
     if row is None:
         raise AlreadyExists.value_taken("key")
     return attribute_of(row)
@@ -28,7 +31,7 @@ async def insert_attribute(
 
 async def lock_attribute(connection: Connection, team_id: UUID, key: str) -> Attribute:
     """A definition, locked. Raises NotFound."""
-    row = await connection.fetchrow(BOOK["lock_attribute"], team_id, key)
+    row = await connection.fetchrow(*BOOK.bind("lock_attribute", team_id=team_id, key=key))
     if row is None:
         raise NotFound.of("attribute", key)
     return attribute_of(row)
@@ -36,15 +39,16 @@ async def lock_attribute(connection: Connection, team_id: UUID, key: str) -> Att
 
 async def update_attribute(connection: Connection, changed: Attribute, now: datetime) -> Attribute:
     """The changed definition, which was locked before."""
-    row = await connection.fetchrow(
-        BOOK["update_attribute"],
-        changed.team_id,
-        changed.key,
-        changed.display_name,
-        changed.type,
-        changed.archived,
-        now,
+    query = BOOK.bind(
+        "update_attribute",
+        team_id=changed.team_id,
+        key=changed.key,
+        display_name=changed.display_name,
+        type=changed.type,
+        archived=changed.archived,
+        now=now,
     )
+    row = await connection.fetchrow(*query)
     assert row is not None
     return attribute_of(row)
 
@@ -67,13 +71,13 @@ async def find_attributes(
     connection: Connection, keys: Iterable[tuple[UUID, str]]
 ) -> dict[tuple[UUID, str], Attribute]:
     """Definitions by team and key; those that do not exist are left out."""
-    rows = await connection.fetch(BOOK["find_attributes"], *columns(sorted(set(keys)), 2))
+    rows = await connection.fetch(*BOOK.bind("find_attributes", keys=sorted(set(keys))))
     return {(row["team_id"], row["key"]): attribute_of(row) for row in rows}
 
 
 async def usable_attributes(connection: Connection, team_id: UUID) -> dict[str, AttributeType]:
     """The team's active attributes with their types."""
-    rows = await connection.fetch(BOOK["team_attributes"], team_id)
+    rows = await connection.fetch(*BOOK.bind("active_attributes", team_id=team_id))
     return {row["key"]: AttributeType(row["type"]) for row in rows}
 
 
@@ -81,5 +85,6 @@ async def list_attributes(
     connection: Connection, team_id: UUID, *, after: str, archived: bool | None, row_max: int
 ) -> list[Attribute]:
     """Definitions in order of their keys; `archived` None: all."""
-    rows = await connection.fetch(BOOK["list_attributes"], team_id, after, archived, row_max)
+    query = BOOK.bind("list_attributes", team_id=team_id, after=after, archived=archived, row_max=row_max)
+    rows = await connection.fetch(*query)
     return [attribute_of(row) for row in rows]

@@ -1,18 +1,17 @@
 """Audiences as SQL: the same answer as `domain.audience.judge`, over all customers of a team at once.
 
-The text is put together from the pieces in `sql/audience.sql`; whatever an audience holds becomes a parameter.
+The text is put together from the pieces in `sql/conditions.sql`; whatever an audience holds becomes a parameter.
 Points are not stored here, so audiences that name them cannot be turned into SQL (`can_compile`).
 """
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from libs.common.db.pool import Connection, replanned
-from libs.common.db.queries import QueryBook
+from libs.common.db.queries import QueryBook, numbered
 from services.segment.domain.audience import (
     AllOf,
     AnyOf,
@@ -38,8 +37,7 @@ from services.segment.domain.audience import (
 )
 from services.segment.domain.model import AttributeType
 
-_BOOK: Final = QueryBook.load("services.segment", "sql/audience.sql")
-_PARAMETER: Final = re.compile(r"(?<!:):([a-z]+)")
+_BOOK: Final = QueryBook.load("services.segment", "sql/conditions.sql")
 _FIRST: Final = UUID(int=0)
 _BASICS: Final = {
     BasicField.MEMBER_ID: "c.member_id_folded",
@@ -104,12 +102,9 @@ class _Compiler:
 
     def _piece(self, name: str, value: str = "", /, **arguments: Any) -> str:
         """A piece of SQL with its own parameters; `value` is the column that it looks at."""
-        numbers: dict[str, str] = {}
-        for key, argument in arguments.items():
-            self.arguments.append(argument)
-            numbers[key] = f"${len(self.arguments)}"
-        text = _PARAMETER.sub(lambda match: numbers[match[1]], _BOOK.written(name))
-        return text.replace("/* value */", value)
+        piece = numbered(_BOOK.written(name), after=len(self.arguments))
+        self.arguments += [arguments[parameter] for parameter in piece.parameters]
+        return piece.sql.replace("/* value */", value)
 
     def _condition(self, expression: Expression) -> str:
         match expression:

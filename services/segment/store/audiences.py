@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from libs.common.db.pool import Connection
@@ -16,22 +17,22 @@ async def insert_audience(
     connection: Connection, team_id: UUID, audience_id: UUID, name: str, audience: bytes, *, now: datetime
 ) -> SavedAudience:
     """A new one; a name that is taken is refused by its constraint."""
-    return await _write(connection, "insert_saved_audience", team_id, audience_id, name, audience, now)
+    return await _write(connection, "insert_audience", team_id, audience_id, _columns(name, audience, now))
 
 
 async def update_audience(
     connection: Connection, team_id: UUID, audience_id: UUID, name: str, audience: bytes, *, now: datetime
 ) -> SavedAudience:
     """The changed one, which was locked before; a name that is taken is refused by its constraint."""
-    return await _write(connection, "update_saved_audience", team_id, audience_id, name, audience, now)
+    return await _write(connection, "update_audience", team_id, audience_id, _columns(name, audience, now))
 
 
 async def load_audience(
     connection: Connection, team_id: UUID, audience_id: UUID, *, lock: bool = False
 ) -> SavedAudience:
     """One of a team. Raises NotFound."""
-    query = "lock_saved_audience" if lock else "load_saved_audience"
-    row = await connection.fetchrow(BOOK[query], team_id, audience_id)
+    query = "lock_audience" if lock else "load_audience"
+    row = await connection.fetchrow(*BOOK.bind(query, team_id=team_id, audience_id=audience_id))
     if row is None:
         raise NotFound.of("audience", audience_id)
     return _audience_of(row)
@@ -39,23 +40,27 @@ async def load_audience(
 
 async def delete_audience(connection: Connection, team_id: UUID, audience_id: UUID) -> None:
     """Nothing happens when it is gone."""
-    await connection.execute(BOOK["delete_saved_audience"], team_id, audience_id)
+    await connection.execute(*BOOK.bind("delete_audience", team_id=team_id, audience_id=audience_id))
 
 
 async def list_audiences(
     connection: Connection, team_id: UUID, after: UUID | None, row_max: int
 ) -> list[SavedAudience]:
     """In order of their ids."""
-    rows = await connection.fetch(BOOK["list_saved_audiences"], team_id, after, row_max)
+    rows = await connection.fetch(*BOOK.bind("list_audiences", team_id=team_id, after=after, row_max=row_max))
     return [_audience_of(row) for row in rows]
 
 
 async def _write(
-    connection: Connection, query: str, team_id: UUID, audience_id: UUID, name: str, *rest: object
+    connection: Connection, query: str, team_id: UUID, audience_id: UUID, columns: dict[str, Any]
 ) -> SavedAudience:
-    row = await connection.fetchrow(BOOK[query], team_id, audience_id, name, fold(name), *rest)
+    row = await connection.fetchrow(*BOOK.bind(query, team_id=team_id, audience_id=audience_id, **columns))
     assert row is not None
     return _audience_of(row)
+
+
+def _columns(name: str, audience: bytes, now: datetime) -> dict[str, Any]:
+    return {"name": name, "name_folded": fold(name), "audience": audience, "now": now}
 
 
 def _audience_of(row: Row) -> SavedAudience:

@@ -16,12 +16,6 @@ BOOK: Final = QueryBook.load("services.segment")
 Row = Mapping[str, Any]
 
 
-def columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
-    """Rows turned into one list per column, as `unnest` wants them."""
-    turned = [list(column) for column in zip(*rows, strict=True)]
-    return turned or [[] for _ in range(width)]
-
-
 def customer_of(row: Iterable[Any]) -> Customer:
     """A customer from its row: the columns are the fields, in their order."""
     return Customer(*row)
@@ -53,4 +47,4 @@ async def lock_customers(
     connection: Connection, keys: Iterable[tuple[UUID, UUID]]
 ) -> dict[tuple[UUID, UUID], Customer]:
     """Locks customers until the transaction ends; those that do not exist are left out."""
-    return by_key(await connection.fetchval(BOOK["lock_customers"], list(set(keys))))
+    return by_key(await connection.fetchval(*BOOK.bind("lock_customers", keys=list(set(keys)))))

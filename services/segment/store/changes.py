@@ -1,4 +1,4 @@
-"""Reading what a batch of changes names, and writing what was decided about it; tags and values for edits as well."""
+"""Batches of changes: reading what they name, and writing what was decided about them; traits for edits as well."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from services.segment.domain.model import (
 )
 from services.segment.domain.results import ChangeResult, ChangeStatus
 from services.segment.store.base import BOOK, Row, by_key
-from services.segment.store.saving import Writes, save
+from services.segment.store.writes import Writes, save
 
 _APPLIED: Final = ChangeResult(ChangeStatus.APPLIED)
 _UNCHANGED: Final = ChangeResult(ChangeStatus.UNCHANGED)
@@ -40,7 +40,7 @@ class ChangesKnown(NamedTuple):
     """Those that came before."""
 
 
-async def load_for_changes(connection: Connection, changes: Sequence[Change]) -> ChangesKnown:
+async def load_change_context(connection: Connection, changes: Sequence[Change]) -> ChangesKnown:
     """The customers, locked; their tags and values as far as they are named; and the effects that came before."""
     customers = list({(change.team_id, change.customer_id) for change in changes})
     effects = list({(change.team_id, change.effect_key) for change in changes})
@@ -52,15 +52,15 @@ async def load_for_changes(connection: Connection, changes: Sequence[Change]) ->
                 tags.update((change.team_id, change.customer_id, fold(tag)) for tag in (*add, *remove))
             case AttributeChange(key=key):
                 values.add((change.team_id, change.customer_id, key))
-    return await _recall(connection, customers, effects, tags, values)
+    return await _load_context(connection, customers, effects, tags, values)
 
 
 async def load_traits(connection: Connection, tags: Iterable[TagKey], values: Iterable[ValueKey]) -> Traits:
     """The named tags and values as they are, and the definitions of the attributes named."""
-    return (await _recall(connection, (), (), set(tags), set(values))).traits
+    return (await _load_context(connection, (), (), set(tags), set(values))).traits
 
 
-async def _recall(
+async def _load_context(
     connection: Connection,
     customers: Sequence[CustomerKey],
     effects: Sequence[tuple[UUID, UUID]],
@@ -68,10 +68,18 @@ async def _recall(
     values: set[ValueKey],
 ) -> ChangesKnown:
     attributes = {(team, key) for team, _, key in values}
-    parts = [list(part) or None for part in (customers, effects, tags, values, attributes)]
-    row = await connection.fetchrow(BOOK["recall_changes"], *parts) if any(parts) else None
-    if row is None:
+    named = {
+        "customers": list(customers),
+        "effects": list(effects),
+        "tags": list(tags),
+        "own_values": list(values),
+        "attributes": list(attributes),
+    }
+    if not any(named.values()):
         return ChangesKnown({}, Traits(), {})
+    query = BOOK.bind("load_change_context", **{name: rows or None for name, rows in named.items()})
+    row = await connection.fetchrow(*query)
+    assert row is not None
     traits = Traits(
         attributes={(each[0], each[1]): attribute_of(each) for each in row["attributes"] or ()},
         tags={(team, customer, folded): tag for team, customer, folded, tag in row["tags"] or ()},
@@ -105,7 +113,8 @@ async def mark_marketed(pool: Pool, marks: Sequence[Change], now: datetime) -> l
         assert isinstance(change.body, MarketedChange)
         rows.append((change.team_id, change.customer_id, place, change.body.at))
     teams = list({change.team_id for change in marks})
-    ((moved, present),) = await fetch_alone(pool, BOOK["mark_marketed"], teams, rows, now)
+    query = BOOK.bind("mark_marketed", teams=teams, marks=rows, now=now)
+    ((moved, present),) = await fetch_alone(pool, *query)
     if present is None:
         return [_APPLIED] * len(marks)
     results = [_MISSING] * len(marks)

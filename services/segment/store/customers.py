@@ -25,10 +25,10 @@ from services.segment.domain.model import (
 )
 from services.segment.domain.recorder import Recorder
 from services.segment.domain.views import CustomerParts
-from services.segment.store.base import BOOK, columns, customer_of, lock_customers
-from services.segment.store.batches import load_hinted
+from services.segment.store.base import BOOK, customer_of, lock_customers
 from services.segment.store.changes import load_traits
-from services.segment.store.saving import Writes, save
+from services.segment.store.events import load_hinted
+from services.segment.store.writes import Writes, save
 
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """For finding a customer, which depends on no time."""
@@ -42,7 +42,7 @@ async def load_views(
     connection: Connection, keys: Iterable[CustomerKey], wanted: CustomerParts = _ACTIVE
 ) -> dict[CustomerKey, CustomerView]:
     """Customers with what belongs to them; those that are not there are left out."""
-    return _views(await connection.fetch(BOOK["customer_views"], None, *_asked(set(keys), wanted)))
+    return _views(await connection.fetch(*_views_query(None, set(keys), wanted)))
 
 
 async def read_views(
@@ -51,11 +51,19 @@ async def read_views(
     """`load_views` as a transaction of its own, in one statement."""
     distinct = set(keys)
     teams = list({team for team, _ in distinct})
-    return _views(await fetch_alone(pool, BOOK["customer_views"], teams, *_asked(distinct, wanted)))
+    return _views(await fetch_alone(pool, *_views_query(teams, distinct, wanted)))
 
 
-def _asked(keys: set[CustomerKey], wanted: CustomerParts) -> tuple[Any, ...]:
-    return (list(keys), wanted.tags, wanted.attributes, wanted.archived, wanted.identities)
+def _views_query(teams: list[UUID] | None, keys: set[CustomerKey], wanted: CustomerParts) -> tuple[Any, ...]:
+    return BOOK.bind(
+        "load_customer_views",
+        teams=teams,
+        keys=list(keys),
+        with_tags=wanted.tags,
+        with_values=wanted.attributes,
+        with_archived=wanted.archived,
+        with_identities=wanted.identities,
+    )
 
 
 def _views(rows: Iterable[Any]) -> dict[CustomerKey, CustomerView]:
@@ -79,10 +87,12 @@ async def list_customers(
 ) -> list[Customer]:
     """Customers in order of their ids; `keyword` empty: all."""
     await replanned(connection)
+    page = {"team_id": team_id, "after": after, "row_max": row_max}
     if keyword:
-        rows = await connection.fetch(BOOK["search_customers"], team_id, after, row_max, fold(keyword))
+        query = BOOK.bind("search_customers", **page, keyword=fold(keyword))
     else:
-        rows = await connection.fetch(BOOK["list_customers"], team_id, after, row_max)
+        query = BOOK.bind("list_customers", **page)
+    rows = await connection.fetch(*query)
     return [customer_of(row) for row in rows]
 
 
@@ -91,7 +101,7 @@ async def list_tags(
 ) -> list[tuple[str, str, int]]:
     """Tags in use: folded, as written by somebody, customers."""
     await replanned(connection)
-    rows = await connection.fetch(BOOK["list_tags"], team_id, after, row_max)
+    rows = await connection.fetch(*BOOK.bind("list_tags", team_id=team_id, after=after, row_max=row_max))
     return [(row["tag_folded"], row["tag"], row["customers"]) for row in rows]
 
 
@@ -111,12 +121,12 @@ async def find_customer(connection: Connection, team_id: UUID, selector: Selecto
 async def find_listed(
     connection: Connection, team_id: UUID, hints: Sequence[tuple[str, str, str]]
 ) -> list[Listed]:
-    """Whom each line of a list names by member id, e-mail address, phone ('' is not told), in order."""
-    columns_of = [[text or None for text in column] for column in zip(*hints, strict=True)]
-    members, emails = ([fold(text) if text else None for text in column] for column in columns_of[:2])
-    rows = await connection.fetch(
-        BOOK["find_listed"], team_id, list(range(len(hints))), members, emails, columns_of[2]
-    )
+    """Whom each line of a list names by member id, e-mail address, phone ('' is no hint), in order."""
+    lines = [
+        (item, fold(member_id) if member_id else None, fold(email) if email else None, phone or None)
+        for item, (member_id, email, phone) in enumerate(hints)
+    ]
+    rows = await connection.fetch(*BOOK.bind("find_listed", team_id=team_id, lines=lines))
     found = [Listed() for _ in hints]
     ranks: dict[int, int] = {}
     for row in rows:
@@ -132,7 +142,7 @@ async def find_listed(
 
 async def load_for_creation(connection: Connection, team_id: UUID, profiles: Sequence[Profile]) -> EditKnown:
     """What new customers may collide with. Customers of their member ids are locked, and nobody else creates any."""
-    await connection.execute(BOOK["guard_creation"], team_id)
+    await connection.execute(*BOOK.bind("guard_creation", team_id=team_id))
     known = EditKnown(members=await _load_members(connection, team_id, profiles))
     wanted = set(known.members.values()) | {p.customer_id for p in profiles if p.customer_id is not None}
     known.customers = await lock_customers(connection, {(team_id, each) for each in wanted})
@@ -161,7 +171,8 @@ async def save_edited(
 ) -> list[Fact]:
     """Writes it all; returns the facts with their positions. Raises as `save`."""
     for team_id, customer_id, key in edited.unbound:
-        await connection.execute(BOOK["delete_identity"], team_id, *key, customer_id)
+        query = BOOK.bind("delete_identity", team_id=team_id, customer_id=customer_id, **key._asdict())
+        await connection.execute(*query)
     writes = Writes()
     writes.create_customers(edited.created)
     writes.change_customers(edited.changed, before)
@@ -176,16 +187,16 @@ async def _load_members(
     members = {(team_id, fold(p.member_id)) for p in profiles if p.member_id is not None}
     if not members:
         return {}
-    rows = await connection.fetch(BOOK["find_members"], *columns(members, 2))
+    rows = await connection.fetch(*BOOK.bind("find_members", keys=list(members)))
     return {(row["team_id"], row["key"]): row["customer_id"] for row in rows}
 
 
 async def _load_additions(
     connection: Connection, known: EditKnown, team_id: UUID, profiles: Sequence[Profile]
 ) -> None:
-    identities = {(team_id, *key) for profile in profiles for key in profile.identities}
+    identities = {(team_id, *key, False) for profile in profiles for key in profile.identities}
     if identities:
-        rows = await connection.fetch(BOOK["find_identities"], *columns(identities, 4))
+        rows = await connection.fetch(*BOOK.bind("find_identities", keys=list(identities)))
         known.identities = {
             (row["team_id"], IdentityKey(row["channel"], row["account_id"], row["external_id"])): Binding(
                 row["customer_id"], row["blocked"]

@@ -10,11 +10,13 @@ from uuid import UUID
 from libs.common.db.pool import Pool, connection_of, fetch_alone, replanned, transaction
 from libs.common.feeds.notifier import PAGE_MAX
 from services.segment.domain.facts import Fact
-from services.segment.domain.views import FactKey, FactPage
-from services.segment.store.base import BOOK, columns, fact_of
+from services.segment.domain.views import FactKey, FactPage, MailFacts
+from services.segment.store.base import BOOK, fact_of
 
 _LOOKED_AT_MAX: Final = 5_000
-"""Rows of a partition that one read looks at, as in the function `fact_feed`."""
+"""Rows of a partition that one read looks at, as in the function `fact_feed_v2`."""
+PAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Bodies of one page, but for the last fact: as messages, with keys and times, they fit into an answer of 16 MiB."""
 
 
 async def read_facts(
@@ -24,21 +26,32 @@ async def read_facts(
     *,
     tags: Iterable[int] | None = None,
     only_mail: bool = False,
+    byte_max: int = PAGE_BYTES_MAX,
 ) -> FactPage:
     """A page of the feed, of bodies with one of the tags (None: all), in one statement.
 
-    Cursors move over everything else, too, so a page may be empty without being the last.
+    Facts after `byte_max` bytes of bodies are left for the next page, but never all of them. Cursors move over
+    everything else, too, so a page may be empty without being the last.
     """
-    row_max = min(row_max, PAGE_MAX)
-    kinds = None if tags is None else list(tags)
-    after = (list(cursors.keys()), list(cursors.values()))
-    rows = await fetch_alone(pool, BOOK["fact_feed"], *after, kinds, only_mail, row_max)
+    query = BOOK.bind(
+        "read_facts",
+        partitions=list(cursors.keys()),
+        after=list(cursors.values()),
+        kinds=None if tags is None else list(tags),
+        only_mail=only_mail,
+        row_max=min(row_max, PAGE_MAX),
+        byte_max=byte_max,
+    )
+    rows = await fetch_alone(pool, *query)
     facts = [fact_of(row) for row in rows if row["body"] is not None]
-    following, is_last = dict(cursors), len(facts) < row_max
-    for partition, position, *_ in rows[len(facts) :]:
-        is_last = is_last and position < cursors[partition] + _LOOKED_AT_MAX
-        following[partition] = position
-    if len(facts) == row_max:  # of the last partition and those behind it nobody knows how much was left out
+    looked_at = {row["partition"]: row["position"] for row in rows[len(facts) :]}
+    is_cut = None in looked_at
+    looked_at.pop(None, None)
+    is_last = not is_cut and all(
+        position < cursors[partition] + _LOOKED_AT_MAX for partition, position in looked_at.items()
+    )
+    following = {**cursors, **looked_at}
+    if is_cut:  # of the last partition and those behind it nobody knows how much was left out
         last = facts[-1]
         following |= {each: cursors[each] for each in following if each > last.partition}
         following[last.partition] = last.position
@@ -46,11 +59,37 @@ async def read_facts(
 
 
 async def customer_mail(
-    pool: Pool, team_id: UUID, customer_id: UUID, after_number: int, row_max: int
-) -> list[Fact]:
-    """Facts that are mail to one customer, in order of number."""
-    rows = await fetch_alone(pool, BOOK["customer_mail"], team_id, customer_id, after_number, row_max)
-    return [fact_of(row) for row in rows]
+    pool: Pool,
+    team_id: UUID,
+    customer_id: UUID,
+    after_number: int,
+    row_max: int,
+    *,
+    byte_max: int = PAGE_BYTES_MAX,
+) -> MailFacts:
+    """Facts that are mail to one customer, in order of number; cut short as in `read_facts`."""
+    query = BOOK.bind(
+        "read_customer_mail",
+        team_id=team_id,
+        customer_id=customer_id,
+        after_number=after_number,
+        row_max=row_max,
+        byte_max=byte_max,
+    )
+    rows = await fetch_alone(pool, *query)
+    facts = [fact_of(row) for row in rows if row["body"] is not None]
+    return MailFacts(facts, is_last=len(facts) == len(rows))
+
+
+async def partition_mail(
+    pool: Pool, partition: int, after: int, row_max: int, *, byte_max: int = PAGE_BYTES_MAX
+) -> MailFacts:
+    """Facts that are mail in one partition, in order of position; cut short as in `read_facts`."""
+    while True:
+        page = await read_facts(pool, {partition: after}, row_max, only_mail=True, byte_max=byte_max)
+        if page.facts or page.is_last:
+            return MailFacts(page.facts, page.is_last)
+        after = page.cursors[partition]
 
 
 async def list_facts(
@@ -65,18 +104,29 @@ async def list_facts(
     """Facts of a team in order of time; `span` is [start, end)."""
     async with transaction(pool, [team_id]) as connection:
         await replanned(connection)
-        rows = await connection.fetch(BOOK["list_facts"], team_id, customer_id, *span, *after, row_max)
+        query = BOOK.bind(
+            "list_facts",
+            team_id=team_id,
+            customer_id=customer_id,
+            start_time=span[0],
+            end_time=span[1],
+            after_time=after[0],
+            after_partition=after[1],
+            after_position=after[2],
+            row_max=row_max,
+        )
+        rows = await connection.fetch(*query)
     return [fact_of(row) for row in rows]
 
 
 async def load_mail_cursors(pool: Pool) -> dict[int, int]:
     """How far the relay had delivered when it last saved."""
     async with connection_of(pool) as connection:
-        rows = await connection.fetch(BOOK["load_mail_cursors"])
+        rows = await connection.fetch(*BOOK.bind("load_mail_cursors"))
     return {row["partition"]: row["position"] for row in rows}
 
 
 async def save_mail_cursors(pool: Pool, cursors: Mapping[int, int]) -> None:
     """Moves cursors on, never back."""
     async with connection_of(pool) as connection:
-        await connection.execute(BOOK["save_mail_cursors"], *columns(sorted(cursors.items()), 2))
+        await connection.execute(*BOOK.bind("save_mail_cursors", cursors=sorted(cursors.items())))

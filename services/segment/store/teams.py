@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -23,9 +23,7 @@ async def insert_team(
     connection: Connection, team_id: UUID, name: str, settings: TeamSettings, now: datetime
 ) -> Team:
     """A new team. Raises AlreadyExists when the id is taken."""
-    row = await connection.fetchrow(
-        BOOK["insert_team"], team_id, name, _ENCODE(settings), settings.unsigned_orders_count, now
-    )
+    row = await connection.fetchrow(*BOOK.bind("insert_team", **_columns(team_id, name, settings, now)))
     if row is None:
         raise AlreadyExists.value_taken("team_id")
     return _team_of(row)
@@ -33,7 +31,7 @@ async def insert_team(
 
 async def lock_team(connection: Connection, team_id: UUID) -> Team:
     """A team, locked. Raises NotFound."""
-    row = await connection.fetchrow(BOOK["lock_team"], team_id)
+    row = await connection.fetchrow(*BOOK.bind("lock_team", team_id=team_id))
     if row is None:
         raise NotFound.of("team", team_id)
     return _team_of(row)
@@ -43,16 +41,14 @@ async def update_team(
     connection: Connection, team_id: UUID, name: str, settings: TeamSettings, now: datetime
 ) -> Team:
     """The changed team, which was locked before."""
-    row = await connection.fetchrow(
-        BOOK["update_team"], team_id, name, _ENCODE(settings), settings.unsigned_orders_count, now
-    )
+    row = await connection.fetchrow(*BOOK.bind("update_team", **_columns(team_id, name, settings, now)))
     assert row is not None
     return _team_of(row)
 
 
 async def load_teams(connection: Connection, team_ids: Iterable[UUID]) -> dict[UUID, Team]:
     """Teams by their ids; those that do not exist are left out."""
-    rows = await connection.fetch(BOOK["load_teams"], sorted(set(team_ids)))
+    rows = await connection.fetch(*BOOK.bind("load_teams", team_ids=sorted(set(team_ids))))
     return {row["team_id"]: _team_of(row) for row in rows}
 
 
@@ -64,9 +60,9 @@ async def load_team(connection: Connection, team_id: UUID) -> Team:
     return teams[team_id]
 
 
-async def judging_rules(pool: Pool, team_ids: Iterable[UUID]) -> dict[UUID, AudienceRules]:
+async def load_audience_rules(pool: Pool, team_ids: Iterable[UUID]) -> dict[UUID, AudienceRules]:
     """Rules by team, in one statement; teams that do not exist are left out."""
-    rows = await fetch_alone(pool, BOOK["judging_rules"], list(set(team_ids)))
+    rows = await fetch_alone(pool, *BOOK.bind("load_audience_rules", team_ids=list(set(team_ids))))
     return {
         team_id: AudienceRules(
             _SETTINGS.decode(settings).time_zone, {key: AttributeType(kind) for key, kind in attributes}
@@ -78,9 +74,20 @@ async def judging_rules(pool: Pool, team_ids: Iterable[UUID]) -> dict[UUID, Audi
 async def list_teams(pool: Pool, after: UUID | None, row_max: int) -> list[Team]:
     """Teams in order of their ids."""
     async with connection_of(pool) as connection:
-        team_ids = [row[0] for row in await connection.fetch(BOOK["list_team_ids"], after, row_max)]
+        rows = await connection.fetch(*BOOK.bind("list_team_ids", after=after, row_max=row_max))
+    team_ids = [row[0] for row in rows]
     async with transaction(pool, team_ids) as connection:
         return list((await load_teams(connection, team_ids)).values())
+
+
+def _columns(team_id: UUID, name: str, settings: TeamSettings, now: datetime) -> dict[str, Any]:
+    return {
+        "team_id": team_id,
+        "name": name,
+        "settings": _ENCODE(settings),
+        "unsigned_orders_count": settings.unsigned_orders_count,
+        "now": now,
+    }
 
 
 def _team_of(row: Row) -> Team:

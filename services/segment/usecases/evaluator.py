@@ -35,7 +35,7 @@ from services.segment.domain.views import AudienceRules, CustomerParts
 from services.segment.store import audience_sql
 from services.segment.store.attributes import usable_attributes
 from services.segment.store.customers import list_customers, read_views
-from services.segment.store.teams import judging_rules, load_team
+from services.segment.store.teams import load_audience_rules, load_team
 
 PAGE: Final = 500
 """Customers that are evaluated together."""
@@ -124,7 +124,7 @@ class AudienceEvaluator:
         views = await read_views(self._pool, {(q.team_id, q.customer_id) for q in questions}, wanted)
         rules: dict[UUID, AudienceRules] = {}
         if named & {HasAttribute, HasTime}:
-            rules = await judging_rules(self._pool, {question.team_id for question in questions})
+            rules = await load_audience_rules(self._pool, {question.team_id for question in questions})
         balances = await self._balances(questions) if HasPoints in named else {}
         evaluation = _Evaluation(self._clock.now(), views, rules, balances)
         answers = [evaluation.answer(question) for question in questions]

@@ -12,7 +12,7 @@ from libs.common.feeds.serving import Reading
 from services.segment.convert.facts import kind_of, tags_of
 from services.segment.domain.desk import CustomerKey
 from services.segment.domain.facts import Fact
-from services.segment.domain.views import FactKey
+from services.segment.domain.views import FactKey, MailFacts
 from services.segment.store import history
 from services.segment.worker.notifier import FactNotifiers
 
@@ -29,21 +29,13 @@ class History:
         self._pool = pool
         self._notifiers = notifiers
 
-    async def customer_mail(self, key: CustomerKey, after_number: int, row_max: int) -> list[Fact]:
+    async def customer_mail(self, key: CustomerKey, after_number: int, row_max: int) -> MailFacts:
         """Facts that are mail to one customer, in the order of their numbers."""
         return await history.customer_mail(self._pool, *key, after_number, row_max)
 
-    async def partition_mail(self, partition: int, after: int, row_max: int) -> list[Fact]:
-        """Facts that are mail, in the order of positions. Fewer than `row_max`: there are no more."""
-        found: list[Fact] = []
-        while True:
-            page = await history.read_facts(
-                self._pool, {partition: after}, row_max - len(found), only_mail=True
-            )
-            found += page.facts
-            after = page.cursors[partition]
-            if page.is_last or len(found) == row_max:
-                return found
+    async def partition_mail(self, partition: int, after: int, row_max: int) -> MailFacts:
+        """Facts that are mail to customers of a partition, in the order of positions."""
+        return await history.partition_mail(self._pool, partition, after, row_max)
 
     def reading(
         self, cursors: Mapping[int, int], row_max: int, kinds: frozenset[int] | None

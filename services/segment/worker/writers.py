@@ -30,9 +30,9 @@ from services.segment.domain.facts import TAGS, Fact
 from services.segment.domain.model import Change, Event
 from services.segment.domain.recording import record
 from services.segment.domain.results import ChangeResult, EventResult
-from services.segment.store.batches import load_known, save_recording
-from services.segment.store.changes import load_for_changes, mark_marketed, save_applied
+from services.segment.store.changes import load_change_context, mark_marketed, save_applied
 from services.segment.store.errors import CollisionError, domain_errors
+from services.segment.store.events import load_event_context, save_recording
 from services.segment.worker.notifier import FactNotifiers
 
 Item = TypeVar("Item")
@@ -104,7 +104,7 @@ class Writer:
     async def _record(self, events: list[Event]) -> list[EventResult]:
         async def once() -> list[EventResult]:
             async with transaction(self._pool, {event.team_id for event in events}) as connection:
-                known = await load_known(connection, events)
+                known = await load_event_context(connection, events)
                 now = self._clock.now()
                 recording = record(known, events, now, ids_of(now))
                 facts = await save_recording(connection, known, recording, now)
@@ -135,7 +135,7 @@ class Writer:
 
     async def _apply_others(self, changes: list[Change]) -> list[ChangeResult]:
         async with transaction(self._pool, {change.team_id for change in changes}) as connection:
-            known = await load_for_changes(connection, changes)
+            known = await load_change_context(connection, changes)
             now = self._clock.now()
             applied = apply_changes(
                 known.customers, known.traits, known.effects, changes, now=now, ids=ids_of(now)

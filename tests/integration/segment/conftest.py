@@ -51,6 +51,7 @@ class Segment:
     clock: SteppedClock
     dsn: str
     team_id: UUID = field(default_factory=new_id)
+    port: int = 0
     _requests: int = 0
 
     def request_id(self) -> str:
@@ -205,6 +206,7 @@ async def serving_segment(servers: Servers, database: Database, **changes: Any) 
             Internal(channel),
             clock,
             database.dsn_of("segment"),
+            port=serving.port,
         )
         await segment.create_team(segment.team_id)
         yield segment

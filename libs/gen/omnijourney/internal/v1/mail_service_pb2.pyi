@@ -92,18 +92,24 @@ class ListMailResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MAILS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    """There may be more after these. False: there are none now."""
     @_builtins.property
     def mails(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Each one mail, encoded as in mailboxes. Fewer than asked for: there are no more now."""
+        """Each one mail, encoded as in mailboxes. At least one where there is any; a page of large mails may be short of what
+        was asked for.
+        """
 
     def __init__(
         self,
         *,
         mails: _abc.Iterable[_builtins.bytes] | None = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mails", b"mails"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mails", b"mails", "more", b"more"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,9 @@
+-- Batches of changes: effects of journeys.
+
+-- name: load_change_context
+-- Rows of the types that the function takes, or null. `customers` are locked.
+SELECT * FROM load_change_context(:customers, :effects, :tags, :own_values, :attributes)
+
+-- name: mark_marketed
+-- A transaction of its own.
+SELECT moved, present FROM mark_marketed(:teams, :marks, :now)

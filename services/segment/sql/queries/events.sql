@@ -1,0 +1,7 @@
+-- Batches of events.
+
+-- name: load_event_context
+-- Rows of the types that the function takes, or null. `unsure_count` null: lock nobody.
+SELECT * FROM load_event_context(
+    :teams, :keys, :orders, :refunds, :members, :phones, :emails, :tokens, :identities, :customers, :unsure_count,
+    :creating)

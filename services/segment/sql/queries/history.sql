@@ -1,0 +1,28 @@
+-- The history of facts.
+
+-- name: read_facts
+-- A transaction of its own. `kinds` are tags of bodies, null: all.
+SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body
+  FROM fact_feed_v2(:partitions, :after, :kinds, :only_mail, :row_max, :byte_max)
+
+-- name: read_customer_mail
+-- A transaction of its own.
+SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body
+  FROM customer_mail_v2(:team_id, :customer_id, :after_number, :row_max, :byte_max)
+
+-- name: list_facts
+-- `customer_id` may be null; `after_…` is the key of the last fact seen.
+SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body
+  FROM fact
+ WHERE team_id = :team_id AND (:customer_id::uuid IS NULL OR customer_id = :customer_id)
+   AND occur_time >= :start_time AND occur_time < :end_time
+   AND (occur_time, partition, position) > (:after_time, :after_partition, :after_position)
+ ORDER BY occur_time, partition, position LIMIT :row_max
+
+-- name: load_mail_cursors
+SELECT partition, position FROM mail_cursor
+
+-- name: save_mail_cursors
+UPDATE mail_cursor AS c SET position = n.position
+  FROM unnest(:cursors::cursor_position[]) AS n
+ WHERE c.partition = n.partition AND c.position < n.position

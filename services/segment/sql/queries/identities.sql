@@ -1,0 +1,15 @@
+-- Identities on channels.
+
+-- name: find_identities
+SELECT i.team_id, i.channel, i.account_id, i.external_id, i.customer_id, i.blocked
+  FROM unnest(:keys::input_identity[]) AS named
+ CROSS JOIN LATERAL (
+    SELECT * FROM identity AS r
+     WHERE r.team_id = named.team_id AND r.channel = named.channel
+       AND r.account_id = named.account_id AND r.external_id = named.external_id LIMIT 1
+ ) AS i
+
+-- name: delete_identity
+DELETE FROM identity
+ WHERE team_id = :team_id AND channel = :channel AND account_id = :account_id AND external_id = :external_id
+   AND customer_id = :customer_id

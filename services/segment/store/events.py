@@ -1,0 +1,252 @@
+"""Batches of events: reading what they name, and writing what was decided about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, cast
+from uuid import UUID
+
+import msgspec
+
+from libs.common.db.pool import Connection
+from libs.common.text import fold
+from services.segment.domain.facts import Fact
+from services.segment.domain.model import (
+    Binding,
+    Event,
+    IdentityKey,
+    Order,
+    OrderCompleted,
+    OrderRefunded,
+    Refund,
+    Uncounted,
+)
+from services.segment.domain.recorder import KeyUse, Known, OrderId, Recording, candidates
+from services.segment.store.base import BOOK, Row, by_key
+from services.segment.store.errors import CollisionError
+from services.segment.store.writes import Writes, save
+
+_ENCODE: Final = msgspec.msgpack.Encoder().encode
+_ORDER: Final = msgspec.msgpack.Decoder(OrderCompleted)
+_REFUND: Final = msgspec.msgpack.Decoder(OrderRefunded)
+
+_PEOPLE: Final = ("members", "phones", "emails", "tokens", "identities")
+_NOTHING: Final = dict.fromkeys(BOOK.parameters("load_event_context"))
+
+_Hints = dict[tuple[Any, ...], bool]
+"""What may lead to somebody; true: whoever is not found by it may have to be created."""
+
+
+class _Named:
+    """Everything that events name, each once."""
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self.teams: set[UUID] = set()
+        self.keys: set[tuple[UUID, str]] = set()
+        self.orders: set[OrderId] = set()
+        self.refunds: set[OrderId] = set()
+        self.members: _Hints = {}
+        self.phones: _Hints = {}
+        self.emails: _Hints = {}
+        self.tokens: _Hints = {}
+        self.identities: _Hints = {}
+        self.customers: set[tuple[UUID, UUID]] = set()
+        for event in events:
+            self._read(event)
+
+    def _read(self, event: Event) -> None:
+        team, selector, body = event.team_id, event.selector, event.body
+        self.teams.add(team)
+        self.keys.add((team, event.event_key))
+        unsure = selector.customer_id is None
+        if selector.customer_id is not None:
+            self.customers.add((team, selector.customer_id))
+        for key in _identities_of(event):
+            _note(self.identities, (team, *key), unsure)
+        if selector.member_id is not None:
+            _note(self.members, (team, fold(selector.member_id)), unsure)
+        if selector.phone is not None:
+            _note(self.phones, (team, selector.phone), unsure)
+        if selector.email is not None:
+            _note(self.emails, (team, fold(selector.email)), unsure)
+        if selector.browser_token is not None:
+            _note(self.tokens, (team, selector.browser_token), unsure)
+        if isinstance(body, OrderCompleted):
+            self.orders.add((team, body.shop_id, body.order_id))
+        elif isinstance(body, OrderRefunded):
+            self.refunds.add((team, body.shop_id, body.refund_id))
+            if body.order_id:
+                self.orders.add((team, body.shop_id, body.order_id))
+
+    @property
+    def hints(self) -> tuple[_Hints, ...]:
+        """By which people are found."""
+        return (self.members, self.phones, self.emails, self.tokens, self.identities)
+
+    @property
+    def unsure_count(self) -> int:
+        """How many of the hints are unsure."""
+        return sum(sum(hints.values()) for hints in self.hints)
+
+    def people(self) -> dict[str, Any]:
+        """The hints as rows, by the parameters of `load_event_context`."""
+        rows = [[(*key, unsure) for key, unsure in hints.items()] or None for hints in self.hints]
+        return dict(zip(_PEOPLE, rows, strict=True))
+
+    def reports(self) -> dict[str, Any]:
+        """What is no hint, in the same way."""
+        return {
+            "teams": list(self.teams),
+            "keys": list(self.keys) or None,
+            "orders": list(self.orders) or None,
+            "refunds": list(self.refunds) or None,
+        }
+
+
+def _note(hints: _Hints, key: tuple[Any, ...], unsure: bool) -> None:
+    hints[key] = unsure or hints.get(key, False)
+
+
+async def load_event_context(connection: Connection, events: Sequence[Event]) -> Known:
+    """Everything that the events name; their customers are locked until the transaction ends."""
+    named = _Named(events)
+    asked = {**named.reports(), **named.people(), "customers": list(named.customers) or None}
+    row = await _load_context(connection, {**asked, "unsure_count": named.unsure_count})
+    known = _known(row)
+    _note_people(known, row)
+    if not row["locked"]:
+        await _lock_found(connection, known, events, named)
+    _check_orders(known)
+    return known
+
+
+async def _load_context(connection: Connection, asked: Mapping[str, Any]) -> Row:
+    """What is absent is not asked for."""
+    row = await connection.fetchrow(*BOOK.bind("load_event_context", **{**_NOTHING, **asked}))
+    assert row is not None
+    return cast("Row", row)
+
+
+async def _lock_found(connection: Connection, known: Known, events: Sequence[Event], named: _Named) -> None:
+    """Locks customers where some hints found nobody: alone, if somebody must be created."""
+    creating = sorted({e.team_id for e in events if not _is_found(known, e)} & known.unsigned_counts.keys())
+    # Whoever has waited for their turn finds whom somebody else has just created.
+    people = named.people() if creating else {}
+    customers = list(_customers_named(known, events)) or None
+    row = await _load_context(connection, {**people, "customers": customers, "creating": creating})
+    if creating:
+        _note_people(known, row)
+    known.customers = by_key(row["customers"])
+
+
+async def load_hinted(connection: Connection, event: Event) -> Known:
+    """Whom the hints of an event lead to; nobody is locked, and no customer is read."""
+    row = await _load_context(connection, _Named([event]).people())
+    known = Known(unsigned_counts={})
+    _note_people(known, row)
+    return known
+
+
+async def save_recording(
+    connection: Connection, known: Known, recording: Recording, now: datetime
+) -> list[Fact]:
+    """Writes it all; returns the facts with their positions. Raises as `save`."""
+    writes = Writes()
+    writes.create_customers(recording.created)
+    writes.change_customers(recording.changed, known.customers)
+    writes.bind(recording.bound)
+    writes.switched = [(team, *key, None, flag) for (team, key), flag in recording.blocked.items()]
+    writes.learned = sorted((*key, customer) for key, customer in recording.tokens.items())
+    writes.new_orders = _new(recording.orders, known.orders)
+    writes.changed_orders = _changed(recording.orders, known.orders)
+    writes.new_refunds = _new(recording.refunds, known.refunds)
+    writes.changed_refunds = _changed(recording.refunds, known.refunds)
+    writes.keys = sorted((*key, *use) for key, use in recording.keys.items())
+    return await save(connection, writes, recording.facts, now)
+
+
+def _new(reports: Mapping[OrderId, Any], known: Mapping[OrderId, Any]) -> list[tuple[Any, ...]]:
+    return sorted(
+        (*key, report.order_key if isinstance(report, Order) else report.refund_key, *_row(report))
+        for key, report in reports.items()
+        if key not in known
+    )
+
+
+def _changed(reports: Mapping[OrderId, Any], known: Mapping[OrderId, Any]) -> list[tuple[Any, ...]]:
+    """With how they counted when they were read: whoever is late changes no row."""
+    return sorted(
+        (*key, *_row(report), int(known[key].uncounted)) for key, report in reports.items() if key in known
+    )
+
+
+def _row(report: Order | Refund) -> tuple[Any, ...]:
+    return (report.customer_id, int(report.uncounted), report.occurred_at, _ENCODE(report.body))
+
+
+def _known(row: Row) -> Known:
+    """What was found of reports, and the customers, if they were locked."""
+    return Known(
+        unsigned_counts=dict(map(tuple, row["policies"] or ())),
+        customers=by_key(row["customers"]),
+        keys={(team, key): KeyUse(digest, customer) for team, key, digest, customer in row["keys"] or ()},
+        orders={
+            (team, shop, order_id): Order(key, customer, _ORDER.decode(body), Uncounted(uncounted), at)
+            for team, shop, order_id, key, customer, uncounted, at, body in row["orders"] or ()
+        },
+        refunds={
+            (team, shop, refund_id): Refund(key, customer, _REFUND.decode(body), Uncounted(uncounted), at)
+            for team, shop, refund_id, key, customer, uncounted, at, body in row["refunds"] or ()
+        },
+    )
+
+
+def _note_people(known: Known, row: Row) -> None:
+    known.members = _by_text(row["members"])
+    known.phones = _by_text(row["phones"])
+    known.emails = _by_text(row["emails"])
+    known.tokens = _by_text(row["tokens"])
+    known.identities = {
+        (team, IdentityKey(channel, account, external)): Binding(customer, blocked)
+        for team, channel, account, external, customer, blocked in row["identities"] or ()
+    }
+
+
+def _by_text(rows: Iterable[Any] | None) -> dict[tuple[UUID, str], UUID]:
+    return {(team, text): customer for team, text, customer in rows or ()}
+
+
+def _identities_of(event: Event) -> list[IdentityKey]:
+    own = getattr(event.body, "identity", None)
+    return [key for key in (event.selector.identity, own) if key is not None]
+
+
+def _named(known: Known, event: Event) -> list[UUID]:
+    """Every customer that an event may turn out to be about."""
+    found = [customer for customer, _ in candidates(known, event.team_id, event.selector)]
+    found += [
+        known.identities[event.team_id, key].customer_id
+        for key in _identities_of(event)
+        if (event.team_id, key) in known.identities
+    ]
+    return found
+
+
+def _is_found(known: Known, event: Event) -> bool:
+    """Whether nobody will have to be created, as far as is known before the customers are read."""
+    anonymous = event.selector.is_empty() and not _identities_of(event)
+    return anonymous or bool(_named(known, event))
+
+
+def _customers_named(known: Known, events: Iterable[Event]) -> set[tuple[UUID, UUID]]:
+    named = {(event.team_id, customer) for event in events for customer in _named(known, event)}
+    reports: list[tuple[OrderId, Order | Refund]] = [*known.orders.items(), *known.refunds.items()]
+    named.update((key[0], report.customer_id) for key, report in reports if report.customer_id is not None)
+    return named
+
+
+def _check_orders(known: Known) -> None:
+    for (team, _, _), order in known.orders.items():
+        if order.customer_id is not None and (team, order.customer_id) not in known.customers:
+            raise CollisionError("the customer of an order went away")

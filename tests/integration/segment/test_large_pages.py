@@ -1,0 +1,117 @@
+"""Facts so large that all of them fit into no answer: every reader gets through, and none takes a short page for the
+last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import grpc
+import pytest
+
+from libs.common.ids import PARTITIONS
+from libs.common.mailbox.mail import Mail, decode
+from libs.testing.fixtures import Servers
+from omnijourney.common.v1 import history_pb2
+from omnijourney.internal.v1 import mail_service_pb2
+from services.points.clients.segment import SegmentClient
+from services.segment.store import history
+from services.stats.clients.feeds import Feed, Peers, feeds
+from services.stats.domain.model import Source
+from tests.integration.segment.conftest import Segment
+
+ORDERS = [f"o{number}" for number in range(13)]
+ITEM = "訂" * 500
+ITEMS = 900
+"""A line of an order is 1,500 bytes long, so an order 1.3 MiB, and all of them are more than one answer may hold."""
+
+
+async def _record_orders(segment: Segment) -> str:
+    """Returns the customer of all of them."""
+    for order_id in ORDERS:
+        order = segment.order(order_id, order_id, items=[ITEM] * ITEMS, who={"member_id": "1"})
+        (result,) = await segment.record(order)
+    return result.customer_id
+
+
+def _feed_of_segment(channel: grpc.aio.Channel) -> Feed:
+    return next(feed for feed in feeds(Peers(*[channel] * 4)) if feed.source is Source.SEGMENT)
+
+
+async def _read_all(feed: Feed) -> list[list[str]]:
+    """The orders of each page, in order."""
+    cursors = dict.fromkeys(range(PARTITIONS), 0)
+    pages: list[list[str]] = []
+    while True:
+        page = await feed.read(cursors, 0)
+        if page.cursors == cursors:
+            return pages
+        pages.append([fact.checkout_completed.order_id for fact in page.rows])
+        cursors = page.cursors
+
+
+async def _list_all(segment: Segment, cursor: Callable[[Mail | None], dict[str, object]]) -> list[list[int]]:
+    """The mail numbers of each page, in order; ends where the answer says that there are no more."""
+    pages: list[list[int]] = []
+    last: Mail | None = None
+    while True:
+        response = await segment.call("ListMail", **cursor(last))
+        mails = [decode(mail) for mail in response.mails]
+        pages.append([mail.number for mail in mails])
+        if not response.more:
+            return pages
+        last = mails[-1]
+
+
+async def test_a_history_of_large_facts_is_read_whole(servers: Servers, segment: Segment) -> None:
+    await _record_orders(segment)
+    async with servers.channel(segment.port) as channel:
+        pages = await _read_all(_feed_of_segment(channel))
+        assert [order for page in pages for order in page] == ORDERS
+        assert max(len(page) for page in pages) < len(ORDERS), "a page is bounded in bytes, too"
+        cursors = dict.fromkeys(range(PARTITIONS), 0)
+        customers = []
+        while (changes := await SegmentClient(channel).changes(cursors, 0)).cursors != cursors:
+            customers += changes.customers
+            cursors = changes.cursors
+        assert len(customers) == 1, "what is large and not wanted hides nothing"
+
+
+async def test_a_reader_asks_for_fewer_facts_where_a_page_fits_into_no_answer(
+    servers: Servers, segment: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert history.read_facts.__kwdefaults__ is not None
+    monkeypatch.setitem(history.read_facts.__kwdefaults__, "byte_max", 2**30)
+    await _record_orders(segment)
+    async with servers.channel(segment.port) as channel:
+        pages = await _read_all(_feed_of_segment(channel))
+    assert [order for page in pages for order in page] == ORDERS
+
+
+async def test_mail_of_large_facts_is_listed_to_the_last(segment: Segment) -> None:
+    customer_id = await _record_orders(segment)
+    (partition,) = {fact.partition for fact in await segment.facts()}
+
+    def of_partition(last: Mail | None) -> dict[str, object]:
+        position = last.position if last else 0
+        return {"partition": history_pb2.HistoryCursor(partition=partition, after_position=position)}
+
+    def of_customer(last: Mail | None) -> dict[str, object]:
+        return {
+            "customer": mail_service_pb2.CustomerMailCursor(
+                team_id=str(segment.team_id), customer_id=customer_id, after_number=last.number if last else 0
+            )
+        }
+
+    for cursor in (of_partition, of_customer):
+        pages = await _list_all(segment, cursor)
+        assert [number for page in pages for number in page] == list(range(1, len(ORDERS) + 1))
+        assert all(pages)
+        assert max(map(len, pages)) < len(ORDERS)
+
+
+async def test_a_full_page_with_nothing_behind_it_is_the_last(segment: Segment) -> None:
+    orders = [segment.order(f"e{number}", f"o{number}", who={"member_id": "1"}) for number in range(2)]
+    customer_id = (await segment.record(*orders))[0].customer_id
+    scope = mail_service_pb2.CustomerMailCursor(team_id=str(segment.team_id), customer_id=customer_id)
+    assert not (await segment.call("ListMail", customer=scope, page_size=2)).more
+    assert (await segment.call("ListMail", customer=scope, page_size=1)).more
