@@ -91,10 +91,10 @@ def _table(found: list[ServiceStatus]) -> Table:
 
 def _clock(found: list[ServiceStatus]) -> str:
     """What the services take for the present; they may lag behind each other by a moment."""
-    told = [status for status in found if status.clock is not None]
-    if not told:
+    answering = [status for status in found if status.clock is not None]
+    if not answering:
         return ""
-    return f"clock {_short(told[0].clock)} UTC, {told[0].clock_rate:g} s a second"
+    return f"clock {_short(answering[0].clock)} UTC, {answering[0].clock_rate:g} s a second"
 
 
 def _short(time: str | None) -> str:

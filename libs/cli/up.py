@@ -20,27 +20,27 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def run_up(options: InstallationOptions) -> int:
-    """Starts everything, says where it is, and stops it when told to. Returns the exit code."""
+    """Starts everything, says where it is, and stops it when a signal says so. Returns the exit code."""
     setup_logging("up", "warning")  # what a person wants to know is printed here in words
     try:
         installation = Installation(dataclasses.replace(options, listener=tell))
-        await run_until_told(installation, welcome)
+        await run_until_stopped(installation, welcome)
     except (EmbeddedError, MigrationError, OSError) as error:
         return fail(error)
     return 0
 
 
-async def run_until_told(installation: Installation, started: Callable[[Installation], None]) -> None:
+async def run_until_stopped(installation: Installation, started: Callable[[Installation], None]) -> None:
     """Runs an installation until SIGINT, SIGTERM or SIGHUP, also in the middle of its start; a second signal hurries.
 
     Errors: those of `Installation.start`; everything is stopped then.
     """
-    told = asyncio.Event()
+    stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
-        loop.add_signal_handler(number, _on_signal, installation, told)
+        loop.add_signal_handler(number, _on_signal, installation, stopping)
     starting = asyncio.create_task(installation.start())
-    waiting = asyncio.create_task(told.wait())
+    waiting = asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
@@ -56,13 +56,13 @@ async def run_until_told(installation: Installation, started: Callable[[Installa
             loop.remove_signal_handler(number)
 
 
-def _on_signal(installation: Installation, told: asyncio.Event) -> None:
-    if told.is_set():
+def _on_signal(installation: Installation, stopping: asyncio.Event) -> None:
+    if stopping.is_set():
         err.print("stopping at once")
         installation.hurry()
     else:
         err.print("stopping (once more to hurry) …")
-        told.set()
+        stopping.set()
 
 
 def tell(event: Event) -> None:

@@ -291,12 +291,12 @@ class WorkerFailedError(Exception):
 
 
 async def _serve(settings: SettingsT, app: Callable[[SettingsT], AbstractAsyncContextManager[App]]) -> None:
-    told = asyncio.Event()
+    stopping = asyncio.Event()
     entered = asyncio.Event()
-    service = asyncio.create_task(_until_told(settings, app, told, entered), name="service")
+    service = asyncio.create_task(_until_stopped(settings, app, stopping, entered), name="service")
 
     def stop() -> None:
-        told.set()
+        stopping.set()
         if not entered.is_set():
             # Still starting (waiting for its database, say): nothing to drain.
             service.cancel()
@@ -307,7 +307,7 @@ async def _serve(settings: SettingsT, app: Callable[[SettingsT], AbstractAsyncCo
     try:
         await service
     except asyncio.CancelledError:
-        if not told.is_set():
+        if not stopping.is_set():
             raise
 
 
@@ -319,16 +319,16 @@ def _tune_garbage_collection() -> None:
     gc.set_threshold(GC_THRESHOLD, 10, 10)
 
 
-async def _until_told(
+async def _until_stopped(
     settings: SettingsT,
     app: Callable[[SettingsT], AbstractAsyncContextManager[App]],
-    told: asyncio.Event,
+    stopping: asyncio.Event,
     entered: asyncio.Event,
 ) -> None:
     async with app(settings) as serving:
         _tune_garbage_collection()
         entered.set()
-        waiting = asyncio.create_task(told.wait(), name="stop signal")
+        waiting = asyncio.create_task(stopping.wait(), name="stop signal")
         await asyncio.wait((waiting, serving.failed), return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if serving.failed.done():

@@ -141,18 +141,18 @@ class Collector:
             self.client.journey.CountEnrolments,
             CountEnrolmentsRequest(team_id=team_id, journey_id=journey_id),
         )
-        told = await projections.journey(journey_id)
+        projection = await projections.journey(journey_id)
         enrolments = {
             "LIVE": counted.live_count,
             "COMPLETED": counted.completed_count,
             "HALTED": counted.halted_count,
             "PARKED": counted.parked_count,
         }
-        return _journey_of(name, journey, told, enrolments)
+        return _journey_of(name, journey, projection, enrolments)
 
 
 def _journey_of(
-    name: str, journey: journey_pb2.Journey, told: JourneyProjection, enrolments: dict[str, int]
+    name: str, journey: journey_pb2.Journey, projection: JourneyProjection, enrolments: dict[str, int]
 ) -> Journey:
     nodes = journey.definition.nodes
     return Journey(
@@ -160,14 +160,14 @@ def _journey_of(
         channel=" and ".join(_TITLES[target.channel] for target in journey.definition.targets),
         status=journey_pb2.JourneyStatus.Name(journey.status).removeprefix("JOURNEY_STATUS_"),
         reason=_reason(journey.status_reason),
-        triggered=told.triggered,
-        refused=told.refused,
-        completed=told.completed,
-        halted=told.halted,
-        messages=told.messages,
+        triggered=projection.triggered,
+        refused=projection.refused,
+        completed=projection.completed,
+        halted=projection.halted,
+        messages=projection.messages,
         # A node that nobody entered is a figure too.
-        nodes={node.node_id: told.nodes.get(node.node_id, 0) for node in nodes},
-        cost=told.cost,
+        nodes={node.node_id: projection.nodes.get(node.node_id, 0) for node in nodes},
+        cost=projection.cost,
         steps=tuple(_step(node) for node in nodes),
         enrolments=enrolments,
     )

@@ -45,9 +45,9 @@ async def call(method: Callable[..., Awaitable[T]], request: Message, patience_s
 
 def explain(error: grpc.aio.AioRpcError) -> str:
     """Status, reason and every field violation of a refused call, for people."""
-    told = remote_error(error)
-    faults = [f"{fault.field}: {fault.description}" for fault in told.violations]
-    return "; ".join([f"{told.code.name} {told.reason}".rstrip() + f": {told.message}", *faults])
+    status = remote_error(error)
+    faults = [f"{fault.field}: {fault.description}" for fault in status.violations]
+    return "; ".join([f"{status.code.name} {status.reason}".rstrip() + f": {status.message}", *faults])
 
 
 def _name(request: Message) -> str:

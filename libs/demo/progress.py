@@ -7,7 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from libs.demo.replay import Told
+from libs.demo.replay import Report
 
 REFRESH_S = 0.2
 """Real seconds between two updates on a terminal."""
@@ -23,7 +23,7 @@ class ReplayProgress:
         self._console = console
         self._sends = sends
         self._began_s = time.monotonic()
-        self._told_s = self._began_s
+        self._shown_s = self._began_s
         self._bar: Progress | None = None
         self._task = TaskID(0)
         if console.is_terminal:
@@ -48,18 +48,18 @@ class ReplayProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def tell(self, told: Told) -> None:
+    def tell(self, report: Report) -> None:
         """Shows a report, unless the last one was shown just now."""
         now_s = time.monotonic()
-        if now_s - self._told_s < (PLAIN_S if self._bar is None else REFRESH_S):
+        if now_s - self._shown_s < (PLAIN_S if self._bar is None else REFRESH_S):
             return
-        self._told_s = now_s
-        rate = told.posted / (now_s - self._began_s)
-        at = f"{told.now:%a %d %b %Y %H:%M}"
+        self._shown_s = now_s
+        rate = report.posted / (now_s - self._began_s)
+        at = f"{report.now:%a %d %b %Y %H:%M}"
         if self._bar is not None:
-            self._bar.update(self._task, completed=told.posted, at=at, rate=rate, sends=self._sends())
+            self._bar.update(self._task, completed=report.posted, at=at, rate=rate, sends=self._sends())
             return
         self._console.print(
-            f"{at}  {told.posted:,} of {told.total:,} orders  {rate:,.0f}/s  {self._sends():,} sent",
+            f"{at}  {report.posted:,} of {report.total:,} orders  {rate:,.0f}/s  {self._sends():,} sent",
             highlight=False,
         )

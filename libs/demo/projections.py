@@ -54,42 +54,42 @@ class Projections:
     async def team(self) -> TeamProjection:
         """The team's figures."""
         request = GetTeamOverviewRequest(team_id=self.team_id)
-        told = (await call(self.client.stats.GetTeamOverview, request)).overview
+        counted = (await call(self.client.stats.GetTeamOverview, request)).overview
         return TeamProjection(
-            orders=told.order_count,
-            refunds=told.refund_count,
-            anonymous=told.anonymous_count,
-            customers=told.customer_count,
+            orders=counted.order_count,
+            refunds=counted.refund_count,
+            anonymous=counted.anonymous_count,
+            customers=counted.customer_count,
             points=CountedPoints(
-                entries=told.points.entry_count,
-                earned=told.points.earned,
-                refunded=told.points.refunded,
-                journey=told.points.journey,
-                balance=told.points.balance,
-                cumulative=told.points.cumulative,
+                entries=counted.points.entry_count,
+                earned=counted.points.earned,
+                refunded=counted.points.refunded,
+                journey=counted.points.journey,
+                balance=counted.points.balance,
+                cumulative=counted.points.cumulative,
             ),
-            sent={CHANNEL_NAMES[sends.channel]: sends.sent_count for sends in told.sends},
+            sent={CHANNEL_NAMES[sends.channel]: sends.sent_count for sends in counted.sends},
         )
 
     async def journey(self, journey_id: str) -> JourneyProjection:
         """A journey's figures."""
         overview = GetJourneyOverviewRequest(team_id=self.team_id, journey_id=journey_id)
-        told = (await call(self.client.stats.GetJourneyOverview, overview)).overview
+        counted = (await call(self.client.stats.GetJourneyOverview, overview)).overview
         request = ListNodeFiguresRequest(team_id=self.team_id, journey_id=journey_id)
         nodes = (await call(self.client.stats.ListNodeFigures, request)).nodes
         return JourneyProjection(
-            triggered=told.triggered_count,
-            refused=told.refused_count,
-            completed=told.completed_count,
-            halted=told.halted_count,
+            triggered=counted.triggered_count,
+            refused=counted.refused_count,
+            completed=counted.completed_count,
+            halted=counted.halted_count,
             messages=Messages(
-                sent=told.messages_sent_count,
-                failed=told.failed_count,
-                skipped=told.skipped_count,
-                unknown=told.unknown_count,
+                sent=counted.messages_sent_count,
+                failed=counted.failed_count,
+                skipped=counted.skipped_count,
+                unknown=counted.unknown_count,
             ),
             nodes={node.node_id: node.entered_count for node in nodes},
-            cost=_text_of(told.message_cost),
+            cost=_text_of(counted.message_cost),
         )
 
 

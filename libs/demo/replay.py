@@ -26,7 +26,7 @@ class Poster(Protocol):
 
 
 @dataclass(slots=True)
-class Told:
+class Report:
     """How far the replay is."""
 
     now: datetime
@@ -59,10 +59,10 @@ class Replay:
         self._grid = grid
         self._posted = 0
 
-    async def run(self, tell: Callable[[Told], None]) -> None:
+    async def run(self, tell: Callable[[Report], None]) -> None:
         """Posts all checkouts at their time and fires all timers at theirs; ends when nothing is left to come."""
         while True:
-            tell(Told(self._conductor.now, self._posted, len(self._checkouts)))
+            tell(Report(self._conductor.now, self._posted, len(self._checkouts)))
             end = self._cell_end()
             timer = self._conductor.next_timer
             if timer is not None and timer <= self._conductor.now:

@@ -77,7 +77,7 @@ def run_demo(
     console = console or _console()
     options = DemoOptions(month, data, report, speed, data_dir)
     try:
-        return asyncio.run(_until_told(options, console))
+        return asyncio.run(_until_stopped(options, console))
     except (DemoFault, SourceFault, EmbeddedError, MigrationError, ClockRefusedError, OSError) as error:
         console.print("[bold red]the demo failed:[/]", end=" ")
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
@@ -95,7 +95,7 @@ class _Stopper:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self.told = False
+        self.stopping = False
         self.ending = False
         """Set when the work is done and only the stop is left, which must not be cut short."""
         self.work: asyncio.Task[int] | None = None
@@ -103,17 +103,17 @@ class _Stopper:
 
     def stop(self) -> None:
         """Handles one signal."""
-        if self.told or self.ending:
+        if self.stopping or self.ending:
             if self.installation is not None:
                 self.installation.hurry()
             return
-        self.told = True
+        self.stopping = True
         self._console.print("[yellow]stopping (once more to hurry) …[/]")
         if self.work is not None:
             self.work.cancel()
 
 
-async def _until_told(options: DemoOptions, console: Console) -> int:
+async def _until_stopped(options: DemoOptions, console: Console) -> int:
     """Runs the demo until it ends or a signal says stop."""
     stopper = _Stopper(console)
     loop = asyncio.get_running_loop()
@@ -123,7 +123,7 @@ async def _until_told(options: DemoOptions, console: Console) -> int:
     try:
         return await stopper.work
     except asyncio.CancelledError:
-        if not stopper.told:
+        if not stopper.stopping:
             raise
         return EXIT_INTERRUPTED
 

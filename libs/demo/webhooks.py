@@ -60,8 +60,8 @@ def _items(checkout: Checkout) -> list[dict[str, Any]]:
 
 def _item(name: str, quantity: int) -> dict[str, Any]:
     """A line; a negative quantity (a discount) has no place in the webhook and is left out."""
-    told: dict[str, Any] = {"name": name[:NAME_MAX]}
-    return told | {"quantity": quantity} if quantity >= 0 else told
+    line: dict[str, Any] = {"name": name[:NAME_MAX]}
+    return line | {"quantity": quantity} if quantity >= 0 else line
 
 
 def bodies(events: Sequence[dict[str, Any]]) -> Iterator[bytes]:

@@ -93,14 +93,14 @@ def watch(parent: int, signum: int, program: Sequence[str]) -> int:
         os._exit(EXIT_NOT_STARTED)
     for forwarded in _FORWARDED:
         signal.signal(forwarded, lambda received, _frame: os.kill(child, received))
-    told = False
+    signalled = False
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return status
-        if not told and os.getppid() != parent:
+        if not signalled and os.getppid() != parent:
             os.kill(child, signum)
-            told = True
+            signalled = True
         time.sleep(WATCH_INTERVAL_S)
 
 

@@ -21,7 +21,7 @@ LOG_PAGE_MAX = 10_000
 
 
 class Emulator(ABC):
-    """One emulated service. `accepted` is what a checker reads, `told` what the emulator has to remember."""
+    """One emulated service. `accepted` is what a checker reads, `commands` what the emulator has to remember."""
 
     channel: str
 
@@ -30,13 +30,13 @@ class Emulator(ABC):
         self.faults = Faults()
         self.sender = sender
         self.accepted = Journal(data_dir / f"{self.channel}.jsonl")
-        self.told = Journal(data_dir / f"{self.channel}-state.jsonl")
+        self.commands = Journal(data_dir / f"{self.channel}-state.jsonl")
         self.accepted_count = 0
         self._last_id = 0
 
     def recover(self) -> None:
         """Rebuilds the state from the journals; called once, before the first request."""
-        for command in self.told.records():
+        for command in self.commands.records():
             self.apply(command)
         for record in self.accepted.records():
             self.accepted_count += 1
@@ -90,7 +90,7 @@ class Emulator(ABC):
     def tell(self, command: Mapping[str, Any]) -> None:
         """Applies a command and remembers it over restarts."""
         self.apply(command)
-        self.told.append([command])
+        self.commands.append([command])
 
     def accept(self, records: list[Record]) -> None:
         """Writes accepted messages down, then takes them into the memory."""
@@ -110,7 +110,7 @@ class Emulator(ABC):
     def close(self) -> None:
         """Closes the journals."""
         self.accepted.close()
-        self.told.close()
+        self.commands.close()
 
     # ---- /_emulator/ ----
 
@@ -127,7 +127,7 @@ class Emulator(ABC):
 
     async def _reset(self, _request: web.Request) -> web.Response:
         self.accepted.rotate()
-        self.told.rotate()
+        self.commands.rotate()
         self.accepted_count = 0
         self.faults.active.clear()
         self.forget()

@@ -23,7 +23,7 @@ from libs.emulators.whatsapp_templates import Template, check_send, parse_templa
 
 PAIR_RATE = 1 / 6
 """Messages a second to one person on average."""
-PAIR_BURST = 45.0
+PAIR_DEPTH = 45.0
 """Messages to one person at once."""
 BEFORE = (FaultKind.ERROR_BEFORE, FaultKind.TIMEOUT_BEFORE, FaultKind.RATE, FaultKind.CODE)
 AFTER = (FaultKind.ERROR_AFTER, FaultKind.TIMEOUT_AFTER, FaultKind.RESET_AFTER, FaultKind.DELAY)
@@ -43,7 +43,7 @@ class WhatsAppEmulator(Emulator):
         first = Sender(settings.whatsapp_phone_number_id, settings.whatsapp_waba_id, settings.token)
         self.state = WhatsAppState(first)
         self._numbers = Buckets(settings.whatsapp_rate, settings.whatsapp_rate)
-        self._pairs = Buckets(PAIR_RATE, PAIR_BURST)
+        self._pairs = Buckets(PAIR_RATE, PAIR_DEPTH)
         self.recover()
 
     def routes(self) -> list[web.RouteDef]:

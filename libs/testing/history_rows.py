@@ -20,7 +20,7 @@ WHATSAPP: Final = channel_pb2.CHANNEL_WHATSAPP
 LINE: Final = channel_pb2.CHANNEL_LINE
 
 
-def burst(
+def run_segment(
     customer_id: UUID,
     *steps: tuple[str, int, bool],
     at: datetime = NOON,
@@ -29,7 +29,7 @@ def burst(
     journey_id: UUID = JOURNEY,
     team_id: UUID = TEAM,
 ) -> journey_fact_pb2.JourneyFact:
-    """A burst; steps are (node id, result, entered)."""
+    """A run segment; steps are (node id, result, entered)."""
     return journey_fact_pb2.JourneyFact(
         partition=partition_of(team_id, customer_id),
         team_id=str(team_id),

@@ -27,15 +27,15 @@ class Keeper(Protocol):
 
 @dataclass
 class Holder:
-    """A worker as its keeper sees it: what it was told last."""
+    """A worker as its keeper sees it: what it was leases last."""
 
     name: str
-    told: dict[int, int] = field(default_factory=dict)
+    leases: dict[int, int] = field(default_factory=dict)
     keeper: Keeper | None = None
 
     def hear(self, leases: Mapping[int, int]) -> None:
         """All that is held now."""
-        self.told = dict(leases)
+        self.leases = dict(leases)
 
     async def renew(self) -> None:
         """One round."""
@@ -75,9 +75,9 @@ async def rounds(*holders: Holder, count: int = 3) -> None:
 
 def sizes(*holders: Holder) -> list[int]:
     """How many each one holds; nobody holds what another does."""
-    held = [partition for each in holders for partition in each.told]
+    held = [partition for each in holders for partition in each.leases]
     assert len(held) == len(set(held)), "two owners of one partition"
-    return [len(each.told) for each in holders]
+    return [len(each.leases) for each in holders]
 
 
 class LeaseSuite:
@@ -86,7 +86,7 @@ class LeaseSuite:
     async def test_one_worker_holds_all(self, site: LeaseSite) -> None:
         ann = site.holder("ann")
         await ann.renew()
-        assert ann.told == dict.fromkeys(range(PARTITIONS), 1)
+        assert ann.leases == dict.fromkeys(range(PARTITIONS), 1)
 
     async def test_workers_share_evenly_as_they_come(self, site: LeaseSite) -> None:
         ann, bob, cid = (site.holder(name) for name in ("ann", "bob", "cid"))
@@ -95,8 +95,8 @@ class LeaseSuite:
         assert sizes(ann, bob) == [32, 32]
         await rounds(ann, bob, cid)
         assert sizes(ann, bob, cid) == [22, 22, 20]
-        assert set(ann.told.values()) == {1}, "what is kept keeps its epoch"
-        assert min(cid.told.values()) >= 2
+        assert set(ann.leases.values()) == {1}, "what is kept keeps its epoch"
+        assert min(cid.leases.values()) >= 2
 
     async def test_handing_back_is_not_waiting_for_the_end_of_a_lease(self, site: LeaseSite) -> None:
         ann, bob = site.holder("ann"), site.holder("bob")
@@ -104,51 +104,51 @@ class LeaseSuite:
         await ann.hand_back()
         await bob.renew()
         assert sizes(bob) == [PARTITIONS]
-        assert set(bob.told.values()) == {2}
+        assert set(bob.leases.values()) == {2}
 
     async def test_a_worker_that_vanished_is_replaced_when_its_leases_end(self, site: LeaseSite) -> None:
         ann, bob = site.holder("ann", SHORT_S), site.holder("bob")
         await ann.renew()
         await bob.renew()
-        assert bob.told == {}, "nothing is free while the leases last"
+        assert bob.leases == {}, "nothing is free while the leases last"
         await site.pass_by(2 * SHORT_S)
         await bob.renew()
-        assert bob.told == dict.fromkeys(range(PARTITIONS), 2)
+        assert bob.leases == dict.fromkeys(range(PARTITIONS), 2)
 
     async def test_leases_that_are_renewed_do_not_end(self, site: LeaseSite) -> None:
         ann, bob = site.holder("ann"), site.holder("bob", SHORT_S)
         await rounds(ann, bob)
-        before = dict(ann.told)
+        before = dict(ann.leases)
         await site.pass_by(2 * SHORT_S)
         await ann.renew()
-        assert before.items() <= ann.told.items()
+        assert before.items() <= ann.leases.items()
         assert sizes(ann) == [PARTITIONS]
 
     async def test_the_owner_passes_the_fence_and_a_former_one_does_not(self, site: LeaseSite) -> None:
         ann, bob = site.holder("ann"), site.holder("bob")
         await ann.renew()
-        before = dict(ann.told)
+        before = dict(ann.leases)
         await site.check(before)
         await rounds(ann, bob)
-        await site.check(ann.told)
-        await site.check(bob.told)
+        await site.check(ann.leases)
+        await site.check(bob.leases)
         with pytest.raises(Fenced) as fenced:
             await site.check(before)
-        assert set(fenced.value.partitions) == set(bob.told)
+        assert set(fenced.value.partitions) == set(bob.leases)
 
     async def test_a_lease_that_ended_holds_until_somebody_takes_it(self, site: LeaseSite) -> None:
         ann = site.holder("ann", SHORT_S)
         await ann.renew()
         await site.pass_by(2 * SHORT_S)
-        await site.check(ann.told)
+        await site.check(ann.leases)
 
     async def test_a_zombie_that_wakes_up_is_fenced(self, site: LeaseSite) -> None:
         ann, bob = site.holder("ann", SHORT_S), site.holder("bob", SHORT_S)
         await ann.renew()
-        asleep = dict(ann.told)
+        asleep = dict(ann.leases)
         await site.pass_by(2 * SHORT_S)
         await bob.renew()
         with pytest.raises(Fenced):
             await site.check(asleep)
         await ann.renew()
-        assert not set(ann.told) & set(bob.told)
+        assert not set(ann.leases) & set(bob.leases)

@@ -88,7 +88,7 @@ class Case:
     evidence: Evidence
     facts: list[tuple[Row, list[Any]]]
     """Segment's history."""
-    bursts: list[Burst]
+    run_segments: list[Burst]
     """Journey's history."""
     expected: Expected
     """What must have come of it all."""
@@ -101,7 +101,7 @@ class Case:
         """Reads what several proofs need."""
         names = {UUID(journey): name for name, journey in evidence.journeys.items()}
         expected = Expected(evidence.accepted)
-        return cls(records, evidence, await records.facts(), await records.bursts(), expected, names)
+        return cls(records, evidence, await records.facts(), await records.run_segments(), expected, names)
 
     @property
     def accepted(self) -> Accepted:

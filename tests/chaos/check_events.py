@@ -113,14 +113,14 @@ async def _order_of_enrolments(case: Case) -> None:
     event_of = {row["enrolment_id"]: row["trigger_event_id"] for row in enrolments}
     seen: dict[tuple[UUID, bool], int] = {}
     out_of_order: list[object] = []
-    for burst in case.bursts:
-        event = event_of.get(burst.enrolment_id)
-        if not burst.enrolled or event is None:
+    for run_segment in case.run_segments:
+        event = event_of.get(run_segment.enrolment_id)
+        if not run_segment.enrolled or event is None:
             continue
         number = asked[event] if event in asked else number_of.get(event) or -1
-        key = (burst.customer_id, event in asked)
+        key = (run_segment.customer_id, event in asked)
         if number < seen.get(key, 0):
-            out_of_order.append((burst.customer_id, number))
+            out_of_order.append((run_segment.customer_id, number))
         seen[key] = number
     case.proofs.none("enrolments in another order than the mail", out_of_order)
 

@@ -58,23 +58,27 @@ def _is_right(case: Case, row: Row) -> bool:
 
 
 def _told(case: Case, states: dict[UUID, int]) -> None:
-    began = Counter(burst.enrolment_id for burst in case.bursts if burst.enrolled)
+    began = Counter(run_segment.enrolment_id for run_segment in case.run_segments if run_segment.enrolled)
     case.proofs.same("each enrolment is told once", *differ(dict(began), dict.fromkeys(states, 1)))
-    ended = Counter(burst.enrolment_id for burst in case.bursts if burst.state in (r.ENDED, r.HALTED))
+    ended = Counter(
+        run_segment.enrolment_id
+        for run_segment in case.run_segments
+        if run_segment.state in (r.ENDED, r.HALTED)
+    )
     wanted = {enrolment: 1 for enrolment, state in states.items() if state in (r.ENDED, r.HALTED)}
     case.proofs.same("each end is told once", *differ(dict(ended), wanted))
-    visits = Counter(visit for burst in case.bursts for visit in burst.entered)
+    visits = Counter(visit for run_segment in case.run_segments for visit in run_segment.entered)
     case.proofs.none("nodes entered twice in one visit", [visit for visit, n in visits.items() if n > 1])
     # Nothing in this world is against the rules: a refusal is an effect that came again and was not known again.
-    refused: list[object] = [(b.enrolment_id, node) for b in case.bursts for node in b.refused]
+    refused: list[object] = [(b.enrolment_id, node) for b in case.run_segments for node in b.refused]
     case.proofs.none("effects that were refused", refused)
 
 
 def _walked(case: Case, rows: Iterable[Row]) -> None:
     """From the first node on, one after the other, none left out; who rests is where the row says."""
     ways: dict[UUID, list[str]] = defaultdict(list)
-    for burst in case.bursts:
-        ways[burst.enrolment_id] += [visit.node_id for visit in burst.entered]
+    for run_segment in case.run_segments:
+        ways[run_segment.enrolment_id] += [visit.node_id for visit in run_segment.entered]
     strayed: list[object] = []
     first_ladders: Counter[UUID] = Counter()
     for row in rows:

@@ -37,8 +37,8 @@ def _one_for_each_visit(case: Case, rows: Sequence[Row]) -> None:
     channel_of = {**dict.fromkeys(w.WHATSAPP_NODES, r.WHATSAPP), **dict.fromkeys(w.LINE_NODES, r.LINE)}
     wanted = {
         visit.effect_key: channel
-        for burst in case.bursts
-        for visit in burst.entered
+        for run_segment in case.run_segments
+        for visit in run_segment.entered
         if (channel := channel_of.get((case.name[visit.journey_id], visit.node_id)))
     }
     found = {row["effect_key"]: row["channel"] for row in rows}

@@ -29,7 +29,11 @@ async def check_stats(case: Case) -> None:
         by_metric[row["metric"]] += row["value"]
         if row["metric"] == NODE_ENTERED:
             nodes[row["journey_id"], row["node_id"]] += row["value"]
-    entered = Counter((visit.journey_id, visit.node_id) for burst in case.bursts for visit in burst.entered)
+    entered = Counter(
+        (visit.journey_id, visit.node_id)
+        for run_segment in case.run_segments
+        for visit in run_segment.entered
+    )
     case.proofs.same("stats: times that each node was entered", *differ(dict(nodes), dict(entered)))
     for metric, (what, figure) in (await _wanted(case)).items():
         case.proofs.same(f"stats: {what}", by_metric[metric], figure)
@@ -51,9 +55,9 @@ async def _wanted(case: Case) -> dict[int, tuple[str, int]]:
     )
     points = Counter({row["source"]: row["points"] for row in entries})
     return {
-        TRIGGERED: ("triggered", sum(burst.enrolled for burst in case.bursts)),
+        TRIGGERED: ("triggered", sum(run_segment.enrolled for run_segment in case.run_segments)),
         REFUSED: ("refused", await refusals(case)),
-        COMPLETED: ("completed", sum(burst.state == r.ENDED for burst in case.bursts)),
+        COMPLETED: ("completed", sum(run_segment.state == r.ENDED for run_segment in case.run_segments)),
         SENT: ("messages sent", sum(row["messages"] for row in sends if row["state"] == r.SENT)),
         FAILED: ("sends failed", states[r.FAILED]),
         SKIPPED: ("sends skipped", states[r.SKIPPED]),

@@ -89,8 +89,8 @@ class Records:
         )
         return [(row, msgspec.msgpack.decode(row["body"])) for row in rows]
 
-    async def bursts(self) -> list[Burst]:
-        """Journey's bursts in order of positions."""
+    async def run_segments(self) -> list[Burst]:
+        """Journey's run segments in order of positions."""
         rows = await self.rows(
             "SELECT partition, position, customer_id, enrolment_id, journey_id, body FROM journey.history"
             " WHERE team_id = $1 AND kind = 1 ORDER BY partition, position"

@@ -45,7 +45,7 @@ def site(pool: Pool) -> LeaseSite:
 async def until_all_are_held(*holders: Holder) -> None:
     """Until somebody holds each partition."""
     async with asyncio.timeout(PATIENCE_S):
-        while sum(len(each.told) for each in holders) < PARTITIONS:
+        while sum(len(each.leases) for each in holders) < PARTITIONS:
             await asyncio.sleep(0.01)
 
 
@@ -58,7 +58,7 @@ async def test_a_keeper_that_ends_hands_back(pool: Pool, site: LeaseSite) -> Non
     async with running(LeaseKeeper(pool, ann.hear, lease_s=LONG_S, worker_id="ann"), name="ann"):
         await until_all_are_held(ann)
     await bob.renew()
-    assert bob.told == dict.fromkeys(range(PARTITIONS), 2)
+    assert bob.leases == dict.fromkeys(range(PARTITIONS), 2)
 
 
 async def test_a_running_keeper_replaces_a_worker_that_vanished(pool: Pool, site: LeaseSite) -> None:
@@ -67,7 +67,7 @@ async def test_a_running_keeper_replaces_a_worker_that_vanished(pool: Pool, site
     bob = Holder("bob")
     async with running(LeaseKeeper(pool, bob.hear, lease_s=SHORT_S, worker_id="bob"), name="bob"):
         await until_all_are_held(bob)
-        assert set(bob.told.values()) == {2}
+        assert set(bob.leases.values()) == {2}
 
 
 async def test_many_workers_at_once_never_hold_the_same(pool: Pool) -> None:
@@ -78,11 +78,11 @@ async def test_many_workers_at_once_never_hold_the_same(pool: Pool) -> None:
                 running(LeaseKeeper(pool, each.hear, lease_s=SHORT_S, worker_id=each.name), name=each.name)
             )
         async with asyncio.timeout(PATIENCE_S):
-            while sorted(len(each.told) for each in holders) != [12, 13, 13, 13, 13]:
+            while sorted(len(each.leases) for each in holders) != [12, 13, 13, 13, 13]:
                 await asyncio.sleep(0.01)
         owners = await pool.fetch("SELECT partition, owner FROM partition_lease")
-        told = {partition: each.name for each in holders for partition in each.told}
-        assert {row["partition"]: row["owner"] for row in owners} == told
+        leases = {partition: each.name for each in holders for partition in each.leases}
+        assert {row["partition"]: row["owner"] for row in owners} == leases
 
 
 # ---- the fence ----
@@ -94,14 +94,14 @@ async def test_a_new_owner_waits_for_a_commit_that_passed_the_fence(pool: Pool, 
     async with connection_of(pool) as connection:
         transaction = connection.transaction()
         await transaction.start()
-        await check_fence(connection, {5: ann.told[5]})
+        await check_fence(connection, {5: ann.leases[5]})
         await asyncio.sleep(2 * SHORT_S)  # a pause past the lease, in the middle of a commit
         await bob.renew()
-        assert 5 not in bob.told, "the lease is in use"
-        assert len(bob.told) == PARTITIONS - 1
+        assert 5 not in bob.leases, "the lease is in use"
+        assert len(bob.leases) == PARTITIONS - 1
         await transaction.commit()
     await bob.renew()
-    assert bob.told[5] == 2
+    assert bob.leases[5] == 2
 
 
 async def test_a_worker_that_cannot_renew_lets_go_by_itself(
@@ -117,5 +117,5 @@ async def test_a_worker_that_cannot_renew_lets_go_by_itself(
 
         monkeypatch.setattr(keeper, "renew", away)
         async with asyncio.timeout(PATIENCE_S):
-            while ann.told:
+            while ann.leases:
                 await asyncio.sleep(0.01)

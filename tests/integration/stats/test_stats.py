@@ -20,12 +20,12 @@ from libs.testing.history_rows import (
     NOON,
     TEAM,
     WHATSAPP,
-    burst,
     click,
     entry,
     order,
     refund,
     refused,
+    run_segment,
     sent,
     stored,
 )
@@ -49,9 +49,9 @@ DONE = enrolment_pb2.ENROLMENT_STATE_COMPLETED
 async def test_a_journey_from_its_histories(stats: Stats) -> None:
     runs, sends = stats.feeds["journey"], stats.feeds["channel_gateway"]
     for who in PEOPLE[:4]:
-        runs.record(burst(who, ENTERED, enrolled=True))
+        runs.record(run_segment(who, ENTERED, enrolled=True))
         sends.record(sent(who))
-    runs.record(*(burst(who, state=DONE) for who in PEOPLE[:3]), refused(PEOPLE[4]))
+    runs.record(*(run_segment(who, state=DONE) for who in PEOPLE[:3]), refused(PEOPLE[4]))
     sends.record(sent(PEOPLE[4], state=delivery_pb2.SEND_STATE_SKIPPED, messages=0, price_micros=0))
     await stats.settle()
     overview = await stats.overview()
@@ -93,7 +93,7 @@ async def test_teams_do_not_see_each_other(stats: Stats) -> None:
 async def test_a_node_that_was_entered_is_seen_within_two_seconds(stats: Stats) -> None:
     await stats.settle()
     for n, who in enumerate(PEOPLE[:5], start=1):
-        stats.feeds["journey"].record(burst(who, ENTERED, enrolled=True))
+        stats.feeds["journey"].record(run_segment(who, ENTERED, enrolled=True))
         recorded = time.monotonic()
         while (await stats.nodes()).get("hello", 0) < n:
             assert time.monotonic() - recorded < 2.0
@@ -129,7 +129,7 @@ async def test_several_processes_count_every_row_once(
         feed.rows_max = 7
     several = [await start_stats() for _ in range(3)]
     for n in range(300):
-        feeds["journey"].record(burst(PEOPLE[n % 50], ENTERED, enrolled=True, state=DONE))
+        feeds["journey"].record(run_segment(PEOPLE[n % 50], ENTERED, enrolled=True, state=DONE))
         feeds["segment"].record(order(PEOPLE[n % 50]))
         if n % 20 == 0:
             await asyncio.sleep(0)
@@ -155,7 +155,7 @@ async def test_connections_that_die_lose_and_double_nothing(stats: Stats, databa
     killer = await asyncpg.connect(database.admin_dsn)
     try:
         for n in range(120):
-            stats.feeds["journey"].record(burst(PEOPLE[n % 50], ENTERED, enrolled=True))
+            stats.feeds["journey"].record(run_segment(PEOPLE[n % 50], ENTERED, enrolled=True))
             if n % 30 == 15:
                 await asyncio.sleep(0.05)
                 await killer.execute(
@@ -176,14 +176,14 @@ async def test_connections_that_die_lose_and_double_nothing(stats: Stats, databa
 async def test_cursors_that_went_back_are_followed(stats: Stats, database: Database) -> None:
     """A server that crashed may have lost the last commits, counters and cursors alike."""
     feed = stats.feeds["journey"]
-    feed.record(burst(PEOPLE[0], ENTERED, enrolled=True))
+    feed.record(run_segment(PEOPLE[0], ENTERED, enrolled=True))
     await stats.settle()
     admin = await asyncpg.connect(database.admin_dsn)
     try:
         await admin.execute("UPDATE stats.cursor SET position = 0; TRUNCATE stats.counter, stats.total")
     finally:
         await admin.close()
-    feed.record(burst(next(who for who in PEOPLE if lies_elsewhere(who)), ENTERED, enrolled=True))
+    feed.record(run_segment(next(who for who in PEOPLE if lies_elsewhere(who)), ENTERED, enrolled=True))
     await stats.settle()
     assert (await stats.overview()).triggered_count == 2
 
@@ -210,7 +210,9 @@ async def test_a_history_that_is_away_is_waited_for(stats: Stats) -> None:
 
 async def _three_hours(stats: Stats) -> None:
     for hour, who in enumerate(PEOPLE[:3]):
-        stats.feeds["journey"].record(burst(who, ENTERED, enrolled=True, at=NOON + timedelta(hours=hour)))
+        stats.feeds["journey"].record(
+            run_segment(who, ENTERED, enrolled=True, at=NOON + timedelta(hours=hour))
+        )
         stats.feeds["channel_gateway"].record(sent(who, at=NOON + timedelta(hours=hour)))
     await stats.settle()
 
@@ -318,7 +320,7 @@ async def test_the_checker_finds_what_does_not_agree(stats: Stats) -> None:
     stats.feeds["points"].record(entry(PEOPLE[0], entry_pb2.ENTRY_SOURCE_WEB_ORDER, 5, cumulative=5))
     stats.feeds["channel_gateway"].record(sent(PEOPLE[0], messages=2))
     stats.feeds["journey"].record(
-        burst(PEOPLE[0], enrolled=True), burst(PEOPLE[1], enrolled=True, state=DONE)
+        run_segment(PEOPLE[0], enrolled=True), run_segment(PEOPLE[1], enrolled=True, state=DONE)
     )
     await stats.settle()
     _records(stats, completed=1)

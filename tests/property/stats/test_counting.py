@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.rpc.operations import Progress
-from libs.testing.history_rows import NOON, burst, click, entry, order, receipt, refund, sent, stored
+from libs.testing.history_rows import NOON, click, entry, order, receipt, refund, run_segment, sent, stored
 from libs.testing.mails import customers
 from services.stats.clients.feeds import Page
 from services.stats.convert.facts import read_facts
@@ -29,7 +29,9 @@ _steps = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 17), st.boole
 
 ROWS: Final[Mapping[Source, st.SearchStrategy[Any]]] = {
     Source.JOURNEY: st.builds(
-        lambda who, when, steps, enrolled, state: burst(who, *steps, at=when, enrolled=enrolled, state=state),
+        lambda who, when, steps, enrolled, state: run_segment(
+            who, *steps, at=when, enrolled=enrolled, state=state
+        ),
         _who,
         _when,
         _steps,

@@ -53,7 +53,7 @@ def test_a_reset_puts_the_old_file_aside(tmp_path: Path) -> None:
 
 def test_a_bucket_refills_with_time() -> None:
     now = [0.0]
-    buckets = Buckets(rate=2, burst=3, monotonic=lambda: now[0])
+    buckets = Buckets(rate=2, depth=3, monotonic=lambda: now[0])
     assert [buckets.take("a") for _ in range(4)] == [True, True, True, False]
     assert buckets.take("b")
     now[0] = 0.5

@@ -12,13 +12,13 @@ from libs.testing.history_rows import (
     NOON,
     TEAM,
     WHATSAPP,
-    burst,
     click,
     entry,
     order,
     receipt,
     refund,
     refused,
+    run_segment,
     sent,
     stored,
     tagged,
@@ -54,7 +54,7 @@ def by_metric(sums: dict[CounterKey, int]) -> dict[int, int]:
 
 
 def test_a_first_burst_is_a_trigger_and_its_steps_are_counted_by_node() -> None:
-    row = burst(
+    row = run_segment(
         ANN,
         ("pause", enrolment_pb2.STEP_RESULT_DELAY_STARTED, True),
         at=NOON + timedelta(minutes=29, seconds=59),
@@ -70,9 +70,9 @@ def test_a_first_burst_is_a_trigger_and_its_steps_are_counted_by_node() -> None:
 
 def test_a_node_is_entered_once_a_visit_whatever_happens_there() -> None:
     rows = [
-        burst(ANN, ("hello", enrolment_pb2.STEP_RESULT_SEND_REQUESTED, True), enrolled=True),
-        burst(ANN, ("hello", enrolment_pb2.STEP_RESULT_DEFERRED, False)),
-        burst(
+        run_segment(ANN, ("hello", enrolment_pb2.STEP_RESULT_SEND_REQUESTED, True), enrolled=True),
+        run_segment(ANN, ("hello", enrolment_pb2.STEP_RESULT_DEFERRED, False)),
+        run_segment(
             ANN,
             ("hello", enrolment_pb2.STEP_RESULT_SENT, False),
             ("tag", enrolment_pb2.STEP_RESULT_APPLIED, True),
@@ -88,8 +88,8 @@ def test_a_node_is_entered_once_a_visit_whatever_happens_there() -> None:
 
 def test_halted_parked_and_refused() -> None:
     rows = [
-        burst(ANN, state=enrolment_pb2.ENROLMENT_STATE_HALTED),
-        burst(BOB, state=enrolment_pb2.ENROLMENT_STATE_PARKED),
+        run_segment(ANN, state=enrolment_pb2.ENROLMENT_STATE_HALTED),
+        run_segment(BOB, state=enrolment_pb2.ENROLMENT_STATE_PARKED),
         refused(BOB),
     ]
     assert by_metric(counted(Source.JOURNEY, *rows)) == {Metric.HALTED: 1, Metric.REFUSED: 1}
