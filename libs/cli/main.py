@@ -85,7 +85,11 @@ def demo(
 ) -> None:
     """Replay a real month of a shop through all services and show what came of it."""
     # The readers of its data take a second to load, which no other command should wait for.
-    from libs.demo.run import run_demo  # noqa: PLC0415
+    try:
+        from libs.demo.run import run_demo  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        typer.echo(f"the demo needs {missing.name}: pip install 'omnijourney[demo]'", err=True)
+        raise typer.Exit(2) from missing
 
     raise typer.Exit(run_demo(month, data, report, speed, data_dir=data_dir))
 

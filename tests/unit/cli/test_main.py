@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -41,6 +42,14 @@ def test_a_taken_port_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert done.exit_code == 1
     assert f"port {port} on 127.0.0.1 is taken, journey needs it: see OMNIJOURNEY_JOURNEY_PORT" in done.output
     assert not (tmp_path / "data").exists()
+
+
+def test_a_demo_without_its_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "libs.demo.run", raising=False)
+    monkeypatch.setitem(sys.modules, "libs.demo.grocer", None)
+    done = RUN.invoke(app, ["demo"])
+    assert done.exit_code == 2
+    assert "pip install 'omnijourney[demo]'" in done.output
 
 
 @pytest.mark.parametrize(

@@ -54,14 +54,18 @@ def test_locks_pin_everything_by_hash_and_name_no_host() -> None:
     ("lock", "groups"),
     [
         ("runtime.txt", ["build"]),
-        ("dev.txt", ["build", "dev"]),
-        ("demo.txt", ["demo-data"]),
+        ("demo.txt", ["build", "extra demo"]),
+        ("dev.txt", ["build", "extra demo", "dev"]),
+        ("demo-data.txt", ["demo-data"]),
         ("lock.txt", ["lock"]),
     ],
 )
 def test_the_locks_hold_what_the_project_asks_for(lock: str, groups: list[str]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    asked = [entry for group in groups for entry in project["dependency-groups"][group]]
+    known = project["dependency-groups"] | {
+        f"extra {name}": entries for name, entries in project["project"]["optional-dependencies"].items()
+    }
+    asked = [entry for group in groups for entry in known[group]]
     if "build" in groups:
         asked += project["project"]["dependencies"]
     locked = _locked(lock)
@@ -72,8 +76,13 @@ def test_the_locks_hold_what_the_project_asks_for(lock: str, groups: list[str]) 
 
 
 def test_what_runs_in_tests_is_what_runs_in_the_product() -> None:
-    runtime, dev = _locked("runtime.txt"), _locked("dev.txt")
-    assert runtime.items() <= dev.items()
+    runtime, demo, dev = _locked("runtime.txt"), _locked("demo.txt"), _locked("dev.txt")
+    assert runtime.items() <= demo.items() <= dev.items()
+
+
+def test_the_product_comes_without_what_only_the_demo_needs() -> None:
+    alone = _locked("demo.txt").keys() - _locked("runtime.txt").keys()
+    assert {"arro3-core", "arro3-io", "standardwebhooks"} <= alone
 
 
 def test_each_target_has_a_line_of_help() -> None:
