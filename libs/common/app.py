@@ -37,8 +37,8 @@ from libs.common.metrics import MetricsEndpoint
 from libs.common.rpc import operations
 from libs.common.rpc.operations import LagProbe, OperationsServicer
 from libs.common.rpc.server import GrpcServer, PortTakenError
+from libs.common.servers import Servers, ServersUnavailable
 from libs.common.tasks import Loop
-from libs.embedded import EmbeddedError, attach
 from omnijourney.common.v1 import operations_service_pb2_grpc
 
 EXIT_OK: Final = 0
@@ -187,15 +187,16 @@ class Runtime:
 
 @contextlib.asynccontextmanager
 async def runtime(
-    settings: ServiceSettings, *, package: str, clock: Clock | None = None
+    settings: ServiceSettings, *, package: str, servers: Servers, clock: Clock | None = None
 ) -> AsyncIterator[Runtime]:
-    """All that the service in `package` is built from; `clock` instead of the installation's, for tests.
+    """All that the service in `package` is built from, on the `servers` handed in; `clock` instead of the
+    installation's, for tests.
 
-    Raises EmbeddedError, MigrationError, PortTakenError, and the driver's errors when the database stays away.
+    Raises ServersUnavailable, MigrationError, PortTakenError, and the driver's errors when the database stays away.
     """
     async with contextlib.AsyncExitStack() as stack:
         ends = await stack.enter_async_context(
-            attach(
+            servers(
                 settings.data_dir,
                 postgres_dsn=settings.postgres_dsn.get_secret_value(),
                 redis_url=settings.redis_url.get_secret_value(),
@@ -248,7 +249,7 @@ def _open_metrics(settings: ServiceSettings) -> MetricsEndpoint:
 
 # What ends a starting service with a line for people instead of a stack: kinds, exit code, variable to look at.
 _GIVE_UP: Final[tuple[tuple[tuple[type[Exception], ...], int, str], ...]] = (
-    ((EmbeddedError,), EXIT_SERVER_AWAY, ""),
+    ((ServersUnavailable,), EXIT_SERVER_AWAY, ""),
     ((MigrationError,), EXIT_DATABASE_UNFIT, ""),
     (_DATABASE_REFUSES, EXIT_CONFIG, "OMNIJOURNEY_POSTGRES_DSN: "),
     ((MailboxUnavailable,), EXIT_SERVER_AWAY, "OMNIJOURNEY_REDIS_URL: "),

@@ -5,7 +5,8 @@ They are started, watched and stopped by the first process that needs them.
 `attach` is what a service uses; `start_embedded` what tests use.
 """
 
-from libs.embedded.attach import Attachment, Endpoints, attach, open_attachment
+from libs.common.servers import Endpoints
+from libs.embedded.attach import Attachment, attach, open_attachment
 from libs.embedded.errors import (
     BinariesMissingError,
     DataDirUnusableError,

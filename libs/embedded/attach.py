@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from libs.common.servers import Endpoints
 from libs.embedded.datadir import DataDir, OwnerLock, ServerAddresses
 from libs.embedded.errors import EmbeddedError, StartFailedError
 from libs.embedded.keepalive import Listener, keep_alive, log_event
@@ -14,19 +14,6 @@ from libs.embedded.servers import STOP_GRACE_S, Embedded, Server, start_embedded
 
 _OWNER_STARTS_WITHIN_S = 90.0
 _POLL_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    """What a process needs to know of the servers."""
-
-    postgres_dsn: str
-    """Administrator's DSN."""
-    redis_url: str
-    token: str
-    """API token: the configured one, else the generated one of the data directory."""
-    owner: bool
-    """Whether this process runs at least one of the servers: they stop when it stops."""
 
 
 class Attachment:

@@ -1,8 +1,10 @@
 """Faults of the embedded servers. Each message says what is wrong and what to do about it."""
 
+from libs.common.servers import ServersUnavailable
 
-class EmbeddedError(Exception):
-    """The embedded servers cannot be had; the text is meant for the person who started the product."""
+
+class EmbeddedError(ServersUnavailable):
+    """The embedded servers cannot be had."""
 
 
 class BinariesMissingError(EmbeddedError):

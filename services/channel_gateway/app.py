@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,12 +14,14 @@ from aiohttp import web
 from libs.common.app import App, Runtime, runtime
 from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
+from libs.common.feeds.publisher import CommitPublisher
 from libs.common.ids import new_id
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from libs.common.rpc.server import PortTakenError
+from libs.embedded import attach
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2, channel_gateway_service_pb2_grpc
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.channels.base import Adapter
@@ -28,6 +31,7 @@ from services.channel_gateway.clients.channels.transport import Transport
 from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
 from services.channel_gateway.clients.services import PointsClient, SegmentClient
 from services.channel_gateway.config import Settings
+from services.channel_gateway.convert.events import customer_events
 from services.channel_gateway.domain.model import ConnectionKind
 from services.channel_gateway.servicer import internal
 from services.channel_gateway.servicer.admission import InboxBound
@@ -52,9 +56,8 @@ from services.channel_gateway.usecases.shops import Shops
 from services.channel_gateway.worker.inbox import InboxWorker
 from services.channel_gateway.worker.lag import GatewayLag
 from services.channel_gateway.worker.presence import Presence
-from services.channel_gateway.worker.publisher import Outbox
 from services.channel_gateway.worker.recovery import Recovery
-from services.channel_gateway.worker.sender import Sender, SenderParts
+from services.channel_gateway.worker.sender import Sender, SenderDependencies
 from services.channel_gateway.worker.shop_keys import ShopKeys
 
 _PACKAGE: Final = "services.channel_gateway"
@@ -76,7 +79,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
     Raises what `libs.common.app.runtime` raises, and `MailboxUnavailable`.
     """
     async with AsyncExitStack() as stack:
-        rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, clock=clock))
+        rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, servers=attach, clock=clock))
         mailbox = await stack.enter_async_context(open_mailbox(rt.redis_url))
         transport = await stack.enter_async_context(Transport())
         sender_id = new_id()
@@ -89,21 +92,27 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
         notifier, progress = CommitNotifier(), Progress()
-        outbox = Outbox(relay, notifier, progress)
+        publisher = CommitPublisher(relay, notifier.notify, progress)
         adapters = _adapters(settings, transport)
         sender = Sender(
-            SenderParts(
+            SenderDependencies(
                 sender_id=sender_id,
                 store=deliveries,
                 adapters=adapters,
                 trouble=TroubleStore(rt.pool, rt.clock),
                 clock=rt.clock,
-                outbox=outbox,
+                publisher=publisher,
                 rng=random.Random(sender_id.int),  # noqa: S311 - jitter of waits
                 lane_max=settings.lane_sends_max,
             )
         )
-        worker = InboxWorker(inbox, segment, presence, progress, settings.webhook_tolerance)
+        worker = InboxWorker(
+            inbox,
+            segment,
+            presence,
+            progress,
+            functools.partial(customer_events, tolerance=settings.webhook_tolerance),
+        )
         keys = ShopKeys(inbox, rt.clock)
         edge = HttpEdge(
             store=inbox,
@@ -122,11 +131,11 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 channels=segment,
                 adapters=adapters,
                 sender=sender,
-                outbox=outbox,
+                publisher=publisher,
                 clock=rt.clock,
             ),
-            accounts=Accounts(rt.pool, account_store, sender, outbox, rt.clock),
-            content=Content(rt.pool, outbox, rt.clock),
+            accounts=Accounts(rt.pool, account_store, sender, publisher, rt.clock),
+            content=Content(rt.pool, publisher, rt.clock),
             money=Money(rt.pool, rt.clock),
             shops=Shops(rt.pool, keys, worker, rt.clock),
             sender=sender,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from libs.common.app import App, Runtime, runtime
+from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.leases import LeaseKeeper
@@ -15,6 +16,7 @@ from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
+from libs.embedded import attach
 from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
 from omnijourney.internal.v1.customers_service_pb2_grpc import CustomersServiceStub
 from omnijourney.internal.v1.ledger_service_pb2_grpc import LedgerServiceStub
@@ -24,18 +26,23 @@ from omnijourney.journey.v1 import journey_service_pb2, journey_service_pb2_grpc
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.journey import metrics
 from services.journey.clients.effects import GrpcEffects
-from services.journey.clients.mail import GatewaySends, MailReader, SegmentZones, SourceMail
+from services.journey.clients.mail import MailReader, SourceMail
+from services.journey.clients.sends import GatewaySends
+from services.journey.clients.zones import SegmentZones
 from services.journey.config import Settings
-from services.journey.servicer import internal
-from services.journey.servicer.base import Dependencies
-from services.journey.servicer.journeys import JourneyServicer
-from services.journey.store.actors import ActorStore
+from services.journey.servicer import Dependencies, JourneyServicer, internal
+from services.journey.store.enrolments import EnrolmentStore
+from services.journey.store.history import HistoryStore
 from services.journey.store.journeys import JourneyStore
+from services.journey.store.leases import LeaseStore
 from services.journey.store.mail import JourneyMailStore
 from services.journey.store.orphans import OrphanStore
 from services.journey.store.turns import TurnStore
+from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
 from services.journey.usecases.parked import ParkedCustomers
+from services.journey.usecases.schedule import ScheduledChanges
+from services.journey.usecases.triggers import SystemTriggers
 from services.journey.worker.actors import Worker
 from services.journey.worker.catalog import JourneyCatalog
 from services.journey.worker.lag import JourneyLag
@@ -54,25 +61,31 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
     Raises what `libs.common.app.runtime` raises, and `MailboxUnavailable`.
     """
     async with AsyncExitStack() as stack:
-        rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, clock=clock))
+        rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, servers=attach, clock=clock))
         mailbox = await stack.enter_async_context(open_mailbox(rt.redis_url))
         to_segment = await stack.enter_async_context(channel(settings.segment_target, rt.token))
         to_points = await stack.enter_async_context(channel(settings.points_target, rt.token))
         to_gateway = await stack.enter_async_context(channel(settings.channel_gateway_target, rt.token))
-        customers, sends = CustomersServiceStub(to_segment), SendsServiceStub(to_gateway)
-        gateway = GatewaySends(sends, ChannelGatewayServiceStub(to_gateway))
+        gateway = SendsServiceStub(to_gateway)
+        sends = GatewaySends(gateway, ChannelGatewayServiceStub(to_gateway))
+        outcomes = SourceMail(MailSource.GATEWAY, MailServiceStub(to_gateway))
         journeys, turns, mail = JourneyStore(rt.pool), TurnStore(rt.pool), JourneyMailStore(rt.pool)
         relay = MailRelay(MailSource.JOURNEY, mailbox, mail, mails_max=settings.mailbox_mails_max)
         metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
         readers: dict[int, MailReader] = {
             MailSource.SEGMENT: SourceMail(MailSource.SEGMENT, MailServiceStub(to_segment)),
-            MailSource.GATEWAY: SourceMail(MailSource.GATEWAY, MailServiceStub(to_gateway)),
+            MailSource.GATEWAY: outcomes,
             MailSource.JOURNEY: mail,
         }
         progress, notifier = Progress(), CommitNotifier()
-        catalog = JourneyCatalog(turns, SegmentZones(customers))
-        effects = GrpcEffects(SegmentServiceStub(to_segment), customers, LedgerServiceStub(to_points), sends)
+        catalog = JourneyCatalog(turns, SegmentZones(TeamSettingsClient(to_segment)))
+        effects = GrpcEffects(
+            SegmentServiceStub(to_segment),
+            CustomersServiceStub(to_segment),
+            LedgerServiceStub(to_points),
+            gateway,
+        )
         worker = Worker(
             mailbox=mailbox,
             store=turns,
@@ -88,17 +101,18 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             clock=rt.clock,
             progress=progress,
         )
+        orphan_store, leases = OrphanStore(rt.pool), LeaseStore(rt.pool)
         orphans = OrphanChecker(
-            store=OrphanStore(rt.pool),
-            probe=gateway,
-            outcomes=readers[MailSource.GATEWAY],
+            store=orphan_store,
+            probe=sends,
+            outcomes=outcomes,
             clock=rt.clock,
             owned=lambda: worker.owned,
             heal=worker.ask_again,
             every_s=settings.orphan_check_seconds,
             age_s=settings.orphan_age_seconds,
         )
-        scheduler = Scheduler(journeys, gateway, rt.clock, progress, worker.set_stopping)
+        scheduler = Scheduler(ScheduledChanges(journeys), sends, rt.clock, progress, worker.set_stopping)
 
         def journeys_changed() -> None:
             notifier.notify()
@@ -106,19 +120,26 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             worker.nudge()
 
         dependencies = Dependencies(
-            pool=rt.pool,
-            lifecycle=Lifecycle(journeys, gateway, rt.clock, journeys_changed),
+            lifecycle=Lifecycle(journeys, sends, rt.clock, journeys_changed),
+            triggers=SystemTriggers(
+                journeys=journeys,
+                mail=mail,
+                clock=rt.clock,
+                check_intake=Intake(relay, settings.mail_backlog_max).check,
+                deliver=relay.submit,
+            ),
+            parked=ParkedCustomers(rt.pool, mailbox, readers, rt.clock, notifier.notify),
+            draining_of_workers=WorkerDraining(leases),
             journeys=journeys,
-            actors=ActorStore(rt.pool),
-            parked=ParkedCustomers(rt.pool, mailbox, readers, rt.clock),
+            enrolments=EnrolmentStore(rt.pool),
+            leases=leases,
+            orphans=orphan_store,
+            history=HistoryStore(rt.pool),
             mail=mail,
-            relay=relay,
-            intake=Intake(relay, settings.mail_backlog_max),
             mailbox=mailbox,
-            clock=rt.clock,
             notifier=notifier,
             draining=rt.draining,
-            nudge=worker.nudge,
+            wake_worker=worker.nudge,
         )
         rt.server.add(
             journey_service_pb2_grpc.add_JourneyServiceServicer_to_server,

@@ -12,6 +12,7 @@ from libs.common.db.requests import keep_forgetting
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
+from libs.embedded import attach
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
 from services.points.clients.segment import SegmentClient
 from services.points.config import Settings
@@ -45,7 +46,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
     Raises what `libs.common.app.runtime` raises.
     """
     async with (
-        runtime(settings, package=_PACKAGE, clock=clock) as rt,
+        runtime(settings, package=_PACKAGE, servers=attach, clock=clock) as rt,
         channel(settings.segment_target, rt.token) as to_segment,
     ):
         queries, notifier, progress = QueryBook.load(_PACKAGE), CommitNotifier(), Progress()

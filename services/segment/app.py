@@ -12,6 +12,7 @@ from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
+from libs.embedded import attach
 from omnijourney.segment.v1 import segment_service_pb2, segment_service_pb2_grpc
 from services.segment import metrics
 from services.segment.clients.points import PointsClient
@@ -39,7 +40,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
     Raises what `libs.common.app.runtime` raises, and MailboxUnavailable.
     """
     async with (
-        runtime(settings, package=_PACKAGE, clock=clock) as rt,
+        runtime(settings, package=_PACKAGE, servers=attach, clock=clock) as rt,
         open_mailbox(rt.redis_url) as mailbox,
         channel(settings.points_target, rt.token) as points,
     ):

@@ -9,6 +9,7 @@ from libs.common.app import App, runtime
 from libs.common.clock import Clock
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
+from libs.embedded import attach
 from omnijourney.stats.v1 import stats_service_pb2, stats_service_pb2_grpc
 from services.stats.clients.feeds import GrpcRecords, Peers, SegmentZones, feeds
 from services.stats.config import Settings
@@ -23,7 +24,7 @@ _PACKAGE = "services.stats"
 async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[App]:
     """Stats, serving. Raises what `libs.common.app.runtime` raises."""
     async with AsyncExitStack() as stack:
-        rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, clock=clock))
+        rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, servers=attach, clock=clock))
         targets = (
             settings.journey_target,
             settings.points_target,

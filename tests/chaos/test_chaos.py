@@ -25,7 +25,7 @@ async def _spoil(records: Records, evidence: Evidence, proofs: Proofs) -> None:
     assert {proof.what for proof in proofs.made} <= broken
 
 
-@pytest.mark.rule("P-07b")
+@pytest.mark.rule("C-03b", "P-07b")
 @pytest.mark.timeout(300)
 async def test_nothing_is_lost_and_nothing_happens_twice_under_faults() -> None:
     lines: list[str] = []

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -76,6 +77,19 @@ async def test_reflection_lists_the_service_without_a_token(served: Served) -> N
         (answer,) = [reply async for reply in stub.ServerReflectionInfo(asked, timeout=_CALL_TIMEOUT_S)]
     names = {entry.name for entry in answer.list_services_response.service}
     assert names >= {_full_name(served.service), OPERATIONS, "grpc.health.v1.Health"}
+
+
+async def test_reflection_serves_the_comments(served: Served) -> None:
+    name = _full_name(served.service)
+    async with grpc.aio.insecure_channel(served.target) as anybody:
+        make_stub: Any = reflection_pb2_grpc.ServerReflectionStub
+        asked = iter([reflection_pb2.ServerReflectionRequest(file_containing_symbol=name)])
+        replies = make_stub(anybody).ServerReflectionInfo(asked, timeout=_CALL_TIMEOUT_S)
+        (answer,) = [reply async for reply in replies]
+    files = map(FileDescriptorProto.FromString, answer.file_descriptor_response.file_descriptor_proto)
+    (file,) = (file for file in files if file.name.endswith(f"/{served.service}_service.proto"))
+    commented = {tuple(place.path) for place in file.source_code_info.location if place.leading_comments}
+    assert {(6, 0, 2, index) for index in range(len(file.service[0].method))} <= commented
 
 
 async def test_health_says_serving_for_each_name_without_a_token(served: Served) -> None:

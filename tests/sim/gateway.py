@@ -28,7 +28,7 @@ from services.channel_gateway.domain.model import (
     SendState,
     TextCard,
 )
-from services.channel_gateway.domain.model import Answer as Decision
+from services.channel_gateway.domain.model import SendAnswer as Decision
 from services.channel_gateway.domain.prepare import Catalogue, Customer, prepare
 from services.channel_gateway.domain.reserve import Limits, Quota, Reserved, decide, refuse_early
 from services.journey.domain import effects as fx
@@ -109,7 +109,7 @@ class Gateway:
         """Sends that were accepted and are not settled."""
         return sum(delivery.state is SendState.ACCEPTED for delivery in self.deliveries.values())
 
-    def ask(self, effect: fx.Send) -> fx.Answer:
+    def ask(self, effect: fx.Send) -> fx.SendAnswer:
         """`SendMessages`: what is known is answered as it stands; what was deferred is taken up anew once."""
         send = _send_of(effect)
         known = self.deliveries.get(send.effect_key)

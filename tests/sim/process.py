@@ -16,7 +16,8 @@ from libs.common.mailbox.mail import Mail
 from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
 from libs.common.rpc.operations import Progress
 from libs.testing.leases import InMemoryLeaseKeeper
-from services.journey.clients.mail import MailReader, ServiceUnavailable
+from services.journey.clients.calls import ServiceUnavailable
+from services.journey.clients.mail import MailReader
 from services.journey.domain import effects as fx
 from services.journey.domain.model import JourneyStatus
 from services.journey.worker.actors import Worker

@@ -22,8 +22,7 @@ from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
 from libs.testing.leases import LeaseTable
 from libs.testing.mails import TEAM, customers
 from libs.testing.virtual_loop import Stalled, VirtualLoop
-from services.journey.domain.model import JourneyStatus
-from services.journey.store.turns import ActorKey
+from services.journey.domain.model import ActorKey, JourneyStatus
 from services.segment.domain.model import OrderCompleted
 from tests.sim.chance import Chance
 from tests.sim.gateway import Gateway

@@ -15,6 +15,7 @@ from libs.testing.leases import LeaseTable
 from services.journey.domain import effects as fx
 from services.journey.domain.lifecycle import JourneyChanged, stopped_by_itself
 from services.journey.domain.model import (
+    ActorKey,
     Enrolment,
     EnrolmentState,
     Journey,
@@ -23,8 +24,8 @@ from services.journey.domain.model import (
     WaitReason,
 )
 from services.journey.domain.turn import Actor, Refusal, RunSegment, TurnResult
-from services.journey.store.turn_columns import settled_verdicts
-from services.journey.store.turns import ActorKey, DueTimers, LoadedTurns
+from services.journey.store.turn_rows import settled_verdicts
+from services.journey.store.turns_protocol import DueTimers, LoadedTurns
 
 
 class Fact(NamedTuple):

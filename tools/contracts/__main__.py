@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 from tools.contracts import baseline, conventions, generate, unimplemented
@@ -33,9 +34,14 @@ def write_unimplemented() -> int:
 def check() -> int:
     """Style, format, conventions, breaking changes and drift; 1 with the faults of all of them, 0 if there are none."""
     protos = str(PROTOS.relative_to(ROOT))
-    faults = _buf("lint", protos) + _buf("format", "--diff", "--exit-code", protos)
-    if baseline.BASELINE.exists():
-        faults += _buf("breaking", protos, "--against", str(baseline.BASELINE.relative_to(ROOT)))
+    faults = _buf("format", "--diff", "--exit-code", protos)
+    with tempfile.TemporaryDirectory() as scratch:
+        image = Path(scratch) / "image.binpb"
+        image.write_bytes(generate.image().SerializeToString())
+        checked = (str(image), "--config", str(PROTOS / "buf.yaml"))
+        faults += _buf("lint", *checked)
+        if baseline.BASELINE.exists():
+            faults += _buf("breaking", *checked, "--against", str(baseline.BASELINE.relative_to(ROOT)))
     broken = conventions.check(baseline.image())
     if broken:
         faults += ["against docs/contracts.md:", *broken]

@@ -5,9 +5,7 @@ without an implementation reaches is left out, and may therefore change freely.
 """
 
 import subprocess
-import sysconfig
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Final
 
 from google.protobuf.descriptor_pb2 import (
@@ -17,12 +15,12 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
+from tools.contracts import generate
 from tools.paths import PROTOS, ROOT
 
 BASELINE: Final = PROTOS / "baseline.binpb"
 _CHANGELOG: Final = ROOT / "CHANGELOG.md"
 _ALL_KEPT: Final = "omnijourney.common.v1"
-_BUF: Final = str(Path(sysconfig.get_path("scripts")) / "buf")
 
 
 class BaselineError(Exception):
@@ -142,13 +140,12 @@ def _drop_dependencies(file: FileDescriptorProto, present: set[str]) -> None:
 
 
 def image() -> FileDescriptorSet:
-    """All contracts, without comments."""
-    built = subprocess.run(
-        [_BUF, "build", str(PROTOS), "--as-file-descriptor-set", "--exclude-source-info", "-o", "-"],
-        capture_output=True,
-        check=True,
-    )
-    return FileDescriptorSet.FromString(built.stdout)
+    """All contracts, without comments. Raises ProtocError."""
+    bare = FileDescriptorSet()
+    bare.CopyFrom(generate.image())
+    for file in bare.file:
+        file.ClearField("source_code_info")
+    return bare
 
 
 def _change_is_logged() -> bool:

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from libs.common.rpc import limits
 from libs.common.rpc.guard import Guard
+from libs.common.rpc.reflection import DescribingReflection
 
 Servicer = TypeVar("Servicer")
 
@@ -81,7 +82,7 @@ class GrpcServer:
             raise PortTakenError(self._host, self.port, error) from error
         names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
-            reflection.aio.ReflectionServicer(names), self._guard
+            DescribingReflection(names), self._guard
         )
         for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)

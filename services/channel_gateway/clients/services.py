@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
@@ -10,9 +9,10 @@ from uuid import UUID
 import grpc
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
+from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.errors import Unavailable
 from libs.common.rpc.client import CALL_DEADLINE_S, is_passing, retrying
-from omnijourney.common.v1 import channel_pb2, error_reason_pb2
+from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.internal.v1 import customers_service_pb2, customers_service_pb2_grpc, profile_pb2
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
 from omnijourney.segment.v1 import event_pb2, segment_service_pb2, segment_service_pb2_grpc
@@ -27,12 +27,8 @@ _PARTS: Final = (
 )
 """Of a profile, for a message: whom it goes to and what fills it."""
 _REASON_PREFIX: Final = "ERROR_REASON_"
-_SETTINGS_KEPT_S: Final = 5.0
-"""How long settings of a team may be kept, by their contract."""
-_TEAMS_KEPT_MAX: Final = 10_000
 CALL_BYTES_MAX: Final = 4 * 1024 * 1024
 """Bytes of events in one call to segment: a quarter of what a message may hold."""
-_BY_DEFAULT: Final = frozenset({int(channel_pb2.CHANNEL_WHATSAPP)})
 
 
 class CustomerProfiles(Protocol):
@@ -85,31 +81,12 @@ class SegmentClient:
         """A channel to it."""
         self._stub = segment_service_pb2_grpc.SegmentServiceStub(channel)
         self._customers = customers_service_pb2_grpc.CustomersServiceStub(channel)
-        self._channels: dict[UUID, tuple[float, frozenset[int]]] = {}
+        self._settings = TeamSettingsClient(channel)
 
     async def points_channels(self, team_ids: Collection[UUID]) -> Mapping[UUID, Collection[int]]:
         """See `PointsChannels`."""
-        now_s = time.monotonic()
-        kept = {team_id: self._channels.get(team_id, (0.0, _BY_DEFAULT)) for team_id in team_ids}
-        stale = [team_id for team_id, (until_s, _) in kept.items() if until_s <= now_s]
-        if stale:
-            fresh = await self._read_channels(stale)
-            if len(self._channels) > _TEAMS_KEPT_MAX:
-                self._channels.clear()
-            for team_id, channels in zip(stale, fresh, strict=True):
-                kept[team_id] = self._channels[team_id] = (now_s + _SETTINGS_KEPT_S, channels)
-        return {team_id: channels for team_id, (_, channels) in kept.items()}
-
-    async def _read_channels(self, team_ids: Sequence[UUID]) -> list[frozenset[int]]:
-        asked = [str(team_id) for team_id in team_ids]
-        request = customers_service_pb2.BatchGetTeamSettingsRequest(team_ids=asked)
-        try:
-            reply = await retrying(
-                lambda: self._customers.BatchGetTeamSettings(request, timeout=CALL_DEADLINE_S)
-            )
-        except grpc.aio.AioRpcError as error:
-            raise Unavailable.dependency("segment") from error
-        return [frozenset(told.points_channels) or _BY_DEFAULT for told in reply.settings]
+        settings = await self._settings.of_all(team_ids)
+        return {team_id: settings[team_id].points_channels for team_id in team_ids}
 
     async def profiles(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Profile]:
         """See `CustomerProfiles`."""

@@ -17,10 +17,10 @@ from services.channel_gateway.domain.model import (
     NODE_ID_MAX,
     PARAMETERS_MAX,
     SENDS_MAX,
-    Answer,
     Channel,
     ModuleContent,
     Send,
+    SendAnswer,
     SendState,
     TemplateContent,
 )
@@ -104,7 +104,7 @@ def channel_of(check: FieldCheck, field: str, number: int) -> Channel:
         return Channel.LINE
 
 
-def result_of(answer: Answer) -> send_pb2.SendResult:
+def result_of(answer: SendAnswer) -> send_pb2.SendResult:
     """The answer to one send."""
     return send_pb2.SendResult(
         state=delivery_pb2.SendState.ValueType(answer.state),
@@ -116,7 +116,7 @@ def result_of(answer: Answer) -> send_pb2.SendResult:
 
 def shown_state(state: int) -> delivery_pb2.SendState.ValueType:
     """A state as callers see it: marked for the wire is still accepted."""
-    shown = SendState.ACCEPTED if state == SendState.SENDING else state
+    shown = SendState.ACCEPTED if state == SendState.IN_FLIGHT else state
     return delivery_pb2.SendState.ValueType(shown)
 
 
@@ -124,7 +124,7 @@ def stored_states(state: int) -> list[int] | None:
     """The states that a filter means; None for any."""
     if not state:
         return None
-    return [SendState.ACCEPTED, SendState.SENDING] if state == SendState.ACCEPTED else [state]
+    return [SendState.ACCEPTED, SendState.IN_FLIGHT] if state == SendState.ACCEPTED else [state]
 
 
 def delivery_of(row: Row) -> delivery_pb2.Delivery:
@@ -160,7 +160,7 @@ _FIGURES: Final = {
     SendState.EXHAUSTED: "sends_exhausted",
     SendState.CANCELLED: "sends_cancelled",
     SendState.ACCEPTED: "sends_pending",
-    SendState.SENDING: "sends_pending",
+    SendState.IN_FLIGHT: "sends_pending",
 }
 
 

@@ -1,14 +1,29 @@
 """Events of webhooks to those of segment. Pure."""
 
-from datetime import datetime, timedelta
+from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.common.money import parse_micros
 from omnijourney.common.v1 import money_pb2
 from omnijourney.segment.v1 import customer_pb2, event_pb2
 from services.channel_gateway.domain.inbox import StoredWebhook
-from services.channel_gateway.domain.shop_events import ShopCustomer, ShopEvent
+from services.channel_gateway.domain.shop_events import EventFaultError, ShopCustomer, ShopEvent, parse
+
+_log = structlog.get_logger(__name__)
+
+
+class ConvertedWebhook(NamedTuple):
+    """A webhook with its events; or why it has none."""
+
+    webhook: StoredWebhook
+    events: list[event_pb2.CustomerEvent]
+    fault: str
 
 
 def customer_event(webhook: StoredWebhook, event: ShopEvent, tolerance: timedelta) -> event_pb2.CustomerEvent:
@@ -25,6 +40,24 @@ def customer_event(webhook: StoredWebhook, event: ShopEvent, tolerance: timedelt
     else:
         _refund(converted.order_refunded, webhook.origin, event)
     return converted
+
+
+def customer_events(
+    webhook: StoredWebhook,
+    tolerance: timedelta,
+    convert: Callable[[StoredWebhook, ShopEvent, timedelta], event_pb2.CustomerEvent] = customer_event,
+) -> ConvertedWebhook:
+    """All events of a stored webhook, or the fault that sets it aside: one such webhook must not hold up the others."""
+    try:
+        events, _ = parse(webhook.body)
+    except EventFaultError as fault:
+        # Checked at receipt: only a release with other rules gets here.
+        return ConvertedWebhook(webhook, [], str(fault))
+    try:
+        return ConvertedWebhook(webhook, [convert(webhook, event, tolerance) for event in events], "")
+    except (ArithmeticError, ValueError) as error:
+        _log.error("a stored webhook cannot be converted; it is set aside", sequence=webhook.sequence)
+        return ConvertedWebhook(webhook, [], f"cannot be converted: {error}")
 
 
 def _occurred_at(at: datetime, received_at: datetime, tolerance: timedelta) -> datetime:

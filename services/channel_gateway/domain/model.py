@@ -37,11 +37,11 @@ class SendState(IntEnum):
     EXHAUSTED = 6
     CANCELLED = 7
     ACCEPTED = 8
-    SENDING = 9
-    """Accepted and on the wire, or about to be: marked before the wire. Callers see it as accepted."""
+    IN_FLIGHT = 9
+    """Accepted and on the wire, or about to be: recorded before the request leaves. Callers see it as accepted."""
 
 
-UNSETTLED: Final = (SendState.ACCEPTED, SendState.SENDING)
+UNSETTLED: Final = (SendState.ACCEPTED, SendState.IN_FLIGHT)
 """States that still hold their places."""
 PLACE_KEPT: Final = frozenset({SendState.SENT, SendState.UNKNOWN})
 """Outcomes that keep the places they reserved (C-02)."""
@@ -349,7 +349,7 @@ DEFAULT_PRICES: Final = {
 """C-50: LINE NT$0.2, WhatsApp HK$0.5, the others nothing."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class SendAnswer(msgspec.Struct, frozen=True):
     """The answer to one send."""
 
     state: SendState
@@ -359,7 +359,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct):
-    """An accepted send in the hands of the sender. Changes only there."""
+    """An accepted send, as the sender works on it. Changes only there."""
 
     team_id: UUID
     effect_key: UUID
@@ -390,7 +390,7 @@ class Job(msgspec.Struct):
         return len(self.parts)
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class DeliveryOutcome(msgspec.Struct, frozen=True):
     """How an accepted send was settled."""
 
     state: SendState

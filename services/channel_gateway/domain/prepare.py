@@ -11,7 +11,6 @@ from services.channel_gateway.domain.model import (
     DEFAULT_PRICES,
     Account,
     AccountState,
-    Answer,
     Balance,
     BotModule,
     Channel,
@@ -23,6 +22,7 @@ from services.channel_gateway.domain.model import (
     Profile,
     Reason,
     Send,
+    SendAnswer,
     SendState,
     Template,
     TemplateContent,
@@ -124,7 +124,7 @@ def prepare(
     customer: Customer,
     writers: Mapping[ConnectionKind, Writer],
     now: datetime,
-) -> Prepared | Answer:
+) -> Prepared | SendAnswer:
     """Address and write one send, or say why it cannot be sent."""
     account = catalogue.account_of(send)
     if account is None:
@@ -134,47 +134,49 @@ def prepare(
         return refusal
     identity = _identity(send.channel, account, customer.profile.identities)
     if identity is None:
-        return Answer(SendState.SKIPPED, Reason.UNBOUND)
+        return SendAnswer(SendState.SKIPPED, Reason.UNBOUND)
     if identity.blocked:
-        return Answer(SendState.SKIPPED, Reason.BLOCKED)
+        return SendAnswer(SendState.SKIPPED, Reason.BLOCKED)
     if _outside_window(send, account, identity, customer.last_inbound, now):
-        return Answer(SendState.SKIPPED, Reason.OUTSIDE_WINDOW)
+        return SendAnswer(SendState.SKIPPED, Reason.OUTSIDE_WINDOW)
     try:
         parts = _write(send, identity.external_id, catalogue, customer, writers[account.connection.kind])
     except ContentRefusedError as refused:
-        return Answer(SendState.FAILED, refused.reason)
+        return SendAnswer(SendState.FAILED, refused.reason)
     if not parts:
-        return Answer(SendState.SKIPPED, Reason.NOTHING_TO_SEND)
+        return SendAnswer(SendState.SKIPPED, Reason.NOTHING_TO_SEND)
     return Prepared(account, identity.external_id, parts)
 
 
-def _no_account(send: Send) -> Answer:
+def _no_account(send: Send) -> SendAnswer:
     # An account that was named and is gone is a deleted bot (J-07); a team without any never had one.
     if send.account_id is None:
-        return Answer(SendState.FAILED, Reason.ACCOUNT_MISSING)
-    return Answer(SendState.EXHAUSTED, Reason.BOT_MODULE_MISSING)
+        return SendAnswer(SendState.FAILED, Reason.ACCOUNT_MISSING)
+    return SendAnswer(SendState.EXHAUSTED, Reason.BOT_MODULE_MISSING)
 
 
-def _refuse_account(account: Account, send: Send, writers: Mapping[ConnectionKind, Writer]) -> Answer | None:
+def _refuse_account(
+    account: Account, send: Send, writers: Mapping[ConnectionKind, Writer]
+) -> SendAnswer | None:
     if account.channel != send.channel or account.connection.kind not in writers:
-        return Answer(SendState.FAILED, Reason.CHANNEL_UNSUPPORTED)
+        return SendAnswer(SendState.FAILED, Reason.CHANNEL_UNSUPPORTED)
     if account.state is AccountState.DISABLED:
-        return Answer(SendState.FAILED, Reason.ACCOUNT_DISABLED)
+        return SendAnswer(SendState.FAILED, Reason.ACCOUNT_DISABLED)
     if account.state is AccountState.UNUSABLE:
-        return Answer(SendState.FAILED, Reason.ACCOUNT_UNUSABLE)
+        return SendAnswer(SendState.FAILED, Reason.ACCOUNT_UNUSABLE)
     return None
 
 
-def _missing_content(send: Send, catalogue: Catalogue) -> Answer | None:
+def _missing_content(send: Send, catalogue: Catalogue) -> SendAnswer | None:
     if isinstance(send.content, ModuleContent):
         if (send.team_id, send.content.bot_module_id) not in catalogue.modules:
-            return Answer(SendState.EXHAUSTED, Reason.BOT_MODULE_MISSING)
+            return SendAnswer(SendState.EXHAUSTED, Reason.BOT_MODULE_MISSING)
         return None
     template = catalogue.templates.get((send.team_id, send.content.template_id))
     if template is None or template.state is TemplateState.DISABLED:
-        return Answer(SendState.EXHAUSTED, Reason.WHATSAPP_TEMPLATE_MISSING)
+        return SendAnswer(SendState.EXHAUSTED, Reason.WHATSAPP_TEMPLATE_MISSING)
     if template.state is not TemplateState.APPROVED:
-        return Answer(SendState.FAILED, Reason.TEMPLATE_NOT_APPROVED)
+        return SendAnswer(SendState.FAILED, Reason.TEMPLATE_NOT_APPROVED)
     return None
 
 

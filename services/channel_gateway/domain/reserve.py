@@ -13,11 +13,11 @@ import msgspec
 
 from services.channel_gateway.domain.model import (
     CAP_REASONS,
-    Answer,
     Channel,
     Price,
     Reason,
     Send,
+    SendAnswer,
     SendState,
 )
 from services.channel_gateway.domain.prepare import Catalogue, Prepared
@@ -45,7 +45,7 @@ class Quota(msgspec.Struct):
     used: int
 
 
-class Purse(msgspec.Struct):
+class Wallet(msgspec.Struct):
     """A team's prepaid balance."""
 
     currency: str
@@ -57,7 +57,7 @@ class Limits(msgspec.Struct):
 
     usage: dict[UsageKey, int] = msgspec.field(default_factory=dict)
     quotas: dict[QuotaKey, Quota] = msgspec.field(default_factory=dict)
-    purses: dict[WalletKey, Purse] = msgspec.field(default_factory=dict)
+    wallets: dict[WalletKey, Wallet] = msgspec.field(default_factory=dict)
     prices: dict[tuple[UUID, int], Price] = msgspec.field(default_factory=dict)
     stops: dict[tuple[UUID, UUID], int] = msgspec.field(default_factory=dict)
     """By team and journey: sends decided in a lower epoch are cancelled."""
@@ -73,7 +73,7 @@ class Reserved(msgspec.Struct, frozen=True):
     quota_month: date | None
 
 
-class Taken(NamedTuple):
+class ReservationTotals(NamedTuple):
     """What a group of sends takes from the limits."""
 
     usage: dict[UsageKey, int]
@@ -85,48 +85,48 @@ class Taken(NamedTuple):
 
 
 def decide(
-    sends: Iterable[tuple[Send, Prepared | Answer]], limits: Limits, now: datetime
-) -> list[Reserved | Answer]:
+    sends: Iterable[tuple[Send, Prepared | SendAnswer]], limits: Limits, now: datetime
+) -> list[Reserved | SendAnswer]:
     """Reserve or refuse each send, in order."""
     month = quota_month(now)
     return [_decide_one(send, prepared, limits, now, month) for send, prepared in sends]
 
 
-def presume(
-    sends: Iterable[tuple[Send, Prepared | Answer]], catalogue: Catalogue, now: datetime
-) -> list[Reserved | Answer]:
+def reserve_optimistically(
+    sends: Iterable[tuple[Send, Prepared | SendAnswer]], catalogue: Catalogue, now: datetime
+) -> list[Reserved | SendAnswer]:
     """What `decide` answers where no journey of them was stopped and the limits hold all: the usual case, which the
     database can check by itself."""
     month = quota_month(now)
-    return [_presume_one(send, prepared, catalogue, now, month) for send, prepared in sends]
+    return [_reserve_one(send, prepared, catalogue, now, month) for send, prepared in sends]
 
 
-def _presume_one(
-    send: Send, prepared: Prepared | Answer, catalogue: Catalogue, now: datetime, month: date
-) -> Reserved | Answer:
+def _reserve_one(
+    send: Send, prepared: Prepared | SendAnswer, catalogue: Catalogue, now: datetime, month: date
+) -> Reserved | SendAnswer:
     if send.not_after is not None and now >= send.not_after:
-        return Answer(SendState.DEFERRED, Reason.DO_NOT_DISTURB)
-    if isinstance(prepared, Answer):
+        return SendAnswer(SendState.DEFERRED, Reason.DO_NOT_DISTURB)
+    if isinstance(prepared, SendAnswer):
         return prepared
     price = catalogue.price_of(send.team_id, send.channel)
     return Reserved(prepared, price, send.cap, month if send.channel is Channel.LINE else None)
 
 
-def refuse_early(send: Send, limits: Limits, now: datetime) -> Answer | None:
+def refuse_early(send: Send, limits: Limits, now: datetime) -> SendAnswer | None:
     """Whether a send may not be taken up at all: its journey stopped, or its do-not-disturb window has begun."""
     if send.stop_epoch < limits.stops.get((send.team_id, send.journey_id), 0):
-        return Answer(SendState.CANCELLED, Reason.JOURNEY_STOPPED)
+        return SendAnswer(SendState.CANCELLED, Reason.JOURNEY_STOPPED)
     if send.not_after is not None and now >= send.not_after:
-        return Answer(SendState.DEFERRED, Reason.DO_NOT_DISTURB)
+        return SendAnswer(SendState.DEFERRED, Reason.DO_NOT_DISTURB)
     return None
 
 
 def _decide_one(
-    send: Send, prepared: Prepared | Answer, limits: Limits, now: datetime, month: date
-) -> Reserved | Answer:
+    send: Send, prepared: Prepared | SendAnswer, limits: Limits, now: datetime, month: date
+) -> Reserved | SendAnswer:
     early = refuse_early(send, limits, now)
-    if early or isinstance(prepared, Answer):
-        return early or prepared  # type: ignore[return-value]  # one of them is an Answer here
+    if early or isinstance(prepared, SendAnswer):
+        return early or prepared  # type: ignore[return-value]  # one of them is an SendAnswer here
     price = limits.prices[send.team_id, send.channel]
     refusal = (
         _cap(send, prepared, limits)
@@ -134,7 +134,7 @@ def _decide_one(
         or _balance(send, prepared, price, limits)
     )
     if refusal:
-        return Answer(SendState.EXHAUSTED, refusal)
+        return SendAnswer(SendState.EXHAUSTED, refusal)
     _take(send, prepared, price, limits)
     on_plan = send.channel is Channel.LINE
     return Reserved(prepared, price, send.cap, month if on_plan else None)
@@ -159,8 +159,8 @@ def _quota(send: Send, prepared: Prepared, limits: Limits) -> Reason | None:
 def _balance(send: Send, prepared: Prepared, price: Price, limits: Limits) -> Reason | None:
     if send.channel is not Channel.WHATSAPP or price.micros == 0:
         return None
-    purse = limits.purses[send.team_id]
-    enough = purse.currency == price.currency and purse.balance_micros >= price.micros * len(prepared.parts)
+    wallet = limits.wallets[send.team_id]
+    enough = wallet.currency == price.currency and wallet.balance_micros >= price.micros * len(prepared.parts)
     return None if enough else Reason.WHATSAPP_BALANCE_EXHAUSTED
 
 
@@ -171,10 +171,10 @@ def _take(send: Send, prepared: Prepared, price: Price, limits: Limits) -> None:
     if send.channel is Channel.LINE:
         limits.quotas[send.team_id, prepared.account.account_id].used += messages
     if send.channel is Channel.WHATSAPP:
-        limits.purses[send.team_id].balance_micros -= price.micros * messages
+        limits.wallets[send.team_id].balance_micros -= price.micros * messages
 
 
-class Place(NamedTuple):
+class HeldPlaces(NamedTuple):
     """What sends of one kind hold together."""
 
     team_id: UUID
@@ -188,9 +188,9 @@ class Place(NamedTuple):
     messages: int
 
 
-def add_up(places: Iterable[Place]) -> Taken:
+def add_up(places: Iterable[HeldPlaces]) -> ReservationTotals:
     """The sum of places per limit."""
-    taken = Taken({}, {}, {}, {})
+    taken = ReservationTotals({}, {}, {}, {})
     for place in places:
         if place.cap is not None:
             usage_key = (place.team_id, place.journey_id, place.channel)

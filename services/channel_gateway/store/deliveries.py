@@ -1,4 +1,4 @@
-"""Deliveries after their reservation: marked for the wire, postponed, settled, cancelled, adopted."""
+"""Deliveries after their reservation: recorded as in flight, postponed, settled, cancelled, adopted."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Pool, fetch_alone, transaction
+from libs.common.feeds.publisher import ranges_of
 from libs.common.ids import epoch_ms, new_id, partition_of
 from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
-from services.channel_gateway.domain.model import PLACE_KEPT, Job, Outcome, SendState
+from services.channel_gateway.domain.model import PLACE_KEPT, DeliveryOutcome, Job, SendState
 from services.channel_gateway.store.book import QUERIES, columns, slim_columns
-from services.channel_gateway.store.facts import Written, ranges_of
+from services.channel_gateway.store.facts import Written
 from services.channel_gateway.store.rows import job_of
 
 STOP_PAGE_MAX: Final = 2_000
@@ -27,7 +28,7 @@ class Settlement(NamedTuple):
     """An outcome to be recorded."""
 
     job: Job
-    outcome: Outcome
+    outcome: DeliveryOutcome
 
     @property
     def messages(self) -> int:
@@ -49,7 +50,7 @@ class Adopted(NamedTuple):
     """A send taken over from a process that is gone."""
 
     job: Job
-    was_sending: bool
+    was_in_flight: bool
     delay_s: float
     """Real seconds until its next attempt is due."""
     age_s: float
@@ -57,7 +58,7 @@ class Adopted(NamedTuple):
 
 
 class OnWire(NamedTuple):
-    """Sends of a journey that are marked for the wire."""
+    """Sends of a journey that are in flight."""
 
     ours: int
     others: int
@@ -70,8 +71,8 @@ class DeliveryStore:
         """`pool` of the service's own role."""
         self._pool = pool
 
-    async def mark_sending(self, jobs: Sequence[Job], sender: UUID) -> set[UUID]:
-        """Marks jobs as on the wire, durably; returns the effect keys that are still ours to send."""
+    async def mark_in_flight(self, jobs: Sequence[Job], sender: UUID) -> set[UUID]:
+        """Records jobs as in flight, durably; returns the effect keys that are still ours to send."""
         teams = _numbered(jobs)
         keys = slim_columns(((teams[job.team_id], job.effect_key) for job in jobs), 2, _KEYS)
         rows = await fetch_alone(self._pool, QUERIES["mark_sends"], list(teams), sender, *keys)
@@ -119,7 +120,7 @@ class DeliveryStore:
             return cancelled, made.written(row)
 
     async def on_wire(self, team_id: UUID, journey_id: UUID, epoch: int, sender: UUID) -> OnWire:
-        """Counts the journey's sends of older epochs that are marked for the wire."""
+        """Counts the journey's sends of older epochs that are in flight."""
         async with transaction(self._pool, [team_id]) as connection:
             row = await connection.fetchrow(QUERIES["count_on_wire"], team_id, journey_id, epoch, sender)
         assert row is not None
@@ -136,7 +137,7 @@ class DeliveryStore:
         """Takes over a page of sends of a process that is gone; call again until there are none."""
         async with transaction(self._pool, teams) as connection:
             rows = await connection.fetch(QUERIES["adopt"], dead, sender, ADOPT_PAGE_MAX)
-        return [_adopted(row, was_sending=row["state"] == SendState.SENDING) for row in rows]
+        return [_adopted(row, was_in_flight=row["state"] == SendState.IN_FLIGHT) for row in rows]
 
     async def unsettled_of(
         self, sender: UUID, teams: set[UUID], without: Sequence[UUID] = ()
@@ -147,22 +148,23 @@ class DeliveryStore:
         return {(row["team_id"], row["effect_key"]) for row in rows}
 
     async def left_of(
-        self, team_id: UUID, account_id: UUID, sender: UUID, in_hand: Sequence[UUID], most: int
+        self, team_id: UUID, account_id: UUID, sender: UUID, checked_out: Sequence[UUID], most: int
     ) -> list[Adopted]:
-        """A process's waiting sends of an account, but for the effect keys `in_hand`."""
+        """A process's waiting sends of an account, but for the effect keys `checked_out`."""
         async with transaction(self._pool, [team_id]) as connection:
             rows = await connection.fetch(
-                QUERIES["left_of"], team_id, account_id, sender, list(in_hand), most
+                QUERIES["left_of"], team_id, account_id, sender, list(checked_out), most
             )
-        return [_adopted(row, was_sending=False) for row in rows]
+        return [_adopted(row, was_in_flight=False) for row in rows]
 
     async def readopt(self, keys: Sequence[tuple[UUID, UUID]], sender: UUID) -> list[Adopted]:
-        """Own sends that memory lost, as they are. One that is marked without a doubt never left: it was marked by its
-        reservation, whose commit nobody heard of."""
+        """Own sends that memory lost, as they are. One in flight without a doubt never left: its reservation recorded
+        it so, and nobody heard of the commit."""
         async with transaction(self._pool, {key[0] for key in keys}) as connection:
             rows = await connection.fetch(QUERIES["readopt"], *columns(keys, 2), sender)
         return [
-            _adopted(row, was_sending=row["state"] == SendState.SENDING and row["doubtful"]) for row in rows
+            _adopted(row, was_in_flight=row["state"] == SendState.IN_FLIGHT and row["doubtful"])
+            for row in rows
         ]
 
     async def unsettled(self) -> tuple[int, datetime | None]:
@@ -172,11 +174,11 @@ class DeliveryStore:
         return row["pending"], row["oldest"]
 
 
-def cancelled_outcome(job: Job) -> Outcome:
+def cancelled_outcome(job: Job) -> DeliveryOutcome:
     """How a send ends that a stop found waiting: cancelled, unless an earlier attempt may have got through."""
     if job.doubtful:
-        return Outcome(SendState.UNKNOWN, "JOURNEY_STOPPED")
-    return Outcome(SendState.CANCELLED, "JOURNEY_STOPPED")
+        return DeliveryOutcome(SendState.UNKNOWN, "JOURNEY_STOPPED")
+    return DeliveryOutcome(SendState.CANCELLED, "JOURNEY_STOPPED")
 
 
 class _Outcomes:
@@ -217,7 +219,7 @@ class _Outcomes:
         ):
             partitions.append(self._partitions[place - 1])
             mails.append(self._mail(place - 1, number, position))
-        return Written(mails, ranges_of(partitions, row["positions"] or ()))
+        return Written(mails, ranges_of(zip(partitions, row["positions"] or (), strict=True)))
 
     def _mail(self, index: int, number: int, position: int) -> Mail:
         item = self._items[index]
@@ -246,13 +248,13 @@ def _numbered(jobs: Iterable[Job]) -> dict[UUID, int]:
     return teams
 
 
-def _adopted(row: Mapping[str, Any], *, was_sending: bool) -> Adopted:
+def _adopted(row: Mapping[str, Any], *, was_in_flight: bool) -> Adopted:
     now, due, first = row["real_now"], row["next_attempt_at"], row["first_attempt_at"]
     job = job_of(row)
-    job.doubtful = job.doubtful or was_sending
+    job.doubtful = job.doubtful or was_in_flight
     return Adopted(
         job,
-        was_sending,
+        was_in_flight,
         max(0.0, (due - now).total_seconds()) if due else 0.0,
         (now - first).total_seconds() if first else 0.0,
     )

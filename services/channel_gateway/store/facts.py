@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from libs.common.db.pool import Connection
+from libs.common.feeds.publisher import Ranges, ranges_of
 from libs.common.ids import epoch_ms, new_id, partition_of
 from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
 from services.channel_gateway.domain.facts import Fact
@@ -18,7 +19,7 @@ class Written(NamedTuple):
     """What became of facts: the mail among them, and the positions they took."""
 
     mails: list[Mail]
-    ranges: dict[int, tuple[int, int]]
+    ranges: Ranges
 
 
 async def write_facts(connection: Connection, facts: Sequence[Fact]) -> Written:
@@ -40,16 +41,7 @@ async def write_facts(connection: Connection, facts: Sequence[Fact]) -> Written:
         for fact, partition in zip(facts, partitions, strict=True)
     ]
     records = await connection.fetch(QUERIES["write_history"], *columns(rows, _WIDTH))
-    return Written([], ranges_of(*columns(records, 2)))
-
-
-def ranges_of(partitions: Iterable[int], positions: Iterable[int]) -> dict[int, tuple[int, int]]:
-    """The first and the last position of each partition, of rows written together."""
-    ranges: dict[int, tuple[int, int]] = {}
-    for partition, position in zip(partitions, positions, strict=True):
-        first, last = ranges.get(partition, (position, position))
-        ranges[partition] = (min(first, position), max(last, position))
-    return ranges
+    return Written([], ranges_of(map(tuple, records)))
 
 
 def mails_of(rows: Iterable[Mapping[str, Any]]) -> list[Mail]:

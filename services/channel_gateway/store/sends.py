@@ -8,41 +8,42 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
+from libs.common.feeds.publisher import ranges_of
 from services.channel_gateway.domain.model import (
     DEFAULT_PRICES,
     Account,
-    Answer,
     Channel,
     Job,
     Price,
     Reason,
     Send,
+    SendAnswer,
     SendState,
 )
 from services.channel_gateway.domain.prepare import Catalogue, Prepared
 from services.channel_gateway.domain.reserve import (
     Limits,
-    Purse,
     Quota,
     Reserved,
+    Wallet,
     decide,
     quota_month,
 )
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.catalogue import CatalogueStore
 from services.channel_gateway.store.errors import reservation_conflicts
-from services.channel_gateway.store.facts import Written, ranges_of
-from services.channel_gateway.store.lots import Lots, template_of
+from services.channel_gateway.store.facts import Written
+from services.channel_gateway.store.send_groups import SendBatch, template_of
 
 SendKey = tuple[UUID, UUID]
 """Team, effect key."""
 
 
-class Known(NamedTuple):
+class StoredSends(NamedTuple):
     """What the database knows of a batch."""
 
-    answers: dict[SendKey, Answer]
-    anew: set[UUID]
+    answers: dict[SendKey, SendAnswer]
+    re_reserve: set[UUID]
     """Effect keys of deferred sends that are asked again with another `not_after`."""
     catalogue: Catalogue
     """For the sends that have no answer."""
@@ -51,7 +52,7 @@ class Known(NamedTuple):
 class Stored(NamedTuple):
     """What a reservation left behind."""
 
-    decisions: list[Reserved | Answer]
+    decisions: list[Reserved | SendAnswer]
     jobs: list[Job]
     """The accepted ones, for the sender."""
     written: Written
@@ -65,23 +66,23 @@ class SendStore:
         self._pool = pool
         self.catalogue = CatalogueStore(pool)
 
-    async def known(self, sends: Sequence[Send]) -> Known:
+    async def find_stored(self, sends: Sequence[Send]) -> StoredSends:
         """First answers of the keys that are known, and the catalogue for the others, as it is now."""
         async with transaction(self._pool, {send.team_id for send in sends}) as connection:
             rows = await connection.fetch(
                 QUERIES["find_known_sends"], [s.team_id for s in sends], [s.effect_key for s in sends]
             )
             stored = {(row["team_id"], row["effect_key"]): row for row in rows}
-            answers: dict[SendKey, Answer] = {}
-            anew: set[UUID] = set()
+            answers: dict[SendKey, SendAnswer] = {}
+            re_reserve: set[UUID] = set()
             for send in sends:
                 row = stored.get((send.team_id, send.effect_key))
-                if row is not None and _taken_up_anew(send, row):
-                    anew.add(send.effect_key)
+                if row is not None and _is_to_re_reserve(send, row):
+                    re_reserve.add(send.effect_key)
                 elif row is not None:
                     answers[send.team_id, send.effect_key] = _first_answer(send, row)
             unknown = [s for s in sends if (s.team_id, s.effect_key) not in answers]
-            return Known(answers, anew, await self.catalogue.read(connection, unknown))
+            return StoredSends(answers, re_reserve, await self.catalogue.read(connection, unknown))
 
     async def last_inbound(self, keys: Sequence[tuple[UUID, UUID, str]]) -> dict[tuple[UUID, str], datetime]:
         """When the people (team, account, external id) last wrote, where we know."""
@@ -91,20 +92,22 @@ class SendStore:
             rows = await connection.fetch(QUERIES["find_inbound"], *columns(keys, 3))
         return {(row["account_id"], row["external_id"]): row["last_at"] for row in rows}
 
-    async def store(self, lots: Lots, catalogue: Catalogue, now: datetime, sender: UUID) -> Written:
-        """Stores sends that are presumed to fit, in one round trip: places, deliveries, facts, or nothing.
+    async def store(self, batch: SendBatch, catalogue: Catalogue, now: datetime, sender: UUID) -> Written:
+        """Stores sends that are taken to fit, in one round trip: places, deliveries, facts, or nothing.
 
         Raises ReservationConflictError when a key is known, a limit or a stop is in the way, or the catalogue is old.
         """
         with reservation_conflicts():
-            rows = await fetch_alone(self._pool, QUERIES["reserve_sends"], *lots.arguments(catalogue, sender))
-        return Written([], ranges_of(lots.partitions, rows[0][0]))
+            rows = await fetch_alone(
+                self._pool, QUERIES["reserve_sends"], *batch.arguments(catalogue, sender)
+            )
+        return Written([], ranges_of(zip(batch.partitions, rows[0][0], strict=True)))
 
     async def decide(
         self,
         sends: Sequence[Send],
-        prepared: Sequence[Prepared | Answer],
-        anew: set[UUID],
+        prepared: Sequence[Prepared | SendAnswer],
+        re_reserve: set[UUID],
         now: datetime,
         sender: UUID,
     ) -> Stored:
@@ -116,15 +119,15 @@ class SendStore:
             limits = await _hold_limits(connection, sends, prepared, now)
             decisions = decide(zip(sends, prepared, strict=True), limits, now)
             jobs = jobs_of(sends, decisions)
-            lots = Lots(sends, decisions, [SendState.ACCEPTED] * len(jobs), now)
+            batch = SendBatch(sends, decisions, [SendState.ACCEPTED] * len(jobs), now)
             with reservation_conflicts():
                 positions = await connection.fetchval(
-                    QUERIES["reserve_sends"], *lots.decided_arguments(sender, anew)
+                    QUERIES["reserve_sends"], *batch.decided_arguments(sender, re_reserve)
                 )
-        return Stored(decisions, jobs, Written([], ranges_of(lots.partitions, positions)))
+        return Stored(decisions, jobs, Written([], ranges_of(zip(batch.partitions, positions, strict=True))))
 
 
-def _taken_up_anew(send: Send, row: Any) -> bool:
+def _is_to_re_reserve(send: Send, row: Any) -> bool:
     return (
         row["state"] == SendState.DEFERRED and row["not_after"] != send.not_after and _same_effect(send, row)
     )
@@ -139,20 +142,20 @@ def _same_effect(send: Send, row: Any) -> bool:
     )
 
 
-_UNSETTLED: Final = frozenset({SendState.ACCEPTED, SendState.SENDING})
+_UNSETTLED: Final = frozenset({SendState.ACCEPTED, SendState.IN_FLIGHT})
 
 
-def _first_answer(send: Send, row: Any) -> Answer:
+def _first_answer(send: Send, row: Any) -> SendAnswer:
     if not _same_effect(send, row):
-        return Answer(SendState.FAILED, Reason.KEY_REUSED)
+        return SendAnswer(SendState.FAILED, Reason.KEY_REUSED)
     # The mail of an outcome may have reached a caller who did not remember the send yet: it is told again here.
     if row["state"] in _UNSETTLED:
-        return Answer(SendState.ACCEPTED, messages=row["messages"], replayed=True)
-    return Answer(SendState(row["state"]), row["reason"], replayed=True)
+        return SendAnswer(SendState.ACCEPTED, messages=row["messages"], replayed=True)
+    return SendAnswer(SendState(row["state"]), row["reason"], replayed=True)
 
 
 async def _hold_limits(
-    connection: Connection, sends: Sequence[Send], prepared: Sequence[Prepared | Answer], now: datetime
+    connection: Connection, sends: Sequence[Send], prepared: Sequence[Prepared | SendAnswer], now: datetime
 ) -> Limits:
     """Locks and reads all limits that the batch may touch, in the one order of locking."""
     limits = Limits()
@@ -196,11 +199,11 @@ async def _hold_money(connection: Connection, limits: Limits, sends: Sequence[Se
     payers = sorted({s.team_id for s in sends if s.channel is Channel.WHATSAPP})
     if payers:
         rows = await connection.fetch(QUERIES["hold_wallets"], payers)
-        held = {row["team_id"]: Purse(row["currency"], row["balance_micros"]) for row in rows}
-        limits.purses = {team: held.get(team) or Purse("", 0) for team in payers}
+        held = {row["team_id"]: Wallet(row["currency"], row["balance_micros"]) for row in rows}
+        limits.wallets = {team: held.get(team) or Wallet("", 0) for team in payers}
 
 
-def jobs_of(sends: Sequence[Send], decisions: Sequence[Reserved | Answer]) -> list[Job]:
+def jobs_of(sends: Sequence[Send], decisions: Sequence[Reserved | SendAnswer]) -> list[Job]:
     """The accepted sends, for the sender."""
     return [
         _job(send, reserved)

@@ -9,13 +9,13 @@ import msgspec
 
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
+from libs.common.feeds.publisher import CommitPublisher
 from libs.common.rpc.servicing import check_etag
 from services.channel_gateway.domain.model import Account, AccountState
 from services.channel_gateway.store import accounts as store
 from services.channel_gateway.store.accounts import AccountStore
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.usecases.call import Call, Reply, once
-from services.channel_gateway.worker.publisher import Outbox
 from services.channel_gateway.worker.sender import Sender
 
 
@@ -23,13 +23,13 @@ class Accounts:
     """Writes accounts. All raise NotFound, and Aborted `ETAG_MISMATCH` where an etag is given."""
 
     def __init__(
-        self, pool: Pool, accounts: AccountStore, sender: Sender, outbox: Outbox, clock: Clock
+        self, pool: Pool, accounts: AccountStore, sender: Sender, publisher: CommitPublisher, clock: Clock
     ) -> None:
-        """`sender` sends by what accounts are now, `outbox` publishes that content is gone."""
+        """`sender` sends by what accounts are now, `publisher` publishes that content is gone."""
         self._pool = pool
         self._accounts = accounts
         self._sender = sender
-        self._outbox = outbox
+        self._publisher = publisher
         self._clock = clock
 
     async def create(self, call: Call[Account, Reply], account: Account) -> Reply:
@@ -66,5 +66,5 @@ class Accounts:
         reply = await once(self._pool, call, delete)
         for account, written in deleted:
             self._sender.update_account(msgspec.structs.replace(account, state=AccountState.DISABLED))
-            self._outbox.publish(written)
+            self._publisher.publish(*written)
         return reply

@@ -8,22 +8,22 @@ from uuid import UUID
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
 from libs.common.errors import FailedPrecondition
+from libs.common.feeds.publisher import CommitPublisher
 from libs.common.rpc.servicing import check_etag
 from services.channel_gateway.domain.model import BotModule, Channel, Template
 from services.channel_gateway.store import accounts as account_store
 from services.channel_gateway.store import content as store
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.usecases.call import Call, Reply, once
-from services.channel_gateway.worker.publisher import Outbox
 
 
 class Content:
     """Writes content. All raise NotFound, and Aborted `ETAG_MISMATCH` where an etag is given."""
 
-    def __init__(self, pool: Pool, outbox: Outbox, clock: Clock) -> None:
-        """`outbox` publishes that content is gone."""
+    def __init__(self, pool: Pool, publisher: CommitPublisher, clock: Clock) -> None:
+        """`publisher` publishes that content is gone."""
         self._pool = pool
-        self._outbox = outbox
+        self._publisher = publisher
         self._clock = clock
 
     async def create_module(self, call: Call[BotModule, Reply], module: BotModule) -> Reply:
@@ -107,5 +107,5 @@ class Content:
         reply = await once(self._pool, call, keep_facts)
         # A repeated call committed nothing: there is nothing to publish.
         for written in facts:
-            self._outbox.publish(written)
+            self._publisher.publish(*written)
         return reply

@@ -1,4 +1,4 @@
-"""SendMessages from end to end: what is known, whom it concerns, the reservation, the hand-over to the sender."""
+"""SendMessages: what is stored already, whom it concerns, the reservation, the hand-over to the sender."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from uuid import UUID
 from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.errors import Aborted
+from libs.common.feeds.publisher import CommitPublisher
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.channels.base import Adapter
 from services.channel_gateway.clients.services import (
@@ -27,23 +28,22 @@ from services.channel_gateway.domain.errors import (
 )
 from services.channel_gateway.domain.model import (
     Account,
-    Answer,
     Balance,
     ConnectionKind,
     Profile,
     Send,
+    SendAnswer,
     SendState,
 )
 from services.channel_gateway.domain.prepare import Catalogue, Customer, Prepared, has_window, prepare
-from services.channel_gateway.domain.reserve import Reserved, presume
-from services.channel_gateway.store.lots import Lots
+from services.channel_gateway.domain.reserve import Reserved, reserve_optimistically
+from services.channel_gateway.store.send_groups import SendBatch
 from services.channel_gateway.store.sends import (
-    Known,
     SendKey,
     SendStore,
+    StoredSends,
     jobs_of,
 )
-from services.channel_gateway.worker.publisher import Outbox
 from services.channel_gateway.worker.sender import Sender
 
 _ROUNDS_MAX: Final = 5
@@ -62,7 +62,7 @@ class Reservation:
         channels: PointsChannels,
         adapters: Mapping[ConnectionKind, Adapter],
         sender: Sender,
-        outbox: Outbox,
+        publisher: CommitPublisher,
         clock: Clock,
     ) -> None:
         """All of this process."""
@@ -72,17 +72,17 @@ class Reservation:
         self._channels = channels
         self._writers = {kind: adapter.writer for kind, adapter in adapters.items()}
         self._sender = sender
-        self._outbox = outbox
+        self._publisher = publisher
         self._clock = clock
 
-    async def send(self, sends: Sequence[Send]) -> list[Answer]:
+    async def send(self, sends: Sequence[Send]) -> list[SendAnswer]:
         """Answers in order; a key that comes twice is one send. Raises Unavailable while other services are away."""
         unique: dict[SendKey, Send] = {}
         for send in sends:
             unique.setdefault((send.team_id, send.effect_key), send)
         catalogue = await self._store.catalogue.kept(list(unique.values()))
         try:
-            answers = await self._presume(unique, catalogue)
+            answers = await self._optimistic(unique, catalogue)
         except CatalogueChangedError:
             self._store.catalogue.forget(catalogue)
             answers = await self._look_up(unique)
@@ -91,72 +91,77 @@ class Reservation:
         _count(unique, answers)
         return [answers[send.team_id, send.effect_key] for send in sends]
 
-    async def _presume(self, unique: Mapping[SendKey, Send], catalogue: Catalogue) -> dict[SendKey, Answer]:
-        """The usual way: no key is known, no limit in the way. Raises ReservationConflictError, with nothing stored."""
+    async def _optimistic(
+        self, unique: Mapping[SendKey, Send], catalogue: Catalogue
+    ) -> dict[SendKey, SendAnswer]:
+        """The usual way: no key is stored yet, no limit in the way.
+
+        Raises ReservationConflictError, with nothing stored.
+        """
         sends = list(unique.values())
         now, prepared = await self._prepare(sends, catalogue)
-        decisions = presume(zip(sends, prepared, strict=True), catalogue, now)
+        decisions = reserve_optimistically(zip(sends, prepared, strict=True), catalogue, now)
         # Shielded: a caller that goes away after the commit must not keep accepted sends from the sender.
-        return await asyncio.shield(self._store_presumed(unique, decisions, catalogue, now))
+        return await asyncio.shield(self._store_optimistic(unique, decisions, catalogue, now))
 
-    async def _store_presumed(
+    async def _store_optimistic(
         self,
         unique: Mapping[SendKey, Send],
-        decisions: Sequence[Reserved | Answer],
+        decisions: Sequence[Reserved | SendAnswer],
         catalogue: Catalogue,
         now: datetime,
-    ) -> dict[SendKey, Answer]:
+    ) -> dict[SendKey, SendAnswer]:
         sends = list(unique.values())
         jobs = jobs_of(sends, decisions)
         accounts = [d.prepared.account for d in decisions if isinstance(d, Reserved)]
         with self._sender.reserving(unique.keys()):
             claim = self._sender.claim(jobs, accounts)
-            lots = Lots(sends, decisions, claim.states, now)
+            batch = SendBatch(sends, decisions, claim.states, now)
             try:
-                written = await self._store.store(lots, catalogue, now, self._sender.sender_id)
+                written = await self._store.store(batch, catalogue, now, self._sender.sender_id)
             except BaseException:
                 self._sender.give_up(claim)
                 raise
             crash.reach("gateway.after_reserve")
             self._sender.launch(claim, _different(accounts))
-        self._outbox.publish(written)
+        self._publisher.publish(*written)
         return dict(zip(unique, map(_answer, decisions), strict=True))
 
-    async def _look_up(self, unique: Mapping[SendKey, Send]) -> dict[SendKey, Answer]:
-        """The long way: known keys get their answers, the others are decided one by one under the limits' locks."""
-        answers: dict[SendKey, Answer] = {}
+    async def _look_up(self, unique: Mapping[SendKey, Send]) -> dict[SendKey, SendAnswer]:
+        """The long way: keys that are stored get their answers, the others are decided one by one under locks."""
+        answers: dict[SendKey, SendAnswer] = {}
         for _ in range(_ROUNDS_MAX):
-            known = await self._store.known(list(unique.values()))
-            answers |= known.answers
-            fresh = {key: send for key, send in unique.items() if key not in known.answers}
+            stored = await self._store.find_stored(list(unique.values()))
+            answers |= stored.answers
+            fresh = {key: send for key, send in unique.items() if key not in stored.answers}
             if not fresh:
                 return answers
             try:
-                return answers | await self._decide(fresh, known)
+                return answers | await self._decide(fresh, stored)
             except KeyTakenError:
                 continue
         raise Aborted.write_conflict("other calls store the same sends: ask again")
 
-    async def _decide(self, fresh: Mapping[SendKey, Send], known: Known) -> dict[SendKey, Answer]:
-        _, prepared = await self._prepare(list(fresh.values()), known.catalogue)
-        return await asyncio.shield(self._store_decided(fresh, prepared, known.anew))
+    async def _decide(self, fresh: Mapping[SendKey, Send], stored: StoredSends) -> dict[SendKey, SendAnswer]:
+        _, prepared = await self._prepare(list(fresh.values()), stored.catalogue)
+        return await asyncio.shield(self._store_decided(fresh, prepared, stored.re_reserve))
 
     async def _store_decided(
-        self, fresh: Mapping[SendKey, Send], prepared: Sequence[Prepared | Answer], anew: set[UUID]
-    ) -> dict[SendKey, Answer]:
+        self, fresh: Mapping[SendKey, Send], prepared: Sequence[Prepared | SendAnswer], re_reserve: set[UUID]
+    ) -> dict[SendKey, SendAnswer]:
         with self._sender.reserving(fresh.keys()):
             stored = await self._store.decide(
-                list(fresh.values()), prepared, anew, self._clock.now(), self._sender.sender_id
+                list(fresh.values()), prepared, re_reserve, self._clock.now(), self._sender.sender_id
             )
             crash.reach("gateway.after_reserve")
             accounts = [d.prepared.account for d in stored.decisions if isinstance(d, Reserved)]
             self._sender.offer(stored.jobs, _different(accounts))
-        self._outbox.publish(stored.written)
+        self._publisher.publish(*stored.written)
         return dict(zip(fresh, map(_answer, stored.decisions), strict=True))
 
     async def _prepare(
         self, sends: Sequence[Send], catalogue: Catalogue
-    ) -> tuple[datetime, list[Prepared | Answer]]:
+    ) -> tuple[datetime, list[Prepared | SendAnswer]]:
         """Addresses and writes sends, and the time as of which that was done."""
         customers = await self._customers(sends, catalogue)
         now = self._clock.now()
@@ -207,13 +212,13 @@ def _different(accounts: Iterable[Account]) -> Collection[Account]:
     return {(account.team_id, account.account_id): account for account in accounts}.values()
 
 
-def _answer(decision: Reserved | Answer) -> Answer:
-    if isinstance(decision, Answer):
+def _answer(decision: Reserved | SendAnswer) -> SendAnswer:
+    if isinstance(decision, SendAnswer):
         return decision
-    return Answer(SendState.ACCEPTED, messages=len(decision.prepared.parts))
+    return SendAnswer(SendState.ACCEPTED, messages=len(decision.prepared.parts))
 
 
-def _count(unique: Mapping[SendKey, Send], answers: Mapping[SendKey, Answer]) -> None:
+def _count(unique: Mapping[SendKey, Send], answers: Mapping[SendKey, SendAnswer]) -> None:
     counts = Counter((send.channel, answers[key].state) for key, send in unique.items())
     for (channel, state), count in counts.items():
         metrics.SENDS.labels(channel.name, state.name).inc(count)

@@ -12,7 +12,14 @@ import msgspec
 
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.channels.base import AGE_MAX_S, Attempt, Backoff, Verdict
-from services.channel_gateway.domain.model import Account, AccountState, Job, Outcome, Reason, SendState
+from services.channel_gateway.domain.model import (
+    Account,
+    AccountState,
+    DeliveryOutcome,
+    Job,
+    Reason,
+    SendState,
+)
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.worker.lanes import Lane
 from services.channel_gateway.worker.outcomes import Recorder
@@ -24,12 +31,12 @@ _STATES: Final = {
     Verdict.EXHAUSTED: SendState.EXHAUSTED,
     Verdict.UNKNOWN: SendState.UNKNOWN,
 }
-_SENT: Final = Outcome(SendState.SENT)
+_SENT: Final = DeliveryOutcome(SendState.SENT)
 _attempts_of: Final = functools.cache(metrics.ATTEMPTS.labels)
 
 
 class ChannelTrouble(Protocol):
-    """Keeps what channels tell of accounts and content while sending."""
+    """Records what channels say of accounts and content while sending."""
 
     async def account_unusable(self, account: Account, reason: str) -> Written:
         """The channel refuses the account; the facts of it."""
@@ -40,8 +47,8 @@ class ChannelTrouble(Protocol):
         ...
 
 
-class Judge:
-    """Judges attempts and tells the recorder."""
+class AttemptClassifier:
+    """Says what an attempt means for its send, and has the recorder record it."""
 
     def __init__(self, recorder: Recorder, trouble: ChannelTrouble, rng: random.Random) -> None:
         """`rng` jitters the waits."""
@@ -49,7 +56,7 @@ class Judge:
         self._trouble = trouble
         self._rng = rng
 
-    def judge(self, lane: Lane, job: Job, attempt: Attempt) -> None:
+    def classify(self, lane: Lane, job: Job, attempt: Attempt) -> None:
         """One attempt that has ended."""
         _attempts_of(job.channel.name, attempt.verdict.value).inc()
         if attempt.account_unusable or attempt.template_gone:
@@ -62,7 +69,7 @@ class Judge:
         else:
             if attempt.verdict is Verdict.FAILED:
                 metrics.REFUSALS.labels(job.channel.name, attempt.reason).inc()
-            self._recorder.settle(job, Outcome(_STATES[attempt.verdict], attempt.reason))
+            self._recorder.settle(job, DeliveryOutcome(_STATES[attempt.verdict], attempt.reason))
 
     def _sent(self, job: Job, attempt: Attempt) -> None:
         job.parts_sent += 1
@@ -70,7 +77,7 @@ class Judge:
         if job.parts_sent == len(job.parts):
             self._recorder.settle(job, _SENT)
             return
-        # The next message of the send goes through the mark again, so that progress is durable.
+        # The next message of the send is recorded as in flight again, so that progress is durable.
         job.attempts = 0
         self._recorder.postpone(job, 0.0)
 
@@ -80,7 +87,7 @@ class Judge:
         if job.attempts >= backoff.attempts_max or age_s >= AGE_MAX_S:
             silent = attempt.reason == Reason.NO_ANSWER
             state = SendState.UNKNOWN if silent else SendState.FAILED
-            self._recorder.settle(job, Outcome(state, attempt.reason or Reason.RETRIES_EXHAUSTED))
+            self._recorder.settle(job, DeliveryOutcome(state, attempt.reason or Reason.RETRIES_EXHAUSTED))
             return
         delay_s = max(attempt.wait_s, delay_of(backoff, job.attempts, self._rng))
         if backoff.holds_account or attempt.wait_s:

@@ -16,11 +16,11 @@ from uuid import UUID
 
 from libs.common.clock import Clock
 from libs.common.errors import Unavailable
+from libs.common.feeds.publisher import CommitPublisher
 from services.channel_gateway.clients.channels.transport import CONNECT_TIMEOUT_S
 from services.channel_gateway.domain.model import Job
 from services.channel_gateway.store.deliveries import STOP_PAGE_MAX, DeliveryStore, OnWire
 from services.channel_gateway.worker.outcomes import count_outcomes
-from services.channel_gateway.worker.publisher import Outbox
 
 STOP_WAIT_S: Final = CONNECT_TIMEOUT_S + 0.5
 """After so long every attempt that had begun before a stop has left or failed; what remains waits for an answer."""
@@ -34,12 +34,14 @@ JourneyKey = tuple[UUID, UUID]
 class Fence:
     """Stops that this process knows of, and its requests on the wire."""
 
-    def __init__(self, sender_id: UUID, store: DeliveryStore, clock: Clock, outbox: Outbox) -> None:
+    def __init__(
+        self, sender_id: UUID, store: DeliveryStore, clock: Clock, publisher: CommitPublisher
+    ) -> None:
         """Of the sender of that id."""
         self._sender_id = sender_id
         self._store = store
         self._clock = clock
-        self._outbox = outbox
+        self._publisher = publisher
         self._stops: dict[JourneyKey, int] = {}
         self._wire: dict[JourneyKey, dict[UUID, int]] = {}
         """Effect key → stop epoch of what is on the wire."""
@@ -75,7 +77,7 @@ class Fence:
             page, written = await self._store.stop(
                 team_id, journey_id, epoch, self._clock.now(), self._sender_id
             )
-            self._outbox.publish(written)
+            self._publisher.publish(*written)
             count_outcomes(page)
             cancelled += len(page)
             if len(page) < STOP_PAGE_MAX:

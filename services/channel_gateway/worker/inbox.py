@@ -4,42 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import structlog
-import tenacity
 
 from libs.common import crash
+from libs.common.backoff import Backoff, retrying
 from libs.common.db.faults import PASSING
 from libs.common.errors import Unavailable
 from libs.common.rpc.operations import Progress
-from omnijourney.segment.v1 import event_pb2
+from libs.common.tasks import any_set
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.services import EventRecorder, EventsRefusedError, Recorded
-from services.channel_gateway.convert.events import customer_event
+from services.channel_gateway.convert.events import ConvertedWebhook
 from services.channel_gateway.domain.inbox import Refusal, StoredWebhook, Worked
-from services.channel_gateway.domain.shop_events import EventFaultError, parse
 from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.worker.presence import Presence
 
 EVENTS_MAX: Final = 500
 """Events of one call to segment."""
 IDLE_S: Final = 5.0
-"""An idle worker looks again after so long, whatever it was told."""
-RETRY_MAX_S: Final = 2.0
+"""An idle worker looks again after so long, woken or not."""
+_RETRIES: Final = Backoff(0.05, 2.0, spread=0.5)
 _TRANSIENT: Final = (Unavailable, *PASSING)
 
 _log = structlog.get_logger(__name__)
-
-
-class _Converted(NamedTuple):
-    """A webhook and its events; or why it has none."""
-
-    webhook: StoredWebhook
-    events: list[event_pb2.CustomerEvent]
-    fault: str
 
 
 class InboxWorker:
@@ -51,14 +41,14 @@ class InboxWorker:
         recorder: EventRecorder,
         presence: Presence,
         progress: Progress,
-        tolerance: timedelta,
+        convert: Callable[[StoredWebhook], ConvertedWebhook],
     ) -> None:
-        """`tolerance`: how far ahead of its receipt an event may have happened."""
+        """`convert` gives a webhook's events as segment takes them."""
         self._store = store
         self._recorder = recorder
         self._presence = presence
         self._progress = progress
-        self._tolerance = tolerance
+        self._convert = convert
 
     def wake(self) -> None:
         """Looks at once: webhooks were stored in this process."""
@@ -69,33 +59,21 @@ class InboxWorker:
         while not stopping.is_set():
             self._presence.inbox_woken.clear()
             if not self._presence.is_forwarder or not await self._forward_some(stopping):
-                await self._wait(stopping)
-
-    async def _wait(self, stopping: asyncio.Event) -> None:
-        waits = [
-            asyncio.create_task(self._presence.inbox_woken.wait()),
-            asyncio.create_task(stopping.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waits:
-                task.cancel()
+                await any_set(self._presence.inbox_woken, stopping, timeout_s=IDLE_S)
 
     async def _forward_some(self, stopping: asyncio.Event) -> bool:
         """Works one batch of the table, repeating it while servers are away; whether there was one."""
-        policy = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(_TRANSIENT),
-            wait=tenacity.wait_random_exponential(multiplier=0.05, max=RETRY_MAX_S),
-            before_sleep=_tell,
-            stop=lambda _: stopping.is_set(),
-            reraise=True,
-        )
         with contextlib.suppress(*_TRANSIENT):
-            return await policy(self.forward_batch)
+            return await retrying(
+                self.step,
+                backoff=_RETRIES,
+                passing=_TRANSIENT,
+                give_up=stopping.is_set,
+                failed=_log_failure,
+            )
         return False
 
-    async def forward_batch(self) -> bool:
+    async def step(self) -> bool:
         """Works one batch of the table; whether there was one. Raises what the servers raise, having marked nothing."""
         webhooks = await self._store.next(EVENTS_MAX)
         if not webhooks:
@@ -107,20 +85,7 @@ class InboxWorker:
         self._progress.add(len(worked))
         return True
 
-    def _convert(self, webhook: StoredWebhook) -> _Converted:
-        try:
-            events, _ = parse(webhook.body)
-        except EventFaultError as fault:
-            # Checked at receipt: only a release with other rules gets here.
-            return _Converted(webhook, [], str(fault))
-        try:
-            converted = [customer_event(webhook, event, self._tolerance) for event in events]
-        except (ArithmeticError, ValueError) as error:
-            _log.error("a stored webhook cannot be converted; it is set aside", sequence=webhook.sequence)
-            return _Converted(webhook, [], f"cannot be converted: {error}")
-        return _Converted(webhook, converted, "")
-
-    async def _record(self, converted: Sequence[_Converted]) -> list[Worked]:
+    async def _record(self, converted: Sequence[ConvertedWebhook]) -> list[Worked]:
         events = [event for item in converted for event in item.events]
         try:
             results = await self._recorder.record(events) if events else []
@@ -131,7 +96,7 @@ class InboxWorker:
             return await self._record_one_by_one(converted[0], str(error))
         return _worked(converted, results)
 
-    async def _record_one_by_one(self, item: _Converted, reason: str) -> list[Worked]:
+    async def _record_one_by_one(self, item: ConvertedWebhook, reason: str) -> list[Worked]:
         results: list[Recorded] = []
         for event in item.events:
             try:
@@ -141,7 +106,7 @@ class InboxWorker:
         return _worked([item], results)
 
 
-def _worked(converted: Sequence[_Converted], results: Sequence[Recorded]) -> list[Worked]:
+def _worked(converted: Sequence[ConvertedWebhook], results: Sequence[Recorded]) -> list[Worked]:
     worked: list[Worked] = []
     place = 0
     for item in converted:
@@ -165,7 +130,6 @@ def _count(results: Sequence[Recorded]) -> None:
         _log.warning("segment refused events; they are kept with their reasons", count=refused)
 
 
-def _tell(state: tenacity.RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    if state.attempt_number > 1:
-        _log.warning("webhooks wait to be forwarded", error=str(error), attempt=state.attempt_number)
+def _log_failure(attempt: int, error: Exception) -> None:
+    if attempt > 1:
+        _log.warning("webhooks wait to be forwarded", error=str(error), attempt=attempt)

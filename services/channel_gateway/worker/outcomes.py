@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
 
 import structlog
-import tenacity
 
 from libs.common import crash
+from libs.common.backoff import Backoff, retrying
 from libs.common.clock import Clock
 from libs.common.db.faults import PASSING
+from libs.common.feeds.publisher import CommitPublisher
+from libs.common.tasks import set_within
 from services.channel_gateway import metrics
-from services.channel_gateway.domain.model import Job, Outcome
+from services.channel_gateway.domain.model import DeliveryOutcome, Job
 from services.channel_gateway.store.deliveries import DeliveryStore, Postponement, Settlement
 from services.channel_gateway.store.facts import Written
-from services.channel_gateway.worker.publisher import Outbox
 
 RECORD_MAX: Final = 500
 """Outcomes recorded in one transaction."""
@@ -28,8 +28,7 @@ LINGER_S: Final = 0.005
 """From the first result to its commit where many requests are on the wire, so that those beside it come along."""
 LINGER_FROM: Final = 8
 """So many requests on the wire make waiting for others worth while."""
-RETRY_FIRST_S: Final = 0.05
-RETRY_MAX_S: Final = 2.0
+_RETRIES: Final = Backoff(0.05, 2.0, spread=0.5)
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -37,20 +36,7 @@ T = TypeVar("T")
 
 async def until_taken(call: Callable[[], Awaitable[T]]) -> T:
     """Repeats a write until the database takes it: what the sender has in memory has no other way out."""
-    try:
-        return await call()
-    except PASSING as error:
-        _log.warning("the database does not take the sender's writes", error=str(error))
-    policy = tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception_type(PASSING),
-        wait=tenacity.wait_random_exponential(multiplier=RETRY_FIRST_S, max=RETRY_MAX_S),
-        before_sleep=_tell,
-    )
-    await asyncio.sleep(RETRY_FIRST_S)
-    async for attempt in policy:
-        with attempt:
-            return await call()
-    raise AssertionError("the policy never gives up")
+    return await retrying(call, backoff=_RETRIES, passing=PASSING, failed=_log_failure)
 
 
 class Recorder:
@@ -61,40 +47,40 @@ class Recorder:
         sender_id: UUID,
         store: DeliveryStore,
         clock: Clock,
-        outbox: Outbox,
+        publisher: CommitPublisher,
         on_wire: Callable[[], int],
     ) -> None:
         """For the sender of that id; `on_wire` counts its requests whose results are still to come."""
         self._sender_id = sender_id
         self._store = store
         self._clock = clock
-        self._outbox = outbox
+        self._publisher = publisher
         self._on_wire = on_wire
         self._settlements: list[Settlement] = []
         self._postponements: list[Postponement] = []
         self._troubles: dict[UUID, Callable[[], Awaitable[Written]]] = {}
-        self._stirred = asyncio.Event()
+        self._woken = asyncio.Event()
         self._finishing = False
 
-    def settle(self, job: Job, outcome: Outcome) -> None:
+    def settle(self, job: Job, outcome: DeliveryOutcome) -> None:
         """Notes how a send ended."""
         self._settlements.append(Settlement(job, outcome))
-        self._stirred.set()
+        self._woken.set()
 
     def postpone(self, job: Job, delay_s: float) -> None:
         """Notes that a send gets another attempt."""
         self._postponements.append(Postponement(job, delay_s))
-        self._stirred.set()
+        self._woken.set()
 
     def trouble(self, key: UUID, record: Callable[[], Awaitable[Written]]) -> None:
-        """Notes what a channel told of an account or of content; once for each `key` in a batch."""
+        """Notes what a channel says of an account or of content; once for each `key` in a batch."""
         self._troubles[key] = record
-        self._stirred.set()
+        self._woken.set()
 
     def finish(self) -> None:
         """No more results will come."""
         self._finishing = True
-        self._stirred.set()
+        self._woken.set()
 
     async def run(
         self,
@@ -104,19 +90,17 @@ class Recorder:
         """Commits until finished; `postponed` gets the sends whose next attempt is noted, `released` those that this
         process has nothing more to do with."""
         while True:
-            self._stirred.clear()
+            self._woken.clear()
             while self._settlements or self._postponements or self._troubles:
                 if self._on_wire() >= LINGER_FROM and len(self._settlements) < RECORD_MAX:
                     await asyncio.sleep(LINGER_S)
-                # Before the outcomes that brought them, so that nobody who is told one is still offered what is gone.
+                # Before the outcomes that brought them, so that whoever reads one is not offered what is gone.
                 await self._record_troubles()
                 await self._record_settlements(released)
                 await self._record_postponements(postponed, released)
             if self._finishing:
                 return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(IDLE_S):
-                    await self._stirred.wait()
+            await set_within(self._woken, IDLE_S)
 
     async def _record_settlements(self, released: Callable[[Iterable[Job]], None]) -> None:
         batch = self._settlements[:RECORD_MAX]
@@ -126,7 +110,7 @@ class Recorder:
         written = await until_taken(lambda: self._store.settle(batch, self._clock.now(), self._sender_id))
         del self._settlements[: len(batch)]
         released(item.job for item in batch)
-        self._outbox.publish(written)
+        self._publisher.publish(*written)
         count_outcomes(batch)
 
     async def _record_postponements(
@@ -145,7 +129,7 @@ class Recorder:
     async def _record_troubles(self) -> None:
         while self._troubles:
             _, record = self._troubles.popitem()
-            self._outbox.publish(await until_taken(record))
+            self._publisher.publish(*await until_taken(record))
 
 
 def count_outcomes(settled: Sequence[Settlement]) -> None:
@@ -154,8 +138,5 @@ def count_outcomes(settled: Sequence[Settlement]) -> None:
         metrics.OUTCOMES.labels(channel.name, state.name).inc(count)
 
 
-def _tell(state: tenacity.RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    _log.warning(
-        "the database does not take the sender's writes", error=str(error), attempt=state.attempt_number
-    )
+def _log_failure(attempt: int, error: Exception) -> None:
+    _log.warning("the database does not take the sender's writes", error=str(error), attempt=attempt)

@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from libs.common.db.faults import PASSING
+from libs.common.tasks import set_within
 from services.channel_gateway import metrics
 from services.channel_gateway.domain.model import Account
 from services.channel_gateway.store.deliveries import ADOPT_PAGE_MAX, Adopted, DeliveryStore
@@ -51,16 +52,12 @@ class Recovery:
         """Adopts until told to stop."""
         while not stopping.is_set():
             try:
-                await self.adopt_all()
+                await self.step()
             except PASSING as error:
                 _log.warning("sends of other processes cannot be looked for", error=str(error))
-            try:
-                async with asyncio.timeout(INTERVAL_S):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+            await set_within(stopping, INTERVAL_S)
 
-    async def adopt_all(self) -> None:
+    async def step(self) -> None:
         """Adopts what processes left that are gone now, and what this one lost. Raises the driver's errors."""
         await self._refill()
         senders = await self._store.unsettled_senders()
@@ -75,22 +72,26 @@ class Recovery:
 
     async def _refill(self) -> None:
         """Reads sends that did not fit into memory, for lanes that have room again."""
-        for refill in self._sender.refills():
+        for refill in self._sender.queue.refills():
             team_id, account_id = refill.account
             found = await self._store.left_of(
-                team_id, account_id, self._sender.sender_id, self._sender.in_hand(team_id), refill.room
+                team_id,
+                account_id,
+                self._sender.sender_id,
+                self._sender.queue.checked_out(team_id),
+                refill.room,
             )
             accounts = await self._accounts.accounts([refill.account])
             self._sender.refill(refill, found, accounts.get(refill.account))
 
     async def _adopt_lost(self, teams: set[UUID]) -> None:
-        """Own sends whose commit was never heard of: unsettled, and not in hand in two looks on end."""
+        """Own sends whose commit was never heard of: unsettled, and not checked out in two looks on end."""
         if not teams:
             self._missed = set()
             return
-        # Those of spilled accounts are not looked at: what of them is not in hand is read when there is room.
-        spilled = [account_id for _, account_id in self._sender.spilled]
-        lost = self._sender.lost(await self._store.unsettled_of(self._sender.sender_id, teams, spilled))
+        # Those of spilled accounts are not looked at: what of them is not checked out is read when there is room.
+        spilled = [account_id for _, account_id in self._sender.queue.spilled]
+        lost = self._sender.queue.lost(await self._store.unsettled_of(self._sender.sender_id, teams, spilled))
         twice = sorted(lost & self._missed)
         self._missed = lost - set(twice)
         if twice:

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 import grpc
 
 from libs.common.rpc.client import CALL_DEADLINE_S, retrying
 from libs.common.rpc.errors import remote_error
-from libs.common.rpc.values import timestamp
-from omnijourney.common.v1 import channel_pb2, error_reason_pb2, money_pb2
 from omnijourney.internal.v1 import (
-    change_pb2,
     customers_service_pb2,
     ledger_service_pb2,
     postings_pb2,
     profile_pb2,
-    send_pb2,
     sends_service_pb2,
 )
-from omnijourney.points.v1 import posting_pb2 as postings
 from omnijourney.segment.v1 import audience_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as segment_calls
-from services.journey.clients.mail import ServiceUnavailable
+from services.journey.clients.calls import ServiceUnavailable
+from services.journey.convert import effects as convert
 from services.journey.domain import effects as fx
 
 if TYPE_CHECKING:
@@ -36,10 +32,15 @@ if TYPE_CHECKING:
 
 BATCH_MAX: Final = 500
 """Items of one call, as the contracts say."""
-ACTOR: Final = "journey"
-"""Who posts to the ledger."""
-
 E = TypeVar("E")
+
+
+class Effects(Protocol):
+    """What a turn asks."""
+
+    async def answer(self, effects: Sequence[fx.Effect]) -> list[fx.Answer | Exception]:
+        """One answer for each effect, in order; an exception where a call failed (`ServiceUnavailable`, or a fault)."""
+        ...
 
 
 class GrpcEffects:
@@ -91,14 +92,20 @@ class GrpcEffects:
                 return self._post_with_phone
 
     async def _send(self, effects: Sequence[fx.Send]) -> list[fx.Answer]:
-        request = sends_service_pb2.SendMessagesRequest(sends=[_send(effect) for effect in effects])
+        request = sends_service_pb2.SendMessagesRequest(
+            sends=[convert.send_message(effect) for effect in effects]
+        )
         response = await retrying(lambda: self._sends.SendMessages(request, timeout=CALL_DEADLINE_S))
         return [fx.SendAnswer(fx.SendState(result.state), result.reason) for result in response.results]
 
-    async def _change(self, effects: Sequence[_Change]) -> list[fx.Answer]:
-        request = customers_service_pb2.ApplyChangesRequest(changes=[_change(effect) for effect in effects])
+    async def _change(self, effects: Sequence[convert.SegmentChange]) -> list[fx.Answer]:
+        request = customers_service_pb2.ApplyChangesRequest(
+            changes=[convert.change_message(effect) for effect in effects]
+        )
         response = await retrying(lambda: self._customers.ApplyChanges(request, timeout=CALL_DEADLINE_S))
-        return [fx.ChangeAnswer(fx.ChangeState(r.status), _reason(r.reason)) for r in response.results]
+        return [
+            fx.ChangeAnswer(fx.ChangeState(r.status), convert.reason_text(r.reason)) for r in response.results
+        ]
 
     async def _judge(self, effects: Sequence[fx.Judge]) -> list[fx.Answer]:
         index_of: dict[bytes, int] = {}
@@ -116,18 +123,18 @@ class GrpcEffects:
             ],
         )
         response = await retrying(lambda: self._segment.JudgeCustomers(request, timeout=CALL_DEADLINE_S))
-        return [_verdict(told) for told in response.judgements]
+        return [convert.verdict_from(judgement) for judgement in response.judgements]
 
-    async def _post(self, effects: Sequence[_Posting]) -> list[fx.Answer]:
-        return await self._post_all([_posting(effect) for effect in effects])
+    async def _post(self, effects: Sequence[convert.OrderPosting]) -> list[fx.Answer]:
+        return await self._post_all([convert.posting_message(effect) for effect in effects])
 
     async def _post_with_phone(self, effects: Sequence[fx.ChangePoints]) -> list[fx.Answer]:
-        """A customer without a phone gets no points: who has one is asked first, where nobody has told."""
+        """A customer without a phone gets no points, so segment is asked first where that is open."""
         unknown = [effect for effect in effects if effect.has_phone is None]
         phones = await self._phones(unknown) if unknown else {}
         return await self._post_all(
             [
-                _node_posting(
+                convert.node_posting_message(
                     effect, has_phone=phones[effect.key] if effect.has_phone is None else effect.has_phone
                 )
                 for effect in effects
@@ -149,11 +156,9 @@ class GrpcEffects:
     async def _post_all(self, items: list[postings_pb2.Posting]) -> list[fx.Answer]:
         request = ledger_service_pb2.PostEntriesRequest(postings=items)
         response = await retrying(lambda: self._ledger.PostEntries(request, timeout=CALL_DEADLINE_S))
-        return [_posted(result) for result in response.results]
+        return [convert.posting_answer(result) for result in response.results]
 
 
-_Change = fx.ChangeTags | fx.SetAttribute | fx.MarkMarketed
-_Posting = fx.EarnPoints | fx.RefundPoints
 _Asker = Callable[[Sequence[E]], Awaitable[list[fx.Answer]]]
 
 
@@ -177,124 +182,3 @@ def _failure(error: grpc.aio.AioRpcError) -> Exception:
     failure = remote_error(error)
     text = f"{error.code().name} {failure.reason}: {error.details()}"
     return ServiceUnavailable(text) if error.code() in passing else RuntimeError(text)
-
-
-def _verdict(told: segment_calls.Judgement) -> fx.Verdict:
-    looked_up = told.verdict != segment_calls.VERDICT_IMPOSSIBLE
-    return fx.Verdict(
-        told.verdict == segment_calls.VERDICT_YES,
-        _reason(told.reason),
-        told.has_phone if looked_up else None,
-    )
-
-
-def _send(effect: fx.Send) -> send_pb2.Send:
-    send = send_pb2.Send(
-        effect_key=str(effect.key),
-        team_id=str(effect.team_id),
-        customer_id=str(effect.customer_id),
-        enrolment_id=str(effect.enrolment_id),
-        journey_id=str(effect.journey_id),
-        node_id=effect.node_id,
-        channel=channel_pb2.Channel.ValueType(effect.channel),
-        account_id=str(effect.account_id),
-        cap=effect.cap,
-        not_after=timestamp(effect.not_after) if effect.not_after else None,
-        stop_epoch=effect.stop_epoch,
-    )
-    if effect.template is not None:
-        send.template.template_id = str(effect.template.template_id)
-        send.template.parameters.extend(effect.template.parameters)
-    else:
-        send.bot_module_id = str(effect.bot_module_id)
-    return send
-
-
-def _change(effect: _Change) -> change_pb2.Change:
-    change = change_pb2.Change(
-        effect_key=str(effect.key),
-        team_id=str(effect.team_id),
-        customer_id=str(effect.customer_id),
-        depth=effect.depth + 1,
-        occur_time=timestamp(effect.at),
-    )
-    match effect:
-        case fx.ChangeTags():
-            change.tags.add.extend(effect.add)
-            change.tags.remove.extend(effect.remove)
-        case fx.SetAttribute():
-            change.set_attribute.key = effect.attribute
-            change.set_attribute.text = effect.text
-        case fx.MarkMarketed():
-            change.mark_marketed.at.CopyFrom(timestamp(effect.at))
-    return change
-
-
-def _posting(effect: _Posting) -> postings_pb2.Posting:
-    posting = postings_pb2.Posting(
-        key=str(effect.key),
-        team_id=str(effect.team_id),
-        customer_id=str(effect.customer_id),
-        occurred_at=timestamp(effect.at),
-        actor=ACTOR,
-    )
-    amount = money_pb2.Money(currency_code=effect.currency, amount_micros=effect.amount_micros)
-    match effect:
-        case fx.EarnPoints():
-            earn = postings_pb2.EarnPosting(
-                order_key=str(effect.key),
-                shop_id=effect.shop_id,
-                order_id=effect.order_id,
-                amount=amount,
-                has_phone=effect.has_phone,
-            )
-            posting.earn.CopyFrom(earn)
-        case fx.RefundPoints():
-            refund = postings_pb2.RefundPosting(
-                refund_key=str(effect.key),
-                order_key=str(effect.order_key) if effect.order_key else "",
-                shop_id=effect.shop_id,
-                refund_id=effect.refund_id,
-                amount=amount,
-            )
-            posting.refund.CopyFrom(refund)
-    return posting
-
-
-def _node_posting(effect: fx.ChangePoints, *, has_phone: bool) -> postings_pb2.Posting:
-    posting = postings_pb2.Posting(
-        key=str(effect.key),
-        team_id=str(effect.team_id),
-        customer_id=str(effect.customer_id),
-        occurred_at=timestamp(effect.at),
-        actor=ACTOR,
-    )
-    target = posting.journey_add if effect.delta > 0 else posting.journey_deduct
-    target.points = abs(effect.delta)
-    target.journey_id = str(effect.journey_id)
-    target.journey_name = effect.journey_name
-    target.enrolment_id = str(effect.enrolment_id)
-    target.node_id = effect.node_id
-    target.has_phone = has_phone
-    return posting
-
-
-def _posted(result: postings.PostingResult) -> fx.ChangeAnswer:
-    reason = (
-        ""
-        if not result.reason
-        else postings.PostingReason.Name(result.reason).removeprefix("POSTING_REASON_")
-    )
-    match result.status:
-        case postings.POSTING_STATUS_POSTED:
-            return fx.ChangeAnswer(fx.ChangeState.APPLIED, reason)
-        case postings.POSTING_STATUS_REJECTED if result.reason == postings.POSTING_REASON_INSUFFICIENT:
-            return fx.ChangeAnswer(fx.ChangeState.INSUFFICIENT, reason)
-        case postings.POSTING_STATUS_SKIPPED:
-            return fx.ChangeAnswer(fx.ChangeState.SKIPPED, reason)
-        case _:
-            return fx.ChangeAnswer(fx.ChangeState.REFUSED, reason)
-
-
-def _reason(value: error_reason_pb2.ErrorReason.ValueType) -> str:
-    return error_reason_pb2.ErrorReason.Name(value).removeprefix("ERROR_REASON_") if value else ""

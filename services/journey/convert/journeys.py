@@ -12,6 +12,7 @@ from omnijourney.journey.v1 import journey_pb2, node_pb2, trigger_pb2
 from omnijourney.segment.v1 import audience_pb2
 from services.journey.domain import model as d
 from services.journey.domain.lifecycle import MESSAGES
+from services.journey.domain.views import StoredRevision
 
 _MATCHES: Final = {
     trigger_pb2.ItemCondition.MATCH_IS: "is",
@@ -176,6 +177,16 @@ def journey_message(journey: d.Journey, language: str = "") -> journey_pb2.Journ
         update_time=timestamp(journey.updated_at),
         publish_time=timestamp(journey.published_at) if journey.published_at else None,
         etag=str(journey.version),
+    )
+
+
+def revision_message(revision: StoredRevision) -> journey_pb2.Revision:
+    """A revision as the contract shows it."""
+    return journey_pb2.Revision(
+        revision=revision.revision,
+        definition=definition_message(revision.definition),
+        actor=revision.actor,
+        create_time=timestamp(revision.created_at),
     )
 
 

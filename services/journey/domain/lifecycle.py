@@ -7,7 +7,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from libs.common.errors import FailedPrecondition
-from services.journey.domain.model import ExpiryAction, Journey, JourneyStatus, StatusReason
+from services.journey.domain.model import (
+    ExpiryAction,
+    Journey,
+    JourneyStatus,
+    StatusReason,
+    SystemTriggerKind,
+)
 
 
 class JourneyChanged(Exception):
@@ -101,3 +107,12 @@ def due_change(journey: Journey, now: datetime) -> JourneyStatus | None:
     if journey.status is S.SCHEDULED and now >= schedule.start:
         return S.ACTIVE
     return None
+
+
+def trigger_refusal(journey: Journey | None, now: datetime) -> str:
+    """Why the API cannot enrol anybody in this journey now, a name of ErrorReason; empty if it can."""
+    if journey is None:
+        return "RESOURCE_NOT_FOUND"
+    if not isinstance(journey.definition.trigger, SystemTriggerKind):
+        return "TRIGGER_MISMATCH"
+    return "" if journey.accepts(now) else "STATUS_FORBIDS_ACTION"

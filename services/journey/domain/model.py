@@ -10,9 +10,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
+
+
+class ActorKey(NamedTuple):
+    """Names an actor: its customer, and the partition in which it lives."""
+
+    partition: int
+    team_id: UUID
+    customer_id: UUID
 
 
 class JourneyStatus(IntEnum):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from libs.common.mailbox.mail import Mail, MailSource
+from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
+from services.journey.domain import effects as fx
+from services.journey.domain.model import Enrolment, EnrolmentState, Step, StepResult, WaitReason
 from services.journey.domain.turn import RunSegment
+
+OUTCOME_DROPPED: Final = "OUTCOME_DROPPED"
+"""Detail of the step at which somebody halts whose outcome was dropped."""
 
 
 class ParkedRow(NamedTuple):
@@ -47,3 +52,20 @@ class Dropped(NamedTuple):
     mails: Sequence[Mail]
     halted: Sequence[RunSegment]
     remaining: int
+
+
+def halted_by_drop(enrolments: Iterable[Enrolment], mails: Sequence[Mail], now: datetime) -> list[RunSegment]:
+    """Ends of the live enrolments that wait for an outcome among `mails`: nothing else would ever wake them."""
+    outcomes = {mail.body.effect_key for mail in mails if isinstance(mail.body, SendOutcome)}
+    return [
+        RunSegment(
+            enrolment.journey_id,
+            enrolment.enrolment_id,
+            enrolled=False,
+            steps=(Step(enrolment.node_id, enrolment.visit, StepResult.HALTED, now, False, OUTCOME_DROPPED),),
+            state=EnrolmentState.HALTED,
+            at=now,
+        )
+        for enrolment in enrolments
+        if enrolment.wait is WaitReason.SEND and fx.send_key(enrolment) in outcomes
+    ]

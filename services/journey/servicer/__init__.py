@@ -1,5 +1,15 @@
 """The gRPC edge: one file a noun, put together as one servicer."""
 
-from services.journey.servicer.journeys import JourneyServicer
+from services.journey.servicer.actors import ActorRpcs
+from services.journey.servicer.base import Dependencies
+from services.journey.servicer.enrolments import EnrolmentRpcs
+from services.journey.servicer.journeys import JourneyRpcs
+from services.journey.servicer.parked import ParkedRpcs
+from services.journey.servicer.triggers import TriggerRpcs
 
-__all__ = ["JourneyServicer"]
+
+class JourneyServicer(JourneyRpcs, EnrolmentRpcs, TriggerRpcs, ActorRpcs, ParkedRpcs):
+    """See `protos/omnijourney/journey/v1/journey_service.proto`."""
+
+
+__all__ = ["Dependencies", "JourneyServicer"]

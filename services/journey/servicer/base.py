@@ -1,4 +1,4 @@
-"""What the gRPC edge works with, as the composition root hands it over."""
+"""What the gRPC edge calls."""
 
 from __future__ import annotations
 
@@ -6,38 +6,43 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from libs.common.clock import Clock
-from libs.common.db.pool import Pool
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.mailbox.api import Mailbox
-from libs.common.mailbox.intake import Intake
-from libs.common.mailbox.relay import MailRelay
-from services.journey.store.actors import ActorStore
+from libs.common.rpc.servicing import Edge
+from omnijourney.journey.v1 import journey_service_pb2_grpc as pb_grpc
+from services.journey.store.enrolments import EnrolmentStore
+from services.journey.store.history import HistoryStore
 from services.journey.store.journeys import JourneyStore
+from services.journey.store.leases import LeaseStore
 from services.journey.store.mail import JourneyMailStore
+from services.journey.store.orphans import OrphanStore
+from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
 from services.journey.usecases.parked import ParkedCustomers
+from services.journey.usecases.triggers import SystemTriggers
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Stores and loops of the service."""
+    """Stores and use cases, as the composition root has built them."""
 
-    pool: Pool
     lifecycle: Lifecycle
-    journeys: JourneyStore
-    actors: ActorStore
+    triggers: SystemTriggers
     parked: ParkedCustomers
+    draining_of_workers: WorkerDraining
+    journeys: JourneyStore
+    enrolments: EnrolmentStore
+    leases: LeaseStore
+    orphans: OrphanStore
+    history: HistoryStore
     mail: JourneyMailStore
-    relay: MailRelay
-    """Delivers the mail of system triggers."""
-    intake: Intake
-    """Refuses system triggers while too many wait."""
     mailbox: Mailbox
-    clock: Clock
     notifier: CommitNotifier
-    """Rings when history was written."""
+    """Notified when history was written."""
     draining: asyncio.Event
-    """Ends waiting reads."""
-    nudge: Callable[[], None]
-    """Wakes the worker."""
+    """Set when the service stops; ends reads that wait."""
+    wake_worker: Callable[[], None]
+
+
+class BaseRpcs(Edge[Dependencies], pb_grpc.JourneyServiceServicer):
+    """A part of the servicer: the RPCs of one noun."""

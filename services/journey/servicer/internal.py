@@ -9,7 +9,7 @@ from uuid import UUID
 from libs.common.feeds.serving import MailPage, Reading, serve_history, serve_mail
 from libs.common.rpc.server import GrpcServer
 from omnijourney.internal.v1 import history_service_pb2
-from services.journey.convert import enrolments as convert
+from services.journey.convert.history import fact_message
 from services.journey.servicer.base import Dependencies
 from services.journey.store.mail import JourneyMailStore
 
@@ -23,11 +23,11 @@ class JourneyHistory:
 
     def reading(self, cursors: Mapping[int, int], size: int, kinds: Sequence[int]) -> Reading[Any]:
         """See `History`."""
-        return Reading(lambda: self._deps.journeys.history(cursors, size), self._deps.notifier)
+        return Reading(lambda: self._deps.history.page(cursors, size), self._deps.notifier)
 
     def answer(self, rows: Sequence[Any]) -> history_service_pb2.ListHistoryResponse:
         """See `History`."""
-        return history_service_pb2.ListHistoryResponse(journey_facts=map(convert.fact_message, rows))
+        return history_service_pb2.ListHistoryResponse(journey_facts=map(fact_message, rows))
 
 
 class TriggerMails:

@@ -1,37 +1,28 @@
 # ruff: noqa: N802 - the generated base names the methods
-"""The gRPC edge of the journey service: check, command, reply."""
+"""The gRPC edge of journeys: check, command, reply."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import UUID
-
-from google.protobuf.message import Message
 
 from libs.common.paging import page_key, page_size, page_token
 from libs.common.rpc.fields import FieldCheck
-from libs.common.rpc.values import timestamp
+from libs.common.rpc.servicing import ids_of
 from omnijourney.journey.v1 import journey_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.convert import journeys as convert
 from services.journey.domain import model as d
-from services.journey.servicer.enrolments import RunRpcs
-from services.journey.store.journeys import TRIGGER_TYPES, JourneyFilter
-from services.journey.store.mail import SystemTriggerRow
-from services.journey.usecases.lifecycle import Call
+from services.journey.domain.views import TRIGGER_TYPES, JourneyFilter
+from services.journey.servicer.base import BaseRpcs
+from services.journey.usecases.write import Call
 
-TRIGGERS_MAX: Final = 500
 REVISION_AFTER_ALL: Final = 2**62
 
-Reply = TypeVar("Reply", bound=Message)
-Keyset = tuple[datetime, UUID]
 
-
-class JourneyServicer(RunRpcs):
-    """See `protos/omnijourney/journey/v1/journey_service.proto`."""
-
-    # -- journeys -----------------------------------------------------------------------------------------------
+class JourneyRpcs(BaseRpcs):
+    """Journeys and their revisions."""
 
     async def CreateJourney(self, request: pb.CreateJourneyRequest, context: Any) -> pb.CreateJourneyResponse:
         """Saves a draft."""
@@ -45,7 +36,7 @@ class JourneyServicer(RunRpcs):
 
     async def GetJourney(self, request: pb.GetJourneyRequest, context: Any) -> pb.GetJourneyResponse:
         """Reads one journey."""
-        team_id, journey_id = _ids(request)
+        team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
         journey = await self._deps.journeys.get(team_id, journey_id)
         return pb.GetJourneyResponse(journey=convert.journey_message(journey, request.language_code))
 
@@ -64,7 +55,7 @@ class JourneyServicer(RunRpcs):
         size = page_size(request.page_size)
         arguments = ("journeys", team_id, *wanted)
         after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
-        rows = await self._deps.journeys.list_journeys(team_id, wanted, after, size + 1)
+        rows = await self._deps.journeys.page(team_id, wanted, after, size + 1)
         token = ""
         if len(rows) > size:
             token = page_token((rows[size - 1].created_at, rows[size - 1].journey_id), *arguments)
@@ -93,102 +84,52 @@ class JourneyServicer(RunRpcs):
         self, request: pb.PublishJourneyRequest, context: Any
     ) -> pb.PublishJourneyResponse:
         """Makes a draft live."""
-        team_id, journey_id = _ids(request)
+        team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
         call = _call(team_id, request, pb.PublishJourneyResponse)
         return await self._deps.lifecycle.publish(call, journey_id, request.etag)
 
     async def CloseTrigger(self, request: pb.CloseTriggerRequest, context: Any) -> pb.CloseTriggerResponse:
         """Lets nobody enter any more."""
-        team_id, journey_id = _ids(request)
+        team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
         call = _call(team_id, request, pb.CloseTriggerResponse)
         return await self._deps.lifecycle.close_trigger(call, journey_id, request.etag)
 
     async def StopJourney(self, request: pb.StopJourneyRequest, context: Any) -> pb.StopJourneyResponse:
         """Stops a journey."""
-        team_id, journey_id = _ids(request)
+        team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
         call = _call(team_id, request, pb.StopJourneyResponse)
         return await self._deps.lifecycle.stop(call, journey_id, request.etag)
 
     async def CopyJourney(self, request: pb.CopyJourneyRequest, context: Any) -> pb.CopyJourneyResponse:
         """Makes a draft with the same tree."""
-        team_id, journey_id = _ids(request)
+        team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
         call = _call(team_id, request, pb.CopyJourneyResponse)
         return await self._deps.lifecycle.copy(call, journey_id, request.name)
 
     async def DeleteJourney(self, request: pb.DeleteJourneyRequest, context: Any) -> pb.DeleteJourneyResponse:
         """Removes a journey from lists."""
-        team_id, journey_id = _ids(request)
+        team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
         form = pb.DeleteJourneyResponse
-        call = Call(team_id, request, form, lambda _: form())
+        call: Call[d.Journey, pb.DeleteJourneyResponse] = Call(team_id, request, form, lambda _: form())
         return await self._deps.lifecycle.delete(call, journey_id, request.etag)
 
     async def ListRevisions(self, request: pb.ListRevisionsRequest, context: Any) -> pb.ListRevisionsResponse:
         """Lists revisions, newest first."""
-        team_id, journey_id = _ids(request)
+        team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
         await self._deps.journeys.get(team_id, journey_id)
         size = page_size(request.page_size)
         arguments = ("revisions", team_id, journey_id)
         before = page_key(request.page_token, int, *arguments) or REVISION_AFTER_ALL
         rows = await self._deps.journeys.revisions(team_id, journey_id, before, size + 1)
         return pb.ListRevisionsResponse(
-            revisions=[
-                journey_pb2.Revision(
-                    revision=number,
-                    definition=convert.definition_message(definition),
-                    actor=actor,
-                    create_time=timestamp(at),
-                )
-                for number, definition, actor, at in rows[:size]
-            ],
-            next_page_token=page_token(rows[size - 1][0], *arguments) if len(rows) > size else "",
-        )
-
-    # -- triggers -----------------------------------------------------------------------------------------------
-
-    async def TriggerJourneys(
-        self, request: pb.TriggerJourneysRequest, context: Any
-    ) -> pb.TriggerJourneysResponse:
-        """Mails system triggers to the customers' actors."""
-        check = FieldCheck()
-        team_id = check.uuid("team_id", request.team_id)
-        check.count("items", request.items, least=1, most=TRIGGERS_MAX)
-        triggers = [
-            SystemTriggerRow(
-                check.uuid(f"items[{i}].customer_id", item.customer_id),
-                check.uuid(f"items[{i}].journey_id", item.journey_id),
-                check.uuid(f"items[{i}].request_id", item.request_id),
-            )
-            for i, item in enumerate(request.items)
-        ]
-        check.done()
-        self._deps.intake.check()
-        now = self._deps.clock.now()
-        reasons = await self._deps.actors.trigger_faults(
-            team_id, {trigger.journey_id for trigger in triggers}, now
-        )
-        accepted = [trigger for trigger in triggers if not reasons[trigger.journey_id]]
-        if accepted:
-            self._deps.relay.submit(await self._deps.mail.append(team_id, accepted, now))
-        return pb.TriggerJourneysResponse(
-            results=[
-                pb.SystemTriggerResult(
-                    accepted=not reasons[trigger.journey_id], reason=reasons[trigger.journey_id]
-                )
-                for trigger in triggers
-            ]
+            revisions=[convert.revision_message(revision) for revision in rows[:size]],
+            next_page_token=page_token(rows[size - 1].revision, *arguments) if len(rows) > size else "",
         )
 
 
-def _call(team_id: UUID, request: Any, form: Any) -> Call[Any]:
+def _call(team_id: UUID, request: Any, form: Any) -> Call[d.Journey, Any]:
     """A write whose answer shows the journey after it."""
     return Call(team_id, request, form, lambda journey: form(journey=convert.journey_message(journey)))
-
-
-def _ids(request: Any) -> tuple[UUID, UUID]:
-    check = FieldCheck()
-    ids = check.uuid("team_id", request.team_id), check.uuid("journey_id", request.journey_id)
-    check.done()
-    return ids
 
 
 def _edited(present: d.Definition, request: pb.UpdateJourneyRequest) -> d.Definition:

@@ -1,19 +1,19 @@
-"""The service's history: its rows, and how they are appended outside a batch of turns."""
+"""The service's history: how rows are appended outside a batch of turns, and the pages that other services read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from libs.common.db.pool import Connection
-from libs.common.db.queries import QueryBook
+from libs.common.db.history import read_page
+from libs.common.db.pool import Connection, Pool
 from libs.common.ids import partition_of
-from services.journey.domain.model import Journey
-from services.journey.store import records
-
-BOOK: Final = QueryBook.load("services.journey")
+from services.journey.domain.model import ActorKey, Journey
+from services.journey.domain.turn import Refusal, RunSegment
+from services.journey.store import codec
+from services.journey.store.book import BOOK
 
 
 class HistoryRow(NamedTuple):
@@ -25,26 +25,75 @@ class HistoryRow(NamedTuple):
     customer_id: UUID | None
     enrolment_id: UUID | None
     at: datetime
-    kind: records.FactKind
+    kind: codec.FactKind
     body: bytes
+
+
+class HistoryStore:
+    """Reads the history."""
+
+    def __init__(self, pool: Pool) -> None:
+        """`pool` connects as the service's own role."""
+        self._pool = pool
+
+    async def page(self, cursors: Mapping[int, int], limit: int) -> tuple[list[Any], dict[int, int]]:
+        """A page of the history of all teams after the cursors, and the cursors after it."""
+        return await read_page(self._pool, "history", cursors, limit)
 
 
 async def append_history(connection: Connection, rows: Sequence[HistoryRow]) -> None:
     """Appends rows to the history; the last thing before a commit, since it locks the partitions' heads."""
-    if rows:
-        await connection.execute(BOOK["append_history"], *zip(*rows, strict=True))
+    if not rows:
+        return
+    partitions, teams, journeys, customers, enrolments, times, kinds, bodies = zip(*rows, strict=True)
+    await connection.execute(
+        *BOOK.bind(
+            "append_history",
+            partitions=partitions,
+            team_ids=teams,
+            journey_ids=journeys,
+            customer_ids=customers,
+            enrolment_ids=enrolments,
+            times=times,
+            kinds=kinds,
+            bodies=bodies,
+        )
+    )
 
 
-def status_row(journey: Journey, after: records.StatusRecord, at: datetime) -> HistoryRow:
+def status_row(journey: Journey, change: codec.StatusRecord, at: datetime) -> HistoryRow:
     """The history row of a change of status."""
     partition = partition_of(journey.team_id, journey.journey_id)
+    kind = codec.FactKind.STATUS_CHANGED
     return HistoryRow(
-        partition,
-        journey.team_id,
-        journey.journey_id,
+        partition, journey.team_id, journey.journey_id, None, None, at, kind, codec.pack(change)
+    )
+
+
+def run_segment_row(key: ActorKey, segment: RunSegment) -> HistoryRow:
+    """The history row of a run segment."""
+    body = codec.pack(codec.RunSegmentRecord(segment.enrolled, segment.state, segment.steps))
+    return HistoryRow(
+        key.partition,
+        key.team_id,
+        segment.journey_id,
+        key.customer_id,
+        segment.enrolment_id,
+        segment.at,
+        codec.FactKind.RUN_SEGMENT,
+        body,
+    )
+
+
+def refusal_row(key: ActorKey, refusal: Refusal) -> HistoryRow:
+    """The history row of a trigger that did not enrol."""
+    return HistoryRow(
+        key.partition,
+        key.team_id,
+        refusal.journey_id,
+        key.customer_id,
         None,
-        None,
-        at,
-        records.FactKind.STATUS_CHANGED,
-        records.pack(after),
+        refusal.at,
+        codec.FactKind.TRIGGER_REFUSED,
+        codec.pack(codec.RefusalRecord(refusal.reason)),
     )

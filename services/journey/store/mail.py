@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from libs.common.db.history import allocate, count_by_partition, read_page
@@ -12,15 +12,8 @@ from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import Aborted
 from libs.common.ids import partition_of
 from libs.common.mailbox.mail import Mail, MailSource, SystemTrigger
-from services.journey.store.history import BOOK
-
-
-class SystemTriggerRow(NamedTuple):
-    """A system trigger to be mailed."""
-
-    customer_id: UUID
-    journey_id: UUID
-    request_key: UUID
+from services.journey.domain.views import SystemTriggerRow
+from services.journey.store.book import BOOK
 
 
 class JourneyMailStore:
@@ -33,17 +26,13 @@ class JourneyMailStore:
     async def append(self, team_id: UUID, triggers: Sequence[SystemTriggerRow], now: datetime) -> list[Mail]:
         """Records triggers of one team, each request key once; returns the mail of those that are new."""
         async with transaction(self._pool, [team_id]) as connection:
-            keys = [trigger.request_key for trigger in triggers]
-            known = {
-                row["request_key"] for row in await connection.fetch(BOOK["known_triggers"], team_id, keys)
-            }
-            fresh = list({t.request_key: t for t in triggers if t.request_key not in known}.values())
+            recorded = await self._recorded(connection, team_id, triggers)
+            fresh = list({t.request_key: t for t in triggers if t.request_key not in recorded}.values())
             if not fresh:
                 return []
             numbers = await self._numbers(connection, team_id, fresh)
-            # Somebody with the same key may have waited for the same customer's counter: look again under its lock.
-            again = await connection.fetch(BOOK["known_triggers"], team_id, [t.request_key for t in fresh])
-            if again:
+            # Another transaction may have recorded the same key meanwhile: looked at again while the counters are held.
+            if await self._recorded(connection, team_id, fresh):
                 raise Aborted.write_conflict("other calls record the same triggers: ask again")
             partitions = [partition_of(team_id, trigger.customer_id) for trigger in fresh]
             following = await allocate(connection, count_by_partition(partitions))
@@ -64,13 +53,28 @@ class JourneyMailStore:
             await self._insert(connection, mails)
         return mails
 
+    async def _recorded(
+        self, connection: Connection, team_id: UUID, triggers: Sequence[SystemTriggerRow]
+    ) -> set[UUID]:
+        """Request keys of these triggers that have mail already."""
+        keys = [trigger.request_key for trigger in triggers]
+        rows = await connection.fetch(*BOOK.bind("recorded_triggers", team_id=team_id, request_keys=keys))
+        return {row["request_key"] for row in rows}
+
     async def _numbers(
         self, connection: Connection, team_id: UUID, triggers: Sequence[SystemTriggerRow]
     ) -> dict[UUID, Iterator[int]]:
         counts: dict[UUID, int] = {}
         for trigger in triggers:
             counts[trigger.customer_id] = counts.get(trigger.customer_id, 0) + 1
-        rows = await connection.fetch(BOOK["next_mail_numbers"], team_id, list(counts), list(counts.values()))
+        rows = await connection.fetch(
+            *BOOK.bind(
+                "next_mail_numbers",
+                team_id=team_id,
+                customer_ids=list(counts),
+                counts=list(counts.values()),
+            )
+        )
         return {
             row["customer_id"]: iter(range(row["number"] - counts[row["customer_id"]] + 1, row["number"] + 1))
             for row in rows
@@ -81,15 +85,17 @@ class JourneyMailStore:
             return [read(mail) for mail in mails]
 
         await connection.execute(
-            BOOK["append_mail"],
-            column(lambda mail: mail.partition),
-            column(lambda mail: mail.position),
-            column(lambda mail: mail.team_id),
-            column(lambda mail: mail.customer_id),
-            column(lambda mail: mail.number),
-            column(lambda mail: mail.event_id),
-            column(lambda mail: _trigger_of(mail).journey_id),
-            column(lambda mail: mail.occurred_at),
+            *BOOK.bind(
+                "append_mail",
+                partitions=column(lambda mail: mail.partition),
+                positions=column(lambda mail: mail.position),
+                team_ids=column(lambda mail: mail.team_id),
+                customer_ids=column(lambda mail: mail.customer_id),
+                numbers=column(lambda mail: mail.number),
+                request_keys=column(lambda mail: mail.event_id),
+                journey_ids=column(lambda mail: _trigger_of(mail).journey_id),
+                times=column(lambda mail: mail.occurred_at),
+            )
         )
 
     async def fetch_after(self, cursors: Mapping[int, int], limit: int) -> list[Mail]:
@@ -102,7 +108,15 @@ class JourneyMailStore:
     ) -> list[Mail]:
         """Mail of a customer after a number."""
         async with transaction(self._pool, [team_id]) as connection:
-            rows = await connection.fetch(BOOK["mail_of_customer"], team_id, customer_id, after_number, limit)
+            rows = await connection.fetch(
+                *BOOK.bind(
+                    "mail_of_customer",
+                    team_id=team_id,
+                    customer_id=customer_id,
+                    after=after_number,
+                    limit=limit,
+                )
+            )
         return [_mail_from(row) for row in rows]
 
     async def of_partition(self, partition: int, after_position: int, limit: int = 500) -> list[Mail]:
@@ -115,7 +129,9 @@ class JourneyMailStore:
 
     async def save_cursors(self, cursors: Mapping[int, int]) -> None:
         """See `MailStore` of the relay."""
-        await self._pool.execute(BOOK["save_mail_cursors"], list(cursors.keys()), list(cursors.values()))
+        await self._pool.execute(
+            *BOOK.bind("save_mail_cursors", partitions=list(cursors.keys()), positions=list(cursors.values()))
+        )
 
 
 def _mail(
@@ -137,8 +153,14 @@ def _mail(
 
 def _mail_from(row: Mapping[str, Any]) -> Mail:
     trigger = SystemTriggerRow(row["customer_id"], row["journey_id"], row["request_key"])
-    places = {name: row[name] for name in ("partition", "position", "number")}
-    return _mail(row["team_id"], trigger, row["occurred_at"], **places)
+    return _mail(
+        row["team_id"],
+        trigger,
+        row["occurred_at"],
+        partition=row["partition"],
+        position=row["position"],
+        number=row["number"],
+    )
 
 
 def _trigger_of(mail: Mail) -> SystemTrigger:

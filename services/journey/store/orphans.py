@@ -1,4 +1,4 @@
-"""The SQL of orphans: live enrolments that rest for no reason. Of what turns commit it reads, and writes nothing."""
+"""The SQL of orphans: live enrolments that nothing would wake. Of what turns commit it reads, and writes nothing."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Pool, transaction
-from services.journey.store.turns import BOOK, ActorKey
+from services.journey.domain.model import ActorKey
+from services.journey.store.book import BOOK
 
 
-class RunKey(NamedTuple):
+class EnrolmentKey(NamedTuple):
     """An enrolment, and where it lies."""
 
     partition: int
@@ -20,12 +21,12 @@ class RunKey(NamedTuple):
     enrolment_id: UUID
 
     @property
-    def customer(self) -> ActorKey:
-        """Whose it is."""
+    def actor(self) -> ActorKey:
+        """The actor of its customer."""
         return ActorKey(*self[:3])
 
 
-class Place(NamedTuple):
+class SearchPosition(NamedTuple):
     """Where a search stands: partition, since when a send is awaited, customer."""
 
     partition: int
@@ -36,12 +37,12 @@ class Place(NamedTuple):
 class Suspect(NamedTuple):
     """A live enrolment that awaits a send, and the last number taken from the gateway, as of one moment."""
 
-    key: RunKey
+    key: EnrolmentKey
     node_id: str
     visit: int
     wait: int
-    rested_at: datetime
-    """Since when, domain time."""
+    waiting_since: datetime
+    """Domain time."""
     taken_gateway: int
 
 
@@ -52,44 +53,66 @@ class OrphanStore:
         """`pool` connects as the service's own role."""
         self._pool = pool
 
-    async def resting_sends(
-        self, partitions: Iterable[int], after: Place, until: datetime, limit: int
-    ) -> tuple[list[RunKey], Place | None]:
-        """Enrolments that rest for a send, of up to `limit` customers who have awaited one since before `until`, after
-        a place in this order; and the place to go on from, None at the end."""
-        rows = await self._pool.fetch(BOOK["resting_sends"], list(partitions), *after, until, limit)
-        places = {Place(row["partition"], row["since"], row["customer_id"]) for row in rows}
-        return [RunKey(*row[:4]) for row in rows], max(places) if len(places) >= limit else None
+    async def awaited_sends(
+        self, partitions: Iterable[int], after: SearchPosition, until: datetime, limit: int
+    ) -> tuple[list[EnrolmentKey], SearchPosition | None]:
+        """Enrolments that wait for a send, of up to `limit` customers who have awaited one since before `until`, after
+        a position in this order; and the position to go on from, None at the end."""
+        rows = await self._pool.fetch(
+            *BOOK.bind(
+                "resting_sends",
+                partitions=list(partitions),
+                after_partition=after.partition,
+                after_since=after.since,
+                after_customer_id=after.customer_id,
+                until=until,
+                limit=limit,
+            )
+        )
+        seen = {SearchPosition(row["partition"], row["since"], row["customer_id"]) for row in rows}
+        return [EnrolmentKey(*row[:4]) for row in rows], max(seen) if len(seen) >= limit else None
 
-    async def known(self, partitions: Iterable[int], limit: int) -> list[RunKey]:
+    async def noted(self, partitions: Iterable[int], limit: int) -> list[EnrolmentKey]:
         """Orphans that were found and not forgotten; those of parked customers wait."""
-        rows = await self._pool.fetch(BOOK["known_orphans"], list(partitions), limit)
-        return [RunKey(*row) for row in rows]
+        rows = await self._pool.fetch(*BOOK.bind("known_orphans", partitions=list(partitions), limit=limit))
+        return [EnrolmentKey(*row) for row in rows]
 
-    async def look_at(self, runs: Sequence[RunKey]) -> list[Suspect]:
+    async def count(self) -> int:
+        """Live enrolments of all teams that nothing would wake, as far as they were found."""
+        return int(await self._pool.fetchval(BOOK["count_orphans"]))
+
+    async def look_at(self, runs: Sequence[EnrolmentKey]) -> list[Suspect]:
         """Those of `runs` that are live and await a send now."""
         async with transaction(self._pool, {run.team_id for run in runs}) as connection:
-            rows = await connection.fetch(BOOK["suspects"], *_columns(runs))
-        return [Suspect(RunKey(*row[:4]), *row[4:]) for row in rows]
+            rows = await connection.fetch(*BOOK.bind("suspects", **_columns(runs)))
+        return [Suspect(EnrolmentKey(*row[:4]), *row[4:]) for row in rows]
 
-    async def keep(self, orphans: Sequence[Suspect]) -> int:
-        """Notes orphans; returns how many were not known."""
+    async def note(self, orphans: Sequence[Suspect]) -> int:
+        """Notes orphans; returns how many are new."""
         keys = [orphan.key for orphan in orphans]
         async with transaction(self._pool, {key.team_id for key in keys}) as connection:
             rows = await connection.fetch(
-                BOOK["keep_orphans"],
-                *_columns(keys),
-                [o.wait for o in orphans],
-                [o.rested_at for o in orphans],
+                *BOOK.bind(
+                    "keep_orphans",
+                    waits=[orphan.wait for orphan in orphans],
+                    since=[orphan.waiting_since for orphan in orphans],
+                    **_columns(keys),
+                )
             )
         return len(rows)
 
-    async def forget_healed(self, runs: Sequence[RunKey]) -> set[RunKey]:
+    async def forget_healed(self, runs: Sequence[EnrolmentKey]) -> set[EnrolmentKey]:
         """Forgets those that are not as they were found any more; returns them."""
         async with transaction(self._pool, {run.team_id for run in runs}) as connection:
-            rows = await connection.fetch(BOOK["forget_healed"], *_columns(runs))
-        return {RunKey(*row) for row in rows}
+            rows = await connection.fetch(*BOOK.bind("forget_healed", **_columns(runs)))
+        return {EnrolmentKey(*row) for row in rows}
 
 
-def _columns(runs: Sequence[RunKey]) -> tuple[Sequence[object], ...]:
-    return tuple(zip(*runs, strict=True))
+def _columns(runs: Sequence[EnrolmentKey]) -> dict[str, Sequence[object]]:
+    partitions, teams, customers, enrolments = zip(*runs, strict=True)
+    return {
+        "partitions": partitions,
+        "team_ids": teams,
+        "customer_ids": customers,
+        "enrolment_ids": enrolments,
+    }

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from libs.common import crash
 from libs.common.db.history import count_by_partition
@@ -18,33 +17,15 @@ from libs.common.leases import check_fence
 from libs.common.mailbox.errors import Fenced
 from services.journey.domain import effects as fx
 from services.journey.domain.lifecycle import JourneyChanged, stopped_by_itself
-from services.journey.domain.model import Enrolment, Journey, StatusReason
-from services.journey.domain.turn import Actor, TurnResult
-from services.journey.store import records
-from services.journey.store.history import BOOK, HistoryRow, status_row
-from services.journey.store.turn_columns import ActorKey, commit_columns
-
-__all__ = ["BOOK", "ActorKey", "DueTimers", "LoadedTurns", "TurnStore", "load_arguments", "loaded_turns"]
-
+from services.journey.domain.model import ActorKey, Journey, StatusReason
+from services.journey.domain.turn import TurnResult
+from services.journey.store import codec
+from services.journey.store.book import BOOK
+from services.journey.store.history import HistoryRow, status_row
+from services.journey.store.turn_rows import commit_columns
+from services.journey.store.turns_protocol import DueTimers, LoadedTurns
 
 _TIMERS_OF_PARTITION_MIN: Final = 8
-
-
-class LoadedTurns(msgspec.Struct):
-    """State of the customers of a batch. `versions` are those of all journeys of their teams that are no drafts."""
-
-    actors: dict[ActorKey, Actor]
-    enrolments: dict[ActorKey, list[Enrolment]]
-    parked: set[ActorKey]
-    versions: dict[UUID, int]
-
-
-class DueTimers(NamedTuple):
-    """Customers whose timer is due, earliest first, and the first timer that is not. With `more`, others may be due."""
-
-    due: list[ActorKey]
-    following: datetime | None
-    more: bool
 
 
 class TurnStore:
@@ -56,13 +37,13 @@ class TurnStore:
 
     async def load(self, keys: Sequence[ActorKey]) -> LoadedTurns:
         """State of these customers; a customer without an actor row gets a fresh actor."""
-        return loaded_turns(keys, await fetch_alone(self._pool, BOOK["load_turns"], *load_arguments(keys)))
+        return loaded_turns(keys, await fetch_alone(self._pool, *load_query(keys)))
 
     async def journeys(self, teams: Iterable[UUID], journey_ids: Sequence[UUID]) -> list[Journey]:
         """These journeys with their definitions."""
         async with transaction(self._pool, teams) as connection:
-            rows = await connection.fetch(BOOK["journeys_by_id"], list(journey_ids))
-        return [records.journey_from(row) for row in rows]
+            rows = await connection.fetch(*BOOK.bind("journeys_by_id", journey_ids=list(journey_ids)))
+        return [codec.journey_from(row) for row in rows]
 
     async def keep_verdicts(
         self, judged: Mapping[ActorKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
@@ -77,15 +58,17 @@ class TurnStore:
         with _refusals():
             kept = await fetch_alone(
                 self._pool,
-                BOOK["keep_verdicts"],
-                list({key.team_id for key in judged}),
-                list(leases.keys()),
-                list(leases.values()),
-                [judge.team_id for judge, _ in rows],
-                [judge.enrolment_id for judge, _ in rows],
-                [judge.key for judge, _ in rows],
-                [verdict.belongs for _, verdict in rows],
-                [verdict.reason for _, verdict in rows],
+                *BOOK.bind(
+                    "keep_verdicts",
+                    team_ids=list({key.team_id for key in judged}),
+                    partitions=list(leases.keys()),
+                    epochs=list(leases.values()),
+                    verdict_team_ids=[judge.team_id for judge, _ in rows],
+                    enrolment_ids=[judge.enrolment_id for judge, _ in rows],
+                    keys=[judge.key for judge, _ in rows],
+                    belong=[verdict.belongs for _, verdict in rows],
+                    reasons=[verdict.reason for _, verdict in rows],
+                ),
             )
         first = {row["key"]: fx.Verdict(row["belongs"], row["reason"]) for row in kept}
         return {key: first[judge.key] for key, (judge, _) in judged.items()}
@@ -126,7 +109,11 @@ class TurnStore:
             return DueTimers([], None, more=False)
         # Two shares a partition: rarely are they so uneven that it has to be looked at again.
         each = max(_TIMERS_OF_PARTITION_MIN, 2 * limit // len(partitions))
-        rows = await self._pool.fetch(BOOK["look_at_timers"], list(partitions), until, limit, each)
+        rows = await self._pool.fetch(
+            *BOOK.bind(
+                "look_at_timers", partitions=list(partitions), until=until, limit=limit, partition_limit=each
+            )
+        )
         due = [ActorKey(row["partition"], row["team_id"], row["customer_id"]) for row in rows[:-1]]
         counts = count_by_partition(key.partition for key in due)
         more = len(due) >= limit or max(counts.values(), default=0) >= each
@@ -134,7 +121,7 @@ class TurnStore:
 
     async def look_ahead(self, now: datetime) -> tuple[int, datetime | None]:
         """What is due by `now` in all partitions, timers and changes of journeys; and when the next thing is."""
-        row = await self._pool.fetchrow(BOOK["look_ahead"], now)
+        row = await self._pool.fetchrow(*BOOK.bind("look_ahead", now=now))
         assert row is not None, "a function without a set returns a row"
         return int(row["due"]), row["following"]
 
@@ -144,7 +131,13 @@ class TurnStore:
         """Customers to be halted in a stopping journey; those who wait for a send are not among them."""
         async with transaction(self._pool, [team_id]) as connection:
             rows = await connection.fetch(
-                BOOK["halting_customers"], team_id, journey_id, list(partitions), limit
+                *BOOK.bind(
+                    "halting_customers",
+                    team_id=team_id,
+                    journey_id=journey_id,
+                    partitions=list(partitions),
+                    limit=limit,
+                )
             )
         return [ActorKey(*row) for row in rows]
 
@@ -152,47 +145,59 @@ class TurnStore:
         """Sets a customer aside. Their mail stays with its sources. Raises `Fenced`."""
         async with transaction(self._pool, [key.team_id]) as connection:
             await check_fence(connection, {key.partition: fence[key.partition]})
-            await connection.execute(BOOK["park_customer"], *key, error, attempts)
+            await connection.execute(
+                *BOOK.bind("park_customer", **key._asdict(), error=error, attempts=attempts)
+            )
 
     async def checkpoints(self, partitions: Iterable[int]) -> dict[tuple[int, int], int]:
         """(partition, source) → position from which a repair has to begin."""
-        rows = await self._pool.fetch(BOOK["load_checkpoints"], list(partitions))
+        rows = await self._pool.fetch(*BOOK.bind("load_checkpoints", partitions=list(partitions)))
         return {(row["partition"], row["source"]): row["position"] for row in rows}
 
-    async def save_checkpoints(self, marks: Mapping[tuple[int, int], int], fence: Mapping[int, int]) -> None:
+    async def save_checkpoints(
+        self, positions: Mapping[tuple[int, int], int], fence: Mapping[int, int]
+    ) -> None:
         """Moves checkpoints forward. Raises `Fenced`."""
-        keys = sorted(marks)
+        keys = sorted(positions)
         async with transaction(self._pool, []) as connection:
             await check_fence(connection, {partition: fence[partition] for partition, _ in keys})
             await connection.execute(
-                BOOK["save_checkpoints"],
-                [partition for partition, _ in keys],
-                [source for _, source in keys],
-                [marks[key] for key in keys],
+                *BOOK.bind(
+                    "save_checkpoints",
+                    partitions=[partition for partition, _ in keys],
+                    sources=[source for _, source in keys],
+                    positions=[positions[key] for key in keys],
+                )
             )
 
 
-def load_arguments(keys: Sequence[ActorKey]) -> tuple[Sequence[Any], ...]:
-    """What `load_turns` is called with."""
+def load_query(keys: Sequence[ActorKey]) -> tuple[Any, ...]:
+    """The statement that loads the state of these customers, with its arguments."""
     partitions, teams, customers = zip(*keys, strict=True)
-    return list(set(teams)), partitions, teams, customers
+    return BOOK.bind(
+        "load_turns",
+        team_ids=list(set(teams)),
+        partitions=partitions,
+        actor_team_ids=teams,
+        customer_ids=customers,
+    )
 
 
 def loaded_turns(keys: Sequence[ActorKey], rows: Iterable[Any]) -> LoadedTurns:
     """State of these customers from the rows of `load_turns`."""
     loaded = LoadedTurns({}, {key: [] for key in keys}, set(), {})
     for row in rows:
-        place = row["place"]
-        if place == 0:
+        ordinal = row["place"]
+        if ordinal == 0:
             loaded.versions[row["journey_id"]] = row["version"]
             continue
-        key = keys[place - 1]
+        key = keys[ordinal - 1]
         if key not in loaded.actors:
-            loaded.actors[key] = records.actor_from(key.team_id, key.customer_id, row)
+            loaded.actors[key] = codec.actor_from(key.team_id, key.customer_id, row)
             if row["parked"]:
                 loaded.parked.add(key)
         if row["enrolment_id"] is not None:
-            enrolment = records.live_enrolment_from(key.team_id, key.customer_id, row)
+            enrolment = codec.live_enrolment_from(key.team_id, key.customer_id, row)
             loaded.enrolments[key].append(enrolment)
     return loaded
 
@@ -236,8 +241,17 @@ async def _stop_journeys(
         if after is None:
             continue
         await connection.execute(
-            BOOK["change_status"], journey.team_id, journey_id, after, reason, 0, now, journey.published_at
+            *BOOK.bind(
+                "change_status",
+                team_id=journey.team_id,
+                journey_id=journey_id,
+                status=after,
+                reason=reason,
+                stops=0,
+                now=now,
+                published_at=journey.published_at,
+            )
         )
-        record = records.StatusRecord(journey.status, after, reason, journey.definition.name)
+        record = codec.StatusRecord(journey.status, after, reason, journey.definition.name)
         rows.append(status_row(journey, record, now))
     return rows

@@ -7,13 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
+import msgspec
+
 from services.journey.domain import effects as fx
-from services.journey.domain.model import Journey
-from services.journey.domain.turn import TurnResult
-from services.journey.store.turns import ActorKey, DueTimers, LoadedTurns
+from services.journey.domain.model import ActorKey, Enrolment, Journey
+from services.journey.domain.turn import Actor, TurnResult
+
+
+class LoadedTurns(msgspec.Struct):
+    """State of the customers of a batch. `versions` are those of all journeys of their teams that are no drafts."""
+
+    actors: dict[ActorKey, Actor]
+    enrolments: dict[ActorKey, list[Enrolment]]
+    parked: set[ActorKey]
+    versions: dict[UUID, int]
+
+
+class DueTimers(NamedTuple):
+    """Customers whose timer is due, earliest first, and the first timer that is not. With `more`, others may be due."""
+
+    due: list[ActorKey]
+    following: datetime | None
+    more: bool
 
 
 class TurnStorage(Protocol):
@@ -62,6 +80,8 @@ class TurnStorage(Protocol):
         """(partition, source) → position from which a repair has to begin."""
         ...
 
-    async def save_checkpoints(self, marks: Mapping[tuple[int, int], int], fence: Mapping[int, int]) -> None:
+    async def save_checkpoints(
+        self, positions: Mapping[tuple[int, int], int], fence: Mapping[int, int]
+    ) -> None:
         """Moves checkpoints forward. Raises `Fenced`."""
         ...

@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
 from uuid import UUID
 
 import msgspec
-from google.protobuf.message import Message
 
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection
-from libs.common.db.requests import Write, answer_once
 from libs.common.errors import InvalidArgument
 from libs.common.ids import epoch_ms, new_id
-from services.journey.clients.mail import SendStopper
+from services.journey.clients.sends import SendStopper
 from services.journey.domain.edit import require_editable
 from services.journey.domain.lifecycle import JourneyAction, published, require_allowed
 from services.journey.domain.model import Definition, Journey, JourneyStatus, StatusReason
 from services.journey.domain.validate import faults_of
 from services.journey.store.journeys import JourneyStore
-
-Reply = TypeVar("Reply", bound=Message)
+from services.journey.usecases.write import Call, Reply, once
 
 ACTOR = "api"
 """Who made a revision, until callers have names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Generic[Reply]):
-    """A write as it was called: whose it is, what tells a repetition, and how the journey becomes the answer."""
-
-    team_id: UUID
-    request: Write
-    form: type[Reply]
-    reply: Callable[[Journey], Reply]
 
 
 class Lifecycle:
@@ -53,7 +38,7 @@ class Lifecycle:
         self._clock = clock
         self._changed = changed
 
-    async def create(self, call: Call[Reply], definition: Definition) -> Reply:
+    async def create(self, call: Call[Journey, Reply], definition: Definition) -> Reply:
         """Saves a draft."""
 
         async def work(connection: Connection) -> Journey:
@@ -61,7 +46,7 @@ class Lifecycle:
 
         return await self._once(call, work)
 
-    async def copy(self, call: Call[Reply], journey_id: UUID, name: str) -> Reply:
+    async def copy(self, call: Call[Journey, Reply], journey_id: UUID, name: str) -> Reply:
         """Saves a draft with the tree of another journey."""
 
         async def work(connection: Connection) -> Journey:
@@ -72,7 +57,11 @@ class Lifecycle:
         return await self._once(call, work)
 
     async def update(
-        self, call: Call[Reply], journey_id: UUID, etag: str, edit: Callable[[Definition], Definition]
+        self,
+        call: Call[Journey, Reply],
+        journey_id: UUID,
+        etag: str,
+        edit: Callable[[Definition], Definition],
     ) -> Reply:
         """Takes an edit over as far as the status allows; what is or was live stays fit to be.
 
@@ -91,7 +80,7 @@ class Lifecycle:
 
         return await self._once(call, work)
 
-    async def publish(self, call: Call[Reply], journey_id: UUID, etag: str) -> Reply:
+    async def publish(self, call: Call[Journey, Reply], journey_id: UUID, etag: str) -> Reply:
         """Makes a draft live. Raises InvalidArgument with every fault of its definition."""
 
         async def work(connection: Connection) -> Journey:
@@ -103,7 +92,7 @@ class Lifecycle:
 
         return await self._once(call, work)
 
-    async def close_trigger(self, call: Call[Reply], journey_id: UUID, etag: str) -> Reply:
+    async def close_trigger(self, call: Call[Journey, Reply], journey_id: UUID, etag: str) -> Reply:
         """Lets nobody enter any more."""
 
         async def work(connection: Connection) -> Journey:
@@ -114,7 +103,7 @@ class Lifecycle:
 
         return await self._once(call, work)
 
-    async def stop(self, call: Call[Reply], journey_id: UUID, etag: str) -> Reply:
+    async def stop(self, call: Call[Journey, Reply], journey_id: UUID, etag: str) -> Reply:
         """Stops a journey; returns when the gateway starts no attempt of it any more.
 
         The brake is pulled at every repetition too: a caller whose first call broke off between the two steps gets
@@ -134,7 +123,7 @@ class Lifecycle:
         await self._stopper.stop_sends(call.team_id, journey_id, journey.stop_epoch)
         return answer
 
-    async def delete(self, call: Call[Reply], journey_id: UUID, etag: str) -> Reply:
+    async def delete(self, call: Call[Journey, Reply], journey_id: UUID, etag: str) -> Reply:
         """Removes a journey from lists."""
 
         async def work(connection: Connection) -> Journey:
@@ -145,11 +134,10 @@ class Lifecycle:
 
         return await self._once(call, work)
 
-    async def _once(self, call: Call[Reply], work: Callable[[Connection], Awaitable[Journey]]) -> Reply:
-        async def answer(connection: Connection) -> Reply:
-            return call.reply(await work(connection))
-
-        reply = await answer_once(self._store.pool, call.team_id, call.request, call.form, answer)
+    async def _once(
+        self, call: Call[Journey, Reply], work: Callable[[Connection], Awaitable[Journey]]
+    ) -> Reply:
+        reply = await once(self._store.pool, call, work)
         self._changed()
         return reply
 

@@ -22,8 +22,8 @@ from libs.common.mailbox.api import Mailbox, PutBack, Trim
 from libs.common.mailbox.errors import Fenced, MailboxUnavailable
 from libs.common.rpc.operations import Progress
 from services.journey import metrics
+from services.journey.domain.model import ActorKey
 from services.journey.domain.turn import TurnResult
-from services.journey.store.turns import ActorKey
 from services.journey.store.turns_protocol import TurnStorage
 from services.journey.worker.batches import Batches, Checkpoints
 from services.journey.worker.faults import OUTAGES, is_outage

@@ -7,7 +7,7 @@ from collections.abc import Collection, Coroutine, Mapping, Set
 from typing import Any, Final
 
 from libs.common.mailbox.api import QuietMarks
-from services.journey.store.turns import ActorKey
+from services.journey.domain.model import ActorKey
 from services.journey.store.turns_protocol import TurnStorage
 
 BATCHES_MAX: Final = 2

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.journey.clients.mail import TeamZones
+from services.journey.clients.zones import TeamZones
 from services.journey.domain.model import Journey
 from services.journey.domain.turn import journeys_by_id
 from services.journey.store.turns_protocol import TurnStorage

@@ -6,7 +6,7 @@ from typing import Final
 
 from libs.common.db.faults import PASSING
 from libs.common.mailbox.errors import MailboxLost, MailboxUnavailable
-from services.journey.clients.mail import ServiceUnavailable
+from services.journey.clients.calls import ServiceUnavailable
 from services.journey.domain.lifecycle import JourneyChanged
 
 OUTAGES: Final = (

@@ -1,8 +1,8 @@
-"""Looks for live enrolments that rest for no reason, and has their customers' turns heal them.
+"""Looks for live enrolments that nothing would wake (orphans), and has a turn of their customer heal them.
 
-A live enrolment rests for one reason: a timer, a send in flight, a park, or mail of its own that waits. That it rests
-for one at all, and that a timer has its time, is held by constraints of the table. For a send the gateway is asked: if
-it does not know the send, or has settled it and the mail of the outcome was taken already, nothing would ever wake the
+A live enrolment waits for exactly one thing: a timer, a send in flight, a park, or mail of its own. That it has a
+reason to wait, and that a timer has its time, is held by constraints of the table. For a send the gateway is asked: if
+it has no such send, or has settled it and the mail of the outcome was taken already, nothing would ever wake the
 enrolment. It is noted, and the worker runs a turn in which it asks again under the same key: the gateway answers what
 became of the send, or takes it up.
 """
@@ -20,10 +20,11 @@ import structlog
 from libs.common.clock import Clock
 from libs.common.mailbox.mail import SendOutcome
 from services.journey import metrics
-from services.journey.clients.mail import MailReader, SendProbe
+from services.journey.clients.mail import MailReader
+from services.journey.clients.sends import SendProbe
 from services.journey.domain import effects as fx
-from services.journey.store.orphans import OrphanStore, Place, RunKey, Suspect
-from services.journey.store.turns import ActorKey
+from services.journey.domain.model import ActorKey
+from services.journey.store.orphans import EnrolmentKey, OrphanStore, SearchPosition, Suspect
 from services.journey.worker.faults import OUTAGES
 
 PAGE: Final = 200
@@ -31,7 +32,7 @@ PAGE: Final = 200
 PROBES_AT_ONCE: Final = 8
 MAIL_PAGES_MAX: Final = 4
 """Pages of a customer's mail that are looked through for an outcome; behind a short one there may be more."""
-_START: Final = Place(-1, datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
+_START: Final = SearchPosition(-1, datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
 
 _log = structlog.get_logger(__name__)
 
@@ -90,29 +91,29 @@ class OrphanChecker:
         if not owned:
             return
         await self._note(await self._next_page(owned))
-        noted = await self._store.known(owned, PAGE)
+        noted = await self._store.noted(owned, PAGE)
         healed = await self._store.forget_healed(noted) if noted else set()
         metrics.ORPHANS_HEALED.inc(len(healed))
         left = [run for run in noted if run not in healed]
         metrics.ORPHANS.set(len(left))
-        self._heal({run.customer for run in left})
+        self._heal({run.actor for run in left})
 
-    async def _next_page(self, owned: Sequence[int]) -> list[RunKey]:
+    async def _next_page(self, owned: Sequence[int]) -> list[EnrolmentKey]:
         until = self._clock.now() - self._age
-        page, following = await self._store.resting_sends(owned, self._after, until, PAGE)
+        page, following = await self._store.awaited_sends(owned, self._after, until, PAGE)
         self._after = following or _START
         return page
 
-    async def _note(self, runs: Sequence[RunKey]) -> None:
+    async def _note(self, runs: Sequence[EnrolmentKey]) -> None:
         suspects = await self._store.look_at(runs) if runs else []
         verdicts = await asyncio.gather(*(self._lost_its_send(suspect) for suspect in suspects))
         orphans = [suspect for suspect, orphaned in zip(suspects, verdicts, strict=True) if orphaned]
-        if orphans and (fresh := await self._store.keep(orphans)):
+        if orphans and (fresh := await self._store.note(orphans)):
             metrics.ORPHANS_FOUND.inc(fresh)
             _log.error("orphans found", enrolments=[str(orphan.key.enrolment_id) for orphan in orphans])
 
     async def _lost_its_send(self, suspect: Suspect) -> bool:
-        """Whether neither the gateway nor mail that waits will ever tell the outcome."""
+        """Whether the outcome will come neither from the gateway nor with mail that waits."""
         team_id, customer_id = suspect.key.team_id, suspect.key.customer_id
         key = fx.effect_key(suspect.key.enrolment_id, suspect.node_id, suspect.visit)
         async with self._limit:

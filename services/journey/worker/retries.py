@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import Final
 
-from services.journey.store.turns import ActorKey
+from services.journey.domain.model import ActorKey
 
 RETRY_FIRST_S: Final = 0.1
 RETRY_MAX_S: Final = 30.0

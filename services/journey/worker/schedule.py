@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
@@ -15,10 +15,9 @@ from libs.common.clock import Clock
 from libs.common.errors import NotFound
 from libs.common.rpc.operations import Progress
 from services.journey import metrics
-from services.journey.clients.mail import SendStopper
+from services.journey.clients.sends import SendStopper
 from services.journey.domain.lifecycle import due_change
-from services.journey.domain.model import JourneyStatus
-from services.journey.store.journeys import JourneyStore
+from services.journey.domain.model import Journey, JourneyStatus
 from services.journey.worker.faults import OUTAGES
 
 LOOK_EVERY_S: Final = 1.0
@@ -29,23 +28,43 @@ STOPPING_EVERY_S: Final = 0.02
 _log = structlog.get_logger(__name__)
 
 
+class Changes(Protocol):
+    """Changes of status that nobody asks for, each made at once or not at all."""
+
+    async def due(self, now: datetime) -> list[tuple[UUID, UUID]]:
+        """(team, journey) of those that have to change by themselves at `now`, or are stopping."""
+        ...
+
+    async def get(self, team_id: UUID, journey_id: UUID) -> Journey:
+        """One journey. Raises NotFound."""
+        ...
+
+    async def follow_schedule(self, team_id: UUID, journey_id: UUID, now: datetime) -> Journey:
+        """Does what the schedule says at `now`; returns the journey after it. Raises NotFound."""
+        ...
+
+    async def settle_stop(self, team_id: UUID, journey_id: UUID, now: datetime) -> bool:
+        """STOPPING becomes STOPPED if nobody is inside any more; False if somebody is. Raises NotFound."""
+        ...
+
+
 class Scheduler:
-    """Moves journeys through their schedules, and tells the worker whom to halt."""
+    """Moves journeys through their schedules, and names to the worker those whose customers it has to halt."""
 
     def __init__(
         self,
-        store: JourneyStore,
+        changes: Changes,
         stopper: SendStopper,
         clock: Clock,
         progress: Progress,
-        tell_stopping: Callable[[Iterable[tuple[UUID, UUID]]], None],
+        set_stopping: Callable[[Iterable[tuple[UUID, UUID]]], None],
     ) -> None:
-        """`tell_stopping` takes the journeys (team, journey) that are stopping."""
-        self._store = store
+        """`set_stopping` takes the journeys (team, journey) that are stopping."""
+        self._changes = changes
         self._stopper = stopper
         self._clock = clock
         self._progress = progress
-        self._tell_stopping = tell_stopping
+        self._set_stopping = set_stopping
         self._woken = asyncio.Event()
         self._stopped = False
 
@@ -72,24 +91,24 @@ class Scheduler:
     async def look(self, now: datetime) -> bool:
         """Makes every change that is due at `now`; True if a journey is still stopping."""
         stopping: list[tuple[UUID, UUID]] = []
-        for team_id, journey_id in await self._store.changing_journeys(now):
+        for team_id, journey_id in await self._changes.due(now):
             with contextlib.suppress(NotFound):  # deleted meanwhile
                 if await self._move(team_id, journey_id, now) is JourneyStatus.STOPPING:
                     stopping.append((team_id, journey_id))
-        self._tell_stopping(stopping)
+        self._set_stopping(stopping)
         return bool(stopping)
 
     async def _move(self, team_id: UUID, journey_id: UUID, now: datetime) -> JourneyStatus:
-        journey = await self._store.get(team_id, journey_id)
+        journey = await self._changes.get(team_id, journey_id)
         if journey.status is JourneyStatus.STOPPING:
-            if not await self._store.settle_stop(team_id, journey_id, now):
+            if not await self._changes.settle_stop(team_id, journey_id, now):
                 return JourneyStatus.STOPPING
             self._note(journey_id, JourneyStatus.STOPPED)
             return JourneyStatus.STOPPED
         after = due_change(journey, now)
         if after is None:
             return journey.status
-        changed = await self._store.move_by_schedule(team_id, journey_id, now)
+        changed = await self._changes.follow_schedule(team_id, journey_id, now)
         if changed.status is JourneyStatus.STOPPING:
             await self._stopper.stop_sends(team_id, journey_id, changed.stop_epoch)
         self._note(journey_id, changed.status)

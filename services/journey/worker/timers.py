@@ -6,7 +6,7 @@ from collections.abc import Collection, Set
 from datetime import datetime
 
 from libs.common.clock import Clock
-from services.journey.store.turns import ActorKey
+from services.journey.domain.model import ActorKey
 from services.journey.store.turns_protocol import TurnStorage
 
 

@@ -15,14 +15,15 @@ from libs.common.feeds.notifier import CommitNotifier
 from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import Mail
 from services.journey import metrics
-from services.journey.clients.mail import Effects, MailReader, ServiceUnavailable
+from services.journey.clients.calls import ServiceUnavailable
+from services.journey.clients.effects import Effects
+from services.journey.clients.mail import MailReader
 from services.journey.domain import effects as fx
 from services.journey.domain.inbox import read_inbox
 from services.journey.domain.lifecycle import JourneyChanged
-from services.journey.domain.model import Journey
+from services.journey.domain.model import ActorKey, Journey
 from services.journey.domain.turn import Actor, Turn, TurnInput, TurnResult, take_turn
-from services.journey.store.turns import ActorKey, LoadedTurns
-from services.journey.store.turns_protocol import TurnStorage
+from services.journey.store.turns_protocol import LoadedTurns, TurnStorage
 from services.journey.worker.catalog import JourneyCatalog
 from services.journey.worker.faults import is_outage
 

@@ -58,14 +58,21 @@ class LedgerStore:
         orders = list(dict.fromkeys(_orders_of(postings)))
         # A formula that was read once is never read again: it never changes.
         unknown = {posting.team_id for posting in postings if needs_formula(posting)} - self._formulas.keys()
-        records = await connection.fetch(
-            self._sql["load_batch"],
-            teams,
-            *rows.short_key_columns(accounts_of(postings)),
-            *rows.short_key_columns(keys),
-            *rows.short_key_columns(orders),
-            list(unknown) or None,
+        account_teams, customers = rows.short_key_columns(accounts_of(postings))
+        key_teams, key_ids = rows.short_key_columns(keys)
+        order_teams, order_keys = rows.short_key_columns(orders)
+        query = self._sql.bind(
+            "load_batch",
+            teams=teams,
+            account_teams=account_teams,
+            customers=customers,
+            key_teams=key_teams,
+            keys=key_ids,
+            order_teams=order_teams,
+            order_keys=order_keys,
+            formula_teams=list(unknown) or None,
         )
+        records = await connection.fetch(*query)
         loaded = rows.loaded_batch(records)
         self._formulas.update(loaded.formulas)
         return loaded._replace(formulas=self._formulas)
@@ -83,10 +90,13 @@ class LedgerStore:
         """
         if not book.outcomes:
             return
-        columns = rows.batch_columns(book, loaded.orders)
+        batch = rows.batch_rows(book, loaded.orders)
+        query = self._sql.bind(
+            "write_batch", teams=teams, recorded_at=book.outcomes[0].recorded_at, **batch._asdict()
+        )
         crash.reach("points.before_commit")
         with ledger_errors():
-            await connection.execute(self._sql["write_batch"], teams, book.outcomes[0].recorded_at, *columns)
+            await connection.execute(*query)
 
     async def set_formula(self, team_id: UUID, formula: Formula, now: datetime) -> FormulaSetting:
         """Sets the team's formula unless one is set; returns the one that is set now, be it another."""

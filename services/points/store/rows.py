@@ -1,8 +1,8 @@
-"""Database rows to domain objects and domain objects to columns, pure. Column order is that of sql/queries/."""
+"""Database rows to domain objects and domain objects to rows, pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -26,15 +26,13 @@ from services.points.domain.model import (
 )
 
 Row = Mapping[str, Any]
-Columns = list[Sequence[Any] | None]
 
 _ORDER = ("customer_id", "posted", "earning", "amount_micros", "refunded_micros", "earned", "clawed", "taken")
 _SOURCES = {source.value: source for source in Source}
-_TOLD = (
+_ENTRYLESS = (
     *("team_id", "key", "fingerprint", "customer_id", "source", "status", "reason", "requested_balance"),
     *("shortfall", "balance", "cumulative", "sequence"),
 )
-_ACCOUNT_KIND, _OUTCOME_KIND, _ORDER_KIND = 1, 2, 3
 
 
 class LoadedBatch(NamedTuple):
@@ -94,110 +92,81 @@ def order_sums(row: Row) -> OrderSums:
 
 
 def loaded_batch(records: Iterable[Any]) -> LoadedBatch:
-    """What load_batch returned."""
-    found = LoadedBatch({}, {}, {}, {})
-    for kind, team, key, customer, balance, cumulative, sequence, at, digest, others in map(tuple, records):
-        if kind == _ACCOUNT_KIND:
-            found.accounts[AccountKey((team, key))] = Account(balance, cumulative, sequence, at, digest)
-        elif kind == _OUTCOME_KIND:
-            source, status, reason, *changes = others
-            kinds = (_SOURCES[source], Status(status), Reason(reason))
-            fields = (team, key, digest, customer, *kinds, *changes, balance, cumulative, sequence, at)
-            found.outcomes[PostingKey((team, key))] = PostingOutcome(*fields)
-        elif kind == _ORDER_KIND:
-            posted, earning, *figures = others
-            found.orders[OrderKey((team, key))] = Order(customer, bool(posted), bool(earning), *figures)
+    """What load_batch_v2 returned: of its four columns each record has one."""
+    loaded = LoadedBatch({}, {}, {}, {})
+    for found_account, found_outcome, found_order, found_formula in records:
+        if found_account is not None:
+            account_key = AccountKey((found_account["team_id"], found_account["customer_id"]))
+            loaded.accounts[account_key] = account(found_account)
+        elif found_outcome is not None:
+            posting_key = PostingKey((found_outcome["team_id"], found_outcome["key"]))
+            loaded.outcomes[posting_key] = outcome(found_outcome)
+        elif found_order is not None:
+            order_key = OrderKey((found_order["team_id"], found_order["order_key"]))
+            loaded.orders[order_key] = order(found_order)
         else:
-            found.formulas[team] = Formula(*others)
-    return found
+            formula = Formula(found_formula["amount_micros"], found_formula["points_micros"])
+            loaded.formulas[found_formula["team_id"]] = formula
+    return loaded
 
 
-def key_columns(keys: Sequence[tuple[UUID, UUID]]) -> Columns:
+def key_columns(keys: Sequence[tuple[UUID, UUID]]) -> tuple[list[UUID], list[UUID]]:
     """Two columns of ids."""
-    return [[key[0] for key in keys], [key[1] for key in keys]]
+    return [key[0] for key in keys], [key[1] for key in keys]
 
 
-def short_key_columns(keys: Sequence[tuple[UUID, UUID]]) -> Columns:
-    """The same for functions that fill columns up: one team is enough where all are of it."""
+def short_key_columns(
+    keys: Sequence[tuple[UUID, UUID]],
+) -> tuple[list[UUID] | None, list[UUID] | None]:
+    """The same for functions that fill columns up: one team where all are of it, nulls for no keys."""
     teams, ids = key_columns(keys)
-    return [_short(teams), ids or None]
+    if not teams:
+        return None, None
+    return teams[:1] if teams.count(teams[0]) == len(teams) else teams, ids
 
 
-def batch_columns(book: Book, known_orders: Mapping[OrderKey, Order]) -> Columns:
-    """Parameters of write_batch from the third on: all that is new in a folded book."""
-    posted = [each for each in book.outcomes if each.status == Status.POSTED]
-    return [
-        *_entry_columns(book.entries),
-        book.first_sequences,
-        *_mark_columns(posted),
-        *_told_columns([each for each in book.outcomes if each.status != Status.POSTED]),
-        *_order_columns(book.changed_orders, known_orders),
-    ]
+class BatchRows(NamedTuple):
+    """Arguments of write_batch_v2: all that is new in a folded book. None where there is nothing.
+
+    Values of the row types of migration 0008, as tuples; `partitions` of the entries' customers beside them.
+    """
+
+    account_count: int
+    partitions: list[int] | None
+    entries: list[tuple[Any, ...]] | None
+    outcomes: list[tuple[Any, ...]] | None
+    orders: list[tuple[Any, ...]] | None
 
 
-def _entry_columns(entries: Sequence[Entry]) -> Columns:
-    if not entries:
-        return [None] * 22
-    columns = list(zip(*map(astuple, entries), strict=True))
-    teams, customers, sequences, sources, source_ids, source_names, *figures = columns[:12]
-    balance_deltas, cumulative_deltas, requests, cumulative_requests, balances, cumulatives = figures
-    occurred, posted, keys, actors, orders, enrolments, nodes, notes, hashes = columns[12:]
-    return [
-        *(_short(teams), customers, sequences, list(map(partition_of, teams, customers))),
-        *(_short(sources), _short(source_ids), _short(source_names)),
-        *(balance_deltas, cumulative_deltas),
-        *(_other(requests, balance_deltas), _other(cumulative_requests, cumulative_deltas)),
-        *(balances, cumulatives, _short(occurred), _short(posted), keys, _short(actors)),
-        *(_sparse(orders), _sparse(enrolments), _short(nodes), _short(notes), hashes),
-    ]
+def batch_rows(book: Book, loaded_orders: Mapping[OrderKey, Order]) -> BatchRows:
+    """`loaded_orders`: what the orders of the book were folded on."""
+    return BatchRows(
+        account_count=len(book.changed_accounts),
+        partitions=[partition_of(each.team_id, each.customer_id) for each in book.entries] or None,
+        entries=_entry_rows(book) or None,
+        outcomes=[_entryless(each) for each in book.outcomes if each.status != Status.POSTED] or None,
+        orders=[_order_row(key, each, loaded_orders.get(key)) for key, each in book.changed_orders] or None,
+    )
 
 
-def _mark_columns(posted: Sequence[PostingOutcome]) -> Columns:
-    """Of each entry's outcome the fingerprint, the reason and the shortfall. A merge is one outcome of two entries."""
-    marks: list[tuple[bytes | None, int, int]] = []
-    for outcome in posted:
-        marks.append((outcome.fingerprint, outcome.reason, outcome.shortfall))
-        if outcome.source == Source.MERGE:
-            marks.append((None, 0, 0))
-    fingerprints, reasons, shortfalls = _columns(marks, 3)
-    return [fingerprints, _short(reasons), _short(shortfalls)]
+def _entry_rows(book: Book) -> list[tuple[Any, ...]]:
+    beside = zip(book.entries, book.first_sequences, _outcomes_of_entries(book.outcomes), strict=True)
+    return [(*astuple(entry), before, *brought) for entry, before, brought in beside]
 
 
-def _told_columns(outcomes: Sequence[PostingOutcome]) -> Columns:
-    teams, *others = _columns([[getattr(each, name) for name in _TOLD] for each in outcomes], len(_TOLD))
-    return [_short(teams), *others]
+def _outcomes_of_entries(outcomes: Iterable[PostingOutcome]) -> Iterator[tuple[bytes | None, int, int]]:
+    """Beside each entry its outcome's fingerprint, reason and shortfall. A merge is one outcome of two entries."""
+    for each in outcomes:
+        if each.status == Status.POSTED:
+            yield each.fingerprint, each.reason, each.shortfall
+            if each.source == Source.MERGE:
+                yield None, 0, 0
 
 
-def _order_columns(
-    orders: Sequence[tuple[OrderKey, Order]], known_orders: Mapping[OrderKey, Order]
-) -> Columns:
-    before = [known_orders.get(key) for key, _ in orders]
-    return [
-        *short_key_columns([key for key, _ in orders]),
-        *_columns([astuple(order) for _, order in orders], len(_ORDER)),
-        _sparse([order and order.posted for order in before]),
-        _sparse([order and order.refunded_micros for order in before]),
-    ]
+def _entryless(each: PostingOutcome) -> tuple[Any, ...]:
+    return tuple(getattr(each, name) for name in _ENTRYLESS)
 
 
-def _columns(rows: Sequence[Sequence[Any]], width: int) -> Columns:
-    return list(zip(*rows, strict=True)) if rows else [None] * width
-
-
-def _short(column: Sequence[Any] | None) -> Sequence[Any] | None:
-    """One element of a column that says the same in every row."""
-    if not column:
-        return None
-    return column[:1] if column.count(column[0]) == len(column) else column
-
-
-def _sparse(column: Sequence[Any]) -> Sequence[Any] | None:
-    """Nothing of a column of nulls."""
-    return None if column.count(None) == len(column) else column
-
-
-def _other(column: Sequence[Any], usual: Sequence[Any]) -> Sequence[Any] | None:
-    """Only what differs from another column."""
-    if column == usual:
-        return None
-    return [None if each == other else each for each, other in zip(column, usual, strict=True)]
+def _order_row(key: OrderKey, each: Order, before: Order | None) -> tuple[Any, ...]:
+    loaded = (before.posted, before.refunded_micros) if before is not None else (None, None)
+    return (*key, *astuple(each), *loaded)

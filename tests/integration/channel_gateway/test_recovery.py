@@ -13,7 +13,7 @@ from libs.common.ids import new_id
 from libs.common.mailbox.mail import Outcome, SendOutcome
 from omnijourney.channel_gateway.v1 import delivery_pb2
 from omnijourney.internal.v1 import send_pb2
-from services.journey.clients.mail import GatewaySends
+from services.journey.clients.sends import GatewaySends
 from tests.integration.channel_gateway.conftest import LINE, WHATSAPP, Gateway, GatewayMaker
 
 

@@ -173,6 +173,10 @@ async def test_a_send_takes_all_of_its_messages_or_none(gateway: Gateway) -> Non
     assert counts == {"ACCEPTED": 3, "WHATSAPP_BALANCE_EXHAUSTED": 6}
     await gateway.settled()
     assert await gateway.balance() == HKD, "a balance below the price of the send counts as exhausted"
+    figures = await gateway.stub.GetSendFigures(
+        pb.GetSendFiguresRequest(team_id=str(gateway.team_id)), timeout=TIMEOUT_S
+    )
+    assert [(f.sends_sent, f.messages_sent) for f in figures.figures] == [(3, 6)]
 
 
 async def test_the_same_key_sends_once_and_is_told_how_the_send_stands(gateway: Gateway) -> None:
@@ -428,13 +432,22 @@ async def test_points_variables_and_coupons_are_open_where_the_team_says_so(gate
     assert [message.get("text") for message in closed["body"]["messages"]] == ["some points"]
 
 
+@pytest.mark.rule("C-10c")
 async def test_a_team_opens_points_to_a_channel(gateway: Gateway) -> None:
     account = await gateway.account(LINE)
-    module = await gateway.module("{{points.balance|some}} points")
+    module = content_pb2.BotModule(name="Points")
+    module.cards.add().text.text = "{{points.balance|some}} points"
+    coupon = module.cards.add().coupon
+    coupon.coupon_id, coupon.text, coupon.button_label = str(new_id()), "A coupon", "Claim"
+    request = pb.CreateBotModuleRequest(team_id=str(gateway.team_id), request_id=str(new_id()), module=module)
+    module_id = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.id
     customer = gateway.customer(account, LINE)
     gateway.neighbours.points.balances = {customer: (7, 7)}
     gateway.neighbours.segment.points_channels = [LINE]
-    await gateway.ask(gateway.send(customer, LINE, bot_module_id=module))
+    await gateway.ask(gateway.send(customer, LINE, bot_module_id=module_id))
     await gateway.settled()
     (opened,) = await gateway.accepted("line")
-    assert opened["body"]["messages"][0]["text"] == "7 points"
+    text, offer = opened["body"]["messages"]
+    assert text["text"] == "7 points"
+    (button,) = offer["template"]["actions"]
+    assert (button["label"], button["data"]) == ("Claim", f"c=claim&coupon={coupon.coupon_id}")

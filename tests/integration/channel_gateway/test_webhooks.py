@@ -15,11 +15,20 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from libs.common.db.pool import open_pool
 from libs.common.ids import new_id
+from libs.common.rpc.operations import Progress
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import webhook_pb2
 from omnijourney.segment.v1 import event_pb2
+from services.channel_gateway.clients.services import Recorded
+from services.channel_gateway.convert.events import customer_event, customer_events
+from services.channel_gateway.domain.inbox import StoredWebhook
+from services.channel_gateway.domain.shop_events import ShopEvent
+from services.channel_gateway.store.inbox import InboxStore
+from services.channel_gateway.worker.inbox import InboxWorker
+from services.channel_gateway.worker.presence import Presence
 from tests.integration.channel_gateway.conftest import TIMEOUT_S, Gateway, GatewayMaker
 
 
@@ -334,3 +343,45 @@ async def test_forty_orders_of_a_thousand_lines_are_all_recorded(gateway: Gatewa
     await gateway.settled()
     keys = [event.event_key for event in gateway.neighbours.segment.events]
     assert keys == [f"demo:order-{number}" for number in range(40)]
+
+
+class SegmentInMemory:
+    """Takes every event."""
+
+    def __init__(self) -> None:
+        self.events: list[event_pb2.CustomerEvent] = []
+
+    async def record(self, events: Sequence[event_pb2.CustomerEvent]) -> list[Recorded]:
+        self.events += events
+        return [Recorded(duplicate=False, reason="") for _ in events]
+
+
+async def test_a_stored_body_that_cannot_be_converted_is_set_aside_and_the_others_go_on(
+    gateway: Gateway, shop: Shop
+) -> None:
+    gateway.neighbours.segment.away = True  # so that all three stay for the worker below
+    for number in (1, 2, 3):
+        assert (await shop.post(order(number)))[0] == 202
+
+    def convert(webhook: StoredWebhook, event: ShopEvent, tolerance: timedelta) -> event_pb2.CustomerEvent:
+        if event.event_id == "order-2":
+            raise OverflowError("out of any range")
+        return customer_event(webhook, event, tolerance)
+
+    segment, dsn = SegmentInMemory(), gateway.database.dsn_of("channel_gateway")
+    async with await open_pool(dsn, name="test") as pool:
+        worker = InboxWorker(
+            InboxStore(pool),
+            segment,
+            Presence(dsn, new_id()),
+            Progress(),
+            lambda webhook: customer_events(webhook, timedelta(minutes=5), convert),
+        )
+        assert await worker.step()
+        assert not await worker.step(), "nothing is left in the queue"
+    assert [event.event_key for event in segment.events] == ["demo:order-1", "demo:order-3"]
+    (refused,) = await stored(gateway, webhook_pb2.INBOX_STATE_REFUSED)
+    assert [(refusal.index, refusal.reason) for refusal in refused.refusals] == [
+        (0, "cannot be converted: out of any range")
+    ]
+    assert len(await stored(gateway, webhook_pb2.INBOX_STATE_RECORDED)) == 2

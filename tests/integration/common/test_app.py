@@ -21,6 +21,7 @@ from libs.common.config import EXIT_CONFIG
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.operations import NothingPending, Progress
 from libs.common.rpc.server import PortTakenError
+from libs.embedded import attach
 from libs.testing.fixtures import Database, Servers
 from omnijourney.common.v1 import operations_service_pb2 as pb
 from omnijourney.common.v1 import operations_service_pb2_grpc as pb_grpc
@@ -99,7 +100,7 @@ async def test_a_failing_worker_is_told(servers: Servers, database: Database) ->
 async def test_a_worker_that_failed_before_the_service_served_is_told(
     servers: Servers, database: Database
 ) -> None:
-    async with runtime(servers.settings(Settings, database), package=PACKAGE) as rt:
+    async with runtime(servers.settings(Settings, database), package=PACKAGE, servers=attach) as rt:
         rt.spawn("early", _fail())
         await asyncio.sleep(0)
         async with rt.serving(NothingPending(Progress())) as serving:
@@ -126,7 +127,7 @@ async def test_a_loop_that_others_need_ends_after_them_and_its_failure_ends_the_
         order.append("worker")
 
     async with (
-        runtime(servers.settings(Settings, database), package=PACKAGE) as rt,
+        runtime(servers.settings(Settings, database), package=PACKAGE, servers=attach) as rt,
         rt.running("needed", Needed()),
         rt.running("failing", Failing()),
     ):
@@ -145,7 +146,7 @@ async def test_workers_end_though_the_service_never_served(servers: Servers, dat
         ended.append(True)
 
     with pytest.raises(KeyError):  # noqa: PT012 - the runtime must end by it
-        async with runtime(servers.settings(Settings, database), package=PACKAGE) as rt:
+        async with runtime(servers.settings(Settings, database), package=PACKAGE, servers=attach) as rt:
             rt.spawn("waiting", work)
             raise KeyError
     assert ended

@@ -23,8 +23,10 @@ from libs.common.tasks import running
 from libs.testing.fixtures import Databases
 from libs.testing.mails import TEAM, Numberer
 from services.journey.domain import model as d
+from services.journey.store.enrolments import EnrolmentStore
 from services.journey.store.journeys import JourneyStore
 from services.journey.store.turns import TurnStore
+from services.journey.usecases.schedule import ScheduledChanges
 from services.journey.worker.actors import Worker
 from services.journey.worker.catalog import JourneyCatalog
 from services.journey.worker.schedule import Scheduler
@@ -54,6 +56,7 @@ class Site:
     def __post_init__(self) -> None:
         self.turns = TurnStore(self.pool)
         self.journeys = JourneyStore(self.pool)
+        self.enrolments = EnrolmentStore(self.pool)
         self.post = InMemoryMailbox(self.server)
 
     async def save_journey(self, *nodes: d.Node, number: int = 100, **definition: object) -> d.Journey:
@@ -121,7 +124,9 @@ class Site:
             clock=self.clock,
             progress=Progress(),
         )
-        schedule = Scheduler(self.journeys, self.stopper, self.clock, Progress(), worker.set_stopping)
+        schedule = Scheduler(
+            ScheduledChanges(self.journeys), self.stopper, self.clock, Progress(), worker.set_stopping
+        )
         keeper = LeaseKeeper(self.pool, worker.set_leases, lease_s=lease_s, hand_over=worker.hand_over)
         async with running(keeper, name="leases"):
             tasks = [asyncio.create_task(worker.run()), asyncio.create_task(schedule.run())]
@@ -146,7 +151,7 @@ class Site:
 
     async def states(self, journey: d.Journey) -> dict[d.EnrolmentState, int]:
         """Enrolments of a journey by state."""
-        return await self.journeys.count_enrolments(TEAM, journey.journey_id)
+        return await self.enrolments.count(TEAM, journey.journey_id)
 
     async def status(self, journey: d.Journey) -> d.JourneyStatus:
         """The journey's status now."""

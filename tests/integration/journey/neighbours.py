@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from libs.common.mailbox.mail import Mail
-from services.journey.clients.mail import ServiceUnavailable
+from services.journey.clients.calls import ServiceUnavailable
 from services.journey.domain import effects as fx
 
 TAGGED = b"tagged"

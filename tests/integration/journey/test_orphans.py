@@ -17,8 +17,8 @@ from libs.common.mailbox.mail import MailSource
 from libs.testing.mails import TEAM, customers
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.model import ActorKey
 from services.journey.store.orphans import OrphanStore
-from services.journey.store.turns import ActorKey
 from services.journey.worker.orphans import OrphanChecker
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site

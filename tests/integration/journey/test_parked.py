@@ -7,29 +7,36 @@ from uuid import UUID
 
 import pytest
 
-from libs.common.db.pool import transaction
 from libs.common.errors import InvalidArgument, NotFound
+from libs.common.ids import new_id
 from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import MailSource
 from libs.testing.mails import TEAM, customers
+from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.domain import model as d
 from services.journey.domain.parked import Drop, Dropped
 from services.journey.usecases.parked import ParkedCustomers
+from services.journey.usecases.write import Call
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.test_worker import MESSAGE, POINTS, State, epochs, key_of
 
 
-def desk_of(site: Site) -> ParkedCustomers:
-    return ParkedCustomers(site.pool, site.post, dict(site.archives), site.clock)
+def parked_of(site: Site) -> ParkedCustomers:
+    return ParkedCustomers(site.pool, site.post, dict(site.archives), site.clock, lambda: None)
 
 
 async def drop(site: Site, customer: UUID, source: MailSource, number: int, event: UUID) -> Dropped:
-    given = Drop(TEAM, customer, source, number, event, "test")
-    desk = desk_of(site)
-    waiting = await desk.waiting_for(given)
-    async with transaction(site.pool, [TEAM]) as connection:
-        return await desk.drop(connection, given, waiting)
+    results: list[Dropped] = []
+
+    def reply(dropped: Dropped) -> pb.DropParkedMailResponse:
+        results.append(dropped)
+        return pb.DropParkedMailResponse()
+
+    request = pb.DropParkedMailRequest(request_id=str(new_id()))
+    call = Call(TEAM, request, pb.DropParkedMailResponse, reply)
+    await parked_of(site).drop(call, Drop(TEAM, customer, source, number, event, "test"))
+    return results[0]
 
 
 async def test_dropped_mail_is_never_acted_on_and_what_follows_it_is(site: Site) -> None:
@@ -41,16 +48,16 @@ async def test_dropped_mail_is_never_acted_on_and_what_follows_it_is(site: Site)
     dropped = await drop(site, customer, MailSource.SEGMENT, 2, orders[1].event_id)
     assert [mail.number for mail in dropped.mails] == [1, 2]
     assert (list(dropped.halted), dropped.remaining) == ([], 1)
-    [shown] = await desk_of(site).mail_of(TEAM, [customer], 20)
+    [shown] = await parked_of(site).mail_of(TEAM, [customer], 20)
     assert ([mail.number for mail in shown.mails], list(shown.silent)) == ([3], [])
     site.effects.poisonous.clear()
     await site.pool.execute("UPDATE partition_lease SET expires_at = '-infinity'")
     async with site.worker():
-        await desk_of(site).retry(TEAM, customer)
+        await parked_of(site).retry(TEAM, customer)
         await site.deliver(*orders)
         await site.until(lambda: site.effects.points[customer] == 11)
         with pytest.raises(NotFound):
-            await desk_of(site).retry(TEAM, customer)
+            await parked_of(site).retry(TEAM, customer)
     assert await site.states(journey) == {State.COMPLETED: 1}
 
 
@@ -64,7 +71,7 @@ async def test_who_waits_for_a_dropped_outcome_is_halted(site: Site) -> None:
     dropped = await drop(site, customer, MailSource.GATEWAY, 1, outcome.event_id)
     assert len(dropped.halted) == 1
     assert await site.states(journey) == {State.HALTED: 1}
-    run_segments = await site.journeys.run_segments(TEAM, dropped.halted[0].enrolment_id)
+    run_segments = await site.enrolments.run_segments(TEAM, dropped.halted[0].enrolment_id)
     assert [(step.result, step.detail) for step in run_segments[-1].steps] == [
         (d.StepResult.HALTED, "OUTCOME_DROPPED")
     ]
@@ -84,7 +91,7 @@ async def test_a_turn_that_began_before_the_drop_writes_nothing(site: Site) -> N
         if next(once, False):
             await site.turns.park(key_of(customer), "poison", 8, fence)
             await drop(site, customer, MailSource.SEGMENT, 1, order.event_id)
-            await desk_of(site).retry(TEAM, customer)
+            await parked_of(site).retry(TEAM, customer)
         return await original(effects)  # type: ignore[arg-type]
 
     site.effects.answer = drop_meanwhile  # type: ignore[method-assign, assignment]

@@ -19,7 +19,7 @@ from libs.common.db.pool import open_pool
 from libs.common.ids import partition_of
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import timestamp
-from libs.testing.fixtures import Databases, Servers
+from libs.testing.fixtures import Database, Databases, Servers
 from libs.testing.mails import TEAM
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.internal.v1 import mail_service_pb2
@@ -32,7 +32,8 @@ from omnijourney.journey.v1 import (
 )
 from services.journey.app import app
 from services.journey.config import Settings
-from services.journey.store.turns import ActorKey, TurnStore
+from services.journey.domain.model import ActorKey
+from services.journey.store.turns import TurnStore
 
 if TYPE_CHECKING:
     from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceAsyncStub
@@ -128,19 +129,29 @@ async def desk(servers: Servers, databases: Databases, redis: object) -> AsyncIt
 @contextlib.asynccontextmanager
 async def serving_desk(servers: Servers, databases: Databases, **changes: Any) -> AsyncIterator[Desk]:
     """The same with other settings."""
-    clock = SteppedClock(START)
-    async with databases.fresh({"journey": "services.journey"}) as database:
-        settings = servers.settings(
-            Settings,
-            database,
-            segment_target="127.0.0.1:1",
-            points_target="127.0.0.1:1",
-            channel_gateway_target="127.0.0.1:1",
-            **changes,
-        )
-        async with app(settings, clock=clock) as serving, servers.channel(serving.port) as channel:
-            stub: Any = journey_service_pb2_grpc.JourneyServiceStub(channel)
-            yield Desk(stub, Internal(channel), clock, database.dsn_of("journey"))
+    async with (
+        databases.fresh({"journey": "services.journey"}) as database,
+        desk_on(servers, database, SteppedClock(START), **changes) as desk,
+    ):
+        yield desk
+
+
+@contextlib.asynccontextmanager
+async def desk_on(
+    servers: Servers, database: Database, clock: SteppedClock, **changes: Any
+) -> AsyncIterator[Desk]:
+    """The service on a database that stays when it ends."""
+    settings = servers.settings(
+        Settings,
+        database,
+        segment_target="127.0.0.1:1",
+        points_target="127.0.0.1:1",
+        channel_gateway_target="127.0.0.1:1",
+        **changes,
+    )
+    async with app(settings, clock=clock) as serving, servers.channel(serving.port) as channel:
+        stub: Any = journey_service_pb2_grpc.JourneyServiceStub(channel)
+        yield Desk(stub, Internal(channel), clock, database.dsn_of("journey"))
 
 
 @pytest.mark.rule("J-01b")
@@ -189,6 +200,51 @@ async def test_each_accepted_edit_is_a_revision_with_author_and_time(desk: Desk)
     assert told.reason == "EDIT_FORBIDDEN"
 
 
+@pytest.mark.rule("J-01c")
+@pytest.mark.parametrize(
+    ("action", "end"),
+    [
+        pytest.param(
+            journey_pb2.EXPIRY_ACTION_CLOSE_TRIGGER,
+            journey_pb2.JOURNEY_STATUS_TRIGGER_CLOSED,
+            marks=pytest.mark.rule("J-04a"),
+        ),
+        pytest.param(
+            journey_pb2.EXPIRY_ACTION_STOP,
+            journey_pb2.JOURNEY_STATUS_STOPPED,
+            marks=pytest.mark.rule("J-04b"),
+        ),
+    ],
+)
+async def test_a_start_and_an_end_that_nothing_ran_at_are_made_up_for(
+    servers: Servers, databases: Databases, redis: object, action: int, end: int
+) -> None:
+    clock = SteppedClock(START)
+    async with databases.fresh({"journey": "services.journey"}) as database:
+        async with desk_on(servers, database, clock) as desk:
+            schedule = _schedule(START + timedelta(hours=1), START + timedelta(hours=9), action)
+            journey = await desk.publish(await desk.create(schedule=schedule))
+        clock.advance(timedelta(hours=2))
+        async with desk_on(servers, database, clock) as desk:
+            await desk.until_status(journey, journey_pb2.JOURNEY_STATUS_ACTIVE)
+        clock.advance(timedelta(hours=8))
+        async with desk_on(servers, database, clock) as desk:
+            await desk.until_status(journey, end)
+
+
+@pytest.mark.rule("J-03c")
+async def test_a_stopped_journey_stays_so_and_its_copy_runs(desk: Desk) -> None:
+    journey = await desk.publish(await desk.create())
+    # The gateway, which has to acknowledge, is away; the journey stops all the same.
+    await refusal(desk.call("StopJourney", journey_id=journey.journey_id))
+    await desk.until_status(journey, journey_pb2.JOURNEY_STATUS_STOPPED)
+    told = await refusal(desk.publish(journey))
+    assert (told.reason, told.metadata["status"]) == ("STATUS_FORBIDS_ACTION", "STOPPED")
+    copy = (await desk.call("CopyJourney", journey_id=journey.journey_id)).journey
+    assert (await desk.publish(copy)).status == journey_pb2.JOURNEY_STATUS_ACTIVE
+    assert await desk.status(journey) == journey_pb2.JOURNEY_STATUS_STOPPED
+
+
 async def test_an_edit_of_an_old_state_is_refused(desk: Desk) -> None:
     draft = await desk.create()
     await desk.publish(draft)
@@ -208,6 +264,7 @@ async def test_a_repeated_request_gets_its_first_answer(desk: Desk) -> None:
 @pytest.mark.rule("J-01a")
 async def test_publishing_reports_every_fault_of_the_definition(desk: Desk) -> None:
     draft = await desk.create(targets=[], nodes=[node_pb2.Node(node_id="a", next_node_id="b")])
+    assert draft.status == journey_pb2.JOURNEY_STATUS_DRAFT
     told = await refusal(desk.publish(draft))
     assert {fault.field for fault in told.violations} >= {"targets", "nodes[0]", "nodes[0].next_node_id"}
 
@@ -232,6 +289,7 @@ async def test_lists_filter_and_page_copies_are_drafts_and_deleted_journeys_are_
 
     copy = (await desk.call("CopyJourney", journey_id=journeys[1].journey_id, name="beta again")).journey
     assert copy.status == journey_pb2.JOURNEY_STATUS_DRAFT
+    assert copy.journey_id != journeys[1].journey_id
     assert copy.definition.nodes == journeys[1].definition.nodes
     await desk.call("DeleteJourney", journey_id=copy.journey_id)
     assert len((await desk.call("ListJourneys")).journeys) == 3

@@ -18,9 +18,10 @@ from libs.testing.mails import TEAM, customers
 from services.journey.domain import model as d
 from services.journey.domain.effects import EarnPoints
 from services.journey.domain.lifecycle import JourneyChanged
-from services.journey.store.actors import ActorStore
-from services.journey.store.journeys import EnrolmentFilter
-from services.journey.store.turns import ActorKey
+from services.journey.domain.model import ActorKey
+from services.journey.domain.views import EnrolmentFilter
+from services.journey.store.leases import LeaseStore
+from services.journey.usecases.leases import WorkerDraining
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.neighbours import TAGGED
@@ -236,7 +237,7 @@ async def test_a_stop_halts_everybody_and_then_is_over(site: Site) -> None:
 
 
 async def _waiting_for(site: Site, reason: d.WaitReason, count: int) -> bool:
-    rows = await site.journeys.enrolments(TEAM, EnrolmentFilter(UUID(int=100), None), None, 100)
+    rows = await site.enrolments.page(TEAM, EnrolmentFilter(UUID(int=100), None), None, 100)
     return sum(row.enrolment.wait is reason for row in rows) == count
 
 
@@ -316,23 +317,24 @@ async def test_two_workers_share_the_partitions_and_one_takes_over_when_the_othe
 
 async def test_a_drained_worker_hands_over_in_order_and_takes_nothing_until_resumed(site: Site) -> None:
     journey = await site.save_journey(POINTS)
-    desk = ActorStore(site.pool)
+    leases = LeaseStore(site.pool)
+    draining = WorkerDraining(leases)
     crowd = list(islice(customers(), 40))
     async with site.worker(lease_s=0.6) as first, site.worker(lease_s=0.6) as second:
         await site.until(lambda: len(first.owned) == len(second.owned) == PARTITIONS // 2)
-        owners = {lease.owner for lease in (await desk.leases()).values()}
-        [drained] = [o for o in owners if (await desk.leases())[min(first.owned)].owner == o]
+        owners = {lease.owner for lease in (await leases.leases()).values()}
+        [drained] = [o for o in owners if (await leases.leases())[min(first.owned)].owner == o]
         await site.deliver(*(site.order(customer) for customer in crowd[:20]))
-        assert await desk.drain(drained) == PARTITIONS // 2
+        assert await draining.drain(drained) == PARTITIONS // 2
         assert not first.owned
-        assert await desk.drain(drained) == 0
-        assert [row.draining for row in await desk.workers() if row.worker_id == drained] == [True]
+        assert await draining.drain(drained) == 0
+        assert [row.draining for row in await leases.workers() if row.worker_id == drained] == [True]
         await site.until(lambda: len(second.owned) == PARTITIONS)
         await site.deliver(*(site.order(customer) for customer in crowd[20:]))
         await site.until(lambda: _all_in(site, journey, State.COMPLETED, 40))
         assert not first.owned
-        await desk.resume(drained)
+        await draining.resume(drained)
         await site.until(lambda: len(first.owned) == len(second.owned) == PARTITIONS // 2)
         with pytest.raises(NotFound):
-            await desk.drain("nobody")
+            await draining.drain("nobody")
     assert all(site.effects.points[customer] == 11 for customer in crowd)

@@ -17,8 +17,8 @@ from libs.common.mailbox.mail import MailSource
 from libs.testing.mails import TEAM, customers
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.model import ActorKey
 from services.journey.domain.turn import Actor, RunSegment, TurnResult
-from services.journey.store.turns import ActorKey
 from services.journey.store.turns_protocol import TurnStorage
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)

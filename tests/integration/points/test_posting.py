@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from datetime import UTC, timedelta
 
 import asyncpg
 import grpc
@@ -56,6 +57,11 @@ async def test_an_order_earns_half_up_into_both_figures(points: Points) -> None:
     (result,) = await points.post(build.earn(points.team_id, customer, 150 * UNIT))
     assert (result.status, result.delta_balance, result.delta_cumulative) == (POSTED, 2, 2)
     assert await points.balance(customer) == (2, 2)
+    in_yen = build.earn(points.team_id, customer, 150 * UNIT)
+    in_yen.earn.amount.currency_code = "JPY"
+    (as_it_comes,) = await points.post(in_yen)
+    assert as_it_comes.delta_balance == 2
+    assert await points.balance(customer) == (4, 4)
 
 
 @pytest.mark.rule("P-03a")
@@ -85,7 +91,7 @@ async def test_without_a_formula_nothing_is_earned(points: Points) -> None:
 async def test_every_source_changes_the_figures_by_its_own_rule(points: Points) -> None:
     await points.set_formula()
     team, customer, survivor = points.team_id, new_id(), new_id()
-    results = await points.post(
+    postings = (
         build.earn(team, customer, 1_000 * UNIT),
         build.journey(team, customer, 50),
         build.journey(team, customer, -30),
@@ -97,12 +103,26 @@ async def test_every_source_changes_the_figures_by_its_own_rule(points: Points) 
         build.refund(team, customer, 100 * UNIT),
         build.merge(team, customer, survivor),
     )
+    results = await points.post(*postings)
     assert [(result.delta_balance, result.delta_cumulative) for result in results] == [
         (100, 100), (50, 50), (-30, 0), (-20, 0), (5, 5), (-10, -10), (7, 7), (-2, 0), (-10, 0), (-90, -152),
     ]  # fmt: skip
     assert {result.status for result in results} == {POSTED}
     assert await points.balance(customer) == (0, 0)
     assert await points.balance(survivor) == (90, 152)
+    request = pb.ListEntriesRequest(team_id=str(team), filter=pb.EntryFilter(customer_id=str(customer)))
+    lines = (await points.stub.ListEntries(request, timeout=TIMEOUT_S)).lines
+    entries = sorted((line.entry for line in lines), key=lambda entry: entry.sequence)
+    assert [entry.sequence for entry in entries] == list(range(1, 11))
+    assert [entry.source for entry in entries] == [1, 3, 3, 2, 4, 4, 6, 6, 5, 7]
+    assert [(e.key, e.delta_balance, e.delta_cumulative, e.balance, e.cumulative) for e in entries] == [
+        (r.key, r.delta_balance, r.delta_cumulative, r.balance, r.cumulative) for r in results
+    ]
+    times = [entry.post_time.ToDatetime(UTC) - points.clock.now() for entry in entries]
+    assert times == [timedelta(microseconds=number) for number in range(10)]
+    assert {entry.actor for entry in entries} == {"test"}
+    order, coupon = postings[0].earn, postings[3].coupon
+    assert (entries[0].source_id, entries[3].source_id) == (order.order_id, coupon.coupon_id)
 
 
 @pytest.mark.rule("P-04a", "P-06a", "J-35c")

@@ -8,7 +8,7 @@ import pytest
 from tests.integration.schemas.services import PLATFORM, SERVICES, functions_of
 
 # Their bodies name nothing that another schema could have. A SET of its own would keep the planner from putting the
-# body of `same_or` in the place of a call.
+# body of `same_or`, or a named number, in the place of a call.
 _WITHOUT_SEARCH_PATH: Final = {
     ("channel_gateway", "same_or"),
     ("platform", "bind"),
@@ -47,10 +47,16 @@ async def test_a_function_is_what_its_file_says(connection: "asyncpg.Connection[
 
 
 async def test_functions_find_names_in_their_own_schema(connection: "asyncpg.Connection[Any]") -> None:
+    named_numbers = {
+        (schema, function.name)
+        for schema in SERVICES
+        for function in functions_of(schema)
+        if function.sql.startswith("-- The numbers of ")
+    }
     without = {
         (schema, row["name"])
         for schema in (PLATFORM, *SERVICES)
         for row in await connection.fetch(_FUNCTIONS, schema)
         if not any(setting.startswith("search_path=") for setting in row["settings"] or ())
     }
-    assert without == _WITHOUT_SEARCH_PATH
+    assert without - named_numbers == _WITHOUT_SEARCH_PATH

@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.channel_gateway.domain.model import Answer, Channel, Price, Send, SendState
+from services.channel_gateway.domain.model import Channel, Price, Send, SendAnswer, SendState
 from services.channel_gateway.domain.prepare import Catalogue, Prepared
 from services.channel_gateway.domain.reserve import (
+    HeldPlaces,
     Limits,
-    Place,
-    Purse,
     Quota,
     Reserved,
+    Wallet,
     add_up,
     decide,
-    presume,
     quota_month,
+    reserve_optimistically,
 )
 from tests.unit.channel_gateway.build import ACCOUNT, JOURNEY, NOW, TEAM, account, send
 
@@ -32,7 +32,7 @@ def limits_of(cap_used: int, quota: int | None, quota_used: int, balance: int) -
     return Limits(
         usage={(TEAM, JOURNEY, int(channel)): cap_used for channel in (Channel.LINE, Channel.WHATSAPP)},
         quotas={(TEAM, ACCOUNT): Quota(quota, quota_used)},
-        purses={TEAM: Purse("HKD", balance)},
+        wallets={TEAM: Wallet("HKD", balance)},
         prices={(TEAM, int(channel)): PRICE for channel in (Channel.LINE, Channel.WHATSAPP)},
     )
 
@@ -65,7 +65,7 @@ def test_nothing_is_exceeded(
     ]
     decisions = decide(sends, limits, NOW)
     places = [
-        Place(TEAM, JOURNEY, one.channel, ACCOUNT, d.price, d.cap, d.quota_month, len(d.prepared.parts))
+        HeldPlaces(TEAM, JOURNEY, one.channel, ACCOUNT, d.price, d.cap, d.quota_month, len(d.prepared.parts))
         for (one, _), d in zip(sends, decisions, strict=True)
         if isinstance(d, Reserved)
     ]
@@ -80,9 +80,9 @@ def test_nothing_is_exceeded(
     assert quota is None or on_plan == 0 or quota_used + on_plan <= quota
     paid = taken.wallets.get((TEAM, "HKD"), 0)
     assert paid <= balance
-    assert limits.purses[TEAM].balance_micros == balance - paid
+    assert limits.wallets[TEAM].balance_micros == balance - paid
     for decision, (one, prepared) in zip(decisions, sends, strict=True):
-        if isinstance(decision, Answer):
+        if isinstance(decision, SendAnswer):
             assert decision.state is SendState.EXHAUSTED
             assert decision.messages == 0
         else:
@@ -116,7 +116,7 @@ def test_older_epochs_are_cancelled(epoch: int, stopped: int) -> None:
 def test_what_is_given_back_is_what_was_taken(wants: list[tuple[Channel, int, bool]]) -> None:
     month = quota_month(NOW)
     places = [
-        Place(
+        HeldPlaces(
             TEAM,
             JOURNEY,
             channel,
@@ -145,7 +145,7 @@ def test_what_is_given_back_is_what_was_taken(wants: list[tuple[Channel, int, bo
 def test_what_is_presumed_is_what_is_decided_where_the_limits_hold_all(
     *, wants: list[tuple[Channel, int, bool]], cap: int, quota: int | None, balance: int, late: set[int]
 ) -> None:
-    sends: list[tuple[Send, Prepared | Answer]] = [
+    sends: list[tuple[Send, Prepared | SendAnswer]] = [
         (
             send(
                 effect_key=UUID(int=number),
@@ -157,13 +157,13 @@ def test_what_is_presumed_is_what_is_decided_where_the_limits_hold_all(
         )
         for number, (channel, messages, capped) in enumerate(wants)
     ]
-    sends.append((send(effect_key=UUID(int=99)), Answer(SendState.SKIPPED, "UNBOUND")))
+    sends.append((send(effect_key=UUID(int=99)), SendAnswer(SendState.SKIPPED, "UNBOUND")))
     prices = {(TEAM, int(channel)): PRICE for channel in (Channel.LINE, Channel.WHATSAPP)}
-    presumed = presume(sends, Catalogue({}, {}, {}, {}, prices, {}), NOW)
+    presumed = reserve_optimistically(sends, Catalogue({}, {}, {}, {}, prices, {}), NOW)
     decided = decide(sends, limits_of(0, quota, 0, balance), NOW)
 
     taken = add_up(
-        Place(TEAM, JOURNEY, one.channel, ACCOUNT, d.price, d.cap, d.quota_month, len(d.prepared.parts))
+        HeldPlaces(TEAM, JOURNEY, one.channel, ACCOUNT, d.price, d.cap, d.quota_month, len(d.prepared.parts))
         for (one, _), d in zip(sends, presumed, strict=True)
         if isinstance(d, Reserved)
     )

@@ -14,13 +14,13 @@ from services.channel_gateway.clients.channels.whatsapp import WhatsappWriter
 from services.channel_gateway.domain.model import (
     Account,
     AccountState,
-    Answer,
     Channel,
     ConnectionKind,
     Identity,
     ModuleContent,
     Profile,
     Send,
+    SendAnswer,
     SendState,
     TemplateContent,
     TemplateState,
@@ -52,7 +52,7 @@ def decided(
     profile: Profile | None = None,
     last_inbound: dict[tuple[UUID, str], Any] | None = None,
     templates: Any = None,
-) -> Prepared | Answer:
+) -> Prepared | SendAnswer:
     here = account(one.channel) if has is None else has
     catalogue = Catalogue(
         accounts={(TEAM, here.account_id): here},
@@ -66,8 +66,8 @@ def decided(
     return prepare(one, catalogue, Customer(known, None, last_inbound or {}, {one.channel}), WRITERS, NOW)
 
 
-def refusal(result: Prepared | Answer) -> tuple[SendState, str]:
-    assert isinstance(result, Answer)
+def refusal(result: Prepared | SendAnswer) -> tuple[SendState, str]:
+    assert isinstance(result, SendAnswer)
     return result.state, str(result.reason)
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from libs.common.ids import new_id
+from services.channel_gateway.convert.events import customer_events
 from services.channel_gateway.domain.inbox import InboxSource, StoredWebhook
 from services.channel_gateway.domain.shop_events import EventFaultError, parse
-from services.channel_gateway.worker.inbox import InboxWorker
 
 
 def body(occurred_at: str) -> bytes:
@@ -45,8 +45,6 @@ def test_the_bounds_are_taken(occurred_at: str) -> None:
 
 def test_a_stored_body_with_such_a_time_is_set_aside_with_its_reason() -> None:
     # A release before this one stored such bodies.
-    worker = InboxWorker.__new__(InboxWorker)
-    worker._tolerance = timedelta(minutes=5)
     stored = StoredWebhook(
         1,
         new_id(),
@@ -56,6 +54,6 @@ def test_a_stored_body_with_such_a_time_is_set_aside_with_its_reason() -> None:
         body("0001-01-01T00:00:00+08:00"),
         datetime(2026, 1, 1, tzinfo=UTC),
     )
-    converted = worker._convert(stored)
+    converted = customer_events(stored, timedelta(minutes=5))
     assert converted.events == []
     assert "occurred_at" in converted.fault

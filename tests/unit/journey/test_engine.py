@@ -56,13 +56,14 @@ def test_a_delay_after_a_message_counts_from_the_real_send() -> None:
     assert turn.enrolments[0].wake_at == sent_at + timedelta(days=1)
 
 
+@pytest.mark.rule("C-03b")
 @pytest.mark.parametrize("state", [m.Outcome.SENT, m.Outcome.SKIPPED, m.Outcome.FAILED, m.Outcome.UNKNOWN])
 def test_the_customer_goes_on_after_every_settled_send(state: m.Outcome) -> None:
     given = journey(message("hello", "tag"), d.Node("tag", d.Tags(add=("vip",))))
     [enrolment] = run([given], [checkout(1)]).enrolments
     turn = run([given], [outcome(1, enrolment, state)], [enrolment])
     assert turn.enrolments[-1].state is d.EnrolmentState.COMPLETED
-    assert results(turn)[-1] is Result.APPLIED
+    assert results(turn) == [d.StepResult[state.name], Result.APPLIED], "each is counted by itself"
 
 
 @pytest.mark.parametrize(("belongs", "end"), [(True, "yes"), (False, "no")])

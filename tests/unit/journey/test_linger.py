@@ -11,8 +11,8 @@ from libs.common.clock import SystemClock
 from libs.common.mailbox.memory import InMemoryMailbox
 from libs.common.rpc.operations import Progress
 from libs.testing.virtual_loop import VirtualLoop
-from services.journey.store.turns import ActorKey, DueTimers
-from services.journey.store.turns_protocol import TurnStorage
+from services.journey.domain.model import ActorKey
+from services.journey.store.turns_protocol import DueTimers, TurnStorage
 from services.journey.worker.actors import LINGER_S, Worker
 from services.journey.worker.takeover import MailboxRepair
 from services.journey.worker.turns import BatchOutcome, TurnRunner, Waiting

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from services.journey.store.turns import ActorKey
+from services.journey.domain.model import ActorKey
 from services.journey.worker.retries import PARK_FAULTS, RETRY_MAX_S, Retries
 
 ANNA = ActorKey(1, UUID(int=1), UUID(int=2))

@@ -62,6 +62,8 @@ def test_a_test_order_and_an_unsigned_one_earn_nothing_and_start_nothing() -> No
         (d.CheckoutTrigger(at_most=24_999_999), False),
         (d.CheckoutTrigger(at_least=20_000_000, at_most=30_000_000), True),
         (d.CheckoutTrigger(item_match="is", item_names=("other",), at_least=1), False),
+        (d.CheckoutTrigger(item_match="contains", item_names=("candy",), at_least=25_000_000), True),
+        (d.CheckoutTrigger(item_match="contains", item_names=("candy",), at_least=25_000_001), False),
         (d.CheckoutTrigger(at_least=1, currency="EUR"), False),
     ],
 )
@@ -129,6 +131,23 @@ def test_nobody_enters_a_journey_that_is_not_active(status: d.JourneyStatus) -> 
     schedule = d.Schedule(NOW + minutes(1), NOW + minutes(2), d.ExpiryAction.STOP)
     closed = with_status(journey(TAG, schedule=schedule), status)
     assert run([closed], [checkout(1)]).enrolments == ()
+
+
+@pytest.mark.rule("J-02b")
+def test_whoever_is_inside_walks_on_to_the_end_after_the_trigger_was_closed() -> None:
+    given = journey(delay("wait", 3600, "hello"), message("hello", "tag"), TAG)
+    closed = with_status(given, d.JourneyStatus.TRIGGER_CLOSED)
+    asked: list[fx.Effect] = []
+    asleep = run([given], [checkout(1)]).enrolments
+    sending = run([closed], (), asleep, now=NOW + timedelta(hours=1), asked=asked).enrolments
+    settled = mail(
+        1,
+        m.SendOutcome(fx.send_key(sending[0]), sending[0].enrolment_id, m.Outcome.SENT, "", NOW, 1),
+        source=m.MailSource.GATEWAY,
+    )
+    [ended] = run([closed], [settled], sending, now=NOW + timedelta(hours=2), asked=asked).enrolments
+    assert ended.state is d.EnrolmentState.COMPLETED
+    assert [type(effect) for effect in asked] == [fx.Send, fx.MarkMarketed, fx.ChangeTags]
 
 
 def test_a_schedule_is_half_open() -> None:

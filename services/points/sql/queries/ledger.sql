@@ -19,18 +19,16 @@ VALUES (:team_id, :amount_micros, :points_micros, :created_at)
 ON CONFLICT (team_id) DO NOTHING
 
 -- name: load_batch
-SELECT * FROM points.load_batch($1, $2, $3, $4, $5, $6, $7, $8)
+-- Parameters are filled up, as the function says.
+SELECT account, outcome, shop_order, formula
+  FROM points.load_batch_v2(:teams, :account_teams, :customers, :key_teams, :keys, :order_teams, :order_keys, :formula_teams)
 
 -- name: lock_accounts
 -- `teams`: one element where all accounts are of one team. Each pair once.
 SELECT points.lock_accounts(:teams, :customers)
 
 -- name: write_batch
-SELECT points.write_batch(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-    $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40,
-    $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52
-)
+SELECT points.write_batch_v2(:teams, :recorded_at, :account_count, :partitions, :entries, :outcomes, :orders)
 
 -- name: read_outcome
 SELECT team_id, key, fingerprint, customer_id, source, status, reason, requested_balance, delta_balance, delta_cumulative,

@@ -9,6 +9,7 @@ from libs.common.app import App, runtime
 from libs.common.clock import Clock
 from libs.common.config import ServiceSettings
 from libs.common.rpc.operations import NothingPending, Progress
+from libs.embedded import attach
 
 
 class Settings(ServiceSettings):
@@ -23,7 +24,7 @@ class Settings(ServiceSettings):
 @asynccontextmanager
 async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[App]:
     """The diary, serving."""
-    async with runtime(settings, package="tests.integration.common.diary", clock=clock) as rt:
+    async with runtime(settings, package="tests.integration.common.diary", servers=attach, clock=clock) as rt:
 
         async def work() -> None:
             if settings.worker_fails:

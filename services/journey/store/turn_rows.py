@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from libs.common.mailbox.mail import MailSource
 from services.journey.domain import effects as fx
-from services.journey.domain.model import EnrolmentState, StepResult
+from services.journey.domain.model import ActorKey, EnrolmentState, StepResult
 from services.journey.domain.turn import RunSegment, TurnResult
-from services.journey.store import records
-from services.journey.store.history import HistoryRow
+from services.journey.store import codec
+from services.journey.store.history import HistoryRow, refusal_row, run_segment_row
 
 _JUDGED = frozenset({StepResult.YES, StepResult.NO, StepResult.REFUSED})
 """What a condition comes to."""
@@ -23,14 +23,6 @@ _HISTORY_WIDTH = 8
 Row = tuple[Any, ...]
 
 
-class ActorKey(NamedTuple):
-    """A customer, and the partition it lives in."""
-
-    partition: int
-    team_id: UUID
-    customer_id: UUID
-
-
 def commit_columns(
     turns: Mapping[ActorKey, TurnResult], changes: Iterable[HistoryRow] = ()
 ) -> tuple[Sequence[Any], ...]:
@@ -39,15 +31,16 @@ def commit_columns(
     enrolments: list[Row] = []
     verdicts: list[Row] = []
     history: list[Row] = []
-    for place, (key, turn) in enumerate(turns.items(), 1):
+    for number, (key, turn) in enumerate(turns.items(), 1):
         enrolments.extend(
             (
-                *(place, e.enrolment_id, e.journey_id, e.trigger_event_id, e.created_at, e.wake_at),
+                *(number, e.enrolment_id, e.journey_id, e.trigger_event_id, e.created_at, e.wake_at),
                 *(e.depth, e.state, e.wait, e.visit, e.node_id),
             )
             for e in turn.enrolments
         )
-        history.extend(_facts(key, turn))
+        history.extend(run_segment_row(key, segment) for segment in turn.run_segments)
+        history.extend(refusal_row(key, refusal) for refusal in turn.refusals)
         verdicts.extend(
             (key.team_id, run_segment.enrolment_id, told)
             for run_segment in turn.run_segments
@@ -73,7 +66,7 @@ def _actor_row(key: ActorKey, turn: TurnResult) -> Row:
         taken.get(MailSource.SEGMENT, 0),
         taken.get(MailSource.GATEWAY, 0),
         taken.get(MailSource.JOURNEY, 0),
-        records.entries_bytes(turn.actor),
+        codec.entries_bytes(turn.actor),
         turn.wake_at,
         turn.sending,
     )
@@ -91,17 +84,3 @@ def settled_verdicts(run_segment: RunSegment) -> list[UUID | None]:
         for step in run_segment.steps
         if step.result in _JUDGED
     ]
-
-
-def _facts(key: ActorKey, turn: TurnResult) -> Iterable[HistoryRow]:
-    partition, team_id, customer_id = key
-    for run_segment in turn.run_segments:
-        body = records.pack(
-            records.RunSegmentRecord(run_segment.enrolled, run_segment.state, run_segment.steps)
-        )
-        about = (partition, team_id, run_segment.journey_id, customer_id, run_segment.enrolment_id)
-        yield HistoryRow(*about, run_segment.at, records.FactKind.RUN_SEGMENT, body)
-    for refusal in turn.refusals:
-        body = records.pack(records.RefusalRecord(refusal.reason))
-        whom = (partition, team_id, refusal.journey_id, customer_id, None)
-        yield HistoryRow(*whom, refusal.at, records.FactKind.TRIGGER_REFUSED, body)

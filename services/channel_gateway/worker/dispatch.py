@@ -1,0 +1,214 @@
+"""Puts sends on the wire: records them as in flight, starts their attempts, hands on what the attempts came to.
+
+A send is recorded as in flight before its request leaves, so that after a crash every send is known to have been
+waiting or possibly sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Final, Protocol
+from uuid import UUID
+
+import structlog
+
+from libs.common import crash
+from libs.common.clock import Clock
+from services.channel_gateway import metrics
+from services.channel_gateway.clients.channels.base import Adapter, Attempt, Verdict
+from services.channel_gateway.domain.model import (
+    Account,
+    AccountState,
+    ConnectionKind,
+    DeliveryOutcome,
+    Job,
+    Reason,
+    SendState,
+)
+from services.channel_gateway.store.deliveries import cancelled_outcome
+from services.channel_gateway.worker.lanes import Lane
+from services.channel_gateway.worker.outcomes import LINGER_FROM, until_taken
+from services.channel_gateway.worker.queue import Ready, SendQueue
+
+IN_FLIGHT_MAX: Final = 500
+"""Sends recorded as in flight in one transaction."""
+IDLE_S: Final = 5.0
+"""An idle loop looks again after so long, woken or not."""
+LINGER_S: Final = 0.005
+"""Between two batches where many requests are on the wire, so that answers that come in meanwhile make room for a
+batch and not for one send."""
+
+_log = structlog.get_logger(__name__)
+_seconds_of: Final = functools.cache(metrics.ATTEMPT_SECONDS.labels)
+
+
+class InFlightStore(Protocol):
+    """Records what leaves."""
+
+    async def mark_in_flight(self, jobs: Sequence[Job], sender: UUID) -> set[UUID]:
+        """Records jobs as in flight, durably; the effect keys that are still ours to send."""
+        ...
+
+
+class StopFence(Protocol):
+    """Knows which sends a stop concerns, and what is on the wire."""
+
+    def stopped(self, job: Job) -> bool:
+        """Whether a stop lets no attempt of the send start."""
+        ...
+
+    def on_wire(self, job: Job) -> AbstractContextManager[None]:
+        """The send's request is on the wire for the time of the block."""
+        ...
+
+
+class Classifier(Protocol):
+    """Says what an attempt means for its send."""
+
+    def classify(self, lane: Lane, job: Job, attempt: Attempt) -> None:
+        """One attempt that has ended."""
+        ...
+
+
+Settle = Callable[[Job, DeliveryOutcome], None]
+"""Takes over how a send ended."""
+
+
+class Dispatcher:
+    """A loop, see `libs.common.tasks`. Sends that may not leave at all are settled on the way."""
+
+    def __init__(
+        self,
+        *,
+        sender_id: UUID,
+        queue: SendQueue,
+        store: InFlightStore,
+        adapters: Mapping[ConnectionKind, Adapter],
+        fence: StopFence,
+        clock: Clock,
+        classifier: Classifier,
+        settle: Settle,
+    ) -> None:
+        """`sender_id` names this process."""
+        self._sender_id = sender_id
+        self._queue = queue
+        self._store = store
+        self._adapters = adapters
+        self._fence = fence
+        self._clock = clock
+        self._classifier = classifier
+        self._settle = settle
+        self._attempts: set[asyncio.Task[None]] = set()
+
+    @property
+    def attempt_count(self) -> int:
+        """Attempts whose results are still to come."""
+        return len(self._attempts)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Sends until told to stop; then starts nothing new and waits for the answers."""
+        while not stopping.is_set():
+            self._queue.looking()
+            if not await self.step():
+                await self._queue.wait(IDLE_S)
+        # With nothing awaited since the last look: no attempt is started that is not waited for.
+        self._queue.closing = True
+        if self._attempts:
+            await asyncio.wait(set(self._attempts))
+
+    async def step(self) -> bool:
+        """Sends one batch of what may leave; whether there was any."""
+        ready = self._fit(self._queue.collect(IN_FLIGHT_MAX))
+        if not ready:
+            return False
+        await self._mark_and_start(ready)
+        if len(self._attempts) >= LINGER_FROM:
+            await asyncio.sleep(LINGER_S)
+        return True
+
+    def start(self, ready: Iterable[Ready]) -> None:
+        """Starts the attempts of sends that are recorded as in flight."""
+        for lane, job in ready:
+            at_once = self._adapters[lane.account.connection.kind].at_once
+            if at_once is not None:
+                self._attempt_at_once(lane, job, at_once)
+                continue
+            task = asyncio.create_task(self._attempt(lane, job))
+            self._attempts.add(task)
+            task.add_done_callback(self._attempts.discard)
+
+    def _fit(self, collected: Iterable[Ready]) -> list[Ready]:
+        """Those that may leave; the others are settled."""
+        ready: list[Ready] = []
+        for lane, job in collected:
+            refusal = self._refuse(lane, job)
+            if refusal is None:
+                ready.append((lane, job))
+            else:
+                lane.in_flight -= 1
+                self._settle(job, refusal)
+        return ready
+
+    def _refuse(self, lane: Lane, job: Job) -> DeliveryOutcome | None:
+        """Why no attempt may start (C-02, J-03, J-12); None if one may."""
+        if self._fence.stopped(job):
+            return cancelled_outcome(job)
+        if job.not_after is not None and self._clock.now() >= job.not_after:
+            state = SendState.UNKNOWN if job.doubtful else SendState.DEFERRED
+            return DeliveryOutcome(state, Reason.DO_NOT_DISTURB)
+        if lane.account.state is not AccountState.ACTIVE:
+            disabled = lane.account.state is AccountState.DISABLED
+            reason = Reason.ACCOUNT_DISABLED if disabled else Reason.ACCOUNT_UNUSABLE
+            return DeliveryOutcome(SendState.FAILED, reason)
+        return None
+
+    async def _mark_and_start(self, ready: Sequence[Ready]) -> None:
+        jobs = [job for _, job in ready]
+        ours = await until_taken(lambda: self._store.mark_in_flight(jobs, self._sender_id))
+        crash.reach("gateway.after_mark")
+        for lane, job in ready:
+            if job.effect_key not in ours:
+                # Cancelled by a stop, or another process has it: it settles there.
+                lane.in_flight -= 1
+                self._queue.release([job])
+        self.start((lane, job) for lane, job in ready if job.effect_key in ours)
+
+    def _attempt_at_once(self, lane: Lane, job: Job, answer: Callable[[Job, int], Attempt]) -> None:
+        """An attempt that nobody is waited for: the last check, the answer and its meaning in one go."""
+        refusal = self._refuse(lane, job)
+        self._queue.landed(lane)
+        if refusal is not None:
+            self._settle(job, refusal)
+            return
+        job.attempts += 1
+        self._classifier.classify(lane, job, answer(job, job.parts_sent))
+
+    async def _attempt(self, lane: Lane, job: Job) -> None:
+        """One request, from the last check to its meaning."""
+        try:
+            # Checked again, with nothing awaited between here and the request: the commit before took a moment.
+            refusal = self._refuse(lane, job)
+            if refusal is not None:
+                self._settle(job, refusal)
+                return
+            attempt = await self._request(lane.account, job)
+        except Exception:  # noqa: BLE001 - a fault of ours in the middle of a send must not hold up the others
+            _log.exception("an attempt failed in an unforeseen way", effect_key=str(job.effect_key))
+            attempt = Attempt(Verdict.UNKNOWN, "INTERNAL", doubtful=True)
+        finally:
+            self._queue.landed(lane)
+        self._classifier.classify(lane, job, attempt)
+
+    async def _request(self, account: Account, job: Job) -> Attempt:
+        began_s = time.monotonic()
+        job.attempts += 1
+        job.began_s = began_s if job.began_s is None else job.began_s
+        with self._fence.on_wire(job):
+            try:
+                return await self._adapters[account.connection.kind].send(account, job, job.parts_sent)
+            finally:
+                _seconds_of(job.channel.name).observe(time.monotonic() - began_s)

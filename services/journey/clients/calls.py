@@ -1,0 +1,29 @@
+"""One call to another service, its failure told as an outage that the caller can wait out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import grpc
+
+from libs.common.rpc.client import retrying
+
+R = TypeVar("R")
+
+
+class ServiceUnavailable(Exception):
+    """A service did not answer a batch; asking again later may help, and nobody's mail is to blame."""
+
+
+async def call_once(call: Callable[[], Awaitable[R]]) -> R:
+    """For reads of the worker, which comes again by itself. Raises `ServiceUnavailable`."""
+    try:
+        return await call()
+    except grpc.aio.AioRpcError as error:
+        raise ServiceUnavailable(f"{error.code().name}: {error.details()}") from error
+
+
+async def call_retrying(call: Callable[[], Awaitable[R]]) -> R:
+    """For calls that somebody waits for. Raises `ServiceUnavailable` when repeating did not help."""
+    return await call_once(lambda: retrying(call))

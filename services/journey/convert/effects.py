@@ -1,0 +1,146 @@
+"""Effects to the contracts of segment, points and the gateway, and their answers back."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from libs.common.rpc.values import timestamp
+from omnijourney.common.v1 import channel_pb2, error_reason_pb2, money_pb2
+from omnijourney.internal.v1 import change_pb2, postings_pb2, send_pb2
+from omnijourney.points.v1 import posting_pb2 as postings
+from omnijourney.segment.v1 import segment_service_pb2 as segment_calls
+from services.journey.domain import effects as fx
+
+ACTOR: Final = "journey"
+"""Who posts to the ledger."""
+
+SegmentChange = fx.ChangeTags | fx.SetAttribute | fx.MarkMarketed
+OrderPosting = fx.EarnPoints | fx.RefundPoints
+
+
+def verdict_from(answer: segment_calls.Judgement) -> fx.Verdict:
+    """The answer to a condition; whether the customer has a phone is known only where they were found."""
+    looked_up = answer.verdict != segment_calls.VERDICT_IMPOSSIBLE
+    return fx.Verdict(
+        answer.verdict == segment_calls.VERDICT_YES,
+        reason_text(answer.reason),
+        answer.has_phone if looked_up else None,
+    )
+
+
+def send_message(effect: fx.Send) -> send_pb2.Send:
+    """A send as the gateway takes it."""
+    send = send_pb2.Send(
+        effect_key=str(effect.key),
+        team_id=str(effect.team_id),
+        customer_id=str(effect.customer_id),
+        enrolment_id=str(effect.enrolment_id),
+        journey_id=str(effect.journey_id),
+        node_id=effect.node_id,
+        channel=channel_pb2.Channel.ValueType(effect.channel),
+        account_id=str(effect.account_id),
+        cap=effect.cap,
+        not_after=timestamp(effect.not_after) if effect.not_after else None,
+        stop_epoch=effect.stop_epoch,
+    )
+    if effect.template is not None:
+        send.template.template_id = str(effect.template.template_id)
+        send.template.parameters.extend(effect.template.parameters)
+    else:
+        send.bot_module_id = str(effect.bot_module_id)
+    return send
+
+
+def change_message(effect: SegmentChange) -> change_pb2.Change:
+    """A change of tags, attribute or times as segment takes it; what it causes is one journey deeper."""
+    change = change_pb2.Change(
+        effect_key=str(effect.key),
+        team_id=str(effect.team_id),
+        customer_id=str(effect.customer_id),
+        depth=effect.depth + 1,
+        occur_time=timestamp(effect.at),
+    )
+    match effect:
+        case fx.ChangeTags():
+            change.tags.add.extend(effect.add)
+            change.tags.remove.extend(effect.remove)
+        case fx.SetAttribute():
+            change.set_attribute.key = effect.attribute
+            change.set_attribute.text = effect.text
+        case fx.MarkMarketed():
+            change.mark_marketed.at.CopyFrom(timestamp(effect.at))
+    return change
+
+
+def posting_message(effect: OrderPosting) -> postings_pb2.Posting:
+    """An order's or a refund's posting as points takes it."""
+    posting = postings_pb2.Posting(
+        key=str(effect.key),
+        team_id=str(effect.team_id),
+        customer_id=str(effect.customer_id),
+        occurred_at=timestamp(effect.at),
+        actor=ACTOR,
+    )
+    amount = money_pb2.Money(currency_code=effect.currency, amount_micros=effect.amount_micros)
+    match effect:
+        case fx.EarnPoints():
+            earn = postings_pb2.EarnPosting(
+                order_key=str(effect.key),
+                shop_id=effect.shop_id,
+                order_id=effect.order_id,
+                amount=amount,
+                has_phone=effect.has_phone,
+            )
+            posting.earn.CopyFrom(earn)
+        case fx.RefundPoints():
+            refund = postings_pb2.RefundPosting(
+                refund_key=str(effect.key),
+                order_key=str(effect.order_key) if effect.order_key else "",
+                shop_id=effect.shop_id,
+                refund_id=effect.refund_id,
+                amount=amount,
+            )
+            posting.refund.CopyFrom(refund)
+    return posting
+
+
+def node_posting_message(effect: fx.ChangePoints, *, has_phone: bool) -> postings_pb2.Posting:
+    """A points node's posting as points takes it."""
+    posting = postings_pb2.Posting(
+        key=str(effect.key),
+        team_id=str(effect.team_id),
+        customer_id=str(effect.customer_id),
+        occurred_at=timestamp(effect.at),
+        actor=ACTOR,
+    )
+    target = posting.journey_add if effect.delta > 0 else posting.journey_deduct
+    target.points = abs(effect.delta)
+    target.journey_id = str(effect.journey_id)
+    target.journey_name = effect.journey_name
+    target.enrolment_id = str(effect.enrolment_id)
+    target.node_id = effect.node_id
+    target.has_phone = has_phone
+    return posting
+
+
+def posting_answer(result: postings.PostingResult) -> fx.ChangeAnswer:
+    """What a posting came to."""
+    reason = (
+        ""
+        if not result.reason
+        else postings.PostingReason.Name(result.reason).removeprefix("POSTING_REASON_")
+    )
+    match result.status:
+        case postings.POSTING_STATUS_POSTED:
+            return fx.ChangeAnswer(fx.ChangeState.APPLIED, reason)
+        case postings.POSTING_STATUS_REJECTED if result.reason == postings.POSTING_REASON_INSUFFICIENT:
+            return fx.ChangeAnswer(fx.ChangeState.INSUFFICIENT, reason)
+        case postings.POSTING_STATUS_SKIPPED:
+            return fx.ChangeAnswer(fx.ChangeState.SKIPPED, reason)
+        case _:
+            return fx.ChangeAnswer(fx.ChangeState.REFUSED, reason)
+
+
+def reason_text(value: error_reason_pb2.ErrorReason.ValueType) -> str:
+    """The name of a reason without its prefix; empty for none."""
+    return error_reason_pb2.ErrorReason.Name(value).removeprefix("ERROR_REASON_") if value else ""

@@ -1,0 +1,85 @@
+"""Rows that the edge and the stores both name: what is read to be shown, and what a listing is narrowed to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from services.journey.domain.model import (
+    AttributeTrigger,
+    CheckoutTrigger,
+    ContactTrigger,
+    Definition,
+    Enrolment,
+    EnrolmentState,
+    JourneyStatus,
+    SystemTriggerKind,
+    TagTrigger,
+)
+
+TRIGGER_TYPES: Mapping[type, str] = {
+    CheckoutTrigger: "CHECKOUT_COMPLETED",
+    ContactTrigger: "CONTACT_ADDED",
+    TagTrigger: "TAG_APPLIED",
+    AttributeTrigger: "ATTRIBUTE_CHANGED",
+    SystemTriggerKind: "SYSTEM",
+}
+"""Name of each kind of trigger, as lists are filtered by it."""
+
+
+class Lease(NamedTuple):
+    """Who owns a partition, until when (real time)."""
+
+    owner: str
+    epoch: int
+    expires_at: datetime
+
+
+class WorkerRow(NamedTuple):
+    """A process that hosts actors, until when it counts as alive (real time), and whether it is draining."""
+
+    worker_id: str
+    expires_at: datetime
+    draining: bool
+
+
+class JourneyFilter(NamedTuple):
+    """What a list of journeys is narrowed to; empty means all."""
+
+    statuses: Sequence[JourneyStatus] = ()
+    trigger_type: str = ""
+    name_contains: str = ""
+
+
+class EnrolmentFilter(NamedTuple):
+    """Which enrolments are listed: of a journey, of a customer, or of both; no states mean all."""
+
+    journey_id: UUID | None
+    customer_id: UUID | None
+    states: Sequence[EnrolmentState] = ()
+
+
+class StoredEnrolment(NamedTuple):
+    """An enrolment with the time of its last change."""
+
+    enrolment: Enrolment
+    updated_at: datetime
+
+
+class StoredRevision(NamedTuple):
+    """A definition as it was saved, by whom and when."""
+
+    revision: int
+    definition: Definition
+    actor: str
+    created_at: datetime
+
+
+class SystemTriggerRow(NamedTuple):
+    """A system trigger to be mailed; the request key is the caller's, each is mailed once."""
+
+    customer_id: UUID
+    journey_id: UUID
+    request_key: UUID

@@ -1,0 +1,60 @@
+-- Journeys and their revisions.
+
+-- name: journeys_by_id
+SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at
+  FROM journey WHERE journey_id = ANY (:journey_ids::uuid[]);
+
+-- name: changing_journeys
+SELECT team_id, journey_id FROM changing_journeys(:now);
+
+-- name: insert_journey
+-- Status 1: a draft.
+INSERT INTO journey (team_id, journey_id, status, revision, version, name, name_folded, trigger_type, definition,
+                     starts_at, ends_at, created_at, updated_at)
+VALUES (:team_id, :journey_id, 1, 1, 1, :name, :name_folded, :trigger_type, :definition, :starts_at, :ends_at, :now, :now);
+
+-- name: insert_revision
+INSERT INTO journey_revision (team_id, journey_id, revision, definition, actor, created_at)
+VALUES (:team_id, :journey_id, :revision, :definition, :actor, :now);
+
+-- name: get_journey
+SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at
+  FROM journey WHERE team_id = :team_id AND journey_id = :journey_id AND deleted_at IS NULL;
+
+-- name: get_journey_for_change
+SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at
+  FROM journey WHERE team_id = :team_id AND journey_id = :journey_id AND deleted_at IS NULL FOR NO KEY UPDATE;
+
+-- name: list_journeys
+-- A filter that is null takes everything; so does the keyset.
+SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at
+  FROM journey
+ WHERE team_id = :team_id AND deleted_at IS NULL
+   AND (:statuses::smallint[] IS NULL OR status = ANY (:statuses))
+   AND (:trigger_type::text IS NULL OR trigger_type = :trigger_type)
+   AND (:name_part::text IS NULL OR strpos(name_folded, :name_part) > 0)
+   AND (:after_created_at::timestamptz IS NULL OR (created_at, journey_id) < (:after_created_at, :after_journey_id::uuid))
+ ORDER BY created_at DESC, journey_id DESC LIMIT :limit;
+
+-- name: update_definition
+UPDATE journey
+   SET name = :name, name_folded = :name_folded, trigger_type = :trigger_type, definition = :definition,
+       starts_at = :starts_at, ends_at = :ends_at, updated_at = :now, revision = revision + 1, version = version + 1
+ WHERE team_id = :team_id AND journey_id = :journey_id;
+
+-- name: change_status
+UPDATE journey
+   SET status = :status, reason = :reason, stop_epoch = stop_epoch + :stops, updated_at = :now,
+       published_at = COALESCE(published_at, :published_at), version = version + 1
+ WHERE team_id = :team_id AND journey_id = :journey_id;
+
+-- name: delete_journey
+UPDATE journey SET deleted_at = :now, updated_at = :now, version = version + 1
+ WHERE team_id = :team_id AND journey_id = :journey_id;
+
+-- name: list_revisions
+SELECT revision, definition, actor, created_at FROM journey_revision
+ WHERE team_id = :team_id AND journey_id = :journey_id AND revision < :before ORDER BY revision DESC LIMIT :limit;
+
+-- name: has_live_enrolments
+SELECT EXISTS (SELECT FROM enrolment WHERE team_id = :team_id AND journey_id = :journey_id AND state = 1);

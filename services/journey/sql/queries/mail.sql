@@ -1,0 +1,29 @@
+-- Mail that this service numbers: system triggers.
+
+-- name: recorded_triggers
+SELECT request_key FROM mail WHERE team_id = :team_id AND request_key = ANY (:request_keys::uuid[]);
+
+-- name: next_mail_numbers
+-- Locks the customers' counters in one order and reserves so many numbers of each. The number returned is the last of them.
+INSERT INTO mail_number AS m (team_id, customer_id, number)
+SELECT :team_id, k.customer_id, k.n FROM unnest(:customer_ids::uuid[], :counts::bigint[]) AS k (customer_id, n)
+ ORDER BY k.customer_id
+ON CONFLICT (team_id, customer_id) DO UPDATE SET number = m.number + excluded.number
+RETURNING customer_id, number;
+
+-- name: append_mail
+INSERT INTO mail (partition, position, team_id, customer_id, number, request_key, journey_id, occurred_at)
+SELECT * FROM unnest(:partitions::smallint[], :positions::bigint[], :team_ids::uuid[], :customer_ids::uuid[],
+                     :numbers::bigint[], :request_keys::uuid[], :journey_ids::uuid[], :times::timestamptz[]);
+
+-- name: load_mail_cursors
+SELECT partition, position FROM mail_cursor;
+
+-- name: save_mail_cursors
+UPDATE mail_cursor AS c SET position = k.position
+  FROM unnest(:partitions::smallint[], :positions::bigint[]) AS k (partition, position)
+ WHERE c.partition = k.partition AND c.position < k.position;
+
+-- name: mail_of_customer
+SELECT partition, position, team_id, customer_id, number, request_key, journey_id, occurred_at
+  FROM mail WHERE team_id = :team_id AND customer_id = :customer_id AND number > :after ORDER BY number LIMIT :limit;

@@ -1,0 +1,45 @@
+-- The batches of turns: one load, one commit. What the functions do stands in their files.
+
+-- name: load_turns
+SELECT place, parked, taken_segment, taken_gateway, taken_journey, entries, enrolment_id, journey_id, trigger_event_id,
+       created_at, wake_at, depth, rest, visit, node_id, version
+  FROM load_turns(:team_ids, :partitions, :actor_team_ids, :customer_ids);
+
+-- name: commit_turns
+SELECT commit_turns($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+                    $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37);
+
+-- name: write_turns
+SELECT write_turns($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+                   $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32);
+
+-- name: hold_journeys_to_change
+SELECT hold_journeys(:journey_ids, :versions, true);
+
+-- name: keep_verdicts
+SELECT key, belongs, reason
+  FROM keep_verdicts(:team_ids, :partitions, :epochs, :verdict_team_ids, :enrolment_ids, :keys, :belong, :reasons);
+
+-- name: look_at_timers
+SELECT partition, team_id, customer_id, wake_at FROM look_at_timers(:partitions, :until, :limit, :partition_limit);
+
+-- name: look_ahead
+SELECT due, following FROM look_ahead(:now);
+
+-- name: halting_customers
+-- Customers who stand in a stopping journey (state 1: live) and do not wait for a send (rest 2).
+SELECT DISTINCT partition, team_id, customer_id
+  FROM (SELECT partition, team_id, customer_id FROM enrolment
+         WHERE team_id = :team_id AND journey_id = :journey_id AND state = 1 AND rest <> 2
+           AND partition = ANY (:partitions::smallint[])
+         LIMIT :limit) AS page;
+
+-- name: load_checkpoints
+SELECT partition, source, position FROM mail_checkpoint WHERE partition = ANY (:partitions::smallint[]);
+
+-- name: save_checkpoints
+-- Checkpoints only go forward.
+INSERT INTO mail_checkpoint (partition, source, position)
+SELECT * FROM unnest(:partitions::smallint[], :sources::smallint[], :positions::bigint[])
+ON CONFLICT (partition, source) DO UPDATE SET position = excluded.position
+ WHERE mail_checkpoint.position < excluded.position;

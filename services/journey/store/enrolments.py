@@ -1,0 +1,96 @@
+"""The SQL of enrolments, as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from libs.common.db.pool import Pool, transaction
+from libs.common.errors import NotFound
+from libs.common.ids import partition_of
+from services.journey.domain.model import Enrolment, EnrolmentState, WaitReason
+from services.journey.domain.views import EnrolmentFilter, StoredEnrolment
+from services.journey.store import codec
+from services.journey.store.book import BOOK
+
+
+class EnrolmentStore:
+    """Reads enrolments and what they did."""
+
+    def __init__(self, pool: Pool) -> None:
+        """`pool` connects as the service's own role."""
+        self._pool = pool
+
+    async def get(self, team_id: UUID, enrolment_id: UUID) -> StoredEnrolment:
+        """One enrolment. Raises NotFound."""
+        async with transaction(self._pool, [team_id]) as connection:
+            row = await connection.fetchrow(
+                *BOOK.bind("get_enrolment", team_id=team_id, enrolment_id=enrolment_id)
+            )
+        if row is None:
+            raise NotFound.of("enrolment", enrolment_id)
+        return _stored(row)
+
+    async def page(
+        self, team_id: UUID, wanted: EnrolmentFilter, after: tuple[datetime, UUID] | None, limit: int
+    ) -> list[StoredEnrolment]:
+        """A page of enrolments of a journey, of a customer, or of both; newest first."""
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(*_page_query(team_id, wanted, after, limit))
+        return [_stored(row) for row in rows]
+
+    async def count(self, team_id: UUID, journey_id: UUID) -> dict[EnrolmentState, int]:
+        """Enrolments of a journey by state."""
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(
+                *BOOK.bind("count_enrolments", team_id=team_id, journey_id=journey_id)
+            )
+        return {EnrolmentState(row["state"]): row["n"] for row in rows}
+
+    async def run_segments(self, team_id: UUID, enrolment_id: UUID) -> list[codec.RunSegmentRecord]:
+        """What an enrolment did, oldest first."""
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(
+                *BOOK.bind("history_of_enrolment", team_id=team_id, enrolment_id=enrolment_id)
+            )
+        return [codec.read_run_segment(row["body"]) for row in rows]
+
+
+def _page_query(
+    team_id: UUID, wanted: EnrolmentFilter, after: tuple[datetime, UUID] | None, limit: int
+) -> tuple[Any, ...]:
+    created_at, enrolment_id = after or (None, None)
+    arguments: dict[str, Any] = {
+        "team_id": team_id,
+        "journey_id": wanted.journey_id,
+        "states": list(wanted.states) or None,
+        "after_created_at": created_at,
+        "after_enrolment_id": enrolment_id,
+        "limit": limit,
+    }
+    if wanted.customer_id is None:
+        return BOOK.bind("list_enrolments_of_journey", **arguments)
+    partition = partition_of(team_id, wanted.customer_id)
+    return BOOK.bind(
+        "list_enrolments_of_customer", partition=partition, customer_id=wanted.customer_id, **arguments
+    )
+
+
+def _stored(row: Mapping[str, Any]) -> StoredEnrolment:
+    enrolment = Enrolment(
+        enrolment_id=row["enrolment_id"],
+        journey_id=row["journey_id"],
+        team_id=row["team_id"],
+        customer_id=row["customer_id"],
+        trigger_event_id=row["trigger_event_id"],
+        depth=row["depth"],
+        created_at=row["created_at"],
+        state=EnrolmentState(row["state"]),
+        node_id=row["node_id"],
+        visit=row["visit"],
+        wait=WaitReason(row["rest"]),
+        wake_at=row["wake_at"],
+    )
+    return StoredEnrolment(enrolment, row["updated_at"])

@@ -1,0 +1,49 @@
+"""Workers as operators handle them: drained and resumed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from libs.common.errors import Unavailable
+from services.journey.store.leases import LeaseStore
+
+DRAIN_WAIT_S: Final = 10.0
+"""How long a call that drains a worker waits for it, real seconds."""
+DRAIN_LOOK_S: Final = 0.05
+
+_log = structlog.get_logger(__name__)
+
+
+class WorkerDraining:
+    """Has workers hand back their partitions, and take them again."""
+
+    def __init__(self, store: LeaseStore, real_time: Callable[[], float] = time.monotonic) -> None:
+        """`real_time` gives seconds that never run backwards."""
+        self._store = store
+        self._real_time = real_time
+
+    async def drain(self, worker_id: str) -> int:
+        """Has a worker hand back all partitions; returns how many it held, when it holds none.
+
+        Raises NotFound, and Unavailable if it still holds some after `DRAIN_WAIT_S`.
+        """
+        await self._store.set_draining(worker_id, draining=True)
+        held = left = await self._store.count_of(worker_id)
+        until_s = self._real_time() + DRAIN_WAIT_S
+        while left:
+            if self._real_time() > until_s:
+                raise Unavailable.dependency(f"worker {worker_id}", DRAIN_WAIT_S)
+            await asyncio.sleep(DRAIN_LOOK_S)
+            left = await self._store.count_of(worker_id)
+        _log.warning("worker drained", worker_id=worker_id, partitions=held)
+        return held
+
+    async def resume(self, worker_id: str) -> None:
+        """Lets a worker take partitions again. Raises NotFound."""
+        await self._store.set_draining(worker_id, draining=False)
+        _log.warning("worker resumed", worker_id=worker_id)

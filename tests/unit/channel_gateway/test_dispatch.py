@@ -1,0 +1,228 @@
+"""Dispatch: recorded as in flight before the request, refused where nothing may leave, every end is heard of."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from libs.common.clock import SteppedClock
+from services.channel_gateway.clients.channels.base import Attempt, Verdict
+from services.channel_gateway.clients.channels.line import LineWriter
+from services.channel_gateway.clients.channels.sink import SinkAdapter
+from services.channel_gateway.domain.model import (
+    Account,
+    AccountState,
+    ConnectionKind,
+    DeliveryOutcome,
+    Job,
+    Reason,
+    SendState,
+)
+from services.channel_gateway.worker.dispatch import Dispatcher
+from services.channel_gateway.worker.lanes import Lane
+from services.channel_gateway.worker.queue import SendQueue
+from tests.unit.channel_gateway.build import NOW, account, job
+
+SENT = Attempt(Verdict.SENT, message_id="m")
+PLENTY = account(concurrency_max=256, rate_per_second=10_000)
+SENDER = UUID(int=99)
+
+
+class Wire:
+    """The channel, the table and the recorder of a dispatcher, and what happened there, in order."""
+
+    repeatable = True
+    at_once = None
+    writer = LineWriter()
+
+    def __init__(self, adapter: Any = None) -> None:
+        self.happened: list[tuple[str, Any]] = []
+        self.stopped_keys: set[UUID] = set()
+        self.not_ours: set[UUID] = set()
+        self.clock = SteppedClock(NOW)
+        self.answer: Callable[[Job], Attempt] = lambda _: SENT
+        self.free = asyncio.Event()
+        self.free.set()
+        """Cleared: requests stay on the wire."""
+        self.queue = SendQueue(lane_max=100, at_once=lambda _: adapter is not None)
+        self.dispatcher = Dispatcher(
+            sender_id=SENDER,
+            queue=self.queue,
+            store=self,
+            adapters={ConnectionKind.LINE: adapter or self},
+            fence=self,
+            clock=self.clock,
+            classifier=self,
+            settle=self.settle,
+        )
+
+    async def mark_in_flight(self, jobs: Sequence[Job], sender: UUID) -> set[UUID]:
+        assert sender == SENDER
+        self.happened.append(("recorded", {each.effect_key.int for each in jobs}))
+        return {each.effect_key for each in jobs} - self.not_ours
+
+    async def send(self, account: Account, job: Job, part: int) -> Attempt:
+        self.happened.append(("request", job.effect_key.int))
+        await self.free.wait()
+        return self.answer(job)
+
+    async def check(self, account: Account) -> tuple[bool, str]:
+        raise AssertionError("dispatch checks no accounts")
+
+    def stopped(self, job: Job) -> bool:
+        return job.effect_key in self.stopped_keys
+
+    @contextlib.contextmanager
+    def on_wire(self, job: Job) -> Iterator[None]:
+        yield
+
+    def classify(self, lane: Lane, job: Job, attempt: Attempt) -> None:
+        self.happened.append(("attempt", (job.effect_key.int, attempt.verdict)))
+
+    def settle(self, job: Job, outcome: DeliveryOutcome) -> None:
+        self.happened.append(("settled", (job.effect_key.int, outcome.state, outcome.reason)))
+
+    def offer(self, *jobs: Job, which: Account = PLENTY) -> None:
+        self.queue.offer(jobs, [which])
+
+    async def work(self) -> None:
+        """Sends what may leave, and waits for the answers."""
+        while await self.dispatcher.step():
+            pass
+        while self.dispatcher.attempt_count:
+            await asyncio.sleep(0)
+
+    def of_kind(self, kind: str) -> list[Any]:
+        return [what for each, what in self.happened if each == kind]
+
+
+def numbered(number: int, **changes: Any) -> Job:
+    return job(effect_key=UUID(int=number), **changes)
+
+
+@pytest.mark.rule("C-04")
+async def test_a_send_is_recorded_as_in_flight_before_its_request() -> None:
+    wire = Wire()
+    wire.offer(numbered(1))
+    await wire.work()
+    assert wire.happened == [("recorded", {1}), ("request", 1), ("attempt", (1, Verdict.SENT))]
+
+
+async def test_what_waits_together_is_recorded_together() -> None:
+    wire = Wire()
+    wire.offer(numbered(1), numbered(2), numbered(3))
+    await wire.work()
+    assert wire.of_kind("recorded") == [{1, 2, 3}]
+    assert wire.of_kind("request") == [1, 2, 3]
+
+
+async def test_a_send_that_is_not_ours_any_more_does_not_leave() -> None:
+    wire = Wire()
+    wire.not_ours = {UUID(int=1)}
+    wire.offer(numbered(1), numbered(2))
+    await wire.work()
+    assert wire.of_kind("request") == [2]
+    assert wire.of_kind("settled") == [], "it is settled where it was taken to"
+    assert wire.queue.checked_out(numbered(1).team_id) == [UUID(int=2)]
+    assert wire.queue.in_flight_count(PLENTY.channel) == 0
+
+
+@pytest.mark.rule("J-03", "J-12", "C-02")
+async def test_what_may_not_leave_is_settled_and_never_recorded_as_in_flight() -> None:
+    wire = Wire()
+    wire.stopped_keys = {UUID(int=1)}
+    wire.offer(numbered(1), numbered(2, not_after=NOW))
+    await wire.work()
+    assert wire.of_kind("settled") == [
+        (1, SendState.CANCELLED, "JOURNEY_STOPPED"),
+        (2, SendState.DEFERRED, Reason.DO_NOT_DISTURB),
+    ]
+    assert wire.of_kind("recorded") == []
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [(AccountState.DISABLED, Reason.ACCOUNT_DISABLED), (AccountState.UNUSABLE, Reason.ACCOUNT_UNUSABLE)],
+)
+async def test_sends_of_an_account_that_is_not_active_fail(state: AccountState, reason: Reason) -> None:
+    wire = Wire()
+    wire.offer(numbered(1), which=account(state=state))
+    await wire.work()
+    assert wire.happened == [("settled", (1, SendState.FAILED, reason))]
+
+
+@pytest.mark.rule("J-03", "J-12")
+async def test_stop_and_window_are_looked_at_once_more_right_before_the_request() -> None:
+    wire = Wire()
+
+    async def meanwhile(jobs: Sequence[Job], sender: UUID) -> set[UUID]:
+        wire.stopped_keys = {UUID(int=1)}
+        wire.clock.advance(timedelta(hours=1))
+        return {each.effect_key for each in jobs}
+
+    wire.mark_in_flight = meanwhile  # type: ignore[method-assign]  # what happens while the commit is under way
+    wire.offer(numbered(1), numbered(2, not_after=NOW + timedelta(minutes=1)), numbered(3))
+    await wire.work()
+    assert wire.of_kind("request") == [3]
+    assert [what[:2] for what in wire.of_kind("settled")] == [
+        (1, SendState.CANCELLED),
+        (2, SendState.DEFERRED),
+    ]
+
+
+@pytest.mark.rule("C-04")
+async def test_a_doubtful_send_that_may_not_be_repeated_is_unknown() -> None:
+    wire = Wire()
+    wire.stopped_keys = {UUID(int=1)}
+    wire.offer(numbered(1, doubtful=True), numbered(2, doubtful=True, not_after=NOW))
+    await wire.work()
+    assert [what[1] for what in wire.of_kind("settled")] == [SendState.UNKNOWN, SendState.UNKNOWN]
+
+
+@pytest.mark.rule("C-04")
+async def test_an_attempt_that_breaks_off_in_our_own_code_is_unknown_and_holds_up_nobody() -> None:
+    wire = Wire()
+
+    def broken(which: Job) -> Attempt:
+        if which.effect_key.int == 1:
+            raise ZeroDivisionError
+        return SENT
+
+    wire.answer = broken
+    wire.offer(numbered(1), numbered(2))
+    await wire.work()
+    assert wire.of_kind("attempt") == [(1, Verdict.UNKNOWN), (2, Verdict.SENT)]
+    assert wire.queue.in_flight_count(PLENTY.channel) == 0
+
+
+async def test_a_channel_that_answers_at_once_needs_no_task() -> None:
+    wire = Wire(SinkAdapter())
+    wire.offer(numbered(1))
+    assert await wire.dispatcher.step()
+    assert wire.happened == [("recorded", {1}), ("attempt", (1, Verdict.SENT))]
+
+
+async def test_while_it_stops_it_starts_nothing_new_and_waits_for_the_answers() -> None:
+    wire, stopping = Wire(), asyncio.Event()
+    wire.free.clear()
+    wire.offer(numbered(1))
+    run = asyncio.create_task(wire.dispatcher.run(stopping))
+    while not wire.of_kind("request"):
+        await asyncio.sleep(0)
+    stopping.set()
+    wire.queue.wake()
+    wire.offer(numbered(2))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not run.done(), "a request is on the wire"
+    idle = account(account_id=UUID(int=5))
+    assert wire.queue.claim([numbered(3)], [idle]).states == [SendState.ACCEPTED]
+    wire.free.set()
+    await run
+    assert wire.of_kind("attempt") == [(1, Verdict.SENT)]
