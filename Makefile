@@ -9,7 +9,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check sim rules chaos bench protos protos-baseline unimplemented format lock \
+.PHONY: help demo up test check sim rules chaos bench protos protos-baseline unimplemented schema schema-baseline format lock \
 	install install-dev clean
 
 help: ## list the targets
@@ -48,6 +48,12 @@ protos-baseline: install-dev ## take the contracts of implemented RPCs as the ne
 
 unimplemented: install-dev ## rewrite docs/unimplemented.md, the list of RPCs that answer UNIMPLEMENTED
 	@$(RUN) -m tools.contracts unimplemented
+
+schema: install-dev ## rewrite sql/schema.sql of every service from a freshly migrated database
+	@$(RUN) -m tools.schema
+
+schema-baseline: install-dev ## take the functions of the database as those that the release before calls
+	@$(RUN) -m tools.schema baseline
 
 format: install-dev ## format the code and apply the linter's safe repairs
 	@$(BIN)/ruff check --fix-only --quiet .

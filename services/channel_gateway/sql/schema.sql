@@ -1,0 +1,333 @@
+-- The schema channel_gateway as all migrations leave it. Written by `make schema`, never by hand.
+-- Functions stand in files of their own.
+
+CREATE TABLE account (
+    team_id         uuid NOT NULL,
+    account_id      uuid NOT NULL,
+    channel         smallint NOT NULL,
+    display_name    text NOT NULL,
+    state           smallint NOT NULL DEFAULT 1,
+    state_reason    text NOT NULL DEFAULT ''::text,
+    connection      jsonb NOT NULL,
+    rate_per_second integer NOT NULL,
+    concurrency_max integer NOT NULL,
+    created_at      timestamp with time zone NOT NULL,
+    updated_at      timestamp with time zone NOT NULL,
+    version         bigint NOT NULL DEFAULT 1,
+    deleted         boolean NOT NULL DEFAULT false,
+    CONSTRAINT account_pkey PRIMARY KEY (team_id, account_id),
+    CONSTRAINT account_channel_check CHECK (((channel >= 1) AND (channel <= 4))),
+    CONSTRAINT account_concurrency_max_check CHECK (((concurrency_max >= 1) AND (concurrency_max <= 256))),
+    CONSTRAINT account_rate_per_second_check CHECK (((rate_per_second >= 1) AND (rate_per_second <= 10000))),
+    CONSTRAINT account_state_check CHECK (((state >= 1) AND (state <= 3)))
+);
+ALTER TABLE account ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON account USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE bot_module (
+    team_id       uuid NOT NULL,
+    bot_module_id uuid NOT NULL,
+    name          text NOT NULL,
+    cards         jsonb NOT NULL,
+    created_at    timestamp with time zone NOT NULL,
+    updated_at    timestamp with time zone NOT NULL,
+    version       bigint NOT NULL DEFAULT 1,
+    deleted       boolean NOT NULL DEFAULT false,
+    CONSTRAINT bot_module_pkey PRIMARY KEY (team_id, bot_module_id)
+);
+ALTER TABLE bot_module ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON bot_module USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Last number of the mail of each customer.
+CREATE TABLE customer_mail (
+    team_id     uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    last_number bigint NOT NULL,
+    CONSTRAINT customer_mail_pkey PRIMARY KEY (team_id, customer_id)
+) WITH (fillfactor=80);
+ALTER TABLE customer_mail ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON customer_mail USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- One row a send, by the key of its effect. States: 1 sent … 7 cancelled, 8 accepted, 9 marked for the wire.
+CREATE TABLE delivery (
+    team_id          uuid NOT NULL,
+    effect_key       uuid NOT NULL,
+    customer_id      uuid NOT NULL,
+    enrolment_id     uuid NOT NULL,
+    journey_id       uuid NOT NULL,
+    node_id          text NOT NULL,
+    channel          smallint NOT NULL,
+    account_id       uuid,
+    template_id      uuid,
+    state            smallint NOT NULL,
+    accepted         boolean NOT NULL,
+    reason           text NOT NULL,
+    messages         integer NOT NULL,
+    price_micros     bigint NOT NULL,
+    currency         text NOT NULL,
+    capped           boolean NOT NULL,
+    quota_month      date,
+    stop_epoch       bigint NOT NULL,
+    not_after        timestamp with time zone,
+    depth            integer NOT NULL,
+    recipient        text NOT NULL,
+    parts            bytea,
+    parts_sent       integer NOT NULL DEFAULT 0,
+    message_ids      text[] NOT NULL DEFAULT '{}'::text[],
+    sender           uuid,
+    attempts         integer NOT NULL DEFAULT 0,
+    first_attempt_at timestamp with time zone,
+    next_attempt_at  timestamp with time zone,
+    doubtful         boolean NOT NULL DEFAULT false,
+    created_at       timestamp with time zone NOT NULL,
+    settled_at       timestamp with time zone,
+    receipt          smallint NOT NULL DEFAULT 0,
+    CONSTRAINT delivery_pkey PRIMARY KEY (team_id, effect_key),
+    CONSTRAINT delivery_state_check CHECK (((state >= 1) AND (state <= 9)))
+) WITH (fillfactor=60, autovacuum_vacuum_scale_factor=0.02);
+CREATE INDEX delivery_by_time ON channel_gateway.delivery USING btree (team_id, created_at, effect_key);
+CREATE INDEX delivery_unsettled ON channel_gateway.delivery USING btree (team_id, journey_id) WHERE (state >= 8);
+ALTER TABLE delivery ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON delivery USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Append only. Kinds: 1 send settled, 2 receipt, 3 click, 4 content gone. A row with a mail number is mail, too.
+CREATE TABLE history (
+    partition    smallint NOT NULL,
+    position     bigint NOT NULL,
+    team_id      uuid NOT NULL,
+    customer_id  uuid,
+    kind         smallint NOT NULL,
+    occurred_at  timestamp with time zone NOT NULL,
+    event_id     uuid NOT NULL,
+    mail_number  bigint,
+    depth        integer NOT NULL DEFAULT 0,
+    effect_key   uuid,
+    enrolment_id uuid,
+    journey_id   uuid,
+    node_id      text,
+    channel      smallint,
+    account_id   uuid,
+    outcome      smallint,
+    reason       text NOT NULL DEFAULT ''::text,
+    messages     integer NOT NULL DEFAULT 0,
+    micros       bigint NOT NULL DEFAULT 0,
+    currency     text NOT NULL DEFAULT ''::text,
+    CONSTRAINT history_pkey PRIMARY KEY (partition, "position"),
+    CONSTRAINT history_kind_check CHECK (((kind >= 1) AND (kind <= 4)))
+);
+CREATE UNIQUE INDEX history_mail ON channel_gateway.history USING btree (team_id, customer_id, mail_number) WHERE (mail_number IS NOT NULL);
+ALTER TABLE history ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON history USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Last position given to each partition of the service's history. Rows are locked in the order of partitions by the
+-- transaction that writes the history, so the order of positions is the order of commits. The table is small and hot:
+-- room on its pages keeps the updates in place.
+CREATE TABLE history_head (
+    partition smallint NOT NULL,
+    position  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT history_head_pkey PRIMARY KEY (partition),
+    CONSTRAINT history_head_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT history_head_position_check CHECK (("position" >= 0))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- When a person last wrote to an account: the start of the window for free content.
+CREATE TABLE inbound (
+    team_id     uuid NOT NULL,
+    account_id  uuid NOT NULL,
+    external_id text NOT NULL,
+    last_at     timestamp with time zone NOT NULL,
+    CONSTRAINT inbound_pkey PRIMARY KEY (team_id, account_id, external_id)
+);
+ALTER TABLE inbound ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON inbound USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE inbox_refusal (
+    team_id  uuid NOT NULL,
+    sequence bigint NOT NULL,
+    index    integer NOT NULL,
+    reason   text NOT NULL,
+    CONSTRAINT inbox_refusal_pkey PRIMARY KEY (team_id, sequence, index),
+    CONSTRAINT inbox_refusal_sequence_fkey FOREIGN KEY (sequence) REFERENCES webhook_inbox(sequence)
+);
+ALTER TABLE inbox_refusal ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON inbox_refusal USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Sends that were decided in a lower epoch are cancelled. Reservations hold the row shared, a stop changes it: so a stop
+-- that has the row knows every send reserved before it.
+CREATE TABLE journey_stop (
+    team_id    uuid NOT NULL,
+    journey_id uuid NOT NULL,
+    epoch      bigint NOT NULL,
+    CONSTRAINT journey_stop_pkey PRIMARY KEY (team_id, journey_id),
+    CONSTRAINT journey_stop_epoch_check CHECK ((epoch >= 0))
+);
+ALTER TABLE journey_stop ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON journey_stop USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Messages taken under a journey's own caps.
+CREATE TABLE journey_usage (
+    team_id    uuid NOT NULL,
+    journey_id uuid NOT NULL,
+    channel    smallint NOT NULL,
+    used       bigint NOT NULL DEFAULT 0,
+    CONSTRAINT journey_usage_pkey PRIMARY KEY (team_id, journey_id, channel),
+    CONSTRAINT journey_usage_used_check CHECK ((used >= 0))
+) WITH (fillfactor=20);
+ALTER TABLE journey_usage ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON journey_usage USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- How far the relay has handed this service's mail to the mailboxes.
+CREATE TABLE mail_cursor (
+    partition smallint NOT NULL,
+    position  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT mail_cursor_pkey PRIMARY KEY (partition),
+    CONSTRAINT mail_cursor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT mail_cursor_position_check CHECK (("position" >= 0))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+CREATE TABLE message_price (
+    team_id  uuid NOT NULL,
+    channel  smallint NOT NULL,
+    currency text NOT NULL,
+    micros   bigint NOT NULL,
+    CONSTRAINT message_price_pkey PRIMARY KEY (team_id, channel),
+    CONSTRAINT message_price_currency_check CHECK ((length(currency) = 3)),
+    CONSTRAINT message_price_micros_check CHECK ((micros >= 0))
+);
+ALTER TABLE message_price ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON message_price USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Messages a month that a LINE account's plan holds; no row or no limit: the channel tells when it is used up.
+CREATE TABLE plan_quota (
+    team_id       uuid NOT NULL,
+    account_id    uuid NOT NULL,
+    message_limit bigint,
+    updated_at    timestamp with time zone NOT NULL,
+    CONSTRAINT plan_quota_pkey PRIMARY KEY (team_id, account_id),
+    CONSTRAINT plan_quota_message_limit_check CHECK ((message_limit >= 0))
+);
+ALTER TABLE plan_quota ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON plan_quota USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE plan_usage (
+    team_id    uuid NOT NULL,
+    account_id uuid NOT NULL,
+    month      date NOT NULL,
+    used       bigint NOT NULL DEFAULT 0,
+    CONSTRAINT plan_usage_pkey PRIMARY KEY (team_id, account_id, month),
+    CONSTRAINT plan_usage_used_check CHECK ((used >= 0))
+) WITH (fillfactor=20);
+ALTER TABLE plan_usage ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON plan_usage USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- First answers to writes, by request id: the same request gets the same answer again, another one is refused.
+-- `answer` is absent only inside the transaction that does the work.
+CREATE TABLE request_log (
+    team_id    uuid NOT NULL,
+    request_id text NOT NULL,
+    digest     bytea NOT NULL,
+    answer     bytea,
+    real_time  timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT request_log_pkey PRIMARY KEY (team_id, request_id),
+    CONSTRAINT request_log_request_id_check CHECK (((length(request_id) >= 1) AND (length(request_id) <= 128)))
+);
+CREATE INDEX request_log_by_time ON channel_gateway.request_log USING btree (real_time);
+ALTER TABLE request_log ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON request_log USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE shop (
+    team_id      uuid NOT NULL,
+    shop_id      text NOT NULL,
+    display_name text NOT NULL,
+    enabled      boolean NOT NULL DEFAULT true,
+    created_at   timestamp with time zone NOT NULL,
+    updated_at   timestamp with time zone NOT NULL,
+    version      bigint NOT NULL DEFAULT 1,
+    deleted      boolean NOT NULL DEFAULT false,
+    CONSTRAINT shop_pkey PRIMARY KEY (team_id, shop_id)
+);
+ALTER TABLE shop ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON shop USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE shop_key (
+    team_id    uuid NOT NULL,
+    shop_id    text NOT NULL,
+    key_id     uuid NOT NULL,
+    secret     bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT shop_key_pkey PRIMARY KEY (team_id, shop_id, key_id),
+    CONSTRAINT shop_key_secret_check CHECK (((length(secret) >= 24) AND (length(secret) <= 64)))
+);
+ALTER TABLE shop_key ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON shop_key USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE template (
+    team_id         uuid NOT NULL,
+    template_id     uuid NOT NULL,
+    account_id      uuid NOT NULL,
+    name            text NOT NULL,
+    language        text NOT NULL,
+    state           smallint NOT NULL,
+    category        text NOT NULL,
+    parameter_names text[] NOT NULL,
+    parameter_count integer NOT NULL,
+    created_at      timestamp with time zone NOT NULL,
+    updated_at      timestamp with time zone NOT NULL,
+    version         bigint NOT NULL DEFAULT 1,
+    deleted         boolean NOT NULL DEFAULT false,
+    CONSTRAINT template_pkey PRIMARY KEY (team_id, template_id),
+    CONSTRAINT template_parameter_count_check CHECK (((parameter_count >= 0) AND (parameter_count <= 100))),
+    CONSTRAINT template_state_check CHECK (((state >= 1) AND (state <= 5))),
+    CONSTRAINT template_team_id_account_id_fkey FOREIGN KEY (team_id, account_id) REFERENCES account(team_id, account_id)
+);
+CREATE UNIQUE INDEX template_by_name ON channel_gateway.template USING btree (team_id, account_id, name, language) WHERE (NOT deleted);
+ALTER TABLE template ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON template USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Prepaid balance; reservations are taken off at once.
+CREATE TABLE wallet (
+    team_id        uuid NOT NULL,
+    currency       text NOT NULL,
+    balance_micros bigint NOT NULL,
+    last_sequence  bigint NOT NULL DEFAULT 0,
+    updated_at     timestamp with time zone NOT NULL,
+    CONSTRAINT wallet_pkey PRIMARY KEY (team_id),
+    CONSTRAINT wallet_balance_micros_check CHECK ((balance_micros >= 0)),
+    CONSTRAINT wallet_currency_check CHECK ((length(currency) = 3))
+) WITH (fillfactor=20);
+ALTER TABLE wallet ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON wallet USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE wallet_entry (
+    team_id              uuid NOT NULL,
+    sequence             bigint NOT NULL,
+    amount_micros        bigint NOT NULL,
+    balance_after_micros bigint NOT NULL,
+    note                 text NOT NULL,
+    created_at           timestamp with time zone NOT NULL,
+    CONSTRAINT wallet_entry_pkey PRIMARY KEY (team_id, sequence)
+);
+ALTER TABLE wallet_entry ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON wallet_entry USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Bodies as they came. Sources: 1 shop, 2 pixel, 3 LINE, 4 Meta. States: 1 stored, 2 recorded, 3 refused in part or whole.
+CREATE TABLE webhook_inbox (
+    sequence    bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    team_id     uuid NOT NULL,
+    source      smallint NOT NULL,
+    origin      text NOT NULL,
+    webhook_id  text NOT NULL,
+    body        bytea NOT NULL,
+    digest      bytea NOT NULL,
+    event_count integer NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    state       smallint NOT NULL DEFAULT 1,
+    CONSTRAINT webhook_inbox_pkey PRIMARY KEY (sequence),
+    CONSTRAINT webhook_inbox_team_id_source_origin_webhook_id_key UNIQUE (team_id, source, origin, webhook_id),
+    CONSTRAINT webhook_inbox_source_check CHECK (((source >= 1) AND (source <= 4))),
+    CONSTRAINT webhook_inbox_state_check CHECK (((state >= 1) AND (state <= 3)))
+) WITH (fillfactor=80);
+CREATE INDEX webhook_inbox_stored ON channel_gateway.webhook_inbox USING btree (sequence) WHERE (state = 1);
+ALTER TABLE webhook_inbox ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON webhook_inbox USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

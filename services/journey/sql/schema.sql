@@ -1,0 +1,238 @@
+-- The schema journey as all migrations leave it. Written by `make schema`, never by hand.
+-- Functions stand in files of their own.
+
+-- What the actor of a customer remembers. Written by the owner of the partition only, in the commit of a turn.
+-- `entries` counts enrolments by journey (msgpack map), where a journey limits them.
+CREATE TABLE actor (
+    partition     smallint NOT NULL,
+    team_id       uuid NOT NULL,
+    customer_id   uuid NOT NULL,
+    taken_segment integer NOT NULL DEFAULT 0,
+    taken_gateway integer NOT NULL DEFAULT 0,
+    taken_journey integer NOT NULL DEFAULT 0,
+    entries       bytea,
+    wake_at       timestamp with time zone,
+    sending_since timestamp with time zone,
+    CONSTRAINT actor_pkey PRIMARY KEY (partition, team_id, customer_id),
+    CONSTRAINT actor_partition_check CHECK (((partition >= 0) AND (partition <= 63)))
+) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=85);
+CREATE INDEX actor_due ON journey.actor USING btree (partition, wake_at) WHERE (wake_at IS NOT NULL);
+CREATE INDEX actor_sending ON journey.actor USING btree (partition, sending_since) WHERE (sending_since IS NOT NULL);
+ALTER TABLE actor ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON actor USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- One row a run. `wake_at` is the durable timer: it is set exactly while the run rests until a time.
+CREATE TABLE enrolment (
+    partition        smallint NOT NULL,
+    team_id          uuid NOT NULL,
+    customer_id      uuid NOT NULL,
+    enrolment_id     uuid NOT NULL,
+    journey_id       uuid NOT NULL,
+    trigger_event_id uuid NOT NULL,
+    created_at       timestamp with time zone NOT NULL,
+    updated_at       timestamp with time zone NOT NULL,
+    wake_at          timestamp with time zone,
+    depth            smallint NOT NULL,
+    state            smallint NOT NULL,
+    rest             smallint NOT NULL,
+    visit            smallint NOT NULL,
+    node_id          text NOT NULL,
+    CONSTRAINT enrolment_pkey PRIMARY KEY (partition, team_id, customer_id, enrolment_id),
+    CONSTRAINT enrolment_check CHECK (((wake_at IS NOT NULL) = (rest = ANY (ARRAY[1, 3])))),
+    CONSTRAINT enrolment_check1 CHECK (((state = 1) OR (rest = 0))),
+    CONSTRAINT enrolment_check2 CHECK (((state <> 1) OR (rest <> 0))),
+    CONSTRAINT enrolment_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT enrolment_rest_check CHECK (((rest >= 0) AND (rest <= 3))),
+    CONSTRAINT enrolment_state_check CHECK (((state >= 1) AND (state <= 4)))
+) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=85);
+CREATE INDEX enrolment_by_id ON journey.enrolment USING btree (enrolment_id);
+-- Without the id, which would be told apart for each: those of one moment share an entry.
+CREATE INDEX enrolment_by_journey ON journey.enrolment USING btree (team_id, journey_id, created_at DESC);
+ALTER TABLE enrolment ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON enrolment USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Append-only: what happened, as other services read it. `body` is msgpack, by `kind`: 1 a burst, 2 a refused trigger,
+-- 3 a change of status.
+CREATE TABLE history (
+    partition    smallint NOT NULL,
+    position     bigint NOT NULL,
+    team_id      uuid NOT NULL,
+    journey_id   uuid NOT NULL,
+    customer_id  uuid,
+    enrolment_id uuid,
+    at           timestamp with time zone NOT NULL,
+    kind         smallint NOT NULL,
+    body         bytea NOT NULL,
+    CONSTRAINT history_pkey PRIMARY KEY (partition, "position"),
+    CONSTRAINT history_kind_check CHECK (((kind >= 1) AND (kind <= 3)))
+);
+CREATE INDEX history_of_enrolment ON journey.history USING btree (enrolment_id, "position") WHERE (enrolment_id IS NOT NULL);
+ALTER TABLE history ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON history USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Last position given to each partition of the service's history. Rows are locked in the order of partitions by the
+-- transaction that writes the history, so the order of positions is the order of commits. The table is small and hot:
+-- room on its pages keeps the updates in place.
+CREATE TABLE history_head (
+    partition smallint NOT NULL,
+    position  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT history_head_pkey PRIMARY KEY (partition),
+    CONSTRAINT history_head_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT history_head_position_check CHECK (("position" >= 0))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+CREATE TABLE journey (
+    team_id      uuid NOT NULL,
+    journey_id   uuid NOT NULL,
+    status       smallint NOT NULL,
+    reason       smallint NOT NULL DEFAULT 0,
+    revision     bigint NOT NULL,
+    version      bigint NOT NULL,
+    stop_epoch   bigint NOT NULL DEFAULT 0,
+    name         text NOT NULL,
+    name_folded  text NOT NULL,
+    trigger_type text NOT NULL DEFAULT ''::text,
+    definition   jsonb NOT NULL,
+    starts_at    timestamp with time zone,
+    ends_at      timestamp with time zone,
+    created_at   timestamp with time zone NOT NULL,
+    updated_at   timestamp with time zone NOT NULL,
+    published_at timestamp with time zone,
+    deleted_at   timestamp with time zone,
+    CONSTRAINT journey_pkey PRIMARY KEY (team_id, journey_id),
+    CONSTRAINT journey_revision_check CHECK ((revision > 0)),
+    CONSTRAINT journey_status_check CHECK (((status >= 1) AND (status <= 6))),
+    CONSTRAINT journey_version_check CHECK ((version > 0))
+) WITH (fillfactor=70);
+CREATE INDEX journey_by_creation ON journey.journey USING btree (team_id, created_at DESC, journey_id DESC) WHERE (deleted_at IS NULL);
+-- What the schedule has to look at: journeys that change by time, and those that are stopping.
+CREATE INDEX journey_changing ON journey.journey USING btree (status, starts_at, ends_at) WHERE (status = ANY (ARRAY[2, 3, 4, 5]));
+ALTER TABLE journey ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON journey USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE journey_revision (
+    team_id    uuid NOT NULL,
+    journey_id uuid NOT NULL,
+    revision   bigint NOT NULL,
+    definition jsonb NOT NULL,
+    actor      text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT journey_revision_pkey PRIMARY KEY (team_id, journey_id, revision),
+    CONSTRAINT journey_revision_team_id_journey_id_fkey FOREIGN KEY (team_id, journey_id) REFERENCES journey(team_id, journey_id)
+);
+ALTER TABLE journey_revision ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON journey_revision USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE lease_worker (
+    worker_id  text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    draining   boolean NOT NULL DEFAULT false,
+    CONSTRAINT lease_worker_pkey PRIMARY KEY (worker_id)
+);
+
+-- Mail of this service to actors: system triggers. `number` has no gaps within a customer.
+CREATE TABLE mail (
+    partition   smallint NOT NULL,
+    position    bigint NOT NULL,
+    team_id     uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    number      bigint NOT NULL,
+    request_key uuid NOT NULL,
+    journey_id  uuid NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    CONSTRAINT mail_pkey PRIMARY KEY (partition, "position"),
+    CONSTRAINT mail_team_id_customer_id_number_key UNIQUE (team_id, customer_id, number),
+    CONSTRAINT mail_team_id_request_key_key UNIQUE (team_id, request_key)
+);
+ALTER TABLE mail ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON mail USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Up to which position each source's mail of a partition is taken for sure: where a repair of the mailboxes begins.
+CREATE TABLE mail_checkpoint (
+    partition smallint NOT NULL,
+    source    smallint NOT NULL,
+    position  bigint NOT NULL,
+    CONSTRAINT mail_checkpoint_pkey PRIMARY KEY (partition, source)
+) WITH (fillfactor=10);
+
+-- How far the relay has handed this service's mail to the mailboxes.
+CREATE TABLE mail_cursor (
+    partition smallint NOT NULL,
+    position  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT mail_cursor_pkey PRIMARY KEY (partition),
+    CONSTRAINT mail_cursor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT mail_cursor_position_check CHECK (("position" >= 0))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- Last mail number given to each customer. Apart from `actor`, which belongs to the partition's owner.
+CREATE TABLE mail_number (
+    team_id     uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    number      bigint NOT NULL,
+    CONSTRAINT mail_number_pkey PRIMARY KEY (team_id, customer_id)
+) WITH (fillfactor=75);
+ALTER TABLE mail_number ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON mail_number USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Orphans that were found and are not healed yet; empty, unless something was lost. `rest` and `rested_at` are the
+-- enrolment's when it was found: as soon as they differ, a turn has healed it.
+CREATE TABLE orphan (
+    partition    smallint NOT NULL,
+    team_id      uuid NOT NULL,
+    customer_id  uuid NOT NULL,
+    enrolment_id uuid NOT NULL,
+    rest         smallint NOT NULL,
+    rested_at    timestamp with time zone NOT NULL,
+    CONSTRAINT orphan_pkey PRIMARY KEY (partition, team_id, customer_id, enrolment_id)
+);
+ALTER TABLE orphan ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON orphan USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Customers whose turn kept failing. Their mail stays with its sources, after the numbers that the actor has taken.
+CREATE TABLE parked_customer (
+    partition   smallint NOT NULL,
+    team_id     uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    error       text NOT NULL,
+    attempts    integer NOT NULL,
+    parked_at   timestamp with time zone NOT NULL,
+    CONSTRAINT parked_customer_pkey PRIMARY KEY (partition, team_id, customer_id)
+);
+ALTER TABLE parked_customer ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON parked_customer USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Who owns a partition, and since which epoch; see `libs/common/leases.py`. Lease time is real time.
+CREATE TABLE partition_lease (
+    partition  smallint NOT NULL,
+    owner      text,
+    epoch      bigint NOT NULL DEFAULT 0,
+    expires_at timestamp with time zone NOT NULL DEFAULT '-infinity'::timestamp with time zone,
+    CONSTRAINT partition_lease_pkey PRIMARY KEY (partition),
+    CONSTRAINT partition_lease_partition_check CHECK (((partition >= 0) AND (partition <= 63)))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- First answers to writes, by request id: the same request gets the same answer again, another one is refused.
+-- `answer` is absent only inside the transaction that does the work.
+CREATE TABLE request_log (
+    team_id    uuid NOT NULL,
+    request_id text NOT NULL,
+    digest     bytea NOT NULL,
+    answer     bytea,
+    real_time  timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT request_log_pkey PRIMARY KEY (team_id, request_id),
+    CONSTRAINT request_log_request_id_check CHECK (((length(request_id) >= 1) AND (length(request_id) <= 128)))
+);
+CREATE INDEX request_log_by_time ON journey.request_log USING btree (real_time);
+ALTER TABLE request_log ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON request_log USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE verdict (
+    team_id      uuid NOT NULL,
+    enrolment_id uuid NOT NULL,
+    key          uuid NOT NULL,
+    belongs      boolean NOT NULL,
+    reason       text NOT NULL,
+    CONSTRAINT verdict_pkey PRIMARY KEY (team_id, enrolment_id, key)
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000);
+ALTER TABLE verdict ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON verdict USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

@@ -1,0 +1,558 @@
+-- The schema segment as all migrations leave it. Written by `make schema`, never by hand.
+-- Functions stand in files of their own.
+
+CREATE TYPE changed_report AS (
+    team_id uuid,
+    shop_id text,
+    report_id text,
+    customer_id uuid,
+    uncounted smallint,
+    occur_time timestamp with time zone,
+    body bytea,
+    was_uncounted smallint
+);
+
+CREATE TYPE contact_writes AS (
+    bound found_identity[],
+    switched found_identity[],
+    learned found_text[]
+);
+
+CREATE TYPE cursor_position AS (
+    partition smallint,
+    position bigint
+);
+
+CREATE TYPE customer_writes AS (
+    created new_customer[],
+    changed timed_customer[],
+    renamed named_customer[]
+);
+
+CREATE TYPE defined_attribute AS (
+    team_id uuid,
+    key text,
+    display_name text,
+    type smallint,
+    archived boolean,
+    revision bigint,
+    create_time timestamp with time zone,
+    update_time timestamp with time zone
+);
+
+CREATE TYPE found_identity AS (
+    team_id uuid,
+    channel smallint,
+    account_id uuid,
+    external_id text,
+    customer_id uuid,
+    blocked boolean
+);
+
+CREATE TYPE found_text AS (
+    team_id uuid,
+    text text,
+    customer_id uuid
+);
+
+CREATE TYPE held_tag AS (
+    team_id uuid,
+    customer_id uuid,
+    tag_folded text,
+    tag text
+);
+
+CREATE TYPE held_value AS (
+    team_id uuid,
+    customer_id uuid,
+    key text,
+    type smallint,
+    value text
+);
+
+CREATE TYPE input_customer AS (
+    team_id uuid,
+    customer_id uuid
+);
+
+CREATE TYPE input_effect AS (
+    team_id uuid,
+    effect_key uuid
+);
+
+CREATE TYPE input_identity AS (
+    team_id uuid,
+    channel smallint,
+    account_id uuid,
+    external_id text,
+    unsure boolean
+);
+
+CREATE TYPE input_key AS (
+    team_id uuid,
+    key text
+);
+
+-- A line of a list: folded member id, folded e-mail address, phone; null is not looked for.
+CREATE TYPE input_line AS (
+    item integer,
+    member_id text,
+    email text,
+    phone text
+);
+
+CREATE TYPE input_report AS (
+    team_id uuid,
+    shop_id text,
+    report_id text
+);
+
+-- `unsure`: nobody is named by id, so whoever is not found by the hint may have to be created.
+CREATE TYPE input_text AS (
+    team_id uuid,
+    text text,
+    unsure boolean
+);
+
+CREATE TYPE input_trait AS (
+    team_id uuid,
+    customer_id uuid,
+    key text
+);
+
+CREATE TYPE known_customer AS (
+    team_id uuid,
+    customer_id uuid,
+    member_id text,
+    name text,
+    phone text,
+    email text,
+    customer_interact_time timestamp with time zone,
+    team_interact_time timestamp with time zone,
+    marketed_time timestamp with time zone,
+    checkout_time timestamp with time zone,
+    mail_number bigint,
+    revision bigint,
+    create_time timestamp with time zone,
+    update_time timestamp with time zone
+);
+
+CREATE TYPE mark AS (
+    team_id uuid,
+    customer_id uuid,
+    place integer,
+    at timestamp with time zone
+);
+
+CREATE TYPE named_customer AS (
+    team_id uuid,
+    customer_id uuid,
+    member_id text,
+    member_id_folded text,
+    name text,
+    name_folded text,
+    phone text,
+    email text,
+    email_folded text
+);
+
+CREATE TYPE new_customer AS (
+    team_id uuid,
+    customer_id uuid,
+    member_id text,
+    member_id_folded text,
+    name text,
+    name_folded text,
+    phone text,
+    email text,
+    email_folded text,
+    customer_interact_time timestamp with time zone,
+    team_interact_time timestamp with time zone,
+    marketed_time timestamp with time zone,
+    checkout_time timestamp with time zone,
+    mail_number bigint,
+    revision bigint
+);
+
+CREATE TYPE new_fact AS (
+    partition smallint,
+    team_id uuid,
+    customer_id uuid,
+    event_id uuid,
+    occur_time timestamp with time zone,
+    depth integer,
+    mail_number bigint,
+    body bytea
+);
+
+CREATE TYPE new_value AS (
+    team_id uuid,
+    customer_id uuid,
+    key text,
+    type smallint,
+    value text,
+    value_folded text,
+    number_value numeric
+);
+
+CREATE TYPE own_identity AS (
+    channel smallint,
+    account_id uuid,
+    external_id text,
+    blocked boolean,
+    bind_time timestamp with time zone
+);
+
+CREATE TYPE own_value AS (
+    key text,
+    value text
+);
+
+CREATE TYPE report AS (
+    team_id uuid,
+    shop_id text,
+    report_id text,
+    report_key uuid,
+    customer_id uuid,
+    uncounted smallint,
+    occur_time timestamp with time zone,
+    body bytea
+);
+
+CREATE TYPE report_writes AS (
+    new_orders report[],
+    changed_orders changed_report[],
+    new_refunds report[],
+    changed_refunds changed_report[]
+);
+
+CREATE TYPE team_policy AS (
+    team_id uuid,
+    unsigned_orders_count boolean
+);
+
+CREATE TYPE timed_customer AS (
+    team_id uuid,
+    customer_id uuid,
+    customer_interact_time timestamp with time zone,
+    team_interact_time timestamp with time zone,
+    marketed_time timestamp with time zone,
+    checkout_time timestamp with time zone,
+    mail_number bigint,
+    revision bigint
+);
+
+CREATE TYPE told_customer AS (
+    team_id uuid,
+    customer_id uuid
+);
+
+CREATE TYPE told_effect AS (
+    team_id uuid,
+    effect_key uuid
+);
+
+CREATE TYPE told_identity AS (
+    team_id uuid,
+    channel smallint,
+    account_id uuid,
+    external_id text,
+    unsure boolean
+);
+
+CREATE TYPE told_key AS (
+    team_id uuid,
+    key text
+);
+
+CREATE TYPE told_report AS (
+    team_id uuid,
+    shop_id text,
+    report_id text
+);
+
+-- `unsure`: if nobody is found by it, somebody may have to be created.
+CREATE TYPE told_text AS (
+    team_id uuid,
+    text text,
+    unsure boolean
+);
+
+CREATE TYPE told_trait AS (
+    team_id uuid,
+    customer_id uuid,
+    key text
+);
+
+CREATE TYPE trait_writes AS (
+    gone_tags input_trait[],
+    new_tags held_tag[],
+    gone_values input_trait[],
+    new_values new_value[]
+);
+
+CREATE TYPE typed_key AS (
+    key text,
+    type smallint
+);
+
+CREATE TYPE used_effect AS (
+    team_id uuid,
+    effect_key uuid,
+    digest bytea,
+    status smallint,
+    reason text
+);
+
+CREATE TYPE used_key AS (
+    team_id uuid,
+    event_key text,
+    digest bytea,
+    customer_id uuid
+);
+
+CREATE TABLE attribute (
+    team_id      uuid NOT NULL,
+    key          text NOT NULL,
+    display_name text NOT NULL,
+    type         smallint NOT NULL,
+    archived     boolean NOT NULL,
+    revision     bigint NOT NULL,
+    create_time  timestamp with time zone NOT NULL,
+    update_time  timestamp with time zone NOT NULL,
+    CONSTRAINT attribute_pkey PRIMARY KEY (team_id, key),
+    CONSTRAINT attribute_revision_check CHECK ((revision > 0)),
+    CONSTRAINT attribute_type_check CHECK (((type >= 1) AND (type <= 4)))
+);
+ALTER TABLE attribute ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON attribute USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE browser (
+    team_id     uuid NOT NULL,
+    token       text NOT NULL,
+    customer_id uuid NOT NULL,
+    CONSTRAINT browser_pkey PRIMARY KEY (team_id, token)
+);
+ALTER TABLE browser ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON browser USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- No column that a checkout changes is indexed, and pages keep room, so that those updates stay in place.
+CREATE TABLE customer (
+    team_id                uuid NOT NULL,
+    customer_id            uuid NOT NULL,
+    member_id              text,
+    member_id_folded       text,
+    name                   text NOT NULL,
+    name_folded            text NOT NULL,
+    phone                  text,
+    email                  text,
+    email_folded           text,
+    customer_interact_time timestamp with time zone,
+    team_interact_time     timestamp with time zone,
+    marketed_time          timestamp with time zone,
+    checkout_time          timestamp with time zone,
+    mail_number            bigint NOT NULL,
+    revision               bigint NOT NULL,
+    create_time            timestamp with time zone NOT NULL,
+    update_time            timestamp with time zone NOT NULL,
+    CONSTRAINT customer_pkey PRIMARY KEY (team_id, customer_id),
+    CONSTRAINT customer_mail_number_check CHECK ((mail_number >= 0)),
+    CONSTRAINT customer_revision_check CHECK ((revision > 0))
+) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.05);
+CREATE INDEX customer_email ON segment.customer USING btree (team_id, email_folded, create_time, customer_id) WHERE (email_folded IS NOT NULL);
+CREATE UNIQUE INDEX customer_member_id ON segment.customer USING btree (team_id, member_id_folded) WHERE (member_id_folded IS NOT NULL);
+-- People share phones and addresses; the one known longest is found first.
+CREATE INDEX customer_phone ON segment.customer USING btree (team_id, phone, create_time, customer_id) WHERE (phone IS NOT NULL);
+ALTER TABLE customer ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON customer USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- A value counts while the definition has the type under which it was set. `number_value` is the same value for types
+-- that are compared as numbers.
+CREATE TABLE customer_attribute (
+    team_id      uuid NOT NULL,
+    customer_id  uuid NOT NULL,
+    key          text NOT NULL,
+    type         smallint NOT NULL,
+    value        text NOT NULL,
+    value_folded text NOT NULL,
+    number_value numeric,
+    CONSTRAINT customer_attribute_pkey PRIMARY KEY (team_id, customer_id, key),
+    CONSTRAINT customer_attribute_check CHECK (((number_value IS NULL) = (type <> 2))),
+    CONSTRAINT customer_attribute_type_check CHECK (((type >= 1) AND (type <= 4)))
+);
+ALTER TABLE customer_attribute ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON customer_attribute USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE customer_tag (
+    team_id     uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    tag_folded  text NOT NULL,
+    tag         text NOT NULL,
+    apply_time  timestamp with time zone NOT NULL,
+    CONSTRAINT customer_tag_pkey PRIMARY KEY (team_id, customer_id, tag_folded)
+);
+CREATE INDEX customer_tag_tag ON segment.customer_tag USING btree (team_id, tag_folded, customer_id);
+ALTER TABLE customer_tag ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON customer_tag USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Effects that were applied, with their first answers.
+CREATE TABLE effect (
+    team_id    uuid NOT NULL,
+    effect_key uuid NOT NULL,
+    digest     bytea NOT NULL,
+    status     smallint NOT NULL,
+    reason     text NOT NULL,
+    CONSTRAINT effect_pkey PRIMARY KEY (team_id, effect_key),
+    CONSTRAINT effect_status_check CHECK (((status >= 1) AND (status <= 3)))
+);
+ALTER TABLE effect ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON effect USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Reports that were taken, by their key.
+CREATE TABLE event_key (
+    team_id     uuid NOT NULL,
+    event_key   text NOT NULL,
+    digest      bytea NOT NULL,
+    customer_id uuid,
+    CONSTRAINT event_key_pkey PRIMARY KEY (team_id, event_key)
+);
+ALTER TABLE event_key ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON event_key USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- The history. Append-only; rows with a mail number are mail to the customer's actor.
+CREATE TABLE fact (
+    partition   smallint NOT NULL,
+    position    bigint NOT NULL,
+    team_id     uuid NOT NULL,
+    customer_id uuid,
+    event_id    uuid NOT NULL,
+    occur_time  timestamp with time zone NOT NULL,
+    record_time timestamp with time zone NOT NULL,
+    depth       integer NOT NULL,
+    mail_number bigint,
+    body        bytea NOT NULL,
+    CONSTRAINT fact_pkey PRIMARY KEY (partition, "position"),
+    CONSTRAINT fact_check CHECK (((mail_number IS NULL) OR (customer_id IS NOT NULL))),
+    CONSTRAINT fact_depth_check CHECK ((depth >= 0)),
+    CONSTRAINT fact_mail_number_check CHECK ((mail_number > 0)),
+    CONSTRAINT fact_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT fact_position_check CHECK (("position" > 0))
+);
+-- Gaps are found and doubles refused by it.
+CREATE UNIQUE INDEX fact_mail ON segment.fact USING btree (team_id, customer_id, mail_number) WHERE (mail_number IS NOT NULL);
+CREATE INDEX fact_time ON segment.fact USING btree (team_id, occur_time, partition, "position");
+ALTER TABLE fact ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON fact USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Last position given to each partition of the service's history. Rows are locked in the order of partitions by the
+-- transaction that writes the history, so the order of positions is the order of commits. The table is small and hot:
+-- room on its pages keeps the updates in place.
+CREATE TABLE history_head (
+    partition smallint NOT NULL,
+    position  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT history_head_pkey PRIMARY KEY (partition),
+    CONSTRAINT history_head_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT history_head_position_check CHECK (("position" >= 0))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+CREATE TABLE identity (
+    team_id     uuid NOT NULL,
+    channel     smallint NOT NULL,
+    account_id  uuid NOT NULL,
+    external_id text NOT NULL,
+    customer_id uuid NOT NULL,
+    blocked     boolean NOT NULL,
+    bind_time   timestamp with time zone NOT NULL,
+    CONSTRAINT identity_pkey PRIMARY KEY (team_id, channel, account_id, external_id),
+    CONSTRAINT identity_channel_check CHECK ((channel > 0))
+);
+CREATE INDEX identity_customer ON segment.identity USING btree (team_id, customer_id, channel, account_id);
+ALTER TABLE identity ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON identity USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- How far the relay has handed this service's mail to the mailboxes.
+CREATE TABLE mail_cursor (
+    partition smallint NOT NULL,
+    position  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT mail_cursor_pkey PRIMARY KEY (partition),
+    CONSTRAINT mail_cursor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT mail_cursor_position_check CHECK (("position" >= 0))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+CREATE TABLE refund (
+    team_id     uuid NOT NULL,
+    shop_id     text NOT NULL,
+    refund_id   text NOT NULL,
+    refund_key  uuid NOT NULL,
+    customer_id uuid,
+    uncounted   smallint NOT NULL,
+    occur_time  timestamp with time zone NOT NULL,
+    body        bytea NOT NULL,
+    CONSTRAINT refund_pkey PRIMARY KEY (team_id, shop_id, refund_id),
+    CONSTRAINT refund_check CHECK (((customer_id IS NOT NULL) OR (uncounted <> 0))),
+    CONSTRAINT refund_uncounted_check CHECK (((uncounted >= 0) AND (uncounted <= 4)))
+);
+ALTER TABLE refund ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON refund USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- First answers to writes, by request id: the same request gets the same answer again, another one is refused.
+-- `answer` is absent only inside the transaction that does the work.
+CREATE TABLE request_log (
+    team_id    uuid NOT NULL,
+    request_id text NOT NULL,
+    digest     bytea NOT NULL,
+    answer     bytea,
+    real_time  timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT request_log_pkey PRIMARY KEY (team_id, request_id),
+    CONSTRAINT request_log_request_id_check CHECK (((length(request_id) >= 1) AND (length(request_id) <= 128)))
+);
+CREATE INDEX request_log_by_time ON segment.request_log USING btree (real_time);
+ALTER TABLE request_log ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON request_log USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE saved_audience (
+    team_id     uuid NOT NULL,
+    audience_id uuid NOT NULL,
+    name        text NOT NULL,
+    name_folded text NOT NULL,
+    audience    bytea NOT NULL,
+    revision    bigint NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    CONSTRAINT saved_audience_pkey PRIMARY KEY (team_id, audience_id),
+    CONSTRAINT saved_audience_revision_check CHECK ((revision > 0))
+);
+CREATE UNIQUE INDEX saved_audience_name ON segment.saved_audience USING btree (team_id, name_folded);
+ALTER TABLE saved_audience ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON saved_audience USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Named `shop_order` since "order" is a word of SQL. `uncounted` 0: it counts, and its checkout was told.
+CREATE TABLE shop_order (
+    team_id     uuid NOT NULL,
+    shop_id     text NOT NULL,
+    order_id    text NOT NULL,
+    order_key   uuid NOT NULL,
+    customer_id uuid,
+    uncounted   smallint NOT NULL,
+    occur_time  timestamp with time zone NOT NULL,
+    body        bytea NOT NULL,
+    CONSTRAINT shop_order_pkey PRIMARY KEY (team_id, shop_id, order_id),
+    CONSTRAINT shop_order_check CHECK (((customer_id IS NOT NULL) OR (uncounted <> 0))),
+    CONSTRAINT shop_order_uncounted_check CHECK (((uncounted >= 0) AND (uncounted <= 4)))
+);
+ALTER TABLE shop_order ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON shop_order USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE team (
+    team_id               uuid NOT NULL,
+    name                  text NOT NULL,
+    settings              bytea NOT NULL,
+    revision              bigint NOT NULL,
+    create_time           timestamp with time zone NOT NULL,
+    update_time           timestamp with time zone NOT NULL,
+    unsigned_orders_count boolean NOT NULL,
+    CONSTRAINT team_pkey PRIMARY KEY (team_id),
+    CONSTRAINT team_revision_check CHECK ((revision > 0))
+);
+ALTER TABLE team ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON team USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

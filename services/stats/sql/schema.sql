@@ -1,0 +1,90 @@
+-- The schema stats as all migrations leave it. Written by `make schema`, never by hand.
+-- Functions stand in files of their own.
+
+-- One row a figure and quarter of an hour. Days and hours of every time zone begin on a quarter, so any series is a sum of
+-- rows. Figures of the team as a whole have the nil journey; what does not apply is empty or 0.
+CREATE TABLE counter (
+    team_id    uuid NOT NULL,
+    journey_id uuid NOT NULL,
+    quarter    timestamp with time zone NOT NULL,
+    metric     smallint NOT NULL,
+    channel    smallint NOT NULL,
+    node_id    text NOT NULL,
+    currency   text NOT NULL,
+    value      bigint NOT NULL,
+    CONSTRAINT counter_pkey PRIMARY KEY (team_id, journey_id, quarter, metric, node_id, channel, currency)
+) WITH (fillfactor=75, autovacuum_vacuum_scale_factor=0.05);
+ALTER TABLE counter ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON counter USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Rows of a history up to this position are counted; moved by the transaction that counts them.
+CREATE TABLE cursor (
+    source    smallint NOT NULL,
+    partition smallint NOT NULL,
+    position  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT cursor_pkey PRIMARY KEY (source, partition),
+    CONSTRAINT cursor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT cursor_position_check CHECK (("position" >= 0)),
+    CONSTRAINT cursor_source_check CHECK (((source >= 1) AND (source <= 4)))
+) WITH (fillfactor=10);
+
+-- What counts once however often it happens. kind 1: a customer with an order or a refund; kind 2: a send (by its effect
+-- key) of which a link was opened.
+CREATE TABLE first_time (
+    team_id uuid NOT NULL,
+    kind    smallint NOT NULL,
+    id      uuid NOT NULL,
+    CONSTRAINT first_time_pkey PRIMARY KEY (team_id, kind, id),
+    CONSTRAINT first_time_kind_check CHECK ((kind = ANY (ARRAY[1, 2])))
+);
+ALTER TABLE first_time ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON first_time USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Last position given to each partition of the service's history. Rows are locked in the order of partitions by the
+-- transaction that writes the history, so the order of positions is the order of commits. The table is small and hot:
+-- room on its pages keeps the updates in place.
+CREATE TABLE history_head (
+    partition smallint NOT NULL,
+    position  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT history_head_pkey PRIMARY KEY (partition),
+    CONSTRAINT history_head_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT history_head_position_check CHECK (("position" >= 0))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- How far the relay has handed this service's mail to the mailboxes.
+CREATE TABLE mail_cursor (
+    partition smallint NOT NULL,
+    position  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT mail_cursor_pkey PRIMARY KEY (partition),
+    CONSTRAINT mail_cursor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT mail_cursor_position_check CHECK (("position" >= 0))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- First answers to writes, by request id: the same request gets the same answer again, another one is refused.
+-- `answer` is absent only inside the transaction that does the work.
+CREATE TABLE request_log (
+    team_id    uuid NOT NULL,
+    request_id text NOT NULL,
+    digest     bytea NOT NULL,
+    answer     bytea,
+    real_time  timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT request_log_pkey PRIMARY KEY (team_id, request_id),
+    CONSTRAINT request_log_request_id_check CHECK (((length(request_id) >= 1) AND (length(request_id) <= 128)))
+);
+CREATE INDEX request_log_by_time ON stats.request_log USING btree (real_time);
+ALTER TABLE request_log ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON request_log USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- The same over all time, so that what people look at most does not cost more every day.
+CREATE TABLE total (
+    team_id    uuid NOT NULL,
+    journey_id uuid NOT NULL,
+    metric     smallint NOT NULL,
+    channel    smallint NOT NULL,
+    node_id    text NOT NULL,
+    currency   text NOT NULL,
+    value      bigint NOT NULL,
+    CONSTRAINT total_pkey PRIMARY KEY (team_id, journey_id, metric, node_id, channel, currency)
+) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0.05);
+ALTER TABLE total ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON total USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
