@@ -117,7 +117,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         def journeys_changed() -> None:
             notifier.notify()
             scheduler.wake()
-            worker.nudge()
+            worker.wake()
 
         dependencies = Dependencies(
             lifecycle=Lifecycle(journeys, sends, rt.clock, journeys_changed),
@@ -139,7 +139,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             mailbox=mailbox,
             notifier=notifier,
             draining=rt.draining,
-            wake_worker=worker.nudge,
+            wake_worker=worker.wake,
         )
         rt.server.add(
             journey_service_pb2_grpc.add_JourneyServiceServicer_to_server,
@@ -149,8 +149,8 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         internal.serve(rt.server, dependencies)
         await stack.enter_async_context(rt.running("mail relay", relay))
         rt.spawn("worker", _work(rt, settings, worker))
-        rt.spawn("schedule", _until_stopping(rt, scheduler))
-        rt.spawn("orphans", _until_stopping(rt, orphans))
+        rt.spawn("schedule", scheduler.run)
+        rt.spawn("orphans", orphans.run)
         rt.spawn("clock watch", _watch_clock(rt, worker, scheduler))
         lag = JourneyLag(
             worker=worker, mailbox=mailbox, turns=turns, relay=relay, clock=rt.clock, progress=progress
@@ -165,21 +165,7 @@ async def _work(rt: Runtime, settings: Settings, worker: Worker) -> None:
         rt.pool, worker.set_leases, lease_s=settings.lease_seconds, hand_over=worker.hand_over
     )
     async with rt.running("leases", keeper):
-        await _until_stopping(rt, worker)
-
-
-async def _until_stopping(rt: Runtime, loop: Worker | Scheduler | OrphanChecker) -> None:
-    """Runs a loop until the service stops; a loop that fails ends at once, and the service with it."""
-
-    async def stop_in_time() -> None:
-        await rt.stopping.wait()
-        loop.stop()
-
-    stopper = asyncio.ensure_future(stop_in_time())
-    try:
-        await loop.run()
-    finally:
-        stopper.cancel()
+        await worker.run(rt.stopping)
 
 
 async def _watch_clock(rt: Runtime, worker: Worker, scheduler: Scheduler) -> None:
@@ -193,5 +179,5 @@ async def _watch_clock(rt: Runtime, worker: Worker, scheduler: Scheduler) -> Non
             changed.cancel()
             return
         version = changed.result()
-        worker.nudge()
+        worker.wake()
         scheduler.wake()

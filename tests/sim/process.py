@@ -22,6 +22,7 @@ from services.journey.domain import effects as fx
 from services.journey.domain.model import JourneyStatus
 from services.journey.worker.actors import Worker
 from services.journey.worker.catalog import JourneyCatalog
+from services.journey.worker.checkouts import BatchLimits
 from services.journey.worker.takeover import MailboxRepair
 from services.journey.worker.turns import TurnRunner
 from tests.sim.chance import Chance, Crashed
@@ -32,6 +33,8 @@ from tests.sim.turn_store import InMemoryTurnStore, Tables
 LEASE_S: Final = 4.0
 CALL_MAX_S: Final = 0.05
 """Longest ordinary call, virtual seconds."""
+SMALL_BATCHES: Final = BatchLimits(customers_max=5, mail_max=3)
+"""So low that a handful of customers reaches them."""
 T = TypeVar("T")
 
 
@@ -257,12 +260,13 @@ class Process:
             clock=clock,
             progress=Progress(),
             real_time=loop.time,
+            limits=SMALL_BATCHES,
         )
         keeper = InMemoryLeaseKeeper(
             tables.leases, self.worker.set_leases, lease_s=LEASE_S, worker_id=self.name
         )
         self.door.tasks = [
-            loop.create_task(self.worker.run()),
+            loop.create_task(self.worker.run(asyncio.Event())),
             loop.create_task(self._keep(keeper)),
             loop.create_task(self._schedule()),
         ]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final
-from unittest import mock
 from uuid import UUID, uuid5
 
 import structlog
@@ -140,7 +139,7 @@ class Site:
         """Domain time goes on, and the workers hear of it."""
         self.clock.advance(by)
         for process in self.processes:
-            process.worker.nudge()
+            process.worker.wake()
 
     def start_process(self) -> None:
         """One more worker."""
@@ -314,7 +313,7 @@ def run(seed: int) -> tuple[Site | None, list[str]]:
         made.append(Site(seed))
         return await made[0].run()
 
-    with _quiet_logs(), small_batches():
+    with _quiet_logs():
         try:
             stuck = loop.run(main())
         except Stalled as stalled:
@@ -322,16 +321,6 @@ def run(seed: int) -> tuple[Site | None, list[str]]:
     wrong = [f"stuck: {stuck.why}"] if stuck else []
     wrong += [f"a task died: {fault!r}" for fault in [*made[0].deaths, *loop.faults]]
     return made[0], wrong or faults_of(made[0])
-
-
-@contextlib.contextmanager
-def small_batches() -> Iterator[None]:
-    """Limits so low that a handful of customers reaches them."""
-    with (
-        mock.patch("services.journey.worker.actors.CUSTOMERS_MAX", 5),
-        mock.patch("services.journey.worker.actors.MAIL_MAX", 3),
-    ):
-        yield
 
 
 @contextlib.contextmanager

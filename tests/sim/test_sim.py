@@ -14,7 +14,7 @@ import pytest
 
 from libs.testing.leases import LeaseTable
 from services.journey.domain.inbox import Inbox
-from services.journey.worker.actors import Worker
+from services.journey.worker.checkouts import Checkouts
 from services.points.domain.earning import earned
 from services.segment.domain.keys import digest_of
 from tests.sim.site import run
@@ -55,7 +55,7 @@ def _deaf(taken: Any, mails: Any) -> Inbox:
 PLANTED: dict[str, Callable[[], Any]] = {
     "mail is read twice": lambda: mock.patch("services.journey.worker.turns.read_inbox", _deaf),
     "no fence": lambda: mock.patch.object(LeaseTable, "check_fence", return_value=None),
-    "what a failed batch took stays taken": lambda: mock.patch.object(Worker, "_put_back"),
+    "what a failed batch took stays taken": lambda: mock.patch.object(Checkouts, "put_back"),
     "verdicts are not kept": lambda: mock.patch(
         "tests.sim.turn_store.InMemoryTurnStore.keep_verdicts", _verdicts_as_given
     ),

@@ -1,8 +1,8 @@
 """The worker: hosts the actors of its partitions.
 
-It takes whatever waits (mail, due timers, journeys that stop), runs the turns of all these customers as one batch,
-commits and trims. While one batch waits for its answers the next is taken and begun; a customer is in one of them only.
-With nothing to do it sleeps until a partition is woken, the next timer or a change of the clock.
+It gathers the customers who have something to do (`candidates`), runs their turns as one batch (`turns`), and trims
+their mailboxes. While one batch waits for its answers the next is gathered and begun; a customer is in one of them
+only. With nothing to do it sleeps until a partition is woken, the next timer or a change of the clock.
 """
 
 from __future__ import annotations
@@ -11,47 +11,40 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
-import msgspec
 import structlog
 
 from libs.common.clock import Clock
-from libs.common.mailbox.api import Mailbox, PutBack, Trim
+from libs.common.mailbox.api import Mailbox
 from libs.common.mailbox.errors import Fenced, MailboxUnavailable
 from libs.common.rpc.operations import Progress
+from libs.common.tasks import set_within
 from services.journey import metrics
 from services.journey.domain.model import ActorKey
 from services.journey.domain.turn import TurnResult
 from services.journey.store.turns_protocol import TurnStorage
-from services.journey.worker.batches import Batches, Checkpoints
-from services.journey.worker.faults import OUTAGES, is_outage
+from services.journey.worker.batches import Batches
+from services.journey.worker.candidates import Batch, Candidates
+from services.journey.worker.checkouts import LIMITS, BatchLimits, Checkouts
+from services.journey.worker.checkpoints import Checkpoints
+from services.journey.worker.outages import OUTAGES, is_outage
+from services.journey.worker.pacing import IDLE_WAIT_S, Pacing
+from services.journey.worker.partitions import Partitions
 from services.journey.worker.retries import PARK_FAULTS, RETRY_FIRST_S, Retries
 from services.journey.worker.takeover import MailboxRepair
 from services.journey.worker.timers import TimerWatch
-from services.journey.worker.turns import BatchOutcome, TurnRunner, Waiting
+from services.journey.worker.turns import BatchOutcome, TurnRunner
 
-CUSTOMERS_MAX: Final = 500
-"""Customers of one batch: more gain little, and make everybody in it wait longer."""
-MAIL_MAX: Final = 100
-"""Mail of one customer in one batch."""
-LINGER_S: Final = 0.01
-"""Batches begin at least so far apart, real seconds: a batch of one customer costs every service that it asks nearly
-what one of ten does. What comes when nothing was done for so long is begun at once."""
-IDLE_WAIT_S: Final = 1.0
-"""Longest sleep, real seconds: the bound on how late a missed wake-up is noticed."""
-OUTAGE_WAIT_MAX_S: Final = 2.0
-"""Longest wait between looks while a server or service does not answer."""
-
-NOTHING_WAITS: Final = Waiting()
-"""No mail: a timer is due, or a journey stops."""
+Woken = asyncio.Future[set[int]]
+"""Ends with the partitions in which mail may wait."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Worker:
-    """Owns partitions by lease and works on their customers, one batch at a time."""
+    """Works on the customers of its partitions, in batches. A `Loop`; leases come from outside, by `set_leases`."""
 
     def __init__(
         self,
@@ -63,6 +56,7 @@ class Worker:
         clock: Clock,
         progress: Progress,
         real_time: Callable[[], float] = time.monotonic,
+        limits: BatchLimits = LIMITS,
     ) -> None:
         """Nothing happens before `run`. `real_time` gives seconds that never run backwards."""
         self._mailbox = mailbox
@@ -72,297 +66,198 @@ class Worker:
         self._clock = clock
         self._progress = progress
         self._real_time = real_time
-        self._leased: dict[int, int] = {}
-        self._owned: dict[int, int] = {}
-        self._taken: dict[ActorKey, bytes] = {}
+        self._partitions = Partitions(self._forget)
+        self._checkouts = Checkouts(mailbox, self._partitions.owned, limits)
         self._retries = Retries()
-        self._stopping_journeys: tuple[tuple[UUID, UUID], ...] = ()
         self._checkpoints = Checkpoints(store)
-        self._woken: set[int] = set()
         self._timers = TimerWatch(store, clock)
-        self._nudge = asyncio.Event()
         self._batches = Batches()
-        self._stop_told = asyncio.Event()
-        self._outages = 0
-        self._begun_at = -LINGER_S
-        self._again: set[ActorKey] = set()
-        self._leaving: set[int] = set()
-        self._left = asyncio.Event()
+        self._pacing = Pacing(real_time)
+        self._wake = asyncio.Event()
+        self._candidates = Candidates(
+            mailbox=mailbox,
+            store=store,
+            partitions=self._partitions,
+            checkouts=self._checkouts,
+            timers=self._timers,
+            retries=self._retries,
+        )
 
-    # -- what the rest of the service tells the worker ----------------------------------------------------------
+    # -- what the rest of the service asks ----------------------------------------------------------------------
 
     def set_leases(self, leases: Mapping[int, int]) -> None:
         """The partitions (with epochs) that the worker holds now; called by the lease keeper at each change."""
-        self._leased = dict(leases)
-        self._leaving.clear()
-        for partition, epoch in list(self._owned.items()):
-            if self._leased.get(partition) != epoch:
-                self._drop(partition)
-        self.nudge()
+        self._partitions.set_leases(leases)
+        self.wake()
 
     def set_stopping(self, journeys: Iterable[tuple[UUID, UUID]]) -> None:
         """Journeys (team, journey) whose customers have to be halted."""
-        self._stopping_journeys = tuple(journeys)
-        if self._stopping_journeys:
-            self.nudge()
+        if self._candidates.set_stopping(journeys):
+            self.wake()
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Makes the worker look at everything now."""
         self._timers.look_again()
-        self._nudge.set()
+        self._wake.set()
 
     def ask_again(self, customers: Iterable[ActorKey]) -> None:
-        """Has enrolments of these customers ask again what they asked last. Once: whoever wants it tells again."""
-        self._again.update(customers)
-        if self._again:
-            self.nudge()
+        """Has enrolments of these customers ask once more what they asked last, in their next turn only."""
+        if self._candidates.ask_again(customers):
+            self.wake()
 
     async def hand_over(self, partitions: Iterable[int]) -> None:
-        """Returns when nothing of these partitions is in hand: the running batch is done, what was taken is back."""
-        self._leaving.update(partitions)
-        self._left.clear()
-        self.nudge()
-        await self._left.wait()
-
-    def stop(self) -> None:
-        """Lets the running batch finish and ends `run`."""
-        self._stop_told.set()
-        self._nudge.set()
+        """Returns when nothing of these partitions is checked out: running batches are done, the rest is put back."""
+        self.wake()
+        await self._partitions.hand_over(partitions)
 
     @property
-    def in_hand(self) -> int:
+    def checked_out(self) -> int:
         """Customers that are being worked on or wait here for another try."""
-        return len(self._batches.customers | self._taken.keys())
+        return len(self._batches.customers | self._checkouts.customers)
 
     @property
     def owned(self) -> Mapping[int, int]:
         """Partitions that are claimed and repaired, with their epochs."""
-        return self._owned
+        return self._partitions.owned
 
     # -- the loop -----------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Works until `stop`; then hands back what it took and did not work on."""
-        wake: asyncio.Future[set[int]] = asyncio.ensure_future(self._mailbox.wait_woken(IDLE_WAIT_S))
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Works until `stopping` is set; then ends its batches and puts back what it did not work on."""
+        woken: Woken = asyncio.ensure_future(self._mailbox.wait_woken(IDLE_WAIT_S))
+        stop = asyncio.ensure_future(stopping.wait())
         try:
-            while not self._stop_told.is_set():
-                wake = await self._turn_of_the_loop(wake)
+            while not stopping.is_set():
+                self._wake.clear()
+                if not await self._look(stopping):
+                    woken = await self._sleep(woken, stop)
         finally:
-            wake.cancel()
+            stop.cancel()
+            woken.cancel()
             with contextlib.suppress(asyncio.CancelledError, MailboxUnavailable):
-                await wake
+                await woken
             await self._hand_back()
 
-    async def _turn_of_the_loop(self, wake: asyncio.Future[set[int]]) -> asyncio.Future[set[int]]:
-        self._nudge.clear()
+    async def _look(self, stopping: asyncio.Event) -> bool:
+        """Sees to partitions and begins a batch; False if there was none, or no room for one."""
         try:
             self._batches.reap()
             await self._leave()
-            await self._take_over_new()
-            if not self._batches.full:
-                await self._linger()
-                batch = await self._gather()
-                if batch:
-                    self._begun_at = self._real_time()
-                    self._batches.start(batch, self._work(batch))
-                    return wake
-                self._outages = 0
-                await self._checkpoints.save(self._real_time(), dict(self._owned))
+            await self._take_over_unclaimed()
+            return not self._batches.full and await self._begin_batch()
         except OUTAGES as error:
-            await self._sit_out(error)
+            await self._sit_out(error, stopping)
         except Fenced as error:
             _log.warning("partitions were lost to another worker", error=str(error))
-            self._drop_fenced(error)
-        return await self._sleep(wake)
+            self._partitions.drop_fenced(error.partitions)
+            self._timers.look_again()
+        return False
 
-    async def _linger(self) -> None:
-        """Lets a batch gather for as long as the last one is that young."""
-        left_s = self._begun_at + LINGER_S - self._real_time()
-        if left_s > 0:
-            await asyncio.sleep(left_s)
+    async def _begin_batch(self) -> bool:
+        """Gathers a batch and has it worked on; False if nobody has anything to do."""
+        linger_s = self._pacing.linger_s()
+        if linger_s > 0:
+            await asyncio.sleep(linger_s)
+        await self._put_back_idle()
+        batch = await self._candidates.gather(self._batches.customers)
+        if batch:
+            self._pacing.batch_begins()
+            self._batches.start(batch, self._work(batch))
+            return True
+        self._pacing.calm()
+        await self._checkpoints.save(self._real_time(), dict(self.owned))
+        return False
 
-    async def _sit_out(self, error: Exception) -> None:
+    async def _sit_out(self, error: Exception, stopping: asyncio.Event) -> None:
         """Waits a little longer each time that a server or service does not answer."""
-        if self._outages == 0:
+        if self._pacing.outages == 0:
             _log.warning("a server or service does not answer", error=repr(error))
-        self._outages += 1
-        # Those that were found due may have been in the batch that failed, and a trim may have told nothing.
+        # Those that were found due may have been in the batch that failed, and a trim that failed woke nobody.
         self._timers.look_again()
-        self._woken.update(self._owned)
-        delay = min(OUTAGE_WAIT_MAX_S, RETRY_FIRST_S * 2 ** min(self._outages, 10))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(delay):
-                await self._stop_told.wait()
+        self._checkouts.wake_all()
+        await set_within(stopping, self._pacing.outage())
 
-    async def _sleep(self, wake: asyncio.Future[set[int]]) -> asyncio.Future[set[int]]:
-        """Until a partition is woken, a nudge, the next timer or the next retry."""
-        nudge = asyncio.ensure_future(self._nudge.wait())
+    async def _sleep(self, woken: Woken, stop: asyncio.Future[Any]) -> Woken:
+        """Until a partition is woken, `wake`, the next timer or the next retry; returns what to wait for next."""
+        wake = asyncio.ensure_future(self._wake.wait())
         # While the maximum number of batches runs, only the end of one of them makes room.
         full = self._batches.full
-        wakers: set[asyncio.Future[Any]] = {*self._batches.tasks}
-        wakers |= set() if full else {wake, nudge}
+        wakers: set[asyncio.Future[Any]] = {stop, *self._batches.tasks}
+        wakers |= set() if full else {woken, wake}
         await asyncio.wait(
             wakers, timeout=None if full else self._sleep_s(), return_when=asyncio.FIRST_COMPLETED
         )
-        nudge.cancel()
-        if not wake.done():
-            return wake
-        if wake.exception() is not None:
+        wake.cancel()
+        if not woken.done():
+            return woken
+        if woken.exception() is not None:
             await asyncio.sleep(RETRY_FIRST_S)
-        # Nothing for a while, or nobody can tell: look everywhere.
-        self._woken.update((not wake.exception() and wake.result()) or self._owned)
+            self._checkouts.wake_all()
+        elif woken.result():
+            self._checkouts.wake(woken.result())
+        else:
+            # Nothing for a while: a wake may have been missed.
+            self._checkouts.wake_all()
         return asyncio.ensure_future(self._mailbox.wait_woken(IDLE_WAIT_S))
 
     def _sleep_s(self) -> float:
-        waits = [IDLE_WAIT_S]
-        if self._retries.next_at is not None:
-            waits.append(self._retries.next_at - self._real_time())
-        if self._timers.next_at is not None and self._owned:
+        timer_s = None
+        if self._timers.next_at is not None and self.owned:
             timer_s = self._clock.real_seconds_until(self._timers.next_at)
-            if timer_s is not None:
-                waits.append(timer_s)
-        return max(0.0, min(waits))
+        return self._pacing.sleep_s(retry_at=self._retries.next_at, timer_s=timer_s)
 
-    # -- partitions ---------------------------------------------------------------------------------------------
+    # -- partitions that come and go ----------------------------------------------------------------------------
 
-    async def _take_over_new(self) -> None:
-        new = {p: epoch for p, epoch in self._leased.items() if self._owned.get(p) != epoch}
-        if not new:
+    async def _take_over_unclaimed(self) -> None:
+        unclaimed = self._partitions.unclaimed()
+        if not unclaimed:
             return
-        # A claim makes everybody who is taken ready again, those in a batch under way as well.
+        # Claiming a partition makes all checked-out mailboxes ready again, those in running batches as well.
         await self._batches.finish()
-        await self._repair.take_over(new)
-        self._owned.update({p: epoch for p, epoch in new.items() if self._leased.get(p) == epoch})
-        self._woken.update(self._owned)
+        await self._repair.take_over(unclaimed)
+        self._partitions.own(unclaimed)
+        self._checkouts.wake_all()
         self._timers.look_again()
-        metrics.PARTITIONS.set(len(self._owned))
 
     async def _leave(self) -> None:
         """Hands over the partitions that another worker is to have."""
-        if not self._leaving:
+        leaving = self._partitions.leaving
+        if not leaving:
             return
         await self._batches.finish()
-        await self._put_back([key for key in self._taken if key.partition in self._leaving])
-        await self._checkpoints.save(self._real_time(), dict(self._owned), force=True)
-        for partition in self._leaving:
-            self._leased.pop(partition, None)
-            self._drop(partition)
-        self._leaving.clear()
-        self._left.set()
+        await self._checkouts.put_back([key for key in self._checkouts.customers if key.partition in leaving])
+        await self._checkpoints.save(self._real_time(), dict(self.owned), force=True)
+        self._partitions.left()
 
-    def _drop(self, partition: int) -> None:
-        """Forgets a partition and everything taken from it: its next owner gets it from the mailbox."""
-        self._owned.pop(partition, None)
-        self._woken.discard(partition)
-        self._taken = {key: entry for key, entry in self._taken.items() if key.partition != partition}
+    def _forget(self, partition: int) -> None:
+        """Nothing of a partition that was dropped is of use any more."""
+        self._checkouts.drop(partition)
         self._retries.drop(partition)
         self._checkpoints.forget(partition)
-        metrics.PARTITIONS.set(len(self._owned))
-
-    def _drop_fenced(self, error: Fenced) -> None:
-        """Lets go of partitions whose epoch is over; a newer lease that came meanwhile stays."""
-        for partition in error.partitions:
-            if partition in self._owned:
-                self._leased.pop(partition, None)
-            self._drop(partition)
-        self._timers.look_again()
 
     async def _hand_back(self) -> None:
-        """Ends the batches under way; what else was taken becomes ready again for the next owner."""
+        """Ends the batches under way; what else is checked out becomes ready again for the next owner."""
         try:
             await self._batches.finish()
-            await self._put_back(list(self._taken))
-            await self._checkpoints.save(self._real_time(), dict(self._owned), force=True)
+            await self._checkouts.put_back(list(self._checkouts.customers))
+            await self._checkpoints.save(self._real_time(), dict(self.owned), force=True)
         except (*OUTAGES, Fenced) as error:
-            _log.warning("what was taken is not handed back; its next owner finds it", error=repr(error))
+            _log.warning("mailboxes are not put back; their next owner finds them", error=repr(error))
 
-    async def _put_back(self, keys: Iterable[ActorKey]) -> None:
-        items = [
-            PutBack(key.partition, self._owned[key.partition], key.team_id, key.customer_id)
-            for key in keys
-            if key in self._taken and key.partition in self._owned
-        ]
-        for item in items:
-            self._taken.pop(ActorKey(item.partition, item.team_id, item.customer_id), None)
-        if items:
-            await self._mailbox.put_back(items)
-            self._woken.update(item.partition for item in items)
-
-    # -- taking -------------------------------------------------------------------------------------------------
-
-    async def _gather(self) -> dict[ActorKey, Waiting]:
-        """Customers with mail, then those with due timers, then those to be halted; each once."""
-        await self._let_go()
-        batch: dict[ActorKey, Waiting] = {}
-        if not self._owned:
-            return batch
-        mailboxes_are_empty = await self._take(batch)
-        room = CUSTOMERS_MAX - len(batch) if mailboxes_are_empty else CUSTOMERS_MAX // 5
-        due = await self._timers.due(self._owned.keys(), room, self._batches.customers)
-        due += await self._halting(room - len(due))
-        if due and not mailboxes_are_empty:
-            # Their mail comes first: they are looked at for both in one turn.
-            waiting = await self._mailbox.waiting([(key.team_id, key.customer_id) for key in due])
-            due = [key for key in due if (key.team_id, key.customer_id) not in waiting]
-        for key in due:
-            batch.setdefault(key, NOTHING_WAITS)
-        await self._add_stuck(batch)
-        # A lease may have been lost while this was gathered.
-        return {
-            key: waits
-            for key, waits in batch.items()
-            if key not in self._retries and key.partition in self._owned
-        }
-
-    async def _take(self, batch: dict[ActorKey, Waiting]) -> bool:
-        """Takes from the partitions that were woken; False if there may be more mail than fits into the batch."""
-        looked_at = sorted((p, self._owned[p]) for p in self._woken & self._owned.keys())
-        if not looked_at or self._retries.full:
-            return True
-        # Before the call: a batch that ends meanwhile may wake partitions again.
-        self._woken.clear()
-        result = await self._mailbox.take(looked_at, CUSTOMERS_MAX, MAIL_MAX)
-        for taken in result.taken:
-            key = ActorKey(taken.partition, taken.team_id, taken.customer_id)
-            self._taken[key] = taken.last_entry_id
-            # Else a timer of theirs is worked on: the mail goes back, and comes again.
-            if key not in self._batches.customers:
-                mail_left = len(taken.mails) + taken.undecodable >= MAIL_MAX
-                batch[key] = Waiting(taken.mails, mail_left, taken.last_entry_id)
-        metrics.MAILS.inc(sum(len(taken.mails) for taken in result.taken))
-        if len(result.taken) >= CUSTOMERS_MAX:
-            self._woken.update(partition for partition, _ in looked_at)
-        for partition in {*result.fenced, *result.lost}:
-            self._drop(partition)
-        return len(result.taken) < CUSTOMERS_MAX
-
-    async def _halting(self, limit: int) -> list[ActorKey]:
-        """Customers of journeys that stop."""
-        halting: list[ActorKey] = []
-        for team_id, journey_id in self._stopping_journeys:
-            if len(halting) < limit:
-                room = limit - len(halting) + len(self._batches.customers)
-                found = await self._store.halting_customers(team_id, journey_id, self._owned, room)
-                halting += [key for key in found if key not in self._batches.customers]
-        return halting[: max(0, limit)]
-
-    async def _add_stuck(self, batch: dict[ActorKey, Waiting]) -> None:
-        """Adds those who are to ask again. Mail that waits comes first: it may be what they wait for."""
-        stuck = self._again - self._batches.customers
-        if not stuck:
-            return
-        self._again -= stuck
-        waiting = await self._mailbox.waiting([(key.team_id, key.customer_id) for key in stuck])
-        for key in stuck:
-            if key in batch or (key.team_id, key.customer_id) not in waiting:
-                batch[key] = msgspec.structs.replace(batch.get(key, NOTHING_WAITS), again=True)
+    async def _put_back_idle(self) -> None:
+        """Puts back those whose time for another try has come, and those whom a failed batch left checked out."""
+        if self._retries.release(self._real_time()):
+            self._timers.look_again()
+        busy = self._batches.customers
+        idle = [key for key in self._checkouts.customers if key not in self._retries and key not in busy]
+        await self._checkouts.put_back(idle)
 
     # -- working ------------------------------------------------------------------------------------------------
 
-    async def _work(self, batch: Mapping[ActorKey, Waiting]) -> None:
+    async def _work(self, batch: Batch) -> None:
         started = self._real_time()
         try:
-            outcome = await self._runner.run_all(batch, dict(self._owned))
+            outcome = await self._runner.run_all(batch, dict(self.owned))
             metrics.BATCH_SIZE.observe(len(batch))
             metrics.BATCH_SECONDS.observe(self._real_time() - started)
             await self._settle(batch, outcome)
@@ -371,7 +266,7 @@ class Worker:
             self._timers.batch_ended()
         self._progress.add(len(batch))
 
-    async def _settle(self, batch: Mapping[ActorKey, Waiting], outcome: BatchOutcome) -> None:
+    async def _settle(self, batch: Batch, outcome: BatchOutcome) -> None:
         for key, error in outcome.failed.items():
             await self._failed(batch, key, error)
         self._note(outcome.committed.values())
@@ -383,52 +278,31 @@ class Worker:
         await self._trim(batch, [*outcome.committed, *outcome.parked])
 
     def _note(self, results: Collection[TurnResult]) -> None:
-        run_segments = [run_segment for result in results for run_segment in result.run_segments]
+        segments = [segment for result in results for segment in result.run_segments]
         metrics.TURNS.inc(len(results))
-        metrics.ENROLMENTS.inc(sum(run_segment.enrolled for run_segment in run_segments))
-        metrics.NODES.inc(sum(step.entered for run_segment in run_segments for step in run_segment.steps))
+        metrics.ENROLMENTS.inc(sum(segment.enrolled for segment in segments))
+        metrics.NODES.inc(sum(step.entered for segment in segments for step in segment.steps))
         self._timers.expect(
             min((result.wake_at for result in results if result.wake_at is not None), default=None)
         )
 
-    async def _trim(self, batch: Mapping[ActorKey, Waiting], keys: Iterable[ActorKey]) -> None:
-        """Removes what these customers of a batch are done with."""
-        items = []
-        for key in keys:
-            entry = batch[key].last_entry_id
-            if entry is not None and self._taken.get(key) == entry:
-                del self._taken[key]
-                items.append(
-                    Trim(key.partition, self._owned[key.partition], key.team_id, key.customer_id, entry)
-                )
-        if not items:
-            return
-        quiet = await self._mailbox.trim(items)
-        for partition in quiet.keys() & self._owned.keys():
+    async def _trim(self, batch: Batch, keys: Iterable[ActorKey]) -> None:
+        """Removes the mail that these customers of a batch are done with."""
+        quiet = await self._checkouts.trim({key: batch[key].last_entry_id for key in keys})
+        for partition in quiet.keys() & self.owned.keys():
             self._checkpoints.note(partition, quiet[partition])
-        # Customers of the others may have more mail: a trim makes them ready and tells nobody else.
-        self._woken |= ({item.partition for item in items} - quiet.keys()) & self._owned.keys()
 
-    # -- failures -----------------------------------------------------------------------------------------------
-
-    async def _failed(self, batch: Mapping[ActorKey, Waiting], key: ActorKey, error: Exception) -> None:
+    async def _failed(self, batch: Batch, key: ActorKey, error: Exception) -> None:
         """Tries again later; parks a customer whose own turn keeps failing. An outage is nobody's fault."""
         metrics.TURNS_FAILED.inc()
-        if key.partition not in self._owned:
+        if key.partition not in self.owned:
             return
         faults = 0 if is_outage(error) else self._retries.faults_after(key)
         if faults < PARK_FAULTS:
             self._retries.postpone(key, self._real_time())
             return
         _log.error("customer parked", customer_id=str(key.customer_id), error=repr(error))
-        await self._store.park(key, repr(error), faults, dict(self._owned))
+        await self._store.park(key, repr(error), faults, dict(self.owned))
         metrics.PARKED.inc()
         self._retries.forget(key)
         await self._trim(batch, [key])
-
-    async def _let_go(self) -> None:
-        """Puts back those whose time for another try has come, and those whom a failed batch left here."""
-        if self._retries.release(self._real_time()):
-            self._timers.look_again()
-        idle = [key for key in self._taken if key not in self._retries and key not in self._batches.customers]
-        await self._put_back(idle)

@@ -1,18 +1,15 @@
-"""Batches under way, and how far the mailboxes are known to be read."""
+"""Batches of turns under way."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Mapping, Set
+from collections.abc import Collection, Coroutine, Set
 from typing import Any, Final
 
-from libs.common.mailbox.api import QuietMarks
 from services.journey.domain.model import ActorKey
-from services.journey.store.turns_protocol import TurnStorage
 
 BATCHES_MAX: Final = 2
 """Batches under way: one waits for servers and services while the other is worked on. More would only be smaller."""
-CHECKPOINT_EVERY_S: Final = 1.0
 
 
 class Batches:
@@ -58,29 +55,3 @@ class Batches:
         if self._running:
             await asyncio.wait(self._running)
         self.reap()
-
-
-class Checkpoints:
-    """Moves the positions from which a repair of the mailboxes has to begin; seldom, since one that begins too early
-    only drops duplicates."""
-
-    def __init__(self, store: TurnStorage) -> None:
-        """Nothing is known yet."""
-        self._store = store
-        self._marks: dict[tuple[int, int], int] = {}
-        self._saved_at = 0.0
-
-    def note(self, partition: int, marks: QuietMarks) -> None:
-        """All mail of the partition up to these positions was taken."""
-        self._marks |= {(partition, source): at for source, at in marks.items()}
-
-    def forget(self, partition: int) -> None:
-        """The partition is another owner's."""
-        self._marks = {key: mark for key, mark in self._marks.items() if key[0] != partition}
-
-    async def save(self, now: float, fence: Mapping[int, int], *, force: bool = False) -> None:
-        """Saves what was noted, if that was long enough ago. Raises `Fenced` and the store's errors."""
-        if not self._marks or (now - self._saved_at < CHECKPOINT_EVERY_S and not force):
-            return
-        marks, self._marks, self._saved_at = self._marks, {}, now
-        await self._store.save_checkpoints(marks, fence)

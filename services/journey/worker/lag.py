@@ -40,7 +40,7 @@ class JourneyLag:
     async def lag(self) -> Lag:
         """See `LagProbe`."""
         now = self._clock.now()
-        pending = self._worker.in_hand + self._relay.pending
+        pending = self._worker.checked_out + self._relay.pending
         if pending:
             return Lag(pending, str(self.progress), oldest_pending=now)
         pending = await self._mailbox.holding(range(PARTITIONS))

@@ -19,13 +19,14 @@ import structlog
 
 from libs.common.clock import Clock
 from libs.common.mailbox.mail import SendOutcome
+from libs.common.tasks import set_within
 from services.journey import metrics
 from services.journey.clients.mail import MailReader
 from services.journey.clients.sends import SendProbe
 from services.journey.domain import effects as fx
 from services.journey.domain.model import ActorKey
 from services.journey.store.orphans import EnrolmentKey, OrphanStore, SearchPosition, Suspect
-from services.journey.worker.faults import OUTAGES
+from services.journey.worker.outages import OUTAGES
 
 PAGE: Final = 200
 """Enrolments looked at in one go."""
@@ -66,26 +67,17 @@ class OrphanChecker:
         self._age = timedelta(seconds=age_s)
         self._after = _START
         self._limit = asyncio.Semaphore(PROBES_AT_ONCE)
-        self._stopped = asyncio.Event()
 
-    def stop(self) -> None:
-        """Ends `run`."""
-        self._stopped.set()
-
-    async def run(self) -> None:
-        """Looks until `stop`."""
-        while not self._stopped.is_set():
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Looks until `stopping` is set."""
+        while not stopping.is_set():
             try:
-                await self.look()
+                await self.step()
             except OUTAGES as error:
                 _log.warning("orphans cannot be looked for", error=repr(error))
-            try:
-                async with asyncio.timeout(self._every_s):
-                    await self._stopped.wait()
-            except TimeoutError:
-                continue
+            await set_within(stopping, self._every_s)
 
-    async def look(self) -> None:
+    async def step(self) -> None:
         """One page: finds, notes, and has healed what is noted. Raises `OUTAGES`."""
         owned = sorted(self._owned())
         if not owned:

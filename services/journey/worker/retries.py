@@ -5,12 +5,15 @@ from __future__ import annotations
 import heapq
 from typing import Final
 
+from libs.common.backoff import Backoff
 from services.journey.domain.model import ActorKey
 
 RETRY_FIRST_S: Final = 0.1
 RETRY_MAX_S: Final = 30.0
 PARK_FAULTS: Final = 8
 """Faults of a customer's own turn before it is parked: about 13 s of trying."""
+
+_BACKOFF: Final = Backoff(first_s=RETRY_FIRST_S, max_s=RETRY_MAX_S)
 
 WAITING_MAX: Final = 5_000
 """Customers who wait for another try before no more mail is taken: in an outage everybody would end here."""
@@ -48,7 +51,7 @@ class Retries:
     def postpone(self, key: ActorKey, now: float) -> None:
         """Has the customer tried again later."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        self._until[key] = now + min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(failures - 1, 10))
+        self._until[key] = now + _BACKOFF.delay_s(failures)
         heapq.heappush(self._order, (self._until[key], key))
 
     def release(self, now: float) -> bool:

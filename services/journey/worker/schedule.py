@@ -14,11 +14,12 @@ import structlog
 from libs.common.clock import Clock
 from libs.common.errors import NotFound
 from libs.common.rpc.operations import Progress
+from libs.common.tasks import any_set
 from services.journey import metrics
 from services.journey.clients.sends import SendStopper
 from services.journey.domain.lifecycle import due_change
 from services.journey.domain.model import Journey, JourneyStatus
-from services.journey.worker.faults import OUTAGES
+from services.journey.worker.outages import OUTAGES
 
 LOOK_EVERY_S: Final = 1.0
 """How often the schedule is looked at when nothing else wakes it, real seconds."""
@@ -66,29 +67,24 @@ class Scheduler:
         self._progress = progress
         self._set_stopping = set_stopping
         self._woken = asyncio.Event()
-        self._stopped = False
 
     def wake(self) -> None:
         """Looks at once: the clock moved, or a journey was changed."""
         self._woken.set()
 
-    def stop(self) -> None:
-        """Ends `run`."""
-        self._stopped = True
-        self._woken.set()
-
-    async def run(self) -> None:
-        """Works until `stop`."""
-        while not self._stopped:
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Works until `stopping` is set."""
+        while not stopping.is_set():
             self._woken.clear()
-            stopping = False
+            ends_soon = False
             try:
-                stopping = await self.look(self._clock.now())
+                ends_soon = await self.step(self._clock.now())
             except OUTAGES as error:
                 _log.warning("schedule waits for a service", error=repr(error))
-            await self._sleep(STOPPING_EVERY_S if stopping else LOOK_EVERY_S)
+            wait_s = STOPPING_EVERY_S if ends_soon else LOOK_EVERY_S
+            await any_set(stopping, self._woken, timeout_s=wait_s)
 
-    async def look(self, now: datetime) -> bool:
+    async def step(self, now: datetime) -> bool:
         """Makes every change that is due at `now`; True if a journey is still stopping."""
         stopping: list[tuple[UUID, UUID]] = []
         for team_id, journey_id in await self._changes.due(now):
@@ -118,10 +114,3 @@ class Scheduler:
         metrics.STATUS_CHANGES.inc()
         self._progress.add()
         _log.info("journey changed by itself", journey_id=str(journey_id), status=status.name)
-
-    async def _sleep(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return

@@ -25,7 +25,7 @@ from services.journey.domain.model import ActorKey, Journey
 from services.journey.domain.turn import Actor, Turn, TurnInput, TurnResult, take_turn
 from services.journey.store.turns_protocol import LoadedTurns, TurnStorage
 from services.journey.worker.catalog import JourneyCatalog
-from services.journey.worker.faults import is_outage
+from services.journey.worker.outages import is_outage
 
 CHANGED_ATTEMPTS: Final = 5
 """How often a batch is run again at once because a journey was changed under it."""

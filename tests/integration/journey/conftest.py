@@ -129,12 +129,12 @@ class Site:
         )
         keeper = LeaseKeeper(self.pool, worker.set_leases, lease_s=lease_s, hand_over=worker.hand_over)
         async with running(keeper, name="leases"):
-            tasks = [asyncio.create_task(worker.run()), asyncio.create_task(schedule.run())]
+            stopping = asyncio.Event()
+            tasks = [asyncio.create_task(loop.run(stopping)) for loop in (worker, schedule)]
             try:
                 yield worker
             finally:
-                worker.stop()
-                schedule.stop()
+                stopping.set()
                 await asyncio.gather(*tasks)
 
     async def until(self, done: Callable[[], object]) -> None:

@@ -57,11 +57,12 @@ async def healing(site: Site) -> AsyncIterator[None]:
             every_s=0.05,
             age_s=60,
         )
-        task = asyncio.create_task(checker.run())
+        stopping = asyncio.Event()
+        task = asyncio.create_task(checker.run(stopping))
         try:
             yield
         finally:
-            checker.stop()
+            stopping.set()
             await task
 
 
@@ -93,7 +94,7 @@ async def test_an_outcome_that_was_taken_and_lost_is_asked_for_again(site: Site)
     site.effects.settle(0, fx.SendState.SENT)
     await execute(site, "UPDATE actor SET taken_gateway = 1 WHERE customer_id = $1", customer)
     heal: list[ActorKey] = []
-    await checker_of(site, heal).look()
+    await checker_of(site, heal).step()
     assert (heal, await counted(site)) == ([key_of(customer)], 1)
     async with healing(site):
         await site.until(lambda: _has(site, journey, State.COMPLETED, 1))
@@ -116,7 +117,7 @@ async def _none_left(site: Site) -> bool:
 async def test_a_send_that_the_gateway_lost_is_made_again(site: Site) -> None:
     journey, [customer], _ = await in_flight(site)
     site.effects.settle(0, None)
-    await checker_of(site).look()
+    await checker_of(site).step()
     assert await counted(site) == 1
     async with healing(site):
         await site.until(lambda: len(site.effects.sends) == 2)
@@ -142,7 +143,7 @@ async def test_a_stopped_journey_sends_nothing_that_was_lost(site: Site) -> None
         present = await site.journeys.get_for_change(connection, TEAM, journey.journey_id)
         await site.journeys.change_status(connection, present, d.JourneyStatus.STOPPING, site.clock.now())
     heal: list[ActorKey] = []
-    await checker_of(site, heal).look()
+    await checker_of(site, heal).step()
     await site.runner().run({key: Waiting(again=True) for key in heal}, await epochs(site))
     assert site.effects.sends[-1].not_after == site.clock.now()
 
@@ -166,7 +167,7 @@ async def test_who_has_a_reason_to_rest_is_left_alone(site: Site, reason: object
     _, [customer], fence = await in_flight(site)
     await reason(site, customer, fence)  # type: ignore[operator]
     heal: list[ActorKey] = []
-    await checker_of(site, heal).look()
+    await checker_of(site, heal).step()
     assert (heal, await counted(site)) == ([], 0)
 
 
@@ -178,12 +179,12 @@ async def test_the_search_goes_on_behind_a_full_page(site: Site, monkeypatch: py
     heal: list[ActorKey] = []
     checker = checker_of(site, heal)
     for expected in (2, 4, 5):
-        await checker.look()
+        await checker.step()
         assert await counted(site) == expected
     # Another owner's partitions are no concern of this one.
     heal.clear()
     lone = key_of(crowd[0])
-    await checker_of(site, heal, {lone.partition: 1}).look()
+    await checker_of(site, heal, {lone.partition: 1}).step()
     assert set(_customers(heal)) <= {c for c in crowd if key_of(c).partition == lone.partition}
 
 

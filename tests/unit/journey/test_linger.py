@@ -1,24 +1,25 @@
-"""Batches of turns begin apart, so that they gather; what comes after a rest is begun at once."""
+"""Batches of turns begin apart, so that they gather; what comes after a pause is begun at once."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from unittest.mock import create_autospec
 from uuid import UUID
 
 from libs.common.clock import SystemClock
 from libs.common.mailbox.memory import InMemoryMailbox
 from libs.common.rpc.operations import Progress
+from libs.testing.leases import LeaseTable
 from libs.testing.virtual_loop import VirtualLoop
 from services.journey.domain.model import ActorKey
-from services.journey.store.turns_protocol import DueTimers, TurnStorage
-from services.journey.worker.actors import LINGER_S, Worker
+from services.journey.worker.actors import Worker
+from services.journey.worker.pacing import LINGER_S
 from services.journey.worker.takeover import MailboxRepair
 from services.journey.worker.turns import BatchOutcome, TurnRunner, Waiting
+from tests.sim.turn_store import InMemoryTurnStore, Tables
 
 KEYS = [ActorKey(0, UUID(int=1), UUID(int=number)) for number in range(4)]
-REST_S = 0.5
+PAUSE_S = 0.5
 
 
 class RecordingRunner(TurnRunner):
@@ -33,10 +34,9 @@ class RecordingRunner(TurnRunner):
 
 
 async def _worked() -> list[tuple[float, int]]:
-    """When batches began, and how many customers they held: one customer, two soon after, one after a rest."""
+    """When batches began, and how many customers they held: one customer, two soon after, one after a pause."""
     loop = asyncio.get_running_loop()
-    store = create_autospec(TurnStorage, instance=True)
-    store.look_at_timers.return_value = DueTimers([], None, more=False)
+    store = InMemoryTurnStore(Tables(LeaseTable(loop.time)))
     runner = RecordingRunner()
     mailbox = InMemoryMailbox()
     worker = Worker(
@@ -49,11 +49,12 @@ async def _worked() -> list[tuple[float, int]]:
         real_time=loop.time,
     )
     worker.set_leases({0: 1})
-    running = asyncio.create_task(worker.run())
-    for key, pause_s in zip(KEYS, (LINGER_S / 8, LINGER_S / 8, REST_S, LINGER_S / 8), strict=True):
+    stopping = asyncio.Event()
+    running = asyncio.create_task(worker.run(stopping))
+    for key, pause_s in zip(KEYS, (LINGER_S / 8, LINGER_S / 8, PAUSE_S, LINGER_S / 8), strict=True):
         worker.ask_again([key])
         await asyncio.sleep(pause_s)
-    worker.stop()
+    stopping.set()
     await running
     return runner.batches
 
@@ -67,4 +68,4 @@ def test_batches_gather_what_comes_within_the_linger() -> None:
     assert (one, two, again_one) == (1, 2, 1)
     assert first == 0
     assert second == first + LINGER_S
-    assert third == LINGER_S / 4 + REST_S
+    assert third == LINGER_S / 4 + PAUSE_S
