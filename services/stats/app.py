@@ -6,15 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from libs.common.app import App, runtime
+from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from libs.embedded import attach
 from omnijourney.stats.v1 import stats_service_pb2, stats_service_pb2_grpc
-from services.stats.clients.feeds import GrpcRecords, Peers, SegmentZones, feeds
+from services.stats.clients.histories import Peers, histories
+from services.stats.clients.records import GrpcRecords
 from services.stats.config import Settings
-from services.stats.servicer.figures import StatsServicer
+from services.stats.servicer import Dependencies, StatsServicer
 from services.stats.store.counters import CounterStore
+from services.stats.store.projections import ProjectionStore
+from services.stats.usecases.figures import Series
+from services.stats.usecases.projections import Projections
 from services.stats.worker.readers import Reader, ReadersLag
 
 _PACKAGE = "services.stats"
@@ -32,15 +37,18 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             settings.segment_target,
         )
         peers = Peers(*[await stack.enter_async_context(channel(target, rt.token)) for target in targets])
-        store, progress = CounterStore(rt.pool), Progress()
-        readers = [Reader(feed, store, progress) for feed in feeds(peers)]
+        counters, projections, progress = CounterStore(rt.pool), ProjectionStore(rt.pool), Progress()
+        readers = [Reader(history, projections, progress) for history in histories(peers)]
+        dependencies = Dependencies(
+            counters=counters,
+            series=Series(counters, TeamSettingsClient(peers.segment)),
+            projections=Projections(readers, counters, GrpcRecords(peers)),
+        )
         rt.server.add(
             stats_service_pb2_grpc.add_StatsServiceServicer_to_server,
-            StatsServicer(  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
-                store, readers, SegmentZones(peers.segment), GrpcRecords(peers)
-            ),
+            StatsServicer(dependencies),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
             stats_service_pb2.DESCRIPTOR.services_by_name["StatsService"],
         )
         for reader in readers:
-            rt.spawn(f"reader of {reader.feed.name}", reader.run(rt.stopping))
+            rt.spawn(f"reader of {reader.name}", reader.run)
         yield await stack.enter_async_context(rt.serving(ReadersLag(readers, progress)))

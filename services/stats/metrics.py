@@ -12,6 +12,11 @@ FACTS: Final = metrics.counter(
 FAULTS: Final = metrics.counter(
     "stats_feed_faults_total", "Reads of a history that failed and are tried again.", ("source",)
 )
+SET_ASIDE: Final = metrics.counter(
+    "stats_rows_set_aside_total",
+    "Rows that could not be counted and were passed over, with their reason in stats.row_set_aside.",
+    ("source",),
+)
 WAITING: Final = metrics.gauge(
     "stats_waiting_count",
     "Rows that waited to be counted when the lag was last asked for, 500 a history at most.",

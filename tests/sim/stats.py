@@ -97,7 +97,7 @@ def _of_journey(row: JourneyFact) -> f.Fact:
         f.Step(step.node_id, int(step.result), step.entered, _quarter(step.at)) for step in run_segment.steps
     )
     end = _RUN_ENDS.get(run_segment.state, f.RunEnd.NOT_YET)
-    return f.Burst(
+    return f.RunSegment(
         team_id, run_segment.journey_id, _quarter(run_segment.at), run_segment.enrolled, end, steps
     )
 

@@ -44,7 +44,7 @@ _ENTRY_SOURCES: Final[Mapping[int, f.EntrySource]] = {
 
 _Shape = tuple[Any, ...]
 """A row as far as it is counted: what makes its fact, and the plain values to make it of. Rows are many and their
-shapes few (the bursts of a journey's customers mostly have the same steps), so rows are counted by shape before
+shapes few (the run segments of a journey's customers mostly have the same steps), so rows are counted by shape before
 anything dearer is done with them.
 """
 
@@ -81,21 +81,21 @@ def _quarter(at: Timestamp) -> int:
 def _journey_shape(row: journey_fact_pb2.JourneyFact) -> _Shape | None:
     match row.WhichOneof("kind"):
         case "run_segment":
-            burst = row.run_segment  # each look at a field makes a new object
+            segment = row.run_segment  # each look at a field makes a new object
             steps = tuple(
                 [
                     (step.node_id, step.result, step.entered, step.time.seconds // QUARTER_S)
-                    for step in burst.steps
+                    for step in segment.steps
                 ]
             )
-            run = (burst.enrolled, burst.state)
-            return _burst, row.team_id, row.journey_id, _quarter(row.time), run, steps
+            run = (segment.enrolled, segment.state)
+            return _run_segment, row.team_id, row.journey_id, _quarter(row.time), run, steps
         case "trigger_refused":
             return _refused, row.team_id, row.journey_id, _quarter(row.time)
     return None
 
 
-def _burst(
+def _run_segment(
     team_id: str,
     journey_id: str,
     quarter: int,
@@ -103,7 +103,7 @@ def _burst(
     steps: tuple[tuple[str, int, bool, int], ...],
 ) -> f.Fact:
     enrolled, state = run
-    return f.Burst(
+    return f.RunSegment(
         team_id=_id(team_id),
         journey_id=_id(journey_id),
         quarter=_quarter_at(quarter),
@@ -127,8 +127,8 @@ def _gateway_shape(row: gateway_fact_pb2.GatewayFact) -> _Shape | None:
         case "receipt" if row.receipt.kind in _RECEIPTS:
             receipt = row.receipt
             refunded = receipt.refunded
-            told = (receipt.kind, refunded.amount_micros, refunded.currency_code)
-            return _receipt, row.team_id, _message(row, receipt), told
+            reported = (receipt.kind, refunded.amount_micros, refunded.currency_code)
+            return _receipt, row.team_id, _message(row, receipt), reported
         case "click":
             click = row.click
             return _click, row.team_id, _message(row, click), click.effect_key
@@ -140,9 +140,9 @@ _Message = tuple[str, str, int, int]  # journey, node, channel, quarter
 
 def _message(
     row: gateway_fact_pb2.GatewayFact,
-    told: gateway_fact_pb2.SendSettled | gateway_fact_pb2.ReceiptArrived | gateway_fact_pb2.LinkClicked,
+    of: gateway_fact_pb2.SendSettled | gateway_fact_pb2.ReceiptArrived | gateway_fact_pb2.LinkClicked,
 ) -> _Message:
-    return told.journey_id, told.node_id, told.channel, _quarter(row.occur_time)
+    return of.journey_id, of.node_id, of.channel, _quarter(row.occur_time)
 
 
 def _place(team_id: str, message: _Message) -> tuple[UUID, UUID, str, int, datetime]:
@@ -157,8 +157,8 @@ def _send(team_id: str, message: _Message, what: tuple[int, int, int, str]) -> f
     return f.SendSettled(*_place(team_id, message), end, messages, micros, currency)
 
 
-def _receipt(team_id: str, message: _Message, told: tuple[int, int, str]) -> f.Fact:
-    kind, micros, currency = told
+def _receipt(team_id: str, message: _Message, what: tuple[int, int, str]) -> f.Fact:
+    kind, micros, currency = what
     return f.ReceiptArrived(*_place(team_id, message), _RECEIPTS[kind], micros, currency)
 
 

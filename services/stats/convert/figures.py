@@ -15,6 +15,7 @@ from omnijourney.stats.v1 import figures_pb2 as pb
 from services.stats.domain.check import Compared
 from services.stats.domain.model import Metric, Total
 from services.stats.domain.overview import overview_of
+from services.stats.domain.views import ProjectionState
 
 _NOT_MEASURED: Final = pb.ABSENT_REASON_NOT_MEASURED
 _NOT_TOLD: Final = pb.ABSENT_REASON_NOT_TOLD_BY_CHANNEL
@@ -124,10 +125,10 @@ def _message(
         channel=channel_pb2.Channel.ValueType(channel),
         start_time=timestamp(start) if start else None,
         sent=_count(figures, Metric.MESSAGES_SENT),
-        delivered=_told(channel, figures, Metric.DELIVERED),
-        read=_told(channel, figures, Metric.READ),
-        replied=_told(channel, figures, Metric.REPLIED),
-        clicked=_told(channel, figures, Metric.CLICKED),
+        delivered=_measured(channel, figures, Metric.DELIVERED),
+        read=_measured(channel, figures, Metric.READ),
+        replied=_measured(channel, figures, Metric.REPLIED),
+        clicked=_measured(channel, figures, Metric.CLICKED),
         failed=_count(figures, Metric.SENDS_FAILED, Metric.FAILED_LATER),
         orders=pb.Count(absent_reason=_NOT_MEASURED),
         revenue=pb.Amounts(absent_reason=_NOT_MEASURED),
@@ -141,7 +142,7 @@ def _count(figures: Mapping[int, int], *metrics: Metric) -> pb.Count:
     return pb.Count(value=value, measurement=pb.MEASUREMENT_SEND_ANSWER)
 
 
-def _told(channel: int, figures: Mapping[int, int], metric: Metric) -> pb.Count:
+def _measured(channel: int, figures: Mapping[int, int], metric: Metric) -> pb.Count:
     measurement = _MEASUREMENTS.get(channel, {}).get(metric)
     if measurement is None:
         return pb.Count(absent_reason=_NOT_TOLD)
@@ -198,9 +199,11 @@ def _channel_sends(sends: Iterable[Total]) -> list[pb.ChannelSends]:
     ]
 
 
-def state_message(name: str, counted: int, waiting: int, error: str) -> pb.ProjectionState:
+def state_message(state: ProjectionState) -> pb.ProjectionState:
     """How far a history is counted."""
-    return pb.ProjectionState(source=name, counted_rows=counted, waiting_rows=waiting, error=error)
+    return pb.ProjectionState(
+        source=state.source, counted_rows=state.counted, waiting_rows=state.waiting, error=state.error
+    )
 
 
 def finding(compared: Compared) -> pb.ProjectionFinding:

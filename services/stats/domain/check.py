@@ -10,7 +10,7 @@ from services.stats.domain.model import Metric, Total
 
 
 class Compared(NamedTuple):
-    """One figure, counted here and told by the service that owns the records."""
+    """One figure, counted here and recorded by the service that owns it."""
 
     figure: str
     counted: int
@@ -23,7 +23,7 @@ class Compared(NamedTuple):
 
 
 class LedgerFigures(NamedTuple):
-    """Sums of a team's ledger, as points tells them."""
+    """Sums of a team's ledger, as points has them."""
 
     entries: int
     earned: int
@@ -35,7 +35,7 @@ class LedgerFigures(NamedTuple):
 
 
 class SendFigures(NamedTuple):
-    """Sends of a team on one channel, as the gateway tells them."""
+    """Sends of a team on one channel, as the gateway has them."""
 
     messages_sent: int
     failed: int
@@ -44,7 +44,7 @@ class SendFigures(NamedTuple):
 
 
 class RunFigures(NamedTuple):
-    """Enrolments of a journey by state, as journey tells them."""
+    """Enrolments of a journey by state, as journey has them."""
 
     live: int
     completed: int
@@ -69,8 +69,8 @@ _SENDS: Final = SendFigures(
 def compare_ledger(totals: Iterable[Total], recorded: LedgerFigures) -> Iterator[Compared]:
     """The team's points."""
     counted = {total.metric: total.value for total in totals if not total.node_id}
-    for name, metric, told in zip(LedgerFigures._fields, _LEDGER, recorded, strict=True):
-        yield Compared(f"points: {name}", counted.get(metric, 0), told)
+    for name, metric, figure in zip(LedgerFigures._fields, _LEDGER, recorded, strict=True):
+        yield Compared(f"points: {name}", counted.get(metric, 0), figure)
 
 
 def compare_sends(
@@ -79,8 +79,8 @@ def compare_sends(
     """Sends by (metric, channel), all journeys together."""
     nothing = SendFigures(0, 0, 0, 0)
     for channel in sorted({channel for _, channel in sends} | recorded.keys()):
-        told = recorded.get(channel, nothing)
-        for name, metric, figure in zip(SendFigures._fields, _SENDS, told, strict=True):
+        own = recorded.get(channel, nothing)
+        for name, metric, figure in zip(SendFigures._fields, _SENDS, own, strict=True):
             yield Compared(f"sends on channel {channel}: {name}", sends.get((metric, channel), 0), figure)
 
 

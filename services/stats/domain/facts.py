@@ -12,7 +12,7 @@ import msgspec
 
 
 class RunEnd(IntEnum):
-    """How an enrolment stands after a burst."""
+    """How an enrolment stands after a segment."""
 
     NOT_YET = 0
     COMPLETED = 1
@@ -31,7 +31,7 @@ class SendEnd(IntEnum):
 
 
 class ReceiptKind(IntEnum):
-    """What a channel told of a sent message."""
+    """What a channel reported of a sent message."""
 
     DELIVERED = 1
     READ = 2
@@ -57,8 +57,8 @@ class Step(msgspec.Struct, frozen=True):
     quarter: datetime
 
 
-class Burst(msgspec.Struct, frozen=True):
-    """An enrolment went from one rest to the next."""
+class RunSegment(msgspec.Struct, frozen=True):
+    """What an enrolment did between two waits."""
 
     team_id: UUID
     journey_id: UUID
@@ -91,7 +91,7 @@ class SendSettled(msgspec.Struct, frozen=True):
 
 
 class ReceiptArrived(msgspec.Struct, frozen=True):
-    """A channel told more of a sent message; `refunded_micros` came back."""
+    """A channel reported more of a sent message; `refunded_micros` came back."""
 
     team_id: UUID
     journey_id: UUID
@@ -149,7 +149,7 @@ class AnonymousStored(msgspec.Struct, frozen=True):
 
 
 Fact = (
-    Burst
+    RunSegment
     | TriggerRefused
     | SendSettled
     | ReceiptArrived

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from services.stats.domain.facts import (
     AnonymousStored,
-    Burst,
     EntrySource,
     Fact,
     LinkClicked,
@@ -20,6 +19,7 @@ from services.stats.domain.facts import (
     ReceiptKind,
     RefundCounted,
     RunEnd,
+    RunSegment,
     SendEnd,
     SendSettled,
     TriggerRefused,
@@ -63,17 +63,17 @@ def count(facts: Iterable[tuple[Fact, int]]) -> Counts:
     return Counts({key: value for key, value in deltas.items() if value}, firsts)
 
 
-def _count_burst(burst: Burst, times: int, deltas: _Deltas, _: _Firsts) -> None:
-    team_id, journey_id = burst.team_id, burst.journey_id
-    if burst.enrolled:
-        deltas[CounterKey(team_id, Metric.TRIGGERED, burst.quarter, journey_id)] += times
-    for step in burst.steps:
+def _count_run_segment(segment: RunSegment, times: int, deltas: _Deltas, _: _Firsts) -> None:
+    team_id, journey_id = segment.team_id, segment.journey_id
+    if segment.enrolled:
+        deltas[CounterKey(team_id, Metric.TRIGGERED, segment.quarter, journey_id)] += times
+    for step in segment.steps:
         if step.entered:
             deltas[CounterKey(team_id, Metric.NODE_ENTERED, step.quarter, journey_id, step.node_id)] += times
         result = Metric.NODE_RESULT + step.result
         deltas[CounterKey(team_id, result, step.quarter, journey_id, step.node_id)] += times
-    if burst.end in _RUN_ENDS:
-        deltas[CounterKey(team_id, _RUN_ENDS[burst.end], burst.quarter, journey_id)] += times
+    if segment.end in _RUN_ENDS:
+        deltas[CounterKey(team_id, _RUN_ENDS[segment.end], segment.quarter, journey_id)] += times
 
 
 def _count_refused(refused: TriggerRefused, times: int, deltas: _Deltas, _: _Firsts) -> None:
@@ -136,7 +136,7 @@ def _count_anonymous(stored: AnonymousStored, times: int, deltas: _Deltas, _: _F
 
 
 _COUNTERS: Final[Mapping[type, Callable[[Any, int, _Deltas, _Firsts], None]]] = {
-    Burst: _count_burst,
+    RunSegment: _count_run_segment,
     TriggerRefused: _count_refused,
     SendSettled: _count_send,
     ReceiptArrived: _count_receipt,

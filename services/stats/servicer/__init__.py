@@ -1,5 +1,15 @@
 """The gRPC edge: one file a noun, put together as one servicer."""
 
-from services.stats.servicer.figures import StatsServicer
+from __future__ import annotations
 
-__all__ = ["StatsServicer"]
+from omnijourney.stats.v1 import stats_service_pb2_grpc
+from services.stats.servicer.base import Dependencies
+from services.stats.servicer.figures import FigureRpcs
+from services.stats.servicer.projections import ProjectionRpcs
+
+
+class StatsServicer(FigureRpcs, ProjectionRpcs, stats_service_pb2_grpc.StatsServiceServicer):
+    """See `protos/omnijourney/stats/v1/stats_service.proto`."""
+
+
+__all__ = ["Dependencies", "StatsServicer"]

@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-import structlog
-
-from libs.common.db.faults import PASSING
+from libs.common.feeds.follower import AWAY, Follower, History, Page
 from libs.common.rpc.operations import Lag, Progress
-from libs.common.tasks import work_until
 from services.stats import metrics
-from services.stats.clients.feeds import PAGE_ROWS, Feed, FeedUnavailable
+from services.stats.clients.histories import PAGE_ROWS
 from services.stats.convert.facts import read_facts
 from services.stats.domain.fold import count
 from services.stats.domain.model import Counts, Source
-from services.stats.store.counters import CursorMovedError
 
-WAIT_S: Final = 5.0
-"""How long a read waits for news, real seconds."""
 FEW_ROWS: Final = PAGE_ROWS // 4
 LINGER_S: Final = 0.8
 """How long a reader waits after a page of few rows, real seconds: it costs nearly what one of hundreds does,
 and figures are seen within two seconds all the same (T-04)."""
-RETRY_FIRST_S: Final = 0.1
-RETRY_MAX_S: Final = 5.0
 PROBE_ROWS_MAX: Final = 500
 """Rows behind are counted up to this: whoever asks wants to know whether there are any."""
 
-_PASSING: Final = (FeedUnavailable, *PASSING)
-_log = structlog.get_logger(__name__)
+
+class SourceHistory(History[Any], Protocol):
+    """The history of one service."""
+
+    source: Source
 
 
 class Counters(Protocol):
@@ -40,85 +35,100 @@ class Counters(Protocol):
         """Partition → position up to which the source's history is counted."""
         ...
 
-    async def commit(
+    async def count(
         self, source: Source, before: Mapping[int, int], after: Mapping[int, int], counts: Counts
     ) -> None:
         """Adds counts and moves the cursors at once. Raises CursorMovedError if they are not at `before`."""
         ...
 
+    async def set_aside(
+        self,
+        source: Source,
+        before: Mapping[int, int],
+        after: Mapping[int, int],
+        at: tuple[int, int],
+        reason: str,
+    ) -> None:
+        """Moves the cursors past the row at (partition, position), and keeps the reason. Raises as `count`."""
+        ...
+
+
+class CountingProjection:
+    """The counters, as what is derived from one history (`libs.common.feeds.follower.Projection`)."""
+
+    def __init__(self, source: Source, counters: Counters) -> None:
+        """Of the history of `source`."""
+        self._source = source
+        self._counters = counters
+
+    async def cursors(self) -> dict[int, int]:
+        """See `Projection`."""
+        return await self._counters.cursors(self._source)
+
+    async def apply(self, before: Mapping[int, int], page: Page[Any]) -> None:
+        """See `Projection`."""
+        counts = count(read_facts(self._source, page.rows))
+        await self._counters.count(self._source, before, page.cursors, counts)
+
+    async def set_aside(self, before: Mapping[int, int], page: Page[Any], reason: str) -> None:
+        """See `Projection`."""
+        (row,) = page.rows
+        at = row.partition, row.position
+        await self._counters.set_aside(self._source, before, page.cursors, at, reason)
+        metrics.SET_ASIDE.labels(self._source.name.lower()).inc()
+
 
 class Reader:
-    """Counts one history, for ever."""
+    """Counts one history: a loop, see `libs.common.tasks`."""
 
-    def __init__(self, feed: Feed, counters: Counters, progress: Progress) -> None:
-        """Nothing happens before `run`."""
-        self.feed = feed
-        self.error = ""
-        """Fault of the last attempt; empty after a good one."""
-        self._counters = counters
-        self._cursors: Mapping[int, int] | None = None
-        """Where the history is counted up to, as far as this process knows; None: to be asked."""
+    def __init__(self, history: SourceHistory, counters: Counters, progress: Progress) -> None:
+        """`progress` counts rows."""
+        self.name = history.name
+        self._history = history
+        self._projection = CountingProjection(history.source, counters)
         self._progress = progress
-        self._facts = metrics.FACTS.labels(feed.name)
+        self._facts = metrics.FACTS.labels(history.name)
+        self._follower: Follower[Any] = Follower(
+            history,
+            self._projection,
+            rows_max=PAGE_ROWS,
+            few_rows=FEW_ROWS,
+            linger_s=LINGER_S,
+            applied=self._note_rows,
+            failed=metrics.FAULTS.labels(history.name).inc,
+        )
+
+    @property
+    def error(self) -> str:
+        """Fault of the last attempt; empty after a good one."""
+        return self._follower.error
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until `stopping` is set; what was read and not committed is read again later."""
-        await work_until(stopping, self._follow(), name=f"follow {self.feed.name}")
-
-    async def _follow(self) -> None:
-        delay_s = RETRY_FIRST_S
-        while True:
-            try:
-                if 0 < await self.step(WAIT_S) < FEW_ROWS:
-                    await asyncio.sleep(LINGER_S)
-            except CursorMovedError:
-                continue  # another process counts this history, too: go on from where it is
-            except _PASSING as error:
-                self._note(error)
-                await asyncio.sleep(delay_s)
-                delay_s = min(RETRY_MAX_S, delay_s * 2)
-            else:
-                self.error = ""
-                delay_s = RETRY_FIRST_S
+        await self._follower.run(stopping)
 
     async def step(self, wait_s: float) -> int:
-        """Reads and counts one page; returns its rows. Raises FeedUnavailable, CursorMovedError, driver's
-        errors.
-        """
-        # Whatever goes wrong from here on, only the store knows what is counted. It is asked after an empty page, too.
-        known, self._cursors = self._cursors, None
-        cursors = await self._counters.cursors(self.feed.source) if known is None else known
-        page = await self.feed.read(cursors, wait_s)
-        if page.cursors != cursors:
-            counts = count(read_facts(self.feed.source, page.rows))
-            await self._counters.commit(self.feed.source, cursors, page.cursors, counts)
-            self._cursors = page.cursors
-            self._facts.inc(len(page.rows))
-            self._progress.add(len(page.rows))
-        return len(page.rows)
+        """Reads and counts one page, see `Follower.step`."""
+        return await self._follower.step(wait_s)
 
     async def counted(self) -> int:
         """Rows counted since the beginning. Raises the driver's errors."""
         # Positions have no gaps, so the position of a partition is the number of its rows.
-        return sum((await self._counters.cursors(self.feed.source)).values())
+        return sum((await self._projection.cursors()).values())
 
     async def waiting(self) -> int:
-        """Rows of the history that are not counted, up to PROBE_ROWS_MAX. Raises FeedUnavailable, driver's
-        errors.
-        """
-        cursors = await self._counters.cursors(self.feed.source)
+        """Rows of the history that are not counted, up to PROBE_ROWS_MAX. Raises Unavailable, the driver's errors."""
+        cursors: Mapping[int, int] = await self._projection.cursors()
         while True:
-            page = await self.feed.read(cursors, 0, PROBE_ROWS_MAX)
+            page = await self._history.read(cursors, 0, PROBE_ROWS_MAX)
             # A feed that passes over rows of other kinds answers in bounded time, perhaps before it has come to any.
             if page.rows or page.cursors == cursors:
                 return len(page.rows)
             cursors = page.cursors
 
-    def _note(self, error: Exception) -> None:
-        if not self.error:
-            _log.warning("history cannot be counted", source=self.feed.name, error=repr(error))
-        self.error = repr(error)
-        metrics.FAULTS.labels(self.feed.name).inc()
+    def _note_rows(self, rows: int) -> None:
+        self._facts.inc(rows)
+        self._progress.add(rows)
 
 
 class ReadersLag:
@@ -138,5 +148,5 @@ class ReadersLag:
     async def _waiting(self, reader: Reader) -> int:
         try:
             return await reader.waiting()
-        except _PASSING:
+        except AWAY:
             return 1

@@ -3,7 +3,7 @@ last."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import grpc
 import pytest
@@ -15,7 +15,7 @@ from omnijourney.common.v1 import history_pb2
 from omnijourney.internal.v1 import mail_service_pb2
 from services.points.clients.segment import SegmentClient
 from services.segment.store import history
-from services.stats.clients.feeds import Feed, Peers, feeds
+from services.stats.clients.histories import PAGE_ROWS, GrpcHistory, Peers, histories
 from services.stats.domain.model import Source
 from tests.integration.segment.conftest import Segment
 
@@ -33,16 +33,16 @@ async def _record_orders(segment: Segment) -> str:
     return result.customer_id
 
 
-def _feed_of_segment(channel: grpc.aio.Channel) -> Feed:
-    return next(feed for feed in feeds(Peers(*[channel] * 4)) if feed.source is Source.SEGMENT)
+def _feed_of_segment(channel: grpc.aio.Channel) -> GrpcHistory:
+    return next(feed for feed in histories(Peers(*[channel] * 4)) if feed.source is Source.SEGMENT)
 
 
-async def _read_all(feed: Feed) -> list[list[str]]:
+async def _read_all(feed: GrpcHistory) -> list[list[str]]:
     """The orders of each page, in order."""
-    cursors = dict.fromkeys(range(PARTITIONS), 0)
+    cursors: Mapping[int, int] = dict.fromkeys(range(PARTITIONS), 0)
     pages: list[list[str]] = []
     while True:
-        page = await feed.read(cursors, 0)
+        page = await feed.read(cursors, 0, PAGE_ROWS)
         if page.cursors == cursors:
             return pages
         pages.append([fact.checkout_completed.order_id for fact in page.rows])

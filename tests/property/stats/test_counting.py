@@ -11,14 +11,13 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.common.feeds.follower import CursorMovedError, Page
 from libs.common.rpc.operations import Progress
 from libs.testing.history_rows import NOON, click, entry, order, receipt, refund, run_segment, sent, stored
 from libs.testing.mails import customers
-from services.stats.clients.feeds import Page
 from services.stats.convert.facts import read_facts
 from services.stats.domain.fold import count
 from services.stats.domain.model import CounterKey, Counts, First, Source
-from services.stats.store.counters import CursorMovedError
 from services.stats.worker.readers import Reader
 
 PEOPLE: Final = list(islice(customers(), 6))
@@ -76,7 +75,7 @@ class History:
         for row in rows:
             self._rows[row.partition].append(row)
 
-    async def read(self, cursors: Mapping[int, int], wait_s: float, rows_max: int = 0) -> Page:
+    async def read(self, cursors: Mapping[int, int], wait_s: float, rows_max: int = 0) -> Page[Any]:
         after = dict(cursors)
         page: list[Any] = []
         room = self._page_rows()
@@ -103,7 +102,7 @@ class MemoryCounters:
     async def cursors(self, source: Source) -> dict[int, int]:
         return dict(self.positions)
 
-    async def commit(
+    async def count(
         self, source: Source, before: Mapping[int, int], after: Mapping[int, int], counts: Counts
     ) -> None:
         if self.fate == "dies before":
@@ -114,6 +113,16 @@ class MemoryCounters:
         self.positions = dict(after)
         if self.fate == "dies after":
             raise Crash
+
+    async def set_aside(
+        self,
+        source: Source,
+        before: Mapping[int, int],
+        after: Mapping[int, int],
+        at: tuple[int, int],
+        reason: str,
+    ) -> None:
+        raise AssertionError(reason)
 
     def add(self, counts: Counts) -> None:
         for key, value in counts.deltas.items():

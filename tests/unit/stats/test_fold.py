@@ -53,7 +53,7 @@ def by_metric(sums: dict[CounterKey, int]) -> dict[int, int]:
     return dict(found)
 
 
-def test_a_first_burst_is_a_trigger_and_its_steps_are_counted_by_node() -> None:
+def test_a_first_run_segment_is_a_trigger_and_its_steps_are_counted_by_node() -> None:
     row = run_segment(
         ANN,
         ("pause", enrolment_pb2.STEP_RESULT_DELAY_STARTED, True),
