@@ -9,7 +9,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check sim rules chaos bench protos protos-baseline unimplemented schema schema-baseline format lock \
+.PHONY: help demo up test check sim rules chaos bench protos protos-baseline unimplemented schema schema-baseline golden format lock \
 	install install-dev clean
 
 help: ## list the targets
@@ -54,6 +54,9 @@ schema: install-dev ## rewrite sql/schema.sql of every service from a freshly mi
 
 schema-baseline: install-dev ## take the functions of the database as those that the release before calls
 	@$(RUN) -m tools.schema baseline
+
+golden: install-dev ## keep the forms that this release writes beside those that earlier ones wrote
+	@$(RUN) -m tests.golden
 
 format: install-dev ## format the code and apply the linter's safe repairs
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -18,7 +18,7 @@ from tools.paths import ROOT
 _BIN: Final = ROOT / ".venv" / "bin"
 # pytest refuses a folder that is not there yet.
 _QUICK_TESTS: Final = [
-    f"tests/{kind}" for kind in ("unit", "property", "sim") if (ROOT / "tests" / kind).is_dir()
+    f"tests/{kind}" for kind in ("unit", "property", "golden", "sim") if (ROOT / "tests" / kind).is_dir()
 ]
 
 # Something hangs: all steps together take less than a minute.

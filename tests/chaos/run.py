@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import shutil
 import tempfile
 import time
 from collections import Counter
@@ -29,6 +30,7 @@ from tests.chaos.load import RATE, DomainTime, Load
 from tests.chaos.plan import Kind, crash_spec, make_plan
 from tests.chaos.proofs import Proof, Proofs
 from tests.chaos.records import Records
+from tools.paths import BUILD
 
 FIRST_MEMBER = 100
 QUIET_TIMER = timedelta(days=1)
@@ -100,10 +102,31 @@ async def run(
 ) -> Report:
     """One run in a directory of its own. Raises what keeps it from being checked at all.
 
-    `inspect` is given the quiet installation's records after the check, while everything still runs.
+    `inspect` is given the quiet installation's records after the check, while everything still runs. The logs of a
+    run that ended badly are kept, see `keep_logs`.
     """
     with tempfile.TemporaryDirectory(prefix="omnijourney-chaos-") as temporary:
-        return await _run(options, tell, directory or Path(temporary), inspect)
+        place = directory or Path(temporary)
+        red = True
+        try:
+            report = await _run(options, tell, place, inspect)
+            red = bool(report.bad)
+            return report
+        finally:
+            if red and (kept := keep_logs(place, options.seed)):
+                tell(f"the logs are in {kept}")
+
+
+def keep_logs(directory: Path, seed: int, to: Path = BUILD / "chaos") -> Path | None:
+    """Copies the logs of a run's installation to a folder named by its seed; None if it has written none.
+
+    What an earlier run of the seed has left there is replaced.
+    """
+    logs = directory / "logs"
+    if not logs.is_dir():
+        return None
+    shutil.rmtree(to / str(seed), ignore_errors=True)
+    return shutil.copytree(logs, to / str(seed))
 
 
 async def _run(options: Options, tell: Tell, directory: Path, inspect: Inspect | None) -> Report:

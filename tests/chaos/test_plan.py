@@ -1,9 +1,11 @@
 """Plans: what a full run promises is in each of them, and a seed is a plan."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.chaos.plan import POINTS, Kind, crash_spec, make_plan, promised_count
-from tests.chaos.run import FULL, SHORT
+from tests.chaos.run import FULL, SHORT, keep_logs
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -27,3 +29,15 @@ def test_a_short_run_strikes_every_kind() -> None:
 def test_a_seed_is_a_plan() -> None:
     assert make_plan(7, 100, 40) == make_plan(7, 100, 40)
     assert crash_spec(7) == crash_spec(7)
+
+
+def test_logs_of_a_red_run_are_kept_by_its_seed(tmp_path: Path) -> None:
+    run, build = tmp_path / "run", tmp_path / "build"
+    assert keep_logs(run, 7, build) is None
+    (run / "logs").mkdir(parents=True)
+    for said in ("first", "second"):
+        (run / "logs" / f"{said}.log").write_text(said)
+        kept = keep_logs(run, 7, build)
+        (run / "logs" / f"{said}.log").unlink()
+    assert kept == build / "7"
+    assert [file.name for file in kept.iterdir()] == ["second.log"]

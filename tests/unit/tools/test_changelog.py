@@ -1,4 +1,4 @@
-"""The log of changes has one form, and names every migration."""
+"""The log of changes has one form, and names every migration: of a service, of `platform`, and `shared` by schemas."""
 
 import re
 from typing import Final
@@ -27,9 +27,13 @@ def test_every_migration_after_a_services_first_is_under_migrations() -> None:
     for text in _versions().values():
         for service, first, last in _NAMED.findall(text.split("### Migrations")[1]):
             named |= {f"{service}/{number:04}" for number in range(int(first), int(last or first) + 1)}
+    folders = {file.parent: file.parents[2].name for file in ROOT.glob("services/*/sql/migrations/*.sql")}
+    common = ROOT / "libs" / "common" / "db"
+    folders |= {common / f"{name}_migrations": name for name in ("platform", "shared")}
     found = {
-        f"{file.parents[2].name}/{file.name[:4]}"
-        for file in (ROOT / "services").glob("*/sql/migrations/*.sql")
+        f"{name}/{file.name[:4]}"
+        for folder, name in folders.items()
+        for file in folder.glob("*.sql")
         if file.name[:4] != "0001"
     }
     assert named == found

@@ -1,0 +1,216 @@
+"""The forms of the five services, each with examples of all that it can hold.
+
+When a struct gains a field, its old example stays (the field has its default) and one with the field set is added.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from libs.common.ids import derived_id, partition_of
+from libs.common.mailbox import mail as m
+from libs.common.paging import page_key, page_token
+from services.channel_gateway.domain import model as g
+from services.channel_gateway.store import rows
+from services.journey.domain import effects as fx
+from services.journey.domain import model as j
+from services.journey.domain.turn import Actor, RefusalReason
+from services.journey.store import codec
+from services.points.domain import identity
+from services.points.domain import model as p
+from services.segment.domain import facts as f
+from services.segment.domain import keys
+from services.segment.domain import model as s
+from services.segment.store import batches, teams
+from tests.golden.forms import Derived, Stored
+
+A, B, C, D = (UUID(int=0x018F0000_0000_7000_8000_000000000000 + number) for number in range(1, 5))
+AT: Final = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
+
+MAILS: Final[dict[str, m.Body]] = {
+    "checkout": m.Checkout(C, "shop", "o-1", 12_340_000, "TWD", ["Tea", "茶"], True, False, False),
+    "refund of an order": m.Refund(C, "shop", "r-1", "o-1", D, 5_000_000, "TWD"),
+    "refund of none": m.Refund(C, "shop", "r-1", None, None, 5_000_000, "TWD"),
+    "contact added": m.ContactAdded(2, C),
+    "tag applied": m.TagApplied("VIP"),
+    "tag removed": m.TagRemoved("VIP"),
+    "attribute changed": m.AttributeChanged("tier", m.AttributeKind.TEXT, None, "gold"),
+    "send outcome": m.SendOutcome(C, D, m.Outcome.SKIPPED, "BLOCKED", AT, 0),
+    "system trigger": m.SystemTrigger(C, D),
+}
+
+DEFINITION: Final = j.Definition(
+    name="Welcome 歡迎",
+    trigger=j.CheckoutTrigger("contains", ("tea",), 1, 99, "TWD"),
+    nodes=(
+        j.Node("hello", j.Message(j.Channel.LINE, bot_module_id=A), "code"),
+        j.Node("code", j.Message(j.Channel.WHATSAPP, template=j.Template(B, ("{{customer.name}}",))), "wait"),
+        j.Node("wait", j.Delay(3_600), "ask"),
+        j.Node("ask", j.Condition(b"\x0a\x00", "tags", None)),
+        j.Node("tags", j.Tags(("a",), ("b",)), "set"),
+        j.Node("set", j.Attribute("tier", "gold"), "points"),
+        j.Node("points", j.Points(-5)),
+    ),
+    targets=(j.Target(j.Channel.LINE, C, 37), j.Target(j.Channel.WHATSAPP, None)),
+    schedule=j.Schedule(AT, AT + timedelta(days=1), j.ExpiryAction.STOP),
+    quiet=(j.QuietWindow(1_380, 480, (6, 7)),),
+    enrolments_per_customer_max=2,
+)
+DEFINITIONS: Final = {
+    "everything": DEFINITION,
+    "unfinished": j.Definition("Draft"),
+    "contact": j.Definition("By contact", j.ContactTrigger()),
+    "tag": j.Definition("By tag", j.TagTrigger(("a", "b"))),
+    "attribute": j.Definition("By attribute", j.AttributeTrigger(("tier",), ("gold",))),
+    "system": j.Definition("By call", j.SystemTriggerKind()),
+}
+STEPS: Final = tuple(
+    j.Step(f"n{result.value}", 1, result, AT, result.value == 1, "why") for result in j.StepResult
+)
+
+ORDER: Final = s.OrderCompleted(
+    "shop", "o-1", 12_340_000, "TWD", "#1", (s.Item("Tea", "2", 6_170_000, "TWD", "p", "k"),), True, True, "c"
+)
+REFUND: Final = s.OrderRefunded("shop", "r-1", 5_000_000, "TWD", "o-1", True)
+PERSON: Final = s.IdentityKey(2, A, "886912345678")
+FACTS: Final[dict[str, f.FactBody]] = {
+    "order": f.OrderTold(f.OrderStage.COMPLETED, C, ORDER, True, s.Uncounted.COUNTS),
+    "refund": f.RefundTold(C, None, REFUND, s.Uncounted.ORDER_UNCOUNTED),
+    "contact joined": f.ContactJoined(PERSON),
+    "contact removed": f.ContactRemoved(PERSON),
+    "contact left": f.ContactLeft(PERSON),
+    "contact returned": f.ContactReturned(PERSON),
+    "message": f.MessageTaken(PERSON),
+    "tag applied": f.TagApplied("VIP"),
+    "tag removed": f.TagRemoved("VIP"),
+    "attribute changed": f.AttributeChanged("tier", 1, "silver", None),
+    "customer created": f.CustomerCreated("M-1"),
+    "attribute defined": f.AttributeDefined("tier", 1, True, 2),
+    "customer merged": f.CustomerMerged(B),
+    "customer changed": f.CustomerChanged(("name", "phone")),
+}
+SETTINGS: Final = {
+    "all set": s.TeamSettings(
+        "Asia/Taipei",
+        "TWD",
+        (1, 2),
+        "pro",
+        5,
+        timedelta(days=3),
+        True,
+        (1, 2),
+        (s.CurrencyRate("HKD", "4.1"),),
+    ),
+    "by default": s.TeamSettings("UTC", "USD"),
+}
+
+CARDS: Final[tuple[g.Card, ...]] = (
+    g.TextCard("Hi {{customer.name|friend}}"),
+    g.ImageCard("https://example.com/a.png", "https://example.com/b.png", "A"),
+    g.ButtonCard("Choose", (g.Button("Shop", g.ButtonAction.URL, "https://example.com"),), "T", "https://i"),
+    g.ConditionCard(g.PointFigure.BALANCE, g.PointComparison.BETWEEN, 1, 9, (g.TextCard("some"),), ()),
+    g.CouponCard("c-1", "A coupon", "Claim"),
+)
+CONNECTIONS: Final = {
+    kind.value: g.Connection(kind, "sender", "owner", "bot", "token", ("now", "before"))
+    for kind in g.ConnectionKind
+}
+
+_POSTED: Final[dict[str, p.Body]] = {
+    "order": p.Earn(C, "shop", "o-1", 12_340_000, "TWD", True),
+    "refund": p.Refund(C, D, "shop", "r-1", "o-1", 5_000_000, "TWD"),
+    "journey": p.JourneyChange(-5, A, "Welcome", B, "points", True),
+    "coupon": p.CouponSpend(80, A, "Mug", B),
+    "import": p.ImportRow(50, True, A, "june.csv", 2),
+    "undo": p.ImportUndo(50, 50, A, "june.csv", 2),
+    "manual": p.Manual(-7, True, "complaint"),
+    "merge": p.Merge(B, C),
+}
+_ENTRY: Final = p.Entry(
+    *(A, B, 3, p.Source.JOURNEY, "journey", "Welcome", -5, 0, -5, 0, 95, 100, AT, AT + timedelta(seconds=1)),
+    *(C, "journey", D, A, "points", "note"),
+)
+_PAGE: Final[tuple[Any, ...]] = (AT, A, 7, "x", None)
+
+
+def _json(value: Any) -> bytes:
+    return rows.json_of(value).encode()
+
+
+def _mail(body: m.Body) -> m.Mail:
+    return m.Mail(m.MailSource.SEGMENT, 3, 17, partition_of(A, B), A, B, C, AT, 2, body)
+
+
+FORMS: Final[dict[str, Stored | Derived]] = {
+    "mail": Stored({label: _mail(body) for label, body in MAILS.items()}, m.encode, m.decode),
+    "journey_definitions": Stored(
+        DEFINITIONS,
+        lambda value: codec.definition_text(value).encode(),
+        lambda data: codec.read_definition(data.decode()),
+    ),
+    "journey_run_segments": Stored(
+        {"all results": codec.RunSegmentRecord(True, j.EnrolmentState.COMPLETED, STEPS)},
+        codec.pack,
+        codec.read_run_segment,
+    ),
+    "journey_refusals": Stored(
+        {reason.name: codec.RefusalRecord(reason) for reason in RefusalReason}, codec.pack, codec.read_refusal
+    ),
+    "journey_status_changes": Stored(
+        {
+            reason.name: codec.StatusRecord(
+                j.JourneyStatus.ACTIVE, j.JourneyStatus.STOPPING, reason, "Welcome"
+            )
+            for reason in j.StatusReason
+        },
+        codec.pack,
+        codec.read_status,
+    ),
+    "journey_actors": Stored(
+        {"two journeys": Actor(A, B, {1: 4, 2: 5, 3: 6}, {C: 1, D: 300})},
+        lambda actor: codec.entries_bytes(actor) or b"",
+        lambda data: codec.actor_from(
+            A, B, {"taken_segment": 4, "taken_gateway": 5, "taken_journey": 6, "entries": data}
+        ),
+    ),
+    "segment_facts": Stored(FACTS, f.encode_body, f.decode_body),
+    "segment_settings": Stored(SETTINGS, teams._ENCODE, teams._SETTINGS.decode),
+    "segment_orders": Stored({"everything": ORDER}, batches._ENCODE, batches._ORDER.decode),
+    "segment_refunds": Stored({"everything": REFUND}, batches._ENCODE, batches._REFUND.decode),
+    "gateway_cards": Stored({"all kinds": CARDS}, _json, rows._CARDS.decode),
+    "gateway_connections": Stored(CONNECTIONS, _json, rows._CONNECTION.decode),
+    "gateway_parts": Stored({"two": [b'{"a":1}', b"\xff"]}, rows.pack_parts, rows._PARTS.decode),
+    "page_tokens": Stored(
+        {"of all kinds": _PAGE},
+        lambda key: page_token(key, A, "filter").encode(),
+        lambda token: page_key(token.decode(), tuple[datetime, UUID, int, str, None], A, "filter"),
+    ),
+    "points_fingerprints": Derived(
+        {
+            label: identity.fingerprint(p.Posting(C, A, B, AT, "actor", body))
+            for label, body in _POSTED.items()
+        }
+    ),
+    "points_hashes": Derived(
+        {"first": identity.chained(None, _ENTRY), "next": identity.chained(b"\x01" * 32, _ENTRY)}
+    ),
+    "keys": Derived(
+        {
+            "derived id": derived_id(A, "part", 1, B).bytes,
+            "order": keys.order_key_of(A, "shop", "o-1").bytes,
+            "refund": keys.refund_key_of(A, "shop", "r-1").bytes,
+            "effect": fx.effect_key(A, "points", 2, "mark").bytes,
+            "partition": bytes([partition_of(A, B)]),
+            "content of a report": keys.digest_of((ORDER, AT)),
+        }
+    ),
+}
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two values are equal, their types included: 1 is no True here."""
+    return type(left) is type(right) and msgspec.to_builtins(left) == msgspec.to_builtins(right)
