@@ -25,7 +25,7 @@ from services.points.domain import model as p
 from services.segment.domain import facts as f
 from services.segment.domain import keys
 from services.segment.domain import model as s
-from services.segment.store import batches, teams
+from services.segment.store import events, teams
 from tests.golden.forms import Derived, Stored
 
 A, B, C, D = (UUID(int=0x018F0000_0000_7000_8000_000000000000 + number) for number in range(1, 5))
@@ -179,8 +179,8 @@ FORMS: Final[dict[str, Stored | Derived]] = {
     ),
     "segment_facts": Stored(FACTS, f.encode_body, f.decode_body),
     "segment_settings": Stored(SETTINGS, teams._ENCODE, teams._SETTINGS.decode),
-    "segment_orders": Stored({"everything": ORDER}, batches._ENCODE, batches._ORDER.decode),
-    "segment_refunds": Stored({"everything": REFUND}, batches._ENCODE, batches._REFUND.decode),
+    "segment_orders": Stored({"everything": ORDER}, events._ENCODE, events._ORDER.decode),
+    "segment_refunds": Stored({"everything": REFUND}, events._ENCODE, events._REFUND.decode),
     "gateway_cards": Stored({"all kinds": CARDS}, _json, rows._CARDS.decode),
     "gateway_connections": Stored(CONNECTIONS, _json, rows._CONNECTION.decode),
     "gateway_parts": Stored({"two": [b'{"a":1}', b"\xff"]}, rows.pack_parts, rows._PARTS.decode),
