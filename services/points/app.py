@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from libs.common.app import App, runtime
+from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
 from libs.common.db.queries import QueryBook
 from libs.common.db.requests import keep_forgetting
@@ -14,7 +15,7 @@ from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from libs.embedded import attach
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
-from services.points.clients.segment import SegmentClient
+from services.points.clients.segment import CustomerHistory, SegmentClient
 from services.points.config import Settings
 from services.points.servicer import internal
 from services.points.servicer.base import Dependencies
@@ -31,7 +32,7 @@ from services.points.usecases.coupons import Coupons
 from services.points.usecases.imports import ImportChunks, Imports
 from services.points.usecases.ledger import Ledger
 from services.points.usecases.reports import HistoryReport
-from services.points.worker.customers import CustomerFollower
+from services.points.worker.customers import CustomerProjection, customer_follower
 from services.points.worker.imports import Importer
 from services.points.worker.posting import PostingWriter
 from services.points.worker.retention import OutcomeRetention
@@ -56,34 +57,38 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         ledger = Ledger(rt.pool, ledger_store, rt.clock)
         importer = Importer(ImportChunks(rt.pool, import_store, ledger, rt.clock), notifier, progress)
         retention = OutcomeRetention(OutcomeStore(rt.pool, queries), rt.clock)
-        async with PostingWriter.running(ledger, notifier, progress) as writer:
-            dependencies = Dependencies(
-                clock=rt.clock,
-                writer=writer,
-                ledger=ledger,
-                ledger_store=ledger_store,
-                reports=reports,
-                history_report=HistoryReport(reports, customers),
-                checks=LedgerChecks(CheckStore(rt.pool, queries, rt.clock), rt.clock),
-                coupons=Coupons(rt.pool, coupon_store, ledger, rt.clock),
-                coupon_store=coupon_store,
-                imports=Imports(rt.pool, import_store, ledger_store, segment, rt.clock),
-                import_store=import_store,
-                importer=importer,
-                settings=segment,
-                notifier=notifier,
-                draining=rt.draining,
-            )
-            rt.server.add(
-                points_service_pb2_grpc.add_PointsServiceServicer_to_server,
-                PointsServicer(dependencies),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
-                points_service_pb2.DESCRIPTOR.services_by_name["PointsService"],
-            )
-            internal.serve(rt.server, dependencies)
-            rt.spawn("forgetting answers", keep_forgetting(rt.pool, rt.stopping))
-            rt.spawn("customers", CustomerFollower(segment, customers).run(rt.stopping))
-            rt.spawn("outcomes", retention.run(rt.stopping))
-            rt.spawn("imports", importer.run(rt.stopping))
-            # Postings settle within the call that makes them: imports alone are ever pending here.
+        follower = customer_follower(CustomerHistory(to_segment), CustomerProjection(segment, customers))
+        writer = PostingWriter(ledger, notifier, progress)
+        dependencies = Dependencies(
+            clock=rt.clock,
+            writer=writer,
+            ledger=ledger,
+            ledger_store=ledger_store,
+            reports=reports,
+            history_report=HistoryReport(reports, customers),
+            checks=LedgerChecks(CheckStore(rt.pool, queries, rt.clock), rt.clock),
+            coupons=Coupons(rt.pool, coupon_store, ledger, rt.clock),
+            coupon_store=coupon_store,
+            imports=Imports(rt.pool, import_store, ledger_store, segment, rt.clock),
+            import_store=import_store,
+            importer=importer,
+            settings=TeamSettingsClient(to_segment),
+            notifier=notifier,
+            draining=rt.draining,
+        )
+        rt.server.add(
+            points_service_pb2_grpc.add_PointsServiceServicer_to_server,
+            PointsServicer(dependencies),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
+            points_service_pb2.DESCRIPTOR.services_by_name["PointsService"],
+        )
+        internal.serve(rt.server, dependencies)
+        rt.spawn("forgetting answers", keep_forgetting(rt.pool, rt.stopping))
+        rt.spawn("customers", follower.run)
+        rt.spawn("outcomes", retention.run)
+        rt.spawn("imports", importer.run)
+        # Postings settle within the call that makes them: imports alone are ever pending here.
+        try:
             async with rt.serving(importer) as serving:
                 yield serving
+        finally:
+            await writer.drain()

@@ -39,6 +39,10 @@ FOLLOWED: Final = metrics.counter(
 FOLLOW_FAULTS: Final = metrics.counter(
     "points_follow_faults_total", "Attempts to read changes of customers that failed; they are repeated."
 )
+SET_ASIDE: Final = metrics.counter(
+    "points_rows_set_aside_total",
+    "Rows of segment's history that could not be applied, and were passed over.",
+)
 IMPORTED_ROWS: Final = metrics.counter(
     "points_import_rows_total", "Rows of imports that were posted or taken back, or found impossible."
 )

@@ -28,14 +28,6 @@ _FIELDS: Final = frozenset(
 """What an update mask may name."""
 
 
-def team_and(field: str, team_id: str, other_id: str) -> tuple[UUID, UUID]:
-    """A request that names its team and one thing in it."""
-    check = FieldCheck()
-    ids = (check.uuid("team_id", team_id), check.uuid(field, other_id))
-    check.done()
-    return ids
-
-
 def terms(message: coupon_pb2.Coupon, now: datetime) -> tuple[UUID, Terms]:
     """Team and terms of a coupon that is to be created."""
     check = FieldCheck()

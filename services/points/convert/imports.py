@@ -61,14 +61,6 @@ def terms(request: pb.CreateImportRequest) -> tuple[UUID, ImportTerms]:
     return team_id, read
 
 
-def ids(team_id: str, import_id: str) -> tuple[UUID, UUID]:
-    """Team and import."""
-    check = FieldCheck()
-    read = (check.uuid("team_id", team_id), check.uuid("import_id", import_id))
-    check.done()
-    return read
-
-
 def lines(request: pb.AddImportRowsRequest) -> list[Line]:
     """Rows of a call."""
     check = FieldCheck()

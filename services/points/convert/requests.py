@@ -31,14 +31,6 @@ _AHEAD: Final = timedelta(days=1)
 the clock is held, are timed a microsecond apart and so run ahead of it."""
 
 
-def team(team_id: str) -> UUID:
-    """A request that has nothing but its team."""
-    check = FieldCheck()
-    converted = check.uuid("team_id", team_id)
-    check.done()
-    return converted
-
-
 def formula(request: pb.SetEarningFormulaRequest) -> tuple[UUID, Formula]:
     """Team and formula."""
     check = FieldCheck()

@@ -17,7 +17,3 @@ class CustomerBasics(msgspec.Struct, frozen=True):
     email: str = ""
     phone: str = ""
     found: bool = True
-
-
-class CursorMovedError(Exception):
-    """Another process took this part of segment's history meanwhile; nothing was written."""

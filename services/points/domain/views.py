@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -87,12 +86,10 @@ class NamedEntry(msgspec.Struct, frozen=True):
     customer: CustomerName
 
 
-def position_after(page: Sequence[NamedEntry]) -> EntryPosition | None:
-    """Where a page ends; None if it is empty."""
-    if not page:
-        return None
-    last = page[-1].placed.entry
-    return EntryPosition(last.posted_at, last.customer_id, last.sequence)
+def position_of(line: NamedEntry) -> EntryPosition:
+    """Where a line stands."""
+    entry = line.placed.entry
+    return EntryPosition(entry.posted_at, entry.customer_id, entry.sequence)
 
 
 class DayChanges(msgspec.Struct, frozen=True):

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
+from libs.common.rpc.servicing import Edge
 from omnijourney.points.v1 import points_service_pb2_grpc as pb_grpc
-from services.points.clients.segment import TeamSettings
 from services.points.domain.model import Posting, PostingAnswer
 from services.points.store.coupons import CouponStore
 from services.points.store.imports import ImportStore
@@ -48,7 +49,7 @@ class Dependencies:
     imports: Imports
     import_store: ImportStore
     importer: Importer
-    settings: TeamSettings
+    settings: TeamSettingsClient
     """Asked only where days are named, and where a coupon is claimed on a channel."""
     notifier: CommitNotifier
     """Notified when entries were written."""
@@ -56,9 +57,5 @@ class Dependencies:
     """Ends waiting reads."""
 
 
-class Base(pb_grpc.PointsServiceServicer):
-    """Holds the dependencies."""
-
-    def __init__(self, dependencies: Dependencies) -> None:
-        """`dependencies` outlive the servicer."""
-        self._deps = dependencies
+class Base(Edge[Dependencies], pb_grpc.PointsServiceServicer):
+    """The base of each noun's part of the servicer."""

@@ -10,7 +10,8 @@ from uuid import UUID
 import msgspec
 
 from libs.common.errors import FieldViolation, InvalidArgument
-from libs.common.paging import page_key, page_size, page_token
+from libs.common.paging import page_key, page_of, page_size
+from libs.common.rpc.servicing import ids_of, team_of
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert import coupons as convert
@@ -37,12 +38,12 @@ class CouponCalls(Base):
 
     async def GetCoupon(self, request: pb.GetCouponRequest, context: Any) -> pb.GetCouponResponse:
         """Reads a coupon."""
-        ids = convert.team_and("coupon_id", request.team_id, request.coupon_id)
+        ids = ids_of(request.team_id, "coupon_id", request.coupon_id)
         return pb.GetCouponResponse(coupon=convert.coupon(await self._deps.coupon_store.read(*ids)))
 
     async def ListCoupons(self, request: pb.ListCouponsRequest, context: Any) -> pb.ListCouponsResponse:
         """A page of coupons."""
-        team_id, _ = convert.team_and("team_id", request.team_id, request.team_id)
+        team_id = team_of(request.team_id)
         asked = (request.team_id, request.include_archived)
         size = page_size(request.page_size)
         key = page_key(request.page_token, _PageKey, *asked)
@@ -50,14 +51,12 @@ class CouponCalls(Base):
         found = await self._deps.coupon_store.list_coupons(
             team_id, archived=request.include_archived, after=after, limit=size + 1
         )
-        page, token = found[:size], ""
-        if len(found) > size:
-            token = page_token(_PageKey(page[-1].created_at, page[-1].coupon_id), *asked)
-        return pb.ListCouponsResponse(coupons=[convert.coupon(each) for each in page], next_page_token=token)
+        page = page_of(found, size, lambda each: _PageKey(each.created_at, each.coupon_id), *asked)
+        return pb.ListCouponsResponse(coupons=map(convert.coupon, page.rows), next_page_token=page.next_token)
 
     async def UpdateCoupon(self, request: pb.UpdateCouponRequest, context: Any) -> pb.UpdateCouponResponse:
         """Changes a coupon's terms."""
-        key = convert.team_and("coupon.id", request.coupon.team_id, request.coupon.id)
+        key = ids_of(request.coupon.team_id, "coupon.id", request.coupon.id)
 
         def change(present: Coupon) -> Terms:
             return convert.changed_terms(present, request.coupon, request.update_mask.paths)
@@ -71,7 +70,7 @@ class CouponCalls(Base):
 
     async def ArchiveCoupon(self, request: pb.ArchiveCouponRequest, context: Any) -> pb.ArchiveCouponResponse:
         """Archives a coupon."""
-        key = convert.team_and("coupon_id", request.team_id, request.coupon_id)
+        key = ids_of(request.team_id, "coupon_id", request.coupon_id)
 
         def answer(coupon: Coupon) -> pb.ArchiveCouponResponse:
             return pb.ArchiveCouponResponse(coupon=convert.coupon(coupon))
@@ -93,7 +92,7 @@ class CouponCalls(Base):
         """Whether coupons can be claimed on a channel (P-03). People and programs, which name none, always may."""
         if on_channel == channel_pb2.CHANNEL_UNSPECIFIED:
             return True
-        return on_channel in await self._deps.settings.points_channels(team_id)
+        return on_channel in (await self._deps.settings.of(team_id)).points_channels
 
     async def GetCouponClaim(
         self, request: pb.GetCouponClaimRequest, context: Any
@@ -102,9 +101,9 @@ class CouponCalls(Base):
         if not request.claim_id and not request.code:
             raise InvalidArgument.of(FieldViolation("name", "a claim id or a code is required"))
         claim_id = None
-        team_id, _ = convert.team_and("team_id", request.team_id, request.team_id)
+        team_id = team_of(request.team_id)
         if request.claim_id:
-            _, claim_id = convert.team_and("claim_id", request.team_id, request.claim_id)
+            _, claim_id = ids_of(request.team_id, "claim_id", request.claim_id)
         found = await self._deps.coupon_store.read_claim(team_id, claim_id=claim_id, code=request.code)
         return pb.GetCouponClaimResponse(claim=convert.claim(found))
 
@@ -118,9 +117,7 @@ class CouponCalls(Base):
         key = page_key(request.page_token, _PageKey, *asked)
         after = (key.created_at, key.row_id) if key else None
         found = await self._deps.coupon_store.list_claims(search, after, size + 1)
-        page, token = found[:size], ""
-        if len(found) > size:
-            token = page_token(_PageKey(page[-1].created_at, page[-1].claim_id), *asked)
+        page = page_of(found, size, lambda each: _PageKey(each.created_at, each.claim_id), *asked)
         return pb.ListCouponClaimsResponse(
-            claims=[convert.claim(each) for each in page], next_page_token=token
+            claims=map(convert.claim, page.rows), next_page_token=page.next_token
         )

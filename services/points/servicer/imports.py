@@ -11,10 +11,10 @@ from uuid import UUID
 import msgspec
 
 from libs.common.errors import FieldViolation, InvalidArgument
-from libs.common.paging import page_key, page_size, page_token
+from libs.common.paging import page_key, page_of, page_size
+from libs.common.rpc.servicing import ids_of, team_of
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert import imports as convert
-from services.points.convert import requests
 from services.points.convert.csv_text import csv_lines
 from services.points.domain.imports import ImportState, sample
 from services.points.domain.views import Import, ImportCounts
@@ -59,14 +59,16 @@ class ImportCalls(Base):
 
     async def AddImportRows(self, request: pb.AddImportRowsRequest, context: Any) -> pb.AddImportRowsResponse:
         """Adds some rows."""
-        key, lines = convert.ids(request.team_id, request.import_id), convert.lines(request)
+        key, lines = ids_of(request.team_id, "import_id", request.import_id), convert.lines(request)
         added = await self._deps.imports.add_rows(key, lines)
         return pb.AddImportRowsResponse(points_import=convert.points_import(*added))
 
     async def PreviewImport(self, request: pb.PreviewImportRequest, context: Any) -> pb.PreviewImportResponse:
         """What would become of the rows now."""
         rows_max = min(request.rows_max or _PREVIEW_DEFAULT, _PREVIEW_MAX)
-        preview = await self._deps.imports.preview(convert.ids(request.team_id, request.import_id), rows_max)
+        preview = await self._deps.imports.preview(
+            ids_of(request.team_id, "import_id", request.import_id), rows_max
+        )
         return pb.PreviewImportResponse(
             counts=convert.counts_message(preview.counts), rows=map(convert.row, preview.rows)
         )
@@ -97,52 +99,54 @@ class ImportCalls(Base):
         def answer(moved: Import, counts: ImportCounts) -> Moved:
             return reply(points_import=convert.points_import(moved, counts))
 
-        key = convert.ids(team_id, import_id)
+        key = ids_of(team_id, "import_id", import_id)
         response = await self._deps.imports.move(request, key, move, reply, answer)
         self._deps.importer.wake()
         return response
 
     async def GetImport(self, request: pb.GetImportRequest, context: Any) -> pb.GetImportResponse:
         """Reads an import."""
-        found = await self._deps.imports.read(convert.ids(request.team_id, request.import_id))
+        found = await self._deps.imports.read(ids_of(request.team_id, "import_id", request.import_id))
         return pb.GetImportResponse(points_import=convert.points_import(*found))
 
     async def ListImports(self, request: pb.ListImportsRequest, context: Any) -> pb.ListImportsResponse:
         """A page of imports."""
-        team_id = requests.team(request.team_id)
+        team_id = team_of(request.team_id)
         size = page_size(request.page_size)
         key = page_key(request.page_token, _PageKey, "imports", request.team_id)
         after = (key.created_at, key.import_id) if key else None
         found = await self._deps.import_store.list_imports(team_id, after, size + 1)
-        page, token = found[:size], ""
-        if len(found) > size:
-            token = page_token(_PageKey(page[-1].created_at, page[-1].import_id), "imports", request.team_id)
-        counts = await self._deps.import_store.counts(team_id, [each.import_id for each in page])
+        page = page_of(
+            found,
+            size,
+            lambda each: _PageKey(each.created_at, each.import_id),
+            "imports",
+            request.team_id,
+        )
+        counts = await self._deps.import_store.counts(team_id, [each.import_id for each in page.rows])
         return pb.ListImportsResponse(
-            imports=[convert.points_import(each, counts[each.import_id]) for each in page],
-            next_page_token=token,
+            imports=[convert.points_import(each, counts[each.import_id]) for each in page.rows],
+            next_page_token=page.next_token,
         )
 
     async def ListImportRows(
         self, request: pb.ListImportRowsRequest, context: Any
     ) -> pb.ListImportRowsResponse:
         """A page of rows."""
-        found = await self._deps.import_store.read(*convert.ids(request.team_id, request.import_id))
+        found = await self._deps.import_store.read(*ids_of(request.team_id, "import_id", request.import_id))
         statuses = convert.statuses(request.statuses)
         asked = ("rows", request.team_id, request.import_id, *request.statuses)
         size = page_size(request.page_size)
         after = page_key(request.page_token, int, *asked) or 0
         rows = await self._deps.import_store.rows(found, statuses, after, size + 1)
-        page, token = rows[:size], ""
-        if len(rows) > size:
-            token = page_token(page[-1].row.line.row_number, *asked)
-        return pb.ListImportRowsResponse(rows=[convert.row(each) for each in page], next_page_token=token)
+        page = page_of(rows, size, lambda each: each.row.line.row_number, *asked)
+        return pb.ListImportRowsResponse(rows=map(convert.row, page.rows), next_page_token=page.next_token)
 
     async def ExportImportReport(
         self, request: pb.ExportImportReportRequest, context: Any
     ) -> AsyncIterator[pb.ExportImportReportResponse]:
         """The report as CSV."""
-        found = await self._deps.import_store.read(*convert.ids(request.team_id, request.import_id))
+        found = await self._deps.import_store.read(*ids_of(request.team_id, "import_id", request.import_id))
         yield pb.ExportImportReportResponse(csv=csv_lines([convert.REPORT_HEADER]))
         after = 0
         while rows := await self._deps.import_store.rows(found, (), after, _REPORT_PAGE):
@@ -153,7 +157,7 @@ class ImportCalls(Base):
         self, request: pb.GetImportSampleRequest, context: Any
     ) -> pb.GetImportSampleResponse:
         """The sample file, the same for every team."""
-        requests.team(request.team_id)
+        team_of(request.team_id)
         return pb.GetImportSampleResponse(csv=_BYTE_ORDER_MARK + csv_lines(sample()))
 
 
@@ -163,8 +167,8 @@ async def _collect(pieces: AsyncIterator[pb.UploadImportFileRequest]) -> tuple[t
     content = bytearray()
     async for piece in pieces:
         if ids is None:
-            ids = convert.ids(piece.team_id, piece.import_id)
+            ids = ids_of(piece.team_id, "import_id", piece.import_id)
         content += piece.csv
         if len(content) > FILE_BYTES_MAX:
             raise InvalidArgument.of(FieldViolation("csv", f"must have at most {FILE_BYTES_MAX} bytes"))
-    return ids or convert.ids("", ""), bytes(content)
+    return ids or ids_of("", "import_id", ""), bytes(content)

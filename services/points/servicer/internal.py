@@ -9,6 +9,7 @@ from typing import Any
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.feeds.serving import Reading, serve_history
 from libs.common.rpc.server import GrpcServer
+from libs.common.rpc.servicing import Edge
 from omnijourney.internal.v1 import history_service_pb2, ledger_service_pb2, ledger_service_pb2_grpc
 from services.points.convert import ledger as convert
 from services.points.convert import requests
@@ -16,12 +17,8 @@ from services.points.domain.views import PlacedEntry
 from services.points.servicer.base import Dependencies
 
 
-class LedgerServicer(ledger_service_pb2_grpc.LedgerServiceServicer):
+class LedgerServicer(Edge[Dependencies], ledger_service_pb2_grpc.LedgerServiceServicer):
     """See `protos/omnijourney/internal/v1/ledger_service.proto`."""
-
-    def __init__(self, deps: Dependencies) -> None:
-        """`deps` outlive the servicer."""
-        self._deps = deps
 
     async def PostEntries(
         self, request: ledger_service_pb2.PostEntriesRequest, context: Any

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument, NotFound
+from libs.common.rpc.servicing import team_of
 from libs.common.rpc.values import timestamp
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points import metrics
@@ -37,13 +38,13 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
         self, request: pb.GetEarningFormulaRequest, context: Any
     ) -> pb.GetEarningFormulaResponse:
         """Reads the formula."""
-        team_id = requests.team(request.team_id)
+        team_id = team_of(request.team_id)
         present = await self._formula(team_id)
         return pb.GetEarningFormulaResponse(formula=convert.formula(str(team_id), present))
 
     async def QuoteEarning(self, request: pb.QuoteEarningRequest, context: Any) -> pb.QuoteEarningResponse:
         """Applies the formula to an amount."""
-        present = await self._formula(requests.team(request.team_id))
+        present = await self._formula(team_of(request.team_id))
         if request.amount.amount_micros > AMOUNT_MICROS_MAX:
             raise InvalidArgument.of(FieldViolation("amount.amount_micros", "must be at most 10^18"))
         return pb.QuoteEarningResponse(points=earned(request.amount.amount_micros, present.formula))
@@ -105,7 +106,7 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
         self, request: pb.GetLedgerSummaryRequest, context: Any
     ) -> pb.GetLedgerSummaryResponse:
         """Sums the team's ledger."""
-        sums = await self._deps.ledger_store.sums(requests.team(request.team_id))
+        sums = await self._deps.ledger_store.sums(team_of(request.team_id))
         return pb.GetLedgerSummaryResponse(summary=convert.summary(sums))
 
     async def CheckLedger(

@@ -6,16 +6,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from libs.common.paging import page_key, page_size, page_token
+from libs.common.paging import page_key, page_of, page_size
+from libs.common.rpc.servicing import team_of
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert import ledger as convert
 from services.points.convert import requests
 from services.points.convert.csv_text import csv_lines, harmless
 from services.points.domain.model import Source
-from services.points.domain.views import EntryPosition, EntrySearch, NamedEntry, position_after
+from services.points.domain.views import EntryPosition, EntrySearch, NamedEntry, position_of
 from services.points.servicer.base import Base
 
 _EXPORT_PAGE: Final = 2_000
@@ -55,12 +58,12 @@ class ReportCalls(Base):
             search = msgspec.structs.replace(search, start=key.start, end=key.end)
             after = key.after
         found = await self._deps.history_report.page(search, after, size + 1)
-        page = found[:size]
-        last = position_after(page)
-        token = ""
-        if last is not None and len(found) > size:
-            token = page_token(_PageKey(search.start, search.end, last), *asked)
-        return pb.ListEntriesResponse(lines=map(convert.report_line, page), next_page_token=token)
+        page = page_of(
+            found, size, lambda line: _PageKey(search.start, search.end, position_of(line)), *asked
+        )
+        return pb.ListEntriesResponse(
+            lines=map(convert.report_line, page.rows), next_page_token=page.next_token
+        )
 
     async def ExportEntries(
         self, request: pb.ExportEntriesRequest, context: Any
@@ -71,20 +74,23 @@ class ReportCalls(Base):
         after: EntryPosition | None = None
         while page := await self._deps.history_report.page(search, after, _EXPORT_PAGE):
             yield pb.ExportEntriesResponse(csv=csv_lines(map(_export_line, page)))
-            after = position_after(page)
+            after = position_of(page[-1])
 
     async def ListDailyStatements(
         self, request: pb.ListDailyStatementsRequest, context: Any
     ) -> pb.ListDailyStatementsResponse:
         """A line per day."""
-        team_id = requests.team(request.team_id)
-        zone = await self._deps.settings.zone(team_id)
+        team_id = team_of(request.team_id)
+        zone = await self._zone(team_id)
         days = requests.statement_days(request, self._deps.clock.now(), zone)
         statements = await self._deps.reports.statements(team_id, days, zone)
         return pb.ListDailyStatementsResponse(statements=[convert.statement(each) for each in statements])
 
+    async def _zone(self, team_id: UUID) -> ZoneInfo:
+        return ZoneInfo((await self._deps.settings.of(team_id)).zone)
+
     async def _search(self, team_id: str, given: pb.EntryFilter) -> EntrySearch:
-        zone = await self._deps.settings.zone(requests.team(team_id)) if requests.names_days(given) else None
+        zone = await self._zone(team_of(team_id)) if requests.names_days(given) else None
         return requests.search(team_id, given, self._deps.clock.now(), zone)
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.db.queries import QueryBook
-from libs.common.errors import Aborted, NotFound
+from libs.common.errors import NotFound
 from services.points.domain.coupons import Claim, Coupon, CouponType, Terms
 from services.points.domain.views import ClaimSearch, ListPosition
 
@@ -32,12 +32,9 @@ class CouponStore:
         async with transaction(self._pool, [team_id]) as connection:
             return await self._one(connection, "read_coupon", team_id, coupon_id)
 
-    async def lock(self, connection: Connection, team_id: UUID, coupon_id: UUID, etag: str = "") -> Coupon:
-        """Reads and locks a coupon. Raises NotFound; Aborted `ETAG_MISMATCH` when an etag is given and another."""
-        coupon = await self._one(connection, "lock_coupon", team_id, coupon_id)
-        if etag and etag != str(coupon.version):
-            raise Aborted.etag_mismatch(str(coupon.version))
-        return coupon
+    async def lock(self, connection: Connection, team_id: UUID, coupon_id: UUID) -> Coupon:
+        """Reads and locks a coupon. Raises NotFound."""
+        return await self._one(connection, "lock_coupon", team_id, coupon_id)
 
     async def update(self, connection: Connection, coupon: Coupon, terms: Terms, *, archived: bool) -> Coupon:
         """Writes new terms of a locked coupon; returns it as it is then."""

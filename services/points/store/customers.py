@@ -1,4 +1,4 @@
-"""The copy of customers' basic data in PostgreSQL: kept by the follower, read by the history report."""
+"""The copy of customers' basic data in PostgreSQL: kept by the projection, read by the history report."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from libs.common.db.pool import Pool, transaction
+from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.db.queries import QueryBook
+from libs.common.feeds.follower import CursorMovedError
 from libs.common.text import fold
-from services.points.domain.customers import CursorMovedError, CustomerBasics
+from services.points.domain.customers import CustomerBasics
 from services.points.domain.views import CustomerName
 
 _SEPARATOR: Final = "\x1f"
@@ -32,12 +33,8 @@ class CustomerStore:
         self, before: Mapping[int, int], after: Mapping[int, int], customers: Sequence[CustomerBasics]
     ) -> None:
         """Writes customers and moves the cursors at once. Raises CursorMovedError if they are not at `before`."""
-        moved = sorted(partition for partition, position in after.items() if position != before[partition])
-        cursors = [(partition, before[partition], after[partition]) for partition in moved]
         async with transaction(self._pool, {each.team_id for each in customers}) as connection:
-            done = await connection.fetch(*self._sql.bind("move_customer_cursors", rows=cursors))
-            if len(done) != len(moved):
-                raise CursorMovedError
+            await self._move(connection, before, after)
             kept = [each for each in customers if each.found]
             gone = [each for each in customers if not each.found]
             if kept:
@@ -45,6 +42,24 @@ class CustomerStore:
             if gone:
                 teams, ids = [each.team_id for each in gone], [each.customer_id for each in gone]
                 await connection.execute(*self._sql.bind("delete_customers", teams=teams, customers=ids))
+
+    async def set_aside(self, before: Mapping[int, int], after: Mapping[int, int], reason: str) -> None:
+        """Moves the cursors past rows that cannot be applied, and keeps the reason. Raises as `write`."""
+        async with transaction(self._pool, ()) as connection:
+            for partition in await self._move(connection, before, after):
+                place = {"partition": partition, "position": after[partition]}
+                await connection.execute(*self._sql.bind("set_row_aside", **place, reason=reason))
+
+    async def _move(
+        self, connection: Connection, before: Mapping[int, int], after: Mapping[int, int]
+    ) -> list[int]:
+        """Moves the cursors; returns the partitions that moved."""
+        moved = sorted(partition for partition, position in after.items() if position != before[partition])
+        rows = [(partition, before[partition], after[partition]) for partition in moved]
+        done = await connection.fetch(*self._sql.bind("move_customer_cursors", rows=rows))
+        if len(done) != len(moved):
+            raise CursorMovedError
+        return moved
 
     async def names(self, team_id: UUID, customers: Iterable[UUID]) -> dict[UUID, CustomerName]:
         """What customers are called; those that nothing is known of are missing."""

@@ -14,6 +14,7 @@ from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import Write, answer_once
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.ids import epoch_ms, new_id
+from libs.common.rpc.servicing import check_etag
 from services.points.domain.coupons import Claim, Coupon, Terms, refusal
 from services.points.domain.errors import coupon_not_claimable
 from services.points.domain.model import AccountKey, CouponSpend, Posting, PostingAnswer, Status
@@ -77,7 +78,8 @@ class Coupons:
         """
 
         async def update(connection: Connection) -> Reply:
-            present = await self._store.lock(connection, *key, etag)
+            present = await self._store.lock(connection, *key)
+            check_etag(etag, present.version)
             terms = change(present)
             if terms.claims_max and terms.claims_max < present.claims:
                 violation = FieldViolation("coupon.claims_max", f"must be at least {present.claims}, or 0")

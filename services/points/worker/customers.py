@@ -1,27 +1,20 @@
-"""The follower: keeps the copy of customers up to date from segment's history."""
+"""The projection of customers: a copy of their basic data, kept up to date from segment's history."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-import structlog
+from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
-from libs.common.db.faults import PASSING
-from libs.common.errors import ResourceExhausted, Unavailable
-from libs.common.tasks import work_until
+from libs.common.feeds.follower import Follower, History, Page
 from services.points import metrics
-from services.points.clients.segment import CustomerFeed
-from services.points.domain.customers import CursorMovedError, CustomerBasics
+from services.points.clients.segment import CustomerProfiles
+from services.points.domain.customers import CustomerBasics
+from services.points.domain.model import AccountKey
 
-_WAIT_S: Final = 5.0
-"""How long a read waits for news, real seconds."""
-_RETRY_FIRST_S: Final = 0.1
-_RETRY_MAX_S: Final = 5.0
-_PASSING: Final = (Unavailable, ResourceExhausted, *PASSING)
-
-_log = structlog.get_logger(__name__)
+PAGE_ROWS: Final = 2_000
+"""Facts of one page of segment's history."""
 
 
 class Copy(Protocol):
@@ -37,48 +30,40 @@ class Copy(Protocol):
         """Writes customers and moves the cursors at once. Raises CursorMovedError."""
         ...
 
+    async def set_aside(self, before: Mapping[int, int], after: Mapping[int, int], reason: str) -> None:
+        """Moves the cursors past rows that cannot be applied. Raises CursorMovedError."""
+        ...
 
-class CustomerFollower:
-    """Follows segment's history for ever."""
 
-    def __init__(self, feed: CustomerFeed, copy: Copy) -> None:
-        """Nothing happens before `run`."""
-        self._feed = feed
+class CustomerProjection:
+    """A `Projection` of segment's history.
+
+    Customers are read after the history that names them, so that what is written is at least as new as the cursor.
+    """
+
+    def __init__(self, profiles: CustomerProfiles, copy: Copy) -> None:
+        """`profiles` tells what customers are like now."""
+        self._profiles = profiles
         self._copy = copy
-        self._away = False
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Works until `stopping` is set; what was read and not written is read again later."""
-        await work_until(stopping, self._follow(), name="follow segment")
+    async def cursors(self) -> dict[int, int]:
+        """See `Projection`."""
+        return await self._copy.cursors()
 
-    async def _follow(self) -> None:
-        delay_s = _RETRY_FIRST_S
-        while True:
-            try:
-                await self.step(_WAIT_S)
-            except CursorMovedError:
-                continue  # another process follows, too: go on from where it is
-            except _PASSING as error:
-                if not self._away:
-                    _log.warning("customers cannot be followed", error=repr(error))
-                self._away = True
-                metrics.FOLLOW_FAULTS.inc()
-                await asyncio.sleep(delay_s)
-                delay_s = min(_RETRY_MAX_S, delay_s * 2)
-            else:
-                self._away = False
-                delay_s = _RETRY_FIRST_S
-
-    async def step(self, wait_s: float) -> int:
-        """Takes one page; returns how many customers it wrote. Raises CursorMovedError, Unavailable, driver's errors.
-
-        Customers are read after the history that names them, so that what is written is at least as new as the cursor.
-        """
-        before = await self._copy.cursors()
-        changes = await self._feed.changes(before, wait_s)
-        if changes.cursors == before:
-            return 0
-        customers = await self._feed.profiles(changes.customers)
-        await self._copy.write(before, changes.cursors, customers)
+    async def apply(self, before: Mapping[int, int], page: Page[Any]) -> None:
+        """See `Projection`. Raises Unavailable too."""
+        changed = sorted({(fact.team_id, fact.customer_id) for fact in page.rows})
+        keys = [AccountKey((DriverUUID(team), DriverUUID(customer))) for team, customer in changed]
+        customers = await self._profiles.profiles(keys)
+        await self._copy.write(before, page.cursors, customers)
         metrics.FOLLOWED.inc(len(customers))
-        return len(customers)
+
+    async def set_aside(self, before: Mapping[int, int], page: Page[Any], reason: str) -> None:
+        """See `Projection`."""
+        await self._copy.set_aside(before, page.cursors, reason)
+        metrics.SET_ASIDE.inc(len(page.rows))
+
+
+def customer_follower(history: History[Any], projection: CustomerProjection) -> Follower[Any]:
+    """The loop that keeps the projection up to date."""
+    return Follower(history, projection, rows_max=PAGE_ROWS, failed=metrics.FOLLOW_FAULTS.inc)

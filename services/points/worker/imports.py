@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from typing import Final, Protocol
 from uuid import UUID
@@ -14,6 +13,7 @@ from libs.common.db.faults import PASSING
 from libs.common.errors import ResourceExhausted
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.rpc.operations import Lag, Progress
+from libs.common.tasks import any_set
 from services.points import metrics
 from services.points.domain.errors import LedgerChangedError
 
@@ -66,7 +66,7 @@ class Importer:
             except _PASSING as error:
                 _log.warning("import interrupted, it goes on", error=repr(error))
                 wait_s = _RETRY_S
-            await _either(self._awake, stopping, wait_s)
+            await any_set(self._awake, stopping, timeout_s=wait_s)
 
     async def _sweep(self, stopping: asyncio.Event) -> None:
         for team_id, import_id in await self._imports.unfinished():
@@ -75,14 +75,3 @@ class Importer:
                 self.progress.add(rows)
                 metrics.IMPORTED_ROWS.inc(rows)
             self.progress.add()
-
-
-async def _either(one: asyncio.Event, other: asyncio.Event, seconds: float) -> None:
-    waiting = [asyncio.create_task(event.wait()) for event in (one, other)]
-    try:
-        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in waiting:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task

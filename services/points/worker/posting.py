@@ -1,26 +1,23 @@
 """The posting writer: calls that come in together are written together.
 
-There is no timer. While a batch is being written the next one gathers, and what has gathered is taken as soon as the
-writer is free: a call that comes alone is written at once, and a thousand that come together share a few transactions.
-A customer always belongs to the same lane: two batches that a process writes at once never meet at an account.
+A customer always belongs to the same lane of the batcher: two batches that a process writes at once never meet at an
+account.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter as Tally
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Final, Protocol, cast
+from collections.abc import Sequence
+from typing import Final, Protocol
 
-import structlog
 from prometheus_client import Counter
 
 from libs.common import crash
+from libs.common.backoff import Backoff
+from libs.common.batching import Batcher, Lanes
 from libs.common.db import faults
-from libs.common.errors import ResourceExhausted
+from libs.common.db.retry import until_alone
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.ids import partition_of
 from libs.common.rpc.operations import Progress
@@ -35,14 +32,12 @@ TOGETHER_MAX: Final = 64
 BATCH_MAX: Final = 500
 """Most postings of one transaction: the knee of cost against the time that others wait for its locks."""
 WAITING_MAX: Final = 50_000
-"""Most postings waiting; more are refused, so that a caller slows down instead of timing out."""
-_ATTEMPTS: Final = 5
+"""Most postings waiting or being written; more are refused, so that a caller slows down instead of timing out."""
 _RETRY_AFTER_S: Final = 0.2
-
-_COLLIDED: Final = (LedgerChangedError, *faults.COLLIDED)
-"""Another process recorded the same key or order first, or stood in the way."""
-
-_log = structlog.get_logger(__name__)
+_ATTEMPTS: Final = 5
+_AT_ONCE: Final = Backoff(0.0, 0.0)
+"""Between attempts: all but the first wait for locks."""
+_COLLISIONS: Final = (LedgerChangedError, *faults.COLLIDED)
 
 
 class Ledger(Protocol):
@@ -56,82 +51,48 @@ class Ledger(Protocol):
         ...
 
 
-class _Call:
-    """Postings of one call that belong to one lane, and where their answers go."""
-
-    def __init__(self, postings: Sequence[Posting]) -> None:
-        self.postings = postings
-        self.answers: asyncio.Future[list[PostingAnswer]] = asyncio.get_running_loop().create_future()
-
-    def answer(self, answers: list[PostingAnswer]) -> None:
-        # The caller may have given up; the answer is recorded all the same.
-        if not self.answers.done():
-            self.answers.set_result(answers)
-
-    def fail(self, error: BaseException) -> None:
-        if not self.answers.done():
-            self.answers.set_exception(error)
-
-
-class _Lane:
-    """Calls that wait, in the order in which they came. `busy`: some of the lane are being written."""
-
-    def __init__(self) -> None:
-        self._calls: deque[_Call] = deque()
-        self.waiting = 0
-        self.busy = False
-
-    def put(self, call: _Call) -> None:
-        self._calls.append(call)
-        self.waiting += len(call.postings)
-
-    def take(self) -> list[_Call]:
-        calls = [self._calls.popleft()]
-        size = len(calls[0].postings)
-        while self._calls and size + len(self._calls[0].postings) <= BATCH_MAX:
-            calls.append(self._calls.popleft())
-            size += len(calls[-1].postings)
-        self.waiting -= size
-        return calls
-
-
-class _Batches:
-    """Writes calls as batches and answers them."""
+class PostingWriter:
+    """Writes postings of all calls."""
 
     def __init__(self, ledger: Ledger, notifier: CommitNotifier, progress: Progress) -> None:
+        """`notifier` is notified after each commit that wrote entries; `progress` counts what was answered."""
         self._ledger = ledger
         self._notifier = notifier
         self._progress = progress
+        self._batcher: Batcher[Posting, PostingAnswer] = Batcher(
+            "postings_waiting_max",
+            self._write,
+            size_max=BATCH_MAX,
+            waiting_max=WAITING_MAX,
+            retry_after_s=_RETRY_AFTER_S,
+            away=faults.AWAY,
+            lanes=Lanes(LANES, _lane_of, TOGETHER_MAX),
+        )
+        metrics.WAITING.set_function(lambda: self._batcher.waiting)
 
-    async def write(self, calls: list[_Call]) -> None:
-        try:
-            answers = await self._post([posting for call in calls for posting in call.postings])
-        except asyncio.CancelledError:
-            for call in calls:
-                call.answers.cancel()
-            raise
-        except faults.AWAY as error:
-            for call in calls:
-                call.fail(error)
-        except Exception as error:  # noqa: BLE001 - a call that fails alone is told so, the others go on
-            await self._write_apart(calls, error)
-        else:
-            start = 0
-            for call in calls:
-                call.answer(answers[start : start + len(call.postings)])
-                start += len(call.postings)
+    async def post(self, postings: Sequence[Posting]) -> list[PostingAnswer]:
+        """Posts up to BATCH_MAX postings and returns the answers in their order.
 
-    async def _write_apart(self, calls: list[_Call], error: Exception) -> None:
-        if len(calls) == 1:
-            calls[0].fail(error)
-            return
-        _log.warning("batch failed, its calls are written one by one", calls=len(calls), error=str(error))
-        for call in calls:
-            await self.write([call])
+        Raises ResourceExhausted `OVERLOADED` when too much waits, Aborted `WRITE_CONFLICT` when others stood in the way
+        again and again, and the driver's errors; some postings may be recorded then, and posting all of them again is
+        safe.
+        """
+        return await self._batcher.submit(postings)
 
-    async def _post(self, postings: list[Posting]) -> list[PostingAnswer]:
+    async def drain(self) -> None:
+        """Returns when nothing waits and nothing is being written."""
+        await self._batcher.drain()
+
+    async def _write(self, postings: list[Posting]) -> list[PostingAnswer]:
         began = time.perf_counter()
-        posted = await self._post_until_free(postings)
+        posted = await until_alone(
+            lambda attempt: self._ledger.post(postings, pessimistic=attempt > 1),
+            what="batch of postings",
+            collisions=_COLLISIONS,
+            attempts=_ATTEMPTS,
+            backoff=_AT_ONCE,
+            collided=metrics.BATCH_RETRIES.inc,
+        )
         crash.reach("points.after_commit")
         metrics.BATCH_SECONDS.observe(time.perf_counter() - began)
         metrics.BATCH_SIZE.observe(len(postings))
@@ -141,105 +102,9 @@ class _Batches:
         _count(posted.answers)
         return posted.answers
 
-    async def _post_until_free(self, postings: list[Posting]) -> Posted:
-        for attempt in range(1, _ATTEMPTS):
-            try:
-                return await self._ledger.post(postings, pessimistic=attempt > 1)
-            except _COLLIDED as error:
-                metrics.BATCH_RETRIES.inc()
-                _log.info(
-                    "batch collided", attempt=attempt, postings=len(postings), error=type(error).__name__
-                )
-        return await self._ledger.post(postings, pessimistic=True)
 
-
-class PostingWriter:
-    """Writes postings of all calls; made by `PostingWriter.running`."""
-
-    def __init__(self, ledger: Ledger, notifier: CommitNotifier, progress: Progress) -> None:
-        """`notifier` is notified after each commit that wrote entries; `progress` counts what was answered."""
-        self._lanes = [_Lane() for _ in range(LANES)]
-        self._batches = _Batches(ledger, notifier, progress)
-        self._wake = asyncio.Event()
-        self._closing = False
-
-    @classmethod
-    @asynccontextmanager
-    async def running(
-        cls, ledger: Ledger, notifier: CommitNotifier, progress: Progress
-    ) -> AsyncIterator[PostingWriter]:
-        """A writer that writes until the context ends; what waits then is still written."""
-        writer = cls(ledger, notifier, progress)
-        metrics.WAITING.set_function(lambda: sum(lane.waiting for lane in writer._lanes))
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(writer._run(tasks), name="posting lanes")
-            try:
-                yield writer
-            finally:
-                writer._closing = True
-                writer._wake.set()
-
-    async def _run(self, tasks: asyncio.TaskGroup) -> None:
-        while not self._closing or any(lane.waiting for lane in self._lanes):
-            for lanes in self._startable():
-                for lane in lanes:
-                    lane.busy = True
-                tasks.create_task(self._write(lanes))
-            await self._wake.wait()
-            self._wake.clear()
-
-    def _startable(self) -> list[list[_Lane]]:
-        """Lanes whose calls are to be written now, those of one batch together."""
-        ready = [lane for lane in self._lanes if lane.waiting and not lane.busy]
-        if sum(lane.waiting for lane in ready) > TOGETHER_MAX:
-            return [[lane] for lane in ready]
-        # Little is one batch of all lanes, and gathers until nothing else is being written.
-        return [ready] if ready and not any(lane.busy for lane in self._lanes) else []
-
-    async def _write(self, lanes: list[_Lane]) -> None:
-        try:
-            await self._batches.write([call for lane in lanes for call in lane.take()])
-        finally:
-            for lane in lanes:
-                lane.busy = False
-            self._wake.set()
-
-    async def post(self, postings: Sequence[Posting]) -> list[PostingAnswer]:
-        """Posts and returns the answers in the order of the postings.
-
-        Raises ResourceExhausted `OVERLOADED` when too much waits, and the driver's errors; some postings may be
-        recorded then, and posting all of them again is safe.
-        """
-        if sum(lane.waiting for lane in self._lanes) + len(postings) > WAITING_MAX:
-            raise ResourceExhausted.overloaded("postings_waiting_max", _RETRY_AFTER_S)
-        if len(postings) == 1:
-            return await self._put(self._lane_of(postings[0]), postings)
-        parts: list[list[int]] = [[] for _ in self._lanes]
-        for index, posting in enumerate(postings):
-            parts[self._lane_of(posting)].append(index)
-        calls = [
-            (indexes, self._put(lane, [postings[index] for index in indexes]))
-            for lane, indexes in enumerate(parts)
-            if indexes
-        ]
-        # All are awaited even if one fails, so that no failure is left unseen.
-        parts_answered = await asyncio.gather(*(answers for _, answers in calls), return_exceptions=True)
-        answers: list[PostingAnswer | None] = [None] * len(postings)
-        for (indexes, _), part in zip(calls, parts_answered, strict=True):
-            if isinstance(part, BaseException):
-                raise part
-            for index, answer in zip(indexes, part, strict=True):
-                answers[index] = answer
-        return cast("list[PostingAnswer]", answers)
-
-    def _lane_of(self, posting: Posting) -> int:
-        return partition_of(posting.team_id, posting.customer_id) % LANES
-
-    def _put(self, lane: int, postings: Sequence[Posting]) -> asyncio.Future[list[PostingAnswer]]:
-        call = _Call(postings)
-        self._lanes[lane].put(call)
-        self._wake.set()
-        return call.answers
+def _lane_of(posting: Posting) -> int:
+    return partition_of(posting.team_id, posting.customer_id) % LANES
 
 
 _POSTED: Final[dict[tuple[Source, Status], Counter]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -11,6 +10,7 @@ import structlog
 
 from libs.common.clock import Clock
 from libs.common.db.faults import PASSING
+from libs.common.tasks import set_within
 from services.points import metrics
 from services.points.domain.errors import OutcomeKeptError
 from services.points.domain.retention import OUTCOMES_KEPT
@@ -46,7 +46,7 @@ class OutcomeRetention:
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until `stopping` is set."""
         wait_s = 0.0
-        while not await _set_within(stopping, wait_s):
+        while not await set_within(stopping, wait_s):
             try:
                 dropped = await self.step()
             except _UNTIMELY as error:
@@ -59,10 +59,3 @@ class OutcomeRetention:
         dropped = await self._outcomes.drop(self._clock.now() - OUTCOMES_KEPT, _ROWS)
         metrics.DROPPED.inc(dropped)
         return dropped
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    return event.is_set()

@@ -164,15 +164,12 @@ async def test_writers_of_the_same_new_customers_never_wait_in_a_circle(
 
 async def test_two_processes_get_through_on_one_hot_account(points: Points, sides: tuple[Side, Side]) -> None:
     customer = new_id()
-    async with (
-        PostingWriter.running(sides[0].ledger, CommitNotifier(), Progress()) as one,
-        PostingWriter.running(sides[1].ledger, CommitNotifier(), Progress()) as other,
-    ):
-        await asyncio.gather(
-            *(
-                writer.post(batch(build.manual(points.team_id, customer, 1)))
-                for _ in range(100)
-                for writer in (one, other)
-            )
+    writers = [PostingWriter(side.ledger, CommitNotifier(), Progress()) for side in sides]
+    await asyncio.gather(
+        *(
+            writer.post(batch(build.manual(points.team_id, customer, 1)))
+            for _ in range(100)
+            for writer in writers
         )
+    )
     assert await points.balance(customer) == (200, 200)

@@ -175,7 +175,11 @@ async def test_a_coupon_is_changed_and_archived(points: Points) -> None:
     assert len((await points.stub.ListCoupons(everything, timeout=TIMEOUT_S)).coupons) == 1
 
 
-async def test_coupons_are_claimed_on_the_channels_that_the_team_has_opened(neighboured: Neighboured) -> None:
+async def test_coupons_are_claimed_on_the_channels_that_the_team_has_opened(
+    neighboured: Neighboured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Settings are read again at once, instead of within the seconds that they may be kept.
+    monkeypatch.setattr("libs.common.clients.team_settings.KEPT_S", 0.0)
     points, customer = neighboured, new_id()
     await points.post(build.manual(points.team_id, customer, 1_000))
     coupon = await create(points, mug(points))

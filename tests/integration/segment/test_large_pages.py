@@ -13,7 +13,7 @@ from libs.common.mailbox.mail import Mail, decode
 from libs.testing.fixtures import Servers
 from omnijourney.common.v1 import history_pb2
 from omnijourney.internal.v1 import mail_service_pb2
-from services.points.clients.segment import SegmentClient
+from services.points.clients.segment import CustomerHistory
 from services.segment.store import history
 from services.stats.clients.histories import PAGE_ROWS, GrpcHistory, Peers, histories
 from services.stats.domain.model import Source
@@ -68,11 +68,11 @@ async def test_a_history_of_large_facts_is_read_whole(servers: Servers, segment:
         pages = await _read_all(_feed_of_segment(channel))
         assert [order for page in pages for order in page] == ORDERS
         assert max(len(page) for page in pages) < len(ORDERS), "a page is bounded in bytes, too"
-        cursors = dict.fromkeys(range(PARTITIONS), 0)
-        customers = []
-        while (changes := await SegmentClient(channel).changes(cursors, 0)).cursors != cursors:
-            customers += changes.customers
-            cursors = changes.cursors
+        cursors: Mapping[int, int] = dict.fromkeys(range(PARTITIONS), 0)
+        customers: list[str] = []
+        while (page := await CustomerHistory(channel).read(cursors, 0, PAGE_ROWS)).cursors != cursors:
+            customers += [fact.customer_id for fact in page.rows]
+            cursors = page.cursors
         assert len(customers) == 1, "what is large and not wanted hides nothing"
 
 

@@ -19,6 +19,10 @@ UPDATE points.customer_cursor AS c
  WHERE c.partition = moved.partition AND c.position = moved.position_before
 RETURNING c.partition
 
+-- name: set_row_aside
+INSERT INTO points.row_set_aside (partition, position, reason) VALUES (:partition, :position, :reason)
+ON CONFLICT (partition, position) DO NOTHING
+
 -- name: write_customers
 INSERT INTO points.customer (team_id, customer_id, name, member_id, email, phone, folded)
 SELECT input.* FROM unnest(:rows::points.customer_row[]) AS input

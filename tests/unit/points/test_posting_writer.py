@@ -60,52 +60,56 @@ def posting(customer: UUID | None = None, points: int = 1) -> Posting:
     return Posting(new_id(), TEAM, customer or new_id(), None, "test", Manual(points, False, "why"))
 
 
+def writer_of(ledger: FakeLedger) -> PostingWriter:
+    return PostingWriter(ledger, CommitNotifier(), Progress())
+
+
 @pytest.fixture
 def ledger() -> FakeLedger:
     return FakeLedger()
 
 
 async def test_answers_come_in_the_order_asked_over_all_lanes(ledger: FakeLedger) -> None:
-    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
-        sent = [posting() for _ in range(50)]
-        answers = await writer.post(sent)
+    writer = writer_of(ledger)
+    sent = [posting() for _ in range(50)]
+    answers = await writer.post(sent)
     assert [answer.outcome.key for answer in answers] == [each.key for each in sent]
 
 
 async def test_a_call_that_comes_alone_is_written_at_once(ledger: FakeLedger) -> None:
-    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
-        await writer.post([posting()])
+    writer = writer_of(ledger)
+    await writer.post([posting()])
     assert ledger.batches == [1]
 
 
 async def test_what_gathers_behind_a_batch_is_written_as_one(ledger: FakeLedger) -> None:
     customer = customer_of_lane(0)
-    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
-        ledger.free.clear()
-        calls = [asyncio.create_task(writer.post([posting(customer)]))]
-        await ledger.until_held()
-        calls += [asyncio.create_task(writer.post([posting(customer)])) for _ in range(BATCH_MAX + 100)]
-        await asyncio.sleep(0)
-        ledger.free.set()
-        answers = await asyncio.gather(*calls)
+    writer = writer_of(ledger)
+    ledger.free.clear()
+    calls = [asyncio.create_task(writer.post([posting(customer)]))]
+    await ledger.until_held()
+    calls += [asyncio.create_task(writer.post([posting(customer)])) for _ in range(BATCH_MAX + 100)]
+    await asyncio.sleep(0)
+    ledger.free.set()
+    answers = await asyncio.gather(*calls)
     assert ledger.batches == [1, BATCH_MAX, 100]
     assert [answer.outcome.balance for (answer,) in answers] == list(range(1, BATCH_MAX + 102))
 
 
 async def test_little_is_one_batch_of_all_lanes_and_much_one_of_each(ledger: FakeLedger) -> None:
     customers = [customer_of_lane(lane) for lane in range(LANES)]
-    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
-        await writer.post([posting(customer) for customer in customers])
-        assert ledger.batches == [LANES]
-        ledger.batches.clear()
-        await writer.post([posting(customer) for customer in customers for _ in range(TOGETHER_MAX)])
+    writer = writer_of(ledger)
+    await writer.post([posting(customer) for customer in customers])
+    assert ledger.batches == [LANES]
+    ledger.batches.clear()
+    await writer.post([posting(customer) for customer in customers for _ in range(TOGETHER_MAX)])
     assert ledger.batches == [TOGETHER_MAX] * LANES
 
 
 async def test_a_collision_is_tried_again(ledger: FakeLedger) -> None:
     ledger.errors = [LedgerChangedError.write_conflict(), asyncpg.DeadlockDetectedError("circle")]
-    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
-        (answer,) = await writer.post([posting()])
+    writer = writer_of(ledger)
+    (answer,) = await writer.post([posting()])
     assert answer.outcome.balance == 1
     assert ledger.batches == [1, 1, 1]
 
@@ -114,14 +118,12 @@ async def test_a_call_that_cannot_be_written_fails_alone(ledger: FakeLedger) -> 
     customer = customer_of_lane(1)
     bad = posting(customer)
     ledger.poison = bad.key
-    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
-        ledger.free.clear()
-        calls = [
-            asyncio.create_task(writer.post([each])) for each in (posting(customer), bad, posting(customer))
-        ]
-        await ledger.until_held()
-        ledger.free.set()
-        first, failed, last = await asyncio.gather(*calls, return_exceptions=True)
+    writer = writer_of(ledger)
+    ledger.free.clear()
+    calls = [asyncio.create_task(writer.post([each])) for each in (posting(customer), bad, posting(customer))]
+    await ledger.until_held()
+    ledger.free.set()
+    first, failed, last = await asyncio.gather(*calls, return_exceptions=True)
     assert isinstance(failed, asyncpg.DataError)
     assert isinstance(first, list)
     assert isinstance(last, list)
@@ -130,43 +132,44 @@ async def test_a_call_that_cannot_be_written_fails_alone(ledger: FakeLedger) -> 
 
 async def test_a_database_that_is_away_fails_what_waits_without_trying_each(ledger: FakeLedger) -> None:
     ledger.errors = [ConnectionResetError("gone")]
-    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
-        with pytest.raises(ConnectionResetError):
-            await writer.post([posting(customer_of_lane(0))])
+    writer = writer_of(ledger)
+    with pytest.raises(ConnectionResetError):
+        await writer.post([posting(customer_of_lane(0))])
     assert ledger.batches == [1]
 
 
 async def test_more_than_may_wait_is_refused(ledger: FakeLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "WAITING_MAX", 3)
     customer = customer_of_lane(0)
-    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
-        ledger.free.clear()
-        calls = [asyncio.create_task(writer.post([posting(customer)]))]
-        await ledger.until_held()
-        calls += [asyncio.create_task(writer.post([posting(customer)])) for _ in range(3)]
-        await asyncio.sleep(0)
-        with pytest.raises(ResourceExhausted):
-            await writer.post([posting(customer)])
-        ledger.free.set()
-        await asyncio.gather(*calls)
+    writer = writer_of(ledger)
+    ledger.free.clear()
+    calls = [asyncio.create_task(writer.post([posting(customer)]))]
+    await ledger.until_held()
+    calls += [asyncio.create_task(writer.post([posting(customer)])) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(ResourceExhausted):
+        await writer.post([posting(customer)])
+    ledger.free.set()
+    await asyncio.gather(*calls)
 
 
 async def test_what_waits_at_the_end_is_still_written(ledger: FakeLedger) -> None:
     ledger.free.clear()
-    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
-        calls = [asyncio.create_task(writer.post([posting()])) for _ in range(20)]
-        await asyncio.sleep(0)
-        ledger.free.set()
-    assert all(len(answers) == 1 for answers in await asyncio.gather(*calls))
+    writer = writer_of(ledger)
+    calls = [asyncio.create_task(writer.post([posting()])) for _ in range(20)]
+    await asyncio.sleep(0)
+    ledger.free.set()
+    await writer.drain()
+    assert all(call.done() and len(call.result()) == 1 for call in calls)
 
 
 async def test_a_caller_that_gives_up_stops_nobody(ledger: FakeLedger) -> None:
     customer = customer_of_lane(0)
-    async with PostingWriter.running(ledger, CommitNotifier(), Progress()) as writer:
-        ledger.free.clear()
-        calls = [asyncio.create_task(writer.post([posting(customer)])) for _ in range(3)]
-        await ledger.until_held()
-        calls[0].cancel()
-        ledger.free.set()
-        assert len(await calls[2]) == 1
+    writer = writer_of(ledger)
+    ledger.free.clear()
+    calls = [asyncio.create_task(writer.post([posting(customer)])) for _ in range(3)]
+    await ledger.until_held()
+    calls[0].cancel()
+    ledger.free.set()
+    assert len(await calls[2]) == 1
     assert ledger.accounts[AccountKey((TEAM, customer))].balance == 3

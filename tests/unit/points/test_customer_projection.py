@@ -1,0 +1,78 @@
+"""The copy of customers: one read a customer, and the cursors move with what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import pytest
+
+from libs.common.feeds.follower import Page
+from libs.common.ids import new_id
+from omnijourney.segment.v1 import history_pb2
+from services.points.domain.customers import CustomerBasics
+from services.points.domain.model import AccountKey
+from services.points.worker.customers import CustomerProjection
+
+TEAM, ANN = new_id(), new_id()
+BEFORE, AFTER = {0: 4, 1: 9}, {0: 6, 1: 9}
+
+
+class Profiles:
+    """Knows everybody by name."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[AccountKey]] = []
+
+    async def profiles(self, customers: Sequence[AccountKey]) -> list[CustomerBasics]:
+        self.asked.append(list(customers))
+        return [CustomerBasics(team, customer, "Ann") for team, customer in customers]
+
+
+class Copy:
+    """Keeps what is written in memory."""
+
+    def __init__(self) -> None:
+        self.positions: Mapping[int, int] = BEFORE
+        self.names: dict[UUID, str] = {}
+        self.reasons: list[str] = []
+
+    async def cursors(self) -> dict[int, int]:
+        return dict(self.positions)
+
+    async def write(
+        self, before: Mapping[int, int], after: Mapping[int, int], customers: Sequence[CustomerBasics]
+    ) -> None:
+        assert before == self.positions
+        self.positions = after
+        self.names |= {each.customer_id: each.name for each in customers}
+
+    async def set_aside(self, before: Mapping[int, int], after: Mapping[int, int], reason: str) -> None:
+        assert before == self.positions
+        self.positions = after
+        self.reasons.append(reason)
+
+
+def fact(customer_id: str) -> history_pb2.Fact:
+    return history_pb2.Fact(team_id=str(TEAM), customer_id=customer_id)
+
+
+async def test_a_customer_whom_several_rows_name_is_read_once() -> None:
+    profiles, copy = Profiles(), Copy()
+    projection = CustomerProjection(profiles, copy)
+    await projection.apply(await projection.cursors(), Page([fact(str(ANN)), fact(str(ANN))], AFTER))
+    assert profiles.asked == [[(TEAM, ANN)]]
+    assert (copy.names, copy.positions) == ({ANN: "Ann"}, AFTER)
+
+
+async def test_a_row_that_names_no_customer_is_a_fault_and_moves_nothing() -> None:
+    copy = Copy()
+    with pytest.raises(ValueError, match="UUID"):
+        await CustomerProjection(Profiles(), copy).apply(BEFORE, Page([fact("nobody")], AFTER))
+    assert copy.positions == BEFORE
+
+
+async def test_a_row_that_is_set_aside_is_passed_over_with_its_reason() -> None:
+    copy = Copy()
+    await CustomerProjection(Profiles(), copy).set_aside(BEFORE, Page([fact("nobody")], AFTER), "no id")
+    assert (copy.positions, copy.names, copy.reasons) == (AFTER, {}, ["no id"])
