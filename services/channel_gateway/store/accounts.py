@@ -10,7 +10,7 @@ from libs.common.db.pool import Connection, Pool, replanned, transaction
 from libs.common.errors import NotFound
 from services.channel_gateway.domain.facts import GoneKind, gone
 from services.channel_gateway.domain.model import Account, Channel
-from services.channel_gateway.store.book import ADMIN, QUERIES, columns
+from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.content import DELETED, PageKey
 from services.channel_gateway.store.facts import Written, write_facts
 from services.channel_gateway.store.rows import account_of, json_of, written_row
@@ -19,15 +19,17 @@ from services.channel_gateway.store.rows import account_of, json_of, written_row
 async def create_account(connection: Connection, account: Account) -> Account:
     """Stores a new account."""
     row = await connection.fetchrow(
-        ADMIN["create_account"],
-        account.team_id,
-        account.account_id,
-        account.channel,
-        account.display_name,
-        json_of(account.connection),
-        account.rate_per_second,
-        account.concurrency_max,
-        account.created_at,
+        *QUERIES.bind(
+            "create_account",
+            team_id=account.team_id,
+            account_id=account.account_id,
+            channel=account.channel,
+            display_name=account.display_name,
+            connection=json_of(account.connection),
+            rate_per_second=account.rate_per_second,
+            concurrency_max=account.concurrency_max,
+            now=account.created_at,
+        ),
     )
     return account_of(written_row(row))
 
@@ -35,25 +37,31 @@ async def create_account(connection: Connection, account: Account) -> Account:
 async def update_account(connection: Connection, account: Account, now: datetime) -> Account:
     """Stores all that may change of an account."""
     row = await connection.fetchrow(
-        ADMIN["update_account"],
-        account.team_id,
-        account.account_id,
-        account.display_name,
-        account.state,
-        account.state_reason,
-        json_of(account.connection),
-        account.rate_per_second,
-        account.concurrency_max,
-        now,
+        *QUERIES.bind(
+            "update_account",
+            team_id=account.team_id,
+            account_id=account.account_id,
+            display_name=account.display_name,
+            state=account.state,
+            state_reason=account.state_reason,
+            connection=json_of(account.connection),
+            rate_per_second=account.rate_per_second,
+            concurrency_max=account.concurrency_max,
+            now=now,
+        ),
     )
     return account_of(written_row(row))
 
 
 async def delete_account(connection: Connection, team_id: UUID, account_id: UUID, now: datetime) -> Written:
     """Deletes an account with its templates; facts say that they are gone. Raises NotFound."""
-    if not await connection.fetchval(ADMIN["delete_account"], team_id, account_id, now):
+    if not await connection.fetchval(
+        *QUERIES.bind("delete_account", team_id=team_id, account_id=account_id, now=now)
+    ):
         raise NotFound.of("account", account_id)
-    templates = await connection.fetch(ADMIN["delete_account_templates"], team_id, account_id, now)
+    templates = await connection.fetch(
+        *QUERIES.bind("delete_account_templates", team_id=team_id, account_id=account_id, now=now)
+    )
     facts = [gone(team_id, GoneKind.ACCOUNT, account_id, DELETED, now)]
     facts += [gone(team_id, GoneKind.TEMPLATE, row["template_id"], DELETED, now) for row in templates]
     return await write_facts(connection, facts)
@@ -61,7 +69,7 @@ async def delete_account(connection: Connection, team_id: UUID, account_id: UUID
 
 async def hold_account(connection: Connection, team_id: UUID, account_id: UUID) -> Account:
     """An account, locked until the commit. Raises NotFound."""
-    row = await connection.fetchrow(ADMIN["hold_account"], team_id, account_id)
+    row = await connection.fetchrow(*QUERIES.bind("hold_account", team_id=team_id, account_id=account_id))
     if row is None:
         raise NotFound.of("account", account_id)
     return account_of(row)
@@ -77,7 +85,9 @@ class AccountStore:
     async def account(self, team_id: UUID, account_id: UUID) -> Account:
         """One account. Raises NotFound."""
         async with transaction(self._pool, [team_id]) as connection:
-            row = await connection.fetchrow(ADMIN["get_account"], team_id, account_id)
+            row = await connection.fetchrow(
+                *QUERIES.bind("get_account", team_id=team_id, account_id=account_id)
+            )
         if row is None:
             raise NotFound.of("account", account_id)
         return account_of(row)
@@ -96,6 +106,13 @@ class AccountStore:
         async with transaction(self._pool, [team_id]) as connection:
             await replanned(connection)
             rows = await connection.fetch(
-                ADMIN["list_accounts"], team_id, channel or 0, created_at, last_id, limit
+                *QUERIES.bind(
+                    "list_accounts",
+                    team_id=team_id,
+                    channel=channel or 0,
+                    after_time=created_at,
+                    after_id=last_id,
+                    most=limit,
+                )
             )
         return [account_of(row) for row in rows]

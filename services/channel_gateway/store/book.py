@@ -6,8 +6,7 @@ from typing import Any, Final
 from libs.common.db.queries import QueryBook
 
 QUERIES: Final = QueryBook.load("services.channel_gateway")
-"""All statements: `batches.sql` has the hot path, `admin.sql` single resources for people."""
-ADMIN: Final = QUERIES
+"""All statements, one file a noun."""
 
 
 def columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:

@@ -144,12 +144,12 @@ def _named(sends: Sequence[Send]) -> tuple[set[UUID], set[ContentKey], set[Conte
 
 async def _read_teams(connection: Connection, teams: set[UUID]) -> dict[UUID, TeamAccounts]:
     found = {team_id: TeamAccounts({}, {}, 0, {}) for team_id in teams}
-    for row in await connection.fetch(QUERIES["team_accounts"], list(teams)):
+    for row in await connection.fetch(*QUERIES.bind("team_accounts", teams=list(teams))):
         team = found[row["team_id"]]
         found[row["team_id"]] = team._replace(version=team.version + row["version"])
         if not row["deleted"]:
             _add(team, account_of(row))
-    for row in await connection.fetch(QUERIES["find_prices"], list(teams)):
+    for row in await connection.fetch(*QUERIES.bind("find_prices", teams=list(teams))):
         found[row["team_id"]].prices[row["team_id"], row["channel"]] = Price(row["currency"], row["micros"])
     return found
 

@@ -10,7 +10,7 @@ from libs.common.db.pool import Connection, Pool, replanned, transaction
 from libs.common.errors import NotFound
 from services.channel_gateway.domain.facts import GoneKind, gone
 from services.channel_gateway.domain.model import BotModule, Template
-from services.channel_gateway.store.book import ADMIN
+from services.channel_gateway.store.book import QUERIES
 from services.channel_gateway.store.errors import taken_values
 from services.channel_gateway.store.facts import Written, write_facts
 from services.channel_gateway.store.rows import json_of, module_of, template_of, written_row
@@ -24,12 +24,14 @@ PageKey = tuple[datetime, UUID]
 async def create_module(connection: Connection, module: BotModule) -> BotModule:
     """Stores a new bot module."""
     row = await connection.fetchrow(
-        ADMIN["create_module"],
-        module.team_id,
-        module.bot_module_id,
-        module.name,
-        json_of(module.cards),
-        module.created_at,
+        *QUERIES.bind(
+            "create_module",
+            team_id=module.team_id,
+            bot_module_id=module.bot_module_id,
+            name=module.name,
+            cards=json_of(module.cards),
+            now=module.created_at,
+        ),
     )
     return module_of(written_row(row))
 
@@ -37,14 +39,23 @@ async def create_module(connection: Connection, module: BotModule) -> BotModule:
 async def update_module(connection: Connection, module: BotModule, now: datetime) -> BotModule:
     """Stores all that may change of a bot module."""
     row = await connection.fetchrow(
-        ADMIN["update_module"], module.team_id, module.bot_module_id, module.name, json_of(module.cards), now
+        *QUERIES.bind(
+            "update_module",
+            team_id=module.team_id,
+            bot_module_id=module.bot_module_id,
+            name=module.name,
+            cards=json_of(module.cards),
+            now=now,
+        )
     )
     return module_of(written_row(row))
 
 
 async def delete_module(connection: Connection, team_id: UUID, module_id: UUID, now: datetime) -> Written:
     """Deletes a bot module; a fact says so. Raises NotFound."""
-    if not await connection.fetchval(ADMIN["delete_module"], team_id, module_id, now):
+    if not await connection.fetchval(
+        *QUERIES.bind("delete_module", team_id=team_id, bot_module_id=module_id, now=now)
+    ):
         raise NotFound.of("bot module", module_id)
     return await write_facts(connection, [gone(team_id, GoneKind.BOT_MODULE, module_id, DELETED, now)])
 
@@ -53,17 +64,19 @@ async def create_template(connection: Connection, template: Template) -> Templat
     """Stores a new template. Raises AlreadyExists for a name that the account has in this language."""
     with taken_values():
         row = await connection.fetchrow(
-            ADMIN["create_template"],
-            template.team_id,
-            template.template_id,
-            template.account_id,
-            template.name,
-            template.language,
-            template.state,
-            template.category,
-            list(template.parameter_names),
-            template.parameter_count,
-            template.created_at,
+            *QUERIES.bind(
+                "create_template",
+                team_id=template.team_id,
+                template_id=template.template_id,
+                account_id=template.account_id,
+                name=template.name,
+                language=template.language,
+                state=template.state,
+                category=template.category,
+                parameter_names=list(template.parameter_names),
+                parameter_count=template.parameter_count,
+                now=template.created_at,
+            ),
         )
     return template_of(written_row(row))
 
@@ -71,28 +84,32 @@ async def create_template(connection: Connection, template: Template) -> Templat
 async def update_template(connection: Connection, template: Template, now: datetime) -> Template:
     """Stores all that may change of a template."""
     row = await connection.fetchrow(
-        ADMIN["update_template"],
-        template.team_id,
-        template.template_id,
-        template.state,
-        template.category,
-        list(template.parameter_names),
-        template.parameter_count,
-        now,
+        *QUERIES.bind(
+            "update_template",
+            team_id=template.team_id,
+            template_id=template.template_id,
+            state=template.state,
+            category=template.category,
+            parameter_names=list(template.parameter_names),
+            parameter_count=template.parameter_count,
+            now=now,
+        ),
     )
     return template_of(written_row(row))
 
 
 async def delete_template(connection: Connection, team_id: UUID, template_id: UUID, now: datetime) -> Written:
     """Deletes a template; a fact says so. Raises NotFound."""
-    if not await connection.fetchval(ADMIN["delete_template"], team_id, template_id, now):
+    if not await connection.fetchval(
+        *QUERIES.bind("delete_template", team_id=team_id, template_id=template_id, now=now)
+    ):
         raise NotFound.of("template", template_id)
     return await write_facts(connection, [gone(team_id, GoneKind.TEMPLATE, template_id, DELETED, now)])
 
 
 async def hold_module(connection: Connection, team_id: UUID, module_id: UUID) -> BotModule:
     """A bot module, locked until the commit. Raises NotFound."""
-    row = await connection.fetchrow(ADMIN["hold_module"], team_id, module_id)
+    row = await connection.fetchrow(*QUERIES.bind("hold_module", team_id=team_id, bot_module_id=module_id))
     if row is None:
         raise NotFound.of("bot module", module_id)
     return module_of(row)
@@ -100,7 +117,7 @@ async def hold_module(connection: Connection, team_id: UUID, module_id: UUID) ->
 
 async def hold_template(connection: Connection, team_id: UUID, template_id: UUID) -> Template:
     """A template, locked until the commit. Raises NotFound."""
-    row = await connection.fetchrow(ADMIN["hold_template"], team_id, template_id)
+    row = await connection.fetchrow(*QUERIES.bind("hold_template", team_id=team_id, template_id=template_id))
     if row is None:
         raise NotFound.of("template", template_id)
     return template_of(row)
@@ -115,14 +132,14 @@ class ContentStore:
 
     async def module(self, team_id: UUID, module_id: UUID) -> BotModule:
         """One bot module. Raises NotFound."""
-        row = await self._row(ADMIN["get_module"], team_id, module_id)
+        row = await self._row(*QUERIES.bind("get_module", team_id=team_id, bot_module_id=module_id))
         if row is None:
             raise NotFound.of("bot module", module_id)
         return module_of(row)
 
     async def template(self, team_id: UUID, template_id: UUID) -> Template:
         """One template. Raises NotFound."""
-        row = await self._row(ADMIN["get_template"], team_id, template_id)
+        row = await self._row(*QUERIES.bind("get_template", team_id=team_id, template_id=template_id))
         if row is None:
             raise NotFound.of("template", template_id)
         return template_of(row)
@@ -130,7 +147,11 @@ class ContentStore:
     async def list_modules(self, team_id: UUID, after: PageKey | None, limit: int) -> list[BotModule]:
         """A page of bot modules, oldest first."""
         created_at, last_id = after or (None, None)
-        rows = await self._rows(ADMIN["list_modules"], team_id, created_at, last_id, limit)
+        rows = await self._rows(
+            *QUERIES.bind(
+                "list_modules", team_id=team_id, after_time=created_at, after_id=last_id, most=limit
+            )
+        )
         return [module_of(row) for row in rows]
 
     async def list_templates(
@@ -138,7 +159,16 @@ class ContentStore:
     ) -> list[Template]:
         """A page of templates, oldest first."""
         created_at, last_id = after or (None, None)
-        rows = await self._rows(ADMIN["list_templates"], team_id, account_id, created_at, last_id, limit)
+        rows = await self._rows(
+            *QUERIES.bind(
+                "list_templates",
+                team_id=team_id,
+                account_id=account_id,
+                after_time=created_at,
+                after_id=last_id,
+                most=limit,
+            )
+        )
         return [template_of(row) for row in rows]
 
     async def _row(self, sql: str, team_id: UUID, resource_id: UUID) -> Any:

@@ -109,9 +109,15 @@ class DeliveryStore:
     ) -> tuple[list[Settlement], Written]:
         """Raises the stop epoch and cancels a page of the journey's waiting sends; call again while it is full."""
         async with transaction(self._pool, [team_id]) as connection:
-            await connection.execute(QUERIES["raise_stop"], team_id, journey_id, epoch)
-            await connection.execute(QUERIES["take_over"], team_id, journey_id, epoch, sender)
-            rows = await connection.fetch(QUERIES["find_stopped"], team_id, journey_id, epoch)
+            await connection.execute(
+                *QUERIES.bind("raise_stop", team_id=team_id, journey_id=journey_id, epoch=epoch)
+            )
+            await connection.execute(
+                *QUERIES.bind("take_over", team_id=team_id, journey_id=journey_id, epoch=epoch, sender=sender)
+            )
+            rows = await connection.fetch(
+                *QUERIES.bind("find_stopped", team_id=team_id, journey_id=journey_id, epoch=epoch)
+            )
             cancelled = [Settlement(job, cancelled_outcome(job)) for job in map(job_of, rows)]
             if not cancelled:
                 return [], Written([], {})
@@ -122,7 +128,11 @@ class DeliveryStore:
     async def on_wire(self, team_id: UUID, journey_id: UUID, epoch: int, sender: UUID) -> OnWire:
         """Counts the journey's sends of older epochs that are in flight."""
         async with transaction(self._pool, [team_id]) as connection:
-            row = await connection.fetchrow(QUERIES["count_on_wire"], team_id, journey_id, epoch, sender)
+            row = await connection.fetchrow(
+                *QUERIES.bind(
+                    "count_on_wire", team_id=team_id, journey_id=journey_id, epoch=epoch, sender=sender
+                )
+            )
         assert row is not None
         return OnWire(row["ours"], row["others"])
 
@@ -136,7 +146,9 @@ class DeliveryStore:
     async def adopt(self, dead: UUID, teams: set[UUID], sender: UUID) -> list[Adopted]:
         """Takes over a page of sends of a process that is gone; call again until there are none."""
         async with transaction(self._pool, teams) as connection:
-            rows = await connection.fetch(QUERIES["adopt"], dead, sender, ADOPT_PAGE_MAX)
+            rows = await connection.fetch(
+                *QUERIES.bind("adopt", dead_sender=dead, sender=sender, most=ADOPT_PAGE_MAX)
+            )
         return [_adopted(row, was_in_flight=row["state"] == SendState.IN_FLIGHT) for row in rows]
 
     async def unsettled_of(
@@ -144,7 +156,11 @@ class DeliveryStore:
     ) -> set[tuple[UUID, UUID]]:
         """(team, effect key) of a process's unsettled sends, but for those of the accounts `without`."""
         async with transaction(self._pool, teams) as connection:
-            rows = await connection.fetch(QUERIES["unsettled_of"], sender, list(teams), list(without))
+            rows = await connection.fetch(
+                *QUERIES.bind(
+                    "unsettled_of", sender=sender, teams=list(teams), without_accounts=list(without)
+                )
+            )
         return {(row["team_id"], row["effect_key"]) for row in rows}
 
     async def left_of(
@@ -153,7 +169,14 @@ class DeliveryStore:
         """A process's waiting sends of an account, but for the effect keys `checked_out`."""
         async with transaction(self._pool, [team_id]) as connection:
             rows = await connection.fetch(
-                QUERIES["left_of"], team_id, account_id, sender, list(checked_out), most
+                *QUERIES.bind(
+                    "left_of",
+                    team_id=team_id,
+                    account_id=account_id,
+                    sender=sender,
+                    checked_out=list(checked_out),
+                    most=most,
+                )
             )
         return [_adopted(row, was_in_flight=False) for row in rows]
 

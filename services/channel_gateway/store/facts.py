@@ -12,7 +12,17 @@ from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
 from services.channel_gateway.domain.facts import Fact
 from services.channel_gateway.store.book import QUERIES, columns
 
-_WIDTH: Final = 8
+_COLUMNS: Final = (
+    "partitions",
+    "teams",
+    "kinds",
+    "times",
+    "event_ids",
+    "content_ids",
+    "outcomes",
+    "reasons",
+)
+"""Of a row of content, as `write_history` names them."""
 
 
 class Written(NamedTuple):
@@ -40,7 +50,9 @@ async def write_facts(connection: Connection, facts: Sequence[Fact]) -> Written:
         )
         for fact, partition in zip(facts, partitions, strict=True)
     ]
-    records = await connection.fetch(QUERIES["write_history"], *columns(rows, _WIDTH))
+    records = await connection.fetch(
+        *QUERIES.bind("write_history", **dict(zip(_COLUMNS, columns(rows, len(_COLUMNS)), strict=True)))
+    )
     return Written([], ranges_of(map(tuple, records)))
 
 

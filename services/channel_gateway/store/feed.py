@@ -22,7 +22,10 @@ class FeedStore:
         """One page of rows after the cursors, and the cursors to go on from."""
         most = min(row_max, PAGE_MAX)
         rows = await fetch_alone(
-            self._pool, QUERIES["read_history"], list(cursors.keys()), list(cursors.values()), most
+            self._pool,
+            *QUERIES.bind(
+                "read_history", partitions=list(cursors.keys()), positions=list(cursors.values()), most=most
+            ),
         )
         following = dict(cursors)
         following.update((row["partition"], row["position"]) for row in rows)
@@ -44,7 +47,13 @@ class FeedStore:
         """A customer's mail after a number, in order."""
         async with transaction(self._pool, [team_id]) as connection:
             rows = await connection.fetch(
-                QUERIES["read_customer_mail"], team_id, customer_id, after_number, limit
+                *QUERIES.bind(
+                    "read_customer_mail",
+                    team_id=team_id,
+                    customer_id=customer_id,
+                    after_number=after_number,
+                    most=limit,
+                )
             )
         return mails_of(rows)
 
@@ -55,4 +64,8 @@ class FeedStore:
 
     async def save_cursors(self, cursors: Mapping[int, int]) -> None:
         """Keeps how far the relay has delivered; never moves back."""
-        await self._pool.execute(QUERIES["save_mail_cursors"], list(cursors.keys()), list(cursors.values()))
+        await self._pool.execute(
+            *QUERIES.bind(
+                "save_mail_cursors", partitions=list(cursors.keys()), positions=list(cursors.values())
+            )
+        )

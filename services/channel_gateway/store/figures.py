@@ -9,7 +9,7 @@ from uuid import UUID
 
 from libs.common.db.pool import Pool, replanned, transaction
 from libs.common.errors import NotFound
-from services.channel_gateway.store.book import ADMIN
+from services.channel_gateway.store.book import QUERIES
 
 Row = Mapping[str, Any]
 
@@ -24,7 +24,9 @@ class FigureStore:
     async def delivery(self, team_id: UUID, effect_key: UUID) -> Row:
         """One delivery. Raises NotFound."""
         async with transaction(self._pool, [team_id]) as connection:
-            row: Row | None = await connection.fetchrow(ADMIN["get_delivery"], team_id, effect_key)
+            row: Row | None = await connection.fetchrow(
+                *QUERIES.bind("get_delivery", team_id=team_id, effect_key=effect_key)
+            )
         if row is None:
             raise NotFound.of("delivery", effect_key)
         return row
@@ -45,15 +47,17 @@ class FigureStore:
         async with transaction(self._pool, [team_id]) as connection:
             await replanned(connection)
             rows: list[Row] = await connection.fetch(
-                ADMIN["list_deliveries"],
-                team_id,
-                journey_id,
-                node_id,
-                customer_id,
-                states,
-                created_at,
-                last_key,
-                limit,
+                *QUERIES.bind(
+                    "list_deliveries",
+                    team_id=team_id,
+                    journey_id=journey_id,
+                    node_id=node_id,
+                    customer_id=customer_id,
+                    states=states,
+                    after_time=created_at,
+                    after_key=last_key,
+                    most=limit,
+                ),
             )
         return rows
 
@@ -61,11 +65,15 @@ class FigureStore:
         """Sends and messages by channel, state and currency."""
         async with transaction(self._pool, [team_id]) as connection:
             await replanned(connection)
-            rows: list[Row] = await connection.fetch(ADMIN["get_send_figures"], team_id, journey_id)
+            rows: list[Row] = await connection.fetch(
+                *QUERIES.bind("get_send_figures", team_id=team_id, journey_id=journey_id)
+            )
         return rows
 
     async def journey_usage(self, team_id: UUID, journey_id: UUID) -> list[Row]:
         """Messages taken under a journey's caps, by channel."""
         async with transaction(self._pool, [team_id]) as connection:
-            rows: list[Row] = await connection.fetch(ADMIN["get_journey_usage"], team_id, journey_id)
+            rows: list[Row] = await connection.fetch(
+                *QUERIES.bind("get_journey_usage", team_id=team_id, journey_id=journey_id)
+            )
         return rows

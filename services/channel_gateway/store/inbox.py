@@ -39,7 +39,9 @@ class InboxStore:
         """Valid signing keys of a shop that takes webhooks; none for an unknown one. Raises Unavailable."""
         with absences():
             async with transaction(self._pool, [team_id]) as connection:
-                rows = await connection.fetch(QUERIES["find_shop_keys"], team_id, shop_id, now)
+                rows = await connection.fetch(
+                    *QUERIES.bind("find_shop_keys", team_id=team_id, shop_id=shop_id, now=now)
+                )
         return [row["secret"] for row in rows]
 
     async def store(self, items: Sequence[Incoming]) -> list[Receipt]:
@@ -60,7 +62,7 @@ class InboxStore:
     async def waiting_events(self, most: int) -> int:
         """Events of webhooks that are not forwarded; `most` webhooks are counted at most. Raises Unavailable."""
         with absences():
-            return int(await self._pool.fetchval(QUERIES["count_stored_events"], most))
+            return int(await self._pool.fetchval(*QUERIES.bind("count_stored_events", most=most)))
 
     async def next(self, events_max: int) -> list[StoredWebhook]:
         """The next webhooks to be worked, in order of receipt: at least one, else up to the bounds.
@@ -70,7 +72,7 @@ class InboxStore:
         chosen: list[int] = []
         teams: set[UUID] = set()
         events = 0
-        for row in await self._pool.fetch(QUERIES["stored_webhooks"], READ_ROWS_MAX):
+        for row in await self._pool.fetch(*QUERIES.bind("stored_webhooks", most=READ_ROWS_MAX)):
             events += row["event_count"]
             if chosen and events > events_max:
                 break
@@ -79,8 +81,8 @@ class InboxStore:
         if not chosen:
             return []
         async with transaction(self._pool, teams) as connection:
-            sizes = await connection.fetch(QUERIES["webhook_sizes"], chosen)
-            rows = await connection.fetch(QUERIES["read_webhooks"], _fitting(sizes))
+            sizes = await connection.fetch(*QUERIES.bind("webhook_sizes", sequences=chosen))
+            rows = await connection.fetch(*QUERIES.bind("read_webhooks", sequences=_fitting(sizes)))
         return [
             StoredWebhook(
                 row["sequence"],
@@ -104,7 +106,9 @@ class InboxStore:
         states = [InboxState.REFUSED if item.refusals else InboxState.RECORDED for item in worked]
         async with transaction(self._pool, {item.webhook.team_id for item in worked}) as connection:
             await connection.execute(
-                QUERIES["mark_webhooks"], [item.webhook.sequence for item in worked], states
+                *QUERIES.bind(
+                    "mark_webhooks", sequences=[item.webhook.sequence for item in worked], states=states
+                )
             )
             if refusals:
                 await connection.execute(QUERIES["keep_refusals"], *columns(refusals, 4))

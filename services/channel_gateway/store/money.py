@@ -9,15 +9,15 @@ from libs.common.db.pool import Connection, Pool, replanned, transaction
 from services.channel_gateway.domain.errors import WalletBalanceTooLow, WalletCurrencyMismatch
 from services.channel_gateway.domain.model import DEFAULT_PRICES, Channel, Price
 from services.channel_gateway.domain.views import PlanQuota, TeamPrice, WalletEntry, WalletView
-from services.channel_gateway.store.book import ADMIN
+from services.channel_gateway.store.book import QUERIES
 
 
 async def read_wallet(connection: Connection, team_id: UUID) -> WalletView:
     """The wallet; empty in the default currency when there was never any money."""
-    row = await connection.fetchrow(ADMIN["get_wallet"], team_id)
+    row = await connection.fetchrow(*QUERIES.bind("get_wallet", team_id=team_id))
     if row is None:
         return WalletView(DEFAULT_PRICES[Channel.WHATSAPP].currency, 0, 0, None)
-    reserved = await connection.fetchval(ADMIN["get_reserved"], team_id)
+    reserved = await connection.fetchval(*QUERIES.bind("get_reserved", team_id=team_id))
     return WalletView(row["currency"], row["balance_micros"], reserved, row["updated_at"])
 
 
@@ -25,8 +25,8 @@ async def adjust_wallet(
     connection: Connection, team_id: UUID, amount: Price, note: str, now: datetime
 ) -> WalletEntry:
     """Adds to the balance, or takes from it. Raises WalletCurrencyMismatch or WalletBalanceTooLow."""
-    await connection.execute(ADMIN["make_wallet"], team_id, amount.currency, now)
-    row = await connection.fetchrow(ADMIN["hold_wallet"], team_id)
+    await connection.execute(*QUERIES.bind("make_wallet", team_id=team_id, currency=amount.currency, now=now))
+    row = await connection.fetchrow(*QUERIES.bind("hold_wallet", team_id=team_id))
     assert row is not None, "it was made just now"
     if row["currency"] != amount.currency:
         raise WalletCurrencyMismatch(row["currency"])
@@ -34,16 +34,28 @@ async def adjust_wallet(
     if balance < 0:
         raise WalletBalanceTooLow(row["balance_micros"])
     sequence = row["last_sequence"] + 1
-    await connection.execute(ADMIN["change_wallet"], team_id, balance, sequence, now)
     await connection.execute(
-        ADMIN["create_wallet_entry"], team_id, sequence, amount.micros, balance, note, now
+        *QUERIES.bind("change_wallet", team_id=team_id, balance_micros=balance, sequence=sequence, now=now)
+    )
+    await connection.execute(
+        *QUERIES.bind(
+            "create_wallet_entry",
+            team_id=team_id,
+            sequence=sequence,
+            amount_micros=amount.micros,
+            balance_micros=balance,
+            note=note,
+            now=now,
+        )
     )
     return WalletEntry(sequence, amount.currency, amount.micros, balance, note, now)
 
 
 async def read_quota(connection: Connection, team_id: UUID, account_id: UUID, month: date) -> PlanQuota:
     """The quota of a month."""
-    row = await connection.fetchrow(ADMIN["get_plan_quota"], team_id, account_id, month)
+    row = await connection.fetchrow(
+        *QUERIES.bind("get_plan_quota", team_id=team_id, account_id=account_id, month=month)
+    )
     assert row is not None, "the query has one row always"
     return PlanQuota(account_id, month, row["message_limit"], row["used"], row["updated_at"])
 
@@ -52,19 +64,25 @@ async def set_quota(
     connection: Connection, team_id: UUID, account_id: UUID, message_limit: int | None, now: datetime
 ) -> None:
     """Sets the plan's messages a month; None: no limit."""
-    await connection.execute(ADMIN["set_plan_quota"], team_id, account_id, message_limit, now)
+    await connection.execute(
+        *QUERIES.bind(
+            "set_plan_quota", team_id=team_id, account_id=account_id, message_limit=message_limit, now=now
+        )
+    )
 
 
 async def raise_usage(
     connection: Connection, team_id: UUID, account_id: UUID, month: date, used: int
 ) -> None:
     """Takes over the channel's count where it is higher: others may send through the account, too."""
-    await connection.execute(ADMIN["raise_plan_usage"], team_id, account_id, month, used)
+    await connection.execute(
+        *QUERIES.bind("raise_plan_usage", team_id=team_id, account_id=account_id, month=month, used=used)
+    )
 
 
 async def read_prices(connection: Connection, team_id: UUID) -> list[TeamPrice]:
     """The price of every channel."""
-    rows = await connection.fetch(ADMIN["get_prices"], team_id)
+    rows = await connection.fetch(*QUERIES.bind("get_prices", team_id=team_id))
     own = {Channel(row["channel"]): Price(row["currency"], row["micros"]) for row in rows}
     return [
         TeamPrice(channel, own.get(channel, default), channel in own)
@@ -75,9 +93,13 @@ async def read_prices(connection: Connection, team_id: UUID) -> list[TeamPrice]:
 async def set_price(connection: Connection, team_id: UUID, channel: Channel, price: Price | None) -> None:
     """Sets a team's price; None: the default again."""
     if price is None:
-        await connection.execute(ADMIN["drop_price"], team_id, channel)
+        await connection.execute(*QUERIES.bind("drop_price", team_id=team_id, channel=channel))
     else:
-        await connection.execute(ADMIN["set_price"], team_id, channel, price.currency, price.micros)
+        await connection.execute(
+            *QUERIES.bind(
+                "set_price", team_id=team_id, channel=channel, currency=price.currency, micros=price.micros
+            )
+        )
 
 
 class MoneyStore:
@@ -96,7 +118,9 @@ class MoneyStore:
         """A page of changes by people, newest first."""
         async with transaction(self._pool, [team_id]) as connection:
             await replanned(connection)
-            rows = await connection.fetch(ADMIN["list_wallet_entries"], team_id, before, limit)
+            rows = await connection.fetch(
+                *QUERIES.bind("list_wallet_entries", team_id=team_id, before_sequence=before, most=limit)
+            )
         return [
             WalletEntry(
                 row["sequence"],

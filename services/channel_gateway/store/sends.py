@@ -70,7 +70,9 @@ class SendStore:
         """First answers of the keys that are known, and the catalogue for the others, as it is now."""
         async with transaction(self._pool, {send.team_id for send in sends}) as connection:
             rows = await connection.fetch(
-                QUERIES["find_known_sends"], [s.team_id for s in sends], [s.effect_key for s in sends]
+                *QUERIES.bind(
+                    "find_sends", teams=[s.team_id for s in sends], effect_keys=[s.effect_key for s in sends]
+                )
             )
             stored = {(row["team_id"], row["effect_key"]): row for row in rows}
             answers: dict[SendKey, SendAnswer] = {}
@@ -185,7 +187,10 @@ async def _hold_quotas(
 ) -> None:
     keys = sorted({(a.team_id, a.account_id) for a in accounts})
     if keys:
-        rows = await connection.fetch(QUERIES["hold_plan_usage"], *columns(keys, 2), quota_month(now))
+        teams, account_ids = columns(keys, 2)
+        rows = await connection.fetch(
+            *QUERIES.bind("hold_plan_usage", teams=teams, account_ids=account_ids, month=quota_month(now))
+        )
         limits.quotas = {
             (row["team_id"], row["account_id"]): Quota(row["message_limit"], row["used"]) for row in rows
         }
@@ -194,11 +199,11 @@ async def _hold_quotas(
 async def _hold_money(connection: Connection, limits: Limits, sends: Sequence[Send]) -> None:
     teams = sorted({s.team_id for s in sends})
     limits.prices = {(team, channel): price for team in teams for channel, price in DEFAULT_PRICES.items()}
-    for row in await connection.fetch(QUERIES["find_prices"], teams):
+    for row in await connection.fetch(*QUERIES.bind("find_prices", teams=teams)):
         limits.prices[row["team_id"], row["channel"]] = Price(row["currency"], row["micros"])
     payers = sorted({s.team_id for s in sends if s.channel is Channel.WHATSAPP})
     if payers:
-        rows = await connection.fetch(QUERIES["hold_wallets"], payers)
+        rows = await connection.fetch(*QUERIES.bind("hold_wallets", teams=payers))
         held = {row["team_id"]: Wallet(row["currency"], row["balance_micros"]) for row in rows}
         limits.wallets = {team: held.get(team) or Wallet("", 0) for team in payers}
 

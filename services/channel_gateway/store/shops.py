@@ -12,7 +12,7 @@ from libs.common.errors import NotFound
 from services.channel_gateway.domain.errors import ShopKeyLimit
 from services.channel_gateway.domain.inbox import InboxRow, InboxSource, InboxState, Refusal
 from services.channel_gateway.domain.views import Shop, ShopKey
-from services.channel_gateway.store.book import ADMIN
+from services.channel_gateway.store.book import QUERIES
 from services.channel_gateway.store.errors import taken_values
 
 KEYS_MAX: Final = 4
@@ -24,14 +24,18 @@ async def create_shop(
 ) -> Shop:
     """Stores a new shop. Raises AlreadyExists for an id that is taken, by a deleted shop as well."""
     with taken_values():
-        row = await connection.fetchrow(ADMIN["create_shop"], team_id, shop_id, name, enabled, now)
+        row = await connection.fetchrow(
+            *QUERIES.bind(
+                "create_shop", team_id=team_id, shop_id=shop_id, display_name=name, enabled=enabled, now=now
+            )
+        )
     assert row is not None, "the statement returns the row that it writes"
     return Shop(*row)
 
 
 async def hold_shop(connection: Connection, team_id: UUID, shop_id: str) -> Shop:
     """A shop, locked until the commit. Raises NotFound."""
-    row = await connection.fetchrow(ADMIN["hold_shop"], team_id, shop_id)
+    row = await connection.fetchrow(*QUERIES.bind("hold_shop", team_id=team_id, shop_id=shop_id))
     if row is None:
         raise NotFound.of("shop", shop_id)
     return Shop(*row)
@@ -40,7 +44,14 @@ async def hold_shop(connection: Connection, team_id: UUID, shop_id: str) -> Shop
 async def update_shop(connection: Connection, shop: Shop, now: datetime) -> Shop:
     """Stores all that may change of a shop."""
     row = await connection.fetchrow(
-        ADMIN["update_shop"], shop.team_id, shop.shop_id, shop.display_name, shop.enabled, now
+        *QUERIES.bind(
+            "update_shop",
+            team_id=shop.team_id,
+            shop_id=shop.shop_id,
+            display_name=shop.display_name,
+            enabled=shop.enabled,
+            now=now,
+        )
     )
     assert row is not None, "the row is locked"
     return Shop(*row)
@@ -48,29 +59,36 @@ async def update_shop(connection: Connection, shop: Shop, now: datetime) -> Shop
 
 async def delete_shop(connection: Connection, team_id: UUID, shop_id: str, now: datetime) -> None:
     """Deletes a shop and its keys. Raises NotFound."""
-    if not await connection.fetchval(ADMIN["delete_shop"], team_id, shop_id, now):
+    if not await connection.fetchval(*QUERIES.bind("delete_shop", team_id=team_id, shop_id=shop_id, now=now)):
         raise NotFound.of("shop", shop_id)
-    await connection.execute(ADMIN["delete_shop_keys"], team_id, shop_id)
+    await connection.execute(*QUERIES.bind("delete_shop_keys", team_id=team_id, shop_id=shop_id))
 
 
 async def create_key(connection: Connection, key: ShopKey, now: datetime) -> None:
     """Stores a key of a shop. Raises NotFound, or ShopKeyLimit."""
     await hold_shop(connection, key.team_id, key.shop_id)
-    if await connection.fetchval(ADMIN["count_shop_keys"], key.team_id, key.shop_id, now) >= KEYS_MAX:
+    if (
+        await connection.fetchval(
+            *QUERIES.bind("count_shop_keys", team_id=key.team_id, shop_id=key.shop_id, now=now)
+        )
+        >= KEYS_MAX
+    ):
         raise ShopKeyLimit(KEYS_MAX)
-    await connection.execute(ADMIN["create_shop_key"], *key)
+    await connection.execute(QUERIES["create_shop_key"], *key)
 
 
 async def expire_key(connection: Connection, team_id: UUID, shop_id: str, key_id: UUID, at: datetime) -> None:
     """Ends a key at a time. Raises NotFound."""
-    if not await connection.fetchval(ADMIN["expire_shop_key"], team_id, shop_id, key_id, at):
+    if not await connection.fetchval(
+        *QUERIES.bind("expire_shop_key", team_id=team_id, shop_id=shop_id, key_id=key_id, expires_at=at)
+    ):
         raise NotFound.of("shop key", key_id)
 
 
 async def restore(connection: Connection, team_id: UUID, sequence: int) -> InboxRow:
     """Lets a refused record be worked again; another one is left as it is. Raises NotFound."""
-    if await connection.fetchval(ADMIN["restore_inbox"], team_id, sequence):
-        await connection.execute(ADMIN["drop_refusals"], team_id, sequence)
+    if await connection.fetchval(*QUERIES.bind("restore_inbox", team_id=team_id, sequence=sequence)):
+        await connection.execute(*QUERIES.bind("drop_refusals", team_id=team_id, sequence=sequence))
     return await _inbox_row(connection, team_id, sequence)
 
 
@@ -84,7 +102,7 @@ class ShopStore:
     async def shop(self, team_id: UUID, shop_id: str) -> Shop:
         """One shop. Raises NotFound."""
         async with transaction(self._pool, [team_id]) as connection:
-            row = await connection.fetchrow(ADMIN["get_shop"], team_id, shop_id)
+            row = await connection.fetchrow(*QUERIES.bind("get_shop", team_id=team_id, shop_id=shop_id))
         if row is None:
             raise NotFound.of("shop", shop_id)
         return Shop(*row)
@@ -94,7 +112,11 @@ class ShopStore:
         created_at, last_id = after or (None, "")
         async with transaction(self._pool, [team_id]) as connection:
             await replanned(connection)
-            rows = await connection.fetch(ADMIN["list_shops"], team_id, created_at, last_id, limit)
+            rows = await connection.fetch(
+                *QUERIES.bind(
+                    "list_shops", team_id=team_id, after_time=created_at, after_id=last_id, most=limit
+                )
+            )
         return [Shop(*row) for row in rows]
 
     async def list_keys(
@@ -106,7 +128,14 @@ class ShopStore:
             await hold_shop(connection, team_id, shop_id)
             await replanned(connection)
             rows = await connection.fetch(
-                ADMIN["list_shop_keys"], team_id, shop_id, created_at, last_id, limit
+                *QUERIES.bind(
+                    "list_shop_keys",
+                    team_id=team_id,
+                    shop_id=shop_id,
+                    before_time=created_at,
+                    before_id=last_id,
+                    most=limit,
+                )
             )
         return [ShopKey(*row) for row in rows]
 
@@ -116,7 +145,16 @@ class ShopStore:
         """A page of webhooks that came in, newest first, without bodies."""
         async with transaction(self._pool, [team_id]) as connection:
             await replanned(connection)
-            rows = await connection.fetch(ADMIN["list_inbox"], team_id, state, origin, before, limit)
+            rows = await connection.fetch(
+                *QUERIES.bind(
+                    "list_inbox",
+                    team_id=team_id,
+                    state=state,
+                    origin=origin,
+                    before_sequence=before,
+                    most=limit,
+                )
+            )
             refusals = await _refusals(connection, team_id, [row["sequence"] for row in rows])
         return [_row_of(row, b"", refusals) for row in rows]
 
@@ -127,7 +165,7 @@ class ShopStore:
 
 
 async def _inbox_row(connection: Connection, team_id: UUID, sequence: int) -> InboxRow:
-    row = await connection.fetchrow(ADMIN["get_inbox"], team_id, sequence)
+    row = await connection.fetchrow(*QUERIES.bind("get_inbox", team_id=team_id, sequence=sequence))
     if row is None:
         raise NotFound.of("inbox record", str(sequence))
     return _row_of(row, row["body"], await _refusals(connection, team_id, [sequence]))
@@ -137,7 +175,9 @@ async def _refusals(
     connection: Connection, team_id: UUID, sequences: Sequence[int]
 ) -> dict[int, list[Refusal]]:
     refusals: dict[int, list[Refusal]] = {}
-    for row in await connection.fetch(ADMIN["get_refusals"], team_id, list(sequences)):
+    for row in await connection.fetch(
+        *QUERIES.bind("get_refusals", team_id=team_id, sequences=list(sequences))
+    ):
         refusals.setdefault(row["sequence"], []).append(Refusal(row["index"], row["reason"]))
     return refusals
 

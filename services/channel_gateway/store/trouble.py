@@ -27,12 +27,15 @@ class TroubleStore:
         """An active account becomes unusable until somebody renews it."""
         async with transaction(self._pool, [account.team_id]) as connection:
             await connection.execute(
-                QUERIES["set_account_state"],
-                account.team_id,
-                account.account_id,
-                AccountState.UNUSABLE,
-                reason[:500],
-                self._clock.now(),
+                *QUERIES.bind(
+                    "set_account_state",
+                    team_id=account.team_id,
+                    account_id=account.account_id,
+                    state=AccountState.UNUSABLE,
+                    reason=reason[:500],
+                    now=self._clock.now(),
+                    usable_state=AccountState.ACTIVE,
+                ),
             )
         return Written([], {})
 
@@ -41,7 +44,13 @@ class TroubleStore:
         now = self._clock.now()
         async with transaction(self._pool, [team_id]) as connection:
             changed = await connection.fetchval(
-                QUERIES["set_template_state"], team_id, template_id, TemplateState.DISABLED, now
+                *QUERIES.bind(
+                    "set_template_state",
+                    team_id=team_id,
+                    template_id=template_id,
+                    state=TemplateState.DISABLED,
+                    now=now,
+                )
             )
             facts = [gone(team_id, GoneKind.TEMPLATE, template_id, GONE_AT_CHANNEL, now)] if changed else []
             return await write_facts(connection, facts)

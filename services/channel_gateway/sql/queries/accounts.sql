@@ -1,0 +1,46 @@
+-- name: find_accounts
+SELECT team_id, account_id, channel, display_name, state, state_reason, connection, rate_per_second, concurrency_max,
+       created_at, updated_at, version
+  FROM account
+ WHERE NOT deleted AND (team_id, account_id) IN (SELECT * FROM unnest(:teams::uuid[], :account_ids::uuid[]))
+
+-- name: create_account
+INSERT INTO account (team_id, account_id, channel, display_name, connection, rate_per_second, concurrency_max, created_at,
+                     updated_at)
+VALUES (:team_id, :account_id, :channel, :display_name, :connection, :rate_per_second, :concurrency_max, :now, :now)
+RETURNING team_id, account_id, channel, display_name, state, state_reason, connection, rate_per_second, concurrency_max,
+          created_at, updated_at, version
+
+-- name: get_account
+SELECT team_id, account_id, channel, display_name, state, state_reason, connection, rate_per_second, concurrency_max,
+       created_at, updated_at, version
+  FROM account WHERE team_id = :team_id AND account_id = :account_id AND NOT deleted
+
+-- name: hold_account
+SELECT team_id, account_id, channel, display_name, state, state_reason, connection, rate_per_second, concurrency_max,
+       created_at, updated_at, version
+  FROM account WHERE team_id = :team_id AND account_id = :account_id AND NOT deleted FOR UPDATE
+
+-- name: list_accounts
+SELECT team_id, account_id, channel, display_name, state, state_reason, connection, rate_per_second, concurrency_max,
+       created_at, updated_at, version
+  FROM account
+ WHERE team_id = :team_id AND NOT deleted AND (:channel::smallint = 0 OR channel = :channel)
+   AND (:after_time::timestamptz IS NULL OR (created_at, account_id) > (:after_time, :after_id::uuid))
+ ORDER BY created_at, account_id LIMIT :most
+
+-- name: update_account
+UPDATE account SET display_name = :display_name, state = :state, state_reason = :state_reason, connection = :connection,
+       rate_per_second = :rate_per_second,
+       concurrency_max = :concurrency_max, updated_at = :now, version = version + 1
+ WHERE team_id = :team_id AND account_id = :account_id
+RETURNING team_id, account_id, channel, display_name, state, state_reason, connection, rate_per_second, concurrency_max,
+          created_at, updated_at, version
+
+-- name: delete_account
+UPDATE account SET deleted = true, updated_at = :now, version = version + 1
+ WHERE team_id = :team_id AND account_id = :account_id AND NOT deleted RETURNING true
+
+-- name: delete_account_templates
+UPDATE template SET deleted = true, updated_at = :now, version = version + 1
+ WHERE team_id = :team_id AND account_id = :account_id AND NOT deleted RETURNING template_id

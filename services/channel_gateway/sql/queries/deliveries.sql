@@ -1,0 +1,87 @@
+-- name: mark_sends
+-- See the function.
+SELECT mark_sends(:teams, :sender, :team_numbers, :effect_keys)
+
+-- name: postpone_sends
+-- See the function.
+SELECT postpone_sends(:teams, :sender, :team_numbers, :effect_keys, :delays_s, :part_counts, :message_ids, :doubts,
+                      :attempt_counts)
+
+-- name: settle_sends
+-- See the function.
+SELECT places, mail_numbers, positions FROM settle_sends($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+
+-- name: raise_stop
+-- Never lowered.
+INSERT INTO journey_stop AS s (team_id, journey_id, epoch) VALUES (:team_id, :journey_id, :epoch)
+ON CONFLICT (team_id, journey_id) DO UPDATE SET epoch = GREATEST(s.epoch, EXCLUDED.epoch)
+RETURNING epoch
+
+-- name: find_stopped
+-- Waiting sends of a journey that were decided before its stop, locked until they are cancelled.
+SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, channel, account_id, depth, stop_epoch, not_after,
+       recipient, parts, template_id, attempts, parts_sent, message_ids, doubtful, state, first_attempt_at,
+       next_attempt_at, clock_timestamp() AS real_now
+  FROM delivery
+ WHERE team_id = :team_id AND journey_id = :journey_id AND state = send_state('ACCEPTED') AND stop_epoch < :epoch
+ ORDER BY team_id, effect_key
+ LIMIT 2000
+   FOR UPDATE
+
+-- name: take_over
+-- Makes the waiting sends of a stopped journey ours, whichever process had them.
+UPDATE delivery SET sender = :sender
+ WHERE team_id = :team_id AND journey_id = :journey_id AND state = send_state('ACCEPTED') AND stop_epoch < :epoch
+   AND sender <> :sender
+
+-- name: count_on_wire
+-- Sends in flight, ours and those of other processes.
+SELECT count(*) FILTER (WHERE sender = :sender) AS ours, count(*) FILTER (WHERE sender <> :sender) AS others
+  FROM delivery
+ WHERE team_id = :team_id AND journey_id = :journey_id AND state = send_state('IN_FLIGHT') AND stop_epoch < :epoch
+
+-- name: unsettled_senders
+-- Processes with unsettled sends, and the teams of those.
+SELECT team_id, sender FROM unsettled_senders()
+
+-- name: unsettled
+SELECT pending, oldest FROM unsettled()
+
+-- name: adopt
+-- Makes sends of a process that is gone ours and gives them as they were, except that one that was in flight is doubtful
+-- from now on. Rows of the bound teams only.
+WITH held AS (
+    SELECT team_id, effect_key FROM delivery
+     WHERE sender = :dead_sender AND state >= send_state('ACCEPTED') AND team_id = ANY ((SELECT platform.teams())::uuid[])
+     ORDER BY team_id, effect_key LIMIT :most FOR UPDATE
+)
+UPDATE delivery AS d
+   SET sender = :sender, doubtful = d.doubtful OR d.state = send_state('IN_FLIGHT')
+  FROM held AS h WHERE (d.team_id, d.effect_key) = (h.team_id, h.effect_key)
+RETURNING d.team_id, d.effect_key, d.customer_id, d.enrolment_id, d.journey_id, d.channel, d.account_id, d.depth,
+          d.stop_epoch, d.not_after, d.recipient, d.parts, d.template_id, d.attempts, d.parts_sent, d.message_ids,
+          d.doubtful, d.state, d.first_attempt_at, d.next_attempt_at, clock_timestamp() AS real_now
+
+-- name: unsettled_of
+SELECT team_id, effect_key FROM delivery
+ WHERE sender = :sender AND state >= send_state('ACCEPTED') AND team_id = ANY (:teams::uuid[])
+   AND (account_id IS NULL OR account_id <> ALL (:without_accounts::uuid[]))
+
+-- name: left_of
+-- Our own sends that wait, as they are, but for those checked out.
+SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, channel, account_id, depth, stop_epoch, not_after,
+       recipient, parts, template_id, attempts, parts_sent, message_ids, doubtful, state, first_attempt_at,
+       next_attempt_at, clock_timestamp() AS real_now
+  FROM delivery AS d
+ WHERE team_id = :team_id AND account_id = :account_id AND sender = :sender AND state = send_state('ACCEPTED')
+   AND NOT EXISTS (SELECT FROM unnest(:checked_out::uuid[]) AS h (effect_key) WHERE h.effect_key = d.effect_key)
+ LIMIT :most
+
+-- name: readopt
+-- Our own sends that memory lost, as they are.
+SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, channel, account_id, depth, stop_epoch, not_after,
+       recipient, parts, template_id, attempts, parts_sent, message_ids, doubtful, state, first_attempt_at,
+       next_attempt_at, clock_timestamp() AS real_now
+  FROM delivery
+ WHERE team_id = ANY (:teams::uuid[]) AND effect_key = ANY (:effect_keys::uuid[])
+   AND state >= send_state('ACCEPTED') AND sender = :sender

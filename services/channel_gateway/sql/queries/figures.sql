@@ -1,0 +1,24 @@
+-- name: get_delivery
+SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, state, reason, messages,
+       price_micros, currency, attempts, message_ids, created_at, settled_at, receipt
+  FROM delivery WHERE team_id = :team_id AND effect_key = :effect_key
+
+-- name: list_deliveries
+-- Filters that are null or empty hold for all. Newest first.
+SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, state, reason, messages,
+       price_micros, currency, attempts, message_ids, created_at, settled_at, receipt
+  FROM delivery
+ WHERE team_id = :team_id AND (:journey_id::uuid IS NULL OR journey_id = :journey_id)
+   AND (:node_id = '' OR node_id = :node_id)
+   AND (:customer_id::uuid IS NULL OR customer_id = :customer_id) AND (:states::smallint[] IS NULL OR state = ANY (:states))
+   AND (:after_time::timestamptz IS NULL OR (created_at, effect_key) < (:after_time, :after_key::uuid))
+ ORDER BY created_at DESC, effect_key DESC LIMIT :most
+
+-- name: get_send_figures
+SELECT channel, state, currency, count(*) AS sends, sum(messages)::bigint AS messages,
+       sum(messages * price_micros)::bigint AS micros
+  FROM delivery WHERE team_id = :team_id AND (:journey_id::uuid IS NULL OR journey_id = :journey_id)
+ GROUP BY channel, state, currency ORDER BY channel
+
+-- name: get_journey_usage
+SELECT channel, used FROM journey_usage WHERE team_id = :team_id AND journey_id = :journey_id ORDER BY channel
