@@ -1,6 +1,83 @@
 -- The schema journey as all migrations leave it. Written by `make schema`, never by hand.
 -- Functions stand in files of their own.
 
+-- What the actor of a customer remembers after a turn. `sending`: one of the customer's enrolments awaits a send.
+CREATE TYPE actor_row AS (
+    partition smallint,
+    team_id uuid,
+    customer_id uuid,
+    taken_segment bigint,
+    taken_gateway bigint,
+    taken_journey bigint,
+    entries bytea,
+    wake_at timestamp with time zone,
+    sending boolean
+);
+
+-- An enrolment, and where it lies.
+CREATE TYPE enrolment_key AS (
+    partition smallint,
+    team_id uuid,
+    customer_id uuid,
+    enrolment_id uuid
+);
+
+-- An enrolment after a turn. `actor` is the place of its actor among the rows of the batch, from 1.
+CREATE TYPE enrolment_row AS (
+    actor integer,
+    enrolment_id uuid,
+    journey_id uuid,
+    trigger_event_id uuid,
+    created_at timestamp with time zone,
+    wake_at timestamp with time zone,
+    depth smallint,
+    state smallint,
+    rest smallint,
+    visit smallint,
+    node_id text
+);
+
+-- A row of history before it has a position.
+CREATE TYPE history_row AS (
+    partition smallint,
+    team_id uuid,
+    journey_id uuid,
+    customer_id uuid,
+    enrolment_id uuid,
+    at timestamp with time zone,
+    kind smallint,
+    body bytea
+);
+
+-- An enrolment that nothing would wake, as it was found.
+CREATE TYPE orphan_row AS (
+    partition smallint,
+    team_id uuid,
+    customer_id uuid,
+    enrolment_id uuid,
+    rest smallint,
+    rested_at timestamp with time zone
+);
+
+-- Mail of a system trigger.
+CREATE TYPE trigger_mail_row AS (
+    partition smallint,
+    position bigint,
+    team_id uuid,
+    customer_id uuid,
+    number bigint,
+    request_key uuid,
+    journey_id uuid,
+    occurred_at timestamp with time zone
+);
+
+-- A verdict that is not needed any more; without a key all of the enrolment.
+CREATE TYPE verdict_key AS (
+    team_id uuid,
+    enrolment_id uuid,
+    key uuid
+);
+
 -- What the actor of a customer remembers. Written by the owner of the partition only, in the commit of a turn.
 -- `entries` counts enrolments by journey (msgpack map), where a journey limits them.
 CREATE TABLE actor (

@@ -43,22 +43,8 @@ class HistoryStore:
 
 async def append_history(connection: Connection, rows: Sequence[HistoryRow]) -> None:
     """Appends rows to the history; the last thing before a commit, since it locks the partitions' heads."""
-    if not rows:
-        return
-    partitions, teams, journeys, customers, enrolments, times, kinds, bodies = zip(*rows, strict=True)
-    await connection.execute(
-        *BOOK.bind(
-            "append_history",
-            partitions=partitions,
-            team_ids=teams,
-            journey_ids=journeys,
-            customer_ids=customers,
-            enrolment_ids=enrolments,
-            times=times,
-            kinds=kinds,
-            bodies=bodies,
-        )
-    )
+    if rows:
+        await connection.execute(*BOOK.bind("append_history", facts=rows))
 
 
 def status_row(journey: Journey, change: codec.StatusRecord, at: datetime) -> HistoryRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -81,22 +81,14 @@ class JourneyMailStore:
         }
 
     async def _insert(self, connection: Connection, mails: Sequence[Mail]) -> None:
-        def column(read: Callable[[Mail], object]) -> list[object]:
-            return [read(mail) for mail in mails]
-
-        await connection.execute(
-            *BOOK.bind(
-                "append_mail",
-                partitions=column(lambda mail: mail.partition),
-                positions=column(lambda mail: mail.position),
-                team_ids=column(lambda mail: mail.team_id),
-                customer_ids=column(lambda mail: mail.customer_id),
-                numbers=column(lambda mail: mail.number),
-                request_keys=column(lambda mail: mail.event_id),
-                journey_ids=column(lambda mail: _trigger_of(mail).journey_id),
-                times=column(lambda mail: mail.occurred_at),
+        rows = [
+            (
+                *(mail.partition, mail.position, mail.team_id, mail.customer_id, mail.number),
+                *(mail.event_id, _trigger_of(mail).journey_id, mail.occurred_at),
             )
-        )
+            for mail in mails
+        ]
+        await connection.execute(*BOOK.bind("append_mail", rows=rows))
 
     async def fetch_after(self, cursors: Mapping[int, int], limit: int) -> list[Mail]:
         """See `MailStore` of the relay."""

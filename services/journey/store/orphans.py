@@ -84,7 +84,7 @@ class OrphanStore:
     async def look_at(self, runs: Sequence[EnrolmentKey]) -> list[Suspect]:
         """Those of `runs` that are live and await a send now."""
         async with transaction(self._pool, {run.team_id for run in runs}) as connection:
-            rows = await connection.fetch(*BOOK.bind("suspects", **_columns(runs)))
+            rows = await connection.fetch(*BOOK.bind("suspects", keys=runs))
         return [Suspect(EnrolmentKey(*row[:4]), *row[4:]) for row in rows]
 
     async def note(self, orphans: Sequence[Suspect]) -> int:
@@ -92,27 +92,12 @@ class OrphanStore:
         keys = [orphan.key for orphan in orphans]
         async with transaction(self._pool, {key.team_id for key in keys}) as connection:
             rows = await connection.fetch(
-                *BOOK.bind(
-                    "keep_orphans",
-                    waits=[orphan.wait for orphan in orphans],
-                    since=[orphan.waiting_since for orphan in orphans],
-                    **_columns(keys),
-                )
+                *BOOK.bind("keep_orphans", rows=[(*o.key, o.wait, o.waiting_since) for o in orphans])
             )
         return len(rows)
 
     async def forget_healed(self, runs: Sequence[EnrolmentKey]) -> set[EnrolmentKey]:
         """Forgets those that are not as they were found any more; returns them."""
         async with transaction(self._pool, {run.team_id for run in runs}) as connection:
-            rows = await connection.fetch(*BOOK.bind("forget_healed", **_columns(runs)))
+            rows = await connection.fetch(*BOOK.bind("forget_healed", keys=runs))
         return {EnrolmentKey(*row) for row in rows}
-
-
-def _columns(runs: Sequence[EnrolmentKey]) -> dict[str, Sequence[object]]:
-    partitions, teams, customers, enrolments = zip(*runs, strict=True)
-    return {
-        "partitions": partitions,
-        "team_ids": teams,
-        "customer_ids": customers,
-        "enrolment_ids": enrolments,
-    }

@@ -1,62 +1,47 @@
-"""What turns decided, as the columns in which their commit is written."""
+"""What turns decided, as the rows in which their commit is written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from libs.common.mailbox.mail import MailSource
 from services.journey.domain import effects as fx
-from services.journey.domain.model import ActorKey, EnrolmentState, StepResult
+from services.journey.domain.model import ActorKey, Enrolment, EnrolmentState, StepResult
 from services.journey.domain.turn import RunSegment, TurnResult
 from services.journey.store import codec
 from services.journey.store.history import HistoryRow, refusal_row, run_segment_row
 
 _JUDGED = frozenset({StepResult.YES, StepResult.NO, StepResult.REFUSED})
 """What a condition comes to."""
-_ACTOR_WIDTH = 9
-_ENROLMENT_WIDTH = 11
-_VERDICT_WIDTH = 3
-_HISTORY_WIDTH = 8
 
 Row = tuple[Any, ...]
 
 
-def commit_columns(
-    turns: Mapping[ActorKey, TurnResult], changes: Iterable[HistoryRow] = ()
-) -> tuple[Sequence[Any], ...]:
-    """The arguments of `write_turns` after the time; `changes` is history beside that of the turns."""
-    actors = [_actor_row(key, turn) for key, turn in turns.items()]
-    enrolments: list[Row] = []
-    verdicts: list[Row] = []
-    history: list[Row] = []
-    for number, (key, turn) in enumerate(turns.items(), 1):
-        enrolments.extend(
-            (
-                *(number, e.enrolment_id, e.journey_id, e.trigger_event_id, e.created_at, e.wake_at),
-                *(e.depth, e.state, e.wait, e.visit, e.node_id),
-            )
-            for e in turn.enrolments
-        )
-        history.extend(run_segment_row(key, segment) for segment in turn.run_segments)
-        history.extend(refusal_row(key, refusal) for refusal in turn.refusals)
-        verdicts.extend(
-            (key.team_id, run_segment.enrolment_id, told)
-            for run_segment in turn.run_segments
-            for told in settled_verdicts(run_segment)
-        )
-    history.extend(changes)
-    return (
-        *_columns(actors, _ACTOR_WIDTH),
-        *_columns(enrolments, _ENROLMENT_WIDTH),
-        *_columns(verdicts, _VERDICT_WIDTH),
-        *_columns(history, _HISTORY_WIDTH),
-    )
+class CommitRows(NamedTuple):
+    """What a batch of turns writes, as rows of the types `actor_row`, `enrolment_row`, `verdict_key`, `history_row`."""
+
+    actors: list[Row]
+    enrolments: list[Row]
+    verdicts: list[Row]
+    facts: list[HistoryRow]
 
 
-def _columns(rows: Sequence[Row], width: int) -> Sequence[Sequence[Any]]:
-    return list(zip(*rows, strict=True)) if rows else [()] * width
+def commit_rows(turns: Mapping[ActorKey, TurnResult]) -> CommitRows:
+    """The rows of a commit; an enrolment names its actor by its place among the actors, from 1."""
+    rows = CommitRows([], [], [], [])
+    for place, (key, turn) in enumerate(turns.items(), 1):
+        rows.actors.append(_actor_row(key, turn))
+        rows.enrolments.extend(_enrolment_row(place, enrolment) for enrolment in turn.enrolments)
+        rows.facts.extend(run_segment_row(key, segment) for segment in turn.run_segments)
+        rows.facts.extend(refusal_row(key, refusal) for refusal in turn.refusals)
+        rows.verdicts.extend(
+            (key.team_id, segment.enrolment_id, verdict_key)
+            for segment in turn.run_segments
+            for verdict_key in settled_verdicts(segment)
+        )
+    return rows
 
 
 def _actor_row(key: ActorKey, turn: TurnResult) -> Row:
@@ -69,6 +54,22 @@ def _actor_row(key: ActorKey, turn: TurnResult) -> Row:
         codec.entries_bytes(turn.actor),
         turn.wake_at,
         turn.sending,
+    )
+
+
+def _enrolment_row(actor: int, enrolment: Enrolment) -> Row:
+    return (
+        actor,
+        enrolment.enrolment_id,
+        enrolment.journey_id,
+        enrolment.trigger_event_id,
+        enrolment.created_at,
+        enrolment.wake_at,
+        enrolment.depth,
+        enrolment.state,
+        enrolment.wait,
+        enrolment.visit,
+        enrolment.node_id,
     )
 
 

@@ -22,7 +22,7 @@ from services.journey.domain.turn import TurnResult
 from services.journey.store import codec
 from services.journey.store.book import BOOK
 from services.journey.store.history import HistoryRow, status_row
-from services.journey.store.turn_rows import commit_columns
+from services.journey.store.turn_rows import CommitRows, commit_rows
 from services.journey.store.turns_protocol import DueTimers, LoadedTurns
 
 _TIMERS_OF_PARTITION_MIN: Final = 8
@@ -85,23 +85,24 @@ class TurnStore:
         `fence` maps partition → epoch of the leases under which they ran. Raises `Fenced` if a lease was lost,
         `JourneyChanged` if a journey that a turn used has another version now, and the driver's errors.
         """
-        teams = {key.team_id for key in turns}
+        rows = commit_rows(turns)
         leases = {key.partition: fence[key.partition] for key in turns}
         used = frozenset[UUID]().union(*(turn.journeys_used for turn in turns.values()))
-        held = (list(used), [journeys[journey_id].version for journey_id in used])
         stops = _stops(turns.values())
+        held = {
+            "journey_ids": list(used),
+            "versions": [journeys[journey_id].version for journey_id in used],
+        }
         with _refusals():
             crash.reach("journey.before_commit")
             if not stops:
-                columns = (now, *commit_columns(turns))
-                fences = (list(teams), list(leases.keys()), list(leases.values()), *held)
-                await fetch_alone(self._pool, BOOK["commit_turns"], *fences, *columns)
+                await fetch_alone(self._pool, *_commit_query(turns, leases, held, rows, now))
                 return
-            async with transaction(self._pool, teams) as connection:
+            async with transaction(self._pool, {key.team_id for key in turns}) as connection:
                 await check_fence(connection, leases)
-                await connection.execute(BOOK["hold_journeys_to_change"], *held)
-                changes = await _stop_journeys(connection, stops, journeys, now)
-                await connection.execute(BOOK["write_turns"], now, *commit_columns(turns, changes))
+                await connection.execute(*BOOK.bind("hold_journeys_to_change", **held))
+                rows.facts.extend(await _stop_journeys(connection, stops, journeys, now))
+                await connection.execute(*BOOK.bind("write_turns", now=now, **rows._asdict()))
 
     async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> DueTimers:
         """See `TurnStorage`."""
@@ -169,6 +170,24 @@ class TurnStore:
                     positions=[positions[key] for key in keys],
                 )
             )
+
+
+def _commit_query(
+    turns: Iterable[ActorKey],
+    leases: Mapping[int, int],
+    held: Mapping[str, Any],
+    rows: CommitRows,
+    now: datetime,
+) -> tuple[Any, ...]:
+    return BOOK.bind(
+        "commit_turns",
+        team_ids=list({key.team_id for key in turns}),
+        partitions=list(leases.keys()),
+        epochs=list(leases.values()),
+        now=now,
+        **held,
+        **rows._asdict(),
+    )
 
 
 def load_query(keys: Sequence[ActorKey]) -> tuple[Any, ...]:

@@ -23,10 +23,6 @@ _WIDE_NOT_YET: Final[set[str]] = {
     "channel_gateway.query.settle_sends",
     "channel_gateway.reserve_sends",
     "channel_gateway.take_places",
-    "journey.commit_turns",
-    "journey.query.commit_turns",
-    "journey.query.write_turns",
-    "journey.write_turns",
     "points.query.load_batch",
     "points.query.write_batch",
     "points.write_batch",
@@ -35,8 +31,8 @@ _WIDE_NOT_YET: Final[set[str]] = {
     "stats.count_page",
     "stats.query.count_page",
 }
-_NUMBERED_NOT_YET: Final[set[str]] = {"channel_gateway", "journey", "points", "segment", "stats"}
-_BARE_NOT_YET: Final[set[str]] = {"channel_gateway", "journey", "points", "stats"}
+_NUMBERED_NOT_YET: Final[set[str]] = {"channel_gateway", "points", "segment", "stats"}
+_BARE_NOT_YET: Final[set[str]] = {"channel_gateway", "points", "stats"}
 
 _COMMENT: Final = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _NUMBERS_OF: Final = re.compile(r"-- The numbers of ([\w.]+)\.(\w+)\.\n")

@@ -1,3 +1,4 @@
+-- version: 2
 -- State of customers, who are named in parallel; `place` is a customer's index among them, from 1. A customer in several
 -- journeys has a row for each, one who is in none has one without an enrolment, and one who is parked only tells that. Rows of
 -- place 0 tell the versions of the teams' journeys that customers can be in.
@@ -14,7 +15,7 @@ BEGIN
         SELECT 0::bigint, NULL::boolean, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bytea,
                NULL::uuid, j.journey_id, NULL::uuid, NULL::timestamptz, NULL::timestamptz,
                NULL::smallint, NULL::smallint, NULL::smallint, NULL::text, j.version
-          FROM journey AS j WHERE j.team_id = ANY (teams) AND j.status > 1 AND j.deleted_at IS NULL;
+          FROM journey AS j WHERE j.team_id = ANY (teams) AND j.status <> journey_status('DRAFT') AND j.deleted_at IS NULL;
     RETURN QUERY
         SELECT k.place,
                EXISTS (SELECT FROM parked_customer AS p
@@ -29,7 +30,7 @@ BEGIN
           ) AS a ON true
           LEFT JOIN LATERAL (
             SELECT r.* FROM enrolment AS r
-             WHERE r.partition = k.partition AND r.team_id = k.team_id AND r.customer_id = k.customer_id AND r.state = 1
+             WHERE r.partition = k.partition AND r.team_id = k.team_id AND r.customer_id = k.customer_id AND r.state = enrolment_state('LIVE')
             OFFSET 0
           ) AS e ON true
          ORDER BY k.place, e.created_at, e.enrolment_id;

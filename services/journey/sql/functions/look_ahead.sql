@@ -1,3 +1,4 @@
+-- version: 2
 -- What is due at a domain time, of all partitions and teams, and when the next thing will be: timers of customers who are
 -- not parked, and changes of journeys.
 -- It runs with its owner's rights, since a worker finds work of all teams before it can bind a transaction to them; it returns
@@ -20,9 +21,9 @@ AS $$
                      ORDER BY a.wake_at LIMIT 1) AS following
          ) AS page
     ), changes AS (
-        SELECT least(CASE WHEN status = 2 AND starts_at > now_domain THEN starts_at END,
+        SELECT least(CASE WHEN status = journey_status('SCHEDULED') AND starts_at > now_domain THEN starts_at END,
                      CASE WHEN ends_at > now_domain THEN ends_at END) AS following
-          FROM journey WHERE status IN (2, 3, 4) AND deleted_at IS NULL
+          FROM journey WHERE status IN (journey_status('SCHEDULED'), journey_status('ACTIVE'), journey_status('TRIGGER_CLOSED')) AND deleted_at IS NULL
     )
     SELECT (SELECT COALESCE(sum(timers.due), 0)::bigint FROM timers)
            + (SELECT count(*) FROM changing_journeys(now_domain)),

@@ -1,3 +1,4 @@
+-- version: 2
 -- Sends in flight of these partitions whose customers have awaited one since before a domain time, after (partition, since,
 -- customer) in this order. Parked customers have a reason to rest.
 -- It runs with its owner's rights, since a worker finds work of all teams before it can bind a transaction to them; it returns
@@ -20,6 +21,6 @@ AS $$
          ORDER BY r.partition, r.sending_since, r.customer_id LIMIT row_max
       ) AS a
       JOIN enrolment AS e
-        ON e.partition = a.partition AND e.team_id = a.team_id AND e.customer_id = a.customer_id AND e.rest = 2
+        ON e.partition = a.partition AND e.team_id = a.team_id AND e.customer_id = a.customer_id AND e.rest = wait_reason('SEND')
      ORDER BY a.partition, a.sending_since, a.customer_id
 $$;

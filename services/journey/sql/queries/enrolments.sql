@@ -28,5 +28,4 @@ SELECT enrolment_id, journey_id, team_id, customer_id, trigger_event_id, depth, 
 SELECT state, count(*) AS n FROM enrolment WHERE team_id = :team_id AND journey_id = :journey_id GROUP BY state;
 
 -- name: history_of_enrolment
--- Kind 1: run segments.
-SELECT body FROM history WHERE team_id = :team_id AND enrolment_id = :enrolment_id AND kind = 1 ORDER BY position;
+SELECT body FROM history WHERE team_id = :team_id AND enrolment_id = :enrolment_id AND kind = fact_kind('RUN_SEGMENT') ORDER BY position;

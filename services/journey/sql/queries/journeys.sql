@@ -8,10 +8,9 @@ SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, defin
 SELECT team_id, journey_id FROM changing_journeys(:now);
 
 -- name: insert_journey
--- Status 1: a draft.
 INSERT INTO journey (team_id, journey_id, status, revision, version, name, name_folded, trigger_type, definition,
                      starts_at, ends_at, created_at, updated_at)
-VALUES (:team_id, :journey_id, 1, 1, 1, :name, :name_folded, :trigger_type, :definition, :starts_at, :ends_at, :now, :now);
+VALUES (:team_id, :journey_id, journey_status('DRAFT'), 1, 1, :name, :name_folded, :trigger_type, :definition, :starts_at, :ends_at, :now, :now);
 
 -- name: insert_revision
 INSERT INTO journey_revision (team_id, journey_id, revision, definition, actor, created_at)
@@ -57,4 +56,4 @@ SELECT revision, definition, actor, created_at FROM journey_revision
  WHERE team_id = :team_id AND journey_id = :journey_id AND revision < :before ORDER BY revision DESC LIMIT :limit;
 
 -- name: has_live_enrolments
-SELECT EXISTS (SELECT FROM enrolment WHERE team_id = :team_id AND journey_id = :journey_id AND state = 1);
+SELECT EXISTS (SELECT FROM enrolment WHERE team_id = :team_id AND journey_id = :journey_id AND state = enrolment_state('LIVE'));

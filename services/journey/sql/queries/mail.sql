@@ -13,8 +13,7 @@ RETURNING customer_id, number;
 
 -- name: append_mail
 INSERT INTO mail (partition, position, team_id, customer_id, number, request_key, journey_id, occurred_at)
-SELECT * FROM unnest(:partitions::smallint[], :positions::bigint[], :team_ids::uuid[], :customer_ids::uuid[],
-                     :numbers::bigint[], :request_keys::uuid[], :journey_ids::uuid[], :times::timestamptz[]);
+SELECT * FROM unnest(:rows::trigger_mail_row[]);
 
 -- name: load_mail_cursors
 SELECT partition, position FROM mail_cursor;

@@ -32,17 +32,16 @@ ON CONFLICT (partition, team_id, customer_id) DO UPDATE
        taken_journey = greatest(a.taken_journey, excluded.taken_journey);
 
 -- name: halt_enrolments
--- State 1 is live, 3 halted; rest 0: it waits for nothing.
-UPDATE enrolment SET state = 3, rest = 0, wake_at = NULL, updated_at = :now
+UPDATE enrolment SET state = enrolment_state('HALTED'), rest = wait_reason('NONE'), wake_at = NULL, updated_at = :now
  WHERE partition = :partition AND team_id = :team_id AND customer_id = :customer_id
-   AND enrolment_id = ANY (:enrolment_ids::uuid[]) AND state = 1;
+   AND enrolment_id = ANY (:enrolment_ids::uuid[]) AND state = enrolment_state('LIVE');
 
 -- name: refresh_waits
 -- The actor's row keeps what the customer's live enrolments wait for; made again after some were changed outside a turn.
 UPDATE actor AS a
    SET wake_at = (SELECT min(e.wake_at) FROM enrolment AS e
-                   WHERE e.partition = :partition AND e.team_id = :team_id AND e.customer_id = :customer_id AND e.state = 1),
+                   WHERE e.partition = :partition AND e.team_id = :team_id AND e.customer_id = :customer_id AND e.state = enrolment_state('LIVE')),
        sending_since = (SELECT min(e.updated_at) FROM enrolment AS e
                          WHERE e.partition = :partition AND e.team_id = :team_id AND e.customer_id = :customer_id
-                           AND e.state = 1 AND e.rest = 2)
+                           AND e.state = enrolment_state('LIVE') AND e.rest = wait_reason('SEND'))
  WHERE a.partition = :partition AND a.team_id = :team_id AND a.customer_id = :customer_id;

@@ -6,12 +6,10 @@ SELECT place, parked, taken_segment, taken_gateway, taken_journey, entries, enro
   FROM load_turns(:team_ids, :partitions, :actor_team_ids, :customer_ids);
 
 -- name: commit_turns
-SELECT commit_turns($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                    $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37);
+SELECT commit_turns_v2(:team_ids, :partitions, :epochs, :journey_ids, :versions, :now, :actors, :enrolments, :verdicts, :facts);
 
 -- name: write_turns
-SELECT write_turns($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                   $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32);
+SELECT write_turns_v2(:now, :actors, :enrolments, :verdicts, :facts);
 
 -- name: hold_journeys_to_change
 SELECT hold_journeys(:journey_ids, :versions, true);
@@ -27,10 +25,10 @@ SELECT partition, team_id, customer_id, wake_at FROM look_at_timers(:partitions,
 SELECT due, following FROM look_ahead(:now);
 
 -- name: halting_customers
--- Customers who stand in a stopping journey (state 1: live) and do not wait for a send (rest 2).
+-- Customers who stand in a stopping journey and do not wait for a send.
 SELECT DISTINCT partition, team_id, customer_id
   FROM (SELECT partition, team_id, customer_id FROM enrolment
-         WHERE team_id = :team_id AND journey_id = :journey_id AND state = 1 AND rest <> 2
+         WHERE team_id = :team_id AND journey_id = :journey_id AND state = enrolment_state('LIVE') AND rest <> wait_reason('SEND')
            AND partition = ANY (:partitions::smallint[])
          LIMIT :limit) AS page;
 
