@@ -117,7 +117,7 @@ class _Versions:
 
 
 class SteppedClock:
-    """A held clock that moves only when told to, for tests."""
+    """A held clock that moves only when a test moves it, for tests."""
 
     rate = 0.0
 
@@ -342,7 +342,7 @@ async def begin_clock(dsn: str, at: datetime) -> None:
         await connection.close()
     if begun is None:
         raise ClockRefusedError(
-            "version", "the installation's clock was changed before: it cannot begin anew"
+            "version", "the installation's clock was changed before: it cannot begin again"
         )
 
 

@@ -1,4 +1,4 @@
-"""Errors that a caller is told about.
+"""Errors that a caller gets.
 
 Domain and stores raise these; `libs.common.rpc.errors` alone knows which gRPC status each becomes. The class says what
 kind of refusal it is, the reason (a name of `common.v1.ErrorReason` without its prefix) says which one.
@@ -130,5 +130,5 @@ class Unauthenticated(DomainError):
 
     @classmethod
     def token_invalid(cls) -> "Unauthenticated":
-        """No token, or a wrong one; which of the two is not told."""
+        """No token, or a wrong one; which of the two is not said."""
         return cls("TOKEN_INVALID", "a valid bearer token is required")

@@ -3,7 +3,7 @@
 A lease is a row with an owner, an epoch and an end; the epoch grows with each change of owner. Lease time is real time,
 read from the database's clock alone, so that the clocks of workers do not matter. Owners share the partitions evenly:
 each takes free ones up to its share and hands back what it holds beyond it. The share of an owner that is draining is
-nothing, until somebody says otherwise or its process is started anew.
+nothing, until somebody says otherwise or its process is started again.
 
 Nothing rests on a worker noticing in time that it lost a lease: every commit checks its epochs by `check_fence` in its
 own transaction, and a change of owner waits for such a commit or makes it fail.
@@ -99,7 +99,7 @@ async def fence_off(connection: Connection, partition: int) -> None:
     """Inside a transaction: nothing that the partition's owner began before is written after it.
 
     For the rare write that is not the owner's. It waits for commits that are under way; the owner learns of the new
-    epoch when it renews its lease, and takes the partition over anew.
+    epoch when it renews its lease, and takes the partition over again.
     """
     await connection.execute(_RAISE, partition)
 
@@ -110,7 +110,7 @@ def worker_name() -> str:
 
 
 class LeaseKeeper:
-    """A loop that holds a fair share of the partitions for one worker; tells it at each change what it holds."""
+    """A loop that holds a fair share of the partitions for one worker; says at each change what it holds."""
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class LeaseKeeper:
     async def renew(self) -> None:
         """One round: renew, hand back what is over the share, take what is free up to it."""
         asked_at = time.monotonic()
-        # Told here as well: a row that was forgotten while the process stood still is made anew as it was.
+        # Passed here as well: a row that was forgotten while the process stood still is made again as it was.
         self._draining = await self._pool.fetchval(_SIGN_ON, self._worker_id, self._lease_s, self._draining)
         held = dict(await self._pool.fetch(_RENEW, self._worker_id, self._lease_s))
         share = 0 if self._draining else -(-PARTITIONS // max(1, await self._pool.fetchval(_COUNT_WORKERS)))

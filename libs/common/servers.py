@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis, as a service is given them: whoever composes it says where they come from."""
+"""PostgreSQL and Redis, as a service is given them: its composition root says where they come from."""
 
 from __future__ import annotations
 

@@ -7,14 +7,15 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import grpc
 import redis.asyncio
-import tenacity
 from redis.exceptions import RedisError
 
+from libs.common.backoff import Backoff, retrying
 from libs.common.mailbox import MailboxUnavailable
 from tests.chaos.again import Redelivery
 from tests.chaos.arena import CRASH_POINTS, Arena
@@ -205,18 +206,22 @@ class Director:
         on: each dies once more at most, so that the end can be waited for."""
         self._arena.installation.change_environment({CRASH_POINTS: ""})
         # The last fault may have killed the emulators: they are waited for, not longer than EMULATORS_BACK_S.
-        patience = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type((aiohttp.ClientError, TimeoutError)),
-            wait=tenacity.wait_fixed(0.5),
-            stop=tenacity.stop_after_delay(EMULATORS_BACK_S),
-            reraise=True,
-        )
         for url in self._arena.installation.channel_urls.values():
-            await patience(self._clear_faults, url)
+            give_up_at = time.monotonic() + EMULATORS_BACK_S
+            await retrying(
+                partial(self._clear_faults, url),
+                backoff=Backoff(0.5, 0.5),
+                passing=(aiohttp.ClientError, TimeoutError),
+                give_up=partial(_is_past, give_up_at),
+            )
 
     async def _clear_faults(self, url: str) -> None:
         async with self._arena.session.delete(f"{url}/_emulator/faults") as answer:
             answer.raise_for_status()
+
+
+def _is_past(monotonic_s: float) -> bool:
+    return time.monotonic() > monotonic_s
 
 
 def crashes(logs: Path, pattern: str = "*.log*") -> Counter[str]:

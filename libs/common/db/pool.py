@@ -116,7 +116,7 @@ class Pool:
             await self._all_back.wait()
 
     def terminate(self) -> None:
-        """Closes all connections at once, under whoever uses them."""
+        """Closes all connections at once, even those in use."""
         self._closing = True
         for connection in self._open:
             connection.terminate()
@@ -146,7 +146,7 @@ class Pool:
             async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
                 return await waiter
         except BaseException:
-            # Whoever stops waiting in the moment in which their turn comes passes it on.
+            # A caller that stops waiting in the moment in which its turn comes passes the turn on.
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 connection = waiter.result()
                 self._make_room() if connection is None else self.release(connection)
@@ -164,7 +164,7 @@ class Pool:
         self._make_room()
 
     def _make_room(self) -> None:
-        """A connection is no more: whoever waits longest may open one."""
+        """A connection is no more: the caller that waits longest may open one."""
         waiter = None if self._closing else self._next_waiter()
         if waiter is not None:
             waiter.set_result(None)
@@ -204,7 +204,7 @@ def _server_settings(name: str) -> dict[str, str]:
         "lock_timeout": str(_LOCK_TIMEOUT_MS),
         "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_TIMEOUT_MS),
         "jit": "off",
-        # A statement's plan is made once a connection. Made anew for each batch, as the server prefers where a batch's
+        # A statement's plan is made once a connection. Made again for each batch, as the server prefers where a batch's
         # arrays are short, plans cost more than many of the statements. `replanned` is for those that it does not fit.
         "plan_cache_mode": "force_generic_plan",
     }
@@ -320,7 +320,7 @@ async def _roll_back(connection: Connection) -> None:
         return
     try:
         await connection.execute("ROLLBACK")
-    except Exception:  # noqa: BLE001 - what is to be told is the fault that led here, and the caller raises it
+    except Exception:  # noqa: BLE001 - what matters is the fault that led here, and the caller raises it
         connection.terminate()
     except BaseException:
         connection.terminate()

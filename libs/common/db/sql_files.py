@@ -1,7 +1,7 @@
 """What a package brings for the database: numbered migrations, and functions, a file each.
 
 A migration is applied once and never changes again. A function stands in `<name>.sql` as it is now; a changed one is
-applied anew. `retired/` beside them holds functions that only the release before still calls.
+applied again. `retired/` beside them holds functions that only the release before still calls.
 """
 
 import hashlib

@@ -117,7 +117,7 @@ class MailSink(Protocol):
         ...
 
     async def mail_counts(self, partitions: Sequence[int], most: int) -> dict[int, int]:
-        """Count the mails of each partition, whoever sent them; counting ends at `most`. Raises
+        """Count the mails of each partition, from all sources; counting ends at `most`. Raises
         `MailboxUnavailable`.
         """
         ...
@@ -154,7 +154,7 @@ class Mailbox(MailSink, Protocol):
         """Remove mail that is done with; a customer with more mail is ready again, at the end of the line.
 
         Returns the quiet marks of the partitions that are empty now. Partitions that are fenced or lost are
-        left alone; the next `take` tells. After `MailboxUnavailable` it need not be said again: it is done before
+        left alone; the next `take` raises. After `MailboxUnavailable` it need not be said again: it is done before
         the next `take`.
         """
         ...

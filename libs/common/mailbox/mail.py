@@ -157,7 +157,7 @@ class Mail(msgspec.Struct, array_like=True, frozen=True):
     team_id: UUID
     customer_id: UUID
     event_id: UUID
-    """Id of the event that is told; stable over any repetition."""
+    """Id of the event that the mail is about; stable over any repetition."""
     occurred_at: datetime
     """Domain time, UTC."""
     depth: int

@@ -67,7 +67,7 @@ local function are_members(key, members)
   return found
 end
 
--- The members whose stream does not exist. Mostly that is all of them or none, which one call tells.
+-- The members whose stream does not exist. Mostly that is all of them or none, which one call answers.
 local function without_stream(members, streams)
   local found, missing = 0, {}
   for first = 1, #streams, CHUNK do
@@ -236,7 +236,7 @@ local function trim(ready, args)
       elseif redis.call('XTRIM', stream, 'MINID', '=', rest[1][1]) > 0 then
         done[#done + 1] = member
         more[#more + 1] = member
-      end -- else a trim said twice: the customer was taken anew in between, and stays so
+      end -- else a trim said twice: the customer was taken again in between, and stays so
     end
   end
   in_chunks('SREM', taken, done)

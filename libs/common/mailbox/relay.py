@@ -95,7 +95,7 @@ class MailRelay:
         mails_max: int = MAILS_MAX,
         drain_grace_s: float = DRAIN_GRACE_S,
     ) -> None:
-        """`mails_max` bounds the mail in the mailboxes of all partitions together, whoever sent it."""
+        """`mails_max` bounds the mail in the mailboxes of all partitions together, from all sources."""
         self._source = source
         self._mailbox = mailbox
         self._store = store

@@ -151,7 +151,7 @@ class Wire:
 
 
 async def _let_connections_go(client: RedisCluster) -> None:
-    """Lets idle ones connect anew. A cluster's driver, other than a single server's, does not see that one died while
+    """Lets idle ones connect again. A cluster's driver, other than a single server's, does not see that one died while
     it was idle: after a node's restart each of them would cost a call."""
     for node in client.get_nodes():
         await node.disconnect_free_connections()

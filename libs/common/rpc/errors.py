@@ -47,7 +47,7 @@ _log = structlog.get_logger(__name__)
 def status_of(error: Exception, rpc: str) -> status_pb2.Status:
     """The status that a caller gets for `error`, raised while serving `rpc` (full method name).
 
-    Errors that nobody foresaw are logged with a new incident id; the caller is told the id and nothing else.
+    Errors that nobody foresaw are logged with a new incident id; the caller gets the id and nothing else.
     """
     if isinstance(error, errors.DomainError):
         return _status_of_domain_error(error)
@@ -134,7 +134,7 @@ def _bad_request(violations: Sequence[errors.FieldViolation]) -> error_details_p
 
 @dataclass(frozen=True, slots=True)
 class RemoteError:
-    """What a failed call told: the caller's view of a status."""
+    """What a failed call says: the caller's view of a status."""
 
     code: grpc.StatusCode
     message: str

@@ -42,7 +42,7 @@ class Lag:
 
 
 class LagProbe(Protocol):
-    """How a service tells its lag. Takes every figure at one moment, as far as it can."""
+    """How a service measures its lag. Takes every figure at one moment, as far as it can."""
 
     @property
     def progress(self) -> "Progress":

@@ -32,7 +32,7 @@ def team_of(text: str) -> UUID:
 
 
 def ids_of(team: str, field: str, text: str) -> tuple[UUID, UUID]:
-    """The required field `team_id` and one more id, all faults of both told at once. Raises InvalidArgument."""
+    """The required field `team_id` and one more id, all faults of both at once. Raises InvalidArgument."""
     check = FieldCheck()
     ids = check.uuid("team_id", team), check.uuid(field, text)
     check.done()

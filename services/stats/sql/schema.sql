@@ -1,6 +1,31 @@
 -- The schema stats as all migrations leave it. Written by `make schema`, never by hand.
 -- Functions stand in files of their own.
 
+CREATE TYPE counter_row AS (
+    team_id uuid,
+    journey_id uuid,
+    metric smallint,
+    node_id text,
+    channel smallint,
+    currency text,
+    quarter timestamp with time zone,
+    delta bigint
+);
+
+CREATE TYPE cursor_step AS (
+    partition smallint,
+    before bigint,
+    after bigint
+);
+
+-- `counter`: the place, from 1, of the counter that grows by 1 if nothing of the kind was seen before.
+CREATE TYPE first_row AS (
+    team_id uuid,
+    kind smallint,
+    id uuid,
+    counter bigint
+);
+
 -- One row a figure and quarter of an hour. Days and hours of every time zone begin on a quarter, so any series is a sum of
 -- rows. Figures of the team as a whole have the nil journey; what does not apply is empty or 0.
 CREATE TABLE counter (
@@ -74,6 +99,18 @@ CREATE TABLE request_log (
 CREATE INDEX request_log_by_time ON stats.request_log USING btree (real_time);
 ALTER TABLE request_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON request_log USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- What a history says of a row that could not be counted is found there, under its partition and position.
+CREATE TABLE row_set_aside (
+    source      smallint NOT NULL,
+    partition   smallint NOT NULL,
+    position    bigint NOT NULL,
+    reason      text NOT NULL,
+    create_time timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT row_set_aside_pkey PRIMARY KEY (source, partition, "position"),
+    CONSTRAINT row_set_aside_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT row_set_aside_source_check CHECK (((source >= 1) AND (source <= 4)))
+);
 
 -- The same over all time, so that what people look at most does not cost more every day.
 CREATE TABLE total (
