@@ -382,6 +382,15 @@ CREATE INDEX request_log_by_time ON points.request_log USING btree (real_time);
 ALTER TABLE request_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON request_log USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Rows of segment's history that could not be applied to the copy of customers: passed over, and kept with the reason.
+CREATE TABLE row_set_aside (
+    partition    smallint NOT NULL,
+    position     bigint NOT NULL,
+    reason       text NOT NULL,
+    set_aside_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT row_set_aside_pkey PRIMARY KEY (partition, "position")
+);
+
 -- What is known of an order; its refunds may come first.
 CREATE TABLE shop_order (
     team_id         uuid NOT NULL,
