@@ -218,7 +218,9 @@ async def measured(directory: Path, entries: int) -> tuple[Posting, dict[str, fl
     async with _field(directory) as field:
         load = Load()
         stub = pb_grpc.PointsServiceStub(field.calls)
-        formula = pb.SetEarningFormulaRequest(team_id=load.team_id, amount="10", points="1")
+        formula = pb.SetEarningFormulaRequest(
+            team_id=load.team_id, request_id="formula", amount="10", points="1"
+        )
         await stub.SetEarningFormula(formula, timeout=_TIMEOUT_S)
         await field.admin.execute(
             "INSERT INTO points.account (team_id, customer_id) SELECT $1, unnest($2::uuid[])",

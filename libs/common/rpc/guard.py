@@ -1,4 +1,4 @@
-"""What happens around every call: authentication, deadline, metrics, errors.
+"""What happens around every call: authentication, validation, deadline, metrics, errors.
 
 Handlers are wrapped once, when their servicer is added. They just raise: domain errors
 become their status by `libs.common.rpc.errors`, everything unforeseen an opaque incident.
@@ -17,7 +17,7 @@ from google.rpc import status_pb2
 
 from libs.common import metrics
 from libs.common.errors import Unauthenticated
-from libs.common.rpc import limits
+from libs.common.rpc import limits, validation
 from libs.common.rpc.errors import STATUS_KEY, deadline_exceeded, not_implemented, status_of
 
 REQUESTS = metrics.counter(
@@ -100,6 +100,7 @@ class _Method:
         self._duration = DURATION.labels(service, name)
         self._in_flight = IN_FLIGHT.labels(service)
         self._answered: dict[grpc.StatusCode, Any] = {}
+        self._check = validation.check_of(self.rpc)
         self.handler = self._wrap(handler)
 
     def _wrap(self, handler: Any) -> Any:
@@ -107,18 +108,30 @@ class _Method:
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(self._one(handler.unary_unary), *codec)
         if handler.stream_unary:
-            return grpc.stream_unary_rpc_method_handler(self._one(handler.stream_unary), *codec)
+            return grpc.stream_unary_rpc_method_handler(self._one(handler.stream_unary, self._parts), *codec)
         if handler.unary_stream:
             return grpc.unary_stream_rpc_method_handler(self._many(handler.unary_stream), *codec)
-        return grpc.stream_stream_rpc_method_handler(self._many(handler.stream_stream), *codec)
+        return grpc.stream_stream_rpc_method_handler(self._many(handler.stream_stream, self._parts), *codec)
 
-    def _one(self, behavior: Behavior) -> Behavior:
-        implemented = is_implemented(behavior)
+    def _whole(self, request: Any) -> Any:
+        """The request, as the contract allows it. Raises InvalidArgument."""
+        if self._check is not None:
+            self._check(request)
+        return request
+
+    async def _parts(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """The parts of a request, each as the contract allows it. Raises InvalidArgument."""
+        async for request in requests:
+            yield self._whole(request)
+
+    def _one(self, behavior: Behavior, checked: Callable[[Any], Any] | None = None) -> Behavior:
+        implemented, checked = is_implemented(behavior), checked or self._whole
 
         async def answer(request: Any, context: Any) -> Any:
             call = self._begin()
             try:
                 limit_s = self._admit(context, implemented, limits.DEADLINE_DEFAULT_S)
+                request = checked(request)
                 if limit_s is None:
                     result = behavior(request, context)
                     return await result if inspect.isawaitable(result) else result
@@ -133,13 +146,14 @@ class _Method:
 
         return answer
 
-    def _many(self, behavior: Behavior) -> Behavior:
-        implemented = is_implemented(behavior)
+    def _many(self, behavior: Behavior, checked: Callable[[Any], Any] | None = None) -> Behavior:
+        implemented, checked = is_implemented(behavior), checked or self._whole
 
         async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
             call = self._begin()
             try:
                 limit_s = self._admit(context, implemented, limits.STREAM_DEADLINE_DEFAULT_S)
+                request = checked(request)
                 async with self._limited(limit_s):
                     async for message in behavior(request, context):
                         yield message

@@ -47,7 +47,7 @@ class Points:
     async def set_formula(self, amount: str = "10", points: str = "1", team_id: UUID | None = None) -> None:
         """Sets the earning formula."""
         request = points_service_pb2.SetEarningFormulaRequest(
-            team_id=str(team_id or self.team_id), amount=amount, points=points
+            team_id=str(team_id or self.team_id), request_id=str(new_id()), amount=amount, points=points
         )
         await self.stub.SetEarningFormula(request, timeout=TIMEOUT_S)
 

@@ -130,7 +130,9 @@ async def test_every_posting_is_made_once_as_the_model_says_whatever_is_killed(
     postings = some_of_everything(rng, team, customers)
     answers: dict[str, posting_pb2.PostingResult] = {}
     async with two_processes(servers, database) as (processes, stubs, ledgers):
-        formula = pb.SetEarningFormulaRequest(team_id=str(team), amount="10", points="1")
+        formula = pb.SetEarningFormulaRequest(
+            request_id=str(new_id()), team_id=str(team), amount="10", points="1"
+        )
         await stubs[0].SetEarningFormula(formula, timeout=30, wait_for_ready=True)
         callers = [Caller(ledgers[number % 2], answers) for number in range(CLIENTS)]
         clients = asyncio.gather(*(caller.send(postings, seed) for seed, caller in enumerate(callers)))

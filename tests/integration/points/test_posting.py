@@ -25,7 +25,9 @@ POSTED, REJECTED, SKIPPED, REFUSED = 1, 2, 3, 4
 @pytest.mark.rule("P-01a", "P-01b")
 async def test_a_formula_is_set_once_and_never_changes(points: Points) -> None:
     async def put(amount: str, earns: str) -> pb.SetEarningFormulaResponse:
-        request = pb.SetEarningFormulaRequest(team_id=str(points.team_id), amount=amount, points=earns)
+        request = pb.SetEarningFormulaRequest(
+            request_id=str(new_id()), team_id=str(points.team_id), amount=amount, points=earns
+        )
         return await points.stub.SetEarningFormula(request, timeout=TIMEOUT_S)
 
     first = await put("100.0", "1.50")
@@ -44,7 +46,9 @@ async def test_a_formula_is_set_once_and_never_changes(points: Points) -> None:
     "amount", ["", "0", "-1", "1e3", "1,000", "NaN", "0.0000001", "10000000000000", " 1"]
 )
 async def test_a_formula_of_bad_numbers_is_refused(points: Points, amount: str) -> None:
-    request = pb.SetEarningFormulaRequest(team_id=str(points.team_id), amount=amount, points=amount)
+    request = pb.SetEarningFormulaRequest(
+        request_id=str(new_id()), team_id=str(points.team_id), amount=amount, points=amount
+    )
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await points.stub.SetEarningFormula(request, timeout=TIMEOUT_S)
     assert [fault.field for fault in remote_error(caught.value).violations] == ["amount", "points"]

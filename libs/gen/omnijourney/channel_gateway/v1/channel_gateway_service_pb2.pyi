@@ -266,7 +266,7 @@ class CreateChannelAccountRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def account(self) -> _account_pb2.ChannelAccount:
         """What is created; output fields are ignored. Required."""
@@ -435,7 +435,7 @@ class UpdateChannelAccountRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def account(self) -> _account_pb2.ChannelAccount:
         """The new values, with the id and the etag that was read. An empty etag skips the check. Required."""
@@ -496,7 +496,7 @@ class DeleteChannelAccountRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     account_id: _builtins.str
     """Account, a UUID. Required."""
     def __init__(
@@ -595,7 +595,7 @@ class CreateBotModuleRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def module(self) -> _content_pb2.BotModule:
         """What is created; output fields are ignored. Required."""
@@ -760,7 +760,7 @@ class UpdateBotModuleRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def module(self) -> _content_pb2.BotModule:
         """The new values, with the id and the etag that was read. An empty etag skips the check. Required."""
@@ -821,7 +821,7 @@ class DeleteBotModuleRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     bot_module_id: _builtins.str
     """Bot module, a UUID. Required."""
     def __init__(
@@ -930,7 +930,7 @@ class CreateMessageTemplateRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def template(self) -> _content_pb2.MessageTemplate:
         """What is created; output fields are ignored. Required."""
@@ -1099,7 +1099,7 @@ class UpdateMessageTemplateRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def template(self) -> _content_pb2.MessageTemplate:
         """The new values, with the id and the etag that was read. An empty etag skips the check. Required."""
@@ -1160,7 +1160,7 @@ class DeleteMessageTemplateRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     template_id: _builtins.str
     """Template, a UUID. Required."""
     def __init__(
@@ -1207,7 +1207,7 @@ class SyncMessageTemplatesRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     account_id: _builtins.str
     """WhatsApp account, a UUID. Required."""
     def __init__(
@@ -1314,7 +1314,7 @@ class AdjustWalletRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     note: _builtins.str
     """Why, at most 500 characters."""
     @_builtins.property
@@ -1489,7 +1489,7 @@ class SetPlanQuotaRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     account_id: _builtins.str
     """LINE account, a UUID. Required."""
     unlimited: _builtins.bool
@@ -1549,7 +1549,7 @@ class RefreshPlanQuotaRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     account_id: _builtins.str
     """LINE account, a UUID. Required."""
     def __init__(
@@ -1650,7 +1650,7 @@ class SetMessagePriceRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     channel: _channel_pb2.Channel.ValueType
     """Channel. Required."""
     @_builtins.property
@@ -1887,7 +1887,7 @@ class CreateShopRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def shop(self) -> _webhook_pb2.Shop:
         """What is created; output fields are ignored. Required."""
@@ -2052,7 +2052,7 @@ class UpdateShopRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def shop(self) -> _webhook_pb2.Shop:
         """The new values, with the id and the etag that was read. An empty etag skips the check. Required."""
@@ -2113,7 +2113,7 @@ class DeleteShopRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     shop_id: _builtins.str
     """Shop id. Required."""
     def __init__(
@@ -2162,7 +2162,7 @@ class CreateShopKeyRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     shop_id: _builtins.str
     """Shop id. Required."""
     secret: _builtins.str
@@ -2288,7 +2288,7 @@ class RevokeShopKeyRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     shop_id: _builtins.str
     """Shop id. Required."""
     key_id: _builtins.str
@@ -2459,7 +2459,7 @@ class RetryInboxRecordRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     sequence: _builtins.int
     """Sequence of receipt. Required."""
     def __init__(
@@ -2513,7 +2513,7 @@ class CreateWebhookSubscriptionRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def subscription(self) -> _webhook_pb2.WebhookSubscription:
         """What is created; output fields are ignored. Required."""
@@ -2678,7 +2678,7 @@ class UpdateWebhookSubscriptionRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def subscription(self) -> _webhook_pb2.WebhookSubscription:
         """The new values, with the id and the etag that was read. An empty etag skips the check. Required."""
@@ -2739,7 +2739,7 @@ class DeleteWebhookSubscriptionRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     subscription_id: _builtins.str
     """Subscription, a UUID. Required."""
     def __init__(
@@ -2786,7 +2786,7 @@ class RotateWebhookSecretRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     subscription_id: _builtins.str
     """Subscription, a UUID. Required."""
     def __init__(
@@ -2903,7 +2903,7 @@ class ReplayDeadLettersRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     subscription_id: _builtins.str
     """Subscription, a UUID. Required."""
     @_builtins.property
@@ -2961,7 +2961,7 @@ class DeleteDeadLettersRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Idempotency of the write: the same id and content get the first answer again, other content is refused. A UUID."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     subscription_id: _builtins.str
     """Subscription, a UUID. Required."""
     @_builtins.property
@@ -3022,7 +3022,7 @@ class SendTestMessageRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     customer_id: _builtins.str
     """The customer. Required."""
     channel_account_id: _builtins.str
@@ -3324,7 +3324,7 @@ class UpdateBalanceAlertRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     etag: _builtins.str
     """Etag that the caller has seen; empty: no check."""
     @_builtins.property
@@ -3436,7 +3436,7 @@ class UpdateFrequencyCapRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     etag: _builtins.str
     """Etag that the caller has seen; empty: no check."""
     @_builtins.property
@@ -3500,7 +3500,7 @@ class BatchSetPlanQuotasRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def settings(self) -> _containers.RepeatedCompositeFieldContainer[_limits_pb2.PlanQuotaSetting]:
         """The quotas, 1 to 500. Required."""
@@ -3557,7 +3557,7 @@ class CreatePixelKeyRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     shop_id: _builtins.str
     """The shop. Required."""
     @_builtins.property
@@ -3678,7 +3678,7 @@ class RevokePixelKeyRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     pixel_key_id: _builtins.str
     """The key. Required."""
     def __init__(
@@ -3735,7 +3735,7 @@ class StartInboxReplayRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     source: _webhook_pb2.InboxSource.ValueType
     """Only from there; UNSPECIFIED: all."""
     refused_only: _builtins.bool
@@ -3802,7 +3802,7 @@ class PingWebhookSubscriptionRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     webhook_subscription_id: _builtins.str
     """The subscription. Required."""
     def __init__(

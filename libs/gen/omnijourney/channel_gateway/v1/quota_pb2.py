@@ -22,28 +22,31 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from omnijourney.common.v1 import channel_pb2 as omnijourney_dot_common_dot_v1_dot_channel__pb2
 from omnijourney.common.v1 import money_pb2 as omnijourney_dot_common_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*omnijourney/channel_gateway/v1/quota.proto\x12\x1eomnijourney.channel_gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a!omnijourney/common/v1/money.proto\"\xa9\x01\n\x06Wallet\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12-\n\x07\x62\x61lance\x18\x02 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12.\n\x08reserved\x18\x03 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc1\x01\n\x0bWalletEntry\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12,\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x33\n\rbalance_after\x18\x03 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x0c\n\x04note\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x97\x01\n\tPlanQuota\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\r\n\x05month\x18\x02 \x01(\t\x12\x11\n\tunlimited\x18\x03 \x01(\x08\x12\x15\n\rmessage_limit\x18\x04 \x01(\x03\x12\x0c\n\x04used\x18\x05 \x01(\x03\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"|\n\x0cMessagePrice\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12+\n\x05price\x18\x02 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x0e\n\x06\x63ustom\x18\x03 \x01(\x08\"M\n\x0cJourneyUsage\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x0c\n\x04used\x18\x02 \x01(\x03\"\xa6\x02\n\x0e\x43hannelFigures\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\nsends_sent\x18\x02 \x01(\x03\x12\x15\n\rmessages_sent\x18\x03 \x01(\x03\x12\x15\n\rsends_skipped\x18\x04 \x01(\x03\x12\x14\n\x0csends_failed\x18\x05 \x01(\x03\x12\x15\n\rsends_unknown\x18\x06 \x01(\x03\x12\x17\n\x0fsends_exhausted\x18\x07 \x01(\x03\x12\x17\n\x0fsends_cancelled\x18\x08 \x01(\x03\x12\x15\n\rsends_pending\x18\t \x01(\x03\x12+\n\x05\x63osts\x18\n \x03(\x0b\x32\x1c.omnijourney.common.v1.Moneyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*omnijourney/channel_gateway/v1/quota.proto\x12\x1eomnijourney.channel_gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a!omnijourney/common/v1/money.proto\"\xa9\x01\n\x06Wallet\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12-\n\x07\x62\x61lance\x18\x02 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12.\n\x08reserved\x18\x03 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcb\x01\n\x0bWalletEntry\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12,\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x33\n\rbalance_after\x18\x03 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x16\n\x04note\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x97\x01\n\tPlanQuota\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\r\n\x05month\x18\x02 \x01(\t\x12\x11\n\tunlimited\x18\x03 \x01(\x08\x12\x15\n\rmessage_limit\x18\x04 \x01(\x03\x12\x0c\n\x04used\x18\x05 \x01(\x03\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"|\n\x0cMessagePrice\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12+\n\x05price\x18\x02 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x0e\n\x06\x63ustom\x18\x03 \x01(\x08\"M\n\x0cJourneyUsage\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x0c\n\x04used\x18\x02 \x01(\x03\"\xa6\x02\n\x0e\x43hannelFigures\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\nsends_sent\x18\x02 \x01(\x03\x12\x15\n\rmessages_sent\x18\x03 \x01(\x03\x12\x15\n\rsends_skipped\x18\x04 \x01(\x03\x12\x14\n\x0csends_failed\x18\x05 \x01(\x03\x12\x15\n\rsends_unknown\x18\x06 \x01(\x03\x12\x17\n\x0fsends_exhausted\x18\x07 \x01(\x03\x12\x17\n\x0fsends_cancelled\x18\x08 \x01(\x03\x12\x15\n\rsends_pending\x18\t \x01(\x03\x12+\n\x05\x63osts\x18\n \x03(\x0b\x32\x1c.omnijourney.common.v1.Moneyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.channel_gateway.v1.quota_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WALLET']._serialized_start=184
-  _globals['_WALLET']._serialized_end=353
-  _globals['_WALLETENTRY']._serialized_start=356
-  _globals['_WALLETENTRY']._serialized_end=549
-  _globals['_PLANQUOTA']._serialized_start=552
-  _globals['_PLANQUOTA']._serialized_end=703
-  _globals['_MESSAGEPRICE']._serialized_start=705
-  _globals['_MESSAGEPRICE']._serialized_end=829
-  _globals['_JOURNEYUSAGE']._serialized_start=831
-  _globals['_JOURNEYUSAGE']._serialized_end=908
-  _globals['_CHANNELFIGURES']._serialized_start=911
-  _globals['_CHANNELFIGURES']._serialized_end=1205
+  _globals['_WALLETENTRY'].fields_by_name['note']._loaded_options = None
+  _globals['_WALLETENTRY'].fields_by_name['note']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_WALLET']._serialized_start=213
+  _globals['_WALLET']._serialized_end=382
+  _globals['_WALLETENTRY']._serialized_start=385
+  _globals['_WALLETENTRY']._serialized_end=588
+  _globals['_PLANQUOTA']._serialized_start=591
+  _globals['_PLANQUOTA']._serialized_end=742
+  _globals['_MESSAGEPRICE']._serialized_start=744
+  _globals['_MESSAGEPRICE']._serialized_end=868
+  _globals['_JOURNEYUSAGE']._serialized_start=870
+  _globals['_JOURNEYUSAGE']._serialized_end=947
+  _globals['_CHANNELFIGURES']._serialized_start=950
+  _globals['_CHANNELFIGURES']._serialized_end=1244
 # @@protoc_insertion_point(module_scope)

@@ -64,7 +64,7 @@ class CreateJourneyRequest(_message.Message):
     team_id: _builtins.str
     """Owner. Required."""
     request_id: _builtins.str
-    """UUID chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def definition(self) -> _journey_pb2.Definition:
         """Its definition. Required."""
@@ -253,7 +253,7 @@ class UpdateJourneyRequest(_message.Message):
     team_id: _builtins.str
     """Owner. Required."""
     request_id: _builtins.str
-    """UUID chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     journey_id: _builtins.str
     """The journey. Required."""
     etag: _builtins.str
@@ -321,7 +321,7 @@ class PublishJourneyRequest(_message.Message):
     team_id: _builtins.str
     """Owner. Required."""
     request_id: _builtins.str
-    """UUID chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     journey_id: _builtins.str
     """The journey. Required."""
     etag: _builtins.str
@@ -379,7 +379,7 @@ class CloseTriggerRequest(_message.Message):
     team_id: _builtins.str
     """Owner. Required."""
     request_id: _builtins.str
-    """UUID chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     journey_id: _builtins.str
     """The journey. Required."""
     etag: _builtins.str
@@ -437,7 +437,7 @@ class StopJourneyRequest(_message.Message):
     team_id: _builtins.str
     """Owner. Required."""
     request_id: _builtins.str
-    """UUID chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     journey_id: _builtins.str
     """The journey. Required."""
     etag: _builtins.str
@@ -495,7 +495,7 @@ class CopyJourneyRequest(_message.Message):
     team_id: _builtins.str
     """Owner. Required."""
     request_id: _builtins.str
-    """UUID chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     journey_id: _builtins.str
     """The journey. Required."""
     name: _builtins.str
@@ -553,7 +553,7 @@ class DeleteJourneyRequest(_message.Message):
     team_id: _builtins.str
     """Owner. Required."""
     request_id: _builtins.str
-    """UUID chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     journey_id: _builtins.str
     """The journey. Required."""
     etag: _builtins.str
@@ -774,7 +774,7 @@ class TriggerAudienceRequest(_message.Message):
     team_id: _builtins.str
     """Owner. Required."""
     request_id: _builtins.str
-    """UUID chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     journey_id: _builtins.str
     """The journey. Required."""
     audience_id: _builtins.str
@@ -1172,7 +1172,7 @@ class ImportJourneyRequest(_message.Message):
     team_id: _builtins.str
     """Owner. Required."""
     request_id: _builtins.str
-    """UUID chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     format: Global___TextFormat.ValueType
     """Form of the text. Required."""
     content: _builtins.str
@@ -1450,7 +1450,7 @@ class DropParkedMailRequest(_message.Message):
     customer_id: _builtins.str
     """The customer. Required."""
     request_id: _builtins.str
-    """UUID chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     event_id: _builtins.str
     """Event id of the last mail that is dropped, as a check that the caller has seen it. Required."""
     source: _builtins.str
@@ -1734,7 +1734,7 @@ class RestoreRevisionRequest(_message.Message):
     team_id: _builtins.str
     """Owner. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     journey_id: _builtins.str
     """The journey. Required."""
     revision: _builtins.int
@@ -1952,7 +1952,7 @@ class ApplyJourneyRequest(_message.Message):
     team_id: _builtins.str
     """Owner. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     journey_id: _builtins.str
     """The journey to edit; empty: the one of the text's name, or a new draft if there is none."""
     format: Global___TextFormat.ValueType
@@ -2129,7 +2129,7 @@ class EndEnrolmentRequest(_message.Message):
     team_id: _builtins.str
     """Owner. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     enrolment_id: _builtins.str
     """The enrolment. Required."""
     note: _builtins.str
@@ -2309,7 +2309,7 @@ class StartSimulationRequest(_message.Message):
     team_id: _builtins.str
     """Owner. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     journey_id: _builtins.str
     """A journey as it is saved."""
     @_builtins.property

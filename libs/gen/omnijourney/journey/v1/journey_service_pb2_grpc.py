@@ -26,8 +26,7 @@ if _version_not_supported:
 
 
 class JourneyServiceStub:
-    """Owner of journeys, enrolments and actors. Every request names its team; `request_id` is a UUID chosen by the caller:
-    the same id with the same content gets the first answer again.
+    """Owner of journeys, enrolments and actors.
     """
 
     def __init__(self, channel):
@@ -234,8 +233,7 @@ class JourneyServiceStub:
 
 
 class JourneyServiceServicer:
-    """Owner of journeys, enrolments and actors. Every request names its team; `request_id` is a UUID chosen by the caller:
-    the same id with the same content gets the first answer again.
+    """Owner of journeys, enrolments and actors.
     """
 
     def CreateJourney(self, request, context):
@@ -738,8 +736,7 @@ def add_JourneyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class JourneyService:
-    """Owner of journeys, enrolments and actors. Every request names its team; `request_id` is a UUID chosen by the caller:
-    the same id with the same content gets the first answer again.
+    """Owner of journeys, enrolments and actors.
     """
 
     @staticmethod

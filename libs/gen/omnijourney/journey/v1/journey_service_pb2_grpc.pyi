@@ -27,9 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class JourneyServiceStub:
-    """Owner of journeys, enrolments and actors. Every request names its team; `request_id` is a UUID chosen by the caller:
-    the same id with the same content gets the first answer again.
-    """
+    """Owner of journeys, enrolments and actors."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -149,9 +147,7 @@ class JourneyServiceStub:
 
 @_typing.type_check_only
 class JourneyServiceAsyncStub(JourneyServiceStub):
-    """Owner of journeys, enrolments and actors. Every request names its team; `request_id` is a UUID chosen by the caller:
-    the same id with the same content gets the first answer again.
-    """
+    """Owner of journeys, enrolments and actors."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.CreateJourneyRequest, _journey_service_pb2.CreateJourneyResponse]  # type: ignore[assignment]
@@ -267,9 +263,7 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     """Reads what a simulation found. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`."""
 
 class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Owner of journeys, enrolments and actors. Every request names its team; `request_id` is a UUID chosen by the caller:
-    the same id with the same content gets the first answer again.
-    """
+    """Owner of journeys, enrolments and actors."""
 
     @_abc_1.abstractmethod
     def CreateJourney(

@@ -42,7 +42,7 @@ class SetEarningFormulaRequest(_message.Message):
     team_id: _builtins.str
     """Team (UUID). Required."""
     request_id: _builtins.str
-    """Id of this write (UUID). May be empty, since setting the same formula again is safe anyway."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     amount: _builtins.str
     """Amount in major units, a decimal string above 0, at most 10^12 and 6 digits after the point. Required."""
     points: _builtins.str
@@ -199,7 +199,7 @@ class AdjustBalanceRequest(_message.Message):
     team_id: _builtins.str
     """Team (UUID). Required."""
     request_id: _builtins.str
-    """Id of this write (UUID); the key of the posting. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     customer_id: _builtins.str
     """Customer (UUID). Required."""
     points: _builtins.int
@@ -800,7 +800,7 @@ class CreateCouponRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     COUPON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Id of this write (UUID). Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def coupon(self) -> _coupon_pb2.Coupon:
         """The coupon. Required."""
@@ -965,7 +965,7 @@ class UpdateCouponRequest(_message.Message):
     COUPON_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Id of this write (UUID). Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def coupon(self) -> _coupon_pb2.Coupon:
         """The coupon with its id, team, etag and the new values. Required."""
@@ -1027,7 +1027,7 @@ class ArchiveCouponRequest(_message.Message):
     team_id: _builtins.str
     """Team (UUID). Required."""
     request_id: _builtins.str
-    """Id of this write (UUID). Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     coupon_id: _builtins.str
     """Coupon (UUID). Required."""
     def __init__(
@@ -1084,7 +1084,7 @@ class ClaimCouponRequest(_message.Message):
     team_id: _builtins.str
     """Team (UUID). Required."""
     request_id: _builtins.str
-    """Id of this write (UUID); a repetition gets the first answer. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     coupon_id: _builtins.str
     """Coupon (UUID). Required."""
     customer_id: _builtins.str
@@ -1280,7 +1280,7 @@ class CreateImportRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     POINTS_IMPORT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Id of this write (UUID). Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def points_import(self) -> _points_import_pb2.PointsImport:
         """The import: team, file name, hash, options. Required."""
@@ -1505,7 +1505,7 @@ class ExecuteImportRequest(_message.Message):
     team_id: _builtins.str
     """Team (UUID). Required."""
     request_id: _builtins.str
-    """Id of this write (UUID). Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     import_id: _builtins.str
     """Import (UUID). Required."""
     def __init__(
@@ -1559,7 +1559,7 @@ class UndoImportRequest(_message.Message):
     team_id: _builtins.str
     """Team (UUID). Required."""
     request_id: _builtins.str
-    """Id of this write (UUID). Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     import_id: _builtins.str
     """Import (UUID). Required."""
     def __init__(
@@ -1613,7 +1613,7 @@ class CancelImportRequest(_message.Message):
     team_id: _builtins.str
     """Team (UUID). Required."""
     request_id: _builtins.str
-    """Id of this write (UUID). Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     import_id: _builtins.str
     """Import (UUID). Required."""
     def __init__(
@@ -1937,7 +1937,7 @@ class UseCouponClaimRequest(_message.Message):
     team_id: _builtins.str
     """Team (UUID). Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     coupon_claim_id: _builtins.str
     """The claim; this or `code` is required."""
     code: _builtins.str

@@ -22,20 +22,23 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&omnijourney/segment/v1/attribute.proto\x12\x16omnijourney.segment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x02\n\tAttribute\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x33\n\x04type\x18\x03 \x01(\x0e\x32%.omnijourney.segment.v1.AttributeType\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32&.omnijourney.segment.v1.AttributeState\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x98\x01\n\rAttributeType\x12\x1e\n\x1a\x41TTRIBUTE_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41TTRIBUTE_TYPE_TEXT\x10\x01\x12\x19\n\x15\x41TTRIBUTE_TYPE_NUMBER\x10\x02\x12\x17\n\x13\x41TTRIBUTE_TYPE_DATE\x10\x03\x12\x1a\n\x16\x41TTRIBUTE_TYPE_BOOLEAN\x10\x04*k\n\x0e\x41ttributeState\x12\x1f\n\x1b\x41TTRIBUTE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41TTRIBUTE_STATE_ACTIVE\x10\x01\x12\x1c\n\x18\x41TTRIBUTE_STATE_ARCHIVED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&omnijourney/segment/v1/attribute.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x02\n\tAttribute\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x1e\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x33\n\x04type\x18\x03 \x01(\x0e\x32%.omnijourney.segment.v1.AttributeType\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32&.omnijourney.segment.v1.AttributeState\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x98\x01\n\rAttributeType\x12\x1e\n\x1a\x41TTRIBUTE_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41TTRIBUTE_TYPE_TEXT\x10\x01\x12\x19\n\x15\x41TTRIBUTE_TYPE_NUMBER\x10\x02\x12\x17\n\x13\x41TTRIBUTE_TYPE_DATE\x10\x03\x12\x1a\n\x16\x41TTRIBUTE_TYPE_BOOLEAN\x10\x04*k\n\x0e\x41ttributeState\x12\x1f\n\x1b\x41TTRIBUTE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41TTRIBUTE_STATE_ACTIVE\x10\x01\x12\x1c\n\x18\x41TTRIBUTE_STATE_ARCHIVED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.segment.v1.attribute_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ATTRIBUTETYPE']._serialized_start=369
-  _globals['_ATTRIBUTETYPE']._serialized_end=521
-  _globals['_ATTRIBUTESTATE']._serialized_start=523
-  _globals['_ATTRIBUTESTATE']._serialized_end=630
-  _globals['_ATTRIBUTE']._serialized_start=100
-  _globals['_ATTRIBUTE']._serialized_end=366
+  _globals['_ATTRIBUTE'].fields_by_name['display_name']._loaded_options = None
+  _globals['_ATTRIBUTE'].fields_by_name['display_name']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_ATTRIBUTETYPE']._serialized_start=408
+  _globals['_ATTRIBUTETYPE']._serialized_end=560
+  _globals['_ATTRIBUTESTATE']._serialized_start=562
+  _globals['_ATTRIBUTESTATE']._serialized_end=669
+  _globals['_ATTRIBUTE']._serialized_start=129
+  _globals['_ATTRIBUTE']._serialized_end=405
 # @@protoc_insertion_point(module_scope)

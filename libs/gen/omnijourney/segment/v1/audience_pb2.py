@@ -22,66 +22,73 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from omnijourney.common.v1 import channel_pb2 as omnijourney_dot_common_dot_v1_dot_channel__pb2
 from omnijourney.common.v1 import error_reason_pb2 as omnijourney_dot_common_dot_v1_dot_error__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%omnijourney/segment/v1/audience.proto\x12\x16omnijourney.segment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a(omnijourney/common/v1/error_reason.proto\"\x9d\x04\n\x08\x41udience\x12\x36\n\x06\x61ll_of\x18\x01 \x01(\x0b\x32$.omnijourney.segment.v1.AudienceListH\x00\x12\x36\n\x06\x61ny_of\x18\x02 \x01(\x0b\x32$.omnijourney.segment.v1.AudienceListH\x00\x12\x34\n\x08negation\x18\x03 \x01(\x0b\x32 .omnijourney.segment.v1.AudienceH\x00\x12\x34\n\x04tags\x18\x04 \x01(\x0b\x32$.omnijourney.segment.v1.TagPredicateH\x00\x12?\n\tattribute\x18\x05 \x01(\x0b\x32*.omnijourney.segment.v1.AttributePredicateH\x00\x12\x37\n\x05\x62\x61sic\x18\x06 \x01(\x0b\x32&.omnijourney.segment.v1.BasicPredicateH\x00\x12\x35\n\x04time\x18\x07 \x01(\x0b\x32%.omnijourney.segment.v1.TimePredicateH\x00\x12;\n\x07\x62inding\x18\x08 \x01(\x0b\x32(.omnijourney.segment.v1.BindingPredicateH\x00\x12\x39\n\x06points\x18\t \x01(\x0b\x32\'.omnijourney.segment.v1.PointsPredicateH\x00\x42\x0c\n\nexpression\"?\n\x0c\x41udienceList\x12/\n\x05items\x18\x01 \x03(\x0b\x32 .omnijourney.segment.v1.Audience\"S\n\x0cTagPredicate\x12\x35\n\x08operator\x18\x01 \x01(\x0e\x32#.omnijourney.segment.v1.TagOperator\x12\x0c\n\x04tags\x18\x02 \x03(\t\"R\n\x08TextTest\x12\x36\n\x08operator\x18\x01 \x01(\x0e\x32$.omnijourney.segment.v1.TextOperator\x12\x0e\n\x06values\x18\x02 \x03(\t\"e\n\nNumberTest\x12\x39\n\x08operator\x18\x01 \x01(\x0e\x32\'.omnijourney.segment.v1.CompareOperator\x12\r\n\x05value\x18\x02 \x01(\t\x12\r\n\x05upper\x18\x03 \x01(\t\"c\n\x08\x44\x61teTest\x12\x39\n\x08operator\x18\x01 \x01(\x0e\x32\'.omnijourney.segment.v1.CompareOperator\x12\r\n\x05value\x18\x02 \x01(\t\x12\r\n\x05upper\x18\x03 \x01(\t\"\x1c\n\x0b\x42ooleanTest\x12\r\n\x05value\x18\x01 \x01(\x08\"\x07\n\x05IsSet\"\xac\x02\n\x12\x41ttributePredicate\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x06is_set\x18\x02 \x01(\x0b\x32\x1d.omnijourney.segment.v1.IsSetH\x00\x12\x30\n\x04text\x18\x03 \x01(\x0b\x32 .omnijourney.segment.v1.TextTestH\x00\x12\x34\n\x06number\x18\x04 \x01(\x0b\x32\".omnijourney.segment.v1.NumberTestH\x00\x12\x30\n\x04\x64\x61te\x18\x05 \x01(\x0b\x32 .omnijourney.segment.v1.DateTestH\x00\x12\x36\n\x07\x62oolean\x18\x06 \x01(\x0b\x32#.omnijourney.segment.v1.BooleanTestH\x00\x42\x06\n\x04test\"\xae\x01\n\x0e\x42\x61sicPredicate\x12\x31\n\x05\x66ield\x18\x01 \x01(\x0e\x32\".omnijourney.segment.v1.BasicField\x12/\n\x06is_set\x18\x02 \x01(\x0b\x32\x1d.omnijourney.segment.v1.IsSetH\x00\x12\x30\n\x04text\x18\x03 \x01(\x0b\x32 .omnijourney.segment.v1.TextTestH\x00\x42\x06\n\x04test\"S\n\tTimeBound\x12-\n\x07instant\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x0e\n\x04\x64\x61te\x18\x02 \x01(\tH\x00\x42\x07\n\x05\x62ound\"m\n\tTimeRange\x12\x30\n\x05start\x18\x01 \x01(\x0b\x32!.omnijourney.segment.v1.TimeBound\x12.\n\x03\x65nd\x18\x02 \x01(\x0b\x32!.omnijourney.segment.v1.TimeBound\"\x07\n\x05Never\"\x80\x02\n\rTimePredicate\x12\x30\n\x05\x66ield\x18\x01 \x01(\x0e\x32!.omnijourney.segment.v1.TimeField\x12\x1a\n\x10within_last_days\x18\x02 \x01(\x05H\x00\x12\x33\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32!.omnijourney.segment.v1.TimeBoundH\x00\x12\x34\n\x07\x62\x65tween\x18\x04 \x01(\x0b\x32!.omnijourney.segment.v1.TimeRangeH\x00\x12.\n\x05never\x18\x05 \x01(\x0b\x32\x1d.omnijourney.segment.v1.NeverH\x00\x42\x06\n\x04test\"\x92\x01\n\x10\x42indingPredicate\x12\x39\n\x08operator\x18\x01 \x01(\x0e\x32\'.omnijourney.segment.v1.BindingOperator\x12/\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x03 \x01(\t\"\xa0\x01\n\x0fPointsPredicate\x12\x34\n\x06\x66igure\x18\x01 \x01(\x0e\x32$.omnijourney.segment.v1.PointsFigure\x12\x39\n\x08operator\x18\x02 \x01(\x0e\x32\'.omnijourney.segment.v1.CompareOperator\x12\r\n\x05value\x18\x03 \x01(\x03\x12\r\n\x05upper\x18\x04 \x01(\x03\"b\n\rAudienceFault\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x32\n\x06reason\x18\x02 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xd6\x01\n\rSavedAudience\x12\x13\n\x0b\x61udience_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x32\n\x08\x61udience\x18\x03 \x01(\x0b\x32 .omnijourney.segment.v1.Audience\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*w\n\x0bTagOperator\x12\x1c\n\x18TAG_OPERATOR_UNSPECIFIED\x10\x00\x12\x17\n\x13TAG_OPERATOR_ANY_OF\x10\x01\x12\x17\n\x13TAG_OPERATOR_ALL_OF\x10\x02\x12\x18\n\x14TAG_OPERATOR_NONE_OF\x10\x03*\xc0\x01\n\x0cTextOperator\x12\x1d\n\x19TEXT_OPERATOR_UNSPECIFIED\x10\x00\x12\x18\n\x14TEXT_OPERATOR_EQUALS\x10\x01\x12\x1c\n\x18TEXT_OPERATOR_NOT_EQUALS\x10\x02\x12\x1a\n\x16TEXT_OPERATOR_CONTAINS\x10\x03\x12\x1e\n\x1aTEXT_OPERATOR_NOT_CONTAINS\x10\x04\x12\x1d\n\x19TEXT_OPERATOR_STARTS_WITH\x10\x05*\x93\x02\n\x0f\x43ompareOperator\x12 \n\x1c\x43OMPARE_OPERATOR_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43OMPARE_OPERATOR_EQUALS\x10\x01\x12\x1f\n\x1b\x43OMPARE_OPERATOR_NOT_EQUALS\x10\x02\x12\x19\n\x15\x43OMPARE_OPERATOR_LESS\x10\x03\x12\"\n\x1e\x43OMPARE_OPERATOR_LESS_OR_EQUAL\x10\x04\x12\x1c\n\x18\x43OMPARE_OPERATOR_GREATER\x10\x05\x12%\n!COMPARE_OPERATOR_GREATER_OR_EQUAL\x10\x06\x12\x1c\n\x18\x43OMPARE_OPERATOR_BETWEEN\x10\x07*r\n\nBasicField\x12\x1b\n\x17\x42\x41SIC_FIELD_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42\x41SIC_FIELD_MEMBER_ID\x10\x01\x12\x15\n\x11\x42\x41SIC_FIELD_PHONE\x10\x02\x12\x15\n\x11\x42\x41SIC_FIELD_EMAIL\x10\x03*\x9d\x01\n\tTimeField\x12\x1a\n\x16TIME_FIELD_UNSPECIFIED\x10\x00\x12\"\n\x1eTIME_FIELD_CUSTOMER_INTERACTED\x10\x01\x12\x1e\n\x1aTIME_FIELD_TEAM_INTERACTED\x10\x02\x12\x17\n\x13TIME_FIELD_MARKETED\x10\x03\x12\x17\n\x13TIME_FIELD_CHECKOUT\x10\x04*o\n\x0f\x42indingOperator\x12 \n\x1c\x42INDING_OPERATOR_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x42INDING_OPERATOR_BOUND\x10\x01\x12\x1e\n\x1a\x42INDING_OPERATOR_NOT_BOUND\x10\x02*f\n\x0cPointsFigure\x12\x1d\n\x19POINTS_FIGURE_UNSPECIFIED\x10\x00\x12\x19\n\x15POINTS_FIGURE_BALANCE\x10\x01\x12\x1c\n\x18POINTS_FIGURE_CUMULATIVE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%omnijourney/segment/v1/audience.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a(omnijourney/common/v1/error_reason.proto\"\x9d\x04\n\x08\x41udience\x12\x36\n\x06\x61ll_of\x18\x01 \x01(\x0b\x32$.omnijourney.segment.v1.AudienceListH\x00\x12\x36\n\x06\x61ny_of\x18\x02 \x01(\x0b\x32$.omnijourney.segment.v1.AudienceListH\x00\x12\x34\n\x08negation\x18\x03 \x01(\x0b\x32 .omnijourney.segment.v1.AudienceH\x00\x12\x34\n\x04tags\x18\x04 \x01(\x0b\x32$.omnijourney.segment.v1.TagPredicateH\x00\x12?\n\tattribute\x18\x05 \x01(\x0b\x32*.omnijourney.segment.v1.AttributePredicateH\x00\x12\x37\n\x05\x62\x61sic\x18\x06 \x01(\x0b\x32&.omnijourney.segment.v1.BasicPredicateH\x00\x12\x35\n\x04time\x18\x07 \x01(\x0b\x32%.omnijourney.segment.v1.TimePredicateH\x00\x12;\n\x07\x62inding\x18\x08 \x01(\x0b\x32(.omnijourney.segment.v1.BindingPredicateH\x00\x12\x39\n\x06points\x18\t \x01(\x0b\x32\'.omnijourney.segment.v1.PointsPredicateH\x00\x42\x0c\n\nexpression\"?\n\x0c\x41udienceList\x12/\n\x05items\x18\x01 \x03(\x0b\x32 .omnijourney.segment.v1.Audience\"]\n\x0cTagPredicate\x12\x35\n\x08operator\x18\x01 \x01(\x0e\x32#.omnijourney.segment.v1.TagOperator\x12\x16\n\x04tags\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\"\\\n\x08TextTest\x12\x36\n\x08operator\x18\x01 \x01(\x0e\x32$.omnijourney.segment.v1.TextOperator\x12\x18\n\x06values\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\"e\n\nNumberTest\x12\x39\n\x08operator\x18\x01 \x01(\x0e\x32\'.omnijourney.segment.v1.CompareOperator\x12\r\n\x05value\x18\x02 \x01(\t\x12\r\n\x05upper\x18\x03 \x01(\t\"c\n\x08\x44\x61teTest\x12\x39\n\x08operator\x18\x01 \x01(\x0e\x32\'.omnijourney.segment.v1.CompareOperator\x12\r\n\x05value\x18\x02 \x01(\t\x12\r\n\x05upper\x18\x03 \x01(\t\"\x1c\n\x0b\x42ooleanTest\x12\r\n\x05value\x18\x01 \x01(\x08\"\x07\n\x05IsSet\"\xac\x02\n\x12\x41ttributePredicate\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x06is_set\x18\x02 \x01(\x0b\x32\x1d.omnijourney.segment.v1.IsSetH\x00\x12\x30\n\x04text\x18\x03 \x01(\x0b\x32 .omnijourney.segment.v1.TextTestH\x00\x12\x34\n\x06number\x18\x04 \x01(\x0b\x32\".omnijourney.segment.v1.NumberTestH\x00\x12\x30\n\x04\x64\x61te\x18\x05 \x01(\x0b\x32 .omnijourney.segment.v1.DateTestH\x00\x12\x36\n\x07\x62oolean\x18\x06 \x01(\x0b\x32#.omnijourney.segment.v1.BooleanTestH\x00\x42\x06\n\x04test\"\xae\x01\n\x0e\x42\x61sicPredicate\x12\x31\n\x05\x66ield\x18\x01 \x01(\x0e\x32\".omnijourney.segment.v1.BasicField\x12/\n\x06is_set\x18\x02 \x01(\x0b\x32\x1d.omnijourney.segment.v1.IsSetH\x00\x12\x30\n\x04text\x18\x03 \x01(\x0b\x32 .omnijourney.segment.v1.TextTestH\x00\x42\x06\n\x04test\"S\n\tTimeBound\x12-\n\x07instant\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x0e\n\x04\x64\x61te\x18\x02 \x01(\tH\x00\x42\x07\n\x05\x62ound\"m\n\tTimeRange\x12\x30\n\x05start\x18\x01 \x01(\x0b\x32!.omnijourney.segment.v1.TimeBound\x12.\n\x03\x65nd\x18\x02 \x01(\x0b\x32!.omnijourney.segment.v1.TimeBound\"\x07\n\x05Never\"\x80\x02\n\rTimePredicate\x12\x30\n\x05\x66ield\x18\x01 \x01(\x0e\x32!.omnijourney.segment.v1.TimeField\x12\x1a\n\x10within_last_days\x18\x02 \x01(\x05H\x00\x12\x33\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32!.omnijourney.segment.v1.TimeBoundH\x00\x12\x34\n\x07\x62\x65tween\x18\x04 \x01(\x0b\x32!.omnijourney.segment.v1.TimeRangeH\x00\x12.\n\x05never\x18\x05 \x01(\x0b\x32\x1d.omnijourney.segment.v1.NeverH\x00\x42\x06\n\x04test\"\x92\x01\n\x10\x42indingPredicate\x12\x39\n\x08operator\x18\x01 \x01(\x0e\x32\'.omnijourney.segment.v1.BindingOperator\x12/\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x03 \x01(\t\"\xa0\x01\n\x0fPointsPredicate\x12\x34\n\x06\x66igure\x18\x01 \x01(\x0e\x32$.omnijourney.segment.v1.PointsFigure\x12\x39\n\x08operator\x18\x02 \x01(\x0e\x32\'.omnijourney.segment.v1.CompareOperator\x12\r\n\x05value\x18\x03 \x01(\x03\x12\r\n\x05upper\x18\x04 \x01(\x03\"b\n\rAudienceFault\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x32\n\x06reason\x18\x02 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xe0\x01\n\rSavedAudience\x12\x13\n\x0b\x61udience_id\x18\x01 \x01(\t\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x32\n\x08\x61udience\x18\x03 \x01(\x0b\x32 .omnijourney.segment.v1.Audience\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*w\n\x0bTagOperator\x12\x1c\n\x18TAG_OPERATOR_UNSPECIFIED\x10\x00\x12\x17\n\x13TAG_OPERATOR_ANY_OF\x10\x01\x12\x17\n\x13TAG_OPERATOR_ALL_OF\x10\x02\x12\x18\n\x14TAG_OPERATOR_NONE_OF\x10\x03*\xc0\x01\n\x0cTextOperator\x12\x1d\n\x19TEXT_OPERATOR_UNSPECIFIED\x10\x00\x12\x18\n\x14TEXT_OPERATOR_EQUALS\x10\x01\x12\x1c\n\x18TEXT_OPERATOR_NOT_EQUALS\x10\x02\x12\x1a\n\x16TEXT_OPERATOR_CONTAINS\x10\x03\x12\x1e\n\x1aTEXT_OPERATOR_NOT_CONTAINS\x10\x04\x12\x1d\n\x19TEXT_OPERATOR_STARTS_WITH\x10\x05*\x93\x02\n\x0f\x43ompareOperator\x12 \n\x1c\x43OMPARE_OPERATOR_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43OMPARE_OPERATOR_EQUALS\x10\x01\x12\x1f\n\x1b\x43OMPARE_OPERATOR_NOT_EQUALS\x10\x02\x12\x19\n\x15\x43OMPARE_OPERATOR_LESS\x10\x03\x12\"\n\x1e\x43OMPARE_OPERATOR_LESS_OR_EQUAL\x10\x04\x12\x1c\n\x18\x43OMPARE_OPERATOR_GREATER\x10\x05\x12%\n!COMPARE_OPERATOR_GREATER_OR_EQUAL\x10\x06\x12\x1c\n\x18\x43OMPARE_OPERATOR_BETWEEN\x10\x07*r\n\nBasicField\x12\x1b\n\x17\x42\x41SIC_FIELD_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42\x41SIC_FIELD_MEMBER_ID\x10\x01\x12\x15\n\x11\x42\x41SIC_FIELD_PHONE\x10\x02\x12\x15\n\x11\x42\x41SIC_FIELD_EMAIL\x10\x03*\x9d\x01\n\tTimeField\x12\x1a\n\x16TIME_FIELD_UNSPECIFIED\x10\x00\x12\"\n\x1eTIME_FIELD_CUSTOMER_INTERACTED\x10\x01\x12\x1e\n\x1aTIME_FIELD_TEAM_INTERACTED\x10\x02\x12\x17\n\x13TIME_FIELD_MARKETED\x10\x03\x12\x17\n\x13TIME_FIELD_CHECKOUT\x10\x04*o\n\x0f\x42indingOperator\x12 \n\x1c\x42INDING_OPERATOR_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x42INDING_OPERATOR_BOUND\x10\x01\x12\x1e\n\x1a\x42INDING_OPERATOR_NOT_BOUND\x10\x02*f\n\x0cPointsFigure\x12\x1d\n\x19POINTS_FIGURE_UNSPECIFIED\x10\x00\x12\x19\n\x15POINTS_FIGURE_BALANCE\x10\x01\x12\x1c\n\x18POINTS_FIGURE_CUMULATIVE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.segment.v1.audience_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TAGOPERATOR']._serialized_start=2771
-  _globals['_TAGOPERATOR']._serialized_end=2890
-  _globals['_TEXTOPERATOR']._serialized_start=2893
-  _globals['_TEXTOPERATOR']._serialized_end=3085
-  _globals['_COMPAREOPERATOR']._serialized_start=3088
-  _globals['_COMPAREOPERATOR']._serialized_end=3363
-  _globals['_BASICFIELD']._serialized_start=3365
-  _globals['_BASICFIELD']._serialized_end=3479
-  _globals['_TIMEFIELD']._serialized_start=3482
-  _globals['_TIMEFIELD']._serialized_end=3639
-  _globals['_BINDINGOPERATOR']._serialized_start=3641
-  _globals['_BINDINGOPERATOR']._serialized_end=3752
-  _globals['_POINTSFIGURE']._serialized_start=3754
-  _globals['_POINTSFIGURE']._serialized_end=3856
-  _globals['_AUDIENCE']._serialized_start=178
-  _globals['_AUDIENCE']._serialized_end=719
-  _globals['_AUDIENCELIST']._serialized_start=721
-  _globals['_AUDIENCELIST']._serialized_end=784
-  _globals['_TAGPREDICATE']._serialized_start=786
-  _globals['_TAGPREDICATE']._serialized_end=869
-  _globals['_TEXTTEST']._serialized_start=871
-  _globals['_TEXTTEST']._serialized_end=953
-  _globals['_NUMBERTEST']._serialized_start=955
-  _globals['_NUMBERTEST']._serialized_end=1056
-  _globals['_DATETEST']._serialized_start=1058
-  _globals['_DATETEST']._serialized_end=1157
-  _globals['_BOOLEANTEST']._serialized_start=1159
-  _globals['_BOOLEANTEST']._serialized_end=1187
-  _globals['_ISSET']._serialized_start=1189
-  _globals['_ISSET']._serialized_end=1196
-  _globals['_ATTRIBUTEPREDICATE']._serialized_start=1199
-  _globals['_ATTRIBUTEPREDICATE']._serialized_end=1499
-  _globals['_BASICPREDICATE']._serialized_start=1502
-  _globals['_BASICPREDICATE']._serialized_end=1676
-  _globals['_TIMEBOUND']._serialized_start=1678
-  _globals['_TIMEBOUND']._serialized_end=1761
-  _globals['_TIMERANGE']._serialized_start=1763
-  _globals['_TIMERANGE']._serialized_end=1872
-  _globals['_NEVER']._serialized_start=1874
-  _globals['_NEVER']._serialized_end=1881
-  _globals['_TIMEPREDICATE']._serialized_start=1884
-  _globals['_TIMEPREDICATE']._serialized_end=2140
-  _globals['_BINDINGPREDICATE']._serialized_start=2143
-  _globals['_BINDINGPREDICATE']._serialized_end=2289
-  _globals['_POINTSPREDICATE']._serialized_start=2292
-  _globals['_POINTSPREDICATE']._serialized_end=2452
-  _globals['_AUDIENCEFAULT']._serialized_start=2454
-  _globals['_AUDIENCEFAULT']._serialized_end=2552
-  _globals['_SAVEDAUDIENCE']._serialized_start=2555
-  _globals['_SAVEDAUDIENCE']._serialized_end=2769
+  _globals['_TAGPREDICATE'].fields_by_name['tags']._loaded_options = None
+  _globals['_TAGPREDICATE'].fields_by_name['tags']._serialized_options = b'\272H\005\222\001\002\020d'
+  _globals['_TEXTTEST'].fields_by_name['values']._loaded_options = None
+  _globals['_TEXTTEST'].fields_by_name['values']._serialized_options = b'\272H\005\222\001\002\020d'
+  _globals['_SAVEDAUDIENCE'].fields_by_name['name']._loaded_options = None
+  _globals['_SAVEDAUDIENCE'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_TAGOPERATOR']._serialized_start=2830
+  _globals['_TAGOPERATOR']._serialized_end=2949
+  _globals['_TEXTOPERATOR']._serialized_start=2952
+  _globals['_TEXTOPERATOR']._serialized_end=3144
+  _globals['_COMPAREOPERATOR']._serialized_start=3147
+  _globals['_COMPAREOPERATOR']._serialized_end=3422
+  _globals['_BASICFIELD']._serialized_start=3424
+  _globals['_BASICFIELD']._serialized_end=3538
+  _globals['_TIMEFIELD']._serialized_start=3541
+  _globals['_TIMEFIELD']._serialized_end=3698
+  _globals['_BINDINGOPERATOR']._serialized_start=3700
+  _globals['_BINDINGOPERATOR']._serialized_end=3811
+  _globals['_POINTSFIGURE']._serialized_start=3813
+  _globals['_POINTSFIGURE']._serialized_end=3915
+  _globals['_AUDIENCE']._serialized_start=207
+  _globals['_AUDIENCE']._serialized_end=748
+  _globals['_AUDIENCELIST']._serialized_start=750
+  _globals['_AUDIENCELIST']._serialized_end=813
+  _globals['_TAGPREDICATE']._serialized_start=815
+  _globals['_TAGPREDICATE']._serialized_end=908
+  _globals['_TEXTTEST']._serialized_start=910
+  _globals['_TEXTTEST']._serialized_end=1002
+  _globals['_NUMBERTEST']._serialized_start=1004
+  _globals['_NUMBERTEST']._serialized_end=1105
+  _globals['_DATETEST']._serialized_start=1107
+  _globals['_DATETEST']._serialized_end=1206
+  _globals['_BOOLEANTEST']._serialized_start=1208
+  _globals['_BOOLEANTEST']._serialized_end=1236
+  _globals['_ISSET']._serialized_start=1238
+  _globals['_ISSET']._serialized_end=1245
+  _globals['_ATTRIBUTEPREDICATE']._serialized_start=1248
+  _globals['_ATTRIBUTEPREDICATE']._serialized_end=1548
+  _globals['_BASICPREDICATE']._serialized_start=1551
+  _globals['_BASICPREDICATE']._serialized_end=1725
+  _globals['_TIMEBOUND']._serialized_start=1727
+  _globals['_TIMEBOUND']._serialized_end=1810
+  _globals['_TIMERANGE']._serialized_start=1812
+  _globals['_TIMERANGE']._serialized_end=1921
+  _globals['_NEVER']._serialized_start=1923
+  _globals['_NEVER']._serialized_end=1930
+  _globals['_TIMEPREDICATE']._serialized_start=1933
+  _globals['_TIMEPREDICATE']._serialized_end=2189
+  _globals['_BINDINGPREDICATE']._serialized_start=2192
+  _globals['_BINDINGPREDICATE']._serialized_end=2338
+  _globals['_POINTSPREDICATE']._serialized_start=2341
+  _globals['_POINTSPREDICATE']._serialized_end=2501
+  _globals['_AUDIENCEFAULT']._serialized_start=2503
+  _globals['_AUDIENCEFAULT']._serialized_end=2601
+  _globals['_SAVEDAUDIENCE']._serialized_start=2604
+  _globals['_SAVEDAUDIENCE']._serialized_end=2828
 # @@protoc_insertion_point(module_scope)

@@ -72,7 +72,7 @@ class CreateTeamRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def team(self) -> _team_pb2.Team:
         """The team; `team_id` may be chosen by the caller (UUID)."""
@@ -171,7 +171,7 @@ class UpdateTeamRequest(_message.Message):
     TEAM_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def team(self) -> _team_pb2.Team:
         """The team with its new values; `team_id` is required, `etag` optional."""
@@ -285,7 +285,7 @@ class CreateCustomerRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
         """The customer; `customer_id` may be chosen by the caller (UUID)."""
@@ -341,7 +341,7 @@ class BatchCreateCustomersRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def customers(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.Customer]:
         """Up to 500 customers."""
@@ -427,7 +427,7 @@ class UpsertCustomerRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
         """The customer; `member_id` is required, empty fields change nothing."""
@@ -706,7 +706,7 @@ class UpdateCustomerRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
         """The customer with its new values; `customer_id` is required, `etag` optional."""
@@ -831,7 +831,7 @@ class ChangeCustomerTagsRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     customer_id: _builtins.str
     """The customer. Required."""
     @_builtins.property
@@ -917,7 +917,7 @@ class SetCustomerAttributesRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     customer_id: _builtins.str
     """The customer. Required."""
     @_builtins.property
@@ -982,7 +982,7 @@ class BindIdentityRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     customer_id: _builtins.str
     """The customer. Required."""
     @_builtins.property
@@ -1152,7 +1152,7 @@ class UnbindIdentityRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     customer_id: _builtins.str
     """The customer. Required."""
     @_builtins.property
@@ -1295,7 +1295,7 @@ class CreateAttributeRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def attribute(self) -> _attribute_pb2.Attribute:
         """Key, name and type. Required."""
@@ -1402,7 +1402,7 @@ class UpdateAttributeRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def attribute(self) -> _attribute_pb2.Attribute:
         """The definition with its new values; `key` is required, `etag` optional."""
@@ -1464,7 +1464,7 @@ class ArchiveAttributeRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     key: _builtins.str
     """The attribute. Required."""
     etag: _builtins.str
@@ -1522,7 +1522,7 @@ class RestoreAttributeRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     key: _builtins.str
     """The attribute. Required."""
     etag: _builtins.str
@@ -1717,7 +1717,7 @@ class CreateSavedAudienceRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def saved_audience(self) -> _audience_pb2.SavedAudience:
         """Name and condition. Required."""
@@ -1824,7 +1824,7 @@ class UpdateSavedAudienceRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def saved_audience(self) -> _audience_pb2.SavedAudience:
         """The saved audience with its new values; `audience_id` is required, `etag` optional."""
@@ -1885,7 +1885,7 @@ class DeleteSavedAudienceRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     audience_id: _builtins.str
     """The saved audience. Required."""
     def __init__(
@@ -2418,7 +2418,7 @@ class StartContactImportRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     file_name: _builtins.str
     """Name of the file, for people; up to 200 characters."""
     channel: _channel_pb2.Channel.ValueType
@@ -2662,7 +2662,7 @@ class CancelContactImportRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     import_id: _builtins.str
     """The import. Required."""
     def __init__(
@@ -2765,7 +2765,7 @@ class MergeCustomersRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     survivor_id: _builtins.str
     """The customer that stays. Required."""
     loser_id: _builtins.str
@@ -2934,7 +2934,7 @@ class CreateApiClientRequest(_message.Message):
     team_id: _builtins.str
     """The team; empty for an operator's client, which only operators create."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def api_client(self) -> _api_client_pb2.ApiClient:
         """Name, scopes and end. Name and scopes are required."""
@@ -3053,7 +3053,7 @@ class UpdateApiClientRequest(_message.Message):
     team_id: _builtins.str
     """The team; empty for an operator's client."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def api_client(self) -> _api_client_pb2.ApiClient:
         """The client as it shall be; its id is required. An etag makes sure that it was not changed meanwhile."""
@@ -3115,7 +3115,7 @@ class RotateApiClientTokenRequest(_message.Message):
     team_id: _builtins.str
     """The team; empty for an operator's client."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     api_client_id: _builtins.str
     """The client. Required."""
     @_builtins.property
@@ -3172,7 +3172,7 @@ class RevokeApiClientRequest(_message.Message):
     team_id: _builtins.str
     """The team; empty for an operator's client."""
     request_id: _builtins.str
-    """Makes the call safe to repeat; up to 100 characters. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     api_client_id: _builtins.str
     """The client. Required."""
     def __init__(
@@ -3229,7 +3229,7 @@ class SetConsentRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     customer_id: _builtins.str
     """The customer. Required."""
     channel: _channel_pb2.Channel.ValueType
@@ -3464,7 +3464,7 @@ class StartErasureRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     customer_id: _builtins.str
     """The customer. Required."""
     def __init__(
@@ -3566,7 +3566,7 @@ class UpdateRetentionRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     etag: _builtins.str
     """Etag that the caller has seen; empty: no check."""
     @_builtins.property
@@ -3897,7 +3897,7 @@ class RenameTagRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     tag: _builtins.str
     """The tag. Required."""
     new_tag: _builtins.str
@@ -3955,7 +3955,7 @@ class DeleteTagRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     tag: _builtins.str
     """The tag. Required."""
     force: _builtins.bool
@@ -4036,7 +4036,7 @@ class StartCustomerChangeRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     triggers: _builtins.bool
     """Whether the changes trigger journeys. Default false."""
     @_builtins.property
@@ -4354,7 +4354,7 @@ class ResolveIdentityConflictRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     identity_conflict_id: _builtins.str
     """The pair. Required."""
     def __init__(

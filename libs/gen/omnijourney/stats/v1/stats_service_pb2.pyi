@@ -726,7 +726,7 @@ class StartRebuildRequest(_message.Message):
     team_id: _builtins.str
     """The team; empty: all."""
     request_id: _builtins.str
-    """Chosen by the caller. Required."""
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     def __init__(
         self,
         *,

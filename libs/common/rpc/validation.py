@@ -1,0 +1,165 @@
+"""What every request is held to before its handler sees it: the rules of its contract, all faults told at once.
+
+The rules are those of `buf.validate` in the protos. Two hold for every request without being stated: no text holds
+U+0000, which PostgreSQL cannot store, and no enum holds a number that the contract does not name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import Any, Final
+
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+from protovalidate import Validator, Violation
+
+from libs.common.errors import FieldViolation, InvalidArgument
+
+BY_ITEM: Final = frozenset(
+    {
+        "omnijourney.internal.v1.CustomersService/ApplyChanges",
+        "omnijourney.internal.v1.LedgerService/PostEntries",
+        "omnijourney.internal.v1.SendsService/SendMessages",
+        "omnijourney.journey.v1.JourneyService/TriggerJourneys",
+        "omnijourney.segment.v1.SegmentService/BatchBindIdentities",
+        "omnijourney.segment.v1.SegmentService/BatchCreateCustomers",
+        "omnijourney.segment.v1.SegmentService/BatchFindCustomers",
+        "omnijourney.segment.v1.SegmentService/RecordEvents",
+    }
+)
+"""Batches of up to 500 whose items are judged by hand: one faulty item spoils no other, and some of them are the hot
+paths."""
+
+Check = Callable[[Any], None]
+"""Raises InvalidArgument with every fault of a request."""
+
+_VIOLATIONS_MAX: Final = 100
+_VALIDATOR: Final = Validator()
+_PLAIN: Final = {
+    "required": "is required",
+    "string.uuid": "must be a UUID",
+    "string.uuid_empty": "is required",
+}
+"""Sentences of our own for rules whose library says it less plainly."""
+
+
+def check_of(rpc: str) -> Check | None:
+    """The check of an RPC (`package.Service/Method`); None for those that are not ours or judge by item."""
+    method = _method(rpc)
+    if method is None or rpc in BY_ITEM:
+        return None
+
+    def check(request: Any) -> None:
+        faults = plain_faults(request)
+        faults += [_told(violation) for violation in _VALIDATOR.collect_violations(request)]
+        if faults:
+            raise InvalidArgument.of(*_once(faults))
+
+    return check
+
+
+def plain_faults(request: Message) -> list[FieldViolation]:
+    """Texts with U+0000 and enums with unknown numbers, wherever they are."""
+    # What holds no byte 0 holds no such text: the walk over all texts is for few requests.
+    faults = list(_texts(request, "")) if b"\0" in request.SerializeToString() else []
+    return faults + (list(_enums(request, "")) if _reaches_enum(request.DESCRIPTOR) else [])
+
+
+def _method(rpc: str) -> MethodDescriptor | None:
+    service, _, name = rpc.rpartition("/")
+    if not service.startswith("omnijourney."):
+        return None
+    try:
+        found: MethodDescriptor = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
+    except KeyError:
+        return None
+    return found
+
+
+def _texts(message: Message, path: str) -> Iterator[FieldViolation]:
+    for field, value in message.ListFields():
+        for here, each in _values(field, f"{path}{field.name}", value):
+            if isinstance(each, Message):
+                yield from _texts(each, f"{here}.")
+            elif isinstance(each, str) and "\0" in each:
+                yield FieldViolation(here, "must not hold U+0000: take it out")
+
+
+def _enums(message: Message, path: str) -> Iterator[FieldViolation]:
+    fields = _enum_fields(message.DESCRIPTOR)
+    for field, value in message.ListFields():
+        if field.name in fields:
+            for here, each in _values(field, f"{path}{field.name}", value):
+                if isinstance(each, Message):
+                    yield from _enums(each, f"{here}.")
+                elif field.enum_type is not None and each not in field.enum_type.values_by_number:
+                    yield FieldViolation(here, _one_of(field, each))
+
+
+def _values(field: FieldDescriptor, path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Each single value of a field with its path; keys of maps stand for themselves."""
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        for key in value:
+            yield f'{path}["{key}"]', key
+            yield f'{path}["{key}"]', value[key]
+    elif field.is_repeated:
+        for index, each in enumerate(value):
+            yield f"{path}[{index}]", each
+    else:
+        yield path, value
+
+
+@cache
+def _enum_fields(message: Descriptor) -> frozenset[str]:
+    """Names of the fields that are enums or lead to one."""
+    return frozenset(
+        field.name
+        for field in message.fields
+        if field.enum_type is not None
+        or (field.message_type is not None and _reaches_enum(field.message_type))
+    )
+
+
+@cache
+def _reaches_enum(message: Descriptor) -> bool:
+    """Whether a message or one within it, however deep, has an enum; types may hold themselves."""
+    reached, waiting = {message}, [message]
+    while waiting:
+        for field in waiting.pop().fields:
+            if field.enum_type is not None:
+                return True
+            if field.message_type is not None and field.message_type not in reached:
+                reached.add(field.message_type)
+                waiting.append(field.message_type)
+    return False
+
+
+def _one_of(field: FieldDescriptor, number: object) -> str:
+    values = field.enum_type.values if field.enum_type is not None else ()
+    names = ", ".join(value.name for value in values if value.number)
+    return f"has no value {number}: must be one of {names}"
+
+
+def _told(violation: Violation) -> FieldViolation:
+    elements = violation.proto.field.elements if violation.proto.field else ()
+    path = ".".join(_step(element) for element in elements)
+    rule = violation.proto.rule_id or ""
+    return FieldViolation(path, _PLAIN.get(rule) or violation.proto.message or rule)
+
+
+def _step(element: Any) -> str:
+    subscript = element.subscript
+    if subscript is None:
+        return str(element.field_name)
+    value = f'"{subscript.value}"' if isinstance(subscript.value, str) else subscript.value
+    return f"{element.field_name}[{value}]"
+
+
+def _once(faults: Sequence[FieldViolation]) -> list[FieldViolation]:
+    """The first of each field, as many as an answer has room for."""
+    seen: dict[str, FieldViolation] = {}
+    for fault in faults:
+        seen.setdefault(fault.field, fault)
+    return list(seen.values())[:_VIOLATIONS_MAX]

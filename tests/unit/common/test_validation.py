@@ -1,0 +1,75 @@
+"""What every request is held to: the rules of its contract, and two that hold without being stated."""
+
+import pytest
+from google.protobuf import empty_pb2
+from google.protobuf.message import Message
+
+from libs.common.errors import InvalidArgument
+from libs.common.rpc.validation import BY_ITEM, check_of, plain_faults
+from omnijourney.common.v1 import channel_pb2
+from omnijourney.points.v1 import points_service_pb2
+from omnijourney.segment.v1 import audience_pb2, customer_pb2, segment_service_pb2
+
+CREATE = "omnijourney.segment.v1.SegmentService/CreateCustomer"
+
+
+def _refused(rpc: str, request: Message) -> dict[str, str]:
+    """Violations by field."""
+    check = check_of(rpc)
+    assert check is not None
+    with pytest.raises(InvalidArgument) as caught:
+        check(request)
+    assert caught.value.reason == "INVALID_FIELDS"
+    return {violation.field: violation.description for violation in caught.value.violations}
+
+
+def test_all_faults_of_a_request_are_told_at_once_with_their_paths() -> None:
+    customer = customer_pb2.Customer(name="a\0b", tags=["x", "\0"], attributes={"tier": "\0"})
+    customer.identities.add().key.channel = 99  # type: ignore[assignment]  # no such channel
+    request = segment_service_pb2.CreateCustomerRequest(
+        team_id="team", request_id="r" * 101, customer=customer
+    )
+    assert _refused(CREATE, request) == {
+        "team_id": "must be a UUID",
+        "request_id": "must be at most 100 characters",
+        "customer.name": "must not hold U+0000: take it out",
+        "customer.tags[1]": "must not hold U+0000: take it out",
+        'customer.attributes["tier"]': "must not hold U+0000: take it out",
+        "customer.identities[0].key.channel": "has no value 99: must be one of CHANNEL_LINE, CHANNEL_WHATSAPP, "
+        "CHANNEL_MESSENGER, CHANNEL_INSTAGRAM",
+    }
+
+
+def test_what_is_missing_is_required() -> None:
+    assert _refused(
+        "omnijourney.points.v1.PointsService/GetCoupon", points_service_pb2.GetCouponRequest()
+    ) == {
+        "team_id": "is required",
+        "coupon_id": "is required",
+    }
+
+
+def test_enums_are_found_however_deep_a_tree_is() -> None:
+    inner = audience_pb2.Audience(
+        binding=audience_pb2.BindingPredicate(channel=channel_pb2.Channel.ValueType(7))
+    )
+    tree = audience_pb2.Audience(negation=audience_pb2.Audience(negation=inner))
+    assert [fault.field for fault in plain_faults(tree)] == ["negation.negation.binding.channel"]
+
+
+def test_a_byte_0_that_is_no_text_is_no_fault() -> None:
+    request = points_service_pb2.UploadImportFileRequest(csv=b"\0")
+    assert plain_faults(request) == []
+
+
+def test_a_good_request_passes_and_others_packages_are_not_looked_at() -> None:
+    team = "018f0000-0000-7000-8000-000000000001"
+    check = check_of("omnijourney.points.v1.PointsService/GetLedgerSummary")
+    assert check is not None
+    check(points_service_pb2.GetLedgerSummaryRequest(team_id=team))
+    assert check_of("grpc.health.v1.Health/Check") is None
+    assert plain_faults(empty_pb2.Empty()) == []
+
+
+def test_batches_that_answer_item_by_item_are_judged_by_hand() -> None:
+    assert all(check_of(rpc) is None for rpc in BY_ITEM)
