@@ -10,6 +10,9 @@ from uuid import UUID
 NO_JOURNEY = UUID(int=0)
 """The journey of figures that concern the team as a whole."""
 
+NO_CHANNEL = 0
+"""The channel of figures that concern all channels, or none."""
+
 QUARTER_S = 900
 """Counters are by quarter of an hour: days and hours of every time zone begin on one."""
 
@@ -81,7 +84,7 @@ class CounterKey(NamedTuple):
     quarter: datetime
     journey_id: UUID = NO_JOURNEY
     node_id: str = ""
-    channel: int = 0
+    channel: int = NO_CHANNEL
     currency: str = ""
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from libs.common.db.pool import Pool, snapshot
-from services.stats.domain.model import NO_JOURNEY, Metric, Total
+from services.stats.domain.model import NO_CHANNEL, NO_JOURNEY, Metric, Total
 from services.stats.store.base import BOOK
 
 _SEND_METRICS: Final = (
@@ -68,7 +68,9 @@ class CounterStore:
         async with snapshot(self._pool, [team_id]) as connection:
             totals = await connection.fetch(*BOOK.bind("totals", team_id=team_id, journey_ids=[NO_JOURNEY]))
             sends = await connection.fetch(
-                *BOOK.bind("totals_of_sends", team_id=team_id, metrics=list(_SEND_METRICS))
+                *BOOK.bind(
+                    "totals_of_sends", team_id=team_id, metrics=list(_SEND_METRICS), no_channel=NO_CHANNEL
+                )
             )
         return [Total(*row) for row in totals], [Total(*row) for row in sends]
 

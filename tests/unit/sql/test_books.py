@@ -20,19 +20,11 @@ _PARAMETERS_MAX: Final = 12
 
 _WIDE_NOT_YET: Final[set[str]] = {
     "channel_gateway.query.reserve_sends",
-    "channel_gateway.query.settle_sends",
     "channel_gateway.reserve_sends",
     "channel_gateway.take_places",
-    "points.query.load_batch",
-    "points.query.write_batch",
-    "points.write_batch",
-    "segment.query.save_batch",
-    "segment.save_batch",
-    "stats.count_page",
-    "stats.query.count_page",
 }
-_NUMBERED_NOT_YET: Final[set[str]] = {"channel_gateway", "points", "segment", "stats"}
-_BARE_NOT_YET: Final[set[str]] = {"channel_gateway", "points", "stats"}
+_NUMBERED_NOT_YET: Final[set[str]] = {"channel_gateway"}
+_BARE_NOT_YET: Final[set[str]] = {"channel_gateway", "points"}
 
 _COMMENT: Final = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _NUMBERS_OF: Final = re.compile(r"-- The numbers of ([\w.]+)\.(\w+)\.\n")

@@ -26,7 +26,7 @@ SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, metric, journ
 -- name: totals_of_sends
 -- What a team sent, by journey, node and channel.
 SELECT metric, journey_id, node_id, channel, currency, value
-  FROM total WHERE team_id = :team_id AND metric = ANY (:metrics::smallint[]) AND channel <> 0;
+  FROM total WHERE team_id = :team_id AND metric = ANY (:metrics::smallint[]) AND channel <> :no_channel;
 
 -- name: journeys
 SELECT journey_id FROM total WHERE team_id = :team_id AND metric = :metric ORDER BY journey_id;
