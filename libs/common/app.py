@@ -111,11 +111,10 @@ class Runtime:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def spawn(self, name: str, run: Run | Coroutine[Any, Any, None]) -> None:
-        """Runs a loop until the service stops: the `run` of a `libs.common.tasks.Loop`, or a coroutine that watches
-        `stopping` itself. One that ends earlier ends the service."""
-        work = run if asyncio.iscoroutine(run) else run(self.stopping)
-        self._workers.append(self._watched(name, work, self.stopping))
+    def spawn(self, name: str, run: Run) -> None:
+        """Runs a loop until the service stops: the `run` of a `libs.common.tasks.Loop`, or a function like it. One that
+        ends earlier ends the service."""
+        self._workers.append(self._watched(name, run(self.stopping), self.stopping))
 
     @contextlib.asynccontextmanager
     async def running(self, name: str, loop: Loop) -> AsyncIterator[None]:

@@ -151,9 +151,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         _serve(rt, deps)
         await stack.enter_async_context(rt.running("mail relay", relay))
-        rt.spawn("sender", sender.run(rt.stopping))
-        rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender).run(rt.stopping))
-        rt.spawn("inbox", worker.run(rt.stopping))
+        rt.spawn("sender", sender.run)
+        rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender).run)
+        rt.spawn("inbox", worker.run)
         async with (
             rt.serving(GatewayLag(deliveries, relay, progress)) as serving,
             _http(settings, edge) as port,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from libs.common.app import App, Runtime, runtime
 from libs.common.clients.team_settings import TeamSettingsClient
@@ -16,6 +17,7 @@ from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
+from libs.common.tasks import work_until
 from libs.embedded import attach
 from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
 from omnijourney.internal.v1.customers_service_pb2_grpc import CustomersServiceStub
@@ -148,10 +150,10 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         internal.serve(rt.server, dependencies)
         await stack.enter_async_context(rt.running("mail relay", relay))
-        rt.spawn("worker", _work(rt, settings, worker))
+        rt.spawn("worker", partial(_work, rt, settings, worker))
         rt.spawn("schedule", scheduler.run)
         rt.spawn("orphans", orphans.run)
-        rt.spawn("clock watch", _watch_clock(rt, worker, scheduler))
+        rt.spawn("clock watch", partial(_watch_clock, rt.clock, worker, scheduler))
         lag = JourneyLag(
             worker=worker, mailbox=mailbox, turns=turns, relay=relay, clock=rt.clock, progress=progress
         )
@@ -159,25 +161,23 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             yield serving
 
 
-async def _work(rt: Runtime, settings: Settings, worker: Worker) -> None:
+async def _work(rt: Runtime, settings: Settings, worker: Worker, stopping: asyncio.Event) -> None:
     """The worker under its leases: it ends first, then its partitions are handed back."""
     keeper = LeaseKeeper(
         rt.pool, worker.set_leases, lease_s=settings.lease_seconds, hand_over=worker.hand_over
     )
     async with rt.running("leases", keeper):
-        await worker.run(rt.stopping)
+        await worker.run(stopping)
 
 
-async def _watch_clock(rt: Runtime, worker: Worker, scheduler: Scheduler) -> None:
+async def _watch_clock(clock: Clock, worker: Worker, scheduler: Scheduler, stopping: asyncio.Event) -> None:
     """A clock that was moved makes timers due at once."""
-    version = rt.clock.version
-    stopping = asyncio.ensure_future(rt.stopping.wait())
-    while not stopping.done():
-        changed = asyncio.ensure_future(rt.clock.changed(version))
-        await asyncio.wait({changed, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not changed.done():
-            changed.cancel()
-            return
-        version = changed.result()
-        worker.wake()
-        scheduler.wake()
+
+    async def watch() -> None:
+        version = clock.version
+        while True:
+            version = await clock.changed(version)
+            worker.wake()
+            scheduler.wake()
+
+    await work_until(stopping, watch(), name="clock watch")

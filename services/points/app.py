@@ -9,7 +9,6 @@ from libs.common.app import App, runtime
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
 from libs.common.db.queries import QueryBook
-from libs.common.db.requests import keep_forgetting
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
@@ -82,7 +81,6 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             points_service_pb2.DESCRIPTOR.services_by_name["PointsService"],
         )
         internal.serve(rt.server, dependencies)
-        rt.spawn("forgetting answers", keep_forgetting(rt.pool, rt.stopping))
         rt.spawn("customers", follower.run)
         rt.spawn("outcomes", retention.run)
         rt.spawn("imports", importer.run)

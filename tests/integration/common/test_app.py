@@ -101,7 +101,7 @@ async def test_a_worker_that_failed_before_the_service_served_is_told(
     servers: Servers, database: Database
 ) -> None:
     async with runtime(servers.settings(Settings, database), package=PACKAGE, servers=attach) as rt:
-        rt.spawn("early", _fail())
+        rt.spawn("early", _fail)
         await asyncio.sleep(0)
         async with rt.serving(NothingPending(Progress())) as serving:
             with pytest.raises(ZeroDivisionError):
@@ -152,7 +152,7 @@ async def test_workers_end_though_the_service_never_served(servers: Servers, dat
     assert ended
 
 
-async def _fail() -> None:
+async def _fail(stopping: asyncio.Event) -> None:
     raise ZeroDivisionError
 
 

@@ -26,12 +26,12 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
     """The diary, serving."""
     async with runtime(settings, package="tests.integration.common.diary", servers=attach, clock=clock) as rt:
 
-        async def work() -> None:
+        async def work(stopping: asyncio.Event) -> None:
             if settings.worker_fails:
                 await asyncio.sleep(0.1)
                 raise ZeroDivisionError
-            await rt.stopping.wait()
+            await stopping.wait()
 
-        rt.spawn("writer", work())
+        rt.spawn("writer", work)
         async with rt.serving(NothingPending(Progress())) as serving:
             yield serving
