@@ -49,7 +49,7 @@ def _step(node_id: str, result: int, entered: bool, at: datetime) -> enrolment_p
         node_id=node_id,
         result=enrolment_pb2.StepResult.ValueType(result),
         entered=entered,
-        time=timestamp(at),
+        occur_time=timestamp(at),
     )
 
 

@@ -21,7 +21,7 @@ SOURCE_NAMES: Mapping[int, str] = {
 def partition_message(partition: int, depth: Depth, lease: Lease | None) -> actor_pb2.Partition:
     """A partition as operators see it."""
     message = actor_pb2.Partition(
-        partition=partition, ready_customers=depth.ready, taken_customers=depth.taken
+        partition=partition, ready_customer_count=depth.ready, checked_out_customer_count=depth.taken
     )
     if lease is not None:
         message.worker_id = lease.owner
@@ -44,20 +44,20 @@ def parked_message(row: ParkedRow, mail: ParkedMail) -> actor_pb2.ParkedCustomer
     """A parked customer as operators see them."""
     return actor_pb2.ParkedCustomer(
         customer_id=str(row.customer_id),
-        error=row.error,
+        error_message=row.error,
         attempts=row.attempts,
         park_time=timestamp(row.parked_at),
         mails=map(mail_item, mail.mails),
-        silent_sources=[SOURCE_NAMES[source] for source in mail.silent],
+        silent_sources=[actor_pb2.MailSource.ValueType(source) for source in mail.silent],
     )
 
 
 def mail_item(mail: Mail) -> actor_pb2.MailItem:
     """A mail as operators see it."""
     return actor_pb2.MailItem(
-        source=SOURCE_NAMES[mail.source],
+        source=actor_pb2.MailSource.ValueType(mail.source),
         number=mail.number,
         kind=type(mail.body).__name__,
-        time=timestamp(mail.occurred_at),
+        occur_time=timestamp(mail.occurred_at),
         event_id=str(mail.event_id),
     )

@@ -17,7 +17,7 @@ def enrolment_message(stored: StoredEnrolment) -> enrolment_pb2.Enrolment:
         customer_id=str(enrolment.customer_id),
         state=enrolment_pb2.EnrolmentState.ValueType(enrolment.state),
         node_id=enrolment.node_id,
-        rest_reason=enrolment_pb2.RestReason.ValueType(enrolment.wait),
+        wait_reason=enrolment_pb2.WaitReason.ValueType(enrolment.wait),
         wake_time=timestamp(enrolment.wake_at) if enrolment.wake_at else None,
         create_time=timestamp(enrolment.created_at),
         update_time=timestamp(stored.updated_at),
@@ -33,6 +33,6 @@ def step_message(step: d.Step) -> enrolment_pb2.Step:
         visit=step.visit,
         result=enrolment_pb2.StepResult.ValueType(step.result),
         detail=step.detail,
-        time=timestamp(step.at),
+        occur_time=timestamp(step.at),
         entered=step.entered,
     )

@@ -41,7 +41,7 @@ def _run_segment(row: Mapping[str, Any], time: Timestamp) -> dict[str, Any]:
                 visit=step.visit,
                 result=step.result,  # type: ignore[arg-type]  # the numbers are those of the contract
                 detail=step.detail,
-                time=time if step.at == at else timestamp(step.at),
+                occur_time=time if step.at == at else timestamp(step.at),
                 entered=step.entered,
             )
             for step in run_segment.steps

@@ -84,7 +84,7 @@ def _journey_shape(row: journey_fact_pb2.JourneyFact) -> _Shape | None:
             segment = row.run_segment  # each look at a field makes a new object
             steps = tuple(
                 [
-                    (step.node_id, step.result, step.entered, step.time.seconds // QUARTER_S)
+                    (step.node_id, step.result, step.entered, step.occur_time.seconds // QUARTER_S)
                     for step in segment.steps
                 ]
             )

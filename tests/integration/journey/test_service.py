@@ -17,6 +17,7 @@ from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
 from libs.common.db.pool import open_pool
 from libs.common.ids import partition_of
+from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import timestamp
 from libs.testing.fixtures import Database, Databases, Servers
@@ -386,8 +387,8 @@ async def test_a_parked_customer_is_shown_and_their_mail_is_dropped(desk: Desk) 
     ]
     await desk.call("TriggerJourneys", items=items)
     [shown] = (await desk.call("ListParkedCustomers", customer_id=str(customer))).customers
-    assert (shown.error, [mail.number for mail in shown.mails]) == ("poison", [1, 2])
-    assert sorted(shown.silent_sources) == ["channel_gateway", "segment"]
+    assert (shown.error_message, [mail.number for mail in shown.mails]) == ("poison", [1, 2])
+    assert sorted(shown.silent_sources) == [MailSource.SEGMENT, MailSource.GATEWAY]
     assert (await desk.call("ListParkedCustomers")).customers == [shown]
     first = {
         "customer_id": str(customer),

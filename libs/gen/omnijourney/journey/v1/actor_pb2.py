@@ -25,19 +25,21 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"omnijourney/journey/v1/actor.proto\x12\x16omnijourney.journey.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x01\n\tPartition\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12\x35\n\x11lease_expire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fready_customers\x18\x05 \x01(\x03\x12\x17\n\x0ftaken_customers\x18\x06 \x01(\x03\"w\n\x06Worker\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x10\n\x08\x64raining\x18\x02 \x01(\x08\x12\x17\n\x0fpartition_count\x18\x03 \x01(\x05\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"t\n\x08MailItem\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65vent_id\x18\x05 \x01(\t\"\xbe\x01\n\x0eParkedCustomer\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x03 \x01(\x05\x12-\n\tpark_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x05mails\x18\x05 \x03(\x0b\x32 .omnijourney.journey.v1.MailItem\x12\x16\n\x0esilent_sources\x18\x06 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"omnijourney/journey/v1/actor.proto\x12\x16omnijourney.journey.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x01\n\tPartition\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12\x35\n\x11lease_expire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x14ready_customer_count\x18\x05 \x01(\x03\x12\"\n\x1a\x63hecked_out_customer_count\x18\x06 \x01(\x03\"w\n\x06Worker\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x10\n\x08\x64raining\x18\x02 \x01(\x08\x12\x17\n\x0fpartition_count\x18\x03 \x01(\x05\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9e\x01\n\x08MailItem\x12\x32\n\x06source\x18\x01 \x01(\x0e\x32\".omnijourney.journey.v1.MailSource\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12.\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65vent_id\x18\x05 \x01(\t\"\xea\x01\n\x0eParkedCustomer\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x15\n\rerror_message\x18\x02 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x03 \x01(\x05\x12-\n\tpark_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x05mails\x18\x05 \x03(\x0b\x32 .omnijourney.journey.v1.MailItem\x12:\n\x0esilent_sources\x18\x06 \x03(\x0e\x32\".omnijourney.journey.v1.MailSource*|\n\nMailSource\x12\x1b\n\x17MAIL_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13MAIL_SOURCE_SEGMENT\x10\x01\x12\x1f\n\x1bMAIL_SOURCE_CHANNEL_GATEWAY\x10\x02\x12\x17\n\x13MAIL_SOURCE_JOURNEY\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.journey.v1.actor_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_MAILSOURCE']._serialized_start=802
+  _globals['_MAILSOURCE']._serialized_end=926
   _globals['_PARTITION']._serialized_start=96
-  _globals['_PARTITION']._serialized_end=265
-  _globals['_WORKER']._serialized_start=267
-  _globals['_WORKER']._serialized_end=386
-  _globals['_MAILITEM']._serialized_start=388
-  _globals['_MAILITEM']._serialized_end=504
-  _globals['_PARKEDCUSTOMER']._serialized_start=507
-  _globals['_PARKEDCUSTOMER']._serialized_end=697
+  _globals['_PARTITION']._serialized_end=281
+  _globals['_WORKER']._serialized_start=283
+  _globals['_WORKER']._serialized_end=402
+  _globals['_MAILITEM']._serialized_start=405
+  _globals['_MAILITEM']._serialized_end=563
+  _globals['_PARKEDCUSTOMER']._serialized_start=566
+  _globals['_PARKEDCUSTOMER']._serialized_end=800
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _MailSource:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MailSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MailSource.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MAIL_SOURCE_UNSPECIFIED: _MailSource.ValueType  # 0
+    """Not given; refused."""
+    MAIL_SOURCE_SEGMENT: _MailSource.ValueType  # 1
+    """Segment: what happened to customers."""
+    MAIL_SOURCE_CHANNEL_GATEWAY: _MailSource.ValueType  # 2
+    """The gateway: outcomes of sends."""
+    MAIL_SOURCE_JOURNEY: _MailSource.ValueType  # 3
+    """Journey itself: triggers through the API."""
+
+class MailSource(_MailSource, metaclass=_MailSourceEnumTypeWrapper):
+    """Who numbers mail for the actors of customers."""
+
+MAIL_SOURCE_UNSPECIFIED: MailSource.ValueType  # 0
+"""Not given; refused."""
+MAIL_SOURCE_SEGMENT: MailSource.ValueType  # 1
+"""Segment: what happened to customers."""
+MAIL_SOURCE_CHANNEL_GATEWAY: MailSource.ValueType  # 2
+"""The gateway: outcomes of sends."""
+MAIL_SOURCE_JOURNEY: MailSource.ValueType  # 3
+"""Journey itself: triggers through the API."""
+Global___MailSource: _TypeAlias = MailSource  # noqa: Y015
+
 @_typing.final
 class Partition(_message.Message):
     """One partition of customers."""
@@ -29,18 +58,18 @@ class Partition(_message.Message):
     WORKER_ID_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
     LEASE_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
-    READY_CUSTOMERS_FIELD_NUMBER: _builtins.int
-    TAKEN_CUSTOMERS_FIELD_NUMBER: _builtins.int
+    READY_CUSTOMER_COUNT_FIELD_NUMBER: _builtins.int
+    CHECKED_OUT_CUSTOMER_COUNT_FIELD_NUMBER: _builtins.int
     partition: _builtins.int
     """0 to 63."""
     worker_id: _builtins.str
     """Worker that holds the lease; empty if none does."""
     epoch: _builtins.int
     """Grows with each change of owner; every commit is checked against it."""
-    ready_customers: _builtins.int
+    ready_customer_count: _builtins.int
     """Customers with mail that nobody works on."""
-    taken_customers: _builtins.int
-    """Customers with mail in the owner's hands."""
+    checked_out_customer_count: _builtins.int
+    """Customers whose mailbox the owner has checked out."""
     @_builtins.property
     def lease_expire_time(self) -> _timestamp_pb2.Timestamp:
         """When the lease ends unless it is renewed, in real time; absent without an owner."""
@@ -52,12 +81,12 @@ class Partition(_message.Message):
         worker_id: _builtins.str = ...,
         epoch: _builtins.int = ...,
         lease_expire_time: _timestamp_pb2.Timestamp | None = ...,
-        ready_customers: _builtins.int = ...,
-        taken_customers: _builtins.int = ...,
+        ready_customer_count: _builtins.int = ...,
+        checked_out_customer_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lease_expire_time", b"lease_expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "lease_expire_time", b"lease_expire_time", "partition", b"partition", "ready_customers", b"ready_customers", "taken_customers", b"taken_customers", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked_out_customer_count", b"checked_out_customer_count", "epoch", b"epoch", "lease_expire_time", b"lease_expire_time", "partition", b"partition", "ready_customer_count", b"ready_customer_count", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -108,10 +137,10 @@ class MailItem(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
-    TIME_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
     EVENT_ID_FIELD_NUMBER: _builtins.int
-    source: _builtins.str
-    """Who sent it: `segment`, `channel_gateway` or `journey`."""
+    source: Global___MailSource.ValueType
+    """Who sent it."""
     number: _builtins.int
     """Number among this source's mail for this customer, from 1 without gaps."""
     kind: _builtins.str
@@ -119,21 +148,21 @@ class MailItem(_message.Message):
     event_id: _builtins.str
     """Id of the event."""
     @_builtins.property
-    def time(self) -> _timestamp_pb2.Timestamp:
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened, in domain time."""
 
     def __init__(
         self,
         *,
-        source: _builtins.str = ...,
+        source: Global___MailSource.ValueType = ...,
         number: _builtins.int = ...,
         kind: _builtins.str = ...,
-        time: _timestamp_pb2.Timestamp | None = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
         event_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "kind", b"kind", "number", b"number", "source", b"source", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "kind", b"kind", "number", b"number", "occur_time", b"occur_time", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -146,15 +175,15 @@ class ParkedCustomer(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
-    ERROR_FIELD_NUMBER: _builtins.int
+    ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     PARK_TIME_FIELD_NUMBER: _builtins.int
     MAILS_FIELD_NUMBER: _builtins.int
     SILENT_SOURCES_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer."""
-    error: _builtins.str
-    """Fault of the last attempt, for people."""
+    error_message: _builtins.str
+    """What went wrong at the last attempt, for people."""
     attempts: _builtins.int
     """How often it was tried."""
     @_builtins.property
@@ -166,22 +195,22 @@ class ParkedCustomer(_message.Message):
         """The oldest mail that waits at its sources, by source and number; ListParkedCustomersRequest says how much of it."""
 
     @_builtins.property
-    def silent_sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Sources that did not answer, whose mail is missing in `mails`: `segment`, `channel_gateway`, `journey`."""
+    def silent_sources(self) -> _containers.RepeatedScalarFieldContainer[Global___MailSource.ValueType]:
+        """Sources that did not answer, whose mail is missing in `mails`."""
 
     def __init__(
         self,
         *,
         customer_id: _builtins.str = ...,
-        error: _builtins.str = ...,
+        error_message: _builtins.str = ...,
         attempts: _builtins.int = ...,
         park_time: _timestamp_pb2.Timestamp | None = ...,
         mails: _abc.Iterable[Global___MailItem] | None = ...,
-        silent_sources: _abc.Iterable[_builtins.str] | None = ...,
+        silent_sources: _abc.Iterable[Global___MailSource.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["park_time", b"park_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "customer_id", b"customer_id", "error", b"error", "mails", b"mails", "park_time", b"park_time", "silent_sources", b"silent_sources"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "customer_id", b"customer_id", "error_message", b"error_message", "mails", b"mails", "park_time", b"park_time", "silent_sources", b"silent_sources"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

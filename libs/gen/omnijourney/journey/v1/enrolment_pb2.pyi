@@ -27,7 +27,7 @@ class _EnrolmentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Enrolm
     ENROLMENT_STATE_UNSPECIFIED: _EnrolmentState.ValueType  # 0
     """Not given."""
     ENROLMENT_STATE_LIVE: _EnrolmentState.ValueType  # 1
-    """Live: walking, or resting for exactly one reason."""
+    """Live: it waits for exactly one thing, or is going on."""
     ENROLMENT_STATE_COMPLETED: _EnrolmentState.ValueType  # 2
     """Reached an end."""
     ENROLMENT_STATE_HALTED: _EnrolmentState.ValueType  # 3
@@ -41,7 +41,7 @@ class EnrolmentState(_EnrolmentState, metaclass=_EnrolmentStateEnumTypeWrapper):
 ENROLMENT_STATE_UNSPECIFIED: EnrolmentState.ValueType  # 0
 """Not given."""
 ENROLMENT_STATE_LIVE: EnrolmentState.ValueType  # 1
-"""Live: walking, or resting for exactly one reason."""
+"""Live: it waits for exactly one thing, or is going on."""
 ENROLMENT_STATE_COMPLETED: EnrolmentState.ValueType  # 2
 """Reached an end."""
 ENROLMENT_STATE_HALTED: EnrolmentState.ValueType  # 3
@@ -50,33 +50,33 @@ ENROLMENT_STATE_PARKED: EnrolmentState.ValueType  # 4
 """Set aside after repeated faults; an operator decides."""
 Global___EnrolmentState: _TypeAlias = EnrolmentState  # noqa: Y015
 
-class _RestReason:
+class _WaitReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _RestReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RestReason.ValueType], _builtins.type):
+class _WaitReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    REST_REASON_UNSPECIFIED: _RestReason.ValueType  # 0
-    """It does not."""
-    REST_REASON_DELAY: _RestReason.ValueType  # 1
+    WAIT_REASON_UNSPECIFIED: _WaitReason.ValueType  # 0
+    """Nothing: it has ended."""
+    WAIT_REASON_DELAY: _WaitReason.ValueType  # 1
     """A delay runs."""
-    REST_REASON_SEND: _RestReason.ValueType  # 2
+    WAIT_REASON_SEND: _WaitReason.ValueType  # 2
     """A message is with the gateway."""
-    REST_REASON_QUIET: _RestReason.ValueType  # 3
+    WAIT_REASON_QUIET: _WaitReason.ValueType  # 3
     """Do not disturb; the message follows."""
 
-class RestReason(_RestReason, metaclass=_RestReasonEnumTypeWrapper):
-    """Why a live enrolment rests."""
+class WaitReason(_WaitReason, metaclass=_WaitReasonEnumTypeWrapper):
+    """What a live enrolment waits for."""
 
-REST_REASON_UNSPECIFIED: RestReason.ValueType  # 0
-"""It does not."""
-REST_REASON_DELAY: RestReason.ValueType  # 1
+WAIT_REASON_UNSPECIFIED: WaitReason.ValueType  # 0
+"""Nothing: it has ended."""
+WAIT_REASON_DELAY: WaitReason.ValueType  # 1
 """A delay runs."""
-REST_REASON_SEND: RestReason.ValueType  # 2
+WAIT_REASON_SEND: WaitReason.ValueType  # 2
 """A message is with the gateway."""
-REST_REASON_QUIET: RestReason.ValueType  # 3
+WAIT_REASON_QUIET: WaitReason.ValueType  # 3
 """Do not disturb; the message follows."""
-Global___RestReason: _TypeAlias = RestReason  # noqa: Y015
+Global___WaitReason: _TypeAlias = WaitReason  # noqa: Y015
 
 class _StepResult:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -173,7 +173,7 @@ class Enrolment(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     NODE_ID_FIELD_NUMBER: _builtins.int
-    REST_REASON_FIELD_NUMBER: _builtins.int
+    WAIT_REASON_FIELD_NUMBER: _builtins.int
     WAKE_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
@@ -189,8 +189,8 @@ class Enrolment(_message.Message):
     """State."""
     node_id: _builtins.str
     """Node at which it stands or ended."""
-    rest_reason: Global___RestReason.ValueType
-    """Why it rests, if live."""
+    wait_reason: Global___WaitReason.ValueType
+    """What it waits for, if live."""
     causation_depth: _builtins.int
     """Length of the chain of journeys that caused it; 0 for an event from outside."""
     trigger_event_id: _builtins.str
@@ -215,7 +215,7 @@ class Enrolment(_message.Message):
         customer_id: _builtins.str = ...,
         state: Global___EnrolmentState.ValueType = ...,
         node_id: _builtins.str = ...,
-        rest_reason: Global___RestReason.ValueType = ...,
+        wait_reason: Global___WaitReason.ValueType = ...,
         wake_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
@@ -224,7 +224,7 @@ class Enrolment(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time", "wake_time", b"wake_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["causation_depth", b"causation_depth", "create_time", b"create_time", "customer_id", b"customer_id", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "node_id", b"node_id", "rest_reason", b"rest_reason", "state", b"state", "trigger_event_id", b"trigger_event_id", "update_time", b"update_time", "wake_time", b"wake_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["causation_depth", b"causation_depth", "create_time", b"create_time", "customer_id", b"customer_id", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "node_id", b"node_id", "state", b"state", "trigger_event_id", b"trigger_event_id", "update_time", b"update_time", "wait_reason", b"wait_reason", "wake_time", b"wake_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -240,7 +240,7 @@ class Step(_message.Message):
     VISIT_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
-    TIME_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
     ENTERED_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     """Node."""
@@ -253,7 +253,7 @@ class Step(_message.Message):
     entered: _builtins.bool
     """True on the first step of a visit: the node was entered."""
     @_builtins.property
-    def time(self) -> _timestamp_pb2.Timestamp:
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When, in domain time."""
 
     def __init__(
@@ -263,12 +263,12 @@ class Step(_message.Message):
         visit: _builtins.int = ...,
         result: Global___StepResult.ValueType = ...,
         detail: _builtins.str = ...,
-        time: _timestamp_pb2.Timestamp | None = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
         entered: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "entered", b"entered", "node_id", b"node_id", "result", b"result", "time", b"time", "visit", b"visit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "entered", b"entered", "node_id", b"node_id", "occur_time", b"occur_time", "result", b"result", "visit", b"visit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

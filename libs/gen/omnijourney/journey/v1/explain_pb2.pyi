@@ -157,12 +157,12 @@ class WaitCount(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NODE_ID_FIELD_NUMBER: _builtins.int
-    REST_REASON_FIELD_NUMBER: _builtins.int
+    WAIT_REASON_FIELD_NUMBER: _builtins.int
     ENROLMENT_COUNT_FIELD_NUMBER: _builtins.int
     NEXT_WAKE_TIME_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     """The node."""
-    rest_reason: _enrolment_pb2.RestReason.ValueType
+    wait_reason: _enrolment_pb2.WaitReason.ValueType
     """What they wait for."""
     enrolment_count: _builtins.int
     """How many."""
@@ -174,13 +174,13 @@ class WaitCount(_message.Message):
         self,
         *,
         node_id: _builtins.str = ...,
-        rest_reason: _enrolment_pb2.RestReason.ValueType = ...,
+        wait_reason: _enrolment_pb2.WaitReason.ValueType = ...,
         enrolment_count: _builtins.int = ...,
         next_wake_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["next_wake_time", b"next_wake_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment_count", b"enrolment_count", "next_wake_time", b"next_wake_time", "node_id", b"node_id", "rest_reason", b"rest_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment_count", b"enrolment_count", "next_wake_time", b"next_wake_time", "node_id", b"node_id", "wait_reason", b"wait_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
