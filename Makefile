@@ -22,8 +22,8 @@ demo: ## replay a real month through all five services (MONTH=1..12, DATA=file.c
 up: install ## start the five services with their own PostgreSQL and Valkey, until Ctrl-C
 	@$(BIN)/omnijourney up
 
-test: install-dev ## run all tests, servers included (ARGS="…" goes to pytest)
-	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),--rules-record build/rules.json)
+test: install-dev ## run all tests, servers included, and print what of each service they ran (ARGS="…" goes to pytest)
+	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),--rules-record build/rules.json --coverage)
 
 check: install-dev ## what every change must pass, without a server: format, lint, types, imports, contracts, quick tests
 	@$(RUN) -m tools.check $(STEPS)

@@ -1,0 +1,72 @@
+"""The pytest plugin behind ``--coverage``: how much of each service's code the tests ran, a line a service.
+
+It sees the process of the tests and no other: services that tests start as processes of their own (``e2e``, ``chaos``,
+the kills) are left out. Lines are counted by slipcover, whose probes take themselves out once they were hit: that costs
+next to nothing on a Python without ``sys.monitoring`` as well, where a tracer doubles the time.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any, Final
+
+import pytest
+
+from tools.paths import ROOT
+
+_SERVICES: Final = sorted(file.parent for file in (ROOT / "services").glob("*/app.py"))
+_PARTS: Final = {part.relative_to(ROOT).as_posix(): part for part in (*_SERVICES, ROOT / "libs" / "common")}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds ``--coverage``."""
+    parser.addoption("--coverage", action="store_true", help="print how much of each service's code was run")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Begins before any of the code is imported."""
+    if early_config.known_args_namespace.coverage:
+        early_config.pluginmanager.register(Meter(), "coverage-meter")
+
+
+class Meter:
+    """Counts from when it is made."""
+
+    def __init__(self) -> None:
+        """From here on, what is imported is counted."""
+        import slipcover  # noqa: PLC0415 - only where it is asked for
+
+        folders = [str(folder) for folder in _PARTS.values()]
+        self._counted = slipcover.Slipcover(source=folders)
+        self._stack = ExitStack()
+        self._stack.enter_context(
+            slipcover.ImportManager(self._counted, slipcover.FileMatcher(sources=folders))
+        )
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Prints above the closing line."""
+        self._stack.close()
+        terminalreporter.section("lines run in this process")
+        for line in summary(self._counted.get_coverage()["files"]):
+            terminalreporter.write_line(line)
+
+
+def summary(files: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """``services/points 93.1 % of 4,210 lines``, one for each service and for what they share.
+
+    ``files``: path, absolute or from the root, to its ``executed_lines`` and ``missing_lines``.
+    """
+    run, there = Counter[str](), Counter[str]()
+    for name, lines in files.items():
+        file = (ROOT / name).resolve()
+        for part, folder in _PARTS.items():
+            if file.is_relative_to(folder):
+                run[part] += len(lines["executed_lines"])
+                there[part] += len(lines["executed_lines"]) + len(lines["missing_lines"])
+    width = max(map(len, _PARTS))
+    return [
+        f"{part:{width}} {100 * run[part] / there[part]:5.1f} % of {there[part]:6,} lines"
+        for part in _PARTS
+        if there[part]
+    ]
