@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.common.paging import page_key, page_size, page_token
+from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import ids_of
 from omnijourney.journey.v1 import journey_service_pb2 as pb
@@ -45,12 +45,11 @@ class EnrolmentRpcs(BaseRpcs):
         rows = await self._deps.enrolments.page(
             team_id, EnrolmentFilter(journey_id, customer_id, states), after, size + 1
         )
-        token = ""
-        if len(rows) > size:
-            last = rows[size - 1].enrolment
-            token = page_token((last.created_at, last.enrolment_id), *arguments)
+        page = page_of(
+            rows, size, lambda row: (row.enrolment.created_at, row.enrolment.enrolment_id), *arguments
+        )
         return pb.ListEnrolmentsResponse(
-            enrolments=[convert.enrolment_message(row) for row in rows[:size]], next_page_token=token
+            enrolments=map(convert.enrolment_message, page.rows), next_page_token=page.next_token
         )
 
     async def CountEnrolments(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from libs.common.paging import page_key, page_size, page_token
+from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import ids_of
 from omnijourney.journey.v1 import journey_pb2
@@ -56,12 +56,10 @@ class JourneyRpcs(BaseRpcs):
         arguments = ("journeys", team_id, *wanted)
         after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
         rows = await self._deps.journeys.page(team_id, wanted, after, size + 1)
-        token = ""
-        if len(rows) > size:
-            token = page_token((rows[size - 1].created_at, rows[size - 1].journey_id), *arguments)
+        page = page_of(rows, size, lambda row: (row.created_at, row.journey_id), *arguments)
         return pb.ListJourneysResponse(
-            journeys=[convert.journey_message(journey, request.language_code) for journey in rows[:size]],
-            next_page_token=token,
+            journeys=[convert.journey_message(journey, request.language_code) for journey in page.rows],
+            next_page_token=page.next_token,
         )
 
     async def UpdateJourney(self, request: pb.UpdateJourneyRequest, context: Any) -> pb.UpdateJourneyResponse:
@@ -121,9 +119,9 @@ class JourneyRpcs(BaseRpcs):
         arguments = ("revisions", team_id, journey_id)
         before = page_key(request.page_token, int, *arguments) or REVISION_AFTER_ALL
         rows = await self._deps.journeys.revisions(team_id, journey_id, before, size + 1)
+        page = page_of(rows, size, lambda row: row.revision, *arguments)
         return pb.ListRevisionsResponse(
-            revisions=[convert.revision_message(revision) for revision in rows[:size]],
-            next_page_token=page_token(rows[size - 1].revision, *arguments) if len(rows) > size else "",
+            revisions=map(convert.revision_message, page.rows), next_page_token=page.next_token
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.mailbox.mail import MailSource
-from libs.common.paging import page_key, page_size, page_token
+from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import ids_of
 from omnijourney.journey.v1 import actor_pb2
@@ -39,9 +39,10 @@ class ParkedRpcs(BaseRpcs):
         size = page_size(request.page_size)
         after = page_key(request.page_token, UUID, "parked", team_id) or UUID(int=0)
         rows = await self._deps.parked.page(team_id, after, size + 1)
-        token = page_token(rows[size - 1].customer_id, "parked", team_id) if len(rows) > size else ""
+        page = page_of(rows, size, lambda row: row.customer_id, "parked", team_id)
         return pb.ListParkedCustomersResponse(
-            customers=await self._parked(team_id, rows[:size], parked.SHOWN_IN_LIST), next_page_token=token
+            customers=await self._parked(team_id, page.rows, parked.SHOWN_IN_LIST),
+            next_page_token=page.next_token,
         )
 
     async def _parked(
