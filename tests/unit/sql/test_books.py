@@ -24,7 +24,7 @@ _WIDE_NOT_YET: Final[set[str]] = {
     "channel_gateway.take_places",
 }
 _NUMBERED_NOT_YET: Final[set[str]] = {"channel_gateway"}
-_BARE_NOT_YET: Final[set[str]] = {"channel_gateway", "points"}
+_BARE_NOT_YET: Final[set[str]] = {"channel_gateway"}
 
 _COMMENT: Final = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _NUMBERS_OF: Final = re.compile(r"-- The numbers of ([\w.]+)\.(\w+)\.\n")

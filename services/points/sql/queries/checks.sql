@@ -59,13 +59,13 @@ SELECT o.team_id, o.key, o.fingerprint, o.customer_id, o.source, o.status, o.rea
 SELECT e.key, min(e.customer_id::text)::uuid AS customer_id, min(e.sequence) AS sequence, count(*) AS entries,
        bool_and(o.key IS NOT NULL) AS recorded
   FROM points.entry AS e
-  LEFT JOIN points.outcome AS o ON o.team_id = e.team_id AND o.key = e.key AND o.status = 1
+  LEFT JOIN points.outcome AS o ON o.team_id = e.team_id AND o.key = e.key AND o.status = outcome_status('POSTED')
  WHERE e.team_id = :team_id AND (:customer_id::uuid IS NULL OR e.customer_id = :customer_id)
    AND (:start_at::timestamptz IS NULL OR e.posted_at >= :start_at)
    AND (:end_at::timestamptz IS NULL OR e.posted_at < :end_at)
    AND e.posted_at >= :kept_since
  GROUP BY e.key
-HAVING NOT bool_and(o.key IS NOT NULL) OR count(*) > CASE WHEN min(e.source) = 7 THEN 2 ELSE 1 END
+HAVING NOT bool_and(o.key IS NOT NULL) OR count(*) > CASE WHEN min(e.source) = entry_source('MERGE') THEN 2 ELSE 1 END
  ORDER BY e.key
 
 -- name: check_orders
@@ -76,9 +76,9 @@ SELECT o.order_key, o.customer_id, o.posted, o.earning, o.amount_micros, o.refun
   FROM points.shop_order AS o
   LEFT JOIN (
     SELECT e.order_key,
-           sum(e.delta_balance) FILTER (WHERE e.source = 1) AS earned,
-           -sum(e.delta_balance) FILTER (WHERE e.source = 5) AS taken,
-           -sum(e.requested_balance) FILTER (WHERE e.source = 5) AS asked
+           sum(e.delta_balance) FILTER (WHERE e.source = entry_source('WEB_ORDER')) AS earned,
+           -sum(e.delta_balance) FILTER (WHERE e.source = entry_source('REFUND')) AS taken,
+           -sum(e.requested_balance) FILTER (WHERE e.source = entry_source('REFUND')) AS asked
       FROM points.entry AS e
      WHERE e.team_id = :team_id AND e.order_key IS NOT NULL
      GROUP BY e.order_key
@@ -129,17 +129,19 @@ SELECT r.customer_id, r.sequence, r.import_id, r.row_number, r.status
   JOIN points.import AS i ON i.team_id = r.team_id AND i.import_id = r.import_id
   LEFT JOIN points.entry AS e
     ON e.team_id = r.team_id AND e.customer_id = r.customer_id AND e.sequence = r.sequence
-   AND e.source = 4 AND e.source_id = r.import_id::text AND e.note = ''
+   AND e.source = entry_source('IMPORT') AND e.source_id = r.import_id::text AND e.note = ''
   LEFT JOIN points.entry AS u
     ON u.team_id = r.team_id AND u.customer_id = r.customer_id AND u.sequence = r.undo_sequence
-   AND u.source = 4 AND u.source_id = r.import_id::text AND u.note = 'undo'
+   AND u.source = entry_source('IMPORT') AND u.source_id = r.import_id::text AND u.note = 'undo'
  WHERE r.team_id = :team_id AND (:customer_id::uuid IS NULL OR r.customer_id = :customer_id)
-   AND (r.status IN (1, 5, 6) AND (e.delta_balance, e.delta_cumulative) IS DISTINCT FROM (r.delta_balance, r.delta_cumulative)
-        OR r.status IN (0, 2, 3, 4) AND (r.sequence, r.delta_balance, r.delta_cumulative) <> (0, 0, 0)
-        OR (r.status = 5) <> (r.undo_sequence > 0)
-        OR r.status = 5 AND u.delta_balance IS DISTINCT FROM -r.delta_balance
-        OR r.status = 0 AND i.state IN (3, 4, 5)
-        OR r.status = 1 AND i.state = 5)
+   AND (r.status IN (row_status('APPLIED'), row_status('UNDONE'), row_status('NOT_UNDONE'))
+            AND (e.delta_balance, e.delta_cumulative) IS DISTINCT FROM (r.delta_balance, r.delta_cumulative)
+        OR r.status IN (row_status('WAITING'), row_status('UNCHANGED'), row_status('INVALID'), row_status('INSUFFICIENT'))
+            AND (r.sequence, r.delta_balance, r.delta_cumulative) <> (0, 0, 0)
+        OR (r.status = row_status('UNDONE')) <> (r.undo_sequence > 0)
+        OR r.status = row_status('UNDONE') AND u.delta_balance IS DISTINCT FROM -r.delta_balance
+        OR r.status = row_status('WAITING') AND i.state IN (import_state('DONE'), import_state('UNDOING'), import_state('UNDONE'))
+        OR r.status = row_status('APPLIED') AND i.state = import_state('UNDONE'))
  ORDER BY r.import_id, r.row_number
 
 -- name: check_import_entries
@@ -147,7 +149,8 @@ SELECT r.customer_id, r.sequence, r.import_id, r.row_number, r.status
 SELECT e.customer_id, e.sequence, e.key
   FROM points.entry AS e
   JOIN points.import AS i ON i.team_id = e.team_id AND i.import_id::text = e.source_id
- WHERE e.team_id = :team_id AND e.source = 4 AND (:customer_id::uuid IS NULL OR e.customer_id = :customer_id)
+ WHERE e.team_id = :team_id AND e.source = entry_source('IMPORT')
+   AND (:customer_id::uuid IS NULL OR e.customer_id = :customer_id)
    AND NOT EXISTS (
        SELECT FROM points.import_row AS r
         WHERE r.team_id = e.team_id AND r.import_id = i.import_id AND r.customer_id = e.customer_id

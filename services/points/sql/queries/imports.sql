@@ -4,12 +4,13 @@
 -- No row for a file that was imported before.
 INSERT INTO points.import (team_id, import_id, file_name, file_sha256, deduct_cumulative, repeat, actor, state, created_at)
 VALUES (:team_id, :import_id, :file_name, :file_sha256, :deduct_cumulative, :repeat, :actor, 1, :created_at)
-ON CONFLICT (team_id, file_sha256) WHERE NOT repeat AND state <= 4 DO NOTHING
+ON CONFLICT (team_id, file_sha256) WHERE NOT repeat AND state <= import_state('UNDOING') DO NOTHING
 RETURNING true
 
 -- name: read_import_of_file
 -- The import that keeps the file from being imported once more.
-SELECT import_id FROM points.import WHERE team_id = :team_id AND file_sha256 = :file_sha256 AND NOT repeat AND state <= 4
+SELECT import_id FROM points.import
+ WHERE team_id = :team_id AND file_sha256 = :file_sha256 AND NOT repeat AND state <= import_state('UNDOING')
 
 -- name: read_import
 SELECT team_id, import_id, file_name, file_sha256, deduct_cumulative, repeat, actor, state, created_at, ended_at
@@ -42,14 +43,15 @@ UPDATE points.import SET state = :state_after, ended_at = :ended_at
 
 -- name: count_import_rows
 SELECT import_id, count(*) AS total,
-       count(*) FILTER (WHERE status = 0) AS waiting,
-       count(*) FILTER (WHERE status = 1) AS applied,
-       count(*) FILTER (WHERE status = 2) AS unchanged,
-       count(*) FILTER (WHERE status = 3) AS invalid,
-       count(*) FILTER (WHERE status = 4) AS insufficient,
-       count(*) FILTER (WHERE status = 5) AS undone,
-       count(*) FILTER (WHERE status = 6) AS not_undone,
-       coalesce(sum(delta_balance) FILTER (WHERE status IN (1, 6)), 0)::bigint AS delta_balance
+       count(*) FILTER (WHERE status = row_status('WAITING')) AS waiting,
+       count(*) FILTER (WHERE status = row_status('APPLIED')) AS applied,
+       count(*) FILTER (WHERE status = row_status('UNCHANGED')) AS unchanged,
+       count(*) FILTER (WHERE status = row_status('INVALID')) AS invalid,
+       count(*) FILTER (WHERE status = row_status('INSUFFICIENT')) AS insufficient,
+       count(*) FILTER (WHERE status = row_status('UNDONE')) AS undone,
+       count(*) FILTER (WHERE status = row_status('NOT_UNDONE')) AS not_undone,
+       coalesce(sum(delta_balance) FILTER (WHERE status IN (row_status('APPLIED'), row_status('NOT_UNDONE'))), 0)::bigint
+           AS delta_balance
   FROM points.import_row
  WHERE team_id = :team_id AND import_id = ANY (:imports::uuid[])
  GROUP BY import_id
@@ -98,14 +100,16 @@ UPDATE points.import_row AS r
        delta_cumulative = input.delta_cumulative, cumulative_cut = input.cumulative_cut, balance = input.balance,
        sequence = input.sequence
   FROM unnest(:rows::points.import_outcome_row[]) AS input
- WHERE r.team_id = :team_id AND r.import_id = :import_id AND r.row_number = input.row_number AND r.status = 0
+ WHERE r.team_id = :team_id AND r.import_id = :import_id AND r.row_number = input.row_number
+   AND r.status = row_status('WAITING')
 
 -- name: take_back_import_rows
 -- What the row changed stays to be read.
 UPDATE points.import_row AS r
    SET status = input.status, undo_sequence = input.sequence
   FROM unnest(:rows::points.import_undo_row[]) AS input
- WHERE r.team_id = :team_id AND r.import_id = :import_id AND r.row_number = input.row_number AND r.status = 1
+ WHERE r.team_id = :team_id AND r.import_id = :import_id AND r.row_number = input.row_number
+   AND r.status = row_status('APPLIED')
 
 -- name: unfinished_imports
 -- Of all teams.

@@ -58,13 +58,15 @@ SELECT balance, cumulative, sequence
 -- name: sum_entries
 -- Sources as in the domain.
 SELECT count(*) AS entries,
-       coalesce(sum(delta_balance) FILTER (WHERE source = 1), 0)::bigint AS earned,
-       coalesce(-sum(delta_balance) FILTER (WHERE source = 5), 0)::bigint AS refunded,
-       coalesce(sum(delta_balance) FILTER (WHERE source = 3 AND delta_balance > 0), 0)::bigint AS journey_added,
-       coalesce(-sum(delta_balance) FILTER (WHERE source = 3 AND delta_balance < 0), 0)::bigint AS journey_deducted,
-       coalesce(-sum(delta_balance) FILTER (WHERE source = 2), 0)::bigint AS redeemed,
-       coalesce(sum(delta_balance) FILTER (WHERE source = 4), 0)::bigint AS imported,
-       coalesce(sum(delta_balance) FILTER (WHERE source = 6), 0)::bigint AS manual,
+       coalesce(sum(delta_balance) FILTER (WHERE source = entry_source('WEB_ORDER')), 0)::bigint AS earned,
+       coalesce(-sum(delta_balance) FILTER (WHERE source = entry_source('REFUND')), 0)::bigint AS refunded,
+       coalesce(sum(delta_balance) FILTER (WHERE source = entry_source('JOURNEY') AND delta_balance > 0), 0)::bigint
+           AS journey_added,
+       coalesce(-sum(delta_balance) FILTER (WHERE source = entry_source('JOURNEY') AND delta_balance < 0), 0)::bigint
+           AS journey_deducted,
+       coalesce(-sum(delta_balance) FILTER (WHERE source = entry_source('COUPON_REDEMPTION')), 0)::bigint AS redeemed,
+       coalesce(sum(delta_balance) FILTER (WHERE source = entry_source('IMPORT')), 0)::bigint AS imported,
+       coalesce(sum(delta_balance) FILTER (WHERE source = entry_source('MANUAL')), 0)::bigint AS manual,
        coalesce(sum(delta_balance), 0)::bigint AS balance,
        coalesce(sum(delta_cumulative), 0)::bigint AS cumulative
   FROM points.entry
@@ -76,9 +78,9 @@ SELECT (kept.refund_shortfall + coalesce(dropped.refund_shortfall, 0))::bigint A
        kept.rejected + coalesce(dropped.rejected, 0) AS rejected,
        kept.skipped + coalesce(dropped.skipped, 0) AS skipped
   FROM (
-    SELECT coalesce(sum(shortfall) FILTER (WHERE source = 5), 0) AS refund_shortfall,
-           count(*) FILTER (WHERE status = 2) AS rejected,
-           count(*) FILTER (WHERE status = 3) AS skipped
+    SELECT coalesce(sum(shortfall) FILTER (WHERE source = entry_source('REFUND')), 0) AS refund_shortfall,
+           count(*) FILTER (WHERE status = outcome_status('REJECTED')) AS rejected,
+           count(*) FILTER (WHERE status = outcome_status('SKIPPED')) AS skipped
       FROM points.outcome
      WHERE team_id = :team_id
   ) AS kept

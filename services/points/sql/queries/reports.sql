@@ -80,13 +80,13 @@ SELECT (coalesce((SELECT sum(balance) FROM points.account WHERE team_id = :team_
 -- `beginnings` of days and the end of the last one, ascending; day 1 is the first. Days without entries are missing.
 -- Sources as in the domain.
 SELECT width_bucket(posted_at, :beginnings::timestamptz[]) AS day,
-       coalesce(sum(delta_balance) FILTER (WHERE source = 1), 0)::bigint AS earned,
-       coalesce(sum(delta_balance) FILTER (WHERE source = 2), 0)::bigint AS redeemed,
-       coalesce(sum(delta_balance) FILTER (WHERE source = 5), 0)::bigint AS refunded,
-       coalesce(sum(delta_balance) FILTER (WHERE source = 4), 0)::bigint AS imported,
-       coalesce(sum(delta_balance) FILTER (WHERE source = 3), 0)::bigint AS journeys,
-       coalesce(sum(delta_balance) FILTER (WHERE source = 6), 0)::bigint AS manual,
-       coalesce(sum(delta_balance) FILTER (WHERE source = 7), 0)::bigint AS merged
+       coalesce(sum(delta_balance) FILTER (WHERE source = entry_source('WEB_ORDER')), 0)::bigint AS earned,
+       coalesce(sum(delta_balance) FILTER (WHERE source = entry_source('COUPON_REDEMPTION')), 0)::bigint AS redeemed,
+       coalesce(sum(delta_balance) FILTER (WHERE source = entry_source('REFUND')), 0)::bigint AS refunded,
+       coalesce(sum(delta_balance) FILTER (WHERE source = entry_source('IMPORT')), 0)::bigint AS imported,
+       coalesce(sum(delta_balance) FILTER (WHERE source = entry_source('JOURNEY')), 0)::bigint AS journeys,
+       coalesce(sum(delta_balance) FILTER (WHERE source = entry_source('MANUAL')), 0)::bigint AS manual,
+       coalesce(sum(delta_balance) FILTER (WHERE source = entry_source('MERGE')), 0)::bigint AS merged
   FROM points.entry
  WHERE team_id = :team_id AND posted_at >= (:beginnings::timestamptz[])[1]
    AND posted_at < (:beginnings::timestamptz[])[array_upper(:beginnings::timestamptz[], 1)]
