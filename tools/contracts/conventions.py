@@ -42,6 +42,7 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "team-id: omnijourney.stats.v1.StatsService.ListProjectionStates": "operators: the installation's",
     "team-id: omnijourney.segment.v1.SegmentService.ListTeams": "operators: all teams",
     "team-id: omnijourney.segment.v1.SegmentService.CreateTeam": "the team is what is made",
+    "request-id: omnijourney.points.v1.PointsService.CheckLedger": "moves a bookmark of its own forward, nothing else",
     "page-fields: omnijourney.channel_gateway.v1.ChannelGatewayService.ListMessagePrices": "one for each channel",
     "page-fields: omnijourney.journey.v1.JourneyService.ListPartitions": "64 of them, with their workers",
     "page-fields: omnijourney.points.v1.PointsService.ListDailyStatements": "one for each day of a bounded range",

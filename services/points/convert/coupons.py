@@ -11,6 +11,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from libs.common.ids import derived_id
 from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.servicing import changed_fields
 from libs.common.rpc.values import timestamp
 from omnijourney.points.v1 import coupon_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
@@ -28,26 +29,27 @@ _FIELDS: Final = frozenset(
 """What an update mask may name."""
 
 
-def terms(message: coupon_pb2.Coupon, now: datetime) -> tuple[UUID, Terms]:
+def terms(request: pb.CreateCouponRequest, now: datetime) -> tuple[UUID, Terms]:
     """Team and terms of a coupon that is to be created."""
     check = FieldCheck()
-    team_id = check.uuid("coupon.team_id", message.team_id)
-    converted = _terms(message, now, check)
+    team_id = check.uuid("team_id", request.team_id)
+    converted = _terms(request.coupon, now, check)
     check.done()
     return team_id, converted
 
 
-def changed_terms(present: Coupon, message: coupon_pb2.Coupon, paths: Sequence[str]) -> Terms:
-    """The terms after an update of the named fields."""
+def changed_terms(present: Coupon, message: coupon_pb2.Coupon, mask: Sequence[str]) -> Terms:
+    """The terms after an update of the fields in the mask; of those that are set, where it is empty."""
     check = FieldCheck()
-    if not paths:
-        check.fault("update_mask", "is required")
-    for path in paths:
-        if path not in _FIELDS:
-            check.fault("update_mask", f"{path} cannot be changed")
+    changed = changed_fields(check, mask, _FIELDS, message)
     wanted = coupon(present)
-    mask = FieldMask(paths=[path for path in paths if path in _FIELDS])
-    mask.MergeMessage(message, wanted, replace_message_field=True)
+    # A path may go deeper than the fields: what it does not name of the redemption stays.
+    paths = [path for path in mask if path.partition(".")[0] in changed] or sorted(changed)
+    fields = FieldMask(paths=paths)
+    if fields.IsValidForDescriptor(coupon_pb2.Coupon.DESCRIPTOR):
+        fields.MergeMessage(message, wanted, replace_message_field=True)
+    else:
+        check.fault("update_mask", "names a field that a coupon does not have")
     converted = _terms(wanted, present.terms.start_at, check)
     check.done()
     return converted
@@ -125,7 +127,7 @@ def coupon(each: Coupon) -> coupon_pb2.Coupon:
     """A coupon."""
     given = each.terms
     message = coupon_pb2.Coupon(
-        id=str(each.coupon_id),
+        coupon_id=str(each.coupon_id),
         team_id=str(each.team_id),
         name=given.name,
         type=given.type.value,  # type: ignore[arg-type]  # same numbers
@@ -147,7 +149,7 @@ def coupon(each: Coupon) -> coupon_pb2.Coupon:
 def claim(each: Claim) -> coupon_pb2.CouponClaim:
     """A claim."""
     return coupon_pb2.CouponClaim(
-        id=str(each.claim_id),
+        coupon_claim_id=str(each.claim_id),
         team_id=str(each.team_id),
         coupon_id=str(each.coupon_id),
         customer_id=str(each.customer_id),

@@ -25,6 +25,11 @@ from services.points.domain.views import Import, ImportCounts, ReportedRow
 
 ROWS_OF_A_CALL_MAX: Final = 500
 ROW_NUMBER_MAX: Final = 10**9
+_FAULTS: Final = {
+    messages.IMPORT_ROW_FAULT_UNSPECIFIED: "",
+    **{messages.ImportRowFault.Value(f"IMPORT_ROW_FAULT_{fault.name}"): fault.value for fault in Fault},
+}
+_FAULT_NUMBERS: Final = {fault: number for number, fault in _FAULTS.items()}
 _GIVEN_FAULTS: Final = frozenset({"", Fault.NOT_FOUND, Fault.AMBIGUOUS, Fault.MALFORMED})
 REPORT_HEADER: Final = (
     "line",
@@ -45,7 +50,7 @@ REPORT_HEADER: Final = (
 def terms(request: pb.CreateImportRequest) -> tuple[UUID, ImportTerms]:
     """Team, and what the import is opened with."""
     check, given = FieldCheck(), request.points_import
-    team_id = check.uuid("points_import.team_id", given.team_id)
+    team_id = check.uuid("team_id", request.team_id)
     if "\x00" in given.file_name + given.actor:
         check.fault("points_import.file_name", "must not hold the character U+0000, nor may the actor")
     if len(given.file_sha256) != 32:
@@ -82,14 +87,15 @@ def _line(check: FieldCheck, path: str, row: messages.ImportRowInput) -> Line:
     )
     if "\x00" in "".join((*texts.values(), points_text)):
         check.fault(path, "must not hold the character U+0000")
-    if row.fault not in _GIVEN_FAULTS:
-        check.fault(f"{path}.fault", "must be NOT_FOUND, AMBIGUOUS, MALFORMED or empty")
+    fault = _FAULTS.get(row.fault, "unknown")
+    if fault not in _GIVEN_FAULTS:
+        check.fault(f"{path}.fault", "must be NOT_FOUND, AMBIGUOUS, MALFORMED or unspecified")
     return Line(
         row_number=check.whole(f"{path}.row_number", row.row_number, least=1, most=ROW_NUMBER_MAX),
         hints=Hints(**{name: text.strip() for name, text in texts.items()}),
         points_text=points_text,
         given=check.optional_uuid(f"{path}.customer_id", row.customer_id),
-        fault=row.fault,
+        fault=fault,
     )
 
 
@@ -108,7 +114,7 @@ def statuses(numbers: Iterable[int]) -> list[RowStatus]:
 def points_import(found: Import, counts: ImportCounts) -> messages.PointsImport:
     """An import."""
     return messages.PointsImport(
-        id=str(found.import_id),
+        points_import_id=str(found.import_id),
         team_id=str(found.team_id),
         file_name=found.terms.file_name,
         file_sha256=found.terms.file_sha256,
@@ -135,7 +141,7 @@ def row(reported: ReportedRow) -> messages.ImportRow:
             row_number=line.row_number,
             customer_id=str(reported.row.customer_id or ""),
             points_text=line.points_text,
-            fault=line.fault,
+            fault=_FAULT_NUMBERS[line.fault],
             member_id=line.hints.member_id,
             email=line.hints.email,
             phone=line.hints.phone,
@@ -148,7 +154,7 @@ def row(reported: ReportedRow) -> messages.ImportRow:
         cumulative_cut=outcome.cumulative_cut,
         balance=outcome.balance,
         repeated_customer=reported.repeated,
-        fault=outcome.fault,
+        fault=_FAULT_NUMBERS[outcome.fault],
     )
 
 

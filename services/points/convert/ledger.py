@@ -289,7 +289,7 @@ def entry(placed: PlacedEntry) -> entry_pb2.Entry:
         requested_cumulative=each.requested_cumulative,
         balance=each.balance,
         cumulative=each.cumulative,
-        occurred_at=timestamp(each.occurred_at),
+        occur_time=timestamp(each.occurred_at),
         post_time=timestamp(each.posted_at),
         key=str(each.key),
         actor=each.actor,

@@ -29,7 +29,7 @@ class CouponCalls(Base):
 
     async def CreateCoupon(self, request: pb.CreateCouponRequest, context: Any) -> pb.CreateCouponResponse:
         """Creates a coupon."""
-        team_id, terms = convert.terms(request.coupon, self._deps.clock.now())
+        team_id, terms = convert.terms(request, self._deps.clock.now())
 
         def answer(coupon: Coupon) -> pb.CreateCouponResponse:
             return pb.CreateCouponResponse(coupon=convert.coupon(coupon))
@@ -56,7 +56,7 @@ class CouponCalls(Base):
 
     async def UpdateCoupon(self, request: pb.UpdateCouponRequest, context: Any) -> pb.UpdateCouponResponse:
         """Changes a coupon's terms."""
-        key = ids_of(request.coupon.team_id, "coupon.id", request.coupon.id)
+        key = ids_of(request.team_id, "coupon.coupon_id", request.coupon.coupon_id)
 
         def change(present: Coupon) -> Terms:
             return convert.changed_terms(present, request.coupon, request.update_mask.paths)
@@ -65,7 +65,7 @@ class CouponCalls(Base):
             return pb.UpdateCouponResponse(coupon=convert.coupon(coupon))
 
         return await self._deps.coupons.update(
-            request, key, request.coupon.etag, change, reply=pb.UpdateCouponResponse, answer=answer
+            request, key, request.etag, change, reply=pb.UpdateCouponResponse, answer=answer
         )
 
     async def ArchiveCoupon(self, request: pb.ArchiveCouponRequest, context: Any) -> pb.ArchiveCouponResponse:
@@ -98,12 +98,12 @@ class CouponCalls(Base):
         self, request: pb.GetCouponClaimRequest, context: Any
     ) -> pb.GetCouponClaimResponse:
         """Reads a claim."""
-        if not request.claim_id and not request.code:
+        if not request.coupon_claim_id and not request.code:
             raise InvalidArgument.of(FieldViolation("name", "a claim id or a code is required"))
         claim_id = None
         team_id = team_of(request.team_id)
-        if request.claim_id:
-            _, claim_id = ids_of(request.team_id, "claim_id", request.claim_id)
+        if request.coupon_claim_id:
+            _, claim_id = ids_of(request.team_id, "coupon_claim_id", request.coupon_claim_id)
         found = await self._deps.coupon_store.read_claim(team_id, claim_id=claim_id, code=request.code)
         return pb.GetCouponClaimResponse(claim=convert.claim(found))
 

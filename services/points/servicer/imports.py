@@ -53,21 +53,33 @@ class ImportCalls(Base):
         self, request_iterator: AsyncIterator[pb.UploadImportFileRequest], context: Any
     ) -> pb.UploadImportFileResponse:
         """Takes a whole file."""
-        key, content = await _collect(request_iterator)
-        uploaded = await self._deps.imports.upload(key, content)
-        return pb.UploadImportFileResponse(points_import=convert.points_import(*uploaded))
+        request, content = await _collect(request_iterator)
+        key = ids_of(request.team_id, "points_import_id", request.points_import_id)
+
+        def answer(uploaded: Import, counts: ImportCounts) -> pb.UploadImportFileResponse:
+            return pb.UploadImportFileResponse(points_import=convert.points_import(uploaded, counts))
+
+        return await self._deps.imports.upload(
+            request, key, content, reply=pb.UploadImportFileResponse, answer=answer
+        )
 
     async def AddImportRows(self, request: pb.AddImportRowsRequest, context: Any) -> pb.AddImportRowsResponse:
         """Adds some rows."""
-        key, lines = ids_of(request.team_id, "import_id", request.import_id), convert.lines(request)
-        added = await self._deps.imports.add_rows(key, lines)
-        return pb.AddImportRowsResponse(points_import=convert.points_import(*added))
+        key = ids_of(request.team_id, "points_import_id", request.points_import_id)
+        lines = convert.lines(request)
+
+        def answer(found: Import, counts: ImportCounts) -> pb.AddImportRowsResponse:
+            return pb.AddImportRowsResponse(points_import=convert.points_import(found, counts))
+
+        return await self._deps.imports.add_rows(
+            request, key, lines, reply=pb.AddImportRowsResponse, answer=answer
+        )
 
     async def PreviewImport(self, request: pb.PreviewImportRequest, context: Any) -> pb.PreviewImportResponse:
         """What would become of the rows now."""
         rows_max = min(request.rows_max or _PREVIEW_DEFAULT, _PREVIEW_MAX)
         preview = await self._deps.imports.preview(
-            ids_of(request.team_id, "import_id", request.import_id), rows_max
+            ids_of(request.team_id, "points_import_id", request.points_import_id), rows_max
         )
         return pb.PreviewImportResponse(
             counts=convert.counts_message(preview.counts), rows=map(convert.row, preview.rows)
@@ -76,37 +88,45 @@ class ImportCalls(Base):
     async def ExecuteImport(self, request: pb.ExecuteImportRequest, context: Any) -> pb.ExecuteImportResponse:
         """Starts posting."""
         move = (ImportState.OPEN, ImportState.RUNNING)
-        return await self._move(request, request.team_id, request.import_id, pb.ExecuteImportResponse, move)
+        return await self._move(
+            request, request.team_id, request.points_import_id, pb.ExecuteImportResponse, move
+        )
 
     async def UndoImport(self, request: pb.UndoImportRequest, context: Any) -> pb.UndoImportResponse:
         """Starts taking back."""
         move = (ImportState.DONE, ImportState.UNDOING)
-        return await self._move(request, request.team_id, request.import_id, pb.UndoImportResponse, move)
+        return await self._move(
+            request, request.team_id, request.points_import_id, pb.UndoImportResponse, move
+        )
 
     async def CancelImport(self, request: pb.CancelImportRequest, context: Any) -> pb.CancelImportResponse:
         """Gives up."""
         move = (ImportState.OPEN, ImportState.CANCELLED)
-        return await self._move(request, request.team_id, request.import_id, pb.CancelImportResponse, move)
+        return await self._move(
+            request, request.team_id, request.points_import_id, pb.CancelImportResponse, move
+        )
 
     async def _move(
         self,
         request: pb.ExecuteImportRequest | pb.UndoImportRequest | pb.CancelImportRequest,
         team_id: str,
-        import_id: str,
+        points_import_id: str,
         reply: type[Moved],
         move: tuple[ImportState, ImportState],
     ) -> Moved:
         def answer(moved: Import, counts: ImportCounts) -> Moved:
             return reply(points_import=convert.points_import(moved, counts))
 
-        key = ids_of(team_id, "import_id", import_id)
+        key = ids_of(team_id, "points_import_id", points_import_id)
         response = await self._deps.imports.move(request, key, move, reply, answer)
         self._deps.importer.wake()
         return response
 
     async def GetImport(self, request: pb.GetImportRequest, context: Any) -> pb.GetImportResponse:
         """Reads an import."""
-        found = await self._deps.imports.read(ids_of(request.team_id, "import_id", request.import_id))
+        found = await self._deps.imports.read(
+            ids_of(request.team_id, "points_import_id", request.points_import_id)
+        )
         return pb.GetImportResponse(points_import=convert.points_import(*found))
 
     async def ListImports(self, request: pb.ListImportsRequest, context: Any) -> pb.ListImportsResponse:
@@ -133,9 +153,11 @@ class ImportCalls(Base):
         self, request: pb.ListImportRowsRequest, context: Any
     ) -> pb.ListImportRowsResponse:
         """A page of rows."""
-        found = await self._deps.import_store.read(*ids_of(request.team_id, "import_id", request.import_id))
+        found = await self._deps.import_store.read(
+            *ids_of(request.team_id, "points_import_id", request.points_import_id)
+        )
         statuses = convert.statuses(request.statuses)
-        asked = ("rows", request.team_id, request.import_id, *request.statuses)
+        asked = ("rows", request.team_id, request.points_import_id, *request.statuses)
         size = page_size(request.page_size)
         after = page_key(request.page_token, int, *asked) or 0
         rows = await self._deps.import_store.rows(found, statuses, after, size + 1)
@@ -146,7 +168,9 @@ class ImportCalls(Base):
         self, request: pb.ExportImportReportRequest, context: Any
     ) -> AsyncIterator[pb.ExportImportReportResponse]:
         """The report as CSV."""
-        found = await self._deps.import_store.read(*ids_of(request.team_id, "import_id", request.import_id))
+        found = await self._deps.import_store.read(
+            *ids_of(request.team_id, "points_import_id", request.points_import_id)
+        )
         yield pb.ExportImportReportResponse(csv=csv_lines([convert.REPORT_HEADER]))
         after = 0
         while rows := await self._deps.import_store.rows(found, (), after, _REPORT_PAGE):
@@ -161,14 +185,17 @@ class ImportCalls(Base):
         return pb.GetImportSampleResponse(csv=_BYTE_ORDER_MARK + csv_lines(sample()))
 
 
-async def _collect(pieces: AsyncIterator[pb.UploadImportFileRequest]) -> tuple[tuple[UUID, UUID], bytes]:
-    """Team and import of the first piece, and the file. Raises InvalidArgument."""
-    ids: tuple[UUID, UUID] | None = None
+async def _collect(
+    pieces: AsyncIterator[pb.UploadImportFileRequest],
+) -> tuple[pb.UploadImportFileRequest, bytes]:
+    """The first piece without its bytes, which stands for the request, and the file. Raises InvalidArgument."""
+    request: pb.UploadImportFileRequest | None = None
     content = bytearray()
     async for piece in pieces:
-        if ids is None:
-            ids = ids_of(piece.team_id, "import_id", piece.import_id)
         content += piece.csv
         if len(content) > FILE_BYTES_MAX:
             raise InvalidArgument.of(FieldViolation("csv", f"must have at most {FILE_BYTES_MAX} bytes"))
-    return ids or ids_of("", "import_id", ""), bytes(content)
+        if request is None:
+            request = piece
+            request.ClearField("csv")
+    return request or pb.UploadImportFileRequest(), bytes(content)

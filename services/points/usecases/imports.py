@@ -90,7 +90,15 @@ class Imports:
         found = await self._store.read(*key)
         return found, (await self._store.counts(key[0], [key[1]]))[key[1]]
 
-    async def upload(self, key: ImportKey, content: bytes) -> CountedImport:
+    async def upload(
+        self,
+        request: Write,
+        key: ImportKey,
+        content: bytes,
+        *,
+        reply: type[Reply],
+        answer: Callable[[Import, ImportCounts], Reply],
+    ) -> Reply:
         """Gives an open import the rows of its whole file, instead of any that it has.
 
         Raises NotFound; FailedPrecondition `IMPORT_STATE`; InvalidArgument for another file than the one it was opened
@@ -102,27 +110,44 @@ class Imports:
             raise InvalidArgument.of(violation)
         lines = await asyncio.to_thread(read_file, content)
         rows = await match(self._finder, key[0], lines)
-        async with transaction(self._pool, [key[0]]) as connection:
+
+        async def replace(connection: Connection) -> Reply:
             found = await self._store.lock(connection, *key, ImportState.OPEN)
             await self._store.delete_rows(connection, found)
             await self._store.add_rows(connection, found, rows)
-        return await self.read(key)
+            return answer(found, await self._counts(connection, key))
 
-    async def add_rows(self, key: ImportKey, lines: Sequence[Line]) -> CountedImport:
+        return await answer_once(self._pool, key[0], request, reply, replace)
+
+    async def add_rows(
+        self,
+        request: Write,
+        key: ImportKey,
+        lines: Sequence[Line],
+        *,
+        reply: type[Reply],
+        answer: Callable[[Import, ImportCounts], Reply],
+    ) -> Reply:
         """Adds lines to an open import; one that it has already must have the same content.
 
         Raises NotFound, FailedPrecondition `IMPORT_STATE`, InvalidArgument, Unavailable.
         """
         rows = await match(self._finder, key[0], lines)
-        async with transaction(self._pool, [key[0]]) as connection:
+
+        async def add(connection: Connection) -> Reply:
             found = await self._store.lock(connection, *key, ImportState.OPEN)
             await self._store.add_rows(connection, found, rows)
             numbers = [line.row_number for line in lines]
             check_unchanged(lines, await self._store.lines(connection, found, numbers))
-            counts = (await self._store.counts_in(connection, key[0], [key[1]]))[key[1]]
+            counts = await self._counts(connection, key)
             if counts.total > ROWS_MAX:
                 raise InvalidArgument.of(FieldViolation("rows", f"an import has at most {ROWS_MAX} rows"))
-        return found, counts
+            return answer(found, counts)
+
+        return await answer_once(self._pool, key[0], request, reply, add)
+
+    async def _counts(self, connection: Connection, key: ImportKey) -> ImportCounts:
+        return (await self._store.counts_in(connection, key[0], [key[1]]))[key[1]]
 
     async def preview(self, key: ImportKey, rows_max: int) -> ImportPreview:
         """What an open import would do to today's balances. Raises NotFound, FailedPrecondition `IMPORT_STATE`."""
@@ -150,8 +175,7 @@ class Imports:
             found = await self._store.lock(connection, *key, move[0])
             ended_at = self._clock.now() if move[1] == ImportState.CANCELLED else None
             moved = await self._store.set_state(connection, found, move[1], ended_at)
-            counts = await self._store.counts_in(connection, key[0], [key[1]])
-            return answer(moved, counts[key[1]])
+            return answer(moved, await self._counts(connection, key))
 
         return await answer_once(self._pool, key[0], request, reply, work)
 

@@ -33,7 +33,7 @@ def mug(points: Points, **changes: Any) -> coupon_pb2.Coupon:
 
 
 async def create(points: Points, coupon: coupon_pb2.Coupon) -> coupon_pb2.Coupon:
-    request = pb.CreateCouponRequest(request_id=str(new_id()), coupon=coupon)
+    request = pb.CreateCouponRequest(team_id=str(points.team_id), request_id=str(new_id()), coupon=coupon)
     return (await points.stub.CreateCoupon(request, timeout=TIMEOUT_S)).coupon
 
 
@@ -43,7 +43,7 @@ async def claim(
     request = pb.ClaimCouponRequest(
         team_id=str(points.team_id),
         request_id=str(request_id or new_id()),
-        coupon_id=coupon.id,
+        coupon_id=coupon.coupon_id,
         customer_id=str(customer),
         **more,
     )
@@ -66,7 +66,7 @@ async def test_enough_points_are_one_deduction_and_one_claim(points: Points) -> 
     again = await claim(points, coupon, customer, request_id)
     assert (again.claim, again.replayed) == (first.claim, True)
     assert await points.balance(customer) == (20, 100)
-    for name in ({"claim_id": first.claim.id}, {"code": first.claim.code}):
+    for name in ({"coupon_claim_id": first.claim.coupon_claim_id}, {"code": first.claim.code}):
         request = pb.GetCouponClaimRequest(team_id=str(points.team_id), **name)
         assert (await points.stub.GetCouponClaim(request, timeout=TIMEOUT_S)).claim == first.claim
 
@@ -95,7 +95,11 @@ async def test_redemptions_at_once_never_spend_the_same_points(points: Points) -
         *(claim(points, coupon, customer) for coupon in coupons for _ in range(5)),
         *(points.post(build.manual(points.team_id, customer, -1)) for _ in range(5)),
     )
-    claims = [each.claim for each in answers if isinstance(each, pb.ClaimCouponResponse) and each.claim.id]
+    claims = [
+        each.claim
+        for each in answers
+        if isinstance(each, pb.ClaimCouponResponse) and each.claim.coupon_claim_id
+    ]
     assert len(claims) == len({each.code for each in claims}) == 3
     assert (await points.balance(customer))[0] == 250 - 3 * 80 - 5
 
@@ -126,13 +130,13 @@ async def test_limits_hold_under_concurrency(points: Points) -> None:
         remote_error(each).metadata["cause"] for each in answers if isinstance(each, grpc.aio.AioRpcError)
     }
     assert causes <= {"CUSTOMER_LIMIT", "CLAIM_LIMIT"}
-    request = pb.GetCouponRequest(team_id=str(points.team_id), coupon_id=coupon.id)
+    request = pb.GetCouponRequest(team_id=str(points.team_id), coupon_id=coupon.coupon_id)
     assert (await points.stub.GetCoupon(request, timeout=TIMEOUT_S)).coupon.claims == 7
-    listed = pb.ListCouponClaimsRequest(team_id=str(points.team_id), coupon_id=coupon.id, page_size=5)
+    listed = pb.ListCouponClaimsRequest(team_id=str(points.team_id), coupon_id=coupon.coupon_id, page_size=5)
     first = await points.stub.ListCouponClaims(listed, timeout=TIMEOUT_S)
     listed.page_token = first.next_page_token
     second = await points.stub.ListCouponClaims(listed, timeout=TIMEOUT_S)
-    assert len({each.id for each in [*first.claims, *second.claims]}) == 7
+    assert len({each.coupon_claim_id for each in [*first.claims, *second.claims]}) == 7
     assert second.next_page_token == ""
 
 
@@ -155,17 +159,19 @@ async def test_a_coupon_is_claimed_within_its_time(points: Points) -> None:
 async def test_a_coupon_is_changed_and_archived(points: Points) -> None:
     coupon = await create(points, mug(points))
     change = pb.UpdateCouponRequest(
+        team_id=coupon.team_id,
         request_id=str(new_id()),
-        coupon=coupon_pb2.Coupon(
-            id=coupon.id, team_id=coupon.team_id, etag=coupon.etag, name="Cup", claims_max=3
-        ),
+        etag=coupon.etag,
+        coupon=coupon_pb2.Coupon(coupon_id=coupon.coupon_id, name="Cup", claims_max=3),
     )
     change.update_mask.paths.extend(["name", "points_redemption"])
     changed = (await points.stub.UpdateCoupon(change, timeout=TIMEOUT_S)).coupon
     assert (changed.name, changed.HasField("points_redemption"), changed.claims_max) == ("Cup", False, 0)
     change.request_id = str(new_id())
     assert (await refused(points.stub.UpdateCoupon(change, timeout=TIMEOUT_S))).reason == "ETAG_MISMATCH"
-    archive = pb.ArchiveCouponRequest(team_id=coupon.team_id, request_id=str(new_id()), coupon_id=coupon.id)
+    archive = pb.ArchiveCouponRequest(
+        team_id=coupon.team_id, request_id=str(new_id()), coupon_id=coupon.coupon_id
+    )
     assert (await points.stub.ArchiveCoupon(archive, timeout=TIMEOUT_S)).coupon.archived
     error = await refused(claim(points, coupon, new_id()))
     assert error.metadata == {"cause": "ARCHIVED"}
@@ -173,6 +179,26 @@ async def test_a_coupon_is_changed_and_archived(points: Points) -> None:
     assert not (await points.stub.ListCoupons(everything, timeout=TIMEOUT_S)).coupons
     everything.include_archived = True
     assert len((await points.stub.ListCoupons(everything, timeout=TIMEOUT_S)).coupons) == 1
+
+
+async def test_an_update_without_a_mask_changes_what_is_set_and_clears_nothing(points: Points) -> None:
+    coupon = await create(points, mug(points))
+    change = pb.UpdateCouponRequest(
+        team_id=coupon.team_id,
+        request_id=str(new_id()),
+        coupon=coupon_pb2.Coupon(coupon_id=coupon.coupon_id, etag="another", name="Cup"),
+    )
+    changed = (await points.stub.UpdateCoupon(change, timeout=TIMEOUT_S)).coupon
+    assert (changed.name, changed.points_redemption) == ("Cup", coupon.points_redemption)
+    change.request_id = str(new_id())
+    change.update_mask.paths.append("points_redemption.cost")
+    change.coupon.points_redemption.cost = 90
+    changed = (await points.stub.UpdateCoupon(change, timeout=TIMEOUT_S)).coupon
+    assert (changed.points_redemption.cost, changed.points_redemption.insufficient_text) == (90, TEXT)
+    change.request_id = str(new_id())
+    change.update_mask.paths.extend(["claims", "name.first"])
+    error = await refused(points.stub.UpdateCoupon(change, timeout=TIMEOUT_S))
+    assert {each.field for each in error.violations} == {"update_mask"}
 
 
 async def test_coupons_are_claimed_on_the_channels_that_the_team_has_opened(

@@ -81,15 +81,15 @@ async def test_an_import_and_its_undo_survive_a_kill_at_every_point(servers: Ser
         people = [await points.customer(member_id=f"M-{number}") for number in range(PEOPLE)]
         await up(points)
         made = await opened(points, the_file())
-        await upload(points, made.id, the_file())
-        ids = {"team_id": str(points.team_id), "import_id": made.id}
+        await upload(points, made.points_import_id, the_file())
+        ids = {"team_id": str(points.team_id), "points_import_id": made.points_import_id}
         # It may die before it has answered; the wish is committed then all the same.
         with contextlib.suppress(grpc.aio.AioRpcError):
             await points.stub.ExecuteImport(
                 pb.ExecuteImportRequest(request_id=str(new_id()), **ids), timeout=TIMEOUT_S
             )
         await through_deaths(process, points)
-        done = await ended(points, made.id, messages.IMPORT_STATE_DONE)
+        done = await ended(points, made.points_import_id, messages.IMPORT_STATE_DONE)
         valid = [row for row in range(ROWS) if points_of(row) is not None]
         assert (done.counts.applied, done.counts.invalid) == (len(valid), ROWS - len(valid))
         changes = [[points_of(row) or 0 for row in valid if row % PEOPLE == n] for n in range(PEOPLE)]
@@ -106,7 +106,7 @@ async def test_an_import_and_its_undo_survive_a_kill_at_every_point(servers: Ser
                 pb.UndoImportRequest(request_id=str(new_id()), **ids), timeout=TIMEOUT_S
             )
         await through_deaths(process, points)
-        undone = await ended(points, made.id, messages.IMPORT_STATE_UNDONE)
+        undone = await ended(points, made.points_import_id, messages.IMPORT_STATE_UNDONE)
         assert (undone.counts.undone, undone.counts.not_undone) == (len(valid), 0)
         assert await figures(points, people) == [(0, 0)] * PEOPLE
         findings, summary = await points.check()

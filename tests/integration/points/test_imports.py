@@ -22,32 +22,41 @@ from services.points.usecases.ledger import AfterPost, Ledger
 from tests.integration.points import build
 from tests.integration.points.conftest import TIMEOUT_S, Neighboured
 
+FAULT = messages.ImportRowFault
 APPLIED = messages.IMPORT_ROW_STATUS_APPLIED
 
 
 async def opened(points: Neighboured, file: bytes, **given: bool) -> messages.PointsImport:
     """An import of a file, not yet uploaded."""
     described = messages.PointsImport(
-        team_id=str(points.team_id),
         file_name="june.csv",
         file_sha256=hashlib.sha256(file).digest(),
         actor="user:1",
         **given,  # type: ignore[arg-type]
     )
-    request = pb.CreateImportRequest(request_id=str(new_id()), points_import=described)
+    request = pb.CreateImportRequest(
+        team_id=str(points.team_id), request_id=str(new_id()), points_import=described
+    )
     return (await points.stub.CreateImport(request, timeout=TIMEOUT_S)).points_import
 
 
-async def upload(points: Neighboured, import_id: str, file: bytes) -> messages.PointsImport:
+async def upload(
+    points: Neighboured, import_id: str, file: bytes, request_id: str = ""
+) -> messages.PointsImport:
     async def pieces() -> AsyncIterator[pb.UploadImportFileRequest]:
-        yield pb.UploadImportFileRequest(team_id=str(points.team_id), import_id=import_id, csv=file[:7])
+        yield pb.UploadImportFileRequest(
+            team_id=str(points.team_id),
+            request_id=request_id or str(new_id()),
+            points_import_id=import_id,
+            csv=file[:7],
+        )
         yield pb.UploadImportFileRequest(csv=file[7:])
 
     return (await points.stub.UploadImportFile(pieces(), timeout=TIMEOUT_S)).points_import
 
 
 async def read(points: Neighboured, import_id: str) -> messages.PointsImport:
-    request = pb.GetImportRequest(team_id=str(points.team_id), import_id=import_id)
+    request = pb.GetImportRequest(team_id=str(points.team_id), points_import_id=import_id)
     return (await points.stub.GetImport(request, timeout=TIMEOUT_S)).points_import
 
 
@@ -62,25 +71,27 @@ async def ended(points: Neighboured, import_id: str, state: int) -> messages.Poi
 
 async def execute(points: Neighboured, import_id: str) -> messages.PointsImport:
     request = pb.ExecuteImportRequest(
-        team_id=str(points.team_id), request_id=str(new_id()), import_id=import_id
+        team_id=str(points.team_id), request_id=str(new_id()), points_import_id=import_id
     )
     await points.stub.ExecuteImport(request, timeout=TIMEOUT_S)
     return await ended(points, import_id, messages.IMPORT_STATE_DONE)
 
 
 async def undo(points: Neighboured, import_id: str) -> messages.PointsImport:
-    request = pb.UndoImportRequest(team_id=str(points.team_id), request_id=str(new_id()), import_id=import_id)
+    request = pb.UndoImportRequest(
+        team_id=str(points.team_id), request_id=str(new_id()), points_import_id=import_id
+    )
     await points.stub.UndoImport(request, timeout=TIMEOUT_S)
     return await ended(points, import_id, messages.IMPORT_STATE_UNDONE)
 
 
 async def preview(points: Neighboured, import_id: str) -> pb.PreviewImportResponse:
-    request = pb.PreviewImportRequest(team_id=str(points.team_id), import_id=import_id, rows_max=500)
+    request = pb.PreviewImportRequest(team_id=str(points.team_id), points_import_id=import_id, rows_max=500)
     return await points.stub.PreviewImport(request, timeout=TIMEOUT_S)
 
 
 async def rows_of(points: Neighboured, import_id: str) -> list[messages.ImportRow]:
-    request = pb.ListImportRowsRequest(team_id=str(points.team_id), import_id=import_id, page_size=3)
+    request = pb.ListImportRowsRequest(team_id=str(points.team_id), points_import_id=import_id, page_size=3)
     rows: list[messages.ImportRow] = []
     while True:
         answer = await points.stub.ListImportRows(request, timeout=TIMEOUT_S)
@@ -90,12 +101,12 @@ async def rows_of(points: Neighboured, import_id: str) -> list[messages.ImportRo
             return rows
 
 
-def told(rows: Sequence[messages.ImportRow]) -> list[tuple[int, str, str, int, int, int]]:
+def outcomes(rows: Sequence[messages.ImportRow]) -> list[tuple[int, str, str, int, int, int]]:
     return [
         (
             row.input.row_number,
             messages.ImportRowStatus.Name(row.status).removeprefix("IMPORT_ROW_STATUS_"),
-            row.fault,
+            FAULT.Name(row.fault).removeprefix("IMPORT_ROW_FAULT_").replace("UNSPECIFIED", ""),
             row.delta_balance,
             row.delta_cumulative,
             row.cumulative_cut,
@@ -165,14 +176,14 @@ async def test_good_rows_are_applied_and_each_other_says_why_not(
     points, team = neighboured, neighboured.team_id
     await points.post(build.manual(team, people.ann, 60), build.manual(team, people.bob, 30))
     made = await opened(points, FILE)
-    uploaded = await upload(points, made.id, FILE)
+    uploaded = await upload(points, made.points_import_id, FILE)
     assert (uploaded.counts.total, uploaded.counts.waiting) == (13, 5)
-    foretold = await preview(points, made.id)
-    assert sorted(told(foretold.rows)) == EXPECTED
-    assert told(foretold.rows)[-1][1] in {"APPLIED", "UNCHANGED"}
+    foretold = await preview(points, made.points_import_id)
+    assert sorted(outcomes(foretold.rows)) == EXPECTED
+    assert outcomes(foretold.rows)[-1][1] in {"APPLIED", "UNCHANGED"}
     assert await points.balance(people.ann) == (60, 60)
-    done = await execute(points, made.id)
-    assert told(await rows_of(points, made.id)) == EXPECTED
+    done = await execute(points, made.points_import_id)
+    assert outcomes(await rows_of(points, made.points_import_id)) == EXPECTED
     assert done.counts.delta_balance == foretold.counts.delta_balance == -30
     assert (done.counts.applied, done.counts.unchanged, done.counts.invalid, done.counts.insufficient) == (
         3,
@@ -186,11 +197,11 @@ async def test_good_rows_are_applied_and_each_other_says_why_not(
     lines = (await points.stub.ListEntries(pb.ListEntriesRequest(team_id=str(team)), timeout=TIMEOUT_S)).lines
     imported = [line.entry for line in lines if line.entry.source == entry_pb2.ENTRY_SOURCE_IMPORT]
     assert {(entry.source_id, entry.source_name, entry.actor) for entry in imported} == {
-        (made.id, "june.csv", "user:1")
+        (made.points_import_id, "june.csv", "user:1")
     }
-    rows = await rows_of(points, made.id)
+    rows = await rows_of(points, made.points_import_id)
     assert [row.repeated_customer for row in rows[:3]] == [True, False, False]
-    request = pb.ExportImportReportRequest(team_id=str(team), import_id=made.id)
+    request = pb.ExportImportReportRequest(team_id=str(team), points_import_id=made.points_import_id)
     pieces = [piece.csv async for piece in points.stub.ExportImportReport(request, timeout=TIMEOUT_S)]
     report = list(csv.DictReader(io.StringIO(b"".join(pieces).decode())))
     assert [(int(row["line"]), row["status"]) for row in report] == [each[:2] for each in EXPECTED]
@@ -213,12 +224,12 @@ async def test_the_cumulative_is_lowered_only_when_asked_and_cut_at_nothing(
     )
     file = b"Member ID,Email,Point Balance\nM-1,,-30\n,bob@example.com,-10\n"
     first = await opened(points, file)
-    await upload(points, first.id, file)
-    await execute(points, first.id)
+    await upload(points, first.points_import_id, file)
+    await execute(points, first.points_import_id)
     assert (await points.balance(people.ann), await points.balance(people.bob)) == ((70, 100), (30, 40))
     again = await opened(points, file, repeat=True, deduct_cumulative=True)
-    await upload(points, again.id, file)
-    await execute(points, again.id)
+    await upload(points, again.points_import_id, file)
+    await execute(points, again.points_import_id)
     assert (await points.balance(people.ann), await points.balance(people.bob)) == ((40, 70), (20, 30))
 
 
@@ -230,20 +241,27 @@ async def test_the_same_file_is_refused_a_second_time(neighboured: Neighboured, 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await opened(points, file)
     error = remote_error(caught.value)
-    assert (error.reason, error.metadata) == ("IMPORT_FILE_REPEATED", {"import_id": made.id})
-    await upload(points, made.id, file)
-    await upload(points, made.id, file)
-    await execute(points, made.id)
+    assert (error.reason, error.metadata) == ("IMPORT_FILE_REPEATED", {"import_id": made.points_import_id})
+    first = await upload(points, made.points_import_id, file, "upload")
+    await upload(points, made.points_import_id, file)
+    await execute(points, made.points_import_id)
+    assert await upload(points, made.points_import_id, file, "upload") == first
     with pytest.raises(grpc.aio.AioRpcError):
         await opened(points, file)
-    for call in (upload(points, made.id, file), execute(points, made.id), preview(points, made.id)):
+    for call in (
+        upload(points, made.points_import_id, file),
+        execute(points, made.points_import_id),
+        preview(points, made.points_import_id),
+    ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call
         assert remote_error(caught.value).metadata == {"state": "DONE"}
     assert await points.balance(people.ann) == (5, 5)
     points.clock.advance(build.HOUR)
     cancelled = await opened(points, b"other")
-    request = pb.CancelImportRequest(team_id=str(points.team_id), request_id="c", import_id=cancelled.id)
+    request = pb.CancelImportRequest(
+        team_id=str(points.team_id), request_id="c", points_import_id=cancelled.points_import_id
+    )
     answer = await points.stub.CancelImport(request, timeout=TIMEOUT_S)
     assert answer.points_import.state == messages.IMPORT_STATE_CANCELLED
     points.clock.advance(build.HOUR)
@@ -252,7 +270,10 @@ async def test_the_same_file_is_refused_a_second_time(neighboured: Neighboured, 
     page = await points.stub.ListImports(listing, timeout=TIMEOUT_S)
     listing.page_token = page.next_page_token
     rest = await points.stub.ListImports(listing, timeout=TIMEOUT_S)
-    assert [each.id for each in (*page.imports, *rest.imports)][1:] == [cancelled.id, made.id]
+    assert [each.points_import_id for each in (*page.imports, *rest.imports)][1:] == [
+        cancelled.points_import_id,
+        made.points_import_id,
+    ]
 
 
 async def test_another_file_than_the_one_announced_is_refused(
@@ -260,9 +281,9 @@ async def test_another_file_than_the_one_announced_is_refused(
 ) -> None:
     made = await opened(neighboured, b"Member ID,Point Balance\nM-1,5\n")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await upload(neighboured, made.id, b"Member ID,Point Balance\nM-1,6\n")
+        await upload(neighboured, made.points_import_id, b"Member ID,Point Balance\nM-1,6\n")
     assert [each.field for each in remote_error(caught.value).violations] == ["csv"]
-    assert (await read(neighboured, made.id)).counts.total == 0
+    assert (await read(neighboured, made.points_import_id)).counts.total == 0
 
 
 async def test_an_undo_takes_back_what_is_there_and_reports_the_rest(
@@ -274,11 +295,11 @@ async def test_an_undo_takes_back_what_is_there_and_reports_the_rest(
         b"Member ID,Email,Phone,Point Balance\nM-1,,,50\n,bob@example.com,,-20\n,,+85291234567,8\nM-1,,,x\n"
     )
     made = await opened(points, file, deduct_cumulative=True)
-    await upload(points, made.id, file)
-    await execute(points, made.id)
+    await upload(points, made.points_import_id, file)
+    await execute(points, made.points_import_id)
     assert (await points.balance(people.bob), await points.balance(people.cat)) == ((10, 10), (8, 8))
     await points.post(build.coupon(team, people.ann, 1))
-    undone = await undo(points, made.id)
+    undone = await undo(points, made.points_import_id)
     assert (undone.counts.undone, undone.counts.not_undone, undone.counts.delta_balance) == (2, 1, 50)
     assert await points.balance(people.ann) == (49, 50)
     assert (await points.balance(people.bob), await points.balance(people.cat)) == ((30, 30), (0, 0))
@@ -307,8 +328,8 @@ async def test_a_chunk_of_which_nobody_knows_whether_it_was_written_counts_once(
     monkeypatch.setattr("services.points.worker.imports._RETRY_S", 0.0)
     file = b"Member ID,Point Balance\n" + b"M-1,1\n" * 75
     made = await opened(points, file)
-    await upload(points, made.id, file)
-    done = await execute(points, made.id)
+    await upload(points, made.points_import_id, file)
+    done = await execute(points, made.points_import_id)
     assert (done.counts.applied, calls >= 12) == (75, True)
     assert await points.balance(people.ann) == (75, 75)
 
@@ -319,18 +340,25 @@ async def test_rows_that_a_caller_splits_are_added_by_line(neighboured: Neighbou
     rows = [
         messages.ImportRowInput(row_number=2, customer_id=str(people.ann), points_text="4"),
         messages.ImportRowInput(row_number=3, customer_id=str(new_id()), points_text="4"),
-        messages.ImportRowInput(row_number=4, fault="AMBIGUOUS", points_text="4"),
+        messages.ImportRowInput(row_number=4, fault=messages.IMPORT_ROW_FAULT_AMBIGUOUS, points_text="4"),
         messages.ImportRowInput(row_number=5, email="bob@example.com", points_text="6"),
     ]
-    request = pb.AddImportRowsRequest(team_id=str(points.team_id), import_id=made.id, rows=rows)
-    for _ in range(2):
+    request = pb.AddImportRowsRequest(
+        team_id=str(points.team_id), points_import_id=made.points_import_id, rows=rows
+    )
+    for request_id in ("a", "a", "b"):
+        request.request_id = request_id
         answer = await points.stub.AddImportRows(request, timeout=TIMEOUT_S)
         assert (answer.points_import.counts.total, answer.points_import.counts.waiting) == (4, 2)
     request.rows[0].points_text = "5"
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await points.stub.AddImportRows(request, timeout=TIMEOUT_S)
+    assert remote_error(caught.value).reason == "REQUEST_ID_REUSED"
+    request.request_id = "c"
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await points.stub.AddImportRows(request, timeout=TIMEOUT_S)
     assert [each.field for each in remote_error(caught.value).violations] == ["rows[0].row_number"]
-    await execute(points, made.id)
+    await execute(points, made.points_import_id)
     assert (await points.balance(people.ann), await points.balance(people.bob)) == ((4, 4), (6, 6))
 
 
@@ -339,7 +367,7 @@ async def test_the_sample_file_can_be_had(neighboured: Neighboured) -> None:
     request = pb.GetImportSampleRequest(team_id=str(neighboured.team_id))
     sample = (await neighboured.stub.GetImportSample(request, timeout=TIMEOUT_S)).csv
     made = await opened(neighboured, sample)
-    assert (await upload(neighboured, made.id, sample)).counts.total == 3
+    assert (await upload(neighboured, made.points_import_id, sample)).counts.total == 3
 
 
 @pytest.mark.parametrize(
@@ -359,8 +387,8 @@ async def test_the_checker_finds_a_row_that_says_something_else_than_the_ledger(
 ) -> None:
     points, file = neighboured, b"Member ID,Point Balance\nM-1,50\nM-1,x\n"
     made = await opened(points, file)
-    await upload(points, made.id, file)
-    await execute(points, made.id)
+    await upload(points, made.points_import_id, file)
+    await execute(points, made.points_import_id)
     await points.corrupt("CREATE TABLE points.kept AS SELECT * FROM points.import_row")
     assert (await points.check())[0] == []
     await points.corrupt(corrupted)

@@ -74,7 +74,7 @@ class Coupon(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
+    COUPON_ID_FIELD_NUMBER: _builtins.int
     TEAM_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
@@ -87,10 +87,10 @@ class Coupon(_message.Message):
     ARCHIVED_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
+    coupon_id: _builtins.str
     """Id (UUID). Output only."""
     team_id: _builtins.str
-    """Team (UUID)."""
+    """Team (UUID). Output only."""
     name: _builtins.str
     """Name, 1 to 200 characters."""
     type: Global___CouponType.ValueType
@@ -104,7 +104,7 @@ class Coupon(_message.Message):
     archived: _builtins.bool
     """Whether it is archived: no more claims, no longer listed by default. Output only."""
     etag: _builtins.str
-    """Changes with each change; send it back with an update. Output only."""
+    """Changes with each change; `UpdateCouponRequest.etag` takes it. Output only."""
     @_builtins.property
     def points_redemption(self) -> Global___PointsRedemption:
         """Points redemption; absent: claims are free. Only for `COUPON_TYPE_MARKETING`."""
@@ -124,7 +124,7 @@ class Coupon(_message.Message):
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
+        coupon_id: _builtins.str = ...,
         team_id: _builtins.str = ...,
         name: _builtins.str = ...,
         type: Global___CouponType.ValueType = ...,
@@ -140,7 +140,7 @@ class Coupon(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "points_redemption", b"points_redemption", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived", b"archived", "claims", b"claims", "claims_max", b"claims_max", "claims_per_customer_max", b"claims_per_customer_max", "create_time", b"create_time", "etag", b"etag", "expire_time", b"expire_time", "id", b"id", "name", b"name", "points_redemption", b"points_redemption", "start_time", b"start_time", "team_id", b"team_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived", b"archived", "claims", b"claims", "claims_max", b"claims_max", "claims_per_customer_max", b"claims_per_customer_max", "coupon_id", b"coupon_id", "create_time", b"create_time", "etag", b"etag", "expire_time", b"expire_time", "name", b"name", "points_redemption", b"points_redemption", "start_time", b"start_time", "team_id", b"team_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -152,7 +152,7 @@ class CouponClaim(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
+    COUPON_CLAIM_ID_FIELD_NUMBER: _builtins.int
     TEAM_ID_FIELD_NUMBER: _builtins.int
     COUPON_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
@@ -161,7 +161,7 @@ class CouponClaim(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     ENTRY_SEQUENCE_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
+    coupon_claim_id: _builtins.str
     """Id (UUID)."""
     team_id: _builtins.str
     """Team (UUID)."""
@@ -186,7 +186,7 @@ class CouponClaim(_message.Message):
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
+        coupon_claim_id: _builtins.str = ...,
         team_id: _builtins.str = ...,
         coupon_id: _builtins.str = ...,
         customer_id: _builtins.str = ...,
@@ -198,7 +198,7 @@ class CouponClaim(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "coupon_id", b"coupon_id", "create_time", b"create_time", "customer_id", b"customer_id", "entry_sequence", b"entry_sequence", "expire_time", b"expire_time", "id", b"id", "points_paid", b"points_paid", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "coupon_claim_id", b"coupon_claim_id", "coupon_id", b"coupon_id", "create_time", b"create_time", "customer_id", b"customer_id", "entry_sequence", b"entry_sequence", "expire_time", b"expire_time", "points_paid", b"points_paid", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

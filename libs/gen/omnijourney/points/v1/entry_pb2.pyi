@@ -82,7 +82,7 @@ class Entry(_message.Message):
     REQUESTED_CUMULATIVE_FIELD_NUMBER: _builtins.int
     BALANCE_FIELD_NUMBER: _builtins.int
     CUMULATIVE_FIELD_NUMBER: _builtins.int
-    OCCURRED_AT_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
     POST_TIME_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
@@ -136,7 +136,7 @@ class Entry(_message.Message):
     `position`: 32 bytes.
     """
     @_builtins.property
-    def occurred_at(self) -> _timestamp_pb2.Timestamp:
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
         """Domain time at which the cause occurred."""
 
     @_builtins.property
@@ -160,7 +160,7 @@ class Entry(_message.Message):
         requested_cumulative: _builtins.int = ...,
         balance: _builtins.int = ...,
         cumulative: _builtins.int = ...,
-        occurred_at: _timestamp_pb2.Timestamp | None = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
         post_time: _timestamp_pb2.Timestamp | None = ...,
         key: _builtins.str = ...,
         actor: _builtins.str = ...,
@@ -170,9 +170,9 @@ class Entry(_message.Message):
         note: _builtins.str = ...,
         hash: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at", "post_time", b"post_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time", "post_time", b"post_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "balance", b"balance", "cumulative", b"cumulative", "customer_id", b"customer_id", "delta_balance", b"delta_balance", "delta_cumulative", b"delta_cumulative", "enrolment_id", b"enrolment_id", "hash", b"hash", "key", b"key", "node_id", b"node_id", "note", b"note", "occurred_at", b"occurred_at", "order_key", b"order_key", "partition", b"partition", "position", b"position", "post_time", b"post_time", "requested_balance", b"requested_balance", "requested_cumulative", b"requested_cumulative", "sequence", b"sequence", "source", b"source", "source_id", b"source_id", "source_name", b"source_name", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "balance", b"balance", "cumulative", b"cumulative", "customer_id", b"customer_id", "delta_balance", b"delta_balance", "delta_cumulative", b"delta_cumulative", "enrolment_id", b"enrolment_id", "hash", b"hash", "key", b"key", "node_id", b"node_id", "note", b"note", "occur_time", b"occur_time", "order_key", b"order_key", "partition", b"partition", "position", b"position", "post_time", b"post_time", "requested_balance", b"requested_balance", "requested_cumulative", b"requested_cumulative", "sequence", b"sequence", "source", b"source", "source_id", b"source_id", "source_name", b"source_name", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)omnijourney/points/v1/points_import.proto\x12\x15omnijourney.points.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x01\n\x0eImportRowInput\x12\x12\n\nrow_number\x18\x01 \x01(\x03\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x1c\n\x0bpoints_text\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\r\n\x05\x66\x61ult\x18\x04 \x01(\t\x12\x1b\n\tmember_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\x12\x17\n\x05\x65mail\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\x12\x17\n\x05phone\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\"\xa0\x02\n\tImportRow\x12\x34\n\x05input\x18\x01 \x01(\x0b\x32%.omnijourney.points.v1.ImportRowInput\x12\x36\n\x06status\x18\x02 \x01(\x0e\x32&.omnijourney.points.v1.ImportRowStatus\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x11\n\trequested\x18\x04 \x01(\x03\x12\x15\n\rdelta_balance\x18\x05 \x01(\x03\x12\x18\n\x10\x64\x65lta_cumulative\x18\x06 \x01(\x03\x12\x16\n\x0e\x63umulative_cut\x18\x07 \x01(\x03\x12\x0f\n\x07\x62\x61lance\x18\x08 \x01(\x03\x12\x19\n\x11repeated_customer\x18\t \x01(\x08\x12\r\n\x05\x66\x61ult\x18\n \x01(\t\"\xb4\x01\n\x0cImportCounts\x12\r\n\x05total\x18\x01 \x01(\x03\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x03\x12\x11\n\tunchanged\x18\x03 \x01(\x03\x12\x0f\n\x07invalid\x18\x04 \x01(\x03\x12\x14\n\x0cinsufficient\x18\x05 \x01(\x03\x12\x0e\n\x06undone\x18\x06 \x01(\x03\x12\x12\n\nnot_undone\x18\x07 \x01(\x03\x12\x15\n\rdelta_balance\x18\x08 \x01(\x03\x12\x0f\n\x07waiting\x18\t \x01(\x03\"\xe8\x02\n\x0cPointsImport\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x1b\n\tfile_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x13\n\x0b\x66ile_sha256\x18\x04 \x01(\x0c\x12\x19\n\x11\x64\x65\x64uct_cumulative\x18\x05 \x01(\x08\x12\x31\n\x05state\x18\x06 \x01(\x0e\x32\".omnijourney.points.v1.ImportState\x12\x33\n\x06\x63ounts\x18\x07 \x01(\x0b\x32#.omnijourney.points.v1.ImportCounts\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x05\x61\x63tor\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x0e\n\x06repeat\x18\x0b \x01(\x08*\xc2\x01\n\x0bImportState\x12\x1c\n\x18IMPORT_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11IMPORT_STATE_OPEN\x10\x01\x12\x18\n\x14IMPORT_STATE_RUNNING\x10\x02\x12\x15\n\x11IMPORT_STATE_DONE\x10\x03\x12\x18\n\x14IMPORT_STATE_UNDOING\x10\x04\x12\x17\n\x13IMPORT_STATE_UNDONE\x10\x05\x12\x1a\n\x16IMPORT_STATE_CANCELLED\x10\x06*\xf7\x01\n\x0fImportRowStatus\x12!\n\x1dIMPORT_ROW_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19IMPORT_ROW_STATUS_APPLIED\x10\x01\x12\x1f\n\x1bIMPORT_ROW_STATUS_UNCHANGED\x10\x02\x12\x1d\n\x19IMPORT_ROW_STATUS_INVALID\x10\x03\x12\"\n\x1eIMPORT_ROW_STATUS_INSUFFICIENT\x10\x04\x12\x1c\n\x18IMPORT_ROW_STATUS_UNDONE\x10\x05\x12 \n\x1cIMPORT_ROW_STATUS_NOT_UNDONE\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)omnijourney/points/v1/points_import.proto\x12\x15omnijourney.points.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\x01\n\x0eImportRowInput\x12\x12\n\nrow_number\x18\x01 \x01(\x03\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x1c\n\x0bpoints_text\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12>\n\x05\x66\x61ult\x18\x04 \x01(\x0e\x32%.omnijourney.points.v1.ImportRowFaultB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\tmember_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\x12\x17\n\x05\x65mail\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\x12\x17\n\x05phone\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\"\xc7\x02\n\tImportRow\x12\x34\n\x05input\x18\x01 \x01(\x0b\x32%.omnijourney.points.v1.ImportRowInput\x12\x36\n\x06status\x18\x02 \x01(\x0e\x32&.omnijourney.points.v1.ImportRowStatus\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x11\n\trequested\x18\x04 \x01(\x03\x12\x15\n\rdelta_balance\x18\x05 \x01(\x03\x12\x18\n\x10\x64\x65lta_cumulative\x18\x06 \x01(\x03\x12\x16\n\x0e\x63umulative_cut\x18\x07 \x01(\x03\x12\x0f\n\x07\x62\x61lance\x18\x08 \x01(\x03\x12\x19\n\x11repeated_customer\x18\t \x01(\x08\x12\x34\n\x05\x66\x61ult\x18\n \x01(\x0e\x32%.omnijourney.points.v1.ImportRowFault\"\xb4\x01\n\x0cImportCounts\x12\r\n\x05total\x18\x01 \x01(\x03\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x03\x12\x11\n\tunchanged\x18\x03 \x01(\x03\x12\x0f\n\x07invalid\x18\x04 \x01(\x03\x12\x14\n\x0cinsufficient\x18\x05 \x01(\x03\x12\x0e\n\x06undone\x18\x06 \x01(\x03\x12\x12\n\nnot_undone\x18\x07 \x01(\x03\x12\x15\n\rdelta_balance\x18\x08 \x01(\x03\x12\x0f\n\x07waiting\x18\t \x01(\x03\"\xf6\x02\n\x0cPointsImport\x12\x18\n\x10points_import_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x1b\n\tfile_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x13\n\x0b\x66ile_sha256\x18\x04 \x01(\x0c\x12\x19\n\x11\x64\x65\x64uct_cumulative\x18\x05 \x01(\x08\x12\x31\n\x05state\x18\x06 \x01(\x0e\x32\".omnijourney.points.v1.ImportState\x12\x33\n\x06\x63ounts\x18\x07 \x01(\x0b\x32#.omnijourney.points.v1.ImportCounts\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x05\x61\x63tor\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x0e\n\x06repeat\x18\x0b \x01(\x08*\xc2\x01\n\x0bImportState\x12\x1c\n\x18IMPORT_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11IMPORT_STATE_OPEN\x10\x01\x12\x18\n\x14IMPORT_STATE_RUNNING\x10\x02\x12\x15\n\x11IMPORT_STATE_DONE\x10\x03\x12\x18\n\x14IMPORT_STATE_UNDOING\x10\x04\x12\x17\n\x13IMPORT_STATE_UNDONE\x10\x05\x12\x1a\n\x16IMPORT_STATE_CANCELLED\x10\x06*\xf7\x01\n\x0fImportRowStatus\x12!\n\x1dIMPORT_ROW_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19IMPORT_ROW_STATUS_APPLIED\x10\x01\x12\x1f\n\x1bIMPORT_ROW_STATUS_UNCHANGED\x10\x02\x12\x1d\n\x19IMPORT_ROW_STATUS_INVALID\x10\x03\x12\"\n\x1eIMPORT_ROW_STATUS_INSUFFICIENT\x10\x04\x12\x1c\n\x18IMPORT_ROW_STATUS_UNDONE\x10\x05\x12 \n\x1cIMPORT_ROW_STATUS_NOT_UNDONE\x10\x06*\xa0\x02\n\x0eImportRowFault\x12 \n\x1cIMPORT_ROW_FAULT_UNSPECIFIED\x10\x00\x12\x1e\n\x1aIMPORT_ROW_FAULT_MALFORMED\x10\x01\x12!\n\x1dIMPORT_ROW_FAULT_NOT_A_NUMBER\x10\x02\x12!\n\x1dIMPORT_ROW_FAULT_OUT_OF_RANGE\x10\x03\x12 \n\x1cIMPORT_ROW_FAULT_NO_CUSTOMER\x10\x04\x12\x1e\n\x1aIMPORT_ROW_FAULT_NOT_FOUND\x10\x05\x12\x1e\n\x1aIMPORT_ROW_FAULT_AMBIGUOUS\x10\x06\x12$\n IMPORT_ROW_FAULT_NOT_ON_WHATSAPP\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_IMPORTROWINPUT'].fields_by_name['points_text']._loaded_options = None
   _globals['_IMPORTROWINPUT'].fields_by_name['points_text']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_IMPORTROWINPUT'].fields_by_name['fault']._loaded_options = None
+  _globals['_IMPORTROWINPUT'].fields_by_name['fault']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_IMPORTROWINPUT'].fields_by_name['member_id']._loaded_options = None
   _globals['_IMPORTROWINPUT'].fields_by_name['member_id']._serialized_options = b'\272H\005r\003\030\300\002'
   _globals['_IMPORTROWINPUT'].fields_by_name['email']._loaded_options = None
@@ -45,16 +47,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POINTSIMPORT'].fields_by_name['file_name']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_POINTSIMPORT'].fields_by_name['actor']._loaded_options = None
   _globals['_POINTSIMPORT'].fields_by_name['actor']._serialized_options = b'\272H\005r\003\030\310\001'
-  _globals['_IMPORTSTATE']._serialized_start=1152
-  _globals['_IMPORTSTATE']._serialized_end=1346
-  _globals['_IMPORTROWSTATUS']._serialized_start=1349
-  _globals['_IMPORTROWSTATUS']._serialized_end=1596
+  _globals['_IMPORTSTATE']._serialized_start=1254
+  _globals['_IMPORTSTATE']._serialized_end=1448
+  _globals['_IMPORTROWSTATUS']._serialized_start=1451
+  _globals['_IMPORTROWSTATUS']._serialized_end=1698
+  _globals['_IMPORTROWFAULT']._serialized_start=1701
+  _globals['_IMPORTROWFAULT']._serialized_end=1989
   _globals['_IMPORTROWINPUT']._serialized_start=131
-  _globals['_IMPORTROWINPUT']._serialized_end=312
-  _globals['_IMPORTROW']._serialized_start=315
-  _globals['_IMPORTROW']._serialized_end=603
-  _globals['_IMPORTCOUNTS']._serialized_start=606
-  _globals['_IMPORTCOUNTS']._serialized_end=786
-  _globals['_POINTSIMPORT']._serialized_start=789
-  _globals['_POINTSIMPORT']._serialized_end=1149
+  _globals['_IMPORTROWINPUT']._serialized_end=361
+  _globals['_IMPORTROW']._serialized_start=364
+  _globals['_IMPORTROW']._serialized_end=691
+  _globals['_IMPORTCOUNTS']._serialized_start=694
+  _globals['_IMPORTCOUNTS']._serialized_end=874
+  _globals['_POINTSIMPORT']._serialized_start=877
+  _globals['_POINTSIMPORT']._serialized_end=1251
 # @@protoc_insertion_point(module_scope)

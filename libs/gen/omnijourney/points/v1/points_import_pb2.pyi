@@ -98,6 +98,50 @@ IMPORT_ROW_STATUS_NOT_UNDONE: ImportRowStatus.ValueType  # 6
 """Posted before; the undo found too few points left."""
 Global___ImportRowStatus: _TypeAlias = ImportRowStatus  # noqa: Y015
 
+class _ImportRowFault:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ImportRowFaultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImportRowFault.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IMPORT_ROW_FAULT_UNSPECIFIED: _ImportRowFault.ValueType  # 0
+    """Nothing is wrong with the row."""
+    IMPORT_ROW_FAULT_MALFORMED: _ImportRowFault.ValueType  # 1
+    """The line has not as many cells as the heading, or one that is too long."""
+    IMPORT_ROW_FAULT_NOT_A_NUMBER: _ImportRowFault.ValueType  # 2
+    """The points are no whole number in plain digits."""
+    IMPORT_ROW_FAULT_OUT_OF_RANGE: _ImportRowFault.ValueType  # 3
+    """More points than one change, or one customer, may have."""
+    IMPORT_ROW_FAULT_NO_CUSTOMER: _ImportRowFault.ValueType  # 4
+    """The line names no customer at all."""
+    IMPORT_ROW_FAULT_NOT_FOUND: _ImportRowFault.ValueType  # 5
+    """No customer has what the line names."""
+    IMPORT_ROW_FAULT_AMBIGUOUS: _ImportRowFault.ValueType  # 6
+    """Several customers share what the line names."""
+    IMPORT_ROW_FAULT_NOT_ON_WHATSAPP: _ImportRowFault.ValueType  # 7
+    """The customer is no WhatsApp contact."""
+
+class ImportRowFault(_ImportRowFault, metaclass=_ImportRowFaultEnumTypeWrapper):
+    """Why a row is INVALID."""
+
+IMPORT_ROW_FAULT_UNSPECIFIED: ImportRowFault.ValueType  # 0
+"""Nothing is wrong with the row."""
+IMPORT_ROW_FAULT_MALFORMED: ImportRowFault.ValueType  # 1
+"""The line has not as many cells as the heading, or one that is too long."""
+IMPORT_ROW_FAULT_NOT_A_NUMBER: ImportRowFault.ValueType  # 2
+"""The points are no whole number in plain digits."""
+IMPORT_ROW_FAULT_OUT_OF_RANGE: ImportRowFault.ValueType  # 3
+"""More points than one change, or one customer, may have."""
+IMPORT_ROW_FAULT_NO_CUSTOMER: ImportRowFault.ValueType  # 4
+"""The line names no customer at all."""
+IMPORT_ROW_FAULT_NOT_FOUND: ImportRowFault.ValueType  # 5
+"""No customer has what the line names."""
+IMPORT_ROW_FAULT_AMBIGUOUS: ImportRowFault.ValueType  # 6
+"""Several customers share what the line names."""
+IMPORT_ROW_FAULT_NOT_ON_WHATSAPP: ImportRowFault.ValueType  # 7
+"""The customer is no WhatsApp contact."""
+Global___ImportRowFault: _TypeAlias = ImportRowFault  # noqa: Y015
+
 @_typing.final
 class ImportRowInput(_message.Message):
     """A row as it comes in."""
@@ -117,8 +161,8 @@ class ImportRowInput(_message.Message):
     """Customer (UUID), where the caller has matched the row; else it is looked up by the three fields below."""
     points_text: _builtins.str
     """Text of the `Point Balance` column as it stands in the file, at most 100 characters."""
-    fault: _builtins.str
-    """Why the caller could not match the row, one of `NOT_FOUND`, `AMBIGUOUS`, `MALFORMED`; empty otherwise."""
+    fault: Global___ImportRowFault.ValueType
+    """Why the caller could not match the row: NOT_FOUND, AMBIGUOUS or MALFORMED; unspecified otherwise."""
     member_id: _builtins.str
     """Member id, letter case ignored, at most 320 characters. The first of the three that finds a customer decides."""
     email: _builtins.str
@@ -131,7 +175,7 @@ class ImportRowInput(_message.Message):
         row_number: _builtins.int = ...,
         customer_id: _builtins.str = ...,
         points_text: _builtins.str = ...,
-        fault: _builtins.str = ...,
+        fault: Global___ImportRowFault.ValueType = ...,
         member_id: _builtins.str = ...,
         email: _builtins.str = ...,
         phone: _builtins.str = ...,
@@ -176,10 +220,8 @@ class ImportRow(_message.Message):
     """Balance after it."""
     repeated_customer: _builtins.bool
     """Whether the same customer stands in another row too."""
-    fault: _builtins.str
-    """Why an INVALID row is wrong: `MALFORMED`, `NOT_A_NUMBER`, `OUT_OF_RANGE`, `NO_CUSTOMER`, `NOT_FOUND`, `AMBIGUOUS`,
-    `NOT_ON_WHATSAPP`; empty for others.
-    """
+    fault: Global___ImportRowFault.ValueType
+    """Why an INVALID row is wrong; unspecified for others."""
     @_builtins.property
     def input(self) -> Global___ImportRowInput:
         """The row as it came in, with the customer that it was matched to."""
@@ -196,7 +238,7 @@ class ImportRow(_message.Message):
         cumulative_cut: _builtins.int = ...,
         balance: _builtins.int = ...,
         repeated_customer: _builtins.bool = ...,
-        fault: _builtins.str = ...,
+        fault: Global___ImportRowFault.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -266,7 +308,7 @@ class PointsImport(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
+    POINTS_IMPORT_ID_FIELD_NUMBER: _builtins.int
     TEAM_ID_FIELD_NUMBER: _builtins.int
     FILE_NAME_FIELD_NUMBER: _builtins.int
     FILE_SHA256_FIELD_NUMBER: _builtins.int
@@ -277,10 +319,10 @@ class PointsImport(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     REPEAT_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
+    points_import_id: _builtins.str
     """Id (UUID). Output only."""
     team_id: _builtins.str
-    """Team (UUID)."""
+    """Team (UUID). Output only."""
     file_name: _builtins.str
     """Name of the file, 1 to 200 characters."""
     file_sha256: _builtins.bytes
@@ -310,7 +352,7 @@ class PointsImport(_message.Message):
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
+        points_import_id: _builtins.str = ...,
         team_id: _builtins.str = ...,
         file_name: _builtins.str = ...,
         file_sha256: _builtins.bytes = ...,
@@ -324,7 +366,7 @@ class PointsImport(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "end_time", b"end_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "counts", b"counts", "create_time", b"create_time", "deduct_cumulative", b"deduct_cumulative", "end_time", b"end_time", "file_name", b"file_name", "file_sha256", b"file_sha256", "id", b"id", "repeat", b"repeat", "state", b"state", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "counts", b"counts", "create_time", b"create_time", "deduct_cumulative", b"deduct_cumulative", "end_time", b"end_time", "file_name", b"file_name", "file_sha256", b"file_sha256", "points_import_id", b"points_import_id", "repeat", b"repeat", "state", b"state", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

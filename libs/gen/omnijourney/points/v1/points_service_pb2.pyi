@@ -799,8 +799,11 @@ class CreateCouponRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     COUPON_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    team_id: _builtins.str
+    """Team (UUID). Required."""
     @_builtins.property
     def coupon(self) -> _coupon_pb2.Coupon:
         """The coupon. Required."""
@@ -810,10 +813,11 @@ class CreateCouponRequest(_message.Message):
         *,
         request_id: _builtins.str = ...,
         coupon: _coupon_pb2.Coupon | None = ...,
+        team_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -964,16 +968,22 @@ class UpdateCouponRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     COUPON_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    team_id: _builtins.str
+    """Team (UUID). Required."""
+    etag: _builtins.str
+    """The etag of the coupon as it was read; empty: whatever the coupon is like."""
     @_builtins.property
     def coupon(self) -> _coupon_pb2.Coupon:
-        """The coupon with its id, team, etag and the new values. Required."""
+        """The coupon with its `coupon_id` and the new values. Required."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Fields to change, of `name`, `points_redemption`, `claims_per_customer_max`, `claims_max`, `start_time`,
-        `expire_time`. Required.
+        `expire_time`. Empty: those that are set in the coupon.
         """
 
     def __init__(
@@ -982,10 +992,12 @@ class UpdateCouponRequest(_message.Message):
         request_id: _builtins.str = ...,
         coupon: _coupon_pb2.Coupon | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        team_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "etag", b"etag", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1156,11 +1168,11 @@ class GetCouponClaimRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    COUPON_CLAIM_ID_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team (UUID). Required."""
-    claim_id: _builtins.str
+    coupon_claim_id: _builtins.str
     """Claim (UUID)."""
     code: _builtins.str
     """Its code."""
@@ -1168,14 +1180,14 @@ class GetCouponClaimRequest(_message.Message):
         self,
         *,
         team_id: _builtins.str = ...,
-        claim_id: _builtins.str = ...,
+        coupon_claim_id: _builtins.str = ...,
         code: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "code", b"code", "name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "coupon_claim_id", b"coupon_claim_id", "name", b"name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "code", b"code", "name", b"name", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "coupon_claim_id", b"coupon_claim_id", "name", b"name", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_name: _TypeAlias = _typing.Literal["claim_id", "code"]  # noqa: Y015
+    _WhichOneofReturnType_name: _TypeAlias = _typing.Literal["coupon_claim_id", "code"]  # noqa: Y015
     _WhichOneofArgType_name: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_name) -> _WhichOneofReturnType_name | None: ...
 
@@ -1279,21 +1291,25 @@ class CreateImportRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     POINTS_IMPORT_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    team_id: _builtins.str
+    """Team (UUID). Required."""
     @_builtins.property
     def points_import(self) -> _points_import_pb2.PointsImport:
-        """The import: team, file name, hash, options. Required."""
+        """The import: file name, hash, options. Required."""
 
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         points_import: _points_import_pb2.PointsImport | None = ...,
+        team_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["points_import", b"points_import"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["points_import", b"points_import", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points_import", b"points_import", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1330,24 +1346,30 @@ class UploadImportFileRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    POINTS_IMPORT_ID_FIELD_NUMBER: _builtins.int
     CSV_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team (UUID). Required in the first piece, ignored in others."""
-    import_id: _builtins.str
+    points_import_id: _builtins.str
     """Import (UUID). Required in the first piece, ignored in others."""
     csv: _builtins.bytes
     """The next bytes of the file."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required in the first piece,
+    ignored in others.
+    """
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
-        import_id: _builtins.str = ...,
+        points_import_id: _builtins.str = ...,
         csv: _builtins.bytes = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["csv", b"csv", "import_id", b"import_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csv", b"csv", "points_import_id", b"points_import_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1384,26 +1406,30 @@ class AddImportRowsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    POINTS_IMPORT_ID_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team (UUID). Required."""
-    import_id: _builtins.str
+    points_import_id: _builtins.str
     """Import (UUID). Required."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[_points_import_pb2.ImportRowInput]:
-        """1 to 500 rows; each known by its line, so that a repetition is safe."""
+        """1 to 500 rows; each known by its line."""
 
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
-        import_id: _builtins.str = ...,
+        points_import_id: _builtins.str = ...,
         rows: _abc.Iterable[_points_import_pb2.ImportRowInput] | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "rows", b"rows", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points_import_id", b"points_import_id", "request_id", b"request_id", "rows", b"rows", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1440,11 +1466,11 @@ class PreviewImportRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    POINTS_IMPORT_ID_FIELD_NUMBER: _builtins.int
     ROWS_MAX_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team (UUID). Required."""
-    import_id: _builtins.str
+    points_import_id: _builtins.str
     """Import (UUID). Required."""
     rows_max: _builtins.int
     """Most rows of the answer, 0 to 500, those that would not be applied first. Default 100."""
@@ -1452,12 +1478,12 @@ class PreviewImportRequest(_message.Message):
         self,
         *,
         team_id: _builtins.str = ...,
-        import_id: _builtins.str = ...,
+        points_import_id: _builtins.str = ...,
         rows_max: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "rows_max", b"rows_max", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points_import_id", b"points_import_id", "rows_max", b"rows_max", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1501,23 +1527,23 @@ class ExecuteImportRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    POINTS_IMPORT_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team (UUID). Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
-    import_id: _builtins.str
+    points_import_id: _builtins.str
     """Import (UUID). Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
-        import_id: _builtins.str = ...,
+        points_import_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points_import_id", b"points_import_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1555,23 +1581,23 @@ class UndoImportRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    POINTS_IMPORT_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team (UUID). Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
-    import_id: _builtins.str
+    points_import_id: _builtins.str
     """Import (UUID). Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
-        import_id: _builtins.str = ...,
+        points_import_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points_import_id", b"points_import_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1609,23 +1635,23 @@ class CancelImportRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    POINTS_IMPORT_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team (UUID). Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
-    import_id: _builtins.str
+    points_import_id: _builtins.str
     """Import (UUID). Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
-        import_id: _builtins.str = ...,
+        points_import_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points_import_id", b"points_import_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1662,20 +1688,20 @@ class GetImportRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    POINTS_IMPORT_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team (UUID). Required."""
-    import_id: _builtins.str
+    points_import_id: _builtins.str
     """Import (UUID). Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
-        import_id: _builtins.str = ...,
+        points_import_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points_import_id", b"points_import_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1770,13 +1796,13 @@ class ListImportRowsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    POINTS_IMPORT_ID_FIELD_NUMBER: _builtins.int
     STATUSES_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team (UUID). Required."""
-    import_id: _builtins.str
+    points_import_id: _builtins.str
     """Import (UUID). Required."""
     page_size: _builtins.int
     """Most rows of a page, 1 to 500. Default 50."""
@@ -1790,14 +1816,14 @@ class ListImportRowsRequest(_message.Message):
         self,
         *,
         team_id: _builtins.str = ...,
-        import_id: _builtins.str = ...,
+        points_import_id: _builtins.str = ...,
         statuses: _abc.Iterable[_points_import_pb2.ImportRowStatus.ValueType] | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "page_size", b"page_size", "page_token", b"page_token", "statuses", b"statuses", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "points_import_id", b"points_import_id", "statuses", b"statuses", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1838,20 +1864,20 @@ class ExportImportReportRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    POINTS_IMPORT_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team (UUID). Required."""
-    import_id: _builtins.str
+    points_import_id: _builtins.str
     """Import (UUID). Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
-        import_id: _builtins.str = ...,
+        points_import_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points_import_id", b"points_import_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

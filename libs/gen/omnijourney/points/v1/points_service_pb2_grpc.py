@@ -288,7 +288,8 @@ class PointsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckLedger(self, request, context):
-        """Checks the team's ledger: sends each finding as it is found, and a summary last.
+        """Checks the team's ledger: sends each finding as it is found, and a summary last. An incremental check that finds
+        nothing is where the next one goes on from; nothing else is changed, and repeating any check is safe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -366,14 +367,16 @@ class PointsServiceServicer:
         `Email`, `Phone` (letter case ignored, others are passed over), then a line a customer. Points are whole numbers in
         plain digits, `+50` and `-50` too; 0 and blank change nothing; `1,000`, `10.5` and full-width digits are wrong.
         A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
-        Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; UNAVAILABLE while customers cannot be looked up.
+        Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`; UNAVAILABLE while customers
+        cannot be looked up.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AddImportRows(self, request, context):
-        """Adds up to 500 rows to an open import. Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`.
+        """Adds up to 500 rows to an open import. A line that it has already must have the same content.
+        Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -64,7 +64,9 @@ class PointsServiceStub:
     ExportEntries: _grpc.UnaryStreamMultiCallable[_points_service_pb2.ExportEntriesRequest, _points_service_pb2.ExportEntriesResponse]
     """The same search as CSV (UTF-8 with a header line), in chunks of whole lines."""
     CheckLedger: _grpc.UnaryStreamMultiCallable[_points_service_pb2.CheckLedgerRequest, _points_service_pb2.CheckLedgerResponse]
-    """Checks the team's ledger: sends each finding as it is found, and a summary last."""
+    """Checks the team's ledger: sends each finding as it is found, and a summary last. An incremental check that finds
+    nothing is where the next one goes on from; nothing else is changed, and repeating any check is safe.
+    """
     CreateCoupon: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.CreateCouponRequest, _points_service_pb2.CreateCouponResponse]
     """Creates a coupon. Errors: ALREADY_EXISTS `REQUEST_ID_REUSED`."""
     GetCoupon: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetCouponRequest, _points_service_pb2.GetCouponResponse]
@@ -94,10 +96,13 @@ class PointsServiceStub:
     `Email`, `Phone` (letter case ignored, others are passed over), then a line a customer. Points are whole numbers in
     plain digits, `+50` and `-50` too; 0 and blank change nothing; `1,000`, `10.5` and full-width digits are wrong.
     A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
-    Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; UNAVAILABLE while customers cannot be looked up.
+    Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`; UNAVAILABLE while customers
+    cannot be looked up.
     """
     AddImportRows: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.AddImportRowsRequest, _points_service_pb2.AddImportRowsResponse]
-    """Adds up to 500 rows to an open import. Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`."""
+    """Adds up to 500 rows to an open import. A line that it has already must have the same content.
+    Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    """
     PreviewImport: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.PreviewImportRequest, _points_service_pb2.PreviewImportResponse]
     """Tells what an open import would do to today's balances; changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION."""
     ExecuteImport: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ExecuteImportRequest, _points_service_pb2.ExecuteImportResponse]
@@ -157,7 +162,9 @@ class PointsServiceAsyncStub(PointsServiceStub):
     ExportEntries: _aio.UnaryStreamMultiCallable[_points_service_pb2.ExportEntriesRequest, _points_service_pb2.ExportEntriesResponse]  # type: ignore[assignment]
     """The same search as CSV (UTF-8 with a header line), in chunks of whole lines."""
     CheckLedger: _aio.UnaryStreamMultiCallable[_points_service_pb2.CheckLedgerRequest, _points_service_pb2.CheckLedgerResponse]  # type: ignore[assignment]
-    """Checks the team's ledger: sends each finding as it is found, and a summary last."""
+    """Checks the team's ledger: sends each finding as it is found, and a summary last. An incremental check that finds
+    nothing is where the next one goes on from; nothing else is changed, and repeating any check is safe.
+    """
     CreateCoupon: _aio.UnaryUnaryMultiCallable[_points_service_pb2.CreateCouponRequest, _points_service_pb2.CreateCouponResponse]  # type: ignore[assignment]
     """Creates a coupon. Errors: ALREADY_EXISTS `REQUEST_ID_REUSED`."""
     GetCoupon: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetCouponRequest, _points_service_pb2.GetCouponResponse]  # type: ignore[assignment]
@@ -187,10 +194,13 @@ class PointsServiceAsyncStub(PointsServiceStub):
     `Email`, `Phone` (letter case ignored, others are passed over), then a line a customer. Points are whole numbers in
     plain digits, `+50` and `-50` too; 0 and blank change nothing; `1,000`, `10.5` and full-width digits are wrong.
     A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
-    Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; UNAVAILABLE while customers cannot be looked up.
+    Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`; UNAVAILABLE while customers
+    cannot be looked up.
     """
     AddImportRows: _aio.UnaryUnaryMultiCallable[_points_service_pb2.AddImportRowsRequest, _points_service_pb2.AddImportRowsResponse]  # type: ignore[assignment]
-    """Adds up to 500 rows to an open import. Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`."""
+    """Adds up to 500 rows to an open import. A line that it has already must have the same content.
+    Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    """
     PreviewImport: _aio.UnaryUnaryMultiCallable[_points_service_pb2.PreviewImportRequest, _points_service_pb2.PreviewImportResponse]  # type: ignore[assignment]
     """Tells what an open import would do to today's balances; changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION."""
     ExecuteImport: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ExecuteImportRequest, _points_service_pb2.ExecuteImportResponse]  # type: ignore[assignment]
@@ -319,7 +329,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.CheckLedgerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_points_service_pb2.CheckLedgerResponse], _abc.AsyncIterator[_points_service_pb2.CheckLedgerResponse]]:
-        """Checks the team's ledger: sends each finding as it is found, and a summary last."""
+        """Checks the team's ledger: sends each finding as it is found, and a summary last. An incremental check that finds
+        nothing is where the next one goes on from; nothing else is changed, and repeating any check is safe.
+        """
 
     @_abc_1.abstractmethod
     def CreateCoupon(
@@ -409,7 +421,8 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         `Email`, `Phone` (letter case ignored, others are passed over), then a line a customer. Points are whole numbers in
         plain digits, `+50` and `-50` too; 0 and blank change nothing; `1,000`, `10.5` and full-width digits are wrong.
         A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
-        Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; UNAVAILABLE while customers cannot be looked up.
+        Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`; UNAVAILABLE while customers
+        cannot be looked up.
         """
 
     @_abc_1.abstractmethod
@@ -418,7 +431,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.AddImportRowsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.AddImportRowsResponse, _abc.Awaitable[_points_service_pb2.AddImportRowsResponse]]:
-        """Adds up to 500 rows to an open import. Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`."""
+        """Adds up to 500 rows to an open import. A line that it has already must have the same content.
+        Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        """
 
     @_abc_1.abstractmethod
     def PreviewImport(
