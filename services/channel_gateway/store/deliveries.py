@@ -75,7 +75,7 @@ class DeliveryStore:
         """Records jobs as in flight, durably; returns the effect keys that are still ours to send."""
         teams = _numbered(jobs)
         keys = slim_columns(((teams[job.team_id], job.effect_key) for job in jobs), 2, _KEYS)
-        rows = await fetch_alone(self._pool, QUERIES["mark_sends"], list(teams), sender, *keys)
+        rows = await fetch_alone(self._pool, QUERIES["mark_in_flight"], list(teams), sender, *keys)
         return set(rows[0][0])
 
     async def postpone(self, items: Sequence[Postponement], sender: UUID) -> set[UUID]:

@@ -1,35 +1,29 @@
 """A batch of decided sends as the arguments of `reserve_sends`.
 
-What sends have in common (journey, node, account, price, …) goes once, as a send group; a row of the batch is then
-little more than its key, its person and its request bodies.
+What sends have in common (journey, node, account, price, state, …) goes once, as a send group; a row of the batch is
+then little more than its key, its person and its request bodies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from libs.common.ids import epoch_ms, new_id, partition_of
-from services.channel_gateway.domain.model import (
-    ModuleContent,
-    Price,
-    Send,
-    SendAnswer,
-    SendState,
-    TemplateContent,
-)
+from services.channel_gateway.domain.facts import GoneKind
+from services.channel_gateway.domain.model import Price, Send, SendAnswer, SendState, TemplateContent
 from services.channel_gateway.domain.prepare import Catalogue
 from services.channel_gateway.domain.reserve import HeldPlaces, ReservationTotals, Reserved, add_up
-from services.channel_gateway.store.book import columns, slim_columns
 from services.channel_gateway.store.rows import pack_parts
 
 _NO_PRICE: Final = Price("", 0)
-_KEYS: Final = (1, 2, 3)
-"""Columns of a row that are its own: effect key, customer, enrolment."""
 _NO_CAP: Final = 2**62
 """For sends that were decided under the locks already."""
+
+_SendRow = tuple[UUID, UUID, UUID, str, bytes | None]
+"""Columns of `send_row`: effect key, customer, enrolment, recipient, parts."""
 
 
 class SendGroup(NamedTuple):
@@ -45,11 +39,21 @@ class SendGroup(NamedTuple):
     price: Price
     cap: int | None
     quota_month: date | None
-    accepted: bool
+    state: SendState
+    reason: str
+    messages: int
+    """Of each send."""
+    not_after: datetime | None
+    depth: int
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the sends hold places."""
+        return self.state >= SendState.ACCEPTED
 
 
 class SendBatch:
-    """The rows of a batch and their send groups. `states` are those of the accepted sends, in order."""
+    """The rows of a batch by their send groups. `states` are those of the accepted sends, in order."""
 
     def __init__(
         self,
@@ -59,57 +63,92 @@ class SendBatch:
         now: datetime,
     ) -> None:
         """Sends with what was decided of each."""
-        self.groups: dict[SendGroup, int] = {}
+        self.groups: dict[SendGroup, list[_SendRow]] = {}
         self.partitions: list[int] = []
         """Of the refused sends, in order."""
-        self._messages: list[int] = []
-        self._event_ids: list[UUID] = []
+        self._refusals: list[tuple[UUID, UUID, int, UUID]] = []
         self._now = now
         following = iter(states)
-        self._rows = [
-            self._refused(send, decision)
-            if isinstance(decision, SendAnswer)
-            else self._accepted(send, decision, next(following))
-            for send, decision in zip(sends, decisions, strict=True)
-        ]
+        for send, decision in zip(sends, decisions, strict=True):
+            if isinstance(decision, SendAnswer):
+                self._refuse(send, decision)
+            else:
+                self._accept(send, decision, next(following))
 
-    def arguments(self, catalogue: Catalogue, sender: UUID) -> tuple[Any, ...]:
+    def arguments(self, catalogue: Catalogue, sender: UUID) -> dict[str, Any]:
         """All of `reserve_sends`, for sends that are taken to fit: it checks that they do."""
-        taken = self._taken()
-        checked = [*self._stops(self.groups), *seen(catalogue, self.groups)]
-        return self._all(sender, checked, taken, taken.caps, ())
+        totals = self._totals()
+        return self._all(
+            sender,
+            totals,
+            totals.caps,
+            stops=_stops(self.groups),
+            versions=_versions(catalogue),
+            prices=_prices(catalogue, self.groups),
+            re_reserve=[],
+        )
 
-    def decided_arguments(self, sender: UUID, re_reserve: Iterable[UUID]) -> tuple[Any, ...]:
-        """The same for sends that were decided under the locks; `anew` may be stored already, as deferred."""
-        taken = self._taken()
-        checked = [*self._stops(group for group in self.groups if group.accepted), *([[]] * _SEEN_WIDTH)]
-        caps = dict.fromkeys(taken.usage, _NO_CAP)
-        return self._all(sender, checked, taken, caps, re_reserve)
+    def decided_arguments(self, sender: UUID, re_reserve: Iterable[UUID]) -> dict[str, Any]:
+        """The same for sends that were decided under the locks; `re_reserve` may be stored already, as deferred."""
+        totals = self._totals()
+        return self._all(
+            sender,
+            totals,
+            dict.fromkeys(totals.usage, _NO_CAP),
+            stops=_stops(group for group in self.groups if group.accepted),
+            versions=[],
+            prices=[],
+            re_reserve=list(re_reserve),
+        )
 
-    def _refused(self, send: Send, answer: SendAnswer) -> tuple[Any, ...]:
-        number = self._number(_group(send, send.account_id, _NO_PRICE, None, None, accepted=False), 0)
-        self.partitions.append(partition_of(send.team_id, send.customer_id))
-        self._event_ids.append(new_id(epoch_ms(self._now)))
-        return (*_head(send, number), answer.state, answer.reason, 0, send.not_after, send.depth, "", None)
+    def _refuse(self, send: Send, answer: SendAnswer) -> None:
+        group = SendGroup(
+            send.team_id,
+            send.journey_id,
+            send.node_id,
+            send.channel,
+            send.account_id,
+            None,
+            send.stop_epoch,
+            _NO_PRICE,
+            None,
+            None,
+            answer.state,
+            answer.reason,
+            0,
+            send.not_after,
+            send.depth,
+        )
+        row = (send.effect_key, send.customer_id, send.enrolment_id, "", None)
+        self.groups.setdefault(group, []).append(row)
+        partition = partition_of(send.team_id, send.customer_id)
+        self.partitions.append(partition)
+        self._refusals.append((send.team_id, send.effect_key, partition, new_id(epoch_ms(self._now))))
 
-    def _accepted(self, send: Send, reserved: Reserved, state: SendState) -> tuple[Any, ...]:
-        prepared, price, cap, month = reserved.prepared, reserved.price, reserved.cap, reserved.quota_month
-        messages = len(prepared.parts)
-        group = _group(send, prepared.account.account_id, price, cap, month, accepted=True)
-        number = self._number(group, messages)
+    def _accept(self, send: Send, reserved: Reserved, state: SendState) -> None:
+        prepared = reserved.prepared
+        group = SendGroup(
+            send.team_id,
+            send.journey_id,
+            send.node_id,
+            send.channel,
+            prepared.account.account_id,
+            template_of(send),
+            send.stop_epoch,
+            reserved.price,
+            reserved.cap,
+            reserved.quota_month,
+            state,
+            "",
+            len(prepared.parts),
+            send.not_after,
+            send.depth,
+        )
         body = pack_parts(prepared.parts)
-        tail = (messages, send.not_after, send.depth, prepared.recipient, body)
-        return (*_head(send, number), state, "", *tail)
+        row = (send.effect_key, send.customer_id, send.enrolment_id, prepared.recipient, body)
+        self.groups.setdefault(group, []).append(row)
 
-    def _number(self, group: SendGroup, messages: int) -> int:
-        number = self.groups.get(group)
-        if number is None:
-            number = self.groups[group] = len(self.groups) + 1
-            self._messages.append(0)
-        self._messages[number - 1] += messages
-        return number
-
-    def _taken(self) -> ReservationTotals:
+    def _totals(self) -> ReservationTotals:
         return add_up(
             HeldPlaces(
                 group.team_id,
@@ -119,84 +158,61 @@ class SendBatch:
                 group.price,
                 group.cap,
                 group.quota_month,
-                messages,
+                group.messages * len(rows),
             )
-            for group, messages in zip(self.groups, self._messages, strict=True)
+            for group, rows in self.groups.items()
             if group.accepted and group.account_id is not None
         )
-
-    def _stops(self, groups: Iterable[SendGroup]) -> list[list[Any]]:
-        epochs: dict[tuple[UUID, UUID], int] = {}
-        for group in groups:
-            key = (group.team_id, group.journey_id)
-            epochs[key] = min(group.stop_epoch, epochs.get(key, group.stop_epoch))
-        return columns(((*key, epoch) for key, epoch in sorted(epochs.items())), 3)
 
     def _all(
         self,
         sender: UUID,
-        checked: list[list[Any]],
-        taken: ReservationTotals,
-        caps: dict[tuple[UUID, UUID, int], int],
-        re_reserve: Iterable[UUID],
-    ) -> tuple[Any, ...]:
-        usage = ((*key, count, caps[key]) for key, count in sorted(taken.usage.items()))
-        quotas = ((*key, count) for key, count in sorted(taken.quotas.items()))
-        wallets = ((*payer, micros) for payer, micros in sorted(taken.wallets.items()))
-        return (
-            list({group.team_id for group in self.groups}),
-            sender,
-            self._now,
-            *checked,
-            *columns(usage, 5),
-            *columns(quotas, 4),
-            *columns(wallets, 3),
-            *columns(map(_group_row, self.groups), 11),
-            *slim_columns(self._rows, 11, _KEYS),
-            self.partitions,
-            self._event_ids,
-            list(re_reserve),
-        )
+        totals: ReservationTotals,
+        caps: Mapping[tuple[UUID, UUID, int], int],
+        **others: Any,
+    ) -> dict[str, Any]:
+        return {
+            "teams": list({group.team_id for group in self.groups}),
+            "sender": sender,
+            "now": self._now,
+            "caps": [(*key, count, caps[key]) for key, count in sorted(totals.usage.items())],
+            "plans": [(*key, count) for key, count in sorted(totals.quotas.items())],
+            "payments": [(*payer, micros) for payer, micros in sorted(totals.wallets.items())],
+            "groups": [_group_row(group, rows) for group, rows in self.groups.items()],
+            "refusals": self._refusals,
+            **others,
+        }
 
 
-_SEEN_WIDTH: Final = 12
+def _stops(groups: Iterable[SendGroup]) -> list[tuple[UUID, UUID, int]]:
+    """The lowest epoch in which sends of each journey were decided, in the order of keys."""
+    epochs: dict[tuple[UUID, UUID], int] = {}
+    for group in groups:
+        key = (group.team_id, group.journey_id)
+        epochs[key] = min(group.stop_epoch, epochs.get(key, group.stop_epoch))
+    return [(*key, epoch) for key, epoch in sorted(epochs.items())]
 
 
-def seen(catalogue: Catalogue, groups: Iterable[SendGroup]) -> list[list[Any]]:
-    """What a batch was made of, for `check_catalogue`: versions of accounts and content, and prices."""
-    priced = sorted({(group.team_id, group.channel) for group in groups if group.accepted})
-    prices = ((*key, *(catalogue.prices.get(key) or (None, None))) for key in priced)
-    return [
-        *columns(catalogue.account_versions.items(), 2),
-        *columns(((*key, module.version) for key, module in catalogue.modules.items()), 3),
-        *columns(((*key, template.version) for key, template in catalogue.templates.items()), 3),
-        *columns(prices, 4),
+def _versions(catalogue: Catalogue) -> list[tuple[int, UUID, UUID | None, int]]:
+    """The versions of what a batch was made of."""
+    accounts = [
+        (GoneKind.ACCOUNT, team_id, None, version) for team_id, version in catalogue.account_versions.items()
     ]
+    modules = [(GoneKind.BOT_MODULE, *key, module.version) for key, module in catalogue.modules.items()]
+    templates = [(GoneKind.TEMPLATE, *key, template.version) for key, template in catalogue.templates.items()]
+    return [*accounts, *modules, *templates]
 
 
-def _head(send: Send, number: int) -> tuple[Any, ...]:
-    return number, send.effect_key, send.customer_id, send.enrolment_id
+def _prices(
+    catalogue: Catalogue, groups: Iterable[SendGroup]
+) -> list[tuple[UUID, int, str | None, int | None]]:
+    """The teams' own prices of what is paid for; None where they have none."""
+    priced = sorted({(group.team_id, group.channel) for group in groups if group.accepted})
+    return [(*key, *(catalogue.prices.get(key) or (None, None))) for key in priced]
 
 
-def _group(
-    send: Send, account_id: UUID | None, price: Price, cap: int | None, month: date | None, *, accepted: bool
-) -> SendGroup:
-    return SendGroup(
-        send.team_id,
-        send.journey_id,
-        send.node_id,
-        send.channel,
-        account_id,
-        template_of(send) if accepted else None,
-        send.stop_epoch,
-        price,
-        cap,
-        month,
-        accepted,
-    )
-
-
-def _group_row(group: SendGroup) -> tuple[Any, ...]:
+def _group_row(group: SendGroup, rows: list[_SendRow]) -> tuple[Any, ...]:
+    """Columns of `send_group_row`."""
     return (
         group.team_id,
         group.journey_id,
@@ -209,10 +225,15 @@ def _group_row(group: SendGroup) -> tuple[Any, ...]:
         group.price.micros,
         group.cap is not None,
         group.quota_month,
+        group.state,
+        group.reason,
+        group.messages,
+        group.not_after,
+        group.depth,
+        rows,
     )
 
 
 def template_of(send: Send) -> UUID | None:
     """The template that a send names, if it does."""
-    content: ModuleContent | TemplateContent = send.content
-    return content.template_id if isinstance(content, TemplateContent) else None
+    return send.content.template_id if isinstance(send.content, TemplateContent) else None

@@ -37,6 +37,8 @@ from services.channel_gateway.store.send_groups import SendBatch, template_of
 
 SendKey = tuple[UUID, UUID]
 """Team, effect key."""
+_ANY_EPOCH: Final = 2**63 - 1
+"""No stop is in the way of it: the epochs are read after they are locked."""
 
 
 class StoredSends(NamedTuple):
@@ -101,7 +103,7 @@ class SendStore:
         """
         with reservation_conflicts():
             rows = await fetch_alone(
-                self._pool, QUERIES["reserve_sends"], *batch.arguments(catalogue, sender)
+                self._pool, *QUERIES.bind("reserve_sends", **batch.arguments(catalogue, sender))
             )
         return Written([], ranges_of(zip(batch.partitions, rows[0][0], strict=True)))
 
@@ -124,7 +126,7 @@ class SendStore:
             batch = SendBatch(sends, decisions, [SendState.ACCEPTED] * len(jobs), now)
             with reservation_conflicts():
                 positions = await connection.fetchval(
-                    QUERIES["reserve_sends"], *batch.decided_arguments(sender, re_reserve)
+                    *QUERIES.bind("reserve_sends", **batch.decided_arguments(sender, re_reserve))
                 )
         return Stored(decisions, jobs, Written([], ranges_of(zip(batch.partitions, positions, strict=True))))
 
@@ -163,7 +165,8 @@ async def _hold_limits(
     limits = Limits()
     journeys = sorted({(s.team_id, s.journey_id) for s in sends})
     held = columns(journeys, 2)
-    await connection.execute(QUERIES["hold_stops"], *held)
+    stops = [(*journey, _ANY_EPOCH) for journey in journeys]
+    await connection.execute(*QUERIES.bind("hold_stops", stops=stops))
     rows = await connection.fetch(QUERIES["find_stops"], *held)
     limits.stops = {(row["team_id"], row["journey_id"]): row["epoch"] for row in rows}
     live = [(s, p) for s, p in zip(sends, prepared, strict=True) if isinstance(p, Prepared)]

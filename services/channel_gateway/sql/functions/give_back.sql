@@ -1,3 +1,4 @@
+-- version: 2
 -- Gives back what settled sends did not use: `unused[n]` messages of `settled[n]`.
 CREATE OR REPLACE FUNCTION give_back(domain_now timestamptz, settled delivery[], unused integer[]) RETURNS void
 LANGUAGE plpgsql
@@ -23,10 +24,10 @@ BEGIN
          WHERE u.team_id = part.team_id AND u.account_id = part.account_id AND u.month = part.quota_month;
     END LOOP;
     FOR part IN
-        -- 2: WhatsApp, whose messages are prepaid.
+        -- WhatsApp: its messages are prepaid.
         SELECT s.team_id, sum(s.price_micros * unused[s.ordinality::integer]) AS micros
           FROM unnest(settled) WITH ORDINALITY AS s
-         WHERE s.channel = 2 AND s.price_micros > 0 AND unused[s.ordinality::integer] > 0 GROUP BY 1 ORDER BY 1
+         WHERE s.channel = channel('WHATSAPP') AND s.price_micros > 0 AND unused[s.ordinality::integer] > 0 GROUP BY 1 ORDER BY 1
     LOOP
         UPDATE wallet AS w SET balance_micros = w.balance_micros + part.micros, updated_at = domain_now
          WHERE w.team_id = part.team_id;

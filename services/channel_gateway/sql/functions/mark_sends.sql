@@ -1,3 +1,4 @@
+-- version: 2
 -- Marks sends for the wire: those still ours and unsettled, also if a commit of the same mark went unheard. The keys of these.
 -- "state + 0": while statistics are young or few sends are under way, the index of unsettled sends looks like the way to a
 -- single one, and each send of a batch then reads all that are under way.
@@ -17,12 +18,13 @@ BEGIN
                  ORDER BY 1, 2) AS w
          CROSS JOIN LATERAL (
             SELECT ctid AS place FROM delivery
-             WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND state + 0 >= 8 AND sender = own
+             WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND state + 0 >= send_state('ACCEPTED') AND sender = own
                FOR UPDATE
          ) AS d
     ), done AS (
         UPDATE delivery AS d
-           SET state = 9, attempts = d.attempts + 1, first_attempt_at = COALESCE(d.first_attempt_at, clock_timestamp())
+           SET state = send_state('IN_FLIGHT'), attempts = d.attempts + 1,
+               first_attempt_at = COALESCE(d.first_attempt_at, clock_timestamp())
           FROM held AS h WHERE d.ctid = h.place
         RETURNING d.effect_key
     )

@@ -1,3 +1,4 @@
+-- version: 2
 -- Notes when attempts are repeated, of sends that are still ours; the keys of these.
 -- A column that says the same in all rows comes as an array of one value. `bound` are the teams; rows name theirs by its number.
 -- "state + 0": while statistics are young or few sends are under way, the index of unsettled sends looks like the way to a
@@ -24,12 +25,12 @@ BEGIN
                  ORDER BY 1, 2) AS w
          CROSS JOIN LATERAL (
             SELECT ctid AS place FROM delivery
-             WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND state + 0 >= 8 AND sender = own
+             WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND state + 0 >= send_state('ACCEPTED') AND sender = own
                FOR UPDATE
          ) AS d
     ), done AS (
         UPDATE delivery AS d
-           SET state = 8, next_attempt_at = clock_timestamp() + make_interval(secs => h.delay_s), parts_sent = h.parts_sent,
+           SET state = send_state('ACCEPTED'), next_attempt_at = clock_timestamp() + make_interval(secs => h.delay_s), parts_sent = h.parts_sent,
                message_ids = string_to_array(h.message_ids, E'\n'), doubtful = h.doubtful, attempts = h.attempts
           FROM held AS h WHERE d.ctid = h.place
         RETURNING d.effect_key

@@ -1,3 +1,4 @@
+-- version: 2
 -- Records outcomes of sends that are still ours and unsettled: gives places back, numbers the mail, writes the facts. Of these, by
 -- the number of their row: the mail's number and the history's position. Message ids are joined by a line feed.
 -- A column that says the same in all rows comes as an array of one value. `bound` are the teams; rows name theirs by its number.
@@ -15,8 +16,8 @@ AS $$
 DECLARE
     settled delivery[];
     unused integer[];
-    told_partitions smallint[];
-    told_ids uuid[];
+    fact_partitions smallint[];
+    fact_ids uuid[];
 BEGIN
     PERFORM platform.bind(bound);
     WITH held AS (
@@ -30,7 +31,7 @@ BEGIN
                  ORDER BY 1, 2) AS w
          CROSS JOIN LATERAL (
             SELECT ctid AS place, delivery.messages AS taken FROM delivery
-             WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND delivery.state + 0 >= 8
+             WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND delivery.state + 0 >= send_state('ACCEPTED')
                AND sender = own
                FOR UPDATE
          ) AS d
@@ -43,7 +44,7 @@ BEGIN
     )
     SELECT array_agg(o.n), array_agg(o.unused), array_agg(o.d), array_agg(partitions[o.n::integer]),
            array_agg(event_ids[o.n::integer])
-      INTO places, unused, settled, told_partitions, told_ids
+      INTO places, unused, settled, fact_partitions, fact_ids
       FROM (SELECT * FROM done ORDER BY done.n) AS o;
     IF places IS NULL THEN
         RETURN;
@@ -52,6 +53,6 @@ BEGIN
         PERFORM give_back(domain_now, settled, unused);
     END IF;
     mail_numbers := number_mail(settled);
-    positions := tell_settled(domain_now, settled, told_partitions, told_ids, mail_numbers);
+    positions := write_settled(domain_now, settled, fact_partitions, fact_ids, mail_numbers);
 END
 $$;

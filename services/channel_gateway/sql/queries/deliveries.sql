@@ -1,15 +1,14 @@
--- name: mark_sends
--- See the function.
+-- name: mark_in_flight
 SELECT mark_sends(:teams, :sender, :team_numbers, :effect_keys)
 
 -- name: postpone_sends
--- See the function.
 SELECT postpone_sends(:teams, :sender, :team_numbers, :effect_keys, :delays_s, :part_counts, :message_ids, :doubts,
                       :attempt_counts)
 
 -- name: settle_sends
--- See the function.
-SELECT places, mail_numbers, positions FROM settle_sends($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+SELECT places, mail_numbers, positions
+  FROM settle_sends(:teams, :sender, :now, :team_numbers, :effect_keys, :states, :reasons, :message_counts, :part_counts,
+                    :message_ids, :partitions, :event_ids)
 
 -- name: raise_stop
 -- Never lowered.

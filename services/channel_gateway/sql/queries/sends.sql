@@ -22,12 +22,12 @@ SELECT i.*
  ) AS i
 
 -- name: reserve_sends
--- See the function.
-SELECT reserve_sends($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55)
+SELECT reserve_sends_v2(:teams, :sender, :now, :stops, :versions, :prices, :caps, :plans, :payments, :groups, :refusals,
+                        :re_reserve)
 
 -- name: hold_stops
 -- Locks the stop epochs of journeys shared until the commit, whatever they are. Keys in order, without doubles.
-SELECT hold_stops(:teams::uuid[], :journey_ids, array_fill(9223372036854775807, ARRAY[cardinality(:teams::uuid[])]))
+SELECT hold_stops_v2(:stops)
 
 -- name: find_stops
 SELECT s.*
