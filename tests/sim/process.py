@@ -10,6 +10,7 @@ from uuid import UUID
 
 from libs.common.clock import SteppedClock
 from libs.common.feeds.notifier import CommitNotifier
+from libs.common.feeds.serving import MailPage
 from libs.common.mailbox.api import PutBack, QuietMarks, Refusals, TakeResult, Trim
 from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.mailbox.mail import Mail
@@ -200,14 +201,14 @@ class DoorReader:
         self._source = source
         self._door = door
 
-    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int) -> list[Mail]:
+    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int) -> MailPage:
         """See `MailReader`."""
         work = self._source.of_customer
         return await self._door.call(
             "gap read", lambda: work(team_id, customer_id, after_number), ServiceUnavailable
         )
 
-    async def of_partition(self, partition: int, after_position: int) -> list[Mail]:
+    async def of_partition(self, partition: int, after_position: int) -> MailPage:
         """See `MailReader`."""
         work = self._source.of_partition
         return await self._door.call(

@@ -298,8 +298,8 @@ class Site:
             actor = self.tables.actors.get(key)
             for number, source in self.sources.items():
                 taken = actor.taken.get(number, 0) if actor else 0
-                mails = await source.of_customer(TEAM, key.customer_id, taken)
-                await InMemoryMailbox(self.server).deliver(mails)
+                page = await source.of_customer(TEAM, key.customer_id, taken)
+                await InMemoryMailbox(self.server).deliver(page.mails)
 
 
 def run(seed: int) -> tuple[Site | None, list[str]]:

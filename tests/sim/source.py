@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Final
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from libs.common.clock import SteppedClock
+from libs.common.feeds.serving import MailPage
 from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.mailbox.mail import Body, Mail, MailSource
 from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
 from libs.testing.mails import Numberer
 from tests.sim.chance import Chance
+
+PAGE_MAX: Final = 5
 
 
 class Source:
@@ -69,11 +73,14 @@ class Source:
         except MailboxUnavailable:
             return
 
-    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int) -> list[Mail]:
-        """See `MailReader`."""
-        return [m for m in self.mails if m.customer_id == customer_id and m.number > after_number]
-
-    async def of_partition(self, partition: int, after_position: int) -> list[Mail]:
+    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int) -> MailPage:
         """See `MailReader`; short pages, so that paging is tried."""
-        found = [m for m in self.mails if m.partition == partition and m.position > after_position]
-        return found[:5]
+        return _page([m for m in self.mails if m.customer_id == customer_id and m.number > after_number])
+
+    async def of_partition(self, partition: int, after_position: int) -> MailPage:
+        """See `MailReader`; short pages, so that paging is tried."""
+        return _page([m for m in self.mails if m.partition == partition and m.position > after_position])
+
+
+def _page(mails: list[Mail]) -> MailPage:
+    return MailPage(mails[:PAGE_MAX], more=len(mails) > PAGE_MAX)

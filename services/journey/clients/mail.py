@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
-from libs.common.mailbox.mail import Mail, MailSource, decode_all
-from libs.common.rpc.client import CALL_DEADLINE_S
+from libs.common.feeds.serving import MailPage
+from libs.common.mailbox.mail import MailSource, decode_all
+from libs.common.rpc.client import CALL_DEADLINE_S, fitting_page
 from omnijourney.common.v1 import history_pb2
 from omnijourney.internal.v1 import mail_service_pb2
 from services.journey.clients.calls import call_once
@@ -15,15 +16,19 @@ if TYPE_CHECKING:
     from omnijourney.internal.v1.mail_service_pb2_grpc import MailServiceAsyncStub
 
 
-class MailReader(Protocol):
-    """The repair read of a source."""
+PAGE_MAX: Final = 500
+"""Mails of a page; fewer are asked for where they are too large for one message."""
 
-    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int) -> list[Mail]:
-        """The next page of a customer's mail, in order; empty at the end. Raises `ServiceUnavailable`."""
+
+class MailReader(Protocol):
+    """The repair read of a source. A page that says so is the last, however short or long a page is."""
+
+    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int) -> MailPage:
+        """The next page of a customer's mail, by number. Raises `ServiceUnavailable`."""
         ...
 
-    async def of_partition(self, partition: int, after_position: int) -> list[Mail]:
-        """The next page of a partition's mail; empty at the end. Raises `ServiceUnavailable`."""
+    async def of_partition(self, partition: int, after_position: int) -> MailPage:
+        """The next page of a partition's mail, by position. Raises `ServiceUnavailable`."""
         ...
 
 
@@ -35,18 +40,22 @@ class SourceMail:
         self.source = source
         self._stub = stub
 
-    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int) -> list[Mail]:
+    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int) -> MailPage:
         """See `MailReader`."""
         cursor = mail_service_pb2.CustomerMailCursor(
             team_id=str(team_id), customer_id=str(customer_id), after_number=after_number
         )
         return await self._list(mail_service_pb2.ListMailRequest(customer=cursor))
 
-    async def of_partition(self, partition: int, after_position: int) -> list[Mail]:
+    async def of_partition(self, partition: int, after_position: int) -> MailPage:
         """See `MailReader`."""
         cursor = history_pb2.HistoryCursor(partition=partition, after_position=after_position)
         return await self._list(mail_service_pb2.ListMailRequest(partition=cursor))
 
-    async def _list(self, request: mail_service_pb2.ListMailRequest) -> list[Mail]:
-        response = await call_once(lambda: self._stub.ListMail(request, timeout=CALL_DEADLINE_S))
-        return decode_all(response.mails)
+    async def _list(self, request: mail_service_pb2.ListMailRequest) -> MailPage:
+        async def read(rows_max: int) -> mail_service_pb2.ListMailResponse:
+            request.page_size = rows_max
+            return await self._stub.ListMail(request, timeout=CALL_DEADLINE_S)
+
+        response = await call_once(lambda: fitting_page(read, PAGE_MAX))
+        return MailPage(decode_all(response.mails), response.more)

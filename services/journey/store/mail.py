@@ -10,6 +10,7 @@ from uuid import UUID
 from libs.common.db.history import allocate, count_by_partition, read_page
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import Aborted
+from libs.common.feeds.serving import MailPage
 from libs.common.ids import partition_of
 from libs.common.mailbox.mail import Mail, MailSource, SystemTrigger
 from services.journey.domain.views import SystemTriggerRow
@@ -97,7 +98,7 @@ class JourneyMailStore:
 
     async def of_customer(
         self, team_id: UUID, customer_id: UUID, after_number: int, limit: int = 500
-    ) -> list[Mail]:
+    ) -> MailPage:
         """Mail of a customer after a number."""
         async with transaction(self._pool, [team_id]) as connection:
             rows = await connection.fetch(
@@ -109,11 +110,12 @@ class JourneyMailStore:
                     limit=limit,
                 )
             )
-        return [_mail_from(row) for row in rows]
+        return MailPage([_mail_from(row) for row in rows], more=len(rows) == limit)
 
-    async def of_partition(self, partition: int, after_position: int, limit: int = 500) -> list[Mail]:
+    async def of_partition(self, partition: int, after_position: int, limit: int = 500) -> MailPage:
         """The next page of a partition's mail."""
-        return await self.fetch_after({partition: after_position}, limit)
+        mails = await self.fetch_after({partition: after_position}, limit)
+        return MailPage(mails, more=len(mails) == limit)
 
     async def load_cursors(self) -> dict[int, int]:
         """See `MailStore` of the relay."""

@@ -129,19 +129,32 @@ class ParkedCustomers:
         return Dropped(mails, halted, left)
 
     async def _waiting(self, team_id: UUID, customer_id: UUID) -> dict[int, Sequence[Mail] | None]:
-        """Mail after what the actor has taken, up to a page a source; None where the source does not answer."""
+        """Mail after what the actor has taken, up to `SHOWN_ALONE` a source; None where the source does not answer."""
         key = actor_key(team_id, customer_id)
         taken = (await self._store.state(key)).actors[key].taken
 
         async def read(source: int, reader: MailReader) -> Sequence[Mail] | None:
             try:
-                return await reader.of_customer(team_id, customer_id, taken.get(source, 0))
+                return await _oldest(reader, team_id, customer_id, taken.get(source, 0))
             except ServiceUnavailable as error:
                 _log.warning("parked mail cannot be read", source=source, error=str(error))
                 return None
 
         found = await asyncio.gather(*(read(*item) for item in self._readers.items()))
         return dict(zip(self._readers, found, strict=True))
+
+
+async def _oldest(reader: MailReader, team_id: UUID, customer_id: UUID, after: int) -> list[Mail]:
+    """A customer's mail after a number, `SHOWN_ALONE` at most. Raises `ServiceUnavailable`."""
+    found: list[Mail] = []
+    more = True
+    while more and len(found) < SHOWN_ALONE:
+        mails, more = await reader.of_customer(team_id, customer_id, after)
+        if not mails:
+            break
+        found.extend(mails)
+        after = mails[-1].number
+    return found[:SHOWN_ALONE]
 
 
 def _require_all(waiting: Mapping[int, Sequence[Mail] | None]) -> list[Sequence[Mail]]:

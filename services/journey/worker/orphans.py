@@ -32,7 +32,7 @@ PAGE: Final = 200
 """Enrolments looked at in one go."""
 PROBES_AT_ONCE: Final = 8
 MAIL_PAGES_MAX: Final = 4
-"""Pages of a customer's mail that are looked through for an outcome; behind a short one there may be more."""
+"""Pages of a customer's mail that are looked through for an outcome."""
 _START: Final = SearchPosition(-1, datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
 
 _log = structlog.get_logger(__name__)
@@ -112,15 +112,15 @@ class OrphanChecker:
             if await self._probe.is_under_way(team_id, key):
                 return False
             # After the gateway said so: an outcome that it had settled by then is among this mail, or was taken.
-            return not await self._may_be_told(team_id, customer_id, suspect.taken_gateway, key)
+            return not await self._outcome_waits(team_id, customer_id, suspect.taken_gateway, key)
 
-    async def _may_be_told(self, team_id: UUID, customer_id: UUID, after: int, key: UUID) -> bool:
+    async def _outcome_waits(self, team_id: UUID, customer_id: UUID, after: int, key: UUID) -> bool:
         """Whether mail after a number has the outcome, or is more than is looked through."""
         for _ in range(MAIL_PAGES_MAX):
-            mails = await self._outcomes.of_customer(team_id, customer_id, after)
-            if not mails:
-                return False
+            mails, more = await self._outcomes.of_customer(team_id, customer_id, after)
             if any(isinstance(mail.body, SendOutcome) and mail.body.effect_key == key for mail in mails):
                 return True
+            if not more or not mails:
+                return False
             after = mails[-1].number
         return True

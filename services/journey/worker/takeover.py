@@ -67,10 +67,12 @@ class MailboxRepair:
     async def _deliver_again(
         self, limit: asyncio.Semaphore, reader: MailReader, partition: int, position: int
     ) -> int:
-        count = 0
+        count, more = 0, True
         async with limit:
-            while mails := await reader.of_partition(partition, position):
-                await self._mailbox.deliver(mails)
-                position = mails[-1].position
-                count += len(mails)
+            while more:
+                mails, more = await reader.of_partition(partition, position)
+                if mails:
+                    await self._mailbox.deliver(mails)
+                    position = mails[-1].position
+                    count += len(mails)
         return count

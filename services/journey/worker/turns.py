@@ -166,7 +166,8 @@ class TurnRunner:
         while inbox.gaps:
             for source, after in inbox.gaps.items():
                 reader = self._readers[source]
-                fetched.extend(await reader.of_customer(actor.team_id, actor.customer_id, after))
+                page = await reader.of_customer(actor.team_id, actor.customer_id, after)
+                fetched.extend(page.mails)
             healed = read_inbox(actor.taken, sorted([*mails, *fetched], key=lambda mail: mail.occurred_at))
             if healed.gaps == inbox.gaps:
                 raise MailGap(f"mail after {healed.gaps} is missing")

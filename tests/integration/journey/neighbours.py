@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+from libs.common.feeds.serving import MailPage
 from libs.common.mailbox.mail import Mail
 from services.journey.clients.calls import ServiceUnavailable
 from services.journey.domain import effects as fx
@@ -81,15 +82,16 @@ class MailArchive:
     def __init__(self) -> None:
         self.mails: list[Mail] = []
 
-    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int) -> list[Mail]:
-        """See `MailReader`."""
+    async def of_customer(self, team_id: UUID, customer_id: UUID, after_number: int) -> MailPage:
+        """See `MailReader`; pages of two, so that paging is tried."""
         wanted = (team_id, customer_id)
-        return [m for m in self.mails if (m.team_id, m.customer_id) == wanted and m.number > after_number]
+        found = [m for m in self.mails if (m.team_id, m.customer_id) == wanted and m.number > after_number]
+        return MailPage(sorted(found, key=lambda mail: mail.number)[:2], more=len(found) > 2)
 
-    async def of_partition(self, partition: int, after_position: int) -> list[Mail]:
+    async def of_partition(self, partition: int, after_position: int) -> MailPage:
         """See `MailReader`; pages of two, so that paging is tried."""
         found = [m for m in self.mails if m.partition == partition and m.position > after_position]
-        return sorted(found, key=lambda mail: mail.position)[:2]
+        return MailPage(sorted(found, key=lambda mail: mail.position)[:2], more=len(found) > 2)
 
 
 class UtcZones:
