@@ -46,7 +46,7 @@ class Book:
 
     Args:
         accounts: figures of the customers that the batch touches; of those that have any.
-        orders: orders known so far among those that the batch names.
+        orders: orders that the batch names, as far as they are recorded.
         formulas: formula of each team that has one.
         outcomes: outcomes recorded so far under the batch's keys.
         now: domain time, taken after all of these were read.

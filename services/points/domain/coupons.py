@@ -1,4 +1,4 @@
-"""Coupons: what they are, who may claim them, and what a customer with too few points is told (P-20)."""
+"""Coupons: what they are, who may claim them, and the text for a customer with too few points (P-20)."""
 
 from __future__ import annotations
 

@@ -115,15 +115,15 @@ def _refund(
 def _refund_of_order(
     customer_id: UUID, amount_micros: int, account: Account, order: Order | None, formula: Formula | None
 ) -> Decision:
-    known = order if order is not None else Order(customer_id)
+    before = order if order is not None else Order(customer_id)
     # Refunds beyond the largest order change nothing more; the cut keeps their sum inside 64 bits.
-    refunded = min(known.refunded_micros + amount_micros, AMOUNT_MICROS_MAX)
-    after = msgspec.structs.replace(known, refunded_micros=refunded)
-    if not known.posted:
+    refunded = min(before.refunded_micros + amount_micros, AMOUNT_MICROS_MAX)
+    after = msgspec.structs.replace(before, refunded_micros=refunded)
+    if not before.posted:
         return Decision(Status.SKIPPED, Reason.ORDER_PENDING, order=after)
-    if not known.earning or formula is None:
+    if not before.earning or formula is None:
         return Decision(Status.SKIPPED, Reason.ZERO_POINTS, order=after)
-    asked = no_longer_earned(known.amount_micros - known.refunded_micros, amount_micros, formula)
+    asked = no_longer_earned(before.amount_micros - before.refunded_micros, amount_micros, formula)
     return _take_back(customer_id, asked, account, after)
 
 

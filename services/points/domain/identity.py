@@ -37,7 +37,7 @@ def fingerprint(posting: Posting) -> bytes:
     """16 bytes over the content that must not change under a key (P-08).
 
     Times, names, notes, actor and the phone fact are left out: a turn that is run again after a crash may have read
-    them anew, and must still get its first answer.
+    them again, and must still get its first answer.
     """
     return hashlib.blake2b(_encode((posting.customer_id.bytes, *_content(posting))), digest_size=16).digest()
 

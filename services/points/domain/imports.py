@@ -76,7 +76,7 @@ EXPLAINED: Final = {
     Fault.MALFORMED: "the line has not as many cells as the heading, or one that is too long",
     Fault.NOT_A_NUMBER: f"{POINTS_COLUMN} must be a whole number such as 50 or -50, in plain digits",
     Fault.OUT_OF_RANGE: "more points than one change, or one customer, may have",
-    Fault.NO_CUSTOMER: "the line names nobody: no member id, e-mail address or phone",
+    Fault.NO_CUSTOMER: "the line names no customer: no member id, e-mail address or phone",
     Fault.NOT_FOUND: "no customer has this member id, e-mail address or phone",
     Fault.AMBIGUOUS: "several customers share what the line names them by",
     Fault.NOT_ON_WHATSAPP: "the customer is no WhatsApp contact",
@@ -84,7 +84,7 @@ EXPLAINED: Final = {
 
 
 class Hints(msgspec.Struct, frozen=True):
-    """How a line names its customer; the first that finds somebody decides. Empty: not given."""
+    """How a line names its customer; the first that finds a customer decides. Empty: not given."""
 
     member_id: str = ""
     email: str = ""
@@ -92,7 +92,7 @@ class Hints(msgspec.Struct, frozen=True):
 
 
 class Match(msgspec.Struct, frozen=True):
-    """Whom a line names: nobody (`customer_id` None), one customer, or several."""
+    """Which customers a line names: none (`customer_id` None), one customer, or several."""
 
     customer_id: UUID | None
     ambiguous: bool
@@ -147,7 +147,7 @@ def parse_points(text: str) -> int | Fault:
 
 
 def asks(line: Line) -> bool:
-    """Whether the line's customer has to be known: it is sound and asks for a change."""
+    """Whether the line's customer has to be looked up: it is sound and asks for a change."""
     points = parse_points(line.points_text)
     return not line.fault and not isinstance(points, Fault) and points != 0
 

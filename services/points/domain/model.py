@@ -168,7 +168,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What is known of an order.
+    """An order as far as its postings have been seen.
 
     `posted`: its own posting was seen. `earning`: it earned by the formula (there was one, and a phone), be it 0.
     `clawed`: points its refunds asked back since; `taken`: those they got. While `earning`,

@@ -1,4 +1,4 @@
-"""Rows for the checker, read at one moment and judged by `domain/check.py`."""
+"""Rows for the checker, read at one moment and checked by `domain/check.py`."""
 
 from __future__ import annotations
 

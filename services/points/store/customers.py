@@ -62,7 +62,7 @@ class CustomerStore:
         return moved
 
     async def names(self, team_id: UUID, customers: Iterable[UUID]) -> dict[UUID, CustomerName]:
-        """What customers are called; those that nothing is known of are missing."""
+        """What customers are called; those without a copy are missing."""
         async with transaction(self._pool, [team_id]) as connection:
             records = await connection.fetch(
                 *self._sql.bind("read_names", team_id=team_id, customers=sorted(set(customers)))

@@ -55,7 +55,7 @@ class ReportStore:
         return [_placed(row) for row in records]
 
     async def _choose(self, connection: Connection, search: EntrySearch) -> tuple[str, dict[str, Any]] | None:
-        """The query for a search and its own argument; None when no customer is meant."""
+        """The query for a search and its own argument; None when the keyword matches no customer."""
         pattern = pattern_of(search.keyword)
         if search.customer_id is not None:
             one = {"team_id": search.team_id, "customer_id": search.customer_id, "pattern": pattern}

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 from uuid import UUID
 
 from libs.common.clock import Clock
 from services.points.domain.check import Finding
 from services.points.domain.views import CheckCounts, CheckScope
-from services.points.store.checks import CheckStore
 
 _OVERLAP: Final = timedelta(days=1)
 """An incremental check begins so far before the last one: what was being written while that one read is not missed."""
 
 
+class Checks(Protocol):
+    """What the ledger is checked with: see `CheckStore`."""
+
+    async def checked_at(self, team_id: UUID) -> datetime | None:
+        """When the last incremental check that found nothing began; None before the first one."""
+        ...
+
+    async def set_checked_at(self, team_id: UUID, began_at: datetime) -> None:
+        """An incremental check that began then found nothing."""
+        ...
+
+    def check(self, scope: CheckScope, counts: CheckCounts) -> AsyncIterator[Finding]:
+        """Yields what is broken; counts into `counts`."""
+        ...
+
+
 class LedgerChecks:
     """Checks the ledger. Raises the driver's errors."""
 
-    def __init__(self, store: CheckStore, clock: Clock) -> None:
+    def __init__(self, store: Checks, clock: Clock) -> None:
         """`clock`: domain time at which checks begin."""
         self._store = store
         self._clock = clock

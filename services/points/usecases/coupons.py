@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
-
-from google.protobuf.message import Message
 
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
-from libs.common.db.requests import Write, answer_once
+from libs.common.db.requests import Reply, Write, answer_once
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.ids import epoch_ms, new_id
 from libs.common.rpc.servicing import check_etag
@@ -23,11 +21,9 @@ from services.points.store.coupons import CouponStore
 from services.points.usecases.ledger import Ledger
 
 _ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-"""Of codes: what nobody mistakes for another letter when reading it out."""
+"""Of codes: without characters that are mistaken for others when read out."""
 _CODE_LENGTH: Final = 12
-"""60 random bits: no two codes of a team will ever meet, and nobody guesses one."""
-
-Reply = TypeVar("Reply", bound=Message)
+"""60 random bits: the codes of a team do not collide and cannot be guessed."""
 
 
 class Coupons:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
-
-from google.protobuf.message import Message
 
 from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, snapshot, transaction
-from libs.common.db.requests import Write, answer_once
+from libs.common.db.requests import Reply, Write, answer_once
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.ids import epoch_ms, new_id
 from services.points.clients.segment import CustomerFinder
@@ -47,7 +45,6 @@ ImportKey = tuple[UUID, UUID]
 """Team and import."""
 Move = tuple[ImportState, ImportState]
 """The state that an import must have, and the one that it gets."""
-Reply = TypeVar("Reply", bound=Message)
 CountedImport = tuple[Import, ImportCounts]
 
 

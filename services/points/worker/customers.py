@@ -42,7 +42,7 @@ class CustomerProjection:
     """
 
     def __init__(self, profiles: CustomerProfiles, copy: Copy) -> None:
-        """`profiles` tells what customers are like now."""
+        """`profiles`: customers as they are now."""
         self._profiles = profiles
         self._copy = copy
 

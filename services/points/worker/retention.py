@@ -19,7 +19,7 @@ _ROWS: Final = 5_000
 """Outcomes of one transaction."""
 _EVERY_S: Final = 600.0
 _PAUSE_S: Final = 1.0
-"""Between two batches, real seconds: nobody waits for this."""
+"""Between two batches, real seconds: no caller waits for this."""
 
 _UNTIMELY: Final = (OutcomeKeptError, *PASSING)
 """The database is away, or its clock is behind this process': later, then."""

@@ -48,7 +48,7 @@ SELECT a.*
  ) AS a
 
 -- name: read_balance_at
--- Posting times grow with the sequence: the last entry up to the moment tells.
+-- Posting times grow with the sequence: the last entry up to the moment holds the figures.
 SELECT balance, cumulative, sequence
   FROM points.entry
  WHERE team_id = :team_id AND customer_id = :customer_id AND posted_at <= :moment
