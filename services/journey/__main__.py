@@ -11,7 +11,7 @@ from services.journey.config import Settings
 
 
 def main() -> int:
-    """Serves until told to stop; returns the exit code."""
+    """Serves until it is stopped; returns the exit code."""
     return run("journey", load_or_exit(Settings), app)
 
 

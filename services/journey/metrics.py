@@ -32,9 +32,9 @@ PARTITIONS = gauge("journey_partitions_owned_count", "Partitions that this worke
 STATUS_CHANGES = counter("journey_status_changes_total", "Journeys that changed their status by themselves.")
 ORPHANS = gauge(
     "journey_orphans_count",
-    "Live enrolments of this worker's partitions that rest for no reason, as last seen.",
+    "Live enrolments of this worker's partitions that nothing would wake, as last seen.",
 )
-ORPHANS_FOUND = counter("journey_orphans_found_total", "Live enrolments found that rest for no reason.")
+ORPHANS_FOUND = counter("journey_orphans_found_total", "Live enrolments found that nothing would wake.")
 ORPHANS_HEALED = counter("journey_orphans_healed_total", "Of those, how many a turn has moved on.")
 MAIL_BACKLOG = gauge("journey_mail_backlog_count", "System triggers recorded and not yet delivered as mail.")
 MAIL_HELD = gauge(

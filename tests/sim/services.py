@@ -37,7 +37,7 @@ class Services:
     def _answer(self, effect: fx.Effect) -> fx.Answer | Exception:
         if effect.customer_id in self.poisoned:
             return RuntimeError("poison")
-        if isinstance(effect, fx.Judge):
+        if isinstance(effect, fx.EvaluateAudience):
             return fx.Verdict(belongs=self.segment.has(effect.customer_id, effect.audience.decode()))
         self._compare(effect, self._first.setdefault(effect.key, effect))
         match effect:

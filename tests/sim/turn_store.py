@@ -101,13 +101,13 @@ class InMemoryTurnStore:
         return [journey for journey in found if journey.team_id in wanted]
 
     async def keep_verdicts(
-        self, judged: Mapping[ActorKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
+        self, evaluated: Mapping[ActorKey, tuple[fx.EvaluateAudience, fx.Verdict]], fence: Mapping[int, int]
     ) -> dict[ActorKey, fx.Verdict]:
         """See `TurnStorage`."""
-        self._tables.leases.check_fence({key.partition: fence[key.partition] for key in judged})
+        self._tables.leases.check_fence({key.partition: fence[key.partition] for key in evaluated})
         return {
-            key: self._tables.verdicts.setdefault((judge.enrolment_id, judge.key), verdict)
-            for key, (judge, verdict) in judged.items()
+            key: self._tables.verdicts.setdefault((asked.enrolment_id, asked.key), verdict)
+            for key, (asked, verdict) in evaluated.items()
         }
 
     async def commit(

@@ -1,4 +1,4 @@
-"""One call to another service, its failure told as an outage that the caller can wait out."""
+"""Calls to other services; a failed one is an outage that the caller can wait out."""
 
 from __future__ import annotations
 

@@ -84,8 +84,8 @@ class GrpcEffects:
                 return self._send
             case fx.ChangeTags() | fx.SetAttribute() | fx.MarkMarketed():
                 return self._change
-            case fx.Judge():
-                return self._judge
+            case fx.EvaluateAudience():
+                return self._evaluate
             case fx.EarnPoints() | fx.RefundPoints():
                 return self._post
             case fx.ChangePoints():
@@ -107,7 +107,7 @@ class GrpcEffects:
             fx.ChangeAnswer(fx.ChangeState(r.status), convert.reason_text(r.reason)) for r in response.results
         ]
 
-    async def _judge(self, effects: Sequence[fx.Judge]) -> list[fx.Answer]:
+    async def _evaluate(self, effects: Sequence[fx.EvaluateAudience]) -> list[fx.Answer]:
         index_of: dict[bytes, int] = {}
         for effect in effects:
             index_of.setdefault(effect.audience, len(index_of))

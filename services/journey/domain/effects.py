@@ -17,7 +17,7 @@ from services.journey.domain.model import Channel, Enrolment, Template
 
 
 def effect_key(enrolment_id: UUID, node_id: str, visit: int, part: str = "") -> UUID:
-    """Key of the effect of one visit; `part` tells several effects of a visit apart."""
+    """Key of the effect of one visit; `part` distinguishes several effects of a visit."""
     return derived_id(enrolment_id, f"{node_id}:{visit}:{part}")
 
 
@@ -74,7 +74,7 @@ class MarkMarketed(msgspec.Struct, frozen=True):
 
 
 class ChangePoints(msgspec.Struct, frozen=True):
-    """Add (positive) or deduct (negative) points at a node. `has_phone` is None where nobody has told yet."""
+    """Add (positive) or deduct (negative) points at a node. `has_phone` is None where it has to be asked for."""
 
     key: UUID
     team_id: UUID
@@ -116,7 +116,7 @@ class RefundPoints(msgspec.Struct, frozen=True):
     currency: str
 
 
-class Judge(msgspec.Struct, frozen=True):
+class EvaluateAudience(msgspec.Struct, frozen=True):
     """Ask whether the customer belongs to an audience now.
 
     The first answer under a key holds until the turn is committed: what the branch did by then would change the next.
@@ -129,11 +129,20 @@ class Judge(msgspec.Struct, frozen=True):
     audience: bytes
 
 
-Effect = Send | ChangeTags | SetAttribute | MarkMarketed | ChangePoints | EarnPoints | RefundPoints | Judge
+Effect = (
+    Send
+    | ChangeTags
+    | SetAttribute
+    | MarkMarketed
+    | ChangePoints
+    | EarnPoints
+    | RefundPoints
+    | EvaluateAudience
+)
 
 
 class SendState(IntEnum):
-    """The gateway's answer to a hand-over, and later the outcome of the send. The numbers are those of the contract
+    """The gateway's answer to a send, and later the send's outcome. The numbers are those of the contract
     and, but for ACCEPTED, of outcomes in mail."""
 
     SENT = 1
@@ -172,9 +181,9 @@ class ChangeAnswer(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Answer to a `Judge`. With a `reason` the audience could not be judged and nobody belongs to it.
+    """Answer to an `EvaluateAudience`. With a `reason` it could not be evaluated, and nobody belongs to it.
 
-    `has_phone` tells of the customer at that moment, where the one who judged did; it saves asking for it.
+    `has_phone` is of that moment, None where segment did not say; it saves a question.
     """
 
     belongs: bool

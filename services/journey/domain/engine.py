@@ -1,7 +1,7 @@
 """The engine: definition + enrolment + signal + now → next state and at most one thing to ask.
 
 The live worker, the simulation and the explanation run this code. It walks inline until it has to ask another
-service or to rest; the answer comes back as the next signal.
+service or to wait; the answer comes back as the next signal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Wake(msgspec.Struct, frozen=True):
-    """The delay or quiet time at which the enrolment rests is over."""
+    """The delay or quiet time for which the enrolment waits is over."""
 
 
 class Halt(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ Signal = Start | Wake | Halt | Again | fx.SendAnswer | fx.ChangeAnswer | fx.Verd
 class Move(msgspec.Struct, frozen=True):
     """What a signal led to.
 
-    `ask` is the effect whose answer is the next signal, or None if the enrolment rests or has ended. `stop_reason`
+    `ask` is the effect whose answer is the next signal, or None if the enrolment waits or has ended. `stop_reason`
     names why the journey has to stop, if the answer said so.
     """
 
@@ -132,7 +132,7 @@ class _Walk:
             case Condition() as condition:
                 key, team_id, customer_id, *_ = self._head()
                 enrolment_id = self.enrolment.enrolment_id
-                self.ask = fx.Judge(key, team_id, customer_id, enrolment_id, condition.audience)
+                self.ask = fx.EvaluateAudience(key, team_id, customer_id, enrolment_id, condition.audience)
             case Tags() as tags:
                 self.ask = fx.ChangeTags(*self._head(), add=tags.add, remove=tags.remove)
             case Attribute() as attribute:
@@ -210,7 +210,7 @@ class _Walk:
         self._go_on()
 
     def on_verdict(self, verdict: fx.Verdict) -> None:
-        """The audience was judged: take the branch."""
+        """The audience was evaluated: take the branch."""
         node = self._node()
         if node is None or not isinstance(node.action, Condition):
             return

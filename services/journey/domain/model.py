@@ -255,7 +255,7 @@ class EnrolmentState(IntEnum):
 
 
 class WaitReason(IntEnum):
-    """Why a live enrolment rests."""
+    """What a live enrolment waits for; the numbers are those of the contract."""
 
     NONE = 0
     DELAY = 1
@@ -268,7 +268,7 @@ class Enrolment(msgspec.Struct, frozen=True):
 
     `wake_at` is set exactly while a delay or quiet time runs. A tree has no cycles, so a node is visited once; `visit`
     stays in the effect key so that a definition with loops could never repeat an effect. `fresh` is true from entering
-    a node to the first step there; a resting enrolment never is.
+    a node to the first step there; a waiting enrolment never is.
     """
 
     enrolment_id: UUID

@@ -1,6 +1,6 @@
-"""One customer's turn: everything that waits for them, in order, up to the next rest.
+"""One customer's turn: everything that waits for them, in order, until all of it waits for something again.
 
-A turn is a generator: it yields one `Effect` at a time and is sent the `Answer`. Whoever drives it may drive hundreds
+A turn is a generator: it yields one `Effect` at a time and is sent the `Answer`. Its caller may drive hundreds
 together and ask for all of them in one call a service. It does no I/O and can be run again from the start: every effect
 has a key.
 """
@@ -52,7 +52,7 @@ class Actor(msgspec.Struct, frozen=True):
 
 
 class RunSegment(msgspec.Struct, frozen=True):
-    """What one enrolment did between two rests."""
+    """What one enrolment did between two waits."""
 
     journey_id: UUID
     enrolment_id: UUID
@@ -73,8 +73,8 @@ class Refusal(msgspec.Struct, frozen=True):
 class TurnResult(msgspec.Struct, frozen=True):
     """What the turn's commit writes. `stops` names journeys that have to stop, with the reason.
 
-    What the customer's live enrolments rest for, changed by this turn or not: `wake_at` is their earliest timer,
-    `sending` tells that one awaits the outcome of a send.
+    What the customer's live enrolments wait for, changed by this turn or not: `wake_at` is their earliest timer,
+    `sending` says that one awaits the outcome of a send.
     """
 
     actor: Actor
@@ -288,7 +288,7 @@ class _ActorTurn:
     def _run(
         self, journey: Journey, enrolment: Enrolment, signal: Signal, *, enrolled: bool = False
     ) -> Generator[fx.Effect, fx.Answer, None]:
-        """Walks one enrolment until it rests or ends."""
+        """Walks one enrolment until it waits or ends."""
         steps: list[Step] = []
         self._used.add(journey.journey_id)
         while True:
@@ -314,7 +314,7 @@ class _ActorTurn:
             )
 
     def _informed(self, ask: fx.Effect) -> fx.Effect:
-        """The effect with what this turn was told beside other answers."""
+        """The effect with what other answers of this turn said of the customer."""
         if isinstance(ask, fx.ChangePoints) and self._has_phone is not None:
             return msgspec.structs.replace(ask, has_phone=self._has_phone)
         return ask

@@ -46,32 +46,32 @@ class TurnStore:
         return [codec.journey_from(row) for row in rows]
 
     async def keep_verdicts(
-        self, judged: Mapping[ActorKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
+        self, evaluated: Mapping[ActorKey, tuple[fx.EvaluateAudience, fx.Verdict]], fence: Mapping[int, int]
     ) -> dict[ActorKey, fx.Verdict]:
         """Keeps verdicts until their turns are committed, before anything is done because of them.
 
         Returns the first one of each key: a turn that is run again takes the branch whose effects it has begun. Raises
         `Fenced` (a worker that lost its lease must not begin another branch) and the driver's errors.
         """
-        rows = list(judged.values())
-        leases = {key.partition: fence[key.partition] for key in judged}
+        rows = list(evaluated.values())
+        leases = {key.partition: fence[key.partition] for key in evaluated}
         with _refusals():
             kept = await fetch_alone(
                 self._pool,
                 *BOOK.bind(
                     "keep_verdicts",
-                    team_ids=list({key.team_id for key in judged}),
+                    team_ids=list({key.team_id for key in evaluated}),
                     partitions=list(leases.keys()),
                     epochs=list(leases.values()),
-                    verdict_team_ids=[judge.team_id for judge, _ in rows],
-                    enrolment_ids=[judge.enrolment_id for judge, _ in rows],
-                    keys=[judge.key for judge, _ in rows],
+                    verdict_team_ids=[asked.team_id for asked, _ in rows],
+                    enrolment_ids=[asked.enrolment_id for asked, _ in rows],
+                    keys=[asked.key for asked, _ in rows],
                     belong=[verdict.belongs for _, verdict in rows],
                     reasons=[verdict.reason for _, verdict in rows],
                 ),
             )
         first = {row["key"]: fx.Verdict(row["belongs"], row["reason"]) for row in kept}
-        return {key: first[judge.key] for key, (judge, _) in judged.items()}
+        return {key: first[asked.key] for key, (asked, _) in evaluated.items()}
 
     async def commit(
         self,

@@ -46,7 +46,7 @@ class TurnStorage(Protocol):
         ...
 
     async def keep_verdicts(
-        self, judged: Mapping[ActorKey, tuple[fx.Judge, fx.Verdict]], fence: Mapping[int, int]
+        self, evaluated: Mapping[ActorKey, tuple[fx.EvaluateAudience, fx.Verdict]], fence: Mapping[int, int]
     ) -> dict[ActorKey, fx.Verdict]:
         """Keeps verdicts until their turns are committed; the first one of each key is returned. Raises `Fenced`."""
         ...

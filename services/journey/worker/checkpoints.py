@@ -1,4 +1,4 @@
-"""How far the mailboxes of a worker's partitions have been read, for whoever repairs them next."""
+"""How far the mailboxes of a worker's partitions have been read, for the next repair."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ class JourneyLag:
     """Counts mailboxes with mail, due timers, due changes of journeys and triggers on their way.
 
     All of it lies in PostgreSQL and Redis, so a restart hides nothing. Mail that a turn works on counts until it is
-    trimmed, a timer until the commit of the turn that it woke. The cheap figures come first: somebody who asks while
-    there is work is told of that alone.
+    trimmed, a timer until the commit of the turn that it woke. The cheap figures come first: while
+    there is work the others are not counted.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Taking over partitions: mailboxes that lost something are rebuilt, since Redis is never the truth."""
+"""Taking over partitions: mailboxes that lost something are filled again from the sources."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class MailboxRepair:
         return count
 
     async def _deliver_source(self, reader: MailReader, positions: Mapping[int, int]) -> int:
-        """One source's mail, the first partition alone: if the source is away, one failed call tells."""
+        """One source's mail, the first partition alone: if the source is away, one call fails and not all."""
         limit = asyncio.Semaphore(READS_AT_ONCE)
         (first, start), *others = positions.items()
         count = await self._deliver_again(limit, reader, first, start)

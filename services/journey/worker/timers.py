@@ -28,7 +28,7 @@ class TimerWatch:
         return self._next
 
     def look_again(self) -> None:
-        """Something may have become due that nobody has told of."""
+        """Something may have become due without a call of `expect`."""
         self._look = True
 
     def expect(self, wake_at: datetime | None) -> None:

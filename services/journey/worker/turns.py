@@ -195,15 +195,15 @@ class TurnRunner:
     ) -> dict[ActorKey, fx.Answer | Exception]:
         """The answers, verdicts being those that were given first: other services keep theirs by key, an audience is
         only read."""
-        judged = {
+        evaluated = {
             key: (effect, answer)
             for key, effect in asked.items()
-            if isinstance(effect, fx.Judge) and isinstance(answer := answers[key], fx.Verdict)
+            if isinstance(effect, fx.EvaluateAudience) and isinstance(answer := answers[key], fx.Verdict)
         }
-        if judged:
-            kept = await self._store.keep_verdicts(judged, fence)
+        if evaluated:
+            kept = await self._store.keep_verdicts(evaluated, fence)
             for key, verdict in kept.items():
-                _, given = judged[key]
+                _, given = evaluated[key]
                 answers[key] = msgspec.structs.replace(verdict, has_phone=given.has_phone)
         return answers
 

@@ -39,7 +39,7 @@ class KeyedEffects:
             return ServiceUnavailable("down")
         if effect.customer_id in self.poisonous:
             return RuntimeError("poison")
-        if isinstance(effect, fx.Judge):
+        if isinstance(effect, fx.EvaluateAudience):
             return fx.Verdict(belongs=effect.audience != TAGGED or effect.customer_id in self.tagged)
         if effect.key not in self._answers:
             self._answers[effect.key] = self._first(effect)

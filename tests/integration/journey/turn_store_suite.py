@@ -59,10 +59,10 @@ def asleep(key: ActorKey, wake_at: datetime | None, number: int = 1) -> TurnResu
     return TurnResult(actor, wake_at, False, (enrolment,), (), (), {}, frozenset())
 
 
-def _judgement(enrolment: d.Enrolment) -> fx.Judge:
+def _judgement(enrolment: d.Enrolment) -> fx.EvaluateAudience:
     """What the condition `which?` asks at its first visit."""
     key = fx.effect_key(enrolment.enrolment_id, "which?", 1)
-    return fx.Judge(key, enrolment.team_id, enrolment.customer_id, enrolment.enrolment_id, b"")
+    return fx.EvaluateAudience(key, enrolment.team_id, enrolment.customer_id, enrolment.enrolment_id, b"")
 
 
 def _telling(
@@ -120,7 +120,9 @@ class TurnStorageSuite:
     async def test_the_first_verdict_holds_until_the_commit(self, kept: Kept) -> None:
         [ann] = keys(1)
         [enrolment] = asleep(ann, NOW).enrolments
-        judge = fx.Judge(uuid5(ann.customer_id, "visit"), TEAM, ann.customer_id, enrolment.enrolment_id, b"")
+        judge = fx.EvaluateAudience(
+            uuid5(ann.customer_id, "visit"), TEAM, ann.customer_id, enrolment.enrolment_id, b""
+        )
         first = await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=True))}, kept.fence)
         again = await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=False))}, kept.fence)
         assert first == again == {ann: fx.Verdict(belongs=True)}

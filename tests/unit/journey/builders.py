@@ -113,7 +113,7 @@ def agreeable(effect: fx.Effect) -> fx.Answer:
     match effect:
         case fx.Send():
             return fx.SendAnswer(fx.SendState.ACCEPTED)
-        case fx.Judge():
+        case fx.EvaluateAudience():
             return fx.Verdict(belongs=True)
         case _:
             return fx.ChangeAnswer(fx.ChangeState.APPLIED)

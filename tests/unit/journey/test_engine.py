@@ -75,7 +75,7 @@ def test_a_condition_takes_the_branch_of_its_verdict(belongs: bool, end: str) ->
     )
 
     def answer(effect: fx.Effect) -> fx.Answer:
-        return fx.Verdict(belongs) if isinstance(effect, fx.Judge) else agreeable(effect)
+        return fx.Verdict(belongs) if isinstance(effect, fx.EvaluateAudience) else agreeable(effect)
 
     turn = run([journey(*nodes)], [checkout(1)], answer=answer)
     assert turn.enrolments[0].node_id == end
@@ -122,7 +122,11 @@ def test_points_after_a_condition_know_of_the_phone_that_it_told(has_phone: bool
     asked: list[fx.Effect] = []
 
     def answer(effect: fx.Effect) -> fx.Answer:
-        return fx.Verdict(True, has_phone=has_phone) if isinstance(effect, fx.Judge) else agreeable(effect)
+        return (
+            fx.Verdict(True, has_phone=has_phone)
+            if isinstance(effect, fx.EvaluateAudience)
+            else agreeable(effect)
+        )
 
     run([given], [checkout(1)], answer=answer, asked=asked)
     assert [e.has_phone for e in asked if isinstance(e, fx.ChangePoints)] == [has_phone, has_phone]

@@ -183,7 +183,7 @@ def test_a_turn_that_is_run_again_asks_for_the_same_effects() -> None:
         run([journey(*nodes)], [checkout(1), checkout(2)], asked=asked)
         runs.append(asked)
     assert runs[0] == runs[1]
-    keys = [effect.key for effect in runs[0] if not isinstance(effect, fx.Judge)]
+    keys = [effect.key for effect in runs[0] if not isinstance(effect, fx.EvaluateAudience)]
     assert len(keys) == len(set(keys)) == 6
 
 

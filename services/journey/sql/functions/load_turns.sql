@@ -1,7 +1,7 @@
 -- version: 2
 -- State of customers, who are named in parallel; `place` is a customer's index among them, from 1. A customer in several
--- journeys has a row for each, one who is in none has one without an enrolment, and one who is parked only tells that. Rows of
--- place 0 tell the versions of the teams' journeys that customers can be in.
+-- journeys has a row for each, one who is in none has one without an enrolment, and of one who is parked only that is returned. Rows of
+-- place 0 have the versions of the teams' journeys that customers can be in.
 CREATE OR REPLACE FUNCTION load_turns(teams uuid[], partitions smallint[], team_ids uuid[], customers uuid[])
 RETURNS TABLE (place bigint, parked boolean, taken_segment bigint, taken_gateway bigint, taken_journey bigint, entries bytea,
                enrolment_id uuid, journey_id uuid, trigger_event_id uuid, created_at timestamptz, wake_at timestamptz,
