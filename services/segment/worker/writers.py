@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 import time
 from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final, TypeVar
 from uuid import UUID
 
-import structlog
 from prometheus_client import Counter
 
 from libs.common import crash
@@ -19,7 +17,8 @@ from libs.common.batching import Batcher
 from libs.common.clock import Clock
 from libs.common.db.faults import AWAY
 from libs.common.db.pool import Pool, transaction
-from libs.common.errors import Aborted
+from libs.common.db.retry import until_alone
+from libs.common.feeds.publisher import CommitPublisher, ranges_of
 from libs.common.ids import endless_ids, epoch_ms
 from libs.common.mailbox.relay import MailRelay
 from libs.common.rpc.operations import Lag, Progress
@@ -41,14 +40,14 @@ T = TypeVar("T")
 
 ATTEMPTS: Final = 6
 """How often a batch is done before the caller is told that it collided with others."""
-_PAUSE_S: Final = 0.01
 ITEMS_MAX: Final = 500
 """Items of one batch; the most that one call may bring."""
 _RETRY_AFTER_S: Final = 0.5
 WAITING_MAX: Final = 20_000
 """Events, and changes, that may wait; more are refused, so that callers slow down instead of timing out."""
 
-_log = structlog.get_logger(__name__)
+_COLLIDED: Final = {kind: metrics.COLLISIONS.labels(kind).inc for kind in ("events", "changes", "edits")}
+"""What counts a collision, by the kind of work."""
 
 
 def ids_of(now: datetime) -> Iterator[UUID]:
@@ -57,25 +56,25 @@ def ids_of(now: datetime) -> Iterator[UUID]:
 
 
 class Announcer:
-    """Tells what was committed: to the relay, to feeds that wait, to whoever watches the service's progress."""
+    """Publishes facts that were committed: see `CommitPublisher`."""
 
     def __init__(self, relay: MailRelay, notifiers: FactNotifiers, progress: Progress) -> None:
         """One per process."""
-        self._relay = relay
+        self._publisher = CommitPublisher(
+            relay, partial(notifiers.notify, frozenset(TAGS.values())), progress
+        )
         self._notifiers = notifiers
-        self._progress = progress
 
     def committed(self, facts: Sequence[Fact], handled: int = 1) -> None:
         """To be called after the commit, in its order as far as one process can tell."""
-        self._progress.add(handled)
-        if not facts:
-            return
-        ranges: dict[int, tuple[int, int]] = {}
-        for fact in facts:
-            first, _ = ranges.get(fact.partition, (fact.position, 0))
-            ranges[fact.partition] = (first, fact.position)
-        self._relay.submit([mail for fact in facts if (mail := mail_of(fact))], ranges)
-        self._notifiers.notify({TAGS[kind] for kind in {type(fact.body) for fact in facts}})
+        self._publisher.publish(
+            [mail for fact in facts if (mail := mail_of(fact))],
+            ranges_of((fact.partition, fact.position) for fact in facts),
+            handled=handled,
+            notify=partial(
+                self._notifiers.notify, {TAGS[kind] for kind in {type(fact.body) for fact in facts}}
+            ),
+        )
         metrics.FACTS.inc(len(facts))
 
 
@@ -87,7 +86,6 @@ class Writer:
         self._pool = pool
         self._clock = clock
         self._announcer = announcer
-        self._random = random.Random()  # noqa: S311 - spreads retries, keeps no secret
         self.events: Batcher[Event, EventResult] = _batcher("events waiting", self._record)
         self.changes: Batcher[Change, ChangeResult] = _batcher("changes waiting", self._apply)
 
@@ -153,19 +151,15 @@ class Writer:
         return result
 
     async def until_alone(self, kind: str, once: Callable[[], Awaitable[T]]) -> T:
-        """Does a transaction, again while others are faster. Raises Aborted `WRITE_CONFLICT` after ATTEMPTS."""
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                with domain_errors():
-                    return await once()
-            except CollisionError as error:
-                metrics.COLLISIONS.labels(kind).inc()
-                _log.info("collision", kind=kind, attempt=attempt, error=str(error))
-                if attempt == ATTEMPTS:
-                    _log.warning("collided again and again", kind=kind, attempts=attempt, exc_info=error)
-                    raise Aborted.write_conflict() from error
-            await asyncio.sleep(_PAUSE_S * attempt * (0.5 + self._random.random()))
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        """Does a transaction, again while it collides with others. Raises Aborted `WRITE_CONFLICT` after ATTEMPTS."""
+
+        async def attempt(_number: int) -> T:
+            with domain_errors():
+                return await once()
+
+        return await until_alone(
+            attempt, what=kind, collisions=(CollisionError,), attempts=ATTEMPTS, collided=_COLLIDED[kind]
+        )
 
 
 class SegmentLag:

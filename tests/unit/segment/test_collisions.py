@@ -11,7 +11,6 @@ from libs.common.clock import SystemClock
 from libs.common.db.pool import Connection, Pool
 from libs.common.errors import Aborted, AlreadyExists
 from services.segment.store.errors import CollisionError, domain_errors
-from services.segment.worker import writers as worker
 from services.segment.worker.writers import ATTEMPTS, Announcer, Writer
 
 
@@ -20,8 +19,7 @@ async def _no_server() -> Connection:
 
 
 @pytest.fixture
-def writer(monkeypatch: pytest.MonkeyPatch) -> Writer:
-    monkeypatch.setattr(worker, "_PAUSE_S", 0)
+def writer() -> Writer:
     return Writer(Pool(_no_server, 1), SystemClock(), create_autospec(Announcer, instance=True))
 
 
