@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 from libs.common.paging import page_key, page_size, page_token
+from libs.common.rpc.servicing import changed_fields
 from omnijourney.segment.v1 import attribute_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import NAME_LENGTH_MAX, Check
 from services.segment.convert.customers import attribute_message, read_attribute_key, read_attribute_type
 from services.segment.domain.model import Attribute
-from services.segment.servicer.base import Base, read_mask
+from services.segment.servicer.base import Base
 from services.segment.usecases.edits import Once
 
 
@@ -48,7 +49,7 @@ class AttributeRpcs(Base):
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
         wanted = request.attribute
-        mask = read_mask(check, request.update_mask, ("display_name", "type"))
+        mask = changed_fields(check, request.update_mask.paths, ("display_name", "type"), wanted)
         changes: dict[str, Any] = {}
         if "display_name" in mask:
             changes["display_name"] = check.line(
@@ -58,7 +59,7 @@ class AttributeRpcs(Base):
             changes["type"] = read_attribute_type(check, "attribute.type", wanted.type)
         check.done()
         once = Once(team_id, request, pb.UpdateAttributeResponse, _update_reply)
-        return await self._call.attributes.change(once, team_id, wanted.key, wanted.etag, **changes)
+        return await self._call.attributes.change(once, team_id, wanted.key, request.etag, **changes)
 
     async def ArchiveAttribute(
         self, request: pb.ArchiveAttributeRequest, context: Any

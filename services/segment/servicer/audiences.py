@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from libs.common.paging import page_key, page_size, page_token
+from libs.common.rpc.servicing import changed_fields
 from libs.common.rpc.values import timestamp
 from omnijourney.segment.v1 import audience_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
@@ -16,7 +17,7 @@ from services.segment.convert.checks import NAME_LENGTH_MAX, Check, reason_numbe
 from services.segment.convert.customers import customer_message
 from services.segment.domain.audience import Expression, Fault
 from services.segment.domain.views import SavedAudience
-from services.segment.servicer.base import Base, read_mask
+from services.segment.servicer.base import Base
 from services.segment.usecases.edits import Once
 from services.segment.usecases.evaluator import Answer, Question
 
@@ -58,7 +59,7 @@ class AudienceRpcs(Base):
         """A saved audience."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
-        audience_id = check.uuid("audience_id", request.audience_id)
+        audience_id = check.uuid("saved_audience_id", request.saved_audience_id)
         check.done()
         saved = await self._call.audiences.get(team_id, audience_id)
         return pb.GetSavedAudienceResponse(saved_audience=_saved_message(saved))
@@ -70,8 +71,8 @@ class AudienceRpcs(Base):
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
         wanted = request.saved_audience
-        audience_id = check.uuid("saved_audience.audience_id", wanted.audience_id)
-        mask = read_mask(check, request.update_mask, ("name", "audience"))
+        audience_id = check.uuid("saved_audience.saved_audience_id", wanted.saved_audience_id)
+        mask = changed_fields(check, request.update_mask.paths, ("name", "audience"), wanted)
         if "name" in mask:
             check.line("saved_audience.name", wanted.name, length_max=NAME_LENGTH_MAX)
         check.done()
@@ -80,7 +81,7 @@ class AudienceRpcs(Base):
             once,
             team_id,
             audience_id,
-            etag=wanted.etag,
+            etag=request.etag,
             name=wanted.name if "name" in mask else None,
             audience=wanted.audience if "audience" in mask else None,
         )
@@ -88,10 +89,10 @@ class AudienceRpcs(Base):
     async def DeleteSavedAudience(
         self, request: pb.DeleteSavedAudienceRequest, context: Any
     ) -> pb.DeleteSavedAudienceResponse:
-        """Nothing, in the end."""
+        """Nothing."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
-        audience_id = check.uuid("audience_id", request.audience_id)
+        audience_id = check.uuid("saved_audience_id", request.saved_audience_id)
         check.done()
         once = Once(team_id, request, pb.DeleteSavedAudienceResponse, _delete_reply)
         return await self._call.audiences.delete(once, team_id, audience_id)
@@ -154,7 +155,7 @@ class AudienceRpcs(Base):
         arguments = (
             "audience",
             team_id,
-            request.audience_id,
+            request.saved_audience_id,
             request.audience.SerializeToString(deterministic=True),
         )
         after = page_key(request.page_token, UUID, *arguments)
@@ -180,7 +181,7 @@ class AudienceRpcs(Base):
         """The team, and the audience given or saved. Raises InvalidArgument `AUDIENCE_INVALID`, NotFound."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
-        audience_id = check.optional_uuid("audience_id", request.audience_id)
+        audience_id = check.optional_uuid("saved_audience_id", request.saved_audience_id)
         if request.WhichOneof("target") is None:
             check.fault("target", "is required")
         check.done()
@@ -207,7 +208,7 @@ def _fault_message(fault: Fault) -> audience_pb2.AudienceFault:
 
 def _saved_message(saved: SavedAudience) -> audience_pb2.SavedAudience:
     return audience_pb2.SavedAudience(
-        audience_id=str(saved.audience_id),
+        saved_audience_id=str(saved.audience_id),
         name=saved.name,
         audience=audience_pb2.Audience.FromString(saved.audience),
         etag=str(saved.revision),

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from google.protobuf.field_mask_pb2 import FieldMask
-
 from libs.common.mailbox.intake import Intake
-from services.segment.convert.checks import Check
 from services.segment.usecases.attributes import Attributes
 from services.segment.usecases.audiences import Audiences
 from services.segment.usecases.customers import Customers
@@ -40,12 +36,3 @@ class Base:
     def __init__(self, dependencies: Dependencies) -> None:
         """One per process."""
         self._call = dependencies
-
-
-def read_mask(check: Check, mask: FieldMask, allowed: Iterable[str]) -> list[str]:
-    """The fields that change; an empty mask means all that are allowed."""
-    known = list(allowed)
-    for path in mask.paths:
-        if path not in known:
-            check.fault("update_mask", f"{path!r} cannot be changed")
-    return list(mask.paths) or known

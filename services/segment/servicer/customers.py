@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from libs.common.paging import page_key, page_size, page_token
+from libs.common.rpc.servicing import changed_fields
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check, error_line, reason_number
 from services.segment.convert.customers import (
@@ -19,7 +20,7 @@ from services.segment.convert.customers import (
 from services.segment.convert.events import read_selector, read_tag_change
 from services.segment.domain.editing import Created
 from services.segment.domain.model import CustomerView
-from services.segment.servicer.base import Base, read_mask
+from services.segment.servicer.base import Base
 from services.segment.usecases.edits import Once
 
 _BATCH_MAX: Final = 500
@@ -116,11 +117,11 @@ class CustomerRpcs(Base):
         team_id = check.uuid("team_id", request.team_id)
         customer_id = check.uuid("customer.customer_id", request.customer.customer_id)
         basics = msgspec.structs.asdict(read_basics(check, request.customer, "customer"))
-        fields = read_mask(check, request.update_mask, basics)
+        fields = changed_fields(check, request.update_mask.paths, basics, request.customer)
         check.done()
         once = Once(team_id, request, pb.UpdateCustomerResponse, _update_reply)
         changes = {name: basics[name] for name in fields}
-        return await self._call.customers.update(once, (team_id, customer_id), request.customer.etag, changes)
+        return await self._call.customers.update(once, (team_id, customer_id), request.etag, changes)
 
     async def ListCustomers(self, request: pb.ListCustomersRequest, context: Any) -> pb.ListCustomersResponse:
         """Customers in order of their ids."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check, reason_number
 from services.segment.convert.customers import customer_message
+from services.segment.domain.editing import Bound
 from services.segment.domain.model import CustomerView
 from services.segment.servicer.base import Base
 from services.segment.usecases.edits import Once
@@ -53,17 +54,19 @@ class IdentityRpcs(Base):
             for index, binding in enumerate(request.bindings)
         ]
         check.done()
-        results = await self._call.identities.bind_many(team_id, bindings)
-        return pb.BatchBindIdentitiesResponse(
-            results=[
-                pb.BindResult(bound=result.bound, reason=reason_number(result.reason)) for result in results
-            ]
-        )
+        once = Once(team_id, request, pb.BatchBindIdentitiesResponse, _bind_many_reply)
+        return await self._call.identities.bind_many(once, team_id, bindings)
 
 
 def _bind_reply(result: tuple[CustomerView, bool]) -> pb.BindIdentityResponse:
     view, bound = result
     return pb.BindIdentityResponse(customer=customer_message(view), bound=bound)
+
+
+def _bind_many_reply(results: list[Bound]) -> pb.BatchBindIdentitiesResponse:
+    return pb.BatchBindIdentitiesResponse(
+        results=[pb.BindResult(bound=each.bound, reason=reason_number(each.reason)) for each in results]
+    )
 
 
 def _unbind_reply(result: tuple[CustomerView, bool]) -> pb.UnbindIdentityResponse:

@@ -21,6 +21,13 @@ from services.segment.usecases.edits import Once
 _NO_TEAM: Final = UUID(int=0)
 
 
+_CHANGEABLE: Final = {"name", "settings"} | {
+    f"settings.{field.name}"
+    for field in team_pb2.TeamSettings.DESCRIPTOR.fields
+    if field.name not in {"team_id", "revision"}
+}
+
+
 class TeamRpcs(Base):
     """See the contract."""
 
@@ -44,13 +51,15 @@ class TeamRpcs(Base):
     async def UpdateTeam(self, request: pb.UpdateTeamRequest, context: Any) -> pb.UpdateTeamResponse:
         """The changed team."""
         check = Check()
-        team_id = check.uuid("team.team_id", request.team.team_id)
-        mask = _team_mask(check, request.update_mask)
+        team_id = check.uuid("team_id", request.team_id)
+        mask = _team_mask(check, request.update_mask, request.team)
         check.done()
 
         def change(present: Team) -> tuple[str, TeamSettings]:
-            wanted = team_message(present)
-            mask.MergeMessage(request.team, wanted, replace_message_field=True, replace_repeated_field=True)
+            wanted, given = team_message(present), team_pb2.Team()
+            given.CopyFrom(request.team)
+            given.settings.SetInParent()  # a field of absent settings is one that is to be cleared, too
+            mask.MergeMessage(given, wanted, replace_message_field=True, replace_repeated_field=True)
             recheck = Check()
             name = recheck.line("team.name", wanted.name, length_max=NAME_LENGTH_MAX)
             settings = read_settings(recheck, wanted.settings, "team.settings")
@@ -58,7 +67,7 @@ class TeamRpcs(Base):
             return name, settings
 
         once = Once(team_id, request, pb.UpdateTeamResponse, _update_reply)
-        return await self._call.teams.update(once, team_id, request.team.etag, change)
+        return await self._call.teams.update(once, team_id, request.etag, change)
 
     async def ListTeams(self, request: pb.ListTeamsRequest, context: Any) -> pb.ListTeamsResponse:
         """Teams in order of their ids."""
@@ -77,14 +86,12 @@ def _update_reply(team: Team) -> pb.UpdateTeamResponse:
     return pb.UpdateTeamResponse(team=team_message(team))
 
 
-def _team_mask(check: Check, mask: FieldMask) -> FieldMask:
-    """The mask; empty means name and settings."""
-    known = {"name", "settings"} | {
-        f"settings.{field.name}"
-        for field in team_pb2.TeamSettings.DESCRIPTOR.fields
-        if field.name not in {"team_id", "revision"}
-    }
+def _team_mask(check: Check, mask: FieldMask, team: team_pb2.Team) -> FieldMask:
+    """What changes; an empty mask names what is set in the team."""
+    if not mask.paths:
+        set_in_settings = {f"settings.{field.name}" for field, _ in team.settings.ListFields()} & _CHANGEABLE
+        return FieldMask(paths=sorted(set_in_settings) + ["name"] * bool(team.name))
     for path in mask.paths:
-        if path not in known:
+        if path not in _CHANGEABLE:
             check.fault("update_mask", f"{path!r} cannot be changed")
-    return mask if mask.paths else FieldMask(paths=["name", "settings"])
+    return mask

@@ -39,8 +39,10 @@ async def load_audience(
 
 
 async def delete_audience(connection: Connection, team_id: UUID, audience_id: UUID) -> None:
-    """Nothing happens when it is gone."""
-    await connection.execute(*BOOK.bind("delete_audience", team_id=team_id, audience_id=audience_id))
+    """Raises NotFound when it is gone."""
+    query = BOOK.bind("delete_audience", team_id=team_id, audience_id=audience_id)
+    if not await connection.fetchval(*query):
+        raise NotFound.of("audience", audience_id)
 
 
 async def list_audiences(

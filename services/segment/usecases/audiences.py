@@ -8,6 +8,7 @@ from uuid import UUID
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.ids import epoch_ms, new_id
+from libs.common.rpc.servicing import check_etag
 from omnijourney.segment.v1 import audience_pb2
 from services.segment.convert.audience import Reading, read_audience
 from services.segment.domain.audience import Expression, Fault, attribute_faults, module_faults
@@ -16,7 +17,7 @@ from services.segment.domain.model import Module
 from services.segment.domain.views import SavedAudience
 from services.segment.store import audiences, teams
 from services.segment.store.attributes import usable_attributes
-from services.segment.usecases.edits import Edits, Once, Reply, check_etag
+from services.segment.usecases.edits import Edits, Once, Reply
 
 
 class Audiences:
@@ -89,7 +90,7 @@ class Audiences:
         return await self._edits.once(once, work)
 
     async def delete(self, once: Once[None, Reply], team_id: UUID, audience_id: UUID) -> Reply:
-        """Nothing happens when it is gone."""
+        """It is gone then."""
 
         async def work(connection: Connection, _facts: list[Fact]) -> None:
             await audiences.delete_audience(connection, team_id, audience_id)

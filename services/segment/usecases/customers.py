@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import NotFound
+from libs.common.rpc.servicing import check_etag
 from libs.common.text import fold
 from services.segment.domain.desk import CustomerKey
 from services.segment.domain.editing import Basics, Created, Editor, Profile
@@ -15,7 +16,7 @@ from services.segment.domain.facts import Fact
 from services.segment.domain.model import Customer, CustomerView, Listed, Selector, TagChange
 from services.segment.domain.views import CustomerParts
 from services.segment.store import customers, teams
-from services.segment.usecases.edits import Edits, Once, Reply, check_etag
+from services.segment.usecases.edits import Edits, Once, Reply
 from services.segment.worker.writers import ids_of
 
 _WHOLE: Final = CustomerParts(archived=True)

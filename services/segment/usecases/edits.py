@@ -11,18 +11,16 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from libs.common.clock import Clock
-from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import Write, answer_once
-from libs.common.errors import Aborted
 from libs.common.mailbox.intake import Intake
 from services.segment.domain.facts import Fact
 from services.segment.worker.writers import Announcer, Writer
 
 Result = TypeVar("Result")
 Reply = TypeVar("Reply", bound=Message)
-Answer = TypeVar("Answer")
 
-Work = Callable[[Connection, list[Fact]], Awaitable[Answer]]
+Work = Callable[[Connection, list[Fact]], Awaitable[Result]]
 """What one transaction does; it appends the facts that it wrote to its second argument."""
 
 
@@ -79,21 +77,3 @@ class Edits:
             return reply
 
         return await self._writer.until_alone("edits", attempt)
-
-    async def repeatable(self, team_id: UUID, work: Work[Answer]) -> Answer:
-        """Does `work` that changes nothing when it is done again, and so needs no request id."""
-
-        async def attempt() -> Answer:
-            facts: list[Fact] = []
-            async with transaction(self._pool, [team_id]) as connection:
-                answer = await work(connection, facts)
-            self._announcer.committed(facts)
-            return answer
-
-        return await self._writer.until_alone("edits", attempt)
-
-
-def check_etag(given: str, present: int) -> None:
-    """Raises Aborted `ETAG_MISMATCH` when an etag is given and is not the present one."""
-    if given and given != str(present):
-        raise Aborted.etag_mismatch(str(present))

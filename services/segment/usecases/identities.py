@@ -48,8 +48,13 @@ class Identities:
 
         return await self._people.edit(once, key, Profile(identities=(identity,)), unbind)
 
-    async def bind_many(self, team_id: UUID, bindings: Sequence[tuple[UUID, IdentityKey]]) -> list[Bound]:
-        """One result for each binding, in order. Binding again changes nothing, so no request id is needed."""
+    async def bind_many(
+        self,
+        once: Once[list[Bound], Reply],
+        team_id: UUID,
+        bindings: Sequence[tuple[UUID, IdentityKey]],
+    ) -> Reply:
+        """One result for each binding, in order; one that is refused keeps none of the others."""
         edits = [(customer_id, Profile(identities=(identity,))) for customer_id, identity in bindings]
 
         async def work(connection: Connection, facts: list[Fact]) -> list[Bound]:
@@ -63,7 +68,7 @@ class Identities:
             facts += await customers.save_edited(connection, editor.edited(), known.customers, now)
             return results
 
-        return await self._edits.repeatable(team_id, work)
+        return await self._edits.once(once, work)
 
 
 def _bind(editor: Editor, customer: Customer | None, identity: IdentityKey) -> Bound:

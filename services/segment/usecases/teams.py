@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.rpc.servicing import check_etag
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Team, TeamSettings
 from services.segment.store import teams
-from services.segment.usecases.edits import Edits, Once, Reply, check_etag
+from services.segment.usecases.edits import Edits, Once, Reply
 
 
 class Teams:

@@ -118,8 +118,10 @@ class Neighboured(Points):
     async def open_points(self, *channels: int) -> None:
         """Opens coupons and points variables to these channels and no others."""
         settings = team_pb2.TeamSettings(points_channels=channels)  # type: ignore[arg-type]  # numbers of channels
-        team = team_pb2.Team(team_id=str(self.team_id), settings=settings)
-        request = segment_service_pb2.UpdateTeamRequest(request_id=str(new_id()), team=team)
+        team = team_pb2.Team(settings=settings)
+        request = segment_service_pb2.UpdateTeamRequest(
+            team_id=str(self.team_id), request_id=str(new_id()), team=team
+        )
         request.update_mask.paths.append("settings.points_channels")
         await self.segment.UpdateTeam(request, timeout=TIMEOUT_S)
 

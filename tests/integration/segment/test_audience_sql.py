@@ -117,8 +117,7 @@ async def test_sql_and_the_evaluator_agree(segment: Segment) -> None:
 
         async def compare(expression: Expression) -> None:
             zone = next(zones)
-            team = {"team_id": str(segment.team_id), "settings": {"time_zone": zone}}
-            await segment.call("UpdateTeam", team=team, update_mask={"paths": ["settings.time_zone"]})
+            await segment.call("UpdateTeam", team={"settings": {"time_zone": zone}})
             answers = await evaluator.evaluate([Question(segment.team_id, each, expression) for each in ids])
             matching = [each for each, answer in zip(ids, answers, strict=True) if answer.matches]
             listed = [each async for page in evaluator.pages(segment.team_id, expression) for each in page]

@@ -130,37 +130,44 @@ async def test_saved_audiences_are_kept_counted_listed_and_streamed(segment: Seg
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await segment.call("CreateSavedAudience", saved_audience={"name": "VIPS", "audience": audience})
     assert remote_error(error.value).reason == "DUPLICATE_VALUE"
-    assert (await segment.call("CountAudience", audience_id=saved.audience_id)).customer_count == 7
+    assert (
+        await segment.call("CountAudience", saved_audience_id=saved.saved_audience_id)
+    ).customer_count == 7
     assert (await segment.call("CountAudience", audience={"negation": audience})).customer_count == 5
     found: list[str] = []
     token = ""
     while True:
         page = await segment.call(
-            "ListAudienceCustomers", audience_id=saved.audience_id, page_size=3, page_token=token
+            "ListAudienceCustomers", saved_audience_id=saved.saved_audience_id, page_size=3, page_token=token
         )
         found += [customer.customer_id for customer in page.customers]
         token = page.next_page_token
         if not token:
             break
     assert found == vips
-    request = pb.StreamAudienceCustomersRequest(team_id=str(segment.team_id), audience_id=saved.audience_id)
+    request = pb.StreamAudienceCustomersRequest(
+        team_id=str(segment.team_id), saved_audience_id=saved.saved_audience_id
+    )
     streamed = [
         customer
         async for part in segment.stub.StreamAudienceCustomers(request, timeout=TIMEOUT_S)
         for customer in part.customer_ids
     ]
     assert streamed == vips
-    update = {"audience_id": saved.audience_id, "audience": {"negation": audience}, "etag": saved.etag}
-    changed = await segment.call(
-        "UpdateSavedAudience", saved_audience=update, update_mask={"paths": ["audience"]}
-    )
+    update = {"saved_audience_id": saved.saved_audience_id, "audience": {"negation": audience}}
+    changed = await segment.call("UpdateSavedAudience", saved_audience=update, etag=saved.etag)
     assert changed.saved_audience.name == "Vips"
-    listed = await segment.call("ListSavedAudiences")
-    assert [each.audience_id for each in listed.saved_audiences] == [saved.audience_id]
-    await segment.call("DeleteSavedAudience", audience_id=saved.audience_id)
+    assert changed.saved_audience.audience.HasField("negation")
     with pytest.raises(grpc.aio.AioRpcError) as error:
-        await segment.call("GetSavedAudience", audience_id=saved.audience_id)
-    assert error.value.code() == grpc.StatusCode.NOT_FOUND
+        await segment.call("UpdateSavedAudience", saved_audience=update, etag=saved.etag)
+    assert error.value.code() == grpc.StatusCode.ABORTED
+    listed = await segment.call("ListSavedAudiences")
+    assert [each.saved_audience_id for each in listed.saved_audiences] == [saved.saved_audience_id]
+    await segment.call("DeleteSavedAudience", saved_audience_id=saved.saved_audience_id)
+    for name in ("GetSavedAudience", "DeleteSavedAudience"):
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await segment.call(name, saved_audience_id=saved.saved_audience_id)
+        assert error.value.code() == grpc.StatusCode.NOT_FOUND
 
 
 @pytest.fixture

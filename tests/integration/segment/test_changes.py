@@ -135,9 +135,7 @@ async def test_a_change_of_a_definition_is_told_at_once(segment: Segment) -> Non
     await segment.call("ArchiveAttribute", key="tier")
     await segment.call("RestoreAttribute", key="tier")
     assert (await segment.customer(customer_id)).attributes["tier"] == "gold"
-    await segment.call(
-        "UpdateAttribute", attribute={"key": "tier", "type": 2}, update_mask={"paths": ["type"]}
-    )
+    await segment.call("UpdateAttribute", attribute={"key": "tier", "type": 2})
     told = [f.attribute_defined for f in await segment.facts() if f.WhichOneof("fact") == "attribute_defined"]
     assert [(t.key, t.type, t.state, t.old_type) for t in told] == [
         ("tier", 1, 1, 0),
@@ -275,15 +273,18 @@ async def test_basic_data_changes_under_an_etag(segment: Segment) -> None:
     etag = (await segment.customer(customer_id)).etag
     changed = await segment.call(
         "UpdateCustomer",
-        customer={"customer_id": customer_id, "name": "New", "etag": etag},
-        update_mask={"paths": ["name"]},
+        customer={"customer_id": customer_id, "name": "New"},
+        etag=etag,
     )
     assert (changed.customer.name, changed.customer.phone) == ("New", "+447000000001")
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await segment.call(
-            "UpdateCustomer", customer={"customer_id": customer_id, "name": "Newer", "etag": etag}
+            "UpdateCustomer", customer={"customer_id": customer_id, "name": "Newer"}, etag=etag
         )
     assert error.value.code() == grpc.StatusCode.ABORTED
+    named = {"paths": ["name"]}
+    cleared = await segment.call("UpdateCustomer", customer={"customer_id": customer_id}, update_mask=named)
+    assert (cleared.customer.name, cleared.customer.member_id) == ("", "1")
     await segment.create(member_id="2")
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await segment.call("UpdateCustomer", customer={"customer_id": customer_id, "member_id": "2"})

@@ -100,8 +100,7 @@ async def test_unsigned_orders_count_only_by_the_teams_settings(segment: Segment
     assert signed.status == ACCEPTED
     assert len(await segment.mail(customer_id)) == 1
 
-    team = {"team_id": str(segment.team_id), "settings": {"unsigned_orders_count": True}}
-    await segment.call("UpdateTeam", team=team, update_mask={"paths": ["settings.unsigned_orders_count"]})
+    await segment.call("UpdateTeam", team={"settings": {"unsigned_orders_count": True}})
     await segment.record(segment.order("e3", "o3", who={"member_id": "1"}, order={"signed": False}))
     assert len(await segment.mail(customer_id)) == 2
     anonymous = (await segment.record(segment.order("e4", "o4")))[0]

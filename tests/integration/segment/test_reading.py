@@ -58,13 +58,16 @@ async def test_a_team_is_checked_and_changed_by_parts(segment: Segment) -> None:
         "team.settings.currency_code",
         "team.settings.modules[1]",
     }
-    team = {"team_id": str(segment.team_id), "settings": {"modules": [2]}, "etag": "1"}
-    changed = await segment.call("UpdateTeam", team=team, update_mask={"paths": ["settings.modules"]})
+    team = {"settings": {"modules": [2]}}
+    changed = await segment.call("UpdateTeam", team=team, etag="1")
     assert changed.team.settings.time_zone == "Asia/Taipei"
     assert list(changed.team.settings.modules) == [2]
     with pytest.raises(grpc.aio.AioRpcError) as error:
-        await segment.call("UpdateTeam", team=team, update_mask={"paths": ["settings.modules"]})
+        await segment.call("UpdateTeam", team=team, etag="1")
     assert remote_error(error.value).reason == "ETAG_MISMATCH"
+    cleared = await segment.call("UpdateTeam", update_mask={"paths": ["settings.modules"]})
+    assert list(cleared.team.settings.modules) == []
+    assert cleared.team.name == "Team"
 
 
 async def test_customers_are_listed_by_pages_and_keyword(segment: Segment) -> None:

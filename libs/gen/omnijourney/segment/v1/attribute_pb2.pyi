@@ -96,7 +96,7 @@ class Attribute(_message.Message):
     state: Global___AttributeState.ValueType
     """Whether it can be used. Output only; changed by archiving and restoring."""
     etag: _builtins.str
-    """Changes with every update. Output only."""
+    """Changes with every update; in requests it stands beside the resource. Output only."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was defined. Output only."""

@@ -809,18 +809,18 @@ class SavedAudience(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    SAVED_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     AUDIENCE_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
-    audience_id: _builtins.str
+    saved_audience_id: _builtins.str
     """UUID. Output only."""
     name: _builtins.str
     """Name, unique in the team (letter case ignored), 1 to 200 characters."""
     etag: _builtins.str
-    """Changes with every update. Output only."""
+    """Changes with every update; in requests it stands beside the resource. Output only."""
     @_builtins.property
     def audience(self) -> Global___Audience:
         """The condition."""
@@ -836,7 +836,7 @@ class SavedAudience(_message.Message):
     def __init__(
         self,
         *,
-        audience_id: _builtins.str = ...,
+        saved_audience_id: _builtins.str = ...,
         name: _builtins.str = ...,
         audience: Global___Audience | None = ...,
         etag: _builtins.str = ...,
@@ -845,7 +845,7 @@ class SavedAudience(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "audience_id", b"audience_id", "create_time", b"create_time", "etag", b"etag", "name", b"name", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "create_time", b"create_time", "etag", b"etag", "name", b"name", "saved_audience_id", b"saved_audience_id", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

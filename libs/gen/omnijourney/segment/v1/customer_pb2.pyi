@@ -72,7 +72,7 @@ class Customer(_message.Message):
     merged_into: _builtins.str
     """Set when the customer was merged into another one: that one. Output only."""
     etag: _builtins.str
-    """Changes with every write. Output only."""
+    """Changes with every update; in requests it stands beside the resource. Output only."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tags, each 1 to 100 characters, at most 500; tags that differ in letter case only are one."""

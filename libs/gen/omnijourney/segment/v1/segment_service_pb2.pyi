@@ -170,15 +170,23 @@ class UpdateTeamRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    team_id: _builtins.str
+    """The team. Required."""
+    etag: _builtins.str
+    """The version that was read; empty: any."""
     @_builtins.property
     def team(self) -> _team_pb2.Team:
-        """The team with its new values; `team_id` is required, `etag` optional."""
+        """The team's new values."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """What changes: `name`, `settings` or a field of it such as `settings.modules`. Empty: everything."""
+        """What changes: `name`, `settings` or a field of it such as `settings.modules`. Empty: what is set in the team; nothing
+        is cleared.
+        """
 
     def __init__(
         self,
@@ -186,10 +194,12 @@ class UpdateTeamRequest(_message.Message):
         request_id: _builtins.str = ...,
         team: _team_pb2.Team | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        team_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["team", b"team", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "team", b"team", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "request_id", b"request_id", "team", b"team", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -703,17 +713,20 @@ class UpdateCustomerRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    etag: _builtins.str
+    """The version that was read; empty: any."""
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
-        """The customer with its new values; `customer_id` is required, `etag` optional."""
+        """The customer with its new values; `customer_id` is required."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """What changes, any of `member_id`, `name`, `phone`, `email`. Empty: all four."""
+        """What changes, any of `member_id`, `name`, `phone`, `email`. Empty: what is set in the customer; nothing is cleared."""
 
     def __init__(
         self,
@@ -722,10 +735,11 @@ class UpdateCustomerRequest(_message.Message):
         request_id: _builtins.str = ...,
         customer: _customer_pb2.Customer | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "etag", b"etag", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1041,8 +1055,11 @@ class BatchBindIdentitiesRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     BINDINGS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     @_builtins.property
     def bindings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Binding]:
         """Up to 500 bindings."""
@@ -1052,10 +1069,11 @@ class BatchBindIdentitiesRequest(_message.Message):
         *,
         team_id: _builtins.str = ...,
         bindings: _abc.Iterable[Global___Binding] | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bindings", b"bindings", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bindings", b"bindings", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1399,17 +1417,20 @@ class UpdateAttributeRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ATTRIBUTE_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    etag: _builtins.str
+    """The version that was read; empty: any."""
     @_builtins.property
     def attribute(self) -> _attribute_pb2.Attribute:
-        """The definition with its new values; `key` is required, `etag` optional."""
+        """The definition with its new values; `key` is required."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """What changes, any of `display_name`, `type`. Empty: both."""
+        """What changes, any of `display_name`, `type`. Empty: what is set in the definition."""
 
     def __init__(
         self,
@@ -1418,10 +1439,11 @@ class UpdateAttributeRequest(_message.Message):
         request_id: _builtins.str = ...,
         attribute: _attribute_pb2.Attribute | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "etag", b"etag", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1768,20 +1790,20 @@ class GetSavedAudienceRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    SAVED_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
-    audience_id: _builtins.str
+    saved_audience_id: _builtins.str
     """The saved audience. Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
-        audience_id: _builtins.str = ...,
+        saved_audience_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience_id", b"audience_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["saved_audience_id", b"saved_audience_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1821,17 +1843,20 @@ class UpdateSavedAudienceRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SAVED_AUDIENCE_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    etag: _builtins.str
+    """The version that was read; empty: any."""
     @_builtins.property
     def saved_audience(self) -> _audience_pb2.SavedAudience:
-        """The saved audience with its new values; `audience_id` is required, `etag` optional."""
+        """The saved audience with its new values; `saved_audience_id` is required."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """What changes, any of `name`, `audience`. Empty: both."""
+        """What changes, any of `name`, `audience`. Empty: what is set in the saved audience."""
 
     def __init__(
         self,
@@ -1840,10 +1865,11 @@ class UpdateSavedAudienceRequest(_message.Message):
         request_id: _builtins.str = ...,
         saved_audience: _audience_pb2.SavedAudience | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["saved_audience", b"saved_audience", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "saved_audience", b"saved_audience", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "request_id", b"request_id", "saved_audience", b"saved_audience", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1881,23 +1907,23 @@ class DeleteSavedAudienceRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    SAVED_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
-    audience_id: _builtins.str
+    saved_audience_id: _builtins.str
     """The saved audience. Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
-        audience_id: _builtins.str = ...,
+        saved_audience_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience_id", b"audience_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "saved_audience_id", b"saved_audience_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2104,10 +2130,10 @@ class CountAudienceRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     AUDIENCE_FIELD_NUMBER: _builtins.int
-    AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    SAVED_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
-    audience_id: _builtins.str
+    saved_audience_id: _builtins.str
     """A saved one."""
     @_builtins.property
     def audience(self) -> _audience_pb2.Audience:
@@ -2118,13 +2144,13 @@ class CountAudienceRequest(_message.Message):
         *,
         team_id: _builtins.str = ...,
         audience: _audience_pb2.Audience | None = ...,
-        audience_id: _builtins.str = ...,
+        saved_audience_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "audience_id", b"audience_id", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "saved_audience_id", b"saved_audience_id", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "audience_id", b"audience_id", "target", b"target", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "saved_audience_id", b"saved_audience_id", "target", b"target", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["audience", "audience_id"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["audience", "saved_audience_id"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
@@ -2160,12 +2186,12 @@ class ListAudienceCustomersRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     AUDIENCE_FIELD_NUMBER: _builtins.int
-    AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    SAVED_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
-    audience_id: _builtins.str
+    saved_audience_id: _builtins.str
     """A saved one."""
     page_size: _builtins.int
     """Most customers to answer, 1 to 500. Default 50."""
@@ -2180,15 +2206,15 @@ class ListAudienceCustomersRequest(_message.Message):
         *,
         team_id: _builtins.str = ...,
         audience: _audience_pb2.Audience | None = ...,
-        audience_id: _builtins.str = ...,
+        saved_audience_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "audience_id", b"audience_id", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "saved_audience_id", b"saved_audience_id", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "audience_id", b"audience_id", "page_size", b"page_size", "page_token", b"page_token", "target", b"target", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "page_size", b"page_size", "page_token", b"page_token", "saved_audience_id", b"saved_audience_id", "target", b"target", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["audience", "audience_id"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["audience", "saved_audience_id"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
@@ -2230,10 +2256,10 @@ class StreamAudienceCustomersRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     AUDIENCE_FIELD_NUMBER: _builtins.int
-    AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    SAVED_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
-    audience_id: _builtins.str
+    saved_audience_id: _builtins.str
     """A saved one."""
     @_builtins.property
     def audience(self) -> _audience_pb2.Audience:
@@ -2244,13 +2270,13 @@ class StreamAudienceCustomersRequest(_message.Message):
         *,
         team_id: _builtins.str = ...,
         audience: _audience_pb2.Audience | None = ...,
-        audience_id: _builtins.str = ...,
+        saved_audience_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "audience_id", b"audience_id", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "saved_audience_id", b"saved_audience_id", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "audience_id", b"audience_id", "target", b"target", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "saved_audience_id", b"saved_audience_id", "target", b"target", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["audience", "audience_id"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["audience", "saved_audience_id"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 

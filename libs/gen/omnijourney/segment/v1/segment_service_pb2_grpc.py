@@ -643,7 +643,7 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteSavedAudience(self, request, context):
-        """Deletes a saved audience. Nothing happens when it is gone.
+        """Deletes a saved audience. Errors: NOT_FOUND when it is gone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

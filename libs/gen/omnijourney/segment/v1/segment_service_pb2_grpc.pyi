@@ -122,7 +122,7 @@ class SegmentServiceStub:
     UpdateSavedAudience: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateSavedAudienceRequest, _segment_service_pb2.UpdateSavedAudienceResponse]
     """Changes `name` or `audience` of a saved audience. Errors as for saving."""
     DeleteSavedAudience: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.DeleteSavedAudienceRequest, _segment_service_pb2.DeleteSavedAudienceResponse]
-    """Deletes a saved audience. Nothing happens when it is gone."""
+    """Deletes a saved audience. Errors: NOT_FOUND when it is gone."""
     ListSavedAudiences: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListSavedAudiencesRequest, _segment_service_pb2.ListSavedAudiencesResponse]
     """Lists saved audiences in order of their ids."""
     JudgeCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.JudgeCustomersRequest, _segment_service_pb2.JudgeCustomersResponse]
@@ -302,7 +302,7 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     UpdateSavedAudience: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateSavedAudienceRequest, _segment_service_pb2.UpdateSavedAudienceResponse]  # type: ignore[assignment]
     """Changes `name` or `audience` of a saved audience. Errors as for saving."""
     DeleteSavedAudience: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.DeleteSavedAudienceRequest, _segment_service_pb2.DeleteSavedAudienceResponse]  # type: ignore[assignment]
-    """Deletes a saved audience. Nothing happens when it is gone."""
+    """Deletes a saved audience. Errors: NOT_FOUND when it is gone."""
     ListSavedAudiences: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListSavedAudiencesRequest, _segment_service_pb2.ListSavedAudiencesResponse]  # type: ignore[assignment]
     """Lists saved audiences in order of their ids."""
     JudgeCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.JudgeCustomersRequest, _segment_service_pb2.JudgeCustomersResponse]  # type: ignore[assignment]
@@ -683,7 +683,7 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.DeleteSavedAudienceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.DeleteSavedAudienceResponse, _abc.Awaitable[_segment_service_pb2.DeleteSavedAudienceResponse]]:
-        """Deletes a saved audience. Nothing happens when it is gone."""
+        """Deletes a saved audience. Errors: NOT_FOUND when it is gone."""
 
     @_abc_1.abstractmethod
     def ListSavedAudiences(

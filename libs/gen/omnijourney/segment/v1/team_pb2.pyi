@@ -71,7 +71,7 @@ class Team(_message.Message):
     name: _builtins.str
     """Name shown to people, 1 to 200 characters."""
     etag: _builtins.str
-    """Changes with every update; give it back to update only what was read."""
+    """Changes with every update; in requests it stands beside the resource. Output only."""
     @_builtins.property
     def settings(self) -> Global___TeamSettings:
         """What the other services go by."""
