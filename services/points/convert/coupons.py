@@ -15,6 +15,7 @@ from libs.common.rpc.servicing import changed_fields
 from libs.common.rpc.values import timestamp
 from omnijourney.points.v1 import coupon_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
+from services.points.convert.requests import request_key
 from services.points.domain.coupons import Claim, Coupon, CouponType, Terms, filled_in, unknown_variables
 from services.points.domain.model import POINTS_MAX
 from services.points.domain.views import ClaimRequest, ClaimResult, ClaimSearch
@@ -112,7 +113,9 @@ def claim_request(request: pb.ClaimCouponRequest) -> ClaimRequest:
     customer_id = check.uuid("customer_id", request.customer_id)
     wanted = ClaimRequest(
         team_id=team_id,
-        claim_id=derived_id(team_id, "coupon claim", check.uuid("request_id", request.request_id)),
+        claim_id=derived_id(
+            team_id, "coupon claim", request_key(check, request.request_id, "claim", team_id)
+        ),
         coupon_id=check.uuid("coupon_id", request.coupon_id),
         customer_id=customer_id,
         actor=check.text("actor", request.actor, length_max=200, length_min=0) or f"customer:{customer_id}",

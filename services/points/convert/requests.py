@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from libs.common.ids import derived_id
 from libs.common.money import MoneyError, parse_micros
 from libs.common.rpc.fields import FieldCheck
 from libs.common.text import fold
@@ -52,16 +53,28 @@ def _positive(check: FieldCheck, field: str, text: str) -> int:
     return micros
 
 
+def request_key(check: FieldCheck, request_id: str, what: str, team_id: UUID) -> UUID:
+    """The id of what a request makes, the same for each repetition: the request's id where that is a UUID."""
+    try:
+        return UUID(request_id)
+    except ValueError:
+        if request_id and request_id.isprintable():
+            return derived_id(team_id, what, request_id)
+        check.fault("request_id", "must be printable" if request_id else "is required")
+        return team_id
+
+
 def adjustment(request: pb.AdjustBalanceRequest) -> Posting:
-    """A change by hand as a posting; its request id is the key."""
+    """A change by hand as a posting; its key follows from the request's id."""
     check = FieldCheck()
+    team_id = check.uuid("team_id", request.team_id)
     if request.points == 0:
         check.fault("points", "must not be 0")
     if "\x00" in request.note + request.actor:
         check.fault("note", "must not hold the character U+0000, nor may the actor")
     posting = Posting(
-        key=check.uuid("request_id", request.request_id),
-        team_id=check.uuid("team_id", request.team_id),
+        key=request_key(check, request.request_id, "adjustment", team_id),
+        team_id=team_id,
         customer_id=check.uuid("customer_id", request.customer_id),
         occurred_at=None,
         actor=check.text("actor", request.actor, length_max=200, length_min=0),

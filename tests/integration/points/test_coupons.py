@@ -38,7 +38,11 @@ async def create(points: Points, coupon: coupon_pb2.Coupon) -> coupon_pb2.Coupon
 
 
 async def claim(
-    points: Points, coupon: coupon_pb2.Coupon, customer: UUID, request_id: UUID | None = None, **more: Any
+    points: Points,
+    coupon: coupon_pb2.Coupon,
+    customer: UUID,
+    request_id: UUID | str | None = None,
+    **more: Any,
 ) -> pb.ClaimCouponResponse:
     request = pb.ClaimCouponRequest(
         team_id=str(points.team_id),
@@ -57,8 +61,9 @@ async def refused(call: Awaitable[object]) -> RemoteError:
 
 
 @pytest.mark.rule("P-20a")
-async def test_enough_points_are_one_deduction_and_one_claim(points: Points) -> None:
-    customer, request_id = new_id(), new_id()
+@pytest.mark.parametrize("request_id", [new_id(), "line: tap 7"])
+async def test_enough_points_are_one_deduction_and_one_claim(points: Points, request_id: UUID | str) -> None:
+    customer = new_id()
     await points.post(build.manual(points.team_id, customer, 100))
     coupon = await create(points, mug(points))
     first = await claim(points, coupon, customer, request_id)

@@ -317,8 +317,9 @@ async def test_a_team_never_sees_another_teams_rows(points: Points) -> None:
         await connection.close()
 
 
-async def test_an_operator_adjusts_by_hand(points: Points) -> None:
-    team, customer, request_id = points.team_id, new_id(), new_id()
+@pytest.mark.parametrize("request_id", [str(new_id()), "shift 7: complaint 12"])
+async def test_an_operator_adjusts_by_hand(points: Points, request_id: str) -> None:
+    team, customer = points.team_id, new_id()
 
     async def adjust(change: int, request: object) -> pb.AdjustBalanceResponse:
         return await points.stub.AdjustBalance(
