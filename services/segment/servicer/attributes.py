@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from libs.common.paging import page_key, page_size, page_token
+from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import changed_fields
 from omnijourney.segment.v1 import attribute_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
@@ -96,9 +96,9 @@ class AttributeRpcs(Base):
         found = await self._call.attributes.page(
             team_id, after=after or "", archived=archived, row_max=size + 1
         )
-        token = page_token(found[size - 1].key, "attributes", team_id, archived) if len(found) > size else ""
+        page = page_of(found, size, lambda each: each.key, "attributes", team_id, archived)
         return pb.ListAttributesResponse(
-            attributes=map(attribute_message, found[:size]), next_page_token=token
+            attributes=map(attribute_message, page.rows), next_page_token=page.next_token
         )
 
 

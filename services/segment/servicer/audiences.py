@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 from uuid import UUID
 
-from libs.common.paging import page_key, page_size, page_token
+from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import changed_fields
 from libs.common.rpc.values import timestamp
 from omnijourney.segment.v1 import audience_pb2
@@ -107,11 +107,9 @@ class AudienceRpcs(Base):
         size = page_size(request.page_size)
         after = page_key(request.page_token, UUID, "saved audiences", team_id)
         found = await self._call.audiences.page(team_id, after, size + 1)
-        token = (
-            page_token(found[size - 1].audience_id, "saved audiences", team_id) if len(found) > size else ""
-        )
+        page = page_of(found, size, lambda each: each.audience_id, "saved audiences", team_id)
         return pb.ListSavedAudiencesResponse(
-            saved_audiences=map(_saved_message, found[:size]), next_page_token=token
+            saved_audiences=map(_saved_message, page.rows), next_page_token=page.next_token
         )
 
     async def JudgeCustomers(
@@ -160,13 +158,15 @@ class AudienceRpcs(Base):
         )
         after = page_key(request.page_token, UUID, *arguments)
         found: list[UUID] = []
-        async for page in self._call.evaluator.pages(team_id, expression, after):
-            found += page
+        async for read in self._call.evaluator.pages(team_id, expression, after):
+            found += read
             if len(found) > size:
                 break
-        views = await self._call.evaluator.views(team_id, found[:size])
-        token = page_token(found[size - 1], *arguments) if len(found) > size else ""
-        return pb.ListAudienceCustomersResponse(customers=map(customer_message, views), next_page_token=token)
+        page = page_of(found, size, lambda customer_id: customer_id, *arguments)
+        views = await self._call.evaluator.views(team_id, page.rows)
+        return pb.ListAudienceCustomersResponse(
+            customers=map(customer_message, views), next_page_token=page.next_token
+        )
 
     async def StreamAudienceCustomers(
         self, request: pb.StreamAudienceCustomersRequest, context: Any

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.paging import page_key, page_size, page_token
+from libs.common.paging import page_key, page_of, page_size, page_token
 from libs.common.rpc.servicing import changed_fields
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check, error_line, reason_number
@@ -170,9 +170,9 @@ class CustomerRpcs(Base):
         size = page_size(request.page_size)
         after = page_key(request.page_token, str, "tags", team_id)
         rows = await self._call.customers.tags(team_id, after or "", size + 1)
-        token = page_token(rows[size - 1][0], "tags", team_id) if len(rows) > size else ""
-        tags = [pb.TagUse(tag=tag, customer_count=count) for _, tag, count in rows[:size]]
-        return pb.ListTagsResponse(tags=tags, next_page_token=token)
+        page = page_of(rows, size, lambda row: row[0], "tags", team_id)
+        tags = [pb.TagUse(tag=tag, customer_count=count) for _, tag, count in page.rows]
+        return pb.ListTagsResponse(tags=tags, next_page_token=page.next_token)
 
 
 def _create_reply(view: CustomerView) -> pb.CreateCustomerResponse:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from libs.common.paging import page_key, page_size, page_token
+from libs.common.paging import page_key, page_of, page_size
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check
 from services.segment.convert.events import event_result_message, read_event
@@ -62,8 +62,7 @@ class HistoryRpcs(Base):
             after=after,
             row_max=size + 1,
         )
-        page = facts[:size]
-        token = ""
-        if len(facts) > size:
-            token = page_token((page[-1].occurred_at, page[-1].partition, page[-1].position), *arguments)
-        return pb.ListFactsResponse(facts=map(fact_message, page), next_page_token=token)
+        page = page_of(
+            facts, size, lambda fact: (fact.occurred_at, fact.partition, fact.position), *arguments
+        )
+        return pb.ListFactsResponse(facts=map(fact_message, page.rows), next_page_token=page.next_token)

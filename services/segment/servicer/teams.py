@@ -9,7 +9,7 @@ from uuid import UUID
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from libs.common.ids import new_id
-from libs.common.paging import page_key, page_size, page_token
+from libs.common.paging import page_key, page_of, page_size
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from omnijourney.segment.v1 import team_pb2
 from services.segment.convert.checks import NAME_LENGTH_MAX, Check
@@ -74,8 +74,8 @@ class TeamRpcs(Base):
         size = page_size(request.page_size)
         after = page_key(request.page_token, UUID, "teams")
         found = await self._call.teams.page(after, size + 1)
-        token = page_token(found[size - 1].team_id, "teams") if len(found) > size else ""
-        return pb.ListTeamsResponse(teams=map(team_message, found[:size]), next_page_token=token)
+        page = page_of(found, size, lambda team: team.team_id, "teams")
+        return pb.ListTeamsResponse(teams=map(team_message, page.rows), next_page_token=page.next_token)
 
 
 def _create_reply(team: Team) -> pb.CreateTeamResponse:
