@@ -115,7 +115,7 @@ def result_of(answer: SendAnswer) -> send_pb2.SendResult:
 
 
 def shown_state(state: int) -> delivery_pb2.SendState.ValueType:
-    """A state as callers see it: marked for the wire is still accepted."""
+    """A state as callers see it: in flight is still accepted."""
     shown = SendState.ACCEPTED if state == SendState.IN_FLIGHT else state
     return delivery_pb2.SendState.ValueType(shown)
 

@@ -1,4 +1,4 @@
-"""Refusals of the gateway that callers are told about; shared ones are in `libs.common.errors`."""
+"""Refusals of the gateway that callers get; shared ones are in `libs.common.errors`."""
 
 from libs.common.errors import FailedPrecondition
 from services.channel_gateway.domain.model import Channel

@@ -1,4 +1,4 @@
-"""What the gateway's history tells."""
+"""Facts: the rows of the gateway's history."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 
 class FactKind(IntEnum):
-    """What a row of the history tells."""
+    """Kinds of rows of the history."""
 
     SEND_SETTLED = 1
     RECEIPT = 2

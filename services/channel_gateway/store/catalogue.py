@@ -101,7 +101,7 @@ class CatalogueStore:
         return (await self._read(connection, *_named(sends))).catalogue()
 
     def forget(self, catalogue: Catalogue) -> None:
-        """Something of it has changed: it is read anew when it is needed next."""
+        """Something of it has changed: it is read again when it is needed next."""
         for team_id in catalogue.account_versions:
             self._teams.pop(team_id, None)
         for key in catalogue.modules:

@@ -1,4 +1,4 @@
-"""Storing sends: what is known beforehand, and the reservation in one transaction."""
+"""Storing sends: what is stored under their keys already, and the reservation in one transaction."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class SendStore:
         self.catalogue = CatalogueStore(pool)
 
     async def find_stored(self, sends: Sequence[Send]) -> StoredSends:
-        """First answers of the keys that are known, and the catalogue for the others, as it is now."""
+        """First answers of the keys that are stored already, and the catalogue for the others, as it is now."""
         async with transaction(self._pool, {send.team_id for send in sends}) as connection:
             rows = await connection.fetch(
                 *QUERIES.bind(
@@ -99,7 +99,8 @@ class SendStore:
     async def store(self, batch: SendBatch, catalogue: Catalogue, now: datetime, sender: UUID) -> Written:
         """Stores sends that are taken to fit, in one round trip: places, deliveries, facts, or nothing.
 
-        Raises ReservationConflictError when a key is known, a limit or a stop is in the way, or the catalogue is old.
+        Raises ReservationConflictError when a key is stored already, a limit or a stop is in the way, or the catalogue
+        is old.
         """
         with reservation_conflicts():
             rows = await fetch_alone(
@@ -152,7 +153,7 @@ _UNSETTLED: Final = frozenset({SendState.ACCEPTED, SendState.IN_FLIGHT})
 def _first_answer(send: Send, row: Any) -> SendAnswer:
     if not _same_effect(send, row):
         return SendAnswer(SendState.FAILED, Reason.KEY_REUSED)
-    # The mail of an outcome may have reached a caller who did not remember the send yet: it is told again here.
+    # The mail of an outcome may have reached a caller who did not remember the send yet: it is answered once more here.
     if row["state"] in _UNSETTLED:
         return SendAnswer(SendState.ACCEPTED, messages=row["messages"], replayed=True)
     return SendAnswer(SendState(row["state"]), row["reason"], replayed=True)

@@ -1,4 +1,4 @@
-"""What channels tell of accounts and templates while sending."""
+"""What channels say of accounts and templates while sending."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GONE_AT_CHANNEL: Final = "GONE_AT_CHANNEL"
 
 
 class TroubleStore:
-    """Keeps what channels tell of accounts and templates while sending."""
+    """Records what channels say of accounts and templates while sending."""
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
         """`pool` of the service's own role."""

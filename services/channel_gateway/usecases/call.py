@@ -18,7 +18,7 @@ Reply = TypeVar("Reply", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Done, Reply]):
-    """Whose write it is, what tells its repetition, and how what was done becomes the answer."""
+    """Whose write it is, by what its repetition is recognised, and how what was done becomes the answer."""
 
     team_id: UUID
     request: Write

@@ -4,38 +4,11 @@ import heapq
 from collections import deque
 from typing import Final
 
+from libs.common.token_bucket import TokenBucket
 from services.channel_gateway.domain.model import Account, Job
 
 BURST_S: Final = 0.05
 """An idle account saves up so many seconds' worth of its rate."""
-
-
-class Bucket:
-    """Tokens that come at a rate; real, monotonic time."""
-
-    def __init__(self, rate: float, now_s: float) -> None:
-        """Starts full."""
-        self.rate = rate
-        self._capacity = max(1.0, rate * BURST_S)
-        self._tokens = self._capacity
-        self._at_s = now_s
-
-    def take(self, now_s: float) -> bool:
-        """Takes a token if there is one."""
-        self._tokens = min(self._capacity, self._tokens + (now_s - self._at_s) * self.rate)
-        self._at_s = now_s
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
-
-    def give_back(self) -> None:
-        """Puts back a token that was taken for nothing."""
-        self._tokens = min(self._capacity, self._tokens + 1.0)
-
-    def next_s(self) -> float:
-        """Seconds from the last `take` until there is a token."""
-        return max(0.0, (1.0 - self._tokens) / self.rate)
 
 
 class Lane:
@@ -45,7 +18,7 @@ class Lane:
         """Empty, with a full bucket."""
         self.account = account
         self.in_flight = 0
-        self._bucket = Bucket(account.rate_per_second, now_s)
+        self._bucket = _bucket_of(account, now_s)
         self._waiting: deque[Job] = deque()
         self._later: list[tuple[float, int, Job]] = []
         self._serial = 0
@@ -56,9 +29,9 @@ class Lane:
         return len(self._waiting) + len(self._later)
 
     def update(self, account: Account, now_s: float) -> None:
-        """Takes over what is known of the account now."""
+        """Takes over what the account is now."""
         if account.rate_per_second != self.account.rate_per_second:
-            self._bucket = Bucket(account.rate_per_second, now_s)
+            self._bucket = _bucket_of(account, now_s)
         self.account = account
 
     def add(self, job: Job) -> None:
@@ -87,9 +60,9 @@ class Lane:
         return True
 
     def give_up(self) -> None:
-        """Makes room again for a claim of which nothing came."""
+        """Makes room again for a claim whose send was not stored."""
         self.in_flight -= 1
-        self._bucket.give_back()
+        self._bucket.put_back()
 
     def collect(self, now_s: float, most: int) -> list[Job]:
         """Takes up to `most` sends that may leave now; each counts as in flight from here on."""
@@ -112,3 +85,8 @@ class Lane:
         if self._later:
             due.append(max(0.0, self._later[0][0] - now_s))
         return min(due) if due else None
+
+
+def _bucket_of(account: Account, now_s: float) -> TokenBucket:
+    rate = account.rate_per_second
+    return TokenBucket(rate, max(1.0, rate * BURST_S), now_s)

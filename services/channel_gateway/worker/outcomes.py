@@ -94,7 +94,7 @@ class Recorder:
             while self._settlements or self._postponements or self._troubles:
                 if self._on_wire() >= LINGER_FROM and len(self._settlements) < RECORD_MAX:
                     await asyncio.sleep(LINGER_S)
-                # Before the outcomes that brought them, so that whoever reads one is not offered what is gone.
+                # Before the outcomes that brought them, so that nobody who reads one is offered what is gone.
                 await self._record_troubles()
                 await self._record_settlements(released)
                 await self._record_postponements(postponed, released)

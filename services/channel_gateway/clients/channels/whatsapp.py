@@ -252,7 +252,7 @@ def error_of(body: Mapping[str, Any]) -> tuple[int | None, str]:
 
 
 def _usage_wait_s(code: int | None, headers: Mapping[str, str]) -> float:
-    """Seconds until the account may call again, as the usage header tells in minutes."""
+    """Seconds until the account may call again, as the usage header says in minutes."""
     usage = headers.get("X-Business-Use-Case-Usage")
     if code not in _CODES_WITH_USAGE or not usage:
         return 0.0

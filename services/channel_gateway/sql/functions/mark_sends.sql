@@ -1,5 +1,6 @@
 -- version: 2
--- Marks sends for the wire: those still ours and unsettled, also if a commit of the same mark went unheard. The keys of these.
+-- Records sends as in flight: those still ours and unsettled, also if the answer to an earlier commit of the same was lost. The
+-- keys of these.
 -- "state + 0": while statistics are young or few sends are under way, the index of unsettled sends looks like the way to a
 -- single one, and each send of a batch then reads all that are under way.
 -- A column that says the same in all rows comes as an array of one value. `bound` are the teams; rows name theirs by its number.
@@ -8,7 +9,7 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 DECLARE
-    marked uuid[];
+    in_flight uuid[];
 BEGIN
     PERFORM platform.bind(bound);
     WITH held AS (
@@ -28,7 +29,7 @@ BEGIN
           FROM held AS h WHERE d.ctid = h.place
         RETURNING d.effect_key
     )
-    SELECT array_agg(done.effect_key) INTO marked FROM done;
-    RETURN COALESCE(marked, '{}');
+    SELECT array_agg(done.effect_key) INTO in_flight FROM done;
+    RETURN COALESCE(in_flight, '{}');
 END
 $$;
