@@ -27,8 +27,8 @@ from libs.common.rpc.values import timestamp
 from libs.embedded import start_embedded
 from libs.emulators.config import EmulatorSettings
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
-from omnijourney.common.v1 import operations_service_pb2 as operations_pb2
-from omnijourney.common.v1.operations_service_pb2_grpc import OperationsServiceStub
+from omnijourney.common.v1 import installation_service_pb2 as operations_pb2
+from omnijourney.common.v1.installation_service_pb2_grpc import InstallationServiceStub
 
 REAL: Final = SystemClock()
 CALL_TIMEOUT_S: Final = 60.0
@@ -71,14 +71,14 @@ class DomainClock:
     async def set(self, rate: float, at: datetime | None = None) -> None:
         """Sets the rate, and the time if one is given; returns when all who work by it have seen it."""
         request = operations_pb2.SetClockRequest(rate=rate, domain_time=timestamp(at) if at else None)
-        stub = OperationsServiceStub(self._client.channel("segment"))
+        stub = InstallationServiceStub(self._client.channel("segment"))
         version = (await stub.SetClock(request, timeout=CALL_TIMEOUT_S)).version
         row = await self._admin.fetchrow("SELECT real_anchor, domain_anchor, rate FROM platform.clock")
         assert row is not None, "there is one clock"
         self._real, self._domain, self._rate = row
         for service in ("journey", "channel_gateway", "segment"):
             lag = operations_pb2.GetLagRequest(min_clock_version=version)
-            follower = OperationsServiceStub(self._client.channel(service))
+            follower = InstallationServiceStub(self._client.channel(service))
             await follower.GetLag(lag, timeout=CALL_TIMEOUT_S)
 
 

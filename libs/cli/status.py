@@ -12,7 +12,7 @@ from rich.table import Table
 
 from libs.cli.console import EXIT_FAULT, out
 from libs.client import Client, ClientSettings, ServiceName, is_serving
-from omnijourney.common.v1.operations_service_pb2 import GetClockRequest, GetLagRequest
+from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, GetLagRequest
 
 _TIMEOUT_S = 5.0
 
@@ -51,7 +51,7 @@ async def _ask(client: Client, service: ServiceName) -> ServiceStatus:
     target = client.targets[service]
     if not await is_serving(target):
         return ServiceStatus(service, target, serving=False)
-    operations = client.operations(service)
+    operations = client.installation(service)
     try:
         lag, clock = await asyncio.gather(
             operations.GetLag(GetLagRequest(), timeout=_TIMEOUT_S),

@@ -123,6 +123,6 @@ def _tries(installation: Installation) -> str:
     return (
         f"\n[dim]try[/]  grpcurl -plaintext {target} list\n"
         f'     grpcurl -plaintext -H "authorization: Bearer $(cat {token_file})" {target} '
-        "omnijourney.common.v1.OperationsService/GetLag\n"
+        "omnijourney.common.v1.InstallationService/GetLag\n"
         f"     omnijourney status   [dim](all services at one glance)[/]\n"
     )

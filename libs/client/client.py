@@ -11,6 +11,7 @@ import grpc
 from libs.client.services import SERVICES, ServiceName
 from libs.common.rpc.client import channel
 from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
+from omnijourney.common.v1.installation_service_pb2_grpc import InstallationServiceStub
 from omnijourney.common.v1.operations_service_pb2_grpc import OperationsServiceStub
 from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceStub
 from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
@@ -19,6 +20,7 @@ from omnijourney.stats.v1.stats_service_pb2_grpc import StatsServiceStub
 
 if TYPE_CHECKING:
     from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceAsyncStub
+    from omnijourney.common.v1.installation_service_pb2_grpc import InstallationServiceAsyncStub
     from omnijourney.common.v1.operations_service_pb2_grpc import OperationsServiceAsyncStub
     from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceAsyncStub
     from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceAsyncStub
@@ -67,8 +69,12 @@ class Client:
         async with asyncio.timeout(timeout_s):
             await asyncio.gather(*(self.channel(service).channel_ready() for service in self.targets))
 
-    def operations(self, service: ServiceName) -> "OperationsServiceAsyncStub":
+    def installation(self, service: ServiceName) -> "InstallationServiceAsyncStub":
         """Lag and clock, which every service offers."""
+        return InstallationServiceStub(self.channel(service))
+
+    def operations(self, service: ServiceName) -> "OperationsServiceAsyncStub":
+        """Long work, which every service shows alike."""
         return OperationsServiceStub(self.channel(service))
 
     @property

@@ -24,29 +24,29 @@ class Internal:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """`channel` sends the token."""
-        self._channel = channel
+        self.channel = channel
 
     @cached_property
     def mail(self) -> "MailServiceAsyncStub":
         """Of segment, journey and the gateway."""
-        return MailServiceStub(self._channel)
+        return MailServiceStub(self.channel)
 
     @cached_property
     def history(self) -> "HistoryServiceAsyncStub":
         """Of segment, journey, the gateway and points."""
-        return HistoryServiceStub(self._channel)
+        return HistoryServiceStub(self.channel)
 
     @cached_property
     def customers(self) -> "CustomersServiceAsyncStub":
         """Of segment."""
-        return CustomersServiceStub(self._channel)
+        return CustomersServiceStub(self.channel)
 
     @cached_property
     def sends(self) -> "SendsServiceAsyncStub":
         """Of the gateway."""
-        return SendsServiceStub(self._channel)
+        return SendsServiceStub(self.channel)
 
     @cached_property
     def ledger(self) -> "LedgerServiceAsyncStub":
         """Of points."""
-        return LedgerServiceStub(self._channel)
+        return LedgerServiceStub(self.channel)

@@ -35,11 +35,13 @@ from libs.common.logging import setup_logging
 from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.metrics import MetricsEndpoint
 from libs.common.rpc import operations
-from libs.common.rpc.operations import LagProbe, OperationsServicer
+from libs.common.rpc.long_work import DESCRIPTOR as OPERATIONS
+from libs.common.rpc.long_work import NoOperations, Operations, OperationsServicer
+from libs.common.rpc.operations import InstallationServicer, LagProbe
 from libs.common.rpc.server import GrpcServer, PortTakenError
 from libs.common.servers import Servers, ServersUnavailable
 from libs.common.tasks import Loop
-from omnijourney.common.v1 import operations_service_pb2_grpc
+from omnijourney.common.v1 import installation_service_pb2_grpc, operations_service_pb2_grpc
 
 EXIT_OK: Final = 0
 EXIT_FAULT: Final = 1
@@ -129,13 +131,21 @@ class Runtime:
             await asyncio.gather(task, return_exceptions=True)
 
     @contextlib.asynccontextmanager
-    async def serving(self, probe: LagProbe) -> AsyncIterator[App]:
-        """Serves what was added to `server`, with the operations and metrics of every service; drains in the end."""
-        servicer = OperationsServicer(
+    async def serving(self, probe: LagProbe, long_work: Operations | None = None) -> AsyncIterator[App]:
+        """Serves what was added to `server`, with what every service has: lag and clock, its long work, metrics.
+
+        Drains in the end.
+        """
+        self.server.add(
+            operations_service_pb2_grpc.add_OperationsServiceServicer_to_server,
+            OperationsServicer(long_work or NoOperations(), self.draining),
+            OPERATIONS,
+        )
+        servicer = InstallationServicer(
             self.clock, probe, self.pool, clock_control=self.settings.clock_control == "on"
         )
         self.server.add(
-            operations_service_pb2_grpc.add_OperationsServiceServicer_to_server,
+            installation_service_pb2_grpc.add_InstallationServiceServicer_to_server,
             servicer,
             operations.DESCRIPTOR,
         )

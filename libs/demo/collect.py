@@ -14,7 +14,7 @@ from libs.demo.receipts import CHANNELS, read_receipts
 from libs.demo.shopfront import BATCH_MAX, Shopfront, customer_id_of
 from omnijourney.channel_gateway.v1.channel_gateway_service_pb2 import GetSendFiguresRequest
 from omnijourney.common.v1.channel_pb2 import CHANNEL_LINE, CHANNEL_WHATSAPP
-from omnijourney.common.v1.operations_service_pb2 import GetLagRequest
+from omnijourney.common.v1.installation_service_pb2 import GetLagRequest
 from omnijourney.journey.v1 import journey_pb2
 from omnijourney.journey.v1.journey_service_pb2 import CountEnrolmentsRequest, GetJourneyRequest
 from omnijourney.journey.v1.node_pb2 import Branch, Node
@@ -47,7 +47,7 @@ class Collector:
     async def wait_for_stats(self) -> None:
         """Until stats has counted everything that the histories hold; DemoFault if it stops before that."""
         moved_s, before, quiet = time.monotonic(), "", False
-        operations = self.client.operations("stats")
+        operations = self.client.installation("stats")
         while True:
             lag = await call(operations.GetLag, GetLagRequest())
             moved = lag.progress != before

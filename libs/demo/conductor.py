@@ -10,7 +10,7 @@ from typing import Protocol
 from libs.client import Client, ServiceName
 from libs.common.rpc.values import datetime_of, duration, timestamp
 from libs.demo.patience import DemoFault, call
-from omnijourney.common.v1.operations_service_pb2 import GetClockRequest, GetLagRequest, SetClockRequest
+from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, GetLagRequest, SetClockRequest
 
 PIPELINE: tuple[ServiceName, ...] = ("channel_gateway", "segment", "journey")
 """The services whose work must be done before the clock goes on."""
@@ -124,7 +124,7 @@ class InstallationInstruments:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._operations = {service: client.operations(service) for service in client.known}
+        self._operations = {service: client.installation(service) for service in client.known}
 
     async def set_clock(self, at: datetime) -> int:
         """See `Instruments`."""

@@ -19,6 +19,7 @@ from services.points.config import Settings
 from services.points.servicer import internal
 from services.points.servicer.base import Dependencies
 from services.points.servicer.ledger import PointsServicer
+from services.points.servicer.operations import ImportOperations
 from services.points.store.checks import CheckStore
 from services.points.store.coupons import CouponStore
 from services.points.store.customers import CustomerStore
@@ -86,7 +87,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         rt.spawn("imports", importer.run)
         # Postings settle within the call that makes them: imports alone are ever pending here.
         try:
-            async with rt.serving(importer) as serving:
+            async with rt.serving(importer, ImportOperations(dependencies)) as serving:
                 yield serving
         finally:
             await writer.drain()

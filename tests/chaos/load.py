@@ -23,8 +23,8 @@ from libs.demo.patience import call
 from libs.demo.shopfront import Shopfront, customer_id_of
 from libs.demo.stream import Checkout, Item, Kind
 from libs.demo.webhooks import WebhookPoster, bodies, event_of
+from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, SetClockRequest
 from omnijourney.common.v1.money_pb2 import Money
-from omnijourney.common.v1.operations_service_pb2 import GetClockRequest, SetClockRequest
 from omnijourney.journey.v1 import journey_service_pb2 as journey
 from omnijourney.segment.v1 import event_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as segment
@@ -69,7 +69,7 @@ class DomainTime:
     @classmethod
     async def begin(cls, client: Client) -> "DomainTime":
         """Makes the clock run fast."""
-        operations = client.operations("segment")
+        operations = client.installation("segment")
         await call(operations.SetClock, SetClockRequest(rate=RATE))
         now = (await call(operations.GetClock, GetClockRequest())).now.ToDatetime(tzinfo=UTC)
         return cls(now)

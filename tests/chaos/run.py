@@ -19,7 +19,7 @@ from libs.demo.conductor import Conductor, InstallationInstruments
 from libs.demo.patience import DemoFault, call
 from libs.demo.shopfront import Builder, Shopfront, approve_templates
 from libs.emulators.config import EmulatorSettings
-from omnijourney.common.v1.operations_service_pb2 import GetClockRequest, GetLagRequest
+from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, GetLagRequest
 from omnijourney.points.v1.points_service_pb2 import CheckLedgerRequest
 from tests.chaos import world
 from tests.chaos.arena import Arena, arena
@@ -194,7 +194,7 @@ def _members(options: Options) -> range:
 async def _until_quiet(place: Arena) -> datetime:
     """Until nothing is pending and no timer is near, and stats has counted all; the domain time then."""
     instruments = InstallationInstruments(place.client)
-    operations = place.client.operations("journey")
+    operations = place.client.installation("journey")
     while True:
         now = datetime_of((await call(operations.GetClock, GetClockRequest())).now)
         conductor = Conductor(instruments, now, None)
@@ -209,7 +209,7 @@ async def _until_quiet(place: Arena) -> datetime:
 
 
 async def _until_counted(place: Arena) -> None:
-    operations = place.client.operations("stats")
+    operations = place.client.installation("stats")
     moved_s, progress = time.monotonic(), ""
     while True:
         lag = await call(operations.GetLag, GetLagRequest())

@@ -19,7 +19,7 @@ from libs.testing.fixtures import Databases, Servers
 from tools.contracts import unimplemented
 
 SERVICES = ("channel_gateway", "journey", "points", "segment", "stats")
-OPERATIONS = "omnijourney.common.v1.OperationsService"
+SHARED = ("omnijourney.common.v1.InstallationService", "omnijourney.common.v1.OperationsService")
 INTERNAL = {
     "channel_gateway": ("sends", "history", "mail"),
     "journey": ("history", "mail"),
@@ -76,7 +76,7 @@ async def test_reflection_lists_the_service_without_a_token(served: Served) -> N
         asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
         (answer,) = [reply async for reply in stub.ServerReflectionInfo(asked, timeout=_CALL_TIMEOUT_S)]
     names = {entry.name for entry in answer.list_services_response.service}
-    assert names >= {_full_name(served.service), OPERATIONS, "grpc.health.v1.Health"}
+    assert names >= {_full_name(served.service), *SHARED, "grpc.health.v1.Health"}
 
 
 async def test_reflection_serves_the_comments(served: Served) -> None:
@@ -95,7 +95,7 @@ async def test_reflection_serves_the_comments(served: Served) -> None:
 async def test_health_says_serving_for_each_name_without_a_token(served: Served) -> None:
     async with grpc.aio.insecure_channel(served.target) as anybody:
         stub: Any = health_pb2_grpc.HealthStub(anybody)
-        for name in ("", _full_name(served.service), OPERATIONS):
+        for name in ("", _full_name(served.service), *SHARED):
             answer = await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=_CALL_TIMEOUT_S)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
@@ -113,13 +113,16 @@ async def test_exactly_the_listed_rpcs_answer_unimplemented(served: Served) -> N
 
 def _described(service: str) -> Mapping[str, ServiceDescriptor]:
     own = importlib.import_module(f"omnijourney.{service}.v1.{service}_service_pb2")
-    shared = importlib.import_module("omnijourney.common.v1.operations_service_pb2")
+    shared = [
+        importlib.import_module(f"omnijourney.common.v1.{name}_service_pb2")
+        for name in ("installation", "operations")
+    ]
     internal = [
         importlib.import_module(f"omnijourney.internal.v1.{name}_service_pb2") for name in INTERNAL[service]
     ]
     return {
         described.full_name: described
-        for file in (own.DESCRIPTOR, shared.DESCRIPTOR, *(each.DESCRIPTOR for each in internal))
+        for file in (own.DESCRIPTOR, *(each.DESCRIPTOR for each in (*shared, *internal)))
         for described in file.services_by_name.values()
     }
 

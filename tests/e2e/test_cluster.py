@@ -25,7 +25,7 @@ from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gatewa
 from omnijourney.channel_gateway.v1.account_pb2 import ChannelAccount, SinkConnection
 from omnijourney.channel_gateway.v1.content_pb2 import BotModule, Card, TextCard
 from omnijourney.common.v1.channel_pb2 import CHANNEL_LINE
-from omnijourney.common.v1.operations_service_pb2 import GetClockRequest, SetClockRequest
+from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, SetClockRequest
 from omnijourney.internal.v1 import customers_service_pb2
 from omnijourney.internal.v1.change_pb2 import Change, TagChange
 from omnijourney.journey.v1 import journey_service_pb2 as journey
@@ -124,7 +124,7 @@ def _id(*parts: object) -> str:
 async def _set_up(site: Site) -> None:
     """A team, an account that sends nowhere, customers of whom every other one has the tag, the journey."""
     client = site.client
-    await call(client.operations("segment").SetClock, SetClockRequest(rate=RATE))
+    await call(client.installation("segment").SetClock, SetClockRequest(rate=RATE))
     modules = [MODULE_JOURNEYS, MODULE_POINTS]
     settings = TeamSettings(time_zone="Asia/Taipei", currency_code="TWD", modules=modules)
     team = Team(team_id=str(TEAM), name="Cluster", settings=settings)
@@ -136,7 +136,7 @@ async def _set_up(site: Site) -> None:
         team_id=str(TEAM), request_id=_id("customers"), customers=customers
     )
     await call(client.segment.BatchCreateCustomers, made)
-    now = (await call(client.operations("segment").GetClock, GetClockRequest())).now
+    now = (await call(client.installation("segment").GetClock, GetClockRequest())).now
     changes = [
         Change(
             effect_key=_id("tag", customer),
@@ -207,7 +207,7 @@ async def _publish(site: Site) -> None:
 
 async def _join(site: Site, customers: Sequence[UUID]) -> None:
     """These customers join the account: one event each, whatever state the cluster is in."""
-    now = (await call(site.client.operations("segment").GetClock, GetClockRequest())).now.ToDatetime(UTC)
+    now = (await call(site.client.installation("segment").GetClock, GetClockRequest())).now.ToDatetime(UTC)
     events = []
     for customer in customers:
         event = CustomerEvent(team_id=str(TEAM), event_key=f"joined {customer}", occur_time=timestamp(now))

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from libs.cli.main import app
 from libs.client import SERVICES, Client, ClientSettings, ServiceName, full_name, is_serving
 from libs.client.found import InstallationFile
-from omnijourney.common.v1.operations_service_pb2 import GetClockRequest, GetLagRequest, SetClockRequest
+from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, GetLagRequest, SetClockRequest
 from tests.integration.embedded.holder import still_running
 
 STARTS_WITHIN_S = 60.0
@@ -112,7 +112,7 @@ def test_a_service_is_described_and_answers_with_no_file_at_hand(
         listed = set(reflection.get_services())
         assert {
             full_name(service),
-            "omnijourney.common.v1.OperationsService",
+            "omnijourney.common.v1.InstallationService",
             "grpc.health.v1.Health",
         } <= listed
         described = reflection.FindFileContainingSymbol(full_name(service))
@@ -123,8 +123,8 @@ def test_a_service_is_described_and_answers_with_no_file_at_hand(
 async def test_a_service_tells_lag_and_clock(settings: ClientSettings, service: ServiceName) -> None:
     async with Client(settings.targets(), settings.api_token()) as client:
         # A service that has just found its neighbours may have looked in vain a moment ago.
-        lag = await client.operations(service).GetLag(GetLagRequest(wait=Duration(seconds=10)), timeout=15)
-        clock = await client.operations(service).GetClock(GetClockRequest(), timeout=5)
+        lag = await client.installation(service).GetLag(GetLagRequest(wait=Duration(seconds=10)), timeout=15)
+        clock = await client.installation(service).GetClock(GetClockRequest(), timeout=5)
     assert (lag.pending, clock.rate) == (0, 1)
 
 
@@ -132,18 +132,18 @@ async def test_a_service_tells_lag_and_clock(settings: ClientSettings, service: 
 async def test_nobody_gets_in_without_the_token(settings: ClientSettings, service: ServiceName) -> None:
     async with Client(settings.targets(), "wrong") as client:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await client.operations(service).GetLag(GetLagRequest(), timeout=5)
+            await client.installation(service).GetLag(GetLagRequest(), timeout=5)
     assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_all_services_follow_one_clock(settings: ClientSettings) -> None:
     async with Client(settings.targets(), settings.api_token()) as client:
-        changed = await client.operations("journey").SetClock(SetClockRequest(rate=2.0), timeout=5)
+        changed = await client.installation("journey").SetClock(SetClockRequest(rate=2.0), timeout=5)
         for service in SERVICES:
             asked = GetLagRequest(min_clock_version=changed.version)
-            lag = await client.operations(service).GetLag(asked, timeout=5)
+            lag = await client.installation(service).GetLag(asked, timeout=5)
             assert lag.clock_version >= changed.version
-        await client.operations("stats").SetClock(SetClockRequest(rate=1.0), timeout=5)
+        await client.installation("stats").SetClock(SetClockRequest(rate=1.0), timeout=5)
 
 
 async def test_every_service_has_metrics(running: Up) -> None:
@@ -178,7 +178,7 @@ async def test_a_killed_service_comes_back(
     os.kill(old, signal.SIGKILL)
     await _until_serving_again(running, settings, service, old)
     async with Client(settings.targets(), settings.api_token()) as client:
-        await client.operations(service).GetLag(GetLagRequest(), timeout=5)
+        await client.installation(service).GetLag(GetLagRequest(), timeout=5)
 
 
 def test_ctrl_c_ends_everything_within_ten_seconds_and_the_next_start_is_fine(data_dir: Path) -> None:

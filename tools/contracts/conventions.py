@@ -29,13 +29,14 @@ _KEYS: Final = frozenset({"request_id", "event_key", "effect_key"})
 """What makes one item of a batch safe to repeat."""
 
 EXCEPTIONS: Final[dict[str, str]] = {
+    "request-id: omnijourney.common.v1.InstallationService.SetClock": "the version that is expected does the same",
     "own-id: omnijourney.channel_gateway.v1.Delivery has no delivery_id": "the effect's key names it, at journey too",
     "own-id: omnijourney.channel_gateway.v1.TrackedLink has no tracked_link_id": "the token in its address names it",
     "own-id: omnijourney.points.v1.EarningFormula has no earning_formula_id": "a team has one",
     "own-id: omnijourney.segment.v1.Attribute has no attribute_id": "people choose its key, and expressions name it",
-    "team-id: omnijourney.common.v1.OperationsService.GetClock": "operators: the installation's",
-    "team-id: omnijourney.common.v1.OperationsService.GetLag": "operators: the installation's",
-    "team-id: omnijourney.common.v1.OperationsService.SetClock": "operators: the installation's",
+    "team-id: omnijourney.common.v1.InstallationService.GetClock": "operators: the installation's",
+    "team-id: omnijourney.common.v1.InstallationService.GetLag": "operators: the installation's",
+    "team-id: omnijourney.common.v1.InstallationService.SetClock": "operators: the installation's",
     "team-id: omnijourney.journey.v1.JourneyService.ListPartitions": "operators: the installation's",
     "team-id: omnijourney.journey.v1.JourneyService.DrainWorker": "operators: the installation's",
     "team-id: omnijourney.journey.v1.JourneyService.ResumeWorker": "operators: the installation's",

@@ -18,7 +18,8 @@ PAGE: Final = ROOT / "docs" / "unimplemented.md"
 
 # Where the servicer is that no service is named after: written once for all that serve it, or one service's for others.
 _HOMES: Final = {
-    "omnijourney.common.v1.OperationsService": "libs.common.rpc.operations",
+    "omnijourney.common.v1.InstallationService": "libs.common.rpc.operations",
+    "omnijourney.common.v1.OperationsService": "libs.common.rpc.long_work",
     "omnijourney.internal.v1.CustomersService": "services.segment.servicer.internal",
     "omnijourney.internal.v1.HistoryService": "libs.common.feeds.serving",
     "omnijourney.internal.v1.LedgerService": "services.points.servicer.internal",

@@ -64,6 +64,11 @@ def status_of(error: Exception, rpc: str) -> status_pb2.Status:
     return _incident(error, rpc)
 
 
+def reason_named(reason: str) -> error_reason_pb2.ErrorReason.ValueType:
+    """A reason by its name without prefix; UNSPECIFIED for none. Raises ValueError for an unknown one."""
+    return error_reason_pb2.ErrorReason.Value(f"ERROR_REASON_{reason or 'UNSPECIFIED'}")
+
+
 def not_implemented(rpc: str) -> status_pb2.Status:
     """The status of a call that the contract has and this release has not."""
     return _status(

@@ -1,5 +1,5 @@
 # ruff: noqa: N802 - the generated base names the methods and their arguments
-"""The operations that every service offers: its unsettled work, and the installation's clock."""
+"""What every service tells and takes as a part of the installation: its unsettled work, and the clock."""
 
 import asyncio
 import contextlib
@@ -14,8 +14,8 @@ from libs.common.errors import Aborted, FailedPrecondition, FieldViolation, Inva
 from libs.common.ids import new_id
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import seconds_of, timestamp
-from omnijourney.common.v1 import operations_service_pb2 as pb
-from omnijourney.common.v1 import operations_service_pb2_grpc as pb_grpc
+from omnijourney.common.v1 import installation_service_pb2 as pb
+from omnijourney.common.v1 import installation_service_pb2_grpc as pb_grpc
 
 CLOCK_WAIT_MAX_S: Final = 2.0
 """How long GetLag waits for a version of the clock."""
@@ -24,7 +24,7 @@ QUIET_WAIT_MAX_S: Final = 10.0
 LOOK_AGAIN_S: Final = 0.005
 """GetLag looks at least so often while it waits: not everything that settles is counted as progress."""
 
-DESCRIPTOR: Final = pb.DESCRIPTOR.services_by_name["OperationsService"]
+DESCRIPTOR: Final = pb.DESCRIPTOR.services_by_name["InstallationService"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class Progress:
         return f"{self._process}:{self._handled}"
 
 
-class OperationsServicer(pb_grpc.OperationsServiceServicer):
-    """See `protos/omnijourney/common/v1/operations_service.proto`."""
+class InstallationServicer(pb_grpc.InstallationServiceServicer):
+    """See `protos/omnijourney/common/v1/installation_service.proto`."""
 
     def __init__(self, clock: Clock, probe: LagProbe, pool: Pool, *, clock_control: bool) -> None:
         """`clock_control`: whether SetClock is allowed in this installation."""

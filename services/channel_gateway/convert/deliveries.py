@@ -7,10 +7,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from libs.common.errors import FieldViolation
+from libs.common.rpc.errors import reason_named
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import delivery_pb2, quota_pb2
-from omnijourney.common.v1 import money_pb2
+from omnijourney.common.v1 import error_reason_pb2, money_pb2
 from omnijourney.internal.v1 import gateway_fact_pb2, send_pb2, sends_service_pb2
 from services.channel_gateway.domain.facts import FactKind, GoneKind
 from services.channel_gateway.domain.model import (
@@ -19,6 +20,7 @@ from services.channel_gateway.domain.model import (
     SENDS_MAX,
     Channel,
     ModuleContent,
+    Reason,
     Send,
     SendAnswer,
     SendState,
@@ -127,8 +129,21 @@ def stored_states(state: int) -> list[int] | None:
     return [SendState.ACCEPTED, SendState.IN_FLIGHT] if state == SendState.ACCEPTED else [state]
 
 
+def reason_of(reason: str) -> error_reason_pb2.ErrorReason.ValueType:
+    """Why a send ended as it did; what the contract has no name for is the channel's own."""
+    if reason == Reason.KEY_REUSED:
+        return error_reason_pb2.ERROR_REASON_EFFECT_KEY_REUSED
+    if reason == "REFUSED":
+        return error_reason_pb2.ERROR_REASON_CHANNEL_REFUSED
+    try:
+        return reason_named(reason)
+    except ValueError:
+        return error_reason_pb2.ERROR_REASON_CHANNEL_REFUSED
+
+
 def delivery_of(row: Row) -> delivery_pb2.Delivery:
     """A delivery for people."""
+    reason = reason_of(row["reason"])
     return delivery_pb2.Delivery(
         effect_key=str(row["effect_key"]),
         team_id=str(row["team_id"]),
@@ -139,7 +154,7 @@ def delivery_of(row: Row) -> delivery_pb2.Delivery:
         channel=row["channel"],
         account_id=_id(row["account_id"]),
         state=shown_state(row["state"]),
-        reason=row["reason"],
+        reason=reason,
         attempts=row["attempts"],
         messages=row["messages"],
         price=money_pb2.Money(
@@ -149,6 +164,7 @@ def delivery_of(row: Row) -> delivery_pb2.Delivery:
         create_time=timestamp(row["created_at"]),
         settle_time=timestamp(row["settled_at"]) if row["settled_at"] else None,
         receipt=row["receipt"],
+        channel_code=row["reason"] if reason == error_reason_pb2.ERROR_REASON_CHANNEL_REFUSED else "",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from libs.common.rpc.errors import reason_named
 from libs.common.rpc.fields import FieldCheck
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.domain.views import SystemTriggerRow
@@ -35,5 +36,8 @@ class TriggerRpcs(BaseRpcs):
         check.done()
         refusals = await self._deps.triggers.trigger(team_id, triggers)
         return pb.TriggerJourneysResponse(
-            results=[pb.SystemTriggerResult(accepted=not reason, reason=reason) for reason in refusals]
+            results=[
+                pb.SystemTriggerResult(accepted=not reason, reason=reason_named(reason))
+                for reason in refusals
+            ]
         )

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
+from omnijourney.common.v1 import operation_pb2
 from omnijourney.points.v1 import points_import_pb2 as messages
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert.csv_text import csv_lines, harmless
@@ -17,6 +18,7 @@ from services.points.domain.imports import (
     POINTS_LENGTH_MAX,
     Fault,
     Hints,
+    ImportState,
     ImportTerms,
     Line,
     RowStatus,
@@ -31,6 +33,24 @@ _FAULTS: Final = {
 }
 _FAULT_NUMBERS: Final = {fault: number for number, fault in _FAULTS.items()}
 _GIVEN_FAULTS: Final = frozenset({"", Fault.NOT_FOUND, Fault.AMBIGUOUS, Fault.MALFORMED})
+_OPERATIONS: Final = {
+    ImportState.RUNNING: (
+        operation_pb2.OPERATION_KIND_POINTS_IMPORT,
+        operation_pb2.OPERATION_STATE_RUNNING,
+    ),
+    ImportState.DONE: (
+        operation_pb2.OPERATION_KIND_POINTS_IMPORT,
+        operation_pb2.OPERATION_STATE_SUCCEEDED,
+    ),
+    ImportState.UNDOING: (
+        operation_pb2.OPERATION_KIND_POINTS_IMPORT_UNDO,
+        operation_pb2.OPERATION_STATE_RUNNING,
+    ),
+    ImportState.UNDONE: (
+        operation_pb2.OPERATION_KIND_POINTS_IMPORT_UNDO,
+        operation_pb2.OPERATION_STATE_SUCCEEDED,
+    ),
+}
 REPORT_HEADER: Final = (
     "line",
     "member_id",
@@ -109,6 +129,27 @@ def statuses(numbers: Iterable[int]) -> list[RowStatus]:
             check.fault(f"statuses[{index}]", "is no outcome")
     check.done()
     return read
+
+
+def operation(found: Import, counts: ImportCounts) -> operation_pb2.Operation | None:
+    """An import as the operation that works on it; None before it was executed, and when it never was."""
+    if found.state not in _OPERATIONS:
+        return None
+    kind, state = _OPERATIONS[found.state]
+    shown = operation_pb2.Operation(
+        operation_id=str(found.import_id),
+        team_id=str(found.team_id),
+        kind=kind,
+        state=state,
+        done_count=counts.total - counts.waiting,
+        total_count=counts.total,
+        refused_count=counts.invalid + counts.insufficient + counts.not_undone,
+        resource_id=str(found.import_id),
+        create_time=timestamp(found.created_at),
+    )
+    if found.ended_at is not None and state == operation_pb2.OPERATION_STATE_SUCCEEDED:
+        shown.end_time.CopyFrom(timestamp(found.ended_at))
+    return shown
 
 
 def points_import(found: Import, counts: ImportCounts) -> messages.PointsImport:

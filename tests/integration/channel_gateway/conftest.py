@@ -37,8 +37,8 @@ from omnijourney.channel_gateway.v1 import (
 from omnijourney.channel_gateway.v1 import (
     channel_gateway_service_pb2_grpc as pb_grpc,
 )
-from omnijourney.common.v1 import channel_pb2, history_pb2, money_pb2, operations_service_pb2
-from omnijourney.common.v1.operations_service_pb2_grpc import OperationsServiceStub
+from omnijourney.common.v1 import channel_pb2, history_pb2, installation_service_pb2, money_pb2
+from omnijourney.common.v1.installation_service_pb2_grpc import InstallationServiceStub
 from omnijourney.internal.v1 import (
     customers_service_pb2,
     customers_service_pb2_grpc,
@@ -280,7 +280,7 @@ class Gateway:
         """Waits until nothing is pending."""
         until = asyncio.get_running_loop().time() + timeout_s
         while True:
-            lag = await self.operations.GetLag(operations_service_pb2.GetLagRequest(), timeout=TIMEOUT_S)
+            lag = await self.operations.GetLag(installation_service_pb2.GetLagRequest(), timeout=TIMEOUT_S)
             if not lag.pending:
                 return
             assert asyncio.get_running_loop().time() < until, f"{lag.pending} still pending"
@@ -402,7 +402,7 @@ class GatewayMaker:
             yield Gateway(
                 serving,
                 pb_grpc.ChannelGatewayServiceStub(channel),
-                OperationsServiceStub(channel),
+                InstallationServiceStub(channel),
                 Internal(channel),
                 clock,
                 self.neighbours,

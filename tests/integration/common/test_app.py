@@ -23,8 +23,8 @@ from libs.common.rpc.operations import NothingPending, Progress
 from libs.common.rpc.server import PortTakenError
 from libs.embedded import attach
 from libs.testing.fixtures import Database, Servers
-from omnijourney.common.v1 import operations_service_pb2 as pb
-from omnijourney.common.v1 import operations_service_pb2_grpc as pb_grpc
+from omnijourney.common.v1 import installation_service_pb2 as pb
+from omnijourney.common.v1 import installation_service_pb2_grpc as pb_grpc
 from tests.integration.common.conftest import PACKAGE
 from tests.integration.common.diary.app import Settings, app
 
@@ -33,7 +33,7 @@ Start = Callable[..., Awaitable[Process]]
 
 
 def _stub(channel: grpc.aio.Channel) -> Any:
-    return pb_grpc.OperationsServiceStub(channel)
+    return pb_grpc.InstallationServiceStub(channel)
 
 
 async def test_a_service_serves_in_the_tests_own_process(servers: Servers, database: Database) -> None:

@@ -9,7 +9,7 @@ from libs.common.db import requests
 from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import answer_once, forget_answers
 from libs.common.errors import AlreadyExists, InvalidArgument
-from omnijourney.common.v1 import operations_service_pb2 as pb
+from omnijourney.common.v1 import installation_service_pb2 as pb
 
 TEAM, OTHER = UUID(int=1), UUID(int=2)
 

@@ -22,7 +22,7 @@ from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import timestamp
 from libs.testing.fixtures import Database, Databases, Servers
 from libs.testing.mails import TEAM
-from omnijourney.common.v1 import channel_pb2
+from omnijourney.common.v1 import channel_pb2, error_reason_pb2
 from omnijourney.internal.v1 import mail_service_pb2
 from omnijourney.journey.v1 import (
     journey_pb2,
@@ -312,10 +312,10 @@ async def test_a_system_trigger_says_why_it_is_not_taken(desk: Desk) -> None:
     ]
     answer = await desk.call("TriggerJourneys", items=items)
     assert [(r.accepted, r.reason) for r in answer.results] == [
-        (True, ""),
-        (False, "STATUS_FORBIDS_ACTION"),
-        (False, "TRIGGER_MISMATCH"),
-        (False, "RESOURCE_NOT_FOUND"),
+        (True, error_reason_pb2.ERROR_REASON_UNSPECIFIED),
+        (False, error_reason_pb2.ERROR_REASON_STATUS_FORBIDS_ACTION),
+        (False, error_reason_pb2.ERROR_REASON_TRIGGER_MISMATCH),
+        (False, error_reason_pb2.ERROR_REASON_RESOURCE_NOT_FOUND),
     ]
     mails = (await desk.internal.mail.ListMail(_mail_of(customer), timeout=10)).mails
     await desk.call("TriggerJourneys", items=items[:1])

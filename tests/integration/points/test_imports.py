@@ -14,6 +14,9 @@ import pytest
 
 from libs.common.ids import new_id
 from libs.common.rpc.errors import remote_error
+from omnijourney.common.v1 import operation_pb2
+from omnijourney.common.v1 import operations_service_pb2 as operations
+from omnijourney.common.v1.operations_service_pb2_grpc import OperationsServiceStub
 from omnijourney.points.v1 import check_pb2, entry_pb2
 from omnijourney.points.v1 import points_import_pb2 as messages
 from omnijourney.points.v1 import points_service_pb2 as pb
@@ -398,3 +401,27 @@ async def test_the_checker_finds_a_row_that_says_something_else_than_the_ledger(
         "DELETE FROM points.import_row; INSERT INTO points.import_row SELECT * FROM points.kept"
     )
     await points.corrupt("UPDATE points.import SET state = 3")
+
+
+async def test_an_import_that_was_executed_is_an_operation_like_any_other(
+    neighboured: Neighboured, people: People
+) -> None:
+    stub = OperationsServiceStub(neighboured.internal.channel)
+    file = b"Member ID,Point Balance\nnobody,5\n"
+    import_id = (await opened(neighboured, file)).points_import_id
+    asked = operations.GetOperationRequest(team_id=str(neighboured.team_id), operation_id=import_id)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.GetOperation(asked, timeout=TIMEOUT_S)
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    await upload(neighboured, import_id, file)
+    await execute(neighboured, import_id)
+    shown = (await stub.GetOperation(asked, timeout=TIMEOUT_S)).operation
+    assert (shown.kind, shown.state) == (
+        operation_pb2.OPERATION_KIND_POINTS_IMPORT,
+        operation_pb2.OPERATION_STATE_SUCCEEDED,
+    )
+    assert (shown.done_count, shown.total_count, shown.refused_count) == (1, 1, 1)
+    await undo(neighboured, import_id)
+    listing = operations.ListOperationsRequest(team_id=str(neighboured.team_id))
+    (undone,) = (await stub.ListOperations(listing, timeout=TIMEOUT_S)).operations
+    assert undone.kind == operation_pb2.OPERATION_KIND_POINTS_IMPORT_UNDO

@@ -19,7 +19,12 @@ from libs.common.ids import PARTITIONS, new_id
 from libs.common.mailbox.mail import Mail, decode
 from libs.common.rpc.values import timestamp
 from libs.testing.fixtures import Database, Databases, Servers
-from omnijourney.common.v1 import history_pb2, money_pb2, operations_service_pb2, operations_service_pb2_grpc
+from omnijourney.common.v1 import (
+    history_pb2,
+    installation_service_pb2,
+    installation_service_pb2_grpc,
+    money_pb2,
+)
 from omnijourney.internal.v1 import change_pb2, customers_service_pb2, history_service_pb2, mail_service_pb2
 from omnijourney.segment.v1 import (
     attribute_pb2,
@@ -125,7 +130,7 @@ class Segment:
     async def settled(self) -> None:
         """Waits until all mail is delivered."""
         for _ in range(500):
-            request = operations_service_pb2.GetLagRequest()
+            request = installation_service_pb2.GetLagRequest()
             if (await self.operations.GetLag(request, timeout=TIMEOUT_S)).pending == 0:
                 return
             await asyncio.sleep(0.01)
@@ -202,7 +207,7 @@ async def serving_segment(servers: Servers, database: Database, **changes: Any) 
     async with app(settings, clock=clock) as serving, servers.channel(serving.port) as channel:
         segment = Segment(
             segment_service_pb2_grpc.SegmentServiceStub(channel),
-            operations_service_pb2_grpc.OperationsServiceStub(channel),
+            installation_service_pb2_grpc.InstallationServiceStub(channel),
             Internal(channel),
             clock,
             database.dsn_of("segment"),

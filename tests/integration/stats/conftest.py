@@ -12,7 +12,7 @@ from libs.common.clock import SteppedClock
 from libs.testing.feeds import FEEDS, FeedServer
 from libs.testing.fixtures import Database, Databases, Servers
 from libs.testing.history_rows import JOURNEY, NOON, TEAM
-from omnijourney.common.v1 import operations_service_pb2, operations_service_pb2_grpc
+from omnijourney.common.v1 import installation_service_pb2, installation_service_pb2_grpc
 from omnijourney.internal.v1 import customers_service_pb2
 from omnijourney.segment.v1 import team_pb2
 from omnijourney.stats.v1 import figures_pb2, stats_service_pb2, stats_service_pb2_grpc
@@ -38,7 +38,7 @@ class Stats:
 
     async def lag(self) -> Any:
         """The service's lag."""
-        return await self.operations.GetLag(operations_service_pb2.GetLagRequest(), timeout=TIMEOUT_S)
+        return await self.operations.GetLag(installation_service_pb2.GetLagRequest(), timeout=TIMEOUT_S)
 
     async def overview(self, **asked: Any) -> figures_pb2.JourneyOverview:
         """The journey's figures."""
@@ -103,7 +103,7 @@ async def start_stats(
             channel = await stack.enter_async_context(servers.channel(serving.port))
             return Stats(
                 stats_service_pb2_grpc.StatsServiceStub(channel),
-                operations_service_pb2_grpc.OperationsServiceStub(channel),
+                installation_service_pb2_grpc.InstallationServiceStub(channel),
                 feeds,
             )
 

@@ -7,7 +7,7 @@ import pytest
 
 from libs.common.errors import InvalidArgument
 from libs.common.rpc.fields import FieldCheck
-from omnijourney.common.v1 import operations_service_pb2 as pb
+from omnijourney.common.v1 import installation_service_pb2 as pb
 
 
 def test_sound_fields_are_read() -> None:

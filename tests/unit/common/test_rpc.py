@@ -14,14 +14,14 @@ from libs.common.rpc import limits, operations
 from libs.common.rpc.client import DeadlineMissingError, channel, retrying
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.server import GrpcServer, PortTakenError
-from omnijourney.common.v1 import operations_service_pb2 as pb
-from omnijourney.common.v1 import operations_service_pb2_grpc as pb_grpc
+from omnijourney.common.v1 import installation_service_pb2 as pb
+from omnijourney.common.v1 import installation_service_pb2_grpc as pb_grpc
 from tests.unit.common.conftest import TOKEN, Serve
 
-SERVICE = "omnijourney.common.v1.OperationsService"
+SERVICE = "omnijourney.common.v1.InstallationService"
 
 
-class Slow(pb_grpc.OperationsServiceServicer):
+class Slow(pb_grpc.InstallationServiceServicer):
     """Answers GetLag when told to, fails GetClock a few times."""
 
     def __init__(self, faults: list[Exception] | None = None) -> None:
@@ -48,7 +48,7 @@ def _slow(faults: list[Exception] | None = None) -> Slow:
 
 def _server(servicer: Any) -> GrpcServer:
     server = GrpcServer(host="127.0.0.1", port=0, token=TOKEN)
-    server.add(pb_grpc.add_OperationsServiceServicer_to_server, servicer, operations.DESCRIPTOR)
+    server.add(pb_grpc.add_InstallationServiceServicer_to_server, servicer, operations.DESCRIPTOR)
     return server
 
 
@@ -56,7 +56,7 @@ def _server(servicer: Any) -> GrpcServer:
 async def test_calls_without_the_token_are_refused(metadata: tuple[tuple[str, str], ...]) -> None:
     server = _server(_slow())
     async with server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as opened:
-        stub: Any = pb_grpc.OperationsServiceStub(opened)
+        stub: Any = pb_grpc.InstallationServiceStub(opened)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.GetClock(pb.GetClockRequest(), timeout=5, metadata=metadata)
         assert remote_error(caught.value).reason == "TOKEN_INVALID"
@@ -75,7 +75,7 @@ async def test_health_and_reflection_are_open() -> None:
             with grpc.insecure_channel(f"127.0.0.1:{server.port}") as opened:
                 database = ProtoReflectionDescriptorDatabase(opened)
                 file = database.FindFileContainingSymbol(SERVICE)
-                return list(database.get_services()), file.service[0].name == "OperationsService"
+                return list(database.get_services()), file.service[0].name == "InstallationService"
 
         names, found = await asyncio.to_thread(reflect)
         assert found
@@ -94,7 +94,7 @@ async def test_a_caller_without_deadline_gets_the_services(
     monkeypatch.setattr(limits, "DEADLINE_DEFAULT_S", 0.05)
     server = _server(_slow())
     async with server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as opened:
-        stub: Any = pb_grpc.OperationsServiceStub(opened)
+        stub: Any = pb_grpc.InstallationServiceStub(opened)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.GetLag(pb.GetLagRequest(), metadata=(("authorization", f"Bearer {TOKEN}"),))
         told = remote_error(caught.value)
@@ -119,7 +119,7 @@ async def test_draining_lets_running_calls_end_and_takes_no_new_ones() -> None:
     server = _server(slow)
     await server.start()
     async with channel(f"127.0.0.1:{server.port}", TOKEN) as opened:
-        stub: Any = pb_grpc.OperationsServiceStub(opened)
+        stub: Any = pb_grpc.InstallationServiceStub(opened)
         running = asyncio.ensure_future(stub.GetLag(pb.GetLagRequest(), timeout=5))
         await slow.entered.wait()
         draining = asyncio.create_task(server.drain())
@@ -137,7 +137,7 @@ async def test_draining_cancels_what_does_not_end() -> None:
     server = _server(slow)
     await server.start()
     async with channel(f"127.0.0.1:{server.port}", TOKEN) as opened:
-        stub: Any = pb_grpc.OperationsServiceStub(opened)
+        stub: Any = pb_grpc.InstallationServiceStub(opened)
         running = asyncio.ensure_future(stub.GetLag(pb.GetLagRequest(), timeout=5))
         await slow.entered.wait()
         await asyncio.wait_for(server.drain(grace_s=0.1), 10)

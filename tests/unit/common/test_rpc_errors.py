@@ -13,12 +13,12 @@ from libs.common import errors
 from libs.common.errors import DomainError, FieldViolation
 from libs.common.rpc.errors import RemoteError, remote_error, status_of
 from omnijourney.common.v1 import error_reason_pb2
-from omnijourney.common.v1 import operations_service_pb2 as pb
-from omnijourney.common.v1 import operations_service_pb2_grpc as pb_grpc
+from omnijourney.common.v1 import installation_service_pb2 as pb
+from omnijourney.common.v1 import installation_service_pb2_grpc as pb_grpc
 from tests.unit.common.conftest import Serve
 
 
-class Raising(pb_grpc.OperationsServiceServicer):
+class Raising(pb_grpc.InstallationServiceServicer):
     """Raises what it is told to; has no SetClock."""
 
     def __init__(self, error: Exception) -> None:
@@ -110,14 +110,14 @@ async def test_what_is_not_implemented_says_so(serve: Serve) -> None:
             await stub.SetClock(pb.SetClockRequest(), timeout=5)
     told = remote_error(caught.value)
     assert (told.code.name, told.reason) == ("UNIMPLEMENTED", "NOT_IMPLEMENTED")
-    assert told.metadata == {"rpc": "omnijourney.common.v1.OperationsService/SetClock"}
+    assert told.metadata == {"rpc": "omnijourney.common.v1.InstallationService/SetClock"}
 
 
 async def test_a_fault_of_a_peer_is_passed_on_as_unavailable(serve: Serve) -> None:
     async def ask_peer() -> Exception:
         async with grpc.aio.insecure_channel("127.0.0.1:9") as channel:
             try:
-                await pb_grpc.OperationsServiceStub(channel).GetClock(pb.GetClockRequest(), timeout=2)
+                await pb_grpc.InstallationServiceStub(channel).GetClock(pb.GetClockRequest(), timeout=2)
             except grpc.aio.AioRpcError as error:
                 return error
         raise AssertionError

@@ -126,7 +126,7 @@ def test_every_service_of_the_contracts_is_found() -> None:
     names = {service.name for service in unimplemented.services()}
     assert names >= {
         "omnijourney.channel_gateway.v1.ChannelGatewayService",
-        "omnijourney.common.v1.OperationsService",
+        "omnijourney.common.v1.InstallationService",
         "omnijourney.journey.v1.JourneyService",
         "omnijourney.points.v1.PointsService",
         "omnijourney.segment.v1.SegmentService",

@@ -24,20 +24,21 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from omnijourney.common.v1 import channel_pb2 as omnijourney_dot_common_dot_v1_dot_channel__pb2
+from omnijourney.common.v1 import error_reason_pb2 as omnijourney_dot_common_dot_v1_dot_error__reason__pb2
 from omnijourney.common.v1 import money_pb2 as omnijourney_dot_common_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-omnijourney/channel_gateway/v1/delivery.proto\x12\x1eomnijourney.channel_gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a!omnijourney/common/v1/money.proto\"\x9c\x04\n\x08\x44\x65livery\x12\x12\n\neffect_key\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x12\n\njourney_id\x18\x04 \x01(\t\x12\x0f\n\x07node_id\x18\x05 \x01(\t\x12\x14\n\x0c\x65nrolment_id\x18\x06 \x01(\t\x12/\n\x07\x63hannel\x18\x07 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x08 \x01(\t\x12\x38\n\x05state\x18\t \x01(\x0e\x32).omnijourney.channel_gateway.v1.SendState\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x10\n\x08\x61ttempts\x18\x0b \x01(\x05\x12\x10\n\x08messages\x18\x0c \x01(\x05\x12+\n\x05price\x18\r \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x1b\n\x13\x63hannel_message_ids\x18\x0e \x03(\t\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bsettle_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\x07receipt\x18\x11 \x01(\x0e\x32+.omnijourney.channel_gateway.v1.ReceiptKind*\xe9\x01\n\tSendState\x12\x1a\n\x16SEND_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSEND_STATE_SENT\x10\x01\x12\x16\n\x12SEND_STATE_SKIPPED\x10\x02\x12\x15\n\x11SEND_STATE_FAILED\x10\x03\x12\x17\n\x13SEND_STATE_DEFERRED\x10\x04\x12\x16\n\x12SEND_STATE_UNKNOWN\x10\x05\x12\x18\n\x14SEND_STATE_EXHAUSTED\x10\x06\x12\x18\n\x14SEND_STATE_CANCELLED\x10\x07\x12\x17\n\x13SEND_STATE_ACCEPTED\x10\x08*\x91\x01\n\x0bReceiptKind\x12\x1c\n\x18RECEIPT_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECEIPT_KIND_DELIVERED\x10\x01\x12\x15\n\x11RECEIPT_KIND_READ\x10\x02\x12\x18\n\x14RECEIPT_KIND_REPLIED\x10\x03\x12\x17\n\x13RECEIPT_KIND_FAILED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-omnijourney/channel_gateway/v1/delivery.proto\x12\x1eomnijourney.channel_gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a(omnijourney/common/v1/error_reason.proto\x1a!omnijourney/common/v1/money.proto\"\xd6\x04\n\x08\x44\x65livery\x12\x12\n\neffect_key\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x12\n\njourney_id\x18\x04 \x01(\t\x12\x0f\n\x07node_id\x18\x05 \x01(\t\x12\x14\n\x0c\x65nrolment_id\x18\x06 \x01(\t\x12/\n\x07\x63hannel\x18\x07 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x08 \x01(\t\x12\x38\n\x05state\x18\t \x01(\x0e\x32).omnijourney.channel_gateway.v1.SendState\x12\x32\n\x06reason\x18\n \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12\x10\n\x08\x61ttempts\x18\x0b \x01(\x05\x12\x10\n\x08messages\x18\x0c \x01(\x05\x12+\n\x05price\x18\r \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x1b\n\x13\x63hannel_message_ids\x18\x0e \x03(\t\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bsettle_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\x07receipt\x18\x11 \x01(\x0e\x32+.omnijourney.channel_gateway.v1.ReceiptKind\x12\x14\n\x0c\x63hannel_code\x18\x12 \x01(\t*\xe9\x01\n\tSendState\x12\x1a\n\x16SEND_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSEND_STATE_SENT\x10\x01\x12\x16\n\x12SEND_STATE_SKIPPED\x10\x02\x12\x15\n\x11SEND_STATE_FAILED\x10\x03\x12\x17\n\x13SEND_STATE_DEFERRED\x10\x04\x12\x16\n\x12SEND_STATE_UNKNOWN\x10\x05\x12\x18\n\x14SEND_STATE_EXHAUSTED\x10\x06\x12\x18\n\x14SEND_STATE_CANCELLED\x10\x07\x12\x17\n\x13SEND_STATE_ACCEPTED\x10\x08*\x91\x01\n\x0bReceiptKind\x12\x1c\n\x18RECEIPT_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECEIPT_KIND_DELIVERED\x10\x01\x12\x15\n\x11RECEIPT_KIND_READ\x10\x02\x12\x18\n\x14RECEIPT_KIND_REPLIED\x10\x03\x12\x17\n\x13RECEIPT_KIND_FAILED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.channel_gateway.v1.delivery_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SENDSTATE']._serialized_start=730
-  _globals['_SENDSTATE']._serialized_end=963
-  _globals['_RECEIPTKIND']._serialized_start=966
-  _globals['_RECEIPTKIND']._serialized_end=1111
-  _globals['_DELIVERY']._serialized_start=187
-  _globals['_DELIVERY']._serialized_end=727
+  _globals['_SENDSTATE']._serialized_start=830
+  _globals['_SENDSTATE']._serialized_end=1063
+  _globals['_RECEIPTKIND']._serialized_start=1066
+  _globals['_RECEIPTKIND']._serialized_end=1211
+  _globals['_DELIVERY']._serialized_start=229
+  _globals['_DELIVERY']._serialized_end=827
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
+from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
 from omnijourney.common.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
@@ -125,6 +126,7 @@ class Delivery(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     SETTLE_TIME_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    CHANNEL_CODE_FIELD_NUMBER: _builtins.int
     effect_key: _builtins.str
     """Key of the effect, a UUID."""
     team_id: _builtins.str
@@ -143,7 +145,7 @@ class Delivery(_message.Message):
     """Account, a UUID; empty when none was found."""
     state: Global___SendState.ValueType
     """Where it stands."""
-    reason: _builtins.str
+    reason: _error_reason_pb2.ErrorReason.ValueType
     """Why, when it is not simply sent."""
     attempts: _builtins.int
     """Attempts made."""
@@ -151,6 +153,8 @@ class Delivery(_message.Message):
     """Messages that it takes, or took when settled."""
     receipt: Global___ReceiptKind.ValueType
     """The highest step that receipts tell of. `UNSPECIFIED`: none yet."""
+    channel_code: _builtins.str
+    """The channel's own code, for people, where `reason` is `CHANNEL_REFUSED`; else empty."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """Their price in all."""
@@ -179,7 +183,7 @@ class Delivery(_message.Message):
         channel: _channel_pb2.Channel.ValueType = ...,
         account_id: _builtins.str = ...,
         state: Global___SendState.ValueType = ...,
-        reason: _builtins.str = ...,
+        reason: _error_reason_pb2.ErrorReason.ValueType = ...,
         attempts: _builtins.int = ...,
         messages: _builtins.int = ...,
         price: _money_pb2.Money | None = ...,
@@ -187,10 +191,11 @@ class Delivery(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         settle_time: _timestamp_pb2.Timestamp | None = ...,
         receipt: Global___ReceiptKind.ValueType = ...,
+        channel_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "price", b"price", "settle_time", b"settle_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "attempts", b"attempts", "channel", b"channel", "channel_message_ids", b"channel_message_ids", "create_time", b"create_time", "customer_id", b"customer_id", "effect_key", b"effect_key", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "messages", b"messages", "node_id", b"node_id", "price", b"price", "reason", b"reason", "receipt", b"receipt", "settle_time", b"settle_time", "state", b"state", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "attempts", b"attempts", "channel", b"channel", "channel_code", b"channel_code", "channel_message_ids", b"channel_message_ids", "create_time", b"create_time", "customer_id", b"customer_id", "effect_key", b"effect_key", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "messages", b"messages", "node_id", b"node_id", "price", b"price", "reason", b"reason", "receipt", b"receipt", "settle_time", b"settle_time", "state", b"state", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

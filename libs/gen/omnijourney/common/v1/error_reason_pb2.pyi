@@ -60,6 +60,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """DEADLINE_EXCEEDED: not done within the time that the caller, or else the service, allows. Example: `{"rpc": "…"}`."""
     ERROR_REASON_OPERATION_NOT_DONE: _ErrorReason.ValueType  # 90
     """FAILED_PRECONDITION: the operation is still under way. Example: `{"state": "RUNNING"}`."""
+    ERROR_REASON_OPERATION_NOT_CANCELLABLE: _ErrorReason.ValueType  # 92
+    """FAILED_PRECONDITION: the operation cannot be ended early any more. Example: `{"state": "RUNNING"}`."""
     ERROR_REASON_IN_USE: _ErrorReason.ValueType  # 91
     """FAILED_PRECONDITION: others use it. Example: `{"used_by": "journey 0198…"}`."""
     ERROR_REASON_STATUS_FORBIDS_ACTION: _ErrorReason.ValueType  # 100
@@ -70,6 +72,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the status allows edits, but not of this field; all of them are listed as field violations.
     Example: `{"status": "ACTIVE"}`.
     """
+    ERROR_REASON_TRIGGER_MISMATCH: _ErrorReason.ValueType  # 102
+    """Reason of one result: the journey is not started through the API but by another trigger. Example: `{}`."""
     ERROR_REASON_ENROLMENT_ENDED: _ErrorReason.ValueType  # 120
     """FAILED_PRECONDITION: the enrolment has ended already. Example: `{"state": "COMPLETED"}`."""
     ERROR_REASON_FORMULA_ALREADY_SET: _ErrorReason.ValueType  # 200
@@ -104,6 +108,86 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the shop has as many valid signing keys as it may have. Example: `{"limit": "4"}`."""
     ERROR_REASON_CONTENT_NOT_KEPT: _ErrorReason.ValueType  # 320
     """FAILED_PRECONDITION: what was sent is not kept any more. Example: `{"retention_days": "90"}`."""
+    ERROR_REASON_LINE_CAP_REACHED: _ErrorReason.ValueType  # 330
+    """Reason of a delivery: the journey's own cap of LINE messages is used up. Example: `{}`."""
+    ERROR_REASON_WHATSAPP_CAP_REACHED: _ErrorReason.ValueType  # 331
+    """Reason of a delivery: the journey's own cap of WhatsApp messages is used up. Example: `{}`."""
+    ERROR_REASON_MESSENGER_CAP_REACHED: _ErrorReason.ValueType  # 332
+    """Reason of a delivery: the journey's own cap of Messenger messages is used up. Example: `{}`."""
+    ERROR_REASON_INSTAGRAM_CAP_REACHED: _ErrorReason.ValueType  # 333
+    """Reason of a delivery: the journey's own cap of Instagram messages is used up. Example: `{}`."""
+    ERROR_REASON_LINE_QUOTA_EXHAUSTED: _ErrorReason.ValueType  # 334
+    """Reason of a delivery: the LINE plan has no messages left this month. Example: `{}`."""
+    ERROR_REASON_WHATSAPP_BALANCE_EXHAUSTED: _ErrorReason.ValueType  # 335
+    """Reason of a delivery: the prepaid balance does not cover the message. Example: `{}`."""
+    ERROR_REASON_BOT_MODULE_MISSING: _ErrorReason.ValueType  # 336
+    """Reason of a delivery: the bot module was deleted. Example: `{}`."""
+    ERROR_REASON_WHATSAPP_TEMPLATE_MISSING: _ErrorReason.ValueType  # 337
+    """Reason of a delivery: the template was deleted, here or at the channel. Example: `{}`."""
+    ERROR_REASON_UNBOUND: _ErrorReason.ValueType  # 338
+    """Reason of a delivery: the customer has no identity on the account. Example: `{}`."""
+    ERROR_REASON_BLOCKED: _ErrorReason.ValueType  # 339
+    """Reason of a delivery: the customer blocked or left the account. Example: `{}`."""
+    ERROR_REASON_OUTSIDE_WINDOW: _ErrorReason.ValueType  # 340
+    """Reason of a delivery: the customer did not write within the channel's window of 24 hours. Example: `{}`."""
+    ERROR_REASON_OPTED_OUT: _ErrorReason.ValueType  # 341
+    """Reason of a delivery: the customer wants no messages. Example: `{}`."""
+    ERROR_REASON_ACCOUNT_MISSING: _ErrorReason.ValueType  # 342
+    """Reason of a delivery: the channel account was deleted. Example: `{}`."""
+    ERROR_REASON_ACCOUNT_DISABLED: _ErrorReason.ValueType  # 343
+    """Reason of a delivery: a person disabled the channel account. Example: `{}`."""
+    ERROR_REASON_ACCOUNT_UNUSABLE: _ErrorReason.ValueType  # 344
+    """Reason of a delivery: the channel refuses the account's credentials or the account itself. Example: `{}`."""
+    ERROR_REASON_CONTENT_INVALID: _ErrorReason.ValueType  # 345
+    """Reason of a delivery: the channel does not take the content. Example: `{}`."""
+    ERROR_REASON_NOTHING_TO_SEND: _ErrorReason.ValueType  # 346
+    """Reason of a delivery: nothing is left of the content for this customer. Example: `{}`."""
+    ERROR_REASON_TEMPLATE_PARAMETERS: _ErrorReason.ValueType  # 347
+    """Reason of a delivery: the parameters are not those of the template. Example: `{}`."""
+    ERROR_REASON_TEMPLATE_NOT_APPROVED: _ErrorReason.ValueType  # 348
+    """Reason of a delivery: the channel has not approved the template, or not any more. Example: `{}`."""
+    ERROR_REASON_TEMPLATE_PAUSED: _ErrorReason.ValueType  # 349
+    """Reason of a delivery: the channel paused the template. Example: `{}`."""
+    ERROR_REASON_TEMPLATE_POLICY: _ErrorReason.ValueType  # 350
+    """Reason of a delivery: the template breaks a policy of the channel. Example: `{}`."""
+    ERROR_REASON_TEMPLATE_TOO_LONG: _ErrorReason.ValueType  # 351
+    """Reason of a delivery: the text is longer than the channel takes once the parameters are in it. Example: `{}`."""
+    ERROR_REASON_DO_NOT_DISTURB: _ErrorReason.ValueType  # 352
+    """Reason of a delivery: quiet time began before the message could leave. Example: `{}`."""
+    ERROR_REASON_JOURNEY_STOPPED: _ErrorReason.ValueType  # 353
+    """Reason of a delivery: the journey was stopped before the message left. Example: `{}`."""
+    ERROR_REASON_RETRIES_EXHAUSTED: _ErrorReason.ValueType  # 354
+    """Reason of a delivery: it did not leave within all attempts. Example: `{}`."""
+    ERROR_REASON_NO_ANSWER: _ErrorReason.ValueType  # 355
+    """Reason of a delivery: the channel did not say whether it took the message. Example: `{}`."""
+    ERROR_REASON_SENDER_LOST: _ErrorReason.ValueType  # 356
+    """Reason of a delivery: the process that sent it was lost before the channel's answer was recorded. Example: `{}`."""
+    ERROR_REASON_RECIPIENT_INVALID: _ErrorReason.ValueType  # 357
+    """Reason of a delivery: the channel knows no such person. Example: `{}`."""
+    ERROR_REASON_RECIPIENT_NOT_ALLOWED: _ErrorReason.ValueType  # 358
+    """Reason of a delivery: the account may not write to this person. Example: `{}`."""
+    ERROR_REASON_RECIPIENT_IS_SENDER: _ErrorReason.ValueType  # 359
+    """Reason of a delivery: the person is the account itself. Example: `{}`."""
+    ERROR_REASON_IDENTITY_CHANGED: _ErrorReason.ValueType  # 360
+    """Reason of a delivery: the person has another identity on the channel now. Example: `{}`."""
+    ERROR_REASON_MARKETING_OFF: _ErrorReason.ValueType  # 361
+    """Reason of a delivery: the person takes no marketing messages on the channel. Example: `{}`."""
+    ERROR_REASON_COUNTRY_RESTRICTED: _ErrorReason.ValueType  # 362
+    """Reason of a delivery: the channel does not deliver to the person's country. Example: `{}`."""
+    ERROR_REASON_META_LIMITED: _ErrorReason.ValueType  # 363
+    """Reason of a delivery: Meta held the message back, to spare the person further ones. Example: `{}`."""
+    ERROR_REASON_META_EXPERIMENT: _ErrorReason.ValueType  # 364
+    """Reason of a delivery: Meta held the message back for an experiment. Example: `{}`."""
+    ERROR_REASON_UNDELIVERABLE: _ErrorReason.ValueType  # 365
+    """Reason of a delivery: the channel could not deliver it. Example: `{}`."""
+    ERROR_REASON_FLOW_BLOCKED: _ErrorReason.ValueType  # 366
+    """Reason of a delivery: the channel blocked the flow that the message names. Example: `{}`."""
+    ERROR_REASON_CHANNEL_REFUSED: _ErrorReason.ValueType  # 367
+    """Reason of a delivery: the channel refused it for a reason of its own; `channel_code` says which. Example: `{}`."""
+    ERROR_REASON_GONE_AT_CHANNEL: _ErrorReason.ValueType  # 368
+    """Reason of a delivery: the channel reported the content as gone. Example: `{}`."""
+    ERROR_REASON_DELETED: _ErrorReason.ValueType  # 369
+    """Reason of a delivery: a person deleted the content. Example: `{}`."""
     ERROR_REASON_ATTRIBUTE_UNAVAILABLE: _ErrorReason.ValueType  # 400
     """---- segment: 400 to 499 ----
     FAILED_PRECONDITION, or reason of one result: the attribute is missing, archived or of another type than needed. Example: `{"key": "tier"}`.
@@ -162,6 +246,8 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 16
 """DEADLINE_EXCEEDED: not done within the time that the caller, or else the service, allows. Example: `{"rpc": "…"}`."""
 ERROR_REASON_OPERATION_NOT_DONE: ErrorReason.ValueType  # 90
 """FAILED_PRECONDITION: the operation is still under way. Example: `{"state": "RUNNING"}`."""
+ERROR_REASON_OPERATION_NOT_CANCELLABLE: ErrorReason.ValueType  # 92
+"""FAILED_PRECONDITION: the operation cannot be ended early any more. Example: `{"state": "RUNNING"}`."""
 ERROR_REASON_IN_USE: ErrorReason.ValueType  # 91
 """FAILED_PRECONDITION: others use it. Example: `{"used_by": "journey 0198…"}`."""
 ERROR_REASON_STATUS_FORBIDS_ACTION: ErrorReason.ValueType  # 100
@@ -172,6 +258,8 @@ ERROR_REASON_EDIT_FORBIDDEN: ErrorReason.ValueType  # 101
 """FAILED_PRECONDITION: the status allows edits, but not of this field; all of them are listed as field violations.
 Example: `{"status": "ACTIVE"}`.
 """
+ERROR_REASON_TRIGGER_MISMATCH: ErrorReason.ValueType  # 102
+"""Reason of one result: the journey is not started through the API but by another trigger. Example: `{}`."""
 ERROR_REASON_ENROLMENT_ENDED: ErrorReason.ValueType  # 120
 """FAILED_PRECONDITION: the enrolment has ended already. Example: `{"state": "COMPLETED"}`."""
 ERROR_REASON_FORMULA_ALREADY_SET: ErrorReason.ValueType  # 200
@@ -206,6 +294,86 @@ ERROR_REASON_SHOP_KEY_LIMIT: ErrorReason.ValueType  # 303
 """FAILED_PRECONDITION: the shop has as many valid signing keys as it may have. Example: `{"limit": "4"}`."""
 ERROR_REASON_CONTENT_NOT_KEPT: ErrorReason.ValueType  # 320
 """FAILED_PRECONDITION: what was sent is not kept any more. Example: `{"retention_days": "90"}`."""
+ERROR_REASON_LINE_CAP_REACHED: ErrorReason.ValueType  # 330
+"""Reason of a delivery: the journey's own cap of LINE messages is used up. Example: `{}`."""
+ERROR_REASON_WHATSAPP_CAP_REACHED: ErrorReason.ValueType  # 331
+"""Reason of a delivery: the journey's own cap of WhatsApp messages is used up. Example: `{}`."""
+ERROR_REASON_MESSENGER_CAP_REACHED: ErrorReason.ValueType  # 332
+"""Reason of a delivery: the journey's own cap of Messenger messages is used up. Example: `{}`."""
+ERROR_REASON_INSTAGRAM_CAP_REACHED: ErrorReason.ValueType  # 333
+"""Reason of a delivery: the journey's own cap of Instagram messages is used up. Example: `{}`."""
+ERROR_REASON_LINE_QUOTA_EXHAUSTED: ErrorReason.ValueType  # 334
+"""Reason of a delivery: the LINE plan has no messages left this month. Example: `{}`."""
+ERROR_REASON_WHATSAPP_BALANCE_EXHAUSTED: ErrorReason.ValueType  # 335
+"""Reason of a delivery: the prepaid balance does not cover the message. Example: `{}`."""
+ERROR_REASON_BOT_MODULE_MISSING: ErrorReason.ValueType  # 336
+"""Reason of a delivery: the bot module was deleted. Example: `{}`."""
+ERROR_REASON_WHATSAPP_TEMPLATE_MISSING: ErrorReason.ValueType  # 337
+"""Reason of a delivery: the template was deleted, here or at the channel. Example: `{}`."""
+ERROR_REASON_UNBOUND: ErrorReason.ValueType  # 338
+"""Reason of a delivery: the customer has no identity on the account. Example: `{}`."""
+ERROR_REASON_BLOCKED: ErrorReason.ValueType  # 339
+"""Reason of a delivery: the customer blocked or left the account. Example: `{}`."""
+ERROR_REASON_OUTSIDE_WINDOW: ErrorReason.ValueType  # 340
+"""Reason of a delivery: the customer did not write within the channel's window of 24 hours. Example: `{}`."""
+ERROR_REASON_OPTED_OUT: ErrorReason.ValueType  # 341
+"""Reason of a delivery: the customer wants no messages. Example: `{}`."""
+ERROR_REASON_ACCOUNT_MISSING: ErrorReason.ValueType  # 342
+"""Reason of a delivery: the channel account was deleted. Example: `{}`."""
+ERROR_REASON_ACCOUNT_DISABLED: ErrorReason.ValueType  # 343
+"""Reason of a delivery: a person disabled the channel account. Example: `{}`."""
+ERROR_REASON_ACCOUNT_UNUSABLE: ErrorReason.ValueType  # 344
+"""Reason of a delivery: the channel refuses the account's credentials or the account itself. Example: `{}`."""
+ERROR_REASON_CONTENT_INVALID: ErrorReason.ValueType  # 345
+"""Reason of a delivery: the channel does not take the content. Example: `{}`."""
+ERROR_REASON_NOTHING_TO_SEND: ErrorReason.ValueType  # 346
+"""Reason of a delivery: nothing is left of the content for this customer. Example: `{}`."""
+ERROR_REASON_TEMPLATE_PARAMETERS: ErrorReason.ValueType  # 347
+"""Reason of a delivery: the parameters are not those of the template. Example: `{}`."""
+ERROR_REASON_TEMPLATE_NOT_APPROVED: ErrorReason.ValueType  # 348
+"""Reason of a delivery: the channel has not approved the template, or not any more. Example: `{}`."""
+ERROR_REASON_TEMPLATE_PAUSED: ErrorReason.ValueType  # 349
+"""Reason of a delivery: the channel paused the template. Example: `{}`."""
+ERROR_REASON_TEMPLATE_POLICY: ErrorReason.ValueType  # 350
+"""Reason of a delivery: the template breaks a policy of the channel. Example: `{}`."""
+ERROR_REASON_TEMPLATE_TOO_LONG: ErrorReason.ValueType  # 351
+"""Reason of a delivery: the text is longer than the channel takes once the parameters are in it. Example: `{}`."""
+ERROR_REASON_DO_NOT_DISTURB: ErrorReason.ValueType  # 352
+"""Reason of a delivery: quiet time began before the message could leave. Example: `{}`."""
+ERROR_REASON_JOURNEY_STOPPED: ErrorReason.ValueType  # 353
+"""Reason of a delivery: the journey was stopped before the message left. Example: `{}`."""
+ERROR_REASON_RETRIES_EXHAUSTED: ErrorReason.ValueType  # 354
+"""Reason of a delivery: it did not leave within all attempts. Example: `{}`."""
+ERROR_REASON_NO_ANSWER: ErrorReason.ValueType  # 355
+"""Reason of a delivery: the channel did not say whether it took the message. Example: `{}`."""
+ERROR_REASON_SENDER_LOST: ErrorReason.ValueType  # 356
+"""Reason of a delivery: the process that sent it was lost before the channel's answer was recorded. Example: `{}`."""
+ERROR_REASON_RECIPIENT_INVALID: ErrorReason.ValueType  # 357
+"""Reason of a delivery: the channel knows no such person. Example: `{}`."""
+ERROR_REASON_RECIPIENT_NOT_ALLOWED: ErrorReason.ValueType  # 358
+"""Reason of a delivery: the account may not write to this person. Example: `{}`."""
+ERROR_REASON_RECIPIENT_IS_SENDER: ErrorReason.ValueType  # 359
+"""Reason of a delivery: the person is the account itself. Example: `{}`."""
+ERROR_REASON_IDENTITY_CHANGED: ErrorReason.ValueType  # 360
+"""Reason of a delivery: the person has another identity on the channel now. Example: `{}`."""
+ERROR_REASON_MARKETING_OFF: ErrorReason.ValueType  # 361
+"""Reason of a delivery: the person takes no marketing messages on the channel. Example: `{}`."""
+ERROR_REASON_COUNTRY_RESTRICTED: ErrorReason.ValueType  # 362
+"""Reason of a delivery: the channel does not deliver to the person's country. Example: `{}`."""
+ERROR_REASON_META_LIMITED: ErrorReason.ValueType  # 363
+"""Reason of a delivery: Meta held the message back, to spare the person further ones. Example: `{}`."""
+ERROR_REASON_META_EXPERIMENT: ErrorReason.ValueType  # 364
+"""Reason of a delivery: Meta held the message back for an experiment. Example: `{}`."""
+ERROR_REASON_UNDELIVERABLE: ErrorReason.ValueType  # 365
+"""Reason of a delivery: the channel could not deliver it. Example: `{}`."""
+ERROR_REASON_FLOW_BLOCKED: ErrorReason.ValueType  # 366
+"""Reason of a delivery: the channel blocked the flow that the message names. Example: `{}`."""
+ERROR_REASON_CHANNEL_REFUSED: ErrorReason.ValueType  # 367
+"""Reason of a delivery: the channel refused it for a reason of its own; `channel_code` says which. Example: `{}`."""
+ERROR_REASON_GONE_AT_CHANNEL: ErrorReason.ValueType  # 368
+"""Reason of a delivery: the channel reported the content as gone. Example: `{}`."""
+ERROR_REASON_DELETED: ErrorReason.ValueType  # 369
+"""Reason of a delivery: a person deleted the content. Example: `{}`."""
 ERROR_REASON_ATTRIBUTE_UNAVAILABLE: ErrorReason.ValueType  # 400
 """---- segment: 400 to 499 ----
 FAILED_PRECONDITION, or reason of one result: the attribute is missing, archived or of another type than needed. Example: `{"key": "tier"}`.

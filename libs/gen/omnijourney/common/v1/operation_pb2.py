@@ -23,17 +23,22 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from omnijourney.common.v1 import error_reason_pb2 as omnijourney_dot_common_dot_v1_dot_error__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%omnijourney/common/v1/operation.proto\x12\x15omnijourney.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x02\n\tOperation\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32%.omnijourney.common.v1.OperationState\x12\x12\n\ndone_count\x18\x03 \x01(\x03\x12\x13\n\x0btotal_count\x18\x04 \x01(\x03\x12\x15\n\rrefused_count\x18\x05 \x01(\x03\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xa3\x01\n\x0eOperationState\x12\x1f\n\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17OPERATION_STATE_RUNNING\x10\x01\x12\x18\n\x14OPERATION_STATE_DONE\x10\x02\x12\x1a\n\x16OPERATION_STATE_FAILED\x10\x03\x12\x1d\n\x19OPERATION_STATE_CANCELLED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%omnijourney/common/v1/operation.proto\x12\x15omnijourney.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(omnijourney/common/v1/error_reason.proto\"U\n\x0eOperationError\x12\x32\n\x06reason\x18\x01 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xb7\x03\n\tOperation\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x32\n\x04kind\x18\x03 \x01(\x0e\x32$.omnijourney.common.v1.OperationKind\x12\x34\n\x05state\x18\x04 \x01(\x0e\x32%.omnijourney.common.v1.OperationState\x12\x12\n\ndone_count\x18\x05 \x01(\x03\x12\x13\n\x0btotal_count\x18\x06 \x01(\x03\x12\x15\n\rrefused_count\x18\x07 \x01(\x03\x12\x34\n\x05\x65rror\x18\x08 \x01(\x0b\x32%.omnijourney.common.v1.OperationError\x12\x13\n\x0bresource_id\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xc5\x01\n\x0eOperationState\x12\x1f\n\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17OPERATION_STATE_PENDING\x10\x01\x12\x1b\n\x17OPERATION_STATE_RUNNING\x10\x02\x12\x1d\n\x19OPERATION_STATE_SUCCEEDED\x10\x03\x12\x1a\n\x16OPERATION_STATE_FAILED\x10\x04\x12\x1d\n\x19OPERATION_STATE_CANCELLED\x10\x05*\x9c\x02\n\rOperationKind\x12\x1e\n\x1aOPERATION_KIND_UNSPECIFIED\x10\x00\x12 \n\x1cOPERATION_KIND_POINTS_IMPORT\x10\x01\x12%\n!OPERATION_KIND_POINTS_IMPORT_UNDO\x10\x02\x12!\n\x1dOPERATION_KIND_CONTACT_IMPORT\x10\x03\x12!\n\x1dOPERATION_KIND_CUSTOMER_MERGE\x10\x04\x12#\n\x1fOPERATION_KIND_AUDIENCE_TRIGGER\x10\x05\x12\x1d\n\x19OPERATION_KIND_SIMULATION\x10\x06\x12\x18\n\x14OPERATION_KIND_OTHER\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.common.v1.operation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OPERATIONSTATE']._serialized_start=365
-  _globals['_OPERATIONSTATE']._serialized_end=528
-  _globals['_OPERATION']._serialized_start=98
-  _globals['_OPERATION']._serialized_end=362
+  _globals['_OPERATIONSTATE']._serialized_start=669
+  _globals['_OPERATIONSTATE']._serialized_end=866
+  _globals['_OPERATIONKIND']._serialized_start=869
+  _globals['_OPERATIONKIND']._serialized_end=1153
+  _globals['_OPERATIONERROR']._serialized_start=139
+  _globals['_OPERATIONERROR']._serialized_end=224
+  _globals['_OPERATION']._serialized_start=227
+  _globals['_OPERATION']._serialized_end=666
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -25,80 +26,174 @@ class _OperationState:
 class _OperationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OperationState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     OPERATION_STATE_UNSPECIFIED: _OperationState.ValueType  # 0
-    """Not given."""
-    OPERATION_STATE_RUNNING: _OperationState.ValueType  # 1
+    """Not given; in a filter: any."""
+    OPERATION_STATE_PENDING: _OperationState.ValueType  # 1
+    """Accepted, not begun."""
+    OPERATION_STATE_RUNNING: _OperationState.ValueType  # 2
     """Under way, or waiting to go on after a restart."""
-    OPERATION_STATE_DONE: _OperationState.ValueType  # 2
+    OPERATION_STATE_SUCCEEDED: _OperationState.ValueType  # 3
     """Ended; every item has its outcome."""
-    OPERATION_STATE_FAILED: _OperationState.ValueType  # 3
+    OPERATION_STATE_FAILED: _OperationState.ValueType  # 4
     """Ended early by a fault that concerns all items."""
-    OPERATION_STATE_CANCELLED: _OperationState.ValueType  # 4
-    """Ended early by a person."""
+    OPERATION_STATE_CANCELLED: _OperationState.ValueType  # 5
+    """Ended early by a person; what was done stays done."""
 
 class OperationState(_OperationState, metaclass=_OperationStateEnumTypeWrapper):
-    """State of a long-running operation."""
+    """Where a piece of work stands."""
 
 OPERATION_STATE_UNSPECIFIED: OperationState.ValueType  # 0
-"""Not given."""
-OPERATION_STATE_RUNNING: OperationState.ValueType  # 1
+"""Not given; in a filter: any."""
+OPERATION_STATE_PENDING: OperationState.ValueType  # 1
+"""Accepted, not begun."""
+OPERATION_STATE_RUNNING: OperationState.ValueType  # 2
 """Under way, or waiting to go on after a restart."""
-OPERATION_STATE_DONE: OperationState.ValueType  # 2
+OPERATION_STATE_SUCCEEDED: OperationState.ValueType  # 3
 """Ended; every item has its outcome."""
-OPERATION_STATE_FAILED: OperationState.ValueType  # 3
+OPERATION_STATE_FAILED: OperationState.ValueType  # 4
 """Ended early by a fault that concerns all items."""
-OPERATION_STATE_CANCELLED: OperationState.ValueType  # 4
-"""Ended early by a person."""
+OPERATION_STATE_CANCELLED: OperationState.ValueType  # 5
+"""Ended early by a person; what was done stays done."""
 Global___OperationState: _TypeAlias = OperationState  # noqa: Y015
+
+class _OperationKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OperationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OperationKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OPERATION_KIND_UNSPECIFIED: _OperationKind.ValueType  # 0
+    """Not given; in a filter: any."""
+    OPERATION_KIND_POINTS_IMPORT: _OperationKind.ValueType  # 1
+    """Posts the rows of an import of points; `resource_id` is the import."""
+    OPERATION_KIND_POINTS_IMPORT_UNDO: _OperationKind.ValueType  # 2
+    """Takes the postings of an import of points back; `resource_id` is the import."""
+    OPERATION_KIND_CONTACT_IMPORT: _OperationKind.ValueType  # 3
+    """Imports contacts; `resource_id` is the import."""
+    OPERATION_KIND_CUSTOMER_MERGE: _OperationKind.ValueType  # 4
+    """Makes two customers one; `resource_id` is the merge."""
+    OPERATION_KIND_AUDIENCE_TRIGGER: _OperationKind.ValueType  # 5
+    """Enrols everyone in a saved audience; `resource_id` is the journey."""
+    OPERATION_KIND_SIMULATION: _OperationKind.ValueType  # 6
+    """Runs a definition over past events; `resource_id` is the simulation."""
+    OPERATION_KIND_OTHER: _OperationKind.ValueType  # 7
+    """Any other, as the RPC that starts it says."""
+
+class OperationKind(_OperationKind, metaclass=_OperationKindEnumTypeWrapper):
+    """What a piece of work does."""
+
+OPERATION_KIND_UNSPECIFIED: OperationKind.ValueType  # 0
+"""Not given; in a filter: any."""
+OPERATION_KIND_POINTS_IMPORT: OperationKind.ValueType  # 1
+"""Posts the rows of an import of points; `resource_id` is the import."""
+OPERATION_KIND_POINTS_IMPORT_UNDO: OperationKind.ValueType  # 2
+"""Takes the postings of an import of points back; `resource_id` is the import."""
+OPERATION_KIND_CONTACT_IMPORT: OperationKind.ValueType  # 3
+"""Imports contacts; `resource_id` is the import."""
+OPERATION_KIND_CUSTOMER_MERGE: OperationKind.ValueType  # 4
+"""Makes two customers one; `resource_id` is the merge."""
+OPERATION_KIND_AUDIENCE_TRIGGER: OperationKind.ValueType  # 5
+"""Enrols everyone in a saved audience; `resource_id` is the journey."""
+OPERATION_KIND_SIMULATION: OperationKind.ValueType  # 6
+"""Runs a definition over past events; `resource_id` is the simulation."""
+OPERATION_KIND_OTHER: OperationKind.ValueType  # 7
+"""Any other, as the RPC that starts it says."""
+Global___OperationKind: _TypeAlias = OperationKind  # noqa: Y015
+
+@_typing.final
+class OperationError(_message.Message):
+    """Why an operation failed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    reason: _error_reason_pb2.ErrorReason.ValueType
+    """Why."""
+    message: _builtins.str
+    """The same for people."""
+    def __init__(
+        self,
+        *,
+        reason: _error_reason_pb2.ErrorReason.ValueType = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperationError: _TypeAlias = OperationError  # noqa: Y015
 
 @_typing.final
 class Operation(_message.Message):
-    """A long-running operation of any service. Survives restarts."""
+    """A piece of work of any service. Survives restarts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     OPERATION_ID_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     DONE_COUNT_FIELD_NUMBER: _builtins.int
     TOTAL_COUNT_FIELD_NUMBER: _builtins.int
     REFUSED_COUNT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    RESOURCE_ID_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
-    """Assigned by the server."""
+    """UUID, given by the server."""
+    team_id: _builtins.str
+    """Owner."""
+    kind: Global___OperationKind.ValueType
+    """What it does."""
     state: Global___OperationState.ValueType
-    """State."""
+    """Where it stands."""
     done_count: _builtins.int
-    """Items handled so far."""
+    """Items handled so far, 0 or more."""
     total_count: _builtins.int
     """Items in all; 0 while not known."""
     refused_count: _builtins.int
-    """Items refused so far; each has a reason in the operation's report."""
-    error: _builtins.str
-    """Fault, for people; empty unless FAILED."""
+    """Items refused so far; each has its reason in the report of the resource."""
+    resource_id: _builtins.str
+    """What it works on or makes, and where its result is read; what it is depends on the kind."""
+    @_builtins.property
+    def error(self) -> Global___OperationError:
+        """Why it failed; absent unless FAILED."""
+
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was started."""
+        """When it was accepted."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When it last moved."""
+        """When it last moved; absent where that is not told."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ended; absent while it goes on."""
 
     def __init__(
         self,
         *,
         operation_id: _builtins.str = ...,
+        team_id: _builtins.str = ...,
+        kind: Global___OperationKind.ValueType = ...,
         state: Global___OperationState.ValueType = ...,
         done_count: _builtins.int = ...,
         total_count: _builtins.int = ...,
         refused_count: _builtins.int = ...,
-        error: _builtins.str = ...,
+        error: Global___OperationError | None = ...,
+        resource_id: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "done_count", b"done_count", "error", b"error", "operation_id", b"operation_id", "refused_count", b"refused_count", "state", b"state", "total_count", b"total_count", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "done_count", b"done_count", "end_time", b"end_time", "error", b"error", "kind", b"kind", "operation_id", b"operation_id", "refused_count", b"refused_count", "resource_id", b"resource_id", "state", b"state", "team_id", b"team_id", "total_count", b"total_count", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,35 +22,68 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from omnijourney.common.v1 import operation_pb2 as omnijourney_dot_common_dot_v1_dot_operation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.omnijourney/common/v1/operations_service.proto\x12\x15omnijourney.common.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"S\n\rGetLagRequest\x12\x19\n\x11min_clock_version\x18\x01 \x01(\x03\x12\'\n\x04wait\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb8\x01\n\x0eGetLagResponse\x12\x0f\n\x07pending\x18\x01 \x01(\x03\x12\x10\n\x08progress\x18\x02 \x01(\t\x12\x37\n\x13oldest_pending_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fnext_timer_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rclock_version\x18\x05 \x01(\x03\"\x11\n\x0fGetClockRequest\"Z\n\x10GetClockResponse\x12\'\n\x03now\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04rate\x18\x02 \x01(\x01\x12\x0f\n\x07version\x18\x03 \x01(\x03\"j\n\x0fSetClockRequest\x12\x0c\n\x04rate\x18\x01 \x01(\x01\x12/\n\x0b\x64omain_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x03\"#\n\x10SetClockResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x32\xb3\x02\n\x11OperationsService\x12Z\n\x06GetLag\x12$.omnijourney.common.v1.GetLagRequest\x1a%.omnijourney.common.v1.GetLagResponse\"\x03\x90\x02\x01\x12`\n\x08GetClock\x12&.omnijourney.common.v1.GetClockRequest\x1a\'.omnijourney.common.v1.GetClockResponse\"\x03\x90\x02\x01\x12`\n\x08SetClock\x12&.omnijourney.common.v1.SetClockRequest\x1a\'.omnijourney.common.v1.SetClockResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.omnijourney/common/v1/operations_service.proto\x12\x15omnijourney.common.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a%omnijourney/common/v1/operation.proto\"P\n\x13GetOperationRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\x0coperation_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"K\n\x14GetOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .omnijourney.common.v1.Operation\"\xea\x01\n\x15ListOperationsRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12>\n\x05state\x18\x02 \x01(\x0e\x32%.omnijourney.common.v1.OperationStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12<\n\x04kind\x18\x03 \x01(\x0e\x32$.omnijourney.common.v1.OperationKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"g\n\x16ListOperationsResponse\x12\x34\n\noperations\x18\x01 \x03(\x0b\x32 .omnijourney.common.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x88\x01\n\x14WaitOperationRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\x0coperation_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x35\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\xbaH\t\xaa\x01\x06\"\x02\x08\x1e\x32\x00\"L\n\x15WaitOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .omnijourney.common.v1.Operation\"|\n\x16\x43\x61ncelOperationRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\'\n\nrequest_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18\x64\x32\x08^\\P{C}*$\x12\x1e\n\x0coperation_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"N\n\x17\x43\x61ncelOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .omnijourney.common.v1.Operation2\xdd\x03\n\x11OperationsService\x12l\n\x0cGetOperation\x12*.omnijourney.common.v1.GetOperationRequest\x1a+.omnijourney.common.v1.GetOperationResponse\"\x03\x90\x02\x01\x12r\n\x0eListOperations\x12,.omnijourney.common.v1.ListOperationsRequest\x1a-.omnijourney.common.v1.ListOperationsResponse\"\x03\x90\x02\x01\x12o\n\rWaitOperation\x12+.omnijourney.common.v1.WaitOperationRequest\x1a,.omnijourney.common.v1.WaitOperationResponse\"\x03\x90\x02\x01\x12u\n\x0f\x43\x61ncelOperation\x12-.omnijourney.common.v1.CancelOperationRequest\x1a..omnijourney.common.v1.CancelOperationResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.common.v1.operations_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OPERATIONSSERVICE'].methods_by_name['GetLag']._loaded_options = None
-  _globals['_OPERATIONSSERVICE'].methods_by_name['GetLag']._serialized_options = b'\220\002\001'
-  _globals['_OPERATIONSSERVICE'].methods_by_name['GetClock']._loaded_options = None
-  _globals['_OPERATIONSSERVICE'].methods_by_name['GetClock']._serialized_options = b'\220\002\001'
-  _globals['_OPERATIONSSERVICE'].methods_by_name['SetClock']._loaded_options = None
-  _globals['_OPERATIONSSERVICE'].methods_by_name['SetClock']._serialized_options = b'\220\002\002'
-  _globals['_GETLAGREQUEST']._serialized_start=138
-  _globals['_GETLAGREQUEST']._serialized_end=221
-  _globals['_GETLAGRESPONSE']._serialized_start=224
-  _globals['_GETLAGRESPONSE']._serialized_end=408
-  _globals['_GETCLOCKREQUEST']._serialized_start=410
-  _globals['_GETCLOCKREQUEST']._serialized_end=427
-  _globals['_GETCLOCKRESPONSE']._serialized_start=429
-  _globals['_GETCLOCKRESPONSE']._serialized_end=519
-  _globals['_SETCLOCKREQUEST']._serialized_start=521
-  _globals['_SETCLOCKREQUEST']._serialized_end=627
-  _globals['_SETCLOCKRESPONSE']._serialized_start=629
-  _globals['_SETCLOCKRESPONSE']._serialized_end=664
-  _globals['_OPERATIONSSERVICE']._serialized_start=667
-  _globals['_OPERATIONSSERVICE']._serialized_end=974
+  _globals['_GETOPERATIONREQUEST'].fields_by_name['team_id']._loaded_options = None
+  _globals['_GETOPERATIONREQUEST'].fields_by_name['team_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GETOPERATIONREQUEST'].fields_by_name['operation_id']._loaded_options = None
+  _globals['_GETOPERATIONREQUEST'].fields_by_name['operation_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['team_id']._loaded_options = None
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['team_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['state']._loaded_options = None
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['state']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['kind']._loaded_options = None
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['kind']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_WAITOPERATIONREQUEST'].fields_by_name['team_id']._loaded_options = None
+  _globals['_WAITOPERATIONREQUEST'].fields_by_name['team_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_WAITOPERATIONREQUEST'].fields_by_name['operation_id']._loaded_options = None
+  _globals['_WAITOPERATIONREQUEST'].fields_by_name['operation_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_WAITOPERATIONREQUEST'].fields_by_name['wait']._loaded_options = None
+  _globals['_WAITOPERATIONREQUEST'].fields_by_name['wait']._serialized_options = b'\272H\t\252\001\006\"\002\010\0362\000'
+  _globals['_CANCELOPERATIONREQUEST'].fields_by_name['team_id']._loaded_options = None
+  _globals['_CANCELOPERATIONREQUEST'].fields_by_name['team_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_CANCELOPERATIONREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CANCELOPERATIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\020r\016\020\001\030d2\010^\\P{C}*$'
+  _globals['_CANCELOPERATIONREQUEST'].fields_by_name['operation_id']._loaded_options = None
+  _globals['_CANCELOPERATIONREQUEST'].fields_by_name['operation_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_OPERATIONSSERVICE'].methods_by_name['GetOperation']._loaded_options = None
+  _globals['_OPERATIONSSERVICE'].methods_by_name['GetOperation']._serialized_options = b'\220\002\001'
+  _globals['_OPERATIONSSERVICE'].methods_by_name['ListOperations']._loaded_options = None
+  _globals['_OPERATIONSSERVICE'].methods_by_name['ListOperations']._serialized_options = b'\220\002\001'
+  _globals['_OPERATIONSSERVICE'].methods_by_name['WaitOperation']._loaded_options = None
+  _globals['_OPERATIONSSERVICE'].methods_by_name['WaitOperation']._serialized_options = b'\220\002\001'
+  _globals['_OPERATIONSSERVICE'].methods_by_name['CancelOperation']._loaded_options = None
+  _globals['_OPERATIONSSERVICE'].methods_by_name['CancelOperation']._serialized_options = b'\220\002\002'
+  _globals['_GETOPERATIONREQUEST']._serialized_start=173
+  _globals['_GETOPERATIONREQUEST']._serialized_end=253
+  _globals['_GETOPERATIONRESPONSE']._serialized_start=255
+  _globals['_GETOPERATIONRESPONSE']._serialized_end=330
+  _globals['_LISTOPERATIONSREQUEST']._serialized_start=333
+  _globals['_LISTOPERATIONSREQUEST']._serialized_end=567
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=569
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=672
+  _globals['_WAITOPERATIONREQUEST']._serialized_start=675
+  _globals['_WAITOPERATIONREQUEST']._serialized_end=811
+  _globals['_WAITOPERATIONRESPONSE']._serialized_start=813
+  _globals['_WAITOPERATIONRESPONSE']._serialized_end=889
+  _globals['_CANCELOPERATIONREQUEST']._serialized_start=891
+  _globals['_CANCELOPERATIONREQUEST']._serialized_end=1015
+  _globals['_CANCELOPERATIONRESPONSE']._serialized_start=1017
+  _globals['_CANCELOPERATIONRESPONSE']._serialized_end=1095
+  _globals['_OPERATIONSSERVICE']._serialized_start=1098
+  _globals['_OPERATIONSSERVICE']._serialized_end=1575
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OperationsServiceStub:
-    """Served by each of the five services, beside its own service.
+    """Served by each of the five services for the operations that it runs; the RPC that starts one is of the service itself.
     """
 
     def __init__(self, channel):
@@ -35,46 +35,56 @@ class OperationsServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.GetLag = channel.unary_unary(
-                '/omnijourney.common.v1.OperationsService/GetLag',
-                request_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetLagRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetLagResponse.FromString,
+        self.GetOperation = channel.unary_unary(
+                '/omnijourney.common.v1.OperationsService/GetOperation',
+                request_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetOperationRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetOperationResponse.FromString,
                 _registered_method=True)
-        self.GetClock = channel.unary_unary(
-                '/omnijourney.common.v1.OperationsService/GetClock',
-                request_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetClockRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetClockResponse.FromString,
+        self.ListOperations = channel.unary_unary(
+                '/omnijourney.common.v1.OperationsService/ListOperations',
+                request_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.ListOperationsRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.ListOperationsResponse.FromString,
                 _registered_method=True)
-        self.SetClock = channel.unary_unary(
-                '/omnijourney.common.v1.OperationsService/SetClock',
-                request_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.SetClockRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.SetClockResponse.FromString,
+        self.WaitOperation = channel.unary_unary(
+                '/omnijourney.common.v1.OperationsService/WaitOperation',
+                request_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.WaitOperationRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.WaitOperationResponse.FromString,
+                _registered_method=True)
+        self.CancelOperation = channel.unary_unary(
+                '/omnijourney.common.v1.OperationsService/CancelOperation',
+                request_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.CancelOperationRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.CancelOperationResponse.FromString,
                 _registered_method=True)
 
 
 class OperationsServiceServicer:
-    """Served by each of the five services, beside its own service.
+    """Served by each of the five services for the operations that it runs; the RPC that starts one is of the service itself.
     """
 
-    def GetLag(self, request, context):
-        """Tells how much accepted work is not settled yet. Waits up to 2 s until the process has seen `min_clock_version`.
-        Errors: UNAVAILABLE if that version was not seen in time.
+    def GetOperation(self, request, context):
+        """Reads one operation. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetClock(self, request, context):
-        """Reads the installation's clock.
+    def ListOperations(self, request, context):
+        """Lists a team's operations, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def SetClock(self, request, context):
-        """Changes the installation's clock: its rate, its time, or both. Domain time never runs backwards.
-        Errors: FAILED_PRECONDITION `CLOCK_NOT_CONTROLLABLE` unless the installation allows it, ABORTED `CLOCK_VERSION_MISMATCH`,
-        INVALID_ARGUMENT for a negative rate or a time before the present domain time.
+    def WaitOperation(self, request, context):
+        """Reads one operation as soon as it has ended, or as it stands when the time is over. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelOperation(self, request, context):
+        """Ends an operation after the item in hand; what was done stays done. One that has ended stays as it is.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_CANCELLABLE`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,20 +93,25 @@ class OperationsServiceServicer:
 
 def add_OperationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'GetLag': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetLag,
-                    request_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetLagRequest.FromString,
-                    response_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetLagResponse.SerializeToString,
+            'GetOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOperation,
+                    request_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetOperationRequest.FromString,
+                    response_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetOperationResponse.SerializeToString,
             ),
-            'GetClock': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetClock,
-                    request_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetClockRequest.FromString,
-                    response_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetClockResponse.SerializeToString,
+            'ListOperations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOperations,
+                    request_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.ListOperationsRequest.FromString,
+                    response_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.ListOperationsResponse.SerializeToString,
             ),
-            'SetClock': grpc.unary_unary_rpc_method_handler(
-                    servicer.SetClock,
-                    request_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.SetClockRequest.FromString,
-                    response_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.SetClockResponse.SerializeToString,
+            'WaitOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.WaitOperation,
+                    request_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.WaitOperationRequest.FromString,
+                    response_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.WaitOperationResponse.SerializeToString,
+            ),
+            'CancelOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelOperation,
+                    request_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.CancelOperationRequest.FromString,
+                    response_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.CancelOperationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -107,11 +122,11 @@ def add_OperationsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OperationsService:
-    """Served by each of the five services, beside its own service.
+    """Served by each of the five services for the operations that it runs; the RPC that starts one is of the service itself.
     """
 
     @staticmethod
-    def GetLag(request,
+    def GetOperation(request,
             target,
             options=(),
             channel_credentials=None,
@@ -124,9 +139,9 @@ class OperationsService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/omnijourney.common.v1.OperationsService/GetLag',
-            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetLagRequest.SerializeToString,
-            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetLagResponse.FromString,
+            '/omnijourney.common.v1.OperationsService/GetOperation',
+            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetOperationRequest.SerializeToString,
+            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetOperationResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -138,7 +153,7 @@ class OperationsService:
             _registered_method=True)
 
     @staticmethod
-    def GetClock(request,
+    def ListOperations(request,
             target,
             options=(),
             channel_credentials=None,
@@ -151,9 +166,9 @@ class OperationsService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/omnijourney.common.v1.OperationsService/GetClock',
-            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetClockRequest.SerializeToString,
-            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.GetClockResponse.FromString,
+            '/omnijourney.common.v1.OperationsService/ListOperations',
+            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.ListOperationsRequest.SerializeToString,
+            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.ListOperationsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -165,7 +180,7 @@ class OperationsService:
             _registered_method=True)
 
     @staticmethod
-    def SetClock(request,
+    def WaitOperation(request,
             target,
             options=(),
             channel_credentials=None,
@@ -178,9 +193,36 @@ class OperationsService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/omnijourney.common.v1.OperationsService/SetClock',
-            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.SetClockRequest.SerializeToString,
-            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.SetClockResponse.FromString,
+            '/omnijourney.common.v1.OperationsService/WaitOperation',
+            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.WaitOperationRequest.SerializeToString,
+            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.WaitOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.common.v1.OperationsService/CancelOperation',
+            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.CancelOperationRequest.SerializeToString,
+            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.CancelOperationResponse.FromString,
             options,
             channel_credentials,
             insecure,

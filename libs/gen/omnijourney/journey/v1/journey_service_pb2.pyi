@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
 from omnijourney.common.v1 import operation_pb2 as _operation_pb2
 from omnijourney.journey.v1 import actor_pb2 as _actor_pb2
 from omnijourney.journey.v1 import enrolment_pb2 as _enrolment_pb2
@@ -745,13 +746,13 @@ class SystemTriggerResult(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     accepted: _builtins.bool
     """True: the customer's actor has the trigger; it decides on limits and enrols. A repeated request id is accepted again and does nothing."""
-    reason: _builtins.str
-    """Why not: `RESOURCE_NOT_FOUND`, `STATUS_FORBIDS_ACTION` or `TRIGGER_MISMATCH`; empty if accepted."""
+    reason: _error_reason_pb2.ErrorReason.ValueType
+    """Why not: `RESOURCE_NOT_FOUND`, `STATUS_FORBIDS_ACTION` or `TRIGGER_MISMATCH`; unspecified if accepted."""
     def __init__(
         self,
         *,
         accepted: _builtins.bool = ...,
-        reason: _builtins.str = ...,
+        reason: _error_reason_pb2.ErrorReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -818,56 +819,6 @@ class TriggerAudienceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TriggerAudienceResponse: _TypeAlias = TriggerAudienceResponse  # noqa: Y015
-
-@_typing.final
-class GetOperationRequest(_message.Message):
-    """Asks for one operation."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TEAM_ID_FIELD_NUMBER: _builtins.int
-    OPERATION_ID_FIELD_NUMBER: _builtins.int
-    team_id: _builtins.str
-    """Owner. Required."""
-    operation_id: _builtins.str
-    """The operation. Required."""
-    def __init__(
-        self,
-        *,
-        team_id: _builtins.str = ...,
-        operation_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation_id", b"operation_id", "team_id", b"team_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetOperationRequest: _TypeAlias = GetOperationRequest  # noqa: Y015
-
-@_typing.final
-class GetOperationResponse(_message.Message):
-    """One operation."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    OPERATION_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def operation(self) -> _operation_pb2.Operation:
-        """The operation."""
-
-    def __init__(
-        self,
-        *,
-        operation: _operation_pb2.Operation | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetOperationResponse: _TypeAlias = GetOperationResponse  # noqa: Y015
 
 @_typing.final
 class GetEnrolmentRequest(_message.Message):

@@ -95,11 +95,6 @@ class JourneyServiceStub:
                 request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.TriggerAudienceRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.TriggerAudienceResponse.FromString,
                 _registered_method=True)
-        self.GetOperation = channel.unary_unary(
-                '/omnijourney.journey.v1.JourneyService/GetOperation',
-                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetOperationRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetOperationResponse.FromString,
-                _registered_method=True)
         self.GetEnrolment = channel.unary_unary(
                 '/omnijourney.journey.v1.JourneyService/GetEnrolment',
                 request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetEnrolmentRequest.SerializeToString,
@@ -319,15 +314,8 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TriggerAudience(self, request, context):
-        """Enrols everyone in a saved audience; its progress is read by GetOperation.
+        """Enrols everyone in a saved audience; its progress is read by `OperationsService`.
         Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetOperation(self, request, context):
-        """Reads a long-running operation. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -591,11 +579,6 @@ def add_JourneyServiceServicer_to_server(servicer, server):
                     servicer.TriggerAudience,
                     request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.TriggerAudienceRequest.FromString,
                     response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.TriggerAudienceResponse.SerializeToString,
-            ),
-            'GetOperation': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetOperation,
-                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetOperationRequest.FromString,
-                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetOperationResponse.SerializeToString,
             ),
             'GetEnrolment': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEnrolment,
@@ -1053,33 +1036,6 @@ class JourneyService:
             '/omnijourney.journey.v1.JourneyService/TriggerAudience',
             omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.TriggerAudienceRequest.SerializeToString,
             omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.TriggerAudienceResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetOperation(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.journey.v1.JourneyService/GetOperation',
-            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetOperationRequest.SerializeToString,
-            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetOperationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -65,11 +65,9 @@ class JourneyServiceStub:
     taken then.
     """
     TriggerAudience: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.TriggerAudienceRequest, _journey_service_pb2.TriggerAudienceResponse]
-    """Enrols everyone in a saved audience; its progress is read by GetOperation.
+    """Enrols everyone in a saved audience; its progress is read by `OperationsService`.
     Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
     """
-    GetOperation: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.GetOperationRequest, _journey_service_pb2.GetOperationResponse]
-    """Reads a long-running operation. Errors: NOT_FOUND."""
     GetEnrolment: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.GetEnrolmentRequest, _journey_service_pb2.GetEnrolmentResponse]
     """Reads one enrolment. Errors: NOT_FOUND."""
     ListEnrolments: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListEnrolmentsRequest, _journey_service_pb2.ListEnrolmentsResponse]
@@ -182,11 +180,9 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     taken then.
     """
     TriggerAudience: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.TriggerAudienceRequest, _journey_service_pb2.TriggerAudienceResponse]  # type: ignore[assignment]
-    """Enrols everyone in a saved audience; its progress is read by GetOperation.
+    """Enrols everyone in a saved audience; its progress is read by `OperationsService`.
     Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
     """
-    GetOperation: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.GetOperationRequest, _journey_service_pb2.GetOperationResponse]  # type: ignore[assignment]
-    """Reads a long-running operation. Errors: NOT_FOUND."""
     GetEnrolment: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.GetEnrolmentRequest, _journey_service_pb2.GetEnrolmentResponse]  # type: ignore[assignment]
     """Reads one enrolment. Errors: NOT_FOUND."""
     ListEnrolments: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListEnrolmentsRequest, _journey_service_pb2.ListEnrolmentsResponse]  # type: ignore[assignment]
@@ -368,17 +364,9 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.TriggerAudienceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.TriggerAudienceResponse, _abc.Awaitable[_journey_service_pb2.TriggerAudienceResponse]]:
-        """Enrols everyone in a saved audience; its progress is read by GetOperation.
+        """Enrols everyone in a saved audience; its progress is read by `OperationsService`.
         Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
         """
-
-    @_abc_1.abstractmethod
-    def GetOperation(
-        self,
-        request: _journey_service_pb2.GetOperationRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_journey_service_pb2.GetOperationResponse, _abc.Awaitable[_journey_service_pb2.GetOperationResponse]]:
-        """Reads a long-running operation. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def GetEnrolment(

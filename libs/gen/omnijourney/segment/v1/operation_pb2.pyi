@@ -8,6 +8,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
+from omnijourney.common.v1 import operation_pb2 as _operation_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,42 +19,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _OperationState:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _OperationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OperationState.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    OPERATION_STATE_UNSPECIFIED: _OperationState.ValueType  # 0
-    """Not given; in a filter: any state."""
-    OPERATION_STATE_PENDING: _OperationState.ValueType  # 1
-    """Accepted, not begun."""
-    OPERATION_STATE_RUNNING: _OperationState.ValueType  # 2
-    """Being done."""
-    OPERATION_STATE_SUCCEEDED: _OperationState.ValueType  # 3
-    """Done."""
-    OPERATION_STATE_FAILED: _OperationState.ValueType  # 4
-    """Ended by a fault that repeating does not help."""
-    OPERATION_STATE_CANCELLED: _OperationState.ValueType  # 5
-    """Ended by a person; what was done stays done."""
-
-class OperationState(_OperationState, metaclass=_OperationStateEnumTypeWrapper):
-    """How far a piece of work is."""
-
-OPERATION_STATE_UNSPECIFIED: OperationState.ValueType  # 0
-"""Not given; in a filter: any state."""
-OPERATION_STATE_PENDING: OperationState.ValueType  # 1
-"""Accepted, not begun."""
-OPERATION_STATE_RUNNING: OperationState.ValueType  # 2
-"""Being done."""
-OPERATION_STATE_SUCCEEDED: OperationState.ValueType  # 3
-"""Done."""
-OPERATION_STATE_FAILED: OperationState.ValueType  # 4
-"""Ended by a fault that repeating does not help."""
-OPERATION_STATE_CANCELLED: OperationState.ValueType  # 5
-"""Ended by a person; what was done stays done."""
-Global___OperationState: _TypeAlias = OperationState  # noqa: Y015
 
 class _ImportRowStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -129,73 +94,53 @@ class ContactImport(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    CONTACT_IMPORT_ID_FIELD_NUMBER: _builtins.int
     FILE_NAME_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     DEDUCT_CUMULATIVE_FIELD_NUMBER: _builtins.int
-    ROW_COUNT_FIELD_NUMBER: _builtins.int
-    DONE_COUNT_FIELD_NUMBER: _builtins.int
     APPLIED_COUNT_FIELD_NUMBER: _builtins.int
     UNCHANGED_COUNT_FIELD_NUMBER: _builtins.int
-    FAILED_COUNT_FIELD_NUMBER: _builtins.int
-    ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
-    END_TIME_FIELD_NUMBER: _builtins.int
-    import_id: _builtins.str
+    contact_import_id: _builtins.str
     """UUID."""
     file_name: _builtins.str
     """Name of the file, for people."""
-    state: Global___OperationState.ValueType
-    """How far it is."""
     channel: _channel_pb2.Channel.ValueType
     """Channel of the contacts."""
     account_id: _builtins.str
     """Account of the channel, UUID."""
     deduct_cumulative: _builtins.bool
     """Whether a negative `Point Balance` lowers the cumulative points as well."""
-    row_count: _builtins.int
-    """Data rows in the file."""
-    done_count: _builtins.int
-    """Rows done, good or bad."""
     applied_count: _builtins.int
     """Rows that changed something."""
     unchanged_count: _builtins.int
     """Rows that changed nothing."""
-    failed_count: _builtins.int
-    """Rows with a fault."""
-    error_message: _builtins.str
-    """Why the whole failed; empty otherwise."""
+    @_builtins.property
+    def operation(self) -> _operation_pb2.Operation:
+        """How far it is: rows done and in all, and why it failed."""
+
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted."""
 
-    @_builtins.property
-    def end_time(self) -> _timestamp_pb2.Timestamp:
-        """When it ended; absent while it runs."""
-
     def __init__(
         self,
         *,
-        import_id: _builtins.str = ...,
+        contact_import_id: _builtins.str = ...,
         file_name: _builtins.str = ...,
-        state: Global___OperationState.ValueType = ...,
+        operation: _operation_pb2.Operation | None = ...,
         channel: _channel_pb2.Channel.ValueType = ...,
         account_id: _builtins.str = ...,
         deduct_cumulative: _builtins.bool = ...,
-        row_count: _builtins.int = ...,
-        done_count: _builtins.int = ...,
         applied_count: _builtins.int = ...,
         unchanged_count: _builtins.int = ...,
-        failed_count: _builtins.int = ...,
-        error_message: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
-        end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "operation", b"operation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "applied_count", b"applied_count", "channel", b"channel", "create_time", b"create_time", "deduct_cumulative", b"deduct_cumulative", "done_count", b"done_count", "end_time", b"end_time", "error_message", b"error_message", "failed_count", b"failed_count", "file_name", b"file_name", "import_id", b"import_id", "row_count", b"row_count", "state", b"state", "unchanged_count", b"unchanged_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "applied_count", b"applied_count", "channel", b"channel", "contact_import_id", b"contact_import_id", "create_time", b"create_time", "deduct_cumulative", b"deduct_cumulative", "file_name", b"file_name", "operation", b"operation", "unchanged_count", b"unchanged_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -241,49 +186,41 @@ class CustomerMerge(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    MERGE_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_MERGE_ID_FIELD_NUMBER: _builtins.int
     SURVIVOR_ID_FIELD_NUMBER: _builtins.int
     LOSER_ID_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
-    ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
-    END_TIME_FIELD_NUMBER: _builtins.int
-    merge_id: _builtins.str
+    customer_merge_id: _builtins.str
     """UUID."""
     survivor_id: _builtins.str
     """The customer that stays."""
     loser_id: _builtins.str
     """The customer that goes; afterwards it leads to the survivor."""
-    state: Global___OperationState.ValueType
-    """How far it is."""
     step: Global___MergeStep.ValueType
     """The step that is being done."""
-    error_message: _builtins.str
-    """Why it failed; empty otherwise."""
+    @_builtins.property
+    def operation(self) -> _operation_pb2.Operation:
+        """How far it is, and why it failed."""
+
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted."""
 
-    @_builtins.property
-    def end_time(self) -> _timestamp_pb2.Timestamp:
-        """When it ended; absent while it runs."""
-
     def __init__(
         self,
         *,
-        merge_id: _builtins.str = ...,
+        customer_merge_id: _builtins.str = ...,
         survivor_id: _builtins.str = ...,
         loser_id: _builtins.str = ...,
-        state: Global___OperationState.ValueType = ...,
+        operation: _operation_pb2.Operation | None = ...,
         step: Global___MergeStep.ValueType = ...,
-        error_message: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
-        end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "operation", b"operation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error_message", b"error_message", "loser_id", b"loser_id", "merge_id", b"merge_id", "state", b"state", "step", b"step", "survivor_id", b"survivor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_merge_id", b"customer_merge_id", "loser_id", b"loser_id", "operation", b"operation", "step", b"step", "survivor_id", b"survivor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2505,20 +2505,20 @@ class GetContactImportRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    CONTACT_IMPORT_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
-    import_id: _builtins.str
+    contact_import_id: _builtins.str
     """The import. Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
-        import_id: _builtins.str = ...,
+        contact_import_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_import_id", b"contact_import_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2560,7 +2560,7 @@ class ListContactImportsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
-    state: _operation_pb2.OperationState.ValueType
+    state: _operation_pb2_1.OperationState.ValueType
     """Only those in this state. Unspecified: all."""
     page_size: _builtins.int
     """Most to answer, 1 to 500. Default 50."""
@@ -2570,7 +2570,7 @@ class ListContactImportsRequest(_message.Message):
         self,
         *,
         team_id: _builtins.str = ...,
-        state: _operation_pb2.OperationState.ValueType = ...,
+        state: _operation_pb2_1.OperationState.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
@@ -2617,13 +2617,13 @@ class ListContactImportRowsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    CONTACT_IMPORT_ID_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
-    import_id: _builtins.str
+    contact_import_id: _builtins.str
     """The import. Required."""
     status: _operation_pb2.ImportRowStatus.ValueType
     """Only rows with this status. Unspecified: all."""
@@ -2635,14 +2635,14 @@ class ListContactImportRowsRequest(_message.Message):
         self,
         *,
         team_id: _builtins.str = ...,
-        import_id: _builtins.str = ...,
+        contact_import_id: _builtins.str = ...,
         status: _operation_pb2.ImportRowStatus.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "page_size", b"page_size", "page_token", b"page_token", "status", b"status", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_import_id", b"contact_import_id", "page_size", b"page_size", "page_token", b"page_token", "status", b"status", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2675,60 +2675,6 @@ class ListContactImportRowsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListContactImportRowsResponse: _TypeAlias = ListContactImportRowsResponse  # noqa: Y015
-
-@_typing.final
-class CancelContactImportRequest(_message.Message):
-    """Ends an import."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TEAM_ID_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    IMPORT_ID_FIELD_NUMBER: _builtins.int
-    team_id: _builtins.str
-    """The team. Required."""
-    request_id: _builtins.str
-    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
-    import_id: _builtins.str
-    """The import. Required."""
-    def __init__(
-        self,
-        *,
-        team_id: _builtins.str = ...,
-        request_id: _builtins.str = ...,
-        import_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CancelContactImportRequest: _TypeAlias = CancelContactImportRequest  # noqa: Y015
-
-@_typing.final
-class CancelContactImportResponse(_message.Message):
-    """The import."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CONTACT_IMPORT_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def contact_import(self) -> _operation_pb2.ContactImport:
-        """As it is now."""
-
-    def __init__(
-        self,
-        *,
-        contact_import: _operation_pb2.ContactImport | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contact_import", b"contact_import"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_import", b"contact_import"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CancelContactImportResponse: _TypeAlias = CancelContactImportResponse  # noqa: Y015
 
 @_typing.final
 class GetContactImportSampleRequest(_message.Message):
@@ -2843,20 +2789,20 @@ class GetCustomerMergeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    MERGE_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_MERGE_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
-    merge_id: _builtins.str
+    customer_merge_id: _builtins.str
     """The merge. Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
-        merge_id: _builtins.str = ...,
+        customer_merge_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["merge_id", b"merge_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_merge_id", b"customer_merge_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -266,11 +266,6 @@ class SegmentServiceStub:
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListContactImportRowsRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListContactImportRowsResponse.FromString,
                 _registered_method=True)
-        self.CancelContactImport = channel.unary_unary(
-                '/omnijourney.segment.v1.SegmentService/CancelContactImport',
-                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CancelContactImportRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CancelContactImportResponse.FromString,
-                _registered_method=True)
         self.GetContactImportSample = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/GetContactImportSample',
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetContactImportSampleRequest.SerializeToString,
@@ -729,13 +724,6 @@ class SegmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def CancelContactImport(self, request, context):
-        """Ends an import after the row in hand. Nothing happens when it has ended.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def GetContactImportSample(self, request, context):
         """Gives a sample file for imports of a channel; with the module `POINTS` and WhatsApp it has a `Point Balance` column.
         """
@@ -1135,11 +1123,6 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     servicer.ListContactImportRows,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListContactImportRowsRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListContactImportRowsResponse.SerializeToString,
-            ),
-            'CancelContactImport': grpc.unary_unary_rpc_method_handler(
-                    servicer.CancelContactImport,
-                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CancelContactImportRequest.FromString,
-                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CancelContactImportResponse.SerializeToString,
             ),
             'GetContactImportSample': grpc.unary_unary_rpc_method_handler(
                     servicer.GetContactImportSample,
@@ -2484,33 +2467,6 @@ class SegmentService:
             '/omnijourney.segment.v1.SegmentService/ListContactImportRows',
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListContactImportRowsRequest.SerializeToString,
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListContactImportRowsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def CancelContactImport(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.segment.v1.SegmentService/CancelContactImport',
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CancelContactImportRequest.SerializeToString,
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CancelContactImportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -149,8 +149,6 @@ class SegmentServiceStub:
     """Lists imports, newest first."""
     ListContactImportRows: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListContactImportRowsRequest, _segment_service_pb2.ListContactImportRowsResponse]
     """Lists the reports of an import's rows in order of the file."""
-    CancelContactImport: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CancelContactImportRequest, _segment_service_pb2.CancelContactImportResponse]
-    """Ends an import after the row in hand. Nothing happens when it has ended."""
     GetContactImportSample: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.GetContactImportSampleRequest, _segment_service_pb2.GetContactImportSampleResponse]
     """Gives a sample file for imports of a channel; with the module `POINTS` and WhatsApp it has a `Point Balance` column."""
     MergeCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.MergeCustomersRequest, _segment_service_pb2.MergeCustomersResponse]
@@ -329,8 +327,6 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Lists imports, newest first."""
     ListContactImportRows: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListContactImportRowsRequest, _segment_service_pb2.ListContactImportRowsResponse]  # type: ignore[assignment]
     """Lists the reports of an import's rows in order of the file."""
-    CancelContactImport: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CancelContactImportRequest, _segment_service_pb2.CancelContactImportResponse]  # type: ignore[assignment]
-    """Ends an import after the row in hand. Nothing happens when it has ended."""
     GetContactImportSample: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.GetContactImportSampleRequest, _segment_service_pb2.GetContactImportSampleResponse]  # type: ignore[assignment]
     """Gives a sample file for imports of a channel; with the module `POINTS` and WhatsApp it has a `Point Balance` column."""
     MergeCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.MergeCustomersRequest, _segment_service_pb2.MergeCustomersResponse]  # type: ignore[assignment]
@@ -776,14 +772,6 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ListContactImportRowsResponse, _abc.Awaitable[_segment_service_pb2.ListContactImportRowsResponse]]:
         """Lists the reports of an import's rows in order of the file."""
-
-    @_abc_1.abstractmethod
-    def CancelContactImport(
-        self,
-        request: _segment_service_pb2.CancelContactImportRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_segment_service_pb2.CancelContactImportResponse, _abc.Awaitable[_segment_service_pb2.CancelContactImportResponse]]:
-        """Ends an import after the row in hand. Nothing happens when it has ended."""
 
     @_abc_1.abstractmethod
     def GetContactImportSample(

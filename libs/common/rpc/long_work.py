@@ -1,0 +1,127 @@
+# ruff: noqa: N802 - the generated base names the methods
+"""Long work, the same way in every service: read, listed, waited for, cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, Protocol
+from uuid import UUID
+
+from libs.common.errors import NotFound
+from libs.common.paging import page_key, page_size, page_token
+from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.values import seconds_of
+from omnijourney.common.v1 import operation_pb2, operations_service_pb2_grpc
+from omnijourney.common.v1 import operations_service_pb2 as pb
+
+DESCRIPTOR: Final = pb.DESCRIPTOR.services_by_name["OperationsService"]
+LOOK_AGAIN_S: Final = 0.2
+"""How often a call that waits looks whether the operation has ended, real seconds."""
+_ENDED: Final = frozenset(
+    {
+        operation_pb2.OPERATION_STATE_SUCCEEDED,
+        operation_pb2.OPERATION_STATE_FAILED,
+        operation_pb2.OPERATION_STATE_CANCELLED,
+    }
+)
+
+PageKey = tuple[str, str]
+"""What the last operation shown is known by; opaque to the servicer."""
+
+
+class OperationPage(NamedTuple):
+    """Some operations, newest first, and the key to go on after; None: there are no more."""
+
+    operations: Sequence[operation_pb2.Operation]
+    following: PageKey | None
+
+
+class Operations(Protocol):
+    """The long work of one service."""
+
+    async def read(self, team_id: UUID, operation_id: UUID) -> operation_pb2.Operation:
+        """One. Raises NotFound."""
+        ...
+
+    async def page(self, team_id: UUID, after: PageKey | None, limit: int) -> OperationPage:
+        """Up to `limit` after a key."""
+        ...
+
+    async def cancel(self, team_id: UUID, operation_id: UUID) -> operation_pb2.Operation:
+        """Ends one early; one that has ended stays. Raises NotFound, FailedPrecondition `OPERATION_NOT_CANCELLABLE`."""
+        ...
+
+
+class NoOperations:
+    """Of a service that has no long work."""
+
+    async def read(self, team_id: UUID, operation_id: UUID) -> operation_pb2.Operation:
+        """Raises NotFound."""
+        raise NotFound.of("operation", operation_id)
+
+    async def page(self, team_id: UUID, after: PageKey | None, limit: int) -> OperationPage:
+        """Nothing."""
+        return OperationPage((), None)
+
+    async def cancel(self, team_id: UUID, operation_id: UUID) -> operation_pb2.Operation:
+        """Raises NotFound."""
+        raise NotFound.of("operation", operation_id)
+
+
+class OperationsServicer(operations_service_pb2_grpc.OperationsServiceServicer):
+    """See `protos/omnijourney/common/v1/operations_service.proto`."""
+
+    def __init__(self, operations: Operations, draining: asyncio.Event) -> None:
+        """`draining` ends calls that wait."""
+        self._operations = operations
+        self._draining = draining
+
+    async def GetOperation(self, request: pb.GetOperationRequest, context: Any) -> pb.GetOperationResponse:
+        """One, as it stands."""
+        return pb.GetOperationResponse(operation=await self._operations.read(*_ids(request)))
+
+    async def ListOperations(
+        self, request: pb.ListOperationsRequest, context: Any
+    ) -> pb.ListOperationsResponse:
+        """A page; with a filter it may hold fewer than asked for though more follow."""
+        check = FieldCheck()
+        team_id = check.uuid("team_id", request.team_id)
+        check.done()
+        bound = ("operations", team_id, request.state, request.kind)
+        after = page_key(request.page_token, tuple[str, str], *bound)
+        page = await self._operations.page(team_id, after, page_size(request.page_size))
+        found = [
+            each
+            for each in page.operations
+            if request.state in (0, each.state) and request.kind in (0, each.kind)
+        ]
+        token = page_token(page.following, *bound) if page.following else ""
+        return pb.ListOperationsResponse(operations=found, next_page_token=token)
+
+    async def WaitOperation(self, request: pb.WaitOperationRequest, context: Any) -> pb.WaitOperationResponse:
+        """One, as soon as it has ended or the time is over."""
+        ids = _ids(request)
+        until = time.monotonic() + seconds_of(request.wait)
+        found = await self._operations.read(*ids)
+        while found.state not in _ENDED and not self._draining.is_set():
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                break
+            await asyncio.sleep(min(left_s, LOOK_AGAIN_S))
+            found = await self._operations.read(*ids)
+        return pb.WaitOperationResponse(operation=found)
+
+    async def CancelOperation(
+        self, request: pb.CancelOperationRequest, context: Any
+    ) -> pb.CancelOperationResponse:
+        """Ends one early. Repeating it changes nothing, so that the request id need not be kept."""
+        return pb.CancelOperationResponse(operation=await self._operations.cancel(*_ids(request)))
+
+
+def _ids(request: Any) -> tuple[UUID, UUID]:
+    check = FieldCheck()
+    ids = check.uuid("team_id", request.team_id), check.uuid("operation_id", request.operation_id)
+    check.done()
+    return ids
