@@ -114,7 +114,7 @@ class BenchTeam:
                 team_id=self.team_id, request_id=str(new_id()), template=template
             ),
         )
-        self.template_id = made.template.id
+        self.template_id = made.template.message_template_id
 
     async def _create_account(self) -> None:
         account = ChannelAccount(
@@ -137,7 +137,7 @@ class BenchTeam:
             team_id=self.team_id, request_id=str(new_id()), account=account
         )
         made = await call(self.field.client.channel_gateway.CreateChannelAccount, request)
-        self.account_id = made.account.id
+        self.account_id = made.account.channel_account_id
 
     async def _approve_template(self) -> None:
         url = self.field.installation.channel_urls["whatsapp"]

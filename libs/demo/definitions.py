@@ -21,6 +21,7 @@ from omnijourney.journey.v1.node_pb2 import (
     TemplateContent,
 )
 from omnijourney.journey.v1.trigger_pb2 import (
+    ITEM_MATCH_CONTAINS,
     AmountCondition,
     CheckoutCompleted,
     ItemCondition,
@@ -108,7 +109,7 @@ def _big_basket(profile: Profile, references: References) -> Definition:
 
 
 def _favourite_item(profile: Profile, references: References) -> Definition:
-    item = ItemCondition(match=ItemCondition.MATCH_CONTAINS, names=[profile.favourite])
+    item = ItemCondition(match=ITEM_MATCH_CONTAINS, names=[profile.favourite])
     target = Target(channel=CHANNEL_LINE, account_id=references.line_account, message_cap=LINE_CAP)
     message = MessageNode(channel=CHANNEL_LINE, bot_module_id=references.bot_module)
     return Definition(

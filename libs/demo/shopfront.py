@@ -159,7 +159,7 @@ class Builder:
         )
         stub = self._client.channel_gateway
         answer = await call(stub.CreateChannelAccount, request)
-        return answer.account.id
+        return answer.account.channel_account_id
 
     async def _fill_wallet_and_quota(self, line_account: str) -> None:
         stub = self._client.channel_gateway
@@ -187,7 +187,7 @@ class Builder:
                 team_id=self.team_id, request_id=self._request_id("template", name), template=template
             )
             answer = await call(stub.CreateMessageTemplate, request)
-            made[name] = answer.template.id
+            made[name] = answer.template.message_template_id
         return made
 
     async def _create_bot_module(self) -> str:
@@ -197,7 +197,7 @@ class Builder:
         )
         stub = self._client.channel_gateway
         answer = await call(stub.CreateBotModule, request)
-        return answer.module.id
+        return answer.module.bot_module_id
 
     async def _create_customers(self, members: Sequence[int], references: References) -> None:
         stub = self._client.segment

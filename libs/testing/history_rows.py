@@ -34,7 +34,7 @@ def run_segment(
         partition=partition_of(team_id, customer_id),
         team_id=str(team_id),
         journey_id=str(journey_id),
-        time=timestamp(at),
+        occur_time=timestamp(at),
         run_segment=journey_fact_pb2.RunSegment(
             customer_id=str(customer_id),
             enrolled=enrolled,
@@ -59,7 +59,7 @@ def refused(customer_id: UUID, at: datetime = NOON) -> journey_fact_pb2.JourneyF
         partition=partition_of(TEAM, customer_id),
         team_id=str(TEAM),
         journey_id=str(JOURNEY),
-        time=timestamp(at),
+        occur_time=timestamp(at),
         trigger_refused=journey_fact_pb2.TriggerRefused(customer_id=str(customer_id)),
     )
 

@@ -157,14 +157,16 @@ async def _set_up(site: Site) -> None:
     request = gateway.CreateChannelAccountRequest(
         team_id=str(TEAM), request_id=_id("account"), account=account
     )
-    site.account_id = (await call(client.channel_gateway.CreateChannelAccount, request)).account.id
+    site.account_id = (
+        await call(client.channel_gateway.CreateChannelAccount, request)
+    ).account.channel_account_id
     await _publish(site)
 
 
 async def _publish(site: Site) -> None:
     module = BotModule(name="Hello", cards=[Card(text=TextCard(text="Hello!"))])
     create = gateway.CreateBotModuleRequest(team_id=str(TEAM), request_id=_id("module"), module=module)
-    module_id = (await call(site.client.channel_gateway.CreateBotModule, create)).module.id
+    module_id = (await call(site.client.channel_gateway.CreateBotModule, create)).module.bot_module_id
     regulars = Audience(tags=TagPredicate(operator=TAG_OPERATOR_ANY_OF, tags=["regular"]))
     welcome = Definition(
         name="welcome",

@@ -95,7 +95,7 @@ def _secrets(check: FieldCheck, field: str, texts: Sequence[str]) -> tuple[str, 
 def account_message(account: Account) -> account_pb2.ChannelAccount:
     """An account without its secrets."""
     message = account_pb2.ChannelAccount(
-        id=str(account.account_id),
+        channel_account_id=str(account.account_id),
         team_id=str(account.team_id),
         channel=int(account.channel),  # type: ignore[arg-type]  # the enums have the same numbers
         display_name=account.display_name,
@@ -247,7 +247,7 @@ def _check_url(check: FieldCheck, field: str, text: str, schemes: tuple[str, ...
 def module_message(module: BotModule) -> content_pb2.BotModule:
     """A bot module."""
     return content_pb2.BotModule(
-        id=str(module.bot_module_id),
+        bot_module_id=str(module.bot_module_id),
         team_id=str(module.team_id),
         name=module.name,
         cards=_card_messages(module.cards),
@@ -333,7 +333,7 @@ def parameters_of(
 def template_message(template: Template) -> content_pb2.MessageTemplate:
     """A template."""
     return content_pb2.MessageTemplate(
-        id=str(template.template_id),
+        message_template_id=str(template.template_id),
         team_id=str(template.team_id),
         account_id=str(template.account_id),
         name=template.name,

@@ -25,7 +25,7 @@ def shop_message(shop: Shop) -> webhook_pb2.Shop:
 def key_message(key: ShopKey) -> webhook_pb2.ShopKey:
     """A signing key, without its secret."""
     return webhook_pb2.ShopKey(
-        id=str(key.key_id),
+        shop_key_id=str(key.key_id),
         shop_id=key.shop_id,
         team_id=str(key.team_id),
         hint=encode_secret(key.secret)[-4:],

@@ -83,7 +83,7 @@ class AccountRpcs(Part):
         self, request: pb.GetChannelAccountRequest, context: Any
     ) -> pb.GetChannelAccountResponse:
         """Reads an account."""
-        team_id, account_id = ids_of(request.team_id, "account_id", request.account_id)
+        team_id, account_id = ids_of(request.team_id, "channel_account_id", request.channel_account_id)
         account = await self._deps.account_store.account(team_id, account_id)
         return pb.GetChannelAccountResponse(account=convert.account_message(account))
 
@@ -106,7 +106,9 @@ class AccountRpcs(Part):
         self, request: pb.UpdateChannelAccountRequest, context: Any
     ) -> pb.UpdateChannelAccountResponse:
         """Changes an account; renewed credentials make an unusable one active again."""
-        team_id, account_id = ids_of(request.team_id, "account.id", request.account.id)
+        team_id, account_id = ids_of(
+            request.team_id, "account.channel_account_id", request.account.channel_account_id
+        )
         check = FieldCheck()
         fields = changed_fields(check, request.update_mask.paths, _FIELDS, request.account)
         check.done()
@@ -118,13 +120,13 @@ class AccountRpcs(Part):
             return pb.UpdateChannelAccountResponse(account=convert.account_message(updated))
 
         call = Call(team_id, request, pb.UpdateChannelAccountResponse, reply)
-        return await self._deps.accounts.update(call, account_id, request.account.etag, change)
+        return await self._deps.accounts.update(call, account_id, request.etag, change)
 
     async def DeleteChannelAccount(
         self, request: pb.DeleteChannelAccountRequest, context: Any
     ) -> pb.DeleteChannelAccountResponse:
         """Deletes an account with its templates."""
-        team_id, account_id = ids_of(request.team_id, "account_id", request.account_id)
+        team_id, account_id = ids_of(request.team_id, "channel_account_id", request.channel_account_id)
         call: Call[None, pb.DeleteChannelAccountResponse] = Call(
             team_id,
             request,
@@ -137,7 +139,7 @@ class AccountRpcs(Part):
         self, request: pb.CheckChannelAccountRequest, context: Any
     ) -> pb.CheckChannelAccountResponse:
         """Asks the channel."""
-        team_id, account_id = ids_of(request.team_id, "account_id", request.account_id)
+        team_id, account_id = ids_of(request.team_id, "channel_account_id", request.channel_account_id)
         account = await self._deps.account_store.account(team_id, account_id)
         usable, detail = await self._deps.adapters[account.connection.kind].check(account)
         return pb.CheckChannelAccountResponse(usable=usable, detail=detail)

@@ -83,7 +83,7 @@ class ContentRpcs(Part):
         self, request: pb.UpdateBotModuleRequest, context: Any
     ) -> pb.UpdateBotModuleResponse:
         """Changes a bot module."""
-        team_id, module_id = ids_of(request.team_id, "module.id", request.module.id)
+        team_id, module_id = ids_of(request.team_id, "module.bot_module_id", request.module.bot_module_id)
         check = FieldCheck()
         fields = changed_fields(check, request.update_mask.paths, ("name", "cards"), request.module)
         message = request.module
@@ -105,7 +105,7 @@ class ContentRpcs(Part):
             return pb.UpdateBotModuleResponse(module=convert.module_message(updated))
 
         call = Call(team_id, request, pb.UpdateBotModuleResponse, reply)
-        return await self._deps.content.update_module(call, module_id, message.etag, change)
+        return await self._deps.content.update_module(call, module_id, request.etag, change)
 
     async def DeleteBotModule(
         self, request: pb.DeleteBotModuleRequest, context: Any
@@ -180,7 +180,7 @@ class ContentRpcs(Part):
         self, request: pb.GetMessageTemplateRequest, context: Any
     ) -> pb.GetMessageTemplateResponse:
         """Reads a template."""
-        team_id, template_id = ids_of(request.team_id, "template_id", request.template_id)
+        team_id, template_id = ids_of(request.team_id, "message_template_id", request.message_template_id)
         template = await self._deps.content_store.template(team_id, template_id)
         return pb.GetMessageTemplateResponse(template=convert.template_message(template))
 
@@ -205,7 +205,9 @@ class ContentRpcs(Part):
         self, request: pb.UpdateMessageTemplateRequest, context: Any
     ) -> pb.UpdateMessageTemplateResponse:
         """Changes a template: its approval and its parameters."""
-        team_id, template_id = ids_of(request.team_id, "template.id", request.template.id)
+        team_id, template_id = ids_of(
+            request.team_id, "template.message_template_id", request.template.message_template_id
+        )
         message = request.template
         check = FieldCheck()
         fields = changed_fields(check, request.update_mask.paths, _TEMPLATE_FIELDS, message)
@@ -229,13 +231,13 @@ class ContentRpcs(Part):
             return pb.UpdateMessageTemplateResponse(template=convert.template_message(updated))
 
         call = Call(team_id, request, pb.UpdateMessageTemplateResponse, reply)
-        return await self._deps.content.update_template(call, template_id, message.etag, change)
+        return await self._deps.content.update_template(call, template_id, request.etag, change)
 
     async def DeleteMessageTemplate(
         self, request: pb.DeleteMessageTemplateRequest, context: Any
     ) -> pb.DeleteMessageTemplateResponse:
         """Deletes a template."""
-        team_id, template_id = ids_of(request.team_id, "template_id", request.template_id)
+        team_id, template_id = ids_of(request.team_id, "message_template_id", request.message_template_id)
         call: Call[None, pb.DeleteMessageTemplateResponse] = Call(
             team_id,
             request,

@@ -77,7 +77,7 @@ class ShopRpcs(Part):
             return pb.UpdateShopResponse(shop=shop_message(shop))
 
         call = Call(team_id, request, pb.UpdateShopResponse, reply)
-        return await self._deps.shops.update(call, shop_id, request.shop.etag, change)
+        return await self._deps.shops.update(call, shop_id, request.etag, change)
 
     async def DeleteShop(self, request: pb.DeleteShopRequest, context: Any) -> pb.DeleteShopResponse:
         """Deletes a shop and its keys."""
@@ -128,7 +128,7 @@ class ShopRpcs(Part):
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
         shop_id = _shop_id(check, "shop_id", request.shop_id)
-        key_id = check.uuid("key_id", request.key_id)
+        key_id = check.uuid("shop_key_id", request.shop_key_id)
         at = check.time("expire_time", request, "expire_time") if request.HasField("expire_time") else None
         check.done()
 

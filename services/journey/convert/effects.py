@@ -78,7 +78,7 @@ def posting_message(effect: OrderPosting) -> postings_pb2.Posting:
         key=str(effect.key),
         team_id=str(effect.team_id),
         customer_id=str(effect.customer_id),
-        occurred_at=timestamp(effect.at),
+        occur_time=timestamp(effect.at),
         actor=ACTOR,
     )
     amount = money_pb2.Money(currency_code=effect.currency, amount_micros=effect.amount_micros)
@@ -110,7 +110,7 @@ def node_posting_message(effect: fx.ChangePoints, *, has_phone: bool) -> posting
         key=str(effect.key),
         team_id=str(effect.team_id),
         customer_id=str(effect.customer_id),
-        occurred_at=timestamp(effect.at),
+        occur_time=timestamp(effect.at),
         actor=ACTOR,
     )
     target = posting.journey_add if effect.delta > 0 else posting.journey_deduct

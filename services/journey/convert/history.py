@@ -21,7 +21,7 @@ def fact_message(row: Mapping[str, Any]) -> journey_fact_pb2.JourneyFact:
         position=row["position"],
         team_id=str(row["team_id"]),
         journey_id=str(row["journey_id"]),
-        time=time,
+        occur_time=time,
         **_KINDS[row["kind"]](row, time),
     )
 

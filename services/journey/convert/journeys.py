@@ -15,8 +15,8 @@ from services.journey.domain.lifecycle import MESSAGES
 from services.journey.domain.views import StoredRevision
 
 _MATCHES: Final = {
-    trigger_pb2.ItemCondition.MATCH_IS: "is",
-    trigger_pb2.ItemCondition.MATCH_CONTAINS: "contains",
+    trigger_pb2.ITEM_MATCH_IS: "is",
+    trigger_pb2.ITEM_MATCH_CONTAINS: "contains",
 }
 _MATCH_NUMBERS: Final = {text: number for number, text in _MATCHES.items()}
 _CHANNELS: Final = frozenset(channel.value for channel in d.Channel)

@@ -112,8 +112,8 @@ def _posting(message: postings_pb2.Posting, check: PostingCheck) -> Posting:
         key=check.uuid("key", message.key),
         team_id=check.uuid("team_id", message.team_id),
         customer_id=customer_id,
-        occurred_at=check.time("occurred_at", message, "occurred_at")
-        if message.HasField("occurred_at")
+        occurred_at=check.time("occur_time", message, "occur_time")
+        if message.HasField("occur_time")
         else None,
         actor=check.words("actor", message.actor, ID_LENGTH_MAX),
         body=body,

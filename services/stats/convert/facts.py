@@ -89,9 +89,9 @@ def _journey_shape(row: journey_fact_pb2.JourneyFact) -> _Shape | None:
                 ]
             )
             run = (segment.enrolled, segment.state)
-            return _run_segment, row.team_id, row.journey_id, _quarter(row.time), run, steps
+            return _run_segment, row.team_id, row.journey_id, _quarter(row.occur_time), run, steps
         case "trigger_refused":
-            return _refused, row.team_id, row.journey_id, _quarter(row.time)
+            return _refused, row.team_id, row.journey_id, _quarter(row.occur_time)
     return None
 
 

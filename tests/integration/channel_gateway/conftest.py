@@ -184,7 +184,7 @@ class Gateway:
         request = pb.CreateChannelAccountRequest(
             team_id=str(self.team_id), request_id=str(new_id()), account=account
         )
-        return (await self.stub.CreateChannelAccount(request, timeout=TIMEOUT_S)).account.id
+        return (await self.stub.CreateChannelAccount(request, timeout=TIMEOUT_S)).account.channel_account_id
 
     async def module(self, *texts: str) -> str:
         """A bot module of text cards."""
@@ -194,7 +194,7 @@ class Gateway:
         request = pb.CreateBotModuleRequest(
             team_id=str(self.team_id), request_id=str(new_id()), module=module
         )
-        return (await self.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.id
+        return (await self.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.bot_module_id
 
     async def template(self, account_id: str, name: str = "hello", parameters: int = 2) -> str:
         """A template here and at the emulator."""
@@ -220,7 +220,9 @@ class Gateway:
         request = pb.CreateMessageTemplateRequest(
             team_id=str(self.team_id), request_id=str(new_id()), template=template
         )
-        return (await self.stub.CreateMessageTemplate(request, timeout=TIMEOUT_S)).template.id
+        return (
+            await self.stub.CreateMessageTemplate(request, timeout=TIMEOUT_S)
+        ).template.message_template_id
 
     async def top_up(self, micros: int, currency: str = "HKD") -> quota_pb2.Wallet:
         """Adds to the prepaid balance."""

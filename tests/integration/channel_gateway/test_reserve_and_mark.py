@@ -197,7 +197,7 @@ async def test_content_and_accounts_changed_elsewhere_are_noticed_by_the_next_se
         (refused,) = await gateway.ask(gateway.send(customer, LINE, bot_module_id=module))
         assert (refused.state, refused.reason) == (delivery_pb2.SEND_STATE_EXHAUSTED, "BOT_MODULE_MISSING")
         deleted = pb.DeleteChannelAccountRequest(
-            team_id=str(gateway.team_id), request_id=str(new_id()), account_id=account
+            team_id=str(gateway.team_id), request_id=str(new_id()), channel_account_id=account
         )
         await other.stub.DeleteChannelAccount(deleted, timeout=TIMEOUT_S)
         (homeless,) = await gateway.ask(gateway.send(customer, LINE, bot_module_id=kept))

@@ -69,7 +69,8 @@ async def test_cards_of_all_kinds_come_back_as_they_were(gateway: Gateway) -> No
     update = pb.UpdateBotModuleRequest(
         team_id=str(gateway.team_id),
         request_id=str(new_id()),
-        module=content_pb2.BotModule(id=created.id, name="Renamed", etag=created.etag),
+        module=content_pb2.BotModule(bot_module_id=created.bot_module_id, name="Renamed"),
+        etag=created.etag,
     )
     renamed = (await gateway.stub.UpdateBotModule(update, timeout=TIMEOUT_S)).module
     assert renamed.name == "Renamed"
@@ -86,7 +87,7 @@ async def test_lists_page_in_order(gateway: Gateway) -> None:
     request = pb.ListBotModulesRequest(team_id=str(gateway.team_id), page_size=2)
     while True:
         page = await gateway.stub.ListBotModules(request, timeout=TIMEOUT_S)
-        seen += [module.id for module in page.modules]
+        seen += [module.bot_module_id for module in page.modules]
         if not page.next_page_token:
             break
         request.page_token = page.next_page_token
@@ -98,7 +99,7 @@ async def test_lists_page_in_order(gateway: Gateway) -> None:
 
 async def test_another_team_sees_nothing(gateway: Gateway) -> None:
     account = await gateway.account(LINE)
-    request = pb.GetChannelAccountRequest(team_id=str(new_id()), account_id=account)
+    request = pb.GetChannelAccountRequest(team_id=str(new_id()), channel_account_id=account)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await gateway.stub.GetChannelAccount(request, timeout=TIMEOUT_S)
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
@@ -166,7 +167,7 @@ async def test_a_plan_quota_is_asked_of_line(gateway: Gateway) -> None:
     )
     quota = (await gateway.stub.RefreshPlanQuota(request, timeout=TIMEOUT_S)).quota
     assert (quota.unlimited, quota.message_limit, quota.month) == (False, 7, "2026-03-01")
-    check = pb.CheckChannelAccountRequest(team_id=str(gateway.team_id), account_id=account)
+    check = pb.CheckChannelAccountRequest(team_id=str(gateway.team_id), channel_account_id=account)
     assert (await gateway.stub.CheckChannelAccount(check, timeout=TIMEOUT_S)).usable
 
 

@@ -292,7 +292,7 @@ async def test_a_refused_token_makes_the_account_unusable_until_it_is_renewed(ga
         request_id=str(new_id()),
         account=account_pb2.ChannelAccount(channel=LINE, display_name="Shop", line=connection),
     )
-    account = (await gateway.stub.CreateChannelAccount(request, timeout=TIMEOUT_S)).account.id
+    account = (await gateway.stub.CreateChannelAccount(request, timeout=TIMEOUT_S)).account.channel_account_id
     module = await gateway.module()
     customer = gateway.customer(account, LINE)
     await gateway.ask(gateway.send(customer, LINE, bot_module_id=module))
@@ -302,7 +302,8 @@ async def test_a_refused_token_makes_the_account_unusable_until_it_is_renewed(ga
     assert (refused.state, refused.reason) == (delivery_pb2.SEND_STATE_FAILED, "ACCOUNT_UNUSABLE")
 
     renewed = account_pb2.ChannelAccount(
-        id=account, line=account_pb2.LineConnection(channel_id="1", access_token="emulator-token")
+        channel_account_id=account,
+        line=account_pb2.LineConnection(channel_id="1", access_token="emulator-token"),
     )
     update = pb.UpdateChannelAccountRequest(
         team_id=str(gateway.team_id), request_id=str(new_id()), account=renewed
@@ -403,7 +404,7 @@ async def test_a_condition_card_branches_on_points(gateway: Gateway) -> None:
     condition.then_cards.add().text.text = "{{points.cumulative}} in all"
     condition.else_cards.add().text.text = "collect more"
     request = pb.CreateBotModuleRequest(team_id=str(gateway.team_id), request_id=str(new_id()), module=module)
-    module_id = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.id
+    module_id = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.bot_module_id
     rich, poor = gateway.customer(account, LINE), gateway.customer(account, LINE)
     gateway.neighbours.points.balances = {rich: (0, 100), poor: (99, 99)}
     gateway.neighbours.segment.points_channels = [LINE]
@@ -423,7 +424,7 @@ async def test_points_variables_and_coupons_are_open_where_the_team_says_so(gate
     coupon = module.cards.add().coupon
     coupon.coupon_id, coupon.text, coupon.button_label = str(new_id()), "A coupon", "Claim"
     request = pb.CreateBotModuleRequest(team_id=str(gateway.team_id), request_id=str(new_id()), module=module)
-    module_id = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.id
+    module_id = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.bot_module_id
     customer = gateway.customer(account, LINE)
     gateway.neighbours.points.balances = {customer: (7, 7)}
     await gateway.ask(gateway.send(customer, LINE, bot_module_id=module_id))
@@ -440,7 +441,7 @@ async def test_a_team_opens_points_to_a_channel(gateway: Gateway) -> None:
     coupon = module.cards.add().coupon
     coupon.coupon_id, coupon.text, coupon.button_label = str(new_id()), "A coupon", "Claim"
     request = pb.CreateBotModuleRequest(team_id=str(gateway.team_id), request_id=str(new_id()), module=module)
-    module_id = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.id
+    module_id = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.bot_module_id
     customer = gateway.customer(account, LINE)
     gateway.neighbours.points.balances = {customer: (7, 7)}
     gateway.neighbours.segment.points_channels = [LINE]

@@ -213,13 +213,13 @@ async def test_keys_change_without_a_gap(gateway: Gateway, shop: Shop) -> None:
     assert (await shop.post(order(1)))[0] == 202
     assert (await renewed.post(order(2)))[0] == 202
     revoke = pb.RevokeShopKeyRequest(
-        team_id=str(gateway.team_id), request_id=str(new_id()), shop_id="demo", key_id=old.id
+        team_id=str(gateway.team_id), request_id=str(new_id()), shop_id="demo", shop_key_id=old.shop_key_id
     )
     await gateway.stub.RevokeShopKey(revoke, timeout=TIMEOUT_S)
     assert (await shop.post(order(3)))[0] == 401
     assert (await renewed.post(order(4)))[0] == 202
     expiring = pb.RevokeShopKeyRequest(
-        team_id=str(gateway.team_id), request_id=str(new_id()), shop_id="demo", key_id=new.id
+        team_id=str(gateway.team_id), request_id=str(new_id()), shop_id="demo", shop_key_id=new.shop_key_id
     )
     expiring.expire_time.CopyFrom(timestamp(gateway.clock.now() + timedelta(minutes=1)))
     await gateway.stub.RevokeShopKey(expiring, timeout=TIMEOUT_S)

@@ -55,7 +55,7 @@ class ChannelAccount(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     TEAM_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
@@ -71,7 +71,7 @@ class ChannelAccount(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
+    channel_account_id: _builtins.str
     """Id of the account, a UUID; given by the server."""
     team_id: _builtins.str
     """Team that owns the account, a UUID."""
@@ -122,7 +122,7 @@ class ChannelAccount(_message.Message):
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
+        channel_account_id: _builtins.str = ...,
         team_id: _builtins.str = ...,
         channel: _channel_pb2.Channel.ValueType = ...,
         display_name: _builtins.str = ...,
@@ -141,7 +141,7 @@ class ChannelAccount(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "create_time", b"create_time", "instagram", b"instagram", "line", b"line", "messenger", b"messenger", "sink", b"sink", "update_time", b"update_time", "whatsapp", b"whatsapp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "concurrency_max", b"concurrency_max", "connection", b"connection", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "id", b"id", "instagram", b"instagram", "line", b"line", "messenger", b"messenger", "rate_per_second", b"rate_per_second", "sink", b"sink", "state", b"state", "state_reason", b"state_reason", "team_id", b"team_id", "update_time", b"update_time", "whatsapp", b"whatsapp"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "channel_account_id", b"channel_account_id", "concurrency_max", b"concurrency_max", "connection", b"connection", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "instagram", b"instagram", "line", b"line", "messenger", b"messenger", "rate_per_second", b"rate_per_second", "sink", b"sink", "state", b"state", "state_reason", b"state_reason", "team_id", b"team_id", "update_time", b"update_time", "whatsapp", b"whatsapp"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_connection: _TypeAlias = _typing.Literal["line", "whatsapp", "messenger", "instagram", "sink"]  # noqa: Y015
     _WhichOneofArgType_connection: _TypeAlias = _typing.Literal["connection", b"connection"]  # noqa: Y015

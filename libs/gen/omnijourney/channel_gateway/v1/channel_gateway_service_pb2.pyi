@@ -317,20 +317,20 @@ class GetChannelAccountRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
-    account_id: _builtins.str
+    channel_account_id: _builtins.str
     """Account, a UUID. Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
-        account_id: _builtins.str = ...,
+        channel_account_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_account_id", b"channel_account_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -432,10 +432,13 @@ class UpdateChannelAccountRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    etag: _builtins.str
+    """Etag of the resource as it was read; another one than the present is refused. Empty: not checked."""
     @_builtins.property
     def account(self) -> _account_pb2.ChannelAccount:
         """The new values, with the id and the etag that was read. An empty etag skips the check. Required."""
@@ -451,10 +454,11 @@ class UpdateChannelAccountRequest(_message.Message):
         request_id: _builtins.str = ...,
         account: _account_pb2.ChannelAccount | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "etag", b"etag", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -492,23 +496,23 @@ class DeleteChannelAccountRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
-    account_id: _builtins.str
+    channel_account_id: _builtins.str
     """Account, a UUID. Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
-        account_id: _builtins.str = ...,
+        channel_account_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_account_id", b"channel_account_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -538,20 +542,20 @@ class CheckChannelAccountRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
-    account_id: _builtins.str
+    channel_account_id: _builtins.str
     """Account, a UUID. Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
-        account_id: _builtins.str = ...,
+        channel_account_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_account_id", b"channel_account_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -757,10 +761,13 @@ class UpdateBotModuleRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     MODULE_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    etag: _builtins.str
+    """Etag of the resource as it was read; another one than the present is refused. Empty: not checked."""
     @_builtins.property
     def module(self) -> _content_pb2.BotModule:
         """The new values, with the id and the etag that was read. An empty etag skips the check. Required."""
@@ -776,10 +783,11 @@ class UpdateBotModuleRequest(_message.Message):
         request_id: _builtins.str = ...,
         module: _content_pb2.BotModule | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["module", b"module", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["module", b"module", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "module", b"module", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -981,20 +989,20 @@ class GetMessageTemplateRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_TEMPLATE_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
-    template_id: _builtins.str
+    message_template_id: _builtins.str
     """Template, a UUID. Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
-        template_id: _builtins.str = ...,
+        message_template_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["team_id", b"team_id", "template_id", b"template_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_template_id", b"message_template_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1096,10 +1104,13 @@ class UpdateMessageTemplateRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TEMPLATE_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    etag: _builtins.str
+    """Etag of the resource as it was read; another one than the present is refused. Empty: not checked."""
     @_builtins.property
     def template(self) -> _content_pb2.MessageTemplate:
         """The new values, with the id and the etag that was read. An empty etag skips the check. Required."""
@@ -1115,10 +1126,11 @@ class UpdateMessageTemplateRequest(_message.Message):
         request_id: _builtins.str = ...,
         template: _content_pb2.MessageTemplate | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["template", b"template", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "team_id", b"team_id", "template", b"template", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "request_id", b"request_id", "team_id", b"team_id", "template", b"template", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1156,23 +1168,23 @@ class DeleteMessageTemplateRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_TEMPLATE_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
-    template_id: _builtins.str
+    message_template_id: _builtins.str
     """Template, a UUID. Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
-        template_id: _builtins.str = ...,
+        message_template_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "team_id", b"team_id", "template_id", b"template_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_template_id", b"message_template_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2049,10 +2061,13 @@ class UpdateShopRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SHOP_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    etag: _builtins.str
+    """Etag of the resource as it was read; another one than the present is refused. Empty: not checked."""
     @_builtins.property
     def shop(self) -> _webhook_pb2.Shop:
         """The new values, with the id and the etag that was read. An empty etag skips the check. Required."""
@@ -2068,10 +2083,11 @@ class UpdateShopRequest(_message.Message):
         request_id: _builtins.str = ...,
         shop: _webhook_pb2.Shop | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["shop", b"shop", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "shop", b"shop", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "request_id", b"request_id", "shop", b"shop", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2283,7 +2299,7 @@ class RevokeShopKeyRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SHOP_ID_FIELD_NUMBER: _builtins.int
-    KEY_ID_FIELD_NUMBER: _builtins.int
+    SHOP_KEY_ID_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
@@ -2291,7 +2307,7 @@ class RevokeShopKeyRequest(_message.Message):
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     shop_id: _builtins.str
     """Shop id. Required."""
-    key_id: _builtins.str
+    shop_key_id: _builtins.str
     """Key, a UUID. Required."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -2303,12 +2319,12 @@ class RevokeShopKeyRequest(_message.Message):
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         shop_id: _builtins.str = ...,
-        key_id: _builtins.str = ...,
+        shop_key_id: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "key_id", b"key_id", "request_id", b"request_id", "shop_id", b"shop_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "request_id", b"request_id", "shop_id", b"shop_id", "shop_key_id", b"shop_key_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2564,20 +2580,20 @@ class GetWebhookSubscriptionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
-    subscription_id: _builtins.str
+    webhook_subscription_id: _builtins.str
     """Subscription, a UUID. Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
-        subscription_id: _builtins.str = ...,
+        webhook_subscription_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["subscription_id", b"subscription_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["team_id", b"team_id", "webhook_subscription_id", b"webhook_subscription_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2675,10 +2691,13 @@ class UpdateWebhookSubscriptionRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SUBSCRIPTION_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    etag: _builtins.str
+    """Etag of the resource as it was read; another one than the present is refused. Empty: not checked."""
     @_builtins.property
     def subscription(self) -> _webhook_pb2.WebhookSubscription:
         """The new values, with the id and the etag that was read. An empty etag skips the check. Required."""
@@ -2694,10 +2713,11 @@ class UpdateWebhookSubscriptionRequest(_message.Message):
         request_id: _builtins.str = ...,
         subscription: _webhook_pb2.WebhookSubscription | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["subscription", b"subscription", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "subscription", b"subscription", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "request_id", b"request_id", "subscription", b"subscription", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2735,23 +2755,23 @@ class DeleteWebhookSubscriptionRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
-    subscription_id: _builtins.str
+    webhook_subscription_id: _builtins.str
     """Subscription, a UUID. Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
-        subscription_id: _builtins.str = ...,
+        webhook_subscription_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "subscription_id", b"subscription_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "team_id", b"team_id", "webhook_subscription_id", b"webhook_subscription_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2782,23 +2802,23 @@ class RotateWebhookSecretRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
-    subscription_id: _builtins.str
+    webhook_subscription_id: _builtins.str
     """Subscription, a UUID. Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
-        subscription_id: _builtins.str = ...,
+        webhook_subscription_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "subscription_id", b"subscription_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "team_id", b"team_id", "webhook_subscription_id", b"webhook_subscription_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2835,12 +2855,12 @@ class ListDeadLettersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
-    subscription_id: _builtins.str
+    webhook_subscription_id: _builtins.str
     """Only of this subscription, a UUID. Optional."""
     page_size: _builtins.int
     """Items in a page, 1 to 500. 0: 50."""
@@ -2850,13 +2870,13 @@ class ListDeadLettersRequest(_message.Message):
         self,
         *,
         team_id: _builtins.str = ...,
-        subscription_id: _builtins.str = ...,
+        webhook_subscription_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "subscription_id", b"subscription_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "team_id", b"team_id", "webhook_subscription_id", b"webhook_subscription_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2898,13 +2918,13 @@ class ReplayDeadLettersRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
     WEBHOOK_IDS_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
-    subscription_id: _builtins.str
+    webhook_subscription_id: _builtins.str
     """Subscription, a UUID. Required."""
     @_builtins.property
     def webhook_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -2915,12 +2935,12 @@ class ReplayDeadLettersRequest(_message.Message):
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
-        subscription_id: _builtins.str = ...,
+        webhook_subscription_id: _builtins.str = ...,
         webhook_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "subscription_id", b"subscription_id", "team_id", b"team_id", "webhook_ids", b"webhook_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "team_id", b"team_id", "webhook_ids", b"webhook_ids", "webhook_subscription_id", b"webhook_subscription_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2956,13 +2976,13 @@ class DeleteDeadLettersRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
     WEBHOOK_IDS_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
-    subscription_id: _builtins.str
+    webhook_subscription_id: _builtins.str
     """Subscription, a UUID. Required."""
     @_builtins.property
     def webhook_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -2973,12 +2993,12 @@ class DeleteDeadLettersRequest(_message.Message):
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
-        subscription_id: _builtins.str = ...,
+        webhook_subscription_id: _builtins.str = ...,
         webhook_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "subscription_id", b"subscription_id", "team_id", b"team_id", "webhook_ids", b"webhook_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "team_id", b"team_id", "webhook_ids", b"webhook_ids", "webhook_subscription_id", b"webhook_subscription_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

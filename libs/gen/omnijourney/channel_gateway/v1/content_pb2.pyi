@@ -120,14 +120,14 @@ class BotModule(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
+    BOT_MODULE_ID_FIELD_NUMBER: _builtins.int
     TEAM_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     CARDS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
+    bot_module_id: _builtins.str
     """Id of the module, a UUID; given by the server."""
     team_id: _builtins.str
     """Team that owns the module, a UUID."""
@@ -150,7 +150,7 @@ class BotModule(_message.Message):
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
+        bot_module_id: _builtins.str = ...,
         team_id: _builtins.str = ...,
         name: _builtins.str = ...,
         cards: _abc.Iterable[Global___Card] | None = ...,
@@ -160,7 +160,7 @@ class BotModule(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cards", b"cards", "create_time", b"create_time", "etag", b"etag", "id", b"id", "name", b"name", "team_id", b"team_id", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "cards", b"cards", "create_time", b"create_time", "etag", b"etag", "name", b"name", "team_id", b"team_id", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -424,7 +424,7 @@ class MessageTemplate(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_TEMPLATE_ID_FIELD_NUMBER: _builtins.int
     TEAM_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
@@ -436,7 +436,7 @@ class MessageTemplate(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
+    message_template_id: _builtins.str
     """Id of the template here, a UUID; given by the server."""
     team_id: _builtins.str
     """Team that owns the template, a UUID."""
@@ -469,7 +469,7 @@ class MessageTemplate(_message.Message):
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
+        message_template_id: _builtins.str = ...,
         team_id: _builtins.str = ...,
         account_id: _builtins.str = ...,
         name: _builtins.str = ...,
@@ -484,7 +484,7 @@ class MessageTemplate(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "category", b"category", "create_time", b"create_time", "etag", b"etag", "id", b"id", "language", b"language", "name", b"name", "parameter_count", b"parameter_count", "parameter_names", b"parameter_names", "state", b"state", "team_id", b"team_id", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "category", b"category", "create_time", b"create_time", "etag", b"etag", "language", b"language", "message_template_id", b"message_template_id", "name", b"name", "parameter_count", b"parameter_count", "parameter_names", b"parameter_names", "state", b"state", "team_id", b"team_id", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -164,14 +164,14 @@ class ShopKey(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
+    SHOP_KEY_ID_FIELD_NUMBER: _builtins.int
     SHOP_ID_FIELD_NUMBER: _builtins.int
     TEAM_ID_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
     HINT_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
+    shop_key_id: _builtins.str
     """Id of the key, a UUID; given by the server."""
     shop_id: _builtins.str
     """Shop."""
@@ -192,7 +192,7 @@ class ShopKey(_message.Message):
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
+        shop_key_id: _builtins.str = ...,
         shop_id: _builtins.str = ...,
         team_id: _builtins.str = ...,
         secret: _builtins.str = ...,
@@ -202,7 +202,7 @@ class ShopKey(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "hint", b"hint", "id", b"id", "secret", b"secret", "shop_id", b"shop_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "hint", b"hint", "secret", b"secret", "shop_id", b"shop_id", "shop_key_id", b"shop_key_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -302,7 +302,7 @@ class WebhookSubscription(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
     TEAM_ID_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     EVENT_TYPES_FIELD_NUMBER: _builtins.int
@@ -311,7 +311,7 @@ class WebhookSubscription(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
+    webhook_subscription_id: _builtins.str
     """Id, a UUID; given by the server."""
     team_id: _builtins.str
     """Team, a UUID."""
@@ -338,7 +338,7 @@ class WebhookSubscription(_message.Message):
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
+        webhook_subscription_id: _builtins.str = ...,
         team_id: _builtins.str = ...,
         url: _builtins.str = ...,
         event_types: _abc.Iterable[_builtins.str] | None = ...,
@@ -350,7 +350,7 @@ class WebhookSubscription(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "etag", b"etag", "event_types", b"event_types", "id", b"id", "secret", b"secret", "state", b"state", "team_id", b"team_id", "update_time", b"update_time", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "etag", b"etag", "event_types", b"event_types", "secret", b"secret", "state", b"state", "team_id", b"team_id", "update_time", b"update_time", "url", b"url", "webhook_subscription_id", b"webhook_subscription_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -363,7 +363,7 @@ class DeadLetter(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     WEBHOOK_ID_FIELD_NUMBER: _builtins.int
-    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
     EVENT_TYPE_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
@@ -372,7 +372,7 @@ class DeadLetter(_message.Message):
     DEAD_TIME_FIELD_NUMBER: _builtins.int
     webhook_id: _builtins.str
     """Id of the webhook, the same in each attempt."""
-    subscription_id: _builtins.str
+    webhook_subscription_id: _builtins.str
     """Subscription, a UUID."""
     event_type: _builtins.str
     """Kind of event."""
@@ -394,7 +394,7 @@ class DeadLetter(_message.Message):
         self,
         *,
         webhook_id: _builtins.str = ...,
-        subscription_id: _builtins.str = ...,
+        webhook_subscription_id: _builtins.str = ...,
         event_type: _builtins.str = ...,
         body: _builtins.bytes = ...,
         attempts: _builtins.int = ...,
@@ -404,7 +404,7 @@ class DeadLetter(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["dead_time", b"dead_time", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "body", b"body", "dead_time", b"dead_time", "event_type", b"event_type", "last_error", b"last_error", "occur_time", b"occur_time", "subscription_id", b"subscription_id", "webhook_id", b"webhook_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "body", b"body", "dead_time", b"dead_time", "event_type", b"event_type", "last_error", b"last_error", "occur_time", b"occur_time", "webhook_id", b"webhook_id", "webhook_subscription_id", b"webhook_subscription_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

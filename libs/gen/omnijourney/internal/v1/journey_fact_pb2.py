@@ -27,21 +27,21 @@ from omnijourney.journey.v1 import enrolment_pb2 as omnijourney_dot_journey_dot_
 from omnijourney.journey.v1 import journey_pb2 as omnijourney_dot_journey_dot_v1_dot_journey__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*omnijourney/internal/v1/journey_fact.proto\x12\x17omnijourney.internal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&omnijourney/journey/v1/enrolment.proto\x1a$omnijourney/journey/v1/journey.proto\"\xcb\x02\n\x0bJourneyFact\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x0f\n\x07team_id\x18\x03 \x01(\t\x12\x12\n\njourney_id\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x0brun_segment\x18\x06 \x01(\x0b\x32#.omnijourney.internal.v1.RunSegmentH\x00\x12\x42\n\x0ftrigger_refused\x18\x07 \x01(\x0b\x32\'.omnijourney.internal.v1.TriggerRefusedH\x00\x12@\n\x0estatus_changed\x18\x08 \x01(\x0b\x32&.omnijourney.internal.v1.StatusChangedH\x00\x42\x06\n\x04kind\"\xad\x01\n\nRunSegment\x12\x14\n\x0c\x65nrolment_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x10\n\x08\x65nrolled\x18\x03 \x01(\x08\x12+\n\x05steps\x18\x04 \x03(\x0b\x32\x1c.omnijourney.journey.v1.Step\x12\x35\n\x05state\x18\x05 \x01(\x0e\x32&.omnijourney.journey.v1.EnrolmentState\"]\n\x0eTriggerRefused\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x36\n\x06reason\x18\x02 \x01(\x0e\x32&.omnijourney.internal.v1.RefusalReason\"\xc8\x01\n\rStatusChanged\x12\x35\n\x06\x62\x65\x66ore\x18\x01 \x01(\x0e\x32%.omnijourney.journey.v1.JourneyStatus\x12\x34\n\x05\x61\x66ter\x18\x02 \x01(\x0e\x32%.omnijourney.journey.v1.JourneyStatus\x12\x34\n\x06reason\x18\x03 \x01(\x0e\x32$.omnijourney.journey.v1.StatusReason\x12\x14\n\x0cjourney_name\x18\x04 \x01(\t*\x95\x01\n\rRefusalReason\x12\x1e\n\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12!\n\x1dREFUSAL_REASON_CUSTOMER_LIMIT\x10\x01\x12\x1d\n\x19REFUSAL_REASON_PLAN_LIMIT\x10\x02\x12\"\n\x1eREFUSAL_REASON_CAUSATION_DEPTH\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*omnijourney/internal/v1/journey_fact.proto\x12\x17omnijourney.internal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&omnijourney/journey/v1/enrolment.proto\x1a$omnijourney/journey/v1/journey.proto\"\xd1\x02\n\x0bJourneyFact\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x0f\n\x07team_id\x18\x03 \x01(\t\x12\x12\n\njourney_id\x18\x04 \x01(\t\x12.\n\noccur_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x0brun_segment\x18\x06 \x01(\x0b\x32#.omnijourney.internal.v1.RunSegmentH\x00\x12\x42\n\x0ftrigger_refused\x18\x07 \x01(\x0b\x32\'.omnijourney.internal.v1.TriggerRefusedH\x00\x12@\n\x0estatus_changed\x18\x08 \x01(\x0b\x32&.omnijourney.internal.v1.StatusChangedH\x00\x42\x06\n\x04kind\"\xad\x01\n\nRunSegment\x12\x14\n\x0c\x65nrolment_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x10\n\x08\x65nrolled\x18\x03 \x01(\x08\x12+\n\x05steps\x18\x04 \x03(\x0b\x32\x1c.omnijourney.journey.v1.Step\x12\x35\n\x05state\x18\x05 \x01(\x0e\x32&.omnijourney.journey.v1.EnrolmentState\"]\n\x0eTriggerRefused\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x36\n\x06reason\x18\x02 \x01(\x0e\x32&.omnijourney.internal.v1.RefusalReason\"\xc8\x01\n\rStatusChanged\x12\x35\n\x06\x62\x65\x66ore\x18\x01 \x01(\x0e\x32%.omnijourney.journey.v1.JourneyStatus\x12\x34\n\x05\x61\x66ter\x18\x02 \x01(\x0e\x32%.omnijourney.journey.v1.JourneyStatus\x12\x34\n\x06reason\x18\x03 \x01(\x0e\x32$.omnijourney.journey.v1.StatusReason\x12\x14\n\x0cjourney_name\x18\x04 \x01(\t*\x95\x01\n\rRefusalReason\x12\x1e\n\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12!\n\x1dREFUSAL_REASON_CUSTOMER_LIMIT\x10\x01\x12\x1d\n\x19REFUSAL_REASON_PLAN_LIMIT\x10\x02\x12\"\n\x1eREFUSAL_REASON_CAUSATION_DEPTH\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.internal.v1.journey_fact_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REFUSALREASON']._serialized_start=991
-  _globals['_REFUSALREASON']._serialized_end=1140
+  _globals['_REFUSALREASON']._serialized_start=997
+  _globals['_REFUSALREASON']._serialized_end=1146
   _globals['_JOURNEYFACT']._serialized_start=183
-  _globals['_JOURNEYFACT']._serialized_end=514
-  _globals['_RUNSEGMENT']._serialized_start=517
-  _globals['_RUNSEGMENT']._serialized_end=690
-  _globals['_TRIGGERREFUSED']._serialized_start=692
-  _globals['_TRIGGERREFUSED']._serialized_end=785
-  _globals['_STATUSCHANGED']._serialized_start=788
-  _globals['_STATUSCHANGED']._serialized_end=988
+  _globals['_JOURNEYFACT']._serialized_end=520
+  _globals['_RUNSEGMENT']._serialized_start=523
+  _globals['_RUNSEGMENT']._serialized_end=696
+  _globals['_TRIGGERREFUSED']._serialized_start=698
+  _globals['_TRIGGERREFUSED']._serialized_end=791
+  _globals['_STATUSCHANGED']._serialized_start=794
+  _globals['_STATUSCHANGED']._serialized_end=994
 # @@protoc_insertion_point(module_scope)

@@ -60,7 +60,7 @@ class JourneyFact(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     TEAM_ID_FIELD_NUMBER: _builtins.int
     JOURNEY_ID_FIELD_NUMBER: _builtins.int
-    TIME_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
     RUN_SEGMENT_FIELD_NUMBER: _builtins.int
     TRIGGER_REFUSED_FIELD_NUMBER: _builtins.int
     STATUS_CHANGED_FIELD_NUMBER: _builtins.int
@@ -73,7 +73,7 @@ class JourneyFact(_message.Message):
     journey_id: _builtins.str
     """The journey."""
     @_builtins.property
-    def time(self) -> _timestamp_pb2.Timestamp:
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When, in domain time."""
 
     @_builtins.property
@@ -95,14 +95,14 @@ class JourneyFact(_message.Message):
         position: _builtins.int = ...,
         team_id: _builtins.str = ...,
         journey_id: _builtins.str = ...,
-        time: _timestamp_pb2.Timestamp | None = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
         run_segment: Global___RunSegment | None = ...,
         trigger_refused: Global___TriggerRefused | None = ...,
         status_changed: Global___StatusChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "run_segment", b"run_segment", "status_changed", b"status_changed", "time", b"time", "trigger_refused", b"trigger_refused"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "occur_time", b"occur_time", "run_segment", b"run_segment", "status_changed", b"status_changed", "trigger_refused", b"trigger_refused"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["journey_id", b"journey_id", "kind", b"kind", "partition", b"partition", "position", b"position", "run_segment", b"run_segment", "status_changed", b"status_changed", "team_id", b"team_id", "time", b"time", "trigger_refused", b"trigger_refused"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["journey_id", b"journey_id", "kind", b"kind", "occur_time", b"occur_time", "partition", b"partition", "position", b"position", "run_segment", b"run_segment", "status_changed", b"status_changed", "team_id", b"team_id", "trigger_refused", b"trigger_refused"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["run_segment", "trigger_refused", "status_changed"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015

@@ -32,7 +32,7 @@ class Posting(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     TEAM_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
-    OCCURRED_AT_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     EARN_FIELD_NUMBER: _builtins.int
     REFUND_FIELD_NUMBER: _builtins.int
@@ -51,7 +51,7 @@ class Posting(_message.Message):
     actor: _builtins.str
     """Who causes it, at most 200 characters, for example `journey` or `user:<id>`. May be empty."""
     @_builtins.property
-    def occurred_at(self) -> _timestamp_pb2.Timestamp:
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
         """Domain time at which the cause occurred. Default: the time of posting."""
 
     @_builtins.property
@@ -92,7 +92,7 @@ class Posting(_message.Message):
         key: _builtins.str = ...,
         team_id: _builtins.str = ...,
         customer_id: _builtins.str = ...,
-        occurred_at: _timestamp_pb2.Timestamp | None = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
         actor: _builtins.str = ...,
         earn: Global___EarnPosting | None = ...,
         refund: Global___RefundPosting | None = ...,
@@ -103,9 +103,9 @@ class Posting(_message.Message):
         manual: Global___ManualPosting | None = ...,
         merge: Global___MergePosting | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "earn", b"earn", "import_row", b"import_row", "journey_add", b"journey_add", "journey_deduct", b"journey_deduct", "kind", b"kind", "manual", b"manual", "merge", b"merge", "occurred_at", b"occurred_at", "refund", b"refund"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "earn", b"earn", "import_row", b"import_row", "journey_add", b"journey_add", "journey_deduct", b"journey_deduct", "kind", b"kind", "manual", b"manual", "merge", b"merge", "occur_time", b"occur_time", "refund", b"refund"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "coupon", b"coupon", "customer_id", b"customer_id", "earn", b"earn", "import_row", b"import_row", "journey_add", b"journey_add", "journey_deduct", b"journey_deduct", "key", b"key", "kind", b"kind", "manual", b"manual", "merge", b"merge", "occurred_at", b"occurred_at", "refund", b"refund", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "coupon", b"coupon", "customer_id", b"customer_id", "earn", b"earn", "import_row", b"import_row", "journey_add", b"journey_add", "journey_deduct", b"journey_deduct", "key", b"key", "kind", b"kind", "manual", b"manual", "merge", b"merge", "occur_time", b"occur_time", "refund", b"refund", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["earn", "refund", "journey_add", "journey_deduct", "coupon", "import_row", "manual", "merge"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015

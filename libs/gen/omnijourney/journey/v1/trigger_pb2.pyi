@@ -20,6 +20,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ItemMatch:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ItemMatchEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ItemMatch.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ITEM_MATCH_UNSPECIFIED: _ItemMatch.ValueType  # 0
+    """Not given; refused."""
+    ITEM_MATCH_IS: _ItemMatch.ValueType  # 1
+    """The whole name."""
+    ITEM_MATCH_CONTAINS: _ItemMatch.ValueType  # 2
+    """A part of the name."""
+
+class ItemMatch(_ItemMatch, metaclass=_ItemMatchEnumTypeWrapper):
+    """How a name is compared."""
+
+ITEM_MATCH_UNSPECIFIED: ItemMatch.ValueType  # 0
+"""Not given; refused."""
+ITEM_MATCH_IS: ItemMatch.ValueType  # 1
+"""The whole name."""
+ITEM_MATCH_CONTAINS: ItemMatch.ValueType  # 2
+"""A part of the name."""
+Global___ItemMatch: _TypeAlias = ItemMatch  # noqa: Y015
+
 @_typing.final
 class Trigger(_message.Message):
     """One trigger. Exactly one kind is set."""
@@ -106,32 +130,9 @@ class ItemCondition(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    class _Match:
-        ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
-
-    class _MatchEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ItemCondition._Match.ValueType], _builtins.type):
-        DESCRIPTOR: _descriptor.EnumDescriptor
-        MATCH_UNSPECIFIED: ItemCondition._Match.ValueType  # 0
-        """Not given; refused."""
-        MATCH_IS: ItemCondition._Match.ValueType  # 1
-        """The whole name."""
-        MATCH_CONTAINS: ItemCondition._Match.ValueType  # 2
-        """A part of the name."""
-
-    class Match(_Match, metaclass=_MatchEnumTypeWrapper):
-        """How a name is compared."""
-
-    MATCH_UNSPECIFIED: ItemCondition.Match.ValueType  # 0
-    """Not given; refused."""
-    MATCH_IS: ItemCondition.Match.ValueType  # 1
-    """The whole name."""
-    MATCH_CONTAINS: ItemCondition.Match.ValueType  # 2
-    """A part of the name."""
-
     MATCH_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
-    match: Global___ItemCondition.Match.ValueType
+    match: Global___ItemMatch.ValueType
     """How names are compared. Required."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -140,7 +141,7 @@ class ItemCondition(_message.Message):
     def __init__(
         self,
         *,
-        match: Global___ItemCondition.Match.ValueType = ...,
+        match: Global___ItemMatch.ValueType = ...,
         names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
