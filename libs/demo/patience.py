@@ -1,6 +1,5 @@
 """Calls that outlive a service's restart: repeated, but not for ever."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -8,6 +7,7 @@ from typing import TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from libs.common.backoff import Backoff, retrying
 from libs.common.rpc.client import is_passing
 from libs.common.rpc.errors import remote_error
 
@@ -17,8 +17,7 @@ PATIENCE_S = 60.0
 """How long one call may fail for passing reasons before the demo gives up."""
 CALL_TIMEOUT_S = 15.0
 """Deadline of one attempt."""
-_WAIT_FIRST_S = 0.05
-_WAIT_MAX_S = 0.5
+_BACKOFF = Backoff(0.05, 0.5)
 
 
 class DemoFault(Exception):
@@ -31,16 +30,20 @@ async def call(method: Callable[..., Awaitable[T]], request: Message, patience_s
     DemoFault after `patience_s` of passing faults, or at once for another one.
     """
     deadline_s = time.monotonic() + patience_s
-    wait_s = _WAIT_FIRST_S
-    while True:
-        try:
-            return await method(request, timeout=CALL_TIMEOUT_S)
-        except grpc.aio.AioRpcError as error:
-            passing = is_passing(error) or error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-            if not passing or time.monotonic() > deadline_s:
-                raise DemoFault(f"{_name(request)}: {explain(error)}") from error
-        await asyncio.sleep(wait_s)
-        wait_s = min(_WAIT_MAX_S, wait_s * 2)
+    try:
+        return await retrying(
+            lambda: method(request, timeout=CALL_TIMEOUT_S),
+            backoff=_BACKOFF,
+            passing=_is_passing,
+            give_up=lambda: time.monotonic() > deadline_s,
+        )
+    except grpc.aio.AioRpcError as error:
+        raise DemoFault(f"{_name(request)}: {explain(error)}") from error
+
+
+def _is_passing(error: Exception) -> bool:
+    late = isinstance(error, grpc.aio.AioRpcError) and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    return late or is_passing(error)
 
 
 def explain(error: grpc.aio.AioRpcError) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from standardwebhooks import Webhook
 
+from libs.common.backoff import Backoff, Retries
 from libs.demo.patience import PATIENCE_S, DemoFault
 from libs.demo.stream import Checkout, Kind
 
@@ -21,8 +22,7 @@ ITEMS_MAX = 1_000
 """Lines that one order may carry; lines of one name are joined beyond it."""
 NAME_MAX = 500
 """Characters of an item's name."""
-_WAIT_FIRST_S = 0.05
-_WAIT_MAX_S = 1.0
+_BACKOFF = Backoff(0.05, 1.0)
 _PASSING = (408, 429, 500, 502, 503, 504)
 
 
@@ -117,7 +117,7 @@ class WebhookPoster:
             "webhook-signature": self._signer.sign(webhook_id, now, body.decode()),
         }
         deadline_s = time.monotonic() + self._patience_s
-        wait_s = _WAIT_FIRST_S
+        retries = Retries(_BACKOFF)
         while True:
             try:
                 async with self._session.post(self._url, data=body, headers=headers) as answer:
@@ -129,8 +129,7 @@ class WebhookPoster:
                 fault = f"{type(error).__name__} {error}"
             if time.monotonic() > deadline_s:
                 raise DemoFault(f"the webhook {webhook_id} is not taken: {fault}")
-            await asyncio.sleep(wait_s)
-            wait_s = min(_WAIT_MAX_S, wait_s * 2)
+            await asyncio.sleep(retries.failed())
 
 
 def _check(status: int, text: str) -> None:

@@ -9,11 +9,12 @@ from typing import Protocol
 
 import structlog
 
+from libs.common.backoff import Backoff
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.process import Child, describe_exit
 
-BACKOFF_S_MIN = 0.2
-BACKOFF_S_MAX = 10.0
+BACKOFF = Backoff(0.2, 10.0)
+"""Pauses after deaths in a row."""
 STABLE_S = 30.0
 """A process that lived this long is taken for healthy: its next death is again answered by the shortest pause."""
 
@@ -67,11 +68,6 @@ def log_event(event: Event) -> None:
         _log.info("process_restarted", process=event.name, pid=event.pid)
 
 
-def backoff_s(deaths: int) -> float:
-    """Pause after so many deaths in a row (1, 2, …)."""
-    return min(BACKOFF_S_MAX, BACKOFF_S_MIN * 2.0 ** (deaths - 1))
-
-
 async def keep_alive(process: Restartable, listener: Listener = log_event) -> None:
     """Watches a started process and starts it again whenever it ends. Runs until cancelled; stops nothing itself."""
     deaths = 0
@@ -79,7 +75,7 @@ async def keep_alive(process: Restartable, listener: Listener = log_event) -> No
         why, lived_s = await _until_death(process)
         deaths = 1 if lived_s >= STABLE_S else deaths + 1
         while True:
-            delay_s = backoff_s(deaths)
+            delay_s = BACKOFF.delay_s(deaths)
             child = process.child
             listener(Died(process.name, why, child.spec.log if child else None, delay_s))
             await asyncio.sleep(delay_s)

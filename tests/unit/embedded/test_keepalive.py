@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from libs.embedded import StartFailedError
-from libs.embedded.keepalive import Died, Event, Restarted, backoff_s, keep_alive
+from libs.embedded.keepalive import BACKOFF, Died, Event, Restarted, keep_alive
 from libs.embedded.process import Child, Spec
 
 
@@ -64,7 +64,7 @@ async def _pauses(script: list[float | Exception], monkeypatch: pytest.MonkeyPat
 
 
 def test_pauses_double_up_to_ten_seconds() -> None:
-    assert [backoff_s(deaths) for deaths in range(1, 9)] == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
+    assert [BACKOFF.delay_s(deaths) for deaths in range(1, 9)] == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
 
 
 async def test_a_long_life_begins_the_pauses_anew(monkeypatch: pytest.MonkeyPatch) -> None:
