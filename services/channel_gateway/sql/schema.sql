@@ -169,7 +169,8 @@ CREATE TABLE delivery (
     settled_at       timestamp with time zone,
     receipt          smallint NOT NULL DEFAULT 0,
     CONSTRAINT delivery_pkey PRIMARY KEY (team_id, effect_key),
-    CONSTRAINT delivery_state_check CHECK (((state >= 1) AND (state <= 9)))
+    CONSTRAINT delivery_state_check CHECK (((state >= 1) AND (state <= 9))),
+    CONSTRAINT delivery_time_finite CHECK (isfinite(not_after)) NOT VALID
 ) WITH (fillfactor=60, autovacuum_vacuum_scale_factor=0.02);
 CREATE INDEX delivery_by_time ON channel_gateway.delivery USING btree (team_id, created_at, effect_key);
 CREATE INDEX delivery_unsettled ON channel_gateway.delivery USING btree (team_id, journey_id) WHERE (state >= 8);
@@ -199,7 +200,8 @@ CREATE TABLE history (
     micros       bigint NOT NULL DEFAULT 0,
     currency     text NOT NULL DEFAULT ''::text,
     CONSTRAINT history_pkey PRIMARY KEY (partition, "position"),
-    CONSTRAINT history_kind_check CHECK (((kind >= 1) AND (kind <= 4)))
+    CONSTRAINT history_kind_check CHECK (((kind >= 1) AND (kind <= 4))),
+    CONSTRAINT history_time_finite CHECK (isfinite(occurred_at)) NOT VALID
 );
 CREATE UNIQUE INDEX history_mail ON channel_gateway.history USING btree (team_id, customer_id, mail_number) WHERE (mail_number IS NOT NULL);
 ALTER TABLE history ENABLE ROW LEVEL SECURITY;

@@ -179,6 +179,7 @@ CREATE TABLE journey (
     CONSTRAINT journey_pkey PRIMARY KEY (team_id, journey_id),
     CONSTRAINT journey_revision_check CHECK ((revision > 0)),
     CONSTRAINT journey_status_check CHECK (((status >= 1) AND (status <= 6))),
+    CONSTRAINT journey_times_finite CHECK ((isfinite(starts_at) AND isfinite(ends_at))) NOT VALID,
     CONSTRAINT journey_version_check CHECK ((version > 0))
 ) WITH (fillfactor=70);
 CREATE INDEX journey_by_creation ON journey.journey USING btree (team_id, created_at DESC, journey_id DESC) WHERE (deleted_at IS NULL);
@@ -219,7 +220,8 @@ CREATE TABLE mail (
     occurred_at timestamp with time zone NOT NULL,
     CONSTRAINT mail_pkey PRIMARY KEY (partition, "position"),
     CONSTRAINT mail_team_id_customer_id_number_key UNIQUE (team_id, customer_id, number),
-    CONSTRAINT mail_team_id_request_key_key UNIQUE (team_id, request_key)
+    CONSTRAINT mail_team_id_request_key_key UNIQUE (team_id, request_key),
+    CONSTRAINT mail_time_finite CHECK (isfinite(occurred_at)) NOT VALID
 );
 ALTER TABLE mail ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON mail USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

@@ -147,7 +147,8 @@ CREATE TABLE coupon (
     CONSTRAINT coupon_claims_check CHECK ((claims >= 0)),
     CONSTRAINT coupon_claims_max_check CHECK ((claims_max >= 0)),
     CONSTRAINT coupon_claims_per_customer_max_check CHECK ((claims_per_customer_max >= 0)),
-    CONSTRAINT coupon_cost_check CHECK ((cost > 0))
+    CONSTRAINT coupon_cost_check CHECK ((cost > 0)),
+    CONSTRAINT coupon_times_finite CHECK ((isfinite(start_at) AND isfinite(expires_at))) NOT VALID
 ) WITH (fillfactor=80);
 CREATE INDEX coupon_by_time ON points.coupon USING btree (team_id, created_at DESC, coupon_id DESC);
 ALTER TABLE coupon ENABLE ROW LEVEL SECURITY;
@@ -237,7 +238,8 @@ CREATE TABLE entry (
     CONSTRAINT entry_pkey PRIMARY KEY (team_id, customer_id, sequence),
     CONSTRAINT entry_balance_check CHECK ((balance >= 0)),
     CONSTRAINT entry_cumulative_check CHECK ((cumulative >= 0)),
-    CONSTRAINT entry_sequence_check CHECK ((sequence > 0))
+    CONSTRAINT entry_sequence_check CHECK ((sequence > 0)),
+    CONSTRAINT entry_time_finite CHECK (isfinite(occurred_at)) NOT VALID
 );
 CREATE UNIQUE INDEX entry_by_position ON points.entry USING btree (partition, "position");
 -- The history report, newest first.
