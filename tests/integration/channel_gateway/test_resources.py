@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 import pytest
 
 from libs.common.ids import new_id
 from libs.common.rpc.errors import remote_error
-from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, quota_pb2
+from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, quota_pb2, webhook_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.common.v1 import channel_pb2, money_pb2
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway
@@ -28,6 +30,35 @@ async def test_a_write_is_answered_once(gateway: Gateway) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)
     assert refused.value.code() is grpc.StatusCode.ALREADY_EXISTS
+
+
+async def refused_create(call: Any, request: Any) -> tuple[grpc.StatusCode, str, str]:
+    """How a create is refused: code, reason, field."""
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call(request, timeout=TIMEOUT_S)
+    error = remote_error(refused.value)
+    return refused.value.code(), error.reason, error.metadata.get("field", "")
+
+
+async def test_names_of_templates_and_ids_of_shops_are_taken_once(gateway: Gateway) -> None:
+    account = await gateway.account(WHATSAPP)
+    await gateway.template(account, name="hello")
+    template = content_pb2.MessageTemplate(account_id=account, name="hello", language="en", parameter_count=1)
+    again = pb.CreateMessageTemplateRequest(
+        team_id=str(gateway.team_id), request_id=str(new_id()), template=template
+    )
+    taken = (grpc.StatusCode.ALREADY_EXISTS, "DUPLICATE_VALUE")
+    assert await refused_create(gateway.stub.CreateMessageTemplate, again) == (*taken, "name")
+    again.template.language = "de"
+    await gateway.stub.CreateMessageTemplate(again, timeout=TIMEOUT_S)
+
+    await gateway.shop("demo")
+    shop = pb.CreateShopRequest(
+        team_id=str(gateway.team_id),
+        request_id=str(new_id()),
+        shop=webhook_pb2.Shop(shop_id="demo", display_name="Another"),
+    )
+    assert await refused_create(gateway.stub.CreateShop, shop) == (*taken, "shop_id")
 
 
 async def test_every_fault_is_named(gateway: Gateway) -> None:
