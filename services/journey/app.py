@@ -131,7 +131,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 deliver=relay.submit,
             ),
             parked=ParkedCustomers(rt.pool, mailbox, readers, rt.clock, notifier.notify),
-            draining_of_workers=WorkerDraining(leases),
+            draining_of_workers=WorkerDraining(rt.pool, leases),
             journeys=journeys,
             enrolments=EnrolmentStore(rt.pool),
             leases=leases,

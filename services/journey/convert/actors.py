@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from libs.common.mailbox.api import Depth
-from libs.common.mailbox.mail import Mail, MailSource
+from libs.common.mailbox.mail import Mail
 from libs.common.rpc.values import timestamp
 from omnijourney.journey.v1 import actor_pb2
 from services.journey.domain.parked import ParkedMail, ParkedRow
 from services.journey.domain.views import Lease, WorkerRow
-
-SOURCE_NAMES: Mapping[int, str] = {
-    MailSource.SEGMENT: "segment",
-    MailSource.GATEWAY: "channel_gateway",
-    MailSource.JOURNEY: "journey",
-}
 
 
 def partition_message(partition: int, depth: Depth, lease: Lease | None) -> actor_pb2.Partition:

@@ -13,6 +13,7 @@ from libs.common.rpc.servicing import ids_of
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.convert import actors as convert
 from services.journey.servicer.base import BaseRpcs
+from services.journey.usecases.write import OPERATORS, Call
 
 
 class ActorRpcs(BaseRpcs):
@@ -39,14 +40,17 @@ class ActorRpcs(BaseRpcs):
 
     async def DrainWorker(self, request: pb.DrainWorkerRequest, context: Any) -> pb.DrainWorkerResponse:
         """Has a worker hand back its partitions."""
-        return pb.DrainWorkerResponse(
-            released_partitions=await self._deps.draining_of_workers.drain(_worker(request))
+        form = pb.DrainWorkerResponse
+        call: Call[int, pb.DrainWorkerResponse] = Call(
+            OPERATORS, request, form, lambda held: form(released_partition_count=held)
         )
+        return await self._deps.draining_of_workers.drain(call, _worker(request))
 
     async def ResumeWorker(self, request: pb.ResumeWorkerRequest, context: Any) -> pb.ResumeWorkerResponse:
         """Lets a drained worker take partitions again."""
-        await self._deps.draining_of_workers.resume(_worker(request))
-        return pb.ResumeWorkerResponse()
+        form = pb.ResumeWorkerResponse
+        call: Call[None, pb.ResumeWorkerResponse] = Call(OPERATORS, request, form, lambda _: form())
+        return await self._deps.draining_of_workers.resume(call, _worker(request))
 
     async def PeekMailbox(self, request: pb.PeekMailboxRequest, context: Any) -> pb.PeekMailboxResponse:
         """Shows a customer's mail."""

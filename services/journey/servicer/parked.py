@@ -56,9 +56,11 @@ class ParkedRpcs(BaseRpcs):
     ) -> pb.RetryParkedCustomerResponse:
         """Tries a parked customer again: their mail is delivered once more from its sources."""
         team_id, customer_id = ids_of(request.team_id, "customer_id", request.customer_id)
-        await self._deps.parked.retry(team_id, customer_id)
+        form = pb.RetryParkedCustomerResponse
+        call: Call[None, pb.RetryParkedCustomerResponse] = Call(team_id, request, form, lambda _: form())
+        answer = await self._deps.parked.retry(call, customer_id)
         self._deps.wake_worker()
-        return pb.RetryParkedCustomerResponse()
+        return answer
 
     async def DropParkedMail(
         self, request: pb.DropParkedMailRequest, context: Any
@@ -71,9 +73,8 @@ class ParkedRpcs(BaseRpcs):
 
 def _drop(request: pb.DropParkedMailRequest, by: str) -> Drop:
     check = FieldCheck()
-    source = next((s for s, name in convert.SOURCE_NAMES.items() if name == request.source), None)
-    if source is None:
-        check.fault("source", f"must be one of {', '.join(convert.SOURCE_NAMES.values())}")
+    if not request.source:
+        check.fault("source", "is required")
     check.whole("through_number", request.through_number, least=1, most=2**62)
     team_id, customer_id = (
         check.uuid("team_id", request.team_id),
@@ -81,8 +82,7 @@ def _drop(request: pb.DropParkedMailRequest, by: str) -> Drop:
     )
     event_id = check.uuid("event_id", request.event_id)
     check.done()
-    assert source is not None, "checked above"
-    return Drop(team_id, customer_id, MailSource(source), request.through_number, event_id, by)
+    return Drop(team_id, customer_id, MailSource(request.source), request.through_number, event_id, by)
 
 
 def _dropped_message(dropped: Dropped) -> pb.DropParkedMailResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.common.db.pool import Pool
+from libs.common.db.pool import Connection, Pool
 from libs.common.errors import NotFound
 from services.journey.domain.views import Lease, WorkerRow
 from services.journey.store.book import BOOK
@@ -24,10 +24,10 @@ class LeaseStore:
         """Workers that are alive, by id."""
         return [WorkerRow(*row) for row in await self._pool.fetch(BOOK["list_workers"])]
 
-    async def set_draining(self, worker_id: str, *, draining: bool) -> None:
-        """Has a worker hand back its partitions, or take its share again. Raises NotFound."""
+    async def set_draining(self, connection: Connection, worker_id: str, *, draining: bool) -> None:
+        """Has a worker hand back its partitions, or take its share again, once committed. Raises NotFound."""
         query = BOOK.bind("set_draining", worker_id=worker_id, draining=draining)
-        if not await self._pool.fetchval(*query):
+        if not await connection.fetchval(*query):
             raise NotFound.of("worker", worker_id)
 
     async def count_of(self, worker_id: str) -> int:

@@ -53,11 +53,10 @@ class ParkedStore:
         """What the customer's actor has taken, and its live enrolments."""
         return loaded_turns([key], await self._pool.fetch(*load_query([key])))
 
-    async def unpark(self, key: ActorKey) -> None:
+    async def unpark(self, connection: Connection, key: ActorKey) -> None:
         """Lets the customer's actor work again. Raises NotFound if they are not parked."""
-        async with transaction(self._pool, [key.team_id]) as connection:
-            if not await connection.fetchval(*BOOK.bind("unpark_customer", **key._asdict())):
-                raise NotFound.of("parked customer", key.customer_id)
+        if not await connection.fetchval(*BOOK.bind("unpark_customer", **key._asdict())):
+            raise NotFound.of("parked customer", key.customer_id)
 
     async def hold(self, connection: Connection, key: ActorKey) -> LoadedTurns:
         """Keeps the owner of the partition and other operators from changing the customer; returns their state.

@@ -70,16 +70,22 @@ class ParkedCustomers:
 
         return await asyncio.gather(*(read(customer_id) for customer_id in customers))
 
-    async def retry(self, team_id: UUID, customer_id: UUID) -> None:
+    async def retry(self, call: Call[None, Reply], customer_id: UUID) -> Reply:
         """Lets a customer's actor work again, with all mail that it has not taken.
 
-        Raises NotFound, Unavailable if a source does not answer.
+        A repeated call delivers the mail again: the first may have broken off before. Raises NotFound, Unavailable if a
+        source does not answer.
         """
-        _require_all(await self._waiting(team_id, customer_id))
-        await self._store.unpark(actor_key(team_id, customer_id))
+        _require_all(await self._waiting(call.team_id, customer_id))
+
+        async def work(connection: Connection) -> None:
+            await self._store.unpark(connection, actor_key(call.team_id, customer_id))
+
+        answer = await once(self._pool, call, work)
         # Read again: what came in between was taken out of the mailbox, since the customer was parked.
-        for mails in _require_all(await self._waiting(team_id, customer_id)):
+        for mails in _require_all(await self._waiting(call.team_id, customer_id)):
             await self._mailbox.deliver(mails)
+        return answer
 
     async def drop(self, call: Call[Dropped, Reply], drop: Drop) -> Reply:
         """Moves the customer's actor past mail that it will never act on; the customer stays parked.

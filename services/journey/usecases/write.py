@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
 
 from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import Write, answer_once
+
+OPERATORS: Final = UUID(int=0)
+"""Whose the writes of operators are: no team's."""
 
 Result = TypeVar("Result")
 Reply = TypeVar("Reply", bound=Message)

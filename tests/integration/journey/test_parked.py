@@ -39,6 +39,13 @@ async def drop(site: Site, customer: UUID, source: MailSource, number: int, even
     return results[0]
 
 
+async def retry(site: Site, customer: UUID) -> None:
+    request = pb.RetryParkedCustomerRequest(request_id=str(new_id()))
+    form = pb.RetryParkedCustomerResponse
+    call: Call[None, pb.RetryParkedCustomerResponse] = Call(TEAM, request, form, lambda _: form())
+    await parked_of(site).retry(call, customer)
+
+
 async def test_dropped_mail_is_never_acted_on_and_what_follows_it_is(site: Site) -> None:
     journey = await site.save_journey(POINTS)
     [customer] = islice(customers(), 1)
@@ -53,11 +60,11 @@ async def test_dropped_mail_is_never_acted_on_and_what_follows_it_is(site: Site)
     site.effects.poisonous.clear()
     await site.pool.execute("UPDATE partition_lease SET expires_at = '-infinity'")
     async with site.worker():
-        await parked_of(site).retry(TEAM, customer)
+        await retry(site, customer)
         await site.deliver(*orders)
         await site.until(lambda: site.effects.points[customer] == 11)
         with pytest.raises(NotFound):
-            await parked_of(site).retry(TEAM, customer)
+            await retry(site, customer)
     assert await site.states(journey) == {State.COMPLETED: 1}
 
 
@@ -91,7 +98,7 @@ async def test_a_turn_that_began_before_the_drop_writes_nothing(site: Site) -> N
         if next(once, False):
             await site.turns.park(key_of(customer), "poison", 8, fence)
             await drop(site, customer, MailSource.SEGMENT, 1, order.event_id)
-            await parked_of(site).retry(TEAM, customer)
+            await retry(site, customer)
         return await original(effects)  # type: ignore[arg-type]
 
     site.effects.answer = drop_meanwhile  # type: ignore[method-assign, assignment]

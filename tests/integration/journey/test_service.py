@@ -392,13 +392,13 @@ async def test_a_parked_customer_is_shown_and_their_mail_is_dropped(desk: Desk) 
     assert (await desk.call("ListParkedCustomers")).customers == [shown]
     first = {
         "customer_id": str(customer),
-        "source": "journey",
+        "source": MailSource.JOURNEY,
         "through_number": 1,
         "event_id": shown.mails[0].event_id,
         "request_id": str(uuid5(TEAM, "drop")),
     }
-    assert (await refusal(desk.call("DropParkedMail", **first | {"source": "me"}))).reason == "INVALID_FIELDS"
-    told = await refusal(desk.call("DropParkedMail", **first | {"source": "segment"}))
+    assert (await refusal(desk.call("DropParkedMail", **first | {"source": 0}))).reason == "INVALID_FIELDS"
+    told = await refusal(desk.call("DropParkedMail", **first | {"source": MailSource.SEGMENT}))
     assert (told.reason, told.metadata["dependency"]) == ("DEPENDENCY_UNAVAILABLE", "segment")
     dropped = await desk.call("DropParkedMail", **first)
     assert list(dropped.dropped_mails) == [shown.mails[0]]
@@ -417,7 +417,7 @@ async def test_a_worker_is_drained_and_resumed(desk: Desk) -> None:
 
     await _until(lambda: owns(64))
     [worker] = await workers()
-    assert (await desk.call("DrainWorker", worker_id=worker.worker_id)).released_partitions == 64
+    assert (await desk.call("DrainWorker", worker_id=worker.worker_id)).released_partition_count == 64
     [drained] = await workers()
     assert (drained.draining, drained.partition_count) == (True, 0)
     await desk.call("ResumeWorker", worker_id=worker.worker_id)

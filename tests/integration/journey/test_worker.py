@@ -10,11 +10,12 @@ import pytest
 
 from libs.common.db.pool import transaction
 from libs.common.errors import NotFound
-from libs.common.ids import PARTITIONS, partition_of
+from libs.common.ids import PARTITIONS, new_id, partition_of
 from libs.common.leases import LeaseKeeper
 from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import Outcome
 from libs.testing.mails import TEAM, customers
+from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.domain import model as d
 from services.journey.domain.effects import EarnPoints
 from services.journey.domain.lifecycle import JourneyChanged
@@ -22,6 +23,7 @@ from services.journey.domain.model import ActorKey
 from services.journey.domain.views import EnrolmentFilter
 from services.journey.store.leases import LeaseStore
 from services.journey.usecases.leases import WorkerDraining
+from services.journey.usecases.write import OPERATORS, Call
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.neighbours import TAGGED
@@ -315,26 +317,39 @@ async def test_two_workers_share_the_partitions_and_one_takes_over_when_the_othe
         await site.until(lambda: len(first.owned) == PARTITIONS)
 
 
+async def drain(draining: WorkerDraining, worker_id: str) -> int:
+    form, request = pb.DrainWorkerResponse, pb.DrainWorkerRequest(request_id=str(new_id()))
+    call: Call[int, pb.DrainWorkerResponse] = Call(
+        OPERATORS, request, form, lambda held: form(released_partition_count=held)
+    )
+    return (await draining.drain(call, worker_id)).released_partition_count
+
+
+def resume_call() -> Call[None, pb.ResumeWorkerResponse]:
+    form = pb.ResumeWorkerResponse
+    return Call(OPERATORS, pb.ResumeWorkerRequest(request_id=str(new_id())), form, lambda _: form())
+
+
 async def test_a_drained_worker_hands_over_in_order_and_takes_nothing_until_resumed(site: Site) -> None:
     journey = await site.save_journey(POINTS)
     leases = LeaseStore(site.pool)
-    draining = WorkerDraining(leases)
+    draining = WorkerDraining(site.pool, leases)
     crowd = list(islice(customers(), 40))
     async with site.worker(lease_s=0.6) as first, site.worker(lease_s=0.6) as second:
         await site.until(lambda: len(first.owned) == len(second.owned) == PARTITIONS // 2)
         owners = {lease.owner for lease in (await leases.leases()).values()}
         [drained] = [o for o in owners if (await leases.leases())[min(first.owned)].owner == o]
         await site.deliver(*(site.order(customer) for customer in crowd[:20]))
-        assert await draining.drain(drained) == PARTITIONS // 2
+        assert await drain(draining, drained) == PARTITIONS // 2
         assert not first.owned
-        assert await draining.drain(drained) == 0
+        assert await drain(draining, drained) == 0
         assert [row.draining for row in await leases.workers() if row.worker_id == drained] == [True]
         await site.until(lambda: len(second.owned) == PARTITIONS)
         await site.deliver(*(site.order(customer) for customer in crowd[20:]))
         await site.until(lambda: _all_in(site, journey, State.COMPLETED, 40))
         assert not first.owned
-        await draining.resume(drained)
+        await draining.resume(resume_call(), drained)
         await site.until(lambda: len(first.owned) == len(second.owned) == PARTITIONS // 2)
         with pytest.raises(NotFound):
-            await draining.drain("nobody")
+            await drain(draining, "nobody")
     assert all(site.effects.points[customer] == 11 for customer in crowd)

@@ -1349,19 +1349,23 @@ class RetryParkedCustomerRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Owner. Required."""
     customer_id: _builtins.str
     """The customer. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller; the same id again gets the first answer. Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         customer_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1404,8 +1408,8 @@ class DropParkedMailRequest(_message.Message):
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     event_id: _builtins.str
     """Event id of the last mail that is dropped, as a check that the caller has seen it. Required."""
-    source: _builtins.str
-    """Whose mail: `segment`, `channel_gateway` or `journey`. Required."""
+    source: _actor_pb2.MailSource.ValueType
+    """Whose mail. Required."""
     through_number: _builtins.int
     """Number of the last mail that is dropped. All parked mail of the source up to it goes, since mail is taken in order; at
     most 500. Required.
@@ -1417,7 +1421,7 @@ class DropParkedMailRequest(_message.Message):
         customer_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         event_id: _builtins.str = ...,
-        source: _builtins.str = ...,
+        source: _actor_pb2.MailSource.ValueType = ...,
         through_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -1469,16 +1473,20 @@ class DrainWorkerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     WORKER_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     """The worker, as ListPartitions names it. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller; the same id again gets the first answer. Required."""
     def __init__(
         self,
         *,
         worker_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1490,17 +1498,17 @@ class DrainWorkerResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    RELEASED_PARTITIONS_FIELD_NUMBER: _builtins.int
-    released_partitions: _builtins.int
+    RELEASED_PARTITION_COUNT_FIELD_NUMBER: _builtins.int
+    released_partition_count: _builtins.int
     """Partitions that it held when the call came; 0 for a worker that was drained before."""
     def __init__(
         self,
         *,
-        released_partitions: _builtins.int = ...,
+        released_partition_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["released_partitions", b"released_partitions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["released_partition_count", b"released_partition_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1513,16 +1521,20 @@ class ResumeWorkerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     WORKER_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     """The worker, as ListPartitions names it. Required."""
+    request_id: _builtins.str
+    """Chosen by the caller; the same id again gets the first answer. Required."""
     def __init__(
         self,
         *,
         worker_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
