@@ -55,6 +55,16 @@ class InvalidArgument(DomainError):
         return cls("INVALID_FIELDS", f"faulty fields: {fields}{more}", violations=violations)
 
 
+class NotImplementedYet(DomainError):
+    """The contract has it and this release has not."""
+
+    @classmethod
+    def fields(cls, *paths: str) -> "NotImplementedYet":
+        """Fields of the request that were set and that nothing would act on."""
+        violations = [FieldViolation(path, "is not implemented yet: leave it unset") for path in paths]
+        return cls("NOT_IMPLEMENTED", f"not implemented yet: {', '.join(paths[:5])}", violations=violations)
+
+
 class NotFound(DomainError):
     """The thing named does not exist, or not in this team."""
 

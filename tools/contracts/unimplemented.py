@@ -12,6 +12,7 @@ from typing import Final
 
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
+from libs.common.rpc import validation
 from tools.paths import GENERATED, ROOT
 
 PAGE: Final = ROOT / "docs" / "unimplemented.md"
@@ -28,10 +29,10 @@ _HOMES: Final = {
 }
 
 _HEAD: Final = """\
-# RPCs without an implementation
+# What the contracts have and this release has not
 
-They stand in the contracts and answer `UNIMPLEMENTED`. `make unimplemented` writes this page from the
-servicers, and a test holds it to them.
+These RPCs answer `UNIMPLEMENTED`, and so does a request that sets one of the fields at the end; answers never set
+them. `make unimplemented` writes this page from the servicers and the contracts, and a test holds it to them.
 """
 
 
@@ -64,8 +65,8 @@ def missing_rpcs() -> set[str]:
 def page() -> str:
     """What ``docs/unimplemented.md`` has to say now. Raises ServicerError."""
     states = [service for service in services() if service.missing]
-    sections = [_section(service) for service in states]
-    return "\n".join([_HEAD, *sections]) if sections else f"{_HEAD}\nNone: every RPC is implemented.\n"
+    sections = [_section(service) for service in states] + _fields_section()
+    return "\n".join([_HEAD, *sections]) if sections else f"{_HEAD}\nNone: everything is implemented.\n"
 
 
 def _section(service: ServiceState) -> str:
@@ -73,12 +74,28 @@ def _section(service: ServiceState) -> str:
     return "\n".join([*lines, *(f"- `{rpc}`" for rpc in service.missing), ""])
 
 
+def _fields_section() -> list[str]:
+    """The fields that are marked in the contracts, by message."""
+    found = [
+        f"- `{message.full_name}`: {', '.join(f'`{name}`' for name in names)}"
+        for _, bindings in _modules("*_pb2.py")
+        for message in bindings.DESCRIPTOR.message_types_by_name.values()
+        if (names := validation.unimplemented_fields(message))
+    ]
+    return ["\n".join(["## Fields", "", *found, ""])] if found else []
+
+
+def _modules(pattern: str) -> Iterator[tuple[str, ModuleType]]:
+    """The generated modules whose file's name fits, with their names, in order."""
+    for file in sorted(GENERATED.rglob(pattern)):
+        name = ".".join(file.relative_to(GENERATED).with_suffix("").parts)
+        yield name, importlib.import_module(name)
+
+
 def _generated() -> Iterator[tuple[ServiceDescriptor, ModuleType]]:
     """Each service's descriptor with the module that holds its generated servicer."""
-    for file in sorted(GENERATED.rglob("*_pb2_grpc.py")):
-        name = ".".join(file.relative_to(GENERATED).with_suffix("").parts)
+    for name, bindings in _modules("*_pb2_grpc.py"):
         messages = importlib.import_module(name.removesuffix("_grpc"))
-        bindings = importlib.import_module(name)
         described: FileDescriptor = messages.DESCRIPTOR
         for service in described.services_by_name.values():
             yield service, bindings

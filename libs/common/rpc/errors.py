@@ -30,6 +30,7 @@ _REASONS: Final = frozenset(error_reason_pb2.ErrorReason.keys())
 # The table. The first class that fits counts.
 _CODES: Final[Mapping[type[errors.DomainError], grpc.StatusCode]] = {
     errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.NotImplementedYet: grpc.StatusCode.UNIMPLEMENTED,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     errors.FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,

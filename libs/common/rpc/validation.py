@@ -15,7 +15,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from google.protobuf.message import Message
 from protovalidate import Validator, Violation
 
-from libs.common.errors import FieldViolation, InvalidArgument
+from libs.common.errors import FieldViolation, InvalidArgument, NotImplementedYet
+from omnijourney.common.v1 import options_pb2
 
 BY_ITEM: Final = frozenset(
     {
@@ -33,7 +34,7 @@ BY_ITEM: Final = frozenset(
 paths."""
 
 Check = Callable[[Any], None]
-"""Raises InvalidArgument with every fault of a request."""
+"""Raises InvalidArgument with every fault of a request, NotImplementedYet for what nothing acts on."""
 
 _VIOLATIONS_MAX: Final = 100
 _VALIDATOR: Final = Validator()
@@ -46,12 +47,19 @@ _PLAIN: Final = {
 
 
 def check_of(rpc: str) -> Check | None:
-    """The check of an RPC (`package.Service/Method`); None for those that are not ours or judge by item."""
+    """The check of an RPC (`package.Service/Method`); None where nothing is to be checked here.
+
+    Batches that judge by item are only held to leave fields unset that nothing acts on yet. Raises NotImplementedYet
+    for those, InvalidArgument for everything else.
+    """
     method = _method(rpc)
-    if method is None or rpc in BY_ITEM:
+    if method is None:
         return None
+    if rpc in BY_ITEM:
+        return _refuse_unimplemented if _reaches(method.input_type, _is_unimplemented) else None
 
     def check(request: Any) -> None:
+        _refuse_unimplemented(request)
         faults = plain_faults(request)
         faults += [_told(violation) for violation in _VALIDATOR.collect_violations(request)]
         if faults:
@@ -64,7 +72,30 @@ def plain_faults(request: Message) -> list[FieldViolation]:
     """Texts with U+0000 and enums with unknown numbers, wherever they are."""
     # What holds no byte 0 holds no such text: the walk over all texts is for few requests.
     faults = list(_texts(request, "")) if b"\0" in request.SerializeToString() else []
-    return faults + (list(_enums(request, "")) if _reaches_enum(request.DESCRIPTOR) else [])
+    return faults + (list(_enums(request, "")) if _reaches(request.DESCRIPTOR, _is_enum) else [])
+
+
+def unimplemented_fields(message: Descriptor) -> list[str]:
+    """Names of a message's own fields that are in the contract and that nothing acts on yet."""
+    return [field.name for field in message.fields if _is_unimplemented(field)]
+
+
+def _refuse_unimplemented(request: Message) -> None:
+    if _reaches(request.DESCRIPTOR, _is_unimplemented):
+        found = list(_unimplemented(request, ""))
+        if found:
+            raise NotImplementedYet.fields(*found[:_VIOLATIONS_MAX])
+
+
+def _unimplemented(message: Message, path: str) -> Iterator[str]:
+    wanted = _fields_to(message.DESCRIPTOR, _is_unimplemented)
+    for field, value in message.ListFields():
+        if _is_unimplemented(field):
+            yield f"{path}{field.name}"
+        elif field.name in wanted:
+            for here, each in _values(field, f"{path}{field.name}", value):
+                if isinstance(each, Message):
+                    yield from _unimplemented(each, f"{here}.")
 
 
 def _method(rpc: str) -> MethodDescriptor | None:
@@ -88,7 +119,7 @@ def _texts(message: Message, path: str) -> Iterator[FieldViolation]:
 
 
 def _enums(message: Message, path: str) -> Iterator[FieldViolation]:
-    fields = _enum_fields(message.DESCRIPTOR)
+    fields = _fields_to(message.DESCRIPTOR, _is_enum)
     for field, value in message.ListFields():
         if field.name in fields:
             for here, each in _values(field, f"{path}{field.name}", value):
@@ -111,24 +142,33 @@ def _values(field: FieldDescriptor, path: str, value: Any) -> Iterator[tuple[str
         yield path, value
 
 
+def _is_enum(field: FieldDescriptor) -> bool:
+    return field.enum_type is not None
+
+
 @cache
-def _enum_fields(message: Descriptor) -> frozenset[str]:
-    """Names of the fields that are enums or lead to one."""
+def _is_unimplemented(field: FieldDescriptor) -> bool:
+    marked: bool = field.GetOptions().Extensions[options_pb2.unimplemented]
+    return marked
+
+
+@cache
+def _fields_to(message: Descriptor, wanted: Callable[[FieldDescriptor], bool]) -> frozenset[str]:
+    """Names of the fields that are wanted or lead to one that is."""
     return frozenset(
         field.name
         for field in message.fields
-        if field.enum_type is not None
-        or (field.message_type is not None and _reaches_enum(field.message_type))
+        if wanted(field) or (field.message_type is not None and _reaches(field.message_type, wanted))
     )
 
 
 @cache
-def _reaches_enum(message: Descriptor) -> bool:
-    """Whether a message or one within it, however deep, has an enum; types may hold themselves."""
+def _reaches(message: Descriptor, wanted: Callable[[FieldDescriptor], bool]) -> bool:
+    """Whether a message or one within it, however deep, has a wanted field; types may hold themselves."""
     reached, waiting = {message}, [message]
     while waiting:
         for field in waiting.pop().fields:
-            if field.enum_type is not None:
+            if wanted(field):
                 return True
             if field.message_type is not None and field.message_type not in reached:
                 reached.add(field.message_type)

@@ -4,12 +4,14 @@ import pytest
 from google.protobuf import empty_pb2
 from google.protobuf.message import Message
 
-from libs.common.errors import InvalidArgument
+from libs.common.errors import InvalidArgument, NotImplementedYet
 from libs.common.rpc.validation import BY_ITEM, check_of, plain_faults
 from omnijourney.common.v1 import channel_pb2
+from omnijourney.journey.v1 import journey_service_pb2
 from omnijourney.points.v1 import points_service_pb2
 from omnijourney.segment.v1 import audience_pb2, customer_pb2, segment_service_pb2
 
+TRIGGER = "omnijourney.journey.v1.JourneyService/TriggerJourneys"
 CREATE = "omnijourney.segment.v1.SegmentService/CreateCustomer"
 
 
@@ -72,4 +74,38 @@ def test_a_good_request_passes_and_others_packages_are_not_looked_at() -> None:
 
 
 def test_batches_that_answer_item_by_item_are_judged_by_hand() -> None:
-    assert all(check_of(rpc) is None for rpc in BY_ITEM)
+    team_less = journey_service_pb2.TriggerJourneysRequest(
+        items=[journey_service_pb2.SystemTriggerItem(journey_id="none")]
+    )
+    for rpc in BY_ITEM - {TRIGGER}:
+        assert check_of(rpc) is None, rpc
+    check = check_of(TRIGGER)
+    assert check is not None
+    check(team_less)
+
+
+def test_a_field_that_nothing_acts_on_yet_is_refused_wherever_it_is() -> None:
+    request = journey_service_pb2.CreateJourneyRequest(team_id="not looked at before")
+    request.definition.nodes.add(node_id="a").delay.delay.seconds = 60
+    request.definition.nodes.add(node_id="b").wait.counts_earlier = True
+    request.definition.priority = 3
+    check = check_of("omnijourney.journey.v1.JourneyService/CreateJourney")
+    assert check is not None
+    with pytest.raises(NotImplementedYet) as caught:
+        check(request)
+    assert caught.value.reason == "NOT_IMPLEMENTED"
+    assert [violation.field for violation in caught.value.violations] == [
+        "definition.nodes[1].wait",
+        "definition.priority",
+    ]
+
+
+def test_batches_judged_by_item_refuse_such_fields_too() -> None:
+    check = check_of(TRIGGER)
+    assert check is not None
+    request = journey_service_pb2.TriggerJourneysRequest(
+        items=[journey_service_pb2.SystemTriggerItem(journey_id="not looked at here")]
+    )
+    request.items.add(data={"code": "A7"})
+    with pytest.raises(NotImplementedYet, match=r"items\[1\]\.data"):
+        check(request)

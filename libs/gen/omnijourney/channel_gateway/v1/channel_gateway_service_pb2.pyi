@@ -17,6 +17,7 @@ from omnijourney.channel_gateway.v1 import link_pb2 as _link_pb2
 from omnijourney.channel_gateway.v1 import quota_pb2 as _quota_pb2
 from omnijourney.channel_gateway.v1 import webhook_pb2 as _webhook_pb2
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
+from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
 from omnijourney.common.v1 import money_pb2 as _money_pb2
 from omnijourney.common.v1 import operation_pb2 as _operation_pb2
 import builtins as _builtins
@@ -93,6 +94,10 @@ class ListDeliveriesRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     journey_id: _builtins.str
@@ -107,6 +112,18 @@ class ListDeliveriesRequest(_message.Message):
     """Items in a page, 1 to 500. 0: 50."""
     page_token: _builtins.str
     """`next_page_token` of the page before, with the same arguments. Empty: the first page."""
+    channel: _channel_pb2.Channel.ValueType
+    """Only on this channel; UNSPECIFIED: all."""
+    reason: _error_reason_pb2.ErrorReason.ValueType
+    """Only those that ended for this reason; UNSPECIFIED: all."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those accepted from here on; absent: from the beginning."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those accepted before this; absent: until now."""
+
     def __init__(
         self,
         *,
@@ -117,10 +134,14 @@ class ListDeliveriesRequest(_message.Message):
         state: _delivery_pb2.SendState.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        channel: _channel_pb2.Channel.ValueType = ...,
+        reason: _error_reason_pb2.ErrorReason.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "journey_id", b"journey_id", "node_id", b"node_id", "page_size", b"page_size", "page_token", b"page_token", "state", b"state", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "customer_id", b"customer_id", "end_time", b"end_time", "journey_id", b"journey_id", "node_id", b"node_id", "page_size", b"page_size", "page_token", b"page_token", "reason", b"reason", "start_time", b"start_time", "state", b"state", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -135,6 +135,30 @@ EXPIRY_ACTION_STOP: ExpiryAction.ValueType  # 2
 """Becomes STOPPING, then STOPPED."""
 Global___ExpiryAction: _TypeAlias = ExpiryAction  # noqa: Y015
 
+class _QuietZone:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QuietZoneEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QuietZone.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUIET_ZONE_UNSPECIFIED: _QuietZone.ValueType  # 0
+    """Not given; the team's."""
+    QUIET_ZONE_TEAM: _QuietZone.ValueType  # 1
+    """The team's time zone."""
+    QUIET_ZONE_CUSTOMER: _QuietZone.ValueType  # 2
+    """The customer's own, by attribute or country; the team's when neither is known."""
+
+class QuietZone(_QuietZone, metaclass=_QuietZoneEnumTypeWrapper):
+    """Whose clock quiet time goes by."""
+
+QUIET_ZONE_UNSPECIFIED: QuietZone.ValueType  # 0
+"""Not given; the team's."""
+QUIET_ZONE_TEAM: QuietZone.ValueType  # 1
+"""The team's time zone."""
+QUIET_ZONE_CUSTOMER: QuietZone.ValueType  # 2
+"""The customer's own, by attribute or country; the team's when neither is known."""
+Global___QuietZone: _TypeAlias = QuietZone  # noqa: Y015
+
 class _Weekday:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -262,10 +286,14 @@ class Definition(_message.Message):
     TRIGGER_FIELD_NUMBER: _builtins.int
     TARGETS_FIELD_NUMBER: _builtins.int
     NODES_FIELD_NUMBER: _builtins.int
+    GOAL_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """1 to 200 characters. Required."""
     enrolments_per_customer_max: _builtins.int
     """At most this many enrolments of one customer, at least 1; absent: no limit."""
+    priority: _builtins.int
+    """Of two journeys that compete for room under the team's frequency cap, the higher goes first; -100 to 100, default 0."""
     @_builtins.property
     def schedule(self) -> Global___Schedule:
         """When it is live. Absent: always, from publishing on."""
@@ -286,6 +314,10 @@ class Definition(_message.Message):
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[_node_pb2.Node]:
         """The tree, 1 to 200 nodes; the first is the start."""
 
+    @_builtins.property
+    def goal(self) -> Global___Goal:
+        """Ends an enrolment at once when it is met, wherever the customer waits; counted as converted."""
+
     def __init__(
         self,
         *,
@@ -296,16 +328,42 @@ class Definition(_message.Message):
         trigger: _trigger_pb2.Trigger | None = ...,
         targets: _abc.Iterable[Global___Target] | None = ...,
         nodes: _abc.Iterable[_node_pb2.Node] | None = ...,
+        goal: Global___Goal | None = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_enrolments_per_customer_max", b"_enrolments_per_customer_max", "do_not_disturb", b"do_not_disturb", "enrolments_per_customer_max", b"enrolments_per_customer_max", "schedule", b"schedule", "trigger", b"trigger"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enrolments_per_customer_max", b"_enrolments_per_customer_max", "do_not_disturb", b"do_not_disturb", "enrolments_per_customer_max", b"enrolments_per_customer_max", "goal", b"goal", "schedule", b"schedule", "trigger", b"trigger"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enrolments_per_customer_max", b"_enrolments_per_customer_max", "do_not_disturb", b"do_not_disturb", "enrolments_per_customer_max", b"enrolments_per_customer_max", "name", b"name", "nodes", b"nodes", "schedule", b"schedule", "targets", b"targets", "trigger", b"trigger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enrolments_per_customer_max", b"_enrolments_per_customer_max", "do_not_disturb", b"do_not_disturb", "enrolments_per_customer_max", b"enrolments_per_customer_max", "goal", b"goal", "name", b"name", "nodes", b"nodes", "priority", b"priority", "schedule", b"schedule", "targets", b"targets", "trigger", b"trigger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__enrolments_per_customer_max: _TypeAlias = _typing.Literal["enrolments_per_customer_max"]  # noqa: Y015
     _WhichOneofArgType__enrolments_per_customer_max: _TypeAlias = _typing.Literal["_enrolments_per_customer_max", b"_enrolments_per_customer_max"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__enrolments_per_customer_max) -> _WhichOneofReturnType__enrolments_per_customer_max | None: ...
 
 Global___Definition: _TypeAlias = Definition  # noqa: Y015
+
+@_typing.final
+class Goal(_message.Message):
+    """What an enrolment is for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> _trigger_pb2.Trigger:
+        """Met by an event of the customer after the enrolment. Required."""
+
+    def __init__(
+        self,
+        *,
+        event: _trigger_pb2.Trigger | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Goal: _TypeAlias = Goal  # noqa: Y015
 
 @_typing.final
 class Schedule(_message.Message):
@@ -348,6 +406,12 @@ class DoNotDisturb(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     WINDOWS_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    ZONE_ATTRIBUTE_KEY_FIELD_NUMBER: _builtins.int
+    zone: Global___QuietZone.ValueType
+    """Whose clock the windows go by."""
+    zone_attribute_key: _builtins.str
+    """Key of the attribute that holds a customer's IANA time zone; empty: by the country of the phone."""
     @_builtins.property
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuietWindow]:
         """Windows of local time in the team's zone. Windows that touch or overlap count as one; together they must leave an open minute."""
@@ -356,10 +420,12 @@ class DoNotDisturb(_message.Message):
         self,
         *,
         windows: _abc.Iterable[Global___QuietWindow] | None = ...,
+        zone: Global___QuietZone.ValueType = ...,
+        zone_attribute_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["windows", b"windows", "zone", b"zone", "zone_attribute_key", b"zone_attribute_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

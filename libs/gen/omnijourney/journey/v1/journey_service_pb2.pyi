@@ -688,25 +688,51 @@ class SystemTriggerItem(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class DataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     JOURNEY_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID chosen by the caller. Required."""
     journey_id: _builtins.str
     """The journey. Required."""
     customer_id: _builtins.str
     """The customer. Required."""
+    @_builtins.property
+    def data(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Data of the trigger, which messages may use as `{{trigger.KEY}}`: at most 20 keys of 1 to 64 characters, values up to 1,000."""
+
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         journey_id: _builtins.str = ...,
         customer_id: _builtins.str = ...,
+        data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "journey_id", b"journey_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "data", b"data", "journey_id", b"journey_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -882,6 +908,8 @@ class ListEnrolmentsRequest(_message.Message):
     STATES_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    WAIT_REASON_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Owner. Required."""
     journey_id: _builtins.str
@@ -892,6 +920,10 @@ class ListEnrolmentsRequest(_message.Message):
     """At most this many, 1 to 500; default 50."""
     page_token: _builtins.str
     """`next_page_token` of the page before, with the same other arguments; empty: the first page."""
+    node_id: _builtins.str
+    """Only those who stand at this node; empty: all."""
+    wait_reason: _enrolment_pb2.WaitReason.ValueType
+    """Only those who wait for this; UNSPECIFIED: all."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_enrolment_pb2.EnrolmentState.ValueType]:
         """Only in these states; empty: all."""
@@ -905,10 +937,12 @@ class ListEnrolmentsRequest(_message.Message):
         states: _abc.Iterable[_enrolment_pb2.EnrolmentState.ValueType] | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        node_id: _builtins.str = ...,
+        wait_reason: _enrolment_pb2.WaitReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "journey_id", b"journey_id", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "journey_id", b"journey_id", "node_id", b"node_id", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "team_id", b"team_id", "wait_reason", b"wait_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,7 +8,9 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
+from omnijourney.journey.v1 import trigger_pb2 as _trigger_pb2
 from omnijourney.segment.v1 import audience_pb2 as _audience_pb2
 import builtins as _builtins
 import sys
@@ -20,6 +22,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _CappedAction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CappedActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CappedAction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CAPPED_ACTION_UNSPECIFIED: _CappedAction.ValueType  # 0
+    """Not given; the message is skipped."""
+    CAPPED_ACTION_SKIP: _CappedAction.ValueType  # 1
+    """The message is skipped, and the customer goes on."""
+    CAPPED_ACTION_WAIT: _CappedAction.ValueType  # 2
+    """The customer waits until there is room."""
+
+class CappedAction(_CappedAction, metaclass=_CappedActionEnumTypeWrapper):
+    """What happens to a message that a team's frequency cap refuses."""
+
+CAPPED_ACTION_UNSPECIFIED: CappedAction.ValueType  # 0
+"""Not given; the message is skipped."""
+CAPPED_ACTION_SKIP: CappedAction.ValueType  # 1
+"""The message is skipped, and the customer goes on."""
+CAPPED_ACTION_WAIT: CappedAction.ValueType  # 2
+"""The customer waits until there is room."""
+Global___CappedAction: _TypeAlias = CappedAction  # noqa: Y015
 
 @_typing.final
 class Node(_message.Message):
@@ -35,6 +61,8 @@ class Node(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     ATTRIBUTE_FIELD_NUMBER: _builtins.int
     POINTS_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     """Chosen by the author, stable over the journey's life: 1 to 64 of `a-z 0-9 _ -`. Required, unique in the journey."""
     next_node_id: _builtins.str
@@ -63,6 +91,14 @@ class Node(_message.Message):
     def points(self) -> Global___PointsNode:
         """Adds or deducts points."""
 
+    @_builtins.property
+    def wait(self) -> Global___WaitNode:
+        """Waits for something that the customer does."""
+
+    @_builtins.property
+    def split(self) -> Global___SplitNode:
+        """Divides the customers."""
+
     def __init__(
         self,
         *,
@@ -74,12 +110,14 @@ class Node(_message.Message):
         tags: Global___TagsNode | None = ...,
         attribute: Global___AttributeNode | None = ...,
         points: Global___PointsNode | None = ...,
+        wait: Global___WaitNode | None = ...,
+        split: Global___SplitNode | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "condition", b"condition", "delay", b"delay", "kind", b"kind", "message", b"message", "points", b"points", "tags", b"tags"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "condition", b"condition", "delay", b"delay", "kind", b"kind", "message", b"message", "points", b"points", "split", b"split", "tags", b"tags", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "condition", b"condition", "delay", b"delay", "kind", b"kind", "message", b"message", "next_node_id", b"next_node_id", "node_id", b"node_id", "points", b"points", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "condition", b"condition", "delay", b"delay", "kind", b"kind", "message", b"message", "next_node_id", b"next_node_id", "node_id", b"node_id", "points", b"points", "split", b"split", "tags", b"tags", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["message", "delay", "condition", "tags", "attribute", "points"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["message", "delay", "condition", "tags", "attribute", "points", "wait", "split"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -94,10 +132,13 @@ class MessageNode(_message.Message):
     CHANNEL_FIELD_NUMBER: _builtins.int
     BOT_MODULE_ID_FIELD_NUMBER: _builtins.int
     TEMPLATE_FIELD_NUMBER: _builtins.int
+    CAPPED_ACTION_FIELD_NUMBER: _builtins.int
     channel: _channel_pb2.Channel.ValueType
     """A target channel of the journey. Required."""
     bot_module_id: _builtins.str
     """Id of a bot module; all channels."""
+    capped_action: Global___CappedAction.ValueType
+    """What happens when the team's frequency cap leaves no room."""
     @_builtins.property
     def template(self) -> Global___TemplateContent:
         """A WhatsApp template; WhatsApp only."""
@@ -108,10 +149,11 @@ class MessageNode(_message.Message):
         channel: _channel_pb2.Channel.ValueType = ...,
         bot_module_id: _builtins.str = ...,
         template: Global___TemplateContent | None = ...,
+        capped_action: Global___CappedAction.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "content", b"content", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "channel", b"channel", "content", b"content", "template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "capped_action", b"capped_action", "channel", b"channel", "content", b"content", "template", b"template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["bot_module_id", "template"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
@@ -127,25 +169,139 @@ class TemplateContent(_message.Message):
 
     TEMPLATE_ID_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
+    HEADER_PARAMETERS_FIELD_NUMBER: _builtins.int
+    BUTTON_PARAMETERS_FIELD_NUMBER: _builtins.int
     template_id: _builtins.str
     """Id of the template at the gateway."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Parameters in the template's order; each may hold variables such as `{{customer.name}}` or `{{points.balance}}`."""
 
+    @_builtins.property
+    def header_parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Parameters of the header, in order; variables allowed."""
+
+    @_builtins.property
+    def button_parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Parameters of the buttons, in order; variables allowed."""
+
     def __init__(
         self,
         *,
         template_id: _builtins.str = ...,
         parameters: _abc.Iterable[_builtins.str] | None = ...,
+        header_parameters: _abc.Iterable[_builtins.str] | None = ...,
+        button_parameters: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters", "template_id", b"template_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_parameters", b"button_parameters", "header_parameters", b"header_parameters", "parameters", b"parameters", "template_id", b"template_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TemplateContent: _TypeAlias = TemplateContent  # noqa: Y015
+
+@_typing.final
+class WaitNode(_message.Message):
+    """Waits until the customer does something, or until the time is over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    COUNTS_EARLIER_FIELD_NUMBER: _builtins.int
+    HAPPENED_FIELD_NUMBER: _builtins.int
+    TIMED_OUT_FIELD_NUMBER: _builtins.int
+    counts_earlier: _builtins.bool
+    """Whether an event counts that came after the enrolment and before the wait began."""
+    @_builtins.property
+    def event(self) -> _trigger_pb2.Trigger:
+        """What is waited for; another journey's start would be triggered by the same. Required."""
+
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration:
+        """At most this long, more than 0, at most 365 days, whole minutes. Required."""
+
+    @_builtins.property
+    def happened(self) -> Global___Branch:
+        """Where those go on who did it. Required."""
+
+    @_builtins.property
+    def timed_out(self) -> Global___Branch:
+        """Where the others go on. Required."""
+
+    def __init__(
+        self,
+        *,
+        event: _trigger_pb2.Trigger | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+        counts_earlier: _builtins.bool = ...,
+        happened: Global___Branch | None = ...,
+        timed_out: Global___Branch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "happened", b"happened", "timed_out", b"timed_out", "timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts_earlier", b"counts_earlier", "event", b"event", "happened", b"happened", "timed_out", b"timed_out", "timeout", b"timeout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitNode: _TypeAlias = WaitNode  # noqa: Y015
+
+@_typing.final
+class SplitNode(_message.Message):
+    """Divides the customers by shares; the same customer always goes the same way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ways(self) -> _containers.RepeatedCompositeFieldContainer[Global___SplitWay]:
+        """The ways, 2 to 10; their shares add up to 100. Required."""
+
+    def __init__(
+        self,
+        *,
+        ways: _abc.Iterable[Global___SplitWay] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ways", b"ways"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SplitNode: _TypeAlias = SplitNode  # noqa: Y015
+
+@_typing.final
+class SplitWay(_message.Message):
+    """One way of a split."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARE_FIELD_NUMBER: _builtins.int
+    HOLDOUT_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    share: _builtins.int
+    """Per cent of the customers, 0 to 100."""
+    holdout: _builtins.bool
+    """Whether these get nothing and are only counted, to compare the others with; at most one way. It ends here."""
+    @_builtins.property
+    def target(self) -> Global___Branch:
+        """Where they go on. Required unless `holdout`."""
+
+    def __init__(
+        self,
+        *,
+        share: _builtins.int = ...,
+        holdout: _builtins.bool = ...,
+        target: Global___Branch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holdout", b"holdout", "share", b"share", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SplitWay: _TypeAlias = SplitWay  # noqa: Y015
 
 @_typing.final
 class DelayNode(_message.Message):

@@ -161,6 +161,7 @@ class CouponClaim(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     ENTRY_SEQUENCE_FIELD_NUMBER: _builtins.int
+    USE_TIME_FIELD_NUMBER: _builtins.int
     coupon_claim_id: _builtins.str
     """Id (UUID)."""
     team_id: _builtins.str
@@ -183,6 +184,10 @@ class CouponClaim(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it stops being valid; absent: never."""
 
+    @_builtins.property
+    def use_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was used in the shop; absent: not yet."""
+
     def __init__(
         self,
         *,
@@ -195,10 +200,11 @@ class CouponClaim(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         entry_sequence: _builtins.int = ...,
+        use_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "use_time", b"use_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "coupon_claim_id", b"coupon_claim_id", "coupon_id", b"coupon_id", "create_time", b"create_time", "customer_id", b"customer_id", "entry_sequence", b"entry_sequence", "expire_time", b"expire_time", "points_paid", b"points_paid", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "coupon_claim_id", b"coupon_claim_id", "coupon_id", b"coupon_id", "create_time", b"create_time", "customer_id", b"customer_id", "entry_sequence", b"entry_sequence", "expire_time", b"expire_time", "points_paid", b"points_paid", "team_id", b"team_id", "use_time", b"use_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

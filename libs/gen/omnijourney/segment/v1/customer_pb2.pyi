@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 import builtins as _builtins
 import sys
@@ -19,6 +20,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _CustomerPart:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CustomerPartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CustomerPart.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CUSTOMER_PART_UNSPECIFIED: _CustomerPart.ValueType  # 0
+    """Never sent."""
+    CUSTOMER_PART_BASICS: _CustomerPart.ValueType  # 1
+    """Name, member id, phone and e-mail address."""
+    CUSTOMER_PART_TAGS: _CustomerPart.ValueType  # 2
+    """Tags."""
+    CUSTOMER_PART_ATTRIBUTES: _CustomerPart.ValueType  # 3
+    """Values of attributes."""
+    CUSTOMER_PART_IDENTITIES: _CustomerPart.ValueType  # 4
+    """Identities."""
+
+class CustomerPart(_CustomerPart, metaclass=_CustomerPartEnumTypeWrapper):
+    """What a stream of customers may hold beside the ids."""
+
+CUSTOMER_PART_UNSPECIFIED: CustomerPart.ValueType  # 0
+"""Never sent."""
+CUSTOMER_PART_BASICS: CustomerPart.ValueType  # 1
+"""Name, member id, phone and e-mail address."""
+CUSTOMER_PART_TAGS: CustomerPart.ValueType  # 2
+"""Tags."""
+CUSTOMER_PART_ATTRIBUTES: CustomerPart.ValueType  # 3
+"""Values of attributes."""
+CUSTOMER_PART_IDENTITIES: CustomerPart.ValueType  # 4
+"""Identities."""
+Global___CustomerPart: _TypeAlias = CustomerPart  # noqa: Y015
 
 @_typing.final
 class Customer(_message.Message):

@@ -2257,13 +2257,21 @@ class StreamAudienceCustomersRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     AUDIENCE_FIELD_NUMBER: _builtins.int
     SAVED_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    AFTER_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
     saved_audience_id: _builtins.str
     """A saved one."""
+    after_customer_id: _builtins.str
+    """Go on after this customer, to resume a stream that broke; empty: from the beginning."""
     @_builtins.property
     def audience(self) -> _audience_pb2.Audience:
         """This audience."""
+
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedScalarFieldContainer[_customer_pb2.CustomerPart.ValueType]:
+        """What is told of each customer beside the id; empty: nothing."""
 
     def __init__(
         self,
@@ -2271,10 +2279,12 @@ class StreamAudienceCustomersRequest(_message.Message):
         team_id: _builtins.str = ...,
         audience: _audience_pb2.Audience | None = ...,
         saved_audience_id: _builtins.str = ...,
+        after_customer_id: _builtins.str = ...,
+        parts: _abc.Iterable[_customer_pb2.CustomerPart.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "saved_audience_id", b"saved_audience_id", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "saved_audience_id", b"saved_audience_id", "target", b"target", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_customer_id", b"after_customer_id", "audience", b"audience", "parts", b"parts", "saved_audience_id", b"saved_audience_id", "target", b"target", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["audience", "saved_audience_id"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015

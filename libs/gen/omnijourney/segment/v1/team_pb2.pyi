@@ -118,6 +118,7 @@ class TeamSettings(_message.Message):
     POINTS_CHANNELS_FIELD_NUMBER: _builtins.int
     CURRENCY_RATES_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    COUNTRY_CODE_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team that these are of. Output only."""
     time_zone: _builtins.str
@@ -128,6 +129,8 @@ class TeamSettings(_message.Message):
     """Whether orders and refunds without a valid signature earn points and trigger journeys. Default false."""
     revision: _builtins.int
     """Grows with every change of the settings. Output only."""
+    country_code: _builtins.str
+    """ISO 3166-1 code of the country in whose form phone numbers are read, for example `TW`."""
     @_builtins.property
     def modules(self) -> _containers.RepeatedScalarFieldContainer[Global___Module.ValueType]:
         """Modules that the team has, each at most once."""
@@ -161,10 +164,11 @@ class TeamSettings(_message.Message):
         points_channels: _abc.Iterable[_channel_pb2.Channel.ValueType] | None = ...,
         currency_rates: _abc.Iterable[Global___CurrencyRate] | None = ...,
         revision: _builtins.int = ...,
+        country_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attribution_window", b"attribution_window", "plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution_window", b"attribution_window", "currency_code", b"currency_code", "currency_rates", b"currency_rates", "modules", b"modules", "plan", b"plan", "points_channels", b"points_channels", "revision", b"revision", "team_id", b"team_id", "time_zone", b"time_zone", "unsigned_orders_count", b"unsigned_orders_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution_window", b"attribution_window", "country_code", b"country_code", "currency_code", b"currency_code", "currency_rates", b"currency_rates", "modules", b"modules", "plan", b"plan", "points_channels", b"points_channels", "revision", b"revision", "team_id", b"team_id", "time_zone", b"time_zone", "unsigned_orders_count", b"unsigned_orders_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

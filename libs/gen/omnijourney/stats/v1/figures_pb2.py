@@ -25,46 +25,50 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from omnijourney.common.v1 import channel_pb2 as omnijourney_dot_common_dot_v1_dot_channel__pb2
 from omnijourney.common.v1 import money_pb2 as omnijourney_dot_common_dot_v1_dot_money__pb2
+from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_dot_options__pb2
 from omnijourney.journey.v1 import enrolment_pb2 as omnijourney_dot_journey_dot_v1_dot_enrolment__pb2
+from omnijourney.journey.v1 import explain_pb2 as omnijourney_dot_journey_dot_v1_dot_explain__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"omnijourney/stats/v1/figures.proto\x12\x14omnijourney.stats.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a!omnijourney/common/v1/money.proto\x1a&omnijourney/journey/v1/enrolment.proto\"\x98\x01\n\x05\x43ount\x12\x12\n\x05value\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x39\n\rabsent_reason\x18\x02 \x01(\x0e\x32\".omnijourney.stats.v1.AbsentReason\x12\x36\n\x0bmeasurement\x18\x03 \x01(\x0e\x32!.omnijourney.stats.v1.MeasurementB\x08\n\x06_value\"`\n\x05Ratio\x12\x12\n\x05value\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x39\n\rabsent_reason\x18\x02 \x01(\x0e\x32\".omnijourney.stats.v1.AbsentReasonB\x08\n\x06_value\"s\n\x07\x41mounts\x12-\n\x07\x61mounts\x18\x01 \x03(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x39\n\rabsent_reason\x18\x02 \x01(\x0e\x32\".omnijourney.stats.v1.AbsentReason\"\xeb\x03\n\x0fJourneyOverview\x12\x12\n\njourney_id\x18\x01 \x01(\t\x12\x17\n\x0ftriggered_count\x18\x02 \x01(\x03\x12\x15\n\rrefused_count\x18\x03 \x01(\x03\x12\x17\n\x0f\x63ompleted_count\x18\x04 \x01(\x03\x12\x14\n\x0chalted_count\x18\x05 \x01(\x03\x12\x34\n\x0f\x63ompletion_rate\x18\x06 \x01(\x0b\x32\x1b.omnijourney.stats.v1.Ratio\x12\x1b\n\x13messages_sent_count\x18\x07 \x01(\x03\x12\x14\n\x0c\x66\x61iled_count\x18\x08 \x01(\x03\x12\x15\n\rskipped_count\x18\t \x01(\x03\x12\x15\n\runknown_count\x18\n \x01(\x03\x12\x33\n\x0cmessage_cost\x18\x0b \x01(\x0b\x32\x1d.omnijourney.stats.v1.Amounts\x12\x30\n\x0border_count\x18\x0c \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12.\n\x07revenue\x18\r \x01(\x0b\x32\x1d.omnijourney.stats.v1.Amounts\x12\x37\n\x12return_on_ad_spend\x18\x0e \x01(\x0b\x32\x1b.omnijourney.stats.v1.Ratio\"h\n\x0bNodeFigures\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x15\n\rentered_count\x18\x02 \x01(\x03\x12\x31\n\x07results\x18\x03 \x03(\x0b\x32 .omnijourney.stats.v1.NodeResult\"O\n\nNodeResult\x12\x32\n\x06result\x18\x01 \x01(\x0e\x32\".omnijourney.journey.v1.StepResult\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"\xca\x04\n\x0eMessageFigures\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12/\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x04sent\x18\x04 \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12.\n\tdelivered\x18\x05 \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12)\n\x04read\x18\x06 \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12,\n\x07replied\x18\x07 \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12,\n\x07\x63licked\x18\x08 \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12+\n\x06\x66\x61iled\x18\t \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12+\n\x06orders\x18\n \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12.\n\x07revenue\x18\x0b \x01(\x0b\x32\x1d.omnijourney.stats.v1.Amounts\x12,\n\x07skipped\x18\x0c \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12,\n\x07unknown\x18\r \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\"v\n\x0cJourneyPoint\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x07\x66igures\x18\x02 \x01(\x0b\x32%.omnijourney.stats.v1.JourneyOverview\"\xd2\x01\n\x0cTeamOverview\x12\x13\n\x0border_count\x18\x01 \x01(\x03\x12\x14\n\x0crefund_count\x18\x02 \x01(\x03\x12\x17\n\x0f\x61nonymous_count\x18\x03 \x01(\x03\x12\x16\n\x0e\x63ustomer_count\x18\x04 \x01(\x03\x12\x31\n\x05sends\x18\x05 \x03(\x0b\x32\".omnijourney.stats.v1.ChannelSends\x12\x33\n\x06points\x18\x06 \x01(\x0b\x32#.omnijourney.stats.v1.PointsFigures\"\x80\x01\n\x0c\x43hannelSends\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\nsent_count\x18\x02 \x01(\x03\x12+\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x1d.omnijourney.stats.v1.Amounts\"\xa5\x01\n\rPointsFigures\x12\x13\n\x0b\x65ntry_count\x18\x01 \x01(\x03\x12\x0e\n\x06\x65\x61rned\x18\x02 \x01(\x03\x12\x10\n\x08refunded\x18\x03 \x01(\x03\x12\x0f\n\x07journey\x18\x04 \x01(\x03\x12\r\n\x05other\x18\x05 \x01(\x03\x12\x0f\n\x07\x62\x61lance\x18\x06 \x01(\x03\x12\x12\n\ncumulative\x18\x07 \x01(\x03\x12\x18\n\x10refund_shortfall\x18\x08 \x01(\x03\"\\\n\x0fProjectionState\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x14\n\x0c\x63ounted_rows\x18\x02 \x01(\x03\x12\x14\n\x0cwaiting_rows\x18\x03 \x01(\x03\x12\r\n\x05\x65rror\x18\x04 \x01(\t\"F\n\x11ProjectionFinding\x12\x0e\n\x06\x66igure\x18\x01 \x01(\t\x12\x0f\n\x07\x63ounted\x18\x02 \x01(\x03\x12\x10\n\x08recorded\x18\x03 \x01(\x03*\xde\x01\n\x0c\x41\x62sentReason\x12\x1d\n\x19\x41\x42SENT_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1e\x41\x42SENT_REASON_DIVISION_BY_ZERO\x10\x01\x12\"\n\x1e\x41\x42SENT_REASON_NO_CURRENCY_RATE\x10\x02\x12%\n!ABSENT_REASON_NOT_TOLD_BY_CHANNEL\x10\x03\x12 \n\x1c\x41\x42SENT_REASON_TOO_FEW_PEOPLE\x10\x04\x12\x1e\n\x1a\x41\x42SENT_REASON_NOT_MEASURED\x10\x05*\xa2\x01\n\x0bMeasurement\x12\x1b\n\x17MEASUREMENT_UNSPECIFIED\x10\x00\x12\x1b\n\x17MEASUREMENT_SEND_ANSWER\x10\x01\x12\x17\n\x13MEASUREMENT_RECEIPT\x10\x02\x12\"\n\x1eMEASUREMENT_CHANNEL_STATISTICS\x10\x03\x12\x1c\n\x18MEASUREMENT_TRACKED_LINK\x10\x04*9\n\x04Step\x12\x14\n\x10STEP_UNSPECIFIED\x10\x00\x12\r\n\tSTEP_HOUR\x10\x01\x12\x0c\n\x08STEP_DAY\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"omnijourney/stats/v1/figures.proto\x12\x14omnijourney.stats.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a!omnijourney/common/v1/money.proto\x1a#omnijourney/common/v1/options.proto\x1a&omnijourney/journey/v1/enrolment.proto\x1a$omnijourney/journey/v1/explain.proto\"\x98\x01\n\x05\x43ount\x12\x12\n\x05value\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x39\n\rabsent_reason\x18\x02 \x01(\x0e\x32\".omnijourney.stats.v1.AbsentReason\x12\x36\n\x0bmeasurement\x18\x03 \x01(\x0e\x32!.omnijourney.stats.v1.MeasurementB\x08\n\x06_value\"`\n\x05Ratio\x12\x12\n\x05value\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x39\n\rabsent_reason\x18\x02 \x01(\x0e\x32\".omnijourney.stats.v1.AbsentReasonB\x08\n\x06_value\"s\n\x07\x41mounts\x12-\n\x07\x61mounts\x18\x01 \x03(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x39\n\rabsent_reason\x18\x02 \x01(\x0e\x32\".omnijourney.stats.v1.AbsentReason\"\xeb\x03\n\x0fJourneyOverview\x12\x12\n\njourney_id\x18\x01 \x01(\t\x12\x17\n\x0ftriggered_count\x18\x02 \x01(\x03\x12\x15\n\rrefused_count\x18\x03 \x01(\x03\x12\x17\n\x0f\x63ompleted_count\x18\x04 \x01(\x03\x12\x14\n\x0chalted_count\x18\x05 \x01(\x03\x12\x34\n\x0f\x63ompletion_rate\x18\x06 \x01(\x0b\x32\x1b.omnijourney.stats.v1.Ratio\x12\x1b\n\x13messages_sent_count\x18\x07 \x01(\x03\x12\x14\n\x0c\x66\x61iled_count\x18\x08 \x01(\x03\x12\x15\n\rskipped_count\x18\t \x01(\x03\x12\x15\n\runknown_count\x18\n \x01(\x03\x12\x33\n\x0cmessage_cost\x18\x0b \x01(\x0b\x32\x1d.omnijourney.stats.v1.Amounts\x12\x30\n\x0border_count\x18\x0c \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12.\n\x07revenue\x18\r \x01(\x0b\x32\x1d.omnijourney.stats.v1.Amounts\x12\x37\n\x12return_on_ad_spend\x18\x0e \x01(\x0b\x32\x1b.omnijourney.stats.v1.Ratio\"\xa0\x01\n\x0bNodeFigures\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x15\n\rentered_count\x18\x02 \x01(\x03\x12\x31\n\x07results\x18\x03 \x03(\x0b\x32 .omnijourney.stats.v1.NodeResult\x12\x36\n\x05waits\x18\x04 \x03(\x0b\x32!.omnijourney.journey.v1.WaitCountB\x04\xa0\xbb\x18\x01\"O\n\nNodeResult\x12\x32\n\x06result\x18\x01 \x01(\x0e\x32\".omnijourney.journey.v1.StepResult\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"\xca\x04\n\x0eMessageFigures\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12/\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x04sent\x18\x04 \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12.\n\tdelivered\x18\x05 \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12)\n\x04read\x18\x06 \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12,\n\x07replied\x18\x07 \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12,\n\x07\x63licked\x18\x08 \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12+\n\x06\x66\x61iled\x18\t \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12+\n\x06orders\x18\n \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12.\n\x07revenue\x18\x0b \x01(\x0b\x32\x1d.omnijourney.stats.v1.Amounts\x12,\n\x07skipped\x18\x0c \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\x12,\n\x07unknown\x18\r \x01(\x0b\x32\x1b.omnijourney.stats.v1.Count\"v\n\x0cJourneyPoint\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x07\x66igures\x18\x02 \x01(\x0b\x32%.omnijourney.stats.v1.JourneyOverview\"\xd2\x01\n\x0cTeamOverview\x12\x13\n\x0border_count\x18\x01 \x01(\x03\x12\x14\n\x0crefund_count\x18\x02 \x01(\x03\x12\x17\n\x0f\x61nonymous_count\x18\x03 \x01(\x03\x12\x16\n\x0e\x63ustomer_count\x18\x04 \x01(\x03\x12\x31\n\x05sends\x18\x05 \x03(\x0b\x32\".omnijourney.stats.v1.ChannelSends\x12\x33\n\x06points\x18\x06 \x01(\x0b\x32#.omnijourney.stats.v1.PointsFigures\"\x80\x01\n\x0c\x43hannelSends\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\nsent_count\x18\x02 \x01(\x03\x12+\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x1d.omnijourney.stats.v1.Amounts\"\xa5\x01\n\rPointsFigures\x12\x13\n\x0b\x65ntry_count\x18\x01 \x01(\x03\x12\x0e\n\x06\x65\x61rned\x18\x02 \x01(\x03\x12\x10\n\x08refunded\x18\x03 \x01(\x03\x12\x0f\n\x07journey\x18\x04 \x01(\x03\x12\r\n\x05other\x18\x05 \x01(\x03\x12\x0f\n\x07\x62\x61lance\x18\x06 \x01(\x03\x12\x12\n\ncumulative\x18\x07 \x01(\x03\x12\x18\n\x10refund_shortfall\x18\x08 \x01(\x03\"\\\n\x0fProjectionState\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x14\n\x0c\x63ounted_rows\x18\x02 \x01(\x03\x12\x14\n\x0cwaiting_rows\x18\x03 \x01(\x03\x12\r\n\x05\x65rror\x18\x04 \x01(\t\"F\n\x11ProjectionFinding\x12\x0e\n\x06\x66igure\x18\x01 \x01(\t\x12\x0f\n\x07\x63ounted\x18\x02 \x01(\x03\x12\x10\n\x08recorded\x18\x03 \x01(\x03*\xde\x01\n\x0c\x41\x62sentReason\x12\x1d\n\x19\x41\x42SENT_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1e\x41\x42SENT_REASON_DIVISION_BY_ZERO\x10\x01\x12\"\n\x1e\x41\x42SENT_REASON_NO_CURRENCY_RATE\x10\x02\x12%\n!ABSENT_REASON_NOT_TOLD_BY_CHANNEL\x10\x03\x12 \n\x1c\x41\x42SENT_REASON_TOO_FEW_PEOPLE\x10\x04\x12\x1e\n\x1a\x41\x42SENT_REASON_NOT_MEASURED\x10\x05*\xa2\x01\n\x0bMeasurement\x12\x1b\n\x17MEASUREMENT_UNSPECIFIED\x10\x00\x12\x1b\n\x17MEASUREMENT_SEND_ANSWER\x10\x01\x12\x17\n\x13MEASUREMENT_RECEIPT\x10\x02\x12\"\n\x1eMEASUREMENT_CHANNEL_STATISTICS\x10\x03\x12\x1c\n\x18MEASUREMENT_TRACKED_LINK\x10\x04*9\n\x04Step\x12\x14\n\x10STEP_UNSPECIFIED\x10\x00\x12\r\n\tSTEP_HOUR\x10\x01\x12\x0c\n\x08STEP_DAY\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.stats.v1.figures_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ABSENTREASON']._serialized_start=2644
-  _globals['_ABSENTREASON']._serialized_end=2866
-  _globals['_MEASUREMENT']._serialized_start=2869
-  _globals['_MEASUREMENT']._serialized_end=3031
-  _globals['_STEP']._serialized_start=3033
-  _globals['_STEP']._serialized_end=3090
-  _globals['_COUNT']._serialized_start=206
-  _globals['_COUNT']._serialized_end=358
-  _globals['_RATIO']._serialized_start=360
-  _globals['_RATIO']._serialized_end=456
-  _globals['_AMOUNTS']._serialized_start=458
-  _globals['_AMOUNTS']._serialized_end=573
-  _globals['_JOURNEYOVERVIEW']._serialized_start=576
-  _globals['_JOURNEYOVERVIEW']._serialized_end=1067
-  _globals['_NODEFIGURES']._serialized_start=1069
-  _globals['_NODEFIGURES']._serialized_end=1173
-  _globals['_NODERESULT']._serialized_start=1175
-  _globals['_NODERESULT']._serialized_end=1254
-  _globals['_MESSAGEFIGURES']._serialized_start=1257
-  _globals['_MESSAGEFIGURES']._serialized_end=1843
-  _globals['_JOURNEYPOINT']._serialized_start=1845
-  _globals['_JOURNEYPOINT']._serialized_end=1963
-  _globals['_TEAMOVERVIEW']._serialized_start=1966
-  _globals['_TEAMOVERVIEW']._serialized_end=2176
-  _globals['_CHANNELSENDS']._serialized_start=2179
-  _globals['_CHANNELSENDS']._serialized_end=2307
-  _globals['_POINTSFIGURES']._serialized_start=2310
-  _globals['_POINTSFIGURES']._serialized_end=2475
-  _globals['_PROJECTIONSTATE']._serialized_start=2477
-  _globals['_PROJECTIONSTATE']._serialized_end=2569
-  _globals['_PROJECTIONFINDING']._serialized_start=2571
-  _globals['_PROJECTIONFINDING']._serialized_end=2641
+  _globals['_NODEFIGURES'].fields_by_name['waits']._loaded_options = None
+  _globals['_NODEFIGURES'].fields_by_name['waits']._serialized_options = b'\240\273\030\001'
+  _globals['_ABSENTREASON']._serialized_start=2776
+  _globals['_ABSENTREASON']._serialized_end=2998
+  _globals['_MEASUREMENT']._serialized_start=3001
+  _globals['_MEASUREMENT']._serialized_end=3163
+  _globals['_STEP']._serialized_start=3165
+  _globals['_STEP']._serialized_end=3222
+  _globals['_COUNT']._serialized_start=281
+  _globals['_COUNT']._serialized_end=433
+  _globals['_RATIO']._serialized_start=435
+  _globals['_RATIO']._serialized_end=531
+  _globals['_AMOUNTS']._serialized_start=533
+  _globals['_AMOUNTS']._serialized_end=648
+  _globals['_JOURNEYOVERVIEW']._serialized_start=651
+  _globals['_JOURNEYOVERVIEW']._serialized_end=1142
+  _globals['_NODEFIGURES']._serialized_start=1145
+  _globals['_NODEFIGURES']._serialized_end=1305
+  _globals['_NODERESULT']._serialized_start=1307
+  _globals['_NODERESULT']._serialized_end=1386
+  _globals['_MESSAGEFIGURES']._serialized_start=1389
+  _globals['_MESSAGEFIGURES']._serialized_end=1975
+  _globals['_JOURNEYPOINT']._serialized_start=1977
+  _globals['_JOURNEYPOINT']._serialized_end=2095
+  _globals['_TEAMOVERVIEW']._serialized_start=2098
+  _globals['_TEAMOVERVIEW']._serialized_end=2308
+  _globals['_CHANNELSENDS']._serialized_start=2311
+  _globals['_CHANNELSENDS']._serialized_end=2439
+  _globals['_POINTSFIGURES']._serialized_start=2442
+  _globals['_POINTSFIGURES']._serialized_end=2607
+  _globals['_PROJECTIONSTATE']._serialized_start=2609
+  _globals['_PROJECTIONSTATE']._serialized_end=2701
+  _globals['_PROJECTIONFINDING']._serialized_start=2703
+  _globals['_PROJECTIONFINDING']._serialized_end=2773
 # @@protoc_insertion_point(module_scope)

@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 from omnijourney.common.v1 import money_pb2 as _money_pb2
 from omnijourney.journey.v1 import enrolment_pb2 as _enrolment_pb2
+from omnijourney.journey.v1 import explain_pb2 as _explain_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -296,6 +297,7 @@ class NodeFigures(_message.Message):
     NODE_ID_FIELD_NUMBER: _builtins.int
     ENTERED_COUNT_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
+    WAITS_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     """The node."""
     entered_count: _builtins.int
@@ -304,16 +306,21 @@ class NodeFigures(_message.Message):
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeResult]:
         """What happened there, by result; only results that happened."""
 
+    @_builtins.property
+    def waits(self) -> _containers.RepeatedCompositeFieldContainer[_explain_pb2.WaitCount]:
+        """How many wait there now, and for what."""
+
     def __init__(
         self,
         *,
         node_id: _builtins.str = ...,
         entered_count: _builtins.int = ...,
         results: _abc.Iterable[Global___NodeResult] | None = ...,
+        waits: _abc.Iterable[_explain_pb2.WaitCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entered_count", b"entered_count", "node_id", b"node_id", "results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entered_count", b"entered_count", "node_id", b"node_id", "results", b"results", "waits", b"waits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from omnijourney.common.v1 import operation_pb2 as omnijourney_dot_common_dot_v1_dot_operation__pb2
+from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_dot_options__pb2
 from omnijourney.stats.v1 import attribution_pb2 as omnijourney_dot_stats_dot_v1_dot_attribution__pb2
 from omnijourney.stats.v1 import figures_pb2 as omnijourney_dot_stats_dot_v1_dot_figures__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(omnijourney/stats/v1/stats_service.proto\x12\x14omnijourney.stats.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%omnijourney/common/v1/operation.proto\x1a&omnijourney/stats/v1/attribution.proto\x1a\"omnijourney/stats/v1/figures.proto\"\xb2\x01\n\x19GetJourneyOverviewRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\njourney_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"U\n\x1aGetJourneyOverviewResponse\x12\x37\n\x08overview\x18\x01 \x01(\x0b\x32%.omnijourney.stats.v1.JourneyOverview\"e\n\x1f\x42\x61tchGetJourneyOverviewsRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\'\n\x0bjourney_ids\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x08\x01\x10\xf4\x03\"\x05r\x03\xb0\x01\x01\"\\\n BatchGetJourneyOverviewsResponse\x12\x38\n\toverviews\x18\x01 \x03(\x0b\x32%.omnijourney.stats.v1.JourneyOverview\"\xf6\x01\n\x17GetJourneySeriesRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\njourney_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x36\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x04step\x18\x05 \x01(\x0e\x32\x1a.omnijourney.stats.v1.StepB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"N\n\x18GetJourneySeriesResponse\x12\x32\n\x06points\x18\x01 \x03(\x0b\x32\".omnijourney.stats.v1.JourneyPoint\"\xaf\x01\n\x16ListNodeFiguresRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\njourney_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x17ListNodeFiguresResponse\x12\x30\n\x05nodes\x18\x01 \x03(\x0b\x32!.omnijourney.stats.v1.NodeFigures\"\xe6\x01\n\x19ListMessageFiguresRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\njourney_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x04step\x18\x05 \x01(\x0e\x32\x1a.omnijourney.stats.v1.StepB\x08\xbaH\x05\x82\x01\x02\x10\x01\"S\n\x1aListMessageFiguresResponse\x12\x35\n\x07\x66igures\x18\x01 \x03(\x0b\x32$.omnijourney.stats.v1.MessageFigures\"3\n\x16GetTeamOverviewRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"O\n\x17GetTeamOverviewResponse\x12\x34\n\x08overview\x18\x01 \x01(\x0b\x32\".omnijourney.stats.v1.TeamOverview\"\x1d\n\x1bListProjectionStatesRequest\"U\n\x1cListProjectionStatesResponse\x12\x35\n\x06states\x18\x01 \x03(\x0b\x32%.omnijourney.stats.v1.ProjectionState\"4\n\x17\x43heckProjectionsRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"l\n\x18\x43heckProjectionsResponse\x12\x38\n\x07\x66inding\x18\x01 \x01(\x0b\x32\'.omnijourney.stats.v1.ProjectionFinding\x12\x16\n\x0e\x63ompared_count\x18\x02 \x01(\x03\"c\n\x13\x45xplainOrderRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x07shop_id\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x08order_id\x18\x03 \x01(\tB\x06\xbaH\x03\xc8\x01\x01\"S\n\x14\x45xplainOrderResponse\x12;\n\x0b\x65xplanation\x18\x01 \x01(\x0b\x32&.omnijourney.stats.v1.OrderExplanation\"\xd5\x01\n\x14GetTeamSeriesRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x34\n\x04step\x18\x02 \x01(\x0e\x32\x1a.omnijourney.stats.v1.StepB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x36\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"H\n\x15GetTeamSeriesResponse\x12/\n\x06points\x18\x01 \x03(\x0b\x32\x1f.omnijourney.stats.v1.TeamPoint\"\xbf\x02\n\x15ListNodeSeriesRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\njourney_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12\x34\n\x04step\x18\x04 \x01(\x0e\x32\x1a.omnijourney.stats.v1.StepB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x36\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x1a\n\tpage_size\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"b\n\x16ListNodeSeriesResponse\x12/\n\x06points\x18\x01 \x03(\x0b\x32\x1f.omnijourney.stats.v1.NodePoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"P\n\x15GetJourneyLiftRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\njourney_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"J\n\x16GetJourneyLiftResponse\x12\x30\n\x05lifts\x18\x01 \x03(\x0b\x32!.omnijourney.stats.v1.JourneyLift\"\\\n\x13StartRebuildRequest\x12\x1c\n\x07team_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\'\n\nrequest_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18\x64\x32\x08^\\P{C}*$\"K\n\x14StartRebuildResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .omnijourney.common.v1.Operation2\xa7\x0c\n\x0cStatsService\x12|\n\x12GetJourneyOverview\x12/.omnijourney.stats.v1.GetJourneyOverviewRequest\x1a\x30.omnijourney.stats.v1.GetJourneyOverviewResponse\"\x03\x90\x02\x01\x12\x8e\x01\n\x18\x42\x61tchGetJourneyOverviews\x12\x35.omnijourney.stats.v1.BatchGetJourneyOverviewsRequest\x1a\x36.omnijourney.stats.v1.BatchGetJourneyOverviewsResponse\"\x03\x90\x02\x01\x12v\n\x10GetJourneySeries\x12-.omnijourney.stats.v1.GetJourneySeriesRequest\x1a..omnijourney.stats.v1.GetJourneySeriesResponse\"\x03\x90\x02\x01\x12s\n\x0fListNodeFigures\x12,.omnijourney.stats.v1.ListNodeFiguresRequest\x1a-.omnijourney.stats.v1.ListNodeFiguresResponse\"\x03\x90\x02\x01\x12|\n\x12ListMessageFigures\x12/.omnijourney.stats.v1.ListMessageFiguresRequest\x1a\x30.omnijourney.stats.v1.ListMessageFiguresResponse\"\x03\x90\x02\x01\x12s\n\x0fGetTeamOverview\x12,.omnijourney.stats.v1.GetTeamOverviewRequest\x1a-.omnijourney.stats.v1.GetTeamOverviewResponse\"\x03\x90\x02\x01\x12\x82\x01\n\x14ListProjectionStates\x12\x31.omnijourney.stats.v1.ListProjectionStatesRequest\x1a\x32.omnijourney.stats.v1.ListProjectionStatesResponse\"\x03\x90\x02\x01\x12x\n\x10\x43heckProjections\x12-.omnijourney.stats.v1.CheckProjectionsRequest\x1a..omnijourney.stats.v1.CheckProjectionsResponse\"\x03\x90\x02\x01\x30\x01\x12j\n\x0c\x45xplainOrder\x12).omnijourney.stats.v1.ExplainOrderRequest\x1a*.omnijourney.stats.v1.ExplainOrderResponse\"\x03\x90\x02\x01\x12m\n\rGetTeamSeries\x12*.omnijourney.stats.v1.GetTeamSeriesRequest\x1a+.omnijourney.stats.v1.GetTeamSeriesResponse\"\x03\x90\x02\x01\x12p\n\x0eListNodeSeries\x12+.omnijourney.stats.v1.ListNodeSeriesRequest\x1a,.omnijourney.stats.v1.ListNodeSeriesResponse\"\x03\x90\x02\x01\x12p\n\x0eGetJourneyLift\x12+.omnijourney.stats.v1.GetJourneyLiftRequest\x1a,.omnijourney.stats.v1.GetJourneyLiftResponse\"\x03\x90\x02\x01\x12j\n\x0cStartRebuild\x12).omnijourney.stats.v1.StartRebuildRequest\x1a*.omnijourney.stats.v1.StartRebuildResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(omnijourney/stats/v1/stats_service.proto\x12\x14omnijourney.stats.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%omnijourney/common/v1/operation.proto\x1a#omnijourney/common/v1/options.proto\x1a&omnijourney/stats/v1/attribution.proto\x1a\"omnijourney/stats/v1/figures.proto\"\xb2\x01\n\x19GetJourneyOverviewRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\njourney_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"U\n\x1aGetJourneyOverviewResponse\x12\x37\n\x08overview\x18\x01 \x01(\x0b\x32%.omnijourney.stats.v1.JourneyOverview\"e\n\x1f\x42\x61tchGetJourneyOverviewsRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\'\n\x0bjourney_ids\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x08\x01\x10\xf4\x03\"\x05r\x03\xb0\x01\x01\"\\\n BatchGetJourneyOverviewsResponse\x12\x38\n\toverviews\x18\x01 \x03(\x0b\x32%.omnijourney.stats.v1.JourneyOverview\"\xf6\x01\n\x17GetJourneySeriesRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\njourney_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x36\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x04step\x18\x05 \x01(\x0e\x32\x1a.omnijourney.stats.v1.StepB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"N\n\x18GetJourneySeriesResponse\x12\x32\n\x06points\x18\x01 \x03(\x0b\x32\".omnijourney.stats.v1.JourneyPoint\"\xaf\x01\n\x16ListNodeFiguresRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\njourney_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x17ListNodeFiguresResponse\x12\x30\n\x05nodes\x18\x01 \x03(\x0b\x32!.omnijourney.stats.v1.NodeFigures\"\xe6\x01\n\x19ListMessageFiguresRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\njourney_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x04step\x18\x05 \x01(\x0e\x32\x1a.omnijourney.stats.v1.StepB\x08\xbaH\x05\x82\x01\x02\x10\x01\"S\n\x1aListMessageFiguresResponse\x12\x35\n\x07\x66igures\x18\x01 \x03(\x0b\x32$.omnijourney.stats.v1.MessageFigures\"\x9d\x01\n\x16GetTeamOverviewRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x34\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xa0\xbb\x18\x01\x12\x32\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xa0\xbb\x18\x01\"O\n\x17GetTeamOverviewResponse\x12\x34\n\x08overview\x18\x01 \x01(\x0b\x32\".omnijourney.stats.v1.TeamOverview\"\x1d\n\x1bListProjectionStatesRequest\"U\n\x1cListProjectionStatesResponse\x12\x35\n\x06states\x18\x01 \x03(\x0b\x32%.omnijourney.stats.v1.ProjectionState\"4\n\x17\x43heckProjectionsRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"l\n\x18\x43heckProjectionsResponse\x12\x38\n\x07\x66inding\x18\x01 \x01(\x0b\x32\'.omnijourney.stats.v1.ProjectionFinding\x12\x16\n\x0e\x63ompared_count\x18\x02 \x01(\x03\"c\n\x13\x45xplainOrderRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x07shop_id\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x08order_id\x18\x03 \x01(\tB\x06\xbaH\x03\xc8\x01\x01\"S\n\x14\x45xplainOrderResponse\x12;\n\x0b\x65xplanation\x18\x01 \x01(\x0b\x32&.omnijourney.stats.v1.OrderExplanation\"\xd5\x01\n\x14GetTeamSeriesRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x34\n\x04step\x18\x02 \x01(\x0e\x32\x1a.omnijourney.stats.v1.StepB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x36\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"H\n\x15GetTeamSeriesResponse\x12/\n\x06points\x18\x01 \x03(\x0b\x32\x1f.omnijourney.stats.v1.TeamPoint\"\xbf\x02\n\x15ListNodeSeriesRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\njourney_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12\x34\n\x04step\x18\x04 \x01(\x0e\x32\x1a.omnijourney.stats.v1.StepB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x36\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x1a\n\tpage_size\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"b\n\x16ListNodeSeriesResponse\x12/\n\x06points\x18\x01 \x03(\x0b\x32\x1f.omnijourney.stats.v1.NodePoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"P\n\x15GetJourneyLiftRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\njourney_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"J\n\x16GetJourneyLiftResponse\x12\x30\n\x05lifts\x18\x01 \x03(\x0b\x32!.omnijourney.stats.v1.JourneyLift\"\\\n\x13StartRebuildRequest\x12\x1c\n\x07team_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\'\n\nrequest_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18\x64\x32\x08^\\P{C}*$\"K\n\x14StartRebuildResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .omnijourney.common.v1.Operation2\xa7\x0c\n\x0cStatsService\x12|\n\x12GetJourneyOverview\x12/.omnijourney.stats.v1.GetJourneyOverviewRequest\x1a\x30.omnijourney.stats.v1.GetJourneyOverviewResponse\"\x03\x90\x02\x01\x12\x8e\x01\n\x18\x42\x61tchGetJourneyOverviews\x12\x35.omnijourney.stats.v1.BatchGetJourneyOverviewsRequest\x1a\x36.omnijourney.stats.v1.BatchGetJourneyOverviewsResponse\"\x03\x90\x02\x01\x12v\n\x10GetJourneySeries\x12-.omnijourney.stats.v1.GetJourneySeriesRequest\x1a..omnijourney.stats.v1.GetJourneySeriesResponse\"\x03\x90\x02\x01\x12s\n\x0fListNodeFigures\x12,.omnijourney.stats.v1.ListNodeFiguresRequest\x1a-.omnijourney.stats.v1.ListNodeFiguresResponse\"\x03\x90\x02\x01\x12|\n\x12ListMessageFigures\x12/.omnijourney.stats.v1.ListMessageFiguresRequest\x1a\x30.omnijourney.stats.v1.ListMessageFiguresResponse\"\x03\x90\x02\x01\x12s\n\x0fGetTeamOverview\x12,.omnijourney.stats.v1.GetTeamOverviewRequest\x1a-.omnijourney.stats.v1.GetTeamOverviewResponse\"\x03\x90\x02\x01\x12\x82\x01\n\x14ListProjectionStates\x12\x31.omnijourney.stats.v1.ListProjectionStatesRequest\x1a\x32.omnijourney.stats.v1.ListProjectionStatesResponse\"\x03\x90\x02\x01\x12x\n\x10\x43heckProjections\x12-.omnijourney.stats.v1.CheckProjectionsRequest\x1a..omnijourney.stats.v1.CheckProjectionsResponse\"\x03\x90\x02\x01\x30\x01\x12j\n\x0c\x45xplainOrder\x12).omnijourney.stats.v1.ExplainOrderRequest\x1a*.omnijourney.stats.v1.ExplainOrderResponse\"\x03\x90\x02\x01\x12m\n\rGetTeamSeries\x12*.omnijourney.stats.v1.GetTeamSeriesRequest\x1a+.omnijourney.stats.v1.GetTeamSeriesResponse\"\x03\x90\x02\x01\x12p\n\x0eListNodeSeries\x12+.omnijourney.stats.v1.ListNodeSeriesRequest\x1a,.omnijourney.stats.v1.ListNodeSeriesResponse\"\x03\x90\x02\x01\x12p\n\x0eGetJourneyLift\x12+.omnijourney.stats.v1.GetJourneyLiftRequest\x1a,.omnijourney.stats.v1.GetJourneyLiftResponse\"\x03\x90\x02\x01\x12j\n\x0cStartRebuild\x12).omnijourney.stats.v1.StartRebuildRequest\x1a*.omnijourney.stats.v1.StartRebuildResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -66,6 +67,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMESSAGEFIGURESREQUEST'].fields_by_name['step']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_GETTEAMOVERVIEWREQUEST'].fields_by_name['team_id']._loaded_options = None
   _globals['_GETTEAMOVERVIEWREQUEST'].fields_by_name['team_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GETTEAMOVERVIEWREQUEST'].fields_by_name['start_time']._loaded_options = None
+  _globals['_GETTEAMOVERVIEWREQUEST'].fields_by_name['start_time']._serialized_options = b'\240\273\030\001'
+  _globals['_GETTEAMOVERVIEWREQUEST'].fields_by_name['end_time']._loaded_options = None
+  _globals['_GETTEAMOVERVIEWREQUEST'].fields_by_name['end_time']._serialized_options = b'\240\273\030\001'
   _globals['_CHECKPROJECTIONSREQUEST'].fields_by_name['team_id']._loaded_options = None
   _globals['_CHECKPROJECTIONSREQUEST'].fields_by_name['team_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_EXPLAINORDERREQUEST'].fields_by_name['team_id']._loaded_options = None
@@ -130,58 +135,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATSSERVICE'].methods_by_name['GetJourneyLift']._serialized_options = b'\220\002\001'
   _globals['_STATSSERVICE'].methods_by_name['StartRebuild']._loaded_options = None
   _globals['_STATSSERVICE'].methods_by_name['StartRebuild']._serialized_options = b'\220\002\002'
-  _globals['_GETJOURNEYOVERVIEWREQUEST']._serialized_start=244
-  _globals['_GETJOURNEYOVERVIEWREQUEST']._serialized_end=422
-  _globals['_GETJOURNEYOVERVIEWRESPONSE']._serialized_start=424
-  _globals['_GETJOURNEYOVERVIEWRESPONSE']._serialized_end=509
-  _globals['_BATCHGETJOURNEYOVERVIEWSREQUEST']._serialized_start=511
-  _globals['_BATCHGETJOURNEYOVERVIEWSREQUEST']._serialized_end=612
-  _globals['_BATCHGETJOURNEYOVERVIEWSRESPONSE']._serialized_start=614
-  _globals['_BATCHGETJOURNEYOVERVIEWSRESPONSE']._serialized_end=706
-  _globals['_GETJOURNEYSERIESREQUEST']._serialized_start=709
-  _globals['_GETJOURNEYSERIESREQUEST']._serialized_end=955
-  _globals['_GETJOURNEYSERIESRESPONSE']._serialized_start=957
-  _globals['_GETJOURNEYSERIESRESPONSE']._serialized_end=1035
-  _globals['_LISTNODEFIGURESREQUEST']._serialized_start=1038
-  _globals['_LISTNODEFIGURESREQUEST']._serialized_end=1213
-  _globals['_LISTNODEFIGURESRESPONSE']._serialized_start=1215
-  _globals['_LISTNODEFIGURESRESPONSE']._serialized_end=1290
-  _globals['_LISTMESSAGEFIGURESREQUEST']._serialized_start=1293
-  _globals['_LISTMESSAGEFIGURESREQUEST']._serialized_end=1523
-  _globals['_LISTMESSAGEFIGURESRESPONSE']._serialized_start=1525
-  _globals['_LISTMESSAGEFIGURESRESPONSE']._serialized_end=1608
-  _globals['_GETTEAMOVERVIEWREQUEST']._serialized_start=1610
-  _globals['_GETTEAMOVERVIEWREQUEST']._serialized_end=1661
-  _globals['_GETTEAMOVERVIEWRESPONSE']._serialized_start=1663
-  _globals['_GETTEAMOVERVIEWRESPONSE']._serialized_end=1742
-  _globals['_LISTPROJECTIONSTATESREQUEST']._serialized_start=1744
-  _globals['_LISTPROJECTIONSTATESREQUEST']._serialized_end=1773
-  _globals['_LISTPROJECTIONSTATESRESPONSE']._serialized_start=1775
-  _globals['_LISTPROJECTIONSTATESRESPONSE']._serialized_end=1860
-  _globals['_CHECKPROJECTIONSREQUEST']._serialized_start=1862
-  _globals['_CHECKPROJECTIONSREQUEST']._serialized_end=1914
-  _globals['_CHECKPROJECTIONSRESPONSE']._serialized_start=1916
-  _globals['_CHECKPROJECTIONSRESPONSE']._serialized_end=2024
-  _globals['_EXPLAINORDERREQUEST']._serialized_start=2026
-  _globals['_EXPLAINORDERREQUEST']._serialized_end=2125
-  _globals['_EXPLAINORDERRESPONSE']._serialized_start=2127
-  _globals['_EXPLAINORDERRESPONSE']._serialized_end=2210
-  _globals['_GETTEAMSERIESREQUEST']._serialized_start=2213
-  _globals['_GETTEAMSERIESREQUEST']._serialized_end=2426
-  _globals['_GETTEAMSERIESRESPONSE']._serialized_start=2428
-  _globals['_GETTEAMSERIESRESPONSE']._serialized_end=2500
-  _globals['_LISTNODESERIESREQUEST']._serialized_start=2503
-  _globals['_LISTNODESERIESREQUEST']._serialized_end=2822
-  _globals['_LISTNODESERIESRESPONSE']._serialized_start=2824
-  _globals['_LISTNODESERIESRESPONSE']._serialized_end=2922
-  _globals['_GETJOURNEYLIFTREQUEST']._serialized_start=2924
-  _globals['_GETJOURNEYLIFTREQUEST']._serialized_end=3004
-  _globals['_GETJOURNEYLIFTRESPONSE']._serialized_start=3006
-  _globals['_GETJOURNEYLIFTRESPONSE']._serialized_end=3080
-  _globals['_STARTREBUILDREQUEST']._serialized_start=3082
-  _globals['_STARTREBUILDREQUEST']._serialized_end=3174
-  _globals['_STARTREBUILDRESPONSE']._serialized_start=3176
-  _globals['_STARTREBUILDRESPONSE']._serialized_end=3251
-  _globals['_STATSSERVICE']._serialized_start=3254
-  _globals['_STATSSERVICE']._serialized_end=4829
+  _globals['_GETJOURNEYOVERVIEWREQUEST']._serialized_start=281
+  _globals['_GETJOURNEYOVERVIEWREQUEST']._serialized_end=459
+  _globals['_GETJOURNEYOVERVIEWRESPONSE']._serialized_start=461
+  _globals['_GETJOURNEYOVERVIEWRESPONSE']._serialized_end=546
+  _globals['_BATCHGETJOURNEYOVERVIEWSREQUEST']._serialized_start=548
+  _globals['_BATCHGETJOURNEYOVERVIEWSREQUEST']._serialized_end=649
+  _globals['_BATCHGETJOURNEYOVERVIEWSRESPONSE']._serialized_start=651
+  _globals['_BATCHGETJOURNEYOVERVIEWSRESPONSE']._serialized_end=743
+  _globals['_GETJOURNEYSERIESREQUEST']._serialized_start=746
+  _globals['_GETJOURNEYSERIESREQUEST']._serialized_end=992
+  _globals['_GETJOURNEYSERIESRESPONSE']._serialized_start=994
+  _globals['_GETJOURNEYSERIESRESPONSE']._serialized_end=1072
+  _globals['_LISTNODEFIGURESREQUEST']._serialized_start=1075
+  _globals['_LISTNODEFIGURESREQUEST']._serialized_end=1250
+  _globals['_LISTNODEFIGURESRESPONSE']._serialized_start=1252
+  _globals['_LISTNODEFIGURESRESPONSE']._serialized_end=1327
+  _globals['_LISTMESSAGEFIGURESREQUEST']._serialized_start=1330
+  _globals['_LISTMESSAGEFIGURESREQUEST']._serialized_end=1560
+  _globals['_LISTMESSAGEFIGURESRESPONSE']._serialized_start=1562
+  _globals['_LISTMESSAGEFIGURESRESPONSE']._serialized_end=1645
+  _globals['_GETTEAMOVERVIEWREQUEST']._serialized_start=1648
+  _globals['_GETTEAMOVERVIEWREQUEST']._serialized_end=1805
+  _globals['_GETTEAMOVERVIEWRESPONSE']._serialized_start=1807
+  _globals['_GETTEAMOVERVIEWRESPONSE']._serialized_end=1886
+  _globals['_LISTPROJECTIONSTATESREQUEST']._serialized_start=1888
+  _globals['_LISTPROJECTIONSTATESREQUEST']._serialized_end=1917
+  _globals['_LISTPROJECTIONSTATESRESPONSE']._serialized_start=1919
+  _globals['_LISTPROJECTIONSTATESRESPONSE']._serialized_end=2004
+  _globals['_CHECKPROJECTIONSREQUEST']._serialized_start=2006
+  _globals['_CHECKPROJECTIONSREQUEST']._serialized_end=2058
+  _globals['_CHECKPROJECTIONSRESPONSE']._serialized_start=2060
+  _globals['_CHECKPROJECTIONSRESPONSE']._serialized_end=2168
+  _globals['_EXPLAINORDERREQUEST']._serialized_start=2170
+  _globals['_EXPLAINORDERREQUEST']._serialized_end=2269
+  _globals['_EXPLAINORDERRESPONSE']._serialized_start=2271
+  _globals['_EXPLAINORDERRESPONSE']._serialized_end=2354
+  _globals['_GETTEAMSERIESREQUEST']._serialized_start=2357
+  _globals['_GETTEAMSERIESREQUEST']._serialized_end=2570
+  _globals['_GETTEAMSERIESRESPONSE']._serialized_start=2572
+  _globals['_GETTEAMSERIESRESPONSE']._serialized_end=2644
+  _globals['_LISTNODESERIESREQUEST']._serialized_start=2647
+  _globals['_LISTNODESERIESREQUEST']._serialized_end=2966
+  _globals['_LISTNODESERIESRESPONSE']._serialized_start=2968
+  _globals['_LISTNODESERIESRESPONSE']._serialized_end=3066
+  _globals['_GETJOURNEYLIFTREQUEST']._serialized_start=3068
+  _globals['_GETJOURNEYLIFTREQUEST']._serialized_end=3148
+  _globals['_GETJOURNEYLIFTRESPONSE']._serialized_start=3150
+  _globals['_GETJOURNEYLIFTRESPONSE']._serialized_end=3224
+  _globals['_STARTREBUILDREQUEST']._serialized_start=3226
+  _globals['_STARTREBUILDREQUEST']._serialized_end=3318
+  _globals['_STARTREBUILDRESPONSE']._serialized_start=3320
+  _globals['_STARTREBUILDRESPONSE']._serialized_end=3395
+  _globals['_STATSSERVICE']._serialized_start=3398
+  _globals['_STATSSERVICE']._serialized_end=4973
 # @@protoc_insertion_point(module_scope)
