@@ -28,7 +28,7 @@ from services.segment.usecases.identities import Identities
 from services.segment.usecases.teams import Teams
 from services.segment.worker.notifier import FactNotifiers
 from services.segment.worker.relay import FactMailStore
-from services.segment.worker.writers import Announcer, SegmentLag, Writer
+from services.segment.worker.writers import FactPublisher, SegmentLag, Writer
 
 _PACKAGE = "services.segment"
 
@@ -51,10 +51,10 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
         async with rt.running("mail relay", relay):
-            announcer = Announcer(relay, notifiers, progress)
-            writer = Writer(rt.pool, rt.clock, announcer)
+            publisher = FactPublisher(relay, notifiers, progress)
+            writer = Writer(rt.pool, rt.clock, publisher)
             intake = Intake(relay, settings.mail_backlog_max)
-            edits = Edits(rt.pool, rt.clock, writer, announcer, intake)
+            edits = Edits(rt.pool, rt.clock, writer, publisher, intake)
             customers = Customers(rt.pool, edits)
             dependencies = Dependencies(
                 teams=Teams(rt.pool, edits),

@@ -78,8 +78,8 @@ ORDER: Final = s.OrderCompleted(
 REFUND: Final = s.OrderRefunded("shop", "r-1", 5_000_000, "TWD", "o-1", True)
 PERSON: Final = s.IdentityKey(2, A, "886912345678")
 FACTS: Final[dict[str, f.FactBody]] = {
-    "order": f.OrderTold(f.OrderStage.COMPLETED, C, ORDER, True, s.Uncounted.COUNTS),
-    "refund": f.RefundTold(C, None, REFUND, s.Uncounted.ORDER_UNCOUNTED),
+    "order": f.OrderReported(f.OrderStage.COMPLETED, C, ORDER, True, s.Uncounted.COUNTS),
+    "refund": f.RefundReported(C, None, REFUND, s.Uncounted.ORDER_UNCOUNTED),
     "contact joined": f.ContactJoined(PERSON),
     "contact removed": f.ContactRemoved(PERSON),
     "contact left": f.ContactLeft(PERSON),

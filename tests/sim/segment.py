@@ -14,8 +14,9 @@ from libs.common.clock import SteppedClock
 from libs.testing.mails import TEAM
 from services.journey.domain import effects as fx
 from services.segment.convert.facts import mail_of
-from services.segment.domain.changing import EffectUse, TagKey, TraitEditor, Traits, apply_changes
-from services.segment.domain.desk import CustomerKey, Desk
+from services.segment.domain.changes import EffectUse, TagKey, TraitEditor, Traits, apply_changes
+from services.segment.domain.customer_changes import CustomerChanges, CustomerKey
+from services.segment.domain.events import record
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import (
     Change,
@@ -29,8 +30,7 @@ from services.segment.domain.model import (
     Selector,
     TagChange,
 )
-from services.segment.domain.recorder import KeyUse, Known, OrderId
-from services.segment.domain.recording import record
+from services.segment.domain.recorder import EventContext, KeyUse, OrderId
 from services.segment.domain.results import EventResult, EventStatus
 from tests.sim.source import Source
 
@@ -82,7 +82,7 @@ class Segment:
 
     def report(self, *events: Event) -> list[EventResult]:
         """`RecordEvents`."""
-        known = Known(
+        known = EventContext(
             {TEAM: False},
             customers=self._customers,
             keys=self._keys,
@@ -131,13 +131,13 @@ class Segment:
 
     def toggle(self, customer_id: UUID, tag: str) -> None:
         """A person gives or takes a tag."""
-        desk = Desk(self._customers, self._clock.now(), self._ids)
-        editor = TraitEditor(desk, Traits(tags=self._tags))
+        pending = CustomerChanges(self._customers, self._clock.now(), self._ids)
+        editor = TraitEditor(pending, Traits(tags=self._tags))
         customer = self._customers[TEAM, customer_id]
-        if not editor.add_tag(customer, tag, desk.now):
-            editor.remove_tag(customer, tag, desk.now)
+        if not editor.add_tag(customer, tag, pending.now):
+            editor.remove_tag(customer, tag, pending.now)
         self._save_tags(editor.changes().tags)
-        self._commit(desk.changed_customers(), desk.facts)
+        self._commit(pending.changed_customers(), pending.facts)
 
     @property
     def marketed(self) -> set[UUID]:

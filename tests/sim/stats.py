@@ -131,9 +131,9 @@ def _of_points(row: Entry) -> f.Fact:
 def _of_segment(row: told.Fact) -> f.Fact | None:
     assert row.customer_id is not None
     match row.body:
-        case told.OrderTold(stage=told.OrderStage.COMPLETED):
+        case told.OrderReported(stage=told.OrderStage.COMPLETED):
             return f.OrderCounted(row.team_id, row.customer_id, _quarter(row.occurred_at))
-        case told.RefundTold(uncounted=Uncounted.COUNTS):
+        case told.RefundReported(uncounted=Uncounted.COUNTS):
             return f.RefundCounted(row.team_id, row.customer_id, _quarter(row.occurred_at))
         case _:
             return None

@@ -47,6 +47,6 @@ class PointsClient:
 
             response = await retrying(call)
             assert isinstance(response, points_service_pb2.BatchGetBalancesResponse)
-            for key, told in zip(page, response.balances, strict=True):
-                found[key] = Balance(told.balance, told.cumulative)
+            for key, found_balance in zip(page, response.balances, strict=True):
+                found[key] = Balance(found_balance.balance, found_balance.cumulative)
         return found

@@ -15,7 +15,7 @@ from omnijourney.segment.v1 import attribute_pb2, customer_pb2
 from services.segment.convert.checks import NAME_LENGTH_MAX, Check
 from services.segment.convert.facts import identity_key_message
 from services.segment.domain.attributes import KEY
-from services.segment.domain.editing import Basics, Profile
+from services.segment.domain.edits import Basics, Profile
 from services.segment.domain.model import Attribute, AttributeType, Customer, CustomerView
 
 _PARTS: Final = frozenset(profile_pb2.ProfilePart.values()) - {profile_pb2.PROFILE_PART_UNSPECIFIED}
@@ -78,10 +78,10 @@ def customer_message(view: CustomerView) -> customer_pb2.Customer:
 
 def read_parts(check: Check, field: str, parts: Iterable[int]) -> frozenset[int]:
     """The parts of profiles that are wanted; none named means all."""
-    told = frozenset(parts)
-    if not told <= _PARTS:
+    wanted = frozenset(parts)
+    if not wanted <= _PARTS:
         check.fault(field, "holds what is no part of a profile")
-    return told or _PARTS
+    return wanted or _PARTS
 
 
 def profile_message(

@@ -11,7 +11,7 @@ from omnijourney.segment.v1 import customer_pb2, event_pb2
 from services.segment.convert.checks import NAME_LENGTH_MAX, Check, reason_number
 from services.segment.domain import model
 from services.segment.domain.attributes import KEY, TEXT_LENGTH_MAX, ValueFault, parse_number
-from services.segment.domain.changing import overlap
+from services.segment.domain.changes import overlap
 from services.segment.domain.model import Change, Event, Selector
 from services.segment.domain.results import ChangeResult, ChangeStatus, EventResult, refused_event
 

@@ -37,7 +37,7 @@ def mail_of(fact: Fact) -> mail.Mail | None:
 
 def _mail_body(body: facts.FactBody) -> mail.Body:
     match body:
-        case facts.OrderTold(order=order):
+        case facts.OrderReported(order=order):
             return mail.Checkout(
                 order_key=body.order_key,
                 shop_id=order.shop_id,
@@ -49,7 +49,7 @@ def _mail_body(body: facts.FactBody) -> mail.Body:
                 has_phone=body.has_phone,
                 test=order.test,
             )
-        case facts.RefundTold(refund=refund):
+        case facts.RefundReported(refund=refund):
             return mail.Refund(
                 refund_key=body.refund_key,
                 shop_id=refund.shop_id,
@@ -72,10 +72,10 @@ def _mail_body(body: facts.FactBody) -> mail.Body:
 
 def read_kinds(check: Check, field: str, kinds: Iterable[int]) -> frozenset[int] | None:
     """The kinds of facts that are wanted; None: all."""
-    told = frozenset(kinds)
-    if not told <= _KINDS:
+    wanted = frozenset(kinds)
+    if not wanted <= _KINDS:
         check.fault(field, "holds what is no kind of a fact")
-    return told or None
+    return wanted or None
 
 
 def tags_of(kinds: frozenset[int]) -> frozenset[int]:
@@ -86,16 +86,16 @@ def tags_of(kinds: frozenset[int]) -> frozenset[int]:
 def kind_of(body: facts.FactBody) -> int:
     """The kind of a fact in the contract."""
     match body:
-        case facts.OrderTold(stage=stage):
+        case facts.OrderReported(stage=stage):
             return _KIND_OF_STAGE[stage]
-        case facts.RefundTold(uncounted=uncounted):
+        case facts.RefundReported(uncounted=uncounted):
             counts = uncounted == Uncounted.COUNTS
             return Kind.FACT_KIND_ORDER_REFUNDED if counts else Kind.FACT_KIND_REFUND_STORED
     return _KIND_OF_TYPE[type(body)]
 
 
 def fact_message(fact: Fact) -> history_pb2.Fact:
-    """A fact as the contract tells it."""
+    """A fact as the contract has it."""
     message = history_pb2.Fact(
         partition=fact.partition,
         position=fact.position,
@@ -129,9 +129,9 @@ def item_message(item: Item) -> event_pb2.OrderItem:
     )
 
 
-def _order(message: history_pb2.Fact, body: facts.OrderTold) -> None:
+def _order(message: history_pb2.Fact, body: facts.OrderReported) -> None:
     order: OrderCompleted = body.order
-    told = history_pb2.OrderFact(
+    fact = history_pb2.OrderFact(
         order_key=str(body.order_key),
         shop_id=order.shop_id,
         order_id=order.order_id,
@@ -144,16 +144,16 @@ def _order(message: history_pb2.Fact, body: facts.OrderTold) -> None:
     )
     match body.stage:
         case OrderStage.COMPLETED:
-            message.checkout_completed.CopyFrom(told)
+            message.checkout_completed.CopyFrom(fact)
         case OrderStage.STORED:
-            message.order_stored.CopyFrom(told)
+            message.order_stored.CopyFrom(fact)
         case OrderStage.AMENDED:
-            message.order_amended.CopyFrom(told)
+            message.order_amended.CopyFrom(fact)
 
 
-def _refund(message: history_pb2.Fact, body: facts.RefundTold) -> None:
+def _refund(message: history_pb2.Fact, body: facts.RefundReported) -> None:
     refund = body.refund
-    told = history_pb2.RefundFact(
+    fact = history_pb2.RefundFact(
         refund_key=str(body.refund_key),
         shop_id=refund.shop_id,
         refund_id=refund.refund_id,
@@ -163,9 +163,9 @@ def _refund(message: history_pb2.Fact, body: facts.RefundTold) -> None:
         uncounted_reason=int(body.uncounted),  # type: ignore[arg-type]  # numbers of the contract
     )
     if body.uncounted == Uncounted.COUNTS:
-        message.order_refunded.CopyFrom(told)
+        message.order_refunded.CopyFrom(fact)
     else:
-        message.refund_stored.CopyFrom(told)
+        message.refund_stored.CopyFrom(fact)
 
 
 def _identity(field: str) -> Callable[[history_pb2.Fact, Any], None]:
@@ -184,9 +184,9 @@ def _tag_removed(message: history_pb2.Fact, body: facts.TagRemoved) -> None:
 
 
 def _attribute_changed(message: history_pb2.Fact, body: facts.AttributeChanged) -> None:
-    told = history_pb2.AttributeFact(key=body.key, old_value=body.old, new_value=body.new)
-    told.type = body.kind  # type: ignore[assignment]  # numbers of the contract
-    message.attribute_changed.CopyFrom(told)
+    fact = history_pb2.AttributeFact(key=body.key, old_value=body.old, new_value=body.new)
+    fact.type = body.kind  # type: ignore[assignment]  # numbers of the contract
+    message.attribute_changed.CopyFrom(fact)
 
 
 def _customer_created(message: history_pb2.Fact, body: facts.CustomerCreated) -> None:
@@ -194,13 +194,13 @@ def _customer_created(message: history_pb2.Fact, body: facts.CustomerCreated) ->
 
 
 def _attribute_defined(message: history_pb2.Fact, body: facts.AttributeDefined) -> None:
-    told = history_pb2.AttributeDefinitionFact(
+    fact = history_pb2.AttributeDefinitionFact(
         key=body.key,
         type=body.kind,  # type: ignore[arg-type]  # numbers of the contract
         state=2 if body.archived else 1,  # type: ignore[arg-type]
         old_type=body.old_kind,  # type: ignore[arg-type]
     )
-    message.attribute_defined.CopyFrom(told)
+    message.attribute_defined.CopyFrom(fact)
 
 
 def _customer_merged(message: history_pb2.Fact, body: facts.CustomerMerged) -> None:
@@ -212,8 +212,8 @@ def _customer_changed(message: history_pb2.Fact, body: facts.CustomerChanged) ->
 
 
 _FILLERS: Final[dict[type, Callable[[history_pb2.Fact, Any], None]]] = {
-    facts.OrderTold: _order,
-    facts.RefundTold: _refund,
+    facts.OrderReported: _order,
+    facts.RefundReported: _refund,
     facts.ContactJoined: _identity("contact_added"),
     facts.ContactRemoved: _identity("contact_removed"),
     facts.ContactLeft: _identity("contact_blocked"),
@@ -248,9 +248,9 @@ _KIND_OF_TYPE: Final[dict[type, Kind.ValueType]] = {
     facts.CustomerChanged: Kind.FACT_KIND_CUSTOMER_CHANGED,
 }
 _TAG_OF_KIND: Final[dict[int, int]] = {
-    **dict.fromkeys(_KIND_OF_STAGE.values(), facts.TAGS[facts.OrderTold]),
-    Kind.FACT_KIND_ORDER_REFUNDED: facts.TAGS[facts.RefundTold],
-    Kind.FACT_KIND_REFUND_STORED: facts.TAGS[facts.RefundTold],
+    **dict.fromkeys(_KIND_OF_STAGE.values(), facts.TAGS[facts.OrderReported]),
+    Kind.FACT_KIND_ORDER_REFUNDED: facts.TAGS[facts.RefundReported],
+    Kind.FACT_KIND_REFUND_STORED: facts.TAGS[facts.RefundReported],
     **{kind: facts.TAGS[body] for body, kind in _KIND_OF_TYPE.items()},
 }
 _KINDS: Final = frozenset(_TAG_OF_KIND)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.segment.domain.desk import later
+from services.segment.domain.customer_changes import later
 from services.segment.domain.facts import ContactLeft, MessageTaken
 from services.segment.domain.model import ContactAdded, ContactBlocked, Event, MessageReceived
 from services.segment.domain.recorder import Recorder, accepted
@@ -27,7 +27,7 @@ def message_received(recorder: Recorder, event: Event) -> EventResult:
     if isinstance(found, EventResult):
         return found
     customer, created = found
-    recorder.desk.tell(customer, event.occurred_at, MessageTaken(event.body.identity))
+    recorder.pending.emit(customer, event.occurred_at, MessageTaken(event.body.identity))
     recorder.interacted(customer, event.occurred_at)
     return accepted(customer, created=created)
 
@@ -37,11 +37,11 @@ def contact_blocked(recorder: Recorder, event: Event) -> EventResult:
     assert isinstance(event.body, ContactBlocked)
     key = event.body.identity
     binding = recorder.identities.get((event.team_id, key))
-    customer = binding and recorder.desk.customer(event.team_id, binding.customer_id)
+    customer = binding and recorder.pending.customer(event.team_id, binding.customer_id)
     if not customer:
         return refused_event("RESOURCE_NOT_FOUND", "the identity is bound to nobody")
     if recorder.set_blocked(event.team_id, key, blocked=True):
-        recorder.desk.tell(customer, event.occurred_at, ContactLeft(key))
+        recorder.pending.emit(customer, event.occurred_at, ContactLeft(key))
     return accepted(customer, created=False)
 
 
@@ -56,5 +56,5 @@ def team_interacted(recorder: Recorder, event: Event) -> EventResult:
     """Somebody of the team wrote to the customer."""
     customer, created = recorder.find_or_create(event)
     moved = later(customer.team_interact_time, event.occurred_at)
-    recorder.desk.change(customer, team_interact_time=moved)
+    recorder.pending.change(customer, team_interact_time=moved)
     return accepted(customer, created=created)

@@ -30,7 +30,7 @@ class OrderStage(IntEnum):
     """Gaps of a known order were filled."""
 
 
-class OrderTold(msgspec.Struct, frozen=True, array_like=True, tag=1):
+class OrderReported(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """An order."""
 
     stage: OrderStage
@@ -40,7 +40,7 @@ class OrderTold(msgspec.Struct, frozen=True, array_like=True, tag=1):
     uncounted: Uncounted
 
 
-class RefundTold(msgspec.Struct, frozen=True, array_like=True, tag=2):
+class RefundReported(msgspec.Struct, frozen=True, array_like=True, tag=2):
     """A refund."""
 
     refund_key: UUID
@@ -128,8 +128,8 @@ class CustomerChanged(msgspec.Struct, frozen=True, array_like=True, tag=14):
 
 
 FactBody = (
-    OrderTold
-    | RefundTold
+    OrderReported
+    | RefundReported
     | ContactJoined
     | ContactRemoved
     | ContactLeft
@@ -169,9 +169,9 @@ class Fact(msgspec.Struct):
 def is_mail(body: FactBody) -> bool:
     """Whether the customer's actor is told."""
     match body:
-        case OrderTold(stage=stage):
+        case OrderReported(stage=stage):
             return stage == OrderStage.COMPLETED
-        case RefundTold(uncounted=uncounted):
+        case RefundReported(uncounted=uncounted):
             return uncounted == Uncounted.COUNTS
         case ContactJoined() | TagApplied() | TagRemoved() | AttributeChanged():
             return True

@@ -88,7 +88,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Customer(msgspec.Struct):
-    """The row of a customer: basic data, the four times and the number of the last mail. A desk changes a copy."""
+    """The row of a customer: basic data, the four times, the last mail number. `CustomerChanges` changes a copy."""
 
     team_id: UUID
     customer_id: UUID

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import msgspec
 
-from services.segment.domain.desk import later
-from services.segment.domain.facts import OrderStage, OrderTold, RefundTold
+from services.segment.domain.customer_changes import later
+from services.segment.domain.facts import OrderReported, OrderStage, RefundReported
 from services.segment.domain.keys import order_key_of, refund_key_of
 from services.segment.domain.model import (
     Customer,
@@ -32,7 +32,7 @@ def order_completed(recorder: Recorder, event: Event) -> EventResult:
     body = event.body
     assert isinstance(body, OrderCompleted)
     order_id = (event.team_id, body.shop_id, body.order_id)
-    present = recorder.orders.get(order_id) or recorder.known.orders.get(order_id)
+    present = recorder.orders.get(order_id) or recorder.context.orders.get(order_id)
     if present is not None and present.uncounted == Uncounted.COUNTS:
         return _fill_gaps(recorder, event, present, body)
     trusted = _is_trusted(recorder, event, body.signed)
@@ -57,7 +57,7 @@ def order_refunded(recorder: Recorder, event: Event) -> EventResult:
     body = event.body
     assert isinstance(body, OrderRefunded)
     refund_id = (event.team_id, body.shop_id, body.refund_id)
-    present = recorder.refunds.get(refund_id) or recorder.known.refunds.get(refund_id)
+    present = recorder.refunds.get(refund_id) or recorder.context.refunds.get(refund_id)
     if present is not None and present.uncounted == Uncounted.COUNTS:
         return EventResult(EventStatus.DUPLICATE, customer_id=present.customer_id)
     order = _order_of_refund(recorder, event, body)
@@ -85,7 +85,7 @@ def _id_of(customer: Customer | None) -> UUID | None:
 
 
 def _is_trusted(recorder: Recorder, event: Event, signed: bool) -> bool:
-    return signed or recorder.known.unsigned_counts[event.team_id]
+    return signed or recorder.context.unsigned_counts[event.team_id]
 
 
 def _why_uncounted(customer: Customer | None, *, trusted: bool, test: bool) -> Uncounted:
@@ -102,7 +102,7 @@ def _customer_of_order(
     """Whose order it is. Reports that nobody vouches for make no customers and teach us nothing about known ones."""
     if event.selector.is_empty():
         known = present and present.customer_id
-        return (recorder.desk.customer(event.team_id, known) if known else None), False
+        return (recorder.pending.customer(event.team_id, known) if known else None), False
     if may_create:
         return recorder.find_or_create(event)
     return recorder.find(event), False
@@ -113,7 +113,7 @@ def _customer_of_refund(
 ) -> tuple[Customer | None, bool]:
     """The customer of the order, for the points were earned there; else whom the report names."""
     if order is not None and order.customer_id is not None:
-        return recorder.desk.customer(event.team_id, order.customer_id), False
+        return recorder.pending.customer(event.team_id, order.customer_id), False
     if event.selector.is_empty():
         return None, False
     if may_create:
@@ -125,7 +125,7 @@ def _order_of_refund(recorder: Recorder, event: Event, body: OrderRefunded) -> O
     if not body.order_id:
         return None
     order_id = (event.team_id, body.shop_id, body.order_id)
-    return recorder.orders.get(order_id) or recorder.known.orders.get(order_id)
+    return recorder.orders.get(order_id) or recorder.context.orders.get(order_id)
 
 
 def _completed_by(body: OrderCompleted, other: OrderCompleted) -> OrderCompleted:
@@ -141,32 +141,32 @@ def _completed_by(body: OrderCompleted, other: OrderCompleted) -> OrderCompleted
 def _fill_gaps(recorder: Recorder, event: Event, present: Order, body: OrderCompleted) -> EventResult:
     """A later report of an order that counts already."""
     assert present.customer_id is not None
-    customer = recorder.desk.customer(event.team_id, present.customer_id)
+    customer = recorder.pending.customer(event.team_id, present.customer_id)
     assert customer is not None, "the customer of a named order was loaded"
     filled = _completed_by(present.body, body)
     if filled != present.body:
         order = msgspec.structs.replace(present, body=filled)
         recorder.orders[event.team_id, body.shop_id, body.order_id] = order
-        recorder.desk.tell(customer, event.occurred_at, _order_told(OrderStage.AMENDED, order, customer))
+        recorder.pending.emit(customer, event.occurred_at, _order_told(OrderStage.AMENDED, order, customer))
     if _is_trusted(recorder, event, body.signed):
         recorder.learn_token(customer, event.selector.browser_token)
     return EventResult(EventStatus.DUPLICATE, customer_id=present.customer_id)
 
 
-def _order_told(stage: OrderStage, order: Order, customer: Customer | None) -> OrderTold:
+def _order_told(stage: OrderStage, order: Order, customer: Customer | None) -> OrderReported:
     has_phone = customer is not None and customer.phone is not None
-    return OrderTold(stage, order.order_key, order.body, has_phone, order.uncounted)
+    return OrderReported(stage, order.order_key, order.body, has_phone, order.uncounted)
 
 
 def _tell_order(recorder: Recorder, event: Event, order: Order, customer: Customer | None) -> None:
     stage = OrderStage.COMPLETED if order.uncounted == Uncounted.COUNTS else OrderStage.STORED
     told = _order_told(stage, order, customer)
     if customer is None:
-        recorder.desk.tell_of_nobody(event.team_id, event.occurred_at, told)
+        recorder.pending.emit_for_team(event.team_id, event.occurred_at, told)
         return
-    recorder.desk.tell(customer, event.occurred_at, told)
+    recorder.pending.emit(customer, event.occurred_at, told)
     if stage == OrderStage.COMPLETED:
-        recorder.desk.change(
+        recorder.pending.change(
             customer,
             checkout_time=later(customer.checkout_time, event.occurred_at),
             customer_interact_time=later(customer.customer_interact_time, event.occurred_at),
@@ -176,8 +176,8 @@ def _tell_order(recorder: Recorder, event: Event, order: Order, customer: Custom
 def _tell_refund(recorder: Recorder, event: Event, refund: Refund, customer: Customer | None) -> None:
     body = refund.body
     order_key = order_key_of(event.team_id, body.shop_id, body.order_id) if body.order_id else None
-    told = RefundTold(refund.refund_key, order_key, body, refund.uncounted)
+    told = RefundReported(refund.refund_key, order_key, body, refund.uncounted)
     if customer is None:
-        recorder.desk.tell_of_nobody(event.team_id, event.occurred_at, told)
+        recorder.pending.emit_for_team(event.team_id, event.occurred_at, told)
     else:
-        recorder.desk.tell(customer, event.occurred_at, told)
+        recorder.pending.emit(customer, event.occurred_at, told)

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from libs.common.text import fold
-from services.segment.domain.desk import CustomerKey, Desk, later
+from services.segment.domain.customer_changes import CustomerChanges, CustomerKey, later
 from services.segment.domain.facts import ContactJoined, ContactReturned, Fact
 from services.segment.domain.model import (
     Binding,
@@ -34,8 +34,8 @@ class KeyUse(NamedTuple):
     customer_id: UUID | None
 
 
-class Known(msgspec.Struct):
-    """What is known of everything that a batch names. Read-only: `record` works on copies."""
+class EventContext(msgspec.Struct):
+    """Everything that a batch names, as it is. Read-only: `record` works on copies."""
 
     unsigned_counts: dict[UUID, bool]
     """By team: whether unsigned orders count. A team that is not in it does not exist."""
@@ -78,15 +78,15 @@ class Recording(msgspec.Struct):
 class Recorder:
     """The state of one batch; the handlers of the kinds of events work on it."""
 
-    def __init__(self, known: Known, now: datetime, ids: Iterator[UUID]) -> None:
-        """`known` is read-only; `now` is the time of recording, `ids` gives fresh ids without end."""
-        self.known = known
-        self.desk = Desk(known.customers, now, ids)
-        self.members = dict(known.members)
-        self.phones = dict(known.phones)
-        self.emails = dict(known.emails)
-        self.tokens = dict(known.tokens)
-        self.identities = dict(known.identities)
+    def __init__(self, context: EventContext, now: datetime, ids: Iterator[UUID]) -> None:
+        """`context` is read-only; `now` is the time of recording, `ids` gives fresh ids without end."""
+        self.context = context
+        self.pending = CustomerChanges(context.customers, now, ids)
+        self.members = dict(context.members)
+        self.phones = dict(context.phones)
+        self.emails = dict(context.emails)
+        self.tokens = dict(context.tokens)
+        self.identities = dict(context.identities)
         self.orders: dict[OrderId, Order] = {}
         self.refunds: dict[OrderId, Refund] = {}
         self.keys: dict[tuple[UUID, str], KeyUse] = {}
@@ -98,15 +98,15 @@ class Recorder:
         """Everything that is to be written."""
         return Recording(
             results=results,
-            created=self.desk.created_customers(),
-            changed=self.desk.changed_customers(),
+            created=self.pending.created_customers(),
+            changed=self.pending.changed_customers(),
             bound=self._bound,
             blocked=self._blocked,
             tokens=self._new_tokens,
             orders=self.orders,
             refunds=self.refunds,
             keys=self.keys,
-            facts=self.desk.facts,
+            facts=self.pending.facts,
         )
 
     # ---- who it was
@@ -119,7 +119,7 @@ class Recorder:
         """
         team, selector = event.team_id, event.selector
         for customer_id, strong in candidates(self, team, selector):
-            customer = self.desk.customer(team, customer_id)
+            customer = self.pending.customer(team, customer_id)
             if customer is not None and (strong or not _is_another_member(customer, selector)):
                 return customer
         return None
@@ -134,7 +134,7 @@ class Recorder:
 
     def _create(self, event: Event) -> Customer:
         team, selector = event.team_id, event.selector
-        customer = self.desk.create(
+        customer = self.pending.create(
             team,
             event.occurred_at,
             member_id=selector.member_id,
@@ -158,7 +158,7 @@ class Recorder:
         if not customer.name and event.customer_name:
             gaps["name"] = event.customer_name
         if gaps:
-            customer = self.desk.change(customer, **gaps)
+            customer = self.pending.change(customer, **gaps)
             self._index(customer)
         if selector.identity is not None and (team, selector.identity) not in self.identities:
             self.bind(customer, selector.identity, event.occurred_at)
@@ -189,7 +189,7 @@ class Recorder:
         """Binds an identity that is nobody's."""
         self.identities[customer.team_id, key] = Binding(customer.customer_id, blocked=False)
         self._bound.append(BoundIdentity(customer.team_id, customer.customer_id, key))
-        self.desk.tell(customer, at, ContactJoined(key))
+        self.pending.emit(customer, at, ContactJoined(key))
 
     def set_blocked(self, team: UUID, key: IdentityKey, *, blocked: bool) -> bool:
         """Marks a binding; returns whether that is a change."""
@@ -211,16 +211,16 @@ class Recorder:
         named = event.selector.customer_id
         if named is not None and named != binding.customer_id:
             return refused_event("IDENTITY_TAKEN", "the identity is bound to another customer")
-        customer = self.desk.customer(event.team_id, binding.customer_id)
+        customer = self.pending.customer(event.team_id, binding.customer_id)
         assert customer is not None, "a binding leads to a customer that was loaded"
         if self.set_blocked(event.team_id, key, blocked=False):
-            self.desk.tell(customer, event.occurred_at, ContactReturned(key))
+            self.pending.emit(customer, event.occurred_at, ContactReturned(key))
         return customer, False
 
     def interacted(self, customer: Customer, at: datetime) -> None:
         """Moves "customer last interacted" on."""
         moved = later(customer.customer_interact_time, at)
-        self.desk.change(customer, customer_interact_time=moved)
+        self.pending.change(customer, customer_interact_time=moved)
 
 
 class Index(Protocol):

@@ -32,14 +32,14 @@ class AttributeRpcs(Base):
         kind = read_attribute_type(check, "attribute.type", request.attribute.type)
         check.done()
         once = Once(team_id, request, pb.CreateAttributeResponse, _create_reply)
-        return await self._call.attributes.create(once, team_id, key, name, kind)
+        return await self._deps.attributes.create(once, team_id, key, name, kind)
 
     async def GetAttribute(self, request: pb.GetAttributeRequest, context: Any) -> pb.GetAttributeResponse:
         """A definition."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
         check.done()
-        found = await self._call.attributes.get(team_id, request.key)
+        found = await self._deps.attributes.get(team_id, request.key)
         return pb.GetAttributeResponse(attribute=attribute_message(found))
 
     async def UpdateAttribute(
@@ -59,7 +59,7 @@ class AttributeRpcs(Base):
             changes["type"] = read_attribute_type(check, "attribute.type", wanted.type)
         check.done()
         once = Once(team_id, request, pb.UpdateAttributeResponse, _update_reply)
-        return await self._call.attributes.change(once, team_id, wanted.key, request.etag, **changes)
+        return await self._deps.attributes.change(once, team_id, wanted.key, request.etag, **changes)
 
     async def ArchiveAttribute(
         self, request: pb.ArchiveAttributeRequest, context: Any
@@ -69,7 +69,7 @@ class AttributeRpcs(Base):
         team_id = check.uuid("team_id", request.team_id)
         check.done()
         once = Once(team_id, request, pb.ArchiveAttributeResponse, _archive_reply)
-        return await self._call.attributes.change(once, team_id, request.key, request.etag, archived=True)
+        return await self._deps.attributes.change(once, team_id, request.key, request.etag, archived=True)
 
     async def RestoreAttribute(
         self, request: pb.RestoreAttributeRequest, context: Any
@@ -79,7 +79,7 @@ class AttributeRpcs(Base):
         team_id = check.uuid("team_id", request.team_id)
         check.done()
         once = Once(team_id, request, pb.RestoreAttributeResponse, _restore_reply)
-        return await self._call.attributes.change(once, team_id, request.key, request.etag, archived=False)
+        return await self._deps.attributes.change(once, team_id, request.key, request.etag, archived=False)
 
     async def ListAttributes(
         self, request: pb.ListAttributesRequest, context: Any
@@ -93,7 +93,7 @@ class AttributeRpcs(Base):
             archived = request.state == attribute_pb2.ATTRIBUTE_STATE_ARCHIVED
         size = page_size(request.page_size)
         after = page_key(request.page_token, str, "attributes", team_id, archived)
-        found = await self._call.attributes.page(
+        found = await self._deps.attributes.page(
             team_id, after=after or "", archived=archived, row_max=size + 1
         )
         page = page_of(found, size, lambda each: each.key, "attributes", team_id, archived)

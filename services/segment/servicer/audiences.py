@@ -19,7 +19,7 @@ from services.segment.domain.audience import Expression, Fault
 from services.segment.domain.views import SavedAudience
 from services.segment.servicer.base import Base
 from services.segment.usecases.edits import Once
-from services.segment.usecases.evaluator import Answer, Question
+from services.segment.usecases.evaluator import AudienceAnswer, AudienceQuestion
 
 _BATCH_MAX: Final = 500
 
@@ -37,7 +37,7 @@ class AudienceRpcs(Base):
         team_id = check.uuid("team_id", request.team_id)
         check.count("audiences", request.audiences, most=_BATCH_MAX)
         check.done()
-        faults = await self._call.audiences.check(team_id, request.audiences)
+        faults = await self._deps.audiences.check(team_id, request.audiences)
         checks = [pb.AudienceCheck(faults=map(_fault_message, each)) for each in faults]
         return pb.CheckAudiencesResponse(checks=checks)
 
@@ -51,7 +51,7 @@ class AudienceRpcs(Base):
         name = check.line("saved_audience.name", wanted.name, length_max=NAME_LENGTH_MAX)
         check.done()
         once = Once(team_id, request, pb.CreateSavedAudienceResponse, _create_reply)
-        return await self._call.audiences.create(once, team_id, name, wanted.audience)
+        return await self._deps.audiences.create(once, team_id, name, wanted.audience)
 
     async def GetSavedAudience(
         self, request: pb.GetSavedAudienceRequest, context: Any
@@ -61,7 +61,7 @@ class AudienceRpcs(Base):
         team_id = check.uuid("team_id", request.team_id)
         audience_id = check.uuid("saved_audience_id", request.saved_audience_id)
         check.done()
-        saved = await self._call.audiences.get(team_id, audience_id)
+        saved = await self._deps.audiences.get(team_id, audience_id)
         return pb.GetSavedAudienceResponse(saved_audience=_saved_message(saved))
 
     async def UpdateSavedAudience(
@@ -77,7 +77,7 @@ class AudienceRpcs(Base):
             check.line("saved_audience.name", wanted.name, length_max=NAME_LENGTH_MAX)
         check.done()
         once = Once(team_id, request, pb.UpdateSavedAudienceResponse, _update_reply)
-        return await self._call.audiences.update(
+        return await self._deps.audiences.update(
             once,
             team_id,
             audience_id,
@@ -95,7 +95,7 @@ class AudienceRpcs(Base):
         audience_id = check.uuid("saved_audience_id", request.saved_audience_id)
         check.done()
         once = Once(team_id, request, pb.DeleteSavedAudienceResponse, _delete_reply)
-        return await self._call.audiences.delete(once, team_id, audience_id)
+        return await self._deps.audiences.delete(once, team_id, audience_id)
 
     async def ListSavedAudiences(
         self, request: pb.ListSavedAudiencesRequest, context: Any
@@ -106,7 +106,7 @@ class AudienceRpcs(Base):
         check.done()
         size = page_size(request.page_size)
         after = page_key(request.page_token, UUID, "saved audiences", team_id)
-        found = await self._call.audiences.page(team_id, after, size + 1)
+        found = await self._deps.audiences.page(team_id, after, size + 1)
         page = page_of(found, size, lambda each: each.audience_id, "saved audiences", team_id)
         return pb.ListSavedAudiencesResponse(
             saved_audiences=map(_saved_message, page.rows), next_page_token=page.next_token
@@ -127,14 +127,14 @@ class AudienceRpcs(Base):
         check.done()
         chosen = [readings[item.audience_index] for item in request.items]
         sound = [
-            Question(*key, reading.expression)
+            AudienceQuestion(*key, reading.expression)
             for key, reading in zip(keys, chosen, strict=True)
             if not reading.faults
         ]
-        answers = iter(await self._call.evaluator.evaluate(sound) if sound else [])
+        answers = iter(await self._deps.evaluator.evaluate(sound) if sound else [])
         return pb.JudgeCustomersResponse(
             judgements=[
-                _judgement(Answer(False, reading.faults[0]) if reading.faults else next(answers))
+                _judgement(AudienceAnswer(False, reading.faults[0]) if reading.faults else next(answers))
                 for reading in chosen
             ]
         )
@@ -142,7 +142,7 @@ class AudienceRpcs(Base):
     async def CountAudience(self, request: pb.CountAudienceRequest, context: Any) -> pb.CountAudienceResponse:
         """How many customers are in the audience."""
         team_id, expression = await self._target(request)
-        return pb.CountAudienceResponse(customer_count=await self._call.evaluator.count(team_id, expression))
+        return pb.CountAudienceResponse(customer_count=await self._deps.evaluator.count(team_id, expression))
 
     async def ListAudienceCustomers(
         self, request: pb.ListAudienceCustomersRequest, context: Any
@@ -158,12 +158,12 @@ class AudienceRpcs(Base):
         )
         after = page_key(request.page_token, UUID, *arguments)
         found: list[UUID] = []
-        async for read in self._call.evaluator.pages(team_id, expression, after):
+        async for read in self._deps.evaluator.pages(team_id, expression, after):
             found += read
             if len(found) > size:
                 break
         page = page_of(found, size, lambda customer_id: customer_id, *arguments)
-        views = await self._call.evaluator.views(team_id, page.rows)
+        views = await self._deps.evaluator.views(team_id, page.rows)
         return pb.ListAudienceCustomersResponse(
             customers=map(customer_message, views), next_page_token=page.next_token
         )
@@ -173,7 +173,7 @@ class AudienceRpcs(Base):
     ) -> AsyncIterator[pb.StreamAudienceCustomersResponse]:
         """All customers of the audience in order of their ids."""
         team_id, expression = await self._target(request)
-        async for page in self._call.evaluator.pages(team_id, expression):
+        async for page in self._deps.evaluator.pages(team_id, expression):
             if page:
                 yield pb.StreamAudienceCustomersResponse(customer_ids=map(str, page))
 
@@ -185,7 +185,7 @@ class AudienceRpcs(Base):
         if request.WhichOneof("target") is None:
             check.fault("target", "is required")
         check.done()
-        return team_id, await self._call.audiences.resolve(team_id, audience_id, request.audience)
+        return team_id, await self._deps.audiences.resolve(team_id, audience_id, request.audience)
 
 
 def _create_reply(saved: SavedAudience) -> pb.CreateSavedAudienceResponse:
@@ -217,7 +217,7 @@ def _saved_message(saved: SavedAudience) -> audience_pb2.SavedAudience:
     )
 
 
-def _judgement(answer: Answer) -> pb.Judgement:
+def _judgement(answer: AudienceAnswer) -> pb.Judgement:
     if answer.fault is None:
         verdict = pb.VERDICT_YES if answer.matches else pb.VERDICT_NO
         return pb.Judgement(verdict=verdict, has_phone=answer.has_phone)

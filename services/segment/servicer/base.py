@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from libs.common.mailbox.intake import Intake
+from libs.common.rpc.servicing import Edge
 from services.segment.usecases.attributes import Attributes
 from services.segment.usecases.audiences import Audiences
 from services.segment.usecases.customers import Customers
@@ -30,9 +31,5 @@ class Dependencies:
     intake: Intake
 
 
-class Base:
+class Base(Edge[Dependencies]):
     """Holds what the RPCs call."""
-
-    def __init__(self, dependencies: Dependencies) -> None:
-        """One per process."""
-        self._call = dependencies

@@ -18,7 +18,7 @@ from services.segment.convert.customers import (
     read_profile,
 )
 from services.segment.convert.events import read_selector, read_tag_change
-from services.segment.domain.editing import Created
+from services.segment.domain.edits import Created
 from services.segment.domain.model import CustomerView
 from services.segment.servicer.base import Base
 from services.segment.usecases.edits import Once
@@ -39,7 +39,7 @@ class CustomerRpcs(Base):
         profile = read_profile(check, request.customer, "customer")
         check.done()
         once = Once(team_id, request, pb.CreateCustomerResponse, _create_reply)
-        return await self._call.customers.create(once, team_id, profile)
+        return await self._deps.customers.create(once, team_id, profile)
 
     async def BatchCreateCustomers(
         self, request: pb.BatchCreateCustomersRequest, context: Any
@@ -54,7 +54,7 @@ class CustomerRpcs(Base):
         ]
         check.done()
         once = Once(team_id, request, pb.BatchCreateCustomersResponse, _create_many_reply)
-        return await self._call.customers.create_many(once, team_id, profiles)
+        return await self._deps.customers.create_many(once, team_id, profiles)
 
     async def UpsertCustomer(
         self, request: pb.UpsertCustomerRequest, context: Any
@@ -67,14 +67,14 @@ class CustomerRpcs(Base):
             check.fault("customer.member_id", "is required")
         check.done()
         once = Once(team_id, request, pb.UpsertCustomerResponse, _upsert_reply)
-        return await self._call.customers.upsert(once, team_id, profile)
+        return await self._deps.customers.upsert(once, team_id, profile)
 
     async def GetCustomer(self, request: pb.GetCustomerRequest, context: Any) -> pb.GetCustomerResponse:
         """A customer, whole."""
         check = Check()
         key = check.customer(request)
         check.done()
-        return pb.GetCustomerResponse(customer=customer_message(await self._call.customers.get(key)))
+        return pb.GetCustomerResponse(customer=customer_message(await self._deps.customers.get(key)))
 
     async def FindCustomer(self, request: pb.FindCustomerRequest, context: Any) -> pb.FindCustomerResponse:
         """Whom an event with this selector would go to."""
@@ -84,7 +84,7 @@ class CustomerRpcs(Base):
         if selector.is_empty():
             check.fault("selector", "is required")
         check.done()
-        view = await self._call.customers.find(team_id, selector)
+        view = await self._deps.customers.find(team_id, selector)
         return pb.FindCustomerResponse(customer=customer_message(view))
 
     async def BatchFindCustomers(
@@ -97,7 +97,7 @@ class CustomerRpcs(Base):
         check.done()
         # PostgreSQL cannot hold U+0000, so nobody has it.
         hints = [(_known(item.member_id), _known(item.email), _known(item.phone)) for item in request.items]
-        found = await self._call.customers.find_listed(team_id, hints)
+        found = await self._deps.customers.find_listed(team_id, hints)
         return pb.BatchFindCustomersResponse(
             found=[
                 pb.FoundCustomer(
@@ -121,7 +121,7 @@ class CustomerRpcs(Base):
         check.done()
         once = Once(team_id, request, pb.UpdateCustomerResponse, _update_reply)
         changes = {name: basics[name] for name in fields}
-        return await self._call.customers.update(once, (team_id, customer_id), request.etag, changes)
+        return await self._deps.customers.update(once, (team_id, customer_id), request.etag, changes)
 
     async def ListCustomers(self, request: pb.ListCustomersRequest, context: Any) -> pb.ListCustomersResponse:
         """Customers in order of their ids."""
@@ -131,7 +131,7 @@ class CustomerRpcs(Base):
         check.done()
         size = page_size(request.page_size)
         after = page_key(request.page_token, UUID, "customers", team_id, keyword)
-        page, more = await self._call.customers.page(team_id, keyword=keyword, after=after, size=size)
+        page, more = await self._deps.customers.page(team_id, keyword=keyword, after=after, size=size)
         token = page_token(page[-1].customer.customer_id, "customers", team_id, keyword) if more else ""
         return pb.ListCustomersResponse(customers=map(customer_message, page), next_page_token=token)
 
@@ -144,7 +144,7 @@ class CustomerRpcs(Base):
         change = read_tag_change(check, request.add, request.remove)
         check.done()
         once = Once(key[0], request, pb.ChangeCustomerTagsResponse, _change_tags_reply)
-        return await self._call.customers.change_tags(once, key, change)
+        return await self._deps.customers.change_tags(once, key, change)
 
     async def SetCustomerAttributes(
         self, request: pb.SetCustomerAttributesRequest, context: Any
@@ -160,7 +160,7 @@ class CustomerRpcs(Base):
                 check.fault(f"values[{key}]", "must not hold the character U+0000")
         check.done()
         once = Once(customer_key[0], request, pb.SetCustomerAttributesResponse, _set_attributes_reply)
-        return await self._call.customers.set_attributes(once, customer_key, values)
+        return await self._deps.customers.set_attributes(once, customer_key, values)
 
     async def ListTags(self, request: pb.ListTagsRequest, context: Any) -> pb.ListTagsResponse:
         """Tags in use."""
@@ -169,7 +169,7 @@ class CustomerRpcs(Base):
         check.done()
         size = page_size(request.page_size)
         after = page_key(request.page_token, str, "tags", team_id)
-        rows = await self._call.customers.tags(team_id, after or "", size + 1)
+        rows = await self._deps.customers.tags(team_id, after or "", size + 1)
         page = page_of(rows, size, lambda row: row[0], "tags", team_id)
         tags = [pb.TagUse(tag=tag, customer_count=count) for _, tag, count in page.rows]
         return pb.ListTagsResponse(tags=tags, next_page_token=page.next_token)

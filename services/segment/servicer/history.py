@@ -29,10 +29,10 @@ class HistoryRpcs(Base):
         check = Check()
         check.count("events", request.events, most=_BATCH_MAX)
         check.done()
-        self._call.intake.check()
+        self._deps.intake.check()
         read = [read_event(event) for event in request.events]
         results = iter(
-            await self._call.writer.events.submit([each for each in read if isinstance(each, Event)])
+            await self._deps.writer.events.submit([each for each in read if isinstance(each, Event)])
         )
         return pb.RecordEventsResponse(
             results=[
@@ -55,7 +55,7 @@ class HistoryRpcs(Base):
         assert end is not None
         arguments = ("facts", team_id, customer_id, start, end)
         after = page_key(request.page_token, tuple[datetime, int, int], *arguments) or (_BEGINNING, -1, 0)
-        facts = await self._call.history.facts(
+        facts = await self._deps.history.facts(
             team_id,
             customer_id=customer_id,
             span=(start, end),

@@ -8,7 +8,7 @@ from typing import Any, Final
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check, reason_number
 from services.segment.convert.customers import customer_message
-from services.segment.domain.editing import Bound
+from services.segment.domain.edits import Bound
 from services.segment.domain.model import CustomerView
 from services.segment.servicer.base import Base
 from services.segment.usecases.edits import Once
@@ -26,7 +26,7 @@ class IdentityRpcs(Base):
         identity = check.identity("identity", request.identity)
         check.done()
         once = Once(key[0], request, pb.BindIdentityResponse, _bind_reply)
-        return await self._call.identities.bind(once, key, identity)
+        return await self._deps.identities.bind(once, key, identity)
 
     async def UnbindIdentity(
         self, request: pb.UnbindIdentityRequest, context: Any
@@ -37,7 +37,7 @@ class IdentityRpcs(Base):
         identity = check.identity("identity", request.identity)
         check.done()
         once = Once(key[0], request, pb.UnbindIdentityResponse, _unbind_reply)
-        return await self._call.identities.unbind(once, key, identity)
+        return await self._deps.identities.unbind(once, key, identity)
 
     async def BatchBindIdentities(
         self, request: pb.BatchBindIdentitiesRequest, context: Any
@@ -55,7 +55,7 @@ class IdentityRpcs(Base):
         ]
         check.done()
         once = Once(team_id, request, pb.BatchBindIdentitiesResponse, _bind_many_reply)
-        return await self._call.identities.bind_many(once, team_id, bindings)
+        return await self._deps.identities.bind_many(once, team_id, bindings)
 
 
 def _bind_reply(result: tuple[CustomerView, bool]) -> pb.BindIdentityResponse:

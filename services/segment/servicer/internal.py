@@ -42,7 +42,7 @@ class CustomersServicer(Base, customers_service_pb2_grpc.CustomersServiceService
         check.done()
         read = [read_change(change) for change in request.changes]
         results = iter(
-            await self._call.writer.changes.submit([each for each in read if isinstance(each, Change)])
+            await self._deps.writer.changes.submit([each for each in read if isinstance(each, Change)])
         )
         return customers_service_pb2.ApplyChangesResponse(
             results=[
@@ -64,7 +64,7 @@ class CustomersServicer(Base, customers_service_pb2_grpc.CustomersServiceService
             attributes=profile_pb2.PROFILE_PART_ATTRIBUTES in parts,
             identities=profile_pb2.PROFILE_PART_IDENTITIES in parts,
         )
-        views = await self._call.customers.views(keys, wanted)
+        views = await self._deps.customers.views(keys, wanted)
         return customers_service_pb2.BatchGetProfilesResponse(
             profiles=[profile_message(*key, views.get(key), parts) for key in keys]
         )
@@ -80,7 +80,7 @@ class CustomersServicer(Base, customers_service_pb2_grpc.CustomersServiceService
             for index, item in enumerate(request.items)
         ]
         check.done()
-        found = await self._call.attributes.find(keys)
+        found = await self._deps.attributes.find(keys)
         answer = customers_service_pb2.BatchGetAttributesResponse()
         for key in keys:
             message = answer.attributes.add()
@@ -96,7 +96,7 @@ class CustomersServicer(Base, customers_service_pb2_grpc.CustomersServiceService
         check.count("team_ids", request.team_ids, most=_BATCH_MAX)
         ids = [check.uuid(f"team_ids[{index}]", text) for index, text in enumerate(request.team_ids)]
         check.done()
-        found = await self._call.teams.find(set(ids))
+        found = await self._deps.teams.find(set(ids))
         answer = customers_service_pb2.BatchGetTeamSettingsResponse()
         for team_id in ids:
             message = answer.settings.add()

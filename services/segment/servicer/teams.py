@@ -39,14 +39,14 @@ class TeamRpcs(Base):
         settings = read_settings(check, request.team.settings, "team.settings")
         check.done()
         once = Once(_NO_TEAM, request, pb.CreateTeamResponse, _create_reply)
-        return await self._call.teams.create(once, team_id, name, settings)
+        return await self._deps.teams.create(once, team_id, name, settings)
 
     async def GetTeam(self, request: pb.GetTeamRequest, context: Any) -> pb.GetTeamResponse:
         """A team."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
         check.done()
-        return pb.GetTeamResponse(team=team_message(await self._call.teams.get(team_id)))
+        return pb.GetTeamResponse(team=team_message(await self._deps.teams.get(team_id)))
 
     async def UpdateTeam(self, request: pb.UpdateTeamRequest, context: Any) -> pb.UpdateTeamResponse:
         """The changed team."""
@@ -67,13 +67,13 @@ class TeamRpcs(Base):
             return name, settings
 
         once = Once(team_id, request, pb.UpdateTeamResponse, _update_reply)
-        return await self._call.teams.update(once, team_id, request.etag, change)
+        return await self._deps.teams.update(once, team_id, request.etag, change)
 
     async def ListTeams(self, request: pb.ListTeamsRequest, context: Any) -> pb.ListTeamsResponse:
         """Teams in order of their ids."""
         size = page_size(request.page_size)
         after = page_key(request.page_token, UUID, "teams")
-        found = await self._call.teams.page(after, size + 1)
+        found = await self._deps.teams.page(after, size + 1)
         page = page_of(found, size, lambda team: team.team_id, "teams")
         return pb.ListTeamsResponse(teams=map(team_message, page.rows), next_page_token=page.next_token)
 

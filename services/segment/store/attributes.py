@@ -8,7 +8,7 @@ from uuid import UUID
 
 from libs.common.db.pool import Connection
 from libs.common.errors import AlreadyExists, NotFound
-from services.segment.domain.desk import Desk
+from services.segment.domain.customer_changes import CustomerChanges
 from services.segment.domain.facts import AttributeDefined, Fact
 from services.segment.domain.model import Attribute, AttributeType
 from services.segment.store.base import BOOK
@@ -61,10 +61,10 @@ async def save_definition_fact(
     ids: Iterator[UUID],
 ) -> list[Fact]:
     """Writes the fact that a definition is new or has changed, by which running journeys are warned."""
-    desk = Desk({}, now, ids)
+    pending = CustomerChanges({}, now, ids)
     body = AttributeDefined(attribute.key, attribute.type, attribute.archived, old_type)
-    desk.tell_of_nobody(attribute.team_id, now, body)
-    return await save(connection, Writes(), desk.facts, now)
+    pending.emit_for_team(attribute.team_id, now, body)
+    return await save(connection, Writes(), pending.facts, now)
 
 
 async def find_attributes(

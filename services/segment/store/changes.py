@@ -9,8 +9,8 @@ from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, fetch_alone
 from libs.common.text import fold
-from services.segment.domain.changing import Applied, EffectUse, TagKey, Traits, ValueKey
-from services.segment.domain.desk import CustomerKey
+from services.segment.domain.changes import Applied, EffectUse, TagKey, Traits, ValueKey
+from services.segment.domain.customer_changes import CustomerKey
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import (
     Attribute,
@@ -31,7 +31,7 @@ _UNCHANGED: Final = ChangeResult(ChangeStatus.UNCHANGED)
 _MISSING: Final = ChangeResult(ChangeStatus.REFUSED, "RESOURCE_NOT_FOUND")
 
 
-class ChangesKnown(NamedTuple):
+class ChangeContext(NamedTuple):
     """What a batch of changes names, as it is."""
 
     customers: dict[CustomerKey, Customer]
@@ -40,7 +40,7 @@ class ChangesKnown(NamedTuple):
     """Those that came before."""
 
 
-async def load_change_context(connection: Connection, changes: Sequence[Change]) -> ChangesKnown:
+async def load_change_context(connection: Connection, changes: Sequence[Change]) -> ChangeContext:
     """The customers, locked; their tags and values as far as they are named; and the effects that came before."""
     customers = list({(change.team_id, change.customer_id) for change in changes})
     effects = list({(change.team_id, change.effect_key) for change in changes})
@@ -66,7 +66,7 @@ async def _load_context(
     effects: Sequence[tuple[UUID, UUID]],
     tags: set[TagKey],
     values: set[ValueKey],
-) -> ChangesKnown:
+) -> ChangeContext:
     attributes = {(team, key) for team, _, key in values}
     named = {
         "customers": list(customers),
@@ -76,7 +76,7 @@ async def _load_context(
         "attributes": list(attributes),
     }
     if not any(named.values()):
-        return ChangesKnown({}, Traits(), {})
+        return ChangeContext({}, Traits(), {})
     query = BOOK.bind("load_change_context", **{name: rows or None for name, rows in named.items()})
     row = await connection.fetchrow(*query)
     assert row is not None
@@ -92,7 +92,7 @@ async def _load_context(
         (team, key): EffectUse(digest, status, reason)
         for team, key, digest, status, reason in row["effects"] or ()
     }
-    return ChangesKnown(by_key(row["customers"]), traits, used)
+    return ChangeContext(by_key(row["customers"]), traits, used)
 
 
 async def save_applied(
@@ -106,18 +106,18 @@ async def save_applied(
     return await save(connection, writes, applied.facts, now)
 
 
-async def mark_marketed(pool: Pool, marks: Sequence[Change], now: datetime) -> list[ChangeResult]:
+async def move_marketed_times(pool: Pool, changes: Sequence[Change], now: datetime) -> list[ChangeResult]:
     """Moves "team last marketed" of customers, each named once; a transaction of its own, in one statement."""
     rows: list[tuple[Any, ...]] = []
-    for place, change in enumerate(marks):
+    for place, change in enumerate(changes):
         assert isinstance(change.body, MarketedChange)
         rows.append((change.team_id, change.customer_id, place, change.body.at))
-    teams = list({change.team_id for change in marks})
-    query = BOOK.bind("mark_marketed", teams=teams, marks=rows, now=now)
+    teams = list({change.team_id for change in changes})
+    query = BOOK.bind("move_marketed_times", teams=teams, rows=rows, now=now)
     ((moved, present),) = await fetch_alone(pool, *query)
     if present is None:
-        return [_APPLIED] * len(marks)
-    results = [_MISSING] * len(marks)
+        return [_APPLIED] * len(changes)
+    results = [_MISSING] * len(changes)
     for place in present:
         results[place] = _UNCHANGED
     for place in moved or ():

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, fetch_alone, replanned
 from libs.common.text import fold
-from services.segment.domain.desk import CustomerKey
-from services.segment.domain.editing import Edited, EditKnown, Profile
+from services.segment.domain.customer_changes import CustomerKey
+from services.segment.domain.edits import EditContext, Edited, Profile
 from services.segment.domain.facts import NOBODY, Fact
 from services.segment.domain.model import (
     Binding,
@@ -108,13 +108,18 @@ async def list_tags(
 async def find_customer(connection: Connection, team_id: UUID, selector: Selector) -> UUID | None:
     """The customer that an event with this selector would go to; nothing is locked."""
     event = Event(team_id, "", selector, _NO_TIME, TeamInteracted())
-    known = await load_hinted(connection, event)
-    ids = {*known.members.values(), *known.phones.values(), *known.emails.values(), *known.tokens.values()}
-    ids |= {binding.customer_id for binding in known.identities.values()}
+    context = await load_hinted(connection, event)
+    ids = {
+        *context.members.values(),
+        *context.phones.values(),
+        *context.emails.values(),
+        *context.tokens.values(),
+    }
+    ids |= {binding.customer_id for binding in context.identities.values()}
     ids |= {selector.customer_id} if selector.customer_id else set()
     views = await load_views(connection, {(team_id, each) for each in ids}, _BARE)
-    known.customers = {key: view.customer for key, view in views.items()}
-    found = Recorder(known, _NO_TIME, iter(())).find(event)
+    context.customers = {key: view.customer for key, view in views.items()}
+    found = Recorder(context, _NO_TIME, iter(())).find(event)
     return None if found is None else found.customer_id
 
 
@@ -140,30 +145,32 @@ async def find_listed(
     return found
 
 
-async def load_for_creation(connection: Connection, team_id: UUID, profiles: Sequence[Profile]) -> EditKnown:
+async def load_for_creation(
+    connection: Connection, team_id: UUID, profiles: Sequence[Profile]
+) -> EditContext:
     """What new customers may collide with. Customers of their member ids are locked, and nobody else creates any."""
     await connection.execute(*BOOK.bind("guard_creation", team_id=team_id))
-    known = EditKnown(members=await _load_members(connection, team_id, profiles))
-    wanted = set(known.members.values()) | {p.customer_id for p in profiles if p.customer_id is not None}
-    known.customers = await lock_customers(connection, {(team_id, each) for each in wanted})
-    await _load_additions(connection, known, team_id, profiles)
-    return known
+    context = EditContext(members=await _load_members(connection, team_id, profiles))
+    wanted = set(context.members.values()) | {p.customer_id for p in profiles if p.customer_id is not None}
+    context.customers = await lock_customers(connection, {(team_id, each) for each in wanted})
+    await _load_additions(connection, context, team_id, profiles)
+    return context
 
 
 async def load_for_edit(
     connection: Connection, team_id: UUID, edits: Sequence[tuple[UUID, Profile]]
-) -> EditKnown:
+) -> EditContext:
     """Customers to be edited, locked, and what the profiles name of their traits and of others' bindings."""
-    known = EditKnown(
+    context = EditContext(
         customers=await lock_customers(connection, {(team_id, customer) for customer, _ in edits})
     )
     profiles = [profile for _, profile in edits]
-    known.members = await _load_members(connection, team_id, profiles)
-    await _load_additions(connection, known, team_id, profiles)
+    context.members = await _load_members(connection, team_id, profiles)
+    await _load_additions(connection, context, team_id, profiles)
     tags = {(team_id, customer, fold(tag)) for customer, profile in edits for tag in profile.tags}
     values = {(team_id, customer, key) for customer, profile in edits for key, _ in profile.attributes}
-    known.traits = await load_traits(connection, tags, values)
-    return known
+    context.traits = await load_traits(connection, tags, values)
+    return context
 
 
 async def save_edited(
@@ -192,16 +199,16 @@ async def _load_members(
 
 
 async def _load_additions(
-    connection: Connection, known: EditKnown, team_id: UUID, profiles: Sequence[Profile]
+    connection: Connection, context: EditContext, team_id: UUID, profiles: Sequence[Profile]
 ) -> None:
     identities = {(team_id, *key, False) for profile in profiles for key in profile.identities}
     if identities:
         rows = await connection.fetch(*BOOK.bind("find_identities", keys=list(identities)))
-        known.identities = {
+        context.identities = {
             (row["team_id"], IdentityKey(row["channel"], row["account_id"], row["external_id"])): Binding(
                 row["customer_id"], row["blocked"]
             )
             for row in rows
         }
     keys = {(team_id, NOBODY, key) for profile in profiles for key, _ in profile.attributes}
-    known.traits = await load_traits(connection, (), keys)
+    context.traits = await load_traits(connection, (), keys)

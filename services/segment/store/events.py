@@ -22,7 +22,7 @@ from services.segment.domain.model import (
     Refund,
     Uncounted,
 )
-from services.segment.domain.recorder import KeyUse, Known, OrderId, Recording, candidates
+from services.segment.domain.recorder import EventContext, KeyUse, OrderId, Recording, candidates
 from services.segment.store.base import BOOK, Row, by_key
 from services.segment.store.errors import CollisionError
 from services.segment.store.writes import Writes, save
@@ -35,7 +35,7 @@ _PEOPLE: Final = ("members", "phones", "emails", "tokens", "identities")
 _NOTHING: Final = dict.fromkeys(BOOK.parameters("load_event_context"))
 
 _Hints = dict[tuple[Any, ...], bool]
-"""What may lead to somebody; true: whoever is not found by it may have to be created."""
+"""Hint → whether a customer who is not found by it may have to be created."""
 
 
 class _Named:
@@ -108,17 +108,17 @@ def _note(hints: _Hints, key: tuple[Any, ...], unsure: bool) -> None:
     hints[key] = unsure or hints.get(key, False)
 
 
-async def load_event_context(connection: Connection, events: Sequence[Event]) -> Known:
+async def load_event_context(connection: Connection, events: Sequence[Event]) -> EventContext:
     """Everything that the events name; their customers are locked until the transaction ends."""
     named = _Named(events)
     asked = {**named.reports(), **named.people(), "customers": list(named.customers) or None}
     row = await _load_context(connection, {**asked, "unsure_count": named.unsure_count})
-    known = _known(row)
-    _note_people(known, row)
+    context = _context(row)
+    _note_people(context, row)
     if not row["locked"]:
-        await _lock_found(connection, known, events, named)
-    _check_orders(known)
-    return known
+        await _lock_found(connection, context, events, named)
+    _check_orders(context)
+    return context
 
 
 async def _load_context(connection: Connection, asked: Mapping[str, Any]) -> Row:
@@ -128,56 +128,62 @@ async def _load_context(connection: Connection, asked: Mapping[str, Any]) -> Row
     return cast("Row", row)
 
 
-async def _lock_found(connection: Connection, known: Known, events: Sequence[Event], named: _Named) -> None:
+async def _lock_found(
+    connection: Connection, context: EventContext, events: Sequence[Event], named: _Named
+) -> None:
     """Locks customers where some hints found nobody: alone, if somebody must be created."""
-    creating = sorted({e.team_id for e in events if not _is_found(known, e)} & known.unsigned_counts.keys())
-    # Whoever has waited for their turn finds whom somebody else has just created.
+    creating = sorted(
+        {e.team_id for e in events if not _is_found(context, e)} & context.unsigned_counts.keys()
+    )
+    # A transaction that has waited for its turn finds the customers that another one has just created.
     people = named.people() if creating else {}
-    customers = list(_customers_named(known, events)) or None
+    customers = list(_customers_named(context, events)) or None
     row = await _load_context(connection, {**people, "customers": customers, "creating": creating})
     if creating:
-        _note_people(known, row)
-    known.customers = by_key(row["customers"])
+        _note_people(context, row)
+    context.customers = by_key(row["customers"])
 
 
-async def load_hinted(connection: Connection, event: Event) -> Known:
+async def load_hinted(connection: Connection, event: Event) -> EventContext:
     """Whom the hints of an event lead to; nobody is locked, and no customer is read."""
     row = await _load_context(connection, _Named([event]).people())
-    known = Known(unsigned_counts={})
-    _note_people(known, row)
-    return known
+    context = EventContext(unsigned_counts={})
+    _note_people(context, row)
+    return context
 
 
 async def save_recording(
-    connection: Connection, known: Known, recording: Recording, now: datetime
+    connection: Connection, context: EventContext, recording: Recording, now: datetime
 ) -> list[Fact]:
     """Writes it all; returns the facts with their positions. Raises as `save`."""
     writes = Writes()
     writes.create_customers(recording.created)
-    writes.change_customers(recording.changed, known.customers)
+    writes.change_customers(recording.changed, context.customers)
     writes.bind(recording.bound)
     writes.switched = [(team, *key, None, flag) for (team, key), flag in recording.blocked.items()]
     writes.learned = sorted((*key, customer) for key, customer in recording.tokens.items())
-    writes.new_orders = _new(recording.orders, known.orders)
-    writes.changed_orders = _changed(recording.orders, known.orders)
-    writes.new_refunds = _new(recording.refunds, known.refunds)
-    writes.changed_refunds = _changed(recording.refunds, known.refunds)
+    writes.new_orders = _new(recording.orders, context.orders)
+    writes.changed_orders = _changed(recording.orders, context.orders)
+    writes.new_refunds = _new(recording.refunds, context.refunds)
+    writes.changed_refunds = _changed(recording.refunds, context.refunds)
     writes.keys = sorted((*key, *use) for key, use in recording.keys.items())
     return await save(connection, writes, recording.facts, now)
 
 
-def _new(reports: Mapping[OrderId, Any], known: Mapping[OrderId, Any]) -> list[tuple[Any, ...]]:
+def _new(reports: Mapping[OrderId, Any], context: Mapping[OrderId, Any]) -> list[tuple[Any, ...]]:
     return sorted(
         (*key, report.order_key if isinstance(report, Order) else report.refund_key, *_row(report))
         for key, report in reports.items()
-        if key not in known
+        if key not in context
     )
 
 
-def _changed(reports: Mapping[OrderId, Any], known: Mapping[OrderId, Any]) -> list[tuple[Any, ...]]:
-    """With how they counted when they were read: whoever is late changes no row."""
+def _changed(reports: Mapping[OrderId, Any], context: Mapping[OrderId, Any]) -> list[tuple[Any, ...]]:
+    """With how they counted when they were read: a transaction that is late changes no row."""
     return sorted(
-        (*key, *_row(report), int(known[key].uncounted)) for key, report in reports.items() if key in known
+        (*key, *_row(report), int(context[key].uncounted))
+        for key, report in reports.items()
+        if key in context
     )
 
 
@@ -185,9 +191,9 @@ def _row(report: Order | Refund) -> tuple[Any, ...]:
     return (report.customer_id, int(report.uncounted), report.occurred_at, _ENCODE(report.body))
 
 
-def _known(row: Row) -> Known:
+def _context(row: Row) -> EventContext:
     """What was found of reports, and the customers, if they were locked."""
-    return Known(
+    return EventContext(
         unsigned_counts=dict(map(tuple, row["policies"] or ())),
         customers=by_key(row["customers"]),
         keys={(team, key): KeyUse(digest, customer) for team, key, digest, customer in row["keys"] or ()},
@@ -202,12 +208,12 @@ def _known(row: Row) -> Known:
     )
 
 
-def _note_people(known: Known, row: Row) -> None:
-    known.members = _by_text(row["members"])
-    known.phones = _by_text(row["phones"])
-    known.emails = _by_text(row["emails"])
-    known.tokens = _by_text(row["tokens"])
-    known.identities = {
+def _note_people(context: EventContext, row: Row) -> None:
+    context.members = _by_text(row["members"])
+    context.phones = _by_text(row["phones"])
+    context.emails = _by_text(row["emails"])
+    context.tokens = _by_text(row["tokens"])
+    context.identities = {
         (team, IdentityKey(channel, account, external)): Binding(customer, blocked)
         for team, channel, account, external, customer, blocked in row["identities"] or ()
     }
@@ -222,31 +228,31 @@ def _identities_of(event: Event) -> list[IdentityKey]:
     return [key for key in (event.selector.identity, own) if key is not None]
 
 
-def _named(known: Known, event: Event) -> list[UUID]:
+def _named(context: EventContext, event: Event) -> list[UUID]:
     """Every customer that an event may turn out to be about."""
-    found = [customer for customer, _ in candidates(known, event.team_id, event.selector)]
+    found = [customer for customer, _ in candidates(context, event.team_id, event.selector)]
     found += [
-        known.identities[event.team_id, key].customer_id
+        context.identities[event.team_id, key].customer_id
         for key in _identities_of(event)
-        if (event.team_id, key) in known.identities
+        if (event.team_id, key) in context.identities
     ]
     return found
 
 
-def _is_found(known: Known, event: Event) -> bool:
-    """Whether nobody will have to be created, as far as is known before the customers are read."""
+def _is_found(context: EventContext, event: Event) -> bool:
+    """Whether nobody will have to be created, as far as is context before the customers are read."""
     anonymous = event.selector.is_empty() and not _identities_of(event)
-    return anonymous or bool(_named(known, event))
+    return anonymous or bool(_named(context, event))
 
 
-def _customers_named(known: Known, events: Iterable[Event]) -> set[tuple[UUID, UUID]]:
-    named = {(event.team_id, customer) for event in events for customer in _named(known, event)}
-    reports: list[tuple[OrderId, Order | Refund]] = [*known.orders.items(), *known.refunds.items()]
+def _customers_named(context: EventContext, events: Iterable[Event]) -> set[tuple[UUID, UUID]]:
+    named = {(event.team_id, customer) for event in events for customer in _named(context, event)}
+    reports: list[tuple[OrderId, Order | Refund]] = [*context.orders.items(), *context.refunds.items()]
     named.update((key[0], report.customer_id) for key, report in reports if report.customer_id is not None)
     return named
 
 
-def _check_orders(known: Known) -> None:
-    for (team, _, _), order in known.orders.items():
-        if order.customer_id is not None and (team, order.customer_id) not in known.customers:
+def _check_orders(context: EventContext) -> None:
+    for (team, _, _), order in context.orders.items():
+        if order.customer_id is not None and (team, order.customer_id) not in context.customers:
             raise CollisionError("the customer of an order went away")

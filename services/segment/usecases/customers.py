@@ -10,8 +10,8 @@ from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import NotFound
 from libs.common.rpc.servicing import check_etag
 from libs.common.text import fold
-from services.segment.domain.desk import CustomerKey
-from services.segment.domain.editing import Basics, Created, Editor, Profile
+from services.segment.domain.customer_changes import CustomerKey
+from services.segment.domain.edits import Basics, Created, Editor, Profile
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Customer, CustomerView, Listed, Selector, TagChange
 from services.segment.domain.views import CustomerParts
@@ -58,8 +58,8 @@ class Customers:
         """The customer of the profile's member id, and whether it is new."""
 
         async def work(connection: Connection, facts: list[Fact]) -> tuple[CustomerView, bool]:
-            known = await customers.load_for_creation(connection, team_id, [profile])
-            owner = known.members.get((team_id, fold(profile.member_id or "")))
+            context = await customers.load_for_creation(connection, team_id, [profile])
+            owner = context.members.get((team_id, fold(profile.member_id or "")))
             if owner is None:
                 return await self._create_one(connection, team_id, profile, facts), True
 
@@ -181,11 +181,11 @@ class Customers:
         self, connection: Connection, team_id: UUID, profiles: Sequence[Profile], facts: list[Fact]
     ) -> list[Created]:
         await teams.load_team(connection, team_id)
-        known = await customers.load_for_creation(connection, team_id, profiles)
+        context = await customers.load_for_creation(connection, team_id, profiles)
         now = self._edits.now()
-        editor = Editor(known, now, ids_of(now))
+        editor = Editor(context, now, ids_of(now))
         created = editor.create_many(team_id, profiles)
-        facts += await customers.save_edited(connection, editor.edited(), known.customers, now)
+        facts += await customers.save_edited(connection, editor.edited(), context.customers, now)
         return created
 
     async def _edit(
@@ -209,14 +209,14 @@ class Customers:
         edit: Callable[[Editor, Customer], Result],
         facts: list[Fact],
     ) -> Result:
-        known = await customers.load_for_edit(connection, key[0], [(key[1], named)])
-        customer = known.customers.get(key)
+        context = await customers.load_for_edit(connection, key[0], [(key[1], named)])
+        customer = context.customers.get(key)
         if customer is None:
             raise NotFound.of("customer", key[1])
         now = self._edits.now()
-        editor = Editor(known, now, ids_of(now))
+        editor = Editor(context, now, ids_of(now))
         result = edit(editor, customer)
-        facts += await customers.save_edited(connection, editor.edited(), known.customers, now)
+        facts += await customers.save_edited(connection, editor.edited(), context.customers, now)
         return result
 
 

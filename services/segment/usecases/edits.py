@@ -1,4 +1,4 @@
-"""Writes that people ask for: each answered once, done again when it collides, announced after its commit."""
+"""Writes that people ask for: each answered once, done again when it collides, published after its commit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import Write, answer_once
 from libs.common.mailbox.intake import Intake
 from services.segment.domain.facts import Fact
-from services.segment.worker.writers import Announcer, Writer
+from services.segment.worker.writers import FactPublisher, Writer
 
 Result = TypeVar("Result")
 Reply = TypeVar("Reply", bound=Message)
@@ -40,13 +40,13 @@ class Edits:
     """Does writes. Raises Aborted `WRITE_CONFLICT` for one that collides again and again."""
 
     def __init__(
-        self, pool: Pool, clock: Clock, writer: Writer, announcer: Announcer, intake: Intake
+        self, pool: Pool, clock: Clock, writer: Writer, publisher: FactPublisher, intake: Intake
     ) -> None:
         """One per process."""
         self._pool = pool
         self._clock = clock
         self._writer = writer
-        self._announcer = announcer
+        self._publisher = publisher
         self._intake = intake
 
     def now(self) -> datetime:
@@ -73,7 +73,7 @@ class Edits:
                 return reply
 
             reply = await answer_once(self._pool, once.scope, once.request, once.reply, checked, teams=bound)
-            self._announcer.committed(facts)
+            self._publisher.publish(facts)
             return reply
 
         return await self._writer.until_alone("edits", attempt)

@@ -29,7 +29,7 @@ from services.segment.domain.audience import (
     names_points,
     predicates,
 )
-from services.segment.domain.desk import CustomerKey
+from services.segment.domain.customer_changes import CustomerKey
 from services.segment.domain.model import AttributeType, Balance, CustomerView
 from services.segment.domain.views import AudienceRules, CustomerParts
 from services.segment.store import audience_sql
@@ -45,7 +45,7 @@ _NO_RULES: Final = AudienceRules("UTC", {})
 _NOBODY: Final = Fault("", "RESOURCE_NOT_FOUND", "there is no such customer")
 
 
-class Question(NamedTuple):
+class AudienceQuestion(NamedTuple):
     """Is this customer in this audience?"""
 
     team_id: UUID
@@ -53,7 +53,7 @@ class Question(NamedTuple):
     expression: Expression
 
 
-class Answer(NamedTuple):
+class AudienceAnswer(NamedTuple):
     """Whether the customer is in the audience, or why that cannot be told; and whether they have a phone."""
 
     matches: bool
@@ -78,17 +78,17 @@ class _Evaluation:
         self._subjects: dict[CustomerKey, Subject] = {}
         self._faults: dict[tuple[UUID, int], list[Fault]] = {}
 
-    def answer(self, question: Question) -> Answer:
+    def answer(self, question: AudienceQuestion) -> AudienceAnswer:
         team_id, customer_id, expression = question
         view = self._views.get((team_id, customer_id))
         if view is None:
-            return Answer(False, _NOBODY)
+            return AudienceAnswer(False, _NOBODY)
         rules = self._rules.get(team_id, _NO_RULES)
         has_phone = view.customer.phone is not None
         if faults := self._faults_of(team_id, expression, rules):
-            return Answer(False, faults[0], has_phone)
+            return AudienceAnswer(False, faults[0], has_phone)
         subject = self._subject((team_id, customer_id), view, rules)
-        return Answer(judge(expression, subject, self._now, rules.zone), None, has_phone)
+        return AudienceAnswer(judge(expression, subject, self._now, rules.zone), None, has_phone)
 
     def _faults_of(self, team_id: UUID, expression: Expression, rules: AudienceRules) -> list[Fault]:
         key = (team_id, id(expression))
@@ -114,7 +114,7 @@ class AudienceEvaluator:
         self._clock = clock
         self._points = points
 
-    async def evaluate(self, questions: Sequence[Question]) -> list[Answer]:
+    async def evaluate(self, questions: Sequence[AudienceQuestion]) -> list[AudienceAnswer]:
         """One answer per question, in order. What no audience names is not read."""
         expressions = {id(question.expression): question.expression for question in questions}
         named = {type(item) for expression in expressions.values() for item in predicates(expression)}
@@ -178,7 +178,9 @@ class AudienceEvaluator:
                 customers = await list_customers(connection, team_id, keyword="", after=after, row_max=PAGE)
             if not customers:
                 return
-            questions = [Question(team_id, customer.customer_id, expression) for customer in customers]
+            questions = [
+                AudienceQuestion(team_id, customer.customer_id, expression) for customer in customers
+            ]
             answers = await self.evaluate(questions)
             yield [q.customer_id for q, answer in zip(questions, answers, strict=True) if answer.matches]
             after = customers[-1].customer_id
@@ -188,7 +190,7 @@ class AudienceEvaluator:
         views = await read_views(self._pool, [(team_id, customer_id) for customer_id in customer_ids])
         return [view for customer_id in customer_ids if (view := views.get((team_id, customer_id)))]
 
-    async def _balances(self, questions: Sequence[Question]) -> dict[CustomerKey, Balance]:
+    async def _balances(self, questions: Sequence[AudienceQuestion]) -> dict[CustomerKey, Balance]:
         naming: dict[int, bool] = defaultdict(bool)
         wanted: set[CustomerKey] = set()
         for question in questions:

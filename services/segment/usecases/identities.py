@@ -7,8 +7,8 @@ from uuid import UUID
 
 from libs.common.db.pool import Connection
 from libs.common.errors import FailedPrecondition
-from services.segment.domain.desk import CustomerKey
-from services.segment.domain.editing import Bound, Editor, Profile
+from services.segment.domain.customer_changes import CustomerKey
+from services.segment.domain.edits import Bound, Editor, Profile
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Customer, CustomerView, IdentityKey
 from services.segment.store import customers
@@ -58,14 +58,14 @@ class Identities:
         edits = [(customer_id, Profile(identities=(identity,))) for customer_id, identity in bindings]
 
         async def work(connection: Connection, facts: list[Fact]) -> list[Bound]:
-            known = await customers.load_for_edit(connection, team_id, edits)
+            context = await customers.load_for_edit(connection, team_id, edits)
             now = self._edits.now()
-            editor = Editor(known, now, ids_of(now))
+            editor = Editor(context, now, ids_of(now))
             results = [
-                _bind(editor, known.customers.get((team_id, customer_id)), identity)
+                _bind(editor, context.customers.get((team_id, customer_id)), identity)
                 for customer_id, identity in bindings
             ]
-            facts += await customers.save_edited(connection, editor.edited(), known.customers, now)
+            facts += await customers.save_edited(connection, editor.edited(), context.customers, now)
             return results
 
         return await self._edits.once(once, work)

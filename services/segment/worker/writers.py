@@ -1,4 +1,4 @@
-"""The writers: batches of events and effects, and people's edits; each in one transaction, told after the commit."""
+"""Writes events and effects in batches, each in one transaction, and passes on what was committed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from libs.common.mailbox.relay import MailRelay
 from libs.common.rpc.operations import Lag, Progress
 from services.segment import metrics
 from services.segment.convert.facts import mail_of
-from services.segment.domain.changing import apply_changes, lone_marks
+from services.segment.domain.changes import apply_changes, lone_marketed
+from services.segment.domain.events import record
 from services.segment.domain.facts import TAGS, Fact
 from services.segment.domain.model import Change, Event
-from services.segment.domain.recording import record
 from services.segment.domain.results import ChangeResult, EventResult
-from services.segment.store.changes import load_change_context, mark_marketed, save_applied
+from services.segment.store.changes import load_change_context, move_marketed_times, save_applied
 from services.segment.store.errors import CollisionError, domain_errors
 from services.segment.store.events import load_event_context, save_recording
 from services.segment.worker.notifier import FactNotifiers
@@ -55,7 +55,7 @@ def ids_of(now: datetime) -> Iterator[UUID]:
     return endless_ids(epoch_ms(now))
 
 
-class Announcer:
+class FactPublisher:
     """Publishes facts that were committed: see `CommitPublisher`."""
 
     def __init__(self, relay: MailRelay, notifiers: FactNotifiers, progress: Progress) -> None:
@@ -65,7 +65,7 @@ class Announcer:
         )
         self._notifiers = notifiers
 
-    def committed(self, facts: Sequence[Fact], handled: int = 1) -> None:
+    def publish(self, facts: Sequence[Fact], handled: int = 1) -> None:
         """To be called after the commit, in its order as far as one process can tell."""
         self._publisher.publish(
             [mail for fact in facts if (mail := mail_of(fact))],
@@ -81,11 +81,11 @@ class Announcer:
 class Writer:
     """Records events and applies effects. Callers' batches are joined; see `Batcher`."""
 
-    def __init__(self, pool: Pool, clock: Clock, announcer: Announcer) -> None:
+    def __init__(self, pool: Pool, clock: Clock, publisher: FactPublisher) -> None:
         """One per process."""
         self._pool = pool
         self._clock = clock
-        self._announcer = announcer
+        self._publisher = publisher
         self.events: Batcher[Event, EventResult] = _batcher("events waiting", self._record)
         self.changes: Batcher[Change, ChangeResult] = _batcher("changes waiting", self._apply)
 
@@ -102,13 +102,13 @@ class Writer:
     async def _record(self, events: list[Event]) -> list[EventResult]:
         async def once() -> list[EventResult]:
             async with transaction(self._pool, {event.team_id for event in events}) as connection:
-                known = await load_event_context(connection, events)
+                context = await load_event_context(connection, events)
                 now = self._clock.now()
-                recording = record(known, events, now, ids_of(now))
-                facts = await save_recording(connection, known, recording, now)
+                recording = record(context, events, now, ids_of(now))
+                facts = await save_recording(connection, context, recording, now)
                 crash.reach("segment.before_commit")
             crash.reach("segment.after_commit")
-            self._announcer.committed(facts, len(events))
+            self._publisher.publish(facts, len(events))
             return recording.results
 
         results = await self._timed("events", len(events), once)
@@ -116,16 +116,17 @@ class Writer:
         return results
 
     async def _apply(self, changes: list[Change]) -> list[ChangeResult]:
-        alone = lone_marks(changes)
-        marks = [change for change, is_mark in zip(changes, alone, strict=True) if is_mark]
-        others = [change for change, is_mark in zip(changes, alone, strict=True) if not is_mark]
+        alone = lone_marketed(changes)
+        marketed = [change for change, is_alone in zip(changes, alone, strict=True) if is_alone]
+        others = [change for change, is_alone in zip(changes, alone, strict=True) if not is_alone]
 
         async def once() -> list[ChangeResult]:
-            # Marks are for ever done once they are; whatever becomes of the others, to do them again is harmless.
-            marked = iter(await mark_marketed(self._pool, marks, self._clock.now()) if marks else ())
+            # A time that was moved stays moved; to do it again, if the others fail, is harmless.
+            now = self._clock.now()
+            moved = iter(await move_marketed_times(self._pool, marketed, now) if marketed else ())
             applied = iter(await self._apply_others(others) if others else ())
-            self._announcer.committed((), len(marks))
-            return [next(marked if is_mark else applied) for is_mark in alone]
+            self._publisher.publish((), len(marketed))
+            return [next(moved if is_alone else applied) for is_alone in alone]
 
         results = await self._timed("changes", len(changes), once)
         _count(metrics.CHANGES, (result.status.name for result in results))
@@ -133,14 +134,14 @@ class Writer:
 
     async def _apply_others(self, changes: list[Change]) -> list[ChangeResult]:
         async with transaction(self._pool, {change.team_id for change in changes}) as connection:
-            known = await load_change_context(connection, changes)
+            context = await load_change_context(connection, changes)
             now = self._clock.now()
             applied = apply_changes(
-                known.customers, known.traits, known.effects, changes, now=now, ids=ids_of(now)
+                context.customers, context.traits, context.effects, changes, now=now, ids=ids_of(now)
             )
-            facts = await save_applied(connection, applied, known.customers, now)
+            facts = await save_applied(connection, applied, context.customers, now)
         crash.reach("segment.after_changes")
-        self._announcer.committed(facts, len(changes))
+        self._publisher.publish(facts, len(changes))
         return applied.results
 
     async def _timed(self, kind: str, size: int, once: Callable[[], Awaitable[T]]) -> T:

@@ -15,7 +15,7 @@ from libs.common.db.pool import Pool, open_pool, transaction
 from libs.common.ids import new_id
 from libs.common.text import fold
 from services.segment.domain.audience import Expression
-from services.segment.usecases.evaluator import AudienceEvaluator, Question
+from services.segment.usecases.evaluator import AudienceEvaluator, AudienceQuestion
 from tests.integration.segment.conftest import Segment
 from tests.property.segment.audiences import (
     ACCOUNTS,
@@ -118,7 +118,9 @@ async def test_sql_and_the_evaluator_agree(segment: Segment) -> None:
         async def compare(expression: Expression) -> None:
             zone = next(zones)
             await segment.call("UpdateTeam", team={"settings": {"time_zone": zone}})
-            answers = await evaluator.evaluate([Question(segment.team_id, each, expression) for each in ids])
+            answers = await evaluator.evaluate(
+                [AudienceQuestion(segment.team_id, each, expression) for each in ids]
+            )
             matching = [each for each, answer in zip(ids, answers, strict=True) if answer.matches]
             listed = [each async for page in evaluator.pages(segment.team_id, expression) for each in page]
             assert listed == matching

@@ -11,7 +11,7 @@ from libs.common.clock import SystemClock
 from libs.common.db.pool import Connection, Pool
 from libs.common.errors import Aborted, AlreadyExists
 from services.segment.store.errors import CollisionError, domain_errors
-from services.segment.worker.writers import ATTEMPTS, Announcer, Writer
+from services.segment.worker.writers import ATTEMPTS, FactPublisher, Writer
 
 
 async def _no_server() -> Connection:
@@ -20,7 +20,7 @@ async def _no_server() -> Connection:
 
 @pytest.fixture
 def writer() -> Writer:
-    return Writer(Pool(_no_server, 1), SystemClock(), create_autospec(Announcer, instance=True))
+    return Writer(Pool(_no_server, 1), SystemClock(), create_autospec(FactPublisher, instance=True))
 
 
 def _taken(constraint: str) -> asyncpg.UniqueViolationError:

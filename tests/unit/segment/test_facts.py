@@ -12,7 +12,15 @@ import pytest
 
 from omnijourney.segment.v1 import history_pb2
 from services.segment.convert.facts import fact_message, kind_of, tags_of
-from services.segment.domain.facts import TAGS, Fact, FactBody, OrderStage, OrderTold, RefundTold, encode_body
+from services.segment.domain.facts import (
+    TAGS,
+    Fact,
+    FactBody,
+    OrderReported,
+    OrderStage,
+    RefundReported,
+    encode_body,
+)
 from services.segment.domain.model import IdentityKey, OrderCompleted, OrderRefunded, Uncounted
 from services.segment.worker.notifier import FactNotifiers
 
@@ -36,8 +44,8 @@ _VALUES: dict[str, Any] = {
 def _bodies() -> list[FactBody]:
     """One of each type, and of each kind that shares one."""
     bodies = [kind(*map(_VALUES.__getitem__, kind.__annotations__.values())) for kind in get_args(FactBody)]
-    order = next(body for body in bodies if isinstance(body, OrderTold))
-    refund = next(body for body in bodies if isinstance(body, RefundTold))
+    order = next(body for body in bodies if isinstance(body, OrderReported))
+    refund = next(body for body in bodies if isinstance(body, RefundReported))
     return [
         *bodies,
         msgspec.structs.replace(order, stage=OrderStage.STORED),

@@ -4,6 +4,6 @@
 -- Rows of the types that the function takes, or null. `customers` are locked.
 SELECT * FROM load_change_context(:customers, :effects, :tags, :own_values, :attributes)
 
--- name: mark_marketed
+-- name: move_marketed_times
 -- A transaction of its own.
-SELECT moved, present FROM mark_marketed(:teams, :marks, :now)
+SELECT moved, present FROM mark_marketed(:teams, :rows, :now)

@@ -1,11 +1,11 @@
 """Applying changes to customers: tags, attributes, "team last marketed".
 
 Effects of journeys (`apply_changes`) carry a key and are answered from it when they come again; people's edits use the
-same steps without one. An event is told only when something really became different (S-05).
+same steps without one. A fact is written only when something became different (S-05).
 
-"Team last marketed" is the latest of all times ever told, in whatever order and however often: doing it again changes
-nothing, so marks are not remembered, and those that meet no other change of their customer (`lone_marks`) need not even
-be read before they are written.
+"Team last marketed" is the latest of all times that came, in whatever order and however often: doing it again changes
+nothing, so its effect keys are not remembered, and one that meets no other change of its customer (`lone_marketed`) is
+written without being read before.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 
 from libs.common.text import fold
 from services.segment.domain.attributes import canonical, is_usable, visible_text
-from services.segment.domain.desk import CustomerKey, Desk, later
+from services.segment.domain.customer_changes import CustomerChanges, CustomerKey, later
 from services.segment.domain.facts import AttributeChanged, Fact, TagApplied, TagRemoved
 from services.segment.domain.keys import digest_of
 from services.segment.domain.model import (
@@ -79,11 +79,11 @@ class Applied(msgspec.Struct):
 
 
 class TraitEditor:
-    """Changes tags and values on a desk; later changes of a batch see earlier ones."""
+    """Changes tags and values; later changes of a batch see earlier ones."""
 
-    def __init__(self, desk: Desk, traits: Traits) -> None:
+    def __init__(self, pending: CustomerChanges, traits: Traits) -> None:
         """`traits` is read-only."""
-        self._desk = desk
+        self._pending = pending
         self._traits = traits
         self._tags: dict[TagKey, str | None] = {}
         self._values: dict[ValueKey, AttributeValue | None] = {}
@@ -98,17 +98,17 @@ class TraitEditor:
         if self._tag(key) is not None:
             return False
         self._tags[key] = tag
-        self._desk.tell(customer, at, TagApplied(tag), depth)
+        self._pending.emit(customer, at, TagApplied(tag), depth)
         return True
 
     def remove_tag(self, customer: Customer, tag: str, at: datetime, depth: int = 0) -> bool:
-        """Returns whether the customer had it. The tag is told as it was written when applied."""
+        """Returns whether the customer had it. The fact has the tag as it was written when applied."""
         key = (customer.team_id, customer.customer_id, fold(tag))
         present = self._tag(key)
         if present is None:
             return False
         self._tags[key] = None
-        self._desk.tell(customer, at, TagRemoved(present), depth)
+        self._pending.emit(customer, at, TagRemoved(present), depth)
         return True
 
     def set_value(
@@ -121,8 +121,7 @@ class TraitEditor:
         if old == text:
             return False
         self._values[key] = None if text is None else AttributeValue(attribute.type, text)
-        told = AttributeChanged(attribute.key, attribute.type, old, text)
-        self._desk.tell(customer, at, told, depth)
+        self._pending.emit(customer, at, AttributeChanged(attribute.key, attribute.type, old, text), depth)
         return True
 
     def attribute(self, team_id: UUID, key: str) -> Attribute | None:
@@ -146,13 +145,13 @@ def apply_changes(
 
     An effect on a customer that is not there is refused and not remembered: the customer may come.
     """
-    desk = Desk(customers, now, ids)
-    editor = TraitEditor(desk, traits)
+    pending = CustomerChanges(customers, now, ids)
+    editor = TraitEditor(pending, traits)
     new_effects: dict[tuple[UUID, UUID], EffectUse] = {}
     results: list[ChangeResult] = []
     for change in changes:
         if isinstance(change.body, MarketedChange):
-            results.append(_apply(desk, editor, change))
+            results.append(_apply(pending, editor, change))
             continue
         key = (change.team_id, change.effect_key)
         digest = _digest(change)
@@ -160,15 +159,15 @@ def apply_changes(
         if use is not None:
             results.append(_answer_again(use, digest))
             continue
-        result = _apply(desk, editor, change)
+        result = _apply(pending, editor, change)
         if (change.team_id, change.customer_id) in customers:
             new_effects[key] = EffectUse(digest, result.status, result.reason)
         results.append(result)
-    return Applied(results, desk.changed_customers(), editor.changes(), new_effects, desk.facts)
+    return Applied(results, pending.changed_customers(), editor.changes(), new_effects, pending.facts)
 
 
-def lone_marks(changes: Sequence[Change]) -> list[bool]:
-    """Of each change whether it is a mark of a customer whom no other change of the batch names."""
+def lone_marketed(changes: Sequence[Change]) -> list[bool]:
+    """Of each change whether it is "team marketed" to a customer whom no other change of the batch names."""
     named = Counter((change.team_id, change.customer_id) for change in changes)
     return [
         isinstance(change.body, MarketedChange) and named[change.team_id, change.customer_id] == 1
@@ -192,8 +191,8 @@ def _answer_again(use: EffectUse, digest: bytes) -> ChangeResult:
     return ChangeResult(ChangeStatus(use.status), use.reason, replayed=True)
 
 
-def _apply(desk: Desk, editor: TraitEditor, change: Change) -> ChangeResult:
-    customer = desk.customer(change.team_id, change.customer_id)
+def _apply(pending: CustomerChanges, editor: TraitEditor, change: Change) -> ChangeResult:
+    customer = pending.customer(change.team_id, change.customer_id)
     if customer is None:
         return ChangeResult(ChangeStatus.REFUSED, "RESOURCE_NOT_FOUND")
     body: ChangeBody = change.body
@@ -210,7 +209,7 @@ def _apply(desk: Desk, editor: TraitEditor, change: Change) -> ChangeResult:
             moved = later(customer.marketed_time, body.at)
             changed = moved != customer.marketed_time
             if changed:
-                desk.change(customer, marketed_time=moved)
+                pending.change(customer, marketed_time=moved)
     return ChangeResult(ChangeStatus.APPLIED if changed else ChangeStatus.UNCHANGED)
 
 

@@ -1,6 +1,6 @@
 """Recording what happened: who it was, whether it is new, and what really changed.
 
-`record` takes what is known (read under lock) and a batch of reports, and decides everything: answers, new rows, facts.
+`record` takes the context (read under lock) and a batch of reports, and decides everything: answers, new rows, facts.
 Reports of a batch see each other in their order, as if each had been recorded alone.
 """
 
@@ -30,7 +30,7 @@ from services.segment.domain.model import (
     TeamInteracted,
 )
 from services.segment.domain.orders import order_completed, order_refunded
-from services.segment.domain.recorder import KeyUse, Known, Recorder, Recording
+from services.segment.domain.recorder import EventContext, KeyUse, Recorder, Recording
 from services.segment.domain.results import EventResult, EventStatus, refused_event
 
 _HANDLERS: Final[dict[type, Callable[[Recorder, Event], EventResult]]] = {
@@ -44,23 +44,23 @@ _HANDLERS: Final[dict[type, Callable[[Recorder, Event], EventResult]]] = {
 }
 
 
-def record(known: Known, events: Sequence[Event], now: datetime, ids: Iterator[UUID]) -> Recording:
+def record(context: EventContext, events: Sequence[Event], now: datetime, ids: Iterator[UUID]) -> Recording:
     """Decides a batch. Total: every report gets an answer, none raises."""
-    recorder = Recorder(known, now, ids)
+    recorder = Recorder(context, now, ids)
     results = [_record(recorder, event) for event in events]
     return recorder.recording(results)
 
 
 def _record(recorder: Recorder, event: Event) -> EventResult:
-    if event.team_id not in recorder.known.unsigned_counts:
+    if event.team_id not in recorder.context.unsigned_counts:
         return refused_event("RESOURCE_NOT_FOUND", "there is no such team")
     key = (event.team_id, event.event_key)
     digest = digest_of(event)
-    use = recorder.keys.get(key) or recorder.known.keys.get(key)
+    use = recorder.keys.get(key) or recorder.context.keys.get(key)
     if use is not None:
         return _answer_again(use, digest)
     named = event.selector.customer_id
-    if named is not None and recorder.desk.customer(event.team_id, named) is None:
+    if named is not None and recorder.pending.customer(event.team_id, named) is None:
         return refused_event("RESOURCE_NOT_FOUND", "there is no such customer")
     result = _HANDLERS[type(event.body)](recorder, event)
     if result.status != EventStatus.REFUSED:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.segment.domain.facts import OrderStage, OrderTold, is_mail
+from services.segment.domain.events import record
+from services.segment.domain.facts import OrderReported, OrderStage, is_mail
 from services.segment.domain.model import (
     Binding,
     ContactAdded,
@@ -24,8 +25,7 @@ from services.segment.domain.model import (
     OrderRefunded,
     Selector,
 )
-from services.segment.domain.recorder import Known, Recording
-from services.segment.domain.recording import record
+from services.segment.domain.recorder import EventContext, Recording
 from services.segment.domain.results import EventStatus
 
 TEAM = UUID(int=1)
@@ -87,11 +87,11 @@ def _ids() -> Iterator[UUID]:
         yield UUID(int=number)
 
 
-def _known(*, unsigned_counts: bool) -> Known:
-    return Known(unsigned_counts={TEAM: unsigned_counts})
+def _known(*, unsigned_counts: bool) -> EventContext:
+    return EventContext(unsigned_counts={TEAM: unsigned_counts})
 
 
-def _remember(known: Known, recording: Recording) -> None:
+def _remember(known: EventContext, recording: Recording) -> None:
     """What a database would know after the recording."""
     for customer in [*recording.created, *recording.changed]:
         known.customers[customer.team_id, customer.customer_id] = customer
@@ -134,7 +134,7 @@ def test_an_order_is_completed_once_at_most(events: list[Event], allowed: bool) 
     completed = [
         fact.body.order.order_id
         for fact in recording.facts
-        if isinstance(fact.body, OrderTold) and fact.body.stage == OrderStage.COMPLETED
+        if isinstance(fact.body, OrderReported) and fact.body.stage == OrderStage.COMPLETED
     ]
     assert len(completed) == len(set(completed))
 

@@ -1,6 +1,6 @@
-"""The desk on which a batch of writes is worked out: customers as they become, and the facts in order.
+"""What a batch of writes makes of customers, and the facts that follow, in order.
 
-One desk per transaction. It never touches what it was given: a customer is copied when it first changes. The
+One per transaction. It never touches what it was given: a customer is copied when it first changes. The
 customer's mail numbers are given here and nowhere else, so they have no gaps within the order of facts.
 """
 
@@ -29,7 +29,7 @@ _BASICS: Final = ("name", "member_id", "phone", "email")
 _BASIC: Final = frozenset(_BASICS)
 
 
-class Desk:
+class CustomerChanges:
     """See the module. `ids` gives fresh ids without end, `now` is the domain time of recording."""
 
     def __init__(self, customers: dict[CustomerKey, Customer], now: datetime, ids: Iterator[UUID]) -> None:
@@ -65,7 +65,7 @@ class Desk:
         key = (team_id, customer.customer_id)
         self._customers[key] = customer
         self.created.add(key)
-        self.tell(customer, occurred_at, CustomerCreated(customer.member_id or ""))
+        self.emit(customer, occurred_at, CustomerCreated(customer.member_id or ""))
         return customer
 
     def change(self, customer: Customer, **fields: Any) -> Customer:
@@ -74,10 +74,10 @@ class Desk:
         for name, value in fields.items():
             setattr(changed, name, value)
         if not _BASIC.isdisjoint(fields):
-            self.tell(changed, self._now, CustomerChanged(tuple(name for name in _BASICS if name in fields)))
+            self.emit(changed, self._now, CustomerChanged(tuple(name for name in _BASICS if name in fields)))
         return changed
 
-    def tell(self, customer: Customer, occurred_at: datetime, body: FactBody, depth: int = 0) -> None:
+    def emit(self, customer: Customer, occurred_at: datetime, body: FactBody, depth: int = 0) -> None:
         """Appends a fact about a customer; when it is mail it gets the next number."""
         team_id, customer_id = key = (customer.team_id, customer.customer_id)
         number = None
@@ -88,7 +88,7 @@ class Desk:
         fact.depth, fact.mail_number = depth, number
         self.facts.append(fact)
 
-    def tell_of_nobody(self, team_id: UUID, occurred_at: datetime, body: FactBody) -> None:
+    def emit_for_team(self, team_id: UUID, occurred_at: datetime, body: FactBody) -> None:
         """Appends a fact about no customer. It is never mail."""
         assert not is_mail(body)
         self.facts.append(self._fact(team_id, None, occurred_at, body))
@@ -102,7 +102,7 @@ class Desk:
         return [self._customers[key] for key in sorted(self.created)]
 
     def _own(self, key: CustomerKey) -> Customer:
-        """The desk's own copy of a customer, which may be changed."""
+        """The copy of a customer, which may be changed."""
         present = self._customers[key]
         if key not in self.touched and key not in self.created:
             self.touched.add(key)

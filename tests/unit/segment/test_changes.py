@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from libs.testing.mails import TEAM
-from services.segment.domain.changing import Applied, Traits, apply_changes
+from services.segment.domain.changes import Applied, Traits, apply_changes
 from services.segment.domain.model import Change, ChangeBody, Customer, MarketedChange, TagChange
 from services.segment.domain.results import ChangeStatus
 

@@ -15,15 +15,15 @@ import msgspec
 from libs.common.errors import AlreadyExists, DomainError, FailedPrecondition, FieldViolation, InvalidArgument
 from libs.common.text import fold
 from services.segment.domain.attributes import ValueFault, canonical, is_usable
-from services.segment.domain.changing import TraitChanges, TraitEditor, Traits
-from services.segment.domain.desk import CustomerKey, Desk
+from services.segment.domain.changes import TraitChanges, TraitEditor, Traits
+from services.segment.domain.customer_changes import CustomerChanges, CustomerKey
 from services.segment.domain.facts import ContactJoined, ContactRemoved, Fact
 from services.segment.domain.model import Binding, Customer, IdentityKey
 from services.segment.domain.recorder import BoundIdentity
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """A customer as a person writes it down. Texts are checked for form already; None or empty: not told."""
+    """A customer as a person writes it down. Texts are checked for form already; None or empty: not given."""
 
     customer_id: UUID | None = None
     member_id: str | None = None
@@ -44,8 +44,8 @@ class Basics(msgspec.Struct, frozen=True):
     email: str | None
 
 
-class EditKnown(msgspec.Struct):
-    """What is known of everything that an edit names. Read-only."""
+class EditContext(msgspec.Struct):
+    """Everything that an edit names, as it is. Read-only."""
 
     customers: dict[CustomerKey, Customer] = {}
     members: dict[tuple[UUID, str], UUID] = {}
@@ -84,35 +84,35 @@ class Edited(msgspec.Struct):
 class Editor:
     """Works out edits of one transaction. Methods raise a DomainError before they change anything."""
 
-    def __init__(self, known: EditKnown, now: datetime, ids: Iterator[UUID]) -> None:
-        """`known` is read-only."""
-        self._desk = Desk(known.customers, now, ids)
-        self._traits = TraitEditor(self._desk, known.traits)
-        self._members = dict(known.members)
-        self._identities = dict(known.identities)
+    def __init__(self, context: EditContext, now: datetime, ids: Iterator[UUID]) -> None:
+        """`context` is read-only."""
+        self._pending = CustomerChanges(context.customers, now, ids)
+        self._traits = TraitEditor(self._pending, context.traits)
+        self._members = dict(context.members)
+        self._identities = dict(context.identities)
         self._bound: list[BoundIdentity] = []
         self._unbound: list[tuple[UUID, UUID, IdentityKey]] = []
 
     def edited(self) -> Edited:
         """Everything that is to be written."""
         return Edited(
-            created=self._desk.created_customers(),
-            changed=self._desk.changed_customers(),
+            created=self._pending.created_customers(),
+            changed=self._pending.changed_customers(),
             bound=self._bound,
             unbound=self._unbound,
             traits=self._traits.changes(),
-            facts=self._desk.facts,
+            facts=self._pending.facts,
         )
 
     def create(self, team_id: UUID, profile: Profile) -> Customer:
         """A new customer. Raises AlreadyExists, FailedPrecondition, InvalidArgument."""
-        if profile.customer_id is not None and self._desk.customer(team_id, profile.customer_id):
+        if profile.customer_id is not None and self._pending.customer(team_id, profile.customer_id):
             raise AlreadyExists.value_taken("customer_id")
         self._check_member_id(team_id, profile.member_id, None)
         self._check_additions(team_id, profile, None)
-        customer = self._desk.create(
+        customer = self._pending.create(
             team_id,
-            self._desk.now,
+            self._pending.now,
             customer_id=profile.customer_id,
             member_id=profile.member_id,
             name=profile.name,
@@ -137,12 +137,12 @@ class Editor:
         return results
 
     def complete(self, customer: Customer, profile: Profile) -> None:
-        """Gives a customer what the profile tells; empty fields change nothing."""
+        """Gives a customer what the profile has; empty fields change nothing."""
         self._check_additions(customer.team_id, profile, customer.customer_id)
-        told = {name: value for name in ("name", "phone", "email") if (value := getattr(profile, name))}
-        changed = {name: value for name, value in told.items() if value != getattr(customer, name)}
+        filled = {name: value for name in ("name", "phone", "email") if (value := getattr(profile, name))}
+        changed = {name: value for name, value in filled.items() if value != getattr(customer, name)}
         if changed:
-            self._desk.change(customer, **changed)
+            self._pending.change(customer, **changed)
         self._add(customer, profile)
 
     def set_basics(self, customer: Customer, basics: Basics) -> None:
@@ -151,14 +151,14 @@ class Editor:
         fields = msgspec.structs.asdict(basics)
         changed = {name: value for name, value in fields.items() if value != getattr(customer, name)}
         if changed:
-            self._desk.change(customer, **changed)
+            self._pending.change(customer, **changed)
 
     def change_tags(self, customer: Customer, add: Sequence[str], remove: Sequence[str]) -> None:
         """Adds and removes tags."""
         for tag in add:
-            self._traits.add_tag(customer, tag, self._desk.now)
+            self._traits.add_tag(customer, tag, self._pending.now)
         for tag in remove:
-            self._traits.remove_tag(customer, tag, self._desk.now)
+            self._traits.remove_tag(customer, tag, self._pending.now)
 
     def set_values(self, customer: Customer, values: Mapping[str, str | None]) -> None:
         """Sets attributes, or clears with None. Raises as `create`."""
@@ -166,7 +166,7 @@ class Editor:
         for key, text in checked.items():
             attribute = self._traits.attribute(customer.team_id, key)
             assert attribute is not None
-            self._traits.set_value(customer, attribute, text, self._desk.now)
+            self._traits.set_value(customer, attribute, text, self._pending.now)
 
     def bind(self, customer: Customer, key: IdentityKey) -> bool:
         """Binds an identity; returns whether that is new. Raises FailedPrecondition `IDENTITY_TAKEN`."""
@@ -175,8 +175,8 @@ class Editor:
             return False
         self._identities[customer.team_id, key] = Binding(customer.customer_id, blocked=False)
         self._bound.append(BoundIdentity(customer.team_id, customer.customer_id, key))
-        self._desk.change(customer)
-        self._desk.tell(customer, self._desk.now, ContactJoined(key))
+        self._pending.change(customer)
+        self._pending.emit(customer, self._pending.now, ContactJoined(key))
         return True
 
     def unbind(self, customer: Customer, key: IdentityKey) -> bool:
@@ -186,8 +186,8 @@ class Editor:
             return False
         del self._identities[customer.team_id, key]
         self._unbound.append((customer.team_id, customer.customer_id, key))
-        self._desk.change(customer)
-        self._desk.tell(customer, self._desk.now, ContactRemoved(key))
+        self._pending.change(customer)
+        self._pending.emit(customer, self._pending.now, ContactRemoved(key))
         return True
 
     def _add(self, customer: Customer, profile: Profile) -> None:
