@@ -128,7 +128,8 @@ def test_a_chain_of_journeys_longer_than_16_is_refused() -> None:
 @pytest.mark.rule("J-02a", "J-03a")
 @pytest.mark.parametrize("status", [s for s in d.JourneyStatus if s is not d.JourneyStatus.ACTIVE])
 def test_nobody_enters_a_journey_that_is_not_active(status: d.JourneyStatus) -> None:
-    schedule = d.Schedule(NOW + minutes(1), NOW + minutes(2), d.ExpiryAction.STOP)
+    to_come = d.Schedule(NOW + minutes(1), NOW + minutes(2), d.ExpiryAction.STOP)
+    schedule = to_come if status is d.JourneyStatus.SCHEDULED else None
     closed = with_status(journey(TAG, schedule=schedule), status)
     assert run([closed], [checkout(1)]).enrolments == ()
 
