@@ -1,10 +1,11 @@
-"""The services that keep a schema, and the files of their functions."""
+"""The schemas of an installation, and the files of their functions."""
 
 from typing import Final
 
 from libs.common.db.sql_files import Function, read_functions
+from tools.schema import files, functions
 
-SERVICES: Final = ("channel_gateway", "journey", "points", "segment", "stats")
+SERVICES: Final = files.SERVICES
 PLATFORM: Final = "platform"
 
 
@@ -12,5 +13,4 @@ def functions_of(schema: str) -> list[Function]:
     """The functions that belong into a schema, those that all services share among them."""
     if schema == PLATFORM:
         return read_functions("libs.common.db", "platform_functions")
-    shared = read_functions("libs.common.db", "shared_functions")
-    return shared + read_functions(f"services.{schema}", "sql/functions")
+    return functions.functions_of(schema)

@@ -12,8 +12,9 @@ import pytest
 
 from libs.common.db.queries import QueryBook
 from libs.common.db.sql_files import Function, read_functions, read_migrations
+from tools.schema.files import SERVICES
 
-_SERVICES: Final = ("channel_gateway", "journey", "points", "segment", "stats")
+_SERVICES: Final = SERVICES
 _COMMON: Final = "libs.common.db"
 _PARAMETERS_MAX: Final = 12
 """More in one call are not told apart by who reads it: rows come as arrays of a row type."""
