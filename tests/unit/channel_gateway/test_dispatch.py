@@ -106,7 +106,6 @@ def numbered(number: int, **changes: Any) -> Job:
     return job(effect_key=UUID(int=number), **changes)
 
 
-@pytest.mark.rule("C-04")
 async def test_a_send_is_recorded_as_in_flight_before_its_request() -> None:
     wire = Wire()
     wire.offer(numbered(1))
@@ -133,7 +132,6 @@ async def test_a_send_that_is_not_ours_any_more_does_not_leave() -> None:
     assert wire.queue.in_flight_count(PLENTY.channel) == 0
 
 
-@pytest.mark.rule("J-03", "J-12", "C-02")
 async def test_what_may_not_leave_is_settled_and_never_recorded_as_in_flight() -> None:
     wire = Wire()
     wire.stopped_keys = {UUID(int=1)}
@@ -157,7 +155,6 @@ async def test_sends_of_an_account_that_is_not_active_fail(state: AccountState, 
     assert wire.happened == [("settled", (1, SendState.FAILED, reason))]
 
 
-@pytest.mark.rule("J-03", "J-12")
 async def test_stop_and_window_are_looked_at_once_more_right_before_the_request() -> None:
     wire = Wire()
 
@@ -176,7 +173,6 @@ async def test_stop_and_window_are_looked_at_once_more_right_before_the_request(
     ]
 
 
-@pytest.mark.rule("C-04")
 async def test_a_doubtful_send_that_may_not_be_repeated_is_unknown() -> None:
     wire = Wire()
     wire.stopped_keys = {UUID(int=1)}
@@ -185,7 +181,6 @@ async def test_a_doubtful_send_that_may_not_be_repeated_is_unknown() -> None:
     assert [what[1] for what in wire.of_kind("settled")] == [SendState.UNKNOWN, SendState.UNKNOWN]
 
 
-@pytest.mark.rule("C-04")
 async def test_an_attempt_that_breaks_off_in_our_own_code_is_unknown_and_holds_up_nobody() -> None:
     wire = Wire()
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
-import pytest
-
 from services.channel_gateway.domain.model import Account, Channel, Job, SendState
 from services.channel_gateway.worker.queue import SendQueue
 from tests.unit.channel_gateway.build import ACCOUNT, TEAM, account, job
@@ -34,7 +32,6 @@ def claim(queue: SendQueue, which: Account, *numbers: int) -> list[SendState]:
     return queue.claim(jobs(*numbers), [which] * len(numbers)).states
 
 
-@pytest.mark.rule("C-02")
 async def test_new_sends_are_stored_as_in_flight_only_while_there_is_room() -> None:
     narrow = account(concurrency_max=2, rate_per_second=10_000)
     states = claim(queue_of(), narrow, 1, 2, 3)
@@ -65,7 +62,6 @@ async def test_nothing_new_is_in_flight_while_the_process_ends() -> None:
     assert claim(queue, PLENTY, 1) == [SendState.ACCEPTED]
 
 
-@pytest.mark.rule("C-04")
 async def test_what_is_reserved_or_checked_out_is_not_lost() -> None:
     queue = queue_of()
     with queue.reserving(keys(1)):
