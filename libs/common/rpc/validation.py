@@ -40,6 +40,7 @@ _VIOLATIONS_MAX: Final = 100
 _VALIDATOR: Final = Validator()
 _PLAIN: Final = {
     "required": "is required",
+    "enum.not_in": "must be given: 0 stands for none",
     "string.uuid": "must be a UUID",
     "string.uuid_empty": "is required",
 }

@@ -7,11 +7,12 @@ from google.protobuf.message import Message
 from libs.common.errors import InvalidArgument, NotImplementedYet
 from libs.common.rpc.validation import BY_ITEM, check_of, plain_faults
 from omnijourney.common.v1 import channel_pb2
-from omnijourney.journey.v1 import journey_service_pb2
+from omnijourney.journey.v1 import journey_pb2, journey_service_pb2
 from omnijourney.points.v1 import points_service_pb2
 from omnijourney.segment.v1 import audience_pb2, customer_pb2, segment_service_pb2
 
 TRIGGER = "omnijourney.journey.v1.JourneyService/TriggerJourneys"
+TEAM = "018f0000-0000-7000-8000-000000000001"
 CREATE = "omnijourney.segment.v1.SegmentService/CreateCustomer"
 
 
@@ -51,6 +52,15 @@ def test_what_is_missing_is_required() -> None:
     }
 
 
+def test_a_day_that_is_none_is_refused_where_days_are_named() -> None:
+    window = journey_pb2.QuietWindow(end_minute=60, weekdays=[journey_pb2.WEEKDAY_UNSPECIFIED])
+    request = journey_service_pb2.CreateJourneyRequest(team_id=TEAM, request_id="r")
+    request.definition.do_not_disturb.windows.append(window)
+    assert _refused("omnijourney.journey.v1.JourneyService/CreateJourney", request) == {
+        "definition.do_not_disturb.windows[0].weekdays[0]": "must be given: 0 stands for none"
+    }
+
+
 def test_enums_are_found_however_deep_a_tree_is() -> None:
     inner = audience_pb2.Audience(
         binding=audience_pb2.BindingPredicate(channel=channel_pb2.Channel.ValueType(7))
@@ -65,10 +75,9 @@ def test_a_byte_0_that_is_no_text_is_no_fault() -> None:
 
 
 def test_a_good_request_passes_and_others_packages_are_not_looked_at() -> None:
-    team = "018f0000-0000-7000-8000-000000000001"
     check = check_of("omnijourney.points.v1.PointsService/GetLedgerSummary")
     assert check is not None
-    check(points_service_pb2.GetLedgerSummaryRequest(team_id=team))
+    check(points_service_pb2.GetLedgerSummaryRequest(team_id=TEAM))
     assert check_of("grpc.health.v1.Health/Check") is None
     assert plain_faults(empty_pb2.Empty()) == []
 

@@ -440,7 +440,7 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteChannelAccount(self, request, context):
-        """Deletes a channel account. Its pending sends fail, and journeys whose content lives on it stop. Errors: NOT_FOUND.
+        """Deletes a channel account. Sends that wait fail when their turn comes, and a journey that sends through it stops at its next send. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -484,7 +484,7 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteBotModule(self, request, context):
-        """Deletes a bot module. Journeys that refer to it stop. Errors: NOT_FOUND.
+        """Deletes a bot module. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -528,7 +528,7 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteMessageTemplate(self, request, context):
-        """Deletes a message template. Journeys that refer to it stop. Errors: NOT_FOUND.
+        """Deletes a message template. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

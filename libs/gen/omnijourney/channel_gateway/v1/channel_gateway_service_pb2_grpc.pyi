@@ -54,7 +54,7 @@ class ChannelGatewayServiceStub:
     Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
     """
     DeleteChannelAccount: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteChannelAccountRequest, _channel_gateway_service_pb2.DeleteChannelAccountResponse]
-    """Deletes a channel account. Its pending sends fail, and journeys whose content lives on it stop. Errors: NOT_FOUND."""
+    """Deletes a channel account. Sends that wait fail when their turn comes, and a journey that sends through it stops at its next send. Errors: NOT_FOUND."""
     CheckChannelAccount: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CheckChannelAccountRequest, _channel_gateway_service_pb2.CheckChannelAccountResponse]
     """Asks the channel whether the account works. Errors: NOT_FOUND."""
     CreateBotModule: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateBotModuleRequest, _channel_gateway_service_pb2.CreateBotModuleResponse]
@@ -70,7 +70,7 @@ class ChannelGatewayServiceStub:
     Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
     """
     DeleteBotModule: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteBotModuleRequest, _channel_gateway_service_pb2.DeleteBotModuleResponse]
-    """Deletes a bot module. Journeys that refer to it stop. Errors: NOT_FOUND."""
+    """Deletes a bot module. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
     PreviewBotModule: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.PreviewBotModuleRequest, _channel_gateway_service_pb2.PreviewBotModuleResponse]
     """Shows a module as a channel would get it for one customer. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the channel."""
     CreateMessageTemplate: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateMessageTemplateRequest, _channel_gateway_service_pb2.CreateMessageTemplateResponse]
@@ -86,7 +86,7 @@ class ChannelGatewayServiceStub:
     Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
     """
     DeleteMessageTemplate: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteMessageTemplateRequest, _channel_gateway_service_pb2.DeleteMessageTemplateResponse]
-    """Deletes a message template. Journeys that refer to it stop. Errors: NOT_FOUND."""
+    """Deletes a message template. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
     SyncMessageTemplates: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SyncMessageTemplatesRequest, _channel_gateway_service_pb2.SyncMessageTemplatesResponse]
     """Reads the account's templates from WhatsApp and brings ours up to date. Errors: NOT_FOUND, UNAVAILABLE."""
     GetWallet: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetWalletRequest, _channel_gateway_service_pb2.GetWalletResponse]
@@ -228,7 +228,7 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
     """
     DeleteChannelAccount: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteChannelAccountRequest, _channel_gateway_service_pb2.DeleteChannelAccountResponse]  # type: ignore[assignment]
-    """Deletes a channel account. Its pending sends fail, and journeys whose content lives on it stop. Errors: NOT_FOUND."""
+    """Deletes a channel account. Sends that wait fail when their turn comes, and a journey that sends through it stops at its next send. Errors: NOT_FOUND."""
     CheckChannelAccount: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CheckChannelAccountRequest, _channel_gateway_service_pb2.CheckChannelAccountResponse]  # type: ignore[assignment]
     """Asks the channel whether the account works. Errors: NOT_FOUND."""
     CreateBotModule: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateBotModuleRequest, _channel_gateway_service_pb2.CreateBotModuleResponse]  # type: ignore[assignment]
@@ -244,7 +244,7 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
     """
     DeleteBotModule: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteBotModuleRequest, _channel_gateway_service_pb2.DeleteBotModuleResponse]  # type: ignore[assignment]
-    """Deletes a bot module. Journeys that refer to it stop. Errors: NOT_FOUND."""
+    """Deletes a bot module. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
     PreviewBotModule: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.PreviewBotModuleRequest, _channel_gateway_service_pb2.PreviewBotModuleResponse]  # type: ignore[assignment]
     """Shows a module as a channel would get it for one customer. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the channel."""
     CreateMessageTemplate: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateMessageTemplateRequest, _channel_gateway_service_pb2.CreateMessageTemplateResponse]  # type: ignore[assignment]
@@ -260,7 +260,7 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
     """
     DeleteMessageTemplate: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteMessageTemplateRequest, _channel_gateway_service_pb2.DeleteMessageTemplateResponse]  # type: ignore[assignment]
-    """Deletes a message template. Journeys that refer to it stop. Errors: NOT_FOUND."""
+    """Deletes a message template. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
     SyncMessageTemplates: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SyncMessageTemplatesRequest, _channel_gateway_service_pb2.SyncMessageTemplatesResponse]  # type: ignore[assignment]
     """Reads the account's templates from WhatsApp and brings ours up to date. Errors: NOT_FOUND, UNAVAILABLE."""
     GetWallet: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetWalletRequest, _channel_gateway_service_pb2.GetWalletResponse]  # type: ignore[assignment]
@@ -453,7 +453,7 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.DeleteChannelAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.DeleteChannelAccountResponse, _abc.Awaitable[_channel_gateway_service_pb2.DeleteChannelAccountResponse]]:
-        """Deletes a channel account. Its pending sends fail, and journeys whose content lives on it stop. Errors: NOT_FOUND."""
+        """Deletes a channel account. Sends that wait fail when their turn comes, and a journey that sends through it stops at its next send. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def CheckChannelAccount(
@@ -505,7 +505,7 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.DeleteBotModuleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.DeleteBotModuleResponse, _abc.Awaitable[_channel_gateway_service_pb2.DeleteBotModuleResponse]]:
-        """Deletes a bot module. Journeys that refer to it stop. Errors: NOT_FOUND."""
+        """Deletes a bot module. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def PreviewBotModule(
@@ -557,7 +557,7 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.DeleteMessageTemplateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.DeleteMessageTemplateResponse, _abc.Awaitable[_channel_gateway_service_pb2.DeleteMessageTemplateResponse]]:
-        """Deletes a message template. Journeys that refer to it stop. Errors: NOT_FOUND."""
+        """Deletes a message template. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def SyncMessageTemplates(

@@ -33,7 +33,7 @@ class _EnrolmentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Enrolm
     ENROLMENT_STATE_HALTED: _EnrolmentState.ValueType  # 3
     """Halted where it stood, since the journey was stopped."""
     ENROLMENT_STATE_PARKED: _EnrolmentState.ValueType  # 4
-    """Set aside after repeated faults; an operator decides."""
+    """Set aside after repeated faults; an operator decides. This release parks customers, not enrolments: never sent."""
 
 class EnrolmentState(_EnrolmentState, metaclass=_EnrolmentStateEnumTypeWrapper):
     """State of an enrolment."""
@@ -47,7 +47,7 @@ ENROLMENT_STATE_COMPLETED: EnrolmentState.ValueType  # 2
 ENROLMENT_STATE_HALTED: EnrolmentState.ValueType  # 3
 """Halted where it stood, since the journey was stopped."""
 ENROLMENT_STATE_PARKED: EnrolmentState.ValueType  # 4
-"""Set aside after repeated faults; an operator decides."""
+"""Set aside after repeated faults; an operator decides. This release parks customers, not enrolments: never sent."""
 Global___EnrolmentState: _TypeAlias = EnrolmentState  # noqa: Y015
 
 class _WaitReason:

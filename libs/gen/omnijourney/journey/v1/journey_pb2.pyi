@@ -86,7 +86,7 @@ class _StatusReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StatusRe
     STATUS_REASON_ATTRIBUTE_UNAVAILABLE: _StatusReason.ValueType  # 7
     """An attribute that the journey names is missing, archived or of another type now. Becomes STOPPED."""
     STATUS_REASON_PLAN_TRIGGER_LIMIT: _StatusReason.ValueType  # 8
-    """The plan's enrolments of this month are used up. Becomes TRIGGER_CLOSED."""
+    """The plan's enrolments of this month are used up. Becomes TRIGGER_CLOSED. This release does not count them: never sent."""
 
 class StatusReason(_StatusReason, metaclass=_StatusReasonEnumTypeWrapper):
     """Why a journey changed its status by itself."""
@@ -108,7 +108,7 @@ STATUS_REASON_WHATSAPP_TEMPLATE_MISSING: StatusReason.ValueType  # 6
 STATUS_REASON_ATTRIBUTE_UNAVAILABLE: StatusReason.ValueType  # 7
 """An attribute that the journey names is missing, archived or of another type now. Becomes STOPPED."""
 STATUS_REASON_PLAN_TRIGGER_LIMIT: StatusReason.ValueType  # 8
-"""The plan's enrolments of this month are used up. Becomes TRIGGER_CLOSED."""
+"""The plan's enrolments of this month are used up. Becomes TRIGGER_CLOSED. This release does not count them: never sent."""
 Global___StatusReason: _TypeAlias = StatusReason  # noqa: Y015
 
 class _ExpiryAction:
@@ -446,7 +446,7 @@ class QuietWindow(_message.Message):
     """Minute of the day at which it ends, 1 to 1440. Not after `start_minute`: it ends on the next day."""
     @_builtins.property
     def weekdays(self) -> _containers.RepeatedScalarFieldContainer[Global___Weekday.ValueType]:
-        """Days on which it starts. Empty: every day."""
+        """Days on which it starts, each at most once. Empty: every day."""
 
     def __init__(
         self,
@@ -508,7 +508,7 @@ class Revision(_message.Message):
     revision: _builtins.int
     """Number, from 1."""
     actor: _builtins.str
-    """Who made it: the name of the caller's token."""
+    """Who made it: the name of the caller's token. This release does not record it: empty."""
     @_builtins.property
     def definition(self) -> Global___Definition:
         """The definition."""

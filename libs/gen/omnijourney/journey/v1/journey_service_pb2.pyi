@@ -1019,7 +1019,7 @@ class CountEnrolmentsResponse(_message.Message):
     halted_count: _builtins.int
     """Halted."""
     parked_count: _builtins.int
-    """Parked."""
+    """Parked. This release parks customers, not enrolments: always 0."""
     def __init__(
         self,
         *,

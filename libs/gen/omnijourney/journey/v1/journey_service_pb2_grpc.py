@@ -263,7 +263,7 @@ class JourneyServiceServicer:
 
     def PublishJourney(self, request, context):
         """Makes a draft live. Reports every fault of the definition at once, each with its path.
-        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `MODULE_MISSING`.
+        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

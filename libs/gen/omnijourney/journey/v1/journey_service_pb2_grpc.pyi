@@ -47,7 +47,7 @@ class JourneyServiceStub:
     """
     PublishJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.PublishJourneyRequest, _journey_service_pb2.PublishJourneyResponse]
     """Makes a draft live. Reports every fault of the definition at once, each with its path.
-    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `MODULE_MISSING`.
+    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
     """
     CloseTrigger: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.CloseTriggerRequest, _journey_service_pb2.CloseTriggerResponse]
     """Lets nobody enter any more. Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`."""
@@ -162,7 +162,7 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     """
     PublishJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.PublishJourneyRequest, _journey_service_pb2.PublishJourneyResponse]  # type: ignore[assignment]
     """Makes a draft live. Reports every fault of the definition at once, each with its path.
-    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `MODULE_MISSING`.
+    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
     """
     CloseTrigger: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.CloseTriggerRequest, _journey_service_pb2.CloseTriggerResponse]  # type: ignore[assignment]
     """Lets nobody enter any more. Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`."""
@@ -304,7 +304,7 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.PublishJourneyResponse, _abc.Awaitable[_journey_service_pb2.PublishJourneyResponse]]:
         """Makes a draft live. Reports every fault of the definition at once, each with its path.
-        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `MODULE_MISSING`.
+        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
         """
 
     @_abc_1.abstractmethod
