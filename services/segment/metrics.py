@@ -13,7 +13,7 @@ CHANGES: Final = metrics.counter(
     "segment_changes_total", "Effects of journeys by what became of them.", ("status",)
 )
 FACTS: Final = metrics.counter("segment_facts_total", "Facts written to the history.")
-JUDGEMENTS: Final = metrics.counter("segment_judgements_total", "Customers judged by audiences.")
+EVALUATIONS: Final = metrics.counter("segment_evaluations_total", "Customers judged by audiences.")
 BATCH_SIZE: Final = metrics.histogram(
     "segment_batch_count", "Items in one transaction.", ("kind",), buckets=metrics.COUNTS
 )

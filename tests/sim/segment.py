@@ -126,7 +126,7 @@ class Segment:
         return fx.ChangeAnswer(fx.ChangeState(result.status), result.reason)
 
     def has(self, customer_id: UUID, tag: str) -> bool:
-        """`JudgeCustomers`, where the audience is a tag."""
+        """`EvaluateCustomers`, where the audience is a tag."""
         return (TEAM, customer_id, tag) in self._tags
 
     def toggle(self, customer_id: UUID, tag: str) -> None:

@@ -47,7 +47,7 @@ class Tables:
     )
     parked: dict[ActorKey, str] = field(default_factory=dict)
     verdicts: dict[tuple[UUID, UUID], fx.Verdict] = field(default_factory=dict)
-    """By enrolment and key of the visit; only between a judgement and the commit of its turn."""
+    """By enrolment and key of the visit; only between a evaluation and the commit of its turn."""
     checkpoints: dict[tuple[int, int], int] = field(default_factory=dict)
     history: list[Fact] = field(default_factory=list)
 

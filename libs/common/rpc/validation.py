@@ -62,7 +62,7 @@ def check_of(rpc: str) -> Check | None:
     def check(request: Any) -> None:
         _refuse_unimplemented(request)
         faults = plain_faults(request)
-        faults += [_told(violation) for violation in _VALIDATOR.collect_violations(request)]
+        faults += [_violation(violation) for violation in _VALIDATOR.collect_violations(request)]
         if faults:
             raise InvalidArgument.of(*_once(faults))
 
@@ -183,7 +183,7 @@ def _one_of(field: FieldDescriptor, number: object) -> str:
     return f"has no value {number}: must be one of {names}"
 
 
-def _told(violation: Violation) -> FieldViolation:
+def _violation(violation: Violation) -> FieldViolation:
     elements = violation.proto.field.elements if violation.proto.field else ()
     path = ".".join(_step(element) for element in elements)
     rule = violation.proto.rule_id or ""

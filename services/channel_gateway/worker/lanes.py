@@ -7,7 +7,7 @@ from typing import Final
 from libs.common.token_bucket import TokenBucket
 from services.channel_gateway.domain.model import Account, Job
 
-BURST_S: Final = 0.05
+BUCKET_DEPTH_S: Final = 0.05
 """An idle account saves up so many seconds' worth of its rate."""
 
 
@@ -89,4 +89,4 @@ class Lane:
 
 def _bucket_of(account: Account, now_s: float) -> TokenBucket:
     rate = account.rate_per_second
-    return TokenBucket(rate, max(1.0, rate * BURST_S), now_s)
+    return TokenBucket(rate, max(1.0, rate * BUCKET_DEPTH_S), now_s)

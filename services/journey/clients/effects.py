@@ -111,10 +111,10 @@ class GrpcEffects:
         index_of: dict[bytes, int] = {}
         for effect in effects:
             index_of.setdefault(effect.audience, len(index_of))
-        request = segment_calls.JudgeCustomersRequest(
+        request = segment_calls.EvaluateCustomersRequest(
             audiences=[audience_pb2.Audience.FromString(audience) for audience in index_of],
             items=[
-                segment_calls.JudgeItem(
+                segment_calls.EvaluationItem(
                     team_id=str(effect.team_id),
                     customer_id=str(effect.customer_id),
                     audience_index=index_of[effect.audience],
@@ -122,8 +122,8 @@ class GrpcEffects:
                 for effect in effects
             ],
         )
-        response = await retrying(lambda: self._segment.JudgeCustomers(request, timeout=CALL_DEADLINE_S))
-        return [convert.verdict_from(judgement) for judgement in response.judgements]
+        response = await retrying(lambda: self._segment.EvaluateCustomers(request, timeout=CALL_DEADLINE_S))
+        return [convert.verdict_from(evaluation) for evaluation in response.evaluations]
 
     async def _post(self, effects: Sequence[convert.OrderPosting]) -> list[fx.Answer]:
         return await self._post_all([convert.posting_message(effect) for effect in effects])

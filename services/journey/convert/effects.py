@@ -18,7 +18,7 @@ SegmentChange = fx.ChangeTags | fx.SetAttribute | fx.MarkMarketed
 OrderPosting = fx.EarnPoints | fx.RefundPoints
 
 
-def verdict_from(answer: segment_calls.Judgement) -> fx.Verdict:
+def verdict_from(answer: segment_calls.Evaluation) -> fx.Verdict:
     """The answer to a condition; whether the customer has a phone is known only where they were found."""
     looked_up = answer.verdict != segment_calls.VERDICT_IMPOSSIBLE
     return fx.Verdict(

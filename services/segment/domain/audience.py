@@ -1,8 +1,8 @@
 """Audiences: what may be asked of a customer, and the answer.
 
 One meaning everywhere: text is compared folded; a predicate on a missing value is false, so its negation is true; a
-day of a duration is 24 hours, a date is a day of the team's zone (X-06). `judge` is the reference; other ways of asking
-must agree with it.
+day of a duration is 24 hours, a date is a day of the team's zone (X-06). `evaluate` is the reference; other ways of
+asking must agree with it.
 """
 
 from __future__ import annotations
@@ -239,27 +239,27 @@ class Subject(msgspec.Struct, frozen=True):
 Comparable = TypeVar("Comparable", int, Decimal, date)
 
 
-def judge(  # noqa: PLR0911 - one way out per kind of expression
+def evaluate(  # noqa: PLR0911 - one way out per kind of expression
     expression: Expression, subject: Subject, now: datetime, zone: str
 ) -> bool:
     """Whether the customer is in the audience at the time `now`, for a team of the zone."""
     match expression:
         case AllOf(items):
-            return all(judge(item, subject, now, zone) for item in items)
+            return all(evaluate(item, subject, now, zone) for item in items)
         case AnyOf(items):
-            return any(judge(item, subject, now, zone) for item in items)
+            return any(evaluate(item, subject, now, zone) for item in items)
         case Negation(item):
-            return not judge(item, subject, now, zone)
+            return not evaluate(item, subject, now, zone)
         case HasTags():
-            return _judge_tags(expression, subject.tags)
+            return _evaluate_tags(expression, subject.tags)
         case HasAttribute(key, test):
             text = subject.values.get(key)
-            return text is not None and _judge_value(test, text)
+            return text is not None and _evaluate_value(test, text)
         case HasBasic(field, test):
             text = subject.basics.get(field)
-            return text is not None and _judge_value(test, text)
+            return text is not None and _evaluate_value(test, text)
         case HasTime(field, test):
-            return _judge_time(test, subject.times.get(field), now, zone)
+            return _evaluate_time(test, subject.times.get(field), now, zone)
         case IsBound(bound, channel, account):
             return bound == ((channel, account) in subject.bound)
         case HasPoints():
@@ -268,7 +268,7 @@ def judge(  # noqa: PLR0911 - one way out per kind of expression
             return _compare(expression.operator, points, expression.value, expression.upper)
 
 
-def _judge_tags(predicate: HasTags, tags: frozenset[str]) -> bool:
+def _evaluate_tags(predicate: HasTags, tags: frozenset[str]) -> bool:
     match predicate.operator:
         case TagOperator.ANY_OF:
             return not predicate.tags.isdisjoint(tags)
@@ -278,12 +278,12 @@ def _judge_tags(predicate: HasTags, tags: frozenset[str]) -> bool:
             return predicate.tags.isdisjoint(tags)
 
 
-def _judge_value(test: AttributeTest, text: str) -> bool:
+def _evaluate_value(test: AttributeTest, text: str) -> bool:
     match test:
         case IsSet():
             return True
         case TextTest():
-            return _judge_text(test, text)
+            return _evaluate_text(test, text)
         case NumberTest(operator, value, upper):
             return _compare(operator, Decimal(text), value, upper)
         case DateTest(operator, day, last):
@@ -292,7 +292,7 @@ def _judge_value(test: AttributeTest, text: str) -> bool:
             return (text == "true") == wanted
 
 
-def _judge_text(test: TextTest, text: str) -> bool:
+def _evaluate_text(test: TextTest, text: str) -> bool:
     match test.operator:
         case TextOperator.EQUALS:
             return text in test.values
@@ -327,7 +327,7 @@ def _compare(
             return value <= present <= upper
 
 
-def _judge_time(
+def _evaluate_time(
     test: WithinLast | Before | Between | Never, at: datetime | None, now: datetime, zone: str
 ) -> bool:
     if isinstance(test, Never):

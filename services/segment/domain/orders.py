@@ -147,24 +147,24 @@ def _fill_gaps(recorder: Recorder, event: Event, present: Order, body: OrderComp
     if filled != present.body:
         order = msgspec.structs.replace(present, body=filled)
         recorder.orders[event.team_id, body.shop_id, body.order_id] = order
-        recorder.pending.emit(customer, event.occurred_at, _order_told(OrderStage.AMENDED, order, customer))
+        recorder.pending.emit(customer, event.occurred_at, _order_input(OrderStage.AMENDED, order, customer))
     if _is_trusted(recorder, event, body.signed):
         recorder.learn_token(customer, event.selector.browser_token)
     return EventResult(EventStatus.DUPLICATE, customer_id=present.customer_id)
 
 
-def _order_told(stage: OrderStage, order: Order, customer: Customer | None) -> OrderReported:
+def _order_input(stage: OrderStage, order: Order, customer: Customer | None) -> OrderReported:
     has_phone = customer is not None and customer.phone is not None
     return OrderReported(stage, order.order_key, order.body, has_phone, order.uncounted)
 
 
 def _tell_order(recorder: Recorder, event: Event, order: Order, customer: Customer | None) -> None:
     stage = OrderStage.COMPLETED if order.uncounted == Uncounted.COUNTS else OrderStage.STORED
-    told = _order_told(stage, order, customer)
+    reported = _order_input(stage, order, customer)
     if customer is None:
-        recorder.pending.emit_for_team(event.team_id, event.occurred_at, told)
+        recorder.pending.emit_for_team(event.team_id, event.occurred_at, reported)
         return
-    recorder.pending.emit(customer, event.occurred_at, told)
+    recorder.pending.emit(customer, event.occurred_at, reported)
     if stage == OrderStage.COMPLETED:
         recorder.pending.change(
             customer,
@@ -176,8 +176,8 @@ def _tell_order(recorder: Recorder, event: Event, order: Order, customer: Custom
 def _tell_refund(recorder: Recorder, event: Event, refund: Refund, customer: Customer | None) -> None:
     body = refund.body
     order_key = order_key_of(event.team_id, body.shop_id, body.order_id) if body.order_id else None
-    told = RefundReported(refund.refund_key, order_key, body, refund.uncounted)
+    reported = RefundReported(refund.refund_key, order_key, body, refund.uncounted)
     if customer is None:
-        recorder.pending.emit_for_team(event.team_id, event.occurred_at, told)
+        recorder.pending.emit_for_team(event.team_id, event.occurred_at, reported)
     else:
-        recorder.pending.emit(customer, event.occurred_at, told)
+        recorder.pending.emit(customer, event.occurred_at, reported)

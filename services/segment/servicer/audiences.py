@@ -112,9 +112,9 @@ class AudienceRpcs(Base):
             saved_audiences=map(_saved_message, page.rows), next_page_token=page.next_token
         )
 
-    async def JudgeCustomers(
-        self, request: pb.JudgeCustomersRequest, context: Any
-    ) -> pb.JudgeCustomersResponse:
+    async def EvaluateCustomers(
+        self, request: pb.EvaluateCustomersRequest, context: Any
+    ) -> pb.EvaluateCustomersResponse:
         """One verdict per item."""
         check = Check()
         check.count("items", request.items, most=_BATCH_MAX)
@@ -132,9 +132,9 @@ class AudienceRpcs(Base):
             if not reading.faults
         ]
         answers = iter(await self._deps.evaluator.evaluate(sound) if sound else [])
-        return pb.JudgeCustomersResponse(
-            judgements=[
-                _judgement(AudienceAnswer(False, reading.faults[0]) if reading.faults else next(answers))
+        return pb.EvaluateCustomersResponse(
+            evaluations=[
+                _evaluation(AudienceAnswer(False, reading.faults[0]) if reading.faults else next(answers))
                 for reading in chosen
             ]
         )
@@ -217,11 +217,11 @@ def _saved_message(saved: SavedAudience) -> audience_pb2.SavedAudience:
     )
 
 
-def _judgement(answer: AudienceAnswer) -> pb.Judgement:
+def _evaluation(answer: AudienceAnswer) -> pb.Evaluation:
     if answer.fault is None:
         verdict = pb.VERDICT_YES if answer.matches else pb.VERDICT_NO
-        return pb.Judgement(verdict=verdict, has_phone=answer.has_phone)
-    return pb.Judgement(
+        return pb.Evaluation(verdict=verdict, has_phone=answer.has_phone)
+    return pb.Evaluation(
         verdict=pb.VERDICT_IMPOSSIBLE,
         reason=reason_number(answer.fault.reason),
         message=f"{answer.fault.path}: {answer.fault.message}".removeprefix(": "),

@@ -1,4 +1,4 @@
-"""Audiences as SQL: the same answer as `domain.audience.judge`, over all customers of a team at once.
+"""Audiences as SQL: the same answer as `domain.audience.evaluate`, over all customers of a team at once.
 
 The text is put together from the pieces in `sql/conditions.sql`; whatever an audience holds becomes a parameter.
 Points are not stored here, so audiences that name them cannot be turned into SQL (`can_compile`).

@@ -25,7 +25,7 @@ from services.segment.domain.audience import (
     Subject,
     TimeField,
     attribute_faults,
-    judge,
+    evaluate,
     names_points,
     predicates,
 )
@@ -88,7 +88,7 @@ class _Evaluation:
         if faults := self._faults_of(team_id, expression, rules):
             return AudienceAnswer(False, faults[0], has_phone)
         subject = self._subject((team_id, customer_id), view, rules)
-        return AudienceAnswer(judge(expression, subject, self._now, rules.zone), None, has_phone)
+        return AudienceAnswer(evaluate(expression, subject, self._now, rules.zone), None, has_phone)
 
     def _faults_of(self, team_id: UUID, expression: Expression, rules: AudienceRules) -> list[Fault]:
         key = (team_id, id(expression))
@@ -128,7 +128,7 @@ class AudienceEvaluator:
         balances = await self._balances(questions) if HasPoints in named else {}
         evaluation = _Evaluation(self._clock.now(), views, rules, balances)
         answers = [evaluation.answer(question) for question in questions]
-        metrics.JUDGEMENTS.inc(len(questions))
+        metrics.EVALUATIONS.inc(len(questions))
         return answers
 
     async def count(self, team_id: UUID, expression: Expression) -> int:

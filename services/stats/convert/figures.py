@@ -18,7 +18,7 @@ from services.stats.domain.overview import overview_of
 from services.stats.domain.views import ProjectionState
 
 _NOT_MEASURED: Final = pb.ABSENT_REASON_NOT_MEASURED
-_NOT_TOLD: Final = pb.ABSENT_REASON_NOT_TOLD_BY_CHANNEL
+_NOT_REPORTED: Final = pb.ABSENT_REASON_NOT_REPORTED_BY_CHANNEL
 _STATISTICS: Final = pb.MEASUREMENT_CHANNEL_STATISTICS
 _RECEIPT: Final = pb.MEASUREMENT_RECEIPT
 _LINK: Final = pb.MEASUREMENT_TRACKED_LINK
@@ -145,7 +145,7 @@ def _count(figures: Mapping[int, int], *metrics: Metric) -> pb.Count:
 def _measured(channel: int, figures: Mapping[int, int], metric: Metric) -> pb.Count:
     measurement = _MEASUREMENTS.get(channel, {}).get(metric)
     if measurement is None:
-        return pb.Count(absent_reason=_NOT_TOLD)
+        return pb.Count(absent_reason=_NOT_REPORTED)
     if metric not in figures and metric not in _MEASURED:
         return pb.Count(absent_reason=_NOT_MEASURED)
     return pb.Count(value=figures.get(metric, 0), measurement=measurement)

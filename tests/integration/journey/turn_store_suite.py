@@ -59,7 +59,7 @@ def asleep(key: ActorKey, wake_at: datetime | None, number: int = 1) -> TurnResu
     return TurnResult(actor, wake_at, False, (enrolment,), (), (), {}, frozenset())
 
 
-def _judgement(enrolment: d.Enrolment) -> fx.EvaluateAudience:
+def _evaluation(enrolment: d.Enrolment) -> fx.EvaluateAudience:
     """What the condition `which?` asks at its first visit."""
     key = fx.effect_key(enrolment.enrolment_id, "which?", 1)
     return fx.EvaluateAudience(key, enrolment.team_id, enrolment.customer_id, enrolment.enrolment_id, b"")
@@ -132,7 +132,7 @@ class TurnStorageSuite:
         [ann] = keys(1)
         turn = asleep(ann, NOW)
         [enrolment] = turn.enrolments
-        judge = _judgement(enrolment)
+        judge = _evaluation(enrolment)
         await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=True))}, kept.fence)
         await kept.store.commit({ann: _telling(turn, "before", d.StepResult.YES)}, {}, kept.fence, NOW)
         later = {ann: (judge, fx.Verdict(belongs=False))}
@@ -150,7 +150,7 @@ class TurnStorageSuite:
     ) -> None:
         [ann] = keys(1)
         turn = asleep(ann, NOW)
-        judge = _judgement(turn.enrolments[0])
+        judge = _evaluation(turn.enrolments[0])
         await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=True))}, kept.fence)
         await kept.store.commit({ann: _telling(turn, node_id, result, state)}, {}, kept.fence, NOW)
         later = {ann: (judge, fx.Verdict(belongs=False))}

@@ -28,10 +28,10 @@ YES, NO, IMPOSSIBLE = pb.VERDICT_YES, pb.VERDICT_NO, pb.VERDICT_IMPOSSIBLE
 
 
 async def verdicts(segment: Segment, audience: dict[str, Any], *customers: str) -> list[int]:
-    """Judges customers by one audience."""
+    """Evaluates customers by one audience."""
     items = [{"team_id": str(segment.team_id), "customer_id": customer} for customer in customers]
-    response = await segment.call("JudgeCustomers", audiences=[audience], items=items)
-    return [judgement.verdict for judgement in response.judgements]
+    response = await segment.call("EvaluateCustomers", audiences=[audience], items=items)
+    return [evaluation.verdict for evaluation in response.evaluations]
 
 
 @pytest.mark.rule("X-06")
@@ -62,8 +62,8 @@ async def test_a_verdict_tells_whether_there_is_a_phone(segment: Segment) -> Non
     ]
     gone = {"attribute": {"key": "tier", "is_set": {}}}
     audiences = [{"tags": {"operator": 1, "tags": ["vip"]}}, gone]
-    response = await segment.call("JudgeCustomers", audiences=audiences, items=items)
-    assert [(each.verdict, each.has_phone) for each in response.judgements] == [
+    response = await segment.call("EvaluateCustomers", audiences=audiences, items=items)
+    assert [(each.verdict, each.has_phone) for each in response.evaluations] == [
         (NO, True),
         (IMPOSSIBLE, True),
         (YES, False),
@@ -79,8 +79,8 @@ async def test_an_audience_of_a_gone_attribute_cannot_be_judged(segment: Segment
     audience = {"attribute": {"key": "tier", "is_set": {}}}
     await segment.call("ArchiveAttribute", key="tier")
     items = [{"team_id": str(segment.team_id), "customer_id": customer}]
-    response = await segment.call("JudgeCustomers", audiences=[audience], items=items)
-    assert response.judgements[0].reason == error_reason_pb2.ERROR_REASON_ATTRIBUTE_UNAVAILABLE
+    response = await segment.call("EvaluateCustomers", audiences=[audience], items=items)
+    assert response.evaluations[0].reason == error_reason_pb2.ERROR_REASON_ATTRIBUTE_UNAVAILABLE
 
 
 async def test_every_fault_is_told_when_an_audience_is_saved(segment: Segment) -> None:

@@ -22,7 +22,7 @@ from services.segment.domain.audience import (
     TagOperator,
     TextOperator,
     TextTest,
-    judge,
+    evaluate,
 )
 from tests.property.segment.audiences import NOW, ZONES, expressions, predicates, subjects, texts
 
@@ -38,8 +38,8 @@ def test_a_predicate_on_a_missing_value_is_false_and_its_negation_true(
     """For those that ask about a value: tags, bindings and points are sets and figures that are never missing."""
     assume(isinstance(predicate, HasAttribute | HasBasic | HasTime))
     assume(not (isinstance(predicate, HasTime) and isinstance(predicate.test, Never)))
-    assert not judge(predicate, NOBODY, NOW, zone)
-    assert judge(Negation(predicate), NOBODY, NOW, zone)
+    assert not evaluate(predicate, NOBODY, NOW, zone)
+    assert evaluate(Negation(predicate), NOBODY, NOW, zone)
 
 
 @pytest.mark.rule("X-06")
@@ -55,22 +55,22 @@ def test_text_is_compared_folded(value: str, text: str, operator: TextOperator) 
         TextOperator.NOT_CONTAINS: left not in right,
         TextOperator.STARTS_WITH: right.startswith(left),
     }
-    assert judge(test, subject, NOW, "UTC") == expected[operator]
+    assert evaluate(test, subject, NOW, "UTC") == expected[operator]
 
 
 @given(expressions, subjects, zones)
 def test_a_negation_is_the_opposite(expression: Expression, subject: Subject, zone: str) -> None:
-    assert judge(Negation(expression), subject, NOW, zone) != judge(expression, subject, NOW, zone)
+    assert evaluate(Negation(expression), subject, NOW, zone) != evaluate(expression, subject, NOW, zone)
 
 
 @given(st.lists(expressions, min_size=1, max_size=3), subjects, zones)
 def test_and_and_or_are_duals(items: list[Expression], subject: Subject, zone: str) -> None:
     turned = AnyOf(tuple(Negation(item) for item in items))
-    both = judge(AllOf(tuple(items)), subject, NOW, zone), judge(turned, subject, NOW, zone)
+    both = evaluate(AllOf(tuple(items)), subject, NOW, zone), evaluate(turned, subject, NOW, zone)
     assert both[0] != both[1]
 
 
 @given(st.frozensets(texts.map(fold), min_size=1, max_size=3), subjects)
 def test_none_of_is_not_any_of(tags: frozenset[str], subject: Subject) -> None:
     any_of, none_of = HasTags(TagOperator.ANY_OF, tags), HasTags(TagOperator.NONE_OF, tags)
-    assert judge(any_of, subject, NOW, "UTC") != judge(none_of, subject, NOW, "UTC")
+    assert evaluate(any_of, subject, NOW, "UTC") != evaluate(none_of, subject, NOW, "UTC")

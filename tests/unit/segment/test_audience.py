@@ -10,7 +10,7 @@ from google.protobuf.json_format import ParseDict
 
 from omnijourney.segment.v1 import audience_pb2
 from services.segment.convert.audience import read_audience
-from services.segment.domain.audience import BasicField, Subject, TimeField, judge, module_faults
+from services.segment.domain.audience import BasicField, Subject, TimeField, evaluate, module_faults
 from services.segment.domain.model import Balance
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
@@ -129,7 +129,7 @@ NO: list[Form] = [
 def _judge(form: Form) -> bool:
     reading = read_audience(ParseDict(form, audience_pb2.Audience()))
     assert reading.faults == []
-    return judge(reading.expression, SUBJECT, NOW, "Asia/Taipei")
+    return evaluate(reading.expression, SUBJECT, NOW, "Asia/Taipei")
 
 
 def test_every_form_has_its_meaning() -> None:

@@ -57,7 +57,7 @@ def test_what_a_channel_does_not_tell_or_we_do_not_measure() -> None:
     line, whatsapp = convert.message_figures(sent)
     assert (line.sent.value, line.sent.measurement) == (2, pb.MEASUREMENT_SEND_ANSWER)
     assert (line.failed.value, line.failed.HasField("value")) == (0, True)
-    assert line.replied.absent_reason == pb.ABSENT_REASON_NOT_TOLD_BY_CHANNEL
+    assert line.replied.absent_reason == pb.ABSENT_REASON_NOT_REPORTED_BY_CHANNEL
     assert whatsapp.replied.absent_reason == pb.ABSENT_REASON_NOT_MEASURED
     assert not whatsapp.delivered.HasField("value")
 

@@ -168,9 +168,9 @@ class LineAdapter:
             return attempt_of(line_rules.NOT_SENT, detail=str(error))
         except NoAnswerError as error:
             return attempt_of(line_rules.NO_ANSWER, detail=str(error), doubtful=True)
-        return await self._judge(account, reply)
+        return await self._classify(account, reply)
 
-    async def _judge(self, account: Account, reply: Reply) -> Attempt:
+    async def _classify(self, account: Account, reply: Reply) -> Attempt:
         message = str(reply.body.get("message", ""))
         rule = line_rules.rule_for(reply.status, message)
         if rule.verdict is Verdict.SENT:

@@ -180,7 +180,7 @@ class WhatsappAdapter:
             return attempt_of(meta_rules.NOT_SENT, detail=str(error))
         except NoAnswerError as error:
             return attempt_of(meta_rules.NO_ANSWER, detail=str(error), doubtful=True)
-        return await self._judge(account, job, part, reply)
+        return await self._classify(account, job, part, reply)
 
     def _url(self, phone_number_id: str) -> URL:
         url = self._urls.get(phone_number_id)
@@ -188,7 +188,7 @@ class WhatsappAdapter:
             url = self._urls[phone_number_id] = URL(f"{self._base}/{phone_number_id}/messages")
         return url
 
-    async def _judge(self, account: Account, job: Job, part: int, reply: Reply) -> Attempt:
+    async def _classify(self, account: Account, job: Job, part: int, reply: Reply) -> Attempt:
         if 200 <= reply.status < 300:
             return Attempt(Verdict.SENT, message_id=_message_id(reply.body))
         code, detail = error_of(reply.body)

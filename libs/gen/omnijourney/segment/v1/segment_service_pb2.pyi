@@ -2005,8 +2005,8 @@ class ListSavedAudiencesResponse(_message.Message):
 Global___ListSavedAudiencesResponse: _TypeAlias = ListSavedAudiencesResponse  # noqa: Y015
 
 @_typing.final
-class JudgeCustomersRequest(_message.Message):
-    """Judges customers."""
+class EvaluateCustomersRequest(_message.Message):
+    """Evaluates customers."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2017,14 +2017,14 @@ class JudgeCustomersRequest(_message.Message):
         """The audiences in question, up to 500."""
 
     @_builtins.property
-    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgeItem]:
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvaluationItem]:
         """Up to 500 customers, each with its audience."""
 
     def __init__(
         self,
         *,
         audiences: _abc.Iterable[_audience_pb2.Audience] | None = ...,
-        items: _abc.Iterable[Global___JudgeItem] | None = ...,
+        items: _abc.Iterable[Global___EvaluationItem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -2032,10 +2032,10 @@ class JudgeCustomersRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___JudgeCustomersRequest: _TypeAlias = JudgeCustomersRequest  # noqa: Y015
+Global___EvaluateCustomersRequest: _TypeAlias = EvaluateCustomersRequest  # noqa: Y015
 
 @_typing.final
-class JudgeItem(_message.Message):
+class EvaluationItem(_message.Message):
     """One customer to judge."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -2062,10 +2062,10 @@ class JudgeItem(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___JudgeItem: _TypeAlias = JudgeItem  # noqa: Y015
+Global___EvaluationItem: _TypeAlias = EvaluationItem  # noqa: Y015
 
 @_typing.final
-class Judgement(_message.Message):
+class Evaluation(_message.Message):
     """Verdict on one customer."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -2096,31 +2096,31 @@ class Judgement(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Judgement: _TypeAlias = Judgement  # noqa: Y015
+Global___Evaluation: _TypeAlias = Evaluation  # noqa: Y015
 
 @_typing.final
-class JudgeCustomersResponse(_message.Message):
+class EvaluateCustomersResponse(_message.Message):
     """Verdicts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    JUDGEMENTS_FIELD_NUMBER: _builtins.int
+    EVALUATIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def judgements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Judgement]:
+    def evaluations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evaluation]:
         """One per item, in order."""
 
     def __init__(
         self,
         *,
-        judgements: _abc.Iterable[Global___Judgement] | None = ...,
+        evaluations: _abc.Iterable[Global___Evaluation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["judgements", b"judgements"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluations", b"evaluations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___JudgeCustomersResponse: _TypeAlias = JudgeCustomersResponse  # noqa: Y015
+Global___EvaluateCustomersResponse: _TypeAlias = EvaluateCustomersResponse  # noqa: Y015
 
 @_typing.final
 class CountAudienceRequest(_message.Message):

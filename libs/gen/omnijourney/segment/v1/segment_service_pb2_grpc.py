@@ -216,10 +216,10 @@ class SegmentServiceStub:
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListSavedAudiencesRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListSavedAudiencesResponse.FromString,
                 _registered_method=True)
-        self.JudgeCustomers = channel.unary_unary(
-                '/omnijourney.segment.v1.SegmentService/JudgeCustomers',
-                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.JudgeCustomersRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.JudgeCustomersResponse.FromString,
+        self.EvaluateCustomers = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/EvaluateCustomers',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.EvaluateCustomersRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.EvaluateCustomersResponse.FromString,
                 _registered_method=True)
         self.CountAudience = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/CountAudience',
@@ -651,8 +651,8 @@ class SegmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def JudgeCustomers(self, request, context):
-        """Judges up to 500 customers, of any teams, each by one of the audiences given. One verdict per item, in order.
+    def EvaluateCustomers(self, request, context):
+        """Evaluates up to 500 customers, of any teams, each by one of the audiences given. One verdict per item, in order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1074,10 +1074,10 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListSavedAudiencesRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListSavedAudiencesResponse.SerializeToString,
             ),
-            'JudgeCustomers': grpc.unary_unary_rpc_method_handler(
-                    servicer.JudgeCustomers,
-                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.JudgeCustomersRequest.FromString,
-                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.JudgeCustomersResponse.SerializeToString,
+            'EvaluateCustomers': grpc.unary_unary_rpc_method_handler(
+                    servicer.EvaluateCustomers,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.EvaluateCustomersRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.EvaluateCustomersResponse.SerializeToString,
             ),
             'CountAudience': grpc.unary_unary_rpc_method_handler(
                     servicer.CountAudience,
@@ -2208,7 +2208,7 @@ class SegmentService:
             _registered_method=True)
 
     @staticmethod
-    def JudgeCustomers(request,
+    def EvaluateCustomers(request,
             target,
             options=(),
             channel_credentials=None,
@@ -2221,9 +2221,9 @@ class SegmentService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/omnijourney.segment.v1.SegmentService/JudgeCustomers',
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.JudgeCustomersRequest.SerializeToString,
-            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.JudgeCustomersResponse.FromString,
+            '/omnijourney.segment.v1.SegmentService/EvaluateCustomers',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.EvaluateCustomersRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.EvaluateCustomersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -125,8 +125,8 @@ class SegmentServiceStub:
     """Deletes a saved audience. Errors: NOT_FOUND when it is gone."""
     ListSavedAudiences: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListSavedAudiencesRequest, _segment_service_pb2.ListSavedAudiencesResponse]
     """Lists saved audiences in order of their ids."""
-    JudgeCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.JudgeCustomersRequest, _segment_service_pb2.JudgeCustomersResponse]
-    """Judges up to 500 customers, of any teams, each by one of the audiences given. One verdict per item, in order."""
+    EvaluateCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.EvaluateCustomersRequest, _segment_service_pb2.EvaluateCustomersResponse]
+    """Evaluates up to 500 customers, of any teams, each by one of the audiences given. One verdict per item, in order."""
     CountAudience: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CountAudienceRequest, _segment_service_pb2.CountAudienceResponse]
     """Counts the customers in an audience. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
     ListAudienceCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListAudienceCustomersRequest, _segment_service_pb2.ListAudienceCustomersResponse]
@@ -303,8 +303,8 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Deletes a saved audience. Errors: NOT_FOUND when it is gone."""
     ListSavedAudiences: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListSavedAudiencesRequest, _segment_service_pb2.ListSavedAudiencesResponse]  # type: ignore[assignment]
     """Lists saved audiences in order of their ids."""
-    JudgeCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.JudgeCustomersRequest, _segment_service_pb2.JudgeCustomersResponse]  # type: ignore[assignment]
-    """Judges up to 500 customers, of any teams, each by one of the audiences given. One verdict per item, in order."""
+    EvaluateCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.EvaluateCustomersRequest, _segment_service_pb2.EvaluateCustomersResponse]  # type: ignore[assignment]
+    """Evaluates up to 500 customers, of any teams, each by one of the audiences given. One verdict per item, in order."""
     CountAudience: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CountAudienceRequest, _segment_service_pb2.CountAudienceResponse]  # type: ignore[assignment]
     """Counts the customers in an audience. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
     ListAudienceCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListAudienceCustomersRequest, _segment_service_pb2.ListAudienceCustomersResponse]  # type: ignore[assignment]
@@ -690,12 +690,12 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists saved audiences in order of their ids."""
 
     @_abc_1.abstractmethod
-    def JudgeCustomers(
+    def EvaluateCustomers(
         self,
-        request: _segment_service_pb2.JudgeCustomersRequest,
+        request: _segment_service_pb2.EvaluateCustomersRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_segment_service_pb2.JudgeCustomersResponse, _abc.Awaitable[_segment_service_pb2.JudgeCustomersResponse]]:
-        """Judges up to 500 customers, of any teams, each by one of the audiences given. One verdict per item, in order."""
+    ) -> _typing.Union[_segment_service_pb2.EvaluateCustomersResponse, _abc.Awaitable[_segment_service_pb2.EvaluateCustomersResponse]]:
+        """Evaluates up to 500 customers, of any teams, each by one of the audiences given. One verdict per item, in order."""
 
     @_abc_1.abstractmethod
     def CountAudience(

@@ -36,7 +36,7 @@ class _AbsentReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AbsentRe
     """The figure that it is divided by is 0."""
     ABSENT_REASON_NO_CURRENCY_RATE: _AbsentReason.ValueType  # 2
     """Cost and revenue are in different currencies, and the team has no rate."""
-    ABSENT_REASON_NOT_TOLD_BY_CHANNEL: _AbsentReason.ValueType  # 3
+    ABSENT_REASON_NOT_REPORTED_BY_CHANNEL: _AbsentReason.ValueType  # 3
     """The channel does not tell."""
     ABSENT_REASON_TOO_FEW_PEOPLE: _AbsentReason.ValueType  # 4
     """The channel withholds figures of so few people."""
@@ -52,7 +52,7 @@ ABSENT_REASON_DIVISION_BY_ZERO: AbsentReason.ValueType  # 1
 """The figure that it is divided by is 0."""
 ABSENT_REASON_NO_CURRENCY_RATE: AbsentReason.ValueType  # 2
 """Cost and revenue are in different currencies, and the team has no rate."""
-ABSENT_REASON_NOT_TOLD_BY_CHANNEL: AbsentReason.ValueType  # 3
+ABSENT_REASON_NOT_REPORTED_BY_CHANNEL: AbsentReason.ValueType  # 3
 """The channel does not tell."""
 ABSENT_REASON_TOO_FEW_PEOPLE: AbsentReason.ValueType  # 4
 """The channel withholds figures of so few people."""
