@@ -2,5 +2,5 @@
 
 A clause is proved when at least one test that names it with ``@pytest.mark.rule("J-01a")`` ran and passed, and
 none that names it failed; a rule is proved when all of its clauses are. A skip, an expected failure or a marker
-alone proves nothing, nor does a test that names a lettered rule without a letter.
+alone proves nothing.
 """

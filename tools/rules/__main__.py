@@ -18,7 +18,6 @@ from tools.rules.catalogue import Rule
 from tools.rules.record import RECORD, Record, State, TestResult, fingerprint, load, state_of
 
 _STYLE = {State.PROVED: "green", State.FAILED: "red", State.SKIPPED: "yellow", State.UNTESTED: "dim"}
-_UNLETTERED = "these tests still have to name clauses"
 
 
 def current_record() -> Record:
@@ -40,7 +39,7 @@ def current_record() -> Record:
 
 
 def table(rules: dict[str, Rule], tests: list[TestResult]) -> Table:
-    """One row for each clause: id, meaning, state, the tests that name it; then those that name only the rule."""
+    """One row for each clause: id, meaning, state, the tests that name it."""
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     shown.add_column("clause", no_wrap=True)
     shown.add_column("says", ratio=3)
@@ -50,8 +49,6 @@ def table(rules: dict[str, Rule], tests: list[TestResult]) -> Table:
         for clause, text in rule.clauses.items():
             state = state_of(clause, tests)
             shown.add_row(clause, escape(text), f"[{_STYLE[state]}]{state}[/]", _naming(clause, tests))
-        if rule.lettered and (unlettered := _naming(rule.id, tests)):
-            shown.add_row(rule.id, _UNLETTERED, f"[{_STYLE[State.UNTESTED]}]no letter[/]", unlettered)
     return shown
 
 

@@ -26,11 +26,6 @@ class Rule:
     id: str
     clauses: dict[str, str]
 
-    @property
-    def lettered(self) -> bool:
-        """Whether tests have to name a clause, because the id of the rule alone says too little."""
-        return self.id not in self.clauses
-
 
 def load(page: Path = RULES_PAGE) -> dict[str, Rule]:
     """The rules in the order of the page.

@@ -41,21 +41,20 @@ class RuleRecorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Raises UsageError with every fault at once when a marker names no rule or clause of docs/rules.md."""
-        listed = catalogue.load()
-        known = {*listed, *catalogue.clauses(listed.values())}
+        """Raises UsageError with every fault at once when a marker names no clause of docs/rules.md."""
+        known = catalogue.clauses(catalogue.load().values())
         faults: list[str] = []
         for item in items:
             marks = list(item.iter_markers(_MARKER))
             rules = tuple(str(rule) for mark in marks for rule in mark.args)
             if marks and not rules:
                 faults.append(f"{item.nodeid}: the rule marker names no rule")
-            faults += [f"{item.nodeid}: unknown rule {rule!r}" for rule in rules if rule not in known]
+            faults += [f"{item.nodeid}: unknown clause {rule!r}" for rule in rules if rule not in known]
             if rules:
                 self._rules_of[item.nodeid] = rules
         if faults:
             raise pytest.UsageError(
-                "\n".join(["rules that docs/rules.md does not list:", *dict.fromkeys(faults)])
+                "\n".join(["clauses that docs/rules.md does not list:", *dict.fromkeys(faults)])
             )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
