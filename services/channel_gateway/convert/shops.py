@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import webhook_pb2
-from services.channel_gateway.domain.inbox import InboxRow
+from omnijourney.common.v1 import error_reason_pb2
+from services.channel_gateway.domain.inbox import InboxRow, Refusal
 from services.channel_gateway.domain.signing import encode_secret
 from services.channel_gateway.domain.views import Shop, ShopKey
+
+_REASONS: Final = frozenset(error_reason_pb2.ErrorReason.keys())
 
 
 def shop_message(shop: Shop) -> webhook_pb2.Shop:
@@ -46,5 +51,14 @@ def record_message(row: InboxRow) -> webhook_pb2.InboxRecord:
         receive_time=timestamp(row.received_at),
         state=int(row.state),  # type: ignore[arg-type]  # the enums have the same numbers
         event_count=row.event_count,
-        refusals=[webhook_pb2.InboxRefusal(index=r.event_index, reason=r.reason) for r in row.refusals],
+        refusals=[_refusal(refusal) for refusal in row.refusals],
     )
+
+
+def _refusal(refusal: Refusal) -> webhook_pb2.InboxRefusal:
+    """What is kept is `REASON: message`, or a message alone for what never was an event."""
+    name, _, message = refusal.reason.partition(": ")
+    if f"ERROR_REASON_{name}" not in _REASONS:
+        name, message = "INVALID_FIELDS", refusal.reason
+    reason = error_reason_pb2.ErrorReason.Value(f"ERROR_REASON_{name}")
+    return webhook_pb2.InboxRefusal(index=refusal.event_index, message=message, reason=reason)

@@ -202,7 +202,7 @@ def _channel_sends(sends: Iterable[Total]) -> list[pb.ChannelSends]:
 def state_message(state: ProjectionState) -> pb.ProjectionState:
     """How far a history is counted."""
     return pb.ProjectionState(
-        source=state.source, counted_rows=state.counted, waiting_rows=state.waiting, error=state.error
+        source=state.source, counted_rows=state.counted, waiting_rows=state.waiting, error_message=state.error
     )
 
 

@@ -21,6 +21,7 @@ from libs.common.rpc.operations import Progress
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import webhook_pb2
+from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.segment.v1 import event_pb2
 from services.channel_gateway.clients.services import Recorded
 from services.channel_gateway.convert.events import customer_event, customer_events
@@ -257,10 +258,10 @@ async def test_refused_events_are_kept_with_their_reason_and_can_be_retried(
     segment.away = False
     await gateway.settled()
     third, second, first = await stored(gateway)
-    assert [(r.index, "no such thing" in r.reason) for r in first.refusals] == [(1, True)]
+    assert [(r.index, "no such thing" in r.message) for r in first.refusals] == [(1, True)]
     assert (second.state, list(second.refusals)) == (webhook_pb2.INBOX_STATE_RECORDED, [])
     assert [r.index for r in third.refusals] == [0]
-    assert "spoilt" in third.refusals[0].reason
+    assert "spoilt" in third.refusals[0].message
     assert {event.event_key for event in segment.events} == {f"demo:order-{n}" for n in (0, 1, 2, 4)}
 
     segment.spoil_keys = set()
@@ -381,7 +382,7 @@ async def test_a_stored_body_that_cannot_be_converted_is_set_aside_and_the_other
         assert not await worker.step(), "nothing is left in the queue"
     assert [event.event_key for event in segment.events] == ["demo:order-1", "demo:order-3"]
     (refused,) = await stored(gateway, webhook_pb2.INBOX_STATE_REFUSED)
-    assert [(refusal.index, refusal.reason) for refusal in refused.refusals] == [
-        (0, "cannot be converted: out of any range")
+    assert [(refusal.index, refusal.reason, refusal.message) for refusal in refused.refusals] == [
+        (0, error_reason_pb2.ERROR_REASON_INVALID_FIELDS, "cannot be converted: out of any range")
     ]
     assert len(await stored(gateway, webhook_pb2.INBOX_STATE_RECORDED)) == 2

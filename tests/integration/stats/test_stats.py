@@ -200,7 +200,7 @@ async def test_a_history_that_is_away_is_waited_for(stats: Stats) -> None:
     states = (
         await stats.stub.ListProjectionStates(pb.ListProjectionStatesRequest(), timeout=TIMEOUT_S)
     ).states
-    assert [(state.source, state.waiting_rows, state.error) for state in states] == [
+    assert [(state.source, state.waiting_rows, state.error_message) for state in states] == [
         (name, 0, "") for name in ("journey", "channel_gateway", "points", "segment")
     ]
 

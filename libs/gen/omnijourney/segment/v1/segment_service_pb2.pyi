@@ -3032,13 +3032,16 @@ class UpdateApiClientRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     API_CLIENT_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team; empty for an operator's client."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    etag: _builtins.str
+    """Etag that the caller has seen; empty: no check."""
     @_builtins.property
     def api_client(self) -> _api_client_pb2.ApiClient:
-        """The client as it shall be; its id is required. An etag makes sure that it was not changed meanwhile."""
+        """The client as it shall be; its id is required."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
@@ -3051,10 +3054,11 @@ class UpdateApiClientRequest(_message.Message):
         request_id: _builtins.str = ...,
         api_client: _api_client_pb2.ApiClient | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client", "etag", b"etag", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -611,14 +611,14 @@ class ProjectionState(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     COUNTED_ROWS_FIELD_NUMBER: _builtins.int
     WAITING_ROWS_FIELD_NUMBER: _builtins.int
-    ERROR_FIELD_NUMBER: _builtins.int
+    ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """The service whose history it is."""
     counted_rows: _builtins.int
     """Rows counted since the beginning."""
     waiting_rows: _builtins.int
     """Rows that wait, counted up to 500."""
-    error: _builtins.str
+    error_message: _builtins.str
     """Fault of the last attempt to read; empty if there was none."""
     def __init__(
         self,
@@ -626,11 +626,11 @@ class ProjectionState(_message.Message):
         source: _builtins.str = ...,
         counted_rows: _builtins.int = ...,
         waiting_rows: _builtins.int = ...,
-        error: _builtins.str = ...,
+        error_message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted_rows", b"counted_rows", "error", b"error", "source", b"source", "waiting_rows", b"waiting_rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted_rows", b"counted_rows", "error_message", b"error_message", "source", b"source", "waiting_rows", b"waiting_rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
