@@ -21,12 +21,12 @@ from services.channel_gateway.convert.money import (
     quota_message,
     wallet_message,
 )
-from services.channel_gateway.domain.model import Account, Channel, ConnectionKind, Price
+from services.channel_gateway.domain.model import Account, ConnectionKind, Price
 from services.channel_gateway.domain.reserve import quota_month
 from services.channel_gateway.domain.views import PlanQuota, TeamPrice
 from services.channel_gateway.servicer.base import Part
 from services.channel_gateway.usecases.call import Call
-from services.channel_gateway.usecases.money import Adjusted
+from services.channel_gateway.usecases.money import Adjusted, require_line
 
 NOTE_MAX = 500
 
@@ -85,7 +85,6 @@ class MoneyRpcs(Part):
         account_id = check.uuid("account_id", request.account_id)
         check.whole("message_limit", request.message_limit, least=0, most=10**12)
         check.done()
-        await self._line_account(team_id, account_id)
         limit = None if request.unlimited else request.message_limit
 
         def reply(quota: PlanQuota) -> pb.SetPlanQuotaResponse:
@@ -116,8 +115,7 @@ class MoneyRpcs(Part):
 
     async def _line_account(self, team_id: UUID, account_id: UUID) -> Account:
         account = await self._deps.account_store.account(team_id, account_id)
-        if account.channel is not Channel.LINE:
-            raise InvalidArgument.of(FieldViolation("account_id", "is no LINE account"))
+        require_line(account)
         assert account.connection.kind in {ConnectionKind.LINE, ConnectionKind.SINK}
         return account
 

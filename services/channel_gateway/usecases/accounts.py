@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import msgspec
 
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
+from libs.common.errors import NotFound
 from libs.common.feeds.publisher import CommitPublisher
 from libs.common.rpc.servicing import check_etag
 from services.channel_gateway.domain.model import Account, AccountState
@@ -51,7 +53,9 @@ class Accounts:
             return await store.update_account(connection, change(account), self._clock.now())
 
         reply = await once(self._pool, call, update)
-        self._sender.update_account(await self._accounts.account(call.team_id, account_id))
+        # A repeated call is answered also where the account has been deleted since.
+        with contextlib.suppress(NotFound):
+            self._sender.update_account(await self._accounts.account(call.team_id, account_id))
         return reply
 
     async def delete(self, call: Call[None, Reply], account_id: UUID) -> Reply:

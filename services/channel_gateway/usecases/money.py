@@ -7,11 +7,19 @@ from uuid import UUID
 
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
-from services.channel_gateway.domain.model import Channel, Price
+from libs.common.errors import FieldViolation, InvalidArgument
+from services.channel_gateway.domain.model import Account, Channel, Price
 from services.channel_gateway.domain.reserve import quota_month
 from services.channel_gateway.domain.views import PlanQuota, TeamPrice, WalletEntry, WalletView
+from services.channel_gateway.store import accounts as account_store
 from services.channel_gateway.store import money as store
 from services.channel_gateway.usecases.call import Call, Reply, once
+
+
+def require_line(account: Account) -> None:
+    """Raises InvalidArgument for an account of another channel."""
+    if account.channel is not Channel.LINE:
+        raise InvalidArgument.of(FieldViolation("account_id", "is no LINE account"))
 
 
 class Adjusted(NamedTuple):
@@ -41,9 +49,13 @@ class Money:
     async def set_quota(
         self, call: Call[PlanQuota, Reply], account_id: UUID, limit: int | None, *, used: int | None = None
     ) -> Reply:
-        """Sets the messages a month of a LINE account's plan, None: no limit; `used`: as the channel counts them."""
+        """Sets the messages a month of a LINE account's plan, None: no limit; `used`: as the channel counts them.
+
+        Raises NotFound, InvalidArgument for an account of another channel.
+        """
 
         async def set_quota(connection: Connection) -> PlanQuota:
+            require_line(await account_store.hold_account(connection, call.team_id, account_id))
             now = self._clock.now()
             month = quota_month(now)
             await store.set_quota(connection, call.team_id, account_id, limit, now)

@@ -131,15 +131,17 @@ def _call(team_id: UUID, request: Any, form: Any) -> Call[d.Journey, Any]:
 
 
 def _edited(present: d.Definition, request: pb.UpdateJourneyRequest) -> d.Definition:
-    """The definition with the masked fields taken over; without a mask all of them."""
-    sent = request.definition
-    if request.update_mask.paths:
-        masked = journey_pb2.Definition.FromString(sent.SerializeToString())
-        sent = convert.definition_message(present)
-        for field in journey_pb2.Definition.DESCRIPTOR.fields:
-            (sent if field.name in request.update_mask.paths else masked).ClearField(field.name)  # type: ignore[arg-type]
-        sent.MergeFrom(masked)
+    """The definition with the fields of the mask taken over; without a mask those that are set."""
+    form = journey_pb2.Definition
+    sent, edited = (
+        form.FromString(request.definition.SerializeToString()),
+        convert.definition_message(present),
+    )
+    taken = frozenset(request.update_mask.paths) or {field.name for field, _ in sent.ListFields()}
+    for field in form.DESCRIPTOR.fields:
+        (edited if field.name in taken else sent).ClearField(field.name)  # type: ignore[arg-type]
+    edited.MergeFrom(sent)
     check = FieldCheck()
-    definition = convert.definition_from(sent, check)
+    definition = convert.definition_from(edited, check)
     check.done()
     return definition

@@ -9,7 +9,7 @@ import msgspec
 
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection
-from libs.common.errors import InvalidArgument
+from libs.common.errors import InvalidArgument, NotFound
 from libs.common.ids import epoch_ms, new_id
 from services.journey.clients.sends import SendStopper
 from services.journey.domain.edit import require_editable
@@ -119,7 +119,10 @@ class Lifecycle:
             )
 
         answer = await self._once(call, work)
-        journey = await self._store.get(call.team_id, journey_id)
+        try:
+            journey = await self._store.get(call.team_id, journey_id)
+        except NotFound:
+            return answer  # a repetition, after a delete, which only a journey that has stopped allows
         await self._stopper.stop_sends(call.team_id, journey_id, journey.stop_epoch)
         return answer
 

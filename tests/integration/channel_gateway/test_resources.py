@@ -202,6 +202,27 @@ async def test_a_plan_quota_is_asked_of_line(gateway: Gateway) -> None:
     assert (await gateway.stub.CheckChannelAccount(check, timeout=TIMEOUT_S)).usable
 
 
+async def test_writes_to_an_account_are_answered_once_also_after_its_deletion(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    team: dict[str, Any] = {"team_id": str(gateway.team_id)}
+    update = pb.UpdateChannelAccountRequest(
+        **team,
+        request_id="update",
+        account=account_pb2.ChannelAccount(channel_account_id=account, display_name="New"),
+    )
+    quota = pb.SetPlanQuotaRequest(**team, request_id="quota", account_id=account, message_limit=5)
+    updated = await gateway.stub.UpdateChannelAccount(update, timeout=TIMEOUT_S)
+    limited = await gateway.stub.SetPlanQuota(quota, timeout=TIMEOUT_S)
+    delete = pb.DeleteChannelAccountRequest(**team, request_id="delete", channel_account_id=account)
+    await gateway.stub.DeleteChannelAccount(delete, timeout=TIMEOUT_S)
+    assert await gateway.stub.UpdateChannelAccount(update, timeout=TIMEOUT_S) == updated
+    assert await gateway.stub.SetPlanQuota(quota, timeout=TIMEOUT_S) == limited
+    quota.request_id = "other"
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await gateway.stub.SetPlanQuota(quota, timeout=TIMEOUT_S)
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
 async def test_a_preview_shows_what_the_channel_would_get(gateway: Gateway) -> None:
     module = await gateway.module("Hi {{customer.name|friend}}", "two")
     request = pb.PreviewBotModuleRequest(

@@ -233,6 +233,30 @@ async def test_a_start_and_an_end_that_nothing_ran_at_are_made_up_for(
             await desk.until_status(journey, end)
 
 
+async def test_an_edit_without_a_mask_changes_what_is_set_and_clears_nothing(desk: Desk) -> None:
+    draft = await desk.create(enrolments_per_customer_max=3)
+    edited = journey_pb2.Definition(name="Welcome back")
+    answer = await desk.call("UpdateJourney", journey_id=draft.journey_id, definition=edited)
+    draft.definition.name = "Welcome back"
+    assert answer.journey.definition == draft.definition
+    cleared = await desk.call(
+        "UpdateJourney", journey_id=draft.journey_id, update_mask={"paths": ["enrolments_per_customer_max"]}
+    )
+    assert not cleared.journey.definition.HasField("enrolments_per_customer_max")
+    assert cleared.journey.definition.name == "Welcome back"
+
+
+async def test_a_stop_is_answered_once_also_after_a_delete(desk: Desk) -> None:
+    journey = await desk.publish(await desk.create())
+    stop = {"journey_id": journey.journey_id, "request_id": "stop"}
+    # The gateway, which has to acknowledge, is away.
+    await refusal(desk.call("StopJourney", **stop))
+    await desk.until_status(journey, journey_pb2.JOURNEY_STATUS_STOPPED)
+    await desk.call("DeleteJourney", journey_id=journey.journey_id)
+    again = await desk.call("StopJourney", **stop)
+    assert again.journey.status == journey_pb2.JOURNEY_STATUS_STOPPING
+
+
 @pytest.mark.rule("J-03c")
 async def test_a_stopped_journey_stays_so_and_its_copy_runs(desk: Desk) -> None:
     journey = await desk.publish(await desk.create())
@@ -321,6 +345,16 @@ async def test_a_system_trigger_says_why_it_is_not_taken(desk: Desk) -> None:
     await desk.call("TriggerJourneys", items=items[:1])
     again = await desk.internal.mail.ListMail(_mail_of(customer), timeout=10)
     assert len(mails) == len(again.mails) == 1
+    # A faulty item is refused by itself.
+    sound: dict[str, Any] = {"journey_id": open_one.journey_id, "customer_id": customer}
+    third = journey_service_pb2.SystemTriggerItem(**sound, request_id=str(uuid5(TEAM, "third")))
+    faulty = journey_service_pb2.SystemTriggerItem(**sound, request_id="\0")
+    answer = await desk.call("TriggerJourneys", items=[faulty, third])
+    assert [(r.accepted, r.reason) for r in answer.results] == [
+        (False, error_reason_pb2.ERROR_REASON_INVALID_FIELDS),
+        (True, error_reason_pb2.ERROR_REASON_UNSPECIFIED),
+    ]
+    assert len((await desk.internal.mail.ListMail(_mail_of(customer), timeout=10)).mails) == 2
 
 
 async def test_system_triggers_are_refused_while_too_many_wait(
