@@ -31,7 +31,7 @@ BY_ITEM: Final = frozenset(
     }
 )
 """Batches of up to 500 whose items are judged by hand: one faulty item spoils no other, and some of them are the hot
-paths."""
+paths. What stands beside the items is held to the contract as everywhere."""
 
 Check = Callable[[Any], None]
 """Raises InvalidArgument with every fault of a request, NotImplementedYet for what nothing acts on."""
@@ -50,23 +50,46 @@ _PLAIN: Final = {
 def check_of(rpc: str) -> Check | None:
     """The check of an RPC (`package.Service/Method`); None where nothing is to be checked here.
 
-    Batches that judge by item are only held to leave fields unset that nothing acts on yet. Raises NotImplementedYet
-    for those, InvalidArgument for everything else.
+    Of batches that judge by item, items are only held to leave fields unset that nothing acts on yet. Raises
+    NotImplementedYet for those, InvalidArgument for everything else.
     """
     method = _method(rpc)
     if method is None:
         return None
     if rpc in BY_ITEM:
-        return _refuse_unimplemented if _reaches(method.input_type, _is_unimplemented) else None
+        return _check_of_batch(method.input_type)
 
     def check(request: Any) -> None:
         _refuse_unimplemented(request)
-        faults = plain_faults(request)
-        faults += [_violation(violation) for violation in _VALIDATOR.collect_violations(request)]
-        if faults:
-            raise InvalidArgument.of(*_once(faults))
+        _refuse(_faults(request))
 
     return check
+
+
+def _check_of_batch(form: Descriptor) -> Check | None:
+    """What a batch is held to apart from its items; None where it has nothing else."""
+    own = [field.name for field in form.fields if not field.is_repeated]
+    if not own:
+        return _refuse_unimplemented if _reaches(form, _is_unimplemented) else None
+
+    def check(request: Any) -> None:
+        _refuse_unimplemented(request)
+        beside = type(request)(**{field: getattr(request, field) for field in own})
+        # How many items there are is judged with them.
+        _refuse([fault for fault in _faults(beside) if fault.field in own])
+
+    return check
+
+
+def _faults(request: Message) -> list[FieldViolation]:
+    return plain_faults(request) + [
+        _violation(violation) for violation in _VALIDATOR.collect_violations(request)
+    ]
+
+
+def _refuse(faults: Sequence[FieldViolation]) -> None:
+    if faults:
+        raise InvalidArgument.of(*_once(faults))
 
 
 def plain_faults(request: Message) -> list[FieldViolation]:

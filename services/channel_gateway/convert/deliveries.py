@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from libs.common.errors import FieldViolation
+import structlog
+
 from libs.common.rpc.errors import reason_named
 from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.validation import plain_faults
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import delivery_pb2, quota_pb2
 from omnijourney.common.v1 import error_reason_pb2, money_pb2
@@ -29,30 +31,35 @@ from services.channel_gateway.domain.model import (
 
 PARAMETER_LENGTH_MAX: Final = 2_000
 DEPTH_MAX: Final = 1_000
+_LOGGED_MAX: Final = 50
+
+_log = structlog.get_logger(__name__)
 Row = Mapping[str, Any]
 
 
-def sends_of(request: sends_service_pb2.SendMessagesRequest) -> list[Send]:
-    """The sends of a batch. Raises InvalidArgument with every fault."""
+def sends_of(request: sends_service_pb2.SendMessagesRequest) -> list[Send | SendAnswer]:
+    """The sends of a batch, or the answers to those that are faulty whatever is stored. Raises InvalidArgument."""
     check = FieldCheck()
     check.count("sends", request.sends, least=1, most=SENDS_MAX)
     check.done()
-    sends = []
-    for index, message in enumerate(request.sends):
-        seen = len(check.violations)
-        sends.append(_send_of(check, message))
-        if len(check.violations) > seen:
-            _locate(check, seen, index)
-    check.done()
-    return sends
+    # What holds no byte 0 holds no text with U+0000: the walk over all texts is for few batches.
+    suspect = b"\0" in request.SerializeToString()
+    return [_read(message, suspect=suspect) for message in request.sends]
 
 
-def _locate(check: FieldCheck, seen: int, index: int) -> None:
-    """Puts the send's place before the fields of the faults that it added: good sends need no such names."""
-    check.violations[seen:] = [
-        FieldViolation(f"sends[{index}].{fault.field}", fault.description)
-        for fault in check.violations[seen:]
-    ]
+def _read(message: send_pb2.Send, *, suspect: bool) -> Send | SendAnswer:
+    check = FieldCheck()
+    send = _send_of(check, message)
+    if suspect:
+        check.violations += plain_faults(message)
+    if not check.violations:
+        return send
+    _log.error(
+        "send is faulty",
+        effect_key=message.effect_key[:_LOGGED_MAX],
+        faults=[f"{fault.field} {fault.description}" for fault in check.violations[:_LOGGED_MAX]],
+    )
+    return SendAnswer(SendState.FAILED, Reason.INVALID_FIELDS)
 
 
 def _send_of(check: FieldCheck, message: send_pb2.Send) -> Send:

@@ -12,6 +12,7 @@ from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.server import GrpcServer
 from omnijourney.internal.v1 import history_service_pb2, sends_service_pb2, sends_service_pb2_grpc
 from services.channel_gateway.convert import deliveries as convert
+from services.channel_gateway.domain.model import Send
 from services.channel_gateway.servicer.base import Dependencies
 
 
@@ -26,8 +27,12 @@ class SendsServicer(sends_service_pb2_grpc.SendsServiceServicer):
         self, request: sends_service_pb2.SendMessagesRequest, context: Any
     ) -> sends_service_pb2.SendMessagesResponse:
         """Reserves and stores sends."""
-        answers = await self._deps.reservation.send(convert.sends_of(request))
-        return sends_service_pb2.SendMessagesResponse(results=map(convert.result_of, answers))
+        read = convert.sends_of(request)
+        sound = [each for each in read if isinstance(each, Send)]
+        answers = iter(await self._deps.reservation.send(sound) if sound else ())
+        return sends_service_pb2.SendMessagesResponse(
+            results=[convert.result_of(next(answers) if isinstance(each, Send) else each) for each in read]
+        )
 
     async def StopSends(
         self, request: sends_service_pb2.StopSendsRequest, context: Any

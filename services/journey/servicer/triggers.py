@@ -25,19 +25,24 @@ class TriggerRpcs(BaseRpcs):
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
         check.count("items", request.items, least=1, most=TRIGGERS_MAX)
-        triggers = [
-            SystemTriggerRow(
-                check.uuid(f"items[{i}].customer_id", item.customer_id),
-                check.uuid(f"items[{i}].journey_id", item.journey_id),
-                check.uuid(f"items[{i}].request_id", item.request_id),
-            )
-            for i, item in enumerate(request.items)
-        ]
         check.done()
-        refusals = await self._deps.triggers.trigger(team_id, triggers)
+        read = [_read(item) for item in request.items]
+        sound = [trigger for trigger in read if trigger is not None]
+        refusals = iter(await self._deps.triggers.trigger(team_id, sound))
+        reasons = ["INVALID_FIELDS" if trigger is None else next(refusals) for trigger in read]
         return pb.TriggerJourneysResponse(
             results=[
-                pb.SystemTriggerResult(accepted=not reason, reason=reason_named(reason))
-                for reason in refusals
+                pb.SystemTriggerResult(accepted=not reason, reason=reason_named(reason)) for reason in reasons
             ]
         )
+
+
+def _read(item: pb.SystemTriggerItem) -> SystemTriggerRow | None:
+    """A trigger; None for one that is faulty whatever is stored."""
+    check = FieldCheck()
+    trigger = SystemTriggerRow(
+        check.uuid("customer_id", item.customer_id),
+        check.uuid("journey_id", item.journey_id),
+        check.uuid("request_id", item.request_id),
+    )
+    return None if check.violations else trigger

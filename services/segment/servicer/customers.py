@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
+from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.paging import page_key, page_of, page_size, page_token
 from libs.common.rpc.servicing import changed_fields
+from libs.common.rpc.validation import plain_faults
+from omnijourney.segment.v1 import customer_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check, error_line, reason_number
 from services.segment.convert.customers import (
@@ -18,7 +22,7 @@ from services.segment.convert.customers import (
     read_profile,
 )
 from services.segment.convert.events import read_selector, read_tag_change
-from services.segment.domain.edits import Created
+from services.segment.domain.edits import Created, Profile
 from services.segment.domain.model import CustomerView
 from services.segment.servicer.base import Base
 from services.segment.usecases.edits import Once
@@ -48,13 +52,18 @@ class CustomerRpcs(Base):
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
         check.count("customers", request.customers, least=1, most=_BATCH_MAX)
-        profiles = [
-            read_profile(check, customer, f"customers[{index}]")
-            for index, customer in enumerate(request.customers)
-        ]
         check.done()
-        once = Once(team_id, request, pb.BatchCreateCustomersResponse, _create_many_reply)
-        return await self._deps.customers.create_many(once, team_id, profiles)
+        read = [
+            _read_one(customer, f"customers[{index}]") for index, customer in enumerate(request.customers)
+        ]
+
+        def reply(created: list[Created]) -> pb.BatchCreateCustomersResponse:
+            results = iter(created)
+            return _create_many_reply(each if isinstance(each, Created) else next(results) for each in read)
+
+        once = Once(team_id, request, pb.BatchCreateCustomersResponse, reply)
+        sound = [profile for profile in read if isinstance(profile, Profile)]
+        return await self._deps.customers.create_many(once, team_id, sound)
 
     async def UpsertCustomer(
         self, request: pb.UpsertCustomerRequest, context: Any
@@ -179,7 +188,16 @@ def _create_reply(view: CustomerView) -> pb.CreateCustomerResponse:
     return pb.CreateCustomerResponse(customer=customer_message(view))
 
 
-def _create_many_reply(created: list[Created]) -> pb.BatchCreateCustomersResponse:
+def _read_one(message: customer_pb2.Customer, path: str) -> Profile | Created:
+    """A profile, or the answer to one that is faulty whatever is stored."""
+    check = Check()
+    faults = plain_faults(message)
+    check.violations += [FieldViolation(f"{path}.{fault.field}", fault.description) for fault in faults]
+    profile = read_profile(check, message, path)
+    return Created(None, InvalidArgument.of(*check.violations)) if check.violations else profile
+
+
+def _create_many_reply(created: Iterable[Created]) -> pb.BatchCreateCustomersResponse:
     return pb.BatchCreateCustomersResponse(results=map(_created_message, created))
 
 

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
+from uuid import UUID
 
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check, reason_number
 from services.segment.convert.customers import customer_message
 from services.segment.domain.edits import Bound
-from services.segment.domain.model import CustomerView
+from services.segment.domain.model import CustomerView, IdentityKey
 from services.segment.servicer.base import Base
 from services.segment.usecases.edits import Once
 
 _BATCH_MAX: Final = 500
+_FAULTY: Final = Bound(False, "INVALID_FIELDS")
 
 
 class IdentityRpcs(Base):
@@ -46,16 +49,16 @@ class IdentityRpcs(Base):
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
         check.count("bindings", request.bindings, least=1, most=_BATCH_MAX)
-        bindings = [
-            (
-                check.uuid(f"bindings[{index}].customer_id", binding.customer_id),
-                check.identity(f"bindings[{index}].identity", binding.identity),
-            )
-            for index, binding in enumerate(request.bindings)
-        ]
         check.done()
-        once = Once(team_id, request, pb.BatchBindIdentitiesResponse, _bind_many_reply)
-        return await self._deps.identities.bind_many(once, team_id, bindings)
+        read = [_read_binding(binding) for binding in request.bindings]
+
+        def reply(bound: list[Bound]) -> pb.BatchBindIdentitiesResponse:
+            results = iter(bound)
+            return _bind_many_reply(_FAULTY if each is None else next(results) for each in read)
+
+        once = Once(team_id, request, pb.BatchBindIdentitiesResponse, reply)
+        sound = [binding for binding in read if binding is not None]
+        return await self._deps.identities.bind_many(once, team_id, sound)
 
 
 def _bind_reply(result: tuple[CustomerView, bool]) -> pb.BindIdentityResponse:
@@ -63,7 +66,14 @@ def _bind_reply(result: tuple[CustomerView, bool]) -> pb.BindIdentityResponse:
     return pb.BindIdentityResponse(customer=customer_message(view), bound=bound)
 
 
-def _bind_many_reply(results: list[Bound]) -> pb.BatchBindIdentitiesResponse:
+def _read_binding(message: pb.Binding) -> tuple[UUID, IdentityKey] | None:
+    """Customer and identity; None for a binding that is faulty whatever is stored."""
+    check = Check()
+    binding = check.uuid("customer_id", message.customer_id), check.identity("identity", message.identity)
+    return None if check.violations else binding
+
+
+def _bind_many_reply(results: Iterable[Bound]) -> pb.BatchBindIdentitiesResponse:
     return pb.BatchBindIdentitiesResponse(
         results=[pb.BindResult(bound=each.bound, reason=reason_number(each.reason)) for each in results]
     )

@@ -198,6 +198,30 @@ async def test_the_same_key_sends_once_and_is_told_how_the_send_stands(gateway: 
     assert (reused.state, reused.reason) == (delivery_pb2.SEND_STATE_FAILED, "KEY_REUSED")
 
 
+async def test_a_faulty_send_fails_by_itself(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    module = await gateway.module()
+    customer = gateway.customer(account, LINE)
+    faults: list[tuple[str, Any]] = [
+        ("node_id", "a\0b"),
+        ("channel", 99),
+        ("customer_id", "x"),
+        ("depth", -1),
+    ]
+    sends = [gateway.send(customer, LINE, bot_module_id=module) for _ in range(len(faults) + 2)]
+    for send, fault in zip(sends[1:], faults, strict=False):
+        setattr(send, *fault)
+    results = await gateway.ask(*sends)
+    failed = (delivery_pb2.SEND_STATE_FAILED, "INVALID_FIELDS")
+    assert [(result.state, result.reason) for result in results] == [
+        (ACCEPTED, ""),
+        *[failed] * len(faults),
+        (ACCEPTED, ""),
+    ]
+    await gateway.settled()
+    assert len(await gateway.accepted("line")) == 2
+
+
 async def test_line_is_asked_again_with_the_same_key_when_no_answer_came(gateway: Gateway) -> None:
     account = await gateway.account(LINE)
     module = await gateway.module()

@@ -250,6 +250,35 @@ async def test_an_identity_has_one_customer(segment: Segment) -> None:
     assert response.results[0].reason == error_reason_pb2.ERROR_REASON_IDENTITY_TAKEN
 
 
+async def test_a_faulty_item_of_a_batch_spoils_no_other(segment: Segment) -> None:
+    invalid = error_reason_pb2.ERROR_REASON_INVALID_FIELDS
+    customers = [{"name": "a\0b"}, {"member_id": "1"}, {"phone": "12", "attributes": {"x": "\0"}}]
+    created = (await segment.call("BatchCreateCustomers", customers=customers)).results
+    assert [(result.reason, bool(result.customer_id)) for result in created] == [
+        (invalid, False),
+        (0, True),
+        (invalid, False),
+    ]
+    assert "customers[0].name" in created[0].message
+    customer_id = created[1].customer_id
+    bindings = [
+        {"customer_id": "nobody", "identity": identity("1")},
+        {"customer_id": customer_id, "identity": identity("a\0b")},
+        {"customer_id": customer_id, "identity": {"channel": 99, "account_id": "1", "external_id": "2"}},
+        {"customer_id": customer_id, "identity": identity("2")},
+    ]
+    bound = (await segment.call("BatchBindIdentities", bindings=bindings)).results
+    assert [(result.bound, result.reason) for result in bound] == [(False, invalid)] * 3 + [(True, 0)]
+
+
+@pytest.mark.parametrize("name", ["BatchCreateCustomers", "BatchBindIdentities"])
+async def test_what_stands_beside_the_items_of_a_batch_is_checked(segment: Segment, name: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await segment.call(name, team_id="team", request_id="a\0b")
+    violations = {violation.field for violation in remote_error(error.value).violations}
+    assert violations == {"team_id", "request_id"}
+
+
 async def test_customers_are_created_in_batches(segment: Segment) -> None:
     taken = await segment.create(member_id="2")
     request_id = segment.request_id()

@@ -82,15 +82,21 @@ def test_a_good_request_passes_and_others_packages_are_not_looked_at() -> None:
     assert plain_faults(empty_pb2.Empty()) == []
 
 
-def test_batches_that_answer_item_by_item_are_judged_by_hand() -> None:
-    team_less = journey_service_pb2.TriggerJourneysRequest(
-        items=[journey_service_pb2.SystemTriggerItem(journey_id="none")]
-    )
-    for rpc in BY_ITEM - {TRIGGER}:
-        assert check_of(rpc) is None, rpc
+def test_items_of_batches_that_answer_item_by_item_are_judged_by_hand() -> None:
+    items = [journey_service_pb2.SystemTriggerItem(journey_id="none")]
     check = check_of(TRIGGER)
     assert check is not None
-    check(team_less)
+    check(journey_service_pb2.TriggerJourneysRequest(team_id=TEAM, items=items))
+    assert _refused(TRIGGER, journey_service_pb2.TriggerJourneysRequest(team_id="team", items=items)) == {
+        "team_id": "must be a UUID"
+    }
+    only_items = {rpc for rpc in BY_ITEM if check_of(rpc) is None}
+    assert {rpc.rpartition("/")[2] for rpc in only_items} == {
+        "ApplyChanges",
+        "PostEntries",
+        "RecordEvents",
+        "SendMessages",
+    }
 
 
 def test_a_field_that_nothing_acts_on_yet_is_refused_wherever_it_is() -> None:
@@ -113,7 +119,7 @@ def test_batches_judged_by_item_refuse_such_fields_too() -> None:
     check = check_of(TRIGGER)
     assert check is not None
     request = journey_service_pb2.TriggerJourneysRequest(
-        items=[journey_service_pb2.SystemTriggerItem(journey_id="not looked at here")]
+        team_id=TEAM, items=[journey_service_pb2.SystemTriggerItem(journey_id="not looked at here")]
     )
     request.items.add(data={"code": "A7"})
     with pytest.raises(NotImplementedYet, match=r"items\[1\]\.data"):

@@ -55,7 +55,8 @@ class SendsServiceServicer:
         """Reserves and stores sends, at most 500; they leave by themselves soon after. Idempotent by `effect_key`.
         Each send is checked in order: account usable, identity bound and not blocked, journey cap, plan quota (LINE) or prepaid
         balance (WhatsApp); the messages of a send are reserved together or not at all, and never more than is there.
-        Errors: INVALID_ARGUMENT for faulty sends (nothing is stored then), UNAVAILABLE while profiles or balances cannot be had.
+        A faulty send fails by itself (`INVALID_FIELDS`) and is not stored. Errors: INVALID_ARGUMENT for none or too many,
+        UNAVAILABLE while profiles or balances cannot be had.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,8 @@ class SendsServiceStub:
     """Reserves and stores sends, at most 500; they leave by themselves soon after. Idempotent by `effect_key`.
     Each send is checked in order: account usable, identity bound and not blocked, journey cap, plan quota (LINE) or prepaid
     balance (WhatsApp); the messages of a send are reserved together or not at all, and never more than is there.
-    Errors: INVALID_ARGUMENT for faulty sends (nothing is stored then), UNAVAILABLE while profiles or balances cannot be had.
+    A faulty send fails by itself (`INVALID_FIELDS`) and is not stored. Errors: INVALID_ARGUMENT for none or too many,
+    UNAVAILABLE while profiles or balances cannot be had.
     """
     StopSends: _grpc.UnaryUnaryMultiCallable[_sends_service_pb2.StopSendsRequest, _sends_service_pb2.StopSendsResponse]
     """Cancels the journey's sends that were decided in an older stop epoch and are not on the wire, and gives their places back.
@@ -54,7 +55,8 @@ class SendsServiceAsyncStub(SendsServiceStub):
     """Reserves and stores sends, at most 500; they leave by themselves soon after. Idempotent by `effect_key`.
     Each send is checked in order: account usable, identity bound and not blocked, journey cap, plan quota (LINE) or prepaid
     balance (WhatsApp); the messages of a send are reserved together or not at all, and never more than is there.
-    Errors: INVALID_ARGUMENT for faulty sends (nothing is stored then), UNAVAILABLE while profiles or balances cannot be had.
+    A faulty send fails by itself (`INVALID_FIELDS`) and is not stored. Errors: INVALID_ARGUMENT for none or too many,
+    UNAVAILABLE while profiles or balances cannot be had.
     """
     StopSends: _aio.UnaryUnaryMultiCallable[_sends_service_pb2.StopSendsRequest, _sends_service_pb2.StopSendsResponse]  # type: ignore[assignment]
     """Cancels the journey's sends that were decided in an older stop epoch and are not on the wire, and gives their places back.
@@ -74,7 +76,8 @@ class SendsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reserves and stores sends, at most 500; they leave by themselves soon after. Idempotent by `effect_key`.
         Each send is checked in order: account usable, identity bound and not blocked, journey cap, plan quota (LINE) or prepaid
         balance (WhatsApp); the messages of a send are reserved together or not at all, and never more than is there.
-        Errors: INVALID_ARGUMENT for faulty sends (nothing is stored then), UNAVAILABLE while profiles or balances cannot be had.
+        A faulty send fails by itself (`INVALID_FIELDS`) and is not stored. Errors: INVALID_ARGUMENT for none or too many,
+        UNAVAILABLE while profiles or balances cannot be had.
         """
 
     @_abc_1.abstractmethod

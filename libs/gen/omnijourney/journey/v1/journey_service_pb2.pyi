@@ -265,7 +265,7 @@ class UpdateJourneyRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Fields of `definition` to take over; empty: all."""
+        """Fields of `definition` to take over; empty: those that are set, and nothing is cleared."""
 
     def __init__(
         self,
@@ -773,7 +773,9 @@ class SystemTriggerResult(_message.Message):
     accepted: _builtins.bool
     """True: the customer's actor has the trigger; it decides on limits and enrols. A repeated request id is accepted again and does nothing."""
     reason: _error_reason_pb2.ErrorReason.ValueType
-    """Why not: `RESOURCE_NOT_FOUND`, `STATUS_FORBIDS_ACTION` or `TRIGGER_MISMATCH`; unspecified if accepted."""
+    """Why not: `INVALID_FIELDS` (an id is missing or none), `RESOURCE_NOT_FOUND`, `STATUS_FORBIDS_ACTION` or `TRIGGER_MISMATCH`;
+    unspecified if accepted.
+    """
     def __init__(
         self,
         *,
