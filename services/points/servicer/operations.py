@@ -14,7 +14,7 @@ from services.points.servicer.base import Dependencies
 
 
 class ImportOperations:
-    """An import that was executed is an operation under its own id; one that is undone begins anew as an undo."""
+    """An import that was executed is an operation under its own id; one that is undone begins again as an undo."""
 
     def __init__(self, deps: Dependencies) -> None:
         """`deps` of the servicer."""

@@ -181,7 +181,7 @@ def overlap(add: Iterable[str], remove: Iterable[str]) -> set[str]:
 
 
 def _digest(change: Change) -> bytes:
-    """Over what must not change under a key. Times may: a turn that is run again after a crash reads them anew."""
+    """Over what must not change under a key. Times may: a turn that is run again after a crash reads them again."""
     return digest_of((change.customer_id, change.body))
 
 

@@ -10,7 +10,7 @@ from services.segment.domain.results import EventResult, refused_event
 
 
 def contact_added(recorder: Recorder, event: Event) -> EventResult:
-    """A customer joined an account: a new binding is told, one that was blocked is opened again."""
+    """A customer joined an account: a new binding emits an event, a blocked one is unblocked."""
     assert isinstance(event.body, ContactAdded)
     found = recorder.contact(event, event.body.identity)
     if isinstance(found, EventResult):

@@ -25,7 +25,7 @@ from services.segment.domain.model import Customer
 CustomerKey = tuple[UUID, UUID]
 """Team and customer."""
 _BASICS: Final = ("name", "member_id", "phone", "email")
-"""Whose change is told, so that others can keep what they search by up to date."""
+"""A change of these emits an event, so that other services can update what they search by."""
 _BASIC: Final = frozenset(_BASICS)
 
 
@@ -69,7 +69,8 @@ class CustomerChanges:
         return customer
 
     def change(self, customer: Customer, **fields: Any) -> Customer:
-        """The customer with new values. The first change in a batch makes a new revision; one of basic data is told."""
+        """The customer with new values. The first change in a batch makes a new revision; one of basic data emits
+        an event."""
         changed = self._own((customer.team_id, customer.customer_id))
         for name, value in fields.items():
             setattr(changed, name, value)

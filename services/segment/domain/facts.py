@@ -167,7 +167,7 @@ class Fact(msgspec.Struct):
 
 
 def is_mail(body: FactBody) -> bool:
-    """Whether the customer's actor is told."""
+    """Whether the fact is also mail to the customer's actor."""
     match body:
         case OrderReported(stage=stage):
             return stage == OrderStage.COMPLETED

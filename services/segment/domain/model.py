@@ -1,4 +1,4 @@
-"""What segment knows: teams, customers, orders; and what it is told: events and changes.
+"""What segment stores: teams, customers, orders; and what comes in: events and changes.
 
 Everything here is a value. Times are UTC, money is micros of the major unit, absent text is None.
 """
@@ -156,7 +156,7 @@ class Selector(msgspec.Struct, frozen=True, array_like=True):
     browser_token: str | None = None
 
     def is_empty(self) -> bool:
-        """Nothing is told."""
+        """No event is emitted."""
         return self == _NOBODY
 
 

@@ -54,7 +54,7 @@ class AudienceQuestion(NamedTuple):
 
 
 class AudienceAnswer(NamedTuple):
-    """Whether the customer is in the audience, or why that cannot be told; and whether they have a phone."""
+    """Whether the customer is in the audience, or why that cannot be evaluated; and whether they have a phone."""
 
     matches: bool
     fault: Fault | None = None

@@ -39,7 +39,7 @@ Result = TypeVar("Result")
 T = TypeVar("T")
 
 ATTEMPTS: Final = 6
-"""How often a batch is done before the caller is told that it collided with others."""
+"""How often a batch is tried before the caller gets an error, because it collided with others."""
 ITEMS_MAX: Final = 500
 """Items of one batch; the most that one call may bring."""
 _RETRY_AFTER_S: Final = 0.5
