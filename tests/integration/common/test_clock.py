@@ -109,7 +109,7 @@ async def test_an_unused_installation_may_begin_in_the_past_once(database: Datab
     await begin_clock(database.admin_dsn, past)
     async with InstallationClock.follow(database.dsn_of("diary")) as clock:
         assert (clock.now(), clock.rate, clock.version) == (past, 0, 2)
-    with pytest.raises(ClockRefusedError, match="cannot begin anew"):
+    with pytest.raises(ClockRefusedError, match="cannot begin again"):
         await begin_clock(database.admin_dsn, past)
 
 
