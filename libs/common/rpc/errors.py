@@ -7,6 +7,7 @@ A status carries one `ErrorInfo` (reason of `common.v1.ErrorReason`, domain `omn
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import quote
 
 import grpc
 import redis.exceptions
@@ -23,8 +24,11 @@ from omnijourney.common.v1 import error_reason_pb2
 ERROR_DOMAIN: Final = "omnijourney"
 STATUS_KEY: Final = "grpc-status-details-bin"
 
-_DETAILS_BYTES_MAX: Final = 6_000
-"""Field violations beyond this are only counted: clients refuse answers whose metadata exceeds 8 KiB."""
+_WIRE_BYTES_MAX: Final = 7_800
+"""Of a message and its details: clients refuse answers whose metadata exceeds 8 KiB. Field violations beyond this are
+only counted."""
+_TEXT_BYTES_MAX: Final = 400
+"""Of a message, and of each value of its metadata: they may repeat what the caller sent, of any length."""
 _REASONS: Final = frozenset(error_reason_pb2.ErrorReason.keys())
 
 # The table. The first class that fits counts.
@@ -87,9 +91,10 @@ def _status_of_domain_error(error: errors.DomainError) -> status_pb2.Status:
     code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), grpc.StatusCode.UNKNOWN)
     if f"ERROR_REASON_{error.reason}" not in _REASONS:
         _log.error("reason is not in the contract", reason=error.reason)
-    status = _status(code, error.reason, error.message, error.metadata)
+    metadata = {key: _cut(value) for key, value in error.metadata.items()}
+    status = _status(code, error.reason, _cut(error.message), metadata)
     if error.violations:
-        _pack(status, _bad_request(error.violations))
+        _pack(status, _bad_request(error.violations, _bytes_left(status)))
     if error.retry_after_s is not None:
         delay = Duration()
         delay.FromNanoseconds(round(error.retry_after_s * 1e9))
@@ -126,9 +131,23 @@ def _pack(
     status.details.append(packed)
 
 
-def _bad_request(violations: Sequence[errors.FieldViolation]) -> error_details_pb2.BadRequest:
+def _cut(text: str) -> str:
+    encoded = text.encode()
+    if len(encoded) <= _TEXT_BYTES_MAX:
+        return text
+    return encoded[:_TEXT_BYTES_MAX].decode(errors="ignore") + "…"
+
+
+def _bytes_left(status: status_pb2.Status) -> int:
+    """For field violations. On the wire the message is percent-encoded, and the details, base64, hold it again."""
+    details_max: int = (_WIRE_BYTES_MAX - len(quote(status.message))) * 3 // 4
+    return details_max - len(status.SerializeToString())
+
+
+def _bad_request(
+    violations: Sequence[errors.FieldViolation], bytes_left: int
+) -> error_details_pb2.BadRequest:
     request = error_details_pb2.BadRequest()
-    bytes_left = _DETAILS_BYTES_MAX
     for index, violation in enumerate(violations):
         bytes_left -= len(violation.field.encode()) + len(violation.description.encode()) + 8
         if bytes_left < 0:

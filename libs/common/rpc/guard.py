@@ -10,13 +10,14 @@ import hmac
 import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
 from libs.common import metrics
-from libs.common.errors import Unauthenticated
+from libs.common.errors import InvalidArgument, Unauthenticated
 from libs.common.rpc import limits, validation
 from libs.common.rpc.errors import STATUS_KEY, deadline_exceeded, not_implemented, status_of
 
@@ -104,7 +105,7 @@ class _Method:
         self.handler = self._wrap(handler)
 
     def _wrap(self, handler: Any) -> Any:
-        codec = (handler.request_deserializer, handler.response_serializer)
+        codec = (_decoding(handler.request_deserializer), handler.response_serializer)
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(self._one(handler.unary_unary), *codec)
         if handler.stream_unary:
@@ -115,6 +116,8 @@ class _Method:
 
     def _whole(self, request: Any) -> Any:
         """The request, as the contract allows it. Raises InvalidArgument."""
+        if isinstance(request, _Undecodable):
+            raise InvalidArgument("INVALID_FIELDS", f"the request cannot be read: {request.why}")
         if self._check is not None:
             self._check(request)
         return request
@@ -203,6 +206,26 @@ class _Method:
         if answered is None:
             answered = self._answered[code] = REQUESTS.labels(self._service, self._name, code.name)
         answered.inc()
+
+
+class _Undecodable(NamedTuple):
+    """Bytes that are no request: told as any other fault, after the caller is known. gRPC would say UNKNOWN."""
+
+    why: str
+
+
+def _decoding(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """None is gRPC's word for the bytes as they are."""
+    if deserialize is None:
+        return None
+
+    def decode(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError as error:
+            return _Undecodable(str(error))
+
+    return decode
 
 
 class _Call:

@@ -1,7 +1,8 @@
 """What every request is held to before its handler sees it: the rules of its contract, all faults told at once.
 
-The rules are those of `buf.validate` in the protos. Two hold for every request without being stated: no text holds
-U+0000, which PostgreSQL cannot store, and no enum holds a number that the contract does not name.
+The rules are those of `buf.validate` in the protos. Three hold for every request without being stated: no text holds
+U+0000, which PostgreSQL cannot store, no enum holds a number that the contract does not name, and nothing is nested so
+deep that an answer which holds it could not be read.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ paths. What stands beside the items is held to the contract as everywhere."""
 Check = Callable[[Any], None]
 """Raises InvalidArgument with every fault of a request, NotImplementedYet for what nothing acts on."""
 
+NESTED_MAX: Final = 50
+"""Messages within each other, the request among them: half of what most clients read."""
 _VIOLATIONS_MAX: Final = 100
 _VALIDATOR: Final = Validator()
 _PLAIN: Final = {
@@ -93,7 +96,7 @@ def _refuse(faults: Sequence[FieldViolation]) -> None:
 
 
 def plain_faults(request: Message) -> list[FieldViolation]:
-    """Texts with U+0000 and enums with unknown numbers, wherever they are."""
+    """Texts with U+0000, enums with unknown numbers and what is nested too deep, wherever they are."""
     # What holds no byte 0 holds no such text: the walk over all texts is for few requests.
     faults = list(_texts(request, "")) if b"\0" in request.SerializeToString() else []
     return faults + (list(_enums(request, "")) if _reaches(request.DESCRIPTOR, _is_enum) else [])
@@ -142,13 +145,17 @@ def _texts(message: Message, path: str) -> Iterator[FieldViolation]:
                 yield FieldViolation(here, "must not hold U+0000: take it out")
 
 
-def _enums(message: Message, path: str) -> Iterator[FieldViolation]:
+def _enums(message: Message, path: str, depth: int = 1) -> Iterator[FieldViolation]:
+    """Types that hold themselves all lead to enums, so that this walk finds what is nested too deep, too."""
+    if depth > NESTED_MAX:
+        yield FieldViolation(path.rstrip("."), f"is nested deeper than {NESTED_MAX} levels")
+        return
     fields = _fields_to(message.DESCRIPTOR, _is_enum)
     for field, value in message.ListFields():
         if field.name in fields:
             for here, each in _values(field, f"{path}{field.name}", value):
                 if isinstance(each, Message):
-                    yield from _enums(each, f"{here}.")
+                    yield from _enums(each, f"{here}.", depth + 1)
                 elif field.enum_type is not None and each not in field.enum_type.values_by_number:
                     yield FieldViolation(here, _one_of(field, each))
 

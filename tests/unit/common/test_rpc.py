@@ -62,6 +62,20 @@ async def test_calls_without_the_token_are_refused(metadata: tuple[tuple[str, st
         assert remote_error(caught.value).reason == "TOKEN_INVALID"
 
 
+async def test_bytes_that_are_no_request_are_the_callers_fault() -> None:
+    async def code_of(opened: grpc.aio.Channel, sent: bytes, *metadata: tuple[str, str]) -> grpc.StatusCode:
+        call: Any = opened.unary_unary(f"/{SERVICE}/GetClock")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call(sent, timeout=5, metadata=metadata)
+        return caught.value.code()
+
+    server = _server(_slow())
+    async with server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as opened:
+        token = ("authorization", f"Bearer {TOKEN}")
+        assert await code_of(opened, b"\xff", token) is grpc.StatusCode.INVALID_ARGUMENT
+        assert await code_of(opened, b"\xff") is grpc.StatusCode.UNAUTHENTICATED
+
+
 async def test_health_and_reflection_are_open() -> None:
     server = _server(_slow())
     async with server:

@@ -77,6 +77,20 @@ async def test_more_faults_than_metadata_can_hold_are_counted(serve: Serve) -> N
     assert told.violations[-1].description == f"and {1_001 - len(told.violations)} more"
 
 
+@pytest.mark.parametrize("text", ["x" * 10_000, "說" * 3_000, "🙂" * 3_000])
+async def test_errors_that_repeat_what_was_sent_are_cut_to_what_clients_read(serve: Serve, text: str) -> None:
+    told = await _told(serve, errors.NotFound.of("attribute", text))
+    assert (told.code.name, told.reason, told.metadata["resource"]) == (
+        "NOT_FOUND",
+        "RESOURCE_NOT_FOUND",
+        "attribute",
+    )
+    assert told.message.startswith(f"there is no attribute {text[:50]}")
+    faults = [FieldViolation(text, "is none"), *[FieldViolation("name", "is required")] * 500]
+    told = await _told(serve, errors.InvalidArgument.of(*faults))
+    assert (told.code.name, told.reason) == ("INVALID_ARGUMENT", "INVALID_FIELDS")
+
+
 async def test_waits_before_a_repetition_are_told(serve: Serve) -> None:
     told = await _told(serve, errors.ResourceExhausted.overloaded("mails_waiting_max", 1.5))
     assert (told.code.name, told.reason, told.retry_after_s) == ("RESOURCE_EXHAUSTED", "OVERLOADED", 1.5)

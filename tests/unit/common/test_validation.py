@@ -5,7 +5,7 @@ from google.protobuf import empty_pb2
 from google.protobuf.message import Message
 
 from libs.common.errors import InvalidArgument, NotImplementedYet
-from libs.common.rpc.validation import BY_ITEM, check_of, plain_faults
+from libs.common.rpc.validation import BY_ITEM, NESTED_MAX, check_of, plain_faults
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.journey.v1 import journey_pb2, journey_service_pb2
 from omnijourney.points.v1 import points_service_pb2
@@ -67,6 +67,19 @@ def test_enums_are_found_however_deep_a_tree_is() -> None:
     )
     tree = audience_pb2.Audience(negation=audience_pb2.Audience(negation=inner))
     assert [fault.field for fault in plain_faults(tree)] == ["negation.negation.binding.channel"]
+
+
+def test_what_is_nested_too_deep_to_be_read_again_is_refused() -> None:
+    def faults(levels: int) -> list[str]:
+        audience = audience_pb2.Audience(tags=audience_pb2.TagPredicate(tags=["vip"]))
+        for _ in range(levels):
+            audience = audience_pb2.Audience(negation=audience)
+        request = journey_service_pb2.CreateJourneyRequest(team_id=TEAM, request_id="r")
+        request.definition.nodes.add(node_id="a").condition.audience.CopyFrom(audience)
+        return [fault.description for fault in plain_faults(request)]
+
+    assert faults(20) == []
+    assert faults(85) == [f"is nested deeper than {NESTED_MAX} levels"]
 
 
 def test_a_byte_0_that_is_no_text_is_no_fault() -> None:
