@@ -1,7 +1,7 @@
 """Refusals of the gateway that callers get; shared ones are in `libs.common.errors`."""
 
-from libs.common.errors import FailedPrecondition
-from services.channel_gateway.domain.model import Channel
+from libs.common.errors import FailedPrecondition, FieldViolation
+from services.channel_gateway.domain.model import WALLET_MICROS_MAX, Channel
 
 
 class ChannelUnsupported(FailedPrecondition):
@@ -36,6 +36,15 @@ class WalletBalanceTooLow(FailedPrecondition):
             "the prepaid balance holds less than was to be taken",
             metadata={"balance_micros": str(balance_micros)},
         )
+
+
+class WalletBalanceTooHigh(FailedPrecondition):
+    """More was to be added than a wallet may hold."""
+
+    def __init__(self) -> None:
+        """Says how much that is."""
+        violation = FieldViolation("amount", f"takes the balance above {WALLET_MICROS_MAX} micros")
+        super().__init__("INVALID_FIELDS", "the prepaid balance would be too high", violations=[violation])
 
 
 class ShopKeyLimit(FailedPrecondition):

@@ -334,6 +334,12 @@ class Balance(NamedTuple):
     cumulative: int = 0
 
 
+PRICE_MICROS_MAX: Final = 10**12
+"""Of one message: a million units, of which millions of messages can be summed."""
+WALLET_MICROS_MAX: Final = 10**18
+"""Of a prepaid balance, and of a change of it."""
+
+
 class Price(NamedTuple):
     """Price of one message."""
 

@@ -21,7 +21,13 @@ from services.channel_gateway.convert.money import (
     quota_message,
     wallet_message,
 )
-from services.channel_gateway.domain.model import Account, ConnectionKind, Price
+from services.channel_gateway.domain.model import (
+    PRICE_MICROS_MAX,
+    WALLET_MICROS_MAX,
+    Account,
+    ConnectionKind,
+    Price,
+)
 from services.channel_gateway.domain.reserve import quota_month
 from services.channel_gateway.domain.views import PlanQuota, TeamPrice
 from services.channel_gateway.servicer.base import Part
@@ -48,6 +54,7 @@ class MoneyRpcs(Part):
         check.text("note", request.note, length_max=NOTE_MAX, length_min=0)
         if not amount.micros:
             check.fault("amount.amount_micros", "must not be 0")
+        check.whole("amount.amount_micros", amount.micros, least=-WALLET_MICROS_MAX, most=WALLET_MICROS_MAX)
         check.done()
 
         def reply(adjusted: Adjusted) -> pb.AdjustWalletResponse:
@@ -134,8 +141,8 @@ class MoneyRpcs(Part):
         team_id = check.uuid("team_id", request.team_id)
         channel = channel_of(check, "channel", request.channel)
         price = _price(check, "price", request.price) if request.HasField("price") else None
-        if price is not None and price.micros < 0:
-            check.fault("price.amount_micros", "must not be negative")
+        if price is not None:
+            check.whole("price.amount_micros", price.micros, least=0, most=PRICE_MICROS_MAX)
         check.done()
 
         def reply(stored: TeamPrice) -> pb.SetMessagePriceResponse:

@@ -6,8 +6,12 @@ from datetime import date, datetime
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, replanned, transaction
-from services.channel_gateway.domain.errors import WalletBalanceTooLow, WalletCurrencyMismatch
-from services.channel_gateway.domain.model import DEFAULT_PRICES, Channel, Price
+from services.channel_gateway.domain.errors import (
+    WalletBalanceTooHigh,
+    WalletBalanceTooLow,
+    WalletCurrencyMismatch,
+)
+from services.channel_gateway.domain.model import DEFAULT_PRICES, WALLET_MICROS_MAX, Channel, Price
 from services.channel_gateway.domain.views import PlanQuota, TeamPrice, WalletEntry, WalletView
 from services.channel_gateway.store.book import QUERIES
 
@@ -24,7 +28,10 @@ async def read_wallet(connection: Connection, team_id: UUID) -> WalletView:
 async def adjust_wallet(
     connection: Connection, team_id: UUID, amount: Price, note: str, now: datetime
 ) -> WalletEntry:
-    """Adds to the balance, or takes from it. Raises WalletCurrencyMismatch or WalletBalanceTooLow."""
+    """Adds to the balance, or takes from it.
+
+    Raises WalletCurrencyMismatch, WalletBalanceTooLow or WalletBalanceTooHigh.
+    """
     await connection.execute(*QUERIES.bind("make_wallet", team_id=team_id, currency=amount.currency, now=now))
     row = await connection.fetchrow(*QUERIES.bind("hold_wallet", team_id=team_id))
     assert row is not None, "it was made just now"
@@ -33,6 +40,8 @@ async def adjust_wallet(
     balance = row["balance_micros"] + amount.micros
     if balance < 0:
         raise WalletBalanceTooLow(row["balance_micros"])
+    if balance > max(WALLET_MICROS_MAX, row["balance_micros"]):
+        raise WalletBalanceTooHigh
     sequence = row["last_sequence"] + 1
     await connection.execute(
         *QUERIES.bind("change_wallet", team_id=team_id, balance_micros=balance, sequence=sequence, now=now)

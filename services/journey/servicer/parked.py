@@ -31,15 +31,15 @@ class ParkedRpcs(BaseRpcs):
         team_id = check.uuid("team_id", request.team_id)
         customer_id = check.optional_uuid("customer_id", request.customer_id)
         check.done()
+        after = page_key(request.page_token, UUID, "parked", team_id, customer_id) or UUID(int=0)
         if customer_id is not None:
             rows = await self._deps.parked.find(team_id, customer_id)
             return pb.ListParkedCustomersResponse(
                 customers=await self._parked(team_id, rows, parked.SHOWN_ALONE)
             )
         size = page_size(request.page_size)
-        after = page_key(request.page_token, UUID, "parked", team_id) or UUID(int=0)
         rows = await self._deps.parked.page(team_id, after, size + 1)
-        page = page_of(rows, size, lambda row: row.customer_id, "parked", team_id)
+        page = page_of(rows, size, lambda row: row.customer_id, "parked", team_id, customer_id)
         return pb.ListParkedCustomersResponse(
             customers=await self._parked(team_id, page.rows, parked.SHOWN_IN_LIST),
             next_page_token=page.next_token,

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
+import structlog
 
-from libs.common.errors import FieldViolation
 from libs.common.money import format_micros, is_currency
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
@@ -51,19 +51,16 @@ ID_LENGTH_MAX: Final = 200
 NAME_LENGTH_MAX: Final = 500
 NOTE_LENGTH_MAX: Final = 500
 ROW_NUMBER_MAX: Final = 10**9
+_LOGGED_MAX: Final = 50
+
+_log = structlog.get_logger(__name__)
 
 
 _is_currency = lru_cache(maxsize=512)(is_currency)
 
 
 class PostingCheck(FieldCheck):
-    """Notes faults under a path that changes from posting to posting, without building paths that nobody reads."""
-
-    prefix = ""
-
-    def fault(self, field: str, description: str) -> None:
-        """Notes a fault of the present posting."""
-        self.violations.append(FieldViolation(self.prefix + field, description))
+    """What postings need beside `FieldCheck`."""
 
     def words(self, field: str, text: str, length_max: int, *, required: bool = False) -> str:
         """A text that PostgreSQL can hold."""
@@ -87,15 +84,24 @@ class PostingCheck(FieldCheck):
         return money.amount_micros, money.currency_code
 
 
-def postings(messages: Sequence[postings_pb2.Posting]) -> list[Posting]:
-    """Postings of a call. Raises InvalidArgument with every fault of every posting."""
+def postings(messages: Sequence[postings_pb2.Posting]) -> list[Posting | posting_pb2.PostingResult]:
+    """Postings of a call, or the answers to those that are faulty whatever is stored."""
+    return [_read(message) for message in messages]
+
+
+def _read(message: postings_pb2.Posting) -> Posting | posting_pb2.PostingResult:
     check = PostingCheck()
-    converted = []
-    for index, message in enumerate(messages):
-        check.prefix = f"postings[{index}]."
-        converted.append(_posting(message, check))
-    check.done()
-    return converted
+    posting = _posting(message, check)
+    if not check.violations:
+        return posting
+    key = message.key[:_LOGGED_MAX]
+    faults = [f"{fault.field} {fault.description}" for fault in check.violations[:_LOGGED_MAX]]
+    _log.error("posting is faulty", key=key, faults=faults)
+    return posting_pb2.PostingResult(
+        key=message.key,
+        status=posting_pb2.POSTING_STATUS_REFUSED,
+        reason=posting_pb2.POSTING_REASON_INVALID_FIELDS,
+    )
 
 
 def _posting(message: postings_pb2.Posting, check: PostingCheck) -> Posting:
@@ -121,7 +127,7 @@ def _posting(message: postings_pb2.Posting, check: PostingCheck) -> Posting:
 
 
 _NOTHING: Final = Manual(0, deduct_cumulative=False, note="")
-"""Stands where a faulty posting has no body; such a call is refused."""
+"""Stands where a faulty posting has no body; such a one is refused."""
 
 
 def _earn(body: postings_pb2.EarnPosting, check: PostingCheck) -> Earn:

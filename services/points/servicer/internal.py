@@ -13,6 +13,7 @@ from libs.common.rpc.servicing import Edge
 from omnijourney.internal.v1 import history_service_pb2, ledger_service_pb2, ledger_service_pb2_grpc
 from services.points.convert import ledger as convert
 from services.points.convert import requests
+from services.points.domain.model import Posting
 from services.points.domain.views import PlacedEntry
 from services.points.servicer.base import Dependencies
 
@@ -28,8 +29,12 @@ class LedgerServicer(Edge[Dependencies], ledger_service_pb2_grpc.LedgerServiceSe
         if not 1 <= count <= requests.BATCH_MAX:
             violation = FieldViolation("postings", f"must have 1 to {requests.BATCH_MAX} items, has {count}")
             raise InvalidArgument.of(violation)
-        answers = await self._deps.writer.post(convert.postings(request.postings))
-        return ledger_service_pb2.PostEntriesResponse(results=[convert.result(answer) for answer in answers])
+        read = convert.postings(request.postings)
+        sound = [each for each in read if isinstance(each, Posting)]
+        answers = iter(await self._deps.writer.post(sound) if sound else ())
+        return ledger_service_pb2.PostEntriesResponse(
+            results=[convert.result(next(answers)) if isinstance(each, Posting) else each for each in read]
+        )
 
 
 class EntryHistory:

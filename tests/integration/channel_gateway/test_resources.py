@@ -168,6 +168,27 @@ async def test_the_wallet_keeps_its_currency_and_never_goes_below_zero(gateway: 
     assert await gateway.balance() == 3_000_000
 
 
+@pytest.mark.parametrize("micros", [2**63 - 1, -(2**63), 10**18 + 1])
+async def test_amounts_have_a_size_that_can_be_summed(gateway: Gateway, micros: int) -> None:
+    await gateway.top_up(5)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await gateway.top_up(micros)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    price = pb.SetMessagePriceRequest(
+        team_id=str(gateway.team_id),
+        request_id=str(new_id()),
+        channel=WHATSAPP,
+        price=money_pb2.Money(currency_code="HKD", amount_micros=micros),
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await gateway.stub.SetMessagePrice(price, timeout=TIMEOUT_S)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await gateway.top_up(10**18)
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert await gateway.balance() == 5
+
+
 async def test_prices_have_defaults_and_can_be_set(gateway: Gateway) -> None:
     request = pb.ListMessagePricesRequest(team_id=str(gateway.team_id))
 

@@ -246,6 +246,13 @@ async def test_an_edit_without_a_mask_changes_what_is_set_and_clears_nothing(des
     assert cleared.journey.definition.name == "Welcome back"
 
 
+@pytest.mark.parametrize("change", ["add", "deduct"])
+async def test_points_of_a_node_have_no_sign(desk: Desk, change: str) -> None:
+    for number in (-1, -(2**63)):
+        node = node_pb2.Node(node_id="points", points=node_pb2.PointsNode(**{change: number}))
+        assert (await refusal(desk.create(nodes=[node]))).reason == "INVALID_FIELDS"
+
+
 async def test_a_stop_is_answered_once_also_after_a_delete(desk: Desk) -> None:
     journey = await desk.publish(await desk.create())
     stop = {"journey_id": journey.journey_id, "request_id": "stop"}
@@ -424,6 +431,8 @@ async def test_a_parked_customer_is_shown_and_their_mail_is_dropped(desk: Desk) 
     assert (shown.error_message, [mail.number for mail in shown.mails]) == ("poison", [1, 2])
     assert sorted(shown.silent_sources) == [MailSource.SEGMENT, MailSource.GATEWAY]
     assert (await desk.call("ListParkedCustomers")).customers == [shown]
+    other = desk.call("ListParkedCustomers", customer_id=str(customer), page_token="of another list")
+    assert (await refusal(other)).reason == "PAGE_TOKEN_INVALID"
     first = {
         "customer_id": str(customer),
         "source": MailSource.JOURNEY,

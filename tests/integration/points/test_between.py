@@ -54,7 +54,7 @@ async def sides(points: Points) -> AsyncIterator[tuple[Side, Side]]:
 
 
 def batch(*messages: postings_pb2.Posting) -> list[Posting]:
-    return convert.postings(messages)
+    return [each for each in convert.postings(messages) if isinstance(each, Posting)]
 
 
 TEAM, ANN, BOB, ORDER, KEY = (new_id() for _ in range(5))

@@ -21,6 +21,7 @@ from omnijourney.points.v1 import check_pb2, points_service_pb2_grpc, posting_pb
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert import ledger as convert
 from services.points.domain.earning import Formula
+from services.points.domain.model import Posting
 from tests.integration.points import build
 from tests.integration.points.processes import Process
 from tests.property.points.model import Model
@@ -113,8 +114,9 @@ def compare(
 ) -> dict[UUID, tuple[int, int]]:
     """Has the model take each customer's postings in the order that the sequences tell; figures in the end."""
     model = Model(Formula(10 * UNIT, UNIT))
-    told = [(answers[str(each.key)], each) for each in convert.postings(postings)]
+    told = [(answers[each.key], posting) for each in postings for posting in convert.postings([each])]
     for answer, posting in sorted(told, key=lambda pair: place(pair[0])):
+        assert isinstance(posting, Posting)
         assert model.take(posting) == (answer.status == POSTED)
         who = posting.customer_id
         assert (answer.balance, answer.cumulative) == (model.balance[who], model.cumulative[who])

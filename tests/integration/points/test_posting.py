@@ -210,22 +210,20 @@ async def test_the_same_key_for_two_customers_at_once_is_posted_once(points: Poi
     assert (summary.entries, summary.outcomes) == (1, 1)
 
 
-async def test_malformed_postings_refuse_the_call_with_every_path(points: Points) -> None:
+async def test_a_faulty_posting_is_refused_by_itself(points: Points) -> None:
     team, customer = points.team_id, new_id()
     bad = build.manual(team, customer, 0)
     bad.key = "nonsense"
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await points.post(build.manual(team, customer, 1), bad, postings_pb2.Posting())
-    fields = [fault.field for fault in remote_error(caught.value).violations]
-    assert fields == [
-        "postings[1].manual.points",
-        "postings[1].key",
-        "postings[2].kind",
-        "postings[2].customer_id",
-        "postings[2].key",
-        "postings[2].team_id",
+    good = [build.manual(team, customer, points) for points in (1, 2)]
+    results = await points.post(good[0], bad, postings_pb2.Posting(), good[1])
+    faulty = (REFUSED, posting_pb2.POSTING_REASON_INVALID_FIELDS)
+    assert [(result.key, result.status, result.reason) for result in results] == [
+        (good[0].key, POSTED, 0),
+        ("nonsense", *faulty),
+        ("", *faulty),
+        (good[1].key, POSTED, 0),
     ]
-    assert await points.balance(customer) == (0, 0)
+    assert await points.balance(customer) == (3, 3)
 
 
 @pytest.mark.rule("P-07b", "P-08a")

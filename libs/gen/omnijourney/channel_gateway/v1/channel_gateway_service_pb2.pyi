@@ -1352,7 +1352,7 @@ class AdjustWalletRequest(_message.Message):
     """Why, at most 500 characters."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """What is added, or taken when negative. Not 0."""
+        """What is added, or taken when negative. Not 0; a balance has at most 10^18 micros."""
 
     def __init__(
         self,
@@ -1688,7 +1688,7 @@ class SetMessagePriceRequest(_message.Message):
     """Channel. Required."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
-        """Price of one message, not negative. Absent: the default again."""
+        """Price of one message, 0 to 10^12 micros. Absent: the default again."""
 
     def __init__(
         self,

@@ -550,7 +550,7 @@ class ChannelGatewayServiceServicer:
 
     def AdjustWallet(self, request, context):
         """Adds to the prepaid balance, or takes from it. The first amount fixes the currency.
-        Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, `WALLET_BALANCE_TOO_LOW`.
+        Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, `WALLET_BALANCE_TOO_LOW`, `INVALID_FIELDS` for a balance too high.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

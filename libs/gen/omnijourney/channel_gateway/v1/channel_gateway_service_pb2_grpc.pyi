@@ -93,7 +93,7 @@ class ChannelGatewayServiceStub:
     """Reads the team's prepaid balance; 0 HKD when there was never any."""
     AdjustWallet: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.AdjustWalletRequest, _channel_gateway_service_pb2.AdjustWalletResponse]
     """Adds to the prepaid balance, or takes from it. The first amount fixes the currency.
-    Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, `WALLET_BALANCE_TOO_LOW`.
+    Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, `WALLET_BALANCE_TOO_LOW`, `INVALID_FIELDS` for a balance too high.
     """
     ListWalletEntries: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListWalletEntriesRequest, _channel_gateway_service_pb2.ListWalletEntriesResponse]
     """Lists the changes made by people, newest first."""
@@ -267,7 +267,7 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     """Reads the team's prepaid balance; 0 HKD when there was never any."""
     AdjustWallet: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.AdjustWalletRequest, _channel_gateway_service_pb2.AdjustWalletResponse]  # type: ignore[assignment]
     """Adds to the prepaid balance, or takes from it. The first amount fixes the currency.
-    Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, `WALLET_BALANCE_TOO_LOW`.
+    Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, `WALLET_BALANCE_TOO_LOW`, `INVALID_FIELDS` for a balance too high.
     """
     ListWalletEntries: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListWalletEntriesRequest, _channel_gateway_service_pb2.ListWalletEntriesResponse]  # type: ignore[assignment]
     """Lists the changes made by people, newest first."""
@@ -582,7 +582,7 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.AdjustWalletResponse, _abc.Awaitable[_channel_gateway_service_pb2.AdjustWalletResponse]]:
         """Adds to the prepaid balance, or takes from it. The first amount fixes the currency.
-        Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, `WALLET_BALANCE_TOO_LOW`.
+        Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, `WALLET_BALANCE_TOO_LOW`, `INVALID_FIELDS` for a balance too high.
         """
 
     @_abc_1.abstractmethod

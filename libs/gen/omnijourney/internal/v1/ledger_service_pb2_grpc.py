@@ -48,7 +48,7 @@ class LedgerServiceServicer:
 
     def PostEntries(self, request, context):
         """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
-        request. Repeating is always safe. A malformed posting refuses the whole call and nothing is posted.
+        request. Repeating is always safe. A faulty posting is refused by itself.
         Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -32,7 +32,7 @@ class _PostingStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Posting
     POSTING_STATUS_SKIPPED: _PostingStatus.ValueType  # 3
     """Nothing to change, no entry. Recorded under the key."""
     POSTING_STATUS_REFUSED: _PostingStatus.ValueType  # 4
-    """The key belongs to other content; nothing changed and nothing is recorded."""
+    """The posting is faulty, or its key belongs to other content; nothing changed and nothing is recorded."""
 
 class PostingStatus(_PostingStatus, metaclass=_PostingStatusEnumTypeWrapper):
     """What became of a posting."""
@@ -46,7 +46,7 @@ POSTING_STATUS_REJECTED: PostingStatus.ValueType  # 2
 POSTING_STATUS_SKIPPED: PostingStatus.ValueType  # 3
 """Nothing to change, no entry. Recorded under the key."""
 POSTING_STATUS_REFUSED: PostingStatus.ValueType  # 4
-"""The key belongs to other content; nothing changed and nothing is recorded."""
+"""The posting is faulty, or its key belongs to other content; nothing changed and nothing is recorded."""
 Global___PostingStatus: _TypeAlias = PostingStatus  # noqa: Y015
 
 class _PostingReason:
@@ -77,6 +77,8 @@ class _PostingReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Posting
     """REFUSED: the key was used before with other content."""
     POSTING_REASON_CUT: _PostingReason.ValueType  # 10
     """POSTED: a refund or deduction took less than it asked; see `shortfall`."""
+    POSTING_REASON_INVALID_FIELDS: _PostingReason.ValueType  # 11
+    """REFUSED: the posting is faulty whatever is stored."""
 
 class PostingReason(_PostingReason, metaclass=_PostingReasonEnumTypeWrapper):
     """Why a posting was not, or not wholly, posted."""
@@ -103,6 +105,8 @@ POSTING_REASON_KEY_REUSED: PostingReason.ValueType  # 9
 """REFUSED: the key was used before with other content."""
 POSTING_REASON_CUT: PostingReason.ValueType  # 10
 """POSTED: a refund or deduction took less than it asked; see `shortfall`."""
+POSTING_REASON_INVALID_FIELDS: PostingReason.ValueType  # 11
+"""REFUSED: the posting is faulty whatever is stored."""
 Global___PostingReason: _TypeAlias = PostingReason  # noqa: Y015
 
 @_typing.final
