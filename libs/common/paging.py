@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -23,6 +24,7 @@ PAGE_SIZE_DEFAULT: Final = 50
 PAGE_SIZE_MAX: Final = 500
 _DIGEST_BYTES: Final = 12
 _TOKEN_LENGTH_MAX: Final = 2_000
+_INT64_END: Final = 1 << 63
 
 
 def page_size(asked: int, *, default: int = PAGE_SIZE_DEFAULT, most: int = PAGE_SIZE_MAX) -> int:
@@ -59,7 +61,7 @@ def page_key(token: str, form: type[Key], *arguments: object) -> Key | None:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         if raw[:_DIGEST_BYTES] != _digest(arguments):
             raise ValueError("of another listing")
-        return msgspec.msgpack.decode(raw[_DIGEST_BYTES:], type=form)
+        return _storable(msgspec.msgpack.decode(raw[_DIGEST_BYTES:], type=form))
     except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
         violation = FieldViolation("page_token", "is not a token of this listing with these arguments")
         raise InvalidArgument(
@@ -82,6 +84,21 @@ def page_of(rows: Sequence[Row], size: int, key_of: Callable[[Row], Any], *argum
     if len(rows) <= size:
         return Page(rows, "")
     return Page(rows[:size], page_token(key_of(rows[size - 1]), *arguments))
+
+
+def _storable(key: Key) -> Key:
+    """The key. Raises ValueError for one that no row can have: what a forged token holds, PostgreSQL may not."""
+    parts = msgspec.structs.astuple(key) if isinstance(key, msgspec.Struct) else key
+    if isinstance(parts, tuple):
+        for part in parts:
+            _storable(part)
+    elif isinstance(key, int) and not -_INT64_END <= key < _INT64_END:
+        raise ValueError("a number that no 64 bits hold")
+    elif isinstance(key, datetime) and key.tzinfo is None:
+        raise ValueError("a time without a zone")
+    elif isinstance(key, str) and "\0" in key:
+        raise ValueError("a text with U+0000")
+    return key
 
 
 def _digest(arguments: tuple[object, ...]) -> bytes:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -27,8 +28,8 @@ _ENDED: Final = frozenset(
     }
 )
 
-PageKey = tuple[str, str]
-"""What the last operation shown is known by; opaque to the servicer."""
+PageKey = tuple[datetime, UUID]
+"""When the last operation shown was created, and its id."""
 
 
 class OperationPage(NamedTuple):
@@ -90,7 +91,7 @@ class OperationsServicer(operations_service_pb2_grpc.OperationsServiceServicer):
         team_id = check.uuid("team_id", request.team_id)
         check.done()
         bound = ("operations", team_id, request.state, request.kind)
-        after = page_key(request.page_token, tuple[str, str], *bound)
+        after = page_key(request.page_token, tuple[datetime, UUID], *bound)
         page = await self._operations.page(team_id, after, page_size(request.page_size))
         found = [
             each

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
 from libs.common.errors import FailedPrecondition, NotFound
@@ -29,13 +28,12 @@ class ImportOperations:
 
     async def page(self, team_id: UUID, after: PageKey | None, limit: int) -> OperationPage:
         """See `Operations`."""
-        place = (datetime.fromisoformat(after[0]), UUID(after[1])) if after else None
-        found = await self._deps.import_store.list_imports(team_id, place, limit + 1)
+        found = await self._deps.import_store.list_imports(team_id, after, limit + 1)
         page = found[:limit]
         counts = await self._deps.import_store.counts(team_id, [each.import_id for each in page])
         shown = [operation(each, counts[each.import_id]) for each in page]
         last = page[-1] if len(found) > limit else None
-        following = (last.created_at.isoformat(), str(last.import_id)) if last else None
+        following = (last.created_at, last.import_id) if last else None
         return OperationPage([each for each in shown if each is not None], following)
 
     async def cancel(self, team_id: UUID, operation_id: UUID) -> operation_pb2.Operation:

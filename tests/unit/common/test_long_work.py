@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from omnijourney.common.v1.operations_service_pb2_grpc import OperationsServiceAsyncStub
 
 TEAM = new_id()
+CREATED = datetime(2026, 3, 4, tzinfo=UTC)
 
 
 class Works:
@@ -45,11 +47,11 @@ class Works:
         return self.all[operation_id]
 
     async def page(self, team_id: UUID, after: PageKey | None, limit: int) -> OperationPage:
-        ids = list(map(str, self.all))
+        ids = list(self.all)
         start = ids.index(after[1]) + 1 if after else 0
         page = list(self.all.values())[start : start + limit]
         more = start + limit < len(ids)
-        return OperationPage(page, ("", page[-1].operation_id) if more else None)
+        return OperationPage(page, (CREATED, ids[start + limit - 1]) if more else None)
 
     async def cancel(self, team_id: UUID, operation_id: UUID) -> Operation:
         found = await self.read(team_id, operation_id)

@@ -45,6 +45,20 @@ def test_a_key_of_another_form_is_refused() -> None:
         page_key(page_token(5, TEAM), FORM, TEAM)
 
 
+@pytest.mark.parametrize(
+    ("key", "form"),
+    [
+        (1 << 63, int),
+        ("a\0", str),
+        ((datetime(2026, 1, 1), "shop"), tuple[datetime, str]),  # noqa: DTZ001 - what is refused
+        ((datetime(2026, 1, 1, tzinfo=UTC), 1 << 63), tuple[datetime, int]),
+    ],
+)
+def test_a_forged_key_that_no_row_can_have_is_refused(key: object, form: type[object]) -> None:
+    with pytest.raises(InvalidArgument):
+        page_key(page_token(key, "team"), form, "team")
+
+
 def test_page_sizes_have_a_default_and_an_end() -> None:
     assert [page_size(0), page_size(7), page_size(10**6)] == [PAGE_SIZE_DEFAULT, 7, PAGE_SIZE_MAX]
     with pytest.raises(InvalidArgument):
