@@ -298,8 +298,11 @@ class Site:
             actor = self.tables.actors.get(key)
             for number, source in self.sources.items():
                 taken = actor.taken.get(number, 0) if actor else 0
-                page = await source.of_customer(TEAM, key.customer_id, taken)
-                await InMemoryMailbox(self.server).deliver(page.mails)
+                more = True
+                while more:
+                    mails, more = await source.of_customer(TEAM, key.customer_id, taken)
+                    await InMemoryMailbox(self.server).deliver(mails)
+                    taken = mails[-1].number if mails else taken
 
 
 def run(seed: int) -> tuple[Site | None, list[str]]:
