@@ -19,6 +19,9 @@ from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
+CustomerKey = tuple[UUID, UUID]
+"""Team and customer."""
+
 PARTITIONS: Final = 64
 """Number of partitions of customers, fixed when an installation is made; a power of two."""
 

@@ -11,11 +11,12 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from libs.common.clock import SteppedClock
+from libs.common.ids import CustomerKey
 from libs.testing.mails import TEAM
 from services.journey.domain import effects as fx
 from services.segment.convert.facts import mail_of
 from services.segment.domain.changes import EffectUse, TagKey, TraitEditor, Traits, apply_changes
-from services.segment.domain.customer_changes import CustomerChanges, CustomerKey
+from services.segment.domain.customer_changes import CustomerChanges
 from services.segment.domain.events import record
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import (

@@ -11,6 +11,7 @@ from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two class
 
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.errors import Unavailable
+from libs.common.ids import CustomerKey
 from libs.common.rpc.client import CALL_DEADLINE_S, is_passing, retrying
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.internal.v1 import customers_service_pb2, customers_service_pb2_grpc, profile_pb2
@@ -18,8 +19,6 @@ from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
 from omnijourney.segment.v1 import event_pb2, segment_service_pb2, segment_service_pb2_grpc
 from services.channel_gateway.domain.model import Balance, Identity, Profile
 
-CustomerKey = tuple[UUID, UUID]
-"""Team, customer."""
 _PARTS: Final = (
     profile_pb2.PROFILE_PART_BASICS,
     profile_pb2.PROFILE_PART_ATTRIBUTES,

@@ -13,10 +13,10 @@ from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.errors import Aborted
 from libs.common.feeds.publisher import CommitPublisher
+from libs.common.ids import CustomerKey
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.channels.base import Adapter
 from services.channel_gateway.clients.services import (
-    CustomerKey,
     CustomerProfiles,
     PointBalances,
     PointsChannels,

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from services.channel_gateway import metrics
-from services.channel_gateway.clients.channels.base import AGE_MAX_S, Attempt, Backoff, Verdict
+from services.channel_gateway.clients.channels.base import AGE_MAX_S, Attempt, RetryPolicy, Verdict
 from services.channel_gateway.domain.model import (
     Account,
     AccountState,
@@ -107,7 +107,7 @@ class AttemptClassifier:
             self._recorder.trouble(template_id, lambda: trouble.template_gone(job.team_id, template_id))
 
 
-def delay_of(backoff: Backoff, attempts: int, rng: random.Random) -> float:
+def delay_of(backoff: RetryPolicy, attempts: int, rng: random.Random) -> float:
     """Seconds before the next attempt after `attempts` of them: grows by the factor, up to a quarter less by jitter."""
     full_s = min(backoff.most_s, backoff.first_s * backoff.factor ** (attempts - 1))
     return full_s * (1.0 - 0.25 * rng.random())

@@ -18,9 +18,10 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.attributes import canonical, is_usable, visible_text
-from services.segment.domain.customer_changes import CustomerChanges, CustomerKey, later
+from services.segment.domain.customer_changes import CustomerChanges, later
 from services.segment.domain.facts import AttributeChanged, Fact, TagApplied, TagRemoved
 from services.segment.domain.keys import digest_of
 from services.segment.domain.model import (

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from libs.common.ids import CustomerKey
 from services.segment.domain.facts import (
     CustomerChanged,
     CustomerCreated,
@@ -22,8 +23,6 @@ from services.segment.domain.facts import (
 )
 from services.segment.domain.model import Customer
 
-CustomerKey = tuple[UUID, UUID]
-"""Team and customer."""
 _BASICS: Final = ("name", "member_id", "phone", "email")
 """A change of these emits an event, so that other services can update what they search by."""
 _BASIC: Final = frozenset(_BASICS)

@@ -13,10 +13,11 @@ from uuid import UUID
 import msgspec
 
 from libs.common.errors import AlreadyExists, DomainError, FailedPrecondition, FieldViolation, InvalidArgument
+from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.attributes import ValueFault, canonical, is_usable
 from services.segment.domain.changes import TraitChanges, TraitEditor, Traits
-from services.segment.domain.customer_changes import CustomerChanges, CustomerKey
+from services.segment.domain.customer_changes import CustomerChanges
 from services.segment.domain.facts import ContactJoined, ContactRemoved, Fact
 from services.segment.domain.model import Binding, Customer, IdentityKey
 from services.segment.domain.recorder import BoundIdentity

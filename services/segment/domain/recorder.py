@@ -9,8 +9,9 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.ids import CustomerKey
 from libs.common.text import fold
-from services.segment.domain.customer_changes import CustomerChanges, CustomerKey, later
+from services.segment.domain.customer_changes import CustomerChanges, later
 from services.segment.domain.facts import ContactJoined, ContactReturned, Fact
 from services.segment.domain.model import (
     Binding,

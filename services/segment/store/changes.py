@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, fetch_alone
+from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.changes import Applied, EffectUse, TagKey, Traits, ValueKey
-from services.segment.domain.customer_changes import CustomerKey
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import (
     Attribute,

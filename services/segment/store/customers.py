@@ -8,8 +8,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, fetch_alone, replanned
+from libs.common.ids import CustomerKey
 from libs.common.text import fold
-from services.segment.domain.customer_changes import CustomerKey
 from services.segment.domain.edits import EditContext, Edited, Profile
 from services.segment.domain.facts import NOBODY, Fact
 from services.segment.domain.model import (

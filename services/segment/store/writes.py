@@ -11,9 +11,9 @@ from uuid import UUID
 import msgspec
 
 from libs.common.db.pool import Connection
+from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.changes import EffectUse, TraitChanges, ValueKey
-from services.segment.domain.customer_changes import CustomerKey
 from services.segment.domain.facts import Fact, encode_body
 from services.segment.domain.model import AttributeType, AttributeValue, Customer
 from services.segment.domain.recorder import BoundIdentity

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import NotFound
+from libs.common.ids import CustomerKey
 from libs.common.rpc.servicing import check_etag
 from libs.common.text import fold
-from services.segment.domain.customer_changes import CustomerKey
 from services.segment.domain.edits import Basics, Created, Editor, Profile
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Customer, CustomerView, Listed, Selector, TagChange

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment import metrics
 from services.segment.clients.points import PointsFigures
@@ -29,7 +30,6 @@ from services.segment.domain.audience import (
     names_points,
     predicates,
 )
-from services.segment.domain.customer_changes import CustomerKey
 from services.segment.domain.model import AttributeType, Balance, CustomerView
 from services.segment.domain.views import AudienceRules, CustomerParts
 from services.segment.store import audience_sql

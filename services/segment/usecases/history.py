@@ -9,8 +9,8 @@ from uuid import UUID
 
 from libs.common.db.pool import Pool
 from libs.common.feeds.serving import Reading
+from libs.common.ids import CustomerKey
 from services.segment.convert.facts import kind_of, tags_of
-from services.segment.domain.customer_changes import CustomerKey
 from services.segment.domain.facts import Fact
 from services.segment.domain.views import FactKey, MailFacts
 from services.segment.store import history

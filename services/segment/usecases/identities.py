@@ -7,7 +7,7 @@ from uuid import UUID
 
 from libs.common.db.pool import Connection
 from libs.common.errors import FailedPrecondition
-from services.segment.domain.customer_changes import CustomerKey
+from libs.common.ids import CustomerKey
 from services.segment.domain.edits import Bound, Editor, Profile
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Customer, CustomerView, IdentityKey

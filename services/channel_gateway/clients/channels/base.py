@@ -23,7 +23,7 @@ class Verdict(Enum):
     UNKNOWN = "unknown"
 
 
-class Backoff(NamedTuple):
+class RetryPolicy(NamedTuple):
     """How an attempt is repeated: waits of `first_s * factor ** n`, at most `most_s`, jittered."""
 
     first_s: float
@@ -40,17 +40,17 @@ ATTEMPTS_MAX: Final = 6
 AGE_MAX_S: Final = 24 * 3600.0
 """or after so long."""
 
-NORMAL: Final = Backoff(1.0, 2.0, 60.0, ATTEMPTS_MAX)
-FEW: Final = Backoff(1.0, 2.0, 60.0, 3)
+NORMAL: Final = RetryPolicy(1.0, 2.0, 60.0, ATTEMPTS_MAX)
+FEW: Final = RetryPolicy(1.0, 2.0, 60.0, 3)
 """For answers that seldom pass."""
-SLOW_ACCOUNT: Final = Backoff(1.0, 2.0, 60.0, ATTEMPTS_MAX, holds_account=True)
+SLOW_ACCOUNT: Final = RetryPolicy(1.0, 2.0, 60.0, ATTEMPTS_MAX, holds_account=True)
 """The account sends too fast."""
-PAIR: Final = Backoff(4.0, 4.0, 4.0**6, ATTEMPTS_MAX)
+PAIR: Final = RetryPolicy(4.0, 4.0, 4.0**6, ATTEMPTS_MAX)
 """Too many to one person: 4^n seconds."""
-LONG: Final = Backoff(15.0, 2.0, 600.0, ATTEMPTS_MAX)
+LONG: Final = RetryPolicy(15.0, 2.0, 600.0, ATTEMPTS_MAX)
 """Passes within minutes."""
-MINUTES: Final = Backoff(60.0, 2.0, 1800.0, ATTEMPTS_MAX, holds_account=True)
-HOURS: Final = Backoff(3600.0, 1.5, 6 * 3600.0, ATTEMPTS_MAX, holds_account=True)
+MINUTES: Final = RetryPolicy(60.0, 2.0, 1800.0, ATTEMPTS_MAX, holds_account=True)
+HOURS: Final = RetryPolicy(3600.0, 1.5, 6 * 3600.0, ATTEMPTS_MAX, holds_account=True)
 
 
 class Confirm(Enum):
@@ -66,7 +66,7 @@ class Rule(NamedTuple):
 
     verdict: Verdict
     reason: str = ""
-    backoff: Backoff = NORMAL
+    backoff: RetryPolicy = NORMAL
     account_unusable: bool = False
     """The channel refuses the account; sends through it fail until somebody renews it."""
     template_gone: bool = False
@@ -80,7 +80,7 @@ class Attempt(msgspec.Struct, frozen=True):
     reason: str = ""
     message_id: str = ""
     """The channel's id of the message, when sent."""
-    backoff: Backoff = NORMAL
+    backoff: RetryPolicy = NORMAL
     wait_s: float = 0.0
     """The channel's own wish how long to wait, when it gave one."""
     doubtful: bool = False
