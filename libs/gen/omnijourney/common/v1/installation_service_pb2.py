@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0omnijourney/common/v1/installation_service.proto\x12\x15omnijourney.common.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"S\n\rGetLagRequest\x12\x19\n\x11min_clock_version\x18\x01 \x01(\x03\x12\'\n\x04wait\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb8\x01\n\x0eGetLagResponse\x12\x0f\n\x07pending\x18\x01 \x01(\x03\x12\x10\n\x08progress\x18\x02 \x01(\t\x12\x37\n\x13oldest_pending_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fnext_timer_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rclock_version\x18\x05 \x01(\x03\"\x11\n\x0fGetClockRequest\"Z\n\x10GetClockResponse\x12\'\n\x03now\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04rate\x18\x02 \x01(\x01\x12\x0f\n\x07version\x18\x03 \x01(\x03\"j\n\x0fSetClockRequest\x12\x0c\n\x04rate\x18\x01 \x01(\x01\x12/\n\x0b\x64omain_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x03\"#\n\x10SetClockResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x32\xb5\x02\n\x13InstallationService\x12Z\n\x06GetLag\x12$.omnijourney.common.v1.GetLagRequest\x1a%.omnijourney.common.v1.GetLagResponse\"\x03\x90\x02\x01\x12`\n\x08GetClock\x12&.omnijourney.common.v1.GetClockRequest\x1a\'.omnijourney.common.v1.GetClockResponse\"\x03\x90\x02\x01\x12`\n\x08SetClock\x12&.omnijourney.common.v1.SetClockRequest\x1a\'.omnijourney.common.v1.SetClockResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0omnijourney/common/v1/installation_service.proto\x12\x15omnijourney.common.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/options.proto\"S\n\rGetLagRequest\x12\x19\n\x11min_clock_version\x18\x01 \x01(\x03\x12\'\n\x04wait\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb8\x01\n\x0eGetLagResponse\x12\x0f\n\x07pending\x18\x01 \x01(\x03\x12\x10\n\x08progress\x18\x02 \x01(\t\x12\x37\n\x13oldest_pending_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fnext_timer_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rclock_version\x18\x05 \x01(\x03\"\x11\n\x0fGetClockRequest\"Z\n\x10GetClockResponse\x12\'\n\x03now\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04rate\x18\x02 \x01(\x01\x12\x0f\n\x07version\x18\x03 \x01(\x03\"j\n\x0fSetClockRequest\x12\x0c\n\x04rate\x18\x01 \x01(\x01\x12/\n\x0b\x64omain_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x03\"#\n\x10SetClockResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x32\xc1\x02\n\x13InstallationService\x12^\n\x06GetLag\x12$.omnijourney.common.v1.GetLagRequest\x1a%.omnijourney.common.v1.GetLagResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x04\x12\x64\n\x08GetClock\x12&.omnijourney.common.v1.GetClockRequest\x1a\'.omnijourney.common.v1.GetClockResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x04\x12\x64\n\x08SetClock\x12&.omnijourney.common.v1.SetClockRequest\x1a\'.omnijourney.common.v1.SetClockResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,23 +35,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.common.v1.insta
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INSTALLATIONSERVICE'].methods_by_name['GetLag']._loaded_options = None
-  _globals['_INSTALLATIONSERVICE'].methods_by_name['GetLag']._serialized_options = b'\220\002\001'
+  _globals['_INSTALLATIONSERVICE'].methods_by_name['GetLag']._serialized_options = b'\220\002\001\250\273\030\004'
   _globals['_INSTALLATIONSERVICE'].methods_by_name['GetClock']._loaded_options = None
-  _globals['_INSTALLATIONSERVICE'].methods_by_name['GetClock']._serialized_options = b'\220\002\001'
+  _globals['_INSTALLATIONSERVICE'].methods_by_name['GetClock']._serialized_options = b'\220\002\001\250\273\030\004'
   _globals['_INSTALLATIONSERVICE'].methods_by_name['SetClock']._loaded_options = None
-  _globals['_INSTALLATIONSERVICE'].methods_by_name['SetClock']._serialized_options = b'\220\002\002'
-  _globals['_GETLAGREQUEST']._serialized_start=140
-  _globals['_GETLAGREQUEST']._serialized_end=223
-  _globals['_GETLAGRESPONSE']._serialized_start=226
-  _globals['_GETLAGRESPONSE']._serialized_end=410
-  _globals['_GETCLOCKREQUEST']._serialized_start=412
-  _globals['_GETCLOCKREQUEST']._serialized_end=429
-  _globals['_GETCLOCKRESPONSE']._serialized_start=431
-  _globals['_GETCLOCKRESPONSE']._serialized_end=521
-  _globals['_SETCLOCKREQUEST']._serialized_start=523
-  _globals['_SETCLOCKREQUEST']._serialized_end=629
-  _globals['_SETCLOCKRESPONSE']._serialized_start=631
-  _globals['_SETCLOCKRESPONSE']._serialized_end=666
-  _globals['_INSTALLATIONSERVICE']._serialized_start=669
-  _globals['_INSTALLATIONSERVICE']._serialized_end=978
+  _globals['_INSTALLATIONSERVICE'].methods_by_name['SetClock']._serialized_options = b'\220\002\002\250\273\030\004'
+  _globals['_GETLAGREQUEST']._serialized_start=177
+  _globals['_GETLAGREQUEST']._serialized_end=260
+  _globals['_GETLAGRESPONSE']._serialized_start=263
+  _globals['_GETLAGRESPONSE']._serialized_end=447
+  _globals['_GETCLOCKREQUEST']._serialized_start=449
+  _globals['_GETCLOCKREQUEST']._serialized_end=466
+  _globals['_GETCLOCKRESPONSE']._serialized_start=468
+  _globals['_GETCLOCKRESPONSE']._serialized_end=558
+  _globals['_SETCLOCKREQUEST']._serialized_start=560
+  _globals['_SETCLOCKREQUEST']._serialized_end=666
+  _globals['_SETCLOCKRESPONSE']._serialized_start=668
+  _globals['_SETCLOCKRESPONSE']._serialized_end=703
+  _globals['_INSTALLATIONSERVICE']._serialized_start=706
+  _globals['_INSTALLATIONSERVICE']._serialized_end=1027
 # @@protoc_insertion_point(module_scope)

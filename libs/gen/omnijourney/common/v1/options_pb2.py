@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
+from omnijourney.common.v1 import scope_pb2 as omnijourney_dot_common_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#omnijourney/common/v1/options.proto\x12\x15omnijourney.common.v1\x1a google/protobuf/descriptor.proto:6\n\runimplemented\x12\x1d.google.protobuf.FieldOptions\x18\xb4\x87\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#omnijourney/common/v1/options.proto\x12\x15omnijourney.common.v1\x1a google/protobuf/descriptor.proto\x1a!omnijourney/common/v1/scope.proto:6\n\runimplemented\x12\x1d.google.protobuf.FieldOptions\x18\xb4\x87\x03 \x01(\x08:M\n\x05scope\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0e\x32\x1c.omnijourney.common.v1.Scopeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)

@@ -6,12 +6,16 @@ What the contracts say about themselves, for programs."""
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
 from google.protobuf.internal import extension_dict as _extension_dict
+from omnijourney.common.v1 import scope_pb2 as _scope_pb2
 import builtins as _builtins
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
 UNIMPLEMENTED_FIELD_NUMBER: _builtins.int
+SCOPE_FIELD_NUMBER: _builtins.int
 unimplemented: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]
 """The field is in the contract and not in this release: a request that sets it is refused (UNIMPLEMENTED), and an answer
 never sets it.
 """
+scope: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _scope_pb2.Scope.ValueType]
+"""What the caller's token must allow. On every RPC."""

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_dot_options__pb2
 from omnijourney.internal.v1 import postings_pb2 as omnijourney_dot_internal_dot_v1_dot_postings__pb2
 from omnijourney.points.v1 import posting_pb2 as omnijourney_dot_points_dot_v1_dot_posting__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,omnijourney/internal/v1/ledger_service.proto\x12\x17omnijourney.internal.v1\x1a&omnijourney/internal/v1/postings.proto\x1a#omnijourney/points/v1/posting.proto\"H\n\x12PostEntriesRequest\x12\x32\n\x08postings\x18\x01 \x03(\x0b\x32 .omnijourney.internal.v1.Posting\"L\n\x13PostEntriesResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32$.omnijourney.points.v1.PostingResult2~\n\rLedgerService\x12m\n\x0bPostEntries\x12+.omnijourney.internal.v1.PostEntriesRequest\x1a,.omnijourney.internal.v1.PostEntriesResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,omnijourney/internal/v1/ledger_service.proto\x12\x17omnijourney.internal.v1\x1a#omnijourney/common/v1/options.proto\x1a&omnijourney/internal/v1/postings.proto\x1a#omnijourney/points/v1/posting.proto\"H\n\x12PostEntriesRequest\x12\x32\n\x08postings\x18\x01 \x03(\x0b\x32 .omnijourney.internal.v1.Posting\"L\n\x13PostEntriesResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32$.omnijourney.points.v1.PostingResult2\x82\x01\n\rLedgerService\x12q\n\x0bPostEntries\x12+.omnijourney.internal.v1.PostEntriesRequest\x1a,.omnijourney.internal.v1.PostEntriesResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,11 +35,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.internal.v1.led
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LEDGERSERVICE'].methods_by_name['PostEntries']._loaded_options = None
-  _globals['_LEDGERSERVICE'].methods_by_name['PostEntries']._serialized_options = b'\220\002\002'
-  _globals['_POSTENTRIESREQUEST']._serialized_start=150
-  _globals['_POSTENTRIESREQUEST']._serialized_end=222
-  _globals['_POSTENTRIESRESPONSE']._serialized_start=224
-  _globals['_POSTENTRIESRESPONSE']._serialized_end=300
-  _globals['_LEDGERSERVICE']._serialized_start=302
-  _globals['_LEDGERSERVICE']._serialized_end=428
+  _globals['_LEDGERSERVICE'].methods_by_name['PostEntries']._serialized_options = b'\220\002\002\250\273\030\005'
+  _globals['_POSTENTRIESREQUEST']._serialized_start=187
+  _globals['_POSTENTRIESREQUEST']._serialized_end=259
+  _globals['_POSTENTRIESRESPONSE']._serialized_start=261
+  _globals['_POSTENTRIESRESPONSE']._serialized_end=337
+  _globals['_LEDGERSERVICE']._serialized_start=340
+  _globals['_LEDGERSERVICE']._serialized_end=470
 # @@protoc_insertion_point(module_scope)

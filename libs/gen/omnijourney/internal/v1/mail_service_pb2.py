@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from omnijourney.common.v1 import history_pb2 as omnijourney_dot_common_dot_v1_dot_history__pb2
+from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*omnijourney/internal/v1/mail_service.proto\x12\x17omnijourney.internal.v1\x1a#omnijourney/common/v1/history.proto\"\xa9\x01\n\x0fListMailRequest\x12\x39\n\tpartition\x18\x01 \x01(\x0b\x32$.omnijourney.common.v1.HistoryCursorH\x00\x12?\n\x08\x63ustomer\x18\x02 \x01(\x0b\x32+.omnijourney.internal.v1.CustomerMailCursorH\x00\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x42\x07\n\x05scope\"P\n\x12\x43ustomerMailCursor\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x66ter_number\x18\x03 \x01(\x03\"/\n\x10ListMailResponse\x12\r\n\x05mails\x18\x01 \x03(\x0c\x12\x0c\n\x04more\x18\x02 \x01(\x08\x32s\n\x0bMailService\x12\x64\n\x08ListMail\x12(.omnijourney.internal.v1.ListMailRequest\x1a).omnijourney.internal.v1.ListMailResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*omnijourney/internal/v1/mail_service.proto\x12\x17omnijourney.internal.v1\x1a#omnijourney/common/v1/history.proto\x1a#omnijourney/common/v1/options.proto\"\xa9\x01\n\x0fListMailRequest\x12\x39\n\tpartition\x18\x01 \x01(\x0b\x32$.omnijourney.common.v1.HistoryCursorH\x00\x12?\n\x08\x63ustomer\x18\x02 \x01(\x0b\x32+.omnijourney.internal.v1.CustomerMailCursorH\x00\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x42\x07\n\x05scope\"P\n\x12\x43ustomerMailCursor\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x66ter_number\x18\x03 \x01(\x03\"/\n\x10ListMailResponse\x12\r\n\x05mails\x18\x01 \x03(\x0c\x12\x0c\n\x04more\x18\x02 \x01(\x08\x32w\n\x0bMailService\x12h\n\x08ListMail\x12(.omnijourney.internal.v1.ListMailRequest\x1a).omnijourney.internal.v1.ListMailResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,13 +34,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.internal.v1.mai
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MAILSERVICE'].methods_by_name['ListMail']._loaded_options = None
-  _globals['_MAILSERVICE'].methods_by_name['ListMail']._serialized_options = b'\220\002\001'
-  _globals['_LISTMAILREQUEST']._serialized_start=109
-  _globals['_LISTMAILREQUEST']._serialized_end=278
-  _globals['_CUSTOMERMAILCURSOR']._serialized_start=280
-  _globals['_CUSTOMERMAILCURSOR']._serialized_end=360
-  _globals['_LISTMAILRESPONSE']._serialized_start=362
-  _globals['_LISTMAILRESPONSE']._serialized_end=409
-  _globals['_MAILSERVICE']._serialized_start=411
-  _globals['_MAILSERVICE']._serialized_end=526
+  _globals['_MAILSERVICE'].methods_by_name['ListMail']._serialized_options = b'\220\002\001\250\273\030\005'
+  _globals['_LISTMAILREQUEST']._serialized_start=146
+  _globals['_LISTMAILREQUEST']._serialized_end=315
+  _globals['_CUSTOMERMAILCURSOR']._serialized_start=317
+  _globals['_CUSTOMERMAILCURSOR']._serialized_end=397
+  _globals['_LISTMAILRESPONSE']._serialized_start=399
+  _globals['_LISTMAILRESPONSE']._serialized_end=446
+  _globals['_MAILSERVICE']._serialized_start=448
+  _globals['_MAILSERVICE']._serialized_end=567
 # @@protoc_insertion_point(module_scope)

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_dot_options__pb2
 from omnijourney.internal.v1 import send_pb2 as omnijourney_dot_internal_dot_v1_dot_send__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+omnijourney/internal/v1/sends_service.proto\x12\x17omnijourney.internal.v1\x1a\"omnijourney/internal/v1/send.proto\"C\n\x13SendMessagesRequest\x12,\n\x05sends\x18\x01 \x03(\x0b\x32\x1d.omnijourney.internal.v1.Send\"L\n\x14SendMessagesResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.omnijourney.internal.v1.SendResult\"F\n\x10StopSendsRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\";\n\x11StopSendsResponse\x12\x11\n\tcancelled\x18\x01 \x01(\x03\x12\x13\n\x0bon_the_wire\x18\x02 \x01(\x03\x32\xe9\x01\n\x0cSendsService\x12p\n\x0cSendMessages\x12,.omnijourney.internal.v1.SendMessagesRequest\x1a-.omnijourney.internal.v1.SendMessagesResponse\"\x03\x90\x02\x02\x12g\n\tStopSends\x12).omnijourney.internal.v1.StopSendsRequest\x1a*.omnijourney.internal.v1.StopSendsResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+omnijourney/internal/v1/sends_service.proto\x12\x17omnijourney.internal.v1\x1a#omnijourney/common/v1/options.proto\x1a\"omnijourney/internal/v1/send.proto\"C\n\x13SendMessagesRequest\x12,\n\x05sends\x18\x01 \x03(\x0b\x32\x1d.omnijourney.internal.v1.Send\"L\n\x14SendMessagesResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.omnijourney.internal.v1.SendResult\"F\n\x10StopSendsRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\";\n\x11StopSendsResponse\x12\x11\n\tcancelled\x18\x01 \x01(\x03\x12\x13\n\x0bon_the_wire\x18\x02 \x01(\x03\x32\xf1\x01\n\x0cSendsService\x12t\n\x0cSendMessages\x12,.omnijourney.internal.v1.SendMessagesRequest\x1a-.omnijourney.internal.v1.SendMessagesResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x12k\n\tStopSends\x12).omnijourney.internal.v1.StopSendsRequest\x1a*.omnijourney.internal.v1.StopSendsResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,17 +34,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.internal.v1.sen
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SENDSSERVICE'].methods_by_name['SendMessages']._loaded_options = None
-  _globals['_SENDSSERVICE'].methods_by_name['SendMessages']._serialized_options = b'\220\002\002'
+  _globals['_SENDSSERVICE'].methods_by_name['SendMessages']._serialized_options = b'\220\002\002\250\273\030\005'
   _globals['_SENDSSERVICE'].methods_by_name['StopSends']._loaded_options = None
-  _globals['_SENDSSERVICE'].methods_by_name['StopSends']._serialized_options = b'\220\002\002'
-  _globals['_SENDMESSAGESREQUEST']._serialized_start=108
-  _globals['_SENDMESSAGESREQUEST']._serialized_end=175
-  _globals['_SENDMESSAGESRESPONSE']._serialized_start=177
-  _globals['_SENDMESSAGESRESPONSE']._serialized_end=253
-  _globals['_STOPSENDSREQUEST']._serialized_start=255
-  _globals['_STOPSENDSREQUEST']._serialized_end=325
-  _globals['_STOPSENDSRESPONSE']._serialized_start=327
-  _globals['_STOPSENDSRESPONSE']._serialized_end=386
-  _globals['_SENDSSERVICE']._serialized_start=389
-  _globals['_SENDSSERVICE']._serialized_end=622
+  _globals['_SENDSSERVICE'].methods_by_name['StopSends']._serialized_options = b'\220\002\002\250\273\030\005'
+  _globals['_SENDMESSAGESREQUEST']._serialized_start=145
+  _globals['_SENDMESSAGESREQUEST']._serialized_end=212
+  _globals['_SENDMESSAGESRESPONSE']._serialized_start=214
+  _globals['_SENDMESSAGESRESPONSE']._serialized_end=290
+  _globals['_STOPSENDSREQUEST']._serialized_start=292
+  _globals['_STOPSENDSREQUEST']._serialized_end=362
+  _globals['_STOPSENDSRESPONSE']._serialized_start=364
+  _globals['_STOPSENDSRESPONSE']._serialized_end=423
+  _globals['_SENDSSERVICE']._serialized_start=426
+  _globals['_SENDSSERVICE']._serialized_end=667
 # @@protoc_insertion_point(module_scope)

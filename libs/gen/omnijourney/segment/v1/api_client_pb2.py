@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from omnijourney.common.v1 import scope_pb2 as omnijourney_dot_common_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'omnijourney/segment/v1/api_client.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x02\n\tApiClient\x12\x15\n\rapi_client_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x15\n\x04name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12-\n\x06scopes\x18\x04 \x03(\x0e\x32\x1d.omnijourney.segment.v1.Scope\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07revoked\x18\x08 \x01(\x08\x12\x0c\n\x04\x65tag\x18\t \x01(\t*\xc4\x02\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x18\n\x14SCOPE_CUSTOMERS_READ\x10\x01\x12\x19\n\x15SCOPE_CUSTOMERS_WRITE\x10\x02\x12\x17\n\x13SCOPE_JOURNEYS_READ\x10\x03\x12\x18\n\x14SCOPE_JOURNEYS_WRITE\x10\x04\x12\x1a\n\x16SCOPE_JOURNEYS_TRIGGER\x10\x05\x12\x15\n\x11SCOPE_POINTS_READ\x10\x06\x12\x16\n\x12SCOPE_POINTS_WRITE\x10\x07\x12\x17\n\x13SCOPE_CHANNELS_READ\x10\x08\x12\x18\n\x14SCOPE_CHANNELS_WRITE\x10\t\x12\x14\n\x10SCOPE_STATS_READ\x10\n\x12\x14\n\x10SCOPE_TEAM_ADMIN\x10\x0b\x12\x12\n\x0eSCOPE_OPERATOR\x10\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'omnijourney/segment/v1/api_client.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!omnijourney/common/v1/scope.proto\"\xc5\x02\n\tApiClient\x12\x15\n\rapi_client_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x15\n\x04name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x45\n\x06scopes\x18\x04 \x03(\x0e\x32\x1c.omnijourney.common.v1.ScopeB\x17\xbaH\x14\x92\x01\x11\x10\x04\x18\x01\"\x0b\x82\x01\x08\x18\x01\x18\x02\x18\x03\x18\x04\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07revoked\x18\x08 \x01(\x08\x12\x0c\n\x04\x65tag\x18\t \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,8 +36,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_APICLIENT'].fields_by_name['name']._loaded_options = None
   _globals['_APICLIENT'].fields_by_name['name']._serialized_options = b'\272H\004r\002\030d'
-  _globals['_SCOPE']._serialized_start=434
-  _globals['_SCOPE']._serialized_end=758
-  _globals['_APICLIENT']._serialized_start=130
-  _globals['_APICLIENT']._serialized_end=431
+  _globals['_APICLIENT'].fields_by_name['scopes']._loaded_options = None
+  _globals['_APICLIENT'].fields_by_name['scopes']._serialized_options = b'\272H\024\222\001\021\020\004\030\001\"\013\202\001\010\030\001\030\002\030\003\030\004'
+  _globals['_APICLIENT']._serialized_start=165
+  _globals['_APICLIENT']._serialized_end=490
 # @@protoc_insertion_point(module_scope)

@@ -8,7 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from omnijourney.common.v1 import scope_pb2 as _scope_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,70 +19,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _Scope:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    SCOPE_UNSPECIFIED: _Scope.ValueType  # 0
-    """Not given; refused."""
-    SCOPE_CUSTOMERS_READ: _Scope.ValueType  # 1
-    """Read customers, tags, attributes and audiences."""
-    SCOPE_CUSTOMERS_WRITE: _Scope.ValueType  # 2
-    """Write them, and record events."""
-    SCOPE_JOURNEYS_READ: _Scope.ValueType  # 3
-    """Read journeys and enrolments."""
-    SCOPE_JOURNEYS_WRITE: _Scope.ValueType  # 4
-    """Draw, publish and stop journeys."""
-    SCOPE_JOURNEYS_TRIGGER: _Scope.ValueType  # 5
-    """Enrol customers by a journey's id."""
-    SCOPE_POINTS_READ: _Scope.ValueType  # 6
-    """Read balances, entries and coupons."""
-    SCOPE_POINTS_WRITE: _Scope.ValueType  # 7
-    """Post to the ledger, redeem and import."""
-    SCOPE_CHANNELS_READ: _Scope.ValueType  # 8
-    """Read accounts, content, deliveries and quotas."""
-    SCOPE_CHANNELS_WRITE: _Scope.ValueType  # 9
-    """Write accounts, content, shops and webhook subscriptions."""
-    SCOPE_STATS_READ: _Scope.ValueType  # 10
-    """Read figures."""
-    SCOPE_TEAM_ADMIN: _Scope.ValueType  # 11
-    """Manage the team's settings and its clients."""
-    SCOPE_OPERATOR: _Scope.ValueType  # 12
-    """Operate the installation: all teams, partitions, mailboxes, the clock."""
-
-class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
-    """What a client is allowed to do with its team's data."""
-
-SCOPE_UNSPECIFIED: Scope.ValueType  # 0
-"""Not given; refused."""
-SCOPE_CUSTOMERS_READ: Scope.ValueType  # 1
-"""Read customers, tags, attributes and audiences."""
-SCOPE_CUSTOMERS_WRITE: Scope.ValueType  # 2
-"""Write them, and record events."""
-SCOPE_JOURNEYS_READ: Scope.ValueType  # 3
-"""Read journeys and enrolments."""
-SCOPE_JOURNEYS_WRITE: Scope.ValueType  # 4
-"""Draw, publish and stop journeys."""
-SCOPE_JOURNEYS_TRIGGER: Scope.ValueType  # 5
-"""Enrol customers by a journey's id."""
-SCOPE_POINTS_READ: Scope.ValueType  # 6
-"""Read balances, entries and coupons."""
-SCOPE_POINTS_WRITE: Scope.ValueType  # 7
-"""Post to the ledger, redeem and import."""
-SCOPE_CHANNELS_READ: Scope.ValueType  # 8
-"""Read accounts, content, deliveries and quotas."""
-SCOPE_CHANNELS_WRITE: Scope.ValueType  # 9
-"""Write accounts, content, shops and webhook subscriptions."""
-SCOPE_STATS_READ: Scope.ValueType  # 10
-"""Read figures."""
-SCOPE_TEAM_ADMIN: Scope.ValueType  # 11
-"""Manage the team's settings and its clients."""
-SCOPE_OPERATOR: Scope.ValueType  # 12
-"""Operate the installation: all teams, partitions, mailboxes, the clock."""
-Global___Scope: _TypeAlias = Scope  # noqa: Y015
 
 @_typing.final
 class ApiClient(_message.Message):
@@ -102,7 +38,7 @@ class ApiClient(_message.Message):
     api_client_id: _builtins.str
     """Assigned by the server."""
     team_id: _builtins.str
-    """The team whose data it sees; empty for operators, who see all teams."""
+    """The team whose data it sees; empty for a client of the installation, which names the team in each request."""
     name: _builtins.str
     """What people call it, 1 to 100 characters; written into revisions and entries as the actor. Unique in the team."""
     revoked: _builtins.bool
@@ -110,8 +46,8 @@ class ApiClient(_message.Message):
     etag: _builtins.str
     """Changes with every change of the client; send it back with an update."""
     @_builtins.property
-    def scopes(self) -> _containers.RepeatedScalarFieldContainer[Global___Scope.ValueType]:
-        """What it may do; at least one."""
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_scope_pb2.Scope.ValueType]:
+        """What it may do; at least one of READ, WRITE, ADMIN and OPERATE."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -131,7 +67,7 @@ class ApiClient(_message.Message):
         api_client_id: _builtins.str = ...,
         team_id: _builtins.str = ...,
         name: _builtins.str = ...,
-        scopes: _abc.Iterable[Global___Scope.ValueType] | None = ...,
+        scopes: _abc.Iterable[_scope_pb2.Scope.ValueType] | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         last_use_time: _timestamp_pb2.Timestamp | None = ...,
