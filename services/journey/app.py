@@ -130,7 +130,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 check_intake=Intake(relay, settings.mail_backlog_max).check,
                 deliver=relay.submit,
             ),
-            parked=ParkedCustomers(rt.pool, mailbox, readers, rt.clock, notifier.notify),
+            parked=ParkedCustomers(
+                rt.pool, mailbox, readers, rt.clock, changed=notifier.notify, unparked=worker.wake
+            ),
             draining_of_workers=WorkerDraining(rt.pool, leases),
             journeys=journeys,
             enrolments=EnrolmentStore(rt.pool),

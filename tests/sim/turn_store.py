@@ -180,6 +180,7 @@ class InMemoryTurnStore:
             if (key.team_id, enrolment.journey_id) == (team_id, journey_id)
             and enrolment.wait is not WaitReason.SEND
             and key.partition in wanted
+            and key not in self._tables.parked
         ]
         return list(dict.fromkeys(keys))[:limit]
 

@@ -40,12 +40,18 @@ class ParkedCustomers:
         mailbox: Mailbox,
         readers: Mapping[int, MailReader],
         clock: Clock,
+        *,
         changed: Callable[[], None],
+        unparked: Callable[[], None],
     ) -> None:
-        """`readers` gives the repair read of each mail source; `changed` is called when history was written."""
+        """`readers` gives the repair read of each mail source.
+
+        `changed` is called when history was written, `unparked` when a customer may have a timer that is due.
+        """
         self._pool = pool
         self._store = ParkedStore(pool)
         self._changed = changed
+        self._unparked = unparked
         self._mailbox = mailbox
         self._readers = readers
         self._clock = clock
@@ -71,7 +77,7 @@ class ParkedCustomers:
         return await asyncio.gather(*(read(customer_id) for customer_id in customers))
 
     async def retry(self, call: Call[None, Reply], customer_id: UUID) -> Reply:
-        """Lets a customer's actor work again, with all mail that it has not taken.
+        """Lets a customer's actor work again, with all mail that it has not taken and the timers that are due.
 
         A repeated call delivers the mail again: the first may have broken off before. Raises NotFound, Unavailable if a
         source does not answer.
@@ -82,6 +88,7 @@ class ParkedCustomers:
             await self._store.unpark(connection, actor_key(call.team_id, customer_id))
 
         answer = await once(self._pool, call, work)
+        self._unparked()
         # Read again: what came in between was taken out of the mailbox, since the customer was parked.
         for mails in _require_all(await self._waiting(call.team_id, customer_id)):
             await self._mailbox.deliver(mails)

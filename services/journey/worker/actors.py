@@ -70,7 +70,7 @@ class Worker:
         self._checkouts = Checkouts(mailbox, self._partitions.owned, limits)
         self._retries = Retries()
         self._checkpoints = Checkpoints(store)
-        self._timers = TimerWatch(store, clock)
+        self._timers = TimerWatch(store, clock, real_time)
         self._batches = Batches()
         self._pacing = Pacing(real_time)
         self._wake = asyncio.Event()

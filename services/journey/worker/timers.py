@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Set
+from collections.abc import Callable, Collection, Set
 from datetime import datetime
+from typing import Final
 
 from libs.common.clock import Clock
 from services.journey.domain.model import ActorKey
 from services.journey.store.turns_protocol import TurnStorage
 
+LOOK_S: Final = 5.0
+"""Longest time without a look. Timers that are due become findable without a call here when a parked customer is tried
+again through another process, or a row is mended by hand."""
+
 
 class TimerWatch:
     """Finds the customers whose timers are due, and knows the next one."""
 
-    def __init__(self, store: TurnStorage, clock: Clock) -> None:
-        """Looks at the first chance."""
+    def __init__(self, store: TurnStorage, clock: Clock, real_time: Callable[[], float]) -> None:
+        """Looks at the first chance. `real_time` gives seconds that never run backwards."""
         self._store = store
         self._clock = clock
+        self._real_time = real_time
+        self._looked_at = real_time()
         self._look = True
         self._next: datetime | None = None
         self._passed_over = False
@@ -48,13 +55,18 @@ class TimerWatch:
         """Up to `limit` customers of these partitions whose timer is due and who are not busy. Raises the store's
         errors: then look again."""
         now = self._clock.now()
-        if limit <= 0 or not (self._look or (self._next is not None and self._next <= now)):
+        if limit <= 0 or not self._worth_while(now):
             return []
         # Set before the look: a batch that ends meanwhile may arm a timer that the look does not see.
-        self._look, self._next = False, None
+        self._look, self._next, self._looked_at = False, None, self._real_time()
         timers = await self._store.look_at_timers(partitions, now, limit + len(busy))
         self.expect(timers.following)
         idle = [key for key in timers.due if key not in busy]
         self._passed_over |= len(idle) < len(timers.due)
         self._look |= timers.more or len(idle) > limit
         return idle[:limit]
+
+    def _worth_while(self, now: datetime) -> bool:
+        if self._look or (self._next is not None and self._next <= now):
+            return True
+        return self._real_time() - self._looked_at >= LOOK_S

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from itertools import islice
 from uuid import UUID
 
@@ -17,13 +19,16 @@ from services.journey.domain import model as d
 from services.journey.domain.parked import Drop, Dropped
 from services.journey.usecases.parked import ParkedCustomers
 from services.journey.usecases.write import Call
+from services.journey.worker import timers
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.test_worker import MESSAGE, POINTS, State, epochs, key_of
 
 
-def parked_of(site: Site) -> ParkedCustomers:
-    return ParkedCustomers(site.pool, site.post, dict(site.archives), site.clock, lambda: None)
+def parked_of(site: Site, unparked: Callable[[], None] = lambda: None) -> ParkedCustomers:
+    return ParkedCustomers(
+        site.pool, site.post, dict(site.archives), site.clock, changed=lambda: None, unparked=unparked
+    )
 
 
 async def drop(site: Site, customer: UUID, source: MailSource, number: int, event: UUID) -> Dropped:
@@ -39,11 +44,32 @@ async def drop(site: Site, customer: UUID, source: MailSource, number: int, even
     return results[0]
 
 
-async def retry(site: Site, customer: UUID) -> None:
+async def retry(site: Site, customer: UUID, unparked: Callable[[], None] = lambda: None) -> None:
     request = pb.RetryParkedCustomerRequest(request_id=str(new_id()))
     form = pb.RetryParkedCustomerResponse
     call: Call[None, pb.RetryParkedCustomerResponse] = Call(TEAM, request, form, lambda _: form())
-    await parked_of(site).retry(call, customer)
+    await parked_of(site, unparked).retry(call, customer)
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["asked the owner's process", "asked another process"])
+async def test_a_timer_of_a_customer_who_was_tried_again_fires_without_mail(
+    site: Site, monkeypatch: pytest.MonkeyPatch, here: bool
+) -> None:
+    monkeypatch.setattr(timers, "LOOK_S", 3600.0 if here else 0.05)
+    journey = await site.save_journey(d.Node("wait", d.Delay(3600), "points"), POINTS)
+    [customer] = islice(customers(), 1)
+    fence = await epochs(site)
+    await site.runner().run({key_of(customer): Waiting([site.order(customer)])}, fence)
+    await site.turns.park(key_of(customer), "poison", 8, fence)
+    site.step(hours=2)
+    await site.pool.execute("UPDATE partition_lease SET expires_at = '-infinity'")
+    async with site.worker() as worker:
+        await site.until(lambda: worker.owned)
+        # Once the owner has looked, nothing tells it of the timer that it passed over.
+        await asyncio.sleep(0.2)
+        await retry(site, customer, worker.wake if here else lambda: None)
+        await site.until(lambda: site.effects.points[customer] == 11)
+    assert await site.states(journey) == {State.COMPLETED: 1}
 
 
 async def test_dropped_mail_is_never_acted_on_and_what_follows_it_is(site: Site) -> None:
@@ -119,3 +145,14 @@ async def test_only_mail_that_waits_for_a_parked_customer_can_be_dropped(site: S
         await drop(site, customer, MailSource.SEGMENT, 2, order.event_id)
     with pytest.raises(InvalidArgument):
         await drop(site, customer, MailSource.SEGMENT, 1, TEAM)
+
+
+async def test_parked_customers_keep_nobody_else_from_being_halted(site: Site) -> None:
+    journey = await site.save_journey(d.Node("wait", d.Delay(3600), "points"), POINTS)
+    crowd, fence = [key_of(customer) for customer in islice(customers(), 3)], await epochs(site)
+    await site.runner().run({key: Waiting([site.order(key.customer_id)]) for key in crowd}, fence)
+    for key in crowd[:2]:
+        await site.turns.park(key, "poison", 8, fence)
+    for limit in (1, 3):
+        found = await site.turns.halting_customers(TEAM, journey.journey_id, fence, limit)
+        assert found == crowd[2:]

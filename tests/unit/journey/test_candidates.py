@@ -89,7 +89,7 @@ async def world_of(limits: BatchLimits) -> World:
         store=store,
         partitions=partitions,
         checkouts=checkouts,
-        timers=TimerWatch(store, SteppedClock(START + timedelta(hours=1))),
+        timers=TimerWatch(store, SteppedClock(START + timedelta(hours=1)), lambda: 0.0),
         retries=retries,
     )
     return World(mailbox, tables, partitions, checkouts, retries, candidates, Numberer())

@@ -25,11 +25,15 @@ SELECT partition, team_id, customer_id, wake_at FROM look_at_timers(:partitions,
 SELECT due, following FROM look_ahead(:now);
 
 -- name: halting_customers
--- Customers who stand in a stopping journey and do not wait for a send.
+-- Customers who stand in a stopping journey and do not wait for a send. Parked ones wait for an operator: they would only
+-- take the places of those who can be halted.
 SELECT DISTINCT partition, team_id, customer_id
-  FROM (SELECT partition, team_id, customer_id FROM enrolment
-         WHERE team_id = :team_id AND journey_id = :journey_id AND state = enrolment_state('LIVE') AND rest <> wait_reason('SEND')
-           AND partition = ANY (:partitions::smallint[])
+  FROM (SELECT e.partition, e.team_id, e.customer_id FROM enrolment AS e
+         WHERE e.team_id = :team_id AND e.journey_id = :journey_id AND e.state = enrolment_state('LIVE')
+           AND e.rest <> wait_reason('SEND') AND e.partition = ANY (:partitions::smallint[])
+           AND NOT EXISTS (
+                SELECT FROM parked_customer AS k
+                 WHERE k.partition = e.partition AND k.team_id = e.team_id AND k.customer_id = e.customer_id)
          LIMIT :limit) AS page;
 
 -- name: load_checkpoints
