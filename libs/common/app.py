@@ -25,6 +25,7 @@ import uvloop
 
 from libs.common import crash
 from libs.common.backoff import Backoff, retrying
+from libs.common.callers import StaticDirectory
 from libs.common.clock import Clock, InstallationClock
 from libs.common.config import EXIT_CONFIG, ServiceSettings, variable_of
 from libs.common.db.migrate import migrate, service_dsn
@@ -218,7 +219,8 @@ async def runtime(
         stack.push_async_callback(_close_pool, pool)
         if clock is None:
             clock = await stack.enter_async_context(InstallationClock.follow(dsn))
-        server = GrpcServer(host=settings.bind_host, port=settings.grpc_port, token=ends.token)
+        callers = StaticDirectory.installation(ends.token)
+        server = GrpcServer(host=settings.bind_host, port=settings.grpc_port, callers=callers)
         made = Runtime(settings, pool, dsn, ends.redis_url, clock, ends.token, server)
         # Workers may run before the service serves, and must end even if it never does.
         stack.push_async_callback(made.end_workers)

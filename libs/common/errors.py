@@ -142,3 +142,20 @@ class Unauthenticated(DomainError):
     def token_invalid(cls) -> "Unauthenticated":
         """No token, or a wrong one; which of the two is not said."""
         return cls("TOKEN_INVALID", "a valid bearer token is required")
+
+
+class PermissionDenied(DomainError):
+    """The caller is known and may not do this, whatever exists."""
+
+    @classmethod
+    def scope_missing(cls, scope: str) -> "PermissionDenied":
+        """The caller's token lacks a scope, for example "WRITE"."""
+        message = f"the caller's token lacks the scope {scope}"
+        return cls("SCOPE_MISSING", message, metadata={"scope": scope})
+
+    @classmethod
+    def installation_only(cls) -> "PermissionDenied":
+        """The call concerns the whole installation, and the caller is a client of one team."""
+        return cls(
+            "INSTALLATION_ONLY", "this needs a client of the installation, and the caller is one of a team"
+        )

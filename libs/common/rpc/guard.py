@@ -1,12 +1,12 @@
-"""What happens around every call: authentication, validation, deadline, metrics, errors.
+"""What happens around every call: admission, validation, deadline, metrics, errors.
 
-Handlers are wrapped once, when their servicer is added. They just raise: domain errors
+Who calls is decided from the metadata, before the message is received: who is not let in costs an answer and nothing
+else. Handlers are wrapped once, when their servicer is added. They just raise: domain errors
 become their status by `libs.common.rpc.errors`, everything unforeseen an opaque incident.
 """
 
 import asyncio
 import contextlib
-import hmac
 import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -17,8 +17,10 @@ from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
 from libs.common import metrics
-from libs.common.errors import InvalidArgument, Unauthenticated
+from libs.common.callers import CallerDirectory, set_caller
+from libs.common.errors import DomainError, InvalidArgument
 from libs.common.rpc import limits, validation
+from libs.common.rpc.admission import OPEN_SERVICES, Admission, Metadata
 from libs.common.rpc.errors import STATUS_KEY, deadline_exceeded, not_implemented, status_of
 
 REQUESTS = metrics.counter(
@@ -29,13 +31,6 @@ DURATION = metrics.histogram(
 )
 IN_FLIGHT = metrics.gauge("rpc_in_flight_count", "Calls being worked on.", ("service",))
 
-_OPEN_SERVICES: Final = frozenset(
-    {
-        "grpc.health.v1.Health",
-        "grpc.reflection.v1.ServerReflection",
-        "grpc.reflection.v1alpha.ServerReflection",
-    }
-)
 _GENERATED: Final = "_pb2_grpc"
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -50,21 +45,24 @@ def is_implemented(behavior: Behavior) -> bool:
 class Guarded(grpc.GenericRpcHandler):
     """The handlers of one service, each wrapped once."""
 
-    def __init__(self, handlers: grpc.GenericRpcHandler, authorization: bytes) -> None:
+    def __init__(self, handlers: grpc.GenericRpcHandler, callers: CallerDirectory) -> None:
         self._handlers = handlers
-        self._authorization = authorization
+        self._callers = callers
         self._methods: dict[str, _Method] = {}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """The handler, guarded; None for unknown methods, which gRPC itself refuses."""
+        """The handler for this call, guarded; None for unknown methods, which gRPC itself refuses.
+
+        gRPC asks in the task of the call, before it receives the message: the caller is set for what runs in it.
+        """
         rpc = str(handler_call_details.method)
         method = self._methods.get(rpc)
         if method is None:
             handler = self._handlers.service(handler_call_details)
             if handler is None:
                 return None
-            method = self._methods[rpc] = _Method(rpc, handler, self._authorization)
-        return method.handler
+            method = self._methods[rpc] = _Method(rpc, handler, self._callers)
+        return method.handler_for(handler_call_details.invocation_metadata)
 
 
 class Guard:
@@ -73,16 +71,14 @@ class Guard:
     An interceptor would do the same for a coroutine and a search for the handler at each call.
     """
 
-    def __init__(self, server: grpc.aio.Server, token: str) -> None:
-        """`token` is asked of every call but health and reflection. Raises ValueError when it is empty."""
-        if not token:
-            raise ValueError("a server needs a token")
+    def __init__(self, server: grpc.aio.Server, callers: CallerDirectory) -> None:
+        """`callers` are let in; health and reflection are open to anybody."""
         self._server = server
-        self._authorization = f"Bearer {token}".encode()
+        self._callers = callers
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
         """What generated code calls."""
-        guarded = [Guarded(handlers, self._authorization) for handlers in generic_rpc_handlers]
+        guarded = [Guarded(handlers, self._callers) for handlers in generic_rpc_handlers]
         self._server.add_generic_rpc_handlers(guarded)
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
@@ -92,17 +88,43 @@ class Guard:
 class _Method:
     """One method of a server, with its metrics bound."""
 
-    def __init__(self, rpc: str, handler: Any, authorization: bytes) -> None:
+    def __init__(self, rpc: str, handler: Any, callers: CallerDirectory) -> None:
         service, _, name = rpc.removeprefix("/").rpartition("/")
         self.rpc = rpc.removeprefix("/")
         self._service = service
         self._name = name
-        self._authorization = None if service in _OPEN_SERVICES else authorization
+        self._admission = None if service in OPEN_SERVICES else Admission(self.rpc, callers)
         self._duration = DURATION.labels(service, name)
         self._in_flight = IN_FLIGHT.labels(service)
         self._answered: dict[grpc.StatusCode, Any] = {}
         self._check = validation.check_of(self.rpc)
-        self.handler = self._wrap(handler)
+        self._handler = self._wrap(handler)
+        self._refusals: dict[DomainError, Any] = {}
+
+    def handler_for(self, metadata: Metadata) -> Any:
+        """The handler of a call, or what refuses it without reading its message. Sets the caller."""
+        if self._admission is None:
+            return self._handler
+        decided = self._admission.admit(metadata)
+        if isinstance(decided, DomainError):
+            return self._refusals.get(decided) or self._refusing(decided)
+        set_caller(decided)
+        return self._handler
+
+    def _refusing(self, error: DomainError) -> Any:
+        """A handler that ends a call by `error`, one of a few. Of a handler for streams gRPC reads what it asks for:
+        nothing."""
+        status = status_of(error, self.rpc)
+
+        async def refuse(_: Any, context: Any) -> None:
+            call = self._begin()
+            try:
+                await call.fail(context, _StatusError(status))
+            finally:
+                call.end()
+
+        refusing = self._refusals[error] = grpc.stream_stream_rpc_method_handler(refuse)
+        return refusing
 
     def _wrap(self, handler: Any) -> Any:
         codec = (_decoding(handler.request_deserializer), handler.response_serializer)
@@ -174,7 +196,6 @@ class _Method:
 
     def _admit(self, context: Any, implemented: bool, deadline_s: float) -> float | None:
         """Lets a call in; returns after how many seconds it is to be ended. Raises what refuses it."""
-        self._authenticate(context)
         if not implemented:
             raise _StatusError(not_implemented(self.rpc))
         # A caller's own deadline is gRPC's business: it cancels the handler.
@@ -190,14 +211,6 @@ class _Method:
                 raise _StatusError(deadline_exceeded(self.rpc)) from None
             raise
 
-    def _authenticate(self, context: Any) -> None:
-        if self._authorization is None:
-            return
-        for key, value in context.invocation_metadata() or ():
-            if key == "authorization" and hmac.compare_digest(_bytes(value), self._authorization):
-                return
-        raise Unauthenticated.token_invalid()
-
     def note(self, code: grpc.StatusCode, took_s: float) -> None:
         """Counts a call that has ended."""
         self._in_flight.dec()
@@ -209,7 +222,7 @@ class _Method:
 
 
 class _Undecodable(NamedTuple):
-    """Bytes that are no request: told as any other fault, after the caller is known. gRPC would say UNKNOWN."""
+    """Bytes that are no request: told as any other fault. gRPC would say UNKNOWN."""
 
     why: str
 
@@ -263,7 +276,3 @@ class _StatusError(Exception):
 
 async def _abort(context: Any, status: status_pb2.Status) -> None:
     await context.abort(_CODES[status.code], status.message, ((STATUS_KEY, status.SerializeToString()),))
-
-
-def _bytes(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else value

@@ -11,6 +11,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
+from libs.common.callers import CallerDirectory
 from libs.common.rpc import limits
 from libs.common.rpc.guard import Guard
 from libs.common.rpc.reflection import DescribingReflection
@@ -46,11 +47,12 @@ class PortTakenError(Exception):
 class GrpcServer:
     """Add servicers, `start`, and `drain` in the end. One event loop, one use."""
 
-    def __init__(self, *, host: str, port: int, token: str) -> None:
-        """Opens port `port` (0: any free one) at `start`. Raises PortTakenError when it is taken already."""
+    def __init__(self, *, host: str, port: int, callers: CallerDirectory) -> None:
+        """Opens port `port` (0: any free one) at `start`, for the `callers`. Raises PortTakenError when it is
+        taken already."""
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=limits.CALLS_MAX)
         # To generated code it is a server.
-        self._guard = cast("grpc.aio.Server", Guard(self._server, token))
+        self._guard = cast("grpc.aio.Server", Guard(self._server, callers))
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._guard)
         self._names: list[str] = []

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, Final
 
-from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from protovalidate import Validator, Violation
 
 from libs.common.errors import FieldViolation, InvalidArgument, NotImplementedYet
+from libs.common.rpc.admission import method_of
 from omnijourney.common.v1 import options_pb2
 
 BY_ITEM: Final = frozenset(
@@ -56,7 +56,7 @@ def check_of(rpc: str) -> Check | None:
     Of batches that judge by item, items are only held to leave fields unset that nothing acts on yet. Raises
     NotImplementedYet for those, InvalidArgument for everything else.
     """
-    method = _method(rpc)
+    method = method_of(rpc)
     if method is None:
         return None
     if rpc in BY_ITEM:
@@ -123,17 +123,6 @@ def _unimplemented(message: Message, path: str) -> Iterator[str]:
             for here, each in _values(field, f"{path}{field.name}", value):
                 if isinstance(each, Message):
                     yield from _unimplemented(each, f"{here}.")
-
-
-def _method(rpc: str) -> MethodDescriptor | None:
-    service, _, name = rpc.rpartition("/")
-    if not service.startswith("omnijourney."):
-        return None
-    try:
-        found: MethodDescriptor = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
-    except KeyError:
-        return None
-    return found
 
 
 def _texts(message: Message, path: str) -> Iterator[FieldViolation]:

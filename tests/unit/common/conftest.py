@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from libs.common.callers import StaticDirectory
 from libs.common.rpc import operations
 from libs.common.rpc.client import channel
 from libs.common.rpc.server import GrpcServer
@@ -21,7 +22,7 @@ def serve() -> Serve:
 
     @contextlib.asynccontextmanager
     async def served(servicer: Any) -> AsyncIterator[Any]:
-        server = GrpcServer(host="127.0.0.1", port=0, token=TOKEN)
+        server = GrpcServer(host="127.0.0.1", port=0, callers=StaticDirectory.installation(TOKEN))
         server.add(pb_grpc.add_InstallationServiceServicer_to_server, servicer, operations.DESCRIPTOR)
         async with server, channel(f"127.0.0.1:{server.port}", TOKEN) as opened:
             yield pb_grpc.InstallationServiceStub(opened)

@@ -11,6 +11,7 @@ from uuid import UUID
 import grpc
 import pytest
 
+from libs.common.callers import StaticDirectory
 from libs.common.errors import NotFound
 from libs.common.ids import new_id
 from libs.common.rpc.client import channel
@@ -66,7 +67,7 @@ def works() -> Works:
 
 @pytest.fixture
 async def stub(works: Works) -> AsyncIterator[OperationsServiceAsyncStub]:
-    server = GrpcServer(host="127.0.0.1", port=0, token="t")
+    server = GrpcServer(host="127.0.0.1", port=0, callers=StaticDirectory.installation("t"))
     servicer = OperationsServicer(works, asyncio.Event())
     server.add(operations_service_pb2_grpc.add_OperationsServiceServicer_to_server, servicer, DESCRIPTOR)
     async with server, channel(f"127.0.0.1:{server.port}", "t") as to_server:

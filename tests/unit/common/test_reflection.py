@@ -8,6 +8,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from libs.common.callers import StaticDirectory
 from libs.common.rpc.server import GrpcServer
 from omnijourney.journey.v1 import node_pb2
 
@@ -15,7 +16,7 @@ from omnijourney.journey.v1 import node_pb2
 @pytest.fixture
 async def stub() -> Any:
     async with (
-        GrpcServer(host="127.0.0.1", port=0, token="t") as server,
+        GrpcServer(host="127.0.0.1", port=0, callers=StaticDirectory.installation("t")) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
     ):
         make_stub: Any = reflection_pb2_grpc.ServerReflectionStub  # its types know blocking channels only

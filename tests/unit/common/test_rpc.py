@@ -9,6 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from prometheus_client import REGISTRY
 
+from libs.common.callers import StaticDirectory
 from libs.common.errors import Aborted, Unavailable
 from libs.common.rpc import limits, operations
 from libs.common.rpc.client import DeadlineMissingError, channel, retrying
@@ -47,7 +48,7 @@ def _slow(faults: list[Exception] | None = None) -> Slow:
 
 
 def _server(servicer: Any) -> GrpcServer:
-    server = GrpcServer(host="127.0.0.1", port=0, token=TOKEN)
+    server = GrpcServer(host="127.0.0.1", port=0, callers=StaticDirectory.installation(TOKEN))
     server.add(pb_grpc.add_InstallationServiceServicer_to_server, servicer, operations.DESCRIPTOR)
     return server
 
@@ -119,13 +120,13 @@ async def test_a_taken_port_is_told() -> None:
     server = _server(_slow())
     async with server:
         with pytest.raises(PortTakenError, match=rf"127\.0\.0\.1:{server.port}: the port is taken"):
-            GrpcServer(host="127.0.0.1", port=server.port, token=TOKEN)
-    GrpcServer(host="127.0.0.1", port=server.port, token=TOKEN)
+            GrpcServer(host="127.0.0.1", port=server.port, callers=StaticDirectory.installation(TOKEN))
+    GrpcServer(host="127.0.0.1", port=server.port, callers=StaticDirectory.installation(TOKEN))
 
 
 async def test_an_address_of_another_machine_is_told() -> None:
     with pytest.raises(PortTakenError, match=r"cannot listen on 192\.0\.2\.1:0"):
-        GrpcServer(host="192.0.2.1", port=0, token=TOKEN)
+        GrpcServer(host="192.0.2.1", port=0, callers=StaticDirectory.installation(TOKEN))
 
 
 async def test_draining_lets_running_calls_end_and_takes_no_new_ones() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
+from libs.common.callers import StaticDirectory
 from libs.common.errors import Aborted
 from libs.common.rpc import limits
 from libs.common.rpc.client import DeadlineMissingError, channel
@@ -63,7 +64,7 @@ async def streams() -> Streams:
 
 @pytest.fixture
 async def opened(streams: Streams) -> AsyncIterator[Any]:
-    server = GrpcServer(host="127.0.0.1", port=0, token=TOKEN)
+    server = GrpcServer(host="127.0.0.1", port=0, callers=StaticDirectory.installation(TOKEN))
     server.add(_register, streams, DESCRIPTOR)
     async with server, channel(f"127.0.0.1:{server.port}", TOKEN) as made:
         yield made
@@ -112,7 +113,7 @@ async def test_a_stream_without_deadline_gets_the_services(
     streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "STREAM_DEADLINE_DEFAULT_S", 0.05)
-    server = GrpcServer(host="127.0.0.1", port=0, token=TOKEN)
+    server = GrpcServer(host="127.0.0.1", port=0, callers=StaticDirectory.installation(TOKEN))
     server.add(_register, streams, DESCRIPTOR)
     async with server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as plain:
         wait: Any = plain.unary_stream("/tests.Streams/Wait")

@@ -37,7 +37,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 5
     """ABORTED: the etag is not the present one; read again and repeat. Example: `{"etag": "7"}`."""
     ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 6
-    """UNAUTHENTICATED: no or a wrong token. Example: `{}`."""
+    """UNAUTHENTICATED: no token, or one that is wrong, expired or revoked. Example: `{}`."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 7
     """INTERNAL: a fault of ours; the id finds it in the logs. Example: `{"incident_id": "…"}`."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 8
@@ -58,6 +58,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED: the write collided with another one and changed nothing; retry. Example: `{}`."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 16
     """DEADLINE_EXCEEDED: not done within the time that the caller, or else the service, allows. Example: `{"rpc": "…"}`."""
+    ERROR_REASON_SCOPE_MISSING: _ErrorReason.ValueType  # 17
+    """PERMISSION_DENIED: the caller's token lacks the scope that the RPC needs. Example: `{"scope": "WRITE"}`."""
+    ERROR_REASON_INSTALLATION_ONLY: _ErrorReason.ValueType  # 18
+    """PERMISSION_DENIED: the call concerns the whole installation, and the caller is a client of one team. Example: `{}`."""
+    ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 19
+    """RESOURCE_EXHAUSTED: the request is larger than the RPC takes; send less at once. Example: `{"limit_bytes": "65536", "bytes": "70000"}`."""
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 20
+    """RESOURCE_EXHAUSTED: the client makes more calls than it may; retry after the time in RetryInfo.
+    Example: `{"limit_per_second": "200"}`.
+    """
     ERROR_REASON_OPERATION_NOT_DONE: _ErrorReason.ValueType  # 90
     """FAILED_PRECONDITION: the operation is still under way. Example: `{"state": "RUNNING"}`."""
     ERROR_REASON_OPERATION_NOT_CANCELLABLE: _ErrorReason.ValueType  # 92
@@ -223,7 +233,7 @@ ERROR_REASON_DUPLICATE_VALUE: ErrorReason.ValueType  # 4
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 5
 """ABORTED: the etag is not the present one; read again and repeat. Example: `{"etag": "7"}`."""
 ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 6
-"""UNAUTHENTICATED: no or a wrong token. Example: `{}`."""
+"""UNAUTHENTICATED: no token, or one that is wrong, expired or revoked. Example: `{}`."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 7
 """INTERNAL: a fault of ours; the id finds it in the logs. Example: `{"incident_id": "…"}`."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 8
@@ -244,6 +254,16 @@ ERROR_REASON_WRITE_CONFLICT: ErrorReason.ValueType  # 15
 """ABORTED: the write collided with another one and changed nothing; retry. Example: `{}`."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 16
 """DEADLINE_EXCEEDED: not done within the time that the caller, or else the service, allows. Example: `{"rpc": "…"}`."""
+ERROR_REASON_SCOPE_MISSING: ErrorReason.ValueType  # 17
+"""PERMISSION_DENIED: the caller's token lacks the scope that the RPC needs. Example: `{"scope": "WRITE"}`."""
+ERROR_REASON_INSTALLATION_ONLY: ErrorReason.ValueType  # 18
+"""PERMISSION_DENIED: the call concerns the whole installation, and the caller is a client of one team. Example: `{}`."""
+ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 19
+"""RESOURCE_EXHAUSTED: the request is larger than the RPC takes; send less at once. Example: `{"limit_bytes": "65536", "bytes": "70000"}`."""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 20
+"""RESOURCE_EXHAUSTED: the client makes more calls than it may; retry after the time in RetryInfo.
+Example: `{"limit_per_second": "200"}`.
+"""
 ERROR_REASON_OPERATION_NOT_DONE: ErrorReason.ValueType  # 90
 """FAILED_PRECONDITION: the operation is still under way. Example: `{"state": "RUNNING"}`."""
 ERROR_REASON_OPERATION_NOT_CANCELLABLE: ErrorReason.ValueType  # 92
