@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from libs.common.db.faults import PASSING
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument
+from libs.common.redaction import redacted
 from libs.common.tasks import set_within
 
 REQUEST_ID_LENGTH_MAX: Final = 128
@@ -54,11 +55,13 @@ async def answer_once(
     work: Callable[[Connection], Awaitable[Reply]],
     *,
     teams: Iterable[UUID] = (),
+    again: Callable[[Connection, Reply], Awaitable[Reply]] | None = None,
 ) -> Reply:
     """Does `work` in a transaction and keeps its answer with it; a repeated request gets that answer, without work.
 
     Request ids are unique within `scope`: the team, or the nil UUID for writes of no team. The transaction is bound to
-    `scope` and `teams`. Work that raises leaves nothing behind, so that the id can be used again.
+    `scope` and `teams`. Work that raises leaves nothing behind, so that the id can be used again. Secrets of the answer
+    are not kept with it: `again` may fill them in for a repetition, else they are empty there.
     Raises InvalidArgument for a missing or too long id, AlreadyExists `REQUEST_ID_REUSED` for other content.
     """
     _check(request.request_id)
@@ -67,10 +70,11 @@ async def answer_once(
         while not await connection.fetchval(_CLAIM, scope, request.request_id, digest):
             record = await connection.fetchrow(_RECALL, scope, request.request_id)
             if record is not None:
-                return _recalled(record, request.request_id, digest, reply)
+                recalled = _recalled(record, request.request_id, digest, reply)
+                return recalled if again is None else await again(connection, recalled)
             # Forgotten between the two: the id is free again.
         answer = await work(connection)
-        await connection.execute(_ANSWER, scope, request.request_id, answer.SerializeToString())
+        await connection.execute(_ANSWER, scope, request.request_id, redacted(answer).SerializeToString())
         return answer
 
 

@@ -31,6 +31,10 @@ class ShopKey(NamedTuple):
     created_at: datetime
     expires_at: datetime | None
 
+    def __repr__(self) -> str:
+        """Without the secret, so that no log shows it."""
+        return f"ShopKey(shop_id={self.shop_id!r}, key_id={self.key_id})"
+
 
 class WalletView(NamedTuple):
     """A team's prepaid balance."""

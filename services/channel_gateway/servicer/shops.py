@@ -20,6 +20,7 @@ from services.channel_gateway.domain.signing import decode_secret, encode_secret
 from services.channel_gateway.domain.views import Shop, ShopKey
 from services.channel_gateway.servicer.base import Part
 from services.channel_gateway.usecases.call import Call
+from services.channel_gateway.usecases.shops import Showing
 
 NAME_MAX: Final = 100
 SECRET_BYTES: Final = 32
@@ -106,12 +107,8 @@ class ShopRpcs(Part):
         now = self._clock.now()
         key = ShopKey(team_id, shop_id, new_id(epoch_ms(now)), secret, now, expires_at)
 
-        def reply(made: ShopKey) -> pb.CreateShopKeyResponse:
-            message = key_message(made)
-            message.secret = encode_secret(made.secret)
-            return pb.CreateShopKeyResponse(key=message)
-
-        return await self._deps.shops.create_key(Call(team_id, request, pb.CreateShopKeyResponse, reply), key)
+        call = Call(team_id, request, pb.CreateShopKeyResponse, _made_key)
+        return await self._deps.shops.create_key(call, key, _SHOWING)
 
     async def ListShopKeys(self, request: pb.ListShopKeysRequest, context: Any) -> pb.ListShopKeysResponse:
         """Lists keys without their secrets."""
@@ -173,6 +170,18 @@ class ShopRpcs(Part):
 
         call = Call(team_id, request, pb.RetryInboxRecordResponse, reply)
         return await self._deps.shops.retry_record(call, request.sequence)
+
+
+def _made_key(key: ShopKey) -> pb.CreateShopKeyResponse:
+    return _shown(pb.CreateShopKeyResponse(key=key_message(key)), key)
+
+
+def _shown(reply: pb.CreateShopKeyResponse, key: ShopKey) -> pb.CreateShopKeyResponse:
+    reply.key.secret = encode_secret(key.secret)
+    return reply
+
+
+_SHOWING: Final = Showing(lambda reply: UUID(reply.key.shop_key_id), _shown)
 
 
 def _shop_id(check: FieldCheck, field: str, text: str) -> str:

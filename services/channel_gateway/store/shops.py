@@ -77,6 +77,14 @@ async def create_key(connection: Connection, key: ShopKey, now: datetime) -> Non
     await connection.execute(QUERIES["create_shop_key"], *key)
 
 
+async def find_key(connection: Connection, team_id: UUID, shop_id: str, key_id: UUID) -> ShopKey | None:
+    """A key of a shop; None when it went with its shop."""
+    row = await connection.fetchrow(
+        *QUERIES.bind("find_shop_key", team_id=team_id, shop_id=shop_id, key_id=key_id)
+    )
+    return None if row is None else ShopKey(*row)
+
+
 async def expire_key(connection: Connection, team_id: UUID, shop_id: str, key_id: UUID, at: datetime) -> None:
     """Ends a key at a time. Raises NotFound."""
     if not await connection.fetchval(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -21,18 +21,24 @@ class Call(Generic[Done, Reply]):
     """Whose write it is, by what its repetition is recognised, and how what was done becomes the answer."""
 
     team_id: UUID
-    request: Write
+    request: Write = field(repr=False)
     form: type[Reply]
     reply: Callable[[Done], Reply]
 
 
-async def once(pool: Pool, call: Call[Done, Reply], work: Callable[[Connection], Awaitable[Done]]) -> Reply:
+async def once(
+    pool: Pool,
+    call: Call[Done, Reply],
+    work: Callable[[Connection], Awaitable[Done]],
+    again: Callable[[Connection, Reply], Awaitable[Reply]] | None = None,
+) -> Reply:
     """Does `work` in one transaction and keeps its answer with it; a repeated call gets that answer, without work.
 
-    Raises what `answer_once` and `work` raise; nothing is written then.
+    Secrets are not kept: `again` fills them in for a repetition. Raises what `answer_once` and `work` raise; nothing is
+    written then.
     """
 
     async def and_reply(connection: Connection) -> Reply:
         return call.reply(await work(connection))
 
-    return await answer_once(pool, call.team_id, call.request, call.form, and_reply)
+    return await answer_once(pool, call.team_id, call.request, call.form, and_reply, again=again)

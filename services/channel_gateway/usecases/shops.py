@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic
 from uuid import UUID
 
 from libs.common.clock import Clock
@@ -15,6 +17,14 @@ from services.channel_gateway.store import shops as store
 from services.channel_gateway.usecases.call import Call, Done, Reply, once
 from services.channel_gateway.worker.inbox import InboxWorker
 from services.channel_gateway.worker.shop_keys import ShopKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Showing(Generic[Reply]):
+    """How the answer to the creation of a key, which is kept without the key, shows it again."""
+
+    key_id: Callable[[Reply], UUID]
+    show: Callable[[Reply, ShopKey], Reply]
 
 
 class Shops:
@@ -57,14 +67,18 @@ class Shops:
 
         return await self._once(call, shop_id, delete)
 
-    async def create_key(self, call: Call[ShopKey, Reply], key: ShopKey) -> Reply:
-        """Stores a signing key. Raises ShopKeyLimit."""
+    async def create_key(self, call: Call[ShopKey, Reply], key: ShopKey, showing: Showing[Reply]) -> Reply:
+        """Stores a signing key; a repetition shows it again for as long as it is there. Raises ShopKeyLimit."""
 
         async def create(connection: Connection) -> ShopKey:
             await store.create_key(connection, key, key.created_at)
             return key
 
-        return await self._once(call, key.shop_id, create)
+        async def show(connection: Connection, reply: Reply) -> Reply:
+            made = await store.find_key(connection, call.team_id, key.shop_id, showing.key_id(reply))
+            return reply if made is None else showing.show(reply, made)
+
+        return await self._once(call, key.shop_id, create, show)
 
     async def expire_key(
         self, call: Call[None, Reply], shop_id: str, key_id: UUID, at: datetime | None
@@ -87,8 +101,12 @@ class Shops:
         return reply
 
     async def _once(
-        self, call: Call[Done, Reply], shop_id: str, work: Callable[[Connection], Awaitable[Done]]
+        self,
+        call: Call[Done, Reply],
+        shop_id: str,
+        work: Callable[[Connection], Awaitable[Done]],
+        again: Callable[[Connection, Reply], Awaitable[Reply]] | None = None,
     ) -> Reply:
-        reply = await once(self._pool, call, work)
+        reply = await once(self._pool, call, work, again)
         self._keys.forget(call.team_id, shop_id)
         return reply

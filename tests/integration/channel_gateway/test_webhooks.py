@@ -210,6 +210,9 @@ async def test_keys_change_without_a_gap(gateway: Gateway, shop: Shop) -> None:
     assert old.secret == ""
     request = pb.CreateShopKeyRequest(team_id=str(gateway.team_id), request_id=str(new_id()), shop_id="demo")
     new = (await gateway.stub.CreateShopKey(request, timeout=TIMEOUT_S)).key
+    assert (await gateway.stub.CreateShopKey(request, timeout=TIMEOUT_S)).key == new, (
+        "shown again to its maker"
+    )
     renewed = Shop(gateway, new.secret)
     assert (await shop.post(order(1)))[0] == 202
     assert (await renewed.post(order(2)))[0] == 202

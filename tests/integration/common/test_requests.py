@@ -6,10 +6,12 @@ from uuid import UUID
 import pytest
 
 from libs.common.db import requests
-from libs.common.db.pool import Connection, Pool
+from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.db.requests import answer_once, forget_answers
 from libs.common.errors import AlreadyExists, InvalidArgument
 from omnijourney.common.v1 import installation_service_pb2 as pb
+from omnijourney.segment.v1.api_client_pb2 import ApiClient
+from omnijourney.segment.v1.segment_service_pb2 import CreateApiClientResponse
 
 TEAM, OTHER = UUID(int=1), UUID(int=2)
 
@@ -74,6 +76,25 @@ async def test_the_same_content_of_another_kind_is_refused(pool: Pool) -> None:
     await _ask(pool, Request("a"), Work())
     with pytest.raises(AlreadyExists):
         await _ask(pool, OtherRequest("a"), Work())
+
+
+async def test_a_secret_of_an_answer_is_shown_once_and_not_kept(pool: Pool) -> None:
+    async def create(connection: Connection) -> CreateApiClientResponse:
+        return CreateApiClientResponse(api_client=ApiClient(name="Shop"), token="oj_only-once")
+
+    async def fill_in(connection: Connection, reply: CreateApiClientResponse) -> CreateApiClientResponse:
+        reply.token = "again"
+        return reply
+
+    request = Request("a")
+    first = await answer_once(pool, TEAM, request, CreateApiClientResponse, create)
+    assert first.token == "oj_only-once"
+    repeated = await answer_once(pool, TEAM, request, CreateApiClientResponse, create)
+    assert (repeated.api_client.name, repeated.token) == ("Shop", "")
+    filled = await answer_once(pool, TEAM, request, CreateApiClientResponse, create, again=fill_in)
+    assert (filled.api_client.name, filled.token) == ("Shop", "again")
+    async with transaction(pool, [TEAM]) as connection:
+        assert b"only-once" not in await connection.fetchval("SELECT answer FROM request_log")
 
 
 async def test_refused_work_leaves_the_id_free(pool: Pool) -> None:

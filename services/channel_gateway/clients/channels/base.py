@@ -40,6 +40,11 @@ ATTEMPTS_MAX: Final = 6
 AGE_MAX_S: Final = 24 * 3600.0
 """or after so long."""
 
+WAIT_MAX_S: Final = 3600.0
+"""Longest that a channel's own wish (`Retry-After`, usage headers) holds an account; then it is asked again."""
+DETAIL_MAX: Final = 500
+"""Characters kept of what a channel says."""
+
 NORMAL: Final = RetryPolicy(1.0, 2.0, 60.0, ATTEMPTS_MAX)
 FEW: Final = RetryPolicy(1.0, 2.0, 60.0, 3)
 """For answers that seldom pass."""
@@ -82,7 +87,7 @@ class Attempt(msgspec.Struct, frozen=True):
     """The channel's id of the message, when sent."""
     backoff: RetryPolicy = NORMAL
     wait_s: float = 0.0
-    """The channel's own wish how long to wait, when it gave one."""
+    """The channel's own wish how long to wait, when it gave one; at most WAIT_MAX_S."""
     doubtful: bool = False
     """The message may have been accepted although the answer does not say so."""
     account_unusable: bool = False
@@ -126,9 +131,15 @@ def attempt_of(
         rule.verdict,
         reason=rule.reason or code,
         backoff=rule.backoff,
-        wait_s=wait_s,
+        wait_s=min(max(wait_s, 0.0), WAIT_MAX_S),
         doubtful=doubtful,
         account_unusable=rule.account_unusable,
         template_gone=rule.template_gone,
         detail=detail,
     )
+
+
+def said(account: Account, text: str) -> str:
+    """What a channel said, for people and logs: without the token, which some repeat when they refuse it."""
+    token = account.connection.access_token
+    return (text.replace(token, "[hidden]") if token else text)[:DETAIL_MAX]

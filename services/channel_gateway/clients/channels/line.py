@@ -12,7 +12,15 @@ from yarl import URL
 
 from libs.common.ids import derived_id
 from services.channel_gateway.clients.channels import line_rules
-from services.channel_gateway.clients.channels.base import LONG, Attempt, Confirm, Rule, Verdict, attempt_of
+from services.channel_gateway.clients.channels.base import (
+    LONG,
+    Attempt,
+    Confirm,
+    Rule,
+    Verdict,
+    attempt_of,
+    said,
+)
 from services.channel_gateway.clients.channels.transport import (
     NoAnswerError,
     NotSentError,
@@ -165,9 +173,9 @@ class LineAdapter:
         try:
             reply = await self._transport.request("POST", self._push, headers, job.parts[part])
         except NotSentError as error:
-            return attempt_of(line_rules.NOT_SENT, detail=str(error))
+            return attempt_of(line_rules.NOT_SENT, detail=said(account, str(error)))
         except NoAnswerError as error:
-            return attempt_of(line_rules.NO_ANSWER, detail=str(error), doubtful=True)
+            return attempt_of(line_rules.NO_ANSWER, detail=said(account, str(error)), doubtful=True)
         return await self._classify(account, reply)
 
     async def _classify(self, account: Account, reply: Reply) -> Attempt:
@@ -179,7 +187,10 @@ class LineAdapter:
             # LINE holds places for a delivery that is running and may free some of them.
             rule = Rule(Verdict.RETRY, rule.reason, backoff=LONG)
         return attempt_of(
-            rule, detail=message, wait_s=retry_after_s(reply.headers), doubtful=reply.status >= 500
+            rule,
+            detail=said(account, message),
+            wait_s=retry_after_s(reply.headers),
+            doubtful=reply.status >= 500,
         )
 
     async def quota(self, account: Account) -> tuple[int | None, int] | None:
@@ -204,8 +215,9 @@ class LineAdapter:
         try:
             reply = await self._transport.request("GET", self._info, _headers(account))
         except (NotSentError, NoAnswerError) as error:
-            return False, str(error)
-        return reply.status == 200, str(reply.body.get("message") or reply.body.get("displayName", ""))
+            return False, said(account, str(error))
+        text = str(reply.body.get("message") or reply.body.get("displayName", ""))
+        return reply.status == 200, said(account, text)
 
 
 def _headers(account: Account) -> dict[str, str]:

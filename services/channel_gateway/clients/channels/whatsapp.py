@@ -10,7 +10,15 @@ import msgspec
 from yarl import URL
 
 from services.channel_gateway.clients.channels import meta_rules
-from services.channel_gateway.clients.channels.base import Attempt, Confirm, Rule, Verdict, attempt_of
+from services.channel_gateway.clients.channels.base import (
+    WAIT_MAX_S,
+    Attempt,
+    Confirm,
+    Rule,
+    Verdict,
+    attempt_of,
+    said,
+)
 from services.channel_gateway.clients.channels.transport import (
     NoAnswerError,
     NotSentError,
@@ -177,9 +185,9 @@ class WhatsappAdapter:
             url = self._url(account.connection.sender_id)
             reply = await self._transport.request("POST", url, headers, job.parts[part])
         except NotSentError as error:
-            return attempt_of(meta_rules.NOT_SENT, detail=str(error))
+            return attempt_of(meta_rules.NOT_SENT, detail=said(account, str(error)))
         except NoAnswerError as error:
-            return attempt_of(meta_rules.NO_ANSWER, detail=str(error), doubtful=True)
+            return attempt_of(meta_rules.NO_ANSWER, detail=said(account, str(error)), doubtful=True)
         return await self._classify(account, job, part, reply)
 
     def _url(self, phone_number_id: str) -> URL:
@@ -197,7 +205,7 @@ class WhatsappAdapter:
             rule = Rule(Verdict.EXHAUSTED, Reason.WHATSAPP_TEMPLATE_MISSING, template_gone=True)
         wait_s = max(retry_after_s(reply.headers), _usage_wait_s(code, reply.headers))
         name = f"WHATSAPP_{code if code is not None else reply.status}"
-        return attempt_of(rule, code=name, detail=detail, wait_s=wait_s)
+        return attempt_of(rule, code=name, detail=said(account, detail), wait_s=wait_s)
 
     async def _is_gone(self, account: Account, part: bytes) -> bool:
         """Whether WhatsApp has no template of the request's name and language; False when it does not say."""
@@ -225,10 +233,11 @@ class WhatsappAdapter:
         try:
             reply = await self._transport.request("GET", url, _headers(account))
         except (NotSentError, NoAnswerError) as error:
-            return False, str(error)
+            return False, said(account, str(error))
         health = reply.body.get("health_status")
-        said = str(health.get("can_send_message", "")) if isinstance(health, dict) else ""
-        return reply.status == 200 and said != "BLOCKED", said or error_of(reply.body)[1]
+        verdict = str(health.get("can_send_message", "")) if isinstance(health, dict) else ""
+        text = said(account, verdict or error_of(reply.body)[1])
+        return reply.status == 200 and verdict != "BLOCKED", text
 
 
 def _headers(account: Account) -> dict[str, str]:
@@ -263,4 +272,5 @@ def _usage_wait_s(code: int | None, headers: Mapping[str, str]) -> float:
     minutes = [
         item.get("estimated_time_to_regain_access", 0) for items in accounts.values() for item in items
     ]
-    return 60.0 * max((m for m in minutes if isinstance(m, int | float)), default=0)
+    # Compared before it is multiplied: JSON has whole numbers that no float can hold.
+    return max((60.0 * min(m, WAIT_MAX_S) for m in minutes if isinstance(m, int | float)), default=0.0)

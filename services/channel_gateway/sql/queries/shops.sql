@@ -38,6 +38,10 @@ SELECT count(*) FROM shop_key WHERE team_id = :team_id AND shop_id = :shop_id
 INSERT INTO shop_key (team_id, shop_id, key_id, secret, created_at, expires_at)
 VALUES (:team_id, :shop_id, :key_id, :secret, :created_at, :expires_at)
 
+-- name: find_shop_key
+SELECT team_id, shop_id, key_id, secret, created_at, expires_at FROM shop_key
+ WHERE team_id = :team_id AND shop_id = :shop_id AND key_id = :key_id
+
 -- name: list_shop_keys
 SELECT team_id, shop_id, key_id, secret, created_at, expires_at FROM shop_key
  WHERE team_id = :team_id AND shop_id = :shop_id

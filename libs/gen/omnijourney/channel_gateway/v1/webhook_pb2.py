@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from omnijourney.common.v1 import error_reason_pb2 as omnijourney_dot_common_dot_v1_dot_error__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,omnijourney/channel_gateway/v1/webhook.proto\x12\x1eomnijourney.channel_gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(omnijourney/common/v1/error_reason.proto\"\xd1\x01\n\x04Shop\x12\x18\n\x07shop_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x0f\n\x07\x65nabled\x18\x04 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"\xc0\x01\n\x07ShopKey\x12\x13\n\x0bshop_key_id\x18\x01 \x01(\t\x12\x0f\n\x07shop_id\x18\x02 \x01(\t\x12\x0f\n\x07team_id\x18\x03 \x01(\t\x12\x0e\n\x06secret\x18\x04 \x01(\t\x12\x0c\n\x04hint\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe1\x02\n\x0bInboxRecord\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12;\n\x06source\x18\x02 \x01(\x0e\x32+.omnijourney.channel_gateway.v1.InboxSource\x12\x0f\n\x07team_id\x18\x03 \x01(\t\x12\x0e\n\x06origin\x18\x04 \x01(\t\x12\x12\n\nwebhook_id\x18\x05 \x01(\t\x12\x0c\n\x04\x62ody\x18\x06 \x01(\x0c\x12\x30\n\x0creceive_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x05state\x18\x08 \x01(\x0e\x32*.omnijourney.channel_gateway.v1.InboxState\x12\x13\n\x0b\x65vent_count\x18\t \x01(\x05\x12>\n\x08refusals\x18\n \x03(\x0b\x32,.omnijourney.channel_gateway.v1.InboxRefusal\"b\n\x0cInboxRefusal\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x32\n\x06reason\x18\x03 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\"\xab\x02\n\x13WebhookSubscription\x12\x1f\n\x17webhook_subscription_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x0b\n\x03url\x18\x03 \x01(\t\x12\x13\n\x0b\x65vent_types\x18\x04 \x03(\t\x12@\n\x05state\x18\x05 \x01(\x0e\x32\x31.omnijourney.channel_gateway.v1.SubscriptionState\x12\x0e\n\x06secret\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\t\"\xe8\x01\n\nDeadLetter\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x1f\n\x17webhook_subscription_id\x18\x02 \x01(\t\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\x12\x12\n\nlast_error\x18\x06 \x01(\t\x12.\n\noccur_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tdead_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x88\x01\n\x0bInboxSource\x12\x1c\n\x18INBOX_SOURCE_UNSPECIFIED\x10\x00\x12\x15\n\x11INBOX_SOURCE_SHOP\x10\x01\x12\x16\n\x12INBOX_SOURCE_PIXEL\x10\x02\x12\x15\n\x11INBOX_SOURCE_LINE\x10\x03\x12\x15\n\x11INBOX_SOURCE_META\x10\x04*t\n\nInboxState\x12\x1b\n\x17INBOX_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12INBOX_STATE_STORED\x10\x01\x12\x18\n\x14INBOX_STATE_RECORDED\x10\x02\x12\x17\n\x13INBOX_STATE_REFUSED\x10\x03*\x92\x01\n\x11SubscriptionState\x12\"\n\x1eSUBSCRIPTION_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19SUBSCRIPTION_STATE_ACTIVE\x10\x01\x12\x1d\n\x19SUBSCRIPTION_STATE_PAUSED\x10\x02\x12\x1b\n\x17SUBSCRIPTION_STATE_GONE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,omnijourney/channel_gateway/v1/webhook.proto\x12\x1eomnijourney.channel_gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(omnijourney/common/v1/error_reason.proto\"\xd1\x01\n\x04Shop\x12\x18\n\x07shop_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x0f\n\x07\x65nabled\x18\x04 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"\xc5\x01\n\x07ShopKey\x12\x13\n\x0bshop_key_id\x18\x01 \x01(\t\x12\x0f\n\x07shop_id\x18\x02 \x01(\t\x12\x0f\n\x07team_id\x18\x03 \x01(\t\x12\x13\n\x06secret\x18\x04 \x01(\tB\x03\x80\x01\x01\x12\x0c\n\x04hint\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe1\x02\n\x0bInboxRecord\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12;\n\x06source\x18\x02 \x01(\x0e\x32+.omnijourney.channel_gateway.v1.InboxSource\x12\x0f\n\x07team_id\x18\x03 \x01(\t\x12\x0e\n\x06origin\x18\x04 \x01(\t\x12\x12\n\nwebhook_id\x18\x05 \x01(\t\x12\x0c\n\x04\x62ody\x18\x06 \x01(\x0c\x12\x30\n\x0creceive_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x05state\x18\x08 \x01(\x0e\x32*.omnijourney.channel_gateway.v1.InboxState\x12\x13\n\x0b\x65vent_count\x18\t \x01(\x05\x12>\n\x08refusals\x18\n \x03(\x0b\x32,.omnijourney.channel_gateway.v1.InboxRefusal\"b\n\x0cInboxRefusal\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x32\n\x06reason\x18\x03 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\"\xb0\x02\n\x13WebhookSubscription\x12\x1f\n\x17webhook_subscription_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x0b\n\x03url\x18\x03 \x01(\t\x12\x13\n\x0b\x65vent_types\x18\x04 \x03(\t\x12@\n\x05state\x18\x05 \x01(\x0e\x32\x31.omnijourney.channel_gateway.v1.SubscriptionState\x12\x13\n\x06secret\x18\x06 \x01(\tB\x03\x80\x01\x01\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\t\"\xe8\x01\n\nDeadLetter\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x1f\n\x17webhook_subscription_id\x18\x02 \x01(\t\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\x12\x12\n\nlast_error\x18\x06 \x01(\t\x12.\n\noccur_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tdead_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x88\x01\n\x0bInboxSource\x12\x1c\n\x18INBOX_SOURCE_UNSPECIFIED\x10\x00\x12\x15\n\x11INBOX_SOURCE_SHOP\x10\x01\x12\x16\n\x12INBOX_SOURCE_PIXEL\x10\x02\x12\x15\n\x11INBOX_SOURCE_LINE\x10\x03\x12\x15\n\x11INBOX_SOURCE_META\x10\x04*t\n\nInboxState\x12\x1b\n\x17INBOX_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12INBOX_STATE_STORED\x10\x01\x12\x18\n\x14INBOX_STATE_RECORDED\x10\x02\x12\x17\n\x13INBOX_STATE_REFUSED\x10\x03*\x92\x01\n\x11SubscriptionState\x12\"\n\x1eSUBSCRIPTION_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19SUBSCRIPTION_STATE_ACTIVE\x10\x01\x12\x1d\n\x19SUBSCRIPTION_STATE_PAUSED\x10\x02\x12\x1b\n\x17SUBSCRIPTION_STATE_GONE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,22 +38,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHOP'].fields_by_name['shop_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_SHOP'].fields_by_name['display_name']._loaded_options = None
   _globals['_SHOP'].fields_by_name['display_name']._serialized_options = b'\272H\004r\002\030d'
-  _globals['_INBOXSOURCE']._serialized_start=1585
-  _globals['_INBOXSOURCE']._serialized_end=1721
-  _globals['_INBOXSTATE']._serialized_start=1723
-  _globals['_INBOXSTATE']._serialized_end=1839
-  _globals['_SUBSCRIPTIONSTATE']._serialized_start=1842
-  _globals['_SUBSCRIPTIONSTATE']._serialized_end=1988
+  _globals['_SHOPKEY'].fields_by_name['secret']._loaded_options = None
+  _globals['_SHOPKEY'].fields_by_name['secret']._serialized_options = b'\200\001\001'
+  _globals['_WEBHOOKSUBSCRIPTION'].fields_by_name['secret']._loaded_options = None
+  _globals['_WEBHOOKSUBSCRIPTION'].fields_by_name['secret']._serialized_options = b'\200\001\001'
+  _globals['_INBOXSOURCE']._serialized_start=1595
+  _globals['_INBOXSOURCE']._serialized_end=1731
+  _globals['_INBOXSTATE']._serialized_start=1733
+  _globals['_INBOXSTATE']._serialized_end=1849
+  _globals['_SUBSCRIPTIONSTATE']._serialized_start=1852
+  _globals['_SUBSCRIPTIONSTATE']._serialized_end=1998
   _globals['_SHOP']._serialized_start=185
   _globals['_SHOP']._serialized_end=394
   _globals['_SHOPKEY']._serialized_start=397
-  _globals['_SHOPKEY']._serialized_end=589
-  _globals['_INBOXRECORD']._serialized_start=592
-  _globals['_INBOXRECORD']._serialized_end=945
-  _globals['_INBOXREFUSAL']._serialized_start=947
-  _globals['_INBOXREFUSAL']._serialized_end=1045
-  _globals['_WEBHOOKSUBSCRIPTION']._serialized_start=1048
-  _globals['_WEBHOOKSUBSCRIPTION']._serialized_end=1347
-  _globals['_DEADLETTER']._serialized_start=1350
-  _globals['_DEADLETTER']._serialized_end=1582
+  _globals['_SHOPKEY']._serialized_end=594
+  _globals['_INBOXRECORD']._serialized_start=597
+  _globals['_INBOXRECORD']._serialized_end=950
+  _globals['_INBOXREFUSAL']._serialized_start=952
+  _globals['_INBOXREFUSAL']._serialized_end=1050
+  _globals['_WEBHOOKSUBSCRIPTION']._serialized_start=1053
+  _globals['_WEBHOOKSUBSCRIPTION']._serialized_end=1357
+  _globals['_DEADLETTER']._serialized_start=1360
+  _globals['_DEADLETTER']._serialized_end=1592
 # @@protoc_insertion_point(module_scope)
