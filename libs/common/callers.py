@@ -80,7 +80,10 @@ class CallerDirectory(Protocol):
     """Knows tokens."""
 
     def find(self, token: bytes) -> Caller | None:
-        """The caller whose token it is; None for one that is unknown, expired or revoked. Answers at once."""
+        """The caller whose token it is; None for one that is unknown, expired or revoked. Answers at once.
+
+        Raises Unavailable when it cannot tell: its knowledge is too old to say that a token was not revoked.
+        """
         ...
 
 

@@ -17,20 +17,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
 import asyncpg
-import structlog
 
+from libs.common.db.listening import Listening
 from libs.common.db.pool import Connection, Pool
 
 RATE_MAX: Final = 1_000_000.0
 """Most domain seconds per real second; the database refuses more."""
 
 _CHANNEL: Final = "omnijourney_clock"
-_POLL_S: Final = 1.0
-"""Real seconds between two reads of the row: what a lost notification costs at most."""
-_RECONNECT_S: Final = 0.5
 _CONNECT_TIMEOUT_S: Final = 5.0
 _COMMAND_TIMEOUT_S: Final = 5.0
-_CLOSE_TIMEOUT_S: Final = 1.0
 _END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """Domain time stops here instead of overflowing: at the highest rate it is 70 real hours away."""
 
@@ -41,11 +37,6 @@ _BEGIN: Final = (
     "UPDATE platform.clock SET real_anchor = clock_timestamp(), domain_anchor = $1, rate = 0, version = 2"
     " WHERE version = 1 RETURNING version"
 )
-
-# Whatever it is, following goes on: a process without its clock would stand still.
-_FAULTS: Final = (OSError, LookupError, asyncpg.PostgresError, asyncpg.InterfaceError)
-
-_log = structlog.get_logger(__name__)
 
 
 class Clock(Protocol):
@@ -181,35 +172,23 @@ class InstallationClock:
     Whoever needs processes to agree exactly holds the clock (rate 0) and steps it.
     """
 
-    def __init__(self, dsn: str) -> None:
-        """`dsn` of a role that may read `platform.clock`."""
-        self._dsn = dsn
+    def __init__(self) -> None:
+        """Shows nothing before it has read its row."""
         self._row = ClockRow(_EPOCH, _EPOCH, 0.0, 0)
         self._skew = timedelta(0)
         self._latest = _EPOCH
         self._versions = _Versions(0)
-        self._notified = asyncio.Event()
-        self._connection: asyncpg.Connection[Any]
 
     @classmethod
     @contextlib.asynccontextmanager
     async def follow(cls, dsn: str) -> "AsyncIterator[InstallationClock]":
-        """A clock that has read its row and follows it until the context ends.
+        """A clock that has read its row and follows it until the context ends; `dsn` of a role that may read it.
 
         Raises the driver's error when the first read fails; later faults are logged and tried again.
         """
-        clock = cls(dsn)
-        clock._connection = await clock._connect()
-        task = asyncio.create_task(clock._follow(), name="installation clock")
-        try:
+        clock = cls()
+        async with Listening(dsn, "clock", _CHANNEL, clock._read).following():
             yield clock
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-            # Here and not in the task, which may be cancelled before it ran at all.
-            with contextlib.suppress(*_FAULTS):
-                await clock._connection.close(timeout=_CLOSE_TIMEOUT_S)
 
     def now(self) -> datetime:
         """Domain time, UTC; never runs backwards in this process."""
@@ -247,21 +226,6 @@ class InstallationClock:
     def _real_now(self) -> datetime:
         return datetime.now(UTC) + self._skew
 
-    async def _connect(self) -> "asyncpg.Connection[Any]":
-        connection = await asyncpg.connect(
-            self._dsn,
-            timeout=_CONNECT_TIMEOUT_S,
-            command_timeout=_COMMAND_TIMEOUT_S,
-            server_settings={"application_name": "omnijourney clock"},
-        )
-        try:
-            await connection.add_listener(_CHANNEL, lambda *_: self._notified.set())
-            await self._read(connection)
-        except BaseException:
-            connection.terminate()
-            raise
-        return connection
-
     async def _read(self, connection: "asyncpg.Connection[Any]") -> None:
         before_s = time.time()
         record = await connection.fetchrow(_READ)
@@ -273,28 +237,6 @@ class InstallationClock:
         if row.version != self._row.version:
             self._row = row
             self._versions.move_to(row.version)
-
-    async def _follow(self) -> None:
-        while True:
-            try:
-                await self._follow_until_lost(self._connection)
-            except _FAULTS as error:
-                _log.warning("clock connection lost", error=str(error) or type(error).__name__)
-            self._connection.terminate()
-            self._connection = await self._reconnect()
-
-    async def _follow_until_lost(self, connection: "asyncpg.Connection[Any]") -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._notified.wait(), _POLL_S)
-            self._notified.clear()
-            await self._read(connection)
-
-    async def _reconnect(self) -> "asyncpg.Connection[Any]":
-        while True:
-            await asyncio.sleep(_RECONNECT_S)
-            with contextlib.suppress(*_FAULTS):
-                return await self._connect()
 
 
 class ClockRefusedError(Exception):

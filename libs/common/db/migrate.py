@@ -34,6 +34,16 @@ _SERVICE: Final = re.compile(r"[a-z][a-z_]{0,30}")
 _ROLE_PREFIX: Final = "omnijourney_"
 _ROLE_ATTEMPTS: Final = 5
 _SCRAM_ITERATIONS: Final = 4096
+# What a service may change of the platform's tables: segment serves the RPCs of API clients. It can neither make a
+# client of configuration nor turn one into it.
+_WRITES_PLATFORM: Final = {
+    "segment": """
+        GRANT INSERT (api_client_id, team_id, name, name_folded, scopes, token_sha256, expire_at),
+              UPDATE (name, name_folded, scopes, token_sha256, old_token_sha256, old_token_expire_at, expire_at,
+                      revoked_at)
+           ON platform.api_client TO %2$I;
+    """
+}
 
 _log = structlog.get_logger(__name__)
 
@@ -161,9 +171,11 @@ async def _prepare_schema(connection: "asyncpg.Connection[Any]", service: str, r
         GRANT USAGE ON SCHEMA %1$I TO %2$I;
         GRANT USAGE ON SCHEMA platform TO %2$I;
         GRANT SELECT ON platform.clock TO %2$I;
+        GRANT SELECT ON platform.team, platform.api_client TO %2$I;
         GRANT EXECUTE ON FUNCTION platform.set_clock(double precision, timestamptz, bigint) TO %2$I;
+        GRANT EXECUTE ON FUNCTION platform.note_client_uses(uuid[], timestamptz[]) TO %2$I;
     """
-    await _execute_formatted(connection, template, service, role)
+    await _execute_formatted(connection, template + _WRITES_PLATFORM.get(service, ""), service, role)
 
 
 async def _grant(connection: "asyncpg.Connection[Any]", service: str, role: str) -> None:

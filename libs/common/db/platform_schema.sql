@@ -1,6 +1,39 @@
 -- The schema platform as all migrations leave it. Written by `make schema`, never by hand.
 -- Functions stand in files of their own.
 
+-- One row a client. No row-level security: a service must know every client to refuse it, and what is kept of a token is its
+-- SHA-256. Times are real time.
+CREATE TABLE api_client (
+    api_client_id       uuid NOT NULL,
+    team_id             uuid,
+    name                text NOT NULL,
+    name_folded         text NOT NULL,
+    scopes              smallint[] NOT NULL,
+    token_sha256        bytea NOT NULL,
+    old_token_sha256    bytea,
+    old_token_expire_at timestamp with time zone,
+    expire_at           timestamp with time zone,
+    revoked_at          timestamp with time zone,
+    created_at          timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    last_used           timestamp with time zone,
+    configured          boolean NOT NULL DEFAULT false,
+    version             bigint NOT NULL,
+    CONSTRAINT api_client_pkey PRIMARY KEY (api_client_id),
+    CONSTRAINT api_client_token_sha256_key UNIQUE (token_sha256),
+    CONSTRAINT api_client_check CHECK (((old_token_sha256 IS NULL) = (old_token_expire_at IS NULL))),
+    CONSTRAINT api_client_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+    CONSTRAINT api_client_old_token_sha256_check CHECK ((octet_length(old_token_sha256) = 32)),
+    CONSTRAINT api_client_scopes_check CHECK (((cardinality(scopes) >= 1) AND (cardinality(scopes) <= 5))),
+    CONSTRAINT api_client_times_finite CHECK ((isfinite(old_token_expire_at) AND isfinite(expire_at) AND isfinite(revoked_at) AND isfinite(created_at) AND isfinite(last_used))),
+    CONSTRAINT api_client_token_sha256_check CHECK ((octet_length(token_sha256) = 32)),
+    CONSTRAINT api_client_team_id_fkey FOREIGN KEY (team_id) REFERENCES team(team_id)
+);
+CREATE INDEX api_client_by_team ON platform.api_client USING btree (team_id, api_client_id);
+-- A revoked client gives its name free; those of configuration have names of their own.
+CREATE UNIQUE INDEX api_client_name ON platform.api_client USING btree (team_id, name_folded) NULLS NOT DISTINCT WHERE ((revoked_at IS NULL) AND (NOT configured));
+CREATE UNIQUE INDEX api_client_version ON platform.api_client USING btree (version);
+CREATE TRIGGER numbered BEFORE INSERT OR UPDATE OF name, scopes, token_sha256, old_token_sha256, old_token_expire_at, expire_at, revoked_at ON platform.api_client FOR EACH ROW EXECUTE FUNCTION number_api_client();
+
 -- Domain time = domain_anchor + (real time - real_anchor) * rate. One row.
 CREATE TABLE clock (
     only_row      boolean NOT NULL DEFAULT true,
@@ -34,4 +67,11 @@ CREATE TABLE migration (
     sha256     text NOT NULL,
     applied_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT migration_pkey PRIMARY KEY (service, number)
+);
+
+-- The teams' ids and nothing else of them: each service answers NOT_FOUND for one that is not here. Segment, which owns teams,
+-- adds a row in the transaction that creates one (a trigger of its table).
+CREATE TABLE team (
+    team_id uuid NOT NULL,
+    CONSTRAINT team_pkey PRIMARY KEY (team_id)
 );

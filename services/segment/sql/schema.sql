@@ -558,5 +558,6 @@ CREATE TABLE team (
     CONSTRAINT team_pkey PRIMARY KEY (team_id),
     CONSTRAINT team_revision_check CHECK ((revision > 0))
 );
+CREATE TRIGGER known AFTER INSERT ON segment.team FOR EACH ROW EXECUTE FUNCTION note_team();
 ALTER TABLE team ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON team USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

@@ -18,6 +18,7 @@ async def test_infinite_times_are_refused(connection: "asyncpg.Connection[Any]")
         "channel_gateway.history",
         "journey.journey",
         "journey.mail",
+        "platform.api_client",
         "points.coupon",
         "points.entry",
         "segment.customer",
