@@ -1,11 +1,14 @@
-"""Which times are believed when they come from outside."""
+"""Which times and spans are believed when they come from outside."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 OUT_OF_RANGE: Final = "must be a time in the years 1970 to 9998"
+SPAN_MAX: Final = timedelta(days=36_525)
+SPAN_OUT_OF_RANGE: Final = f"must be a span of 0 to {SPAN_MAX.days} days"
+"""A hundred years: what is added to a time of today stays a time."""
 
 
 def in_range(at: datetime) -> bool:

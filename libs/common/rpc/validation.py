@@ -1,12 +1,14 @@
 """What every request is held to before its handler sees it: the rules of its contract, all faults told at once.
 
-The rules are those of `buf.validate` in the protos. Three hold for every request without being stated: no text holds
-U+0000, which PostgreSQL cannot store, no enum holds a number that the contract does not name, and nothing is nested so
-deep that an answer which holds it could not be read.
+The rules are those of `buf.validate` in the protos. Some hold for every request without being stated: no text holds
+U+0000, which PostgreSQL cannot store; no enum holds a number that the contract does not name; times lie in the years
+that are believed, spans in what can be added to them, and fractions are numbers; nothing is nested so deep that an
+answer which holds it could not be read.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, Final
@@ -17,6 +19,8 @@ from protovalidate import Validator, Violation
 
 from libs.common.errors import FieldViolation, InvalidArgument, NotImplementedYet
 from libs.common.rpc.admission import method_of
+from libs.common.rpc.values import is_span, is_time
+from libs.common.times import OUT_OF_RANGE, SPAN_OUT_OF_RANGE
 from omnijourney.common.v1 import options_pb2
 
 BY_ITEM: Final = frozenset(
@@ -40,6 +44,8 @@ Check = Callable[[Any], None]
 NESTED_MAX: Final = 50
 """Messages within each other, the request among them: half of what most clients read."""
 _VIOLATIONS_MAX: Final = 100
+_TIME: Final = "google.protobuf.Timestamp"
+_SPAN: Final = "google.protobuf.Duration"
 _VALIDATOR: Final = Validator()
 _PLAIN: Final = {
     "required": "is required",
@@ -96,10 +102,10 @@ def _refuse(faults: Sequence[FieldViolation]) -> None:
 
 
 def plain_faults(request: Message) -> list[FieldViolation]:
-    """Texts with U+0000, enums with unknown numbers and what is nested too deep, wherever they are."""
+    """Everything that is refused wherever it is: see above."""
     # What holds no byte 0 holds no such text: the walk over all texts is for few requests.
     faults = list(_texts(request, "")) if b"\0" in request.SerializeToString() else []
-    return faults + (list(_enums(request, "")) if _reaches(request.DESCRIPTOR, _is_enum) else [])
+    return faults + (list(_bounded(request, "")) if _reaches(request.DESCRIPTOR, _is_bounded) else [])
 
 
 def unimplemented_fields(message: Descriptor) -> list[str]:
@@ -134,19 +140,51 @@ def _texts(message: Message, path: str) -> Iterator[FieldViolation]:
                 yield FieldViolation(here, "must not hold U+0000: take it out")
 
 
-def _enums(message: Message, path: str, depth: int = 1) -> Iterator[FieldViolation]:
+def _bounded(message: Message, path: str, depth: int = 1) -> Iterator[FieldViolation]:
     """Types that hold themselves all lead to enums, so that this walk finds what is nested too deep, too."""
     if depth > NESTED_MAX:
         yield FieldViolation(path.rstrip("."), f"is nested deeper than {NESTED_MAX} levels")
         return
-    fields = _fields_to(message.DESCRIPTOR, _is_enum)
+    fields = _fields_to(message.DESCRIPTOR, _is_bounded)
     for field, value in message.ListFields():
         if field.name in fields:
+            find_fault = _fault_finder(field)
             for here, each in _values(field, f"{path}{field.name}", value):
-                if isinstance(each, Message):
-                    yield from _enums(each, f"{here}.", depth + 1)
-                elif field.enum_type is not None and each not in field.enum_type.values_by_number:
-                    yield FieldViolation(here, _one_of(field, each))
+                if find_fault is not None:
+                    if fault := find_fault(field, each):
+                        yield FieldViolation(here, fault)
+                elif isinstance(each, Message):
+                    yield from _bounded(each, f"{here}.", depth + 1)
+
+
+@cache
+def _fault_finder(field: FieldDescriptor) -> Callable[[FieldDescriptor, Any], str] | None:
+    """Says what is wrong with a value of the field, or nothing; None for fields whose values have no bounds of their
+    own."""
+    if field.enum_type is not None:
+        return _enum_fault
+    if field.message_type is not None:
+        return {_TIME: _time_fault, _SPAN: _span_fault}.get(field.message_type.full_name)
+    if field.cpp_type in {FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT}:
+        return _fraction_fault
+    return None
+
+
+def _enum_fault(field: FieldDescriptor, number: Any) -> str:
+    known = field.enum_type is None or number in field.enum_type.values_by_number
+    return "" if known else _one_of(field, number)
+
+
+def _time_fault(_: FieldDescriptor, time: Any) -> str:
+    return "" if is_time(time) else OUT_OF_RANGE
+
+
+def _span_fault(_: FieldDescriptor, span: Any) -> str:
+    return "" if is_span(span) else SPAN_OUT_OF_RANGE
+
+
+def _fraction_fault(_: FieldDescriptor, number: float) -> str:
+    return "" if math.isfinite(number) else "must be a number, neither infinite nor NaN"
 
 
 def _values(field: FieldDescriptor, path: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -162,8 +200,8 @@ def _values(field: FieldDescriptor, path: str, value: Any) -> Iterator[tuple[str
         yield path, value
 
 
-def _is_enum(field: FieldDescriptor) -> bool:
-    return field.enum_type is not None
+def _is_bounded(field: FieldDescriptor) -> bool:
+    return _fault_finder(field) is not None
 
 
 @cache

@@ -6,11 +6,15 @@ from typing import Final
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from libs.common.times import EARLIEST, LATEST, SPAN_MAX
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_S: Final = 86_400
 _SECONDS_MIN: Final = -62_135_596_800
 _SECONDS_MAX: Final = 253_402_300_799
 """The years 1 to 9999."""
+_BELIEVED: Final = range(int(EARLIEST.timestamp()), int(LATEST.timestamp()))
+_SPAN_S_MAX: Final = int(SPAN_MAX.total_seconds())
 
 
 # Every row of every feed has a time or two: made by hand they take a fifth of what protobuf's own conversion takes.
@@ -30,6 +34,16 @@ def datetime_of(message: Timestamp) -> datetime:
     if not (_SECONDS_MIN <= seconds <= _SECONDS_MAX and 0 <= nanos < 1_000_000_000):
         raise ValueError(f"no time: {seconds} s and {nanos} ns since 1970")
     return _EPOCH + timedelta(0, seconds, nanos // 1_000)
+
+
+def is_time(message: Timestamp) -> bool:
+    """Whether it is a time, and one that is believed (see `libs.common.times.in_range`)."""
+    return message.seconds in _BELIEVED and 0 <= message.nanos < 1_000_000_000
+
+
+def is_span(message: Duration) -> bool:
+    """Whether it is a span of 0 to `SPAN_MAX`."""
+    return 0 <= message.seconds <= _SPAN_S_MAX and 0 <= message.nanos < 1_000_000_000
 
 
 def duration(span: timedelta) -> Duration:

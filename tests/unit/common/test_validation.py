@@ -1,12 +1,12 @@
 """What every request is held to: the rules of its contract, and two that hold without being stated."""
 
 import pytest
-from google.protobuf import empty_pb2
+from google.protobuf import duration_pb2, empty_pb2, timestamp_pb2
 from google.protobuf.message import Message
 
 from libs.common.errors import InvalidArgument, NotImplementedYet
 from libs.common.rpc.validation import BY_ITEM, NESTED_MAX, check_of, plain_faults
-from omnijourney.common.v1 import channel_pb2
+from omnijourney.common.v1 import channel_pb2, installation_service_pb2
 from omnijourney.journey.v1 import journey_pb2, journey_service_pb2
 from omnijourney.points.v1 import points_service_pb2
 from omnijourney.segment.v1 import audience_pb2, customer_pb2, segment_service_pb2
@@ -67,6 +67,60 @@ def test_enums_are_found_however_deep_a_tree_is() -> None:
     )
     tree = audience_pb2.Audience(negation=audience_pb2.Audience(negation=inner))
     assert [fault.field for fault in plain_faults(tree)] == ["negation.negation.binding.channel"]
+
+
+@pytest.mark.rule("X-01d")
+@pytest.mark.parametrize(
+    ("seconds", "nanos"),
+    [
+        (-62_135_596_800, 0),  # the unset time of Go and .NET, and the driver's -infinity
+        (-1, 999_999_999),
+        (253_370_764_800, 0),  # the year 9999, whose end is the driver's infinity
+        (2**63 - 1, 0),
+        (-(2**63), 0),
+        (0, -1),
+        (0, 1_000_000_000),
+    ],
+)
+def test_times_that_are_not_believed_are_refused_wherever_they_are(seconds: int, nanos: int) -> None:
+    time = timestamp_pb2.Timestamp(seconds=seconds, nanos=nanos)
+    coupon = points_service_pb2.CreateCouponRequest()
+    coupon.coupon.start_time.CopyFrom(time)
+    instant = audience_pb2.Audience(negation=audience_pb2.Audience())
+    instant.negation.time.before.instant.CopyFrom(time)
+    assert [fault.field for fault in plain_faults(coupon)] == ["coupon.start_time"]
+    assert [(fault.field, fault.description) for fault in plain_faults(instant)] == [
+        ("negation.time.before.instant", "must be a time in the years 1970 to 9998")
+    ]
+
+
+@pytest.mark.parametrize("seconds", [0, 1_767_225_600, 253_370_764_799])
+def test_times_from_1970_to_9998_are_believed(seconds: int) -> None:
+    coupon = points_service_pb2.CreateCouponRequest()
+    coupon.coupon.expire_time.seconds = seconds
+    assert plain_faults(coupon) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos"), [(2**63 - 1, -(2**31)), (-1, 0), (0, -1), (0, 10**9), (36_525 * 86_400 + 1, 0)]
+)
+def test_spans_that_no_time_could_take_are_refused(seconds: int, nanos: int) -> None:
+    request = journey_service_pb2.CreateJourneyRequest(team_id=TEAM, request_id="r")
+    request.definition.nodes.add(node_id="a").delay.delay.CopyFrom(
+        duration_pb2.Duration(seconds=seconds, nanos=nanos)
+    )
+    assert _refused("omnijourney.journey.v1.JourneyService/CreateJourney", request) == {
+        "definition.nodes[0].delay.delay": "must be a span of 0 to 36525 days"
+    }
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), float("-inf")])
+def test_fractions_are_numbers(rate: float) -> None:
+    fault = "must be a number, neither infinite nor NaN"
+    assert _refused(
+        "omnijourney.common.v1.InstallationService/SetClock",
+        installation_service_pb2.SetClockRequest(rate=rate),
+    ) == {"rate": fault}
 
 
 def test_what_is_nested_too_deep_to_be_read_again_is_refused() -> None:
