@@ -12,7 +12,8 @@ COPY services services
 RUN pip install --no-deps --no-build-isolation --no-index .
 
 FROM python:3.12-slim
-RUN useradd --system --uid 10001 --no-create-home omnijourney
+RUN useradd --system --uid 10001 --no-create-home omnijourney \
+    && install -d -o omnijourney -m 700 /var/lib/omnijourney/credentials
 COPY --from=build /opt/omnijourney /opt/omnijourney
 ENV PATH=/opt/omnijourney/bin:$PATH PYTHONUNBUFFERED=1 OMNIJOURNEY_BIND_HOST=0.0.0.0
 USER omnijourney

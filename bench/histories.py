@@ -8,7 +8,7 @@ from uuid import UUID
 
 from bench.measure import Meter, chunks
 from libs.common.db.history import allocate
-from libs.common.db.migrate import migrate, service_dsn
+from libs.common.db.migrate import migrate
 from libs.common.db.pool import Pool, open_pool, transaction
 from libs.common.ids import partition_of
 from libs.testing.mails import TEAM, customers
@@ -28,8 +28,7 @@ SELECT row.partition, row.position, $3, $4
 
 async def run(postgres_dsn: str, meter: Meter) -> None:
     """Rows of many customers, spread over all partitions, written as a service's own role."""
-    await migrate(postgres_dsn, _SERVICE, "bench")
-    pool = await open_pool(service_dsn(postgres_dsn, _SERVICE), name=_SERVICE)
+    pool = await open_pool(await migrate(postgres_dsn, _SERVICE, "bench"), name=_SERVICE)
     try:
         for rows, batch in _CASES:
             partitions = [partition_of(TEAM, customer) for customer in islice(customers(), rows)]

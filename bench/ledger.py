@@ -30,6 +30,7 @@ from bench.measure import chunks
 from bench.raw_calls import Method, call_all
 from bench.tpcb import tpcb_tps
 from bench.usage import Usage
+from libs.common.db.migrate import migrate
 from libs.common.rpc.client import channel
 from libs.embedded import Embedded, start_embedded
 from omnijourney.common.v1 import money_pb2
@@ -155,7 +156,7 @@ async def _field(directory: Path) -> AsyncIterator[Field]:
 @contextlib.asynccontextmanager
 async def _service(servers: Embedded, port: int) -> AsyncIterator[int]:
     own = {
-        "OMNIJOURNEY_POSTGRES_DSN": servers.postgres_dsn,
+        "OMNIJOURNEY_POSTGRES_DSN": await migrate(servers.postgres_dsn, "points", "services.points"),
         "OMNIJOURNEY_REDIS_URL": servers.redis_url,
         "OMNIJOURNEY_TOKEN": servers.token,
         "OMNIJOURNEY_POINTS_PORT": str(port),

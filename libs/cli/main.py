@@ -9,10 +9,11 @@ import typer
 from pydantic import ValidationError
 
 from libs.cli.console import err, out
+from libs.cli.migrate import run_migrate
 from libs.cli.points import check_points
 from libs.cli.status import show_status
 from libs.cli.up import run_up
-from libs.client import ClientSettings
+from libs.client import ClientSettings, ServiceName
 from libs.common.config import EXIT_CONFIG, fault_lines
 from libs.supervisor import InstallationOptions, InstallationSettings
 
@@ -66,6 +67,25 @@ def up(
         log_to_stderr=log_to_stderr,
     )
     raise typer.Exit(asyncio.run(run_up(options)))
+
+
+@app.command()
+def migrate(
+    *,
+    data_dir: DataDir = None,
+    credentials_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the credentials files go. [default: credentials/ of the data directory]"),
+    ] = None,
+    rotate: Annotated[
+        ServiceName | None,
+        typer.Option(help="Give this service's role a new password; then start the service again."),
+    ] = None,
+) -> None:
+    """Make schemas and roles with the owner's OMNIJOURNEY_POSTGRES_DSN, and each service's credentials file."""
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    settings = _configured(InstallationSettings, changes)
+    raise typer.Exit(asyncio.run(run_migrate(settings, credentials_dir, rotate)))
 
 
 @app.command()

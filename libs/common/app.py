@@ -1,6 +1,6 @@
 """How a service starts and stops.
 
-`runtime` gives a composition root all that every service needs: addresses, a migrated database, a pool under the
+`runtime` gives a composition root all that every service needs: addresses, a database that fits, a pool under the
 service's own role, the clock, a gRPC server. `run` is the process around it: event loop, logs, signals, exit code.
 
 A stop drains: health reports NOT_SERVING and long polls end (`draining`), running calls end, then workers are told
@@ -28,7 +28,8 @@ from libs.common.backoff import Backoff, retrying
 from libs.common.callers import StaticDirectory
 from libs.common.clock import Clock, InstallationClock
 from libs.common.config import EXIT_CONFIG, ServiceSettings, variable_of
-from libs.common.db.migrate import migrate, service_dsn
+from libs.common.db.fitness import check_schema
+from libs.common.db.migrate import is_own, migrate
 from libs.common.db.pool import Pool, open_pool
 from libs.common.db.requests import keep_forgetting
 from libs.common.db.sql_files import MigrationError
@@ -56,6 +57,8 @@ GC_THRESHOLD: Final = 50_000
 """New objects, less those that died, after which the garbage collector looks for cycles among the young."""
 _DATABASE_WAIT_S: Final = 30.0
 """How long a starting service waits for its database to accept connections."""
+
+OWNERS_WARNING: Final = "the service holds the owner's credentials: `omnijourney migrate` gives it its own"
 
 _DATABASE_BACKOFF: Final = Backoff(0.4, 0.6, spread=0.5)
 
@@ -213,8 +216,9 @@ async def runtime(
                 token=settings.token.get_secret_value(),
             )
         )
-        await _migrate(ends.postgres_dsn, settings.service, package)
-        dsn = service_dsn(ends.postgres_dsn, settings.service)
+        if settings.postgres_dsn and not is_own(ends.postgres_dsn, settings.service):
+            _log.warning(OWNERS_WARNING)
+        dsn = await _own_dsn(ends.postgres_dsn, settings.service, package)
         pool = await open_pool(dsn, name=f"omnijourney {settings.service}", size_max=settings.pool_size_max)
         stack.push_async_callback(_close_pool, pool)
         if clock is None:
@@ -227,10 +231,19 @@ async def runtime(
         yield made
 
 
-async def _migrate(admin_dsn: str, service: str, package: str) -> None:
+async def _own_dsn(dsn: str, service: str, package: str) -> str:
+    """The address of the service's own role in a database that is at this release's version: a service that was given
+    the owner's sees to that itself."""
     give_up_at = time.monotonic() + _DATABASE_WAIT_S
-    await retrying(
-        lambda: migrate(admin_dsn, service, package),
+
+    async def prepared() -> str:
+        if not is_own(dsn, service):
+            return await migrate(dsn, service, package)
+        await check_schema(dsn, service, package)
+        return dsn
+
+    return await retrying(
+        prepared,
         backoff=_DATABASE_BACKOFF,
         passing=_DATABASE_AWAY,
         give_up=lambda: time.monotonic() > give_up_at,

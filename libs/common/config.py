@@ -2,12 +2,14 @@
 
 Each service's `config.py` derives its `Settings` from `ServiceSettings` and is the only place of the service that reads
 the environment. A field `send_rate_max` is read from `OMNIJOURNEY_SEND_RATE_MAX`; the ports are read from variables
-that name the service, as `OMNIJOURNEY_POINTS_PORT`. An empty variable counts as absent. Faults name the variable.
+that name the service, as `OMNIJOURNEY_POINTS_PORT`. An empty variable counts as absent. Faults name the variable. What
+the environment does not say is taken from the service's credentials file, where it has one.
 """
 
 import os
 import re
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -16,7 +18,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from libs.common import crash
+from libs.common import crash, credentials
 
 EXIT_CONFIG: Final = 2
 """Exit code of a process whose configuration is wrong."""
@@ -44,7 +46,10 @@ class ServiceSettings(BaseSettings):
     """Name of the service, as its schema."""
 
     postgres_dsn: SecretStr = SecretStr("")
-    """Address of the PostgreSQL admin role, `postgresql://user:password@host:port/database`. Empty: embedded."""
+    """Address under which the service logs in, as its own role: `postgresql://user:password@host:port/database`. That
+    of another role is taken for the owner's, by which the service makes its own schema first. Empty: embedded."""
+    credentials_file: Path | None = None
+    """File of the service's own credentials, which `omnijourney migrate` writes: lines `VARIABLE=value`."""
     redis_url: SecretStr = SecretStr("")
     """Address of Redis or Valkey, `redis://…`. Empty: embedded."""
     data_dir: Path = Path(".omnijourney")
@@ -74,6 +79,16 @@ class ServiceSettings(BaseSettings):
         named = parts.scheme in {"postgresql", "postgres"} and parts.username and parts.password
         if given and not named:
             raise ValueError("must be postgresql://user:password@host:port/database")
+        return given
+
+    @field_validator("credentials_file")
+    @classmethod
+    def _can_be_read(cls, given: Path | None) -> Path | None:
+        if given is not None:
+            try:
+                credentials.read(given)
+            except OSError as error:
+                raise ValueError(f"cannot be read ({error.strerror}): run `omnijourney migrate`") from error
         return given
 
     @field_validator("redis_url")
@@ -110,8 +125,8 @@ class ServiceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments first, then the environment; nothing else."""
-        return init_settings, _Environment(settings_cls)
+        """Arguments first, then the environment, then the service's credentials file; nothing else."""
+        return init_settings, _Environment(settings_cls), _Credentials(settings_cls)
 
 
 class MailSourceSettings(ServiceSettings):
@@ -138,6 +153,25 @@ class _Environment(PydanticBaseSettingsSource):
             for name, field in self.settings_cls.model_fields.items()
         }
         return {name: value for name, value in values.items() if value is not None}
+
+
+class _Credentials(_Environment):
+    """What the credentials file says; a fault of the file is told by the field that names it."""
+
+    def get_field_value(
+        self,
+        field: FieldInfo,
+        field_name: str,
+    ) -> tuple[Any, str, bool]:
+        return self._said.get(variable_of(self.settings_cls, field_name)) or None, field_name, False
+
+    @cached_property
+    def _said(self) -> dict[str, str]:
+        file = os.environ.get(credentials.FILE_VARIABLE)
+        try:
+            return credentials.read(Path(file)) if file else {}
+        except (OSError, ValueError):
+            return {}
 
 
 def variable_of(settings: type[BaseSettings], field_name: str) -> str:

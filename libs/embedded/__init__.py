@@ -6,7 +6,7 @@ They are started, watched and stopped by the first process that needs them.
 """
 
 from libs.common.servers import Endpoints
-from libs.embedded.attach import Attachment, attach, open_attachment
+from libs.embedded.attach import Attachment, attach, open_attachment, published_dsn
 from libs.embedded.errors import (
     BinariesMissingError,
     DataDirUnusableError,
@@ -25,5 +25,6 @@ __all__ = [
     "StartFailedError",
     "attach",
     "open_attachment",
+    "published_dsn",
     "start_embedded",
 ]

@@ -127,6 +127,12 @@ def _complete(configured: Endpoints, published: ServerAddresses) -> Endpoints:
     return endpoints
 
 
+def published_dsn(data_dir: Path) -> str:
+    """Address of the PostgreSQL that another process runs in `data_dir` now; empty when there is none."""
+    published = DataDir(data_dir.absolute()).published()
+    return published.postgres_dsn if published is not None else ""
+
+
 @asynccontextmanager
 async def attach(
     data_dir: Path | str, *, postgres_dsn: str = "", redis_url: str = "", token: str = ""

@@ -4,8 +4,10 @@
 layout.json         version of this layout
 owner.lock          flock of the process that runs the servers
 endpoints.json      where the servers listen, written by the owner (0600)
+installation.lock   flock of the supervisor that runs the services
 installation.json   where the services listen, while a supervisor runs them (it writes and withdraws it)
 token               API token (0600)
+credentials/        what each service holds, a file each (0600, in 0700)
 *.password          passwords of the servers (0600)
 postgres/ valkey/   data of the servers, owned by the account that they run as
 logs/
@@ -126,8 +128,9 @@ class DataDir:
 class OwnerLock:
     """Decides which process runs the servers of a data directory; free again when that process dies."""
 
-    def __init__(self, directory: DataDir) -> None:
-        self._path = directory.path / "owner.lock"
+    def __init__(self, directory: DataDir, name: str = "owner.lock") -> None:
+        """`name` of the file, for locks of other things than the servers."""
+        self._path = directory.path / name
         self._descriptor: int | None = None
 
     def try_acquire(self) -> bool:

@@ -9,6 +9,7 @@ from libs.embedded.keepalive import Died, Event, Listener, Restarted
 from libs.supervisor.installation import Installation
 from libs.supervisor.options import InstallationOptions, InstallationSettings
 from libs.supervisor.plan import PortTakenError
+from libs.supervisor.preparation import prepare
 
 __all__ = [
     "Died",
@@ -19,4 +20,5 @@ __all__ = [
     "Listener",
     "PortTakenError",
     "Restarted",
+    "prepare",
 ]

@@ -12,8 +12,8 @@ import asyncpg
 
 from libs.client.found import InstallationFile
 from libs.client.services import ServiceName
+from libs.common import credentials
 from libs.common.clock import begin_clock
-from libs.common.db.migrate import migrate
 from libs.embedded import Attachment, StartFailedError, open_attachment
 from libs.embedded.keepalive import keep_alive
 from libs.embedded.process import Spec, describe_exit, inherited_environment
@@ -21,6 +21,7 @@ from libs.supervisor.managed import ManagedProcess, grpc_probe, http_probe
 from libs.supervisor.options import InstallationOptions
 from libs.supervisor.plan import (
     EMULATED,
+    OWNERS_ONLY,
     Plan,
     channel_urls,
     check_ports,
@@ -31,6 +32,7 @@ from libs.supervisor.plan import (
     worker_environment,
     worker_names,
 )
+from libs.supervisor.preparation import prepare
 
 READY_WITHIN_S = 60.0
 DRAIN_S = 6.0
@@ -57,6 +59,7 @@ class Installation:
         self._processes: dict[str, ManagedProcess] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._file = InstallationFile(self._data_dir)
+        self._credentials: dict[ServiceName, Path] = {}
         self._hurry = asyncio.Event()
 
     async def __aenter__(self) -> "Installation":
@@ -146,7 +149,7 @@ class Installation:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The variables that the processes got on top of our own environment."""
+        """The variables that all processes got on top of our own environment."""
         return environment(self._options, self._plan, self.attachment.endpoints, self._data_dir)
 
     def change_environment(self, changes: Mapping[str, str], only: str = "") -> None:
@@ -182,7 +185,7 @@ class Installation:
             listener=self._options.listener,
         )
         try:
-            await self._migrate()
+            await self._prepare()
         except (OSError, asyncpg.PostgresError) as error:
             raise StartFailedError(
                 f"the database does not let us in ({error}): see OMNIJOURNEY_POSTGRES_DSN"
@@ -195,11 +198,10 @@ class Installation:
             self._keepers.append(asyncio.create_task(keep_alive(process, self._options.listener)))
         self._file.publish(self.targets, self.http_url)
 
-    async def _migrate(self) -> None:
-        # The services would do it themselves: done here it is done once, and a fault is told by one voice.
-        for service in self._options.services:
-            if service not in self._options.commands:
-                await migrate(self.postgres_dsn, service, f"services.{service}")
+    async def _prepare(self) -> None:
+        own = [service for service in self._options.services if service not in self._options.commands]
+        directory = self._data_dir / credentials.FOLDER
+        self._credentials.update(await prepare(self.postgres_dsn, own, directory))
         if self._options.clock_start is not None:
             await begin_clock(self.postgres_dsn, self._options.clock_start)
 
@@ -212,19 +214,26 @@ class Installation:
             planned.append(ManagedProcess(self._spec("emulators", emulators_command()), probe))
         for service in self._options.services:
             command = service_command(self._options, service)
+            own = self._credentials_of(service)
             planned.append(
-                ManagedProcess(self._spec(service, command), grpc_probe(self._plan.target(service)))
+                ManagedProcess(self._spec(service, command, own), grpc_probe(self._plan.target(service)))
             )
             for name in worker_names(self._options, service):
-                spec = self._spec(name, command, worker_environment(self._plan, service, name))
+                changes = {**own, **worker_environment(self._plan, service, name)}
+                spec = self._spec(name, command, changes)
                 planned.append(ManagedProcess(spec, grpc_probe(self._plan.target(name))))
         return planned
 
+    def _credentials_of(self, service: ServiceName) -> dict[str, str]:
+        file = self._credentials.get(service)
+        return {credentials.FILE_VARIABLE: str(file)} if file is not None else {}
+
     def _spec(self, name: str, command: list[str], changes: Mapping[str, str] | None = None) -> Spec:
+        inherited = inherited_environment({**self.environment, **(changes or {})})
         return Spec(
             name=name,
             command=command,
-            env=inherited_environment({**self.environment, **(changes or {})}),
+            env={variable: value for variable, value in inherited.items() if variable not in OWNERS_ONLY},
             log=None if self._options.log_to_stderr else self.log_dir / f"{name}.log",
         )
 

@@ -13,6 +13,8 @@ from libs.supervisor.options import InstallationOptions
 
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
 EMULATED = ("whatsapp", "line")
+OWNERS_ONLY = frozenset({"OMNIJOURNEY_POSTGRES_DSN"})
+"""Variables of ours that no process gets."""
 
 
 class PortTakenError(EmbeddedError):
@@ -100,10 +102,10 @@ def _port_faults(plan: Plan) -> Iterator[str]:
 def environment(
     options: InstallationOptions, plan: Plan, endpoints: Endpoints, data_dir: Path
 ) -> dict[str, str]:
-    """The variables that every process of the installation gets on top of our own environment."""
+    """The variables that every process of the installation gets on top of our own environment, without `OWNERS_ONLY`;
+    what a service alone may know is in its credentials file."""
     settings = options.settings
     variables = {
-        "OMNIJOURNEY_POSTGRES_DSN": endpoints.postgres_dsn,
         "OMNIJOURNEY_REDIS_URL": endpoints.redis_url,
         "OMNIJOURNEY_TOKEN": endpoints.token,
         "OMNIJOURNEY_DATA_DIR": str(data_dir),

@@ -57,9 +57,9 @@ class Servers:
     token: str
 
     def settings(self, settings: type[SettingsT], database: Database, **changes: Any) -> SettingsT:
-        """A service's settings for these servers and a test's database, on free ports."""
+        """A service's settings for these servers and a test's database, under its own role, on free ports."""
         values: dict[str, Any] = {
-            "postgres_dsn": SecretStr(database.admin_dsn),
+            "postgres_dsn": SecretStr(database.dsn_of(settings.service)),
             "redis_url": SecretStr(self.redis_url),
             "token": SecretStr(self.token),
             "port": 0,

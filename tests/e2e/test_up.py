@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -11,8 +13,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
+import asyncpg
 import grpc
 import psutil
 import pytest
@@ -23,6 +27,7 @@ from typer.testing import CliRunner
 from libs.cli.main import app
 from libs.client import SERVICES, Client, ClientSettings, ServiceName, full_name, is_serving
 from libs.client.found import InstallationFile
+from libs.common import credentials
 from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, GetLagRequest, SetClockRequest
 from tests.integration.embedded.holder import still_running
 
@@ -154,6 +159,26 @@ async def test_every_service_has_metrics(running: Up) -> None:
             async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
                 assert answer.status == 200
                 assert "omnijourney_" in await answer.text()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_holds_its_own_roles_credentials_and_not_the_owners(
+    running: Up, service: ServiceName
+) -> None:
+    environment = psutil.Process(running.pid_of(service)).environ()
+    owner = json.loads((running.data_dir / "endpoints.json").read_text())["postgres_dsn"]
+    assert urlsplit(owner).password not in "".join(environment.values())
+    file = Path(environment[credentials.FILE_VARIABLE])
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    dsn = credentials.read(file)["OMNIJOURNEY_POSTGRES_DSN"]
+    assert urlsplit(dsn).username == f"omnijourney_{service}"
+    connection = await asyncpg.connect(dsn)
+    try:
+        other = "segment.team" if service != "segment" else "points.account"
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetchval(f"SELECT count(*) FROM {other}")
+    finally:
+        await connection.close()
 
 
 def test_status_shows_all_five(running: Up) -> None:

@@ -16,17 +16,19 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import asyncpg
 import structlog
 
+from libs.common.config import DEFAULT_PORTS
 from libs.common.db.pool import CONNECT_TIMEOUT_S
 from libs.common.db.sql_files import Function, Migration, MigrationError, read_functions, read_migrations
 
-_PLATFORM: Final = "platform"
-_COMMON: Final = "libs.common.db"
+PLATFORM: Final = "platform"
+COMMON: Final = "libs.common.db"
 _LOCK_KEY: Final = 0x6F6D6E696A6F7572
 """Any constant; one lock for all migrations of a database."""
 _LOCK_TIMEOUT_S: Final = 120.0
@@ -34,6 +36,9 @@ _SERVICE: Final = re.compile(r"[a-z][a-z_]{0,30}")
 _ROLE_PREFIX: Final = "omnijourney_"
 _ROLE_ATTEMPTS: Final = 5
 _SCRAM_ITERATIONS: Final = 4096
+FIRST_GENERATION: Final = 1
+"""Of a role's password; every rotation makes the next."""
+_GENERATION: Final = re.compile(r"password ([1-9][0-9]{0,8})")
 # What a service may change of the platform's tables: segment serves the RPCs of API clients. It can neither make a
 # client of configuration nor turn one into it.
 _WRITES_PLATFORM: Final = {
@@ -50,55 +55,70 @@ _log = structlog.get_logger(__name__)
 
 def role_of(service: str) -> str:
     """The login role of a service."""
-    if not _SERVICE.fullmatch(service) or service == _PLATFORM:
+    if not _SERVICE.fullmatch(service) or service == PLATFORM:
         raise MigrationError(f"{service!r} is no name of a service")
     return _ROLE_PREFIX + service
 
 
-def service_dsn(admin_dsn: str, service: str) -> str:
-    """The address under which a service logs in as its own role.
+def is_own(dsn: str, service: str) -> bool:
+    """Whether an address is that of the service's own role, and not the owner's. Raises MigrationError for that of
+    another service's role."""
+    user = unquote(urlsplit(dsn).username or "")
+    if user != role_of(service) and user.removeprefix(_ROLE_PREFIX) in DEFAULT_PORTS:
+        raise MigrationError(f"the database's address is of {user}: {service} logs in as {role_of(service)}")
+    return user == role_of(service)
 
-    Its password is derived from the admin's, so that none has to be configured or stored. Raises MigrationError when
-    `admin_dsn` is no address `postgresql://user:password@host…/database`.
+
+def service_dsn(admin_dsn: str, service: str, generation: int = FIRST_GENERATION) -> str:
+    """The address under which a service logs in as its own role, with the password of a generation.
+
+    The password is derived from the admin's, so that all who hold the admin's address agree on it without storing it.
+    Raises MigrationError when `admin_dsn` is no address `postgresql://user:password@host…/database`.
     """
     parts = urlsplit(admin_dsn)
     host = parts.netloc.rpartition("@")[2]
-    user = f"{quote(role_of(service))}:{_service_password(admin_dsn, service)}"
+    user = f"{quote(role_of(service))}:{_service_password(admin_dsn, service, generation)}"
     return urlunsplit(parts._replace(netloc=f"{user}@{host}"))
 
 
-def _service_password(admin_dsn: str, service: str) -> str:
+def _service_password(admin_dsn: str, service: str, generation: int) -> str:
     parts = urlsplit(admin_dsn)
     if parts.scheme not in {"postgres", "postgresql"} or not parts.password:
         raise MigrationError("the database's address must be postgresql://user:password@host/database")
     key = unquote(parts.password).encode()
-    return hmac.new(key, f"omnijourney:{service}".encode(), hashlib.sha256).hexdigest()
+    later = f":{generation}" if generation > FIRST_GENERATION else ""
+    return hmac.new(key, f"omnijourney:{service}{later}".encode(), hashlib.sha256).hexdigest()
 
 
-async def migrate(admin_dsn: str, service: str, package: str) -> None:
-    """Makes the service's role and schema and applies what is missing of `package`'s migrations and functions.
+async def migrate(admin_dsn: str, service: str, package: str, *, rotate: bool = False) -> str:
+    """Makes the service's role and schema and applies what is missing of `package`'s migrations and functions; returns
+    the address of the service's own role. `rotate` gives the role a new password.
 
     They stand in `sql/migrations` and `sql/functions`.
     Safe with many processes at once. Raises MigrationError, and the driver's errors when the server cannot be reached.
     """
     role = role_of(service)
-    password = _service_password(admin_dsn, service)
+    _service_password(
+        admin_dsn, service, FIRST_GENERATION
+    )  # a faulty address is refused before anything is done
     own = read_migrations(package, "sql/migrations")
     functions = read_functions(package, "sql/functions")
     connection = await asyncpg.connect(admin_dsn, timeout=CONNECT_TIMEOUT_S)
     try:
         await asyncio.wait_for(connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY), _LOCK_TIMEOUT_S)
         await _prepare_platform(connection)
-        await _prepare_role(connection, role, password)
+        dsn = await _prepare_role(connection, admin_dsn, service, rotate=rotate)
         await _prepare_schema(connection, service, role)
-        shared = read_migrations(_COMMON, "shared_migrations")
+        shared = read_migrations(COMMON, "shared_migrations")
         await _apply(connection, f"{service}/shared", service, shared)
         await _apply(connection, service, service, own)
-        await _renew(connection, f"{service}/shared", service, read_functions(_COMMON, "shared_functions"))
+        await _renew(connection, f"{service}/shared", service, read_functions(COMMON, "shared_functions"))
         await _renew(connection, service, service, functions)
         await _grant(connection, service, role)
     except TimeoutError as error:
         raise MigrationError(f"another process has migrated for over {_LOCK_TIMEOUT_S:.0f} s") from error
+    else:
+        return dsn
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
 
@@ -117,27 +137,46 @@ async def _prepare_platform(connection: "asyncpg.Connection[Any]") -> None:
         );
         """
     )
-    await _apply(connection, _PLATFORM, _PLATFORM, read_migrations(_COMMON, "platform_migrations"))
-    await _renew(connection, _PLATFORM, _PLATFORM, read_functions(_COMMON, "platform_functions"))
+    await _apply(connection, PLATFORM, PLATFORM, read_migrations(COMMON, "platform_migrations"))
+    await _renew(connection, PLATFORM, PLATFORM, read_functions(COMMON, "platform_functions"))
 
 
-async def _prepare_role(connection: "asyncpg.Connection[Any]", role: str, password: str) -> None:
+async def _prepare_role(
+    connection: "asyncpg.Connection[Any]", admin_dsn: str, service: str, *, rotate: bool
+) -> str:
+    """Makes the role, or gives it the password that it has to have; returns its address."""
+    role = role_of(service)
     # Roles belong to the whole server, the lock to one database: another database may be making the same role.
     for attempt in range(1, _ROLE_ATTEMPTS + 1):
         try:
-            exists = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
-            statements = await _role_statements(connection, role, password, create=not exists)
+            generation = await _generation(connection, role)
+            exists, generation = bool(generation), (generation or FIRST_GENERATION) + rotate
+            dsn = service_dsn(admin_dsn, service, generation)
+            statements = await _role_statements(connection, role, dsn, generation, create=not exists)
             await connection.execute(statements)
         except (asyncpg.UniqueViolationError, asyncpg.DuplicateObjectError, asyncpg.InternalServerError):
             if attempt == _ROLE_ATTEMPTS:
                 raise
             await asyncio.sleep(0.05 * attempt)
         else:
-            return
+            return dsn
+    raise AssertionError
+
+
+async def _generation(connection: "asyncpg.Connection[Any]", role: str) -> int:
+    """How many passwords the role has had, 0 where there is no such role. Told by its comment, which is the whole
+    server's as the role is."""
+    comment = await connection.fetchval(
+        "SELECT coalesce(shobj_description(oid, 'pg_authid'), '') FROM pg_roles WHERE rolname = $1", role
+    )
+    if comment is None:
+        return 0
+    said = _GENERATION.fullmatch(comment)
+    return int(said[1]) if said else FIRST_GENERATION
 
 
 async def _role_statements(
-    connection: "asyncpg.Connection[Any]", role: str, password: str, *, create: bool
+    connection: "asyncpg.Connection[Any]", role: str, dsn: str, generation: int, *, create: bool
 ) -> str:
     # Role commands take no parameters; format() quotes. The verifier, not the password, is sent, since servers may log
     # these statements.
@@ -146,10 +185,15 @@ async def _role_statements(
         " ALTER ROLE %2$I SET search_path = %4$I, pg_temp', $1::text, $2::text, $3::text, $4::text)",
         "CREATE" if create else "ALTER",
         role,
-        _scram_verifier(password),
+        _scram_verifier(urlsplit(dsn).password or ""),
         role.removeprefix(_ROLE_PREFIX),
     )
-    return statements
+    if generation == FIRST_GENERATION:
+        return statements
+    comment: str = await connection.fetchval(
+        "SELECT format('COMMENT ON ROLE %I IS %L', $1::text, $2::text)", role, f"password {generation}"
+    )
+    return f"{statements}; {comment}"
 
 
 def _scram_verifier(password: str) -> str:
@@ -170,7 +214,7 @@ async def _prepare_schema(connection: "asyncpg.Connection[Any]", service: str, r
         CREATE SCHEMA IF NOT EXISTS %1$I;
         GRANT USAGE ON SCHEMA %1$I TO %2$I;
         GRANT USAGE ON SCHEMA platform TO %2$I;
-        GRANT SELECT ON platform.clock TO %2$I;
+        GRANT SELECT ON platform.clock, platform.migration, platform.function TO %2$I;
         GRANT SELECT ON platform.team, platform.api_client TO %2$I;
         GRANT EXECUTE ON FUNCTION platform.set_clock(double precision, timestamptz, bigint) TO %2$I;
         GRANT EXECUTE ON FUNCTION platform.note_client_uses(uuid[], timestamptz[]) TO %2$I;
@@ -199,12 +243,16 @@ async def _apply(
     connection: "asyncpg.Connection[Any]", record: str, schema: str, migrations: list[Migration]
 ) -> None:
     """Applies to `schema` what `platform.migration` does not hold yet under the name `record`."""
-    applied = {
-        row["number"]: row
-        for row in await connection.fetch(
-            "SELECT number, name, sha256 FROM platform.migration WHERE service = $1", record
-        )
-    }
+    rows = await connection.fetch("SELECT number, sha256 FROM platform.migration WHERE service = $1", record)
+    for migration in missing(record, migrations, {row["number"]: row["sha256"] for row in rows}):
+        await _apply_one(connection, record, schema, migration)
+
+
+def missing(record: str, migrations: list[Migration], applied: Mapping[int, str]) -> list[Migration]:
+    """Those of `migrations` that are not applied yet; `applied` has the checksums of those that are, by number.
+
+    Raises MigrationError where a migration was applied that is not among them, or is another one now.
+    """
     known = {migration.number for migration in migrations}
     if unknown := sorted(applied.keys() - known):
         raise MigrationError(
@@ -212,13 +260,12 @@ async def _apply(
             " start a release that is at least as new as the one that made it"
         )
     for migration in migrations:
-        if migration.number not in applied:
-            await _apply_one(connection, record, schema, migration)
-        elif applied[migration.number]["sha256"] != migration.sha256:
+        if applied.get(migration.number, migration.sha256) != migration.sha256:
             raise MigrationError(
                 f"migration {migration.number:04d}_{migration.name} of {record} was changed after it was applied:"
                 " put it back and add a new one"
             )
+    return [migration for migration in migrations if migration.number not in applied]
 
 
 async def _apply_one(
@@ -250,7 +297,7 @@ async def _renew(
         schema,
     )
     made = {row["name"]: (row["version"], row["sha256"]) for row in rows}
-    changed = [function for function in functions if _is_changed(function, made.get(function.name))]
+    changed = [function for function in functions if is_changed(function, made.get(function.name))]
     if not changed:
         return
     async with connection.transaction():
@@ -268,7 +315,8 @@ async def _renew(
     _log.info("functions renewed", record=record, names=[function.name for function in changed])
 
 
-def _is_changed(function: Function, made: tuple[int, str] | None) -> bool:
+def is_changed(function: Function, made: tuple[int, str] | None) -> bool:
+    """Whether a function is to be made (again), given the version and the checksum of what is there."""
     if made is None:
         return True
     version, sha256 = made

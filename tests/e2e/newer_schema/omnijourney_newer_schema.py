@@ -19,12 +19,14 @@ asyncio.run(migrate(*sys.argv[1:]))
 """
 
 
-async def _migrate(admin_dsn: str, service: str, package: str) -> None:
+async def _migrate(admin_dsn: str, service: str, package: str, *, rotate: bool = False) -> str:
+    assert not rotate
+    own = older.service_dsn(admin_dsn, service)
     # A process of the older release that has started before the newer one came does not migrate any more.
     connection = await asyncpg.connect(admin_dsn)
     try:
         if await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", service):
-            return
+            return own
     finally:
         await connection.close()
     newer = os.environ["NEWER_RELEASE"]
@@ -35,6 +37,7 @@ async def _migrate(admin_dsn: str, service: str, package: str) -> None:
     )
     if await process.wait():
         raise RuntimeError(f"the newer release could not migrate {service}")
+    return own
 
 
 # Before anything of the older release takes the name from its module.

@@ -15,14 +15,21 @@ from typing import Any
 import grpc
 import pytest
 
-from libs.common.app import EXIT_FAULT, EXIT_OK, EXIT_PORT_TAKEN, runtime
+from libs.common.app import (
+    EXIT_DATABASE_UNFIT,
+    EXIT_FAULT,
+    EXIT_OK,
+    EXIT_PORT_TAKEN,
+    OWNERS_WARNING,
+    runtime,
+)
 from libs.common.clock import SteppedClock
 from libs.common.config import EXIT_CONFIG
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.operations import NothingPending, Progress
 from libs.common.rpc.server import PortTakenError
 from libs.embedded import attach
-from libs.testing.fixtures import Database, Servers
+from libs.testing.fixtures import Database, Databases, Servers
 from omnijourney.common.v1 import installation_service_pb2 as pb
 from omnijourney.common.v1 import installation_service_pb2_grpc as pb_grpc
 from tests.integration.common.conftest import PACKAGE
@@ -180,7 +187,7 @@ async def start(servers: Servers, database: Database) -> AsyncIterator[Start]:
 
     async def begin(**changes: object) -> Process:
         variables = {
-            "POSTGRES_DSN": database.admin_dsn,
+            "POSTGRES_DSN": database.dsn_of("diary"),
             "REDIS_URL": servers.redis_url,
             "TOKEN": servers.token,
             "DIARY_PORT": "0",
@@ -244,17 +251,40 @@ async def test_a_taken_port_is_told_in_one_line_with_its_variable(start: Start, 
 
 
 async def test_a_wrong_password_is_told_with_its_variable(start: Start, database: Database) -> None:
-    process = await start(POSTGRES_DSN=database.admin_dsn.replace("@", "x@"))
+    process = await start(POSTGRES_DSN=database.dsn_of("diary").replace("@", "x@"))
     _, said = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == EXIT_CONFIG
     assert said.decode().startswith("diary: OMNIJOURNEY_POSTGRES_DSN: password authentication failed")
 
 
 async def test_a_database_that_does_not_exist_is_told(start: Start, database: Database) -> None:
-    process = await start(POSTGRES_DSN=database.admin_dsn + "_gone")
+    process = await start(POSTGRES_DSN=database.dsn_of("diary") + "_gone")
     _, said = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == EXIT_CONFIG
     assert "does not exist" in said.decode()
+
+
+async def test_a_service_does_not_make_its_schema_but_says_who_does(
+    start: Start, databases: Databases, database: Database
+) -> None:
+    async with databases.fresh({}) as empty:
+        process = await start(POSTGRES_DSN=empty.dsn_of("diary"))
+        _, said = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == EXIT_DATABASE_UNFIT
+    assert said.decode().startswith("diary: the database has no schema of diary that can be checked: run")
+    assert "`omnijourney migrate`" in said.decode()
+
+
+async def test_a_service_with_the_owners_address_makes_its_schema_and_says_that_it_need_not(
+    start: Start, databases: Databases
+) -> None:
+    async with databases.fresh({}) as empty:
+        process = await start(POSTGRES_DSN=empty.admin_dsn)
+        warned = await asyncio.wait_for(_log_line(process, OWNERS_WARNING), 20)
+        await asyncio.wait_for(_log_line(process, "serving"), 20)
+        process.terminate()
+        await asyncio.wait_for(process.communicate(), 20)
+    assert (warned["level"], process.returncode) == ("warning", EXIT_OK)
 
 
 async def test_a_faulty_variable_is_told(start: Start) -> None:

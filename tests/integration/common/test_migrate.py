@@ -7,7 +7,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from libs.common.db.migrate import migrate, service_dsn
+from libs.common.db.fitness import check_schema
+from libs.common.db.migrate import is_own, migrate, service_dsn
 from libs.common.db.sql_files import MigrationError, read_functions, read_migrations
 from libs.testing.fixtures import Database, Databases
 from tests.integration.common.conftest import PACKAGE
@@ -214,3 +215,99 @@ def test_addresses_without_a_password_are_refused(dsn: str) -> None:
 def test_other_names_of_services_are_refused(service: str) -> None:
     with pytest.raises(MigrationError, match="no name of a service"):
         service_dsn("postgresql://a:b@c/d", service)
+
+
+async def _who(dsn: str) -> object:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval("SELECT current_user")
+    finally:
+        await connection.close()
+
+
+async def test_a_rotated_password_replaces_the_one_before(databases: Databases, package: Path) -> None:
+    async with databases.fresh({}) as database:
+        first = await migrate(database.admin_dsn, "rotating", "changing")
+        assert first == service_dsn(database.admin_dsn, "rotating")
+        second = await migrate(database.admin_dsn, "rotating", "changing", rotate=True)
+        assert await migrate(database.admin_dsn, "rotating", "changing") == second != first
+        assert await _who(second) == "omnijourney_rotating"
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await _who(first)
+        third = await migrate(database.admin_dsn, "rotating", "changing", rotate=True)
+        assert third not in {first, second}
+        assert await _who(third) == "omnijourney_rotating"
+
+
+@pytest.mark.parametrize(
+    ("user", "own"), [("omnijourney_points", True), ("omnijourney", False), ("postgres", False)]
+)
+def test_the_owners_address_is_told_from_the_services_own(user: str, own: bool) -> None:
+    assert is_own(f"postgresql://{user}:p@db/omni", "points") is own
+
+
+def test_the_address_of_another_service_is_refused() -> None:
+    with pytest.raises(MigrationError, match="is of omnijourney_stats: points logs in as omnijourney_points"):
+        is_own("postgresql://omnijourney_stats:p@db/omni", "points")
+
+
+async def test_a_service_sees_by_itself_that_its_schema_fits(
+    databases: Databases, package: Path, functions: Path
+) -> None:
+    async with databases.fresh({}) as database:
+        _write(functions, "first", "SELECT 1")
+        own = await migrate(database.admin_dsn, "diary", "changing")
+        await check_schema(own, "diary", "changing")
+
+
+async def test_a_missing_migration_and_an_older_function_are_told(
+    databases: Databases, package: Path, functions: Path
+) -> None:
+    async with databases.fresh({}) as database:
+        _write(functions, "first", "SELECT 1")
+        own = await migrate(database.admin_dsn, "diary", "changing")
+        _write(functions, "first", "SELECT 2", version=2)
+        with pytest.raises(MigrationError, match=r"an older first\(\) of diary: run `omnijourney migrate`"):
+            await check_schema(own, "diary", "changing")
+        (package / "0002_two.sql").write_text("SELECT 1;")
+        with pytest.raises(
+            MigrationError, match="lacks migration 0002_two of diary: run `omnijourney migrate`"
+        ):
+            await check_schema(own, "diary", "changing")
+
+
+async def test_a_newer_schema_is_refused_and_newer_functions_are_not(
+    databases: Databases, package: Path, functions: Path
+) -> None:
+    async with databases.fresh({}) as database:
+        _write(functions, "first", "SELECT 2", version=2)
+        own = await migrate(database.admin_dsn, "diary", "changing")
+        _write(functions, "first", "SELECT 1")
+        await check_schema(own, "diary", "changing")
+        (package / "0001_one.sql").unlink()
+        with pytest.raises(MigrationError, match="migration 1 of diary, which this release does not know"):
+            await check_schema(own, "diary", "changing")
+
+
+async def test_a_database_that_no_release_has_made_is_told(databases: Databases, package: Path) -> None:
+    async with databases.fresh({}) as made, databases.fresh({}) as empty:
+        await migrate(made.admin_dsn, "diary", "changing")  # roles are the whole server's
+        with pytest.raises(MigrationError, match="no schema of diary that can be checked"):
+            await check_schema(empty.dsn_of("diary"), "diary", "changing")
+
+
+async def test_a_service_may_look_at_what_was_applied_and_change_nothing_of_it(
+    databases: Databases, package: Path
+) -> None:
+    async with databases.fresh({}) as database:
+        own = await asyncpg.connect(await migrate(database.admin_dsn, "diary", "changing"))
+        try:
+            for statement in (
+                "DELETE FROM platform.migration",
+                "UPDATE platform.function SET version = 9",
+                "CREATE TABLE diary.mine ()",
+            ):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await own.execute(statement)
+        finally:
+            await own.close()

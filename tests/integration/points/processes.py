@@ -45,7 +45,7 @@ class Process:
     async def start(self) -> None:
         """Starts; it serves some time later."""
         own = {
-            "OMNIJOURNEY_POSTGRES_DSN": self.database.admin_dsn,
+            "OMNIJOURNEY_POSTGRES_DSN": self.database.dsn_of("points"),
             "OMNIJOURNEY_REDIS_URL": self.servers.redis_url,
             "OMNIJOURNEY_TOKEN": self.servers.token,
             "OMNIJOURNEY_POINTS_PORT": str(self.port),

@@ -37,7 +37,10 @@ async def test_started_means_that_every_service_serves(data_dir: Path) -> None:
     assert not await is_serving(installation.targets["journey"])
 
 
-async def test_every_service_is_given_addresses_ports_and_token(data_dir: Path) -> None:
+async def test_every_service_is_given_addresses_ports_and_token(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_POSTGRES_DSN", "")
     options = stub_options(
         data_dir,
         settings=InstallationSettings(data_dir=data_dir, clock_control="on"),
@@ -46,7 +49,8 @@ async def test_every_service_is_given_addresses_ports_and_token(data_dir: Path) 
     async with Installation(options) as installation:
         given = _environment_of(installation, "points")
         assert given == _environment_of(installation, "stats")
-        assert given["OMNIJOURNEY_POSTGRES_DSN"] == installation.postgres_dsn
+        assert "OMNIJOURNEY_POSTGRES_DSN" not in given
+        assert installation.postgres_dsn not in given.values()
         assert given["OMNIJOURNEY_REDIS_URL"] == installation.redis_url
         assert given["OMNIJOURNEY_TOKEN"] == installation.token == (data_dir / "token").read_text().strip()
         assert given["OMNIJOURNEY_STATS_TARGET"] == installation.targets["stats"]

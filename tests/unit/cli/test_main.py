@@ -22,7 +22,7 @@ def test_version() -> None:
 def test_help_names_every_command() -> None:
     done = RUN.invoke(app, ["--help"])
     assert done.exit_code == 0
-    for command in ("up", "demo", "status", "version"):
+    for command in ("up", "migrate", "demo", "status", "version"):
         assert f" {command} " in done.output
 
 
@@ -41,6 +41,16 @@ def test_a_taken_port_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         done = RUN.invoke(app, ["up", "--data-dir", str(tmp_path / "data")])
     assert done.exit_code == 1
     assert f"port {port} on 127.0.0.1 is taken, journey needs it: see OMNIJOURNEY_JOURNEY_PORT" in done.output
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_migration_without_an_address_names_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMNIJOURNEY_POSTGRES_DSN", raising=False)
+    done = RUN.invoke(app, ["migrate", "--data-dir", str(tmp_path / "data")])
+    assert done.exit_code == 2
+    assert done.output.startswith("OMNIJOURNEY_POSTGRES_DSN: must be the owner's address")
     assert not (tmp_path / "data").exists()
 
 

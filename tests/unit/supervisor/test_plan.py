@@ -101,7 +101,6 @@ def test_processes_are_told_addresses_ports_and_targets() -> None:
     options = _options(clock_control="on", line_url="http://line")
     variables = environment(options, make_plan(options), ENDPOINTS, Path("/data"))
     expected = {
-        "OMNIJOURNEY_POSTGRES_DSN": "postgresql://p",
         "OMNIJOURNEY_REDIS_URL": "redis://r",
         "OMNIJOURNEY_TOKEN": "t",
         "OMNIJOURNEY_DATA_DIR": "/data",
@@ -114,6 +113,7 @@ def test_processes_are_told_addresses_ports_and_targets() -> None:
     }
     assert {name: variables.get(name) for name in expected} == expected
     assert "OMNIJOURNEY_WHATSAPP_URL" not in variables
+    assert "postgresql://p" not in variables.values()
 
 
 def test_emulators_stand_in_for_the_channels() -> None:

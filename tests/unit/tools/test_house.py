@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,8 +117,23 @@ def test_compose_runs_each_service_where_the_others_look_for_it() -> None:
             assert described["environment"][f"OMNIJOURNEY_{service.upper()}_TARGET"] == f"{container}:{port}"
         assert described["healthcheck"]["test"][-1] == f"127.0.0.1:{port}"
         assert described["depends_on"].keys() <= containers.keys()
-    others = {"postgres", "valkey", "prometheus", "grafana"}
+    others = {"migrate", "postgres", "valkey", "prometheus", "grafana"}
     assert containers.keys() == {container for _, _, container in SERVICES.values()} | others
+
+
+def test_each_container_sees_its_own_credentials_and_waits_until_they_are_made() -> None:
+    containers = _compose()["services"]
+    for service, (_, _, container) in SERVICES.items():
+        described = containers[container]
+        assert described["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+        (mount,) = described["volumes"]
+        assert mount["volume"] == {"subpath": f"{service}.env"}
+        assert mount["target"] == described["environment"]["OMNIJOURNEY_CREDENTIALS_FILE"]
+        assert "POSTGRES" not in str(described["environment"])
+    migrate = containers["migrate"]
+    assert migrate["environment"]["OMNIJOURNEY_POSTGRES_DSN"].endswith("@postgres:5432/omnijourney")
+    assert migrate["volumes"] == [f"credentials:{migrate['command'][-1]}"]
+    assert migrate["command"][-1] in (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 def test_prometheus_scrapes_each_service() -> None:
@@ -138,7 +154,11 @@ def test_every_folder_of_code_is_a_package() -> None:
     assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
 
 
-def test_the_environment_of_the_containers_is_what_the_services_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_of_the_containers_is_what_the_services_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "own.env"
+    file.touch()
     read: set[str] = set()
     containers = _compose()["services"]
     for service, (port, metrics_port, container) in SERVICES.items():
@@ -147,10 +167,10 @@ def test_the_environment_of_the_containers_is_what_the_services_read(monkeypatch
             # ${NAME:-default} takes its default, ${NAME:?…} some value.
             filled = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value)
             monkeypatch.setenv(variable, re.sub(r"\$\{.*?\}", "secret", filled))
+        monkeypatch.setenv("OMNIJOURNEY_CREDENTIALS_FILE", str(file))
         settings_type: type[ServiceSettings] = importlib.import_module(f"services.{service}.config").Settings
         settings = settings_type()
         assert (settings.grpc_port, settings.prometheus_port) == (port, metrics_port)
-        assert settings.postgres_dsn.get_secret_value().endswith("@postgres:5432/omnijourney")
         fields = {variable_of(settings_type, name): name for name in settings_type.model_fields}
         for variable in fields.keys() & environment.keys():
             if variable.endswith("_TARGET"):
