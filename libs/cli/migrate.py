@@ -32,6 +32,6 @@ async def run_migrate(
     except (OSError, asyncpg.PostgresError) as error:
         return fail(ConnectionError(f"{_VARIABLE}: the database does not let us in ({error})"))
     for service, file in files.items():
-        told = ", with a new password: start it again" if service == rotated else ""
-        out.print(f"{service}: {file}{told}", highlight=False, soft_wrap=True)
+        remark = ", with a new password: start it again" if service == rotated else ""
+        out.print(f"{service}: {file}{remark}", highlight=False, soft_wrap=True)
     return 0
