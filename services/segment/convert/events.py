@@ -137,6 +137,8 @@ def _item(check: Check, message: event_pb2.OrderItem, path: str) -> model.Item:
     name = message.name
     if len(name) > _ITEM_NAME_LENGTH_MAX:
         check.fault(f"{path}.name", f"must have at most {_ITEM_NAME_LENGTH_MAX} characters")
+    elif "\0" in name:
+        check.fault(f"{path}.name", "must not hold U+0000: take it out")
     if message.quantity:
         try:
             parse_number(message.quantity)

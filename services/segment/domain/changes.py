@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -37,6 +37,8 @@ from services.segment.domain.model import (
 )
 from services.segment.domain.results import ChangeResult, ChangeStatus
 
+TAGS_MAX: Final = 500
+"""Tags of one customer."""
 TagKey = tuple[UUID, UUID, str]
 """Team, customer, folded tag."""
 ValueKey = tuple[UUID, UUID, str]
@@ -59,6 +61,8 @@ class Traits(msgspec.Struct):
     tags: dict[TagKey, str] = {}
     """The tag as written."""
     values: dict[ValueKey, AttributeValue] = {}
+    tag_counts: dict[CustomerKey, int] = {}
+    """Tags that customers have in all, named or not; a customer who is not in it has none."""
 
 
 class TraitChanges(msgspec.Struct):
@@ -88,10 +92,21 @@ class TraitEditor:
         self._traits = traits
         self._tags: dict[TagKey, str | None] = {}
         self._values: dict[ValueKey, AttributeValue | None] = {}
+        self._grown: Counter[CustomerKey] = Counter()
 
     def changes(self) -> TraitChanges:
         """Everything that is to be written."""
         return TraitChanges(self._tags, self._values)
+
+    def has_room(self, customer: Customer, add: Sequence[str], remove: Sequence[str]) -> bool:
+        """Whether the customer may have the tags of `add` once those of `remove` are gone."""
+        key = (customer.team_id, customer.customer_id)
+        present = self._traits.tag_counts.get(key, 0) + self._grown[key]
+        if present + len(add) <= TAGS_MAX:
+            return True
+        growth = sum(self._tag((*key, tag)) is None for tag in {fold(tag) for tag in add})
+        loss = sum(self._tag((*key, tag)) is not None for tag in {fold(tag) for tag in remove})
+        return growth <= loss or present + growth - loss <= TAGS_MAX
 
     def add_tag(self, customer: Customer, tag: str, at: datetime, depth: int = 0) -> bool:
         """Returns whether the customer did not have it."""
@@ -99,6 +114,7 @@ class TraitEditor:
         if self._tag(key) is not None:
             return False
         self._tags[key] = tag
+        self._grown[key[:2]] += 1
         self._pending.emit(customer, at, TagApplied(tag), depth)
         return True
 
@@ -109,6 +125,7 @@ class TraitEditor:
         if present is None:
             return False
         self._tags[key] = None
+        self._grown[key[:2]] -= 1
         self._pending.emit(customer, at, TagRemoved(present), depth)
         return True
 
@@ -199,6 +216,8 @@ def _apply(pending: CustomerChanges, editor: TraitEditor, change: Change) -> Cha
     body: ChangeBody = change.body
     match body:
         case TagChange():
+            if not editor.has_room(customer, body.add, body.remove):
+                return ChangeResult(ChangeStatus.REFUSED, "CUSTOMER_LIMIT_REACHED")
             changed = _change_tags(editor, customer, body, change)
         case AttributeChange():
             attribute = editor.attribute(change.team_id, body.key)

@@ -16,7 +16,7 @@ from libs.common.errors import AlreadyExists, DomainError, FailedPrecondition, F
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.attributes import ValueFault, canonical, is_usable
-from services.segment.domain.changes import TraitChanges, TraitEditor, Traits
+from services.segment.domain.changes import TAGS_MAX, TraitChanges, TraitEditor, Traits
 from services.segment.domain.customer_changes import CustomerChanges
 from services.segment.domain.facts import ContactJoined, ContactRemoved, Fact
 from services.segment.domain.model import Binding, Customer, IdentityKey
@@ -140,6 +140,7 @@ class Editor:
     def complete(self, customer: Customer, profile: Profile) -> None:
         """Gives a customer what the profile has; empty fields change nothing."""
         self._check_additions(customer.team_id, profile, customer.customer_id)
+        self._check_tags(customer, profile.tags, ())
         filled = {name: value for name in ("name", "phone", "email") if (value := getattr(profile, name))}
         changed = {name: value for name, value in filled.items() if value != getattr(customer, name)}
         if changed:
@@ -155,7 +156,8 @@ class Editor:
             self._pending.change(customer, **changed)
 
     def change_tags(self, customer: Customer, add: Sequence[str], remove: Sequence[str]) -> None:
-        """Adds and removes tags."""
+        """Adds and removes tags. Raises FailedPrecondition `CUSTOMER_LIMIT_REACHED`."""
+        self._check_tags(customer, add, remove)
         for tag in add:
             self._traits.add_tag(customer, tag, self._pending.now)
         for tag in remove:
@@ -201,6 +203,11 @@ class Editor:
         self._checked_values(team_id, dict(profile.attributes))
         for key in profile.identities:
             self._check_identity(team_id, key, customer_id)
+
+    def _check_tags(self, customer: Customer, add: Sequence[str], remove: Sequence[str]) -> None:
+        if not self._traits.has_room(customer, add, remove):
+            message = f"the customer would have more than {TAGS_MAX} tags"
+            raise FailedPrecondition("CUSTOMER_LIMIT_REACHED", message, metadata={"limit": str(TAGS_MAX)})
 
     def _check_member_id(self, team_id: UUID, member_id: str | None, owner: UUID | None) -> None:
         if member_id is not None and self._members.get((team_id, fold(member_id)), owner) != owner:

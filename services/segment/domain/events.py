@@ -7,9 +7,11 @@ Reports of a batch see each other in their order, as if each had been recorded a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
+
+import msgspec
 
 from services.segment.domain.contacts import (
     contact_added,
@@ -33,6 +35,8 @@ from services.segment.domain.orders import order_completed, order_refunded
 from services.segment.domain.recorder import EventContext, KeyUse, Recorder, Recording
 from services.segment.domain.results import EventResult, EventStatus, refused_event
 
+AHEAD_MAX: Final = timedelta(minutes=5)
+"""How far a reporter's clock may go ahead; a time after that counts as the time of receipt."""
 _HANDLERS: Final[dict[type, Callable[[Recorder, Event], EventResult]]] = {
     OrderCompleted: order_completed,
     OrderRefunded: order_refunded,
@@ -62,6 +66,8 @@ def _record(recorder: Recorder, event: Event) -> EventResult:
     named = event.selector.customer_id
     if named is not None and recorder.pending.customer(event.team_id, named) is None:
         return refused_event("RESOURCE_NOT_FOUND", "there is no such customer")
+    if event.occurred_at > recorder.pending.now + AHEAD_MAX:
+        event = msgspec.structs.replace(event, occurred_at=recorder.pending.now)
     result = _HANDLERS[type(event.body)](recorder, event)
     if result.status != EventStatus.REFUSED:
         recorder.keys[key] = KeyUse(digest, result.customer_id)

@@ -77,7 +77,10 @@ async def _load_context(
     }
     if not any(named.values()):
         return ChangeContext({}, Traits(), {})
-    query = BOOK.bind("load_change_context", **{name: rows or None for name, rows in named.items()})
+    tagged = list({(team, customer) for team, customer, _ in tags})
+    query = BOOK.bind(
+        "load_change_context", tagged=tagged or None, **{name: rows or None for name, rows in named.items()}
+    )
     row = await connection.fetchrow(*query)
     assert row is not None
     traits = Traits(
@@ -87,6 +90,7 @@ async def _load_context(
             (team, customer, key): AttributeValue(kind, value)
             for team, customer, key, kind, value in row["own_values"] or ()
         },
+        tag_counts=dict(zip(tagged, row["tag_counts"] or (), strict=False)),
     )
     used = {
         (team, key): EffectUse(digest, status, reason)

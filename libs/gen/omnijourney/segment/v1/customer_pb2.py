@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from omnijourney.common.v1 import channel_pb2 as omnijourney_dot_common_dot_v1_dot_channel__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%omnijourney/segment/v1/customer.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\"\xfe\x03\n\x08\x43ustomer\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x1b\n\tmember_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x16\n\x04name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\r\n\x05phone\x18\x04 \x01(\t\x12\x17\n\x05\x65mail\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\x12\x16\n\x04tags\x18\x06 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\n\x12\x44\n\nattributes\x18\x07 \x03(\x0b\x32\x30.omnijourney.segment.v1.Customer.AttributesEntry\x12\x34\n\nidentities\x18\x08 \x03(\x0b\x32 .omnijourney.segment.v1.Identity\x12\x34\n\x05times\x18\t \x01(\x0b\x32%.omnijourney.segment.v1.CustomerTimes\x12\x13\n\x0bmerged_into\x18\n \x01(\t\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe9\x01\n\rCustomerTimes\x12:\n\x16\x63ustomer_interact_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12team_interact_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rmarketed_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcheckout_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"|\n\x08Identity\x12\x30\n\x03key\x18\x01 \x01(\x0b\x32#.omnijourney.segment.v1.IdentityKey\x12\x0f\n\x07\x62locked\x18\x02 \x01(\x08\x12-\n\tbind_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"q\n\x0bIdentityKey\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x1d\n\x0b\x65xternal_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"\xb0\x01\n\x10\x43ustomerSelector\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\r\n\x05phone\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\x12\x35\n\x08identity\x18\x05 \x01(\x0b\x32#.omnijourney.segment.v1.IdentityKey\x12\x1f\n\rbrowser_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01*\x9b\x01\n\x0c\x43ustomerPart\x12\x1d\n\x19\x43USTOMER_PART_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43USTOMER_PART_BASICS\x10\x01\x12\x16\n\x12\x43USTOMER_PART_TAGS\x10\x02\x12\x1c\n\x18\x43USTOMER_PART_ATTRIBUTES\x10\x03\x12\x1c\n\x18\x43USTOMER_PART_IDENTITIES\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%omnijourney/segment/v1/customer.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\"\xff\x03\n\x08\x43ustomer\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x1b\n\tmember_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x16\n\x04name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\r\n\x05phone\x18\x04 \x01(\t\x12\x17\n\x05\x65mail\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\x12\x17\n\x04tags\x18\x06 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x44\n\nattributes\x18\x07 \x03(\x0b\x32\x30.omnijourney.segment.v1.Customer.AttributesEntry\x12\x34\n\nidentities\x18\x08 \x03(\x0b\x32 .omnijourney.segment.v1.Identity\x12\x34\n\x05times\x18\t \x01(\x0b\x32%.omnijourney.segment.v1.CustomerTimes\x12\x13\n\x0bmerged_into\x18\n \x01(\t\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe9\x01\n\rCustomerTimes\x12:\n\x16\x63ustomer_interact_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12team_interact_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rmarketed_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcheckout_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"|\n\x08Identity\x12\x30\n\x03key\x18\x01 \x01(\x0b\x32#.omnijourney.segment.v1.IdentityKey\x12\x0f\n\x07\x62locked\x18\x02 \x01(\x08\x12-\n\tbind_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"q\n\x0bIdentityKey\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x1d\n\x0b\x65xternal_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"\xb0\x01\n\x10\x43ustomerSelector\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\r\n\x05phone\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\x12\x35\n\x08identity\x18\x05 \x01(\x0b\x32#.omnijourney.segment.v1.IdentityKey\x12\x1f\n\rbrowser_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01*\x9b\x01\n\x0c\x43ustomerPart\x12\x1d\n\x19\x43USTOMER_PART_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43USTOMER_PART_BASICS\x10\x01\x12\x16\n\x12\x43USTOMER_PART_TAGS\x10\x02\x12\x1c\n\x18\x43USTOMER_PART_ATTRIBUTES\x10\x03\x12\x1c\n\x18\x43USTOMER_PART_IDENTITIES\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,23 +43,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CUSTOMER'].fields_by_name['email']._loaded_options = None
   _globals['_CUSTOMER'].fields_by_name['email']._serialized_options = b'\272H\005r\003\030\300\002'
   _globals['_CUSTOMER'].fields_by_name['tags']._loaded_options = None
-  _globals['_CUSTOMER'].fields_by_name['tags']._serialized_options = b'\272H\005\222\001\002\020\n'
+  _globals['_CUSTOMER'].fields_by_name['tags']._serialized_options = b'\272H\006\222\001\003\020\364\003'
   _globals['_IDENTITYKEY'].fields_by_name['external_id']._loaded_options = None
   _globals['_IDENTITYKEY'].fields_by_name['external_id']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_CUSTOMERSELECTOR'].fields_by_name['browser_token']._loaded_options = None
   _globals['_CUSTOMERSELECTOR'].fields_by_name['browser_token']._serialized_options = b'\272H\005r\003\030\310\001'
-  _globals['_CUSTOMERPART']._serialized_start=1334
-  _globals['_CUSTOMERPART']._serialized_end=1489
+  _globals['_CUSTOMERPART']._serialized_start=1335
+  _globals['_CUSTOMERPART']._serialized_end=1490
   _globals['_CUSTOMER']._serialized_start=165
-  _globals['_CUSTOMER']._serialized_end=675
-  _globals['_CUSTOMER_ATTRIBUTESENTRY']._serialized_start=626
-  _globals['_CUSTOMER_ATTRIBUTESENTRY']._serialized_end=675
-  _globals['_CUSTOMERTIMES']._serialized_start=678
-  _globals['_CUSTOMERTIMES']._serialized_end=911
-  _globals['_IDENTITY']._serialized_start=913
-  _globals['_IDENTITY']._serialized_end=1037
-  _globals['_IDENTITYKEY']._serialized_start=1039
-  _globals['_IDENTITYKEY']._serialized_end=1152
-  _globals['_CUSTOMERSELECTOR']._serialized_start=1155
-  _globals['_CUSTOMERSELECTOR']._serialized_end=1331
+  _globals['_CUSTOMER']._serialized_end=676
+  _globals['_CUSTOMER_ATTRIBUTESENTRY']._serialized_start=627
+  _globals['_CUSTOMER_ATTRIBUTESENTRY']._serialized_end=676
+  _globals['_CUSTOMERTIMES']._serialized_start=679
+  _globals['_CUSTOMERTIMES']._serialized_end=912
+  _globals['_IDENTITY']._serialized_start=914
+  _globals['_IDENTITY']._serialized_end=1038
+  _globals['_IDENTITYKEY']._serialized_start=1040
+  _globals['_IDENTITYKEY']._serialized_end=1153
+  _globals['_CUSTOMERSELECTOR']._serialized_start=1156
+  _globals['_CUSTOMERSELECTOR']._serialized_end=1332
 # @@protoc_insertion_point(module_scope)

@@ -85,7 +85,7 @@ class CustomerEvent(_message.Message):
 
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
-        """When it happened. Required."""
+        """When it happened; a time more than 5 minutes ahead counts as the time of receipt. Required."""
 
     @_builtins.property
     def order_completed(self) -> Global___OrderCompleted:

@@ -524,6 +524,7 @@ class SegmentServiceServicer:
 
     def ChangeCustomerTags(self, request, context):
         """Adds and removes tags of a customer. Each real change makes one event.
+        Errors: FAILED_PRECONDITION `CUSTOMER_LIMIT_REACHED`: they would have more than 500.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -84,7 +84,9 @@ class SegmentServiceStub:
     ListCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomersRequest, _segment_service_pb2.ListCustomersResponse]
     """Lists customers in order of their ids, by keyword if one is given."""
     ChangeCustomerTags: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ChangeCustomerTagsRequest, _segment_service_pb2.ChangeCustomerTagsResponse]
-    """Adds and removes tags of a customer. Each real change makes one event."""
+    """Adds and removes tags of a customer. Each real change makes one event.
+    Errors: FAILED_PRECONDITION `CUSTOMER_LIMIT_REACHED`: they would have more than 500.
+    """
     SetCustomerAttributes: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.SetCustomerAttributesRequest, _segment_service_pb2.SetCustomerAttributesResponse]
     """Sets and clears attributes of a customer. Each real change makes one event.
     Errors: FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE`.
@@ -262,7 +264,9 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     ListCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomersRequest, _segment_service_pb2.ListCustomersResponse]  # type: ignore[assignment]
     """Lists customers in order of their ids, by keyword if one is given."""
     ChangeCustomerTags: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ChangeCustomerTagsRequest, _segment_service_pb2.ChangeCustomerTagsResponse]  # type: ignore[assignment]
-    """Adds and removes tags of a customer. Each real change makes one event."""
+    """Adds and removes tags of a customer. Each real change makes one event.
+    Errors: FAILED_PRECONDITION `CUSTOMER_LIMIT_REACHED`: they would have more than 500.
+    """
     SetCustomerAttributes: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.SetCustomerAttributesRequest, _segment_service_pb2.SetCustomerAttributesResponse]  # type: ignore[assignment]
     """Sets and clears attributes of a customer. Each real change makes one event.
     Errors: FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE`.
@@ -545,7 +549,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.ChangeCustomerTagsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ChangeCustomerTagsResponse, _abc.Awaitable[_segment_service_pb2.ChangeCustomerTagsResponse]]:
-        """Adds and removes tags of a customer. Each real change makes one event."""
+        """Adds and removes tags of a customer. Each real change makes one event.
+        Errors: FAILED_PRECONDITION `CUSTOMER_LIMIT_REACHED`: they would have more than 500.
+        """
 
     @_abc_1.abstractmethod
     def SetCustomerAttributes(
