@@ -49,8 +49,8 @@ class Settings(MailSourceSettings):
     line_url: ChannelUrl = "https://api.line.me"
     """Address of the LINE Messaging API."""
     webhook_events_max: int = Field(default=100_000, ge=1)
-    """Events of stored webhooks that may wait to be forwarded; above it webhooks are answered 429. Soft: counted once a
-    second."""
+    """Events of stored webhooks that may wait to be forwarded. A team may have as many waiting as there is room for
+    more, half of them where it is alone; above it its webhooks are answered 429. Soft: counted once a second."""
     lane_sends_max: int = Field(default=20_000, ge=1)
     """Sends of one account that wait in memory, some 2 kB each; more stay in the database until there is room."""
     segment_target: str = peer_target("segment")

@@ -31,6 +31,11 @@ WEBHOOKS: Final = metrics.counter(
 EVENTS: Final = metrics.counter(
     "gateway_events_total", "Events of webhooks handed on, by what became of them.", ("outcome",)
 )
+SET_ASIDE: Final = metrics.counter(
+    "gateway_set_aside_events_total",
+    "Events that could not be forwarded and were set aside, by kind of fault.",
+    ("outcome",),
+)
 ADOPTED: Final = metrics.counter(
     "gateway_adopted_sends_total", "Sends taken over from processes that were gone.", ("channel",)
 )

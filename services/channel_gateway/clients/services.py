@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.errors import Unavailable
 from libs.common.ids import CustomerKey
 from libs.common.rpc.client import CALL_DEADLINE_S, is_passing, retrying
+from libs.common.rpc.errors import remote_error
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.internal.v1 import customers_service_pb2, customers_service_pb2_grpc, profile_pb2
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
@@ -26,6 +28,48 @@ _PARTS: Final = (
 )
 """Of a profile, for a message: whom it goes to and what fills it."""
 _REASON_PREFIX: Final = "ERROR_REASON_"
+
+
+class RefusalKind(Enum):
+    """How a batch of events was refused."""
+
+    REFUSED = "refused"
+    """By what it says: the same again would be refused again."""
+    TOO_LARGE = "too_large"
+    """By its size."""
+    FAILED = "failed"
+    """With a fault of segment's own, which these events may bring about or not."""
+    SLOW = "slow"
+    """It was not done in time."""
+
+
+_AWAY: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.CANCELLED,
+        # What is wrong here is wrong with this process, or with segment's release: no event can help it.
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNIMPLEMENTED,
+    }
+)
+_KINDS: Final = {
+    grpc.StatusCode.RESOURCE_EXHAUSTED: RefusalKind.TOO_LARGE,
+    grpc.StatusCode.INTERNAL: RefusalKind.FAILED,
+    grpc.StatusCode.UNKNOWN: RefusalKind.FAILED,
+    grpc.StatusCode.DATA_LOSS: RefusalKind.FAILED,
+    grpc.StatusCode.ABORTED: RefusalKind.FAILED,
+    grpc.StatusCode.DEADLINE_EXCEEDED: RefusalKind.SLOW,
+}
+"""Every other code is REFUSED."""
+_NAMES: Final = {
+    RefusalKind.TOO_LARGE: "MESSAGE_TOO_LARGE",
+    RefusalKind.FAILED: "INTERNAL",
+    RefusalKind.SLOW: "DEADLINE_EXCEEDED",
+}
+"""Reasons of what gRPC itself refuses."""
+_BUSY: Final = "Concurrent RPC limit exceeded"
+"""How gRPC says that a server works on as many calls as it may."""
 CALL_BYTES_MAX: Final = 4 * 1024 * 1024
 """Bytes of events in one call to segment: a quarter of what a message may hold."""
 
@@ -62,14 +106,19 @@ class Recorded(NamedTuple):
 
 
 class EventsRefusedError(Exception):
-    """The whole batch is refused; one of its events makes it so."""
+    """The whole batch is refused; one of its events may make it so."""
+
+    def __init__(self, kind: RefusalKind, reason: str) -> None:
+        """`reason` as it is kept: `REASON: message`."""
+        super().__init__(reason)
+        self.kind = kind
 
 
 class EventRecorder(Protocol):
     """Takes what happened to customers."""
 
-    async def record(self, events: Sequence[event_pb2.CustomerEvent]) -> list[Recorded]:
-        """Records up to 500 events, in order. Raises Unavailable, or EventsRefusedError."""
+    async def record(self, events: Sequence[event_pb2.CustomerEvent], deadline_s: float) -> list[Recorded]:
+        """Records up to 500 events, in order. Raises Unavailable, or EventsRefusedError; some may be recorded then."""
         ...
 
 
@@ -103,19 +152,21 @@ class SegmentClient:
             if profile.found
         }
 
-    async def record(self, events: Sequence[event_pb2.CustomerEvent]) -> list[Recorded]:
+    async def record(
+        self, events: Sequence[event_pb2.CustomerEvent], deadline_s: float = CALL_DEADLINE_S
+    ) -> list[Recorded]:
         """See `EventRecorder`. Events that are large together go in several calls, in order."""
-        return [result for call in _calls(events) for result in await self._record(call)]
+        return [result for call in _calls(events) for result in await self._record(call, deadline_s)]
 
-    async def _record(self, events: Sequence[event_pb2.CustomerEvent]) -> list[Recorded]:
+    async def _record(self, events: Sequence[event_pb2.CustomerEvent], deadline_s: float) -> list[Recorded]:
         request = segment_service_pb2.RecordEventsRequest(events=events)
         try:
-            reply = await self._stub.RecordEvents(request, timeout=CALL_DEADLINE_S)
+            reply = await self._stub.RecordEvents(request, timeout=deadline_s)
         except grpc.aio.AioRpcError as error:
-            passing = is_passing(error) or error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-            if error.code() is grpc.StatusCode.INVALID_ARGUMENT and not passing:
-                raise EventsRefusedError(error.details()) from error
-            raise Unavailable.dependency("segment") from error
+            raise _failure(error) from error
+        if len(reply.results) != len(events):
+            message = f"INTERNAL: {len(reply.results)} results for {len(events)} events"
+            raise EventsRefusedError(RefusalKind.FAILED, message)
         return [_recorded(result) for result in reply.results]
 
 
@@ -171,6 +222,17 @@ def _calls(events: Sequence[event_pb2.CustomerEvent]) -> Iterator[list[event_pb2
         size += event_size
     if call:
         yield call
+
+
+def _failure(error: grpc.aio.AioRpcError) -> Exception:
+    """Whether segment is away, or refuses what was sent."""
+    code, told = error.code(), remote_error(error)
+    # A call that is to come again later is passing, however it is said; so is a server that has too many calls.
+    if code in _AWAY or is_passing(error) or told.retry_after_s is not None or _BUSY in told.message:
+        return Unavailable.dependency("segment")
+    kind = _KINDS.get(code, RefusalKind.REFUSED)
+    reason = told.reason or _NAMES.get(kind) or code.name
+    return EventsRefusedError(kind, f"{reason}: {told.message}")
 
 
 def _recorded(result: event_pb2.EventResult) -> Recorded:

@@ -85,7 +85,7 @@ class HttpEdge:
             if team_id is None or not await self._is_signed(request, team_id, shop_id, webhook_id, body):
                 return _unsigned()
             events, _ = parse(body)
-            await self._bound.check()
+            await self._bound.admit(team_id, len(events))
             receipt = await self._batcher.submit_one(
                 self._incoming(team_id, shop_id, webhook_id, body, len(events))
             )
@@ -131,7 +131,6 @@ class HttpEdge:
                 "give every webhook an id of its own, and repeat it only with the same body",
             )
         if receipt is Receipt.STORED:
-            self._bound.stored(len(events))
             self._stored()
         return _json(202, {"results": _results(events)})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -20,8 +20,10 @@ from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.errors import absences
 
 READ_ROWS_MAX: Final = 500
-READ_BYTES_MAX: Final = 8 * 1024 * 1024
-"""Bodies read at once, unless one alone is larger."""
+READ_BYTES_MAX: Final = 1024 * 1024
+"""Bodies of a team read at once, unless one alone is larger: what many teams have in memory at once stays small."""
+REASON_MAX: Final = 1_000
+"""Characters kept of why an event was refused."""
 INBOX_CHANNEL: Final = "omnijourney_gateway_inbox"
 """Notified when webhooks were stored."""
 
@@ -59,30 +61,32 @@ class InboxStore:
                     await connection.execute("SELECT pg_notify($1, '')", INBOX_CHANNEL)
         return [_receipt(item, first, stored, digests) for item in items]
 
-    async def waiting_events(self, most: int) -> int:
-        """Events of webhooks that are not forwarded; `most` webhooks are counted at most. Raises Unavailable."""
+    async def waiting_events(self, most: int) -> dict[UUID, int]:
+        """Events of webhooks that are not worked, by team; `most` webhooks are counted at most. Raises Unavailable."""
         with absences():
-            return int(await self._pool.fetchval(*QUERIES.bind("count_stored_events", most=most)))
+            rows = await self._pool.fetch(*QUERIES.bind("waiting_events", most=most))
+        return {row["team_id"]: row["event_count"] for row in rows}
 
-    async def next(self, events_max: int) -> list[StoredWebhook]:
-        """The next webhooks to be worked, in order of receipt: at least one, else up to the bounds.
+    async def waiting_teams(self, after: UUID, most: int) -> list[UUID]:
+        """Up to `most` teams with webhooks to be worked, after one of them in the order of ids."""
+        rows = await self._pool.fetch(*QUERIES.bind("waiting_teams", after=after, most=most))
+        return [row["team_id"] for row in rows]
+
+    async def next(self, team_id: UUID, events_max: int) -> list[StoredWebhook]:
+        """A team's next webhooks, in order of receipt: at least one, else up to the bounds.
 
         The bounds are `events_max` events and READ_BYTES_MAX bytes.
         """
-        chosen: list[int] = []
-        teams: set[UUID] = set()
-        events = 0
-        for row in await self._pool.fetch(*QUERIES.bind("stored_webhooks", most=READ_ROWS_MAX)):
-            events += row["event_count"]
-            if chosen and events > events_max:
-                break
-            chosen.append(row["sequence"])
-            teams.add(row["team_id"])
-        if not chosen:
-            return []
-        async with transaction(self._pool, teams) as connection:
-            sizes = await connection.fetch(*QUERIES.bind("webhook_sizes", sequences=chosen))
-            rows = await connection.fetch(*QUERIES.bind("read_webhooks", sequences=_fitting(sizes)))
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(
+                *QUERIES.bind(
+                    "next_webhooks",
+                    team_id=team_id,
+                    rows_max=READ_ROWS_MAX,
+                    events_max=events_max,
+                    bytes_max=READ_BYTES_MAX,
+                )
+            )
         return [
             StoredWebhook(
                 row["sequence"],
@@ -96,22 +100,41 @@ class InboxStore:
             for row in rows
         ]
 
+    async def set_aside_next(self, team_id: UUID, reason: str) -> int | None:
+        """Marks a team's next webhook as refused without reading it; its sequence, None if there is none."""
+        async with transaction(self._pool, [team_id]) as connection:
+            sequence: int | None = await connection.fetchval(
+                *QUERIES.bind("refuse_next_webhook", team_id=team_id)
+            )
+            if sequence is not None:
+                refusals = [(team_id, sequence, 0, _text(reason))]
+                await connection.execute(QUERIES["keep_refusals"], *columns(refusals, 4))
+        return sequence
+
     async def finish(self, worked: Sequence[Worked]) -> None:
-        """Marks webhooks as recorded, or refused in part, and keeps the reasons: one transaction."""
-        refusals = [
-            (item.webhook.team_id, item.webhook.sequence, refusal.event_index, refusal.reason)
-            for item in worked
-            for refusal in item.refusals
-        ]
+        """Marks webhooks as recorded, or refused in part, and keeps the reasons: one transaction. Those that are marked
+        already are left alone."""
         states = [InboxState.REFUSED if item.refusals else InboxState.RECORDED for item in worked]
         async with transaction(self._pool, {item.webhook.team_id for item in worked}) as connection:
-            await connection.execute(
+            rows = await connection.fetch(
                 *QUERIES.bind(
                     "mark_webhooks", sequences=[item.webhook.sequence for item in worked], states=states
                 )
             )
+            marked = {row["sequence"] for row in rows}
+            refusals = [
+                (item.webhook.team_id, item.webhook.sequence, refusal.event_index, _text(refusal.reason))
+                for item in worked
+                for refusal in item.refusals
+                if item.webhook.sequence in marked
+            ]
             if refusals:
                 await connection.execute(QUERIES["keep_refusals"], *columns(refusals, 4))
+
+
+def _text(reason: str) -> str:
+    """As much of a reason as is kept, as text that the table takes: it may quote what came in."""
+    return reason[:REASON_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 async def _digests(connection: Connection, items: Sequence[Incoming]) -> dict[_Key, bytes]:
@@ -120,18 +143,6 @@ async def _digests(connection: Connection, items: Sequence[Incoming]) -> dict[_K
         return {}
     found = await connection.fetch(QUERIES["find_webhooks"], *columns([_key(item) for item in items], 4))
     return {tuple(row[:4]): row["digest"] for row in found}
-
-
-def _fitting(sizes: Iterable[Mapping[str, int]]) -> list[int]:
-    """Sequences of the first webhooks that are together at most READ_BYTES_MAX; the first one always."""
-    fitting: list[int] = []
-    total = 0
-    for row in sizes:
-        total += row["size"]
-        if fitting and total > READ_BYTES_MAX:
-            break
-        fitting.append(row["sequence"])
-    return fitting
 
 
 def _key(item: Incoming) -> _Key:

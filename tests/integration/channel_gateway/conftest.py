@@ -80,7 +80,12 @@ class SegmentStandIn(
         self.batches: list[list[event_pb2.CustomerEvent]] = []
         self.away = False
         self.refuse_keys: set[str] = set()
-        self.spoil_keys: set[str] = set()
+        self.fail_keys: dict[str, grpc.StatusCode] = {}
+        """Calls with one of these events fail with the code."""
+        self.hold_keys: dict[str, asyncio.Event] = {}
+        """Calls with one of these events wait for the event."""
+        self.bytes_max = 0
+        """Larger calls are refused; 0: none."""
 
     @property
     def events(self) -> list[event_pb2.CustomerEvent]:
@@ -108,8 +113,13 @@ class SegmentStandIn(
     ) -> segment_service_pb2.RecordEventsResponse:
         if self.away:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
-        if any(event.event_key in self.spoil_keys for event in request.events):
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "events[?]: spoilt")
+        if self.bytes_max and request.ByteSize() > self.bytes_max:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Received message larger than max")
+        for event in request.events:
+            if event.event_key in self.fail_keys:
+                await context.abort(self.fail_keys[event.event_key], "spoilt")
+            if event.event_key in self.hold_keys:
+                await self.hold_keys[event.event_key].wait()
         self.batches.append(list(request.events))
         response = segment_service_pb2.RecordEventsResponse()
         for event in request.events:

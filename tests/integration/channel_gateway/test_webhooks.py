@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import grpc
 import pytest
 from standardwebhooks import Webhook
 
@@ -254,7 +255,7 @@ async def test_refused_events_are_kept_with_their_reason_and_can_be_retried(
     segment = gateway.neighbours.segment
     segment.away = True
     segment.refuse_keys = {"demo:order-1"}
-    segment.spoil_keys = {"demo:order-3"}
+    segment.fail_keys = {"demo:order-3": grpc.StatusCode.INVALID_ARGUMENT}
     await shop.post([order(0), order(1)])
     await shop.post(order(2))
     await shop.post([order(3), order(4)])
@@ -267,7 +268,7 @@ async def test_refused_events_are_kept_with_their_reason_and_can_be_retried(
     assert "spoilt" in third.refusals[0].message
     assert {event.event_key for event in segment.events} == {f"demo:order-{n}" for n in (0, 1, 2, 4)}
 
-    segment.spoil_keys = set()
+    segment.fail_keys = {}
     request = pb.RetryInboxRecordRequest(
         team_id=str(gateway.team_id), request_id=str(new_id()), sequence=third.sequence
     )
@@ -301,7 +302,7 @@ async def test_webhooks_are_refused_at_the_bound_and_taken_again_when_there_is_r
     maker: GatewayMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.channel_gateway.servicer.admission.LOOK_EVERY_S", 0.05)
-    async with maker.start(webhook_events_max=3) as gateway:
+    async with maker.start(webhook_events_max=6) as gateway:
         shop = Shop(gateway, await gateway.shop())
         gateway.neighbours.segment.away = True
         for number in range(3):
@@ -355,7 +356,7 @@ class SegmentInMemory:
     def __init__(self) -> None:
         self.events: list[event_pb2.CustomerEvent] = []
 
-    async def record(self, events: Sequence[event_pb2.CustomerEvent]) -> list[Recorded]:
+    async def record(self, events: Sequence[event_pb2.CustomerEvent], _deadline_s: float) -> list[Recorded]:
         self.events += events
         return [Recorded(duplicate=False, reason="") for _ in events]
 

@@ -1,8 +1,7 @@
-"""Events and webhooks that are large together go in several calls; none is lost and the order stays."""
+"""Events that are large together go in several calls; none is lost and the order stays."""
 
 from omnijourney.segment.v1 import event_pb2
 from services.channel_gateway.clients.services import CALL_BYTES_MAX, _calls
-from services.channel_gateway.store.inbox import READ_BYTES_MAX, _fitting
 
 
 def event(key: str, size: int) -> event_pb2.CustomerEvent:
@@ -25,9 +24,3 @@ def test_an_event_larger_than_a_call_goes_alone() -> None:
 def test_small_events_share_a_call_and_none_make_none() -> None:
     assert len(list(_calls([event(str(number), 10) for number in range(500)]))) == 1
     assert list(_calls([])) == []
-
-
-def test_bodies_are_read_up_to_a_bound_and_one_at_least() -> None:
-    rows = [{"sequence": number, "size": READ_BYTES_MAX // 2} for number in range(1, 6)]
-    assert _fitting(rows) == [1, 2]
-    assert _fitting([{"sequence": 7, "size": READ_BYTES_MAX * 2}, {"sequence": 8, "size": 1}]) == [7]

@@ -16,23 +16,38 @@ SELECT i.*
      WHERE (i.team_id, i.source, i.origin, i.webhook_id) = (w.team_id, w.source, w.origin, w.webhook_id) LIMIT 1
  ) AS i
 
--- name: stored_webhooks
-SELECT sequence, team_id, event_count FROM stored_webhooks(:most)
+-- name: waiting_events
+SELECT team_id, event_count FROM waiting_events(:most)
 
--- name: count_stored_events
-SELECT COALESCE(sum(event_count), 0)::bigint FROM stored_webhooks(:most)
+-- name: waiting_teams
+SELECT team_id FROM waiting_teams(:after, :most) AS team_id
 
--- name: webhook_sizes
-SELECT sequence, octet_length(body) AS size FROM webhook_inbox
- WHERE sequence = ANY (:sequences::bigint[]) ORDER BY sequence
+-- name: next_webhooks
+-- A team's next ones in order of receipt, up to the bounds, and one at least. Sizes are read without the bodies.
+SELECT i.sequence, i.team_id, i.source, i.origin, i.webhook_id, i.body, i.event_count, i.received_at
+  FROM (
+    SELECT sequence, row_number() OVER w AS place, sum(event_count) OVER w AS events, sum(size) OVER w AS bytes
+      FROM (
+        SELECT sequence, event_count, octet_length(body) AS size FROM webhook_inbox
+         WHERE team_id = :team_id AND state = inbox_state('STORED') ORDER BY sequence LIMIT :rows_max
+      ) AS waiting
+    WINDOW w AS (ORDER BY sequence)
+  ) AS fitting
+  JOIN webhook_inbox AS i USING (sequence)
+ WHERE place = 1 OR (events <= :events_max AND bytes <= :bytes_max)
+ ORDER BY i.sequence
 
--- name: read_webhooks
-SELECT sequence, team_id, source, origin, webhook_id, body, received_at FROM webhook_inbox
- WHERE sequence = ANY (:sequences::bigint[]) ORDER BY sequence
+-- name: refuse_next_webhook
+UPDATE webhook_inbox SET state = inbox_state('REFUSED')
+ WHERE sequence = (SELECT sequence FROM webhook_inbox
+                    WHERE team_id = :team_id AND state = inbox_state('STORED') ORDER BY sequence LIMIT 1)
+RETURNING sequence
 
 -- name: mark_webhooks
 UPDATE webhook_inbox AS i SET state = w.state
-  FROM unnest(:sequences::bigint[], :states::smallint[]) AS w (sequence, state) WHERE i.sequence = w.sequence
+  FROM unnest(:sequences::bigint[], :states::smallint[]) AS w (sequence, state)
+ WHERE i.sequence = w.sequence AND i.state = inbox_state('STORED')
+RETURNING i.sequence
 
 -- name: keep_refusals
 INSERT INTO inbox_refusal (team_id, sequence, index, reason)
