@@ -25,7 +25,8 @@ import uvloop
 
 from libs.common import crash
 from libs.common.backoff import Backoff, retrying
-from libs.common.callers import StaticDirectory
+from libs.common.caller_directory import ClientDirectory
+from libs.common.callers import EitherDirectory, StaticDirectory
 from libs.common.clock import Clock, InstallationClock
 from libs.common.config import EXIT_CONFIG, ServiceSettings, variable_of
 from libs.common.db.fitness import check_schema
@@ -223,7 +224,8 @@ async def runtime(
         stack.push_async_callback(_close_pool, pool)
         if clock is None:
             clock = await stack.enter_async_context(InstallationClock.follow(dsn))
-        callers = StaticDirectory.installation(ends.token)
+        clients = await stack.enter_async_context(ClientDirectory.follow(dsn))
+        callers = EitherDirectory(StaticDirectory.installation(ends.token), clients)
         server = GrpcServer(host=settings.bind_host, port=settings.grpc_port, callers=callers)
         made = Runtime(settings, pool, dsn, ends.redis_url, clock, ends.token, server)
         # Workers may run before the service serves, and must end even if it never does.

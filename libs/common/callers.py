@@ -107,6 +107,19 @@ class StaticDirectory:
         return self._callers.get(token_digest(token))
 
 
+class EitherDirectory:
+    """Two directories as one."""
+
+    def __init__(self, first: CallerDirectory, second: CallerDirectory) -> None:
+        """`first` is asked first."""
+        self._first = first
+        self._second = second
+
+    def find(self, token: bytes) -> Caller | None:
+        """See `CallerDirectory`."""
+        return self._first.find(token) or self._second.find(token)
+
+
 def caller() -> Caller:
     """The caller of the call that is being answered; the process itself elsewhere."""
     return _CALLER.get()

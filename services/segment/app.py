@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from libs.common.app import App, runtime
-from libs.common.clock import Clock
+from libs.common.clock import Clock, SystemClock
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import MailSource
@@ -18,6 +18,7 @@ from services.segment import metrics
 from services.segment.clients.points import PointsClient
 from services.segment.config import Settings
 from services.segment.servicer import Dependencies, SegmentServicer, internal
+from services.segment.usecases.api_clients import ApiClients
 from services.segment.usecases.attributes import Attributes
 from services.segment.usecases.audiences import Audiences
 from services.segment.usecases.customers import Customers
@@ -58,6 +59,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             customers = Customers(rt.pool, edits)
             dependencies = Dependencies(
                 teams=Teams(rt.pool, edits),
+                api_clients=ApiClients(rt.pool, edits, SystemClock()),
                 customers=customers,
                 identities=Identities(edits, customers),
                 attributes=Attributes(rt.pool, edits),

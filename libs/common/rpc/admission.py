@@ -9,7 +9,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 
 from libs.common.callers import Caller, CallerDirectory, scope_of
-from libs.common.errors import DomainError, PermissionDenied, Unauthenticated
+from libs.common.errors import DomainError, PermissionDenied, Unauthenticated, Unavailable
 from omnijourney.common.v1.scope_pb2 import SCOPE_UNSPECIFIED, Scope
 
 OPEN_SERVICES: Final = frozenset(
@@ -25,6 +25,7 @@ Metadata = Sequence[tuple[str, str | bytes]]
 
 _TOKEN_MISSING: Final = Unauthenticated.token_invalid()
 """One for all: whether a token is unknown, expired or revoked is not said."""
+_DIRECTORY_AWAY: Final = Unavailable.dependency("postgres", retry_after_s=1.0)
 _SCHEME: Final = "Bearer "
 
 
@@ -46,7 +47,10 @@ class Admission:
 
     def admit(self, metadata: Metadata) -> Caller | DomainError:
         """The caller, or why it is not let in."""
-        caller = self._callers.find(_token(metadata))
+        try:
+            caller = self._callers.find(_token(metadata))
+        except Unavailable:
+            return _DIRECTORY_AWAY
         if caller is None:
             return _TOKEN_MISSING
         if self._scope is not None and self._scope not in caller.scopes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from omnijourney.segment.v1 import segment_service_pb2_grpc
+from services.segment.servicer.api_clients import ApiClientRpcs
 from services.segment.servicer.attributes import AttributeRpcs
 from services.segment.servicer.audiences import AudienceRpcs
 from services.segment.servicer.base import Dependencies
@@ -14,6 +15,7 @@ from services.segment.servicer.teams import TeamRpcs
 
 class SegmentServicer(
     TeamRpcs,
+    ApiClientRpcs,
     CustomerRpcs,
     IdentityRpcs,
     AttributeRpcs,

@@ -15,11 +15,8 @@ from omnijourney.segment.v1 import team_pb2
 from services.segment.convert.checks import NAME_LENGTH_MAX, Check
 from services.segment.convert.teams import read_settings, team_message
 from services.segment.domain.model import Team, TeamSettings
-from services.segment.servicer.base import Base
+from services.segment.servicer.base import NO_TEAM, Base
 from services.segment.usecases.edits import Once
-
-_NO_TEAM: Final = UUID(int=0)
-
 
 _CHANGEABLE: Final = {"name", "settings"} | {
     f"settings.{field.name}"
@@ -38,7 +35,7 @@ class TeamRpcs(Base):
         name = check.line("team.name", request.team.name, length_max=NAME_LENGTH_MAX)
         settings = read_settings(check, request.team.settings, "team.settings")
         check.done()
-        once = Once(_NO_TEAM, request, pb.CreateTeamResponse, _create_reply)
+        once = Once(NO_TEAM, request, pb.CreateTeamResponse, _create_reply)
         return await self._deps.teams.create(once, team_id, name, settings)
 
     async def GetTeam(self, request: pb.GetTeamRequest, context: Any) -> pb.GetTeamResponse:

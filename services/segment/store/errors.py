@@ -11,7 +11,7 @@ import asyncpg
 from libs.common.db.faults import COLLIDED
 from libs.common.errors import AlreadyExists
 
-_TAKEN: Final = {"saved_audience_name": "name"}
+_TAKEN: Final = {"saved_audience_name": "name", "api_client_name": "name"}
 """Unique constraints that no lock is taken for beforehand, and the field whose value is taken."""
 
 

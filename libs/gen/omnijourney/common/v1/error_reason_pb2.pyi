@@ -214,6 +214,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Reason of one result: the effect key was used before with other content. Example: `{"effect_key": "…"}`."""
     ERROR_REASON_CUSTOMER_LIMIT_REACHED: _ErrorReason.ValueType  # 406
     """FAILED_PRECONDITION, or reason of one result: the customer has as many tags, identities or attributes as allowed. Example: `{"limit": "500"}`."""
+    ERROR_REASON_API_CLIENT_LIMIT: _ErrorReason.ValueType  # 407
+    """FAILED_PRECONDITION: there are as many API clients as allowed that are not revoked. Example: `{"limit": "100"}`."""
+    ERROR_REASON_API_CLIENT_UNCHANGEABLE: _ErrorReason.ValueType  # 408
+    """FAILED_PRECONDITION: the API client was revoked, or configuration gives it. Example: `{"cause": "REVOKED"}`, or `CONFIGURED`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. Each reason names the metadata keys that come with it."""
@@ -410,4 +414,8 @@ ERROR_REASON_EFFECT_KEY_REUSED: ErrorReason.ValueType  # 405
 """Reason of one result: the effect key was used before with other content. Example: `{"effect_key": "…"}`."""
 ERROR_REASON_CUSTOMER_LIMIT_REACHED: ErrorReason.ValueType  # 406
 """FAILED_PRECONDITION, or reason of one result: the customer has as many tags, identities or attributes as allowed. Example: `{"limit": "500"}`."""
+ERROR_REASON_API_CLIENT_LIMIT: ErrorReason.ValueType  # 407
+"""FAILED_PRECONDITION: there are as many API clients as allowed that are not revoked. Example: `{"limit": "100"}`."""
+ERROR_REASON_API_CLIENT_UNCHANGEABLE: ErrorReason.ValueType  # 408
+"""FAILED_PRECONDITION: the API client was revoked, or configuration gives it. Example: `{"cause": "REVOKED"}`, or `CONFIGURED`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from omnijourney.common.v1 import scope_pb2 as omnijourney_dot_common_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'omnijourney/segment/v1/api_client.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!omnijourney/common/v1/scope.proto\"\xc5\x02\n\tApiClient\x12\x15\n\rapi_client_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x15\n\x04name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x45\n\x06scopes\x18\x04 \x03(\x0e\x32\x1c.omnijourney.common.v1.ScopeB\x17\xbaH\x14\x92\x01\x11\x10\x04\x18\x01\"\x0b\x82\x01\x08\x18\x01\x18\x02\x18\x03\x18\x04\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07revoked\x18\x08 \x01(\x08\x12\x0c\n\x04\x65tag\x18\t \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'omnijourney/segment/v1/api_client.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!omnijourney/common/v1/scope.proto\"\xd9\x02\n\tApiClient\x12\x15\n\rapi_client_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x15\n\x04name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x45\n\x06scopes\x18\x04 \x03(\x0e\x32\x1c.omnijourney.common.v1.ScopeB\x17\xbaH\x14\x92\x01\x11\x10\x04\x18\x01\"\x0b\x82\x01\x08\x18\x01\x18\x02\x18\x03\x18\x04\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07revoked\x18\x08 \x01(\x08\x12\x12\n\nconfigured\x18\n \x01(\x08\x12\x0c\n\x04\x65tag\x18\t \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,5 +39,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APICLIENT'].fields_by_name['scopes']._loaded_options = None
   _globals['_APICLIENT'].fields_by_name['scopes']._serialized_options = b'\272H\024\222\001\021\020\004\030\001\"\013\202\001\010\030\001\030\002\030\003\030\004'
   _globals['_APICLIENT']._serialized_start=165
-  _globals['_APICLIENT']._serialized_end=490
+  _globals['_APICLIENT']._serialized_end=510
 # @@protoc_insertion_point(module_scope)

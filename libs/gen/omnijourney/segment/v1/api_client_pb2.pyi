@@ -22,7 +22,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ApiClient(_message.Message):
-    """A program that calls on behalf of one team."""
+    """A program that calls, on behalf of one team or of the installation. Its times are real time, also where the installation's
+    clock is held or runs fast.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -34,15 +36,22 @@ class ApiClient(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     LAST_USE_TIME_FIELD_NUMBER: _builtins.int
     REVOKED_FIELD_NUMBER: _builtins.int
+    CONFIGURED_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     api_client_id: _builtins.str
     """Assigned by the server."""
     team_id: _builtins.str
     """The team whose data it sees; empty for a client of the installation, which names the team in each request."""
     name: _builtins.str
-    """What people call it, 1 to 100 characters; written into revisions and entries as the actor. Unique in the team."""
+    """What people call it, 1 to 100 characters; written into revisions and entries as the actor. Unique among the team's clients
+    that are not revoked, compared without case.
+    """
     revoked: _builtins.bool
     """True when its token is refused at once and for good."""
+    configured: _builtins.bool
+    """True for a client that configuration gives (the installation's first token): no call changes it, so that nobody can lock
+    the installation up. Output only.
+    """
     etag: _builtins.str
     """Changes with every change of the client; send it back with an update."""
     @_builtins.property
@@ -51,7 +60,7 @@ class ApiClient(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When its token ends; absent: never."""
+        """When its token ends, a time to come; absent: never."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -59,7 +68,7 @@ class ApiClient(_message.Message):
 
     @_builtins.property
     def last_use_time(self) -> _timestamp_pb2.Timestamp:
-        """When its token was last used, to the hour; absent: never."""
+        """When a token of it was last used, to the hour, some seconds late; absent: never."""
 
     def __init__(
         self,
@@ -72,11 +81,12 @@ class ApiClient(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         last_use_time: _timestamp_pb2.Timestamp | None = ...,
         revoked: _builtins.bool = ...,
+        configured: _builtins.bool = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_use_time", b"last_use_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client_id", b"api_client_id", "create_time", b"create_time", "etag", b"etag", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "name", b"name", "revoked", b"revoked", "scopes", b"scopes", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client_id", b"api_client_id", "configured", b"configured", "create_time", b"create_time", "etag", b"etag", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "name", b"name", "revoked", b"revoked", "scopes", b"scopes", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

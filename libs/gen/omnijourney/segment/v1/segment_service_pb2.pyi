@@ -3106,7 +3106,7 @@ class RotateApiClientTokenRequest(_message.Message):
     """The client. Required."""
     @_builtins.property
     def old_token_expire_time(self) -> _timestamp_pb2.Timestamp:
-        """Until when the old token works too, at most 7 days ahead; absent: not at all."""
+        """Until when the old token works too, a time to come at most 7 real days ahead; absent: not at all."""
 
     def __init__(
         self,
@@ -3131,16 +3131,22 @@ class RotateApiClientTokenResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
+    API_CLIENT_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Shown this once; empty when the call is a repetition."""
+    @_builtins.property
+    def api_client(self) -> _api_client_pb2.ApiClient:
+        """The client."""
+
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
+        api_client: _api_client_pb2.ApiClient | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -427,36 +427,44 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateApiClient(self, request, context):
-        """Creates a client of a team's API and shows its token, once.
-        Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken.
+        """Creates a client and shows its token, once. A caller gives no more than it has: a client of its team, with scopes that its
+        own token allows.
+        Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken, PERMISSION_DENIED `SCOPE_MISSING`, `INSTALLATION_ONLY`,
+        FAILED_PRECONDITION `API_CLIENT_LIMIT`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListApiClients(self, request, context):
-        """Lists the clients of a team by name; tokens are never shown.
+        """Lists the clients of a team by name, the revoked ones too; tokens are never shown, nor are our own services.
+        Errors: PERMISSION_DENIED `INSTALLATION_ONLY`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateApiClient(self, request, context):
-        """Changes name, scopes or end of a client. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`.
+        """Changes name, scopes or end of a client, for calls from then on, within 5 s in every service.
+        Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken, PERMISSION_DENIED
+        `SCOPE_MISSING` for a scope that the caller lacks, `INSTALLATION_ONLY`, FAILED_PRECONDITION `API_CLIENT_UNCHANGEABLE`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RotateApiClientToken(self, request, context):
-        """Gives a client a new token and shows it, once; the old one works until `old_token_expire_time`. Errors: NOT_FOUND.
+        """Gives a client a new token and shows it, once; the old one works until `old_token_expire_time`, and one before that no more.
+        Errors: NOT_FOUND, PERMISSION_DENIED `SCOPE_MISSING` where the client may do what the caller may not, `INSTALLATION_ONLY`,
+        FAILED_PRECONDITION `API_CLIENT_UNCHANGEABLE`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeApiClient(self, request, context):
-        """Refuses a client's tokens from now on, within 5 s in every service. Errors: NOT_FOUND.
+        """Refuses a client's tokens from now on, within 5 s in every service; a caller may revoke itself. Nothing happens when it is
+        revoked. Errors: NOT_FOUND, PERMISSION_DENIED `INSTALLATION_ONLY`, FAILED_PRECONDITION `API_CLIENT_UNCHANGEABLE`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,17 +49,29 @@ class SegmentServiceStub:
     ListTeams: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListTeamsRequest, _segment_service_pb2.ListTeamsResponse]
     """Lists teams in order of their ids."""
     CreateApiClient: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CreateApiClientRequest, _segment_service_pb2.CreateApiClientResponse]
-    """Creates a client of a team's API and shows its token, once.
-    Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken.
+    """Creates a client and shows its token, once. A caller gives no more than it has: a client of its team, with scopes that its
+    own token allows.
+    Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken, PERMISSION_DENIED `SCOPE_MISSING`, `INSTALLATION_ONLY`,
+    FAILED_PRECONDITION `API_CLIENT_LIMIT`.
     """
     ListApiClients: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListApiClientsRequest, _segment_service_pb2.ListApiClientsResponse]
-    """Lists the clients of a team by name; tokens are never shown."""
+    """Lists the clients of a team by name, the revoked ones too; tokens are never shown, nor are our own services.
+    Errors: PERMISSION_DENIED `INSTALLATION_ONLY`.
+    """
     UpdateApiClient: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateApiClientRequest, _segment_service_pb2.UpdateApiClientResponse]
-    """Changes name, scopes or end of a client. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`."""
+    """Changes name, scopes or end of a client, for calls from then on, within 5 s in every service.
+    Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken, PERMISSION_DENIED
+    `SCOPE_MISSING` for a scope that the caller lacks, `INSTALLATION_ONLY`, FAILED_PRECONDITION `API_CLIENT_UNCHANGEABLE`.
+    """
     RotateApiClientToken: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.RotateApiClientTokenRequest, _segment_service_pb2.RotateApiClientTokenResponse]
-    """Gives a client a new token and shows it, once; the old one works until `old_token_expire_time`. Errors: NOT_FOUND."""
+    """Gives a client a new token and shows it, once; the old one works until `old_token_expire_time`, and one before that no more.
+    Errors: NOT_FOUND, PERMISSION_DENIED `SCOPE_MISSING` where the client may do what the caller may not, `INSTALLATION_ONLY`,
+    FAILED_PRECONDITION `API_CLIENT_UNCHANGEABLE`.
+    """
     RevokeApiClient: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.RevokeApiClientRequest, _segment_service_pb2.RevokeApiClientResponse]
-    """Refuses a client's tokens from now on, within 5 s in every service. Errors: NOT_FOUND."""
+    """Refuses a client's tokens from now on, within 5 s in every service; a caller may revoke itself. Nothing happens when it is
+    revoked. Errors: NOT_FOUND, PERMISSION_DENIED `INSTALLATION_ONLY`, FAILED_PRECONDITION `API_CLIENT_UNCHANGEABLE`.
+    """
     CreateCustomer: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CreateCustomerRequest, _segment_service_pb2.CreateCustomerResponse]
     """Creates a customer with identities, tags and attributes.
     Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a member id that is taken, FAILED_PRECONDITION `IDENTITY_TAKEN`,
@@ -229,17 +241,29 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     ListTeams: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListTeamsRequest, _segment_service_pb2.ListTeamsResponse]  # type: ignore[assignment]
     """Lists teams in order of their ids."""
     CreateApiClient: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CreateApiClientRequest, _segment_service_pb2.CreateApiClientResponse]  # type: ignore[assignment]
-    """Creates a client of a team's API and shows its token, once.
-    Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken.
+    """Creates a client and shows its token, once. A caller gives no more than it has: a client of its team, with scopes that its
+    own token allows.
+    Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken, PERMISSION_DENIED `SCOPE_MISSING`, `INSTALLATION_ONLY`,
+    FAILED_PRECONDITION `API_CLIENT_LIMIT`.
     """
     ListApiClients: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListApiClientsRequest, _segment_service_pb2.ListApiClientsResponse]  # type: ignore[assignment]
-    """Lists the clients of a team by name; tokens are never shown."""
+    """Lists the clients of a team by name, the revoked ones too; tokens are never shown, nor are our own services.
+    Errors: PERMISSION_DENIED `INSTALLATION_ONLY`.
+    """
     UpdateApiClient: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateApiClientRequest, _segment_service_pb2.UpdateApiClientResponse]  # type: ignore[assignment]
-    """Changes name, scopes or end of a client. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`."""
+    """Changes name, scopes or end of a client, for calls from then on, within 5 s in every service.
+    Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken, PERMISSION_DENIED
+    `SCOPE_MISSING` for a scope that the caller lacks, `INSTALLATION_ONLY`, FAILED_PRECONDITION `API_CLIENT_UNCHANGEABLE`.
+    """
     RotateApiClientToken: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.RotateApiClientTokenRequest, _segment_service_pb2.RotateApiClientTokenResponse]  # type: ignore[assignment]
-    """Gives a client a new token and shows it, once; the old one works until `old_token_expire_time`. Errors: NOT_FOUND."""
+    """Gives a client a new token and shows it, once; the old one works until `old_token_expire_time`, and one before that no more.
+    Errors: NOT_FOUND, PERMISSION_DENIED `SCOPE_MISSING` where the client may do what the caller may not, `INSTALLATION_ONLY`,
+    FAILED_PRECONDITION `API_CLIENT_UNCHANGEABLE`.
+    """
     RevokeApiClient: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.RevokeApiClientRequest, _segment_service_pb2.RevokeApiClientResponse]  # type: ignore[assignment]
-    """Refuses a client's tokens from now on, within 5 s in every service. Errors: NOT_FOUND."""
+    """Refuses a client's tokens from now on, within 5 s in every service; a caller may revoke itself. Nothing happens when it is
+    revoked. Errors: NOT_FOUND, PERMISSION_DENIED `INSTALLATION_ONLY`, FAILED_PRECONDITION `API_CLIENT_UNCHANGEABLE`.
+    """
     CreateCustomer: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CreateCustomerRequest, _segment_service_pb2.CreateCustomerResponse]  # type: ignore[assignment]
     """Creates a customer with identities, tags and attributes.
     Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a member id that is taken, FAILED_PRECONDITION `IDENTITY_TAKEN`,
@@ -436,8 +460,10 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.CreateApiClientRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.CreateApiClientResponse, _abc.Awaitable[_segment_service_pb2.CreateApiClientResponse]]:
-        """Creates a client of a team's API and shows its token, once.
-        Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken.
+        """Creates a client and shows its token, once. A caller gives no more than it has: a client of its team, with scopes that its
+        own token allows.
+        Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken, PERMISSION_DENIED `SCOPE_MISSING`, `INSTALLATION_ONLY`,
+        FAILED_PRECONDITION `API_CLIENT_LIMIT`.
         """
 
     @_abc_1.abstractmethod
@@ -446,7 +472,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.ListApiClientsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ListApiClientsResponse, _abc.Awaitable[_segment_service_pb2.ListApiClientsResponse]]:
-        """Lists the clients of a team by name; tokens are never shown."""
+        """Lists the clients of a team by name, the revoked ones too; tokens are never shown, nor are our own services.
+        Errors: PERMISSION_DENIED `INSTALLATION_ONLY`.
+        """
 
     @_abc_1.abstractmethod
     def UpdateApiClient(
@@ -454,7 +482,10 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.UpdateApiClientRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.UpdateApiClientResponse, _abc.Awaitable[_segment_service_pb2.UpdateApiClientResponse]]:
-        """Changes name, scopes or end of a client. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`."""
+        """Changes name, scopes or end of a client, for calls from then on, within 5 s in every service.
+        Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken, PERMISSION_DENIED
+        `SCOPE_MISSING` for a scope that the caller lacks, `INSTALLATION_ONLY`, FAILED_PRECONDITION `API_CLIENT_UNCHANGEABLE`.
+        """
 
     @_abc_1.abstractmethod
     def RotateApiClientToken(
@@ -462,7 +493,10 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.RotateApiClientTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.RotateApiClientTokenResponse, _abc.Awaitable[_segment_service_pb2.RotateApiClientTokenResponse]]:
-        """Gives a client a new token and shows it, once; the old one works until `old_token_expire_time`. Errors: NOT_FOUND."""
+        """Gives a client a new token and shows it, once; the old one works until `old_token_expire_time`, and one before that no more.
+        Errors: NOT_FOUND, PERMISSION_DENIED `SCOPE_MISSING` where the client may do what the caller may not, `INSTALLATION_ONLY`,
+        FAILED_PRECONDITION `API_CLIENT_UNCHANGEABLE`.
+        """
 
     @_abc_1.abstractmethod
     def RevokeApiClient(
@@ -470,7 +504,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.RevokeApiClientRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.RevokeApiClientResponse, _abc.Awaitable[_segment_service_pb2.RevokeApiClientResponse]]:
-        """Refuses a client's tokens from now on, within 5 s in every service. Errors: NOT_FOUND."""
+        """Refuses a client's tokens from now on, within 5 s in every service; a caller may revoke itself. Nothing happens when it is
+        revoked. Errors: NOT_FOUND, PERMISSION_DENIED `INSTALLATION_ONLY`, FAILED_PRECONDITION `API_CLIENT_UNCHANGEABLE`.
+        """
 
     @_abc_1.abstractmethod
     def CreateCustomer(
