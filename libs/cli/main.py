@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 from pydantic import ValidationError
 
+from libs.cli import tokens
 from libs.cli.console import err, out
 from libs.cli.migrate import run_migrate
 from libs.cli.points import check_points
@@ -26,6 +27,11 @@ app = typer.Typer(
 
 points = typer.Typer(name="points", help="The ledger of points.", no_args_is_help=True)
 app.add_typer(points)
+
+token = typer.Typer(
+    name="token", help="Who may call: clients of the API and their tokens.", no_args_is_help=True
+)
+app.add_typer(token)
 
 DataDir = Annotated[
     Path | None,
@@ -139,6 +145,61 @@ def check(
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
     settings = _configured(ClientSettings, changes)
     raise typer.Exit(asyncio.run(check_points(settings, team, incremental=incremental)))
+
+
+Team = Annotated[str, typer.Option(help="The team (UUID). [default: a client of the installation]")]
+ClientId = Annotated[str, typer.Argument(help="The client's id, as `omnijourney token list` shows it.")]
+
+
+@token.command("create")
+def token_create(
+    name: Annotated[str, typer.Argument(help="What people call it; who did it, in revisions and entries.")],
+    *,
+    scope: Annotated[
+        list[tokens.ScopeName],
+        typer.Option(
+            help="What it may do; can be given several times. admin includes write, write includes read."
+        ),
+    ],
+    team: Team = "",
+    days: Annotated[
+        float | None, typer.Option(min=0, help="Its token ends after so many days. [default: never]")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a client and print its token, which cannot be shown again."""
+    _run_token(data_dir, tokens.create(team, name, scope, days))
+
+
+@token.command("list")
+def token_list(*, team: Team = "", data_dir: DataDir = None) -> None:
+    """List clients; tokens are never shown."""
+    _run_token(data_dir, tokens.show(team))
+
+
+@token.command("rotate")
+def token_rotate(
+    client_id: ClientId,
+    *,
+    team: Team = "",
+    overlap_hours: Annotated[
+        float, typer.Option(min=0, max=168, help="So long the old token works beside the new one.")
+    ] = 0.0,
+    data_dir: DataDir = None,
+) -> None:
+    """Give a client a new token and print it."""
+    _run_token(data_dir, tokens.rotate(team, client_id, overlap_hours))
+
+
+@token.command("revoke")
+def token_revoke(client_id: ClientId, *, team: Team = "", data_dir: DataDir = None) -> None:
+    """Refuse a client's tokens from now on, in every service within 5 s."""
+    _run_token(data_dir, tokens.revoke(team, client_id))
+
+
+def _run_token(data_dir: Path | None, command: tokens.Command) -> None:
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    raise typer.Exit(asyncio.run(tokens.run(_configured(ClientSettings, changes), command)))
 
 
 @app.command()

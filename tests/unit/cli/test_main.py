@@ -22,7 +22,7 @@ def test_version() -> None:
 def test_help_names_every_command() -> None:
     done = RUN.invoke(app, ["--help"])
     assert done.exit_code == 0
-    for command in ("up", "migrate", "demo", "status", "version"):
+    for command in ("up", "migrate", "demo", "status", "token", "version"):
         assert f" {command} " in done.output
 
 

@@ -1,0 +1,137 @@
+"""`omnijourney token …`: who may call, as operators see to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.table import Table
+
+from libs.cli.console import EXIT_FAULT, err, out
+from libs.client import Client, ClientSettings
+from libs.common.clock import SystemClock
+from libs.common.ids import new_id
+from omnijourney.common.v1.scope_pb2 import Scope
+from omnijourney.segment.v1 import api_client_pb2
+from omnijourney.segment.v1 import segment_service_pb2 as pb
+
+_TIMEOUT_S: Final = 10.0
+
+
+class ScopeName(StrEnum):
+    """The scopes that a client can have, as people write them."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+    OPERATE = "operate"
+
+
+Command = Callable[[Client], Awaitable[None]]
+
+
+async def run(settings: ClientSettings, command: Command) -> int:
+    """Does a command below; returns the exit code: 1, with the refusal on stderr, when it was refused."""
+    async with Client(settings.targets(), settings.api_token()) as client:
+        try:
+            await command(client)
+        except grpc.aio.AioRpcError as error:
+            err.print(
+                f"{error.code().name}: {error.details()}", highlight=False, markup=False, soft_wrap=True
+            )
+            return EXIT_FAULT
+    return 0
+
+
+def create(team_id: str, name: str, scopes: Sequence[ScopeName], days: float | None) -> Command:
+    """Makes a client and prints its token, alone on stdout."""
+    numbers = [Scope.Value(f"SCOPE_{scope.name}") for scope in scopes]
+
+    async def command(client: Client) -> None:
+        wanted = api_client_pb2.ApiClient(name=name, scopes=numbers, expire_time=_in_days(days))
+        request = pb.CreateApiClientRequest(team_id=team_id, request_id=str(new_id()), api_client=wanted)
+        _show_token(await client.segment.CreateApiClient(request, timeout=_TIMEOUT_S))
+
+    return command
+
+
+def rotate(team_id: str, client_id: str, overlap_hours: float) -> Command:
+    """Gives a client a new token and prints it; the old one works `overlap_hours` longer, 0: no more."""
+
+    async def command(client: Client) -> None:
+        request = pb.RotateApiClientTokenRequest(
+            team_id=team_id,
+            request_id=str(new_id()),
+            api_client_id=client_id,
+            old_token_expire_time=_in_days(overlap_hours / 24) if overlap_hours else None,
+        )
+        _show_token(await client.segment.RotateApiClientToken(request, timeout=_TIMEOUT_S))
+
+    return command
+
+
+def revoke(team_id: str, client_id: str) -> Command:
+    """Refuses a client's tokens from now on."""
+
+    async def command(client: Client) -> None:
+        request = pb.RevokeApiClientRequest(
+            team_id=team_id, request_id=str(new_id()), api_client_id=client_id
+        )
+        answer = await client.segment.RevokeApiClient(request, timeout=_TIMEOUT_S)
+        out.print(f"revoked: {answer.api_client.name}", highlight=False, markup=False)
+
+    return command
+
+
+def show(team_id: str) -> Command:
+    """Lists the clients of a team, or those of the installation."""
+
+    async def command(client: Client) -> None:
+        table = Table("id", "name", "scopes", "expires", "last used", "state")
+        async for each in _clients(client, team_id):
+            state = "revoked" if each.revoked else "configured" if each.configured else "active"
+            scopes = " ".join(Scope.Name(scope).removeprefix("SCOPE_") for scope in each.scopes)
+            expires = _time(each.expire_time) if each.HasField("expire_time") else "never"
+            used = _time(each.last_use_time) if each.HasField("last_use_time") else "never"
+            table.add_row(each.api_client_id, each.name, scopes, expires, used, state)
+        out.print(table)
+
+    return command
+
+
+async def _clients(client: Client, team_id: str) -> AsyncIterator[api_client_pb2.ApiClient]:
+    request = pb.ListApiClientsRequest(team_id=team_id, page_size=500)
+    while True:
+        page = await client.segment.ListApiClients(request, timeout=_TIMEOUT_S)
+        for each in page.api_clients:
+            yield each
+        request.page_token = page.next_page_token
+        if not page.next_page_token:
+            return
+
+
+def _show_token(answer: pb.CreateApiClientResponse | pb.RotateApiClientTokenResponse) -> None:
+    made = answer.api_client
+    err.print(
+        f"client {made.api_client_id} ({made.name}); its token, shown this once:",
+        highlight=False,
+        markup=False,
+    )
+    out.print(answer.token, highlight=False, markup=False, soft_wrap=True)
+
+
+def _in_days(days: float | None) -> Timestamp | None:
+    if days is None:
+        return None
+    at = Timestamp()
+    at.FromDatetime(SystemClock().now() + timedelta(days=days))
+    return at
+
+
+def _time(at: Timestamp) -> str:
+    when: datetime = at.ToDatetime(UTC)
+    return f"{when:%Y-%m-%d %H:%M}Z"

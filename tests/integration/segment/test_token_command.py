@@ -1,0 +1,47 @@
+"""`omnijourney token …` against a running service."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from pydantic import SecretStr
+
+from libs.cli import tokens
+from libs.client import ClientSettings
+from tests.integration.segment.test_api_clients import until
+
+if TYPE_CHECKING:
+    from libs.testing.fixtures import Servers
+    from tests.integration.segment.conftest import Segment
+
+
+async def test_an_operator_makes_lists_rotates_and_revokes_a_client(
+    segment: Segment, servers: Servers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings: Any = ClientSettings(token=SecretStr(servers.token), segment_target=f"127.0.0.1:{segment.port}")
+    team = str(segment.team_id)
+
+    async def printed(command: tokens.Command) -> Any:
+        capsys.readouterr()
+        assert await tokens.run(settings, command) == 0
+        return capsys.readouterr()
+
+    made = await printed(
+        tokens.create(team, "shop", [tokens.ScopeName.WRITE, tokens.ScopeName.OPERATE], days=1)
+    )
+    token, client_id = made.out.strip(), re.findall("[0-9a-f-]{36}", made.err)[0]
+    await until(segment, token, grpc.StatusCode.OK)
+    listed = (await printed(tokens.show(team))).out
+    assert "shop" in listed
+    assert token not in listed
+    turned = (await printed(tokens.rotate(team, client_id, overlap_hours=1))).out.strip()
+    await until(segment, turned, grpc.StatusCode.OK)
+    await until(segment, token, grpc.StatusCode.OK)
+    assert (await printed(tokens.revoke(team, client_id))).out == "revoked: shop\n"
+    await until(segment, turned, grpc.StatusCode.UNAUTHENTICATED)
+    await until(segment, token, grpc.StatusCode.UNAUTHENTICATED)
+    assert await tokens.run(settings, tokens.rotate(team, client_id, overlap_hours=0)) == 1
+    assert "FAILED_PRECONDITION: the client was revoked" in capsys.readouterr().err
