@@ -43,6 +43,10 @@ SET_ASIDE: Final = metrics.counter(
     "points_rows_set_aside_total",
     "Rows of segment's history that could not be applied, and were passed over.",
 )
+IMPORT_FAULTS: Final = metrics.counter(
+    "points_import_faults_total",
+    "Imports that could not be worked on and are tried again later; see the log.",
+)
 IMPORTED_ROWS: Final = metrics.counter(
     "points_import_rows_total", "Rows of imports that were posted or taken back, or found impossible."
 )

@@ -29,11 +29,15 @@ ROWS_MAX: Final = 100_000
 CELL_LENGTH_MAX: Final = 320
 """Longest member id, address or number that is kept of a line."""
 POINTS_LENGTH_MAX: Final = 100
+FILE_BYTES_MAX: Final = 16 * 1024 * 1024
+csv.field_size_limit(FILE_BYTES_MAX)  # a cell that is too long is its line's fault, and not the file's
 
 POINTS_COLUMN: Final = "Point Balance"
 HINT_COLUMNS: Final = {"member_id": "Member ID", "email": "Email", "phone": "Phone"}
 """Field of `Hints` → heading of its column."""
 
+_UNREADABLE: Final = re.compile(r"[\0\ud800-\udfff]")
+"""What no table holds: U+0000, and what bytes that are no UTF-8 are read as."""
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
 
@@ -70,16 +74,18 @@ class Fault(StrEnum):
     NOT_FOUND = "NOT_FOUND"
     AMBIGUOUS = "AMBIGUOUS"
     NOT_ON_WHATSAPP = "NOT_ON_WHATSAPP"
+    NOT_POSTED = "NOT_POSTED"
 
 
 EXPLAINED: Final = {
-    Fault.MALFORMED: "the line has not as many cells as the heading, or one that is too long",
+    Fault.MALFORMED: "the line has not as many cells as the heading, or one that is too long or cannot be read",
     Fault.NOT_A_NUMBER: f"{POINTS_COLUMN} must be a whole number such as 50 or -50, in plain digits",
     Fault.OUT_OF_RANGE: "more points than one change, or one customer, may have",
     Fault.NO_CUSTOMER: "the line names no customer: no member id, e-mail address or phone",
     Fault.NOT_FOUND: "no customer has this member id, e-mail address or phone",
     Fault.AMBIGUOUS: "several customers share what the line names them by",
     Fault.NOT_ON_WHATSAPP: "the customer is no WhatsApp contact",
+    Fault.NOT_POSTED: "the ledger could not write it, by a fault of ours; the service's log has why",
 }
 
 
@@ -250,19 +256,35 @@ def undone_of(answer: PostingAnswer) -> RowOutcome:
     return RowOutcome(RowStatus.NOT_UNDONE, balance=posted.balance)
 
 
+def not_posted(row: PostedRow) -> RowOutcome:
+    """Of a row that the ledger fails to write, or to take back, whatever is tried."""
+    undoing = row.delta_balance or row.delta_cumulative
+    return RowOutcome(RowStatus.NOT_UNDONE if undoing else RowStatus.INVALID, Fault.NOT_POSTED.value)
+
+
 def read_file(content: bytes) -> list[Line]:
-    """The lines of a file. Raises InvalidArgument when it is none with the right headings."""
+    """The lines of a file; one that cannot be read has a fault. Raises InvalidArgument when the file is none with the
+    right headings, or none of its lines can be read.
+    """
+    text = content.decode("utf-8-sig", errors="surrogateescape")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        lines = _lines(reader)
+    except csv.Error as error:
+        raise _refused(f"is no CSV: line {reader.line_num}: {error}") from error
+    if lines and all(line.fault for line in lines):
+        _check_readable(content)
+    return lines
+
+
+def _check_readable(content: bytes) -> None:
+    """Raises InvalidArgument for a file that is no text as a whole."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _refused(f"must be UTF-8; byte {error.start} is not") from error
-    if "\x00" in text:
+    if "\0" in text:
         raise _refused("must not hold the character U+0000")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        return _lines(reader)
-    except csv.Error as error:
-        raise _refused(f"is no CSV: line {reader.line_num}: {error}") from error
 
 
 def _lines(reader: Iterator[list[str]]) -> list[Line]:
@@ -303,6 +325,8 @@ def _line(number: int, cells: Sequence[str], heading: dict[str, int], width: int
     if len(cells) != width:
         return Line(number, Hints(), "", fault=Fault.MALFORMED.value)
     texts = {field: cells[column].strip() for field, column in heading.items()}
+    if any(map(_UNREADABLE.search, texts.values())):
+        return Line(number, Hints(), "", fault=Fault.MALFORMED.value)
     points_text = texts.pop("points")
     if len(points_text) > POINTS_LENGTH_MAX or any(len(text) > CELL_LENGTH_MAX for text in texts.values()):
         return Line(number, Hints(), points_text[:POINTS_LENGTH_MAX], fault=Fault.MALFORMED.value)

@@ -16,11 +16,10 @@ from libs.common.rpc.servicing import ids_of, team_of
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert import imports as convert
 from services.points.convert.csv_text import csv_lines
-from services.points.domain.imports import ImportState, sample
+from services.points.domain.imports import FILE_BYTES_MAX, ImportState, sample
 from services.points.domain.views import Import, ImportCounts
 from services.points.servicer.base import Base
 
-FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 """Largest file: a hundred thousand lines of 160 bytes."""
 _PREVIEW_DEFAULT: Final = 100
 _PREVIEW_MAX: Final = 500

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
+import structlog
+
 from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, snapshot, transaction
@@ -25,6 +27,7 @@ from services.points.domain.imports import (
     RowOutcome,
     RowStatus,
     check_unchanged,
+    not_posted,
     outcome_of,
     posting_of,
     read_file,
@@ -37,6 +40,7 @@ from services.points.store.imports import ImportStore
 from services.points.store.ledger import LedgerStore
 from services.points.usecases.ledger import Ledger
 from services.points.usecases.matching import match
+from services.points.worker.imports import IMPORT_PASSING
 
 CHUNK: Final = 500
 """Rows of one transaction: as many as a batch of postings may have."""
@@ -46,6 +50,10 @@ ImportKey = tuple[UUID, UUID]
 Move = tuple[ImportState, ImportState]
 """The state that an import must have, and the one that it gets."""
 CountedImport = tuple[Import, ImportCounts]
+WriteOutcomes = Callable[[Connection, Import, Sequence[tuple[int, RowOutcome]]], Awaitable[None]]
+"""Writes what became of rows, by row number."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Imports:
@@ -221,11 +229,36 @@ class ImportChunks:
         rows: Sequence[PostedRow],
         posting_for: Callable[[UUID, UUID, ImportTerms, PostedRow], Posting],
         outcome_for: Callable[[PostingAnswer], RowOutcome],
-        write: Callable[[Connection, Import, Sequence[tuple[int, RowOutcome]]], Awaitable[None]],
+        write: WriteOutcomes,
     ) -> None:
         if not rows:
             return
+        try:
+            await self._post_at_once(found, rows, posting_for, outcome_for, write)
+        except IMPORT_PASSING:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it is a row's: the others are posted
+            if len(rows) == 1:
+                await self._pass_over(found, rows[0], write)
+                return
+            _log.exception("a chunk of an import cannot be posted; its rows go one by one")
+            for row in rows:
+                await self._post(found, [row], posting_for, outcome_for, write)
 
+    async def _pass_over(self, found: Import, row: PostedRow, write: WriteOutcomes) -> None:
+        """The row's outcome says that it was not posted, and the import goes on."""
+        _log.exception("a row cannot be posted", import_id=str(found.import_id), row=row.row_number)
+        async with transaction(self._pool, [found.team_id]) as connection:
+            await write(connection, found, [(row.row_number, not_posted(row))])
+
+    async def _post_at_once(
+        self,
+        found: Import,
+        rows: Sequence[PostedRow],
+        posting_for: Callable[[UUID, UUID, ImportTerms, PostedRow], Posting],
+        outcome_for: Callable[[PostingAnswer], RowOutcome],
+        write: WriteOutcomes,
+    ) -> None:
         async def write_outcomes(connection: Connection, answers: Sequence[PostingAnswer]) -> None:
             numbers = (row.row_number for row in rows)
             await write(connection, found, list(zip(numbers, map(outcome_for, answers), strict=True)))

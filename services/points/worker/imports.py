@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
 
+from libs.common.backoff import Backoff, Retries
 from libs.common.db.faults import PASSING
 from libs.common.errors import ResourceExhausted
 from libs.common.feeds.notifier import CommitNotifier
@@ -20,8 +22,10 @@ from services.points.domain.errors import LedgerChangedError
 _POLL_S: Final = 5.0
 """How often the importer looks by itself: another process may have left an import."""
 _RETRY_S: Final = 0.5
-_PASSING: Final = (LedgerChangedError, ResourceExhausted, *PASSING)
+IMPORT_PASSING: Final = (LedgerChangedError, ResourceExhausted, *PASSING)
 """Another process posted the chunk first, or the database is away: try again."""
+_FAULTY: Final = Backoff(first_s=1.0, max_s=600.0)
+"""Waits between tries of an import that cannot be worked on; the others go on meanwhile."""
 
 _log = structlog.get_logger(__name__)
 
@@ -47,6 +51,8 @@ class Importer:
         self._imports = imports
         self._notifier = notifier
         self._awake = asyncio.Event()
+        self._faulty: dict[tuple[UUID, UUID], tuple[Retries, float]] = {}
+        """Imports that failed, and when they are tried again."""
 
     def wake(self) -> None:
         """There is an import to be run."""
@@ -63,15 +69,39 @@ class Importer:
             wait_s = _POLL_S
             try:
                 await self._sweep(stopping)
-            except _PASSING as error:
+            except IMPORT_PASSING as error:
                 _log.warning("import interrupted, it goes on", error=repr(error))
                 wait_s = _RETRY_S
             await any_set(self._awake, stopping, timeout_s=wait_s)
 
     async def _sweep(self, stopping: asyncio.Event) -> None:
-        for team_id, import_id in await self._imports.unfinished():
-            while not stopping.is_set() and (rows := await self._imports.step(team_id, import_id)):
-                self._notifier.notify()
-                self.progress.add(rows)
-                metrics.IMPORTED_ROWS.inc(rows)
-            self.progress.add()
+        """A chunk of each import in turn, so that none waits for the end of another, until all have ended."""
+        while not stopping.is_set():
+            unfinished = await self._imports.unfinished()
+            due = [key for key in unfinished if self._is_due(key)]
+            self._faulty = {key: kept for key, kept in self._faulty.items() if key in unfinished}
+            if not due:
+                return
+            for key in due:
+                if not stopping.is_set():
+                    await self._step(key)
+
+    async def _step(self, key: tuple[UUID, UUID]) -> None:
+        try:
+            rows = await self._imports.step(*key)
+        except IMPORT_PASSING:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it is this import's: the others go on
+            _log.exception("an import cannot be worked on", team_id=str(key[0]), import_id=str(key[1]))
+            metrics.IMPORT_FAULTS.inc()
+            retries, _ = self._faulty.get(key) or (Retries(_FAULTY), 0.0)
+            self._faulty[key] = retries, time.monotonic() + retries.failed()
+            return
+        self._faulty.pop(key, None)
+        self.progress.add(rows or 1)
+        if rows:
+            self._notifier.notify()
+            metrics.IMPORTED_ROWS.inc(rows)
+
+    def _is_due(self, key: tuple[UUID, UUID]) -> bool:
+        return key not in self._faulty or self._faulty[key][1] <= time.monotonic()

@@ -21,6 +21,7 @@ from omnijourney.points.v1 import check_pb2, entry_pb2
 from omnijourney.points.v1 import points_import_pb2 as messages
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.domain.model import Posted, Posting
+from services.points.store.imports import ImportStore
 from services.points.usecases.ledger import AfterPost, Ledger
 from tests.integration.points import build
 from tests.integration.points.conftest import TIMEOUT_S, Neighboured
@@ -277,6 +278,62 @@ async def test_the_same_file_is_refused_a_second_time(neighboured: Neighboured, 
         cancelled.points_import_id,
         made.points_import_id,
     ]
+
+
+REFUSING = """
+CREATE FUNCTION points.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.customer_id = '%s' THEN RAISE EXCEPTION 'a fault of ours'; END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON points.entry FOR EACH ROW EXECUTE FUNCTION points.refuse();
+"""
+
+
+async def test_a_row_that_the_ledger_cannot_write_is_passed_over(
+    neighboured: Neighboured, people: People
+) -> None:
+    points = neighboured
+    file = b"Member ID,Email,Point Balance\nM-1,,50\n,bob@example.com,20\nM-1,,5\n"
+    made = await opened(points, file)
+    await upload(points, made.points_import_id, file)
+    await points.corrupt(REFUSING % people.ann)
+    await execute(points, made.points_import_id)
+    assert outcomes(await rows_of(points, made.points_import_id)) == [
+        (2, "INVALID", "NOT_POSTED", 0, 0, 0),
+        (3, "APPLIED", "", 20, 20, 0),
+        (4, "INVALID", "NOT_POSTED", 0, 0, 0),
+    ]
+    assert (await points.balance(people.ann), await points.balance(people.bob)) == ((0, 0), (20, 20))
+
+
+async def test_an_import_that_cannot_be_worked_on_keeps_no_other_from_its_end(
+    neighboured: Neighboured, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = neighboured
+    bad, good = (f"Email,Point Balance\nbob@example.com,{n}\n".encode() for n in (5, 7))
+    faulty, sound = [await opened(points, file) for file in (bad, good)]
+    await upload(points, faulty.points_import_id, bad)
+    await upload(points, sound.points_import_id, good)
+    real = ImportStore.read
+
+    async def unreadable(self: ImportStore, team_id: UUID, import_id: UUID) -> object:
+        if str(import_id) == faulty.points_import_id and asyncio.current_task() in importers:
+            raise ValueError("a row that nobody can read")
+        return await real(self, team_id, import_id)
+
+    importers = {task for task in asyncio.all_tasks() if "import" in task.get_name()}
+    assert importers
+    monkeypatch.setattr(ImportStore, "read", unreadable)
+    request = pb.ExecuteImportRequest(
+        team_id=str(points.team_id), request_id=str(new_id()), points_import_id=faulty.points_import_id
+    )
+    await points.stub.ExecuteImport(request, timeout=TIMEOUT_S)
+    await execute(points, sound.points_import_id)
+    assert (await read(points, faulty.points_import_id)).state == messages.IMPORT_STATE_RUNNING
+    assert await points.balance(people.bob) == (7, 7)
+    monkeypatch.setattr(ImportStore, "read", real)
+    await ended(points, faulty.points_import_id, messages.IMPORT_STATE_DONE)
 
 
 async def test_another_file_than_the_one_announced_is_refused(

@@ -64,6 +64,34 @@ def test_lines_are_numbered_as_in_the_file() -> None:
     ]
 
 
+@pytest.mark.rule("X-01d")
+@pytest.mark.parametrize(
+    "cell",
+    [
+        b"a\0b",
+        b"\xed\xa0\x80",  # a lone surrogate, as some programs write half of an emoji
+        "王".encode("big5"),
+        b"x" * 1_000_000,
+        b'"' + b"x\n" * 200_000 + b'"',
+    ],
+    ids=["U+0000", "a lone surrogate", "another encoding", "a huge cell", "a huge cell of many lines"],
+)
+@pytest.mark.parametrize("column", ["member", "points"])
+def test_a_cell_that_cannot_be_read_is_the_fault_of_its_line(cell: bytes, column: str) -> None:
+    bad = cell + b",5" if column == "member" else b"M2," + cell
+    lines = read_file(b"Member ID,Point Balance\nM1,1\n" + bad + b"\nM3,3\n")
+    found = [(line.hints.member_id, line.points_text, line.fault) for line in lines]
+    faults = {fault for _, _, fault in found}
+    assert (found[0], found[-1], faults) == (("M1", "1", ""), ("M3", "3", ""), {"", "MALFORMED"})
+    assert len(found) == 3
+    assert "\0" not in "".join(found[1])
+
+
+def test_a_cell_that_nobody_asks_for_may_hold_anything() -> None:
+    (line,) = read_file(b"Member ID,Name,Point Balance\nM1,\xff\0,1\n")
+    assert (line.hints.member_id, line.points_text, line.fault) == ("M1", "1", "")
+
+
 @pytest.mark.parametrize(
     ("file", "fault"),
     [
