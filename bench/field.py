@@ -217,7 +217,9 @@ async def field(directory: Path, *, emulators: bool = False) -> AsyncIterator[Fi
     )
     async with contextlib.AsyncExitStack() as stack:
         installation = await stack.enter_async_context(Installation(options))
-        client = await stack.enter_async_context(Client(installation.targets, installation.token))
+        client = await stack.enter_async_context(
+            Client(installation.targets, installation.token, installation.tools_token)
+        )
         admin = await stack.enter_async_context(
             asyncpg.create_pool(installation.postgres_dsn, min_size=1, max_size=4, command_timeout=600)
         )

@@ -28,7 +28,7 @@ SELECT row.partition, row.position, $3, $4
 
 async def run(postgres_dsn: str, meter: Meter) -> None:
     """Rows of many customers, spread over all partitions, written as a service's own role."""
-    pool = await open_pool(await migrate(postgres_dsn, _SERVICE, "bench"), name=_SERVICE)
+    pool = await open_pool((await migrate(postgres_dsn, _SERVICE, "bench")).dsn, name=_SERVICE)
     try:
         for rows, batch in _CASES:
             partitions = [partition_of(TEAM, customer) for customer in islice(customers(), rows)]

@@ -156,7 +156,7 @@ async def _field(directory: Path) -> AsyncIterator[Field]:
 @contextlib.asynccontextmanager
 async def _service(servers: Embedded, port: int) -> AsyncIterator[int]:
     own = {
-        "OMNIJOURNEY_POSTGRES_DSN": await migrate(servers.postgres_dsn, "points", "services.points"),
+        "OMNIJOURNEY_POSTGRES_DSN": (await migrate(servers.postgres_dsn, "points", "services.points")).dsn,
         "OMNIJOURNEY_REDIS_URL": servers.redis_url,
         "OMNIJOURNEY_TOKEN": servers.token,
         "OMNIJOURNEY_POINTS_PORT": str(port),

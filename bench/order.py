@@ -18,7 +18,6 @@ from bench.field import BenchFault, Field
 from bench.floors import Floor, order_floor
 from bench.measure import chunks
 from bench.team import BATCH, BenchTeam, call, spread
-from libs.client.internal import Internal
 from libs.common.ids import new_id
 from libs.common.rpc.values import timestamp
 from omnijourney.internal.v1 import change_pb2, customers_service_pb2
@@ -98,7 +97,7 @@ async def _post(field: Field, team: BenchTeam, customers: Sequence[UUID], steps:
                 for customer in group
             ]
             answer = await call(
-                Internal(field.client.channel("segment")).customers.ApplyChanges,
+                field.client.internal("segment").customers.ApplyChanges,
                 customers_service_pb2.ApplyChangesRequest(changes=changes),
             )
             if any(result.status != change_pb2.CHANGE_STATUS_APPLIED for result in answer.results):

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from bench.field import CALL_TIMEOUT_S, BenchFault, Field
 from bench.measure import chunks
-from libs.client.internal import Internal
 from libs.common.ids import new_id
 from libs.common.rpc.client import retrying
 from libs.common.rpc.values import duration, timestamp
@@ -199,7 +198,7 @@ class BenchTeam:
             for customer in customers
         ]
         await call(
-            Internal(self.field.client.channel("segment")).customers.ApplyChanges,
+            self.field.client.internal("segment").customers.ApplyChanges,
             customers_service_pb2.ApplyChangesRequest(changes=changes),
         )
 

@@ -10,8 +10,9 @@ from libs.common import credentials
 from libs.common.config import EXIT_CONFIG
 from libs.common.db.sql_files import MigrationError
 from libs.common.logging import setup_logging
-from libs.embedded import published_dsn
-from libs.supervisor import InstallationSettings, prepare
+from libs.embedded import EmbeddedError, published_dsn
+from libs.embedded.datadir import DataDir
+from libs.supervisor import FirstToken, InstallationSettings, prepare
 
 _VARIABLE = "OMNIJOURNEY_POSTGRES_DSN"
 
@@ -26,12 +27,25 @@ async def run_migrate(
         err.print(f"{_VARIABLE}: must be the owner's address; nothing runs in {settings.data_dir} either")
         return EXIT_CONFIG
     try:
-        files = await prepare(dsn, SERVICES, directory or settings.data_dir / credentials.FOLDER, rotated)
-    except MigrationError as error:
+        first = _first_token(settings)
+        files = await prepare(
+            dsn, SERVICES, directory or settings.data_dir / credentials.FOLDER, first, rotated
+        )
+    except (MigrationError, EmbeddedError) as error:
         return fail(error)
     except (OSError, asyncpg.PostgresError) as error:
         return fail(ConnectionError(f"{_VARIABLE}: the database does not let us in ({error})"))
-    for service, file in files.items():
-        remark = ", with a new password: start it again" if service == rotated else ""
-        out.print(f"{service}: {file}{remark}", highlight=False, soft_wrap=True)
+    for holder, file in files.items():
+        remark = ", with a new password and token: start it again" if holder == rotated else ""
+        out.print(f"{holder}: {file}{remark}", highlight=False, soft_wrap=True)
     return 0
+
+
+def _first_token(settings: InstallationSettings) -> FirstToken:
+    configured = settings.token.get_secret_value()
+    if configured:
+        return FirstToken.of(configured, settings.data_dir, configured=True)
+    directory = DataDir.open(settings.data_dir)
+    token = directory.secret(directory.token_file.name)
+    out.print(f"first token: {directory.token_file}", highlight=False, soft_wrap=True)
+    return FirstToken.of(token, settings.data_dir, configured=False)

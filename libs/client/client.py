@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from libs.client.internal import Internal
 from libs.client.services import SERVICES, ServiceName
 from libs.common.rpc.client import channel
 from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
@@ -39,10 +40,13 @@ class Client:
     Belongs to the event loop in which it is first used.
     """
 
-    def __init__(self, targets: Mapping[ServiceName, str], token: str) -> None:
-        """`targets`: `host:port` by service. Connects when first used."""
+    def __init__(self, targets: Mapping[ServiceName, str], token: str, tools_token: str = "") -> None:
+        """`targets`: `host:port` by service. `tools_token` is shown where only `internal` asks; without it, `token` is.
+        Connects when first used."""
         self.targets = dict(targets)
         self._token = token
+        self._tools_token = tools_token or token
+        self._tools_channels: dict[ServiceName, grpc.aio.Channel] = {}
         self._channels: dict[ServiceName, grpc.aio.Channel] = {}
 
     async def __aenter__(self) -> "Client":
@@ -55,14 +59,22 @@ class Client:
 
     async def close(self) -> None:
         """Closes all channels; calls that are under way fail."""
-        await asyncio.gather(*(opened.close() for opened in self._channels.values()))
+        opened = (*self._channels.values(), *self._tools_channels.values())
+        await asyncio.gather(*(one.close() for one in opened))
         self._channels.clear()
+        self._tools_channels.clear()
 
     def channel(self, service: ServiceName) -> grpc.aio.Channel:
         """The channel to one service, for stubs that are not here. Errors: KeyError without an address for it."""
         if service not in self._channels:
             self._channels[service] = channel(self.targets[service], self._token)
         return self._channels[service]
+
+    def internal(self, service: ServiceName) -> Internal:
+        """What our own services ask of one. Errors: KeyError without an address for it."""
+        if service not in self._tools_channels:
+            self._tools_channels[service] = channel(self.targets[service], self._tools_token)
+        return Internal(self._tools_channels[service])
 
     async def connect(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         """Waits until every service can be reached. Errors: TimeoutError."""

@@ -26,13 +26,14 @@ import uvloop
 from libs.common import crash
 from libs.common.backoff import Backoff, retrying
 from libs.common.caller_directory import ClientDirectory
-from libs.common.callers import EitherDirectory, StaticDirectory
+from libs.common.callers import CallerDirectory, EitherDirectory, StaticDirectory
 from libs.common.clock import Clock, InstallationClock
 from libs.common.config import EXIT_CONFIG, ServiceSettings, variable_of
 from libs.common.db.fitness import check_schema
-from libs.common.db.migrate import is_own, migrate
+from libs.common.db.migrate import migrate
 from libs.common.db.pool import Pool, open_pool
 from libs.common.db.requests import keep_forgetting
+from libs.common.db.roles import OwnCredentials, is_own
 from libs.common.db.sql_files import MigrationError
 from libs.common.logging import setup_logging
 from libs.common.mailbox.errors import MailboxUnavailable
@@ -42,7 +43,7 @@ from libs.common.rpc.long_work import DESCRIPTOR as OPERATIONS
 from libs.common.rpc.long_work import NoOperations, Operations, OperationsServicer
 from libs.common.rpc.operations import InstallationServicer, LagProbe
 from libs.common.rpc.server import GrpcServer, PortTakenError
-from libs.common.servers import Servers, ServersUnavailable
+from libs.common.servers import Endpoints, Servers, ServersUnavailable
 from libs.common.tasks import Loop
 from omnijourney.common.v1 import installation_service_pb2_grpc, operations_service_pb2_grpc
 
@@ -107,7 +108,7 @@ class Runtime:
     """Address of the mailboxes' server, for `libs.common.mailbox.open_mailbox`."""
     clock: Clock
     token: str
-    """Shown to other services, asked of callers."""
+    """Shown to other services."""
     server: GrpcServer
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the service begins to stop: long polls answer at once."""
@@ -208,41 +209,43 @@ async def runtime(
 
     Raises ServersUnavailable, MigrationError, PortTakenError, and the driver's errors when the database stays away.
     """
+    held_token = settings.service_token.get_secret_value()
     async with contextlib.AsyncExitStack() as stack:
         ends = await stack.enter_async_context(
             servers(
                 settings.data_dir,
                 postgres_dsn=settings.postgres_dsn.get_secret_value(),
                 redis_url=settings.redis_url.get_secret_value(),
-                token=settings.token.get_secret_value(),
+                token=held_token or settings.token.get_secret_value(),
             )
         )
         if settings.postgres_dsn and not is_own(ends.postgres_dsn, settings.service):
             _log.warning(OWNERS_WARNING)
-        dsn = await _own_dsn(ends.postgres_dsn, settings.service, package)
+        dsn, token = await _own_credentials(ends, settings.service, package)
         pool = await open_pool(dsn, name=f"omnijourney {settings.service}", size_max=settings.pool_size_max)
         stack.push_async_callback(_close_pool, pool)
         if clock is None:
             clock = await stack.enter_async_context(InstallationClock.follow(dsn))
-        clients = await stack.enter_async_context(ClientDirectory.follow(dsn))
-        callers = EitherDirectory(StaticDirectory.installation(ends.token), clients)
+        callers: CallerDirectory = await stack.enter_async_context(ClientDirectory.follow(dsn))
+        if not held_token:
+            callers = EitherDirectory(StaticDirectory.installation(ends.token), callers)
         server = GrpcServer(host=settings.bind_host, port=settings.grpc_port, callers=callers)
-        made = Runtime(settings, pool, dsn, ends.redis_url, clock, ends.token, server)
+        made = Runtime(settings, pool, dsn, ends.redis_url, clock, token, server)
         # Workers may run before the service serves, and must end even if it never does.
         stack.push_async_callback(made.end_workers)
         yield made
 
 
-async def _own_dsn(dsn: str, service: str, package: str) -> str:
-    """The address of the service's own role in a database that is at this release's version: a service that was given
-    the owner's sees to that itself."""
-    give_up_at = time.monotonic() + _DATABASE_WAIT_S
+async def _own_credentials(ends: Endpoints, service: str, package: str) -> OwnCredentials:
+    """What the service proves itself with, in a database that is at this release's version: a service that was given
+    the owner's address sees to that itself."""
+    dsn, give_up_at = ends.postgres_dsn, time.monotonic() + _DATABASE_WAIT_S
 
-    async def prepared() -> str:
+    async def prepared() -> OwnCredentials:
         if not is_own(dsn, service):
             return await migrate(dsn, service, package)
         await check_schema(dsn, service, package)
-        return dsn
+        return OwnCredentials(dsn, ends.token)
 
     return await retrying(
         prepared,

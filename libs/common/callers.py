@@ -71,7 +71,7 @@ ITSELF: Final = Caller(
 """The process, where no call is being answered."""
 
 INSTALLATION: Final = Caller(UUID(int=1), "installation", None, ALL_BUT_INTERNAL | {SCOPE_INTERNAL})
-"""Who shows the installation's first token. INTERNAL only until each service has a token of its own."""
+"""Who shows the one token of services that were started without tokens of their own: they show it to each other."""
 
 _CALLER: ContextVar[Caller] = ContextVar("caller", default=ITSELF)
 

@@ -55,7 +55,11 @@ class ServiceSettings(BaseSettings):
     data_dir: Path = Path(".omnijourney")
     """Where the embedded servers keep their data, and the token that is generated when none is given."""
     token: SecretStr = SecretStr("")
-    """Bearer token that callers show. Empty: the one in the data directory."""
+    """Token that a service without a token of its own lets in and shows to the others. Empty: the one in the data
+    directory."""
+    service_token: SecretStr = SecretStr("")
+    """The service's own token, which it shows to the others; whom it lets in, the database then says alone. Stands in
+    the credentials file."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
     bind_host: str = "127.0.0.1"

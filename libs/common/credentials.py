@@ -13,6 +13,11 @@ from typing import Final
 FOLDER: Final = "credentials"
 """Of a data directory."""
 FILE_VARIABLE: Final = "OMNIJOURNEY_CREDENTIALS_FILE"
+DSN_VARIABLE: Final = "OMNIJOURNEY_POSTGRES_DSN"
+TOKEN_VARIABLE: Final = "OMNIJOURNEY_SERVICE_TOKEN"  # noqa: S105 - the name of one
+TOOLS: Final = "tools"
+"""Holder of the token with which our own tools read what services say to each other."""
+TOOLS_VARIABLE: Final = "OMNIJOURNEY_TOOLS_TOKEN"
 
 
 def file_of(directory: Path, holder: str) -> Path:

@@ -9,11 +9,12 @@ from libs.embedded.keepalive import Died, Event, Listener, Restarted
 from libs.supervisor.installation import Installation
 from libs.supervisor.options import InstallationOptions, InstallationSettings
 from libs.supervisor.plan import PortTakenError
-from libs.supervisor.preparation import prepare
+from libs.supervisor.preparation import FirstToken, prepare
 
 __all__ = [
     "Died",
     "Event",
+    "FirstToken",
     "Installation",
     "InstallationOptions",
     "InstallationSettings",

@@ -14,6 +14,7 @@ from libs.client.found import InstallationFile
 from libs.client.services import ServiceName
 from libs.common import credentials
 from libs.common.clock import begin_clock
+from libs.common.db.roles import token_of
 from libs.embedded import Attachment, StartFailedError, open_attachment
 from libs.embedded.keepalive import keep_alive
 from libs.embedded.process import Spec, describe_exit, inherited_environment
@@ -32,7 +33,7 @@ from libs.supervisor.plan import (
     worker_environment,
     worker_names,
 )
-from libs.supervisor.preparation import prepare
+from libs.supervisor.preparation import FirstToken, prepare
 
 READY_WITHIN_S = 60.0
 DRAIN_S = 6.0
@@ -59,7 +60,7 @@ class Installation:
         self._processes: dict[str, ManagedProcess] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._file = InstallationFile(self._data_dir)
-        self._credentials: dict[ServiceName, Path] = {}
+        self._credentials: dict[str, Path] = {}
         self._hurry = asyncio.Event()
 
     async def __aenter__(self) -> "Installation":
@@ -114,6 +115,11 @@ class Installation:
     def token(self) -> str:
         """API token."""
         return self.attachment.endpoints.token
+
+    @property
+    def tools_token(self) -> str:
+        """For what services say to each other: scopes INTERNAL and OPERATE."""
+        return token_of(self.postgres_dsn, credentials.TOOLS)
 
     @property
     def postgres_dsn(self) -> str:
@@ -201,7 +207,9 @@ class Installation:
     async def _prepare(self) -> None:
         own = [service for service in self._options.services if service not in self._options.commands]
         directory = self._data_dir / credentials.FOLDER
-        self._credentials.update(await prepare(self.postgres_dsn, own, directory))
+        configured = bool(self._options.settings.token)
+        first = FirstToken.of(self.token, self._data_dir, configured=configured)
+        self._credentials.update(await prepare(self.postgres_dsn, own, directory, first))
         if self._options.clock_start is not None:
             await begin_clock(self.postgres_dsn, self._options.clock_start)
 

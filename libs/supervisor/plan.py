@@ -13,7 +13,7 @@ from libs.supervisor.options import InstallationOptions
 
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
 EMULATED = ("whatsapp", "line")
-OWNERS_ONLY = frozenset({"OMNIJOURNEY_POSTGRES_DSN"})
+OWNERS_ONLY = frozenset({"OMNIJOURNEY_POSTGRES_DSN", "OMNIJOURNEY_TOKEN"})
 """Variables of ours that no process gets."""
 
 
@@ -107,7 +107,6 @@ def environment(
     settings = options.settings
     variables = {
         "OMNIJOURNEY_REDIS_URL": endpoints.redis_url,
-        "OMNIJOURNEY_TOKEN": endpoints.token,
         "OMNIJOURNEY_DATA_DIR": str(data_dir),
         "OMNIJOURNEY_BIND_HOST": plan.bind_host,
         "OMNIJOURNEY_CLOCK_CONTROL": settings.clock_control,

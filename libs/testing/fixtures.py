@@ -27,7 +27,8 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from libs.common.config import ServiceSettings
-from libs.common.db.migrate import migrate, service_dsn
+from libs.common.db.migrate import migrate
+from libs.common.db.roles import service_dsn
 from libs.common.rpc.client import channel
 from libs.embedded import start_embedded
 

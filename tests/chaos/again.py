@@ -4,7 +4,6 @@ import random
 from typing import Final, cast
 
 from libs.client import Client
-from libs.client.internal import Internal
 from libs.client.services import ServiceName
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox import Mailbox, open_mailbox
@@ -50,5 +49,5 @@ class Redelivery:
 
     async def _listed(self, source: str, partition: int) -> list[Mail]:
         request = ListMailRequest(partition=HistoryCursor(partition=partition), page_size=PAGE)
-        stub = Internal(self._client.channel(cast("ServiceName", source))).mail
+        stub = self._client.internal(cast("ServiceName", source)).mail
         return decode_all((await stub.ListMail(request, timeout=CALL_TIMEOUT_S)).mails)

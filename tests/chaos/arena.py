@@ -143,7 +143,9 @@ async def arena(directory: Path, rng: random.Random, crash_points: str) -> Async
             port = await through(service, installation.plan.ports[service])
             environment[f"OMNIJOURNEY_{service.upper()}_TARGET"] = f"127.0.0.1:{port}"
         await stack.enter_async_context(installation)
-        client = await stack.enter_async_context(Client(installation.targets, installation.token))
+        client = await stack.enter_async_context(
+            Client(installation.targets, installation.token, installation.tools_token)
+        )
         timeout = aiohttp.ClientTimeout(total=20)
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
         yield Arena(installation, attachment, proxies, client, session, deaths, crash_points)

@@ -15,7 +15,6 @@ import asyncpg
 import pytest
 
 from libs.client import Client
-from libs.client.internal import Internal
 from libs.common.rpc.values import duration, timestamp
 from libs.demo.patience import call
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
@@ -108,7 +107,7 @@ async def site(nodes: list[RedisServer]) -> AsyncIterator[Site]:
         options = InstallationOptions(settings=settings, free_ports=True, more_workers={"journey": 1})
         async with (
             Installation(options) as installation,
-            Client(installation.targets, installation.token) as client,
+            Client(installation.targets, installation.token, installation.tools_token) as client,
         ):
             admin = await asyncpg.connect(installation.postgres_dsn)
             try:
@@ -148,7 +147,7 @@ async def _set_up(site: Site) -> None:
         for customer in REGULARS
     ]
     await call(
-        Internal(client.channel("segment")).customers.ApplyChanges,
+        client.internal("segment").customers.ApplyChanges,
         customers_service_pb2.ApplyChangesRequest(changes=changes),
     )
     account = ChannelAccount(

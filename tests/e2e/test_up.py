@@ -29,6 +29,7 @@ from libs.client import SERVICES, Client, ClientSettings, ServiceName, full_name
 from libs.client.found import InstallationFile
 from libs.common import credentials
 from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, GetLagRequest, SetClockRequest
+from omnijourney.internal.v1.customers_service_pb2 import BatchGetTeamSettingsRequest
 from tests.integration.embedded.holder import still_running
 
 STARTS_WITHIN_S = 60.0
@@ -167,10 +168,12 @@ async def test_a_service_holds_its_own_roles_credentials_and_not_the_owners(
 ) -> None:
     environment = psutil.Process(running.pid_of(service)).environ()
     owner = json.loads((running.data_dir / "endpoints.json").read_text())["postgres_dsn"]
-    assert urlsplit(owner).password not in "".join(environment.values())
+    given = "".join(environment.values())
+    assert urlsplit(owner).password not in given
+    assert (running.data_dir / "token").read_text().strip() not in given
     file = Path(environment[credentials.FILE_VARIABLE])
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    dsn = credentials.read(file)["OMNIJOURNEY_POSTGRES_DSN"]
+    dsn = credentials.read(file)[credentials.DSN_VARIABLE]
     assert urlsplit(dsn).username == f"omnijourney_{service}"
     connection = await asyncpg.connect(dsn)
     try:
@@ -179,6 +182,27 @@ async def test_a_service_holds_its_own_roles_credentials_and_not_the_owners(
             await connection.fetchval(f"SELECT count(*) FROM {other}")
     finally:
         await connection.close()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_what_services_say_to_each_other_asks_for_a_token_of_theirs(
+    running: Up, settings: ClientSettings, service: ServiceName
+) -> None:
+    own = credentials.read(credentials.file_of(running.data_dir / credentials.FOLDER, service))
+    request = BatchGetTeamSettingsRequest(team_ids=["01890000-0000-7000-8000-000000000001"])
+    for token, code in (
+        (settings.api_token(), grpc.StatusCode.PERMISSION_DENIED),
+        ("made up", grpc.StatusCode.UNAUTHENTICATED),
+        (own[credentials.TOKEN_VARIABLE], None),
+    ):
+        async with Client(settings.targets(), settings.api_token(), token) as client:
+            call = client.internal("segment").customers.BatchGetTeamSettings(request, timeout=5)
+            if code is None:
+                await call
+            else:
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await call
+                assert caught.value.code() == code
 
 
 def test_status_shows_all_five(running: Up) -> None:

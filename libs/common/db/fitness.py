@@ -8,6 +8,7 @@ import asyncpg
 
 from libs.common.db import migrate
 from libs.common.db.pool import CONNECT_TIMEOUT_S
+from libs.common.db.roles import PLATFORM
 from libs.common.db.sql_files import Function, Migration, MigrationError, read_functions, read_migrations
 
 _REMEDY: Final = "run `omnijourney migrate` of this release with the owner's OMNIJOURNEY_POSTGRES_DSN"
@@ -46,7 +47,7 @@ async def check_schema(dsn: str, service: str, package: str) -> None:
 def _wanted(service: str, package: str) -> Iterator[tuple[str, list[Migration], list[Function]]]:
     common = migrate.COMMON
     for record, source, kind in (
-        (migrate.PLATFORM, common, "platform_"),
+        (PLATFORM, common, "platform_"),
         (f"{service}/shared", common, "shared_"),
         (service, package, "sql/"),
     ):

@@ -12,32 +12,38 @@ puts back the body of one whose version is newer than its own.
 """
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import asyncpg
 import structlog
 
-from libs.common.config import DEFAULT_PORTS
+from libs.common.callers import token_digest
+from libs.common.db.clients import register_client
 from libs.common.db.pool import CONNECT_TIMEOUT_S
+from libs.common.db.roles import (
+    FIRST_GENERATION,
+    PLATFORM,
+    OwnCredentials,
+    credentials_of,
+    role_of,
+    scram_verifier,
+)
 from libs.common.db.sql_files import Function, Migration, MigrationError, read_functions, read_migrations
+from omnijourney.common.v1.scope_pb2 import SCOPE_INTERNAL, SCOPE_READ, SCOPE_WRITE
 
-PLATFORM: Final = "platform"
 COMMON: Final = "libs.common.db"
 _LOCK_KEY: Final = 0x6F6D6E696A6F7572
 """Any constant; one lock for all migrations of a database."""
 _LOCK_TIMEOUT_S: Final = 120.0
-_SERVICE: Final = re.compile(r"[a-z][a-z_]{0,30}")
-_ROLE_PREFIX: Final = "omnijourney_"
 _ROLE_ATTEMPTS: Final = 5
-_SCRAM_ITERATIONS: Final = 4096
-FIRST_GENERATION: Final = 1
-"""Of a role's password; every rotation makes the next."""
+TOKEN_OVERLAP: Final = timedelta(hours=1)
+"""How long a service's token works on after it was rotated: until its processes have been started again."""
+_PUBLIC_SCOPES: Final = {"channel_gateway": SCOPE_WRITE}
+"""What a service may call of the public contracts beside what is internal, where it is more than to read."""
 _GENERATION: Final = re.compile(r"password ([1-9][0-9]{0,8})")
 # What a service may change of the platform's tables: segment serves the RPCs of API clients. It can neither make a
 # client of configuration nor turn one into it.
@@ -53,61 +59,22 @@ _WRITES_PLATFORM: Final = {
 _log = structlog.get_logger(__name__)
 
 
-def role_of(service: str) -> str:
-    """The login role of a service."""
-    if not _SERVICE.fullmatch(service) or service == PLATFORM:
-        raise MigrationError(f"{service!r} is no name of a service")
-    return _ROLE_PREFIX + service
-
-
-def is_own(dsn: str, service: str) -> bool:
-    """Whether an address is that of the service's own role, and not the owner's. Raises MigrationError for that of
-    another service's role."""
-    user = unquote(urlsplit(dsn).username or "")
-    if user != role_of(service) and user.removeprefix(_ROLE_PREFIX) in DEFAULT_PORTS:
-        raise MigrationError(f"the database's address is of {user}: {service} logs in as {role_of(service)}")
-    return user == role_of(service)
-
-
-def service_dsn(admin_dsn: str, service: str, generation: int = FIRST_GENERATION) -> str:
-    """The address under which a service logs in as its own role, with the password of a generation.
-
-    The password is derived from the admin's, so that all who hold the admin's address agree on it without storing it.
-    Raises MigrationError when `admin_dsn` is no address `postgresql://user:password@host…/database`.
-    """
-    parts = urlsplit(admin_dsn)
-    host = parts.netloc.rpartition("@")[2]
-    user = f"{quote(role_of(service))}:{_service_password(admin_dsn, service, generation)}"
-    return urlunsplit(parts._replace(netloc=f"{user}@{host}"))
-
-
-def _service_password(admin_dsn: str, service: str, generation: int) -> str:
-    parts = urlsplit(admin_dsn)
-    if parts.scheme not in {"postgres", "postgresql"} or not parts.password:
-        raise MigrationError("the database's address must be postgresql://user:password@host/database")
-    key = unquote(parts.password).encode()
-    later = f":{generation}" if generation > FIRST_GENERATION else ""
-    return hmac.new(key, f"omnijourney:{service}{later}".encode(), hashlib.sha256).hexdigest()
-
-
-async def migrate(admin_dsn: str, service: str, package: str, *, rotate: bool = False) -> str:
-    """Makes the service's role and schema and applies what is missing of `package`'s migrations and functions; returns
-    the address of the service's own role. `rotate` gives the role a new password.
+async def migrate(admin_dsn: str, service: str, package: str, *, rotate: bool = False) -> OwnCredentials:
+    """Makes the service's role, schema and client and applies what is missing of `package`'s migrations and functions;
+    returns what the service proves itself with. `rotate` gives it a new password and a new token.
 
     They stand in `sql/migrations` and `sql/functions`.
     Safe with many processes at once. Raises MigrationError, and the driver's errors when the server cannot be reached.
     """
     role = role_of(service)
-    _service_password(
-        admin_dsn, service, FIRST_GENERATION
-    )  # a faulty address is refused before anything is done
+    credentials_of(admin_dsn, service)  # a faulty address is refused before anything is done
     own = read_migrations(package, "sql/migrations")
     functions = read_functions(package, "sql/functions")
     connection = await asyncpg.connect(admin_dsn, timeout=CONNECT_TIMEOUT_S)
     try:
         await asyncio.wait_for(connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY), _LOCK_TIMEOUT_S)
         await _prepare_platform(connection)
-        dsn = await _prepare_role(connection, admin_dsn, service, rotate=rotate)
+        held = await _prepare_role(connection, admin_dsn, service, rotate=rotate)
         await _prepare_schema(connection, service, role)
         shared = read_migrations(COMMON, "shared_migrations")
         await _apply(connection, f"{service}/shared", service, shared)
@@ -115,10 +82,13 @@ async def migrate(admin_dsn: str, service: str, package: str, *, rotate: bool = 
         await _renew(connection, f"{service}/shared", service, read_functions(COMMON, "shared_functions"))
         await _renew(connection, service, service, functions)
         await _grant(connection, service, role)
+        scopes = (SCOPE_INTERNAL, _PUBLIC_SCOPES.get(service, SCOPE_READ))
+        digest = token_digest(held.token.encode())
+        await register_client(connection, service, scopes, digest, overlap=TOKEN_OVERLAP)
     except TimeoutError as error:
         raise MigrationError(f"another process has migrated for over {_LOCK_TIMEOUT_S:.0f} s") from error
     else:
-        return dsn
+        return held
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
 
@@ -143,23 +113,23 @@ async def _prepare_platform(connection: "asyncpg.Connection[Any]") -> None:
 
 async def _prepare_role(
     connection: "asyncpg.Connection[Any]", admin_dsn: str, service: str, *, rotate: bool
-) -> str:
-    """Makes the role, or gives it the password that it has to have; returns its address."""
+) -> OwnCredentials:
+    """Makes the role, or gives it the password that it has to have."""
     role = role_of(service)
     # Roles belong to the whole server, the lock to one database: another database may be making the same role.
     for attempt in range(1, _ROLE_ATTEMPTS + 1):
         try:
             generation = await _generation(connection, role)
             exists, generation = bool(generation), (generation or FIRST_GENERATION) + rotate
-            dsn = service_dsn(admin_dsn, service, generation)
-            statements = await _role_statements(connection, role, dsn, generation, create=not exists)
+            own = credentials_of(admin_dsn, service, generation)
+            statements = await _role_statements(connection, service, own.dsn, generation, create=not exists)
             await connection.execute(statements)
         except (asyncpg.UniqueViolationError, asyncpg.DuplicateObjectError, asyncpg.InternalServerError):
             if attempt == _ROLE_ATTEMPTS:
                 raise
             await asyncio.sleep(0.05 * attempt)
         else:
-            return dsn
+            return own
     raise AssertionError
 
 
@@ -176,8 +146,9 @@ async def _generation(connection: "asyncpg.Connection[Any]", role: str) -> int:
 
 
 async def _role_statements(
-    connection: "asyncpg.Connection[Any]", role: str, dsn: str, generation: int, *, create: bool
+    connection: "asyncpg.Connection[Any]", service: str, dsn: str, generation: int, *, create: bool
 ) -> str:
+    role = role_of(service)
     # Role commands take no parameters; format() quotes. The verifier, not the password, is sent, since servers may log
     # these statements.
     statements: str = await connection.fetchval(
@@ -185,8 +156,8 @@ async def _role_statements(
         " ALTER ROLE %2$I SET search_path = %4$I, pg_temp', $1::text, $2::text, $3::text, $4::text)",
         "CREATE" if create else "ALTER",
         role,
-        _scram_verifier(urlsplit(dsn).password or ""),
-        role.removeprefix(_ROLE_PREFIX),
+        scram_verifier(urlsplit(dsn).password or ""),
+        service,
     )
     if generation == FIRST_GENERATION:
         return statements
@@ -194,19 +165,6 @@ async def _role_statements(
         "SELECT format('COMMENT ON ROLE %I IS %L', $1::text, $2::text)", role, f"password {generation}"
     )
     return f"{statements}; {comment}"
-
-
-def _scram_verifier(password: str) -> str:
-    """What PostgreSQL stores of a password (RFC 5802, as in its `scram_build_secret`).
-
-    The salt is derived, so that every start stores the same; the password is 256 random-looking bits already.
-    """
-    salt = hashlib.sha256(b"omnijourney salt:" + password.encode()).digest()[:16]
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _SCRAM_ITERATIONS)
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    stored_key = base64.b64encode(hashlib.sha256(client_key).digest()).decode()
-    server_key = base64.b64encode(hmac.digest(salted, b"Server Key", "sha256")).decode()
-    return f"SCRAM-SHA-256${_SCRAM_ITERATIONS}:{base64.b64encode(salt).decode()}${stored_key}:{server_key}"
 
 
 async def _prepare_schema(connection: "asyncpg.Connection[Any]", service: str, role: str) -> None:

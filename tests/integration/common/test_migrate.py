@@ -7,8 +7,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from libs.common.caller_directory import ClientDirectory
 from libs.common.db.fitness import check_schema
-from libs.common.db.migrate import is_own, migrate, service_dsn
+from libs.common.db.migrate import migrate
+from libs.common.db.roles import is_own, service_dsn
 from libs.common.db.sql_files import MigrationError, read_functions, read_migrations
 from libs.testing.fixtures import Database, Databases
 from tests.integration.common.conftest import PACKAGE
@@ -228,15 +230,34 @@ async def _who(dsn: str) -> object:
 async def test_a_rotated_password_replaces_the_one_before(databases: Databases, package: Path) -> None:
     async with databases.fresh({}) as database:
         first = await migrate(database.admin_dsn, "rotating", "changing")
-        assert first == service_dsn(database.admin_dsn, "rotating")
+        assert first.dsn == service_dsn(database.admin_dsn, "rotating")
         second = await migrate(database.admin_dsn, "rotating", "changing", rotate=True)
-        assert await migrate(database.admin_dsn, "rotating", "changing") == second != first
-        assert await _who(second) == "omnijourney_rotating"
+        assert await migrate(database.admin_dsn, "rotating", "changing") == second
+        assert await _who(second.dsn) == "omnijourney_rotating"
         with pytest.raises(asyncpg.InvalidPasswordError):
-            await _who(first)
+            await _who(first.dsn)
         third = await migrate(database.admin_dsn, "rotating", "changing", rotate=True)
-        assert third not in {first, second}
-        assert await _who(third) == "omnijourney_rotating"
+        assert len({*first, *second, *third}) == 6
+        assert await _who(third.dsn) == "omnijourney_rotating"
+
+
+async def test_a_services_token_is_let_in_and_overlaps_when_it_is_rotated(
+    databases: Databases, package: Path
+) -> None:
+    async with databases.fresh({}) as database:
+        first = await migrate(database.admin_dsn, "turning", "changing")
+        second = await migrate(database.admin_dsn, "turning", "changing", rotate=True)
+        directory = ClientDirectory()
+        connection = await asyncpg.connect(second.dsn)
+        try:
+            await directory.read(connection)
+        finally:
+            await connection.close()
+    found = directory.find(second.token.encode())
+    assert found is not None
+    assert (found.name, found.team_id, found.is_internal) == ("turning", None, True)
+    assert directory.find(first.token.encode()) == found
+    assert directory.find(first.dsn.encode()) is None
 
 
 @pytest.mark.parametrize(
@@ -256,7 +277,7 @@ async def test_a_service_sees_by_itself_that_its_schema_fits(
 ) -> None:
     async with databases.fresh({}) as database:
         _write(functions, "first", "SELECT 1")
-        own = await migrate(database.admin_dsn, "diary", "changing")
+        own = (await migrate(database.admin_dsn, "diary", "changing")).dsn
         await check_schema(own, "diary", "changing")
 
 
@@ -265,7 +286,7 @@ async def test_a_missing_migration_and_an_older_function_are_told(
 ) -> None:
     async with databases.fresh({}) as database:
         _write(functions, "first", "SELECT 1")
-        own = await migrate(database.admin_dsn, "diary", "changing")
+        own = (await migrate(database.admin_dsn, "diary", "changing")).dsn
         _write(functions, "first", "SELECT 2", version=2)
         with pytest.raises(MigrationError, match=r"an older first\(\) of diary: run `omnijourney migrate`"):
             await check_schema(own, "diary", "changing")
@@ -281,7 +302,7 @@ async def test_a_newer_schema_is_refused_and_newer_functions_are_not(
 ) -> None:
     async with databases.fresh({}) as database:
         _write(functions, "first", "SELECT 2", version=2)
-        own = await migrate(database.admin_dsn, "diary", "changing")
+        own = (await migrate(database.admin_dsn, "diary", "changing")).dsn
         _write(functions, "first", "SELECT 1")
         await check_schema(own, "diary", "changing")
         (package / "0001_one.sql").unlink()
@@ -300,7 +321,7 @@ async def test_a_service_may_look_at_what_was_applied_and_change_nothing_of_it(
     databases: Databases, package: Path
 ) -> None:
     async with databases.fresh({}) as database:
-        own = await asyncpg.connect(await migrate(database.admin_dsn, "diary", "changing"))
+        own = await asyncpg.connect((await migrate(database.admin_dsn, "diary", "changing")).dsn)
         try:
             for statement in (
                 "DELETE FROM platform.migration",

@@ -10,8 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from libs.common.db.migrate import service_dsn
 from libs.common.db.pool import Pool, open_pool
+from libs.common.db.roles import service_dsn
 from libs.common.feeds.follower import Page
 from libs.common.ids import PARTITIONS
 from libs.testing.fixtures import Database

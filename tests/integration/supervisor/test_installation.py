@@ -37,10 +37,11 @@ async def test_started_means_that_every_service_serves(data_dir: Path) -> None:
     assert not await is_serving(installation.targets["journey"])
 
 
-async def test_every_service_is_given_addresses_ports_and_token(
+async def test_every_service_is_given_addresses_and_ports_and_nothing_of_the_owners(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMNIJOURNEY_POSTGRES_DSN", "")
+    monkeypatch.setenv("OMNIJOURNEY_TOKEN", "")
     options = stub_options(
         data_dir,
         settings=InstallationSettings(data_dir=data_dir, clock_control="on"),
@@ -49,10 +50,10 @@ async def test_every_service_is_given_addresses_ports_and_token(
     async with Installation(options) as installation:
         given = _environment_of(installation, "points")
         assert given == _environment_of(installation, "stats")
-        assert "OMNIJOURNEY_POSTGRES_DSN" not in given
-        assert installation.postgres_dsn not in given.values()
+        assert not {"OMNIJOURNEY_POSTGRES_DSN", "OMNIJOURNEY_TOKEN"} & given.keys()
+        assert not {installation.postgres_dsn, installation.token} & set(given.values())
         assert given["OMNIJOURNEY_REDIS_URL"] == installation.redis_url
-        assert given["OMNIJOURNEY_TOKEN"] == installation.token == (data_dir / "token").read_text().strip()
+        assert installation.token == (data_dir / "token").read_text().strip()
         assert given["OMNIJOURNEY_STATS_TARGET"] == installation.targets["stats"]
         assert installation.http_url.endswith(":" + given["OMNIJOURNEY_HTTP_PORT"])
         assert given["OMNIJOURNEY_CLOCK_CONTROL"] == "on"

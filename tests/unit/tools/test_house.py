@@ -129,9 +129,10 @@ def test_each_container_sees_its_own_credentials_and_waits_until_they_are_made()
         (mount,) = described["volumes"]
         assert mount["volume"] == {"subpath": f"{service}.env"}
         assert mount["target"] == described["environment"]["OMNIJOURNEY_CREDENTIALS_FILE"]
-        assert "POSTGRES" not in str(described["environment"])
+        assert not {"OMNIJOURNEY_POSTGRES_DSN", "OMNIJOURNEY_TOKEN"} & described["environment"].keys()
     migrate = containers["migrate"]
     assert migrate["environment"]["OMNIJOURNEY_POSTGRES_DSN"].endswith("@postgres:5432/omnijourney")
+    assert "OMNIJOURNEY_TOKEN" in migrate["environment"]
     assert migrate["volumes"] == [f"credentials:{migrate['command'][-1]}"]
     assert migrate["command"][-1] in (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
