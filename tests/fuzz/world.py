@@ -61,7 +61,8 @@ class World:
 
     def channel(self, rpc: Rpc) -> grpc.aio.Channel:
         """Where an RPC is called, with what its caller shows."""
-        return self.client.channel(rpc.service)
+        internal = ".internal." in rpc.full_name
+        return self.client.internal(rpc.service).channel if internal else self.client.channel(rpc.service)
 
     async def pending(self) -> dict[str, int]:
         """What each service has not worked off yet, where it is anything."""
@@ -104,7 +105,9 @@ async def world(directory: Path) -> AsyncIterator[World]:
     )
     async with AsyncExitStack() as stack:
         installation = await stack.enter_async_context(Installation(options))
-        client = await stack.enter_async_context(Client(installation.targets, installation.token))
+        client = await stack.enter_async_context(
+            Client(installation.targets, installation.token, installation.tools_token)
+        )
         session = await stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
         )
