@@ -41,6 +41,7 @@ MAILS: Final[dict[str, m.Body]] = {
     "attribute changed": m.AttributeChanged("tier", m.AttributeKind.TEXT, None, "gold"),
     "send outcome": m.SendOutcome(C, D, m.Outcome.SKIPPED, "BLOCKED", AT, 0),
     "system trigger": m.SystemTrigger(C, D),
+    "a row that its source cannot read": m.Unreadable("ValidationError: no such tag"),
 }
 
 DEFINITION: Final = j.Definition(

@@ -2,7 +2,8 @@
 
 What is derived from a page and the cursor after it are written in one transaction, so that each row counts exactly
 once, whatever crashes. A service that does not answer is asked again, with growing waits. A row that cannot be
-applied would stop everything behind it: it is found by halving the page, and set aside with its reason.
+applied, or that a peer asked about it refuses again and again, would stop everything behind it: it is found by halving
+the page, and set aside with its reason.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import asyncpg
+import msgspec
 import structlog
 
 from libs.common.backoff import Backoff, Retries
@@ -30,13 +32,21 @@ AWAY: Final = (Unavailable, ResourceExhausted, *PASSING)
 """The service or the database does not answer, or not now."""
 POISON: Final = (
     ArithmeticError,
+    AssertionError,
+    AttributeError,
     LookupError,
+    RecursionError,
     TypeError,
     ValueError,
+    msgspec.MsgspecError,
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
+    asyncpg.PLPGSQLError,
+    asyncpg.ProgramLimitExceededError,
 )
 """Faults of a row. Everything else (a table that is missing, say) would hit every row, and ends the service."""
+REFUSED_TRIES: Final = 8
+"""How often a row that a peer cannot work is tried before it is set aside, about 15 s: the fault may be the peer's."""
 
 _BACKOFF: Final = Backoff(0.1, 5.0)
 _log = structlog.get_logger(__name__)
@@ -44,6 +54,11 @@ _log = structlog.get_logger(__name__)
 
 class CursorMovedError(Exception):
     """Another process took this history further meanwhile: nothing was written, read the cursors again."""
+
+
+class RefusedByPeerError(Exception):
+    """A service that `apply` asks does not work the rows that it was asked about, and is not away: some row's fault, or
+    one of its own that hits every row."""
 
 
 class Page(NamedTuple, Generic[Row_co]):
@@ -79,7 +94,7 @@ class Projection(Protocol[Row_contra]):
     async def apply(self, before: Mapping[int, int], page: Page[Row_contra]) -> None:
         """Writes what the rows say and moves the cursors from `before` to the page's, in one transaction.
 
-        Raises CursorMovedError if they are not at `before` any more.
+        Raises CursorMovedError if they are not at `before` any more, RefusedByPeerError, Unavailable.
         """
         ...
 
@@ -122,6 +137,8 @@ class Follower(Generic[Row]):
         self._applied = applied
         self._failed = failed
         self._retries = Retries(backoff)
+        self._refusals = 0
+        """On end, of the one row that is looked at."""
         self._cursors: Mapping[int, int] | None = None
         """Where the history is applied up to, as far as this process knows; None: to be asked."""
 
@@ -135,7 +152,7 @@ class Follower(Generic[Row]):
                 rows = await self.step(WAIT_S)
             except CursorMovedError:
                 continue  # another process follows, too: go on from where it is
-            except AWAY as error:
+            except (*AWAY, RefusedByPeerError) as error:
                 await asyncio.sleep(self._note(error))
                 continue
             self.error = ""
@@ -166,17 +183,22 @@ class Follower(Generic[Row]):
         """Whether the page is done with: applied, or its only row set aside."""
         try:
             await self._projection.apply(before, page)
-        except POISON as error:
+        except (*POISON, RefusedByPeerError) as error:
             if not page.rows:
                 raise
             if len(page.rows) > 1:
                 self._page_rows = min(self._page_rows, len(page.rows)) // 2
                 return False
+            if isinstance(error, RefusedByPeerError):
+                self._refusals += 1
+                if self._refusals < REFUSED_TRIES:
+                    raise
             reason = f"{type(error).__name__}: {error}"[:REASON_LENGTH_MAX]
             await self._projection.set_aside(before, page, reason)
             self.rows_set_aside += 1
             at = {p: position for p, position in page.cursors.items() if position != before[p]}
             _log.exception("a row cannot be applied; it is set aside", history=self.history.name, at=at)
+        self._refusals = 0
         return True
 
     def _note(self, error: Exception) -> float:

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
+import structlog
+
 from libs.common.feeds.notifier import PAGE_MAX, WAIT_MAX_S, CommitNotifier, long_poll
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox.mail import Mail, encode
@@ -30,6 +32,12 @@ MAIL_PAGE_DEFAULT: Final = 500
 MAIL_PAGE_MAX: Final = 2_000
 HISTORY_PAGE_DEFAULT: Final = 1_000
 POSITION_MAX: Final = 2**63 - 1
+HISTORY_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Of one answer, but for a row that alone is larger: half of what a message may have."""
+ROW_BYTES_MAX: Final = 15 * 1024 * 1024
+"""Of one row: what is larger fits into no message, and is a row that cannot be told."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Reading(NamedTuple, Generic[Row]):
@@ -50,7 +58,15 @@ class History(Protocol[Row]):
         ...
 
     def answer(self, rows: Sequence[Row]) -> history_service_pb2.ListHistoryResponse:
-        """The rows in this service's list of the answer."""
+        """The rows in this service's list of the answer. Raises for a row that cannot be read."""
+        ...
+
+    def place(self, row: Row) -> tuple[int, int]:
+        """Partition and position."""
+        ...
+
+    def unreadable(self, row: Row) -> history_service_pb2.ListHistoryResponse:
+        """The same of one row that cannot be read: its partition and position only."""
         ...
 
 
@@ -89,11 +105,46 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer, Generic[R
         cursors, size, wait_s = _asked(request)
         reading = self._history.reading(cursors, size, request.kinds)
         rows, following = await long_poll(reading.rows, reading.notifier, wait_s, self._draining)
-        answer = self._history.answer(rows)
+        answer = self._answer(rows)
+        if len(rows) > 1 and answer.ByteSize() > HISTORY_BYTES_MAX:
+            answer, following = self._cut(rows, cursors, following)
         answer.next_cursors.extend(
             HistoryCursor(partition=partition, after_position=following[partition]) for partition in cursors
         )
         return answer
+
+    def _answer(self, rows: Sequence[Row]) -> history_service_pb2.ListHistoryResponse:
+        """All rows; of one that cannot be read, or fits into no message, its place, for readers to set aside."""
+        try:
+            answer = self._history.answer(rows)
+        except Exception:  # noqa: BLE001 - whatever it is, it is a row's: the others are told
+            if len(rows) > 1:
+                answer = history_service_pb2.ListHistoryResponse()
+                for row in rows:
+                    answer.MergeFrom(self._answer([row]))
+                return answer
+            _log.exception("a row of the history cannot be read")
+            return self._history.unreadable(rows[0])
+        too_large = len(rows) == 1 and answer.ByteSize() > ROW_BYTES_MAX
+        return self._history.unreadable(rows[0]) if too_large else answer
+
+    def _cut(
+        self, rows: Sequence[Row], before: Mapping[int, int], following: Mapping[int, int]
+    ) -> tuple[history_service_pb2.ListHistoryResponse, dict[int, int]]:
+        """As many of the first rows as fit, one at least, and the cursors after these."""
+        answer, size, left = history_service_pb2.ListHistoryResponse(), 0, len(rows)
+        reached = dict(before)
+        for row in rows:
+            part = self._answer([row])
+            size += part.ByteSize()
+            if size > HISTORY_BYTES_MAX and left < len(rows):
+                break
+            answer.MergeFrom(part)
+            left -= 1
+            partition, position = self._history.place(row)
+            reached[partition] = position
+        cut = {self._history.place(row)[0] for row in rows[len(rows) - left :]}
+        return answer, {p: reached[p] if p in cut else at for p, at in following.items()}
 
 
 class MailServicer(mail_service_pb2_grpc.MailServiceServicer):

@@ -131,6 +131,13 @@ class SystemTrigger(msgspec.Struct, array_like=True, frozen=True, tag=8):
     request_key: UUID
 
 
+class Unreadable(msgspec.Struct, array_like=True, frozen=True, tag=9):
+    """Its source could not read the row that the mail is of (it is of a later release, or spoiled). Nobody can act on
+    it: its customer is parked, and an operator decides."""
+
+    reason: str
+
+
 Body = (
     Checkout
     | Refund
@@ -140,6 +147,7 @@ Body = (
     | AttributeChanged
     | SendOutcome
     | SystemTrigger
+    | Unreadable
 )
 
 

@@ -33,6 +33,7 @@ _OPTIONS: Final = (
 _RETRYABLE: Final = frozenset({grpc.StatusCode.UNAVAILABLE})
 _RETRYABLE_REASONS: Final = frozenset({"WRITE_CONFLICT", "OVERLOADED", "DEPENDENCY_UNAVAILABLE"})
 
+_BUSY: Final = "Concurrent RPC limit exceeded"
 _log = structlog.get_logger(__name__)
 
 
@@ -138,7 +139,16 @@ async def fitting_page(read: Callable[[int], Awaitable[T]], rows_max: int) -> T:
         try:
             return await read(rows_max)
         except grpc.aio.AioRpcError as error:
-            too_large = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and not remote_error(error).reason
-            if not too_large or rows_max == 1:
+            if not is_too_large(error) or rows_max == 1:
                 raise
             rows_max = max(1, rows_max // 2)
+
+
+def is_too_large(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a request or its answer does not fit into a message: gRPC says so, without a reason of ours.
+
+    It says in the same way that a server works on as many calls as it may.
+    """
+    if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED or remote_error(error).reason:
+        return False
+    return not (error.details() or "").startswith(_BUSY)

@@ -62,6 +62,17 @@ class GatewayHistory:
         """See `History`."""
         return history_service_pb2.ListHistoryResponse(gateway_facts=map(convert.fact_of, rows))
 
+    def place(self, row: Any) -> tuple[int, int]:
+        """See `History`."""
+        return row["partition"], row["position"]
+
+    def unreadable(self, row: Any) -> history_service_pb2.ListHistoryResponse:
+        """See `History`."""
+        answer = history_service_pb2.ListHistoryResponse()
+        partition, position = self.place(row)
+        answer.gateway_facts.add(partition=partition, position=position)
+        return answer
+
 
 class OutcomeMails:
     """The mail about sends, for `MailServicer`."""

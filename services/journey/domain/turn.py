@@ -104,6 +104,10 @@ class TurnInput(msgspec.Struct, frozen=True):
     again: bool = False
 
 
+class UnreadableMailError(Exception):
+    """Mail that its source could not read: no turn gets past it until an operator has dropped it."""
+
+
 Turn = Generator[fx.Effect, fx.Answer, TurnResult]
 
 
@@ -199,6 +203,8 @@ class _ActorTurn:
                 yield from self._trigger(mail)
             case m.TagRemoved():
                 pass
+            case m.Unreadable(reason):
+                raise UnreadableMailError(f"{m.MailSource(mail.source).name} {mail.number}: {reason}")
             case unknown:
                 assert_never(unknown)
         self._taken[mail.source] = mail.number

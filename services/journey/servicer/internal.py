@@ -27,6 +27,17 @@ class JourneyHistory:
         """See `History`."""
         return history_service_pb2.ListHistoryResponse(journey_facts=map(fact_message, rows))
 
+    def place(self, row: Any) -> tuple[int, int]:
+        """See `History`."""
+        return row["partition"], row["position"]
+
+    def unreadable(self, row: Any) -> history_service_pb2.ListHistoryResponse:
+        """See `History`."""
+        answer = history_service_pb2.ListHistoryResponse()
+        partition, position = self.place(row)
+        answer.journey_facts.add(partition=partition, position=position)
+        return answer
+
 
 def serve(server: GrpcServer, deps: Dependencies) -> None:
     """Adds all of it to the server."""

@@ -12,8 +12,8 @@ import grpc
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
 from libs.common.errors import Unavailable
-from libs.common.feeds.follower import Page
-from libs.common.rpc.client import CALL_DEADLINE_S, fitting_page
+from libs.common.feeds.follower import Page, RefusedByPeerError
+from libs.common.rpc.client import CALL_DEADLINE_S, fitting_page, is_too_large
 from libs.common.rpc.values import duration
 from omnijourney.common.v1 import channel_pb2, history_pb2
 from omnijourney.internal.v1 import (
@@ -37,6 +37,15 @@ _KINDS: Final = (
     facts_pb2.FACT_KIND_CUSTOMER_MERGED,
 )
 """Facts after which a customer's basic data are read again."""
+_REFUSALS: Final = frozenset(
+    {
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+    }
+)
+"""What segment answers where it fails for what it is asked about, and not for everybody."""
 _BASICS: Final = (profile_pb2.PROFILE_PART_BASICS,)
 _IDENTITIES: Final = (profile_pb2.PROFILE_PART_IDENTITIES,)
 
@@ -45,7 +54,7 @@ class CustomerProfiles(Protocol):
     """Customers' basic data."""
 
     async def profiles(self, customers: Sequence[AccountKey]) -> list[CustomerBasics]:
-        """Customers as they are now, in order. Raises Unavailable."""
+        """Customers as they are now, in order. Raises Unavailable, RefusedByPeerError."""
         ...
 
 
@@ -104,10 +113,9 @@ class SegmentClient:
                 customers_service_pb2.CustomerRef(team_id=str(team), customer_id=str(customer))
                 for team, customer in part
             ]
-            response = await _asked(
-                self._customers.BatchGetProfiles,
-                customers_service_pb2.BatchGetProfilesRequest(items=items, parts=_BASICS),
-            )
+            request = customers_service_pb2.BatchGetProfilesRequest(items=items, parts=_BASICS)
+            with _refusing():
+                response = await self._customers.BatchGetProfiles(request, timeout=CALL_DEADLINE_S)
             basics += [
                 CustomerBasics(team, customer, each.name, each.member_id, each.email, each.phone, each.found)
                 for (team, customer), each in zip(part, response.profiles, strict=True)
@@ -160,6 +168,20 @@ def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
 async def _asked(call: Any, request: Any, timeout_s: float = CALL_DEADLINE_S) -> Any:
     with _asking():
         return await call(request, timeout=timeout_s)
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """As `_asking`, but what may be the fault of one of those asked about is RefusedByPeerError."""
+    try:
+        with _asking():
+            yield
+    except Unavailable as error:
+        answer = error.__cause__
+        too_large = isinstance(answer, grpc.aio.AioRpcError) and is_too_large(answer)
+        if isinstance(answer, grpc.aio.AioRpcError) and (too_large or answer.code() in _REFUSALS):
+            raise RefusedByPeerError(f"segment: {answer.code().name} {answer.details()}") from answer
+        raise
 
 
 @contextlib.contextmanager

@@ -56,6 +56,17 @@ class EntryHistory:
         """See `History`."""
         return history_service_pb2.ListHistoryResponse(entries=map(convert.entry, rows))
 
+    def place(self, row: PlacedEntry) -> tuple[int, int]:
+        """See `History`."""
+        return row.partition, row.position
+
+    def unreadable(self, row: PlacedEntry) -> history_service_pb2.ListHistoryResponse:
+        """See `History`."""
+        answer = history_service_pb2.ListHistoryResponse()
+        partition, position = self.place(row)
+        answer.entries.add(partition=partition, position=position)
+        return answer
+
 
 def serve(server: GrpcServer, deps: Dependencies) -> None:
     """Adds all of it to the server."""

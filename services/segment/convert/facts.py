@@ -35,8 +35,10 @@ def mail_of(fact: Fact) -> mail.Mail | None:
     )
 
 
-def _mail_body(body: facts.FactBody) -> mail.Body:
+def _mail_body(body: facts.FactBody | facts.Unreadable) -> mail.Body:
     match body:
+        case facts.Unreadable(reason=reason):
+            return mail.Unreadable(reason)
         case facts.OrderReported(order=order):
             return mail.Checkout(
                 order_key=body.order_key,
@@ -94,8 +96,22 @@ def kind_of(body: facts.FactBody) -> int:
     return _KIND_OF_TYPE[type(body)]
 
 
+def shown_fact(fact: Fact) -> history_pb2.Fact:
+    """The same for people: of a fact that cannot be read, its ids."""
+    if isinstance(fact.body, facts.Unreadable):
+        return history_pb2.Fact(
+            partition=fact.partition,
+            position=fact.position,
+            team_id=str(fact.team_id),
+            customer_id=str(fact.customer_id or ""),
+            event_id=str(fact.event_id),
+            occur_time=timestamp(fact.occurred_at),
+        )
+    return fact_message(fact)
+
+
 def fact_message(fact: Fact) -> history_pb2.Fact:
-    """A fact as the contract has it."""
+    """A fact as the contract has it. Raises KeyError for one that cannot be read."""
     message = history_pb2.Fact(
         partition=fact.partition,
         position=fact.position,

@@ -145,6 +145,12 @@ FactBody = (
 )
 
 
+class Unreadable(msgspec.Struct, frozen=True):
+    """A stored body that this release cannot read: of a later one, or spoiled. Never written."""
+
+    reason: str
+
+
 TAGS: Final[dict[type, int]] = {kind: int(kind.__struct_config__.tag) for kind in get_args(FactBody)}
 """What a stored body begins with, by its type."""
 
@@ -161,12 +167,12 @@ class Fact(msgspec.Struct):
     depth: int
     mail_number: int | None
     """Number of the mail that it is to the customer; None when it is none."""
-    body: FactBody
+    body: FactBody | Unreadable
     position: int = 0
     """Position in the partition; 0 until it is stored."""
 
 
-def is_mail(body: FactBody) -> bool:
+def is_mail(body: FactBody | Unreadable) -> bool:
     """Whether the fact is also mail to the customer's actor."""
     match body:
         case OrderReported(stage=stage):
@@ -188,11 +194,15 @@ _ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
 _DECODER: Final[msgspec.msgpack.Decoder[FactBody]] = msgspec.msgpack.Decoder(FactBody)
 
 
-def encode_body(body: FactBody) -> bytes:
+def encode_body(body: FactBody | Unreadable) -> bytes:
     """For storage."""
+    assert not isinstance(body, Unreadable), "what cannot be read is not written again"
     return _ENCODER.encode(body)
 
 
-def decode_body(data: bytes) -> FactBody:
-    """From storage. Raises `msgspec.DecodeError` for anything else."""
-    return _DECODER.decode(data)
+def decode_body(data: bytes) -> FactBody | Unreadable:
+    """From storage; one row that cannot be read spoils no page."""
+    try:
+        return _DECODER.decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return Unreadable(f"{type(error).__name__}: {error}")

@@ -10,7 +10,7 @@ from libs.common.paging import page_key, page_of, page_size
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check
 from services.segment.convert.events import event_result_message, read_event
-from services.segment.convert.facts import fact_message
+from services.segment.convert.facts import shown_fact
 from services.segment.domain.model import Event
 from services.segment.servicer.base import Base
 
@@ -65,4 +65,4 @@ class HistoryRpcs(Base):
         page = page_of(
             facts, size, lambda fact: (fact.occurred_at, fact.partition, fact.position), *arguments
         )
-        return pb.ListFactsResponse(facts=map(fact_message, page.rows), next_page_token=page.next_token)
+        return pb.ListFactsResponse(facts=map(shown_fact, page.rows), next_page_token=page.next_token)

@@ -123,6 +123,17 @@ class FactHistory:
         """See `libs.common.feeds.serving.History`."""
         return history_service_pb2.ListHistoryResponse(customer_facts=map(fact_message, rows))
 
+    def place(self, row: Fact) -> tuple[int, int]:
+        """See `libs.common.feeds.serving.History`."""
+        return row.partition, row.position
+
+    def unreadable(self, row: Fact) -> history_service_pb2.ListHistoryResponse:
+        """See `libs.common.feeds.serving.History`."""
+        answer = history_service_pb2.ListHistoryResponse()
+        partition, position = self.place(row)
+        answer.customer_facts.add(partition=partition, position=position)
+        return answer
+
 
 class FactMails:
     """The mail among the facts, for `MailServicer`."""

@@ -11,7 +11,7 @@ from libs.common.db.pool import Pool
 from libs.common.feeds.serving import Reading
 from libs.common.ids import CustomerKey
 from services.segment.convert.facts import kind_of, tags_of
-from services.segment.domain.facts import Fact
+from services.segment.domain.facts import Fact, Unreadable
 from services.segment.domain.views import FactKey, MailFacts
 from services.segment.store import history
 from services.segment.worker.notifier import FactNotifiers
@@ -19,6 +19,11 @@ from services.segment.worker.notifier import FactNotifiers
 _READS_MAX: Final = 8
 """Pages that are looked at for facts of the kinds wanted before a caller goes on from where that led: within a call's
 deadline, however long the history is."""
+
+
+def _is_one_of(fact: Fact, kinds: frozenset[int]) -> bool:
+    """Of one that cannot be read nobody knows: it may be wanted."""
+    return isinstance(fact.body, Unreadable) or kind_of(fact.body) in kinds
 
 
 class History:
@@ -50,7 +55,7 @@ class History:
             for _ in range(_READS_MAX):
                 page = await history.read_facts(self._pool, reached, row_max, tags=tags)
                 reached = page.cursors
-                found = [fact for fact in page.facts if kinds is None or kind_of(fact.body) in kinds]
+                found = [fact for fact in page.facts if kinds is None or _is_one_of(fact, kinds)]
                 if found or page.is_last:
                     break
             return found, reached

@@ -8,11 +8,12 @@ from itertools import islice
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from libs.common.errors import InvalidArgument, NotFound
 from libs.common.ids import new_id
 from libs.common.mailbox.errors import Fenced
-from libs.common.mailbox.mail import MailSource
+from libs.common.mailbox.mail import MailSource, Unreadable
 from libs.testing.mails import TEAM, customers
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.domain import model as d
@@ -156,3 +157,27 @@ async def test_parked_customers_keep_nobody_else_from_being_halted(site: Site) -
     for limit in (1, 3):
         found = await site.turns.halting_customers(TEAM, journey.journey_id, fence, limit)
         assert found == crowd[2:]
+
+
+@pytest.mark.rule("C-20d")
+async def test_mail_that_its_source_cannot_read_parks_its_customer_alone(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.journey.worker.actors.PARK_FAULTS", 2)
+    journey = await site.save_journey(POINTS)
+    ann, bob = islice(customers(), 2)
+    spoilt = replace(site.order(ann), body=Unreadable("of a later release"))
+    site.archives[MailSource.SEGMENT].mails[-1] = spoilt
+    following, other = site.order(ann), site.order(bob)
+    async with site.worker():
+        await site.deliver(spoilt, following, other)
+        await site.until(lambda: site.effects.points[bob] == 11)
+        await site.until(lambda: parked_of(site).find(TEAM, ann))
+    [parked] = await parked_of(site).find(TEAM, ann)
+    assert "of a later release" in parked.error
+    await drop(site, ann, MailSource.SEGMENT, 1, spoilt.event_id)
+    await site.pool.execute("UPDATE partition_lease SET expires_at = '-infinity'")
+    async with site.worker():
+        await retry(site, ann)
+        await site.until(lambda: site.effects.points[ann] == 11)
+    assert await site.states(journey) == {State.COMPLETED: 2}

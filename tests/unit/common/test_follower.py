@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
+import asyncpg
 import pytest
 
 from libs.common.backoff import Backoff
 from libs.common.errors import Unavailable
-from libs.common.feeds.follower import CursorMovedError, Follower, Page
+from libs.common.feeds.follower import REFUSED_TRIES, CursorMovedError, Follower, Page, RefusedByPeerError
 from libs.common.ids import PARTITIONS
 from libs.testing.projection_suite import ProjectionSuite
 
@@ -51,6 +53,8 @@ class Sum:
         self.aside: list[str] = []
         self.at = dict.fromkeys(range(PARTITIONS), 0)
         self.error: Exception | None = None
+        self.poison: Exception = ValueError("bad row")
+        self.refused_alone = 0
 
     async def cursors(self) -> dict[int, int]:
         return dict(self.at)
@@ -59,7 +63,8 @@ class Sum:
         if self.error is not None:
             raise self.error
         if BAD in page.rows:
-            raise ValueError("bad row")
+            self.refused_alone += len(page.rows) == 1
+            raise self.poison
         self._move(before, page)
         self.applied += page.rows
 
@@ -128,10 +133,45 @@ async def test_a_row_that_cannot_be_applied_is_set_aside_and_the_rest_applied() 
 
 async def test_a_fault_that_would_hit_every_row_ends_the_follower() -> None:
     rows, sums = Rows(p0=[1, 2]), Sum()
-    sums.error = AttributeError("a fault of the code")
-    with pytest.raises(AttributeError):
+    sums.error = asyncpg.UndefinedTableError("a fault of the schema")
+    with pytest.raises(asyncpg.UndefinedTableError):
         await asyncio.wait_for(follower(rows, sums).run(asyncio.Event()), 5)
     assert sums.aside == []
+
+
+@pytest.mark.parametrize("fault", [AssertionError("no such kind"), RecursionError("too deep")])
+async def test_whatever_a_row_raises_is_its_own_fault(fault: Exception) -> None:
+    rows, sums = Rows(p0=[1, 2, BAD, 3]), Sum()
+    sums.poison = fault
+    await follow_all(follower(rows, sums), rows, sums)
+    assert (sums.applied, len(sums.aside)) == ([1, 2, 3], 1)
+
+
+async def test_a_row_that_a_peer_refuses_is_tried_some_times_and_set_aside() -> None:
+    rows, sums = Rows(p0=[1, BAD, 2], p5=[3]), Sum()
+    sums.poison = RefusedByPeerError("INTERNAL")
+    each, stopping = follower(rows, sums), asyncio.Event()
+    running = asyncio.create_task(each.run(stopping))
+    while len(sums.applied) < 3:
+        assert not running.done()
+        await asyncio.sleep(0)
+    stopping.set()
+    await running
+    assert sorted(sums.applied) == [1, 2, 3]
+    assert sums.aside == ["RefusedByPeerError: INTERNAL"]
+    assert sums.refused_alone == REFUSED_TRIES
+
+
+async def test_a_peer_that_refuses_for_a_while_costs_no_row() -> None:
+    rows, sums = Rows(p0=[1, BAD, 2]), Sum()
+    sums.poison = RefusedByPeerError("INTERNAL")
+    each = follower(rows, sums)
+    for _ in range(REFUSED_TRIES):
+        with contextlib.suppress(RefusedByPeerError):
+            await each.step(0)
+    rows.rows[0][1] = 7
+    await follow_all(each, rows, sums)
+    assert (sums.applied, sums.aside) == ([1, 7, 2], [])
 
 
 async def test_a_service_that_is_away_is_asked_again_and_noted() -> None:

@@ -1,0 +1,76 @@
+"""A fact that this release cannot read: it stops neither its team's readers nor the mail of anybody."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from libs.common.db.pool import open_pool
+from libs.common.ids import PARTITIONS
+from libs.common.mailbox import mail as m
+from libs.testing.fixtures import Database
+from services.segment.domain.facts import decode_body, encode_body
+from services.segment.worker.relay import FactMailStore
+from tests.integration.segment.conftest import Segment
+
+LATER = b"\x92\x63\xa1x"
+"""A body with the tag 99, as a later release may write it before it is rolled back."""
+
+
+async def _spoil(database: Database, order_id: bytes, body: bytes = LATER) -> tuple[int, int]:
+    """Puts another body into the fact of an order; returns its place."""
+    owner = await asyncpg.connect(database.admin_dsn)
+    try:
+        await owner.execute("SET session_replication_role = replica")
+        row = await owner.fetchrow(
+            "UPDATE segment.fact SET body = $1 WHERE position($2 IN body) > 0 RETURNING partition, position",
+            body,
+            order_id,
+        )
+    finally:
+        await owner.close()
+    assert row is not None
+    return row["partition"], row["position"]
+
+
+@pytest.mark.rule("C-20d")
+@pytest.mark.parametrize("body", [LATER, b"\xc1", b"", b"\x91" * 2_000])
+async def test_a_fact_that_cannot_be_read_hides_no_other(
+    segment: Segment, database: Database, body: bytes
+) -> None:
+    results = await segment.record(
+        *(segment.order(f"e{n}", f"order-{n}", who={"member_id": str(n % 2)}) for n in range(4))
+    )
+    await segment.settled()
+    place = await _spoil(database, b"order-1", body)
+    facts = await segment.facts()
+    assert len(facts) == 6
+    (bare,) = [fact for fact in facts if not fact.team_id]
+    assert (bare.partition, bare.position) == place
+    assert bare.WhichOneof("fact") is None
+    listed = (await segment.call("ListFacts")).facts
+    assert [fact.WhichOneof("fact") for fact in listed].count(None) == 1
+    # Their mail says so, and what comes after it is there, too.
+    mails = await segment.mail(results[1].customer_id)
+    assert [type(mail.body) for mail in mails] == [m.Unreadable, m.Checkout]
+    assert len(await segment.mail(results[0].customer_id)) == 2
+
+
+def test_whatever_a_body_is_it_is_read() -> None:
+    for body in (LATER, b"", b"\xc1", b"\x91" * 100_000):
+        unreadable = decode_body(body)
+        with pytest.raises(AssertionError):
+            encode_body(unreadable)
+
+
+async def test_the_mail_of_others_is_delivered_behind_it(segment: Segment, database: Database) -> None:
+    """The relay reads the store again after a start, as after any gap."""
+    await segment.record(segment.order("e1", "order-1", who={"member_id": "1"}))
+    await segment.settled()
+    await _spoil(database, b"order-1")
+    owner = await asyncpg.connect(database.admin_dsn)
+    await owner.execute("UPDATE segment.mail_cursor SET position = 0")
+    await owner.close()
+    async with await open_pool(segment.dsn, name="test", size_max=1) as pool:
+        mails = await FactMailStore(pool).fetch_after(dict.fromkeys(range(PARTITIONS), 0), 500)
+    assert [type(mail.body) for mail in mails] == [m.Unreadable]
