@@ -7,13 +7,16 @@ once.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import structlog
 
+from libs.common.callers import caller
 from libs.common.errors import ResourceExhausted
 
 Item = TypeVar("Item")
@@ -60,7 +63,8 @@ class Batcher(Generic[Item, Result]):
     """Hands items to `work` in batches: one at a time, or one a lane; callers in the order of their coming.
 
     A call's items of one lane are never split. When a batch of several calls fails, each call is tried alone, so that
-    one caller's fault is not the others'. `work` must therefore be safe to repeat.
+    one caller's fault is not the others'. `work` must therefore be safe to repeat. A batch is of many callers and runs
+    as the process itself: whose items they are is checked when they are handed in.
     """
 
     def __init__(
@@ -75,13 +79,15 @@ class Batcher(Generic[Item, Result]):
         bytes_max: int = 0,
         away: tuple[type[Exception], ...] = (),
         lanes: Lanes[Item] | None = None,
+        team_of: Callable[[Item], UUID] | None = None,
     ) -> None:
         """`work` answers in order, one result for each item.
 
         A batch has at most `size_max` items and, with `bytes_of`, at most `bytes_max` bytes; a larger call
         is its own batch. `waiting_max` items may wait or be at work; more are refused with `name` as the limit
         and `retry_after_s` as advice. Errors of the kinds `away` are nobody's own (a server does not answer): all calls
-        of the batch get them at once. Without `lanes` there is one.
+        of the batch get them at once. Without `lanes` there is one. With `team_of`, clients of one team are held to
+        items of that team.
         """
         self._name = name
         self._work = work
@@ -91,6 +97,8 @@ class Batcher(Generic[Item, Result]):
         self._bytes_of = bytes_of
         self._bytes_max = bytes_max
         self._away = away
+        self._team_of = team_of
+        self._context = contextvars.copy_context()
         self._lane_of = lanes.lane_of if lanes else None
         self._together_max = lanes.together_max if lanes else 0
         self._lanes = [_Lane() for _ in range(lanes.count if lanes else 1)]
@@ -109,10 +117,12 @@ class Batcher(Generic[Item, Result]):
         return sum(lane.waiting for lane in self._lanes)
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
-        """The results of up to `size_max` items, in order. Raises ResourceExhausted, and what `work` raises: some
-        items, those of other lanes, may be done then."""
+        """The results of up to `size_max` items, in order. Raises NotFound for an item of a team that the caller does
+        not see, ResourceExhausted, and what `work` raises: some items, those of other lanes, may be done then."""
         if not items:
             return []
+        if self._team_of is not None:
+            caller().require(map(self._team_of, items))
         assert len(items) <= self._size_max, "checked at the edge"
         if self._items + len(items) > self._waiting_max:
             raise ResourceExhausted.overloaded(self._name, self._retry_after_s)
@@ -165,7 +175,9 @@ class Batcher(Generic[Item, Result]):
         for lanes in self._startable():
             for lane in lanes:
                 lane.busy = True
-            task = asyncio.get_running_loop().create_task(self._run(lanes), name=self._name)
+            task = asyncio.get_running_loop().create_task(
+                self._run(lanes), name=self._name, context=self._context.copy()
+            )
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from google.protobuf import descriptor_pool
 
+from libs.common.errors import NotFound
 from omnijourney.common.v1 import options_pb2
 from omnijourney.common.v1.scope_pb2 import (
     SCOPE_ADMIN,
@@ -60,6 +61,13 @@ class Caller:
     def sees(self, team_id: UUID) -> bool:
         """Whether a team's data are its own."""
         return self.team_id is None or self.team_id == team_id
+
+    def require(self, team_ids: Iterable[UUID]) -> None:
+        """Raises NotFound for a team whose data are not its own, as for one that is not there."""
+        if self.team_id is not None:
+            for team_id in team_ids:
+                if team_id != self.team_id:
+                    raise NotFound.of("team", team_id)
 
 
 ITSELF: Final = Caller(

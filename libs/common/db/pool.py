@@ -3,6 +3,9 @@
 Tenant tables are under row-level security (`SELECT platform.hold_teams_apart('table')` in their migration). A service's
 role neither owns its tables nor bypasses their policies, so a statement outside `transaction`, or in one for other
 teams, finds no row and can write none.
+
+What runs for a client of one team (`libs.common.callers.caller`) sees that team, whatever team it is asked for: another
+one is refused here, and the database itself lets no such transaction see it (`platform.teams`).
 """
 
 import asyncio
@@ -14,6 +17,7 @@ from uuid import UUID
 
 import asyncpg
 
+from libs.common.callers import caller
 from libs.common.errors import ResourceExhausted
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
@@ -236,16 +240,18 @@ async def _acquired(pool: Pool) -> Connection:
         raise ResourceExhausted.overloaded("database connections", retry_after_s=1.0) from error
 
 
-def connection_of(pool: Pool) -> Acquired:
-    """A connection for the block, outside any transaction and of no team.
+def connection_of(pool: Pool) -> "Acquired | Transaction":
+    """A connection for the block, of no team; outside any transaction, but for a client of one team, whose statements
+    are one, so that functions which bind themselves are held to that team.
 
     Raises ResourceExhausted `OVERLOADED` when none is free within ACQUIRE_TIMEOUT_S.
     """
-    return Acquired(pool)
+    return Acquired(pool) if caller().team_id is None else Transaction(pool, "BEGIN", ())
 
 
 async def fetch_alone(pool: Pool, query: str, *arguments: Any) -> list[Any]:
-    """The rows of one statement that is a transaction by itself: committed when this returns, in one round trip.
+    """The rows of one statement that is a transaction by itself: committed when this returns, in one round trip, in
+    three for a client of one team.
 
     It sees no team's rows unless it calls a function that binds itself to its teams (`platform.bind`). Raises
     ResourceExhausted `OVERLOADED` when no connection is free, and the driver's errors.
@@ -261,7 +267,12 @@ class Transaction:
     __slots__ = ("_begin", "_connection", "_pool")
 
     def __init__(self, pool: Pool, begin: str, teams: Iterable[UUID]) -> None:
-        """Nothing happens before the block begins."""
+        """Nothing happens before the block begins. Raises NotFound for a team that the caller does not see."""
+        found = caller()
+        if found.team_id is not None:
+            teams = list(teams)
+            found.require(teams)
+            begin += f"; SELECT set_config('omnijourney.caller_team', '{found.team_id.hex}', true)"
         bound = ",".join([team.hex for team in teams])  # hex digits only: safe inside a literal
         # No team at all is what the session says already.
         bind = f"; SELECT set_config('omnijourney.teams', '{{{bound}}}', true)" if bound else ""
@@ -295,7 +306,8 @@ class Transaction:
 def transaction(pool: Pool, teams: Iterable[UUID]) -> Transaction:
     """A transaction (read committed) that sees and writes rows of `teams` only; commits when the block ends well.
 
-    Raises ResourceExhausted `OVERLOADED` when no connection is free, and the driver's errors.
+    Raises NotFound for a team that the caller does not see, ResourceExhausted `OVERLOADED` when no connection is free,
+    and the driver's errors.
     """
     return Transaction(pool, "BEGIN", teams)
 
@@ -328,7 +340,10 @@ async def _roll_back(connection: Connection) -> None:
 
 
 async def bind_teams(connection: Connection, teams: Iterable[UUID]) -> None:
-    """Binds the running transaction to `teams`, instead of those it was bound to before."""
+    """Binds the running transaction to `teams`, instead of those it was bound to before. Raises NotFound for a team
+    that the caller does not see."""
+    teams = list(teams)
+    caller().require(teams)
     await connection.execute("SELECT set_config('omnijourney.teams', $1, true)", _array(teams))
 
 

@@ -67,6 +67,7 @@ class PostingWriter:
             retry_after_s=_RETRY_AFTER_S,
             away=faults.AWAY,
             lanes=Lanes(LANES, _lane_of, TOGETHER_MAX),
+            team_of=lambda posting: posting.team_id,
         )
         metrics.WAITING.set_function(lambda: self._batcher.waiting)
 

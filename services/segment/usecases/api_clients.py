@@ -10,7 +10,7 @@ from uuid import UUID
 from libs.common.callers import caller, token_digest
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, transaction
-from libs.common.errors import FieldViolation, InvalidArgument, NotFound, PermissionDenied
+from libs.common.errors import FieldViolation, InvalidArgument, PermissionDenied
 from libs.common.ids import new_id
 from libs.common.rpc.servicing import check_etag
 from libs.common.text import fold
@@ -146,11 +146,10 @@ class ApiClients:
 
 
 def _check_sees(team_id: UUID | None) -> None:
-    if team_id is None:
-        if caller().team_id is not None:
-            raise PermissionDenied.installation_only()
-    elif not caller().sees(team_id):
-        raise NotFound.of("team", team_id)
+    if team_id is not None:
+        caller().require([team_id])
+    elif caller().team_id is not None:
+        raise PermissionDenied.installation_only()
 
 
 def _fault(field: str, description: str) -> InvalidArgument:

@@ -34,7 +34,7 @@ from services.segment.store.errors import CollisionError, domain_errors
 from services.segment.store.events import load_event_context, save_recording
 from services.segment.worker.notifier import FactNotifiers
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", Event, Change)
 Result = TypeVar("Result")
 T = TypeVar("T")
 
@@ -186,5 +186,11 @@ def _count(counter: Counter, statuses: Iterable[str]) -> None:
 
 def _batcher(name: str, work: Callable[[list[Item]], Awaitable[Sequence[Result]]]) -> Batcher[Item, Result]:
     return Batcher(
-        name, work, size_max=ITEMS_MAX, waiting_max=WAITING_MAX, retry_after_s=_RETRY_AFTER_S, away=AWAY
+        name,
+        work,
+        size_max=ITEMS_MAX,
+        waiting_max=WAITING_MAX,
+        retry_after_s=_RETRY_AFTER_S,
+        away=AWAY,
+        team_of=lambda item: item.team_id,
     )

@@ -1,12 +1,14 @@
 """Who sees which rows, and who gets a connection."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from uuid import UUID
 
 import asyncpg
 import pytest
 
+from libs.common.callers import Caller, calling
 from libs.common.db import pool as pools
 from libs.common.db.faults import SERVER_AWAY
 from libs.common.db.pool import (
@@ -19,10 +21,13 @@ from libs.common.db.pool import (
     snapshot,
     transaction,
 )
-from libs.common.errors import ResourceExhausted
+from libs.common.errors import NotFound, ResourceExhausted
 from libs.testing.fixtures import Database
+from omnijourney.common.v1.scope_pb2 import SCOPE_WRITE
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
+CLIENT_OF_ONE = Caller.of(UUID(int=9), "shop", ONE, [SCOPE_WRITE])
+_PAGE = "SELECT count(*) FROM entry_page($1::smallint[], $2::bigint[], 10)"
 _WRITE = "INSERT INTO entry (partition, position, team_id, words) VALUES ($1, $2, $3, 'x')"
 
 
@@ -45,6 +50,55 @@ async def test_without_teams_nothing_is_seen(pool: Pool) -> None:
     async with transaction(pool, []) as connection:
         assert await connection.fetchval("SELECT count(*) FROM entry") == 0
     assert await pool.fetchval("SELECT count(*) FROM entry") == 0
+
+
+async def test_what_runs_for_a_client_of_one_team_is_bound_to_no_other(pool: Pool) -> None:
+    with calling(CLIENT_OF_ONE):
+        for refused in (transaction(pool, [ONE]), snapshot(pool, [ONE])):
+            async with refused as connection:
+                assert await connection.fetchval("SELECT count(*) FROM entry") == 1
+        for begin in (transaction, snapshot):
+            with pytest.raises(NotFound):
+                async with begin(pool, [ONE, OTHER]):
+                    pytest.fail("it began")
+        async with transaction(pool, [ONE]) as connection:
+            with pytest.raises(NotFound):
+                await bind_teams(connection, [OTHER])
+
+
+async def test_the_database_holds_a_client_to_its_team_whatever_is_bound(pool: Pool) -> None:
+    count = "SELECT count(*) FROM entry"
+    with calling(CLIENT_OF_ONE):
+        async with transaction(pool, [ONE]) as connection:
+            # As a function does that binds itself to the teams of its arguments.
+            await connection.execute("SELECT platform.bind($1)", [OTHER])
+            assert await connection.fetchval(count) == 0
+            await connection.execute("UPDATE entry SET words = 'stolen'")
+            await connection.execute("SELECT platform.bind($1)", [ONE, OTHER])
+            assert await connection.fetchval(count) == 1
+        async with transaction(pool, [ONE]) as connection:
+            await connection.execute("SELECT platform.bind($1)", [ONE, OTHER])
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(_WRITE, 2, 1, OTHER)
+        assert await pool.fetchval(_PAGE, [0, 1], [0, 0]) == 1
+        assert await fetch_alone(pool, _PAGE, [0, 1], [0, 0]) == [(1,)]
+        async with connection_of(pool) as connection:
+            assert await connection.fetchval(_PAGE, [0, 1], [0, 0]) == 1
+    assert await pool.fetchval(_PAGE, [0, 1], [0, 0]) == 3
+    async with transaction(pool, [ONE, OTHER]) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM entry WHERE words = 'stolen'") == 0
+
+
+async def test_a_single_statement_of_a_client_is_committed_or_undone(pool: Pool) -> None:
+    with calling(CLIENT_OF_ONE):
+        async with connection_of(pool) as connection:
+            assert connection.is_in_transaction()
+            await connection.execute("UPDATE history_head SET position = 7 WHERE partition = 9")
+        with contextlib.suppress(RuntimeError):
+            async with connection_of(pool) as connection:
+                await connection.execute("UPDATE history_head SET position = 8 WHERE partition = 9")
+                raise RuntimeError
+    assert await pool.fetchval("SELECT position FROM history_head WHERE partition = 9") == 7
 
 
 async def test_a_transaction_leaves_no_team_behind(database: Database) -> None:

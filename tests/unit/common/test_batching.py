@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
 
 import pytest
 
 from libs.common.batching import Batcher, Lanes
-from libs.common.errors import ResourceExhausted
+from libs.common.callers import ITSELF, Caller, caller, calling
+from libs.common.errors import NotFound, ResourceExhausted
 
 Work = Callable[[list[int]], Awaitable[Sequence[float]]]
 
@@ -259,3 +261,28 @@ async def test_what_waits_in_lanes_is_done_before_a_drain_ends() -> None:
     await work.drain()
     assert len(held.batches) == 6
     assert await asyncio.gather(*calls) == [0, 2, 4, 6, 8, 10]
+
+
+async def test_a_client_of_one_team_hands_in_items_of_that_team_alone() -> None:
+    work = Batcher(
+        "teams", invert, size_max=5, waiting_max=5, retry_after_s=0.5, team_of=lambda n: UUID(int=n)
+    )
+    with calling(Caller.of(UUID(int=9), "shop", UUID(int=1), [2])):
+        assert await work.submit([1, 1]) == [1.0, 1.0]
+        with pytest.raises(NotFound):
+            await work.submit([1, 2])
+    assert await work.submit([1, 2]) == [1.0, 0.5]
+
+
+async def test_a_batch_is_of_many_callers_and_runs_as_the_process_itself() -> None:
+    seen: list[Caller] = []
+
+    async def note(items: list[int]) -> list[int]:
+        seen.append(caller())
+        await asyncio.sleep(0)
+        return items
+
+    work = batcher(note, size_max=2)
+    with calling(Caller.of(UUID(int=9), "shop", UUID(int=1), [2])):
+        await asyncio.gather(*(work.submit([number, number]) for number in range(3)))
+    assert seen == [ITSELF] * 3
