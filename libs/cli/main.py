@@ -12,6 +12,7 @@ from libs.cli import tokens
 from libs.cli.console import err, out
 from libs.cli.migrate import run_migrate
 from libs.cli.points import check_points
+from libs.cli.secrets import rotate_secrets, show_secrets
 from libs.cli.status import show_status
 from libs.cli.up import run_up
 from libs.client import ClientSettings, ServiceName
@@ -32,6 +33,11 @@ token = typer.Typer(
     name="token", help="Who may call: clients of the API and their tokens.", no_args_is_help=True
 )
 app.add_typer(token)
+
+secrets = typer.Typer(
+    name="secrets", help="The keys that secrets at rest are encrypted with.", no_args_is_help=True
+)
+app.add_typer(secrets)
 
 DataDir = Annotated[
     Path | None,
@@ -200,6 +206,20 @@ def token_revoke(client_id: ClientId, *, team: Team = "", data_dir: DataDir = No
 def _run_token(data_dir: Path | None, command: tokens.Command) -> None:
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
     raise typer.Exit(asyncio.run(tokens.run(_configured(ClientSettings, changes), command)))
+
+
+@secrets.command("status")
+def secrets_status(*, data_dir: DataDir = None) -> None:
+    """Show which key encrypts how many secrets."""
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    raise typer.Exit(asyncio.run(show_secrets(_configured(ClientSettings, changes))))
+
+
+@secrets.command()
+def rotate(*, data_dir: DataDir = None) -> None:
+    """Encrypt with the first key of OMNIJOURNEY_SECRET_KEYS what is under another one. Exit code 1 if some is left."""
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    raise typer.Exit(asyncio.run(rotate_secrets(_configured(ClientSettings, changes))))
 
 
 @app.command()

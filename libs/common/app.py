@@ -307,6 +307,9 @@ def run(
 
 
 def _give_up(service: str, error: Exception) -> int:
+    if isinstance(error, ConfigurationFault):
+        sys.stderr.write(f"{service}: {error}\n")
+        return EXIT_CONFIG
     for kinds, code, prefix in _GIVE_UP:
         if isinstance(error, kinds):
             sys.stderr.write(f"{service}: {prefix}{str(error) or type(error).__name__}\n")
@@ -314,6 +317,14 @@ def _give_up(service: str, error: Exception) -> int:
     # Into the log, where secrets are blanked, and not onto stderr as it is.
     _log.critical("service failed", exc_info=error)
     return EXIT_FAULT
+
+
+class ConfigurationFault(Exception):
+    """A variable holds what the service cannot start with, as it turned out while it was starting."""
+
+    def __init__(self, variable: str, fault: str) -> None:
+        """`fault` says what is wrong, and shows no secret."""
+        super().__init__(f"{variable}: {fault}")
 
 
 class WorkerFailedError(Exception):

@@ -7,6 +7,7 @@ They are started, watched and stopped by the first process that needs them.
 
 from libs.common.servers import Endpoints
 from libs.embedded.attach import Attachment, attach, open_attachment, published_dsn
+from libs.embedded.datadir import secret_key
 from libs.embedded.errors import (
     BinariesMissingError,
     DataDirUnusableError,
@@ -26,5 +27,6 @@ __all__ = [
     "attach",
     "open_attachment",
     "published_dsn",
+    "secret_key",
     "start_embedded",
 ]

@@ -8,6 +8,7 @@ installation.lock   flock of the supervisor that runs the services
 installation.json   where the services listen, while a supervisor runs them (it writes and withdraws it)
 token               API token (0600)
 credentials/        what each service holds, a file each (0600, in 0700)
+secret_key          key that secrets at rest are encrypted with (0600); who loses it loses them
 *.password          passwords of the servers (0600)
 postgres/ valkey/   data of the servers, owned by the account that they run as
 logs/
@@ -21,6 +22,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from libs.common.sealing import KEY_BYTES
 from libs.embedded.errors import DataDirUnusableError
 
 LAYOUT = 1
@@ -90,12 +92,15 @@ class DataDir:
                 "upgrade omnijourney, or set OMNIJOURNEY_DATA_DIR to another directory"
             )
 
-    def secret(self, name: str) -> str:
-        """The secret in file `name`, made at random if there is none. Safe with many processes at once."""
+    def secret(self, name: str, size: int = _SECRET_BYTES) -> str:
+        """The secret in file `name`; made of `size` random bytes, hexadecimal, if there is none.
+
+        Safe with many processes at once.
+        """
         target = self.path / name
         if not target.exists():
             draft = self.path / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
-            _write_private(draft, secrets.token_hex(_SECRET_BYTES) + "\n")
+            _write_private(draft, secrets.token_hex(size) + "\n")
             with contextlib.suppress(FileExistsError):  # somebody else was first: theirs counts
                 os.link(draft, target)
             draft.unlink()
@@ -123,6 +128,14 @@ class DataDir:
         except FileNotFoundError:
             return None
         return addresses if _is_alive(addresses.owner_pid) else None
+
+
+def secret_key(data_dir: Path | str) -> str:
+    """The key of a data directory that secrets at rest are encrypted with; made if there is none.
+
+    Errors: DataDirUnusableError.
+    """
+    return DataDir.open(data_dir).secret("secret_key", KEY_BYTES)
 
 
 class OwnerLock:

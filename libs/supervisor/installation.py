@@ -29,6 +29,7 @@ from libs.supervisor.plan import (
     emulators_command,
     environment,
     make_plan,
+    secret_environment,
     service_command,
     worker_environment,
     worker_names,
@@ -222,7 +223,7 @@ class Installation:
             planned.append(ManagedProcess(self._spec("emulators", emulators_command()), probe))
         for service in self._options.services:
             command = service_command(self._options, service)
-            own = self._credentials_of(service)
+            own = self._credentials_of(service) | secret_environment(self._options, service, self._data_dir)
             planned.append(
                 ManagedProcess(self._spec(service, command, own), grpc_probe(self._plan.target(service)))
             )

@@ -28,6 +28,9 @@ class InstallationSettings(BaseSettings):
     data_dir: Path = Path(".omnijourney")
     token: SecretStr = SecretStr("")
     """API token; empty: the generated one of the data directory."""
+    secret_keys: SecretStr = SecretStr("")
+    """Keys that secrets at rest are encrypted with, for channel_gateway alone; empty: the generated one of the data
+    directory."""
     bind_host: str = "127.0.0.1"
     """Address that the services listen on."""
     clock_control: Literal["off", "on"] = "off"

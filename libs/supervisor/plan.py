@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.client.services import ServiceName
-from libs.embedded import Endpoints
+from libs.embedded import Endpoints, secret_key
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.ports import LOOPBACK, free_port, is_free
 from libs.supervisor.options import InstallationOptions
@@ -107,6 +107,8 @@ def environment(
     settings = options.settings
     variables = {
         "OMNIJOURNEY_REDIS_URL": endpoints.redis_url,
+        # Whatever our own environment has: `secret_environment` says who gets them.
+        "OMNIJOURNEY_SECRET_KEYS": "",
         "OMNIJOURNEY_DATA_DIR": str(data_dir),
         "OMNIJOURNEY_BIND_HOST": plan.bind_host,
         "OMNIJOURNEY_CLOCK_CONTROL": settings.clock_control,
@@ -120,6 +122,15 @@ def environment(
     for channel, url in channel_urls(options, plan).items():
         variables[f"OMNIJOURNEY_{channel.upper()}_URL"] = url
     return {**variables, **options.environment}
+
+
+def secret_environment(options: InstallationOptions, service: ServiceName, data_dir: Path) -> dict[str, str]:
+    """The keys of secrets at rest, for the service that keeps some. Errors: DataDirUnusableError."""
+    if service != "channel_gateway":
+        return {}
+    return {
+        "OMNIJOURNEY_SECRET_KEYS": options.settings.secret_keys.get_secret_value() or secret_key(data_dir)
+    }
 
 
 def worker_environment(plan: Plan, service: ServiceName, name: str) -> dict[str, str]:

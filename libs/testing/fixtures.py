@@ -15,6 +15,7 @@ and start the real service in the test's own process, on free ports:
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -34,6 +35,9 @@ from libs.embedded import start_embedded
 
 # Tests look at what is committed, not at what survives a power cut.
 _FAST_POSTGRES: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+SECRET_KEY: Final = secrets.token_hex(32)
+"""What secrets at rest are encrypted with in this session's tests."""
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
@@ -67,6 +71,8 @@ class Servers:
             "metrics_port": 0,
             "clock_control": "on",
         }
+        if "secret_keys" in settings.model_fields:
+            values["secret_keys"] = SecretStr(SECRET_KEY)
         return settings(**{**values, **changes})
 
     def channel(self, port: int) -> grpc.aio.Channel:

@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from libs.common.app import App, Runtime, runtime
+from libs.common.app import App, ConfigurationFault, Runtime, runtime
 from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.feeds.publisher import CommitPublisher
@@ -21,7 +21,8 @@ from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from libs.common.rpc.server import PortTakenError
-from libs.embedded import attach
+from libs.common.sealing import KeyRing, key_ring
+from libs.embedded import attach, secret_key
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2, channel_gateway_service_pb2_grpc
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.channels.base import Adapter
@@ -45,18 +46,22 @@ from services.channel_gateway.store.feed import FeedStore
 from services.channel_gateway.store.figures import FigureStore
 from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.store.money import MoneyStore
+from services.channel_gateway.store.resealing import ResealStore
 from services.channel_gateway.store.sends import SendStore
 from services.channel_gateway.store.shops import ShopStore
 from services.channel_gateway.store.trouble import TroubleStore
+from services.channel_gateway.store.vault import Vault
 from services.channel_gateway.usecases.accounts import Accounts
 from services.channel_gateway.usecases.content import Content
 from services.channel_gateway.usecases.money import Money
 from services.channel_gateway.usecases.reservation import Reservation
+from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
 from services.channel_gateway.worker.inbox import InboxWorker
 from services.channel_gateway.worker.lag import GatewayLag
 from services.channel_gateway.worker.presence import Presence
 from services.channel_gateway.worker.recovery import Recovery
+from services.channel_gateway.worker.resealing import Resealing
 from services.channel_gateway.worker.sender import Sender, SenderDependencies
 from services.channel_gateway.worker.shop_keys import ShopKeys
 
@@ -86,8 +91,12 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         presence = await stack.enter_async_context(Presence.hold(rt.dsn, sender_id))
         segment = SegmentClient(await stack.enter_async_context(channel(settings.segment_target, rt.token)))
         points = PointsClient(await stack.enter_async_context(channel(settings.points_target, rt.token)))
-        feed, deliveries, account_store = FeedStore(rt.pool), DeliveryStore(rt.pool), AccountStore(rt.pool)
-        inbox = InboxStore(rt.pool)
+        vault = Vault(_key_ring(settings))
+        reseal_store = ResealStore(rt.pool, vault)
+        await _check_keys(vault, reseal_store)
+        resealing = Resealing(reseal_store)
+        feed, deliveries = FeedStore(rt.pool), DeliveryStore(rt.pool)
+        account_store, inbox = AccountStore(rt.pool, vault), InboxStore(rt.pool, vault)
         relay = MailRelay(MailSource.GATEWAY, mailbox, feed, mails_max=settings.mailbox_mails_max)
         metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
@@ -125,7 +134,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         deps = Dependencies(
             clock=rt.clock,
             reservation=Reservation(
-                store=SendStore(rt.pool),
+                store=SendStore(rt.pool, vault),
                 profiles=segment,
                 points=points,
                 channels=segment,
@@ -135,9 +144,10 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 clock=rt.clock,
             ),
             accounts=Accounts(rt.pool, account_store, sender, publisher, rt.clock),
-            content=Content(rt.pool, publisher, rt.clock),
-            money=Money(rt.pool, rt.clock),
-            shops=Shops(rt.pool, keys, worker, rt.clock),
+            content=Content(rt.pool, vault, publisher, rt.clock),
+            money=Money(rt.pool, vault, rt.clock),
+            shops=Shops(rt.pool, vault, keys, worker, rt.clock),
+            secret_keys=SecretKeys(rt.pool, vault, reseal_store, resealing),
             sender=sender,
             adapters=adapters,
             notifier=notifier,
@@ -147,18 +157,35 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             account_store=account_store,
             content_store=ContentStore(rt.pool),
             money_store=MoneyStore(rt.pool),
-            shop_store=ShopStore(rt.pool),
+            shop_store=ShopStore(rt.pool, vault),
         )
         _serve(rt, deps)
         await stack.enter_async_context(rt.running("mail relay", relay))
         rt.spawn("sender", sender.run)
         rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender).run)
         rt.spawn("inbox", worker.run)
+        rt.spawn("resealing", resealing.run)
         async with (
             rt.serving(GatewayLag(deliveries, relay, progress)) as serving,
             _http(settings, edge) as port,
         ):
             yield GatewayApp(serving.port, serving.metrics_port, serving.failed, port)
+
+
+def _key_ring(settings: Settings) -> KeyRing:
+    """The configured keys, else the one of the data directory."""
+    return key_ring(settings.secret_keys.get_secret_value() or secret_key(settings.data_dir))
+
+
+async def _check_keys(vault: Vault, store: ResealStore) -> None:
+    """Raises ConfigurationFault when secrets are sealed with keys that are not there: those could not be used."""
+    counts = await store.keys()
+    lost = {key: count for key, count in counts.items() if key is not None and key not in vault.ring.key_ids}
+    if lost:
+        told = ", ".join(f"{key.hex()} ({count} secrets)" for key, count in sorted(lost.items()))
+        raise ConfigurationFault(
+            "OMNIJOURNEY_SECRET_KEYS", f"lacks keys that secrets are sealed with: {told}"
+        )
 
 
 def _adapters(settings: Settings, transport: Transport) -> Mapping[ConnectionKind, Adapter]:

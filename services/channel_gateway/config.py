@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import Annotated, ClassVar, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from libs.common.config import MailSourceSettings, peer_target
+from libs.common.sealing import key_ring
 
 WEBHOOK_TOLERANCE: Final = timedelta(minutes=5)
 """How far a webhook's time may be off, either way."""
@@ -42,6 +43,9 @@ class Settings(MailSourceSettings):
 
     service: ClassVar[str] = "channel_gateway"
 
+    secret_keys: SecretStr = Field(default=SecretStr(""), validate_default=True)
+    """Keys that secrets at rest are encrypted with, 64 hexadecimal digits each, separated by commas: the first one
+    encrypts, all decrypt. Empty, with embedded servers only: the one in the data directory, made if there is none."""
     http_port: int = Field(default=7480, ge=0, le=65_535)
     """Port of the HTTP edge: webhooks in; 0 takes any free one."""
     whatsapp_url: ChannelUrl = "https://graph.facebook.com"
@@ -57,6 +61,16 @@ class Settings(MailSourceSettings):
     """host:port of the segment service."""
     points_target: str = peer_target("points")
     """host:port of the points service."""
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _are_keys(cls, given: SecretStr, info: ValidationInfo) -> SecretStr:
+        if given:
+            key_ring(given.get_secret_value())
+        elif info.data.get("postgres_dsn"):
+            # One made here would be another one in every process, and gone with its disk.
+            raise ValueError("is required with a database of one's own: openssl rand -hex 32 makes one")
+        return given
 
     @property
     def webhook_tolerance(self) -> timedelta:

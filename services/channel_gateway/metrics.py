@@ -42,6 +42,11 @@ ADOPTED: Final = metrics.counter(
 INBOX_EVENTS: Final = metrics.gauge(
     "gateway_inbox_events_count", "Events of stored webhooks that wait to be forwarded, as last counted."
 )
+UNOPENED: Final = metrics.counter(
+    "gateway_unopened_secrets_total",
+    "Secrets read that none of the keys opens, by what they are of.",
+    ("kind",),
+)
 MAIL_BACKLOG: Final = metrics.gauge(
     "gateway_mail_backlog_count", "History rows committed and not yet delivered as mail."
 )

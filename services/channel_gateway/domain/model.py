@@ -140,6 +140,8 @@ class Account(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     version: int
+    secrets_shut: bool = False
+    """Its secrets are stored and cannot be opened here: a change that gives no others leaves them as they are."""
 
 
 RATE_DEFAULTS: Final = {

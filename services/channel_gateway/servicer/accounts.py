@@ -180,8 +180,14 @@ def _renewed(check: FieldCheck, account: Account, given: Connection) -> Account:
         secrets=given.secrets or kept.secrets,
         verify_token=given.verify_token or kept.verify_token,
     )
+    if account.secrets_shut and not given.access_token:
+        check.fault(
+            f"account.{given.kind.value}.access_token", "is required: the one stored cannot be opened"
+        )
     usable = AccountState.ACTIVE if account.state is AccountState.UNUSABLE else account.state
-    return msgspec.structs.replace(account, connection=connection, state=usable, state_reason="")
+    return msgspec.structs.replace(
+        account, connection=connection, state=usable, state_reason="", secrets_shut=False
+    )
 
 
 def _rate(check: FieldCheck, given: int, channel: Channel) -> int:

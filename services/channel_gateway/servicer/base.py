@@ -23,6 +23,7 @@ from services.channel_gateway.usecases.accounts import Accounts
 from services.channel_gateway.usecases.content import Content
 from services.channel_gateway.usecases.money import Money
 from services.channel_gateway.usecases.reservation import Reservation
+from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
 from services.channel_gateway.worker.sender import Sender
 
@@ -45,6 +46,7 @@ class Dependencies:
     content: Content
     money: Money
     shops: Shops
+    secret_keys: SecretKeys
     sender: Sender
     adapters: Mapping[ConnectionKind, Adapter]
     notifier: CommitNotifier

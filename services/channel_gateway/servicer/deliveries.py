@@ -20,10 +20,11 @@ from services.channel_gateway.convert import deliveries as convert
 from services.channel_gateway.servicer.accounts import AccountRpcs
 from services.channel_gateway.servicer.content import ContentRpcs
 from services.channel_gateway.servicer.money import MoneyRpcs
+from services.channel_gateway.servicer.secret_keys import SecretKeyRpcs
 from services.channel_gateway.servicer.shops import ShopRpcs
 
 
-class ChannelGatewayServicer(AccountRpcs, ContentRpcs, MoneyRpcs, ShopRpcs):
+class ChannelGatewayServicer(AccountRpcs, ContentRpcs, MoneyRpcs, ShopRpcs, SecretKeyRpcs):
     """See `protos/omnijourney/channel_gateway/v1/channel_gateway_service.proto`."""
 
     async def GetDelivery(self, request: pb.GetDeliveryRequest, context: Any) -> pb.GetDeliveryResponse:

@@ -13,11 +13,13 @@ from services.channel_gateway.domain.model import Account, Channel
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.content import DELETED, PageKey
 from services.channel_gateway.store.facts import Written, write_facts
-from services.channel_gateway.store.rows import account_of, json_of, written_row
+from services.channel_gateway.store.rows import written_row
+from services.channel_gateway.store.vault import Vault
 
 
-async def create_account(connection: Connection, account: Account) -> Account:
+async def create_account(connection: Connection, vault: Vault, account: Account) -> Account:
     """Stores a new account."""
+    stored = vault.sealed_connection(account)
     row = await connection.fetchrow(
         *QUERIES.bind(
             "create_account",
@@ -25,17 +27,19 @@ async def create_account(connection: Connection, account: Account) -> Account:
             account_id=account.account_id,
             channel=account.channel,
             display_name=account.display_name,
-            connection=json_of(account.connection),
+            connection=stored.connection,
+            sealed=stored.sealed,
             rate_per_second=account.rate_per_second,
             concurrency_max=account.concurrency_max,
             now=account.created_at,
         ),
     )
-    return account_of(written_row(row))
+    return vault.account_of(written_row(row))
 
 
-async def update_account(connection: Connection, account: Account, now: datetime) -> Account:
+async def update_account(connection: Connection, vault: Vault, account: Account, now: datetime) -> Account:
     """Stores all that may change of an account."""
+    stored = vault.sealed_connection(account)
     row = await connection.fetchrow(
         *QUERIES.bind(
             "update_account",
@@ -44,13 +48,15 @@ async def update_account(connection: Connection, account: Account, now: datetime
             display_name=account.display_name,
             state=account.state,
             state_reason=account.state_reason,
-            connection=json_of(account.connection),
+            connection=stored.connection,
+            sealed=stored.sealed,
+            shut=account.secrets_shut,
             rate_per_second=account.rate_per_second,
             concurrency_max=account.concurrency_max,
             now=now,
         ),
     )
-    return account_of(written_row(row))
+    return vault.account_of(written_row(row))
 
 
 async def delete_account(connection: Connection, team_id: UUID, account_id: UUID, now: datetime) -> Written:
@@ -67,20 +73,21 @@ async def delete_account(connection: Connection, team_id: UUID, account_id: UUID
     return await write_facts(connection, facts)
 
 
-async def hold_account(connection: Connection, team_id: UUID, account_id: UUID) -> Account:
+async def hold_account(connection: Connection, vault: Vault, team_id: UUID, account_id: UUID) -> Account:
     """An account, locked until the commit. Raises NotFound."""
     row = await connection.fetchrow(*QUERIES.bind("hold_account", team_id=team_id, account_id=account_id))
     if row is None:
         raise NotFound.of("account", account_id)
-    return account_of(row)
+    return vault.account_of(row)
 
 
 class AccountStore:
     """Reads of single accounts and pages."""
 
-    def __init__(self, pool: Pool) -> None:
-        """`pool` of the service's own role."""
+    def __init__(self, pool: Pool, vault: Vault) -> None:
+        """`pool` of the service's own role; `vault` opens the accounts' secrets."""
         self._pool = pool
+        self.vault = vault
 
     async def account(self, team_id: UUID, account_id: UUID) -> Account:
         """One account. Raises NotFound."""
@@ -90,13 +97,13 @@ class AccountStore:
             )
         if row is None:
             raise NotFound.of("account", account_id)
-        return account_of(row)
+        return self.vault.account_of(row)
 
     async def accounts(self, keys: Sequence[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], Account]:
         """Accounts by team and id; deleted ones are absent."""
         async with transaction(self._pool, {key[0] for key in keys}) as connection:
             rows = await connection.fetch(QUERIES["find_accounts"], *columns(keys, 2))
-        return {(row["team_id"], row["account_id"]): account_of(row) for row in rows}
+        return {(row["team_id"], row["account_id"]): self.vault.account_of(row) for row in rows}
 
     async def list_accounts(
         self, team_id: UUID, channel: Channel | None, after: PageKey | None, limit: int
@@ -115,4 +122,4 @@ class AccountStore:
                     most=limit,
                 )
             )
-        return [account_of(row) for row in rows]
+        return [self.vault.account_of(row) for row in rows]

@@ -22,7 +22,8 @@ from services.channel_gateway.domain.model import (
 )
 from services.channel_gateway.domain.prepare import Catalogue
 from services.channel_gateway.store.book import QUERIES, columns
-from services.channel_gateway.store.rows import account_of, module_of, template_of
+from services.channel_gateway.store.rows import module_of, template_of
+from services.channel_gateway.store.vault import Vault
 
 KEPT_MAX: Final = 10_000
 """Teams, modules and templates kept in memory; beyond that all are forgotten and read again."""
@@ -67,9 +68,10 @@ class _Found(NamedTuple):
 class CatalogueStore:
     """Reads the catalogue of a batch, from memory where it can."""
 
-    def __init__(self, pool: Pool) -> None:
-        """`pool` of the service's own role."""
+    def __init__(self, pool: Pool, vault: Vault) -> None:
+        """`pool` of the service's own role; `vault` opens the accounts' secrets."""
         self._pool = pool
+        self._vault = vault
         self._teams: dict[UUID, TeamAccounts] = {}
         self._modules: dict[ContentKey, BotModule] = {}
         self._templates: dict[ContentKey, Template] = {}
@@ -112,7 +114,7 @@ class CatalogueStore:
     async def _read(
         self, connection: Connection, teams: set[UUID], modules: set[ContentKey], templates: set[ContentKey]
     ) -> _Found:
-        found = _Found(await _read_teams(connection, teams) if teams else {}, {}, {})
+        found = _Found(await _read_teams(connection, self._vault, teams) if teams else {}, {}, {})
         if modules:
             rows = await connection.fetch(QUERIES["find_modules"], *columns(modules, 2))
             found.modules.update(((row["team_id"], row["bot_module_id"]), module_of(row)) for row in rows)
@@ -142,13 +144,13 @@ def _named(sends: Sequence[Send]) -> tuple[set[UUID], set[ContentKey], set[Conte
     return teams, modules, templates
 
 
-async def _read_teams(connection: Connection, teams: set[UUID]) -> dict[UUID, TeamAccounts]:
+async def _read_teams(connection: Connection, vault: Vault, teams: set[UUID]) -> dict[UUID, TeamAccounts]:
     found = {team_id: TeamAccounts({}, {}, 0, {}) for team_id in teams}
     for row in await connection.fetch(*QUERIES.bind("team_accounts", teams=list(teams))):
         team = found[row["team_id"]]
         found[row["team_id"]] = team._replace(version=team.version + row["version"])
         if not row["deleted"]:
-            _add(team, account_of(row))
+            _add(team, vault.account_of(row))
     for row in await connection.fetch(*QUERIES.bind("find_prices", teams=list(teams))):
         found[row["team_id"]].prices[row["team_id"], row["channel"]] = Price(row["currency"], row["micros"])
     return found

@@ -18,6 +18,7 @@ from services.channel_gateway.domain.inbox import (
 )
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.errors import absences
+from services.channel_gateway.store.vault import Vault
 
 READ_ROWS_MAX: Final = 500
 READ_BYTES_MAX: Final = 1024 * 1024
@@ -33,9 +34,10 @@ _Key = tuple[UUID, int, str, str]
 class InboxStore:
     """The table of webhooks."""
 
-    def __init__(self, pool: Pool) -> None:
-        """`pool` of the service's own role."""
+    def __init__(self, pool: Pool, vault: Vault) -> None:
+        """`pool` of the service's own role; `vault` opens the shops' keys."""
         self._pool = pool
+        self._vault = vault
 
     async def shop_keys(self, team_id: UUID, shop_id: str, now: datetime) -> list[bytes]:
         """Valid signing keys of a shop that takes webhooks; none for an unknown one. Raises Unavailable."""
@@ -44,7 +46,8 @@ class InboxStore:
                 rows = await connection.fetch(
                     *QUERIES.bind("find_shop_keys", team_id=team_id, shop_id=shop_id, now=now)
                 )
-        return [row["secret"] for row in rows]
+        keys = (self._vault.key_of(row).secret for row in rows)
+        return [key for key in keys if key]
 
     async def store(self, items: Sequence[Incoming]) -> list[Receipt]:
         """Stores webhooks in one transaction, in order; those whose id is stored are left alone. Raises Unavailable."""

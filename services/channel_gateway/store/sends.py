@@ -34,6 +34,7 @@ from services.channel_gateway.store.catalogue import CatalogueStore
 from services.channel_gateway.store.errors import reservation_conflicts
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.store.send_groups import SendBatch, template_of
+from services.channel_gateway.store.vault import Vault
 
 SendKey = tuple[UUID, UUID]
 """Team, effect key."""
@@ -63,10 +64,10 @@ class Stored(NamedTuple):
 class SendStore:
     """Reads for, and writes of, `SendMessages`."""
 
-    def __init__(self, pool: Pool) -> None:
-        """`pool` of the service's own role."""
+    def __init__(self, pool: Pool, vault: Vault) -> None:
+        """`pool` of the service's own role; `vault` opens the accounts' secrets."""
         self._pool = pool
-        self.catalogue = CatalogueStore(pool)
+        self.catalogue = CatalogueStore(pool, vault)
 
     async def find_stored(self, sends: Sequence[Send]) -> StoredSends:
         """First answers of the keys that are stored already, and the catalogue for the others, as it is now."""

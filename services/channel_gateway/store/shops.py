@@ -14,6 +14,7 @@ from services.channel_gateway.domain.inbox import InboxRow, InboxSource, InboxSt
 from services.channel_gateway.domain.views import Shop, ShopKey
 from services.channel_gateway.store.book import QUERIES
 from services.channel_gateway.store.errors import taken_values
+from services.channel_gateway.store.vault import Vault
 
 KEYS_MAX: Final = 4
 """Valid signing keys of a shop."""
@@ -64,7 +65,7 @@ async def delete_shop(connection: Connection, team_id: UUID, shop_id: str, now: 
     await connection.execute(*QUERIES.bind("delete_shop_keys", team_id=team_id, shop_id=shop_id))
 
 
-async def create_key(connection: Connection, key: ShopKey, now: datetime) -> None:
+async def create_key(connection: Connection, vault: Vault, key: ShopKey, now: datetime) -> None:
     """Stores a key of a shop. Raises NotFound, or ShopKeyLimit."""
     await hold_shop(connection, key.team_id, key.shop_id)
     if (
@@ -74,15 +75,27 @@ async def create_key(connection: Connection, key: ShopKey, now: datetime) -> Non
         >= KEYS_MAX
     ):
         raise ShopKeyLimit(KEYS_MAX)
-    await connection.execute(QUERIES["create_shop_key"], *key)
+    await connection.execute(
+        *QUERIES.bind(
+            "create_shop_key",
+            team_id=key.team_id,
+            shop_id=key.shop_id,
+            key_id=key.key_id,
+            sealed=vault.sealed_key(key),
+            created_at=key.created_at,
+            expires_at=key.expires_at,
+        )
+    )
 
 
-async def find_key(connection: Connection, team_id: UUID, shop_id: str, key_id: UUID) -> ShopKey | None:
+async def find_key(
+    connection: Connection, vault: Vault, team_id: UUID, shop_id: str, key_id: UUID
+) -> ShopKey | None:
     """A key of a shop; None when it went with its shop."""
     row = await connection.fetchrow(
         *QUERIES.bind("find_shop_key", team_id=team_id, shop_id=shop_id, key_id=key_id)
     )
-    return None if row is None else ShopKey(*row)
+    return None if row is None else vault.key_of(row)
 
 
 async def expire_key(connection: Connection, team_id: UUID, shop_id: str, key_id: UUID, at: datetime) -> None:
@@ -103,9 +116,10 @@ async def restore(connection: Connection, team_id: UUID, sequence: int) -> Inbox
 class ShopStore:
     """Reads outside of writes."""
 
-    def __init__(self, pool: Pool) -> None:
-        """`pool` of the service's own role."""
+    def __init__(self, pool: Pool, vault: Vault) -> None:
+        """`pool` of the service's own role; `vault` opens keys."""
         self._pool = pool
+        self._vault = vault
 
     async def shop(self, team_id: UUID, shop_id: str) -> Shop:
         """One shop. Raises NotFound."""
@@ -145,7 +159,7 @@ class ShopStore:
                     most=limit,
                 )
             )
-        return [ShopKey(*row) for row in rows]
+        return [self._vault.key_of(row) for row in rows]
 
     async def list_inbox(
         self, team_id: UUID, state: int, origin: str, before: int | None, limit: int

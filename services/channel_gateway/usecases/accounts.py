@@ -29,6 +29,7 @@ class Accounts:
     ) -> None:
         """`sender` sends by what accounts are now, `publisher` publishes that content is gone."""
         self._pool = pool
+        self._vault = accounts.vault
         self._accounts = accounts
         self._sender = sender
         self._publisher = publisher
@@ -38,7 +39,7 @@ class Accounts:
         """Stores an account."""
 
         async def create(connection: Connection) -> Account:
-            return await store.create_account(connection, account)
+            return await store.create_account(connection, self._vault, account)
 
         return await once(self._pool, call, create)
 
@@ -48,9 +49,9 @@ class Accounts:
         """Stores what `change` makes of an account. Raises what it raises."""
 
         async def update(connection: Connection) -> Account:
-            account = await store.hold_account(connection, call.team_id, account_id)
+            account = await store.hold_account(connection, self._vault, call.team_id, account_id)
             check_etag(etag, account.version)
-            return await store.update_account(connection, change(account), self._clock.now())
+            return await store.update_account(connection, self._vault, change(account), self._clock.now())
 
         reply = await once(self._pool, call, update)
         # A repeated call is answered also where the account has been deleted since.
@@ -63,7 +64,7 @@ class Accounts:
         deleted: list[tuple[Account, Written]] = []
 
         async def delete(connection: Connection) -> None:
-            account = await store.hold_account(connection, call.team_id, account_id)
+            account = await store.hold_account(connection, self._vault, call.team_id, account_id)
             written = await store.delete_account(connection, call.team_id, account_id, self._clock.now())
             deleted.append((account, written))
 

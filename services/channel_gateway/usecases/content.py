@@ -14,15 +14,17 @@ from services.channel_gateway.domain.model import BotModule, Channel, Template
 from services.channel_gateway.store import accounts as account_store
 from services.channel_gateway.store import content as store
 from services.channel_gateway.store.facts import Written
+from services.channel_gateway.store.vault import Vault
 from services.channel_gateway.usecases.call import Call, Reply, once
 
 
 class Content:
     """Writes content. All raise NotFound, and Aborted `ETAG_MISMATCH` where an etag is given."""
 
-    def __init__(self, pool: Pool, publisher: CommitPublisher, clock: Clock) -> None:
-        """`publisher` publishes that content is gone."""
+    def __init__(self, pool: Pool, vault: Vault, publisher: CommitPublisher, clock: Clock) -> None:
+        """`vault` opens accounts, `publisher` publishes that content is gone."""
         self._pool = pool
+        self._vault = vault
         self._publisher = publisher
         self._clock = clock
 
@@ -65,7 +67,9 @@ class Content:
         """
 
         async def create(connection: Connection) -> Template:
-            account = await account_store.hold_account(connection, call.team_id, template.account_id)
+            account = await account_store.hold_account(
+                connection, self._vault, call.team_id, template.account_id
+            )
             if account.channel is not Channel.WHATSAPP:
                 raise FailedPrecondition("INVALID_FIELDS", "only WhatsApp accounts have templates")
             return await store.create_template(connection, template)

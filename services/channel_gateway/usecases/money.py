@@ -13,6 +13,7 @@ from services.channel_gateway.domain.reserve import quota_month
 from services.channel_gateway.domain.views import PlanQuota, TeamPrice, WalletEntry, WalletView
 from services.channel_gateway.store import accounts as account_store
 from services.channel_gateway.store import money as store
+from services.channel_gateway.store.vault import Vault
 from services.channel_gateway.usecases.call import Call, Reply, once
 
 
@@ -32,9 +33,10 @@ class Adjusted(NamedTuple):
 class Money:
     """Writes what limits and costs sends."""
 
-    def __init__(self, pool: Pool, clock: Clock) -> None:
-        """`clock`: domain time of the changes."""
+    def __init__(self, pool: Pool, vault: Vault, clock: Clock) -> None:
+        """`vault` opens accounts; `clock`: domain time of the changes."""
         self._pool = pool
+        self._vault = vault
         self._clock = clock
 
     async def adjust_wallet(self, call: Call[Adjusted, Reply], amount: Price, note: str) -> Reply:
@@ -55,7 +57,7 @@ class Money:
         """
 
         async def set_quota(connection: Connection) -> PlanQuota:
-            require_line(await account_store.hold_account(connection, call.team_id, account_id))
+            require_line(await account_store.hold_account(connection, self._vault, call.team_id, account_id))
             now = self._clock.now()
             month = quota_month(now)
             await store.set_quota(connection, call.team_id, account_id, limit, now)

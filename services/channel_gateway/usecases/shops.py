@@ -14,6 +14,7 @@ from libs.common.rpc.servicing import check_etag
 from services.channel_gateway.domain.inbox import InboxRow
 from services.channel_gateway.domain.views import Shop, ShopKey
 from services.channel_gateway.store import shops as store
+from services.channel_gateway.store.vault import Vault
 from services.channel_gateway.usecases.call import Call, Done, Reply, once
 from services.channel_gateway.worker.inbox import InboxWorker
 from services.channel_gateway.worker.shop_keys import ShopKeys
@@ -30,9 +31,10 @@ class Showing(Generic[Reply]):
 class Shops:
     """Writes what concerns webhooks of shops. All but `create` raise NotFound."""
 
-    def __init__(self, pool: Pool, keys: ShopKeys, worker: InboxWorker, clock: Clock) -> None:
-        """`keys` forgets what has changed, `worker` forwards what is to be tried again."""
+    def __init__(self, pool: Pool, vault: Vault, keys: ShopKeys, worker: InboxWorker, clock: Clock) -> None:
+        """`vault` seals keys, `keys` forgets what has changed, `worker` forwards what is to be tried again."""
         self._pool = pool
+        self._vault = vault
         self._keys = keys
         self._worker = worker
         self._clock = clock
@@ -71,11 +73,13 @@ class Shops:
         """Stores a signing key; a repetition shows it again for as long as it is there. Raises ShopKeyLimit."""
 
         async def create(connection: Connection) -> ShopKey:
-            await store.create_key(connection, key, key.created_at)
+            await store.create_key(connection, self._vault, key, key.created_at)
             return key
 
         async def show(connection: Connection, reply: Reply) -> Reply:
-            made = await store.find_key(connection, call.team_id, key.shop_id, showing.key_id(reply))
+            made = await store.find_key(
+                connection, self._vault, call.team_id, key.shop_id, showing.key_id(reply)
+            )
             return reply if made is None else showing.show(reply, made)
 
         return await self._once(call, key.shop_id, create, show)

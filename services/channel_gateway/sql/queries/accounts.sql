@@ -1,28 +1,28 @@
 -- name: find_accounts
-SELECT team_id, account_id, channel, display_name, state, state_reason, connection, rate_per_second, concurrency_max,
+SELECT team_id, account_id, channel, display_name, state, state_reason, connection, sealed, rate_per_second, concurrency_max,
        created_at, updated_at, version
   FROM account
  WHERE NOT deleted AND (team_id, account_id) IN (SELECT * FROM unnest(:teams::uuid[], :account_ids::uuid[]))
 
 -- name: create_account
-INSERT INTO account (team_id, account_id, channel, display_name, connection, rate_per_second, concurrency_max, created_at,
-                     updated_at)
-VALUES (:team_id, :account_id, :channel, :display_name, :connection, :rate_per_second, :concurrency_max, :now, :now)
-RETURNING team_id, account_id, channel, display_name, state, state_reason, connection, rate_per_second, concurrency_max,
+INSERT INTO account (team_id, account_id, channel, display_name, connection, sealed, rate_per_second, concurrency_max,
+                     created_at, updated_at)
+VALUES (:team_id, :account_id, :channel, :display_name, :connection, :sealed, :rate_per_second, :concurrency_max, :now, :now)
+RETURNING team_id, account_id, channel, display_name, state, state_reason, connection, sealed, rate_per_second, concurrency_max,
           created_at, updated_at, version
 
 -- name: get_account
-SELECT team_id, account_id, channel, display_name, state, state_reason, connection, rate_per_second, concurrency_max,
+SELECT team_id, account_id, channel, display_name, state, state_reason, connection, sealed, rate_per_second, concurrency_max,
        created_at, updated_at, version
   FROM account WHERE team_id = :team_id AND account_id = :account_id AND NOT deleted
 
 -- name: hold_account
-SELECT team_id, account_id, channel, display_name, state, state_reason, connection, rate_per_second, concurrency_max,
+SELECT team_id, account_id, channel, display_name, state, state_reason, connection, sealed, rate_per_second, concurrency_max,
        created_at, updated_at, version
   FROM account WHERE team_id = :team_id AND account_id = :account_id AND NOT deleted FOR UPDATE
 
 -- name: list_accounts
-SELECT team_id, account_id, channel, display_name, state, state_reason, connection, rate_per_second, concurrency_max,
+SELECT team_id, account_id, channel, display_name, state, state_reason, connection, sealed, rate_per_second, concurrency_max,
        created_at, updated_at, version
   FROM account
  WHERE team_id = :team_id AND NOT deleted AND (:channel::smallint = 0 OR channel = :channel)
@@ -31,16 +31,27 @@ SELECT team_id, account_id, channel, display_name, state, state_reason, connecti
 
 -- name: update_account
 UPDATE account SET display_name = :display_name, state = :state, state_reason = :state_reason, connection = :connection,
-       rate_per_second = :rate_per_second,
+       sealed = CASE WHEN :shut::boolean THEN sealed ELSE :sealed END, rate_per_second = :rate_per_second,
        concurrency_max = :concurrency_max, updated_at = :now, version = version + 1
  WHERE team_id = :team_id AND account_id = :account_id
-RETURNING team_id, account_id, channel, display_name, state, state_reason, connection, rate_per_second, concurrency_max,
+RETURNING team_id, account_id, channel, display_name, state, state_reason, connection, sealed, rate_per_second, concurrency_max,
           created_at, updated_at, version
 
 -- name: delete_account
-UPDATE account SET deleted = true, updated_at = :now, version = version + 1
+-- Its secrets go at once: nobody needs them any more.
+UPDATE account SET deleted = true, sealed = NULL, connection = connection - '{access_token,secrets,verify_token}'::text[], updated_at = :now, version = version + 1
  WHERE team_id = :team_id AND account_id = :account_id AND NOT deleted RETURNING true
 
 -- name: delete_account_templates
 UPDATE template SET deleted = true, updated_at = :now, version = version + 1
  WHERE team_id = :team_id AND account_id = :account_id AND NOT deleted RETURNING template_id
+
+-- name: hold_any_account
+-- Deleted ones, too.
+SELECT team_id, account_id, channel, display_name, state, state_reason, connection, sealed, rate_per_second, concurrency_max,
+       created_at, updated_at, version, deleted
+  FROM account WHERE team_id = :team_id AND account_id = :account_id FOR UPDATE
+
+-- name: reseal_account
+-- No change that anybody sees: the version stays.
+UPDATE account SET connection = :connection, sealed = :sealed WHERE team_id = :team_id AND account_id = :account_id

@@ -1,6 +1,6 @@
 -- name: team_accounts
 -- All accounts of the teams, deleted ones, too, oldest first.
-SELECT team_id, account_id, channel, display_name, state, state_reason, connection, rate_per_second, concurrency_max,
+SELECT team_id, account_id, channel, display_name, state, state_reason, connection, sealed, rate_per_second, concurrency_max,
        created_at, updated_at, version, deleted
   FROM account WHERE team_id = ANY (:teams::uuid[])
  ORDER BY created_at, account_id

@@ -56,6 +56,7 @@ ON CONFLICT (team_id, sequence, index) DO UPDATE SET reason = EXCLUDED.reason
 
 -- name: find_shop_keys
 -- Keys of a shop that takes webhooks.
-SELECT k.secret FROM shop_key AS k JOIN shop AS s USING (team_id, shop_id)
+SELECT k.team_id, k.shop_id, k.key_id, k.secret, k.sealed, k.created_at, k.expires_at
+  FROM shop_key AS k JOIN shop AS s USING (team_id, shop_id)
  WHERE k.team_id = :team_id AND k.shop_id = :shop_id AND s.enabled AND NOT s.deleted
    AND (k.expires_at IS NULL OR k.expires_at > :now)

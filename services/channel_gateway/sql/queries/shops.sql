@@ -35,15 +35,15 @@ SELECT count(*) FROM shop_key WHERE team_id = :team_id AND shop_id = :shop_id
    AND (expires_at IS NULL OR expires_at > :now)
 
 -- name: create_shop_key
-INSERT INTO shop_key (team_id, shop_id, key_id, secret, created_at, expires_at)
-VALUES (:team_id, :shop_id, :key_id, :secret, :created_at, :expires_at)
+INSERT INTO shop_key (team_id, shop_id, key_id, sealed, created_at, expires_at)
+VALUES (:team_id, :shop_id, :key_id, :sealed, :created_at, :expires_at)
 
 -- name: find_shop_key
-SELECT team_id, shop_id, key_id, secret, created_at, expires_at FROM shop_key
+SELECT team_id, shop_id, key_id, secret, sealed, created_at, expires_at FROM shop_key
  WHERE team_id = :team_id AND shop_id = :shop_id AND key_id = :key_id
 
 -- name: list_shop_keys
-SELECT team_id, shop_id, key_id, secret, created_at, expires_at FROM shop_key
+SELECT team_id, shop_id, key_id, secret, sealed, created_at, expires_at FROM shop_key
  WHERE team_id = :team_id AND shop_id = :shop_id
    AND (:before_time::timestamptz IS NULL OR (created_at, key_id) < (:before_time, :before_id::uuid))
  ORDER BY created_at DESC, key_id DESC LIMIT :most
@@ -73,3 +73,10 @@ RETURNING true
 
 -- name: drop_refusals
 DELETE FROM inbox_refusal WHERE team_id = :team_id AND sequence = :sequence
+
+-- name: hold_shop_key
+SELECT team_id, shop_id, key_id, secret, sealed, created_at, expires_at FROM shop_key
+ WHERE team_id = :team_id AND key_id = :key_id FOR UPDATE
+
+-- name: reseal_shop_key
+UPDATE shop_key SET secret = NULL, sealed = :sealed WHERE team_id = :team_id AND shop_id = :shop_id AND key_id = :key_id

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from omnijourney.common.v1 import channel_pb2 as omnijourney_dot_common_dot_v1_dot_channel__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,omnijourney/channel_gateway/v1/account.proto\x12\x1eomnijourney.channel_gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\"\xec\x05\n\x0e\x43hannelAccount\x12\x1a\n\x12\x63hannel_account_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12/\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x1d\n\x0c\x64isplay_name\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12;\n\x05state\x18\x05 \x01(\x0e\x32,.omnijourney.channel_gateway.v1.AccountState\x12\x14\n\x0cstate_reason\x18\x06 \x01(\t\x12>\n\x04line\x18\x07 \x01(\x0b\x32..omnijourney.channel_gateway.v1.LineConnectionH\x00\x12\x46\n\x08whatsapp\x18\x08 \x01(\x0b\x32\x32.omnijourney.channel_gateway.v1.WhatsappConnectionH\x00\x12H\n\tmessenger\x18\t \x01(\x0b\x32\x33.omnijourney.channel_gateway.v1.MessengerConnectionH\x00\x12H\n\tinstagram\x18\n \x01(\x0b\x32\x33.omnijourney.channel_gateway.v1.InstagramConnectionH\x00\x12>\n\x04sink\x18\x0b \x01(\x0b\x32..omnijourney.channel_gateway.v1.SinkConnectionH\x00\x12\x17\n\x0frate_per_second\x18\x0c \x01(\x05\x12\x17\n\x0f\x63oncurrency_max\x18\r \x01(\x05\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x10 \x01(\tB\x0c\n\nconnection\"z\n\x0eLineConnection\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x13\n\x0b\x62ot_user_id\x18\x02 \x01(\t\x12\x19\n\x0c\x61\x63\x63\x65ss_token\x18\x03 \x01(\tB\x03\x80\x01\x01\x12$\n\x0f\x63hannel_secrets\x18\x04 \x03(\tB\x0b\x80\x01\x01\xbaH\x05\x92\x01\x02\x10\x04\"\x96\x01\n\x12WhatsappConnection\x12\x17\n\x0fphone_number_id\x18\x01 \x01(\t\x12\x0f\n\x07waba_id\x18\x02 \x01(\t\x12\x19\n\x0c\x61\x63\x63\x65ss_token\x18\x03 \x01(\tB\x03\x80\x01\x01\x12 \n\x0b\x61pp_secrets\x18\x04 \x03(\tB\x0b\x80\x01\x01\xbaH\x05\x92\x01\x02\x10\x04\x12\x19\n\x0cverify_token\x18\x05 \x01(\tB\x03\x80\x01\x01\"~\n\x13MessengerConnection\x12\x0f\n\x07page_id\x18\x01 \x01(\t\x12\x19\n\x0c\x61\x63\x63\x65ss_token\x18\x02 \x01(\tB\x03\x80\x01\x01\x12 \n\x0b\x61pp_secrets\x18\x03 \x03(\tB\x0b\x80\x01\x01\xbaH\x05\x92\x01\x02\x10\x04\x12\x19\n\x0cverify_token\x18\x04 \x01(\tB\x03\x80\x01\x01\"\x94\x01\n\x13InstagramConnection\x12\x14\n\x0cinstagram_id\x18\x01 \x01(\t\x12\x0f\n\x07page_id\x18\x02 \x01(\t\x12\x19\n\x0c\x61\x63\x63\x65ss_token\x18\x03 \x01(\tB\x03\x80\x01\x01\x12 \n\x0b\x61pp_secrets\x18\x04 \x03(\tB\x0b\x80\x01\x01\xbaH\x05\x92\x01\x02\x10\x04\x12\x19\n\x0cverify_token\x18\x05 \x01(\tB\x03\x80\x01\x01\"\x10\n\x0eSinkConnection*\x7f\n\x0c\x41\x63\x63ountState\x12\x1d\n\x19\x41\x43\x43OUNT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41\x43\x43OUNT_STATE_ACTIVE\x10\x01\x12\x1a\n\x16\x41\x43\x43OUNT_STATE_DISABLED\x10\x02\x12\x1a\n\x16\x41\x43\x43OUNT_STATE_UNUSABLE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,omnijourney/channel_gateway/v1/account.proto\x12\x1eomnijourney.channel_gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\"\xec\x05\n\x0e\x43hannelAccount\x12\x1a\n\x12\x63hannel_account_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12/\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x1d\n\x0c\x64isplay_name\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12;\n\x05state\x18\x05 \x01(\x0e\x32,.omnijourney.channel_gateway.v1.AccountState\x12\x14\n\x0cstate_reason\x18\x06 \x01(\t\x12>\n\x04line\x18\x07 \x01(\x0b\x32..omnijourney.channel_gateway.v1.LineConnectionH\x00\x12\x46\n\x08whatsapp\x18\x08 \x01(\x0b\x32\x32.omnijourney.channel_gateway.v1.WhatsappConnectionH\x00\x12H\n\tmessenger\x18\t \x01(\x0b\x32\x33.omnijourney.channel_gateway.v1.MessengerConnectionH\x00\x12H\n\tinstagram\x18\n \x01(\x0b\x32\x33.omnijourney.channel_gateway.v1.InstagramConnectionH\x00\x12>\n\x04sink\x18\x0b \x01(\x0b\x32..omnijourney.channel_gateway.v1.SinkConnectionH\x00\x12\x17\n\x0frate_per_second\x18\x0c \x01(\x05\x12\x17\n\x0f\x63oncurrency_max\x18\r \x01(\x05\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x10 \x01(\tB\x0c\n\nconnection\"\x8c\x01\n\x0eLineConnection\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x13\n\x0b\x62ot_user_id\x18\x02 \x01(\t\x12+\n\x0c\x61\x63\x63\x65ss_token\x18\x03 \x01(\tB\x15\x80\x01\x01\xbaH\x0fr\r\x18\xa0\x1f\x32\x08^\\P{C}*$\x12$\n\x0f\x63hannel_secrets\x18\x04 \x03(\tB\x0b\x80\x01\x01\xbaH\x05\x92\x01\x02\x10\x04\"\xba\x01\n\x12WhatsappConnection\x12\x17\n\x0fphone_number_id\x18\x01 \x01(\t\x12\x0f\n\x07waba_id\x18\x02 \x01(\t\x12+\n\x0c\x61\x63\x63\x65ss_token\x18\x03 \x01(\tB\x15\x80\x01\x01\xbaH\x0fr\r\x18\xa0\x1f\x32\x08^\\P{C}*$\x12 \n\x0b\x61pp_secrets\x18\x04 \x03(\tB\x0b\x80\x01\x01\xbaH\x05\x92\x01\x02\x10\x04\x12+\n\x0cverify_token\x18\x05 \x01(\tB\x15\x80\x01\x01\xbaH\x0fr\r\x18\xa0\x1f\x32\x08^\\P{C}*$\"\xa2\x01\n\x13MessengerConnection\x12\x0f\n\x07page_id\x18\x01 \x01(\t\x12+\n\x0c\x61\x63\x63\x65ss_token\x18\x02 \x01(\tB\x15\x80\x01\x01\xbaH\x0fr\r\x18\xa0\x1f\x32\x08^\\P{C}*$\x12 \n\x0b\x61pp_secrets\x18\x03 \x03(\tB\x0b\x80\x01\x01\xbaH\x05\x92\x01\x02\x10\x04\x12+\n\x0cverify_token\x18\x04 \x01(\tB\x15\x80\x01\x01\xbaH\x0fr\r\x18\xa0\x1f\x32\x08^\\P{C}*$\"\xb8\x01\n\x13InstagramConnection\x12\x14\n\x0cinstagram_id\x18\x01 \x01(\t\x12\x0f\n\x07page_id\x18\x02 \x01(\t\x12+\n\x0c\x61\x63\x63\x65ss_token\x18\x03 \x01(\tB\x15\x80\x01\x01\xbaH\x0fr\r\x18\xa0\x1f\x32\x08^\\P{C}*$\x12 \n\x0b\x61pp_secrets\x18\x04 \x03(\tB\x0b\x80\x01\x01\xbaH\x05\x92\x01\x02\x10\x04\x12+\n\x0cverify_token\x18\x05 \x01(\tB\x15\x80\x01\x01\xbaH\x0fr\r\x18\xa0\x1f\x32\x08^\\P{C}*$\"\x10\n\x0eSinkConnection*\x7f\n\x0c\x41\x63\x63ountState\x12\x1d\n\x19\x41\x43\x43OUNT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41\x43\x43OUNT_STATE_ACTIVE\x10\x01\x12\x1a\n\x16\x41\x43\x43OUNT_STATE_DISABLED\x10\x02\x12\x1a\n\x16\x41\x43\x43OUNT_STATE_UNUSABLE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,39 +37,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANNELACCOUNT'].fields_by_name['display_name']._loaded_options = None
   _globals['_CHANNELACCOUNT'].fields_by_name['display_name']._serialized_options = b'\272H\004r\002\030d'
   _globals['_LINECONNECTION'].fields_by_name['access_token']._loaded_options = None
-  _globals['_LINECONNECTION'].fields_by_name['access_token']._serialized_options = b'\200\001\001'
+  _globals['_LINECONNECTION'].fields_by_name['access_token']._serialized_options = b'\200\001\001\272H\017r\r\030\240\0372\010^\\P{C}*$'
   _globals['_LINECONNECTION'].fields_by_name['channel_secrets']._loaded_options = None
   _globals['_LINECONNECTION'].fields_by_name['channel_secrets']._serialized_options = b'\200\001\001\272H\005\222\001\002\020\004'
   _globals['_WHATSAPPCONNECTION'].fields_by_name['access_token']._loaded_options = None
-  _globals['_WHATSAPPCONNECTION'].fields_by_name['access_token']._serialized_options = b'\200\001\001'
+  _globals['_WHATSAPPCONNECTION'].fields_by_name['access_token']._serialized_options = b'\200\001\001\272H\017r\r\030\240\0372\010^\\P{C}*$'
   _globals['_WHATSAPPCONNECTION'].fields_by_name['app_secrets']._loaded_options = None
   _globals['_WHATSAPPCONNECTION'].fields_by_name['app_secrets']._serialized_options = b'\200\001\001\272H\005\222\001\002\020\004'
   _globals['_WHATSAPPCONNECTION'].fields_by_name['verify_token']._loaded_options = None
-  _globals['_WHATSAPPCONNECTION'].fields_by_name['verify_token']._serialized_options = b'\200\001\001'
+  _globals['_WHATSAPPCONNECTION'].fields_by_name['verify_token']._serialized_options = b'\200\001\001\272H\017r\r\030\240\0372\010^\\P{C}*$'
   _globals['_MESSENGERCONNECTION'].fields_by_name['access_token']._loaded_options = None
-  _globals['_MESSENGERCONNECTION'].fields_by_name['access_token']._serialized_options = b'\200\001\001'
+  _globals['_MESSENGERCONNECTION'].fields_by_name['access_token']._serialized_options = b'\200\001\001\272H\017r\r\030\240\0372\010^\\P{C}*$'
   _globals['_MESSENGERCONNECTION'].fields_by_name['app_secrets']._loaded_options = None
   _globals['_MESSENGERCONNECTION'].fields_by_name['app_secrets']._serialized_options = b'\200\001\001\272H\005\222\001\002\020\004'
   _globals['_MESSENGERCONNECTION'].fields_by_name['verify_token']._loaded_options = None
-  _globals['_MESSENGERCONNECTION'].fields_by_name['verify_token']._serialized_options = b'\200\001\001'
+  _globals['_MESSENGERCONNECTION'].fields_by_name['verify_token']._serialized_options = b'\200\001\001\272H\017r\r\030\240\0372\010^\\P{C}*$'
   _globals['_INSTAGRAMCONNECTION'].fields_by_name['access_token']._loaded_options = None
-  _globals['_INSTAGRAMCONNECTION'].fields_by_name['access_token']._serialized_options = b'\200\001\001'
+  _globals['_INSTAGRAMCONNECTION'].fields_by_name['access_token']._serialized_options = b'\200\001\001\272H\017r\r\030\240\0372\010^\\P{C}*$'
   _globals['_INSTAGRAMCONNECTION'].fields_by_name['app_secrets']._loaded_options = None
   _globals['_INSTAGRAMCONNECTION'].fields_by_name['app_secrets']._serialized_options = b'\200\001\001\272H\005\222\001\002\020\004'
   _globals['_INSTAGRAMCONNECTION'].fields_by_name['verify_token']._loaded_options = None
-  _globals['_INSTAGRAMCONNECTION'].fields_by_name['verify_token']._serialized_options = b'\200\001\001'
-  _globals['_ACCOUNTSTATE']._serialized_start=1504
-  _globals['_ACCOUNTSTATE']._serialized_end=1631
+  _globals['_INSTAGRAMCONNECTION'].fields_by_name['verify_token']._serialized_options = b'\200\001\001\272H\017r\r\030\240\0372\010^\\P{C}*$'
+  _globals['_ACCOUNTSTATE']._serialized_start=1632
+  _globals['_ACCOUNTSTATE']._serialized_end=1759
   _globals['_CHANNELACCOUNT']._serialized_start=180
   _globals['_CHANNELACCOUNT']._serialized_end=928
-  _globals['_LINECONNECTION']._serialized_start=930
-  _globals['_LINECONNECTION']._serialized_end=1052
-  _globals['_WHATSAPPCONNECTION']._serialized_start=1055
-  _globals['_WHATSAPPCONNECTION']._serialized_end=1205
-  _globals['_MESSENGERCONNECTION']._serialized_start=1207
-  _globals['_MESSENGERCONNECTION']._serialized_end=1333
-  _globals['_INSTAGRAMCONNECTION']._serialized_start=1336
-  _globals['_INSTAGRAMCONNECTION']._serialized_end=1484
-  _globals['_SINKCONNECTION']._serialized_start=1486
-  _globals['_SINKCONNECTION']._serialized_end=1502
+  _globals['_LINECONNECTION']._serialized_start=931
+  _globals['_LINECONNECTION']._serialized_end=1071
+  _globals['_WHATSAPPCONNECTION']._serialized_start=1074
+  _globals['_WHATSAPPCONNECTION']._serialized_end=1260
+  _globals['_MESSENGERCONNECTION']._serialized_start=1263
+  _globals['_MESSENGERCONNECTION']._serialized_end=1425
+  _globals['_INSTAGRAMCONNECTION']._serialized_start=1428
+  _globals['_INSTAGRAMCONNECTION']._serialized_end=1612
+  _globals['_SINKCONNECTION']._serialized_start=1614
+  _globals['_SINKCONNECTION']._serialized_end=1630
 # @@protoc_insertion_point(module_scope)

@@ -15,6 +15,7 @@ from omnijourney.channel_gateway.v1 import delivery_pb2 as _delivery_pb2
 from omnijourney.channel_gateway.v1 import limits_pb2 as _limits_pb2
 from omnijourney.channel_gateway.v1 import link_pb2 as _link_pb2
 from omnijourney.channel_gateway.v1 import quota_pb2 as _quota_pb2
+from omnijourney.channel_gateway.v1 import secret_key_pb2 as _secret_key_pb2
 from omnijourney.channel_gateway.v1 import webhook_pb2 as _webhook_pb2
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
@@ -2537,6 +2538,93 @@ class RetryInboxRecordResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RetryInboxRecordResponse: _TypeAlias = RetryInboxRecordResponse  # noqa: Y015
+
+@_typing.final
+class ListSecretKeysRequest(_message.Message):
+    """Request of `ListSecretKeys`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSecretKeysRequest: _TypeAlias = ListSecretKeysRequest  # noqa: Y015
+
+@_typing.final
+class ListSecretKeysResponse(_message.Message):
+    """Answer of `ListSecretKeys`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECRET_KEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def secret_keys(self) -> _containers.RepeatedCompositeFieldContainer[_secret_key_pb2.SecretKey]:
+        """The keys."""
+
+    def __init__(
+        self,
+        *,
+        secret_keys: _abc.Iterable[_secret_key_pb2.SecretKey] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["secret_keys", b"secret_keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSecretKeysResponse: _TypeAlias = ListSecretKeysResponse  # noqa: Y015
+
+@_typing.final
+class RotateSecretsRequest(_message.Message):
+    """Request of `RotateSecrets`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateSecretsRequest: _TypeAlias = RotateSecretsRequest  # noqa: Y015
+
+@_typing.final
+class RotateSecretsResponse(_message.Message):
+    """Answer of `RotateSecrets`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECRET_KEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def secret_keys(self) -> _containers.RepeatedCompositeFieldContainer[_secret_key_pb2.SecretKey]:
+        """The keys, as the rotation finds them."""
+
+    def __init__(
+        self,
+        *,
+        secret_keys: _abc.Iterable[_secret_key_pb2.SecretKey] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["secret_keys", b"secret_keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateSecretsResponse: _TypeAlias = RotateSecretsResponse  # noqa: Y015
 
 @_typing.final
 class CreateWebhookSubscriptionRequest(_message.Message):

@@ -255,6 +255,16 @@ class ChannelGatewayServiceStub:
                 request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RetryInboxRecordRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RetryInboxRecordResponse.FromString,
                 _registered_method=True)
+        self.ListSecretKeys = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/ListSecretKeys',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListSecretKeysRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListSecretKeysResponse.FromString,
+                _registered_method=True)
+        self.RotateSecrets = channel.unary_unary(
+                '/omnijourney.channel_gateway.v1.ChannelGatewayService/RotateSecrets',
+                request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RotateSecretsRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RotateSecretsResponse.FromString,
+                _registered_method=True)
         self.CreateWebhookSubscription = channel.unary_unary(
                 '/omnijourney.channel_gateway.v1.ChannelGatewayService/CreateWebhookSubscription',
                 request_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.CreateWebhookSubscriptionRequest.SerializeToString,
@@ -699,6 +709,22 @@ class ChannelGatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSecretKeys(self, request, context):
+        """Operators: lists the keys that secrets are sealed with, the present one first, and how many secrets each seals: what a rotation
+        has still to do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateSecrets(self, request, context):
+        """Operators: starts to seal with the present key what is sealed with another one, as the gateway does by itself when it starts.
+        Answers at once with how it stands before that; `ListSecretKeys` shows the progress. What cannot be opened stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateWebhookSubscription(self, request, context):
         """Creates a subscription to contact events.
         Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
@@ -1095,6 +1121,16 @@ def add_ChannelGatewayServiceServicer_to_server(servicer, server):
                     servicer.RetryInboxRecord,
                     request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RetryInboxRecordRequest.FromString,
                     response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RetryInboxRecordResponse.SerializeToString,
+            ),
+            'ListSecretKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSecretKeys,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListSecretKeysRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListSecretKeysResponse.SerializeToString,
+            ),
+            'RotateSecrets': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateSecrets,
+                    request_deserializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RotateSecretsRequest.FromString,
+                    response_serializer=omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RotateSecretsResponse.SerializeToString,
             ),
             'CreateWebhookSubscription': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateWebhookSubscription,
@@ -2406,6 +2442,60 @@ class ChannelGatewayService:
             '/omnijourney.channel_gateway.v1.ChannelGatewayService/RetryInboxRecord',
             omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RetryInboxRecordRequest.SerializeToString,
             omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RetryInboxRecordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSecretKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/ListSecretKeys',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListSecretKeysRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.ListSecretKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateSecrets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.channel_gateway.v1.ChannelGatewayService/RotateSecrets',
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RotateSecretsRequest.SerializeToString,
+            omnijourney_dot_channel__gateway_dot_v1_dot_channel__gateway__service__pb2.RotateSecretsResponse.FromString,
             options,
             channel_credentials,
             insecure,

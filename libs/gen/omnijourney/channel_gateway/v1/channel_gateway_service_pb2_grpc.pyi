@@ -141,6 +141,14 @@ class ChannelGatewayServiceStub:
     """Reads one webhook that came in, with its body. Errors: NOT_FOUND."""
     RetryInboxRecord: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.RetryInboxRecordRequest, _channel_gateway_service_pb2.RetryInboxRecordResponse]
     """Hands a record's refused events on once more. Errors: NOT_FOUND."""
+    ListSecretKeys: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListSecretKeysRequest, _channel_gateway_service_pb2.ListSecretKeysResponse]
+    """Operators: lists the keys that secrets are sealed with, the present one first, and how many secrets each seals: what a rotation
+    has still to do.
+    """
+    RotateSecrets: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.RotateSecretsRequest, _channel_gateway_service_pb2.RotateSecretsResponse]
+    """Operators: starts to seal with the present key what is sealed with another one, as the gateway does by itself when it starts.
+    Answers at once with how it stands before that; `ListSecretKeys` shows the progress. What cannot be opened stays as it is.
+    """
     CreateWebhookSubscription: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateWebhookSubscriptionRequest, _channel_gateway_service_pb2.CreateWebhookSubscriptionResponse]
     """Creates a subscription to contact events.
     Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
@@ -315,6 +323,14 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     """Reads one webhook that came in, with its body. Errors: NOT_FOUND."""
     RetryInboxRecord: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.RetryInboxRecordRequest, _channel_gateway_service_pb2.RetryInboxRecordResponse]  # type: ignore[assignment]
     """Hands a record's refused events on once more. Errors: NOT_FOUND."""
+    ListSecretKeys: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListSecretKeysRequest, _channel_gateway_service_pb2.ListSecretKeysResponse]  # type: ignore[assignment]
+    """Operators: lists the keys that secrets are sealed with, the present one first, and how many secrets each seals: what a rotation
+    has still to do.
+    """
+    RotateSecrets: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.RotateSecretsRequest, _channel_gateway_service_pb2.RotateSecretsResponse]  # type: ignore[assignment]
+    """Operators: starts to seal with the present key what is sealed with another one, as the gateway does by itself when it starts.
+    Answers at once with how it stands before that; `ListSecretKeys` shows the progress. What cannot be opened stays as it is.
+    """
     CreateWebhookSubscription: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateWebhookSubscriptionRequest, _channel_gateway_service_pb2.CreateWebhookSubscriptionResponse]  # type: ignore[assignment]
     """Creates a subscription to contact events.
     Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
@@ -750,6 +766,26 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.RetryInboxRecordResponse, _abc.Awaitable[_channel_gateway_service_pb2.RetryInboxRecordResponse]]:
         """Hands a record's refused events on once more. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListSecretKeys(
+        self,
+        request: _channel_gateway_service_pb2.ListSecretKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.ListSecretKeysResponse, _abc.Awaitable[_channel_gateway_service_pb2.ListSecretKeysResponse]]:
+        """Operators: lists the keys that secrets are sealed with, the present one first, and how many secrets each seals: what a rotation
+        has still to do.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateSecrets(
+        self,
+        request: _channel_gateway_service_pb2.RotateSecretsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_gateway_service_pb2.RotateSecretsResponse, _abc.Awaitable[_channel_gateway_service_pb2.RotateSecretsResponse]]:
+        """Operators: starts to seal with the present key what is sealed with another one, as the gateway does by itself when it starts.
+        Answers at once with how it stands before that; `ListSecretKeys` shows the progress. What cannot be opened stays as it is.
+        """
 
     @_abc_1.abstractmethod
     def CreateWebhookSubscription(
