@@ -182,9 +182,9 @@ async def _check_keys(vault: Vault, store: ResealStore) -> None:
     counts = await store.keys()
     lost = {key: count for key, count in counts.items() if key is not None and key not in vault.ring.key_ids}
     if lost:
-        told = ", ".join(f"{key.hex()} ({count} secrets)" for key, count in sorted(lost.items()))
+        named = ", ".join(f"{key.hex()} ({count} secrets)" for key, count in sorted(lost.items()))
         raise ConfigurationFault(
-            "OMNIJOURNEY_SECRET_KEYS", f"lacks keys that secrets are sealed with: {told}"
+            "OMNIJOURNEY_SECRET_KEYS", f"lacks keys that secrets are sealed with: {named}"
         )
 
 

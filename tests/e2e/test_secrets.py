@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -49,6 +50,8 @@ def _forms(secret: str) -> Iterator[str]:
     if secret.startswith("whsec_"):
         raws.append(base64.b64decode(secret.removeprefix("whsec_")))
     yield secret
+    # Whatever is done to quotes and accents, and however often, this part stays as it is.
+    yield from re.findall(r"[A-Za-z0-9_-]{24,}", secret)
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     yield repr(secret)[1:-1]
@@ -130,7 +133,7 @@ async def _write(gateway: Any, planted: Planted) -> list[str]:
         changed = account_pb2.ChannelAccount(channel_account_id=made.account.channel_account_id)
         changed.CopyFrom(account)
         changed.channel_account_id = made.account.channel_account_id
-        getattr(changed, account.WhichOneof("connection")).access_token = planted.new()
+        getattr(changed, str(account.WhichOneof("connection"))).access_token = planted.new()
         update = pb.UpdateChannelAccountRequest(team_id=TEAM, request_id=str(new_id()), account=changed)
         await call("UpdateChannelAccount", update)
         update.request_id, update.etag = str(new_id()), "another"

@@ -101,10 +101,12 @@ CREATE TABLE account (
     updated_at      timestamp with time zone NOT NULL,
     version         bigint NOT NULL DEFAULT 1,
     deleted         boolean NOT NULL DEFAULT false,
+    sealed          bytea,
     CONSTRAINT account_pkey PRIMARY KEY (team_id, account_id),
     CONSTRAINT account_channel_check CHECK (((channel >= 1) AND (channel <= 4))),
     CONSTRAINT account_concurrency_max_check CHECK (((concurrency_max >= 1) AND (concurrency_max <= 256))),
     CONSTRAINT account_rate_per_second_check CHECK (((rate_per_second >= 1) AND (rate_per_second <= 10000))),
+    CONSTRAINT account_sealed_check CHECK (((length(sealed) >= 37) AND (length(sealed) <= 65536))),
     CONSTRAINT account_state_check CHECK (((state >= 1) AND (state <= 3)))
 );
 ALTER TABLE account ENABLE ROW LEVEL SECURITY;
@@ -341,10 +343,13 @@ CREATE TABLE shop_key (
     team_id    uuid NOT NULL,
     shop_id    text NOT NULL,
     key_id     uuid NOT NULL,
-    secret     bytea NOT NULL,
+    secret     bytea,
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone,
+    sealed     bytea,
     CONSTRAINT shop_key_pkey PRIMARY KEY (team_id, shop_id, key_id),
+    CONSTRAINT shop_key_in_one_form CHECK ((num_nonnulls(secret, sealed) = 1)),
+    CONSTRAINT shop_key_sealed_check CHECK (((length(sealed) >= 37) AND (length(sealed) <= 256))),
     CONSTRAINT shop_key_secret_check CHECK (((length(secret) >= 24) AND (length(secret) <= 64)))
 );
 ALTER TABLE shop_key ENABLE ROW LEVEL SECURITY;

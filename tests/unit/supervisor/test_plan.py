@@ -15,6 +15,7 @@ from libs.supervisor.plan import (
     check_ports,
     environment,
     make_plan,
+    secret_environment,
     service_command,
     worker_environment,
     worker_names,
@@ -145,5 +146,19 @@ def test_further_workers_have_ports_of_their_own() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    shown = repr(InstallationSettings(postgres_dsn="postgresql://u:secret@h/d", token="secret"))
-    assert "secret" not in shown
+    shown = repr(
+        InstallationSettings(postgres_dsn="postgresql://u:hidden@h/d", token="hidden", secret_keys="hidden")
+    )
+    assert "hidden" not in shown
+
+
+def test_keys_of_secrets_are_given_to_the_service_that_keeps_some(tmp_path: Path) -> None:
+    options = _options(secret_keys="configured")
+    assert environment(options, make_plan(options), ENDPOINTS, tmp_path)["OMNIJOURNEY_SECRET_KEYS"] == ""
+    assert secret_environment(options, "journey", tmp_path) == {}
+    assert secret_environment(options, "channel_gateway", tmp_path) == {
+        "OMNIJOURNEY_SECRET_KEYS": "configured"
+    }
+    made = secret_environment(_options(), "channel_gateway", tmp_path)
+    assert made == secret_environment(_options(), "channel_gateway", tmp_path), "made once"
+    assert len(made["OMNIJOURNEY_SECRET_KEYS"]) == 64

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE, ServiceSettings, variable_of
+from libs.testing.fixtures import SECRET_KEY
 from tools.paths import GENERATED, ROOT
 
 # Service -> (gRPC port, metrics port, name of its container).
@@ -167,7 +168,7 @@ def test_the_environment_of_the_containers_is_what_the_services_read(
         for variable, value in environment.items():
             # ${NAME:-default} takes its default, ${NAME:?…} some value.
             filled = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value)
-            monkeypatch.setenv(variable, re.sub(r"\$\{.*?\}", "secret", filled))
+            monkeypatch.setenv(variable, re.sub(r"\$\{.*?\}", SECRET_KEY, filled))
         monkeypatch.setenv("OMNIJOURNEY_CREDENTIALS_FILE", str(file))
         settings_type: type[ServiceSettings] = importlib.import_module(f"services.{service}.config").Settings
         settings = settings_type()
