@@ -19,11 +19,12 @@ from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
 from libs.common.ids import new_id, partition_of
 from libs.common.mailbox.mail import Mail, decode_all
+from libs.common.sealing import key_ring
 from libs.emulators.clock import EmulatorClock
 from libs.emulators.config import EmulatorSettings
 from libs.emulators.line import FIRST_CHANNEL_ID
 from libs.emulators.server import Running, running
-from libs.testing.fixtures import Database, Databases, Servers
+from libs.testing.fixtures import SECRET_KEY, Database, Databases, Servers
 from omnijourney.channel_gateway.v1 import (
     account_pb2,
     content_pb2,
@@ -60,11 +61,14 @@ from omnijourney.segment.v1 import (
 )
 from services.channel_gateway.app import GatewayApp, app
 from services.channel_gateway.config import Settings
+from services.channel_gateway.store.vault import Vault
 
 if TYPE_CHECKING:
     from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceAsyncStub
 
 TIMEOUT_S = 30.0
+VAULT = Vault(key_ring(SECRET_KEY))
+"""As the gateway's own."""
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 LINE, WHATSAPP = channel_pb2.CHANNEL_LINE, channel_pb2.CHANNEL_WHATSAPP
 

@@ -26,7 +26,7 @@ from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.worker import forwarding
 from services.channel_gateway.worker.inbox import InboxWorker
 from services.channel_gateway.worker.presence import Presence
-from tests.integration.channel_gateway.conftest import TIMEOUT_S, Gateway, GatewayMaker
+from tests.integration.channel_gateway.conftest import TIMEOUT_S, VAULT, Gateway, GatewayMaker
 from tests.integration.channel_gateway.test_webhooks import Shop, order, stored
 
 FAULTS = [
@@ -222,7 +222,7 @@ async def test_whatever_a_conversion_raises_is_its_webhooks_fault(
         return converted(webhook)
 
     segment = Taking()
-    worker = worker_of(gateway, InboxStore(pool), segment, convert)
+    worker = worker_of(gateway, InboxStore(pool, VAULT), segment, convert)
     assert await worker.step()
     assert not await worker.step(), "nothing is left"
     assert segment.keys == ["demo:order-0", "demo:order-2"]
@@ -260,7 +260,7 @@ async def test_webhooks_are_read_up_to_the_bounds_of_rows_events_and_bytes_and_o
     await shop.post([order(number) for number in range(3)])
     await shop.post([order(number) for number in range(3, 6)])
     await shop.post(order(6))
-    inbox = InboxStore(pool)
+    inbox = InboxStore(pool, VAULT)
 
     async def sizes(events_max: int) -> int:
         return len(await inbox.next(gateway.team_id, events_max))
@@ -285,8 +285,8 @@ async def test_a_look_finds_all_teams_page_by_page(
         shop = Shop(other, await other.shop())
         await shop.post([order(1), order(2)])
         teams.append(other.team_id)
-    worker = worker_of(gateway, InboxStore(pool), Taking())
+    worker = worker_of(gateway, InboxStore(pool, VAULT), Taking())
     pages = [await worker._look() for _ in range(4)]
     assert {team for page in pages for team in page} == set(teams)
     assert all(len(page) == len(set(page)) == 3 for page in pages)
-    assert await InboxStore(pool).waiting_events(100) == dict.fromkeys(teams, 2)
+    assert await InboxStore(pool, VAULT).waiting_events(100) == dict.fromkeys(teams, 2)

@@ -20,8 +20,6 @@ from libs.common.db.pool import open_pool
 from libs.common.ids import new_id
 from libs.common.rpc.operations import Progress
 from libs.common.rpc.values import timestamp
-from libs.common.sealing import key_ring
-from libs.testing.fixtures import SECRET_KEY
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import webhook_pb2
 from omnijourney.common.v1 import error_reason_pb2
@@ -31,10 +29,9 @@ from services.channel_gateway.convert.events import customer_event, customer_eve
 from services.channel_gateway.domain.inbox import StoredWebhook
 from services.channel_gateway.domain.shop_events import ShopEvent
 from services.channel_gateway.store.inbox import InboxStore
-from services.channel_gateway.store.vault import Vault
 from services.channel_gateway.worker.inbox import InboxWorker
 from services.channel_gateway.worker.presence import Presence
-from tests.integration.channel_gateway.conftest import TIMEOUT_S, Gateway, GatewayMaker
+from tests.integration.channel_gateway.conftest import TIMEOUT_S, VAULT, Gateway, GatewayMaker
 
 
 def order(number: int, **changes: Any) -> dict[str, Any]:
@@ -379,7 +376,7 @@ async def test_a_stored_body_that_cannot_be_converted_is_set_aside_and_the_other
     segment, dsn = SegmentInMemory(), gateway.database.dsn_of("channel_gateway")
     async with await open_pool(dsn, name="test") as pool:
         worker = InboxWorker(
-            InboxStore(pool, Vault(key_ring(SECRET_KEY))),
+            InboxStore(pool, VAULT),
             segment,
             Presence(dsn, new_id()),
             Progress(),
