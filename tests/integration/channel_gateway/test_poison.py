@@ -244,7 +244,7 @@ async def test_a_webhook_that_fails_in_an_unforeseen_way_is_set_aside_and_the_ot
     for number in range(5):
         assert (await shop.post(order(number), "bad" if number == 2 else ""))[0] == 202
     segment = Taking()
-    worker = worker_of(gateway, Failing(pool), segment)
+    worker = worker_of(gateway, Failing(pool, VAULT), segment)
     while await worker._work_or_set_aside(gateway.team_id):
         pass
     (refused,) = await stored(gateway, webhook_pb2.INBOX_STATE_REFUSED)
