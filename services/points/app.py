@@ -29,6 +29,7 @@ from services.points.store.outcomes import OutcomeStore
 from services.points.store.reports import ReportStore
 from services.points.usecases.checks import LedgerChecks
 from services.points.usecases.coupons import Coupons
+from services.points.usecases.customers import Customers
 from services.points.usecases.imports import ImportChunks, Imports
 from services.points.usecases.ledger import Ledger
 from services.points.usecases.reports import HistoryReport
@@ -73,6 +74,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             import_store=import_store,
             importer=importer,
             settings=TeamSettingsClient(to_segment),
+            customers=Customers(customers, segment),
             notifier=notifier,
             draining=rt.draining,
         )

@@ -70,6 +70,14 @@ class CustomerFinder(Protocol):
         ...
 
 
+class CustomerDirectory(Protocol):
+    """Which customers there are."""
+
+    async def known(self, customers: Sequence[AccountKey]) -> frozenset[AccountKey]:
+        """Those that there are. Raises Unavailable."""
+        ...
+
+
 class CustomerHistory:
     """What happened to customers' basic data, as a `History` to be followed."""
 
@@ -98,7 +106,7 @@ class CustomerHistory:
 
 
 class SegmentClient:
-    """Asks segment: `CustomerProfiles`, and a `CustomerFinder`."""
+    """Asks segment: `CustomerProfiles`, a `CustomerFinder` and a `CustomerDirectory`."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """`channel` to segment."""
@@ -121,6 +129,19 @@ class SegmentClient:
                 for (team, customer), each in zip(part, response.profiles, strict=True)
             ]
         return basics
+
+    async def known(self, customers: Sequence[AccountKey]) -> frozenset[AccountKey]:
+        """See `CustomerDirectory`."""
+        found: set[AccountKey] = set()
+        for part in _parts(customers):
+            items = [
+                customers_service_pb2.CustomerRef(team_id=str(team), customer_id=str(customer))
+                for team, customer in part
+            ]
+            request = customers_service_pb2.BatchGetProfilesRequest(items=items, parts=_BASICS)
+            response = await _asked(self._customers.BatchGetProfiles, request)
+            found.update(key for key, each in zip(part, response.profiles, strict=True) if each.found)
+        return frozenset(found)
 
     async def find(self, team_id: UUID, hints: Sequence[Hints]) -> list[Match]:
         """See `CustomerFinder`."""

@@ -19,6 +19,7 @@ from services.points.store.ledger import LedgerStore
 from services.points.store.reports import ReportStore
 from services.points.usecases.checks import LedgerChecks
 from services.points.usecases.coupons import Coupons
+from services.points.usecases.customers import Customers
 from services.points.usecases.imports import Imports
 from services.points.usecases.ledger import Ledger
 from services.points.usecases.reports import HistoryReport
@@ -49,6 +50,7 @@ class Dependencies:
     imports: Imports
     import_store: ImportStore
     importer: Importer
+    customers: Customers
     settings: TeamSettingsClient
     """Asked only where days are named, and where a coupon is claimed on a channel."""
     notifier: CommitNotifier

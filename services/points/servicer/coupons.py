@@ -80,6 +80,7 @@ class CouponCalls(Base):
     async def ClaimCoupon(self, request: pb.ClaimCouponRequest, context: Any) -> pb.ClaimCouponResponse:
         """Claims a coupon: deduction and claim, or the text for too few points."""
         wanted = convert.claim_request(request)
+        await self._deps.customers.require(wanted.team_id, wanted.customer_id)
         is_open = await self._is_open(wanted.team_id, request.channel)
         response, fresh = await self._deps.coupons.claim(
             request, wanted, pb.ClaimCouponResponse, convert.claim_response, is_open=is_open

@@ -59,6 +59,7 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
         """Posts a change by hand."""
         posting = requests.adjustment(request)
         assert isinstance(posting.body, Manual)
+        await self._deps.customers.require(posting.team_id, posting.customer_id)
         (answer,) = await self._deps.writer.post([posting])
         outcome = answer.outcome
         if outcome.status == Status.REFUSED:

@@ -48,6 +48,10 @@ _HANDLERS: Final[dict[type, Callable[[Recorder, Event], EventResult]]] = {
 }
 
 
+NO_SUCH_TEAM: Final = refused_event("RESOURCE_NOT_FOUND", "there is no such team")
+"""Also of a team that is there and that the caller does not see."""
+
+
 def record(context: EventContext, events: Sequence[Event], now: datetime, ids: Iterator[UUID]) -> Recording:
     """Decides a batch. Total: every report gets an answer, none raises."""
     recorder = Recorder(context, now, ids)
@@ -57,7 +61,7 @@ def record(context: EventContext, events: Sequence[Event], now: datetime, ids: I
 
 def _record(recorder: Recorder, event: Event) -> EventResult:
     if event.team_id not in recorder.context.unsigned_counts:
-        return refused_event("RESOURCE_NOT_FOUND", "there is no such team")
+        return NO_SUCH_TEAM
     key = (event.team_id, event.event_key)
     digest = digest_of(event)
     use = recorder.keys.get(key) or recorder.context.keys.get(key)

@@ -6,12 +6,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from libs.common.callers import caller
 from libs.common.paging import page_key, page_of, page_size
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check
 from services.segment.convert.events import event_result_message, read_event
 from services.segment.convert.facts import shown_fact
+from services.segment.domain.events import NO_SUCH_TEAM
 from services.segment.domain.model import Event
+from services.segment.domain.results import EventResult
 from services.segment.servicer.base import Base
 
 _BATCH_MAX: Final = 500
@@ -31,6 +34,8 @@ class HistoryRpcs(Base):
         check.done()
         self._deps.intake.check()
         read = [read_event(event) for event in request.events]
+        if caller().team_id is not None:
+            read = [_seen(each) for each in read]
         results = iter(
             await self._deps.writer.events.submit([each for each in read if isinstance(each, Event)])
         )
@@ -66,3 +71,10 @@ class HistoryRpcs(Base):
             facts, size, lambda fact: (fact.occurred_at, fact.partition, fact.position), *arguments
         )
         return pb.ListFactsResponse(facts=map(shown_fact, page.rows), next_page_token=page.next_token)
+
+
+def _seen(event: Event | EventResult) -> Event | EventResult:
+    """The event of a team that the caller sees; of another one, what is said of a team that is not there."""
+    if isinstance(event, Event) and not caller().sees(event.team_id):
+        return NO_SUCH_TEAM
+    return event

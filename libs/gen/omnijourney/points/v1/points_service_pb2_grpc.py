@@ -230,7 +230,7 @@ class PointsServiceServicer:
 
     def AdjustBalance(self, request, context):
         """Changes one customer's points by hand.
-        Errors: FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        Errors: NOT_FOUND for a customer that the team has not; FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -334,7 +334,7 @@ class PointsServiceServicer:
     def ClaimCoupon(self, request, context):
         """Claims a coupon for a customer: one deduction and one claim together, or neither. Too few points are no error but
         an answer with the coupon's text.
-        Errors: NOT_FOUND; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        Errors: NOT_FOUND, also for a customer that the team has not; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,7 @@ class PointsServiceStub:
     """Tells what an amount would earn; changes nothing. Errors: NOT_FOUND if no formula is set."""
     AdjustBalance: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.AdjustBalanceRequest, _points_service_pb2.AdjustBalanceResponse]
     """Changes one customer's points by hand.
-    Errors: FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    Errors: NOT_FOUND for a customer that the team has not; FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
     GetPostingOutcome: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetPostingOutcomeRequest, _points_service_pb2.GetPostingOutcomeResponse]
     """Reads what was recorded under a key. Errors: NOT_FOUND."""
@@ -82,7 +82,7 @@ class PointsServiceStub:
     ClaimCoupon: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ClaimCouponRequest, _points_service_pb2.ClaimCouponResponse]
     """Claims a coupon for a customer: one deduction and one claim together, or neither. Too few points are no error but
     an answer with the coupon's text.
-    Errors: NOT_FOUND; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    Errors: NOT_FOUND, also for a customer that the team has not; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
     GetCouponClaim: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetCouponClaimRequest, _points_service_pb2.GetCouponClaimResponse]
     """Reads a claim by its id or its code. Errors: NOT_FOUND."""
@@ -141,7 +141,7 @@ class PointsServiceAsyncStub(PointsServiceStub):
     """Tells what an amount would earn; changes nothing. Errors: NOT_FOUND if no formula is set."""
     AdjustBalance: _aio.UnaryUnaryMultiCallable[_points_service_pb2.AdjustBalanceRequest, _points_service_pb2.AdjustBalanceResponse]  # type: ignore[assignment]
     """Changes one customer's points by hand.
-    Errors: FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    Errors: NOT_FOUND for a customer that the team has not; FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
     GetPostingOutcome: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetPostingOutcomeRequest, _points_service_pb2.GetPostingOutcomeResponse]  # type: ignore[assignment]
     """Reads what was recorded under a key. Errors: NOT_FOUND."""
@@ -180,7 +180,7 @@ class PointsServiceAsyncStub(PointsServiceStub):
     ClaimCoupon: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ClaimCouponRequest, _points_service_pb2.ClaimCouponResponse]  # type: ignore[assignment]
     """Claims a coupon for a customer: one deduction and one claim together, or neither. Too few points are no error but
     an answer with the coupon's text.
-    Errors: NOT_FOUND; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    Errors: NOT_FOUND, also for a customer that the team has not; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
     GetCouponClaim: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetCouponClaimRequest, _points_service_pb2.GetCouponClaimResponse]  # type: ignore[assignment]
     """Reads a claim by its id or its code. Errors: NOT_FOUND."""
@@ -260,7 +260,7 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.AdjustBalanceResponse, _abc.Awaitable[_points_service_pb2.AdjustBalanceResponse]]:
         """Changes one customer's points by hand.
-        Errors: FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        Errors: NOT_FOUND for a customer that the team has not; FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
 
     @_abc_1.abstractmethod
@@ -383,7 +383,7 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_points_service_pb2.ClaimCouponResponse, _abc.Awaitable[_points_service_pb2.ClaimCouponResponse]]:
         """Claims a coupon for a customer: one deduction and one claim together, or neither. Too few points are no error but
         an answer with the coupon's text.
-        Errors: NOT_FOUND; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        Errors: NOT_FOUND, also for a customer that the team has not; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
 
     @_abc_1.abstractmethod

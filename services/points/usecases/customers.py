@@ -1,0 +1,29 @@
+"""Who may have points: customers that there are."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from libs.common.callers import caller
+from libs.common.errors import NotFound
+from services.points.clients.segment import CustomerDirectory
+from services.points.domain.model import AccountKey
+from services.points.store.customers import CustomerStore
+
+
+class Customers:
+    """Looks into the copy of customers; segment is asked for those that it has not yet."""
+
+    def __init__(self, copy: CustomerStore, segment: CustomerDirectory) -> None:
+        """`copy` is some seconds behind `segment`."""
+        self._copy = copy
+        self._segment = segment
+
+    async def require(self, team_id: UUID, customer_id: UUID) -> None:
+        """Raises NotFound for a customer that the team has not, Unavailable when nobody can tell. What our own services
+        ask for was looked at where it came in."""
+        if caller().is_internal or await self._copy.names(team_id, [customer_id]):
+            return
+        key = AccountKey((team_id, customer_id))
+        if key not in await self._segment.known([key]):
+            raise NotFound.of("customer", customer_id)
