@@ -51,11 +51,13 @@ anything dearer is done with them.
 
 def read_facts(source: Source, rows: Iterable[Any]) -> list[tuple[f.Fact, int]]:
     """Facts of one source's rows and how often each occurs, in the order in which they occur first. Raises
-    ValueError for ids that are none.
+    ValueError for ids that are none, and for a row that its service could not read.
     """
     shape_of = _SHAPES[source]
     shapes: dict[_Shape, int] = {}
     for row in rows:
+        if not row.team_id:
+            raise ValueError("the service whose row it is cannot read it")
         shape = shape_of(row)
         if shape is not None:
             shapes[shape] = shapes.get(shape, 0) + 1

@@ -15,7 +15,7 @@ from omnijourney.stats.v1 import figures_pb2 as pb
 from services.stats.domain.check import Compared
 from services.stats.domain.model import Metric, Total
 from services.stats.domain.overview import overview_of
-from services.stats.domain.views import ProjectionState
+from services.stats.domain.views import ProjectionState, RowSetAside
 
 _NOT_MEASURED: Final = pb.ABSENT_REASON_NOT_MEASURED
 _NOT_REPORTED: Final = pb.ABSENT_REASON_NOT_REPORTED_BY_CHANNEL
@@ -202,7 +202,22 @@ def _channel_sends(sends: Iterable[Total]) -> list[pb.ChannelSends]:
 def state_message(state: ProjectionState) -> pb.ProjectionState:
     """How far a history is counted."""
     return pb.ProjectionState(
-        source=state.source, counted_rows=state.counted, waiting_rows=state.waiting, error_message=state.error
+        source=state.source,
+        counted_rows=state.counted,
+        waiting_rows=state.waiting,
+        error_message=state.error,
+        set_aside_count=state.set_aside,
+    )
+
+
+def row_message(source: str, row: RowSetAside) -> pb.RowSetAside:
+    """A row that could not be counted; `source` is the service's name."""
+    return pb.RowSetAside(
+        source=source,
+        partition=row.partition,
+        position=row.position,
+        message=row.reason,
+        create_time=timestamp(row.create_time),
     )
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
+
+RowPlace = tuple[int, int, int]
+"""Number of the source, partition and position of a row of a history."""
 
 
 class ProjectionState(NamedTuple):
@@ -16,3 +20,20 @@ class ProjectionState(NamedTuple):
     """Rows that wait, up to a bound."""
     error: str
     """What keeps it from going on; empty if nothing does."""
+    set_aside: int
+    """Rows that could not be counted."""
+
+
+class RowSetAside(NamedTuple):
+    """A row of a history that could not be counted."""
+
+    source: int
+    partition: int
+    position: int
+    reason: str
+    create_time: datetime
+
+    @property
+    def place(self) -> RowPlace:
+        """Where it is found."""
+        return self[:3]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import Edge, team_of
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.convert import figures as convert
@@ -21,6 +22,29 @@ class ProjectionRpcs(Edge[Dependencies]):
         """How far each history is counted."""
         states = await self._deps.projections.states()
         return pb.ListProjectionStatesResponse(states=map(convert.state_message, states))
+
+    async def ListRowsSetAside(
+        self, request: pb.ListRowsSetAsideRequest, context: Any
+    ) -> pb.ListRowsSetAsideResponse:
+        """Rows that could not be counted."""
+        projections, size = self._deps.projections, page_size(request.page_size)
+        source = projections.source_of(request.source)
+        arguments = ("set aside", source)
+        after = page_key(request.page_token, tuple[int, int, int], *arguments) or (0, 0, 0)
+        rows = await projections.rows_set_aside(source, after, size + 1)
+        page = page_of(rows, size, lambda row: row.place, *arguments)
+        return pb.ListRowsSetAsideResponse(
+            rows=[convert.row_message(projections.name_of(row.source), row) for row in page.rows],
+            next_page_token=page.next_token,
+        )
+
+    async def RetryRowsSetAside(
+        self, request: pb.RetryRowsSetAsideRequest, context: Any
+    ) -> pb.RetryRowsSetAsideResponse:
+        """Counts rows that could not be counted before."""
+        source = self._deps.projections.source_of(request.source)
+        counted, left = await self._deps.projections.retry(source)
+        return pb.RetryRowsSetAsideResponse(counted_count=counted, left_count=left)
 
     async def CheckProjections(
         self, request: pb.CheckProjectionsRequest, context: Any

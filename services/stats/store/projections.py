@@ -12,6 +12,7 @@ from libs.common import crash
 from libs.common.db.pool import Pool, fetch_alone
 from libs.common.feeds.follower import CursorMovedError
 from services.stats.domain.model import Counts, Source
+from services.stats.domain.views import RowPlace, RowSetAside
 from services.stats.store.base import BOOK
 
 _CURSORS_MOVED: Final = "OJ003"
@@ -77,6 +78,35 @@ class ProjectionStore:
         )
         with _cursors_checked():
             await fetch_alone(self._pool, *query)
+
+    async def list_set_aside(self, source: Source | None, after: RowPlace, row_max: int) -> list[RowSetAside]:
+        """Rows of a source's history (None: of all) that could not be counted, in order of place."""
+        rows = await self._pool.fetch(
+            *BOOK.bind(
+                "list_set_aside",
+                source=source,
+                after_source=after[0],
+                after_partition=after[1],
+                after_position=after[2],
+                row_max=row_max,
+            )
+        )
+        return [RowSetAside(*row) for row in rows]
+
+    async def count_again(self, place: RowPlace, counts: Counts) -> bool:
+        """Counts a row that was set aside; False if it is not any more. Raises CursorMovedError: then do it again."""
+        counters, firsts = _rows(counts)
+        query = BOOK.bind(
+            "count_row_again",
+            source=place[0],
+            partition=place[1],
+            position=place[2],
+            counters=counters,
+            firsts=firsts,
+        )
+        with _cursors_checked():
+            ((counted,),) = await fetch_alone(self._pool, *query)
+        return bool(counted)
 
     async def count_set_aside(self, source: Source) -> int:
         """Rows of the source's history that could not be counted."""

@@ -4,30 +4,96 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from typing import Final
 from uuid import UUID
 
-from libs.common.feeds.follower import AWAY
+import structlog
+
+from libs.common.db.faults import COLLIDED
+from libs.common.db.retry import until_alone
+from libs.common.errors import FieldViolation, InvalidArgument
+from libs.common.feeds.follower import AWAY, POISON, CursorMovedError
 from services.stats import metrics
 from services.stats.clients.records import Records
 from services.stats.domain.check import Compared, compare_ledger, compare_runs, compare_sends
-from services.stats.domain.model import Total
-from services.stats.domain.views import ProjectionState
+from services.stats.domain.model import Counts, Source, Total
+from services.stats.domain.views import ProjectionState, RowPlace, RowSetAside
 from services.stats.store.counters import CounterStore
+from services.stats.store.projections import ProjectionStore
 from services.stats.worker.readers import Reader
+
+RETRIED_MAX: Final = 500
+"""Rows set aside that one call reads again."""
+_ATTEMPTS: Final = 10
+
+_log = structlog.get_logger(__name__)
 
 
 class Projections:
     """All projections of this service."""
 
-    def __init__(self, readers: Sequence[Reader], counters: CounterStore, records: Records) -> None:
+    def __init__(
+        self, readers: Sequence[Reader], store: ProjectionStore, counters: CounterStore, records: Records
+    ) -> None:
         """`readers` are asked how far they are, `records` what the counters should say."""
         self._readers = readers
+        self._store = store
         self._counters = counters
         self._records = records
 
     async def states(self) -> list[ProjectionState]:
         """How far each history is counted, and what keeps it from going on."""
-        return [await _state(reader) for reader in self._readers]
+        return [await self._state(reader) for reader in self._readers]
+
+    def source_of(self, name: str) -> Source | None:
+        """The source of a service's name; None for no name. Raises InvalidArgument for one that has no history."""
+        sources = {reader.name: reader.source for reader in self._readers}
+        if name and name not in sources:
+            raise InvalidArgument.of(FieldViolation("source", f"must be one of {', '.join(sources)}"))
+        return sources.get(name)
+
+    def name_of(self, source: int) -> str:
+        """The service's name."""
+        return next(reader.name for reader in self._readers if reader.source == source)
+
+    async def rows_set_aside(
+        self, source: Source | None, after: RowPlace, row_max: int
+    ) -> Sequence[RowSetAside]:
+        """Rows that could not be counted, in order of place."""
+        return await self._store.list_set_aside(source, after, row_max)
+
+    async def retry(self, source: Source | None) -> tuple[int, int]:
+        """Counts rows that were set aside, up to RETRIED_MAX; returns how many, and how many are left.
+
+        Raises Unavailable.
+        """
+        readers = {reader.source.value: reader for reader in self._readers}
+        rows = await self._store.list_set_aside(source, (0, 0, 0), RETRIED_MAX)
+        counted = 0
+        for row in rows:
+            try:
+                counts = await readers[row.source].read_again(row.partition, row.position)
+                counted += await self._count_again(row, counts)
+            except POISON as error:
+                _log.warning("a row still cannot be counted", place=row.place, error=repr(error))
+        sources = [source] if source else [reader.source for reader in self._readers]
+        return counted, sum([await self._store.count_set_aside(each) for each in sources])
+
+    async def _count_again(self, row: RowSetAside, counts: Counts) -> bool:
+        return await until_alone(
+            lambda _attempt: self._store.count_again(row.place, counts),
+            what="row set aside",
+            collisions=(CursorMovedError, *COLLIDED),
+            attempts=_ATTEMPTS,
+        )
+
+    async def _state(self, reader: Reader) -> ProjectionState:
+        try:
+            aside = await self._store.count_set_aside(reader.source)
+            counted, waiting = await reader.counted(), await reader.waiting()
+        except AWAY as error:
+            return ProjectionState(reader.name, 0, 0, str(error) or type(error).__name__, 0)
+        return ProjectionState(reader.name, counted, waiting, reader.error, aside)
 
     async def compare(self, team_id: UUID) -> AsyncIterator[Compared]:
         """A team's figures beside what the owners of the records say. Raises Unavailable."""
@@ -46,13 +112,6 @@ class Projections:
             counted = await self._counters.totals(team_id, [journey_id])
             for compared in compare_runs(journey_id, counted, await self._records.runs(team_id, journey_id)):
                 yield compared
-
-
-async def _state(reader: Reader) -> ProjectionState:
-    try:
-        return ProjectionState(reader.name, await reader.counted(), await reader.waiting(), reader.error)
-    except AWAY as error:
-        return ProjectionState(reader.name, 0, 0, str(error) or type(error).__name__)
 
 
 def _by_channel(sends: Sequence[Total]) -> dict[tuple[int, int], int]:

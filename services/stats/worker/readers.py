@@ -126,6 +126,17 @@ class Reader:
                 return len(page.rows)
             cursors = page.cursors
 
+    async def read_again(self, partition: int, position: int) -> Counts:
+        """What a row of the history counts. Raises Unavailable, and `POISON` for one that cannot be counted."""
+        page = await self._history.read({partition: position - 1}, 0, 1)
+        rows = [row for row in page.rows if (row.partition, row.position) == (partition, position)]
+        return count(read_facts(self._history.source, rows))
+
+    @property
+    def source(self) -> Source:
+        """Whose history it is."""
+        return self._history.source
+
     def _note_rows(self, rows: int) -> None:
         self._facts.inc(rows)
         self._progress.add(rows)

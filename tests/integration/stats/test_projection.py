@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 import asyncpg
+import grpc
 import pytest
 
 from libs.common.db.pool import Pool, open_pool
@@ -19,6 +20,8 @@ from libs.testing.history_rows import entry, order
 from libs.testing.mails import customers
 from libs.testing.projection_suite import ProjectionSuite
 from omnijourney.points.v1 import entry_pb2
+from omnijourney.segment.v1 import history_pb2
+from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.domain.model import Source
 from services.stats.store.projections import ProjectionStore
 from services.stats.worker.readers import CountingProjection
@@ -88,6 +91,47 @@ async def test_a_row_that_cannot_be_counted_is_set_aside_and_holds_back_nobody(
     (row,) = aside
     assert tuple(row)[:3] == (Source.SEGMENT, faulty.partition, faulty.position)
     assert "ValueError" in row["reason"]
+
+
+@pytest.mark.rule("C-20d")
+async def test_rows_set_aside_are_listed_and_counted_once_they_can_be(stats: Stats) -> None:
+    feed, faulty = stats.feeds["segment"], order(PEOPLE[1])
+    faulty.customer_id = "nobody"
+    bare = history_pb2.Fact(partition=7)  # as its service passes on a row that it cannot read
+    feed.record(order(PEOPLE[0]), faulty, bare, *(order(each) for each in PEOPLE[2:]))
+    await stats.settle()
+    assert (await stats.team()).order_count == 4
+    states = await stats.stub.ListProjectionStates(pb.ListProjectionStatesRequest(), timeout=TIMEOUT_S)
+    assert {state.source: state.set_aside_count for state in states.states if state.set_aside_count} == {
+        "segment": 2
+    }
+    listing = pb.ListRowsSetAsideRequest(source="segment", page_size=1)
+    first = await stats.stub.ListRowsSetAside(listing, timeout=TIMEOUT_S)
+    listing.page_token = first.next_page_token
+    second = await stats.stub.ListRowsSetAside(listing, timeout=TIMEOUT_S)
+    rows = [*first.rows, *second.rows]
+    assert second.next_page_token == ""
+    assert {(row.source, row.partition, row.position) for row in rows} == {
+        ("segment", faulty.partition, faulty.position),
+        ("segment", 7, bare.position),
+    }
+    assert any("cannot read it" in row.message for row in rows)
+    assert await retry(stats) == (0, 2)
+    faulty.customer_id = str(PEOPLE[1])
+    assert await retry(stats) == (1, 1)
+    assert await retry(stats) == (0, 1)
+    team = await stats.team()
+    assert (team.order_count, team.customer_count) == (5, 5)
+    assert await retry(stats, "points") == (0, 0)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await retry(stats, "nobody")
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def retry(stats: Stats, source: str = "segment") -> tuple[int, int]:
+    request = pb.RetryRowsSetAsideRequest(request_id="r", source=source)
+    answer = await stats.stub.RetryRowsSetAside(request, timeout=TIMEOUT_S)
+    return answer.counted_count, answer.left_count
 
 
 async def test_a_process_of_the_release_before_counts_beside_a_new_one(pool: Pool) -> None:

@@ -12,3 +12,12 @@ SELECT set_row_aside(:source, :counted, :steps::cursor_step[], :partition, :posi
 
 -- name: count_set_aside
 SELECT count(*) FROM row_set_aside WHERE source = :source;
+
+-- name: list_set_aside
+SELECT source, partition, position, reason, create_time FROM row_set_aside
+ WHERE (:source::smallint IS NULL OR source = :source)
+   AND (source, partition, position) > (:after_source::bigint, :after_partition::bigint, :after_position)
+ ORDER BY source, partition, position LIMIT :row_max;
+
+-- name: count_row_again
+SELECT count_row_again(:source, :partition, :position, :counters::counter_row[], :firsts::first_row[]);

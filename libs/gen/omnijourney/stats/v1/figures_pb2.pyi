@@ -612,6 +612,7 @@ class ProjectionState(_message.Message):
     COUNTED_ROWS_FIELD_NUMBER: _builtins.int
     WAITING_ROWS_FIELD_NUMBER: _builtins.int
     ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
+    SET_ASIDE_COUNT_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """The service whose history it is."""
     counted_rows: _builtins.int
@@ -620,6 +621,8 @@ class ProjectionState(_message.Message):
     """Rows that wait, counted up to 500."""
     error_message: _builtins.str
     """Fault of the last attempt to read; empty if there was none."""
+    set_aside_count: _builtins.int
+    """Rows that could not be counted and were set aside; `ListRowsSetAside` shows them."""
     def __init__(
         self,
         *,
@@ -627,14 +630,55 @@ class ProjectionState(_message.Message):
         counted_rows: _builtins.int = ...,
         waiting_rows: _builtins.int = ...,
         error_message: _builtins.str = ...,
+        set_aside_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted_rows", b"counted_rows", "error_message", b"error_message", "source", b"source", "waiting_rows", b"waiting_rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted_rows", b"counted_rows", "error_message", b"error_message", "set_aside_count", b"set_aside_count", "source", b"source", "waiting_rows", b"waiting_rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProjectionState: _TypeAlias = ProjectionState  # noqa: Y015
+
+@_typing.final
+class RowSetAside(_message.Message):
+    """A row of a history that could not be counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    PARTITION_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """The service whose history it is of."""
+    partition: _builtins.int
+    """Its partition in that history."""
+    position: _builtins.int
+    """Its position in that partition."""
+    message: _builtins.str
+    """Why it could not be counted, for people."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was set aside, real time."""
+
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        partition: _builtins.int = ...,
+        position: _builtins.int = ...,
+        message: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "message", b"message", "partition", b"partition", "position", b"position", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RowSetAside: _TypeAlias = RowSetAside  # noqa: Y015
 
 @_typing.final
 class ProjectionFinding(_message.Message):

@@ -70,6 +70,16 @@ class StatsServiceStub:
                 request_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListProjectionStatesRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListProjectionStatesResponse.FromString,
                 _registered_method=True)
+        self.ListRowsSetAside = channel.unary_unary(
+                '/omnijourney.stats.v1.StatsService/ListRowsSetAside',
+                request_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListRowsSetAsideRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListRowsSetAsideResponse.FromString,
+                _registered_method=True)
+        self.RetryRowsSetAside = channel.unary_unary(
+                '/omnijourney.stats.v1.StatsService/RetryRowsSetAside',
+                request_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.RetryRowsSetAsideRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.RetryRowsSetAsideResponse.FromString,
+                _registered_method=True)
         self.CheckProjections = channel.unary_stream(
                 '/omnijourney.stats.v1.StatsService/CheckProjections',
                 request_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.CheckProjectionsRequest.SerializeToString,
@@ -156,6 +166,21 @@ class StatsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRowsSetAside(self, request, context):
+        """Operators: rows of histories that could not be counted, in order of source, partition and position.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryRowsSetAside(self, request, context):
+        """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once.
+        Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`; rows that were counted before stay counted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CheckProjections(self, request, context):
         """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
         Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
@@ -237,6 +262,16 @@ def add_StatsServiceServicer_to_server(servicer, server):
                     servicer.ListProjectionStates,
                     request_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListProjectionStatesRequest.FromString,
                     response_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListProjectionStatesResponse.SerializeToString,
+            ),
+            'ListRowsSetAside': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRowsSetAside,
+                    request_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListRowsSetAsideRequest.FromString,
+                    response_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListRowsSetAsideResponse.SerializeToString,
+            ),
+            'RetryRowsSetAside': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryRowsSetAside,
+                    request_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.RetryRowsSetAsideRequest.FromString,
+                    response_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.RetryRowsSetAsideResponse.SerializeToString,
             ),
             'CheckProjections': grpc.unary_stream_rpc_method_handler(
                     servicer.CheckProjections,
@@ -459,6 +494,60 @@ class StatsService:
             '/omnijourney.stats.v1.StatsService/ListProjectionStates',
             omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListProjectionStatesRequest.SerializeToString,
             omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListProjectionStatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRowsSetAside(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.stats.v1.StatsService/ListRowsSetAside',
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListRowsSetAsideRequest.SerializeToString,
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ListRowsSetAsideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryRowsSetAside(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.stats.v1.StatsService/RetryRowsSetAside',
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.RetryRowsSetAsideRequest.SerializeToString,
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.RetryRowsSetAsideResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,12 @@ class StatsServiceStub:
     """Figures of a team, over all time."""
     ListProjectionStates: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.ListProjectionStatesRequest, _stats_service_pb2.ListProjectionStatesResponse]
     """Operators: how far each history is counted."""
+    ListRowsSetAside: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.ListRowsSetAsideRequest, _stats_service_pb2.ListRowsSetAsideResponse]
+    """Operators: rows of histories that could not be counted, in order of source, partition and position."""
+    RetryRowsSetAside: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.RetryRowsSetAsideRequest, _stats_service_pb2.RetryRowsSetAsideResponse]
+    """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once.
+    Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`; rows that were counted before stay counted.
+    """
     CheckProjections: _grpc.UnaryStreamMultiCallable[_stats_service_pb2.CheckProjectionsRequest, _stats_service_pb2.CheckProjectionsResponse]
     """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
     Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
@@ -87,6 +93,12 @@ class StatsServiceAsyncStub(StatsServiceStub):
     """Figures of a team, over all time."""
     ListProjectionStates: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.ListProjectionStatesRequest, _stats_service_pb2.ListProjectionStatesResponse]  # type: ignore[assignment]
     """Operators: how far each history is counted."""
+    ListRowsSetAside: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.ListRowsSetAsideRequest, _stats_service_pb2.ListRowsSetAsideResponse]  # type: ignore[assignment]
+    """Operators: rows of histories that could not be counted, in order of source, partition and position."""
+    RetryRowsSetAside: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.RetryRowsSetAsideRequest, _stats_service_pb2.RetryRowsSetAsideResponse]  # type: ignore[assignment]
+    """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once.
+    Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`; rows that were counted before stay counted.
+    """
     CheckProjections: _aio.UnaryStreamMultiCallable[_stats_service_pb2.CheckProjectionsRequest, _stats_service_pb2.CheckProjectionsResponse]  # type: ignore[assignment]
     """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
     Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
@@ -164,6 +176,24 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_stats_service_pb2.ListProjectionStatesResponse, _abc.Awaitable[_stats_service_pb2.ListProjectionStatesResponse]]:
         """Operators: how far each history is counted."""
+
+    @_abc_1.abstractmethod
+    def ListRowsSetAside(
+        self,
+        request: _stats_service_pb2.ListRowsSetAsideRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stats_service_pb2.ListRowsSetAsideResponse, _abc.Awaitable[_stats_service_pb2.ListRowsSetAsideResponse]]:
+        """Operators: rows of histories that could not be counted, in order of source, partition and position."""
+
+    @_abc_1.abstractmethod
+    def RetryRowsSetAside(
+        self,
+        request: _stats_service_pb2.RetryRowsSetAsideRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stats_service_pb2.RetryRowsSetAsideResponse, _abc.Awaitable[_stats_service_pb2.RetryRowsSetAsideResponse]]:
+        """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once.
+        Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`; rows that were counted before stay counted.
+        """
 
     @_abc_1.abstractmethod
     def CheckProjections(
