@@ -19,8 +19,8 @@ demo: ## replay a real month through all five services (MONTH=1..12, DATA=file.c
 	@$(PYTHON) tools/install.py demo $(if $(DATA),,demo-data)
 	@$(BIN)/omnijourney demo $(DEMO_OPTIONS)
 
-up: install ## start the five services with their own PostgreSQL and Valkey, until Ctrl-C
-	@$(BIN)/omnijourney up
+up: install ## start the five services with their own PostgreSQL and Valkey, until Ctrl-C (TLS=on|mutual with certificates)
+	@$(BIN)/omnijourney up $(if $(TLS),--tls '$(TLS)')
 
 test: install-dev ## run all tests, servers included, and print what of each service they ran (ARGS="…" goes to pytest)
 	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),--rules-record build/rules.json --coverage)

@@ -59,6 +59,14 @@ def up(
     emulators: Annotated[
         bool, typer.Option("--emulators", help="Send to emulators of the channels instead of the real ones.")
     ] = False,
+    tls: Annotated[
+        Literal["configured", "on", "mutual"],
+        typer.Option(
+            help="'on' makes a CA and certificates in tls/ of the data directory and serves with them; 'mutual' also"
+            " asks every caller for a certificate. [default: as OMNIJOURNEY_TLS_* say]",
+            show_default=False,
+        ),
+    ] = "configured",
     log_dir: Annotated[
         Path | None,
         typer.Option(help="Where each process logs to a file. [default: logs/ of the data directory]"),
@@ -71,8 +79,14 @@ def up(
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
     if clock_control:
         changes["clock_control"] = "on"
+    if tls != "configured":
+        changes |= {"tls_ca_file": None, "tls_cert_file": None, "tls_key_file": None, "tls_clients": "off"}
+    settings = _configured(InstallationSettings, changes)
+    if tls == "mutual":
+        settings = settings.model_copy(update={"tls_clients": "required"})
     options = InstallationOptions(
-        settings=_configured(InstallationSettings, changes),
+        settings=settings,
+        own_ca=tls != "configured",
         free_ports=ports == "free",
         emulators=emulators,
         log_dir=log_dir,

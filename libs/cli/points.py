@@ -21,7 +21,7 @@ _TIMEOUT_S = 10.0
 async def check_points(settings: ClientSettings, team_id: str, *, incremental: bool) -> int:
     """Checks and prints; an empty `team_id` is every team. Returns the exit code: 1 for a broken law or a fault."""
     broken = 0
-    async with Client(settings.targets(), settings.api_token()) as client:
+    async with Client(settings.targets(), settings.api_token(), tls=settings.tls_of_calls()) as client:
         try:
             async for team in _teams(client, team_id):
                 broken += await _check(client, team, incremental=incremental)

@@ -38,7 +38,7 @@ class ServiceStatus:
 
 async def show_status(settings: ClientSettings, *, as_json: bool) -> int:
     """Prints the state of every service. Returns the exit code: 1 if one does not serve or cannot be asked."""
-    async with Client(settings.targets(), settings.api_token()) as client:
+    async with Client(settings.targets(), settings.api_token(), tls=settings.tls_of_calls()) as client:
         found = await asyncio.gather(*(_ask(client, service) for service in client.known))
     if as_json:
         out.print_json(json.dumps([dataclasses.asdict(status) for status in found]))
@@ -49,7 +49,7 @@ async def show_status(settings: ClientSettings, *, as_json: bool) -> int:
 
 async def _ask(client: Client, service: ServiceName) -> ServiceStatus:
     target = client.targets[service]
-    if not await is_serving(target):
+    if not await is_serving(target, tls=client.tls):
         return ServiceStatus(service, target, serving=False)
     operations = client.installation(service)
     try:

@@ -36,7 +36,7 @@ Command = Callable[[Client], Awaitable[None]]
 
 async def run(settings: ClientSettings, command: Command) -> int:
     """Does a command below; returns the exit code: 1, with the refusal on stderr, when it was refused."""
-    async with Client(settings.targets(), settings.api_token()) as client:
+    async with Client(settings.targets(), settings.api_token(), tls=settings.tls_of_calls()) as client:
         try:
             await command(client)
         except grpc.aio.AioRpcError as error:

@@ -115,14 +115,24 @@ def _server(address: str, installation: Installation, name: str) -> str:
     return f"{where} (embedded, process {installation.pid_of(name)})" if owned else where
 
 
+def _shown(file: Path | None) -> str:
+    """As short as it can be said from here."""
+    if file is None:
+        return "…"
+    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
+
+
 def _tries(installation: Installation) -> str:
     target = next(iter(installation.targets.values()))
-    token_file = installation.data_dir / "token"
-    if token_file.is_relative_to(Path.cwd()):
-        token_file = token_file.relative_to(Path.cwd())
+    token_file = _shown(installation.data_dir / "token")
+    how = "-plaintext"
+    if installation.tls is not None:
+        how = f"-cacert {_shown(installation.tls.ca_file)}"
+        if installation.asks_for_certificates:
+            how += f" -cert {_shown(installation.tls.cert_file)} -key {_shown(installation.tls.key_file)}"
     return (
-        f"\n[dim]try[/]  grpcurl -plaintext {target} list\n"
-        f'     grpcurl -plaintext -H "authorization: Bearer $(cat {token_file})" {target} '
+        f"\n[dim]try[/]  grpcurl {how} {target} list\n"
+        f'     grpcurl {how} -H "authorization: Bearer $(cat {token_file})" {target} '
         "omnijourney.common.v1.InstallationService/GetLag\n"
         f"     omnijourney status   [dim](all services at one glance)[/]\n"
     )

@@ -11,6 +11,7 @@ import grpc
 from libs.client.internal import Internal
 from libs.client.services import SERVICES, ServiceName
 from libs.common.rpc.client import channel
+from libs.common.tls import Tls
 from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
 from omnijourney.common.v1.installation_service_pb2_grpc import InstallationServiceStub
 from omnijourney.common.v1.operations_service_pb2_grpc import OperationsServiceStub
@@ -40,10 +41,17 @@ class Client:
     Belongs to the event loop in which it is first used.
     """
 
-    def __init__(self, targets: Mapping[ServiceName, str], token: str, tools_token: str = "") -> None:
+    def __init__(
+        self,
+        targets: Mapping[ServiceName, str],
+        token: str,
+        tools_token: str = "",
+        tls: Tls | None = None,
+    ) -> None:
         """`targets`: `host:port` by service. `tools_token` is shown where only `internal` asks; without it, `token` is.
         Connects when first used."""
         self.targets = dict(targets)
+        self.tls = tls
         self._token = token
         self._tools_token = tools_token or token
         self._tools_channels: dict[ServiceName, grpc.aio.Channel] = {}
@@ -67,13 +75,13 @@ class Client:
     def channel(self, service: ServiceName) -> grpc.aio.Channel:
         """The channel to one service, for stubs that are not here. Errors: KeyError without an address for it."""
         if service not in self._channels:
-            self._channels[service] = channel(self.targets[service], self._token)
+            self._channels[service] = channel(self.targets[service], self._token, self.tls)
         return self._channels[service]
 
     def internal(self, service: ServiceName) -> Internal:
         """What our own services ask of one. Errors: KeyError without an address for it."""
         if service not in self._tools_channels:
-            self._tools_channels[service] = channel(self.targets[service], self._tools_token)
+            self._tools_channels[service] = channel(self.targets[service], self._tools_token, self.tls)
         return Internal(self._tools_channels[service])
 
     async def connect(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:

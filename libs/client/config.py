@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from libs.client.found import InstallationFile
+from libs.client.found import InstallationFile, tools_tls
 from libs.client.services import SERVICES, ServiceName
-from libs.common.config import DEFAULT_PORTS
+from libs.common.config import DEFAULT_PORTS, TlsSettings
+from libs.common.tls import Tls
 
 
-class ClientSettings(BaseSettings):
+class ClientSettings(TlsSettings):
     """`OMNIJOURNEY_<FIELD>`. A value that is handed in wins over the environment."""
 
     model_config = SettingsConfigDict(env_prefix="OMNIJOURNEY_", env_ignore_empty=True)
@@ -35,6 +36,13 @@ class ClientSettings(BaseSettings):
             or f"127.0.0.1:{DEFAULT_PORTS[service]}"
             for service in SERVICES
         }
+
+    def tls_of_calls(self) -> Tls | None:
+        """How services are called: as configured, else as the running installation says; None: without TLS."""
+        if self.tls_ca_file is not None or self.tls_cert_file is not None:
+            return Tls(self.tls_ca_file, self.tls_cert_file, self.tls_key_file)
+        found = InstallationFile(self.data_dir).read()
+        return tools_tls(found.tls_dir) if found and found.tls_dir else None
 
     def api_token(self) -> str:
         """The token to send; empty when there is none to be found."""

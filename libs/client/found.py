@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from libs.client.services import ServiceName
+from libs.common.tls import Tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,13 @@ class Found:
     """Of its supervisor."""
     targets: Mapping[ServiceName, str]
     http_url: str
+    tls_dir: Path | None = None
+    """Where the certificates of an installation with a CA of its own are."""
+
+
+def tools_tls(directory: Path) -> Tls:
+    """How our own tools call an installation with a CA of its own."""
+    return Tls(directory / "ca.pem", directory / "tools.pem", directory / "tools.key")
 
 
 class InstallationFile:
@@ -25,12 +33,13 @@ class InstallationFile:
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / "installation.json"
 
-    def publish(self, targets: Mapping[ServiceName, str], http_url: str) -> None:
+    def publish(self, targets: Mapping[ServiceName, str], http_url: str, tls_dir: Path | None = None) -> None:
         """Tells where this process' services listen."""
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        draft.write_text(
-            json.dumps({"pid": os.getpid(), "targets": dict(targets), "http_url": http_url}) + "\n"
-        )
+        said: dict[str, object] = {"pid": os.getpid(), "targets": dict(targets), "http_url": http_url}
+        if tls_dir is not None:
+            said["tls_dir"] = str(tls_dir)
+        draft.write_text(json.dumps(said) + "\n")
         draft.replace(self._path)
 
     def withdraw(self) -> None:
@@ -43,7 +52,8 @@ class InstallationFile:
         """None when no installation runs there: a file that a killed supervisor left is not believed."""
         try:
             content = json.loads(self._path.read_text())
-            found = Found(int(content["pid"]), content["targets"], content["http_url"])
+            tls_dir = Path(content["tls_dir"]) if "tls_dir" in content else None
+            found = Found(int(content["pid"]), content["targets"], content["http_url"], tls_dir)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
         try:

@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import asyncpg
+import grpc
 import structlog
 import uvloop
 
@@ -39,12 +40,14 @@ from libs.common.logging import setup_logging
 from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.metrics import MetricsEndpoint
 from libs.common.rpc import operations
+from libs.common.rpc.client import channel
 from libs.common.rpc.long_work import DESCRIPTOR as OPERATIONS
 from libs.common.rpc.long_work import NoOperations, Operations, OperationsServicer
 from libs.common.rpc.operations import InstallationServicer, LagProbe
 from libs.common.rpc.server import GrpcServer, PortTakenError
 from libs.common.servers import Endpoints, Servers, ServersUnavailable
 from libs.common.tasks import Loop
+from libs.common.tls import Tls
 from omnijourney.common.v1 import installation_service_pb2_grpc, operations_service_pb2_grpc
 
 EXIT_OK: Final = 0
@@ -118,6 +121,10 @@ class Runtime:
     _failed: "asyncio.Future[None]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
+
+    def channel(self, target: str) -> grpc.aio.Channel:
+        """A channel to another service at `host:port`, by which this one proves itself."""
+        return channel(target, self.token, self.settings.tls)
 
     def spawn(self, name: str, run: Run) -> None:
         """Runs a loop until the service stops: the `run` of a `libs.common.tasks.Loop`, or a function like it. One that
@@ -229,8 +236,11 @@ async def runtime(
         callers: CallerDirectory = await stack.enter_async_context(ClientDirectory.follow(dsn))
         if not held_token:
             callers = EitherDirectory(StaticDirectory.installation(ends.token), callers)
-        server = GrpcServer(host=settings.bind_host, port=settings.grpc_port, callers=callers)
-        made = Runtime(settings, pool, dsn, ends.redis_url, clock, token, server)
+        server = GrpcServer(
+            host=settings.bind_host, port=settings.grpc_port, callers=callers, tls=settings.tls
+        )
+        redis_url = Tls(settings.tls_ca_file).of_redis(ends.redis_url)
+        made = Runtime(settings, pool, dsn, redis_url, clock, token, server)
         # Workers may run before the service serves, and must end even if it never does.
         stack.push_async_callback(made.end_workers)
         yield made
@@ -271,7 +281,8 @@ async def _close_pool(pool: Pool) -> None:
 
 def _open_metrics(settings: ServiceSettings) -> MetricsEndpoint:
     try:
-        return MetricsEndpoint(settings.bind_host, settings.prometheus_port)
+        context = settings.tls.server_context() if settings.tls is not None else None
+        return MetricsEndpoint(settings.bind_host, settings.prometheus_port, context)
     except OSError as error:
         raise PortTakenError(settings.bind_host, settings.prometheus_port, error, "metrics_port") from error
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from libs.common import crash, credentials
+from libs.common.tls import Clients, Tls
 
 EXIT_CONFIG: Final = 2
 """Exit code of a process whose configuration is wrong."""
@@ -33,11 +34,74 @@ DEFAULT_PORTS: Final = {
 }
 METRICS_PORT_DISTANCE: Final = 100
 """The metrics port is the gRPC port and this, unless it is set."""
-_REDIS_ADDRESS: Final = re.compile(r"(redis|rediss|redis\+cluster)://[^/\s]")
+_REDIS_ADDRESS: Final = re.compile(r"rediss?(\+cluster)?://[^/\s]")
 _PER_SERVICE: Final = frozenset({"port", "metrics_port"})
 
 
-class ServiceSettings(BaseSettings):
+class TlsSettings(BaseSettings):
+    """Who a process is to others, and whom it believes: files in PEM."""
+
+    tls_ca_file: Path | None = None
+    """Certificates of the authorities with which peers are verified: services, callers that have to show a certificate,
+    and `rediss://`. Empty: the system's."""
+    tls_key_file: Path | None = None
+    """Key of the certificate."""
+    tls_cert_file: Path | None = Field(default=None, validate_default=True)
+    """Certificate and its chain. With one, every port and every call to another service is TLS; empty: none is."""
+    tls_clients: Clients = "off"
+    """Whether callers of gRPC and of metrics have to show a certificate of `tls_ca_file`."""
+
+    @field_validator("tls_ca_file", "tls_key_file")
+    @classmethod
+    def _is_there(cls, given: Path | None) -> Path | None:
+        if given is not None:
+            try:
+                given.read_bytes()
+            except OSError as error:
+                raise ValueError(f"cannot be read ({error.strerror})") from error
+        return given
+
+    @field_validator("tls_ca_file")
+    @classmethod
+    def _is_an_authority(cls, given: Path | None) -> Path | None:
+        refuse_unusable(Tls(given))
+        return given
+
+    @field_validator("tls_cert_file")
+    @classmethod
+    def _goes_with_its_key(cls, given: Path | None, info: ValidationInfo) -> Path | None:
+        key = info.data.get("tls_key_file")
+        if (given is None) != (key is None) and "tls_key_file" in info.data:
+            raise ValueError("must be set if and only if OMNIJOURNEY_TLS_KEY_FILE is")
+        if given is not None and key is not None:
+            refuse_unusable(Tls(None, given, key))
+        return given
+
+    @field_validator("tls_clients")
+    @classmethod
+    def _can_be_verified(cls, given: Clients, info: ValidationInfo) -> Clients:
+        whole = info.data.get("tls_ca_file", True) and info.data.get("tls_cert_file", True)
+        if given == "required" and not whole:
+            raise ValueError("'required' needs OMNIJOURNEY_TLS_CA_FILE and OMNIJOURNEY_TLS_CERT_FILE")
+        return given
+
+    @property
+    def tls(self) -> Tls | None:
+        """How the process serves and calls; None: without TLS."""
+        if self.tls_cert_file is None:
+            return None
+        return Tls(self.tls_ca_file, self.tls_cert_file, self.tls_key_file, self.tls_clients)
+
+
+def refuse_unusable(tls: Tls) -> None:
+    """Raises ValueError, for a validator, where the files cannot be used together."""
+    try:
+        tls.check()
+    except OSError as error:
+        raise ValueError(f"cannot be used ({error.strerror or error})") from error
+
+
+class ServiceSettings(TlsSettings):
     """What all services are configured by. Subclasses set `service` and add their own fields."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=False)
@@ -99,7 +163,7 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _is_redis_address(cls, given: SecretStr) -> SecretStr:
         if given and not _REDIS_ADDRESS.match(given.get_secret_value()):
-            raise ValueError("must be redis://…, rediss://… or redis+cluster://…")
+            raise ValueError("must be redis://…, rediss://…, redis+cluster://… or rediss+cluster://…")
         return given
 
     @field_validator("crash_points")

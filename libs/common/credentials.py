@@ -4,11 +4,11 @@ Lines `VARIABLE=value`, as service managers read them. `omnijourney migrate` wri
 its own by `OMNIJOURNEY_CREDENTIALS_FILE`. See docs/adr/0015.
 """
 
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+
+from libs.common.private_files import write_private
 
 FOLDER: Final = "credentials"
 """Of a data directory."""
@@ -43,7 +43,4 @@ def write(file: Path, variables: Mapping[str, str]) -> None:
     what was there before. Raises OSError."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file.parent.chmod(0o700)
-    draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.writelines(f"{name}={value}\n" for name, value in variables.items())
-    draft.replace(file)
+    write_private(file, "".join(f"{name}={value}\n" for name, value in variables.items()).encode())

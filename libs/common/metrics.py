@@ -4,6 +4,7 @@ A service defines all of its metrics in its `metrics.py` by the functions here. 
 end in their unit; labels come from a closed list, so that nothing unbounded (a team, a customer) becomes a label.
 """
 
+import ssl
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -124,9 +125,14 @@ class _Handler(WSGIRequestHandler):
 class MetricsEndpoint:
     """`/metrics` over HTTP on a thread of its own, so that a busy event loop still shows what it is busy with."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Serves at once; port 0 takes any free one. Raises OSError when the port is taken."""
         self._server = make_server(host, port, make_wsgi_app(), _Server, _Handler)
+        if tls is not None:
+            # The handshake is the scraper's thread's business, within its time.
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_STOP_POLL_S,), name="metrics", daemon=True
         )

@@ -220,7 +220,15 @@ def _read(options: DemoOptions) -> Stream:
 def _settings(options: DemoOptions) -> InstallationSettings:
     """Own servers on loopback, whatever the environment configures: the demo moves the clock."""
     settings = InstallationSettings(
-        postgres_dsn="", redis_url="", token="", bind_host="127.0.0.1", clock_control="on"
+        postgres_dsn="",
+        redis_url="",
+        token="",
+        bind_host="127.0.0.1",
+        clock_control="on",
+        tls_ca_file=None,
+        tls_key_file=None,
+        tls_cert_file=None,
+        tls_clients="off",
     )
     return (
         settings if options.data_dir is None else settings.model_copy(update={"data_dir": options.data_dir})

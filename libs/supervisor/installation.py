@@ -10,20 +10,24 @@ from types import TracebackType
 
 import asyncpg
 
-from libs.client.found import InstallationFile
+from libs.client.found import InstallationFile, tools_tls
 from libs.client.services import ServiceName
 from libs.common import credentials
 from libs.common.clock import begin_clock
 from libs.common.db.roles import token_of
+from libs.common.tls import Tls
 from libs.embedded import Attachment, StartFailedError, open_attachment
 from libs.embedded.keepalive import keep_alive
 from libs.embedded.process import Spec, describe_exit, inherited_environment
+from libs.supervisor import certificates
+from libs.supervisor.certificates import make_certificates
 from libs.supervisor.managed import ManagedProcess, grpc_probe, http_probe
 from libs.supervisor.options import InstallationOptions
 from libs.supervisor.plan import (
     EMULATED,
     OWNERS_ONLY,
     Plan,
+    certificate_environment,
     channel_urls,
     check_ports,
     emulators_command,
@@ -141,13 +145,33 @@ class Installation:
     def metrics_urls(self) -> dict[ServiceName, str]:
         """Prometheus page of each service."""
         return {
-            service: self._plan.url(f"{service}_metrics") + "/metrics" for service in self._options.services
+            service: self._plan.url(f"{service}_metrics", tls=self._serves_tls) + "/metrics"
+            for service in self._options.services
         }
 
     @property
     def http_url(self) -> str:
         """Base address of the webhooks in."""
-        return self._plan.url("http")
+        return self._plan.url("http", tls=self._serves_tls)
+
+    @property
+    def tls(self) -> Tls | None:
+        """How its services are called; None: without TLS."""
+        return tools_tls(self.tls_dir) if self._options.own_ca else self._options.settings.tls
+
+    @property
+    def tls_dir(self) -> Path:
+        """Where the certificates are, if it has a CA of its own."""
+        return self._data_dir / certificates.FOLDER
+
+    @property
+    def asks_for_certificates(self) -> bool:
+        """Whether who calls has to show one."""
+        return self.tls is not None and self._options.settings.tls_clients == "required"
+
+    @property
+    def _serves_tls(self) -> bool:
+        return self.tls is not None
 
     @property
     def channel_urls(self) -> dict[str, str]:
@@ -191,6 +215,9 @@ class Installation:
             token=settings.token.get_secret_value(),
             listener=self._options.listener,
         )
+        if self._options.own_ca:
+            holders = (*self._options.services, certificates.TOOLS)
+            make_certificates(self.tls_dir, holders, self._plan.host)
         try:
             await self._prepare()
         except (OSError, asyncpg.PostgresError) as error:
@@ -203,7 +230,7 @@ class Installation:
         await self._until_ready()
         for process in self._processes.values():
             self._keepers.append(asyncio.create_task(keep_alive(process, self._options.listener)))
-        self._file.publish(self.targets, self.http_url)
+        self._file.publish(self.targets, self.http_url, self.tls_dir if self._options.own_ca else None)
 
     async def _prepare(self) -> None:
         own = [service for service in self._options.services if service not in self._options.commands]
@@ -225,17 +252,22 @@ class Installation:
             command = service_command(self._options, service)
             own = self._credentials_of(service) | secret_environment(self._options, service, self._data_dir)
             planned.append(
-                ManagedProcess(self._spec(service, command, own), grpc_probe(self._plan.target(service)))
+                ManagedProcess(
+                    self._spec(service, command, own), grpc_probe(self._plan.target(service), self.tls)
+                )
             )
             for name in worker_names(self._options, service):
                 changes = {**own, **worker_environment(self._plan, service, name)}
                 spec = self._spec(name, command, changes)
-                planned.append(ManagedProcess(spec, grpc_probe(self._plan.target(name))))
+                planned.append(ManagedProcess(spec, grpc_probe(self._plan.target(name), self.tls)))
         return planned
 
     def _credentials_of(self, service: ServiceName) -> dict[str, str]:
         file = self._credentials.get(service)
-        return {credentials.FILE_VARIABLE: str(file)} if file is not None else {}
+        own = {credentials.FILE_VARIABLE: str(file)} if file is not None else {}
+        if self._options.own_ca:
+            own |= certificate_environment(self.tls_dir, service, self._options.settings.tls_clients)
+        return own
 
     def _spec(self, name: str, command: list[str], changes: Mapping[str, str] | None = None) -> Spec:
         inherited = inherited_environment({**self.environment, **(changes or {})})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from libs.client.health import is_serving
+from libs.common.tls import Tls
 from libs.embedded.process import Child, Spec
 
 _PROBE_TIMEOUT_S = 1.0
@@ -31,11 +32,11 @@ class ManagedProcess:
         self.child = Child.spawn(self.spec)
 
 
-def grpc_probe(target: str) -> Probe:
+def grpc_probe(target: str, tls: Tls | None = None) -> Probe:
     """Asks the health service at `target`."""
 
     async def probe() -> bool:
-        return await is_serving(target)
+        return await is_serving(target, tls=tls)
 
     return probe
 

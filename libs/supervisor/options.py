@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from libs.client.services import SERVICES, ServiceName
-from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE
+from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE, TlsSettings
 from libs.embedded.keepalive import Listener, log_event
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
-class InstallationSettings(BaseSettings):
+class InstallationSettings(TlsSettings):
     """`OMNIJOURNEY_<FIELD>`. A value that is handed in wins over the environment."""
 
     model_config = SettingsConfigDict(env_prefix="OMNIJOURNEY_", env_ignore_empty=True)
@@ -82,6 +82,8 @@ class InstallationOptions:
     """Where the logs of the processes go, a file each; None: `logs` of the data directory."""
     log_to_stderr: bool = False
     """Sends the logs of the services to our own stderr instead."""
+    own_ca: bool = False
+    """Makes a CA and certificates of its own in the data directory, and serves with TLS."""
     services: Sequence[ServiceName] = SERVICES
     more_workers: Mapping[ServiceName, int] = field(default_factory=dict)
     """Further processes of a service, `<service>-2` and so on, on free ports of their own: they share its work."""

@@ -39,9 +39,9 @@ class Plan:
         """`host:port` of one listener."""
         return f"{self.host}:{self.ports[name] if name in self.ports else self.workers[name]}"
 
-    def url(self, name: str) -> str:
-        """`http://host:port` of one listener."""
-        return f"http://{self.target(name)}"
+    def url(self, name: str, *, tls: bool = False) -> str:
+        """`http://host:port` of one listener, or `https`."""
+        return f"{'https' if tls else 'http'}://{self.target(name)}"
 
 
 def make_plan(options: InstallationOptions) -> Plan:
@@ -115,6 +115,10 @@ def environment(
         "OMNIJOURNEY_EMULATOR_HOST": plan.host,
         "OMNIJOURNEY_EMULATOR_DATA_DIR": str(data_dir / "emulators"),
     }
+    files = {"CA": settings.tls_ca_file, "CERT": settings.tls_cert_file, "KEY": settings.tls_key_file}
+    for kind, file in files.items():
+        variables[f"OMNIJOURNEY_TLS_{kind}_FILE"] = str(file.absolute()) if file is not None else ""
+    variables["OMNIJOURNEY_TLS_CLIENTS"] = settings.tls_clients
     for name, port in plan.ports.items():
         variables[f"OMNIJOURNEY_{name.upper()}_PORT"] = str(port)
     for service in options.services:
@@ -139,6 +143,16 @@ def worker_environment(plan: Plan, service: ServiceName, name: str) -> dict[str,
         f"OMNIJOURNEY_{service.upper()}_PORT": str(plan.workers[name]),
         f"OMNIJOURNEY_{service.upper()}_METRICS_PORT": "0",
         "OMNIJOURNEY_HTTP_PORT": "0",
+    }
+
+
+def certificate_environment(directory: Path, service: ServiceName, clients: str) -> dict[str, str]:
+    """What a service of an installation with a CA of its own is told."""
+    return {
+        "OMNIJOURNEY_TLS_CA_FILE": str(directory / "ca.pem"),
+        "OMNIJOURNEY_TLS_CERT_FILE": str(directory / f"{service}.pem"),
+        "OMNIJOURNEY_TLS_KEY_FILE": str(directory / f"{service}.key"),
+        "OMNIJOURNEY_TLS_CLIENTS": clients,
     }
 
 

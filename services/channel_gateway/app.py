@@ -18,7 +18,6 @@ from libs.common.feeds.publisher import CommitPublisher
 from libs.common.ids import new_id
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.mail import MailSource
-from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from libs.common.rpc.server import PortTakenError
 from libs.common.sealing import KeyRing, key_ring
@@ -89,8 +88,8 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         transport = await stack.enter_async_context(Transport())
         sender_id = new_id()
         presence = await stack.enter_async_context(Presence.hold(rt.dsn, sender_id))
-        segment = SegmentClient(await stack.enter_async_context(channel(settings.segment_target, rt.token)))
-        points = PointsClient(await stack.enter_async_context(channel(settings.points_target, rt.token)))
+        segment = SegmentClient(await stack.enter_async_context(rt.channel(settings.segment_target)))
+        points = PointsClient(await stack.enter_async_context(rt.channel(settings.points_target)))
         vault = Vault(_key_ring(settings))
         reseal_store = ResealStore(rt.pool, vault)
         await _check_keys(vault, reseal_store)
@@ -212,7 +211,8 @@ async def _http(settings: Settings, edge: HttpEdge) -> AsyncIterator[int]:
     runner = web.AppRunner(edge.application(), access_log=None, shutdown_timeout=_HTTP_GRACE_S)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.bind_host, settings.http_port)
+        context = settings.http_tls.server_context() if settings.http_tls is not None else None
+        site = web.TCPSite(runner, settings.bind_host, settings.http_port, ssl_context=context)
         try:
             await site.start()
         except OSError as error:

@@ -2,13 +2,15 @@
 
 import ipaddress
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, ClassVar, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
-from libs.common.config import MailSourceSettings, peer_target
+from libs.common.config import MailSourceSettings, peer_target, refuse_unusable
 from libs.common.sealing import key_ring
+from libs.common.tls import Tls
 
 WEBHOOK_TOLERANCE: Final = timedelta(minutes=5)
 """How far a webhook's time may be off, either way."""
@@ -48,6 +50,11 @@ class Settings(MailSourceSettings):
     encrypts, all decrypt. Empty, with embedded servers only: the one in the data directory, made if there is none."""
     http_port: int = Field(default=7480, ge=0, le=65_535)
     """Port of the HTTP edge: webhooks in; 0 takes any free one."""
+    http_tls_key_file: Path | None = None
+    """Key of the HTTP edge's own certificate."""
+    http_tls_cert_file: Path | None = Field(default=None, validate_default=True)
+    """Certificate of the HTTP edge, which shops and channels verify with the system's authorities; empty: the service's
+    own. It never asks who calls for a certificate."""
     whatsapp_url: ChannelUrl = "https://graph.facebook.com"
     """Address of the WhatsApp Cloud API, with or without the version."""
     line_url: ChannelUrl = "https://api.line.me"
@@ -71,6 +78,23 @@ class Settings(MailSourceSettings):
             # One made here would be another one in every process, and gone with its disk.
             raise ValueError("is required with a database of one's own: openssl rand -hex 32 makes one")
         return given
+
+    @field_validator("http_tls_cert_file")
+    @classmethod
+    def _goes_with_the_edges_key(cls, given: Path | None, info: ValidationInfo) -> Path | None:
+        key = info.data.get("http_tls_key_file")
+        if (given is None) != (key is None):
+            raise ValueError("must be set if and only if OMNIJOURNEY_HTTP_TLS_KEY_FILE is")
+        if given is not None and key is not None:
+            refuse_unusable(Tls(None, given, key))
+        return given
+
+    @property
+    def http_tls(self) -> Tls | None:
+        """How the HTTP edge serves; None: without TLS."""
+        if self.http_tls_cert_file is not None:
+            return Tls(None, self.http_tls_cert_file, self.http_tls_key_file)
+        return Tls(None, self.tls_cert_file, self.tls_key_file) if self.tls_cert_file is not None else None
 
     @property
     def webhook_tolerance(self) -> timedelta:

@@ -15,7 +15,6 @@ from libs.common.leases import LeaseKeeper
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import MailSource
-from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from libs.common.tasks import work_until
 from libs.embedded import attach
@@ -65,9 +64,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
     async with AsyncExitStack() as stack:
         rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, servers=attach, clock=clock))
         mailbox = await stack.enter_async_context(open_mailbox(rt.redis_url))
-        to_segment = await stack.enter_async_context(channel(settings.segment_target, rt.token))
-        to_points = await stack.enter_async_context(channel(settings.points_target, rt.token))
-        to_gateway = await stack.enter_async_context(channel(settings.channel_gateway_target, rt.token))
+        to_segment = await stack.enter_async_context(rt.channel(settings.segment_target))
+        to_points = await stack.enter_async_context(rt.channel(settings.points_target))
+        to_gateway = await stack.enter_async_context(rt.channel(settings.channel_gateway_target))
         gateway = SendsServiceStub(to_gateway)
         sends = GatewaySends(gateway, ChannelGatewayServiceStub(to_gateway))
         outcomes = SourceMail(MailSource.GATEWAY, MailServiceStub(to_gateway))

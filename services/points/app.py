@@ -10,7 +10,6 @@ from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
 from libs.common.db.queries import QueryBook
 from libs.common.feeds.notifier import CommitNotifier
-from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from libs.embedded import attach
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
@@ -49,7 +48,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
     """
     async with (
         runtime(settings, package=_PACKAGE, servers=attach, clock=clock) as rt,
-        channel(settings.segment_target, rt.token) as to_segment,
+        rt.channel(settings.segment_target) as to_segment,
     ):
         queries, notifier, progress = QueryBook.load(_PACKAGE), CommitNotifier(), Progress()
         segment, customers = SegmentClient(to_segment), CustomerStore(rt.pool, queries)

@@ -10,7 +10,6 @@ from libs.common.clock import Clock, SystemClock
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import MailSource
-from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from libs.embedded import attach
 from omnijourney.segment.v1 import segment_service_pb2, segment_service_pb2_grpc
@@ -43,7 +42,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
     async with (
         runtime(settings, package=_PACKAGE, servers=attach, clock=clock) as rt,
         open_mailbox(rt.redis_url) as mailbox,
-        channel(settings.points_target, rt.token) as points,
+        rt.channel(settings.points_target) as points,
     ):
         notifiers, progress = FactNotifiers(), Progress()
         relay = MailRelay(

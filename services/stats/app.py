@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from libs.common.app import App, runtime
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
-from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from libs.embedded import attach
 from omnijourney.stats.v1 import stats_service_pb2, stats_service_pb2_grpc
@@ -36,7 +35,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             settings.channel_gateway_target,
             settings.segment_target,
         )
-        peers = Peers(*[await stack.enter_async_context(channel(target, rt.token)) for target in targets])
+        peers = Peers(*[await stack.enter_async_context(rt.channel(target)) for target in targets])
         counters, projections, progress = CounterStore(rt.pool), ProjectionStore(rt.pool), Progress()
         readers = [Reader(history, projections, progress) for history in histories(peers)]
         dependencies = Dependencies(

@@ -25,7 +25,8 @@ from libs.common.mailbox.wakes import WAKE_CHANNEL
 CALL_TIMEOUT_S: Final = 5.0
 """A call that takes longer is given up; a partition's call takes some milliseconds at most."""
 CONNECT_TIMEOUT_S: Final = 2.0
-CLUSTER_SCHEME: Final = "redis+cluster://"
+CLUSTER: Final = "+cluster"
+"""In the scheme of an address: any node of a cluster."""
 _SERVER_STATES: Final = (
     "LOADING",
     "OOM",
@@ -60,15 +61,15 @@ def connect(url: str) -> Client:
         "socket_keepalive": True,
         "retry": Retry(NoBackoff(), 0),
     }
-    if url.startswith(CLUSTER_SCHEME):
-        return RedisCluster.from_url("redis://" + url.removeprefix(CLUSTER_SCHEME), **options)
+    if CLUSTER in url.partition("://")[0]:
+        return RedisCluster.from_url(url.replace(CLUSTER, "", 1), **options)
     return Redis.from_url(url, **options)
 
 
 def wake_client(url: str) -> Redis:
     """Make the client that hears wakes."""
     # Wakes are published to every node of a cluster, so one connection to any node hears them all.
-    plain = url.replace(CLUSTER_SCHEME, "redis://", 1)
+    plain = url.replace(CLUSTER, "", 1) if CLUSTER in url.partition("://")[0] else url
     return Redis.from_url(
         plain,
         protocol=2,

@@ -9,6 +9,7 @@ import structlog
 from libs.common import backoff
 from libs.common.rpc import limits
 from libs.common.rpc.errors import remote_error
+from libs.common.tls import Tls
 
 T = TypeVar("T")
 
@@ -41,9 +42,12 @@ class DeadlineMissingError(TypeError):
     """A call was made without `timeout=`: a fault of the code that made it."""
 
 
-def channel(target: str, token: str) -> grpc.aio.Channel:
-    """A channel to `host:port` that sends the token and refuses calls without a deadline. Connects when first used."""
-    return _Channel(grpc.aio.insecure_channel(target, options=_OPTIONS), token)
+def channel(target: str, token: str, tls: Tls | None = None) -> grpc.aio.Channel:
+    """A channel to `host:port` that sends the token and refuses calls without a deadline. Connects when first used.
+    Raises OSError when the files of `tls` cannot be read."""
+    if tls is None:
+        return _Channel(grpc.aio.insecure_channel(target, options=_OPTIONS), token)
+    return _Channel(grpc.aio.secure_channel(target, tls.channel_credentials(), options=_OPTIONS), token)
 
 
 class _Method:

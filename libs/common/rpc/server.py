@@ -15,6 +15,7 @@ from libs.common.callers import CallerDirectory
 from libs.common.rpc import limits
 from libs.common.rpc.guard import Guard
 from libs.common.rpc.reflection import DescribingReflection
+from libs.common.tls import Tls
 
 Servicer = TypeVar("Servicer")
 
@@ -47,7 +48,7 @@ class PortTakenError(Exception):
 class GrpcServer:
     """Add servicers, `start`, and `drain` in the end. One event loop, one use."""
 
-    def __init__(self, *, host: str, port: int, callers: CallerDirectory) -> None:
+    def __init__(self, *, host: str, port: int, callers: CallerDirectory, tls: Tls | None = None) -> None:
         """Opens port `port` (0: any free one) at `start`, for the `callers`. Raises PortTakenError when it is
         taken already."""
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=limits.CALLS_MAX)
@@ -57,6 +58,7 @@ class GrpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._guard)
         self._names: list[str] = []
         self._host = host
+        self._tls = tls
         self.port = port
         """The port that it listens on, once it is started."""
         # gRPC says only that it failed, and writes lines of its own to stderr: ask the system first.
@@ -78,8 +80,12 @@ class GrpcServer:
 
     async def start(self) -> None:
         """Serves, and reports SERVING for every service added. Raises PortTakenError."""
+        address = f"{self._host}:{self.port}"
         try:
-            self.port = self._server.add_insecure_port(f"{self._host}:{self.port}")
+            if self._tls is None:
+                self.port = self._server.add_insecure_port(address)
+            else:
+                self.port = self._server.add_secure_port(address, self._tls.server_credentials())
         except RuntimeError as error:
             raise PortTakenError(self._host, self.port, error) from error
         names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
