@@ -49,7 +49,7 @@ async def show_status(settings: ClientSettings, *, as_json: bool) -> int:
 
 async def _ask(client: Client, service: ServiceName) -> ServiceStatus:
     target = client.targets[service]
-    if not await is_serving(target, tls=client.tls):
+    if not await is_serving(target, _TIMEOUT_S, client.tls):
         return ServiceStatus(service, target, serving=False)
     operations = client.installation(service)
     try:
