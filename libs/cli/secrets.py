@@ -25,7 +25,7 @@ _PATIENCE: Final = 20
 
 async def show_secrets(settings: ClientSettings) -> int:
     """Prints the keys. Returns the exit code."""
-    async with Client(settings.targets(), settings.api_token()) as client:
+    async with Client(settings.targets(), settings.api_token(), tls=settings.tls_of_calls()) as client:
         try:
             _print(await _keys(client))
         except grpc.aio.AioRpcError as error:
@@ -35,7 +35,7 @@ async def show_secrets(settings: ClientSettings) -> int:
 
 async def rotate_secrets(settings: ClientSettings) -> int:
     """Starts a rotation and shows its progress. Returns the exit code: 1 when secrets are left under another key."""
-    async with Client(settings.targets(), settings.api_token()) as client:
+    async with Client(settings.targets(), settings.api_token(), tls=settings.tls_of_calls()) as client:
         try:
             request = RotateSecretsRequest(request_id=f"omnijourney secrets rotate {new_id()}")
             await client.channel_gateway.RotateSecrets(request, timeout=_TIMEOUT_S)
