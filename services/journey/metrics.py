@@ -29,6 +29,10 @@ ENROLMENTS = counter("journey_enrolments_total", "Enrolments.")
 NODES = counter("journey_nodes_entered_total", "Nodes that customers entered.")
 PARKED = counter("journey_customers_parked_total", "Customers set aside after repeated faults.")
 PARTITIONS = gauge("journey_partitions_owned_count", "Partitions that this worker owns.")
+SCHEDULE_FAULTS = counter(
+    "journey_schedule_faults_total",
+    "Looks at a journey that could not follow its schedule, and is looked at again; see the log.",
+)
 STATUS_CHANGES = counter("journey_status_changes_total", "Journeys that changed their status by themselves.")
 ORPHANS = gauge(
     "journey_orphans_count",

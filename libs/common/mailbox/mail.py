@@ -177,6 +177,24 @@ _ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
 _DECODER: Final = msgspec.msgpack.Decoder(Mail)
 
 
+class _Envelope(msgspec.Struct, array_like=True, frozen=True):
+    """A mail whose body is of a kind that this release does not know."""
+
+    source: int
+    number: int
+    position: int
+    partition: int
+    team_id: UUID
+    customer_id: UUID
+    event_id: UUID
+    occurred_at: datetime
+    depth: int
+    body: msgspec.Raw
+
+
+_ENVELOPES: Final = msgspec.msgpack.Decoder(_Envelope)
+
+
 def encode(mail: Mail) -> bytes:
     """Write a mail for the wire (about 200 bytes)."""
     return _ENCODER.encode(mail)
@@ -188,5 +206,13 @@ def decode(data: bytes) -> Mail:
 
 
 def decode_all(data: Sequence[bytes]) -> list[Mail]:
-    """Read many mails, in order. Raises as `decode`."""
-    return [_DECODER.decode(item) for item in data]
+    """Read many mails, in order; a body that cannot be read is `Unreadable`. Raises as `decode` for what is no mail."""
+    return [_decode_any(item) for item in data]
+
+
+def _decode_any(data: bytes) -> Mail:
+    try:
+        return _DECODER.decode(data)
+    except msgspec.ValidationError as error:
+        fields = msgspec.structs.asdict(_ENVELOPES.decode(data))
+        return Mail(**{**fields, "body": Unreadable(str(error))})

@@ -13,7 +13,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -33,7 +33,7 @@ from libs.common.mailbox.api import (
 from libs.common.mailbox.checkout import Checkout, member_of, share_out
 from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.mailbox.library import Client
-from libs.common.mailbox.mail import Mail, decode, encode
+from libs.common.mailbox.mail import Mail, decode_all, encode
 from libs.common.mailbox.wakes import WakeListener
 from libs.common.mailbox.wire import (
     READY,
@@ -48,6 +48,11 @@ from libs.common.mailbox.wire import (
     translated,
     wake_client,
 )
+
+DELIVERY_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Mail in one call, but for one that alone is larger: a call has seconds, and others wait for the server meanwhile."""
+Written = tuple[Mail, bytes]
+"""A mail, and as it goes into the mailbox."""
 
 
 @asynccontextmanager
@@ -93,10 +98,11 @@ class RedisMailbox:
 
     async def deliver(self, mails: Sequence[Mail]) -> None:
         """See `Mailbox.deliver`."""
-        by_partition: defaultdict[int, list[Mail]] = defaultdict(list)
-        for mail in mails:
-            by_partition[mail.partition].append(mail)
-        await self._wire.call("oj_deliver", [(p, _delivery(group)) for p, group in by_partition.items()])
+        for part in parts_of([(mail, encode(mail)) for mail in mails], DELIVERY_BYTES_MAX):
+            by_partition: defaultdict[int, list[Written]] = defaultdict(list)
+            for written in part:
+                by_partition[written[0].partition].append(written)
+            await self._wire.call("oj_deliver", [(p, _delivery(group)) for p, group in by_partition.items()])
 
     async def mail_counts(self, partitions: Sequence[int], most: int) -> dict[int, int]:
         """See `MailSink.mail_counts`. Some 3 µs a partition, and 0.3 µs a customer with mail up to `most`."""
@@ -295,13 +301,25 @@ def _take_message(
     return "oj_take", [partition for partition, _ in keys], pack(wanted)
 
 
-def _delivery(mails: Sequence[Mail]) -> Arguments:
+def parts_of(mails: Sequence[Written], bytes_max: int) -> Iterator[Sequence[Written]]:
+    """Mails in their order, so many together as have at most `bytes_max` bytes; a larger one goes alone."""
+    start, size = 0, 0
+    for place, (_, payload) in enumerate(mails):
+        size += len(payload)
+        if size > bytes_max and place > start:
+            yield mails[start:place]
+            start, size = place, len(payload)
+    if mails:
+        yield mails[start:]
+
+
+def _delivery(mails: Sequence[Written]) -> Arguments:
     """Mails of one partition as the server wants them."""
     marks: dict[int, int] = {}
     by_customer: defaultdict[str, list[bytes]] = defaultdict(list)
-    for mail in mails:
+    for mail, payload in mails:
         marks[mail.source] = max(mail.position, marks.get(mail.source, 0))
-        by_customer[member_of(mail.team_id, mail.customer_id)].append(encode(mail))
+        by_customer[member_of(mail.team_id, mail.customer_id)].append(payload)
     arguments: Arguments = [len(marks)]
     for source, position in marks.items():
         arguments += (int(source), position)
@@ -325,7 +343,7 @@ def _taken(partition: int, member: bytes, last_entry_id: bytes, payloads: Sequen
 
 def _decoded(payload: bytes) -> Mail | None:
     try:
-        return decode(payload)
+        return decode_all([payload])[0]
     except msgspec.DecodeError:
         return None  # counted by the caller; one bad entry must not stop a partition
 

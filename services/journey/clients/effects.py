@@ -9,7 +9,7 @@ from uuid import UUID
 
 import grpc
 
-from libs.common.rpc.client import CALL_DEADLINE_S, retrying
+from libs.common.rpc.client import CALL_DEADLINE_S, is_too_large, retrying
 from libs.common.rpc.errors import remote_error
 from omnijourney.internal.v1 import (
     customers_service_pb2,
@@ -32,6 +32,15 @@ if TYPE_CHECKING:
 
 BATCH_MAX: Final = 500
 """Items of one call, as the contracts say."""
+FAILED_CALLS_MAX: Final = 200
+"""Calls of one batch that fail before the service is taken to be at fault: some twenty faulty effects among 500."""
+_PASSING: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+    }
+)
 E = TypeVar("E")
 
 
@@ -162,23 +171,34 @@ class GrpcEffects:
 _Asker = Callable[[Sequence[E]], Awaitable[list[fx.Answer]]]
 
 
-async def _ask(ask: _Asker[E], effects: Sequence[E]) -> list[fx.Answer | Exception]:
-    """A failed call fails its own effects only."""
+async def _ask(
+    ask: _Asker[E], effects: Sequence[E], failed: list[None] | None = None
+) -> list[fx.Answer | Exception]:
+    """A failed call fails its own effects only, and of those the ones that make it fail.
+
+    What fits into no message, or is refused, is asked in halves down to the effects that it is refused for. Where more
+    than FAILED_CALLS_MAX calls fail (`failed`: those of this batch), the service is at fault, and nobody's effect.
+    """
+    failed = [] if failed is None else failed
     try:
         answers = await ask(effects)
     except grpc.aio.AioRpcError as error:
-        return [_failure(error)] * len(effects)
+        failed.append(None)
+        if _is_outage(error) or len(failed) > FAILED_CALLS_MAX:
+            return [ServiceUnavailable(_text(error))] * len(effects)
+        if len(effects) == 1:
+            return [RuntimeError(_text(error))]
+        half = len(effects) // 2
+        first = await _ask(ask, effects[:half], failed)
+        return first + await _ask(ask, effects[half:], failed)
     if len(answers) != len(effects):
         return [RuntimeError(f"{len(answers)} answers to {len(effects)} effects")] * len(effects)
     return list(answers)
 
 
-def _failure(error: grpc.aio.AioRpcError) -> Exception:
-    passing = {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-    }
-    failure = remote_error(error)
-    text = f"{error.code().name} {failure.reason}: {error.details()}"
-    return ServiceUnavailable(text) if error.code() in passing else RuntimeError(text)
+def _is_outage(error: grpc.aio.AioRpcError) -> bool:
+    return error.code() in _PASSING and not is_too_large(error)
+
+
+def _text(error: grpc.aio.AioRpcError) -> str:
+    return f"{error.code().name} {remote_error(error).reason}: {error.details()}"

@@ -21,6 +21,7 @@ from libs.common.clock import Clock
 from libs.common.mailbox.mail import SendOutcome
 from libs.common.tasks import set_within
 from services.journey import metrics
+from services.journey.clients.calls import ServiceUnavailable
 from services.journey.clients.mail import MailReader
 from services.journey.clients.sends import SendProbe
 from services.journey.domain import effects as fx
@@ -109,10 +110,14 @@ class OrphanChecker:
         team_id, customer_id = suspect.key.team_id, suspect.key.customer_id
         key = fx.effect_key(suspect.key.enrolment_id, suspect.node_id, suspect.visit)
         async with self._limit:
-            if await self._probe.is_under_way(team_id, key):
+            try:
+                if await self._probe.is_under_way(team_id, key):
+                    return False
+                # After the gateway said so: an outcome that it had settled by then is among this mail, or was taken.
+                return not await self._outcome_waits(team_id, customer_id, suspect.taken_gateway, key)
+            except ServiceUnavailable as error:  # of this one: the others of the page are looked at
+                _log.warning("a send cannot be looked for", effect_key=str(key), error=str(error))
                 return False
-            # After the gateway said so: an outcome that it had settled by then is among this mail, or was taken.
-            return not await self._outcome_waits(team_id, customer_id, suspect.taken_gateway, key)
 
     async def _outcome_waits(self, team_id: UUID, customer_id: UUID, after: int, key: UUID) -> bool:
         """Whether mail after a number has the outcome, or is more than is looked through."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final, Protocol
@@ -88,9 +87,16 @@ class Scheduler:
         """Makes every change that is due at `now`; True if a journey is still stopping."""
         stopping: list[tuple[UUID, UUID]] = []
         for team_id, journey_id in await self._changes.due(now):
-            with contextlib.suppress(NotFound):  # deleted meanwhile
+            try:
                 if await self._move(team_id, journey_id, now) is JourneyStatus.STOPPING:
                     stopping.append((team_id, journey_id))
+            except NotFound:  # deleted meanwhile
+                continue
+            except OUTAGES:
+                raise
+            except Exception:  # noqa: BLE001 - whatever it is, it is this journey's: the others move
+                metrics.SCHEDULE_FAULTS.inc()
+                _log.exception("a journey cannot follow its schedule", journey_id=str(journey_id))
         self._set_stopping(stopping)
         return bool(stopping)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from itertools import islice
 from uuid import UUID
 
@@ -353,3 +354,22 @@ async def test_a_drained_worker_hands_over_in_order_and_takes_nothing_until_resu
         with pytest.raises(NotFound):
             await drain(draining, "nobody")
     assert all(site.effects.points[customer] == 11 for customer in crowd)
+
+
+async def test_a_journey_that_cannot_follow_its_schedule_keeps_no_other_from_it(site: Site) -> None:
+    now = site.clock.now()
+    starts = d.Schedule(now + timedelta(hours=1), now + timedelta(days=1), d.ExpiryAction.STOP)
+    bad, good = [await site.save_journey(POINTS, number=n, schedule=starts) for n in (101, 102)]
+    async with transaction(site.pool, [TEAM]) as connection:
+        await connection.execute("UPDATE journey SET status = $1", d.JourneyStatus.SCHEDULED)
+        await connection.execute(
+            "UPDATE journey SET definition = '{\"kind\": 1}' WHERE journey_id = $1", bad.journey_id
+        )
+    site.step(hours=2)
+    async with site.worker():
+        await site.until(lambda: _is_active(site, good))
+    assert bad.journey_id < good.journey_id
+
+
+async def _is_active(site: Site, journey: d.Journey) -> bool:
+    return await site.status(journey) is d.JourneyStatus.ACTIVE

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from libs.common.mailbox import mail as m
+from libs.common.mailbox.redis_mailbox import parts_of
 
 ID = UUID("01890000-0000-7000-8000-00000000000a")
 AT = datetime(2026, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
@@ -21,6 +22,7 @@ BODIES: list[m.Body] = [
     m.AttributeChanged("tier", m.AttributeKind.TEXT, None, "platinum"),
     m.SendOutcome(ID, ID, m.Outcome.SENT, "", AT, 2),
     m.SystemTrigger(ID, ID),
+    m.Unreadable("of a later release"),
 ]
 
 
@@ -44,6 +46,16 @@ def test_a_field_appended_by_a_newer_writer_is_skipped() -> None:
     assert m.decode(newer) == _mail(m.TagApplied("vip"))
 
 
+@pytest.mark.parametrize("body", [[99, "a body of a later release"], [4], [4, 7], "none"])
+def test_a_body_that_nobody_knows_hides_no_other_mail(body: object) -> None:
+    written = msgspec.msgpack.decode(m.encode(_mail(m.TagApplied("vip"))))
+    odd = msgspec.msgpack.encode([*written[:-1], body])
+    first, unreadable, last = m.decode_all([m.encode(_mail(BODIES[0])), odd, m.encode(_mail(BODIES[3]))])
+    assert (first, last) == (_mail(BODIES[0]), _mail(BODIES[3]))
+    assert isinstance(unreadable.body, m.Unreadable)
+    assert (unreadable.number, unreadable.customer_id, unreadable.occurred_at) == (3, ID, AT)
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"\xc1", msgspec.msgpack.encode([1, 2]), msgspec.msgpack.encode({"a": 1})]
 )
@@ -52,5 +64,16 @@ def test_what_is_no_mail_is_refused(data: bytes) -> None:
         m.decode(data)
 
 
+def test_mail_goes_in_parts_that_are_bounded_in_bytes() -> None:
+    mails = [(_mail(m.TagApplied("vip")), b"x" * size) for size in (3, 3, 3, 20, 1, 8, 1)]
+
+    def sizes(bytes_max: int) -> list[list[int]]:
+        return [[len(payload) for _, payload in part] for part in parts_of(mails, bytes_max)]
+
+    assert sizes(8) == [[3, 3], [3], [20], [1], [8], [1]]
+    assert sizes(100) == [[3, 3, 3, 20, 1, 8, 1]]
+    assert list(parts_of([], 8)) == []
+
+
 def test_body_tags_never_change() -> None:
-    assert [type(body).__struct_config__.tag for body in BODIES] == [1, 2, 2, 3, 4, 5, 6, 7, 8]
+    assert [type(body).__struct_config__.tag for body in BODIES] == [1, 2, 2, 3, 4, 5, 6, 7, 8, 9]
