@@ -123,6 +123,20 @@ class ResourceExhausted(DomainError):
         message = f"more work is waiting than {limit} allows"
         return cls("OVERLOADED", message, metadata={"limit": limit}, retry_after_s=retry_after_s)
 
+    @classmethod
+    def message_too_large(cls, what: str, size: int, limit: int) -> "ResourceExhausted":
+        """A request, or what it takes when parsed, of `size` bytes where `what` takes `limit` at most."""
+        metadata = {"limit_bytes": str(limit), "bytes": str(size)}
+        message = f"{what} takes {limit} bytes at most, and this request {size}: send less at once"
+        return cls("MESSAGE_TOO_LARGE", message, metadata=metadata)
+
+    @classmethod
+    def rate_limited(cls, per_second: float) -> "ResourceExhausted":
+        """The client makes more than `per_second` calls a second."""
+        message = f"the client makes more than {per_second:g} calls a second"
+        metadata = {"limit_per_second": f"{per_second:g}"}
+        return cls("RATE_LIMITED", message, metadata=metadata, retry_after_s=RETRY_SOON_S)
+
 
 class Unavailable(DomainError):
     """Something needed does not answer at the moment; the same call may succeed later."""

@@ -42,7 +42,7 @@ class Admission:
         self._scope_missing = PermissionDenied.scope_missing(
             Scope.Name(self._scope or SCOPE_UNSPECIFIED)[len("SCOPE_") :]
         )
-        self._installation_only = method is not None and not _names_team(method.input_type)
+        self._installation_only = method is not None and not names_team(method.input_type)
         self._needs_installation = PermissionDenied.installation_only()
 
     def admit(self, metadata: Metadata) -> Caller | DomainError:
@@ -72,7 +72,7 @@ def method_of(rpc: str) -> MethodDescriptor | None:
     return found
 
 
-def _names_team(request: Descriptor) -> bool:
+def names_team(request: Descriptor) -> bool:
     """Whether a request, or each of its items, says which team it is about. What does not is about the installation."""
     items = [field.message_type for field in request.fields if field.is_repeated and field.message_type]
     return any("team_id" in form.fields_by_name for form in (request, *items))

@@ -50,6 +50,15 @@ _PEER_AWAY: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEE
 _log = structlog.get_logger(__name__)
 
 
+class StatusError(Exception):
+    """A status that is known already."""
+
+    def __init__(self, status: status_pb2.Status) -> None:
+        """To be sent as it is."""
+        super().__init__(status.message)
+        self.status = status
+
+
 def status_of(error: Exception, rpc: str) -> status_pb2.Status:
     """The status that a caller gets for `error`, raised while serving `rpc` (full method name).
 
@@ -57,6 +66,8 @@ def status_of(error: Exception, rpc: str) -> status_pb2.Status:
     """
     if isinstance(error, errors.DomainError):
         return _status_of_domain_error(error)
+    if isinstance(error, StatusError):
+        return error.status
     if isinstance(error, faults.COLLIDED):
         return _status_of_domain_error(errors.Aborted.write_conflict())
     if isinstance(error, faults.SERVER_AWAY):

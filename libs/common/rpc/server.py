@@ -14,7 +14,9 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from libs.common.callers import CallerDirectory
 from libs.common.rpc import limits
 from libs.common.rpc.guard import Guard
+from libs.common.rpc.open_services import Health
 from libs.common.rpc.reflection import DescribingReflection
+from libs.common.rpc.teams import Teams
 from libs.common.tls import Tls
 
 Servicer = TypeVar("Servicer")
@@ -32,6 +34,10 @@ _OPTIONS: Final = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", limits.KEEPALIVE_MS // 2),
     ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.max_concurrent_streams", limits.STREAMS_MAX),
+    ("grpc.max_connection_idle_ms", limits.CONNECTION_IDLE_MAX_MS),
+    ("grpc.server_handshake_timeout_ms", limits.HANDSHAKE_MAX_MS),
+    ("grpc.max_allowed_incoming_connections", limits.CONNECTIONS_MAX),
 )
 
 
@@ -48,13 +54,22 @@ class PortTakenError(Exception):
 class GrpcServer:
     """Add servicers, `start`, and `drain` in the end. One event loop, one use."""
 
-    def __init__(self, *, host: str, port: int, callers: CallerDirectory, tls: Tls | None = None) -> None:
-        """Opens port `port` (0: any free one) at `start`, for the `callers`. Raises PortTakenError when it is
-        taken already."""
-        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=limits.CALLS_MAX)
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        callers: CallerDirectory,
+        teams: Teams | None = None,
+        client_rate: float = limits.CLIENT_RATE_DEFAULT,
+        tls: Tls | None = None,
+    ) -> None:
+        """Opens port `port` (0: any free one) at `start`, for the `callers`. Clients among them may name `teams` that
+        are there (None: any), and call `client_rate` times a second. Raises PortTakenError when it is taken already."""
+        self._server = grpc.aio.server(options=_OPTIONS)
         # To generated code it is a server.
-        self._guard = cast("grpc.aio.Server", Guard(self._server, callers))
-        self._health = health.aio.HealthServicer()
+        self._guard = cast("grpc.aio.Server", Guard(self._server, callers, teams, client_rate))
+        self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._guard)
         self._names: list[str] = []
         self._host = host

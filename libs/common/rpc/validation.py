@@ -70,7 +70,7 @@ def check_of(rpc: str) -> Check | None:
 
     def check(request: Any) -> None:
         _refuse_unimplemented(request)
-        _refuse(_faults(request))
+        refuse(_faults(request))
 
     return check
 
@@ -79,13 +79,13 @@ def _check_of_batch(form: Descriptor) -> Check | None:
     """What a batch is held to apart from its items; None where it has nothing else."""
     own = [field.name for field in form.fields if not field.is_repeated]
     if not own:
-        return _refuse_unimplemented if _reaches(form, _is_unimplemented) else None
+        return _refuse_unimplemented if reaches(form, _is_unimplemented) else None
 
     def check(request: Any) -> None:
         _refuse_unimplemented(request)
         beside = type(request)(**{field: getattr(request, field) for field in own})
         # How many items there are is judged with them.
-        _refuse([fault for fault in _faults(beside) if fault.field in own])
+        refuse([fault for fault in _faults(beside) if fault.field in own])
 
     return check
 
@@ -96,7 +96,8 @@ def _faults(request: Message) -> list[FieldViolation]:
     ]
 
 
-def _refuse(faults: Sequence[FieldViolation]) -> None:
+def refuse(faults: Sequence[FieldViolation]) -> None:
+    """Raises InvalidArgument with all faults, one of each field."""
     if faults:
         raise InvalidArgument.of(*_once(faults))
 
@@ -105,7 +106,7 @@ def plain_faults(request: Message) -> list[FieldViolation]:
     """Everything that is refused wherever it is: see above."""
     # What holds no byte 0 holds no such text: the walk over all texts is for few requests.
     faults = list(_texts(request, "")) if b"\0" in request.SerializeToString() else []
-    return faults + (list(_bounded(request, "")) if _reaches(request.DESCRIPTOR, _is_bounded) else [])
+    return faults + (list(_bounded(request, "")) if reaches(request.DESCRIPTOR, _is_bounded) else [])
 
 
 def unimplemented_fields(message: Descriptor) -> list[str]:
@@ -114,26 +115,26 @@ def unimplemented_fields(message: Descriptor) -> list[str]:
 
 
 def _refuse_unimplemented(request: Message) -> None:
-    if _reaches(request.DESCRIPTOR, _is_unimplemented):
+    if reaches(request.DESCRIPTOR, _is_unimplemented):
         found = list(_unimplemented(request, ""))
         if found:
             raise NotImplementedYet.fields(*found[:_VIOLATIONS_MAX])
 
 
 def _unimplemented(message: Message, path: str) -> Iterator[str]:
-    wanted = _fields_to(message.DESCRIPTOR, _is_unimplemented)
+    wanted = fields_to(message.DESCRIPTOR, _is_unimplemented)
     for field, value in message.ListFields():
         if _is_unimplemented(field):
             yield f"{path}{field.name}"
         elif field.name in wanted:
-            for here, each in _values(field, f"{path}{field.name}", value):
+            for here, each in values_of(field, f"{path}{field.name}", value):
                 if isinstance(each, Message):
                     yield from _unimplemented(each, f"{here}.")
 
 
 def _texts(message: Message, path: str) -> Iterator[FieldViolation]:
     for field, value in message.ListFields():
-        for here, each in _values(field, f"{path}{field.name}", value):
+        for here, each in values_of(field, f"{path}{field.name}", value):
             if isinstance(each, Message):
                 yield from _texts(each, f"{here}.")
             elif isinstance(each, str) and "\0" in each:
@@ -145,11 +146,11 @@ def _bounded(message: Message, path: str, depth: int = 1) -> Iterator[FieldViola
     if depth > NESTED_MAX:
         yield FieldViolation(path.rstrip("."), f"is nested deeper than {NESTED_MAX} levels")
         return
-    fields = _fields_to(message.DESCRIPTOR, _is_bounded)
+    fields = fields_to(message.DESCRIPTOR, _is_bounded)
     for field, value in message.ListFields():
         if field.name in fields:
             find_fault = _fault_finder(field)
-            for here, each in _values(field, f"{path}{field.name}", value):
+            for here, each in values_of(field, f"{path}{field.name}", value):
                 if find_fault is not None:
                     if fault := find_fault(field, each):
                         yield FieldViolation(here, fault)
@@ -187,7 +188,7 @@ def _fraction_fault(_: FieldDescriptor, number: float) -> str:
     return "" if math.isfinite(number) else "must be a number, neither infinite nor NaN"
 
 
-def _values(field: FieldDescriptor, path: str, value: Any) -> Iterator[tuple[str, Any]]:
+def values_of(field: FieldDescriptor, path: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Each single value of a field with its path; keys of maps stand for themselves."""
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         for key in value:
@@ -211,17 +212,17 @@ def _is_unimplemented(field: FieldDescriptor) -> bool:
 
 
 @cache
-def _fields_to(message: Descriptor, wanted: Callable[[FieldDescriptor], bool]) -> frozenset[str]:
+def fields_to(message: Descriptor, wanted: Callable[[FieldDescriptor], bool]) -> frozenset[str]:
     """Names of the fields that are wanted or lead to one that is."""
     return frozenset(
         field.name
         for field in message.fields
-        if wanted(field) or (field.message_type is not None and _reaches(field.message_type, wanted))
+        if wanted(field) or (field.message_type is not None and reaches(field.message_type, wanted))
     )
 
 
 @cache
-def _reaches(message: Descriptor, wanted: Callable[[FieldDescriptor], bool]) -> bool:
+def reaches(message: Descriptor, wanted: Callable[[FieldDescriptor], bool]) -> bool:
     """Whether a message or one within it, however deep, has a wanted field; types may hold themselves."""
     reached, waiting = {message}, [message]
     while waiting:
