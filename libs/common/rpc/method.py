@@ -137,7 +137,8 @@ class Method:
         if self._count is not None and not isinstance(request, Undecodable):
             self._count(request)
         self._whole(request)
-        await self._teams.hold(request, caller())
+        if self._teams.is_needed:
+            await self._teams.hold(request, caller())
         return request
 
     async def _parts_of_client(self, incoming: ClientIncoming) -> AsyncIterator[Any]:
@@ -197,6 +198,8 @@ class Method:
             try:
                 limit_s = self._limit_s(context, implemented, limits.DEADLINE_DEFAULT_S)
                 with self._coming(context) as incoming:
+                    if limit_s is None:
+                        return await behavior(await self._request(incoming, whole=whole), context)
                     async with self._limited(limit_s):
                         return await behavior(await self._request(incoming, whole=whole), context)
             except BaseException as error:
@@ -242,7 +245,7 @@ class Method:
 
         # Not when the handler ends: the answer is held until the client has taken it.
         context.add_done_callback(ended)
-        return ClientIncoming(self._form, self._rpc, self._uses, use.client_id, context)
+        return ClientIncoming(self._form, self._rpc, self._uses, use, context)
 
     def _limit_s(self, context: Any, implemented: bool, deadline_s: float) -> float | None:
         """After how many seconds the call is to be ended. Raises what refuses a call that nothing answers."""

@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import cache
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
 import grpc
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -22,7 +21,7 @@ from libs.common.errors import InvalidArgument, ResourceExhausted
 from libs.common.rpc import limits
 from libs.common.rpc.admission import method_of
 from libs.common.rpc.errors import StatusError, deadline_exceeded
-from libs.common.rpc.room import Uses
+from libs.common.rpc.room import Use, Uses
 
 Decode = Callable[[bytes], Any]
 
@@ -120,6 +119,9 @@ class Incoming:
 
     async def _received(self, within_s: float) -> Any:
         """The next message as bytes, or EOF. Raises DEADLINE_EXCEEDED when none comes in time."""
+        left_s = self._context.time_remaining()
+        if left_s is not None and left_s <= within_s:
+            return await self._context.read()  # gRPC ends it
         try:
             async with asyncio.timeout(within_s) as limit:
                 return await self._context.read()
@@ -135,7 +137,7 @@ class ClientIncoming(Incoming):
     What they take is held until the block ends.
     """
 
-    def __init__(self, form: Form, rpc: str, uses: Uses, client: UUID, context: Any) -> None:
+    def __init__(self, form: Form, rpc: str, uses: Uses, client: Use, context: Any) -> None:
         """Nothing is read, and nothing held."""
         super().__init__(form, rpc, context)
         self._uses = uses
@@ -153,23 +155,23 @@ class ClientIncoming(Incoming):
             self._held = 0
 
     async def _next(self) -> Any:
-        await self._uses.reads.take(self._client, 1)
+        reads = self._uses.reads
+        if not reads.try_take(self._client, 1):
+            await reads.take(self._client, 1)
         try:
             data = await self._received(limits.READ_MAX_S)
             if data is grpc.aio.EOF:
                 return data
             self._form.hold_to(len(data), self._form.client_bytes_max)
-            await self._hold(data)
+            estimate = self._form.estimate(data)
+            # What can never be had is not waited for.
+            self._form.hold_to(self._held + estimate, limits.CLIENT_PARSED_BYTES_MAX)
+            if not self._uses.parsed.try_take(self._client, estimate):
+                await self._uses.parsed.take(self._client, estimate)
+            self._held += estimate
         finally:
-            self._uses.reads.give_back(self._client, 1)
+            reads.give_back(self._client, 1)
         return self._form.decode(data)
-
-    async def _hold(self, data: bytes) -> None:
-        estimate = self._form.estimate(data)
-        # What can never be had is not waited for.
-        self._form.hold_to(self._held + estimate, limits.CLIENT_PARSED_BYTES_MAX)
-        await self._uses.parsed.take(self._client, estimate)
-        self._held += estimate
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
@@ -28,14 +28,14 @@ class Room:
         self._name = name
         self._left = amount
         self._share = share
-        self._held: dict[UUID, int] = {}
-        self._waiting: deque[tuple[asyncio.Future[None], UUID, int]] = deque()
+        self._held: dict[Hashable, int] = {}
+        self._waiting: deque[tuple[asyncio.Future[None], Hashable, int]] = deque()
 
-    def try_take(self, client: UUID, amount: int) -> bool:
+    def try_take(self, client: Hashable, amount: int) -> bool:
         """Takes it if it is free and nobody waits for it."""
         return not self._waiting and self._grant(client, amount)
 
-    async def take(self, client: UUID, amount: int) -> None:
+    async def take(self, client: Hashable, amount: int) -> None:
         """Takes it as soon as it is free. Raises ResourceExhausted `OVERLOADED`."""
         if self.try_take(client, amount):
             return
@@ -55,7 +55,7 @@ class Room:
                 raise self._overloaded() from None
             raise
 
-    def give_back(self, client: UUID, amount: int) -> None:
+    def give_back(self, client: Hashable, amount: int) -> None:
         """Gives back what was taken."""
         self._left += amount
         held = self._held[client] - amount
@@ -66,7 +66,7 @@ class Room:
         if self._waiting:
             self._serve()
 
-    def _grant(self, client: UUID, amount: int) -> bool:
+    def _grant(self, client: Hashable, amount: int) -> bool:
         held = self._held.get(client, 0) + amount
         if amount > self._left or held > self._share:
             return False
@@ -75,7 +75,7 @@ class Room:
         return True
 
     def _serve(self) -> None:
-        still: deque[tuple[asyncio.Future[None], UUID, int]] = deque()
+        still: deque[tuple[asyncio.Future[None], Hashable, int]] = deque()
         for turn, client, amount in self._waiting:
             if turn.done():
                 continue
@@ -92,11 +92,10 @@ class Room:
 class Use:
     """What one client has under way."""
 
-    __slots__ = ("bucket", "calls", "client_id")
+    __slots__ = ("bucket", "calls")
 
-    def __init__(self, client_id: UUID, rate: float) -> None:
+    def __init__(self, rate: float) -> None:
         """`rate` in calls a second."""
-        self.client_id = client_id
         self.calls = 0
         self.bucket = TokenBucket(rate, 2 * rate, time.monotonic())
 
@@ -120,7 +119,7 @@ class Uses:
         if use is None:
             if len(self._clients) >= limits.CLIENTS_REMEMBERED_MAX:
                 self._clients = {key: value for key, value in self._clients.items() if value.calls}
-            use = self._clients[client_id] = Use(client_id, self.client_rate)
+            use = self._clients[client_id] = Use(self.client_rate)
         return use
 
 

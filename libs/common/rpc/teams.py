@@ -35,17 +35,18 @@ class TeamCheck:
         # A request that names no team may hold one that is to be made.
         self._own = form is not None and "team_id" in form.fields_by_name
         self._deeper = form is not None and names_team(form) and rpc not in BY_ITEM and _is_deeper(form)
+        self.is_needed = self._own or self._deeper
+        """Whether requests name teams at all."""
 
     async def hold(self, request: Any, caller: Caller) -> None:
         """Raises NotFound for a team that the caller does not see or that there is not, PermissionDenied where it asks
         for all teams and is a client of one."""
-        named = {request.team_id} if self._own else set()
-        if self._deeper:
-            named.update(_texts(request))
-        if self._own and not request.team_id and not self._is_part and caller.team_id is not None:
+        own = request.team_id if self._own else ""
+        if self._own and not own and not self._is_part and caller.team_id is not None:
             raise PermissionDenied.installation_only()
-        named.discard("")
-        if named and named != {str(caller.team_id)}:
+        named = set(_texts(request)) if self._deeper else {own}
+        named -= {"", str(caller.team_id)}
+        if named:
             await self._hold_to(sorted(named), caller)
 
     async def _hold_to(self, named: Iterable[str], caller: Caller) -> None:
