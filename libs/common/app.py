@@ -47,6 +47,7 @@ from libs.common.rpc.operations import InstallationServicer, LagProbe
 from libs.common.rpc.server import GrpcServer, PortTakenError
 from libs.common.servers import Endpoints, Servers, ServersUnavailable
 from libs.common.tasks import Loop
+from libs.common.team_directory import TeamDirectory
 from libs.common.tls import Tls
 from omnijourney.common.v1 import installation_service_pb2_grpc, operations_service_pb2_grpc
 
@@ -237,7 +238,12 @@ async def runtime(
         if not held_token:
             callers = EitherDirectory(StaticDirectory.installation(ends.token), callers)
         server = GrpcServer(
-            host=settings.bind_host, port=settings.grpc_port, callers=callers, tls=settings.tls
+            host=settings.bind_host,
+            port=settings.grpc_port,
+            callers=callers,
+            teams=TeamDirectory(pool),
+            client_rate=settings.client_rate_max,
+            tls=settings.tls,
         )
         redis_url = Tls(settings.tls_ca_file).of_redis(ends.redis_url)
         made = Runtime(settings, pool, dsn, redis_url, clock, token, server)

@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from libs.common import crash, credentials
+from libs.common.rpc.limits import CLIENT_RATE_DEFAULT
 from libs.common.tls import Clients, Tls
 
 EXIT_CONFIG: Final = 2
@@ -136,6 +137,8 @@ class ServiceSettings(TlsSettings):
     """Whether the installation's clock may be changed by RPC."""
     pool_size_max: int = Field(default=8, ge=1, le=100)
     """Most connections to PostgreSQL that the process holds."""
+    client_rate_max: int = Field(default=CLIENT_RATE_DEFAULT, ge=1, le=1_000_000)
+    """Calls a second of one API client; twice as many at once."""
     crash_points: str = ""
     """Points at which the process kills itself, `point:probability:seed,…` (`libs/common/crash.py`). For tests of
     recovery; empty, as everywhere else, none."""

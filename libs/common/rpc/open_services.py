@@ -120,12 +120,12 @@ class Health(health.aio.HealthServicer):
         self, request: health_pb2.HealthCheckRequest, context: Any
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         """The state of a service, and each other state as soon as it has it."""
-        told: Any = None
+        sent: Any = None
         while True:
             changed = self._changed
             state = self._states.get(request.service, _State.SERVICE_UNKNOWN)
-            if state != told:
-                told = state
+            if state != sent:
+                sent = state
                 yield health_pb2.HealthCheckResponse(status=state)
             await changed.wait()
 
