@@ -9,6 +9,7 @@ the environment does not say is taken from the service's credentials file, where
 import os
 import re
 import sys
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypeVar
@@ -37,6 +38,10 @@ METRICS_PORT_DISTANCE: Final = 100
 """The metrics port is the gRPC port and this, unless it is set."""
 _REDIS_ADDRESS: Final = re.compile(r"rediss?(\+cluster)?://[^/\s]")
 _PER_SERVICE: Final = frozenset({"port", "metrics_port"})
+AHEAD_MAX: Final = timedelta(minutes=5)
+"""How far ahead a time that comes from outside may lie."""
+AHEAD_MAX_CONTROLLED: Final = timedelta(days=1)
+"""The same where the clock may be changed: there, minutes of domain time pass within a millisecond."""
 
 
 class TlsSettings(BaseSettings):
@@ -174,6 +179,11 @@ class ServiceSettings(TlsSettings):
     def _names_crash_points(cls, given: str) -> str:
         crash.parse(given)
         return given
+
+    @property
+    def ahead_max(self) -> timedelta:
+        """How far ahead a time that comes from outside may lie; beyond it becomes the time of receipt."""
+        return AHEAD_MAX_CONTROLLED if self.clock_control == "on" else AHEAD_MAX
 
     @property
     def grpc_port(self) -> int:

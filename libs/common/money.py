@@ -10,6 +10,8 @@ from typing import Final
 MICROS_PER_UNIT: Final = 1_000_000
 MICROS_MAX: Final = (1 << 63) - 1
 """Amounts are stored as 64-bit integers: about 9.2 * 10^12 units either way."""
+AMOUNT_MICROS_MAX: Final = 10**18
+"""Of one order, line or refund: 10^12 units, far above any, far below what 64 bits overflow at when summed."""
 
 _DECIMAL: Final = re.compile(r"(-?)([0-9]{1,13})(?:\.([0-9]{1,6}))?", re.ASCII)
 _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)

@@ -24,6 +24,11 @@ class TokenBucket:
         self._tokens -= tokens
         return True
 
+    @property
+    def tokens(self) -> float:
+        """What there was after the last `take`."""
+        return self._tokens
+
     def put_back(self) -> None:
         """Puts back a token that was taken for nothing."""
         self._tokens = min(self._capacity, self._tokens + 1.0)

@@ -9,8 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import web
-
 from libs.common.app import App, ConfigurationFault, Runtime, runtime
 from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
@@ -19,7 +17,6 @@ from libs.common.ids import new_id
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.operations import Progress
-from libs.common.rpc.server import PortTakenError
 from libs.common.sealing import KeyRing, key_ring
 from libs.embedded import attach, secret_key
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2, channel_gateway_service_pb2_grpc
@@ -37,7 +34,12 @@ from services.channel_gateway.servicer import internal
 from services.channel_gateway.servicer.admission import InboxBound
 from services.channel_gateway.servicer.base import Dependencies
 from services.channel_gateway.servicer.deliveries import ChannelGatewayServicer
-from services.channel_gateway.servicer.webhooks import HttpEdge
+from services.channel_gateway.servicer.http.bodies import ReadingRoom
+from services.channel_gateway.servicer.http.head import HeadCheck
+from services.channel_gateway.servicer.http.listener import Bounds, listening
+from services.channel_gateway.servicer.http.rates import Rates
+from services.channel_gateway.servicer.http.router import Router
+from services.channel_gateway.servicer.http.shop_events import ShopEvents
 from services.channel_gateway.store.accounts import AccountStore
 from services.channel_gateway.store.content import ContentStore
 from services.channel_gateway.store.deliveries import DeliveryStore
@@ -65,7 +67,6 @@ from services.channel_gateway.worker.sender import Sender, SenderDependencies
 from services.channel_gateway.worker.shop_keys import ShopKeys
 
 _PACKAGE: Final = "services.channel_gateway"
-_HTTP_GRACE_S: Final = 2.0
 
 
 @dataclass
@@ -122,14 +123,21 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             functools.partial(customer_events, tolerance=settings.webhook_tolerance),
         )
         keys = ShopKeys(inbox, rt.clock)
-        edge = HttpEdge(
-            store=inbox,
-            keys=keys,
-            clock=rt.clock,
-            tolerance=settings.webhook_tolerance,
-            bound=InboxBound(inbox, settings.webhook_events_max),
-            stored=worker.wake,
+        share = settings.http_client_share
+        router = Router(
+            ShopEvents(
+                store=inbox,
+                head=HeadCheck(keys, rt.clock, settings.webhook_tolerance),
+                room=ReadingRoom(settings.http_bytes_max, int(settings.http_bytes_max * share)),
+                rates=Rates(settings.shop_requests_per_second),
+                countries=segment,
+                clock=rt.clock,
+                bound=InboxBound(inbox, settings.webhook_events_max),
+                stored=worker.wake,
+            )
         )
+        tls = settings.http_tls.server_context() if settings.http_tls is not None else None
+        bounds = Bounds(settings.http_connections_max, max(1, int(settings.http_connections_max * share)))
         deps = Dependencies(
             clock=rt.clock,
             reservation=Reservation(
@@ -166,7 +174,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         rt.spawn("resealing", resealing.run)
         async with (
             rt.serving(GatewayLag(deliveries, relay, progress)) as serving,
-            _http(settings, edge) as port,
+            listening(router, settings.bind_host, settings.http_port, bounds, tls) as port,
         ):
             yield GatewayApp(serving.port, serving.metrics_port, serving.failed, port)
 
@@ -203,20 +211,3 @@ def _serve(rt: Runtime, deps: Dependencies) -> None:
         channel_gateway_service_pb2.DESCRIPTOR.services_by_name["ChannelGatewayService"],
     )
     internal.serve(rt.server, deps)
-
-
-@asynccontextmanager
-async def _http(settings: Settings, edge: HttpEdge) -> AsyncIterator[int]:
-    """The HTTP edge, serving; its port."""
-    runner = web.AppRunner(edge.application(), access_log=None, shutdown_timeout=_HTTP_GRACE_S)
-    await runner.setup()
-    try:
-        context = settings.http_tls.server_context() if settings.http_tls is not None else None
-        site = web.TCPSite(runner, settings.bind_host, settings.http_port, ssl_context=context)
-        try:
-            await site.start()
-        except OSError as error:
-            raise PortTakenError(settings.bind_host, settings.http_port, error, "http_port") from error
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()

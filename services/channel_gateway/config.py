@@ -3,7 +3,7 @@
 import ipaddress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
@@ -11,11 +11,6 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 from libs.common.config import MailSourceSettings, peer_target, refuse_unusable
 from libs.common.sealing import key_ring
 from libs.common.tls import Tls
-
-WEBHOOK_TOLERANCE: Final = timedelta(minutes=5)
-"""How far a webhook's time may be off, either way."""
-WEBHOOK_TOLERANCE_CONTROLLED: Final = timedelta(days=1)
-"""The same where the clock may be changed: there, minutes of domain time pass within a millisecond."""
 
 
 def checked_url(text: str) -> str:
@@ -55,6 +50,15 @@ class Settings(MailSourceSettings):
     http_tls_cert_file: Path | None = Field(default=None, validate_default=True)
     """Certificate of the HTTP edge, which shops and channels verify with the system's authorities; empty: the service's
     own. It never asks who calls for a certificate."""
+    http_connections_max: int = Field(default=1_000, ge=10)
+    """Connections of the HTTP edge; above it the one that has waited longest makes room."""
+    http_client_share: float = Field(default=0.25, gt=0, le=1)
+    """What one client (an address) may hold of the connections, and of the bytes being read. 1 behind a proxy, where
+    all come from one address."""
+    http_bytes_max: int = Field(default=128 * 1024 * 1024, ge=1024 * 1024)
+    """Bytes of bodies being read and stored at once; above it webhooks wait 5 s and are answered 429."""
+    shop_requests_per_second: int = Field(default=2_000, ge=1)
+    """Requests that one shop may send; twice as many at once. Above it they are answered 429."""
     whatsapp_url: ChannelUrl = "https://graph.facebook.com"
     """Address of the WhatsApp Cloud API, with or without the version."""
     line_url: ChannelUrl = "https://api.line.me"
@@ -99,4 +103,4 @@ class Settings(MailSourceSettings):
     @property
     def webhook_tolerance(self) -> timedelta:
         """How far a webhook's time may be off, either way."""
-        return WEBHOOK_TOLERANCE_CONTROLLED if self.clock_control == "on" else WEBHOOK_TOLERANCE
+        return self.ahead_max

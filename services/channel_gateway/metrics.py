@@ -28,6 +28,12 @@ ON_WIRE: Final = metrics.gauge(
 WEBHOOKS: Final = metrics.counter(
     "gateway_webhooks_total", "Webhooks that came in, by source and HTTP status.", ("source", "status")
 )
+HTTP_CONNECTIONS: Final = metrics.gauge("gateway_http_connections_count", "Connections of the HTTP edge.")
+HTTP_DROPPED: Final = metrics.counter(
+    "gateway_http_dropped_total",
+    "Connections of the HTTP edge that were ended: late, or to make room.",
+    ("reason",),
+)
 EVENTS: Final = metrics.counter(
     "gateway_events_total", "Events of webhooks handed on, by what became of them.", ("outcome",)
 )

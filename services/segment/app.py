@@ -52,7 +52,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
         async with rt.running("mail relay", relay):
             publisher = FactPublisher(relay, notifiers, progress)
-            writer = Writer(rt.pool, rt.clock, publisher)
+            writer = Writer(rt.pool, rt.clock, publisher, settings.ahead_max)
             intake = Intake(relay, settings.mail_backlog_max)
             edits = Edits(rt.pool, rt.clock, writer, publisher, intake)
             customers = Customers(rt.pool, edits)

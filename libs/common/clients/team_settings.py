@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, NamedTuple
@@ -32,6 +33,8 @@ class TeamSettings(NamedTuple):
     points_channels: frozenset[int]
     """Numbers of the channels on which coupons and points variables are open."""
     known: bool
+    country: str = ""
+    """ISO 3166-1 alpha-2 of the country in whose form phone numbers are read; empty for none."""
 
 
 class TeamSettingsClient:
@@ -49,6 +52,18 @@ class TeamSettingsClient:
         if not settings.known:
             raise NotFound.of("team", team_id)
         return settings
+
+    async def of_or_last(self, team_id: UUID, within_s: float) -> TeamSettings:
+        """Settings of a team; those that were had last, however old, where segment does not answer in time. Raises
+        Unavailable where there are none."""
+        try:
+            async with asyncio.timeout(within_s):
+                return (await self.of_all([team_id]))[team_id]
+        except (TimeoutError, Unavailable) as error:
+            last = self._kept.get(team_id)
+            if last is None:
+                raise Unavailable.dependency("segment") from error
+            return last[1]
 
     async def of_all(self, team_ids: Collection[UUID]) -> dict[UUID, TeamSettings]:
         """Settings of each team, KEPT_S old at most, defaults for one that is not known. Raises Unavailable."""
@@ -78,6 +93,7 @@ def _settings(settings: team_pb2.TeamSettings) -> TeamSettings:
         settings.time_zone or _ZONE_DEFAULT,
         frozenset(settings.points_channels) or _POINTS_CHANNELS_DEFAULT,
         bool(settings.time_zone),
+        settings.country_code,
     )
 
 

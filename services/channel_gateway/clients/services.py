@@ -70,6 +70,8 @@ _NAMES: Final = {
 """Reasons of what gRPC itself refuses."""
 _BUSY: Final = "Concurrent RPC limit exceeded"
 """How gRPC says that a server works on as many calls as it may."""
+_COUNTRY_WAIT_S: Final = 1.0
+"""A sender waits for the answer: after so long what was known last is taken."""
 CALL_BYTES_MAX: Final = 4 * 1024 * 1024
 """Bytes of events in one call to segment: a quarter of what a message may hold."""
 
@@ -135,6 +137,10 @@ class SegmentClient:
         """See `PointsChannels`."""
         settings = await self._settings.of_all(team_ids)
         return {team_id: settings[team_id].points_channels for team_id in team_ids}
+
+    async def country(self, team_id: UUID) -> str:
+        """The country in whose form a team's phone numbers are read; empty for none. Raises Unavailable."""
+        return (await self._settings.of_or_last(team_id, _COUNTRY_WAIT_S)).country
 
     async def profiles(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Profile]:
         """See `CustomerProfiles`."""
@@ -226,13 +232,13 @@ def _calls(events: Sequence[event_pb2.CustomerEvent]) -> Iterator[list[event_pb2
 
 def _failure(error: grpc.aio.AioRpcError) -> Exception:
     """Whether segment is away, or refuses what was sent."""
-    code, told = error.code(), remote_error(error)
+    code, answer = error.code(), remote_error(error)
     # A call that is to come again later is passing, however it is said; so is a server that has too many calls.
-    if code in _AWAY or is_passing(error) or told.retry_after_s is not None or _BUSY in told.message:
+    if code in _AWAY or is_passing(error) or answer.retry_after_s is not None or _BUSY in answer.message:
         return Unavailable.dependency("segment")
     kind = _KINDS.get(code, RefusalKind.REFUSED)
-    reason = told.reason or _NAMES.get(kind) or code.name
-    return EventsRefusedError(kind, f"{reason}: {told.message}")
+    reason = answer.reason or _NAMES.get(kind) or code.name
+    return EventsRefusedError(kind, f"{reason}: {answer.message}")
 
 
 def _recorded(result: event_pb2.EventResult) -> Recorded:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.common.money import parse_micros
+from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import money_pb2
-from omnijourney.segment.v1 import customer_pb2, event_pb2
+from omnijourney.segment.v1 import event_pb2
 from services.channel_gateway.domain.inbox import StoredWebhook
 from services.channel_gateway.domain.shop_events import EventFaultError, ShopCustomer, ShopEvent, parse
+
+KEY_DIGEST_BYTES: Final = 8
+"""Of an event's content, in its key."""
 
 _log = structlog.get_logger(__name__)
 
@@ -24,17 +28,27 @@ class ConvertedWebhook(NamedTuple):
     webhook: StoredWebhook
     events: list[event_pb2.CustomerEvent]
     fault: str
+    places: Sequence[int] = ()
+    """Where each event stands in the body, where some of the body were refused at receipt."""
+
+    def place_of(self, index: int) -> int:
+        """Where `events[index]` stands in the body."""
+        return self.places[index] if self.places else index
 
 
 def customer_event(webhook: StoredWebhook, event: ShopEvent, tolerance: timedelta) -> event_pb2.CustomerEvent:
-    """An order or refund as segment takes it. A time too far ahead of the receipt becomes the time of receipt."""
+    """An order or refund as segment takes it. A time too far ahead of the receipt becomes the time of receipt.
+
+    The key holds the content: an id that a shop uses again for something else makes another event, and the order or
+    refund says whether it is known already.
+    """
+    digest = hashlib.blake2b(event.content(), digest_size=KEY_DIGEST_BYTES).hexdigest()
     converted = event_pb2.CustomerEvent(
         team_id=str(webhook.team_id),
-        event_key=f"{webhook.origin}:{event.event_id}",
-        occur_time=_timestamp(_occurred_at(event.occurred_at, webhook.received_at, tolerance)),
+        event_key=f"{webhook.origin}:{event.event_id}:{digest}",
+        occur_time=timestamp(_occurred_at(event.occurred_at, webhook.received_at, tolerance)),
     )
-    if event.customer is not None:
-        _select(converted, event.customer)
+    _select(converted, event.customer)
     if event.event == "order.completed":
         _order(converted.order_completed, webhook.origin, event)
     else:
@@ -47,17 +61,24 @@ def customer_events(
     tolerance: timedelta,
     convert: Callable[[StoredWebhook, ShopEvent, timedelta], event_pb2.CustomerEvent] = customer_event,
 ) -> ConvertedWebhook:
-    """All events of a stored webhook, or the fault that sets it aside: one such webhook must not hold up the others."""
+    """The events of a stored webhook, without those that were refused at receipt, where the sender was told.
+
+    With a fault where nothing of it can be taken: one such webhook must not hold up the others.
+    """
     try:
-        events, _ = parse(webhook.body)
+        reports, _ = parse(webhook.body)
+        taken = [(place, report.event) for place, report in enumerate(reports) if report.event is not None]
+        if not taken:
+            # Refused as a whole at receipt: only what a release with other rules stored gets here.
+            fault = reports[0].fault
+            return ConvertedWebhook(webhook, [], f"{fault.field}: {fault.message}" if fault else "")
+        events = [convert(webhook, event, tolerance) for _, event in taken]
     except EventFaultError as fault:
-        # Checked at receipt: only a release with other rules gets here.
         return ConvertedWebhook(webhook, [], str(fault))
-    try:
-        return ConvertedWebhook(webhook, [convert(webhook, event, tolerance) for event in events], "")
     except (ArithmeticError, ValueError) as error:
         _log.error("a stored webhook cannot be converted; it is set aside", sequence=webhook.sequence)
         return ConvertedWebhook(webhook, [], f"cannot be converted: {error}")
+    return ConvertedWebhook(webhook, events, "", [place for place, _ in taken])
 
 
 def _occurred_at(at: datetime, received_at: datetime, tolerance: timedelta) -> datetime:
@@ -65,33 +86,32 @@ def _occurred_at(at: datetime, received_at: datetime, tolerance: timedelta) -> d
 
 
 def _select(converted: event_pb2.CustomerEvent, customer: ShopCustomer) -> None:
-    converted.customer_name = customer.name or ""
+    converted.customer_name = customer.name
     if customer.is_known:
-        converted.customer.CopyFrom(
-            customer_pb2.CustomerSelector(
-                member_id=customer.member_id or "",
-                phone=customer.phone or "",
-                email=customer.email or "",
-                browser_token=customer.browser_token or "",
-            )
-        )
+        converted.customer.member_id = customer.member_id
+        converted.customer.phone = customer.phone
+        converted.customer.email = customer.email
+        converted.customer.browser_token = customer.browser_token
 
 
 def _order(order: event_pb2.OrderCompleted, shop_id: str, event: ShopEvent) -> None:
     source = event.order
     assert source.total is not None, "checked at receipt"
     order.shop_id = shop_id
-    order.order_id = source.id
-    order.order_number = source.number
+    order.order_id = source.id or ""
+    order.order_number = source.number or ""
     order.amount.CopyFrom(_money(source.currency, source.total))
-    for item in source.items:
+    for item in source.items or ():
         line = order.items.add(
-            name=item.name, quantity=item.quantity_text, product_id=item.product_id, sku=item.sku
+            name=item.name or "",
+            quantity=item.quantity_text,
+            product_id=item.product_id or "",
+            sku=item.sku or "",
         )
         if item.unit_price is not None:
             line.unit_price.CopyFrom(_money(source.currency, item.unit_price))
     order.signed = True
-    order.test = source.test
+    order.test = bool(source.test)
     if event.attribution is not None:
         order.click_id = event.attribution.click_id or ""
 
@@ -100,16 +120,10 @@ def _refund(refund: event_pb2.OrderRefunded, shop_id: str, event: ShopEvent) -> 
     assert event.refund is not None, "checked at receipt"
     refund.shop_id = shop_id
     refund.refund_id = event.refund.id
-    refund.order_id = event.order.id
+    refund.order_id = event.order.id or ""
     refund.amount.CopyFrom(_money(event.order.currency, event.refund.amount))
     refund.signed = True
 
 
 def _money(currency: str, text: str) -> money_pb2.Money:
     return money_pb2.Money(currency_code=currency, amount_micros=parse_micros(text))
-
-
-def _timestamp(at: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(at)
-    return message

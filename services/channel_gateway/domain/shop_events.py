@@ -1,53 +1,62 @@
-"""The JSON of a shop's webhook: orders completed and refunded, one or a list of up to 500."""
+"""The JSON of a shop's webhook: orders completed and refunded, one or a list of up to 500.
+
+Each event is taken or refused by itself. What it says of the customer and cannot be used is left out of it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from libs.common.money import MoneyError, is_currency, parse_micros
+from libs.common.hints import Reason, line_fault, read_email, read_id, read_name
+from libs.common.money import AMOUNT_MICROS_MAX, MoneyError, is_currency, parse_micros
+from libs.common.phones import TEXT_LENGTH_MAX, is_e164, read_phone
+from libs.common.text import trimmed
 from libs.common.times import OUT_OF_RANGE, in_range
+from services.channel_gateway.domain.json_faults import Fault, fault_of
 
 EVENTS_MAX: Final = 500
 ITEMS_MAX: Final = 1_000
-_QUANTITY: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
-_AT: Final = re.compile(r" - at `([^`]*)`$")
-_EXPECTED: Final = re.compile(r"Expected `([^`]+)`")
+EVENT_ID_LENGTH_MAX: Final = 100
+TEXT_LENGTH_MAX_OF_ID: Final = 200
+_QUANTITY: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
+_MONEY_REMEDY: Final = 'send a decimal string such as "12.34"'
 
 Text200 = Annotated[str, msgspec.Meta(max_length=200)]
 Text500 = Annotated[str, msgspec.Meta(max_length=500)]
-EventId = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+EventId = Annotated[str, msgspec.Meta(min_length=1, max_length=EVENT_ID_LENGTH_MAX)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class ShopItem(msgspec.Struct, frozen=True):
     """A line of an order."""
 
-    name: Text500 = ""
+    name: Text500 | None = None
     quantity: msgspec.Raw = msgspec.Raw(b"1")
     unit_price: str | None = None
-    product_id: Text200 = ""
-    sku: Text200 = ""
+    product_id: Text200 | None = None
+    sku: Text200 | None = None
 
     @property
     def quantity_text(self) -> str:
-        """The quantity as plain decimal text, as it was written."""
-        return bytes(self.quantity).decode().strip('"')
+        """The quantity as plain decimal text, as it was written; 1 where none was."""
+        text = bytes(self.quantity).decode("ascii", "replace").strip('"')
+        return "1" if text == "null" else text
 
 
 class ShopOrder(msgspec.Struct, frozen=True):
     """An order, or what a refund says of one."""
 
     currency: str
-    id: Text200 = ""
-    number: Text200 = ""
+    id: Text200 | None = None
+    number: Text200 | None = None
     total: str | None = None
-    items: Annotated[list[ShopItem], msgspec.Meta(max_length=ITEMS_MAX)] = []
-    test: bool = False
+    items: Annotated[list[ShopItem], msgspec.Meta(max_length=ITEMS_MAX)] | None = None
+    test: bool | None = None
 
 
 class ShopRefund(msgspec.Struct, frozen=True):
@@ -58,17 +67,18 @@ class ShopRefund(msgspec.Struct, frozen=True):
 
 
 class ShopCustomer(msgspec.Struct, frozen=True):
-    """Who, as far as the shop knows."""
+    """Who, as far as the shop knows; empty where it says nothing that can be used."""
 
-    member_id: Text200 | None = None
-    phone: Text200 | None = None
-    email: Text200 | None = None
-    browser_token: Text200 | None = None
-    name: Text200 | None = None
+    member_id: str = ""
+    phone: str = ""
+    """As it was written; at most 64 characters."""
+    email: str = ""
+    browser_token: str = ""
+    name: str = ""
 
     @property
     def is_known(self) -> bool:
-        """Whether anything selects a customer."""
+        """Whether anything may select a customer."""
         return bool(self.member_id or self.phone or self.email or self.browser_token)
 
 
@@ -85,106 +95,200 @@ class ShopEvent(msgspec.Struct, frozen=True):
     event_id: EventId
     occurred_at: Instant
     order: ShopOrder
-    customer: ShopCustomer | None = None
+    customer: Any = None
+    """A ShopCustomer in what `parse` gives; as it was sent before that."""
     refund: ShopRefund | None = None
     attribution: ShopAttribution | None = None
 
-    @property
-    def has_customer(self) -> bool:
-        """Whether it says who."""
-        return self.customer is not None and self.customer.is_known
+    def content(self) -> bytes:
+        """What it says, id included, in a form that is the same for the same."""
+        return msgspec.json.encode(self)
+
+
+class LeftOut(NamedTuple):
+    """A hint that cannot be used."""
+
+    field: str
+    """Below `customer`; empty for all of it."""
+    reason: Reason
+
+
+class ShopReport(NamedTuple):
+    """One item of a body: an event, or the fault that it is refused for."""
+
+    event_id: str
+    """As far as it could be read."""
+    event: ShopEvent | None
+    fault: Fault | None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class EventFaultError(Exception):
-    """The first fault of a body, for the shop's developer."""
+    """The fault of a body as a whole, for the shop's developer."""
 
-    def __init__(self, field: str, message: str, remedy: str) -> None:
-        """`field` as a path in the body, empty for the body as a whole."""
-        super().__init__(f"{field}: {message}")
-        self.field = field
+    def __init__(self, message: str, remedy: str) -> None:
+        """What is wrong and what to send instead."""
+        super().__init__(message)
         self.message = message
         self.remedy = remedy
 
 
-_ONE: Final = msgspec.json.Decoder(ShopEvent)
-_MANY: Final = msgspec.json.Decoder(list[ShopEvent])
+class _Named(msgspec.Struct):
+    event_id: str = ""
 
 
-def parse(body: bytes) -> tuple[list[ShopEvent], bool]:
-    """The events of a body, checked, and whether it was a list. Raises EventFaultError."""
+_LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_RAW: Final = msgspec.json.Decoder(msgspec.Raw)
+_EVENT: Final = msgspec.json.Decoder(ShopEvent)
+_NAMED: Final = msgspec.json.Decoder(_Named)
+_HINTS: Final = {"member_id": read_id, "email": read_email, "browser_token": read_id, "name": read_name}
+
+
+def parse(body: bytes) -> tuple[list[ShopReport], bool]:
+    """The items of a body, each judged by itself, and whether it was a list. Raises EventFaultError."""
     is_list = body.lstrip()[:1] == b"["
     try:
-        events = _MANY.decode(body) if is_list else [_ONE.decode(body)]
-    except msgspec.ValidationError as error:
-        raise _fault_of(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise EventFaultError("", f"the body is no JSON: {error}", "send UTF-8 encoded JSON") from None
-    if not 1 <= len(events) <= EVENTS_MAX:
-        raise EventFaultError(
-            "", f"the list has {len(events)} events", f"send 1 to {EVENTS_MAX} events a request"
-        )
-    for index, event in enumerate(events):
-        for field, message, remedy in _faults(event):
-            raise EventFaultError(f"[{index}].{field}" if is_list else field, message, remedy)
-    return events, is_list
+        raws = _LIST.decode(body) if is_list else [_RAW.decode(body)]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise EventFaultError("the body is no JSON", "send UTF-8 encoded JSON") from None
+    except RecursionError:
+        raise EventFaultError("the body is nested too deep", "send events as described") from None
+    if not 1 <= len(raws) <= EVENTS_MAX:
+        raise EventFaultError(f"the list has {len(raws)} events", f"send 1 to {EVENTS_MAX} events a request")
+    return [_report(raw) for raw in raws], is_list
 
 
-def _fault_of(text: str) -> EventFaultError:
-    """msgspec says what and where in one line; taken apart for people."""
-    path = _AT.search(text)
-    field = path[1].removeprefix("$").removeprefix(".") if path else ""
-    message = _AT.sub("", text)
-    expected = _EXPECTED.search(message)
-    if expected:
-        return EventFaultError(field, message, f"send a value of the kind {expected[1]}")
-    return EventFaultError(field, message, "see the webhook's description for the field")
+def unreadable_phone(event: ShopEvent, country: str) -> LeftOut | None:
+    """The phone, where a country's people could not read it."""
+    phone = event.customer.phone
+    return LeftOut("phone", Reason.UNREADABLE) if phone and read_phone(phone, country) is None else None
 
 
-def _faults(event: ShopEvent) -> Iterator[tuple[str, str, str]]:
+def needs_country(event: ShopEvent) -> bool:
+    """Whether it takes the team's country to read the phone."""
+    phone = event.customer.phone
+    return bool(phone) and not is_e164(phone)
+
+
+def _report(raw: msgspec.Raw) -> ShopReport:
+    try:
+        sent = _EVENT.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return ShopReport(_event_id(raw), None, fault_of(error))
+    for fault in _faults(sent):
+        return ShopReport(sent.event_id, None, fault)
+    customer, left_out = _customer(sent.customer)
+    return ShopReport(sent.event_id, msgspec.structs.replace(sent, customer=customer), None, left_out)
+
+
+def _event_id(raw: msgspec.Raw) -> str:
+    """The id of an event that is refused, as far as there is one."""
+    try:
+        return _NAMED.decode(raw).event_id[:EVENT_ID_LENGTH_MAX]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+
+
+def _customer(sent: object) -> tuple[ShopCustomer, tuple[LeftOut, ...]]:
+    if sent is None:
+        return ShopCustomer(), ()
+    if not isinstance(sent, dict):
+        return ShopCustomer(), (LeftOut("", Reason.WRONG_TYPE),)
+    found: dict[str, str] = {}
+    left_out: list[LeftOut] = []
+    for field in ShopCustomer.__struct_fields__:
+        hint = _hint(field, sent.get(field))
+        if isinstance(hint, Reason):
+            left_out.append(LeftOut(field, hint))
+        else:
+            found[field] = hint
+    return ShopCustomer(**found), tuple(left_out)
+
+
+def _hint(field: str, value: object) -> str | Reason:
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # shops number their members, and spreadsheets take phones for numbers
+    if not isinstance(value, str):
+        return Reason.WRONG_TYPE
+    if field == "phone":
+        phone = trimmed(value)
+        return line_fault(phone, TEXT_LENGTH_MAX) or phone
+    return _HINTS[field](value)
+
+
+def _faults(event: ShopEvent) -> Iterator[Fault]:
+    yield from _line_faults("event_id", event.event_id, required=True)
     if not in_range(event.occurred_at):
         remedy = "send the time of the event, for example 2026-05-01T12:00:00Z"
-        yield "occurred_at", OUT_OF_RANGE, remedy
+        yield Fault("occurred_at", Reason.OUT_OF_RANGE, OUT_OF_RANGE, remedy)
     yield from _order_faults(event)
     if event.event == "order.refunded":
         yield from _refund_faults(event)
+    if event.attribution is not None:
+        yield from _line_faults("attribution.click_id", event.attribution.click_id)
 
 
-def _order_faults(event: ShopEvent) -> Iterator[tuple[str, str, str]]:
+def _order_faults(event: ShopEvent) -> Iterator[Fault]:
     order = event.order
     if not is_currency(order.currency):
-        yield "order.currency", "is no currency code", "send three capitals of ISO 4217, for example USD"
-    if event.event == "order.completed":
-        if not order.id:
-            yield "order.id", "is required", "send the shop's own id of the order as a string"
-        yield from _money_faults("order.total", order.total, may_be_negative=not event.has_customer)
-    elif order.total is not None:
-        yield from _money_faults("order.total", order.total, may_be_negative=True)
-    for index, item in enumerate(order.items):
-        if not _QUANTITY.fullmatch(item.quantity_text):
-            remedy = "send a number such as 2 or 0.5, or leave it out for 1"
-            yield f"order.items[{index}].quantity", "is no quantity", remedy
-        if item.unit_price is not None:
-            yield from _money_faults(
-                f"order.items[{index}].unit_price", item.unit_price, may_be_negative=True
-            )
+        remedy = "send three capitals of ISO 4217, for example USD"
+        yield Fault("order.currency", Reason.MALFORMED, "is no currency code", remedy)
+    yield from _line_faults("order.id", order.id, required=event.event == "order.completed")
+    yield from _line_faults("order.number", order.number)
+    if order.total is not None:
+        yield from _money_faults("order.total", order.total)
+    elif event.event == "order.completed":
+        yield Fault("order.total", Reason.MISSING, Reason.MISSING.value, _MONEY_REMEDY)
+    for index, item in enumerate(order.items or ()):
+        yield from _item_faults(f"order.items[{index}]", item)
 
 
-def _refund_faults(event: ShopEvent) -> Iterator[tuple[str, str, str]]:
-    if event.refund is None:
-        yield "refund", "is required", 'send {"id": …, "amount": …}'
-    else:
-        yield from _money_faults("refund.amount", event.refund.amount, may_be_negative=not event.has_customer)
+def _item_faults(path: str, item: ShopItem) -> Iterator[Fault]:
+    if not _QUANTITY.fullmatch(item.quantity_text):
+        remedy = "send a number such as 2, 0.5 or -1, or leave it out for 1"
+        yield Fault(f"{path}.quantity", Reason.MALFORMED, "is no quantity", remedy)
+    if item.unit_price is not None:
+        yield from _money_faults(f"{path}.unit_price", item.unit_price)
+    if item.name and "\x00" in item.name:
+        yield _control_fault(f"{path}.name")
+    yield from _line_faults(f"{path}.product_id", item.product_id)
+    yield from _line_faults(f"{path}.sku", item.sku)
 
 
-def _money_faults(field: str, text: str | None, *, may_be_negative: bool) -> Iterator[tuple[str, str, str]]:
-    remedy = 'send a decimal string such as "12.34"'
-    if text is None:
-        yield field, "is required", remedy
+def _refund_faults(event: ShopEvent) -> Iterator[Fault]:
+    refund = event.refund
+    if refund is None:
+        yield Fault("refund", Reason.MISSING, Reason.MISSING.value, 'send {"id": …, "amount": …}')
         return
+    yield from _line_faults("refund.id", refund.id, required=True)
+    yield from _money_faults("refund.amount", refund.amount, least=0)
+
+
+def _line_faults(path: str, text: str | None, *, required: bool = False) -> Iterator[Fault]:
+    if required and not (text and text.strip()):
+        yield Fault(path, Reason.MISSING, Reason.MISSING.value, "send the shop's own id as a string")
+    if text and line_fault(text, TEXT_LENGTH_MAX_OF_ID) is not None:
+        yield _control_fault(path)
+
+
+def _control_fault(path: str) -> Fault:
+    return Fault(
+        path,
+        Reason.CONTROL_CHARACTERS,
+        Reason.CONTROL_CHARACTERS.value,
+        "send it without line breaks and the like",
+    )
+
+
+def _money_faults(path: str, text: str, *, least: int = -AMOUNT_MICROS_MAX) -> Iterator[Fault]:
     try:
         micros = parse_micros(text)
     except MoneyError as error:
-        yield field, str(error), remedy
+        yield Fault(path, Reason.MALFORMED, str(error), _MONEY_REMEDY)
         return
-    if micros < 0 and not may_be_negative:
-        yield field, "must not be negative", remedy
+    if micros < least and least == 0:
+        yield Fault(path, Reason.OUT_OF_RANGE, "must not be negative", "send what was given back")
+    elif not least <= micros <= AMOUNT_MICROS_MAX:
+        yield Fault(path, Reason.OUT_OF_RANGE, "is too large", "send at most 1000000000000")

@@ -170,7 +170,9 @@ def _worked(webhooks: Sequence[ConvertedWebhook], results: Sequence[Recorded]) -
     for item in webhooks:
         own = results[place : place + len(item.events)]
         place += len(item.events)
-        refusals = [Refusal(index, result.reason) for index, result in enumerate(own) if result.reason]
+        refusals = [
+            Refusal(item.place_of(index), result.reason) for index, result in enumerate(own) if result.reason
+        ]
         if item.fault:
             refusals = [Refusal(0, item.fault)]
         worked.append(Worked(item.webhook, refusals))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 from uuid import UUID
@@ -10,22 +9,18 @@ from uuid import UUID
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
 from libs.common.errors import DomainError
-from libs.common.money import is_currency
+from libs.common.hints import CONTROL, EMAIL_LENGTH_MAX, ID_LENGTH_MAX, is_email
+from libs.common.money import AMOUNT_MICROS_MAX, is_currency
+from libs.common.phones import read_phone
 from libs.common.rpc.fields import FieldCheck
+from libs.common.text import trimmed
 from omnijourney.common.v1 import error_reason_pb2, money_pb2
 from omnijourney.segment.v1 import customer_pb2
 from services.segment.domain.audience import ChannelNumber
 from services.segment.domain.model import IdentityKey
 
-ID_LENGTH_MAX: Final = 200
-NAME_LENGTH_MAX: Final = 200
-EMAIL_LENGTH_MAX: Final = 320
 TAG_LENGTH_MAX: Final = 100
-AMOUNT_MICROS_MAX: Final = 10**18
-"""A million million units: far above any order, far below what 64 bits overflow at when summed."""
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _CHANNELS: Final[frozenset[int]] = frozenset(ChannelNumber)
 
 
@@ -43,7 +38,7 @@ class Check(FieldCheck):
         """A text of one line, without control characters."""
         if text.isprintable() and len(text) <= length_max and (text.strip() or not required):
             return text
-        if _CONTROL.search(text):
+        if CONTROL.search(text):
             self.fault(field, "must not hold control characters")
         return self.text(field, text, length_max=length_max, length_min=1 if required else 0)
 
@@ -51,17 +46,27 @@ class Check(FieldCheck):
         """A text of one line, or None when it is empty."""
         return self.line(field, text, length_max=length_max) if text else None
 
-    def phone(self, field: str, text: str) -> str | None:
-        """A number in E.164 form, or None when the field is empty."""
-        if text and not _PHONE.fullmatch(text):
-            self.fault(field, "must be a number in E.164 form such as +886912345678")
-        return text or None
+    def phone(self, field: str, text: str, country: str) -> str | None:
+        """A number as people of `country` write it, in E.164; None when the field is empty."""
+        if not text:
+            return None
+        number = read_phone(text, country)
+        if number is None:
+            self.fault(
+                field, "must be a phone number, as the team's country writes it or such as +886912345678"
+            )
+        return number
 
     def email(self, field: str, text: str) -> str | None:
-        """An e-mail address, or None when the field is empty."""
-        if text and "@" not in text:
+        """An e-mail address without blanks around it, or None when the field is empty."""
+        email = trimmed(text)
+        if email and not is_email(email):
             self.fault(field, "must be an e-mail address")
-        return self.optional_line(field, text, length_max=EMAIL_LENGTH_MAX)
+        return self.optional_line(field, email, length_max=EMAIL_LENGTH_MAX)
+
+    def member(self, field: str, text: str) -> str | None:
+        """A member id without blanks around it, or None when the field is empty."""
+        return self.line(field, trimmed(text)) if text else None
 
     def tags(self, field: str, tags: Iterable[str]) -> tuple[str, ...]:
         """Tags, each once as far as they are written alike."""
@@ -79,6 +84,8 @@ class Check(FieldCheck):
             account_id: UUID = DriverUUID(message.account_id)
         except ValueError:
             account_id = self.uuid(f"{field}.account_id", message.account_id)
+        if int(channel) == ChannelNumber.WHATSAPP and not external_id.isdigit():
+            external_id = (read_phone(external_id, "") or external_id).removeprefix("+")
         if not external_id.isalnum() or len(external_id) > ID_LENGTH_MAX:
             self.line(f"{field}.external_id", external_id)
         return IdentityKey(channel, account_id, external_id)

@@ -9,10 +9,12 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from libs.common.hints import NAME_LENGTH_MAX
 from libs.common.rpc.values import timestamp
+from libs.common.text import trimmed
 from omnijourney.internal.v1 import profile_pb2
-from omnijourney.segment.v1 import attribute_pb2, customer_pb2
-from services.segment.convert.checks import NAME_LENGTH_MAX, Check
+from omnijourney.segment.v1 import attribute_pb2, customer_pb2, identity_conflict_pb2
+from services.segment.convert.checks import Check, reason_number
 from services.segment.convert.facts import identity_key_message
 from services.segment.domain.attributes import KEY
 from services.segment.domain.edits import Basics, Profile
@@ -24,12 +26,12 @@ _IDENTITIES_MAX = 100
 _ATTRIBUTES_MAX = 500
 
 
-def read_profile(check: Check, message: customer_pb2.Customer, path: str) -> Profile:
-    """A customer as a person writes it down."""
+def read_profile(check: Check, message: customer_pb2.Customer, path: str, country: str) -> Profile:
+    """A customer as a person writes it down, the phone as in `country`."""
     check.count(f"{path}.tags", message.tags, most=_TAGS_MAX)
     check.count(f"{path}.attributes", message.attributes, most=_ATTRIBUTES_MAX)
     check.count(f"{path}.identities", message.identities, most=_IDENTITIES_MAX)
-    basics = read_basics(check, message, path)
+    basics = read_basics(check, message, path, country)
     return Profile(
         customer_id=check.optional_uuid(f"{path}.customer_id", message.customer_id),
         member_id=basics.member_id,
@@ -45,12 +47,12 @@ def read_profile(check: Check, message: customer_pb2.Customer, path: str) -> Pro
     )
 
 
-def read_basics(check: Check, message: customer_pb2.Customer, path: str) -> Basics:
-    """Basic data."""
+def read_basics(check: Check, message: customer_pb2.Customer, path: str, country: str) -> Basics:
+    """Basic data, the phone as people of `country` write it."""
     return Basics(
-        member_id=check.optional_line(f"{path}.member_id", message.member_id),
-        name=check.line(f"{path}.name", message.name, length_max=NAME_LENGTH_MAX, required=False),
-        phone=check.phone(f"{path}.phone", message.phone),
+        member_id=check.member(f"{path}.member_id", message.member_id),
+        name=check.line(f"{path}.name", trimmed(message.name), length_max=NAME_LENGTH_MAX, required=False),
+        phone=check.phone(f"{path}.phone", message.phone, country),
         email=check.email(f"{path}.email", message.email),
     )
 
@@ -74,6 +76,13 @@ def customer_message(view: CustomerView) -> customer_pb2.Customer:
         create_time=timestamp(customer.create_time),
         update_time=timestamp(customer.update_time),
     )
+
+
+def normalized_phone(written: str, phone: str | None) -> identity_conflict_pb2.NormalizedPhone:
+    """A number as it was written and as it is kept."""
+    if phone is not None:
+        return identity_conflict_pb2.NormalizedPhone(written=written, phone=phone)
+    return identity_conflict_pb2.NormalizedPhone(written=written, reason=reason_number("INVALID_FIELDS"))
 
 
 def read_parts(check: Check, field: str, parts: Iterable[int]) -> frozenset[int]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from libs.common.hints import Reason, read_email, read_id, read_name, read_phone_hint
+from libs.common.phones import is_e164
 from omnijourney.internal.v1 import change_pb2
 from omnijourney.segment.v1 import customer_pb2, event_pb2
-from services.segment.convert.checks import NAME_LENGTH_MAX, Check, reason_number
+from services.segment.convert.checks import Check, reason_number
 from services.segment.domain import model
 from services.segment.domain.attributes import KEY, TEXT_LENGTH_MAX, ValueFault, parse_number
 from services.segment.domain.changes import overlap
@@ -22,8 +24,36 @@ _TAGS_MAX: Final = 500
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def read_event(message: event_pb2.CustomerEvent) -> Event | EventResult:
+class LeftOut(NamedTuple):
+    """Something said of a customer that cannot be used."""
+
+    field: str
+    reason: Reason
+
+
+class ReadEvent(NamedTuple):
     """A report, or its refusal with everything that is wrong with it."""
+
+    event: Event | EventResult
+    left_out: Sequence[LeftOut]
+    """What it says of the customer and cannot be used."""
+
+
+def read_event(message: event_pb2.CustomerEvent, countries: Mapping[str, str]) -> ReadEvent:
+    """`countries` by team id, for phones that are not in E.164: see `needs_country`."""
+    left_out: list[LeftOut] = []
+    return ReadEvent(_read_event(message, countries, left_out), left_out)
+
+
+def needs_country(message: event_pb2.CustomerEvent) -> bool:
+    """Whether it takes the team's country to read the phone."""
+    phone = message.customer.phone
+    return bool(phone) and not is_e164(phone)
+
+
+def _read_event(
+    message: event_pb2.CustomerEvent, countries: Mapping[str, str], left_out: list[LeftOut]
+) -> Event | EventResult:
     check = Check()
     kind = message.WhichOneof("event")
     if kind is None:
@@ -31,24 +61,48 @@ def read_event(message: event_pb2.CustomerEvent) -> Event | EventResult:
     event = Event(
         team_id=check.uuid("team_id", message.team_id),
         event_key=check.line("event_key", message.event_key),
-        selector=read_selector(check, message.customer),
+        selector=_read_hints(check, message.customer, countries.get(message.team_id, ""), left_out),
         occurred_at=check.time("occur_time", message, "occur_time") or _EPOCH,
         body=_EVENTS[kind](check, getattr(message, kind), kind),
-        customer_name=check.optional_line("customer_name", message.customer_name, length_max=NAME_LENGTH_MAX)
-        or "",
+        customer_name=_usable("customer_name", read_name(message.customer_name), left_out) or "",
     )
-    if event.selector.is_empty():
-        if isinstance(event.body, model.CustomerInteracted | model.TeamInteracted):
-            check.fault("customer", "is required")
-    elif isinstance(event.body, model.OrderCompleted) and event.body.amount_micros < 0:
-        check.fault("order_completed.amount", "must not be negative")
+    if event.selector.is_empty() and isinstance(event.body, model.CustomerInteracted | model.TeamInteracted):
+        check.fault("customer", "is required")
     if check.violations:
         return refused_event("INVALID_FIELDS", check.summary())
     return event
 
 
-def read_selector(check: Check, message: customer_pb2.CustomerSelector) -> Selector:
-    """Ways to find a customer."""
+def _read_hints(
+    check: Check, message: customer_pb2.CustomerSelector, country: str, left_out: list[LeftOut]
+) -> Selector:
+    """What an event says of its customer, without what cannot be used. Keys that are ours have to be right."""
+    customer_id, member_id, phone, email = (
+        message.customer_id,
+        message.member_id,
+        message.phone,
+        message.email,
+    )
+    token = message.browser_token
+    return Selector(
+        check.uuid("customer.customer_id", customer_id) if customer_id else None,
+        _usable("customer.member_id", read_id(member_id), left_out) if member_id else None,
+        _usable("customer.phone", read_phone_hint(phone, country), left_out) if phone else None,
+        _usable("customer.email", read_email(email), left_out) if email else None,
+        check.identity("customer.identity", message.identity) if message.HasField("identity") else None,
+        _usable("customer.browser_token", read_id(token), left_out) if token else None,
+    )
+
+
+def _usable(field: str, hint: str | Reason, left_out: list[LeftOut]) -> str | None:
+    if isinstance(hint, Reason):
+        left_out.append(LeftOut(field, hint))
+        return None
+    return hint or None
+
+
+def read_selector(check: Check, message: customer_pb2.CustomerSelector, country: str) -> Selector:
+    """Ways to find a customer, all of which have to be right."""
     customer_id, member_id, phone, email = (
         message.customer_id,
         message.member_id,
@@ -61,15 +115,15 @@ def read_selector(check: Check, message: customer_pb2.CustomerSelector) -> Selec
     token = message.browser_token
     return Selector(
         check.uuid("customer.customer_id", customer_id) if customer_id else None,
-        check.line("customer.member_id", member_id) if member_id else None,
-        check.phone("customer.phone", phone) if phone else None,
-        check.email("customer.email", email) if email else None,
+        check.member("customer.member_id", member_id),
+        check.phone("customer.phone", phone, country),
+        check.email("customer.email", email),
         identity,
-        check.line("customer.browser_token", token) if token else None,
+        check.member("customer.browser_token", token),
     )
 
 
-def event_result_message(result: EventResult) -> event_pb2.EventResult:
+def event_result_message(result: EventResult, left_out: Sequence[LeftOut]) -> event_pb2.EventResult:
     """The answer to a report."""
     message = event_pb2.EventResult(
         status=int(result.status),  # type: ignore[arg-type]  # the numbers are those of the contract
@@ -79,6 +133,8 @@ def event_result_message(result: EventResult) -> event_pb2.EventResult:
     if result.reason:
         message.reason = reason_number(result.reason)
         message.message = result.message
+    for each in left_out:
+        message.left_out.add(field=each.field, message=each.reason.value)
     return message
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from libs.common.money import is_currency
+from libs.common.phones import COUNTRIES
 from libs.common.rpc.values import duration, seconds_of, timestamp
 from omnijourney.segment.v1 import team_pb2
 from services.segment.convert.checks import Check
@@ -50,6 +51,7 @@ def read_settings(check: Check, message: team_pb2.TeamSettings, path: str) -> Te
         )
         or _DEFAULT.points_channels,
         currency_rates=_rates(check, message, f"{path}.currency_rates"),
+        country_code=_country(check, message.country_code, f"{path}.country_code"),
     )
 
 
@@ -61,6 +63,12 @@ def _window(check: Check, message: team_pb2.TeamSettings, path: str) -> timedelt
         check.fault(path, "must be 1 hour to 90 days")
         return _DEFAULT.attribution_window
     return timedelta(seconds=seconds)
+
+
+def _country(check: Check, code: str, path: str) -> str:
+    if code and code not in COUNTRIES:
+        check.fault(path, "must be the ISO 3166-1 alpha-2 code of a country, such as TW")
+    return code
 
 
 def _numbers(check: Check, path: str, numbers: Iterable[int], known: frozenset[int]) -> tuple[int, ...]:
@@ -120,4 +128,5 @@ def settings_message(team_id: UUID, settings: TeamSettings, revision: int) -> te
             for rate in settings.currency_rates
         ],
         revision=revision,
+        country_code=settings.country,
     )

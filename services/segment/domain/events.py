@@ -35,8 +35,6 @@ from services.segment.domain.orders import order_completed, order_refunded
 from services.segment.domain.recorder import EventContext, KeyUse, Recorder, Recording
 from services.segment.domain.results import EventResult, EventStatus, refused_event
 
-AHEAD_MAX: Final = timedelta(minutes=5)
-"""How far a reporter's clock may go ahead; a time after that counts as the time of receipt."""
 _HANDLERS: Final[dict[type, Callable[[Recorder, Event], EventResult]]] = {
     OrderCompleted: order_completed,
     OrderRefunded: order_refunded,
@@ -52,14 +50,24 @@ NO_SUCH_TEAM: Final = refused_event("RESOURCE_NOT_FOUND", "there is no such team
 """Also of a team that is there and that the caller does not see."""
 
 
-def record(context: EventContext, events: Sequence[Event], now: datetime, ids: Iterator[UUID]) -> Recording:
-    """Decides a batch. Total: every report gets an answer, none raises."""
+def record(
+    context: EventContext,
+    events: Sequence[Event],
+    now: datetime,
+    ids: Iterator[UUID],
+    ahead_max: timedelta = timedelta(minutes=5),
+) -> Recording:
+    """Decides a batch. Total: every report gets an answer, none raises.
+
+    What is said to happen more than `ahead_max` from now happens now.
+    """
     recorder = Recorder(context, now, ids)
-    results = [_record(recorder, event) for event in events]
+    latest = now + ahead_max
+    results = [_record(recorder, event, now, latest) for event in events]
     return recorder.recording(results)
 
 
-def _record(recorder: Recorder, event: Event) -> EventResult:
+def _record(recorder: Recorder, event: Event, now: datetime, latest: datetime) -> EventResult:
     if event.team_id not in recorder.context.unsigned_counts:
         return NO_SUCH_TEAM
     key = (event.team_id, event.event_key)
@@ -70,8 +78,8 @@ def _record(recorder: Recorder, event: Event) -> EventResult:
     named = event.selector.customer_id
     if named is not None and recorder.pending.customer(event.team_id, named) is None:
         return refused_event("RESOURCE_NOT_FOUND", "there is no such customer")
-    if event.occurred_at > recorder.pending.now + AHEAD_MAX:
-        event = msgspec.structs.replace(event, occurred_at=recorder.pending.now)
+    if event.occurred_at > latest:
+        event = msgspec.structs.replace(event, occurred_at=now)
     result = _HANDLERS[type(event.body)](recorder, event)
     if result.status != EventStatus.REFUSED:
         recorder.keys[key] = KeyUse(digest, result.customer_id)

@@ -12,6 +12,8 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.phones import country_of_zone
+
 
 class Module(IntEnum):
     """An add-on of a team; numbers as in the contract."""
@@ -51,6 +53,14 @@ class TeamSettings(msgspec.Struct, frozen=True):
     unsigned_orders_count: bool = False
     points_channels: tuple[int, ...] = (2,)
     currency_rates: tuple[CurrencyRate, ...] = ()
+    country_code: str = ""
+    """As it was set; see `country`."""
+
+    @property
+    def country(self) -> str:
+        """ISO 3166-1 alpha-2 of the country in whose form phone numbers are read: by default that of the time zone,
+        empty where that has none."""
+        return self.country_code or country_of_zone(self.time_zone)
 
 
 class Team(msgspec.Struct, frozen=True):

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from libs.common.hints import NAME_LENGTH_MAX
 from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import changed_fields
 from omnijourney.segment.v1 import attribute_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
-from services.segment.convert.checks import NAME_LENGTH_MAX, Check
+from services.segment.convert.checks import Check
 from services.segment.convert.customers import attribute_message, read_attribute_key, read_attribute_type
 from services.segment.domain.model import Attribute
 from services.segment.servicer.base import Base

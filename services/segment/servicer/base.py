@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from libs.common.callers import caller
 from libs.common.mailbox.intake import Intake
+from libs.common.phones import is_e164
+from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import Edge
 from services.segment.usecases.api_clients import ApiClients
 from services.segment.usecases.attributes import Attributes
@@ -40,3 +44,16 @@ class Dependencies:
 
 class Base(Edge[Dependencies]):
     """Holds what the RPCs call."""
+
+    async def countries(self, team_ids: Collection[str]) -> dict[str, str]:
+        """The country in whose form each team writes phone numbers; empty for a team that is not there."""
+        check = FieldCheck()
+        ids = {text: check.uuid("team_id", text) for text in team_ids}
+        found = await self._deps.teams.find({each for each in ids.values() if caller().sees(each)})
+        return {text: found[each].settings.country if each in found else "" for text, each in ids.items()}
+
+    async def country_for(self, team_id: str, phones: Iterable[str]) -> str:
+        """The same of one team, asked for where it takes the country to read one of the phones; else empty."""
+        if all(not phone or is_e164(phone) for phone in phones):
+            return ""
+        return (await self.countries([team_id]))[team_id]

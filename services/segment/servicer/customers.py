@@ -11,6 +11,7 @@ import msgspec
 
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.paging import page_key, page_of, page_size, page_token
+from libs.common.phones import read_phone
 from libs.common.rpc.servicing import changed_fields
 from libs.common.rpc.validation import plain_faults
 from omnijourney.segment.v1 import customer_pb2
@@ -18,6 +19,7 @@ from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check, error_line, reason_number
 from services.segment.convert.customers import (
     customer_message,
+    normalized_phone,
     read_basics,
     read_profile,
 )
@@ -40,7 +42,8 @@ class CustomerRpcs(Base):
         """A new customer."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
-        profile = read_profile(check, request.customer, "customer")
+        country = await self.country_for(request.team_id, [request.customer.phone])
+        profile = read_profile(check, request.customer, "customer", country)
         check.done()
         once = Once(team_id, request, pb.CreateCustomerResponse, _create_reply)
         return await self._deps.customers.create(once, team_id, profile)
@@ -53,8 +56,10 @@ class CustomerRpcs(Base):
         team_id = check.uuid("team_id", request.team_id)
         check.count("customers", request.customers, least=1, most=_BATCH_MAX)
         check.done()
+        country = await self.country_for(request.team_id, [each.phone for each in request.customers])
         read = [
-            _read_one(customer, f"customers[{index}]") for index, customer in enumerate(request.customers)
+            _read_one(customer, f"customers[{index}]", country)
+            for index, customer in enumerate(request.customers)
         ]
 
         def reply(created: list[Created]) -> pb.BatchCreateCustomersResponse:
@@ -71,7 +76,8 @@ class CustomerRpcs(Base):
         """The customer of a member id, new or completed."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
-        profile = read_profile(check, request.customer, "customer")
+        country = await self.country_for(request.team_id, [request.customer.phone])
+        profile = read_profile(check, request.customer, "customer", country)
         if profile.member_id is None:
             check.fault("customer.member_id", "is required")
         check.done()
@@ -89,7 +95,8 @@ class CustomerRpcs(Base):
         """Whom an event with this selector would go to."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
-        selector = read_selector(check, request.selector)
+        country = await self.country_for(request.team_id, [request.selector.phone])
+        selector = read_selector(check, request.selector, country)
         if selector.is_empty():
             check.fault("selector", "is required")
         check.done()
@@ -105,7 +112,15 @@ class CustomerRpcs(Base):
         check.count("items", request.items, least=1, most=_BATCH_MAX)
         check.done()
         # PostgreSQL cannot hold U+0000, so nobody has it.
-        hints = [(_known(item.member_id), _known(item.email), _known(item.phone)) for item in request.items]
+        country = await self.country_for(request.team_id, [item.phone for item in request.items])
+        hints = [
+            (
+                _known(item.member_id),
+                _known(item.email),
+                _known(read_phone(item.phone, country) or item.phone),
+            )
+            for item in request.items
+        ]
         found = await self._deps.customers.find_listed(team_id, hints)
         return pb.BatchFindCustomersResponse(
             found=[
@@ -118,6 +133,18 @@ class CustomerRpcs(Base):
             ]
         )
 
+    async def NormalizePhones(
+        self, request: pb.NormalizePhonesRequest, context: Any
+    ) -> pb.NormalizePhonesResponse:
+        """Numbers as people in the team's country write them."""
+        check = Check()
+        team_id = check.uuid("team_id", request.team_id)
+        check.done()
+        country = (await self._deps.teams.get(team_id)).settings.country
+        return pb.NormalizePhonesResponse(
+            phones=[normalized_phone(written, read_phone(written, country)) for written in request.phones]
+        )
+
     async def UpdateCustomer(
         self, request: pb.UpdateCustomerRequest, context: Any
     ) -> pb.UpdateCustomerResponse:
@@ -125,7 +152,8 @@ class CustomerRpcs(Base):
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
         customer_id = check.uuid("customer.customer_id", request.customer.customer_id)
-        basics = msgspec.structs.asdict(read_basics(check, request.customer, "customer"))
+        country = await self.country_for(request.team_id, [request.customer.phone])
+        basics = msgspec.structs.asdict(read_basics(check, request.customer, "customer", country))
         fields = changed_fields(check, request.update_mask.paths, basics, request.customer)
         check.done()
         once = Once(team_id, request, pb.UpdateCustomerResponse, _update_reply)
@@ -188,12 +216,12 @@ def _create_reply(view: CustomerView) -> pb.CreateCustomerResponse:
     return pb.CreateCustomerResponse(customer=customer_message(view))
 
 
-def _read_one(message: customer_pb2.Customer, path: str) -> Profile | Created:
+def _read_one(message: customer_pb2.Customer, path: str, country: str) -> Profile | Created:
     """A profile, or the answer to one that is faulty whatever is stored."""
     check = Check()
     faults = plain_faults(message)
     check.violations += [FieldViolation(f"{path}.{fault.field}", fault.description) for fault in faults]
-    profile = read_profile(check, message, path)
+    profile = read_profile(check, message, path, country)
     return Created(None, InvalidArgument.of(*check.violations)) if check.violations else profile
 
 

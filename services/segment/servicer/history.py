@@ -10,11 +10,10 @@ from libs.common.callers import caller
 from libs.common.paging import page_key, page_of, page_size
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check
-from services.segment.convert.events import event_result_message, read_event
+from services.segment.convert.events import ReadEvent, event_result_message, needs_country, read_event
 from services.segment.convert.facts import shown_fact
 from services.segment.domain.events import NO_SUCH_TEAM
 from services.segment.domain.model import Event
-from services.segment.domain.results import EventResult
 from services.segment.servicer.base import Base
 
 _BATCH_MAX: Final = 500
@@ -33,15 +32,18 @@ class HistoryRpcs(Base):
         check.count("events", request.events, most=_BATCH_MAX)
         check.done()
         self._deps.intake.check()
-        read = [read_event(event) for event in request.events]
+        local = {event.team_id for event in request.events if needs_country(event)}
+        countries = await self.countries(local) if local else {}
+        read = [read_event(event, countries) for event in request.events]
         if caller().team_id is not None:
             read = [_seen(each) for each in read]
         results = iter(
-            await self._deps.writer.events.submit([each for each in read if isinstance(each, Event)])
+            await self._deps.writer.events.submit([each for each, _ in read if isinstance(each, Event)])
         )
         return pb.RecordEventsResponse(
             results=[
-                event_result_message(next(results) if isinstance(each, Event) else each) for each in read
+                event_result_message(next(results) if isinstance(each, Event) else each, left_out)
+                for each, left_out in read
             ]
         )
 
@@ -73,8 +75,8 @@ class HistoryRpcs(Base):
         return pb.ListFactsResponse(facts=map(shown_fact, page.rows), next_page_token=page.next_token)
 
 
-def _seen(event: Event | EventResult) -> Event | EventResult:
-    """The event of a team that the caller sees; of another one, what is said of a team that is not there."""
-    if isinstance(event, Event) and not caller().sees(event.team_id):
-        return NO_SUCH_TEAM
-    return event
+def _seen(read: ReadEvent) -> ReadEvent:
+    """The event, or the refusal of one of a team that the caller does not see."""
+    if isinstance(read.event, Event) and not caller().sees(read.event.team_id):
+        return ReadEvent(NO_SUCH_TEAM, ())
+    return read

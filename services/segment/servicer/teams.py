@@ -8,11 +8,12 @@ from uuid import UUID
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from libs.common.hints import NAME_LENGTH_MAX
 from libs.common.ids import new_id
 from libs.common.paging import page_key, page_of, page_size
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from omnijourney.segment.v1 import team_pb2
-from services.segment.convert.checks import NAME_LENGTH_MAX, Check
+from services.segment.convert.checks import Check
 from services.segment.convert.teams import read_settings, team_message
 from services.segment.domain.model import Team, TeamSettings
 from services.segment.servicer.base import NO_TEAM, Base
@@ -54,6 +55,7 @@ class TeamRpcs(Base):
 
         def change(present: Team) -> tuple[str, TeamSettings]:
             wanted, given = team_message(present), team_pb2.Team()
+            wanted.settings.country_code = present.settings.country_code  # the default goes on being one
             given.CopyFrom(request.team)
             given.settings.SetInParent()  # a field of absent settings is one that is to be cleared, too
             mask.MergeMessage(given, wanted, replace_message_field=True, replace_repeated_field=True)

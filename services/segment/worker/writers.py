@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, TypeVar
 from uuid import UUID
@@ -81,8 +81,9 @@ class FactPublisher:
 class Writer:
     """Records events and applies effects. Callers' batches are joined; see `Batcher`."""
 
-    def __init__(self, pool: Pool, clock: Clock, publisher: FactPublisher) -> None:
-        """One per process."""
+    def __init__(self, pool: Pool, clock: Clock, publisher: FactPublisher, ahead_max: timedelta) -> None:
+        """One per process; see `record` for `ahead_max`."""
+        self._ahead_max = ahead_max
         self._pool = pool
         self._clock = clock
         self._publisher = publisher
@@ -104,7 +105,7 @@ class Writer:
             async with transaction(self._pool, {event.team_id for event in events}) as connection:
                 context = await load_event_context(connection, events)
                 now = self._clock.now()
-                recording = record(context, events, now, ids_of(now))
+                recording = record(context, events, now, ids_of(now), self._ahead_max)
                 facts = await save_recording(connection, context, recording, now)
                 crash.reach("segment.before_commit")
             crash.reach("segment.after_commit")

@@ -81,6 +81,9 @@ class SegmentStandIn(
     def __init__(self) -> None:
         self.profiles: dict[str, profile_pb2.Profile] = {}
         self.points_channels = [WHATSAPP]
+        self.country_code = "TW"
+        self.settings_away = False
+        self.whole_keys: set[str] = set()
         self.batches: list[list[event_pb2.CustomerEvent]] = []
         self.away = False
         self.refuse_keys: set[str] = set()
@@ -106,9 +109,12 @@ class SegmentStandIn(
     async def BatchGetTeamSettings(  # noqa: N802 - the generated base names it
         self, request: customers_service_pb2.BatchGetTeamSettingsRequest, context: Any
     ) -> customers_service_pb2.BatchGetTeamSettingsResponse:
+        if self.settings_away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
         channels = self.points_channels
         settings = [
-            team_pb2.TeamSettings(team_id=each, points_channels=channels) for each in request.team_ids
+            team_pb2.TeamSettings(team_id=each, points_channels=channels, country_code=self.country_code)
+            for each in request.team_ids
         ]
         return customers_service_pb2.BatchGetTeamSettingsResponse(settings=settings)
 
@@ -117,6 +123,9 @@ class SegmentStandIn(
     ) -> segment_service_pb2.RecordEventsResponse:
         if self.away:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
+        self.whole_keys |= {event.event_key for event in request.events}
+        for event in request.events:
+            event.event_key = event.event_key.rpartition(":")[0]  # without the digest, as the shop named it
         if self.bytes_max and request.ByteSize() > self.bytes_max:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Received message larger than max")
         for event in request.events:

@@ -164,13 +164,12 @@ async def test_a_wrong_signature_or_time_stores_nothing(gateway: Gateway, shop: 
         (order(1, order={"id": "o1", "currency": "USD"}), "order.total"),
         (order(1, order={"id": "o1", "currency": "USD", "total": 12.5}), "order.total"),
         (order(1, order={"id": "o1", "currency": "USD", "total": "1e3"}), "order.total"),
-        (order(1, order={"id": "o1", "currency": "USD", "total": "-1"}), "order.total"),
         (order(1, order={"id": "", "currency": "USD", "total": "1"}), "order.id"),
         (order(1, order={"id": "o1", "currency": "usd", "total": "1"}), "order.currency"),
         (order(1, event="order.lost"), "event"),
         (order(1, event_id=""), "event_id"),
         (order(1, occurred_at="2026-03-02T11:59:00"), "occurred_at"),
-        ([order(1), order(2, event_id=7)], "[1].event_id"),
+        ([order(1, event_id=6), order(2, event_id=7)], "[0].event_id"),
         (order(1, event="order.refunded"), "refund"),
     ],
 )
@@ -384,7 +383,7 @@ async def test_a_stored_body_that_cannot_be_converted_is_set_aside_and_the_other
         )
         assert await worker.step()
         assert not await worker.step(), "nothing is left in the queue"
-    assert [event.event_key for event in segment.events] == ["demo:order-1", "demo:order-3"]
+    assert [event.order_completed.order_id for event in segment.events] == ["o1", "o3"]
     (refused,) = await stored(gateway, webhook_pb2.INBOX_STATE_REFUSED)
     assert [(refusal.index, refusal.reason, refusal.message) for refusal in refused.refusals] == [
         (0, error_reason_pb2.ERROR_REASON_INVALID_FIELDS, "cannot be converted: out of any range")

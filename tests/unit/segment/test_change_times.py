@@ -40,6 +40,6 @@ def test_an_event_of_an_unset_time_is_refused_by_field() -> None:
     message = event_pb2.CustomerEvent(team_id=str(new_id()), event_key="e", occur_time=UNSET)
     message.customer.member_id = "42"
     message.customer_interacted.SetInParent()
-    result = read_event(message)
+    result, _ = read_event(message, {})
     assert isinstance(result, EventResult)
     assert "occur_time" in result.message

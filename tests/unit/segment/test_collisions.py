@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from libs.common.clock import SystemClock
+from libs.common.config import AHEAD_MAX
 from libs.common.db.pool import Connection, Pool
 from libs.common.errors import Aborted, AlreadyExists
 from services.segment.store.errors import CollisionError, domain_errors
@@ -20,7 +21,9 @@ async def _no_server() -> Connection:
 
 @pytest.fixture
 def writer() -> Writer:
-    return Writer(Pool(_no_server, 1), SystemClock(), create_autospec(FactPublisher, instance=True))
+    return Writer(
+        Pool(_no_server, 1), SystemClock(), create_autospec(FactPublisher, instance=True), AHEAD_MAX
+    )
 
 
 def _taken(constraint: str) -> asyncpg.UniqueViolationError:

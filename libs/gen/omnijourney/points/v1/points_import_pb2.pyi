@@ -172,7 +172,7 @@ class ImportRowInput(_message.Message):
     email: _builtins.str
     """E-mail address, letter case ignored, at most 320 characters."""
     phone: _builtins.str
-    """Phone in E.164 form, at most 320 characters."""
+    """Phone as people of the team's country write it, or international, at most 320 characters."""
     def __init__(
         self,
         *,

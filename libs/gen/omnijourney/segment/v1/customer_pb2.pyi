@@ -99,7 +99,9 @@ class Customer(_message.Message):
     name: _builtins.str
     """Name shown to people, up to 200 characters."""
     phone: _builtins.str
-    """Phone number in E.164 form, for example `+886912345678`. Empty: none. Several customers may share one."""
+    """Phone number as people of the team's country write it, or international; kept and answered in E.164 form, for example
+    `+886912345678`. Empty: none. Several customers may share one.
+    """
     email: _builtins.str
     """E-mail address, up to 320 characters. Empty: none. Several customers may share one."""
     merged_into: _builtins.str
@@ -245,7 +247,7 @@ class IdentityKey(_message.Message):
     account_id: _builtins.str
     """UUID of the team's channel account. Required."""
     external_id: _builtins.str
-    """LINE userId, WhatsApp number (digits), Messenger PSID or Instagram IGSID. Required, up to 200 characters."""
+    """LINE userId, WhatsApp number (kept as digits, with or without a plus before them), Messenger PSID or Instagram IGSID. Required, up to 200 characters."""
     def __init__(
         self,
         *,
@@ -263,7 +265,8 @@ Global___IdentityKey: _TypeAlias = IdentityKey  # noqa: Y015
 
 @_typing.final
 class CustomerSelector(_message.Message):
-    """Ways to find a customer. Any number may be given; the first that matches decides, in the order of the fields. From
+    """Ways to find a customer. What an event says of its customer and cannot be used (a phone that cannot be read, an e-mail
+    address without `@`, a text too long) is left out of it and told in its result. Any number may be given; the first that matches decides, in the order of the fields. From
     `phone` on, a customer whose member id is another one than the given is passed over.
     """
 
@@ -280,7 +283,7 @@ class CustomerSelector(_message.Message):
     member_id: _builtins.str
     """Member id."""
     phone: _builtins.str
-    """Phone in E.164 form. Of several customers who share it, the one known longest is taken."""
+    """Phone, as in a customer. Of several customers who share it, the one known longest is taken."""
     email: _builtins.str
     """E-mail address. Of several customers who share it, the one known longest is taken."""
     browser_token: _builtins.str

@@ -85,7 +85,7 @@ class CustomerEvent(_message.Message):
 
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
-        """When it happened; a time more than 5 minutes ahead counts as the time of receipt. Required."""
+        """When it happened, in the years 1970 to 9998. Required. More than 5 minutes ahead it becomes the time of receipt."""
 
     @_builtins.property
     def order_completed(self) -> Global___OrderCompleted:
@@ -173,7 +173,7 @@ class OrderCompleted(_message.Message):
     """Id of the tracked click that led to the order; may be empty."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """What was paid. Required; 0 or more, except for unknown customers."""
+        """What was paid. Required. May be below 0, where more was returned than bought: it earns nothing then."""
 
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderItem]:
@@ -396,6 +396,7 @@ class EventResult(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_CREATED_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     status: Global___EventStatus.ValueType
     """What became of it."""
     reason: _error_reason_pb2.ErrorReason.ValueType
@@ -406,6 +407,10 @@ class EventResult(_message.Message):
     """The customer that it was stored for. Empty for unknown ones."""
     customer_created: _builtins.bool
     """True when the report itself made a customer."""
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeftOut]:
+        """What the report says of its customer and cannot be used; the rest of it counts."""
+
     def __init__(
         self,
         *,
@@ -414,11 +419,38 @@ class EventResult(_message.Message):
         message: _builtins.str = ...,
         customer_id: _builtins.str = ...,
         customer_created: _builtins.bool = ...,
+        left_out: _abc.Iterable[Global___LeftOut] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_created", b"customer_created", "customer_id", b"customer_id", "message", b"message", "reason", b"reason", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_created", b"customer_created", "customer_id", b"customer_id", "left_out", b"left_out", "message", b"message", "reason", b"reason", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EventResult: _TypeAlias = EventResult  # noqa: Y015
+
+@_typing.final
+class LeftOut(_message.Message):
+    """A part of a report that cannot be used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Path in the event, for example `customer.phone`."""
+    message: _builtins.str
+    """For people: what is wrong with it."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeftOut: _TypeAlias = LeftOut  # noqa: Y015

@@ -603,7 +603,7 @@ class CustomerHints(_message.Message):
     email: _builtins.str
     """E-mail address, letter case ignored; may be empty."""
     phone: _builtins.str
-    """Phone in E.164 form; may be empty."""
+    """Phone as people of the team's country write it, or international; may be empty."""
     def __init__(
         self,
         *,

@@ -130,7 +130,9 @@ class TeamSettings(_message.Message):
     revision: _builtins.int
     """Grows with every change of the settings. Output only."""
     country_code: _builtins.str
-    """ISO 3166-1 code of the country in whose form phone numbers are read, for example `TW`."""
+    """ISO 3166-1 alpha-2 code of the country in whose form phone numbers are read, for example `TW`. Empty: the country of
+    the time zone; a zone of no country (`UTC`) reads international forms only.
+    """
     @_builtins.property
     def modules(self) -> _containers.RepeatedScalarFieldContainer[Global___Module.ValueType]:
         """Modules that the team has, each at most once."""

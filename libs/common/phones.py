@@ -1,0 +1,109 @@
+"""Phone numbers as people write them, read as people of one country would read them; kept as E.164 (S-01c).
+
+Used at every door: webhooks of shops, RPCs, files of an import.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from importlib import resources
+from typing import Final
+
+import phonenumbers
+
+from libs.common.text import UNSEEN
+
+TEXT_LENGTH_MAX: Final = 64
+"""Longer texts are no numbers."""
+E164: Final = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+COUNTRIES: Final = frozenset(phonenumbers.SUPPORTED_REGIONS)
+"""ISO 3166-1 alpha-2 codes whose forms of writing are known."""
+
+_KEPT_MAX: Final = 65_536
+_CALLING_CODES: Final = frozenset(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
+_CALLING_CODE_DIGITS_MAX: Final = 3
+_DASHES: Final = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\ufe63\uff0d"), "-")
+# Numbers that are copied from an address book or a spreadsheet come with marks that nobody sees, or with an apostrophe.
+_WRITTEN: Final = re.compile(r"\+?[0-9 ().\-/]*[0-9][0-9 ().\-/]*", re.ASCII)
+_FORMAT: Final = phonenumbers.PhoneNumberFormat.E164
+
+
+@lru_cache(_KEPT_MAX)
+def read_phone(text: str, country: str) -> str | None:
+    """The number in E.164, or None where it cannot be told what was meant.
+
+    `country`: ISO 3166-1 alpha-2, whose local form is read; empty where none is known, then only international forms
+    (`+886…`, `00886…`) are. A text in E.164 stays as it is, whatever numbers its country gives out today.
+    """
+    if is_e164(text):
+        return text
+    if len(text) > TEXT_LENGTH_MAX:
+        return None
+    written = _written(text)
+    if written is None:
+        return None
+    if written.startswith("+"):
+        return _international(written, possible=True)
+    return _local(written, country) or _from_abroad(written)
+
+
+def is_e164(text: str) -> bool:
+    """Whether it has the form, and no trunk zero behind a calling code that has none: +886 0912… is written so, too."""
+    if E164.fullmatch(text) is None:
+        return False
+    for digits in range(1, _CALLING_CODE_DIGITS_MAX + 1):
+        if int(text[1 : digits + 1]) in _CALLING_CODES:
+            return text[digits + 1] != "0"
+    return False
+
+
+def country_of_zone(zone: str) -> str:
+    """The country that an IANA time zone is of; empty for zones of none (UTC) and of several."""
+    return _countries_of_zones().get(zone, "")
+
+
+def _written(text: str) -> str | None:
+    plain = unicodedata.normalize("NFKC", text.translate(UNSEEN)).translate(_DASHES)
+    plain = plain.strip().lstrip("'").strip().removeprefix("tel:").strip()
+    return plain if _WRITTEN.fullmatch(plain) else None
+
+
+def _international(written: str, *, possible: bool) -> str | None:
+    number = _parsed(written, None)
+    if number is None:
+        return None
+    good = phonenumbers.is_possible_number(number) if possible else phonenumbers.is_valid_number(number)
+    return _e164(number) if good else None
+
+
+def _local(written: str, country: str) -> str | None:
+    number = _parsed(written, country) if country else None
+    return _e164(number) if number is not None and phonenumbers.is_valid_number(number) else None
+
+
+def _from_abroad(written: str) -> str | None:
+    """With 00 for the plus, or with nothing, as WhatsApp and spreadsheets write international numbers."""
+    if written.startswith("00"):
+        return _international(f"+{written[2:].strip()}", possible=True)
+    return None if written.lstrip("( ").startswith("0") else _international(f"+{written}", possible=False)
+
+
+def _parsed(written: str, country: str | None) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(written, country)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str | None:
+    text = phonenumbers.format_number(number, _FORMAT)
+    return text if E164.fullmatch(text) else None
+
+
+@lru_cache(1)
+def _countries_of_zones() -> dict[str, str]:
+    table = resources.files("tzdata.zoneinfo").joinpath("zone.tab").read_text("utf-8")
+    rows = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
+    return {row[2]: row[0] for row in rows}

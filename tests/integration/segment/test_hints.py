@@ -1,0 +1,152 @@
+"""What is said of a customer, at every door of segment: read as it was meant, or left out and told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+
+from omnijourney.common.v1 import channel_pb2, error_reason_pb2
+from omnijourney.segment.v1 import customer_pb2, event_pb2, team_pb2
+from tests.integration.segment.conftest import Segment
+
+ACCEPTED, REFUSED = event_pb2.EVENT_STATUS_ACCEPTED, event_pb2.EVENT_STATUS_REFUSED
+PHONE = "+886912345678"
+WRITTEN = [
+    "0912-345-678",
+    "+886 912 345 678",
+    "00886912345678",
+    "886912345678",
+    "０９１２３４５６７８",
+    "+8860912345678",
+]
+
+
+async def updated(segment: Segment, **settings: Any) -> team_pb2.TeamSettings:
+    """The team's settings after a change of them."""
+    team = team_pb2.Team(team_id=str(segment.team_id), settings=team_pb2.TeamSettings(**settings))
+    mask = {"paths": [f"settings.{name}" for name in settings]}
+    answer = await segment.call("UpdateTeam", team=team, update_mask=mask)
+    return answer.team.settings  # type: ignore[no-any-return]
+
+
+@pytest.mark.rule("S-01c")
+@pytest.mark.parametrize("written", WRITTEN)
+async def test_a_phone_in_any_form_of_the_teams_country_is_one_person_at_every_door(
+    segment: Segment, written: str
+) -> None:
+    (result,) = await segment.record(segment.order("e1", "o1", who={"phone": written}))
+    assert (result.status, list(result.left_out)) == (ACCEPTED, [])
+    found = await segment.call("FindCustomer", selector=customer_pb2.CustomerSelector(phone=written))
+    assert (found.customer.customer_id, found.customer.phone) == (result.customer_id, PHONE)
+    listed = await segment.call("BatchFindCustomers", items=[{"phone": written}])
+    assert listed.found[0].customer_id == result.customer_id
+    created = await segment.create(member_id="7", phone=written)
+    assert (await segment.customer(created)).phone == PHONE
+    upserted = customer_pb2.Customer(member_id="8", phone=written)
+    assert (await segment.call("UpsertCustomer", customer=upserted)).customer.phone == PHONE
+    changed = customer_pb2.Customer(customer_id=created, phone=written)
+    assert (await segment.call("UpdateCustomer", customer=changed)).customer.phone == PHONE
+    batch = await segment.call("BatchCreateCustomers", customers=[{"member_id": "9", "phone": written}])
+    assert (await segment.customer(batch.results[0].customer_id)).phone == PHONE
+    normalized = (await segment.call("NormalizePhones", phones=[written, "12"])).phones
+    assert [(each.written, each.phone) for each in normalized] == [(written, PHONE), ("12", "")]
+    assert normalized[1].reason == error_reason_pb2.ERROR_REASON_INVALID_FIELDS
+
+
+async def test_the_country_is_that_of_the_zone_unless_one_is_set(segment: Segment) -> None:
+    assert (await segment.call("GetTeam")).team.settings.country_code == "TW"
+    moved = await updated(segment, time_zone="Asia/Hong_Kong")
+    assert moved.country_code == "HK", "a default follows the zone"
+    assert (await updated(segment, country_code="JP")).country_code == "JP"
+    assert (await updated(segment, time_zone="Asia/Taipei")).country_code == "JP"
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await updated(segment, country_code="Taiwan")
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await updated(segment, country_code="XX")
+    assert "country_code" in (refused.value.details() or "")
+    (result,) = await segment.record(segment.order("e1", "o1", who={"phone": "090-1234-5678"}))
+    assert (await segment.customer(result.customer_id)).phone == "+819012345678"
+
+
+@pytest.mark.rule("S-01c")
+@pytest.mark.parametrize(
+    ("who", "fields"),
+    [
+        ({"phone": "0912"}, ["customer.phone"]),
+        ({"email": "mei.example.com"}, ["customer.email"]),
+        ({"phone": "call me", "email": "@"}, ["customer.phone", "customer.email"]),
+        ({"browser_token": "a\tb"}, ["customer.browser_token"]),
+    ],
+)
+async def test_a_hint_that_cannot_be_used_is_left_out_and_told_and_the_order_counts(
+    segment: Segment, who: dict[str, str], fields: list[str]
+) -> None:
+    (result,) = await segment.record(segment.order("e1", "o1", who={"member_id": "42", **who}))
+    assert result.status == ACCEPTED
+    assert [each.field for each in result.left_out] == fields
+    assert all(each.message for each in result.left_out)
+    assert (await segment.customer(result.customer_id)).member_id == "42"
+    (alone,) = await segment.record(segment.order("e2", "o2", who=who))
+    assert (alone.status, alone.customer_id) == (ACCEPTED, ""), "it is an order of nobody"
+    (again,) = await segment.record(segment.order("e1", "o1", who={"member_id": "42", **who}))
+    assert again.status == event_pb2.EVENT_STATUS_DUPLICATE
+
+
+async def test_a_name_that_is_too_long_is_left_out(segment: Segment) -> None:
+    event = segment.order("e1", "o1", who={"member_id": "42"}, customer_name="n" * 201)
+    (result,) = await segment.record(event)
+    assert [each.field for each in result.left_out] == ["customer_name"]
+    assert (await segment.customer(result.customer_id)).name == ""
+
+
+@pytest.mark.parametrize(
+    "written", [" mei@example.com", "mei@example.com\u00a0", "\u200bMEI@example.com\u3000"]
+)
+async def test_blanks_around_an_address_make_nobody_else(segment: Segment, written: str) -> None:
+    (first,) = await segment.record(segment.order("e1", "o1", who={"email": "Mei@example.com"}))
+    (second,) = await segment.record(segment.order("e2", "o2", who={"email": written}))
+    assert second.customer_id == first.customer_id
+    found = await segment.call("FindCustomer", selector=customer_pb2.CustomerSelector(email=written))
+    assert found.customer.customer_id == first.customer_id
+
+
+async def test_a_whatsapp_number_is_one_identity_with_and_without_a_plus(segment: Segment) -> None:
+    def key(number: str) -> customer_pb2.IdentityKey:
+        return customer_pb2.IdentityKey(
+            channel=channel_pb2.CHANNEL_WHATSAPP, account_id=str(segment.team_id), external_id=number
+        )
+
+    customer_id = await segment.create(member_id="1")
+    bound = await segment.call("BindIdentity", customer_id=customer_id, identity=key("+886 912 000 001"))
+    assert bound.customer.identities[0].key.external_id == "886912000001"
+    blocked = segment.event("e1", contact_blocked={"identity": key("886912000001")})
+    (result,) = await segment.record(blocked)
+    assert (result.status, result.customer_id) == (ACCEPTED, customer_id)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=3650), timedelta(days=2)])
+async def test_what_is_said_to_lie_ahead_happens_when_it_is_received(
+    segment: Segment, ahead: timedelta
+) -> None:
+    now = segment.clock.now()
+    event = segment.order("e1", "o1", who={"member_id": "42"}, at=now + ahead)
+    (result,) = await segment.record(event)
+    times = (await segment.customer(result.customer_id)).times
+    assert abs(times.checkout_time.ToDatetime(now.tzinfo) - now) < timedelta(minutes=5)
+    (again,) = await segment.record(event)
+    assert again.status == event_pb2.EVENT_STATUS_DUPLICATE
+
+
+async def test_an_order_below_zero_of_a_known_customer_is_taken(segment: Segment) -> None:
+    event = segment.order("e1", "o1", -100, who={"member_id": "42"})
+    event.order_completed.items.add(name="Candy", quantity="-1")
+    (result,) = await segment.record(event)
+    assert result.status == ACCEPTED
+    (order,) = [
+        fact for fact in (await segment.call("ListFacts")).facts if fact.HasField("checkout_completed")
+    ]
+    assert order.checkout_completed.amount.amount_micros == -100_000_000
