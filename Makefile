@@ -9,7 +9,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check sim rules chaos fuzz bench protos protos-baseline unimplemented schema schema-baseline golden format lock \
+.PHONY: help demo up test check sim rules chaos fuzz walk bench protos protos-baseline unimplemented schema schema-baseline golden format lock \
 	install install-dev clean
 
 help: ## list the targets
@@ -39,6 +39,9 @@ chaos: install-dev ## load while everything is killed, paused and cut off; then 
 
 fuzz: install-dev ## odd requests to every RPC and endpoint of a whole installation (N=cases, SEED=n, FIRST=n replays from a chunk)
 	@$(RUN) -m tests.fuzz $(if $(N),--cases '$(N)') $(if $(SEED),--seed '$(SEED)') $(if $(FIRST),--first '$(FIRST)')
+
+walk: install-dev ## every RPC with every kind of caller who may not call it: the table of what they are answered
+	@$(RUN) -m tests.walk
 
 bench: install-dev ## measure the hot paths and six works (W=w1|w1-http|w2|w3|w4|ledger one of them, N=its size); JSON under build/
 	@$(RUN) -m bench $(if $(W),--work '$(W)') $(if $(N),--n '$(N)')

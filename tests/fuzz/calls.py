@@ -17,6 +17,9 @@ DEADLINE_S: Final = 15.0
 """Of a call; above what is bad, so that it is seen how bad."""
 POLL_DEADLINE_S: Final = 0.5
 """Of a call that asks to wait."""
+_UNREAD: Final = "Internal error from Core"
+"""What gRPC's client says, in its own name, when a stream ended while it was writing, before it has read the answer."""
+_AGAIN: Final = 5
 ANSWERS_MAX: Final = 200
 """Messages read of a stream before the caller leaves."""
 
@@ -37,6 +40,15 @@ async def make(
     channel: grpc.aio.Channel, rpc: Rpc, parts: Sequence[bytes], deadline_s: float = DEADLINE_S
 ) -> Answer:
     """One call; `parts` of a client's stream, else one."""
+    answer = await _make(channel, rpc, parts, deadline_s)
+    for _ in range(_AGAIN if answer.message.startswith(_UNREAD) else 0):
+        answer = await _make(channel, rpc, parts, deadline_s)
+        if not answer.message.startswith(_UNREAD):
+            break
+    return answer
+
+
+async def _make(channel: grpc.aio.Channel, rpc: Rpc, parts: Sequence[bytes], deadline_s: float) -> Answer:
     began_s = time.monotonic()
     try:
         answers = await _answers(channel, rpc, parts, deadline_s)

@@ -14,6 +14,8 @@ from tests.fuzz.valid import Maker
 
 GOOD, AS_BYTES, DOUBLED = 0.22, 0.12, 0.10
 """Shares of the cases: left as they are, spoilt as bytes, sent twice (half of these with other content)."""
+BY_TEAM: Final = 0.8
+"""Share of the calls that the team's own client makes, where it may."""
 UNIMPLEMENTED_WEIGHT: Final = 0.08
 HEAVY: Final = frozenset({"CheckLedger", "CheckProjections"})
 """Read whole tables: called less often."""
@@ -34,6 +36,8 @@ class Case:
     """What was spoilt."""
     waits: bool
     """Asks for a long poll."""
+    by_team: bool
+    """Shows the token of the team's own client, not the installation's."""
 
 
 class Cases:
@@ -56,6 +60,8 @@ class Cases:
         maker = Maker(rng, self._own)
         mutator = Mutator(rng, maker, self._own, self._foreign)
         requests = [maker.request(rpc) for _ in range(_parts(rng, rpc))]
+        for following in requests[1:]:  # pieces of one file: the first one names it
+            following.ClearField("csv" if rng.random() < 0.7 else "request_id")
         said = self._spoil(rng, rpc, mutator, requests)
         _spare_workers(rpc, requests)
         parts = [request.SerializeToString() for request in requests]
@@ -67,7 +73,8 @@ class Cases:
         if rng.random() < DOUBLED:
             said.append("sent twice")
             calls.append(parts if rng.random() < 0.5 else self._other(maker, rpc, requests))
-        return Case(number, rpc, calls, said, any(map(_waits, requests)))
+        by_team = rpc.names_team and rng.random() < BY_TEAM
+        return Case(number, rpc, calls, said, any(map(_waits, requests)), by_team)
 
     def _spoil(
         self, rng: random.Random, rpc: Rpc, mutator: Mutator, requests: Sequence[Message]
@@ -96,7 +103,7 @@ def _weight(rpc: Rpc) -> float:
 
 
 def _parts(rng: random.Random, rpc: Rpc) -> int:
-    return rng.choice((0, 1, 2, 3, 30)) if rpc.method.client_streaming else 1
+    return rng.choice((0, 1, 1, 1, 2, 30)) if rpc.method.client_streaming else 1
 
 
 def _spare_workers(rpc: Rpc, requests: Sequence[Any]) -> None:

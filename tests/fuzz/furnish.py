@@ -1,5 +1,6 @@
 """One of each kind of thing that a team can have, beside what the demo makes."""
 
+import hashlib
 import uuid
 from collections.abc import Iterator
 
@@ -24,6 +25,8 @@ from omnijourney.segment.v1.audience_pb2 import (
 )
 
 FIRST_MEMBER = 100
+FILE = b"member_id,points\n100,5\n101,-2\n"
+"""Of the imports: what is uploaded to them has to be this."""
 
 
 async def furnish(client: Client, shop: Shopfront) -> None:
@@ -32,16 +35,21 @@ async def furnish(client: Client, shop: Shopfront) -> None:
     coupon = Coupon(team_id=team, name="Free tea", type=COUPON_TYPE_MARKETING)
     asked = points.CreateCouponRequest(team_id=team, request_id=_key(shop, "coupon"), coupon=coupon)
     coupon_id = (await call(client.points.CreateCoupon, asked)).coupon.coupon_id
-    file = PointsImport(team_id=team, file_name="points.csv", file_sha256=bytes(32))
-    opened = points.CreateImportRequest(team_id=team, request_id=_key(shop, "import"), points_import=file)
-    import_id = (await call(client.points.CreateImport, opened)).points_import.points_import_id
-    for request in (*_of_segment(shop, customer), *_of_points(shop, customer, coupon_id, import_id)):
+    done, _open = [await _import(client, shop, name) for name in ("done", "open")]
+    for request in (*_of_segment(shop, customer), *_of_points(shop, customer, coupon_id, done)):
         stub = client.segment if ".segment." in request.DESCRIPTOR.full_name else client.points
         await call(getattr(stub, request.DESCRIPTOR.name.removesuffix("Request")), request)
     second = Shop(shop_id="second", display_name="Second", enabled=True)
     shop_asked = gateway.CreateShopRequest(team_id=team, request_id=_key(shop, "shop"), shop=second)
     await call(client.channel_gateway.CreateShop, shop_asked)
     await call(client.journey.TriggerJourneys, _trigger(shop, customer))
+
+
+async def _import(client: Client, shop: Shopfront, name: str) -> str:
+    digest = hashlib.sha256(FILE).digest()
+    file = PointsImport(team_id=shop.team_id, file_name=name, file_sha256=digest, repeat=name == "open")
+    asked = points.CreateImportRequest(team_id=shop.team_id, request_id=_key(shop, name), points_import=file)
+    return (await call(client.points.CreateImport, asked)).points_import.points_import_id
 
 
 def _key(shop: Shopfront, what: str) -> str:
@@ -73,6 +81,9 @@ def _of_points(shop: Shopfront, customer: str, coupon_id: str, import_id: str) -
         request_id=_key(shop, "rows"),
         points_import_id=import_id,
         rows=[ImportRowInput(row_number=1, customer_id=customer, points_text="5")],
+    )
+    yield points.ExecuteImportRequest(
+        team_id=team, request_id=_key(shop, "execute"), points_import_id=import_id
     )
     yield points.AdjustBalanceRequest(
         team_id=team, request_id=_key(shop, "adjust"), customer_id=customer, points=500, note="hello"

@@ -14,6 +14,8 @@ from tests.fuzz.pools import Pools
 from tests.fuzz.rpcs import class_of
 from tests.fuzz.valid import INTS, Maker
 
+SHARP: Final = 0.5
+
 
 @dataclass(frozen=True)
 class Place:
@@ -61,7 +63,9 @@ class Mutator:
         self._foreign = foreign
 
     def spoil(self, request: Message) -> list[str]:
-        """One to three changes, in place; says which."""
+        """One to three changes, in place; says which. Half of the time it is one of those that hurt most."""
+        if self._rng.random() < SHARP and (place := self._any(places(request))):
+            return [f"{place.path} {self._sharpen(place)}"]
         said = []
         for _ in range(self._rng.choice((1, 1, 1, 2, 3))):
             found = list(places(request))
@@ -71,6 +75,32 @@ class Mutator:
             place = self._rng.choice(living if living and self._rng.random() < 0.75 else found)
             said.append(f"{place.path} {self._change(place)}")
         return said
+
+    def _any(self, found: Iterator[Place]) -> Place | None:
+        """Each field is as likely as any other, however often it is there."""
+        by_field: dict[str, list[Place]] = {}
+        for place in found:
+            by_field.setdefault(place.field.full_name, []).append(place)
+        return self._rng.choice(by_field[self._rng.choice(list(by_field))]) if by_field else None
+
+    def _sharpen(self, place: Place) -> str:
+        form, kind = place.field.message_type, place.field.cpp_type
+        if form is not None and not place.field.is_repeated:
+            return self._change_message(place)
+        if place.field.is_repeated:
+            return self._change_list(place)
+        value: Any = None
+        if kind == FieldDescriptor.CPPTYPE_ENUM:
+            value = self._rng.choice((999, -1, 2**31 - 1, -(2**31)))
+        elif place.field.type == FieldDescriptor.TYPE_STRING and self._rng.random() < 0.5:
+            value = self._rng.choice((f"{traps.CANARY}\0b", "\0", str(uuid.UUID(int=0)) + "\0", "a" * 5_000))
+        elif kind in INTS:
+            low, high = INTS[kind]
+            value = self._rng.choice((low, high, max(-1, low), 0))
+        if value is None:
+            return self._change(place)
+        setattr(place.holder, place.field.name, value)
+        return f"sharp {str(value)[:40]!r}"
 
     def _change(self, place: Place) -> str:
         if self._rng.random() < 0.08:
@@ -111,20 +141,20 @@ class Mutator:
         if name == "page_token":
             return self._odd_token(), "a tampered token"
         if name.endswith(("_id", "_ids", "_key", "key", "etag")) and self._rng.random() < 0.7:
-            return self._odd_id(name)
+            return self._odd_id(described)
         text = traps.text(self._rng)
         return text, f"text of {len(text)}: {text[:12]!r}"
 
-    def _odd_id(self, name: str) -> tuple[str, str]:
-        foreign = self._foreign.values_of(name)
+    def _odd_id(self, described: FieldDescriptor) -> tuple[str, str]:
+        foreign = self._foreign.values_of(described)
         if foreign and self._rng.random() < 0.5:
             return self._rng.choice(foreign), "another team's"
-        known = self._own.values_of(name)
+        known = self._own.values_of(described)
         kind = self._rng.randrange(5)
         if kind == 0 and known:
             return self._rng.choice(known).upper(), "in capitals"
         if kind == 1:
-            others = sorted(self._own.values)
+            others = sorted(name for name, values in self._own.values.items() if values)
             if others:
                 return self._rng.choice(self._own.values[self._rng.choice(others)]), "of another kind"
         if kind == 2:

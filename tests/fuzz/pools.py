@@ -1,5 +1,6 @@
 """What a world is known to hold: ids by the name of their field, whole messages by type, etags, page tokens."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ class Pools:
     tokens: dict[str, list[Message]] = field(default_factory=lambda: defaultdict(list))
     """By RPC: requests for a second page, as they are good."""
 
+    hidden: frozenset[str] = frozenset()
+    """Values that are not kept: ids of what the cases themselves need."""
+
     def begin(self, known: Mapping[str, Sequence[str]]) -> None:
         """Forgets everything but what is known for certain."""
         for pool in (self.values, self.messages, self.etags, self.tokens):
@@ -48,8 +52,7 @@ class Pools:
         self._learn(message)
         etag = getattr(message, "etag", "")
         if isinstance(etag, str) and etag:
-            for value in _ids(message):
-                self.etags[value] = etag
+            self.etags[own_id(message)] = etag
 
     def _learn(self, message: Message) -> None:
         for described, value in message.ListFields():
@@ -58,11 +61,11 @@ class Pools:
                     self._keep_message(each)
                     self.learn(each)
                 elif isinstance(each, str) and each and described.name not in _NOT_KEPT:
-                    self._keep(_name(described), each)
+                    self._keep(pool_of(described), each)
 
     def _keep(self, name: str, value: str) -> None:
         kept = self.values[name]
-        if name in self.pinned or value in kept:
+        if name in self.pinned or value in self.hidden or value in kept:
             return
         if len(value) <= 300 and len(kept) < KEPT:
             kept.append(value)
@@ -72,8 +75,9 @@ class Pools:
         if len(kept) < MESSAGES_KEPT and message.ByteSize() < 20_000:
             kept.append(message)
 
-    def values_of(self, name: str) -> list[str]:
-        """Values that a field of this name may hold."""
+    def values_of(self, described: Any) -> list[str]:
+        """Values that a field may hold."""
+        name = pool_of(described)
         singular = name.removesuffix("s") if name.endswith("_ids") else name
         found = self.values.get(singular, [])
         for alias in _ALIASES.get(singular, ()):
@@ -81,17 +85,24 @@ class Pools:
         return found
 
 
-def _name(described: Any) -> str:
-    """Of the pool: a `key` is an attribute's, others are called after their type."""
-    if described.name != "key" or described.containing_type.name == "Attribute":
+def pool_of(described: Any) -> str:
+    """Name of a field's pool: a `key` is an attribute's, others are called after their type."""
+    if described.name != "key" or "Attribute" in described.containing_type.name:
         return str(described.name)
     return f"{described.containing_type.name}.key"
 
 
-def _ids(message: Message) -> Iterator[str]:
-    for described, value in message.ListFields():
-        if isinstance(value, str) and (described.name.endswith("_id") or described.name == "key"):
-            yield value
+def own_id_field(form: Any) -> str:
+    """Name of the field that holds a resource's own id: `Coupon.coupon_id`; empty where there is none."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", form.name).lower() + "_id"
+    if name in form.fields_by_name:
+        return name
+    return "key" if form.name == "Attribute" else ""
+
+
+def own_id(message: Message) -> str:
+    """A resource's own id, empty if it has none."""
+    return str(getattr(message, own_id_field(message.DESCRIPTOR) or "-", ""))
 
 
 def _singles(described: Any, value: Any) -> Iterator[Any]:

@@ -43,6 +43,14 @@ class Rpc:
         return self.full_name.startswith("omnijourney.internal.")
 
     @property
+    def names_team(self) -> bool:
+        """Whether a client of one team may call it: it is public, and the request or each item says the team."""
+        form = self.method.input_type
+        parts = [f.message_type for f in form.fields if f.is_repeated and f.message_type is not None]
+        named = any("team_id" in part.fields_by_name for part in (form, *parts))
+        return named and not self.is_internal
+
+    @property
     def is_read(self) -> bool:
         """Whether it says that it changes nothing."""
         return bool(self.method.GetOptions().idempotency_level == 1)

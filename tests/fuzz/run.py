@@ -16,9 +16,11 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from omnijourney.common.v1.error_reason_pb2 import ERROR_REASON_INTERNAL
-from tests.fuzz import calls
+from tests.fuzz import calls, http, openapi
 from tests.fuzz.calls import Answer
 from tests.fuzz.cases import Case, Cases
+from tests.fuzz.http import HttpCase, HttpCases
+from tests.fuzz.pools import Pools
 from tests.fuzz.rpcs import Rpc
 from tests.fuzz.survey import survey
 from tests.fuzz.table import Tally
@@ -26,6 +28,8 @@ from tests.fuzz.watch import ORDER_WITHIN_S, Bystander, Logs, Memory
 from tests.fuzz.world import World, world
 
 SLOW_S: Final = 5.0
+HTTP_EACH: Final = 7
+"""Every so many cases are one of the HTTP edge; a prime, so that each RPC has its turn."""
 AT_ONCE: Final = 4
 """Calls under way."""
 BAD: Final = frozenset({"INTERNAL", "UNKNOWN", "UNREADABLE", "DATA_LOSS", "DEADLINE_EXCEEDED"})
@@ -42,12 +46,16 @@ class Options:
     chunk: int = 500
     first: int = 0
     """Number of the first case: a chunk's, to replay from there."""
+    http: bool = True
+    """Whether some of the cases go to the HTTP edge."""
+    described: int = 0
+    """Requests of each operation of the HTTP edge's description, good and bad, by schemathesis."""
     only: str = ""
     """Part of the names of RPCs; empty: all."""
 
 
-FULL = Options(seed=1, cases=20_000)
-SHORT = Options(seed=1, cases=700, chunk=350)
+FULL = Options(seed=1, cases=20_000, described=300)
+SHORT = Options(seed=1, cases=600, chunk=300, http=False)
 
 
 @dataclass
@@ -87,12 +95,14 @@ class Runner:
         self._rpcs = [rpc for rpc in place.rpcs if options.only in rpc.name]
         self._bystander = Bystander(place, options.seed)
         self._logs = Logs(place)
+        self._foreign_ids: list[str] = []
         self.report = Report(options)
 
     async def run(self) -> Report:
         """All chunks."""
         began_s = time.monotonic()
         await survey(self._world, self._world.foreign, self._options.seed)
+        self._foreign_ids = _unique(self._world.foreign)
         self._logs.faults()  # what the start says
         await self._bystander.order()
         self.report.memory.sample(self._world)
@@ -101,6 +111,8 @@ class Runner:
             last = self._options.first + self._options.cases
             for start in range(self._options.first, last, self._options.chunk):
                 await self._chunk(range(start, min(start + self._options.chunk, last)))
+            if self._options.described:
+                await self._describe()
             await self._end()
         finally:
             keeping.cancel()
@@ -113,9 +125,10 @@ class Runner:
         await self._world.renew(f"own-{numbers[0]}")
         await survey(self._world, self._world.own, numbers[0])
         cases = Cases(self._options.seed, self._rpcs, self._world.own, self._world.foreign)
+        edge = HttpCases(self._options.seed, self._world)
         waiting = iter(numbers)
         faults_before, began_s = len(self.report.faults), time.monotonic()
-        await asyncio.gather(*(self._work(cases, waiting) for _ in range(AT_ONCE)))
+        await asyncio.gather(*(self._work(cases, edge, waiting) for _ in range(AT_ONCE)))
         took_s = time.monotonic() - began_s
         order_s = await self._bystander.order()
         if order_s > ORDER_WITHIN_S:
@@ -134,6 +147,14 @@ class Runner:
         for line in self._logs.faults():
             self.report.fault("a line of a log", line=line, cases=where)
 
+    async def _describe(self) -> None:
+        """What the description of the HTTP edge says, asked by schemathesis."""
+        tally, fault = self.report.tally, self.report.fault
+        await asyncio.to_thread(
+            openapi.run, self._world, self._options.seed, self._options.described, tally.note, fault
+        )
+        self._judge_chunk((self._options.cases, self._options.cases))
+
     async def _end(self) -> None:
         left = await self._world.until_calm()
         if left:
@@ -145,15 +166,25 @@ class Runner:
         self.report.worst_order_s = self._bystander.worst_s
         self.report.log_levels = self._logs.levels
 
-    async def _work(self, cases: Cases, numbers: Any) -> None:
+    async def _work(self, cases: Cases, edge: HttpCases, numbers: Any) -> None:
         for number in numbers:
+            if number % HTTP_EACH == 0 and self._options.http and not self._options.only:
+                await self._request(edge.case(number))
+                continue
             case = cases.case(number)
             for parts in case.calls:
                 await self._call(case, parts)
 
+    async def _request(self, case: HttpCase) -> None:
+        answer = await http.send(self._world, case)
+        self.report.tally.note(f"HTTP {case.name}", answer.code, answer.took_s)
+        if answer.code.startswith("5") or answer.code == "NONE" or answer.took_s > SLOW_S:
+            shown = {"head": answer.head, "request": repr(case.data[:1_500])}
+            self.report.fault(f"HTTP {answer.code}", case=case.number, kind=case.name, **shown)
+
     async def _call(self, case: Case, parts: Sequence[bytes]) -> None:
         deadline_s = calls.POLL_DEADLINE_S if case.waits else calls.DEADLINE_S
-        channel = self._world.channel(case.rpc)
+        channel = self._world.channel(case.rpc, by_team=case.by_team)
         answer = await calls.make(channel, case.rpc, parts, deadline_s)
         if answer.took_s > SLOW_S:
             # The machine may have been busy: what is slow is slow when it is alone, too.
@@ -162,9 +193,18 @@ class Runner:
         self.report.tally.note(case.rpc.name, answer.code, answer.took_s)
         if not case.said and answer.code not in ("OK", "UNIMPLEMENTED"):
             self.report.refused[f"{case.rpc.name} {answer.code} {answer.reason}: {answer.message[:200]}"] += 1
-        why = _why_bad(case, answer)
+        why = _why_bad(case, answer) or self._why_foreign(case, parts, answer)
         if why:
             self.report.fault(why, **_shown(case, parts, answer))
+
+    def _why_foreign(self, case: Case, parts: Sequence[bytes], answer: Answer) -> str:
+        """Whether a team's client was told an id of another team that it did not name itself."""
+        if not case.by_team:
+            return ""
+        told = " ".join([answer.message, *map(str, answer.answers)])
+        asked = b" ".join(parts)
+        leaked = [each for each in self._foreign_ids if each in told and each.encode() not in asked]
+        return f"an id of another team: {leaked[0]}" if leaked else ""
 
 
 def _why_bad(case: Case, answer: Answer) -> str:
@@ -179,6 +219,12 @@ def _why_bad(case: Case, answer: Answer) -> str:
     if any(map(_says_internal, answer.answers)):
         return "an item's INTERNAL"
     return ""
+
+
+def _unique(pools: Pools) -> list[str]:
+    """The UUIDs that are known of a team: they are nobody else's."""
+    known = {value for values in pools.values.values() for value in values}
+    return sorted(value for value in known if len(value) == 36 and value.count("-") == 4)
 
 
 def _says_internal(message: Message) -> bool:

@@ -13,13 +13,14 @@ from google.protobuf.message import Message
 from libs.common.errors import DomainError
 from libs.common.rpc.validation import check_of
 from omnijourney.common.v1 import options_pb2
-from tests.fuzz.pools import Pools
+from tests.fuzz.furnish import FILE
+from tests.fuzz.pools import Pools, own_id, own_id_field
 from tests.fuzz.rpcs import Rpc, class_of
 
 _VALIDATE: Final[Any] = _validate_pb2  # it has no types
 DEPTH_MAX: Final = 7
 TRIES: Final = 4
-NOW_S: Final = 1_790_000_000
+NOW_S: Final = 1_790_000_100
 """About when the world is: some day of 2026, so that nothing depends on the day of the run."""
 
 INTS: Final = {
@@ -32,7 +33,8 @@ _WORDS: Final = ("alpha", "beta", "gamma", "vip", "gold", "web", "thank you", "å
 _DECIMALS: Final = ("0", "1", "12.34", "10", "0.5", "99999", "2.5")
 _DAYS: Final = ("2026-01-01", "2026-06-30", "2024-02-29", "2026-12-31")
 _CSVS: Final = (
-    b"member_id,points\n100,5\n101,-2\n",
+    FILE,
+    FILE,
     b"\xef\xbb\xbfmember_id,points,note\r\n100,5,hi\r\n",
     b"phone,points\n+886912345678,1\n",
     b"email,points\na@example.com,7\n",
@@ -101,7 +103,7 @@ class Maker:
 
     def knows(self, described: FieldDescriptor) -> bool:
         """Whether it names things that were seen."""
-        return described.name.endswith(("_id", "_ids", "key")) and bool(self._own.values_of(described.name))
+        return described.name.endswith(("_id", "_ids", "key")) and bool(self._own.values_of(described))
 
     def request_id(self) -> str:
         """A new one."""
@@ -112,9 +114,26 @@ class Maker:
         if paged and self.rng.random() < 0.15:
             return _copy(self.rng.choice(paged))
         made = self.message(rpc.method.input_type, 0)
+        self._set_own_id(rpc, made)
         self._set_etag(made)
         self._set_mask(made)
         return made
+
+    def _set_own_id(self, rpc: Rpc, request: Message) -> None:
+        """Of the resource within: a known one to be changed, a new one or none to be made."""
+        for _, part in request.ListFields():
+            name = own_id_field(part.DESCRIPTOR) if isinstance(part, Message) else ""
+            if not name or not rpc.method.name.startswith(("Create", "Update")):
+                continue
+            known = self._own.values_of(part.DESCRIPTOR.fields_by_name[name])
+            if rpc.method.name.startswith("Update") and known:
+                setattr(part, name, self.rng.choice(known))
+            elif self.rng.random() < 0.9:
+                setattr(part, name, "")
+                if name in ("key", "shop_id"):
+                    setattr(part, name, f"n{self.rng.randint(0, 10**9)}")
+                if "name" in part.DESCRIPTOR.fields_by_name:
+                    part.name = f"N {self.rng.randint(0, 10**9)}"
 
     def _set_mask(self, request: Any) -> None:
         """Names of what the resource beside the mask has set."""
@@ -137,14 +156,9 @@ class Maker:
         """Most times the present etag of what the request names."""
         if "etag" not in request.DESCRIPTOR.fields_by_name:
             return
-        named = [value for f, value in request.ListFields() if isinstance(value, str)]
-        named += [
-            text
-            for f, value in request.ListFields()
-            if isinstance(value, Message)
-            for _, text in value.ListFields()
-            if isinstance(text, str)
-        ]
+        parts = [value for _, value in request.ListFields() if isinstance(value, Message)]
+        named = [value for _, value in request.ListFields() if isinstance(value, str)]
+        named += [own_id(part) for part in parts]
         known = [self._own.etags[name] for name in named if name in self._own.etags]
         setattr(request, "etag", known[0] if known and self.rng.random() < 0.7 else "")  # noqa: B010
 
@@ -208,7 +222,7 @@ class Maker:
     def _fill_list(self, made: Message, described: FieldDescriptor, depth: int) -> None:
         rules = _rules(described).repeated
         least = max(rules.min_items, 1 if _needed(described) else 0)
-        count = max(least, self.rng.choice((0, 1, 1, 2, 3)))
+        count = max(least, self.rng.choice((0, 1, 1, 1, 2, 2, 3)))
         if described.message_type is not None and described.message_type.GetOptions().map_entry:
             self._fill_map(made, described, count, depth)
             return
@@ -271,7 +285,7 @@ class Maker:
             return self.request_id()
         if name in ("page_token", "etag"):
             return ""
-        known = self._own.values_of(name)
+        known = self._own.values_of(described)
         wanted = 0.93 if name.endswith(("_id", "_ids", "key", "keys")) else 0.3
         if known and self.rng.random() < wanted:
             return self.rng.choice(known)
@@ -314,7 +328,7 @@ def _usable(fields: Any) -> list[FieldDescriptor]:
 
 
 def _timestamp(maker: Maker, made: Any) -> None:
-    made.seconds = NOW_S - maker.rng.randint(0, 90 * 86_400)
+    made.seconds = NOW_S - 900 * maker.rng.randint(0, 90 * 96)
 
 
 def _duration(maker: Maker, made: Any) -> None:

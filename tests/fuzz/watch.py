@@ -75,9 +75,8 @@ class Bystander:
 
     def __init__(self, world: World, seed: int) -> None:
         self._world = world
-        shop = world.bystander
-        url = f"{world.installation.http_url}/v1/teams/{shop.team_id}/shops/{shop.shop_id}/events"
-        self._poster = WebhookPoster(world.session, url, shop.webhook_secret, "HKD")
+        url = world.events_url(world.bystander)
+        self._poster = WebhookPoster(world.session, url, world.bystander.webhook_secret, "HKD")
         self._numbers = itertools.count()
         self._seed = seed
         self.worst_s = 0.0

@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -14,19 +15,25 @@ import grpc
 
 from libs.client import Client, ServiceName
 from libs.demo.definitions import TEMPLATES, References, definitions
+from libs.demo.patience import call
 from libs.demo.shopfront import Builder, Shopfront, approve_templates, customer_id_of
-from libs.demo.stream import Profile
+from libs.demo.stream import Checkout, Item, Kind, Profile
+from libs.demo.webhooks import WebhookPoster
 from libs.embedded.keepalive import Died, Event
 from libs.emulators.config import EmulatorSettings
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
 from omnijourney.common.v1.installation_service_pb2 import GetLagRequest
+from omnijourney.common.v1.scope_pb2 import SCOPE_ADMIN, SCOPE_OPERATE, SCOPE_READ, SCOPE_WRITE
+from omnijourney.segment.v1.api_client_pb2 import ApiClient
+from omnijourney.segment.v1.segment_service_pb2 import CreateApiClientRequest
 from tests.fuzz.furnish import FIRST_MEMBER, furnish
 from tests.fuzz.pools import Pools
 from tests.fuzz.rpcs import Rpc, served
 
-SHOPS: Final = ("own", "foreign", "bystander")
+SHOPS: Final = ("own", "foreign", "bystander", "edge")
 MEMBERS: Final = range(FIRST_MEMBER, FIRST_MEMBER + 12)
-SURVEY_TIMEOUT_S: Final = 5.0
+CALM_WITHIN_S: Final = 5.0
+"""What a new team's first order may take; what is not done then is not known to the cases."""
 LAG_WITHIN_S: Final = 60.0
 
 
@@ -41,11 +48,15 @@ class World:
     own_shop: Shopfront
     foreign_shop: Shopfront
     bystander: Shopfront
+    edge_shop: Shopfront
+    """Whose webhooks are tried: no call changes it, so that its key stays good."""
     emulators: EmulatorSettings
     deaths: list[str]
     """Processes that ended since the start, and why."""
     secrets: list[str] = field(default_factory=list)
     """Texts that no log may hold."""
+    own_client: Client | None = None
+    """With the token of a client of the own team."""
     own: Pools = field(default_factory=Pools)
     foreign: Pools = field(default_factory=Pools)
 
@@ -57,10 +68,39 @@ class World:
         """The caller gets a new team, in which nothing is spoilt yet."""
         self.own_shop = await _build(self.client, name, self.emulators)
         await furnish(self.client, self.own_shop)
+        await self._make_client()
+        now = datetime.now(UTC)
+        order = Checkout(Kind.ORDER, f"{name}-1", now, Decimal(200), FIRST_MEMBER, (Item("tea", 1),))
+        poster = WebhookPoster(
+            self.session, self.events_url(self.own_shop), self.own_shop.webhook_secret, "HKD"
+        )
+        await poster.post([order], now)
+        await self.until_calm(CALM_WITHIN_S)
         self.own.begin(known_of(self.own_shop))
 
-    def channel(self, rpc: Rpc) -> grpc.aio.Channel:
-        """Where an RPC is called, with what its caller shows."""
+    async def _make_client(self) -> None:
+        """All that a client of a team may."""
+        named = ApiClient(name="fuzz", scopes=[SCOPE_READ, SCOPE_WRITE, SCOPE_ADMIN, SCOPE_OPERATE])
+        asked = CreateApiClientRequest(team_id=self.own_shop.team_id, request_id="client", api_client=named)
+        made = await call(self.client.segment.CreateApiClient, asked)
+        self.own.hidden = frozenset({made.api_client.api_client_id})
+        self.secrets.append(made.token)
+        await self.close_own()
+        self.own_client = Client(self.installation.targets, made.token)
+
+    async def close_own(self) -> None:
+        """Closes what the own team's client has opened."""
+        if self.own_client is not None:
+            await self.own_client.close()
+
+    def events_url(self, shop: Shopfront) -> str:
+        """Where a shop's webhooks go."""
+        return f"{self.installation.http_url}/v1/teams/{shop.team_id}/shops/{shop.shop_id}/events"
+
+    def channel(self, rpc: Rpc, *, by_team: bool = False) -> grpc.aio.Channel:
+        """Where an RPC is called: with the token of the own team's client, of the installation's, or of the tools."""
+        if by_team and self.own_client is not None:
+            return self.own_client.channel(rpc.service)
         internal = ".internal." in rpc.full_name
         return self.client.internal(rpc.service).channel if internal else self.client.channel(rpc.service)
 
@@ -113,7 +153,7 @@ async def world(directory: Path) -> AsyncIterator[World]:
         )
         await approve_templates(session, installation.channel_urls["whatsapp"])
         shops = [await _build(client, shop_id, emulators) for shop_id in SHOPS]
-        own, foreign, bystander = shops
+        own, foreign, bystander, edge = shops
         made = World(
             installation,
             client,
@@ -122,12 +162,14 @@ async def world(directory: Path) -> AsyncIterator[World]:
             own,
             foreign,
             bystander,
+            edge,
             emulators,
             deaths,
             [installation.token, emulators.token, emulators.secret, *(shop.webhook_secret for shop in shops)],
         )
         await furnish(client, made.foreign_shop)
         made.foreign.begin(known_of(made.foreign_shop))
+        stack.push_async_callback(made.close_own)
         yield made
 
 

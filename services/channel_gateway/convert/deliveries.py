@@ -44,22 +44,22 @@ def sends_of(request: sends_service_pb2.SendMessagesRequest) -> list[Send | Send
     check.done()
     # What holds no byte 0 holds no text with U+0000: the walk over all texts is for few batches.
     suspect = b"\0" in request.SerializeToString()
-    faulty: list[dict[str, Any]] = []
+    faulty: list[list[str]] = []
     read = [_read(message, faulty, suspect=suspect) for message in request.sends]
     if faulty:
-        _log.error("sends are faulty", count=len(faulty), first=faulty[0])
+        # What they hold is not said: it may be anything.
+        _log.error("sends are faulty", count=len(faulty), faults_of_first=faulty[0])
     return read
 
 
-def _read(message: send_pb2.Send, faulty: list[dict[str, Any]], *, suspect: bool) -> Send | SendAnswer:
+def _read(message: send_pb2.Send, faulty: list[list[str]], *, suspect: bool) -> Send | SendAnswer:
     check = FieldCheck()
     send = _send_of(check, message)
     if suspect:
         check.violations += plain_faults(message)
     if not check.violations:
         return send
-    faults = [f"{fault.field} {fault.description}" for fault in check.violations[:_LOGGED_MAX]]
-    faulty.append({"effect_key": message.effect_key[:_LOGGED_MAX], "faults": faults})
+    faulty.append([f"{fault.field} {fault.description}" for fault in check.violations[:_LOGGED_MAX]])
     return SendAnswer(SendState.FAILED, Reason.INVALID_FIELDS)
 
 

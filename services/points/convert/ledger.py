@@ -86,20 +86,20 @@ class PostingCheck(FieldCheck):
 
 def postings(messages: Sequence[postings_pb2.Posting]) -> list[Posting | posting_pb2.PostingResult]:
     """Postings of a call, or the answers to those that are faulty whatever is stored."""
-    faulty: list[dict[str, Any]] = []
+    faulty: list[list[str]] = []
     read = [_read(message, faulty) for message in messages]
     if faulty:
-        _log.error("postings are faulty", count=len(faulty), first=faulty[0])
+        # What they hold is not said: it may be anything.
+        _log.error("postings are faulty", count=len(faulty), faults_of_first=faulty[0])
     return read
 
 
-def _read(message: postings_pb2.Posting, faulty: list[dict[str, Any]]) -> Posting | posting_pb2.PostingResult:
+def _read(message: postings_pb2.Posting, faulty: list[list[str]]) -> Posting | posting_pb2.PostingResult:
     check = PostingCheck()
     posting = _posting(message, check)
     if not check.violations:
         return posting
-    faults = [f"{fault.field} {fault.description}" for fault in check.violations[:_LOGGED_MAX]]
-    faulty.append({"key": message.key[:_LOGGED_MAX], "faults": faults})
+    faulty.append([f"{fault.field} {fault.description}" for fault in check.violations[:_LOGGED_MAX]])
     return posting_pb2.PostingResult(
         key=message.key,
         status=posting_pb2.POSTING_STATUS_REFUSED,
