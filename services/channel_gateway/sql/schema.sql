@@ -350,7 +350,8 @@ CREATE TABLE shop_key (
     CONSTRAINT shop_key_pkey PRIMARY KEY (team_id, shop_id, key_id),
     CONSTRAINT shop_key_in_one_form CHECK ((num_nonnulls(secret, sealed) = 1)),
     CONSTRAINT shop_key_sealed_check CHECK (((length(sealed) >= 37) AND (length(sealed) <= 256))),
-    CONSTRAINT shop_key_secret_check CHECK (((length(secret) >= 24) AND (length(secret) <= 64)))
+    CONSTRAINT shop_key_secret_check CHECK (((length(secret) >= 24) AND (length(secret) <= 64))),
+    CONSTRAINT shop_key_time_finite CHECK (isfinite(expires_at)) NOT VALID
 );
 ALTER TABLE shop_key ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON shop_key USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

@@ -167,6 +167,7 @@ CREATE TABLE coupon_claim (
     CONSTRAINT coupon_claim_pkey PRIMARY KEY (team_id, claim_id),
     CONSTRAINT coupon_claim_code UNIQUE (team_id, code),
     CONSTRAINT coupon_claim_points_paid_check CHECK ((points_paid >= 0)),
+    CONSTRAINT coupon_claim_time_finite CHECK (isfinite(expires_at)) NOT VALID,
     CONSTRAINT coupon_claim_team_id_coupon_id_fkey FOREIGN KEY (team_id, coupon_id) REFERENCES coupon(team_id, coupon_id)
 );
 CREATE INDEX coupon_claim_by_customer ON points.coupon_claim USING btree (team_id, customer_id, coupon_id);
