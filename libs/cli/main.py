@@ -16,7 +16,7 @@ from libs.cli.secrets import rotate_secrets, show_secrets
 from libs.cli.status import show_status
 from libs.cli.up import run_up
 from libs.client import ClientSettings, ServiceName
-from libs.common.config import EXIT_CONFIG, fault_lines
+from libs.common.config import EXIT_CONFIG, fault_lines, unknown_variables
 from libs.supervisor import InstallationOptions, InstallationSettings
 
 app = typer.Typer(
@@ -246,7 +246,10 @@ Settings = TypeVar("Settings", InstallationSettings, ClientSettings)
 
 
 def _configured(kind: type[Settings], changes: dict[str, Any]) -> Settings:
-    """The settings from the environment with `changes`; a fault ends the command and names the variable."""
+    """The settings from the environment with `changes`; a fault ends the command and names the variable, as a variable
+    is named that nothing reads."""
+    for line in unknown_variables():
+        err.print(line, highlight=False, markup=False, soft_wrap=True)
     try:
         return kind(**changes)
     except ValidationError as error:

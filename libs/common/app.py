@@ -44,7 +44,7 @@ from libs.common.rpc.client import channel
 from libs.common.rpc.long_work import DESCRIPTOR as OPERATIONS
 from libs.common.rpc.long_work import NoOperations, Operations, OperationsServicer
 from libs.common.rpc.operations import InstallationServicer, LagProbe
-from libs.common.rpc.server import GrpcServer, PortTakenError
+from libs.common.rpc.server import GrpcServer, PortTakenError, refuse_taken
 from libs.common.servers import Endpoints, Servers, ServersUnavailable
 from libs.common.tasks import Loop
 from libs.common.team_directory import TeamDirectory
@@ -217,6 +217,8 @@ async def runtime(
 
     Raises ServersUnavailable, MigrationError, PortTakenError, and the driver's errors when the database stays away.
     """
+    for setting, port in settings.ports.items():
+        refuse_taken(settings.bind_host, port, setting)  # before servers are started for it in vain
     held_token = settings.service_token.get_secret_value()
     async with contextlib.AsyncExitStack() as stack:
         ends = await stack.enter_async_context(

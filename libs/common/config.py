@@ -6,9 +6,11 @@ that name the service, as `OMNIJOURNEY_POINTS_PORT`. An empty variable counts as
 the environment does not say is taken from the service's credentials file, where it has one.
 """
 
+import difflib
 import os
 import re
 import sys
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -22,11 +24,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from libs.common import crash, credentials
 from libs.common.rpc.limits import CLIENT_RATE_DEFAULT
 from libs.common.tls import Clients, Tls
+from libs.common.variables import PREFIX, VARIABLES
 
 EXIT_CONFIG: Final = 2
 """Exit code of a process whose configuration is wrong."""
 
-PREFIX: Final = "OMNIJOURNEY_"
 DEFAULT_PORTS: Final = {
     "journey": 7401,
     "points": 7402,
@@ -37,6 +39,7 @@ DEFAULT_PORTS: Final = {
 METRICS_PORT_DISTANCE: Final = 100
 """The metrics port is the gRPC port and this, unless it is set."""
 _REDIS_ADDRESS: Final = re.compile(r"rediss?(\+cluster)?://[^/\s]")
+_OF_TESTS: Final = f"{PREFIX}TEST_"
 _PER_SERVICE: Final = frozenset({"port", "metrics_port"})
 AHEAD_MAX: Final = timedelta(minutes=5)
 """How far ahead a time that comes from outside may lie."""
@@ -186,6 +189,11 @@ class ServiceSettings(TlsSettings):
         return AHEAD_MAX_CONTROLLED if self.clock_control == "on" else AHEAD_MAX
 
     @property
+    def ports(self) -> dict[str, int]:
+        """The ports that it will listen on, by their fields."""
+        return {"port": self.grpc_port, "metrics_port": self.prometheus_port}
+
+    @property
     def grpc_port(self) -> int:
         """The gRPC port, the service's default filled in."""
         return DEFAULT_PORTS[self.service] if self.port < 0 else self.port
@@ -273,11 +281,27 @@ def peer_target(service: str) -> Any:
     return Field(default_factory=target, pattern=r"^\S+:[0-9]{1,5}$")
 
 
+def unknown_variables(more: Collection[str] = ()) -> Iterator[str]:
+    """A line for each variable of the environment that has our prefix and is read by nothing; `more` are known, too.
+
+    Values are not shown. What is not known may be of another release or mistyped, which only a person can tell: it is
+    said, and refused by nobody.
+    """
+    known = {PREFIX + name for name in VARIABLES} | set(more)
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and not name.startswith(_OF_TESTS) and name not in known:
+            like = difflib.get_close_matches(name, known, 1)
+            yield f"{name}: no part of the product reads it" + (f"; is {like[0]} meant?" if like else "")
+
+
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
 def load_or_exit(settings: type[SettingsT]) -> SettingsT:
-    """The settings from the environment; else a line for each fault on stderr, and the end of the process."""
+    """The settings from the environment; else a line for each fault on stderr, and the end of the process. A variable
+    that nothing reads is a line, too."""
+    for line in unknown_variables([variable_of(settings, name) for name in settings.model_fields]):
+        sys.stderr.write(line + "\n")
     try:
         return settings()
     except ValidationError as error:

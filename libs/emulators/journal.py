@@ -8,9 +8,11 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 Record = dict[str, Any]
+_PRIVATE: Final = 0o600
+"""Phone numbers and messages stand in it."""
 
 
 class Journal:
@@ -19,7 +21,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Opens `path` for appending, making it if needed; a torn last line of a killed writer is cut off."""
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _cut_torn_line(path)
         self._fd = self._open()
 
@@ -50,7 +52,9 @@ class Journal:
         os.close(self._fd)
 
     def _open(self) -> int:
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _PRIVATE)
+        os.fchmod(descriptor, _PRIVATE)  # a release before let everybody read it
+        return descriptor
 
 
 def read_journal(path: Path) -> Iterator[Record]:

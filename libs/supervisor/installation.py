@@ -1,6 +1,7 @@
 """Starts an installation, keeps it running, stops it within ten seconds."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from libs.common.clock import begin_clock
 from libs.common.db.roles import token_of
 from libs.common.tls import Tls
 from libs.embedded import Attachment, StartFailedError, open_attachment
+from libs.embedded.datadir import DataDir, OwnerLock
 from libs.embedded.keepalive import keep_alive
 from libs.embedded.process import Spec, describe_exit, inherited_environment
 from libs.supervisor import certificates
@@ -26,6 +28,7 @@ from libs.supervisor.options import InstallationOptions
 from libs.supervisor.plan import (
     EMULATED,
     OWNERS_ONLY,
+    AlreadyRunningError,
     Plan,
     certificate_environment,
     channel_urls,
@@ -66,6 +69,7 @@ class Installation:
         self._keepers: list[asyncio.Task[None]] = []
         self._file = InstallationFile(self._data_dir)
         self._credentials: dict[str, Path] = {}
+        self._lock: OwnerLock | None = None
         self._hurry = asyncio.Event()
 
     async def __aenter__(self) -> "Installation":
@@ -203,10 +207,15 @@ class Installation:
     async def start(self) -> None:
         """Starts everything and waits until every service serves.
 
-        Errors: EmbeddedError with its subclasses (PortTakenError, StartFailedError …), MigrationError,
-        ClockRefusedError. Call `stop` afterwards, also after an error.
+        Errors: EmbeddedError with its subclasses (AlreadyRunningError, PortTakenError, StartFailedError …),
+        MigrationError, ClockRefusedError. Call `stop` afterwards, also after an error.
         """
+        self._refuse_second()
         check_ports(self._plan)
+        lock = OwnerLock(DataDir.open(self._data_dir), "installation.lock")
+        if not lock.try_acquire():
+            raise AlreadyRunningError(self._data_dir, None)
+        self._lock = lock
         settings = self._options.settings
         self._attachment = await open_attachment(
             self._data_dir,
@@ -231,6 +240,12 @@ class Installation:
         for process in self._processes.values():
             self._keepers.append(asyncio.create_task(keep_alive(process, self._options.listener)))
         self._file.publish(self.targets, self.http_url, self.tls_dir if self._options.own_ca else None)
+
+    def _refuse_second(self) -> None:
+        """What runs is named by its process; what is just starting holds the lock."""
+        found = self._file.read()
+        if found is not None and found.pid != os.getpid():
+            raise AlreadyRunningError(self._data_dir, found.pid)
 
     async def _prepare(self) -> None:
         own = [service for service in self._options.services if service not in self._options.commands]
@@ -318,6 +333,8 @@ class Installation:
         if self._attachment is not None:
             left_s = 0.0 if self._hurry.is_set() else STOP_WITHIN_S - (time.monotonic() - began_s)
             await self._attachment.close(max(_SERVERS_GRACE_S_MIN, left_s))
+        if self._lock is not None:
+            self._lock.release()
 
     async def _end(self, process: ManagedProcess, grace_s: float) -> None:
         """SIGTERM, and SIGKILL after `grace_s` or as soon as `hurry` is called."""

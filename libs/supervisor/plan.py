@@ -21,6 +21,17 @@ class PortTakenError(EmbeddedError):
     """At least one port that is to be listened on is in use."""
 
 
+class AlreadyRunningError(EmbeddedError):
+    """Another process runs an installation in the same data directory."""
+
+    def __init__(self, data_dir: Path, pid: int | None) -> None:
+        who = f"process {pid}" if pid is not None else "another process"
+        super().__init__(
+            f"{who} runs an installation in {data_dir} already: end it, or set OMNIJOURNEY_DATA_DIR to another"
+            " directory"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All ports of an installation, by what listens there: a service, `<service>_metrics`, `http`, or

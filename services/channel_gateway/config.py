@@ -94,6 +94,11 @@ class Settings(MailSourceSettings):
         return given
 
     @property
+    def ports(self) -> dict[str, int]:
+        """The ports that it will listen on, by their fields."""
+        return {**super().ports, "http_port": self.http_port}
+
+    @property
     def http_tls(self) -> Tls | None:
         """How the HTTP edge serves; None: without TLS."""
         if self.http_tls_cert_file is not None:

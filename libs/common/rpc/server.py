@@ -51,6 +51,14 @@ class PortTakenError(Exception):
         self.setting = setting
 
 
+def refuse_taken(host: str, port: int, setting: str = "port") -> None:
+    """Raises PortTakenError when nothing could listen there now."""
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise PortTakenError(host, port, error, setting) from error
+
+
 class GrpcServer:
     """Add servicers, `start`, and `drain` in the end. One event loop, one use."""
 
@@ -77,10 +85,7 @@ class GrpcServer:
         self.port = port
         """The port that it listens on, once it is started."""
         # gRPC says only that it failed, and writes lines of its own to stderr: ask the system first.
-        try:
-            socket.create_server((host, port)).close()
-        except OSError as error:
-            raise PortTakenError(host, port, error) from error
+        refuse_taken(host, port)
 
     def add(
         self,

@@ -10,6 +10,7 @@ import urllib.request
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -248,6 +249,17 @@ async def test_a_taken_port_is_told_in_one_line_with_its_variable(start: Start, 
         f"diary: cannot listen on 127.0.0.1:{port}: the port is taken; "
         f"set OMNIJOURNEY_{variable} to another one (0: any free one)"
     ]
+
+
+async def test_a_taken_port_is_told_before_any_server_is_started(start: Start, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        directory = tmp_path / "data"
+        process = await start(POSTGRES_DSN="", REDIS_URL="", DATA_DIR=directory, DIARY_METRICS_PORT=port)
+        _, said = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == EXIT_PORT_TAKEN
+    assert f"{port}: the port is taken" in said.decode()
+    assert not directory.exists()
 
 
 async def test_a_wrong_password_is_told_with_its_variable(start: Start, database: Database) -> None:

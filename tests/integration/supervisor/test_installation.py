@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import asyncpg
@@ -13,6 +14,7 @@ import pytest
 
 from libs.client import ClientSettings, is_serving
 from libs.embedded import StartFailedError
+from libs.embedded.datadir import DataDir, OwnerLock
 from libs.supervisor import Died, Event, Installation, InstallationSettings, PortTakenError, Restarted
 from tests.integration.embedded.holder import still_running
 from tests.integration.supervisor.stubs import STUBBED, stub_options
@@ -157,6 +159,43 @@ async def test_a_database_that_is_away_is_named_by_its_variable(data_dir: Path) 
     with pytest.raises(StartFailedError, match=r"does not let us in \(.*see OMNIJOURNEY_POSTGRES_DSN"):
         async with Installation(options):
             pass
+
+
+async def _as_another_process(data_dir: Path) -> str:
+    """What the command says when it is started in the same data directory."""
+    root = Path(__file__).parents[3]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(Path(__file__).with_name("up_stubs.py")), str(data_dir)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        cwd=root,
+    )
+    said, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    return " ".join(said.decode().split())
+
+
+async def test_a_second_installation_in_the_same_data_directory_is_refused(data_dir: Path) -> None:
+    async with Installation(stub_options(data_dir)) as installation:
+        before = (data_dir / "installation.json").read_text()
+        said = await _as_another_process(data_dir)
+        assert f"process {os.getpid()} runs an installation in {data_dir} already" in said
+        assert "OMNIJOURNEY_DATA_DIR" in said
+        assert (data_dir / "installation.json").read_text() == before
+        assert await is_serving(installation.targets["journey"])
+    async with Installation(stub_options(data_dir)):
+        pass
+
+
+async def test_a_second_installation_is_refused_while_the_first_one_starts(data_dir: Path) -> None:
+    lock = OwnerLock(DataDir.open(data_dir), "installation.lock")
+    assert lock.try_acquire()
+    try:
+        said = await _as_another_process(data_dir)
+    finally:
+        lock.release()
+    assert f"another process runs an installation in {data_dir} already" in said
 
 
 async def test_configured_servers_are_used_and_left_running(data_dir: Path) -> None:

@@ -44,6 +44,15 @@ def test_a_taken_port_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert not (tmp_path / "data").exists()
 
 
+def test_a_mistyped_variable_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_DATADIR", "x")
+    monkeypatch.delenv("OMNIJOURNEY_POSTGRES_DSN", raising=False)
+    done = RUN.invoke(app, ["migrate", "--data-dir", str(tmp_path / "data")])
+    assert (
+        "OMNIJOURNEY_DATADIR: no part of the product reads it; is OMNIJOURNEY_DATA_DIR meant?" in done.output
+    )
+
+
 def test_a_migration_without_an_address_names_the_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

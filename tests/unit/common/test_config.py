@@ -1,11 +1,24 @@
 """Configuration by environment."""
 
+import importlib
 from typing import ClassVar
 
 import pytest
 from pydantic import Field, SecretStr
 
-from libs.common.config import EXIT_CONFIG, ServiceSettings, load_or_exit, peer_target
+from libs.client import ClientSettings
+from libs.common import credentials
+from libs.common.config import (
+    DEFAULT_PORTS,
+    EXIT_CONFIG,
+    ServiceSettings,
+    load_or_exit,
+    peer_target,
+    variable_of,
+)
+from libs.common.variables import PREFIX, VARIABLES
+from libs.emulators.config import EmulatorSettings
+from libs.supervisor import InstallationSettings
 
 
 class Settings(ServiceSettings):
@@ -92,3 +105,28 @@ def test_every_fault_is_told_with_its_variable_and_no_secret(
     ]
     assert "'seventy'" in lines[1]
     assert "s3cret" not in repr(Settings.model_construct(token=SecretStr("s3cret")))
+
+
+@pytest.mark.rule("X-03")
+def test_a_mistyped_variable_is_told_with_the_one_that_is_meant(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_POOL_SIZE", "s3cret")
+    monkeypatch.setenv("OMNIJOURNEY_BATCH_SIZE_MAX", "20")  # of this service alone
+    monkeypatch.setenv("OMNIJOURNEY_WHATSAPP_URL", "")  # of another service
+    load_or_exit(Settings)
+    assert capsys.readouterr().err.splitlines() == [
+        "OMNIJOURNEY_POOL_SIZE: no part of the product reads it; is OMNIJOURNEY_POOL_SIZE_MAX meant?"
+    ]
+
+
+def test_every_variable_that_is_read_is_known() -> None:
+    services = [importlib.import_module(f"services.{name}.config").Settings for name in DEFAULT_PORTS]
+    read = {variable_of(kind, name) for kind in services for name in kind.model_fields}
+    for others, prefix in (
+        (ClientSettings, PREFIX),
+        (InstallationSettings, PREFIX),
+        (EmulatorSettings, f"{PREFIX}EMULATOR_"),
+    ):
+        read |= {prefix + name.upper() for name in others.model_fields}
+    assert {PREFIX + name for name in VARIABLES} == read | {credentials.TOOLS_VARIABLE}

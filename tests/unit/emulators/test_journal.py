@@ -15,6 +15,17 @@ def test_a_reader_sees_each_line_as_soon_as_it_is_appended(tmp_path: Path) -> No
     journal.close()
 
 
+def test_nobody_else_reads_what_customers_were_sent(tmp_path: Path) -> None:
+    path = tmp_path / "emulators" / "log.jsonl"
+    Journal(path).close()
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    path.chmod(0o644)  # of a release before
+    journal = Journal(path)
+    journal.rotate()
+    journal.close()
+    assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
+
+
 def test_a_restart_goes_on_where_the_file_ends(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     first = Journal(path)
