@@ -129,4 +129,5 @@ def test_every_variable_that_is_read_is_known() -> None:
         (EmulatorSettings, f"{PREFIX}EMULATOR_"),
     ):
         read |= {prefix + name.upper() for name in others.model_fields}
-    assert {PREFIX + name for name in VARIABLES} == read | {credentials.TOOLS_VARIABLE}
+    known = {PREFIX + name for name in VARIABLES}
+    assert known == read | {credentials.TOOLS_VARIABLE}, "see libs/common/variables.py"
