@@ -9,7 +9,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check sim rules chaos fuzz walk bench protos protos-baseline unimplemented schema schema-baseline golden format lock \
+.PHONY: help demo up test check sim rules chaos fuzz overload walk bench protos protos-baseline unimplemented schema schema-baseline golden format lock \
 	install install-dev clean
 
 help: ## list the targets
@@ -42,6 +42,9 @@ fuzz: install-dev ## odd requests to every RPC and endpoint of a whole installat
 
 walk: install-dev ## every RPC with every kind of caller who may not call it: the table of what they are answered
 	@$(RUN) -m tests.walk
+
+overload: install-dev ## large orders, and thousands while stats or segment stands still: what becomes of them, and of another team's
+	@$(RUN) -m tests.overload
 
 bench: install-dev ## measure the hot paths and six works (W=w1|w1-http|w2|w3|w4|ledger one of them, N=its size); JSON under build/
 	@$(RUN) -m bench $(if $(W),--work '$(W)') $(if $(N),--n '$(N)')
