@@ -24,10 +24,10 @@ _OPTIONS: Final = (
     ("grpc.keepalive_time_ms", limits.KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", limits.KEEPALIVE_TIMEOUT_MS),
     ("grpc.keepalive_permit_without_calls", 1),
-    # A service that was restarted is found again within a second, not after gRPC's default of up to two minutes.
+    # A service that was restarted is found again within half a second, not after gRPC's default of up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 300),
     # Repeating is decided in one place, `retrying`.
     ("grpc.enable_retries", 0),
 )

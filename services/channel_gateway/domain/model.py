@@ -77,6 +77,8 @@ class Reason(StrEnum):
     RETRIES_EXHAUSTED = "RETRIES_EXHAUSTED"
     NO_ANSWER = "NO_ANSWER"
     SENDER_LOST = "SENDER_LOST"
+    INTERNAL = "INTERNAL"
+    """A fault of ours, or of what is stored; it is in the log."""
 
 
 CAP_REASONS: Final = {

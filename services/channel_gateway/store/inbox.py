@@ -21,7 +21,7 @@ from services.channel_gateway.store.errors import absences
 from services.channel_gateway.store.vault import Vault
 
 READ_ROWS_MAX: Final = 500
-READ_BYTES_MAX: Final = 1024 * 1024
+READ_BYTES_MAX: Final = 512 * 1024
 """Bodies of a team read at once, unless one alone is larger: what many teams have in memory at once stays small."""
 REASON_MAX: Final = 1_000
 """Characters kept of why an event was refused."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+import structlog
 
 from services.channel_gateway.domain.model import (
     Account,
@@ -16,6 +17,8 @@ from services.channel_gateway.domain.model import (
     Template,
     TemplateState,
 )
+
+_log = structlog.get_logger(__name__)
 
 Row = Mapping[str, Any]
 
@@ -87,13 +90,22 @@ def job_of(row: Row) -> Job:
         stop_epoch=row["stop_epoch"],
         not_after=row["not_after"],
         recipient=row["recipient"],
-        parts=_PARTS.decode(row["parts"]),
+        parts=_parts_of(row),
         template_id=row["template_id"],
         attempts=row["attempts"],
         parts_sent=row["parts_sent"],
         message_ids=list(row["message_ids"]),
         doubtful=row["doubtful"],
     )
+
+
+def _parts_of(row: Row) -> list[bytes]:
+    """The request bodies; none where they cannot be read, since one such row must not hide the others."""
+    try:
+        return _PARTS.decode(row["parts"])
+    except (msgspec.DecodeError, TypeError):
+        _log.exception("the bodies of a send cannot be read", effect_key=str(row["effect_key"]))
+        return []
 
 
 def pack_parts(parts: list[bytes]) -> bytes:

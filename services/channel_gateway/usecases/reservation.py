@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import structlog
+
 from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.errors import Aborted
@@ -31,6 +33,7 @@ from services.channel_gateway.domain.model import (
     Balance,
     ConnectionKind,
     Profile,
+    Reason,
     Send,
     SendAnswer,
     SendState,
@@ -45,6 +48,8 @@ from services.channel_gateway.store.sends import (
     jobs_of,
 )
 from services.channel_gateway.worker.sender import Sender
+
+_log = structlog.get_logger(__name__)
 
 _ROUNDS_MAX: Final = 5
 """Rounds of a batch whose keys other calls store at the same time."""
@@ -166,9 +171,17 @@ class Reservation:
         customers = await self._customers(sends, catalogue)
         now = self._clock.now()
         return now, [
-            prepare(send, catalogue, customers[send.team_id, send.customer_id], self._writers, now)
-            for send in sends
+            self._prepared(send, catalogue, customers[send.team_id, send.customer_id], now) for send in sends
         ]
+
+    def _prepared(
+        self, send: Send, catalogue: Catalogue, customer: Customer, now: datetime
+    ) -> Prepared | SendAnswer:
+        try:
+            return prepare(send, catalogue, customer, self._writers, now)
+        except Exception:  # noqa: BLE001 - one send's fault is not the others' of its batch
+            _log.exception("a send cannot be written", effect_key=str(send.effect_key))
+            return SendAnswer(SendState.FAILED, Reason.CONTENT_INVALID)
 
     async def _customers(self, sends: Sequence[Send], catalogue: Catalogue) -> dict[CustomerKey, Customer]:
         keys = {(send.team_id, send.customer_id) for send in sends}

@@ -11,7 +11,14 @@ from uuid import UUID
 import msgspec
 
 from services.channel_gateway import metrics
-from services.channel_gateway.clients.channels.base import AGE_MAX_S, Attempt, RetryPolicy, Verdict
+from services.channel_gateway.clients.channels.base import (
+    AGE_MAX_S,
+    MESSAGE_ID_MAX,
+    Attempt,
+    RetryPolicy,
+    Verdict,
+    plain,
+)
 from services.channel_gateway.domain.model import (
     Account,
     AccountState,
@@ -73,7 +80,7 @@ class AttemptClassifier:
 
     def _sent(self, job: Job, attempt: Attempt) -> None:
         job.parts_sent += 1
-        job.message_ids.append(attempt.message_id)
+        job.message_ids.append(plain(attempt.message_id, MESSAGE_ID_MAX))
         if job.parts_sent == len(job.parts):
             self._recorder.settle(job, _SENT)
             return

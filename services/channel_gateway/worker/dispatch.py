@@ -133,9 +133,13 @@ class Dispatcher:
     def start(self, ready: Iterable[Ready]) -> None:
         """Starts the attempts of sends that are recorded as in flight."""
         for lane, job in ready:
-            at_once = self._adapters[lane.account.connection.kind].at_once
-            if at_once is not None:
-                self._attempt_at_once(lane, job, at_once)
+            adapter = self._adapters.get(lane.account.connection.kind)
+            if adapter is None:
+                self._queue.landed(lane)
+                self._settle(job, DeliveryOutcome(SendState.FAILED, Reason.CHANNEL_UNSUPPORTED))
+                continue
+            if adapter.at_once is not None:
+                self._attempt_at_once(lane, job, adapter.at_once)
                 continue
             task = asyncio.create_task(self._attempt(lane, job))
             self._attempts.add(task)
@@ -185,7 +189,11 @@ class Dispatcher:
             self._settle(job, refusal)
             return
         job.attempts += 1
-        self._classifier.classify(lane, job, answer(job, job.parts_sent))
+        try:
+            attempt = answer(job, job.parts_sent)
+        except Exception:  # noqa: BLE001 - see `_attempt`
+            attempt = _unforeseen(job)
+        self._classify(lane, job, attempt)
 
     async def _attempt(self, lane: Lane, job: Job) -> None:
         """One request, from the last check to its meaning."""
@@ -197,11 +205,17 @@ class Dispatcher:
                 return
             attempt = await self._request(lane.account, job)
         except Exception:  # noqa: BLE001 - a fault of ours in the middle of a send must not hold up the others
-            _log.exception("an attempt failed in an unforeseen way", effect_key=str(job.effect_key))
-            attempt = Attempt(Verdict.UNKNOWN, "INTERNAL", doubtful=True)
+            attempt = _unforeseen(job)
         finally:
             self._queue.landed(lane)
-        self._classifier.classify(lane, job, attempt)
+        self._classify(lane, job, attempt)
+
+    def _classify(self, lane: Lane, job: Job, attempt: Attempt) -> None:
+        try:
+            self._classifier.classify(lane, job, attempt)
+        except Exception:  # noqa: BLE001 - see `_attempt`
+            _log.exception("an answer cannot be read", effect_key=str(job.effect_key))
+            self._settle(job, DeliveryOutcome(SendState.UNKNOWN, Reason.INTERNAL))
 
     async def _request(self, account: Account, job: Job) -> Attempt:
         began_s = time.monotonic()
@@ -212,3 +226,9 @@ class Dispatcher:
                 return await self._adapters[account.connection.kind].send(account, job, job.parts_sent)
             finally:
                 _seconds_of(job.channel.name).observe(time.monotonic() - began_s)
+
+
+def _unforeseen(job: Job) -> Attempt:
+    """What an attempt came to that raised what no adapter should; called while that is handled."""
+    _log.exception("an attempt failed in an unforeseen way", effect_key=str(job.effect_key))
+    return Attempt(Verdict.UNKNOWN, Reason.INTERNAL, doubtful=True)

@@ -41,7 +41,7 @@ OUTAGE_LANES: Final = 4
 """While nobody gets through, so many teams are tried at once."""
 UNFORESEEN_REST_S: Final = 30.0
 """A team whose work fails in an unforeseen way, and cannot be set aside either, waits so long."""
-_RETRIES: Final = Backoff(0.05, 0.5, spread=0.5)
+_RETRIES: Final = Backoff(0.05, 0.25, spread=0.5)
 _TRANSIENT: Final = (Unavailable, ResourceExhausted, *PASSING)
 _FIRST: Final = UUID(int=0)
 

@@ -17,7 +17,7 @@ from libs.common.db.faults import PASSING
 from libs.common.feeds.publisher import CommitPublisher
 from libs.common.tasks import set_within
 from services.channel_gateway import metrics
-from services.channel_gateway.domain.model import DeliveryOutcome, Job
+from services.channel_gateway.domain.model import DeliveryOutcome, Job, Reason, SendState
 from services.channel_gateway.store.deliveries import DeliveryStore, Postponement, Settlement
 from services.channel_gateway.store.facts import Written
 
@@ -107,11 +107,37 @@ class Recorder:
         if not batch:
             return
         crash.reach("gateway.before_record")
-        written = await until_taken(lambda: self._store.settle(batch, self._clock.now(), self._sender_id))
+        settled = await self._settled(batch)
         del self._settlements[: len(batch)]
-        released(item.job for item in batch)
+        released(item.job for item in settled)
+        count_outcomes(settled)
+
+    async def _settled(self, batch: Sequence[Settlement]) -> list[Settlement]:
+        """Records outcomes; where the database refuses them together, one by one, and the one that it refuses without
+        what the channel said. Those that are recorded."""
+        try:
+            await self._settle(batch)
+        except Exception:  # noqa: BLE001 - one send's fault is not the others'
+            _log.exception("outcomes cannot be recorded together, and go one by one", count=len(batch))
+            if len(batch) == 1:
+                return await self._settled_bare(batch[0])
+            return [settled for item in batch for settled in await self._settled([item])]
+        return list(batch)
+
+    async def _settled_bare(self, item: Settlement) -> list[Settlement]:
+        item.job.message_ids = []
+        reason = Reason.INTERNAL if item.outcome.reason else ""
+        bare = Settlement(item.job, DeliveryOutcome(item.outcome.state, reason))
+        try:
+            await self._settle([bare])
+        except Exception:  # noqa: BLE001 - it stays as it is, until the next start of this process at least
+            _log.exception("an outcome cannot be recorded", effect_key=str(item.job.effect_key))
+            return []
+        return [bare]
+
+    async def _settle(self, batch: Sequence[Settlement]) -> None:
+        written = await until_taken(lambda: self._store.settle(batch, self._clock.now(), self._sender_id))
         self._publisher.publish(*written)
-        count_outcomes(batch)
 
     async def _record_postponements(
         self,
@@ -121,15 +147,34 @@ class Recorder:
         batch = self._postponements[:RECORD_MAX]
         if not batch:
             return
-        kept = await until_taken(lambda: self._store.postpone(batch, self._sender_id))
+        noted, kept = await self._noted(batch)
         del self._postponements[: len(batch)]
-        released(item.job for item in batch if item.job.effect_key not in kept)
-        postponed([item for item in batch if item.job.effect_key in kept])
+        released(item.job for item in noted if item.job.effect_key not in kept)
+        postponed([item for item in noted if item.job.effect_key in kept])
+
+    async def _noted(self, batch: Sequence[Postponement]) -> tuple[list[Postponement], set[UUID]]:
+        """Those that the database has noted, and the keys of those that are still ours. One that it refuses alone ends
+        there."""
+        try:
+            return list(batch), await until_taken(lambda: self._store.postpone(batch, self._sender_id))
+        except Exception:  # noqa: BLE001 - one send's fault is not the others'
+            _log.exception("postponements cannot be noted together, and go one by one", count=len(batch))
+        if len(batch) == 1:
+            job = batch[0].job
+            sure = not (job.doubtful or job.parts_sent)
+            state = SendState.FAILED if sure else SendState.UNKNOWN
+            self.settle(job, DeliveryOutcome(state, Reason.INTERNAL))
+            return [], set()
+        parts = [await self._noted([item]) for item in batch]
+        return [item for noted, _ in parts for item in noted], {key for _, kept in parts for key in kept}
 
     async def _record_troubles(self) -> None:
         while self._troubles:
-            _, record = self._troubles.popitem()
-            self._publisher.publish(*await until_taken(record))
+            key, record = self._troubles.popitem()
+            try:
+                self._publisher.publish(*await until_taken(record))
+            except Exception:  # noqa: BLE001 - the sends go on without it
+                _log.exception("what a channel said of an account cannot be recorded", about=str(key))
 
 
 def count_outcomes(settled: Sequence[Settlement]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -15,10 +16,22 @@ from services.channel_gateway import metrics
 from services.channel_gateway.domain.model import Account
 from services.channel_gateway.store.deliveries import ADOPT_PAGE_MAX, Adopted, DeliveryStore
 from services.channel_gateway.worker.sender import Sender
+from services.channel_gateway.worker.spill import Refill
 
 INTERVAL_S: Final = 2.0
 
 _log = structlog.get_logger(__name__)
+
+
+@contextlib.contextmanager
+def _apart(what: str, **about: UUID) -> Iterator[None]:
+    """Whatever is unforeseen within the block holds up nothing else, and is tried again with the next look."""
+    try:
+        yield
+    except PASSING:
+        raise
+    except Exception:  # noqa: BLE001 - see above
+        _log.exception(what, **{name: str(value) for name, value in about.items()})
 
 
 class Liveness(Protocol):
@@ -55,34 +68,40 @@ class Recovery:
                 await self.step()
             except PASSING as error:
                 _log.warning("sends of other processes cannot be looked for", error=str(error))
+            except Exception:  # noqa: BLE001 - the process's own sends go on, and it is tried again
+                _log.exception("sends of other processes cannot be looked for")
             await set_within(stopping, INTERVAL_S)
 
     async def step(self) -> None:
         """Adopts what processes left that are gone now, and what this one lost. Raises the driver's errors."""
-        await self._refill()
+        for refill in self._sender.queue.refills():
+            with _apart("an account's sends cannot be read again", account_id=refill.account[1]):
+                await self._refill(refill)
         senders = await self._store.unsettled_senders()
         await self._adopt_lost(senders.pop(self._sender.sender_id, set()))
         for sender, teams in senders.items():
-            if not await self._liveness.is_gone(sender):
-                continue
-            while adopted := await self._store.adopt(sender, teams, self._sender.sender_id):
-                await self._take_up(adopted)
-                if len(adopted) < ADOPT_PAGE_MAX:
-                    break
+            if await self._liveness.is_gone(sender):
+                with _apart("a sender's sends cannot be adopted", sender_id=sender):
+                    await self._adopt(sender, teams)
 
-    async def _refill(self) -> None:
-        """Reads sends that did not fit into memory, for lanes that have room again."""
-        for refill in self._sender.queue.refills():
-            team_id, account_id = refill.account
-            found = await self._store.left_of(
-                team_id,
-                account_id,
-                self._sender.sender_id,
-                self._sender.queue.checked_out(team_id),
-                refill.room,
-            )
-            accounts = await self._accounts.accounts([refill.account])
-            self._sender.refill(refill, found, accounts.get(refill.account))
+    async def _adopt(self, sender: UUID, teams: set[UUID]) -> None:
+        while adopted := await self._store.adopt(sender, teams, self._sender.sender_id):
+            await self._take_up(adopted)
+            if len(adopted) < ADOPT_PAGE_MAX:
+                break
+
+    async def _refill(self, refill: Refill) -> None:
+        """Reads sends that did not fit into memory, for a lane that has room again."""
+        team_id, account_id = refill.account
+        found = await self._store.left_of(
+            team_id,
+            account_id,
+            self._sender.sender_id,
+            self._sender.queue.checked_out(team_id),
+            refill.room,
+        )
+        accounts = await self._accounts.accounts([refill.account])
+        self._sender.refill(refill, found, accounts.get(refill.account))
 
     async def _adopt_lost(self, teams: set[UUID]) -> None:
         """Own sends whose commit was never heard of: unsettled, and not checked out in two looks on end."""

@@ -143,7 +143,10 @@ class Sender:
             self._recorder.settle(job, DeliveryOutcome(state, Reason.ACCOUNT_MISSING))
             return
         self.queue.update_account(account)
-        if not adopted.was_in_flight:
+        if not job.parts:
+            state = SendState.UNKNOWN if job.doubtful else SendState.FAILED
+            self._recorder.settle(job, DeliveryOutcome(state, Reason.CONTENT_INVALID))
+        elif not adopted.was_in_flight:
             self.queue.add_later(job, adopted.delay_s)
         elif self._adapters[account.connection.kind].repeatable:
             self._recorder.postpone(job, 0.0)

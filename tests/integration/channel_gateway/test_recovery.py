@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,17 +14,19 @@ from libs.common.ids import new_id
 from libs.common.mailbox.mail import Outcome, SendOutcome
 from omnijourney.channel_gateway.v1 import delivery_pb2
 from omnijourney.internal.v1 import send_pb2
+from services.channel_gateway.store.rows import pack_parts
 from services.journey.clients.sends import GatewaySends
 from tests.integration.channel_gateway.conftest import LINE, WHATSAPP, Gateway, GatewayMaker
 
 
-async def hand_to_a_dead_process(gateway: Gateway, effect_key: str, state: int) -> None:
-    """Makes a settled delivery look as a killed sender leaves it: 8 waiting, 9 marked for the wire."""
+async def hand_to_a_dead_process(gateway: Gateway, effect_keys: str | Sequence[str], state: int) -> None:
+    """Makes deliveries look as a killed sender leaves them: 8 waiting, 9 marked for the wire."""
+    keys = [effect_keys] if isinstance(effect_keys, str) else effect_keys
     connection = await asyncpg.connect(gateway.database.admin_dsn)
     try:
         await connection.execute(
-            "UPDATE channel_gateway.delivery SET state = $2, sender = $3 WHERE effect_key = $1",
-            UUID(effect_key),
+            "UPDATE channel_gateway.delivery SET state = $2, sender = $3 WHERE effect_key = ANY ($1)",
+            [UUID(key) for key in keys],
             state,
             new_id(),
         )
@@ -170,3 +173,36 @@ async def test_journey_is_told_which_sends_are_under_way(gateway: Gateway) -> No
     assert await probe.is_under_way(gateway.team_id, UUID(effect_key))
     await gateway.settled()
     assert not await probe.is_under_way(gateway.team_id, UUID(effect_key))
+
+
+async def write_bodies(gateway: Gateway, effect_key: str, parts: bytes) -> None:
+    """Puts bytes where the bodies of a send stand that is to be sent."""
+    connection = await asyncpg.connect(gateway.database.admin_dsn)
+    try:
+        await connection.execute(
+            "UPDATE channel_gateway.delivery SET parts = $2, parts_sent = 0 WHERE effect_key = $1",
+            UUID(effect_key),
+            parts,
+        )
+    finally:
+        await connection.close()
+
+
+@pytest.mark.rule("C-20d")
+async def test_a_stored_send_that_cannot_be_read_fails_alone_and_the_others_are_taken_up(
+    gateway: Gateway,
+) -> None:
+    account, module = await gateway.account(LINE, sink=True), await gateway.module()
+    customers = [gateway.customer(account, LINE) for _ in range(3)]
+    sends = [gateway.send(customer, LINE, bot_module_id=module) for customer in customers]
+    await gateway.ask(*sends)
+    await gateway.settled()
+    for send, parts in zip(sends, [pack_parts([b"{}"]), b"\xc1", pack_parts([b"{}"])], strict=True):
+        await write_bodies(gateway, send.effect_key, parts)
+    await hand_to_a_dead_process(gateway, [send.effect_key for send in sends], 8)
+    await gateway.settled()
+    assert [(await outcomes(gateway, customer))[1:] for customer in customers] == [
+        [(Outcome.SENT, "")],
+        [(Outcome.FAILED, "CONTENT_INVALID")],
+        [(Outcome.SENT, "")],
+    ]

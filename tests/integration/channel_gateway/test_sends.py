@@ -15,6 +15,8 @@ from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, delivery_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.internal.v1 import send_pb2
+from services.channel_gateway.domain.model import Send
+from services.channel_gateway.domain.prepare import prepare as write
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway
 
 HKD = 500_000
@@ -476,3 +478,27 @@ async def test_a_team_opens_points_to_a_channel(gateway: Gateway) -> None:
     assert text["text"] == "7 points"
     (button,) = offer["template"]["actions"]
     assert (button["label"], button["data"]) == ("Claim", f"c=claim&coupon={coupon.coupon_id}")
+
+
+@pytest.mark.rule("C-20d")
+async def test_a_send_that_cannot_be_written_fails_alone(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account, module = await gateway.account(LINE), await gateway.module()
+    customers = [gateway.customer(account, LINE) for _ in range(3)]
+
+    def prepare(send: Send, *others: Any) -> Any:
+        if str(send.customer_id) == customers[1]:
+            raise UnicodeError("no such text")
+        return write(send, *others)
+
+    monkeypatch.setattr("services.channel_gateway.usecases.reservation.prepare", prepare)
+    sends = [gateway.send(customer, LINE, bot_module_id=module) for customer in customers]
+    results = await gateway.ask(*sends)
+    assert [(result.state, result.reason) for result in results] == [
+        (delivery_pb2.SEND_STATE_ACCEPTED, ""),
+        (delivery_pb2.SEND_STATE_FAILED, "CONTENT_INVALID"),
+        (delivery_pb2.SEND_STATE_ACCEPTED, ""),
+    ]
+    await gateway.settled()
+    assert len(await gateway.accepted("line")) == 2

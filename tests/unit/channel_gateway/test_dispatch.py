@@ -18,6 +18,7 @@ from services.channel_gateway.clients.channels.sink import SinkAdapter
 from services.channel_gateway.domain.model import (
     Account,
     AccountState,
+    Channel,
     ConnectionKind,
     DeliveryOutcome,
     Job,
@@ -194,6 +195,41 @@ async def test_an_attempt_that_breaks_off_in_our_own_code_is_unknown_and_holds_u
     await wire.work()
     assert wire.of_kind("attempt") == [(1, Verdict.UNKNOWN), (2, Verdict.SENT)]
     assert wire.queue.in_flight_count(PLENTY.channel) == 0
+
+
+async def test_an_answer_that_cannot_be_read_and_a_channel_without_adapter_hold_up_nobody() -> None:
+    wire = Wire()
+    read = wire.classify
+
+    def broken(lane: Lane, job: Job, attempt: Attempt) -> None:
+        if job.effect_key.int == 1:
+            raise KeyError(attempt.verdict)
+        read(lane, job, attempt)
+
+    wire.classify = broken  # type: ignore[method-assign]  # a fault of ours
+    unknown = account(Channel.WHATSAPP, account_id=UUID(int=5), concurrency_max=8, rate_per_second=1_000)
+    wire.offer(numbered(1), numbered(2))
+    wire.offer(numbered(3, account_id=UUID(int=5), channel=Channel.WHATSAPP), which=unknown)
+    await wire.work()
+    assert wire.of_kind("attempt") == [(2, Verdict.SENT)]
+    assert sorted(wire.of_kind("settled")) == [
+        (1, SendState.UNKNOWN, Reason.INTERNAL),
+        (3, SendState.FAILED, Reason.CHANNEL_UNSUPPORTED),
+    ]
+    assert wire.queue.in_flight_count(PLENTY.channel) == wire.queue.in_flight_count(unknown.channel) == 0
+
+
+async def test_a_channel_that_breaks_off_at_once_holds_up_nobody() -> None:
+    class Broken(SinkAdapter):
+        def at_once(self, job: Job, part: int) -> Attempt:
+            if job.effect_key.int == 1:
+                raise ZeroDivisionError
+            return super().at_once(job, part)
+
+    wire = Wire(Broken())
+    wire.offer(numbered(1), numbered(2))
+    await wire.work()
+    assert wire.of_kind("attempt") == [(1, Verdict.UNKNOWN), (2, Verdict.SENT)]
 
 
 async def test_a_channel_that_answers_at_once_needs_no_task() -> None:

@@ -42,6 +42,10 @@ AGE_MAX_S: Final = 24 * 3600.0
 
 WAIT_MAX_S: Final = 3600.0
 """Longest that a channel's own wish (`Retry-After`, usage headers) holds an account; then it is asked again."""
+CODE_MAX: Final = 100
+"""Characters kept of a channel's code."""
+MESSAGE_ID_MAX: Final = 200
+"""Characters kept of a channel's id of a message."""
 DETAIL_MAX: Final = 500
 """Characters kept of what a channel says."""
 
@@ -129,7 +133,7 @@ def attempt_of(
     """The attempt that a rule describes; `code` is the channel's own, for rules without a reason."""
     return Attempt(
         rule.verdict,
-        reason=rule.reason or code,
+        reason=rule.reason or plain(code, CODE_MAX),
         backoff=rule.backoff,
         wait_s=min(max(wait_s, 0.0), WAIT_MAX_S),
         doubtful=doubtful,
@@ -142,4 +146,10 @@ def attempt_of(
 def said(account: Account, text: str) -> str:
     """What a channel said, for people and logs: without the token, which some repeat when they refuse it."""
     token = account.connection.access_token
-    return (text.replace(token, "[hidden]") if token else text)[:DETAIL_MAX]
+    return plain(text.replace(token, "[hidden]") if token else text, DETAIL_MAX)
+
+
+def plain(text: str, length_max: int) -> str:
+    """Text of a channel as a table takes it: without control characters and lone surrogates, and not longer."""
+    cut = text[:length_max].encode(errors="replace").decode()
+    return cut if cut.isprintable() else "".join(each if each.isprintable() else " " for each in cut)

@@ -1,0 +1,184 @@
+"""The recorder: what the database refuses of one send keeps no other outcome from being recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from libs.common.clock import SteppedClock
+from services.channel_gateway.clients.channels.base import Attempt, Verdict, plain
+from services.channel_gateway.domain.model import DeliveryOutcome, Job, Reason, SendState
+from services.channel_gateway.store.deliveries import Postponement, Settlement
+from services.channel_gateway.store.facts import Written
+from services.channel_gateway.worker.attempts import AttemptClassifier
+from services.channel_gateway.worker.lanes import Lane
+from services.channel_gateway.worker.outcomes import Recorder
+from tests.unit.channel_gateway.build import NOW, account, job
+
+SENT = DeliveryOutcome(SendState.SENT)
+
+
+class Table:
+    """Refuses what has bad texts, and everything of the keys `hopeless`."""
+
+    def __init__(self) -> None:
+        self.settled: dict[int, tuple[SendState, str, list[str]]] = {}
+        self.postponed: set[int] = set()
+        self.hopeless: set[int] = set()
+
+    async def settle(self, items: Sequence[Settlement], now: datetime, sender: UUID) -> Written:
+        for each, outcome in items:
+            texts = [*each.message_ids, outcome.reason]
+            if any("\0" in text for text in texts) or each.effect_key.int in self.hopeless:
+                raise ValueError("the table does not take it")
+        for each, outcome in items:
+            self.settled[each.effect_key.int] = (outcome.state, outcome.reason, each.message_ids)
+        return Written([], {})
+
+    async def postpone(self, items: Sequence[Postponement], sender: UUID) -> set[UUID]:
+        if any(item.job.effect_key.int in self.hopeless for item in items):
+            raise ValueError("the table does not take it")
+        self.postponed |= {item.job.effect_key.int for item in items}
+        return {item.job.effect_key for item in items}
+
+
+class Publisher:
+    """Publishes nothing."""
+
+    def publish(self, *_: Any) -> None:
+        """See `CommitPublisher`."""
+
+
+async def recorded(table: Table, notes: Callable[[Recorder], None]) -> tuple[list[int], list[int]]:
+    """Has the recorder record; the keys that it released, and those that go on."""
+    released: list[int] = []
+    later: list[int] = []
+
+    def release(jobs: Iterable[Job]) -> None:
+        released.extend(each.effect_key.int for each in jobs)
+
+    def postponed(items: Sequence[Postponement]) -> None:
+        later.extend(item.job.effect_key.int for item in items)
+
+    clock = SteppedClock(NOW)
+    recorder = Recorder(UUID(int=9), table, clock, Publisher(), lambda: 0)  # type: ignore[arg-type]  # what it asks of them
+    notes(recorder)
+    recorder.finish()
+    await recorder.run(postponed, release)
+    return released, later
+
+
+def numbered(number: int, **changes: Any) -> Job:
+    return job(effect_key=UUID(int=number), **changes)
+
+
+@pytest.mark.rule("C-20d")
+async def test_an_outcome_that_the_table_refuses_is_recorded_without_what_the_channel_said() -> None:
+    table = Table()
+
+    def notes(recorder: Recorder) -> None:
+        recorder.settle(numbered(1, message_ids=["m1"]), SENT)
+        recorder.settle(numbered(2, message_ids=["a\0"]), SENT)
+        recorder.settle(numbered(3), DeliveryOutcome(SendState.FAILED, "code\0"))
+        recorder.settle(numbered(4), DeliveryOutcome(SendState.SKIPPED, Reason.BLOCKED))
+
+    released, _ = await recorded(table, notes)
+    assert table.settled == {
+        1: (SendState.SENT, "", ["m1"]),
+        2: (SendState.SENT, "", []),
+        3: (SendState.FAILED, Reason.INTERNAL, []),
+        4: (SendState.SKIPPED, Reason.BLOCKED, []),
+    }
+    assert released == [1, 2, 3, 4]
+
+
+async def test_an_outcome_that_cannot_be_recorded_at_all_stays_and_the_others_go_on() -> None:
+    table = Table()
+    table.hopeless = {2}
+
+    def notes(recorder: Recorder) -> None:
+        for number in (1, 2, 3):
+            recorder.settle(numbered(number), SENT)
+
+    released, _ = await recorded(table, notes)
+    assert sorted(table.settled) == released == [1, 3]
+
+
+async def test_a_send_whose_next_attempt_cannot_be_noted_ends_and_the_others_are_tried_again() -> None:
+    table = Table()
+    table.hopeless = {2, 3}
+
+    def notes(recorder: Recorder) -> None:
+        recorder.postpone(numbered(1), 1.0)
+        recorder.postpone(numbered(2), 1.0)
+        recorder.postpone(numbered(3, doubtful=True), 1.0)
+        table_settles_everything(table)
+
+    _, later = await recorded(table, notes)
+    assert later == [1]
+    assert table.settled == {
+        2: (SendState.FAILED, Reason.INTERNAL, []),
+        3: (SendState.UNKNOWN, Reason.INTERNAL, []),
+    }
+
+
+def table_settles_everything(table: Table) -> None:
+    """It takes outcomes of those whose postponement it refuses."""
+    refused = table.hopeless
+
+    async def settle(items: Sequence[Settlement], now: datetime, sender: UUID) -> Written:
+        for each, outcome in items:
+            assert each.effect_key.int in refused
+            table.settled[each.effect_key.int] = (outcome.state, outcome.reason, each.message_ids)
+        return Written([], {})
+
+    table.settle = settle  # type: ignore[method-assign]
+
+
+async def test_what_a_channel_says_of_an_account_and_cannot_be_recorded_holds_up_no_outcome() -> None:
+    table = Table()
+
+    async def broken() -> Written:
+        raise ValueError("the table does not take it")
+
+    def notes(recorder: Recorder) -> None:
+        recorder.trouble(UUID(int=1), broken)
+        recorder.settle(numbered(1), SENT)
+
+    await recorded(table, notes)
+    assert list(table.settled) == [1]
+
+
+class Noted(Recorder):
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.ends: list[tuple[Job, DeliveryOutcome]] = []
+
+    def settle(self, job: Job, outcome: DeliveryOutcome) -> None:
+        self.ends.append((job, outcome))
+
+    def trouble(self, key: UUID, record: Callable[[], Awaitable[Written]]) -> None:
+        raise AssertionError(f"{key}, {record}")
+
+
+def test_what_a_channel_calls_a_message_is_kept_as_text_that_the_table_takes() -> None:
+    noted = Noted()
+    odd = "a\0b\ud800c\n" + "d" * 500
+    AttemptClassifier(noted, noted, None).classify(  # type: ignore[arg-type]  # nothing else of them is asked
+        Lane(account(), 0.0), numbered(1), Attempt(Verdict.SENT, message_id=odd)
+    )
+    ((settled, _),) = noted.ends
+    assert settled.message_ids == ["a b?c " + "d" * 194]
+
+
+@pytest.mark.parametrize("text", ["", "plain", "a\0b", "\ud83d", "line\nbreak", "x" * 999, "名前"])
+def test_texts_of_channels_are_printable_and_short(text: str) -> None:
+    kept = plain(text, 100)
+    assert kept.isprintable()
+    assert len(kept) <= 100
+    kept.encode()
