@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -24,18 +25,25 @@ FULL: Final = (
 )
 
 
+CALM_S: Final = 10.0
+"""So long the other team is watched before the load."""
+
+
 def told(figures: Figures) -> str:
     """A paragraph for people."""
-    delays = sorted(figures.neighbour_delays_s) or [float("nan")]
     return (
         f"{figures.overload.name} ({figures.megabytes:.0f} MB)\n"
         f"  accepted {figures.accepted}, recorded {figures.recorded}, counted {figures.counted},"
         f" set aside {figures.set_aside}; {figures.took_s:.1f} s until all was counted\n"
         f"  the other team: {figures.neighbour_orders} orders, {figures.neighbour_recorded} recorded;"
-        f" delay median {delays[len(delays) // 2]:.2f} s, 99 % {delays[len(delays) * 99 // 100]:.2f} s,"
-        f" longest {delays[-1]:.2f} s\n"
+        f" from receipt to record {_spread(figures.delays_s)} (before the load {_spread(figures.calm_delays_s)})\n"
         f"  {'complete' if figures.complete else 'NOT COMPLETE'}"
     )
+
+
+def _spread(delays_s: Sequence[float]) -> str:
+    delays = sorted(delays_s) or [float("nan")]
+    return f"median {delays[len(delays) // 2]:.2f} s, longest {delays[-1]:.2f} s"
 
 
 async def overload(only: int | None) -> bool:
@@ -44,7 +52,7 @@ async def overload(only: int | None) -> bool:
     for number, each in enumerate(FULL, 1):
         if only in (None, number):
             async with site() as running:
-                figures = await run(running, each)
+                figures = await run(running, each, CALM_S)
             print(told(figures), flush=True)
             complete = complete and figures.complete
     return complete

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ import asyncpg
 
 from libs.client import Client, ServiceName
 from libs.common.ids import new_id
+from libs.common.tasks import set_within
 from libs.demo.patience import call
 from libs.demo.webhooks import WebhookPoster
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
@@ -32,8 +32,8 @@ from omnijourney.segment.v1.team_pb2 import Team, TeamSettings
 from services.stats.domain.model import Metric
 
 POSTING_PATIENCE_S: Final = 300.0
-LOOK_S: Final = 0.02
-"""How often it is looked what is recorded: the delays are that exact."""
+LOOK_S: Final = 0.2
+"""How often it is looked what is recorded."""
 
 
 @dataclass
@@ -42,13 +42,13 @@ class Sender:
 
     team_id: UUID
     poster: WebhookPoster
-    accepted: dict[str, float] = field(default_factory=dict)
-    """By order id: when, monotonic."""
+    accepted: set[str] = field(default_factory=set)
+    """Ids of the orders."""
 
     async def post(self, order_id: str, body: bytes) -> None:
         """Posts one order, again until it is taken."""
         await self.poster.deliver(order_id, body, datetime.now(UTC))
-        self.accepted[order_id] = time.monotonic()
+        self.accepted.add(order_id)
 
 
 class Site:
@@ -103,6 +103,20 @@ class Site:
             )
         return {row["order_id"] for row in rows}
 
+    async def delays(self, sender: Sender) -> list[tuple[datetime, datetime]]:
+        """When each of the team's orders was received by the gateway, and when segment recorded it: by their clocks, so
+        that it does not matter how busy this process is. Each order must be of a customer of its own."""
+        async with self._admin_use:
+            rows = await self._admin.fetch(
+                "SELECT w.received_at, min(f.record_time) AS recorded_at"
+                "  FROM channel_gateway.webhook_inbox AS w"
+                "  JOIN segment.shop_order AS o ON o.team_id = w.team_id AND o.order_id = w.webhook_id"
+                "  JOIN segment.fact AS f ON f.team_id = o.team_id AND f.customer_id = o.customer_id"
+                " WHERE w.team_id = $1 GROUP BY w.sequence ORDER BY w.sequence",
+                sender.team_id,
+            )
+        return [(row["received_at"], row["recorded_at"]) for row in rows]
+
     async def counted(self, sender: Sender) -> int:
         """Orders of the team that stats has counted."""
         async with self._admin_use:
@@ -124,50 +138,26 @@ class Site:
             )
 
 
-class Watch:
-    """Has a team send an order now and then, and notes how long each takes from its 202 to its record."""
+@contextlib.asynccontextmanager
+async def watching(site: Site, sender: Sender, every_s: float) -> AsyncIterator[None]:
+    """Has a team send an order now and then for the time of the block, and waits until all are recorded."""
+    ending = asyncio.Event()
+    posting = asyncio.create_task(_post_now_and_then(sender, every_s, ending))
+    try:
+        yield
+    finally:
+        ending.set()
+        await posting
+    while len(await site.recorded(sender)) < len(sender.accepted):
+        await asyncio.sleep(LOOK_S)
 
-    def __init__(self, site: Site, sender: Sender, every_s: float) -> None:
-        """Nothing sent yet."""
-        self._site = site
-        self._sender = sender
-        self._every_s = every_s
-        self.delays_s: list[float] = []
-        self.back_at_s = 0.0
-        """Delays count from here at the earliest: before it nothing could be recorded at all."""
 
-    @contextlib.asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
-        """Watches for the time of the block, and until all is recorded."""
-        ending = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            posting = group.create_task(self._post(ending))
-            group.create_task(self._look(posting))
-            try:
-                yield
-            finally:
-                ending.set()
-
-    async def _post(self, ending: asyncio.Event) -> None:
-        for number in itertools.count():
-            order_id = f"{self._sender.team_id}-{number}"
-            await self._sender.post(order_id, order_body(order_id, lines=1, name="probe"))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._every_s):
-                    await ending.wait()
-            if ending.is_set():
-                return
-
-    async def _look(self, posting: asyncio.Task[None]) -> None:
-        seen: set[str] = set()
-        while not (posting.done() and len(seen) == len(self._sender.accepted)):
-            found = await self._site.recorded(self._sender)
-            now_s = time.monotonic()
-            for order_id in found - seen:
-                accepted_s = self._sender.accepted.get(order_id, now_s)
-                self.delays_s.append(max(0.0, now_s - max(accepted_s, self.back_at_s)))
-            seen |= found
-            await asyncio.sleep(LOOK_S)
+async def _post_now_and_then(sender: Sender, every_s: float, ending: asyncio.Event) -> None:
+    for number in itertools.count():
+        order_id = f"{sender.team_id}-{number}"
+        await sender.post(order_id, order_body(order_id, lines=1, name="probe"))
+        if await set_within(ending, every_s):
+            return
 
 
 def order_body(order_id: str, *, lines: int, name: str, product_id: str = "", sku: str = "") -> bytes:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from libs.client import ServiceName
-from tests.overload.site import Sender, Site, Watch, order_body
+from tests.overload.site import Sender, Site, order_body, watching
 
 DONE_WITHIN_S: Final = 600.0
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LARGE_LINES: Final = 1_000
 
 
@@ -43,15 +44,17 @@ class Figures:
     took_s: float
     neighbour_orders: int
     neighbour_recorded: int
-    neighbour_delays_s: list[float]
-    """Of the other team's orders, from 202 (or from the end of the stop, if that was later) to the record."""
+    calm_delays_s: list[float]
+    """Of the other team's orders before the load, from their receipt to their record."""
+    delays_s: list[float]
+    """The same during the load; where segment stood still, from the end of that at the earliest."""
 
     @property
     def complete(self) -> bool:
         """Whether all of both teams' orders are recorded and counted."""
         return (
             self.overload.orders == self.accepted == self.recorded == self.counted
-            and self.neighbour_orders == self.neighbour_recorded == len(self.neighbour_delays_s)
+            and self.neighbour_orders == self.neighbour_recorded
             and self.set_aside == 0
         )
 
@@ -64,18 +67,19 @@ def body_of(overload: Overload, order_id: str) -> bytes:
     return order_body(order_id, lines=overload.lines, name="n" * 500, product_id="p" * 200, sku="s" * 120)
 
 
-async def run(site: Site, overload: Overload) -> Figures:
-    """Lets one team loose and watches the other."""
+async def run(site: Site, overload: Overload, calm_s: float) -> Figures:
+    """Watches a team, for `calm_s` by itself, then while another one is let loose."""
     heavy, neighbour = await site.sender("heavy"), await site.sender("neighbour")
-    watch = Watch(site, neighbour, overload.watch_every_s)
-    began_s = time.monotonic()
-    async with watch.watching():
+    async with watching(site, neighbour, overload.watch_every_s):
+        await asyncio.sleep(calm_s)
+        began_at = datetime.now(UTC)
         async with asyncio.TaskGroup() as group:
-            group.create_task(_stop(site, overload, watch))
+            stop = group.create_task(_stop(site, overload))
             group.create_task(_post_all(heavy, overload))
         await _until(lambda: _is_done(site, heavy, overload))
-    took_s = time.monotonic() - began_s
+        took_s = (datetime.now(UTC) - began_at).total_seconds()
     await _until(lambda: _is_counted(site, neighbour))
+    delays = await site.delays(neighbour)
     return Figures(
         overload,
         overload.orders * len(body_of(overload, "x")) / 1e6,
@@ -86,17 +90,22 @@ async def run(site: Site, overload: Overload) -> Figures:
         took_s,
         len(neighbour.accepted),
         len(await site.recorded(neighbour)),
-        watch.delays_s,
+        [_delay_s(*each) for each in delays if each[1] < began_at],
+        [_delay_s(*each, stop.result()) for each in delays if each[1] >= began_at],
     )
 
 
-async def _stop(site: Site, overload: Overload, watch: Watch) -> None:
+def _delay_s(received_at: datetime, recorded_at: datetime, not_before: datetime = _LONG_AGO) -> float:
+    return max(0.0, (recorded_at - max(received_at, not_before)).total_seconds())
+
+
+async def _stop(site: Site, overload: Overload) -> datetime:
+    """Stops what is to be stopped; from when on orders could be recorded again."""
     if overload.stopped is None:
-        return
+        return _LONG_AGO
     with site.stopped(overload.stopped):
         await asyncio.sleep(overload.stop_s)
-    if overload.stopped == "segment":
-        watch.back_at_s = time.monotonic()
+    return datetime.now(UTC) if overload.stopped == "segment" else _LONG_AGO
 
 
 async def _post_all(sender: Sender, overload: Overload) -> None:
