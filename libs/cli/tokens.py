@@ -9,7 +9,7 @@ from typing import Final
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
-from rich.table import Table
+from rich.table import Column, Table
 
 from libs.cli.console import EXIT_FAULT, err, out
 from libs.client import Client, ClientSettings
@@ -91,7 +91,10 @@ def show(team_id: str) -> Command:
     """Lists the clients of a team, or those of the installation."""
 
     async def command(client: Client) -> None:
-        table = Table("id", "name", "scopes", "expires", "last used", "state")
+        # Ids are shown whole, also where the terminal is narrow: they are there to be copied.
+        table = Table(
+            Column("id", no_wrap=True, min_width=36), "name", "scopes", "expires", "last used", "state"
+        )
         async for each in _clients(client, team_id):
             state = "revoked" if each.revoked else "configured" if each.configured else "active"
             scopes = " ".join(Scope.Name(scope).removeprefix("SCOPE_") for scope in each.scopes)
@@ -120,6 +123,7 @@ def _show_token(answer: pb.CreateApiClientResponse | pb.RotateApiClientTokenResp
         f"client {made.api_client_id} ({made.name}); its token, shown this once:",
         highlight=False,
         markup=False,
+        soft_wrap=True,
     )
     out.print(answer.token, highlight=False, markup=False, soft_wrap=True)
 

@@ -20,7 +20,13 @@ _COMMAND_TIMEOUT_S: Final = 5.0
 _CLOSE_TIMEOUT_S: Final = 1.0
 
 # Whatever it is, following goes on: a process without what it follows would stand still.
-_FAULTS: Final = (OSError, LookupError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_FAULTS: Final = (
+    OSError,
+    LookupError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 _log = structlog.get_logger(__name__)
 

@@ -170,7 +170,7 @@ async def test_hints_are_tried_strongest_first(segment: Segment) -> None:
 
 async def test_a_batch_folds_in_order(segment: Segment) -> None:
     who = {"member_id": "1"}
-    later = segment.clock.now() + timedelta(hours=5)
+    later = segment.clock.now() + timedelta(minutes=4)
     results = await segment.record(
         segment.order("e1", "o1", 1, who=who, at=later),
         segment.order("e2", "o2", 2, who=who),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import grpc
+import msgspec
 import pytest
 
 from libs.common.callers import Caller
@@ -19,6 +20,7 @@ from libs.testing.fixtures import Database
 from omnijourney.common.v1.scope_pb2 import SCOPE_ADMIN
 from omnijourney.segment.v1 import customer_pb2, segment_service_pb2_grpc
 from omnijourney.segment.v1 import segment_service_pb2 as pb
+from services.segment.convert.events import ReadEvent
 from services.segment.domain.model import Event
 from services.segment.servicer import history
 from services.segment.usecases.customers import Customers
@@ -40,8 +42,9 @@ class Slips:
             Customers, "update", lambda self, once, _, etag, changes: update(self, once, other, etag, changes)
         )
 
-        def moved(event: Any) -> Any:
-            return Event(**{**{f: getattr(event, f) for f in Event.__struct_fields__}, "team_id": team_id})
+        def moved(read: ReadEvent) -> ReadEvent:
+            assert isinstance(read.event, Event)
+            return read._replace(event=msgspec.structs.replace(read.event, team_id=team_id))
 
         monkeypatch.setattr(history, "_seen", moved)
 

@@ -36,6 +36,7 @@ async def test_an_operator_makes_lists_rotates_and_revokes_a_client(
     await until(segment, token, grpc.StatusCode.OK)
     listed = (await printed(tokens.show(team))).out
     assert "shop" in listed
+    assert client_id in listed, "to be copied"
     assert token not in listed
     turned = (await printed(tokens.rotate(team, client_id, overlap_hours=1))).out.strip()
     await until(segment, turned, grpc.StatusCode.OK)
