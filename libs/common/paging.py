@@ -14,14 +14,18 @@ from datetime import datetime
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
+from google.protobuf.message import Message
 
 from libs.common.errors import FieldViolation, InvalidArgument
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")
+Shown = TypeVar("Shown", bound=Message)
 
 PAGE_SIZE_DEFAULT: Final = 50
 PAGE_SIZE_MAX: Final = 500
+PAGE_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Messages of one page, but for one that alone is larger: half of what an answer may have."""
 _DIGEST_BYTES: Final = 12
 _TOKEN_LENGTH_MAX: Final = 2_000
 _INT64_END: Final = 1 << 63
@@ -84,6 +88,18 @@ def page_of(rows: Sequence[Row], size: int, key_of: Callable[[Row], Any], *argum
     if len(rows) <= size:
         return Page(rows, "")
     return Page(rows[:size], page_token(key_of(rows[size - 1]), *arguments))
+
+
+def fitting(
+    page: Page[Row], messages: Sequence[Shown], key_of: Callable[[Row], Any], *arguments: object
+) -> tuple[Sequence[Shown], str]:
+    """As many messages of a page's rows as fit into an answer, one at least, and the token of what follows."""
+    size = 0
+    for place, message in enumerate(messages):
+        size += message.ByteSize()
+        if size > PAGE_BYTES_MAX and place:
+            return messages[:place], page_token(key_of(page.rows[place - 1]), *arguments)
+    return messages, page.next_token
 
 
 def _storable(key: Key) -> Key:

@@ -142,7 +142,6 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             mailbox=mailbox,
             notifier=notifier,
             draining=rt.draining,
-            wake_worker=worker.wake,
         )
         rt.server.add(
             journey_service_pb2_grpc.add_JourneyServiceServicer_to_server,

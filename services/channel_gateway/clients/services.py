@@ -13,7 +13,7 @@ from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two class
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.errors import Unavailable
 from libs.common.ids import CustomerKey
-from libs.common.rpc.client import CALL_DEADLINE_S, is_passing, retrying
+from libs.common.rpc.client import CALL_DEADLINE_S, is_passing, is_too_large, retrying
 from libs.common.rpc.errors import remote_error
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.internal.v1 import customers_service_pb2, customers_service_pb2_grpc, profile_pb2
@@ -30,6 +30,13 @@ _PARTS: Final = (
 _REASON_PREFIX: Final = "ERROR_REASON_"
 
 
+class ProfilesUnreadableError(Exception):
+    """Segment fails for one of the customers asked about, or all together fit into no message.
+
+    Whoever asked for sends to them gets INTERNAL, asks for fewer at once, and so finds the one.
+    """
+
+
 class RefusalKind(Enum):
     """How a batch of events was refused."""
 
@@ -43,6 +50,7 @@ class RefusalKind(Enum):
     """It was not done in time."""
 
 
+_FAULTS: Final = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})
 _AWAY: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -151,6 +159,8 @@ class SegmentClient:
         try:
             reply = await retrying(lambda: self._customers.BatchGetProfiles(request, timeout=CALL_DEADLINE_S))
         except grpc.aio.AioRpcError as error:
+            if is_too_large(error) or error.code() in _FAULTS:
+                raise ProfilesUnreadableError(f"{error.code().name}: {error.details()}") from error
             raise Unavailable.dependency("segment") from error
         return {
             key: _profile_of(profile)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from libs.common.feeds.notifier import CommitNotifier
@@ -41,7 +40,6 @@ class Dependencies:
     """Notified when history was written."""
     draining: asyncio.Event
     """Set when the service stops; ends reads that wait."""
-    wake_worker: Callable[[], None]
 
 
 class BaseRpcs(Edge[Dependencies], pb_grpc.JourneyServiceServicer):

@@ -58,9 +58,7 @@ class ParkedRpcs(BaseRpcs):
         team_id, customer_id = ids_of(request.team_id, "customer_id", request.customer_id)
         form = pb.RetryParkedCustomerResponse
         call: Call[None, pb.RetryParkedCustomerResponse] = Call(team_id, request, form, lambda _: form())
-        answer = await self._deps.parked.retry(call, customer_id)
-        self._deps.wake_worker()
-        return answer
+        return await self._deps.parked.retry(call, customer_id)
 
     async def DropParkedMail(
         self, request: pb.DropParkedMailRequest, context: Any

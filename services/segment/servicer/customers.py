@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from libs.common.errors import FieldViolation, InvalidArgument
-from libs.common.paging import page_key, page_of, page_size, page_token
+from libs.common.paging import Page, fitting, page_key, page_of, page_size, page_token
 from libs.common.phones import read_phone
 from libs.common.rpc.servicing import changed_fields
 from libs.common.rpc.validation import plain_faults
@@ -169,8 +169,11 @@ class CustomerRpcs(Base):
         size = page_size(request.page_size)
         after = page_key(request.page_token, UUID, "customers", team_id, keyword)
         page, more = await self._deps.customers.page(team_id, keyword=keyword, after=after, size=size)
-        token = page_token(page[-1].customer.customer_id, "customers", team_id, keyword) if more else ""
-        return pb.ListCustomersResponse(customers=map(customer_message, page), next_page_token=token)
+        arguments = ("customers", team_id, keyword)
+        token = page_token(page[-1].customer.customer_id, *arguments) if more else ""
+        messages = [customer_message(view) for view in page]
+        shown, token = fitting(Page(page, token), messages, _id_of, *arguments)
+        return pb.ListCustomersResponse(customers=shown, next_page_token=token)
 
     async def ChangeCustomerTags(
         self, request: pb.ChangeCustomerTagsRequest, context: Any
@@ -256,3 +259,7 @@ def _created_message(created: Created) -> pb.CreateCustomerResult:
         message.reason = reason_number(created.error.reason)
         message.message = error_line(created.error)
     return message
+
+
+def _id_of(view: CustomerView) -> UUID:
+    return view.customer.customer_id

@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from libs.common.callers import caller
-from libs.common.paging import page_key, page_of, page_size
+from libs.common.paging import fitting, page_key, page_of, page_size
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check
 from services.segment.convert.events import ReadEvent, event_result_message, needs_country, read_event
 from services.segment.convert.facts import shown_fact
 from services.segment.domain.events import NO_SUCH_TEAM
+from services.segment.domain.facts import Fact
 from services.segment.domain.model import Event
+from services.segment.domain.views import FactKey
 from services.segment.servicer.base import Base
 
 _BATCH_MAX: Final = 500
@@ -69,10 +71,13 @@ class HistoryRpcs(Base):
             after=after,
             row_max=size + 1,
         )
-        page = page_of(
-            facts, size, lambda fact: (fact.occurred_at, fact.partition, fact.position), *arguments
-        )
-        return pb.ListFactsResponse(facts=map(shown_fact, page.rows), next_page_token=page.next_token)
+        page = page_of(facts, size, _key_of, *arguments)
+        shown, token = fitting(page, [shown_fact(fact) for fact in page.rows], _key_of, *arguments)
+        return pb.ListFactsResponse(facts=shown, next_page_token=token)
+
+
+def _key_of(fact: Fact) -> FactKey:
+    return fact.occurred_at, fact.partition, fact.position
 
 
 def _seen(read: ReadEvent) -> ReadEvent:

@@ -4,11 +4,21 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from google.protobuf import wrappers_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common import paging
 from libs.common.errors import InvalidArgument
-from libs.common.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, page_key, page_of, page_size, page_token
+from libs.common.paging import (
+    PAGE_SIZE_DEFAULT,
+    PAGE_SIZE_MAX,
+    fitting,
+    page_key,
+    page_of,
+    page_size,
+    page_token,
+)
 
 TEAM = UUID(int=7)
 KEY = (datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC), UUID(int=9))
@@ -74,3 +84,18 @@ def test_one_row_more_than_a_page_shows_gives_the_token_of_the_next() -> None:
 @pytest.mark.parametrize("rows", [[], [10], [10, 20]])
 def test_a_page_that_shows_all_rows_is_the_last(rows: list[int]) -> None:
     assert page_of(rows, 2, lambda row: row, "numbers", TEAM) == (rows, "")
+
+
+def test_a_page_has_as_many_messages_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "PAGE_BYTES_MAX", 100)
+    rows = list(range(5))
+    messages = [wrappers_pb2.StringValue(value="x" * size) for size in (40, 40, 40, 400, 1)]
+    shown: list[int] = []
+    after: int | None = -1
+    while after is not None:
+        page = page_of([row for row in rows if row > after], 10, lambda row: row, "list")
+        some, token = fitting(page, [messages[row] for row in page.rows], lambda row: row, "list")
+        assert len(some) in {1, 2}
+        shown += page.rows[: len(some)]
+        after = page_key(token, int, "list")
+    assert shown == rows
