@@ -13,7 +13,7 @@ from libs.common.money import parse_micros
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import money_pb2
 from omnijourney.segment.v1 import event_pb2
-from services.channel_gateway.domain.inbox import StoredWebhook
+from services.channel_gateway.domain.inbox import Refusal, StoredWebhook
 from services.channel_gateway.domain.shop_events import EventFaultError, ShopCustomer, ShopEvent, parse
 
 KEY_DIGEST_BYTES: Final = 8
@@ -30,6 +30,8 @@ class ConvertedWebhook(NamedTuple):
     fault: str
     places: Sequence[int] = ()
     """Where each event stands in the body, where some of the body were refused at receipt."""
+    faults: Sequence[Refusal] = ()
+    """Events of the body that cannot be converted; the others are in `events`."""
 
     def place_of(self, index: int) -> int:
         """Where `events[index]` stands in the body."""
@@ -72,13 +74,17 @@ def customer_events(
             # Refused as a whole at receipt: only what a release with other rules stored gets here.
             fault = reports[0].fault
             return ConvertedWebhook(webhook, [], f"{fault.field}: {fault.message}" if fault else "")
-        events = [convert(webhook, event, tolerance) for _, event in taken]
     except EventFaultError as fault:
         return ConvertedWebhook(webhook, [], str(fault))
-    except (ArithmeticError, ValueError) as error:
-        _log.error("a stored webhook cannot be converted; it is set aside", sequence=webhook.sequence)
-        return ConvertedWebhook(webhook, [], f"cannot be converted: {error}")
-    return ConvertedWebhook(webhook, events, "", [place for place, _ in taken])
+    events, places, faults = [], [], []
+    for place, event in taken:
+        try:
+            events.append(convert(webhook, event, tolerance))
+            places.append(place)
+        except Exception as error:  # noqa: BLE001 - kept as the reason: the others of the list are no part of it
+            _log.error("a stored event cannot be converted", sequence=webhook.sequence, index=place)
+            faults.append(Refusal(place, f"cannot be converted: {error!r}"))
+    return ConvertedWebhook(webhook, events, "", places, faults)
 
 
 def _occurred_at(at: datetime, received_at: datetime, tolerance: timedelta) -> datetime:

@@ -173,6 +173,7 @@ def _worked(webhooks: Sequence[ConvertedWebhook], results: Sequence[Recorded]) -
         refusals = [
             Refusal(item.place_of(index), result.reason) for index, result in enumerate(own) if result.reason
         ]
+        refusals += item.faults
         if item.fault:
             refusals = [Refusal(0, item.fault)]
         worked.append(Worked(item.webhook, refusals))

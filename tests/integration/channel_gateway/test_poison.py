@@ -19,8 +19,9 @@ from omnijourney.channel_gateway.v1 import webhook_pb2
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.segment.v1 import event_pb2
 from services.channel_gateway.clients.services import Recorded
-from services.channel_gateway.convert.events import ConvertedWebhook, customer_events
+from services.channel_gateway.convert.events import ConvertedWebhook, customer_event, customer_events
 from services.channel_gateway.domain.inbox import StoredWebhook, Worked
+from services.channel_gateway.domain.shop_events import ShopEvent
 from services.channel_gateway.store import inbox as store
 from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.worker import forwarding
@@ -290,3 +291,28 @@ async def test_a_look_finds_all_teams_page_by_page(
     assert {team for page in pages for team in page} == set(teams)
     assert all(len(page) == len(set(page)) == 3 for page in pages)
     assert await InboxStore(pool, VAULT).waiting_events(100) == dict.fromkeys(teams, 2)
+
+
+@pytest.mark.rule("C-20d")
+async def test_an_event_of_a_list_that_cannot_be_converted_refuses_no_other_of_the_list(
+    gateway: Gateway, shop: Shop, pool: Pool
+) -> None:
+    gateway.neighbours.segment.away = True
+    assert (await shop.post([order(number) for number in range(4)]))[0] == 202
+
+    def convert(webhook: StoredWebhook, event: ShopEvent, tolerance: timedelta) -> event_pb2.CustomerEvent:
+        if event.event_id == "order-2":
+            raise RecursionError
+        return customer_event(webhook, event, tolerance)
+
+    segment = Taking()
+    worker = worker_of(
+        gateway,
+        InboxStore(pool, VAULT),
+        segment,
+        lambda webhook: customer_events(webhook, timedelta(minutes=5), convert),
+    )
+    assert await worker.step()
+    assert [key.split(":")[1] for key in segment.keys] == ["order-0", "order-1", "order-3"]
+    (refused,) = await stored(gateway, webhook_pb2.INBOX_STATE_REFUSED)
+    assert [refusal.index for refusal in refused.refusals] == [2]

@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
-from libs.common.batching import Batcher
+from libs.common.batching import Batcher, Lanes
 from libs.common.clock import Clock
 from libs.common.errors import DomainError, ResourceExhausted, Unavailable
 from services.channel_gateway.domain.inbox import InboxSource, Incoming, Receipt
@@ -33,8 +33,10 @@ from services.channel_gateway.store.inbox import InboxStore
 
 STORE_BATCH_MAX: Final = 100
 """Webhooks stored in one transaction."""
-STORE_BYTES_MAX: Final = 8 * 1024 * 1024
+STORE_BYTES_MAX: Final = 2 * 1024 * 1024
 """Bodies stored in one transaction, unless one alone is larger."""
+STORE_LANES: Final = 4
+"""Transactions at once, each of other teams: large bodies of one keep few others waiting."""
 STORE_WAITING_MAX: Final = 2_000
 """Webhooks that wait to be stored; more are answered 429."""
 
@@ -81,6 +83,7 @@ class ShopEvents:
             bytes_of=lambda webhook: len(webhook.body),
             bytes_max=STORE_BYTES_MAX,
             away=(Unavailable,),
+            lanes=Lanes(STORE_LANES, lambda webhook: webhook.team_id.int % STORE_LANES),
         )
 
     async def answer(self, request: web.BaseRequest, connection: Connection, place: Place) -> web.Response:
