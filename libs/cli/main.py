@@ -1,6 +1,7 @@
 """The `omnijourney` command: one function per subcommand, which does its work in a module of its own."""
 
 import asyncio
+from datetime import datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -9,6 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from libs.cli import tokens
+from libs.cli.audit import export_audit
 from libs.cli.console import err, out
 from libs.cli.migrate import run_migrate
 from libs.cli.points import check_points
@@ -38,6 +40,9 @@ secrets = typer.Typer(
     name="secrets", help="The keys that secrets at rest are encrypted with.", no_args_is_help=True
 )
 app.add_typer(secrets)
+
+audit = typer.Typer(name="audit", help="Who changed what.", no_args_is_help=True)
+app.add_typer(audit)
 
 DataDir = Annotated[
     Path | None,
@@ -234,6 +239,20 @@ def rotate(*, data_dir: DataDir = None) -> None:
     """Encrypt with the first key of OMNIJOURNEY_SECRET_KEYS what is under another one. Exit code 1 if some is left."""
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
     raise typer.Exit(asyncio.run(rotate_secrets(_configured(ClientSettings, changes))))
+
+
+@audit.command()
+def export(
+    *,
+    team: Annotated[str, typer.Option(help="The team (UUID). [default: changes of no team]")] = "",
+    since: Annotated[datetime | None, typer.Option(help="Changes from here on, local time.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Changes before this, local time.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write who changed what to stdout, newest first, a JSON object a line."""
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    settings = _configured(ClientSettings, changes)
+    raise typer.Exit(asyncio.run(export_audit(settings, team, since, until)))
 
 
 @app.command()

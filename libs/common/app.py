@@ -30,6 +30,7 @@ from libs.common.caller_directory import ClientDirectory
 from libs.common.callers import CallerDirectory, EitherDirectory, StaticDirectory
 from libs.common.clock import Clock, InstallationClock
 from libs.common.config import EXIT_CONFIG, ServiceSettings, variable_of
+from libs.common.db.audit import AuditLog
 from libs.common.db.fitness import check_schema
 from libs.common.db.migrate import migrate
 from libs.common.db.pool import Pool, open_pool
@@ -246,6 +247,7 @@ async def runtime(
             teams=TeamDirectory(pool),
             client_rate=settings.client_rate_max,
             tls=settings.tls,
+            audit=AuditLog(pool).note,
         )
         redis_url = Tls(settings.tls_ca_file).of_redis(ends.redis_url)
         made = Runtime(settings, pool, dsn, redis_url, clock, token, server)

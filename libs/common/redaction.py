@@ -14,6 +14,11 @@ from google.protobuf.message import Message
 M = TypeVar("M", bound=Message)
 
 
+def is_secret(field: FieldDescriptor) -> bool:
+    """Whether a field is marked as a secret."""
+    return bool(field.GetOptions().debug_redact)
+
+
 def redacted(message: M) -> M:
     """The message with its secrets cleared; itself where its type can hold none."""
     if not _ways(message.DESCRIPTOR):

@@ -20,6 +20,7 @@ from services.segment.servicer import Dependencies, SegmentServicer, internal
 from services.segment.usecases.api_clients import ApiClients
 from services.segment.usecases.attributes import Attributes
 from services.segment.usecases.audiences import Audiences
+from services.segment.usecases.audit import AuditTrail
 from services.segment.usecases.customers import Customers
 from services.segment.usecases.edits import Edits
 from services.segment.usecases.evaluator import AudienceEvaluator
@@ -59,6 +60,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             dependencies = Dependencies(
                 teams=Teams(rt.pool, edits),
                 api_clients=ApiClients(rt.pool, edits, SystemClock()),
+                audit_trail=AuditTrail(rt.pool),
                 customers=customers,
                 identities=Identities(edits, customers),
                 attributes=Attributes(rt.pool, edits),

@@ -53,6 +53,7 @@ _WRITES_PLATFORM: Final = {
               UPDATE (name, name_folded, scopes, token_sha256, old_token_sha256, old_token_expire_at, expire_at,
                       revoked_at)
            ON platform.api_client TO %2$I;
+        GRANT SELECT ON platform.audit_entry TO %2$I;
     """
 }
 
@@ -174,6 +175,7 @@ async def _prepare_schema(connection: "asyncpg.Connection[Any]", service: str, r
         GRANT USAGE ON SCHEMA platform TO %2$I;
         GRANT SELECT ON platform.clock, platform.migration, platform.function TO %2$I;
         GRANT SELECT ON platform.team, platform.api_client TO %2$I;
+        GRANT INSERT ON platform.audit_entry TO %2$I;
         GRANT EXECUTE ON FUNCTION platform.set_clock(double precision, timestamptz, bigint) TO %2$I;
         GRANT EXECUTE ON FUNCTION platform.note_client_uses(uuid[], timestamptz[]) TO %2$I;
     """

@@ -9,6 +9,9 @@ from uuid import UUID
 import structlog
 from google.protobuf.message import Message
 
+from libs.common.audit import Recording, entry_of, is_audited, recording
+from libs.common.callers import caller
+from libs.common.db.audit import answer_with_entry
 from libs.common.db.faults import PASSING
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument
@@ -66,16 +69,31 @@ async def answer_once(
     """
     _check(request.request_id)
     digest = _digest(request)
-    async with transaction(pool, {scope, *teams}) as connection:
-        while not await connection.fetchval(_CLAIM, scope, request.request_id, digest):
-            record = await connection.fetchrow(_RECALL, scope, request.request_id)
-            if record is not None:
-                recalled = _recalled(record, request.request_id, digest, reply)
-                return recalled if again is None else await again(connection, recalled)
-            # Forgotten between the two: the id is free again.
-        answer = await work(connection)
-        await connection.execute(_ANSWER, scope, request.request_id, redacted(answer).SerializeToString())
-        return answer
+    with recording() as audit:
+        async with transaction(pool, {scope, *teams}) as connection:
+            while not await connection.fetchval(_CLAIM, scope, request.request_id, digest):
+                record = await connection.fetchrow(_RECALL, scope, request.request_id)
+                if record is not None:
+                    audit.settled = True  # by the first call
+                    recalled = _recalled(record, request.request_id, digest, reply)
+                    return recalled if again is None else await again(connection, recalled)
+                # Forgotten between the two: the id is free again.
+            answer = await work(connection)
+            await _keep(connection, scope, request, answer, audit)
+            return answer
+
+
+async def _keep(
+    connection: Connection, scope: UUID, request: Write, answer: Message, audit: Recording
+) -> None:
+    """Keeps an answer without its secrets, and the entry of the audit log that is due."""
+    kept = redacted(answer).SerializeToString()
+    if isinstance(request, Message) and is_audited(caller()):
+        entry = entry_of(request, answer, audit.before)
+        await answer_with_entry(connection, scope, request.request_id, kept, entry)
+    else:
+        await connection.execute(_ANSWER, scope, request.request_id, kept)
+    audit.settled = True
 
 
 async def forget_answers(pool: Pool, older_than_s: float, row_max: int = _FORGET_ROWS) -> int:

@@ -15,6 +15,7 @@ import grpc
 from libs.common.callers import CallerDirectory
 from libs.common.rpc import limits
 from libs.common.rpc.admission import OPEN_SERVICES, Admission
+from libs.common.rpc.audited import NoteWrite
 from libs.common.rpc.method import Method
 from libs.common.rpc.open_services import OpenMethod
 from libs.common.rpc.room import Uses
@@ -33,9 +34,12 @@ class Guard:
         callers: CallerDirectory,
         teams: Teams | None = None,
         client_rate: float = limits.CLIENT_RATE_DEFAULT,
+        *,
+        audit: NoteWrite | None = None,
     ) -> None:
         """`callers` are let in, clients among them to `teams` that are there and `client_rate` times a second; health
-        and reflection are open to anybody."""
+        and reflection are open to anybody. `audit` writes down what clients change."""
+        self._audit = audit
         self._server = server
         self._callers = callers
         self._teams = teams
@@ -53,7 +57,8 @@ class Guard:
         """An RPC, guarded."""
         if rpc.rpartition("/")[0] in OPEN_SERVICES:
             return OpenMethod(rpc, handler)
-        return Method(rpc, handler, Admission(rpc, self._callers), self._uses, self._teams)
+        admission = Admission(rpc, self._callers)
+        return Method(rpc, handler, admission, self._uses, teams=self._teams, audit=self._audit)
 
 
 class _Guarded(grpc.GenericRpcHandler):

@@ -19,6 +19,7 @@ from libs.common.callers import Caller, caller, set_caller
 from libs.common.errors import DomainError, InvalidArgument, ResourceExhausted
 from libs.common.rpc import counts, limits, validation
 from libs.common.rpc.admission import Admission, Metadata
+from libs.common.rpc.audited import NoteWrite, audited
 from libs.common.rpc.calls import Tally
 from libs.common.rpc.errors import StatusError, deadline_exceeded, not_implemented, status_of
 from libs.common.rpc.reading import ClientIncoming, Form, Undecodable
@@ -38,8 +39,18 @@ def is_implemented(behavior: Behavior) -> bool:
 class Method:
     """One RPC for those who are let in."""
 
-    def __init__(self, rpc: str, handler: Any, admission: Admission, uses: Uses, teams: Teams | None) -> None:
+    def __init__(
+        self,
+        rpc: str,
+        handler: Any,
+        admission: Admission,
+        uses: Uses,
+        *,
+        teams: Teams | None,
+        audit: NoteWrite | None,
+    ) -> None:
         """`rpc` is `package.Service/Method`, `handler` what generated code made for it."""
+        self._audit = audit
         self._rpc = rpc
         self._admission = admission
         self._uses = uses
@@ -146,7 +157,8 @@ class Method:
             yield await self._whole_of_client(request)
 
     def _one(self, behavior: Behavior, checked: Callable[[Any], Any]) -> Behavior:
-        implemented, uses, behavior = is_implemented(behavior), self._uses, _awaited(behavior)
+        implemented, uses = is_implemented(behavior), self._uses
+        behavior = audited(self._rpc, _awaited(behavior), self._audit)
 
         async def answer(request: Any, context: Any) -> Any:
             call = self._tally.begin()
@@ -191,7 +203,8 @@ class Method:
         return answer
 
     def _one_for_client(self, behavior: Behavior, *, whole: bool) -> Behavior:
-        implemented, behavior = is_implemented(behavior), _awaited(behavior)
+        implemented = is_implemented(behavior)
+        behavior = audited(self._rpc, _awaited(behavior), self._audit)
 
         async def answer(_: Any, context: Any) -> Any:
             call = self._tally.begin()

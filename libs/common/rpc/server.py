@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from libs.common.callers import CallerDirectory
 from libs.common.rpc import limits
+from libs.common.rpc.audited import NoteWrite
 from libs.common.rpc.guard import Guard
 from libs.common.rpc.open_services import Health
 from libs.common.rpc.reflection import DescribingReflection
@@ -71,12 +72,14 @@ class GrpcServer:
         teams: Teams | None = None,
         client_rate: float = limits.CLIENT_RATE_DEFAULT,
         tls: Tls | None = None,
+        audit: NoteWrite | None = None,
     ) -> None:
         """Opens port `port` (0: any free one) at `start`, for the `callers`. Clients among them may name `teams` that
-        are there (None: any), and call `client_rate` times a second. Raises PortTakenError when it is taken already."""
+        are there (None: any), and call `client_rate` times a second; `audit` writes down what they change. Raises
+        PortTakenError when it is taken already."""
         self._server = grpc.aio.server(options=_OPTIONS)
         # To generated code it is a server.
-        self._guard = cast("grpc.aio.Server", Guard(self._server, callers, teams, client_rate))
+        self._guard = cast("grpc.aio.Server", Guard(self._server, callers, teams, client_rate, audit=audit))
         self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._guard)
         self._names: list[str] = []

@@ -132,6 +132,7 @@ class AccountRpcs(Part):
             request,
             pb.DeleteChannelAccountResponse,
             lambda _: pb.DeleteChannelAccountResponse(),
+            convert.account_message,
         )
         return await self._deps.accounts.delete(call, account_id)
 

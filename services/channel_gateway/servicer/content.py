@@ -113,7 +113,11 @@ class ContentRpcs(Part):
         """Deletes a bot module."""
         team_id, module_id = ids_of(request.team_id, "bot_module_id", request.bot_module_id)
         call: Call[None, pb.DeleteBotModuleResponse] = Call(
-            team_id, request, pb.DeleteBotModuleResponse, lambda _: pb.DeleteBotModuleResponse()
+            team_id,
+            request,
+            pb.DeleteBotModuleResponse,
+            lambda _: pb.DeleteBotModuleResponse(),
+            convert.module_message,
         )
         return await self._deps.content.delete_module(call, module_id)
 
@@ -243,6 +247,7 @@ class ContentRpcs(Part):
             request,
             pb.DeleteMessageTemplateResponse,
             lambda _: pb.DeleteMessageTemplateResponse(),
+            convert.template_message,
         )
         return await self._deps.content.delete_template(call, template_id)
 

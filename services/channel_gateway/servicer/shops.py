@@ -85,7 +85,7 @@ class ShopRpcs(Part):
         team_id, shop_id = _team_and_shop(request.team_id, request.shop_id)
 
         call: Call[None, pb.DeleteShopResponse] = Call(
-            team_id, request, pb.DeleteShopResponse, lambda _: pb.DeleteShopResponse()
+            team_id, request, pb.DeleteShopResponse, lambda _: pb.DeleteShopResponse(), shop_message
         )
         return await self._deps.shops.delete(call, shop_id)
 
@@ -130,7 +130,7 @@ class ShopRpcs(Part):
         check.done()
 
         call: Call[None, pb.RevokeShopKeyResponse] = Call(
-            team_id, request, pb.RevokeShopKeyResponse, lambda _: pb.RevokeShopKeyResponse()
+            team_id, request, pb.RevokeShopKeyResponse, lambda _: pb.RevokeShopKeyResponse(), key_message
         )
         return await self._deps.shops.expire_key(call, shop_id, key_id, at)
 

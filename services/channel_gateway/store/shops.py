@@ -110,7 +110,7 @@ async def restore(connection: Connection, team_id: UUID, sequence: int) -> Inbox
     """Lets a refused record be worked again; another one is left as it is. Raises NotFound."""
     if await connection.fetchval(*QUERIES.bind("restore_inbox", team_id=team_id, sequence=sequence)):
         await connection.execute(*QUERIES.bind("drop_refusals", team_id=team_id, sequence=sequence))
-    return await _inbox_row(connection, team_id, sequence)
+    return await load_record(connection, team_id, sequence)
 
 
 class ShopStore:
@@ -183,10 +183,10 @@ class ShopStore:
     async def inbox_row(self, team_id: UUID, sequence: int) -> InboxRow:
         """One webhook with its body. Raises NotFound."""
         async with transaction(self._pool, [team_id]) as connection:
-            return await _inbox_row(connection, team_id, sequence)
+            return await load_record(connection, team_id, sequence)
 
 
-async def _inbox_row(connection: Connection, team_id: UUID, sequence: int) -> InboxRow:
+async def load_record(connection: Connection, team_id: UUID, sequence: int) -> InboxRow:
     row = await connection.fetchrow(*QUERIES.bind("get_inbox", team_id=team_id, sequence=sequence))
     if row is None:
         raise NotFound.of("inbox record", str(sequence))

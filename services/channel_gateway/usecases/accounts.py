@@ -51,6 +51,7 @@ class Accounts:
         async def update(connection: Connection) -> Account:
             account = await store.hold_account(connection, self._vault, call.team_id, account_id)
             check_etag(etag, account.version)
+            call.note_before(account)
             return await store.update_account(connection, self._vault, change(account), self._clock.now())
 
         reply = await once(self._pool, call, update)
@@ -65,6 +66,7 @@ class Accounts:
 
         async def delete(connection: Connection) -> None:
             account = await store.hold_account(connection, self._vault, call.team_id, account_id)
+            call.note_before(account)
             written = await store.delete_account(connection, call.team_id, account_id, self._clock.now())
             deleted.append((account, written))
 

@@ -48,6 +48,7 @@ class Content:
         async def update(connection: Connection) -> BotModule:
             module = await store.hold_module(connection, call.team_id, module_id)
             check_etag(etag, module.version)
+            call.note_before(module)
             return await store.update_module(connection, change(module), self._clock.now())
 
         return await once(self._pool, call, update)
@@ -56,6 +57,7 @@ class Content:
         """Deletes a bot module."""
 
         async def delete(connection: Connection) -> Written:
+            call.note_before(await store.hold_module(connection, call.team_id, module_id))
             return await store.delete_module(connection, call.team_id, module_id, self._clock.now())
 
         return await self._delete(call, delete)
@@ -88,6 +90,7 @@ class Content:
         async def update(connection: Connection) -> Template:
             template = await store.hold_template(connection, call.team_id, template_id)
             check_etag(etag, template.version)
+            call.note_before(template)
             return await store.update_template(connection, change(template), self._clock.now())
 
         return await once(self._pool, call, update)
@@ -96,6 +99,7 @@ class Content:
         """Deletes a template."""
 
         async def delete(connection: Connection) -> Written:
+            call.note_before(await store.hold_template(connection, call.team_id, template_id))
             return await store.delete_template(connection, call.team_id, template_id, self._clock.now())
 
         return await self._delete(call, delete)

@@ -60,6 +60,7 @@ class Money:
             require_line(await account_store.hold_account(connection, self._vault, call.team_id, account_id))
             now = self._clock.now()
             month = quota_month(now)
+            call.note_before(await store.read_quota(connection, call.team_id, account_id, month))
             await store.set_quota(connection, call.team_id, account_id, limit, now)
             if used is not None:
                 await store.raise_usage(connection, call.team_id, account_id, month, used)
@@ -71,8 +72,12 @@ class Money:
         """Sets a team's price of a message; None: the default again."""
 
         async def set_price(connection: Connection) -> TeamPrice:
+            call.note_before(await self._price_of(connection, call.team_id, channel))
             await store.set_price(connection, call.team_id, channel, price)
-            prices = await store.read_prices(connection, call.team_id)
-            return next(item for item in prices if item.channel is channel)
+            return await self._price_of(connection, call.team_id, channel)
 
         return await once(self._pool, call, set_price)
+
+    async def _price_of(self, connection: Connection, team_id: UUID, channel: Channel) -> TeamPrice:
+        prices = await store.read_prices(connection, team_id)
+        return next(item for item in prices if item.channel is channel)

@@ -57,6 +57,7 @@ class Shops:
         async def update(connection: Connection) -> Shop:
             shop = await store.hold_shop(connection, call.team_id, shop_id)
             check_etag(etag, shop.version)
+            call.note_before(shop)
             return await store.update_shop(connection, change(shop), self._clock.now())
 
         return await self._once(call, shop_id, update)
@@ -65,6 +66,7 @@ class Shops:
         """Deletes a shop and its keys."""
 
         async def delete(connection: Connection) -> None:
+            call.note_before(await store.hold_shop(connection, call.team_id, shop_id))
             await store.delete_shop(connection, call.team_id, shop_id, self._clock.now())
 
         return await self._once(call, shop_id, delete)
@@ -90,6 +92,9 @@ class Shops:
         """Ends a signing key at a time; None: now."""
 
         async def expire(connection: Connection) -> None:
+            key = await store.find_key(connection, self._vault, call.team_id, shop_id, key_id)
+            if key is not None:
+                call.note_before(key)
             await store.expire_key(connection, call.team_id, shop_id, key_id, at or self._clock.now())
 
         return await self._once(call, shop_id, expire)
@@ -98,6 +103,7 @@ class Shops:
         """Has a refused webhook forwarded once more; what segment has already is a duplicate there."""
 
         async def restore(connection: Connection) -> InboxRow:
+            call.note_before(await store.load_record(connection, call.team_id, sequence))
             return await store.restore(connection, call.team_id, sequence)
 
         reply = await once(self._pool, call, restore)

@@ -108,7 +108,9 @@ class JourneyRpcs(BaseRpcs):
         """Removes a journey from lists."""
         team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
         form = pb.DeleteJourneyResponse
-        call: Call[d.Journey, pb.DeleteJourneyResponse] = Call(team_id, request, form, lambda _: form())
+        call: Call[d.Journey, pb.DeleteJourneyResponse] = Call(
+            team_id, request, form, lambda _: form(), convert.journey_message
+        )
         return await self._deps.lifecycle.delete(call, journey_id, request.etag)
 
     async def ListRevisions(self, request: pb.ListRevisionsRequest, context: Any) -> pb.ListRevisionsResponse:

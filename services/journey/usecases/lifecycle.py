@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.callers import caller
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection
 from libs.common.errors import InvalidArgument, NotFound
@@ -18,9 +19,6 @@ from services.journey.domain.model import Definition, Journey, JourneyStatus, St
 from services.journey.domain.validate import faults_of
 from services.journey.store.journeys import JourneyStore
 from services.journey.usecases.write import Call, Reply, once
-
-ACTOR = "api"
-"""Who made a revision, until callers have names."""
 
 
 class Lifecycle:
@@ -70,12 +68,13 @@ class Lifecycle:
 
         async def work(connection: Connection) -> Journey:
             journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
+            call.note_before(journey)
             definition = edit(journey.definition)
             require_editable(journey, definition)
             if journey.status is not JourneyStatus.DRAFT:
                 _require_faultless(definition)
             return await self._store.update_definition(
-                connection, journey, definition, ACTOR, self._clock.now()
+                connection, journey, definition, caller().name, self._clock.now()
             )
 
         return await self._once(call, work)
@@ -85,6 +84,7 @@ class Lifecycle:
 
         async def work(connection: Connection) -> Journey:
             journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
+            call.note_before(journey)
             require_allowed(journey, JourneyAction.PUBLISH)
             _require_faultless(journey.definition)
             now = self._clock.now()
@@ -97,6 +97,7 @@ class Lifecycle:
 
         async def work(connection: Connection) -> Journey:
             journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
+            call.note_before(journey)
             require_allowed(journey, JourneyAction.CLOSE_TRIGGER)
             closed = JourneyStatus.TRIGGER_CLOSED
             return await self._store.change_status(connection, journey, closed, self._clock.now())
@@ -112,6 +113,7 @@ class Lifecycle:
 
         async def work(connection: Connection) -> Journey:
             journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
+            call.note_before(journey)
             require_allowed(journey, JourneyAction.STOP)
             stopping = JourneyStatus.STOPPING
             return await self._store.change_status(
@@ -131,6 +133,7 @@ class Lifecycle:
 
         async def work(connection: Connection) -> Journey:
             journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
+            call.note_before(journey)
             require_allowed(journey, JourneyAction.DELETE)
             await self._store.delete(connection, journey, self._clock.now())
             return journey
@@ -159,7 +162,7 @@ class Lifecycle:
             created_at=now,
             updated_at=now,
         )
-        await self._store.create(connection, journey, ACTOR)
+        await self._store.create(connection, journey, caller().name)
         return journey
 
 

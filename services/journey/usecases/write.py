@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
 
+from libs.common.audit import note_before
 from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import Write, answer_once
 
@@ -27,6 +28,12 @@ class Call(Generic[Result, Reply]):
     request: Write
     form: type[Reply]
     reply: Callable[[Result], Reply]
+    shown: Callable[[Any], Message] | None = None
+    """Shows the resource where the answer does not: what the audit log keeps of one that goes."""
+
+    def note_before(self, resource: Any) -> None:
+        """Says how the resource was that the write is about to change."""
+        note_before((self.shown or self.reply)(resource))
 
 
 async def once(

@@ -64,20 +64,20 @@ def request_key(check: FieldCheck, request_id: str, what: str, team_id: UUID) ->
         return team_id
 
 
-def adjustment(request: pb.AdjustBalanceRequest) -> Posting:
-    """A change by hand as a posting; its key follows from the request's id."""
+def adjustment(request: pb.AdjustBalanceRequest, actor: str) -> Posting:
+    """A change by hand, by `actor`, as a posting; its key follows from the request's id."""
     check = FieldCheck()
     team_id = check.uuid("team_id", request.team_id)
     if request.points == 0:
         check.fault("points", "must not be 0")
-    if "\x00" in request.note + request.actor:
-        check.fault("note", "must not hold the character U+0000, nor may the actor")
+    if "\x00" in request.note:
+        check.fault("note", "must not hold the character U+0000")
     posting = Posting(
         key=request_key(check, request.request_id, "adjustment", team_id),
         team_id=team_id,
         customer_id=check.uuid("customer_id", request.customer_id),
         occurred_at=None,
-        actor=check.text("actor", request.actor, length_max=200, length_min=0),
+        actor=actor,
         body=Manual(
             points=check.whole("points", request.points, least=-POINTS_MAX, most=POINTS_MAX),
             deduct_cumulative=request.deduct_cumulative,

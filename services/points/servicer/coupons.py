@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.callers import caller
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import ids_of, team_of
@@ -79,7 +80,8 @@ class CouponCalls(Base):
 
     async def ClaimCoupon(self, request: pb.ClaimCouponRequest, context: Any) -> pb.ClaimCouponResponse:
         """Claims a coupon: deduction and claim, or the text for too few points."""
-        wanted = convert.claim_request(request)
+        # A channel claims for the customer who pressed its button.
+        wanted = convert.claim_request(request, "" if caller().is_internal else caller().name)
         await self._deps.customers.require(wanted.team_id, wanted.customer_id)
         is_open = await self._is_open(wanted.team_id, request.channel)
         response, fresh = await self._deps.coupons.claim(

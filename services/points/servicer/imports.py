@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.callers import caller
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import ids_of, team_of
@@ -41,7 +42,7 @@ class ImportCalls(Base):
 
     async def CreateImport(self, request: pb.CreateImportRequest, context: Any) -> pb.CreateImportResponse:
         """Opens an import."""
-        team_id, terms = convert.terms(request)
+        team_id, terms = convert.terms(request, caller().name)
 
         def answer(opened: Import, counts: ImportCounts) -> pb.CreateImportResponse:
             return pb.CreateImportResponse(points_import=convert.points_import(opened, counts))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
+from libs.common.callers import caller
 from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument, NotFound
 from libs.common.rpc.servicing import team_of
 from libs.common.rpc.values import timestamp
@@ -57,7 +58,7 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
 
     async def AdjustBalance(self, request: pb.AdjustBalanceRequest, context: Any) -> pb.AdjustBalanceResponse:
         """Posts a change by hand."""
-        posting = requests.adjustment(request)
+        posting = requests.adjustment(request, caller().name)
         assert isinstance(posting.body, Manual)
         await self._deps.customers.require(posting.team_id, posting.customer_id)
         (answer,) = await self._deps.writer.post([posting])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
+from libs.common.audit import note_before
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import Reply, Write, answer_once
@@ -76,6 +77,7 @@ class Coupons:
         async def update(connection: Connection) -> Reply:
             present = await self._store.lock(connection, *key)
             check_etag(etag, present.version)
+            note_before(answer(present))
             terms = change(present)
             if terms.claims_max and terms.claims_max < present.claims:
                 violation = FieldViolation("coupon.claims_max", f"must be at least {present.claims}, or 0")
@@ -91,6 +93,7 @@ class Coupons:
 
         async def archive(connection: Connection) -> Reply:
             present = await self._store.lock(connection, *key)
+            note_before(answer(present))
             if not present.archived:
                 present = await self._store.update(connection, present, present.terms, archived=True)
             return answer(present)

@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from libs.common import crash
+from libs.common.audit import note_before
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, snapshot, transaction
 from libs.common.db.requests import Reply, Write, answer_once
@@ -178,6 +179,7 @@ class Imports:
 
         async def work(connection: Connection) -> Reply:
             found = await self._store.lock(connection, *key, move[0])
+            note_before(answer(found, await self._counts(connection, key)))
             ended_at = self._clock.now() if move[1] == ImportState.CANCELLED else None
             moved = await self._store.set_state(connection, found, move[1], ended_at)
             return answer(moved, await self._counts(connection, key))

@@ -6,6 +6,7 @@ from omnijourney.segment.v1 import segment_service_pb2_grpc
 from services.segment.servicer.api_clients import ApiClientRpcs
 from services.segment.servicer.attributes import AttributeRpcs
 from services.segment.servicer.audiences import AudienceRpcs
+from services.segment.servicer.audit import AuditRpcs
 from services.segment.servicer.base import Dependencies
 from services.segment.servicer.customers import CustomerRpcs
 from services.segment.servicer.history import HistoryRpcs
@@ -16,6 +17,7 @@ from services.segment.servicer.teams import TeamRpcs
 class SegmentServicer(
     TeamRpcs,
     ApiClientRpcs,
+    AuditRpcs,
     CustomerRpcs,
     IdentityRpcs,
     AttributeRpcs,

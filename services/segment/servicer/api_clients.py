@@ -85,7 +85,7 @@ class ApiClientRpcs(Base):
         client_id = check.uuid("api_client_id", request.api_client_id)
         old_until = _time(check, "old_token_expire_time", request, "old_token_expire_time")
         check.done()
-        once = Once(team_id or NO_TEAM, request, pb.RotateApiClientTokenResponse, _rotated)
+        once = Once(team_id or NO_TEAM, request, pb.RotateApiClientTokenResponse, _rotated, client_message)
         return await self._deps.api_clients.rotate(once, team_id, client_id, old_until)
 
     async def RevokeApiClient(

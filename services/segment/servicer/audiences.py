@@ -95,7 +95,7 @@ class AudienceRpcs(Base):
         team_id = check.uuid("team_id", request.team_id)
         audience_id = check.uuid("saved_audience_id", request.saved_audience_id)
         check.done()
-        once = Once(team_id, request, pb.DeleteSavedAudienceResponse, _delete_reply)
+        once = Once(team_id, request, pb.DeleteSavedAudienceResponse, _delete_reply, _saved_message)
         return await self._deps.audiences.delete(once, team_id, audience_id)
 
     async def ListSavedAudiences(

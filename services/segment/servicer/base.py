@@ -15,6 +15,7 @@ from libs.common.rpc.servicing import Edge
 from services.segment.usecases.api_clients import ApiClients
 from services.segment.usecases.attributes import Attributes
 from services.segment.usecases.audiences import Audiences
+from services.segment.usecases.audit import AuditTrail
 from services.segment.usecases.customers import Customers
 from services.segment.usecases.evaluator import AudienceEvaluator
 from services.segment.usecases.history import History
@@ -32,6 +33,7 @@ class Dependencies:
 
     teams: Teams
     api_clients: ApiClients
+    audit_trail: AuditTrail
     customers: Customers
     identities: Identities
     attributes: Attributes

@@ -91,6 +91,7 @@ class ApiClients:
             present = await api_clients.lock_client(connection, team_id, client_id)
             require_changeable(present)
             check_etag(etag, present.version)
+            once.note_before(present)
             wanted = changed(present, changes, fold(changes.name or ""))
             return present if wanted == present else await api_clients.update_client(connection, wanted)
 
@@ -110,6 +111,7 @@ class ApiClients:
             present = await api_clients.lock_client(connection, team_id, client_id)
             require_changeable(present)
             require_scopes(present.scopes, caller().scopes)
+            once.note_before(present)
             token = _new_token()
             digest = token_digest(token.encode())
             return Minted(await api_clients.rotate_client(connection, client_id, digest, old_until), token)
@@ -126,6 +128,7 @@ class ApiClients:
             if present.revoked_at is not None:
                 return present
             require_changeable(present)
+            once.note_before(present)
             return await api_clients.revoke_client(connection, client_id)
 
         return await self._edits.once(once, work)

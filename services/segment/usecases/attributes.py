@@ -48,6 +48,7 @@ class Attributes:
         async def work(connection: Connection, facts: list[Fact]) -> Attribute:
             present = await attributes.lock_attribute(connection, team_id, key)
             check_etag(etag, present.revision)
+            once.note_before(present)
             wanted = msgspec.structs.replace(present, **changes)
             if wanted == present:
                 return present

@@ -76,6 +76,7 @@ class Audiences:
         async def work(connection: Connection, _facts: list[Fact]) -> SavedAudience:
             present = await audiences.load_audience(connection, team_id, audience_id, lock=True)
             check_etag(etag, present.revision)
+            once.note_before(present)
             if audience is not None:
                 await _require_sound(connection, team_id, audience)
             return await audiences.update_audience(
@@ -93,6 +94,7 @@ class Audiences:
         """It is gone then."""
 
         async def work(connection: Connection, _facts: list[Fact]) -> None:
+            once.note_before(await audiences.load_audience(connection, team_id, audience_id, lock=True))
             await audiences.delete_audience(connection, team_id, audience_id)
 
         return await self._edits.once(once, work)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
 
+from libs.common.audit import wants_before
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import NotFound
 from libs.common.ids import CustomerKey
@@ -66,6 +67,8 @@ class Customers:
             def complete(editor: Editor, customer: Customer) -> None:
                 editor.complete(customer, profile)
 
+            if wants_before():
+                once.note_before((await _whole(connection, (team_id, owner)), False))
             await self._edit_one(connection, (team_id, owner), profile, complete, facts)
             return await _whole(connection, (team_id, owner)), False
 
@@ -118,6 +121,8 @@ class Customers:
         the edit names."""
 
         async def work(connection: Connection, facts: list[Fact]) -> tuple[CustomerView, Result]:
+            if wants_before():
+                once.note_before((await _whole(connection, key), False))
             result = await self._edit_one(connection, key, named, edit, facts)
             return await _whole(connection, key), result
 
@@ -196,6 +201,8 @@ class Customers:
         edit: Callable[[Editor, Customer], None],
     ) -> Reply:
         async def work(connection: Connection, facts: list[Fact]) -> CustomerView:
+            if wants_before():
+                once.note_before(await _whole(connection, key))
             await self._edit_one(connection, key, named, edit, facts)
             return await _whole(connection, key)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
 
+from libs.common.audit import note_before
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import Write, answer_once
@@ -34,6 +35,12 @@ class Once(Generic[Result, Reply]):
     reply: type[Reply]
     written: Callable[[Result], Reply]
     """The answer as the contract writes it."""
+    shown: Callable[[Any], Message] | None = None
+    """Shows the resource where the answer does not: what the audit log keeps of one that goes."""
+
+    def note_before(self, resource: Any) -> None:
+        """Says how the resource was that the write is about to change."""
+        note_before((self.shown or self.written)(resource))
 
 
 class Edits:

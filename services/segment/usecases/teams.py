@@ -43,6 +43,7 @@ class Teams:
         async def work(connection: Connection, _facts: list[Fact]) -> Team:
             present = await teams.lock_team(connection, team_id)
             check_etag(etag, present.revision)
+            once.note_before(present)
             name, settings = change(present)
             return await teams.update_team(connection, team_id, name, settings, self._edits.now())
 

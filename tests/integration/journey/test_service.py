@@ -187,7 +187,9 @@ async def test_each_accepted_edit_is_a_revision_with_author_and_time(desk: Desk)
     listed = (await desk.call("ListRevisions", journey_id=draft.journey_id)).revisions
     assert [(r.revision, r.definition.name) for r in listed] == [(2, "Welcome back"), (1, "Welcome")]
     assert listed[0].create_time.ToDatetime(tzinfo=UTC) == START + timedelta(minutes=5)
-    assert all(revision.actor for revision in listed)
+    assert {revision.actor for revision in listed} == {"installation"}, (
+        "the name of the caller, not of the request"
+    )
     told = await refusal(
         desk.call(
             "UpdateJourney",

@@ -201,7 +201,7 @@ async def test_good_rows_are_applied_and_each_other_says_why_not(
     lines = (await points.stub.ListEntries(pb.ListEntriesRequest(team_id=str(team)), timeout=TIMEOUT_S)).lines
     imported = [line.entry for line in lines if line.entry.source == entry_pb2.ENTRY_SOURCE_IMPORT]
     assert {(entry.source_id, entry.source_name, entry.actor) for entry in imported} == {
-        (made.points_import_id, "june.csv", "user:1")
+        (made.points_import_id, "june.csv", "installation")
     }
     rows = await rows_of(points, made.points_import_id)
     assert [row.repeated_customer for row in rows[:3]] == [True, False, False]

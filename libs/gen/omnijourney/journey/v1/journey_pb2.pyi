@@ -508,7 +508,7 @@ class Revision(_message.Message):
     revision: _builtins.int
     """Number, from 1."""
     actor: _builtins.str
-    """Who made it: the name of the caller's token. This release does not record it: empty."""
+    """Who made it: the name of the caller's token."""
     @_builtins.property
     def definition(self) -> Global___Definition:
         """The definition."""

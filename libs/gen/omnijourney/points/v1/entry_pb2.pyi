@@ -122,7 +122,7 @@ class Entry(_message.Message):
     key: _builtins.str
     """Key under which it was posted (UUID). The two entries of a merge share one."""
     actor: _builtins.str
-    """Who caused it, for example `journey` or `user:<id>`."""
+    """Who caused it: the name of the caller's token, `journey`, or `customer:<id>` for a claim on a channel."""
     order_key: _builtins.str
     """Key of the order that earned or was refunded (UUID); empty for others."""
     enrolment_id: _builtins.str

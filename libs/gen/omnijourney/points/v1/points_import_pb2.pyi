@@ -338,7 +338,7 @@ class PointsImport(_message.Message):
     state: Global___ImportState.ValueType
     """Where it stands. Output only."""
     actor: _builtins.str
-    """Who created it, at most 200 characters."""
+    """Who created it: the name of the caller's token. Its entries have it as well. Output only."""
     repeat: _builtins.bool
     """Whether the same file may be imported once more."""
     @_builtins.property

@@ -27,6 +27,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
@@ -208,8 +213,16 @@ class AdjustBalanceRequest(_message.Message):
     """Whether a deduction lowers the cumulative too. Default no."""
     note: _builtins.str
     """Why, 1 to 500 characters. Required."""
-    actor: _builtins.str
-    """Who, at most 200 characters."""
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def actor(self) -> _builtins.str:
+        """Not used any more: the entry has the name of the caller's token."""
+
+    @actor.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def actor(self, value: _builtins.str) -> None:
+        """Not used any more: the entry has the name of the caller's token."""
+
     def __init__(
         self,
         *,
@@ -1103,8 +1116,16 @@ class ClaimCouponRequest(_message.Message):
     """Customer (UUID). Required."""
     channel: _channel_pb2.Channel.ValueType
     """Channel on which it is claimed; the team's settings say which are open. Unspecified: by a person or a program."""
-    actor: _builtins.str
-    """Who claims, at most 200 characters. Default: the customer."""
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def actor(self) -> _builtins.str:
+        """Not used any more: the entry has the name of the caller's token, or `customer:<id>` for a claim on a channel."""
+
+    @actor.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def actor(self, value: _builtins.str) -> None:
+        """Not used any more: the entry has the name of the caller's token, or `customer:<id>` for a claim on a channel."""
+
     def __init__(
         self,
         *,

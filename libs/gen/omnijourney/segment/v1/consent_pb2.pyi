@@ -204,7 +204,7 @@ Global___Retention: _TypeAlias = Retention  # noqa: Y015
 
 @_typing.final
 class AuditEntry(_message.Message):
-    """One change by anybody."""
+    """One change by anybody, kept for good: nothing changes or removes it. What our own services do for journeys is in their histories."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -215,6 +215,11 @@ class AuditEntry(_message.Message):
     RESOURCE_ID_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
     CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    API_CLIENT_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    BEFORE_JSON_FIELD_NUMBER: _builtins.int
+    AFTER_JSON_FIELD_NUMBER: _builtins.int
+    CUT_FIELD_NUMBER: _builtins.int
     audit_entry_id: _builtins.str
     """Assigned by the server."""
     actor: _builtins.str
@@ -225,13 +230,25 @@ class AuditEntry(_message.Message):
     """Type of the resource, for example `Journey`."""
     resource_id: _builtins.str
     """Id of the resource."""
+    api_client_id: _builtins.str
+    """Client whose token the caller showed, a UUID; names may be given again."""
+    request_id: _builtins.str
+    """The caller's `request_id`; empty for batches whose items have keys of their own."""
+    before_json: _builtins.str
+    """The resource before, as JSON in the form of this contract, without secrets; empty when there was none."""
+    after_json: _builtins.str
+    """The resource after, likewise; what was asked for, where the RPC answers no resource; how many items a batch had, and what became
+    of them. Empty when it is gone.
+    """
+    cut: _builtins.bool
+    """Whether `before_json` or `after_json` is longer than the 16 KiB that are kept of each: then it ends early."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Fields that were changed, as paths; empty when the whole is new or gone."""
+        """Fields that were changed, as paths, at most 100; secrets that were given anew as well. Empty when the whole is new or gone."""
 
     @_builtins.property
     def change_time(self) -> _timestamp_pb2.Timestamp:
-        """When."""
+        """When, real time."""
 
     def __init__(
         self,
@@ -243,10 +260,15 @@ class AuditEntry(_message.Message):
         resource_id: _builtins.str = ...,
         fields: _abc.Iterable[_builtins.str] | None = ...,
         change_time: _timestamp_pb2.Timestamp | None = ...,
+        api_client_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        before_json: _builtins.str = ...,
+        after_json: _builtins.str = ...,
+        cut: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "audit_entry_id", b"audit_entry_id", "change_time", b"change_time", "fields", b"fields", "method", b"method", "resource_id", b"resource_id", "resource_type", b"resource_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "after_json", b"after_json", "api_client_id", b"api_client_id", "audit_entry_id", b"audit_entry_id", "before_json", b"before_json", "change_time", b"change_time", "cut", b"cut", "fields", b"fields", "method", b"method", "request_id", b"request_id", "resource_id", b"resource_id", "resource_type", b"resource_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3625,7 +3625,7 @@ class ListAuditEntriesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
-    """Team, a UUID. Required."""
+    """Team, a UUID. Empty: changes of no team (operators', new teams), for clients of the installation."""
     actor: _builtins.str
     """Only by this caller; empty: all."""
     resource_type: _builtins.str

@@ -1,0 +1,59 @@
+"""The audit log: `platform.audit_entry`, which services add to and change nothing in."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from libs.common.audit import Entry, entry_of, is_audited, recording, teams_of
+from libs.common.callers import caller
+from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.ids import new_id
+
+_ADD: Final = """
+INSERT INTO platform.audit_entry (team_id, audit_entry_id, actor, client_id, method, request_id, resource_type,
+                                  resource_id, fields, before, after, cut)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+"""
+# One round trip for both, in the transaction of the write.
+_ANSWER: Final = (
+    "WITH answered AS (UPDATE request_log SET answer = $13 WHERE team_id = $1 AND request_id = $14)"
+)
+_ANSWER_AND_ADD: Final = _ANSWER + _ADD
+
+
+def values_of(team_id: UUID, entry: Entry) -> tuple[Any, ...]:
+    """The row of an entry of the present caller."""
+    who = caller()
+    return (team_id, new_id(), who.name, who.client_id, *entry)
+
+
+class AuditLog:
+    """Writes the entries of calls that nothing else has written any for."""
+
+    def __init__(self, pool: Pool) -> None:
+        """`pool` of the service's own role."""
+        self._pool = pool
+
+    async def note(self, request: Message, answer: Message) -> None:
+        """Writes the entry of a call that is about to be answered, one for each team that it names.
+
+        Raises what `transaction` raises, and the driver's errors.
+        """
+        with recording() as running:
+            if running.settled or not is_audited(caller()):
+                return
+            running.settled = True
+            entry = entry_of(request, answer, running.before)
+            for team_id in teams_of(request):
+                async with transaction(self._pool, [team_id]) as connection:
+                    await connection.execute(_ADD, *values_of(team_id, entry))
+
+
+async def answer_with_entry(
+    connection: Connection, scope: UUID, request_id: str, answer: bytes, entry: Entry
+) -> None:
+    """Keeps the answer of a write, and its entry, in the write's own transaction."""
+    await connection.execute(_ANSWER_AND_ADD, *values_of(scope, entry), answer, request_id)
