@@ -34,6 +34,32 @@ CREATE UNIQUE INDEX api_client_name ON platform.api_client USING btree (team_id,
 CREATE UNIQUE INDEX api_client_version ON platform.api_client USING btree (version);
 CREATE TRIGGER numbered BEFORE INSERT OR UPDATE OF name, scopes, token_sha256, old_token_sha256, old_token_expire_at, expire_at, revoked_at ON platform.api_client FOR EACH ROW EXECUTE FUNCTION number_api_client();
 
+-- Who changed what, in all services: added to in the transaction of the change, and never changed. Services' roles may insert, and
+-- segment, which shows it, read; nobody but the owner can take anything out. Times are real time.
+CREATE TABLE audit_entry (
+    team_id        uuid NOT NULL,
+    audit_entry_id uuid NOT NULL,
+    changed_at     timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    actor          text NOT NULL,
+    client_id      uuid NOT NULL,
+    method         text NOT NULL,
+    request_id     text NOT NULL,
+    resource_type  text NOT NULL,
+    resource_id    text NOT NULL,
+    fields         text[] NOT NULL,
+    before         text NOT NULL,
+    after          text NOT NULL,
+    cut            boolean NOT NULL,
+    CONSTRAINT audit_entry_pkey PRIMARY KEY (team_id, audit_entry_id),
+    CONSTRAINT audit_entry_after_check CHECK ((octet_length(after) <= 16384)),
+    CONSTRAINT audit_entry_before_check CHECK ((octet_length(before) <= 16384)),
+    CONSTRAINT audit_entry_changed_at_check CHECK (isfinite(changed_at))
+);
+CREATE INDEX audit_entry_by_actor ON platform.audit_entry USING btree (team_id, actor, audit_entry_id);
+CREATE INDEX audit_entry_by_resource ON platform.audit_entry USING btree (team_id, resource_type, resource_id, audit_entry_id);
+ALTER TABLE audit_entry ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON audit_entry USING ((( SELECT teams() AS teams) @> ARRAY[team_id]));
+
 -- Domain time = domain_anchor + (real time - real_anchor) * rate. One row.
 CREATE TABLE clock (
     only_row      boolean NOT NULL DEFAULT true,
