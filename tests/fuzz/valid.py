@@ -20,6 +20,7 @@ from tests.fuzz.rpcs import Rpc, class_of
 _VALIDATE: Final[Any] = _validate_pb2  # it has no types
 DEPTH_MAX: Final = 7
 TRIES: Final = 4
+KNOWN_SHARE: Final = 0.93
 NOW_S: Final = 1_790_000_100
 """About when the world is: some day of 2026, so that nothing depends on the day of the run."""
 
@@ -80,7 +81,9 @@ _FORMS: Final[dict[str, Callable[[random.Random], str]]] = {
 class Maker:
     """One case's source of values."""
 
-    def __init__(self, rng: random.Random, own: Pools) -> None:
+    def __init__(self, rng: random.Random, own: Pools, *, known_share: float = KNOWN_SHARE) -> None:
+        """`known_share`: how often an id is one that is known, where one is."""
+        self._known_share = known_share
         self.rng = rng
         self._own = own
 
@@ -286,7 +289,7 @@ class Maker:
         if name in ("page_token", "etag"):
             return ""
         known = self._own.values_of(described)
-        wanted = 0.93 if name.endswith(("_id", "_ids", "key", "keys")) else 0.3
+        wanted = self._known_share if name.endswith(("_id", "_ids", "key", "keys")) else 0.3
         if known and self.rng.random() < wanted:
             return self.rng.choice(known)
         if rules.uuid or (name.endswith("_id") and not rules.max_len):

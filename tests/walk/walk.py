@@ -7,16 +7,22 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from google.protobuf.message import Message
 
+from libs.common.rpc.values import timestamp
+from omnijourney.common.v1.money_pb2 import Money
+from omnijourney.segment.v1.customer_pb2 import CustomerSelector
+from omnijourney.segment.v1.event_pb2 import CustomerEvent, OrderCompleted
+from omnijourney.segment.v1.segment_service_pb2 import RecordEventsRequest
 from tests.fuzz import calls
 from tests.fuzz.calls import Answer
 from tests.fuzz.rpcs import Rpc
 from tests.fuzz.survey import survey
 from tests.fuzz.valid import Maker
-from tests.fuzz.world import World
+from tests.fuzz.world import MEMBERS, World
 from tests.walk.callers import KINDS, OTHER_TEAM, TOO_SMALL, UNPROVED, Callers
 from tests.walk.digest import digest
 
@@ -32,6 +38,8 @@ class Row:
     rpc: Rpc
     own: str = ""
     """What the team's own client, or the service that it is for, is answered."""
+    no_team: str = ""
+    """What the installation's client is answered that names a team that there is not; empty where it names none."""
     answers: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
@@ -52,10 +60,10 @@ class Walk:
     def lines(self) -> list[str]:
         """The table for people."""
         heads = "".join(f"{kind:<22}" for kind in KINDS)
-        lines = [f"{'RPC':<58}{heads}{'own':<20}"]
+        lines = [f"{'RPC':<58}{heads}{'no such team':<22}{'own':<20}"]
         for row in self.rows:
             cells = "".join(f"{row.answers.get(kind, ''):<22}" for kind in KINDS)
-            lines.append(f"{row.rpc.name[:57]:<58}{cells}{row.own:<20}")
+            lines.append(f"{row.rpc.name[:57]:<58}{cells}{row.no_team:<22}{row.own:<20}")
         counts = {kind: dict(Counter(row.answers[kind] for row in self.rows)) for kind in KINDS}
         own = Counter(row.own for row in self.rows)
         return [*lines, *(f"{kind}: {count}" for kind, count in counts.items()), f"own: {dict(own)}"]
@@ -94,13 +102,30 @@ async def _good(world: World, rpc: Rpc) -> Message:
     """One that is answered OK to those who may, if it is of an RPC that changes nothing and a few tries find one."""
     rng = random.Random(f"walk {rpc.full_name}")
     for _ in range(TRIES):
-        made = Maker(rng, world.own).request(rpc)
+        made = _named_well(rpc, Maker(rng, world.own, known_share=1.0).request(rpc), world)
         if not rpc.is_read:
             break
         answer = await calls.make(world.channel(rpc), rpc, [made.SerializeToString()], deadline_s=10)
         if answer.code == "OK":
             break
     return made
+
+
+def _named_well(rpc: Rpc, made: Any, world: World) -> Message:
+    """A batch whose items are judged one by one: with one that is good."""
+    if rpc.method.name != "RecordEvents":
+        request: Message = made
+        return request
+    money = Money(currency_code="HKD", amount_micros=1_000_000)
+    order = OrderCompleted(shop_id="walk", order_id="o1", amount=money, signed=True)
+    told = CustomerEvent(
+        team_id=world.own_shop.team_id,
+        event_key="walk",
+        customer=CustomerSelector(member_id=str(MEMBERS[0])),
+        occur_time=timestamp(datetime.now(UTC)),
+        order_completed=order,
+    )
+    return RecordEventsRequest(events=[told])
 
 
 def _replace(message: Any, known: set[str], made: dict[str, str]) -> None:
@@ -136,6 +161,11 @@ async def _row(callers: Callers, rpc: Rpc, real: Message, other: Message) -> Row
         ]
         row.answers[kind] = _named(answers[0])
         row.faults += _faults(kind, rpc, *answers)
+    if rpc.names_team:
+        answer = await calls.make(callers.world.channel(rpc), rpc, [other.SerializeToString()], deadline_s=10)
+        row.no_team = _named(answer)
+        if not _refused_to_others(answer):
+            row.faults.append(f"a team that there is not: {_said(answer)}")
     if len({row.answers[kind] for kind in UNPROVED}) > 1:
         row.faults.append(f"those without a good token are answered differently: {row.answers}")
     return row
