@@ -55,7 +55,7 @@ class Options:
 
 
 FULL = Options(seed=1, cases=20_000, described=300)
-SHORT = Options(seed=1, cases=600, chunk=300, http=False)
+SHORT = Options(seed=1, cases=420, chunk=420, described=10)
 
 
 @dataclass

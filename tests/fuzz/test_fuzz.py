@@ -7,7 +7,8 @@ import pytest
 from tests.fuzz.run import SHORT, run
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.rule("X-01d")
+@pytest.mark.timeout(480)
 async def test_odd_requests_are_refused_and_harm_nobody() -> None:
     lines: list[str] = []
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
