@@ -74,6 +74,7 @@ def test_grpcurl_works_with_the_authority_and_a_certificate_where_one_is_asked_f
     assert "progress" in json.loads(done.stdout)
 
 
+@pytest.mark.rule("X-02a")
 @pytest.mark.parametrize("options", [("-plaintext",), ()])
 def test_plain_text_and_an_unknown_authority_are_refused(served: Served, options: tuple[str, ...]) -> None:
     done = served.grpcurl(*options)
@@ -82,6 +83,7 @@ def test_plain_text_and_an_unknown_authority_are_refused(served: Served, options
     assert done.stdout == ""
 
 
+@pytest.mark.rule("X-02a")
 def test_a_caller_without_certificate_is_refused_where_one_is_asked_for(served: Served) -> None:
     done = served.grpcurl(*served.authority)
     assert (done.returncode != 0, REFUSED in done.stderr) == (served.mutual, served.mutual)
