@@ -32,7 +32,9 @@ _OPTIONS: Final = (
     ("grpc.enable_retries", 0),
 )
 _RETRYABLE: Final = frozenset({grpc.StatusCode.UNAVAILABLE})
-_RETRYABLE_REASONS: Final = frozenset({"WRITE_CONFLICT", "OVERLOADED", "DEPENDENCY_UNAVAILABLE"})
+_RETRYABLE_REASONS: Final = frozenset(
+    {"WRITE_CONFLICT", "OVERLOADED", "RATE_LIMITED", "DEPENDENCY_UNAVAILABLE"}
+)
 
 _BUSY: Final = "Concurrent RPC limit exceeded"
 _log = structlog.get_logger(__name__)
@@ -111,9 +113,9 @@ class _Channel(grpc.aio.Channel):
 async def retrying(call: Callable[[], Awaitable[T]], *, attempts: int | None = ATTEMPTS_DEFAULT) -> T:
     """Makes an idempotent call, again with growing, jittered waits while it fails for a passing reason.
 
-    Passing are UNAVAILABLE and the reasons WRITE_CONFLICT, OVERLOADED and DEPENDENCY_UNAVAILABLE; a deadline is not,
-    since its batch may be too large. `attempts` None repeats until it succeeds or is cancelled. Use it around a batch,
-    on one layer only. Raises the last `grpc.aio.AioRpcError`.
+    Passing are UNAVAILABLE and the reasons WRITE_CONFLICT, OVERLOADED, RATE_LIMITED and DEPENDENCY_UNAVAILABLE; a
+    deadline is not, since its batch may be too large. `attempts` None repeats until it succeeds or is cancelled. Use it
+    around a batch, on one layer only. Raises the last `grpc.aio.AioRpcError`.
     """
     return await backoff.retrying(
         call, backoff=_BACKOFF, passing=is_passing, attempts=attempts, failed=_note_repetition
