@@ -1,6 +1,6 @@
-"""A server as a process of its own, whose memory can be looked at.
+"""A server as a process of its own, whose memory can be looked at: `python -m <this module>`.
 
-`python -m tests.integration.common.guarded_process` answers RecordEvents of segment, prints its port and ends when its input does.
+It answers RecordEvents of segment, prints its port and ends when its input does.
 """
 
 from __future__ import annotations
