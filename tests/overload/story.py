@@ -113,7 +113,7 @@ async def _post_all(sender: Sender, overload: Overload) -> None:
 
     async def post() -> None:
         while (number := next(numbers)) < overload.orders:
-            order_id = f"{overload.name} {number}"
+            order_id = f"{sender.team_id}-{number}"
             await sender.post(order_id, body_of(overload, order_id))
 
     async with asyncio.TaskGroup() as group:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from uuid import UUID
 
 import grpc
@@ -161,7 +163,12 @@ async def test_a_process_that_no_longer_forwards_sets_nothing_aside() -> None:
     assert marks.worked == []
 
 
-async def test_while_nothing_gets_through_each_event_is_tried_longer_than_the_one_before() -> None:
+async def test_while_nothing_gets_through_each_event_is_tried_longer_than_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = itertools.count()
+    monkeypatch.setattr(forwarding, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    monkeypatch.setattr(forwarding, "PATIENCE_S", {RefusalKind.FAILED: 5.0})
     segment, marks = Segment(), Marks()
     keys = ["a", "b", "c", "d"]
     segment.at_fault = dict.fromkeys(keys, RefusalKind.FAILED)
