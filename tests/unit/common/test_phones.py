@@ -1,0 +1,78 @@
+"""Phones as people write them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.phones import COUNTRIES, E164, country_of_zone, is_e164, read_phone
+from libs.common.text import trimmed
+
+
+@pytest.mark.parametrize(
+    ("country", "written", "kept"),
+    [
+        ("TW", "0912-345-678", "+886912345678"),
+        ("TW", "0912 345 678", "+886912345678"),
+        ("TW", "(02) 2345-6789", "+886223456789"),
+        ("TW", "912345678", "+886912345678"),
+        ("TW", "+886 912 345 679", "+886912345679"),
+        ("TW", "+886 (0) 912-345-678", "+886912345678"),
+        ("TW", "+8860912345678", "+886912345678"),
+        ("TW", "00886912345678", "+886912345678"),
+        ("TW", "002 886 912 345 678", "+886912345678"),
+        ("TW", "886912345678", "+886912345678"),
+        ("TW", "\uff10\uff19\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18", "+886912345678"),
+        ("TW", "\u202a+886\u2011912\u2011345\u2011678\u202c", "+886912345678"),
+        ("TW", "'+85291234567", "+85291234567"),
+        ("TW", " tel:+886-912-345-678 ", "+886912345678"),
+        ("TW", "+447700900123", "+447700900123"),
+        ("HK", "9123 4567", "+85291234567"),
+        ("HK", "886912345678", "+886912345678"),
+        ("JP", "090-1234-5678", "+819012345678"),
+        ("US", "(415) 555-2671", "+14155552671"),
+        ("US", "011886912345678", "+886912345678"),
+        ("", "+886 912 345 678", "+886912345678"),
+        ("", "00886912345678", "+886912345678"),
+        ("IT", "+390612345678", "+390612345678"),
+    ],
+)
+def test_a_number_is_read_as_people_of_the_country_write_it(country: str, written: str, kept: str) -> None:
+    assert read_phone(written, country) == kept
+    assert read_phone(kept, country) == kept
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", " ", "12345", "x0912345678", "0912345678 or 0912345679", "8.5E+10", "+", "++886912345678", "+999123456789",
+     "0" * 65, "call me", "0912345678\x00", "+0912345678", "\u0661\u0662\u0663"],
+)  # fmt: skip
+def test_what_nobody_can_read_is_no_number(written: str) -> None:
+    assert read_phone(written, "TW") is None
+
+
+def test_without_a_country_local_numbers_cannot_be_read() -> None:
+    assert read_phone("0912345678", "") is None
+
+
+def test_countries_are_those_of_the_zones() -> None:
+    zones = ("Asia/Taipei", "Asia/Hong_Kong", "Europe/London", "UTC", "Nowhere/None")
+    assert [country_of_zone(zone) for zone in zones] == ["TW", "HK", "GB", "", ""]
+
+
+@given(
+    st.text(max_size=70) | st.text("0123456789 +-()./", max_size=20),
+    st.sampled_from(["", *sorted(COUNTRIES)]),
+)
+def test_any_text_is_a_number_that_stays_or_none(text: str, country: str) -> None:
+    kept = read_phone(text, country)
+    assert kept is None or (E164.fullmatch(kept) and is_e164(kept) and read_phone(kept, "") == kept)
+
+
+@given(st.text(max_size=20))
+def test_trimming_takes_only_what_nobody_sees(text: str) -> None:
+    found = trimmed(text)
+    assert found in text
+    assert trimmed(found) == found
+    assert trimmed(f"\u200b {found}\u00a0\ufeff") == found
