@@ -55,13 +55,7 @@ def _items(checkout: Checkout) -> list[dict[str, Any]]:
         for name, quantity in lines:
             joined[name] = joined.get(name, 0) + quantity
         lines = list(joined.items())
-    return [_item(name, quantity) for name, quantity in lines]
-
-
-def _item(name: str, quantity: int) -> dict[str, Any]:
-    """A line; a negative quantity (a discount) has no place in the webhook and is left out."""
-    line: dict[str, Any] = {"name": name[:NAME_MAX]}
-    return line | {"quantity": quantity} if quantity >= 0 else line
+    return [{"name": name[:NAME_MAX], "quantity": quantity} for name, quantity in lines]
 
 
 def bodies(events: Sequence[dict[str, Any]]) -> Iterator[bytes]:
