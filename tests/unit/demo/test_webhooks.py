@@ -35,7 +35,11 @@ def test_an_order_and_a_refund_as_json() -> None:
             "id": "536365",
             "currency": "GBP",
             "total": "15.3",
-            "items": [{"name": "MUG", "quantity": 6}, {"name": "", "quantity": 1}, {"name": "DISCOUNT"}],
+            "items": [
+                {"name": "MUG", "quantity": 6},
+                {"name": "", "quantity": 1},
+                {"name": "DISCOUNT", "quantity": -1},
+            ],
         },
     }
     refund = Checkout(Kind.REFUND, "C1", AT, Decimal("1E+1"), None)
