@@ -62,13 +62,18 @@ ODD: dict[str, Callable[[event_pb2.CustomerEvent], None]] = {
 }
 
 
+LEFT_OUT = {"NUL in the member", "NUL in the name", "a huge name"}
+"""What is said of the customer and cannot be used is left out, and the order counts."""
+
+
 @pytest.mark.parametrize("odd", ODD)
 async def test_an_odd_event_is_refused_and_its_neighbour_recorded(segment: Segment, odd: str) -> None:
     event = segment.order("odd", "o1", who=WHO)
     ODD[odd](event)
-    refused, recorded = await segment.record(event, segment.order("good", "o2", who=WHO))
-    assert (refused.status, recorded.status) == (REFUSED, ACCEPTED)
-    assert refused.message
+    answer, recorded = await segment.record(event, segment.order("good", "o2", who=WHO))
+    expected = ACCEPTED if odd in LEFT_OUT else REFUSED
+    assert (answer.status, recorded.status) == (expected, ACCEPTED)
+    assert answer.message or odd in LEFT_OUT
     # Whatever was left behind would show in the team's customer and history.
     customer = await segment.customer(recorded.customer_id)
     assert customer.times.HasField("checkout_time")

@@ -43,7 +43,7 @@ def _odd(field: FieldDescriptor) -> Any:
     return None
 
 
-def _leaves(form: Descriptor, depth: int = 1) -> Iterator[tuple[str, Setter]]:
+def leaves(form: Descriptor, depth: int = 1) -> Iterator[tuple[str, Setter]]:
     """The path of each field that can be odd, and what makes it so."""
     for field in form.fields:
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
@@ -52,7 +52,7 @@ def _leaves(form: Descriptor, depth: int = 1) -> Iterator[tuple[str, Setter]]:
         if odd is not None:
             yield _path(field), _setter(field, odd)
         elif field.message_type is not None and depth < DEPTH_MAX:
-            for path, inner in _leaves(field.message_type, depth + 1):
+            for path, inner in leaves(field.message_type, depth + 1):
                 yield f"{_path(field)}.{path}", _within(field, inner)
 
 
@@ -95,7 +95,7 @@ def _requests() -> list[Descriptor]:
 @pytest.mark.rule("X-01d")
 @pytest.mark.parametrize("form", _requests(), ids=lambda form: form.name)
 def test_every_field_of_every_request_is_held_to_what_can_be_kept(form: Descriptor) -> None:
-    for path, make_odd in _leaves(form):
+    for path, make_odd in leaves(form):
         request: Message = GetMessageClass(form)()
         make_odd(request)
         assert [fault.field for fault in plain_faults(request)] == [path]
