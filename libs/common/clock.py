@@ -33,6 +33,7 @@ _END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
 _READ: Final = (
     "SELECT real_anchor, domain_anchor, rate, version, clock_timestamp() AS server_now FROM platform.clock"
 )
+_VERSION: Final = "SELECT version FROM platform.clock"
 _BEGIN: Final = (
     "UPDATE platform.clock SET real_anchor = clock_timestamp(), domain_anchor = $1, rate = 0, version = 2"
     " WHERE version = 1 RETURNING version"
@@ -268,6 +269,12 @@ async def set_clock(
         if kind is None:
             raise
         raise ClockRefusedError(kind, str(error)) from error
+    return version
+
+
+async def clock_version(pool: Pool) -> int:
+    """The version of the installation's clock, of its row: a process may follow an earlier one for a moment."""
+    version: int = await pool.fetchval(_VERSION)
     return version
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from libs.common.clock import RATE_MAX, Clock, ClockRefusedError, set_clock
+from libs.common.clock import RATE_MAX, Clock, ClockRefusedError, clock_version, set_clock
 from libs.common.db.pool import Pool
 from libs.common.errors import Aborted, FailedPrecondition, FieldViolation, InvalidArgument, Unavailable
 from libs.common.ids import new_id
@@ -155,8 +155,22 @@ class InstallationServicer(pb_grpc.InstallationServiceServicer):
                     await done.wait()
 
     async def _wait_version(self, version: int) -> int:
+        """Waits until this process follows the version. One that the clock has not had yet is refused at once."""
+        if version > self._clock.version:
+            _require_version(version, await clock_version(self._pool))
         try:
             async with asyncio.timeout(CLOCK_WAIT_MAX_S):
                 return await self._clock.changed(version - 1)
         except TimeoutError as error:
             raise Unavailable.dependency(f"clock version {version}") from error
+
+
+def _require_version(asked: int, present: int) -> None:
+    if asked > present:
+        violation = FieldViolation(
+            "min_clock_version",
+            f"is {asked}, and the clock's version is {present}: take one that SetClock answered",
+        )
+        raise FailedPrecondition(
+            "INVALID_FIELDS", f"the clock has no version {asked} yet", violations=[violation]
+        )

@@ -79,14 +79,34 @@ async def test_two_services_follow_one_clock(servers: Servers, database: Databas
         assert [fault.field for fault in remote_error(caught.value).violations] == ["rate"]
 
 
-async def test_a_version_that_does_not_come_is_told(servers: Servers, database: Database) -> None:
+@pytest.mark.parametrize("version", [2, 9, 2**63 - 1])
+async def test_a_version_that_the_clock_has_not_had_is_refused(
+    servers: Servers, database: Database, version: int
+) -> None:
     async with (
         app(servers.settings(Settings, database)) as serving,
         servers.channel(serving.port) as channel,
     ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await _stub(channel).GetLag(pb.GetLagRequest(min_clock_version=9), timeout=20)
-        assert remote_error(caught.value).code is grpc.StatusCode.UNAVAILABLE
+            await _stub(channel).GetLag(pb.GetLagRequest(min_clock_version=version), timeout=20)
+        answer = remote_error(caught.value)
+        assert answer.code is grpc.StatusCode.FAILED_PRECONDITION
+        assert [fault.field for fault in answer.violations] == ["min_clock_version"]
+        assert "the clock's version is 1" in answer.violations[0].description
+
+
+async def test_a_version_that_the_process_does_not_see_in_time_is_told(
+    servers: Servers, database: Database
+) -> None:
+    settings = servers.settings(Settings, database)
+    async with (
+        app(settings, clock=SteppedClock(START)) as serving,
+        servers.channel(serving.port) as channel,
+    ):
+        changed = await _stub(channel).SetClock(pb.SetClockRequest(rate=5), timeout=20)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await _stub(channel).GetLag(pb.GetLagRequest(min_clock_version=changed.version), timeout=20)
+        assert remote_error(caught.value).reason == "DEPENDENCY_UNAVAILABLE"
 
 
 async def test_the_clock_of_an_installation_is_not_changed_by_default(

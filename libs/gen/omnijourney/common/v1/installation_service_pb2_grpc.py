@@ -58,7 +58,8 @@ class InstallationServiceServicer:
 
     def GetLag(self, request, context):
         """Tells how much accepted work is not settled yet. Waits up to 2 s until the process has seen `min_clock_version`.
-        Errors: UNAVAILABLE if that version was not seen in time.
+        Errors: FAILED_PRECONDITION `INVALID_FIELDS` for a version that the installation's clock has not had yet, UNAVAILABLE if it
+        has and the process did not see it in time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,8 @@ class InstallationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> InstallationServiceAsyncStub: ...
     GetLag: _grpc.UnaryUnaryMultiCallable[_installation_service_pb2.GetLagRequest, _installation_service_pb2.GetLagResponse]
     """Tells how much accepted work is not settled yet. Waits up to 2 s until the process has seen `min_clock_version`.
-    Errors: UNAVAILABLE if that version was not seen in time.
+    Errors: FAILED_PRECONDITION `INVALID_FIELDS` for a version that the installation's clock has not had yet, UNAVAILABLE if it
+    has and the process did not see it in time.
     """
     GetClock: _grpc.UnaryUnaryMultiCallable[_installation_service_pb2.GetClockRequest, _installation_service_pb2.GetClockResponse]
     """Reads the installation's clock."""
@@ -52,7 +53,8 @@ class InstallationServiceAsyncStub(InstallationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetLag: _aio.UnaryUnaryMultiCallable[_installation_service_pb2.GetLagRequest, _installation_service_pb2.GetLagResponse]  # type: ignore[assignment]
     """Tells how much accepted work is not settled yet. Waits up to 2 s until the process has seen `min_clock_version`.
-    Errors: UNAVAILABLE if that version was not seen in time.
+    Errors: FAILED_PRECONDITION `INVALID_FIELDS` for a version that the installation's clock has not had yet, UNAVAILABLE if it
+    has and the process did not see it in time.
     """
     GetClock: _aio.UnaryUnaryMultiCallable[_installation_service_pb2.GetClockRequest, _installation_service_pb2.GetClockResponse]  # type: ignore[assignment]
     """Reads the installation's clock."""
@@ -72,7 +74,8 @@ class InstallationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_installation_service_pb2.GetLagResponse, _abc.Awaitable[_installation_service_pb2.GetLagResponse]]:
         """Tells how much accepted work is not settled yet. Waits up to 2 s until the process has seen `min_clock_version`.
-        Errors: UNAVAILABLE if that version was not seen in time.
+        Errors: FAILED_PRECONDITION `INVALID_FIELDS` for a version that the installation's clock has not had yet, UNAVAILABLE if it
+        has and the process did not see it in time.
         """
 
     @_abc_1.abstractmethod
