@@ -151,7 +151,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 clock=rt.clock,
             ),
             accounts=Accounts(rt.pool, account_store, sender, publisher, rt.clock),
-            content=Content(rt.pool, vault, publisher, rt.clock),
+            content=Content(rt.pool, vault, points, publisher, rt.clock),
             money=Money(rt.pool, vault, rt.clock),
             shops=Shops(rt.pool, vault, keys, worker, rt.clock),
             secret_keys=SecretKeys(rt.pool, vault, reseal_store, resealing),

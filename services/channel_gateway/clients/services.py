@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Final, NamedTuple, Protocol
@@ -100,6 +101,14 @@ class PointBalances(Protocol):
         ...
 
 
+class TeamCoupons(Protocol):
+    """Which coupons teams have."""
+
+    async def known_coupons(self, team_id: UUID, coupon_ids: Collection[str]) -> frozenset[str]:
+        """Those of some coupons that the team has, archived ones too, within CALL_DEADLINE_S. Raises Unavailable."""
+        ...
+
+
 class PointsChannels(Protocol):
     """Where teams have opened coupons and points variables."""
 
@@ -187,7 +196,7 @@ class SegmentClient:
 
 
 class PointsClient:
-    """The points service as balances."""
+    """The points service as balances and as coupons."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """A channel to it."""
@@ -207,6 +216,24 @@ class PointsClient:
             key: Balance(item.balance, item.cumulative)
             for key, item in zip(asked, reply.balances, strict=True)
         }
+
+    async def known_coupons(self, team_id: UUID, coupon_ids: Collection[str]) -> frozenset[str]:
+        """See `TeamCoupons`. One after the other: a module has few."""
+        try:
+            async with asyncio.timeout(CALL_DEADLINE_S):
+                return frozenset([each for each in coupon_ids if await self._has_coupon(team_id, each)])
+        except (grpc.aio.AioRpcError, TimeoutError) as error:
+            raise Unavailable.dependency("points") from error
+
+    async def _has_coupon(self, team_id: UUID, coupon_id: str) -> bool:
+        request = points_service_pb2.GetCouponRequest(team_id=str(team_id), coupon_id=coupon_id)
+        try:
+            await retrying(lambda: self._stub.GetCoupon(request, timeout=CALL_DEADLINE_S))
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
 
 
 def _profile_of(profile: profile_pb2.Profile) -> Profile:

@@ -28,7 +28,7 @@ from services.channel_gateway.domain.model import (
     Template,
     TextCard,
 )
-from services.channel_gateway.domain.render import card_texts, unknown_variables
+from services.channel_gateway.domain.render import card_texts, coupon_cards, unknown_variables
 
 NAME_MAX: Final = 100
 SECRET_MAX: Final = 4_000
@@ -36,6 +36,8 @@ SECRETS_MAX: Final = 4
 CARDS_MAX: Final = 20
 BRANCH_CARDS_MAX: Final = 10
 CARD_DEPTH_MAX: Final = 4
+COUPONS_MAX: Final = 50
+"""Different coupons of a module: points is asked for each when it is written."""
 """Condition cards inside condition cards."""
 BUTTONS_MAX: Final = 4
 LABEL_MAX: Final = 20
@@ -126,6 +128,16 @@ def account_message(account: Account) -> account_pb2.ChannelAccount:
 
 
 # ---------------------------------------------------------------- bot modules
+
+
+def module_cards_of(
+    check: FieldCheck, messages: Sequence[content_pb2.Card], *, least: int
+) -> tuple[Card, ...]:
+    """The cards of a bot module, as the field `module.cards`."""
+    cards = cards_of(check, "module.cards", messages, least=least, most=CARDS_MAX)
+    if len({card.coupon_id for _, card in coupon_cards("", cards)}) > COUPONS_MAX:
+        check.fault("module.cards", f"may name at most {COUPONS_MAX} different coupons")
+    return cards
 
 
 def cards_of(

@@ -110,6 +110,17 @@ def card_texts(card: Card) -> Iterator[tuple[str, str]]:
         yield "text", card.text
 
 
+def coupon_cards(path: str, cards: Iterable[Card]) -> Iterator[tuple[str, CouponCard]]:
+    """The coupon cards among cards and inside them, each by the path of its coupon's id."""
+    for index, card in enumerate(cards):
+        here = f"{path}[{index}]"
+        if isinstance(card, CouponCard):
+            yield f"{here}.coupon.coupon_id", card
+        elif isinstance(card, ConditionCard):
+            yield from coupon_cards(f"{here}.condition.then_cards", card.then_cards)
+            yield from coupon_cards(f"{here}.condition.else_cards", card.else_cards)
+
+
 def flatten(cards: Iterable[Card], values: Values) -> list[FlatCard]:
     """The cards that this customer gets, filled in: conditions decided, coupons turned into buttons."""
     flat: list[FlatCard] = []

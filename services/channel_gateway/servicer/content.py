@@ -49,7 +49,7 @@ class ContentRpcs(Part):
         team_id = check.uuid("team_id", request.team_id)
         now = self._clock.now()
         name = check.text("module.name", request.module.name, length_max=convert.NAME_MAX)
-        cards = convert.cards_of(check, "module.cards", request.module.cards, least=1, most=convert.CARDS_MAX)
+        cards = convert.module_cards_of(check, request.module.cards, least=1)
         check.done()
         module = BotModule(team_id, new_id(epoch_ms(now)), name, cards, now, now, 1)
 
@@ -89,9 +89,7 @@ class ContentRpcs(Part):
         message = request.module
         if "name" in fields:
             check.text("module.name", message.name, length_max=convert.NAME_MAX)
-        cards = convert.cards_of(
-            check, "module.cards", message.cards, least=int("cards" in fields), most=convert.CARDS_MAX
-        )
+        cards = convert.module_cards_of(check, message.cards, least=int("cards" in fields))
         check.done()
 
         def change(module: BotModule) -> BotModule:
@@ -105,7 +103,8 @@ class ContentRpcs(Part):
             return pb.UpdateBotModuleResponse(module=convert.module_message(updated))
 
         call = Call(team_id, request, pb.UpdateBotModuleResponse, reply)
-        return await self._deps.content.update_module(call, module_id, request.etag, change)
+        given = cards if "cards" in fields else ()
+        return await self._deps.content.update_module(call, module_id, request.etag, change, given)
 
     async def DeleteBotModule(
         self, request: pb.DeleteBotModuleRequest, context: Any

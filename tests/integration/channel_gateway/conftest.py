@@ -145,9 +145,12 @@ class SegmentStandIn(
 
 
 class PointsStandIn(points_service_pb2_grpc.PointsServiceServicer):
-    """Balances as given, and how often they were asked for."""
+    """Balances and coupons as given, and how often balances were asked for."""
 
     def __init__(self) -> None:
+        self.coupons: set[tuple[str, str]] = set()
+        """By team and id."""
+        self.away = False
         self.balances: dict[str, tuple[int, int]] = {}
         self.calls = 0
 
@@ -160,6 +163,15 @@ class PointsStandIn(points_service_pb2_grpc.PointsServiceServicer):
             balance, cumulative = self.balances.get(item.customer_id, (0, 0))
             response.balances.append(points_account_pb2.Balance(balance=balance, cumulative=cumulative))
         return response
+
+    async def GetCoupon(  # noqa: N802 - the generated base names it
+        self, request: points_service_pb2.GetCouponRequest, context: Any
+    ) -> points_service_pb2.GetCouponResponse:
+        if self.away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
+        if (request.team_id, request.coupon_id) not in self.coupons:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such coupon")
+        return points_service_pb2.GetCouponResponse()
 
 
 @dataclass
@@ -218,6 +230,12 @@ class Gateway:
             team_id=str(self.team_id), request_id=str(new_id()), module=module
         )
         return (await self.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.bot_module_id
+
+    def coupon(self, team_id: UUID | None = None) -> str:
+        """A coupon of the team, or of another one."""
+        coupon_id = str(new_id())
+        self.neighbours.points.coupons.add((str(team_id or self.team_id), coupon_id))
+        return coupon_id
 
     async def template(self, account_id: str, name: str = "hello", parameters: int = 2) -> str:
         """A template here and at the emulator."""

@@ -93,7 +93,7 @@ async def test_cards_of_all_kinds_come_back_as_they_were(gateway: Gateway) -> No
     condition.value, condition.value_max = 1, 9
     condition.then_cards.add().text.text = "some"
     coupon = module.cards.add().coupon
-    coupon.coupon_id, coupon.text, coupon.button_label = str(new_id()), "A coupon", "Claim"
+    coupon.coupon_id, coupon.text, coupon.button_label = gateway.coupon(), "A coupon", "Claim"
     created = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module
     assert list(created.cards) == list(module.cards)
 

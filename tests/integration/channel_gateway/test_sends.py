@@ -448,7 +448,7 @@ async def test_points_variables_and_coupons_are_open_where_the_team_says_so(gate
     module = content_pb2.BotModule(name="Points")
     module.cards.add().text.text = "{{points.balance|some}} points"
     coupon = module.cards.add().coupon
-    coupon.coupon_id, coupon.text, coupon.button_label = str(new_id()), "A coupon", "Claim"
+    coupon.coupon_id, coupon.text, coupon.button_label = gateway.coupon(), "A coupon", "Claim"
     request = pb.CreateBotModuleRequest(team_id=str(gateway.team_id), request_id=str(new_id()), module=module)
     module_id = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.bot_module_id
     customer = gateway.customer(account, LINE)
@@ -465,7 +465,7 @@ async def test_a_team_opens_points_to_a_channel(gateway: Gateway) -> None:
     module = content_pb2.BotModule(name="Points")
     module.cards.add().text.text = "{{points.balance|some}} points"
     coupon = module.cards.add().coupon
-    coupon.coupon_id, coupon.text, coupon.button_label = str(new_id()), "A coupon", "Claim"
+    coupon.coupon_id, coupon.text, coupon.button_label = gateway.coupon(), "A coupon", "Claim"
     request = pb.CreateBotModuleRequest(team_id=str(gateway.team_id), request_id=str(new_id()), module=module)
     module_id = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.bot_module_id
     customer = gateway.customer(account, LINE)

@@ -465,7 +465,8 @@ class ChannelGatewayServiceServicer:
 
     def CreateBotModule(self, request, context):
         """Creates a bot module.
-        Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
+        Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name, UNAVAILABLE
+        `DEPENDENCY_UNAVAILABLE` when it has coupon cards and points does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -487,7 +488,8 @@ class ChannelGatewayServiceServicer:
 
     def UpdateBotModule(self, request, context):
         """Changes the fields of the mask.
-        Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
+        Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field, UNAVAILABLE `DEPENDENCY_UNAVAILABLE` when
+        it gets coupon cards and points does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

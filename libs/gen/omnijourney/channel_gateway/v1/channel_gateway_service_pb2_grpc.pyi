@@ -59,7 +59,8 @@ class ChannelGatewayServiceStub:
     """Asks the channel whether the account works. Errors: NOT_FOUND."""
     CreateBotModule: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateBotModuleRequest, _channel_gateway_service_pb2.CreateBotModuleResponse]
     """Creates a bot module.
-    Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
+    Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name, UNAVAILABLE
+    `DEPENDENCY_UNAVAILABLE` when it has coupon cards and points does not answer.
     """
     GetBotModule: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetBotModuleRequest, _channel_gateway_service_pb2.GetBotModuleResponse]
     """Reads a bot module. Errors: NOT_FOUND."""
@@ -67,7 +68,8 @@ class ChannelGatewayServiceStub:
     """Lists the team's, oldest first."""
     UpdateBotModule: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.UpdateBotModuleRequest, _channel_gateway_service_pb2.UpdateBotModuleResponse]
     """Changes the fields of the mask.
-    Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
+    Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field, UNAVAILABLE `DEPENDENCY_UNAVAILABLE` when
+    it gets coupon cards and points does not answer.
     """
     DeleteBotModule: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteBotModuleRequest, _channel_gateway_service_pb2.DeleteBotModuleResponse]
     """Deletes a bot module. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
@@ -241,7 +243,8 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     """Asks the channel whether the account works. Errors: NOT_FOUND."""
     CreateBotModule: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateBotModuleRequest, _channel_gateway_service_pb2.CreateBotModuleResponse]  # type: ignore[assignment]
     """Creates a bot module.
-    Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
+    Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name, UNAVAILABLE
+    `DEPENDENCY_UNAVAILABLE` when it has coupon cards and points does not answer.
     """
     GetBotModule: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetBotModuleRequest, _channel_gateway_service_pb2.GetBotModuleResponse]  # type: ignore[assignment]
     """Reads a bot module. Errors: NOT_FOUND."""
@@ -249,7 +252,8 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     """Lists the team's, oldest first."""
     UpdateBotModule: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.UpdateBotModuleRequest, _channel_gateway_service_pb2.UpdateBotModuleResponse]  # type: ignore[assignment]
     """Changes the fields of the mask.
-    Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
+    Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field, UNAVAILABLE `DEPENDENCY_UNAVAILABLE` when
+    it gets coupon cards and points does not answer.
     """
     DeleteBotModule: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteBotModuleRequest, _channel_gateway_service_pb2.DeleteBotModuleResponse]  # type: ignore[assignment]
     """Deletes a bot module. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
@@ -486,7 +490,8 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.CreateBotModuleResponse, _abc.Awaitable[_channel_gateway_service_pb2.CreateBotModuleResponse]]:
         """Creates a bot module.
-        Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
+        Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name, UNAVAILABLE
+        `DEPENDENCY_UNAVAILABLE` when it has coupon cards and points does not answer.
         """
 
     @_abc_1.abstractmethod
@@ -512,7 +517,8 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.UpdateBotModuleResponse, _abc.Awaitable[_channel_gateway_service_pb2.UpdateBotModuleResponse]]:
         """Changes the fields of the mask.
-        Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
+        Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field, UNAVAILABLE `DEPENDENCY_UNAVAILABLE` when
+        it gets coupon cards and points does not answer.
         """
 
     @_abc_1.abstractmethod

@@ -398,7 +398,9 @@ class CouponCard(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     BUTTON_LABEL_FIELD_NUMBER: _builtins.int
     coupon_id: _builtins.str
-    """Coupon in the points service, a UUID. Required."""
+    """Coupon of the team in the points service, a UUID; one that the team has not is refused by its path. At most 50 different
+    coupons in a module. Required.
+    """
     text: _builtins.str
     """The text, 1 to 1,024 characters, variables allowed."""
     button_label: _builtins.str
