@@ -21,6 +21,7 @@ from libs.supervisor import Installation, InstallationOptions, InstallationSetti
 from omnijourney.channel_gateway.v1 import account_pb2, webhook_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.common.v1 import channel_pb2
+from omnijourney.segment.v1 import segment_service_pb2, team_pb2
 
 TIMEOUT_S = 30.0
 TEAM = str(UUID(int=7))
@@ -67,12 +68,12 @@ def _forms(secret: str) -> Iterator[str]:
 
 @pytest.fixture
 async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
-    """A gateway that logs all there is."""
+    """A gateway that logs all there is, and segment, which knows the team."""
     options = InstallationOptions(
         settings=InstallationSettings(data_dir=tmp_path / "data"),
         free_ports=True,
         emulators=True,
-        services=("channel_gateway",),
+        services=("segment", "channel_gateway"),
         environment={"OMNIJOURNEY_LOG_LEVEL": "debug"},
     )
     made = Installation(options)
@@ -167,6 +168,13 @@ async def _write(gateway: Any, planted: Planted) -> list[str]:
 async def test_no_table_no_log_and_no_answer_holds_a_secret(installation: Installation) -> None:
     planted = Planted()
     async with Client(installation.targets, installation.token) as client:
+        team = team_pb2.Team(
+            team_id=TEAM,
+            name="Team",
+            settings=team_pb2.TeamSettings(time_zone="Asia/Taipei", currency_code="TWD"),
+        )
+        request = segment_service_pb2.CreateTeamRequest(request_id="team", team=team)
+        await client.segment.CreateTeam(request, timeout=TIMEOUT_S)
         answers = await _write(client.channel_gateway, planted)
     assert len(planted.secrets) == 11
     for answer in answers:

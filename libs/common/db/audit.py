@@ -38,7 +38,8 @@ class AuditLog:
         self._pool = pool
 
     async def note(self, request: Message, answer: Message) -> None:
-        """Writes the entry of a call that is about to be answered, one for each team that it names.
+        """Writes the entry of a call that is about to be answered, one for each team that it names and its caller sees:
+        items of others were refused.
 
         Raises what `transaction` raises, and the driver's errors.
         """
@@ -47,7 +48,7 @@ class AuditLog:
                 return
             running.settled = True
             entry = entry_of(request, answer, running.before)
-            for team_id in teams_of(request):
+            for team_id in filter(caller().sees, teams_of(request)):
                 async with transaction(self._pool, [team_id]) as connection:
                     await connection.execute(_ADD, *values_of(team_id, entry))
 

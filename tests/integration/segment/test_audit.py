@@ -12,8 +12,9 @@ from pydantic import SecretStr
 from libs.cli.audit import export_audit
 from libs.client import ClientSettings
 from libs.common.ids import new_id
+from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.common.v1.scope_pb2 import SCOPE_ADMIN, SCOPE_READ, SCOPE_WRITE
-from omnijourney.segment.v1 import attribute_pb2, customer_pb2, team_pb2
+from omnijourney.segment.v1 import attribute_pb2, customer_pb2, event_pb2, team_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from tests.integration.segment.conftest import TIMEOUT_S, Segment
 from tests.integration.segment.test_api_clients import caller, make, reason_of, until
@@ -59,6 +60,27 @@ async def test_a_teams_log_says_who_changed_what(segment: Segment) -> None:
     )
     assert (client.resource_type, client.method) == ("ApiClient", _method("CreateApiClient"))
     assert made.token not in str(client)
+
+
+@pytest.mark.rule("X-02b")
+async def test_an_event_of_another_team_is_refused_alone_and_is_in_nobodys_log(segment: Segment) -> None:
+    other = new_id()
+    await segment.create_team(other)
+    made = await make(segment, "CRM of Ann", SCOPE_WRITE)
+    await until(segment, made.token, grpc.StatusCode.OK)
+    own = segment.order("own", "o1", who={"member_id": "1"})
+    foreign = segment.order("foreign", "o2", who={"member_id": "1"}, team_id=str(other))
+    async with caller(segment, made.token) as stub:
+        request = pb.RecordEventsRequest(events=[foreign, own])
+        results = (await stub.RecordEvents(request, timeout=TIMEOUT_S)).results
+    assert results[0].reason == error_reason_pb2.ERROR_REASON_RESOURCE_NOT_FOUND
+    assert results[1].status == event_pb2.EVENT_STATUS_ACCEPTED
+    entries = [entry for entry in await _listed(segment) if entry.method == _method("RecordEvents")]
+    assert [entry.actor for entry in entries] == ["CRM of Ann"]
+    answer = await segment.stub.ListAuditEntries(
+        pb.ListAuditEntriesRequest(team_id=str(other)), timeout=TIMEOUT_S
+    )
+    assert [entry.method for entry in answer.audit_entries if entry.actor == "CRM of Ann"] == []
 
 
 async def test_changes_of_customers_and_teams_show_what_was_before(segment: Segment) -> None:
