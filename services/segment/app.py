@@ -17,6 +17,7 @@ from services.segment import metrics
 from services.segment.clients.points import PointsClient
 from services.segment.config import Settings
 from services.segment.servicer import Dependencies, SegmentServicer, internal
+from services.segment.usecases.accounts import Accounts
 from services.segment.usecases.api_clients import ApiClients
 from services.segment.usecases.attributes import Attributes
 from services.segment.usecases.audiences import Audiences
@@ -62,6 +63,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 api_clients=ApiClients(rt.pool, edits, SystemClock()),
                 audit_trail=AuditTrail(rt.pool),
                 customers=customers,
+                accounts=Accounts(rt.pool),
                 identities=Identities(edits, customers),
                 attributes=Attributes(rt.pool, edits),
                 audiences=Audiences(rt.pool, edits),

@@ -45,15 +45,15 @@ TOKEN_OVERLAP: Final = timedelta(hours=1)
 _PUBLIC_SCOPES: Final = {"channel_gateway": SCOPE_WRITE}
 """What a service may call of the public contracts beside what is internal, where it is more than to read."""
 _GENERATION: Final = re.compile(r"password ([1-9][0-9]{0,8})")
-# What a service may change of the platform's tables: segment serves the RPCs of API clients. It can neither make a
-# client of configuration nor turn one into it.
+# What a service may do with the platform's tables beyond what all may: segment serves the RPCs of API clients and looks
+# for channel accounts. It can neither make a client of configuration nor turn one into it.
 _WRITES_PLATFORM: Final = {
     "segment": """
         GRANT INSERT (api_client_id, team_id, name, name_folded, scopes, token_sha256, expire_at),
               UPDATE (name, name_folded, scopes, token_sha256, old_token_sha256, old_token_expire_at, expire_at,
                       revoked_at)
            ON platform.api_client TO %2$I;
-        GRANT SELECT ON platform.audit_entry TO %2$I;
+        GRANT SELECT ON platform.audit_entry, platform.channel_account TO %2$I;
     """
 }
 

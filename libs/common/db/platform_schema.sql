@@ -60,6 +60,16 @@ CREATE INDEX audit_entry_by_resource ON platform.audit_entry USING btree (team_i
 ALTER TABLE audit_entry ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON audit_entry USING ((( SELECT teams() AS teams) @> ARRAY[team_id]));
 
+-- The ids of teams' channel accounts, without what was deleted: what names an account that the team has not is refused where it
+-- comes in. The gateway, which owns accounts, keeps it in the transaction of each change (a trigger of its table); segment reads it.
+CREATE TABLE channel_account (
+    team_id    uuid NOT NULL,
+    account_id uuid NOT NULL,
+    CONSTRAINT channel_account_pkey PRIMARY KEY (team_id, account_id)
+);
+ALTER TABLE channel_account ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON channel_account USING ((( SELECT teams() AS teams) @> ARRAY[team_id]));
+
 -- Domain time = domain_anchor + (real time - real_anchor) * rate. One row.
 CREATE TABLE clock (
     only_row      boolean NOT NULL DEFAULT true,

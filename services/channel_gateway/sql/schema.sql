@@ -109,6 +109,7 @@ CREATE TABLE account (
     CONSTRAINT account_sealed_check CHECK (((length(sealed) >= 37) AND (length(sealed) <= 65536))),
     CONSTRAINT account_state_check CHECK (((state >= 1) AND (state <= 3)))
 );
+CREATE TRIGGER known AFTER INSERT OR UPDATE OF deleted ON channel_gateway.account FOR EACH ROW EXECUTE FUNCTION note_account();
 ALTER TABLE account ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON account USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 

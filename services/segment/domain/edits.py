@@ -12,7 +12,14 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.errors import AlreadyExists, DomainError, FailedPrecondition, FieldViolation, InvalidArgument
+from libs.common.errors import (
+    AlreadyExists,
+    DomainError,
+    FailedPrecondition,
+    FieldViolation,
+    InvalidArgument,
+    NotFound,
+)
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.attributes import ValueFault, canonical, is_usable
@@ -52,6 +59,8 @@ class EditContext(msgspec.Struct):
     members: dict[tuple[UUID, str], UUID] = {}
     identities: dict[tuple[UUID, IdentityKey], Binding] = {}
     traits: Traits = msgspec.field(default_factory=Traits)
+    strange_accounts: frozenset[UUID] = frozenset()
+    """Channel accounts that are named and that the team has not: nothing is bound to them."""
 
 
 class Created(NamedTuple):
@@ -91,6 +100,7 @@ class Editor:
         self._traits = TraitEditor(self._pending, context.traits)
         self._members = dict(context.members)
         self._identities = dict(context.identities)
+        self._strange_accounts = context.strange_accounts
         self._bound: list[BoundIdentity] = []
         self._unbound: list[tuple[UUID, UUID, IdentityKey]] = []
 
@@ -106,7 +116,7 @@ class Editor:
         )
 
     def create(self, team_id: UUID, profile: Profile) -> Customer:
-        """A new customer. Raises AlreadyExists, FailedPrecondition, InvalidArgument."""
+        """A new customer. Raises AlreadyExists, FailedPrecondition, InvalidArgument, NotFound for an account."""
         if profile.customer_id is not None and self._pending.customer(team_id, profile.customer_id):
             raise AlreadyExists.value_taken("customer_id")
         self._check_member_id(team_id, profile.member_id, None)
@@ -172,7 +182,10 @@ class Editor:
             self._traits.set_value(customer, attribute, text, self._pending.now)
 
     def bind(self, customer: Customer, key: IdentityKey) -> bool:
-        """Binds an identity; returns whether that is new. Raises FailedPrecondition `IDENTITY_TAKEN`."""
+        """Binds an identity; returns whether that is new.
+
+        Raises FailedPrecondition `IDENTITY_TAKEN`, NotFound for an account that the team has not.
+        """
         self._check_identity(customer.team_id, key, customer.customer_id)
         if (customer.team_id, key) in self._identities:
             return False
@@ -215,7 +228,10 @@ class Editor:
 
     def _check_identity(self, team_id: UUID, key: IdentityKey, owner: UUID | None) -> None:
         binding = self._identities.get((team_id, key))
-        if binding is not None and binding.customer_id != owner:
+        if binding is None:
+            if key.account_id in self._strange_accounts:
+                raise NotFound.of("account", key.account_id)
+        elif binding.customer_id != owner:
             raise FailedPrecondition(
                 "IDENTITY_TAKEN",
                 "the identity is bound to another customer",

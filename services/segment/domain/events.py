@@ -50,6 +50,21 @@ NO_SUCH_TEAM: Final = refused_event("RESOURCE_NOT_FOUND", "there is no such team
 """Also of a team that is there and that the caller does not see."""
 
 
+def named_accounts(event: Event) -> Iterator[UUID]:
+    """Channel accounts of identities that the event may bind."""
+    if event.selector.identity is not None:
+        yield event.selector.identity.account_id
+    if isinstance(event.body, ContactAdded | MessageReceived):
+        yield event.body.identity.account_id
+
+
+def no_such_account(account_id: UUID) -> EventResult:
+    """The answer to an event of an account that its team has not."""
+    return refused_event(
+        "RESOURCE_NOT_FOUND", f"there is no account {account_id}: take one that the team has"
+    )
+
+
 def record(
     context: EventContext,
     events: Sequence[Event],

@@ -12,6 +12,7 @@ from libs.common.mailbox.intake import Intake
 from libs.common.phones import is_e164
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import Edge
+from services.segment.usecases.accounts import Accounts
 from services.segment.usecases.api_clients import ApiClients
 from services.segment.usecases.attributes import Attributes
 from services.segment.usecases.audiences import Audiences
@@ -35,6 +36,7 @@ class Dependencies:
     api_clients: ApiClients
     audit_trail: AuditTrail
     customers: Customers
+    accounts: Accounts
     identities: Identities
     attributes: Attributes
     audiences: Audiences

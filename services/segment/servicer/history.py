@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from libs.common.callers import caller
 from libs.common.paging import fitting, page_key, page_of, page_size
@@ -12,7 +14,7 @@ from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check
 from services.segment.convert.events import ReadEvent, event_result_message, needs_country, read_event
 from services.segment.convert.facts import shown_fact
-from services.segment.domain.events import NO_SUCH_TEAM
+from services.segment.domain.events import NO_SUCH_TEAM, named_accounts, no_such_account
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Event
 from services.segment.domain.views import FactKey
@@ -37,8 +39,8 @@ class HistoryRpcs(Base):
         local = {event.team_id for event in request.events if needs_country(event)}
         countries = await self.countries(local) if local else {}
         read = [read_event(event, countries) for event in request.events]
-        if caller().team_id is not None:
-            read = [_seen(each) for each in read]
+        if not caller().is_internal:
+            read = await self._of_known_accounts([_seen(each) for each in read])
         results = iter(
             await self._deps.writer.events.submit([each for each, _ in read if isinstance(each, Event)])
         )
@@ -48,6 +50,11 @@ class HistoryRpcs(Base):
                 for each, left_out in read
             ]
         )
+
+    async def _of_known_accounts(self, read: Sequence[ReadEvent]) -> list[ReadEvent]:
+        """The events; refusals of those that would bind an identity of an account that their team has not."""
+        strange = await self._deps.accounts.strange([each for each, _ in read if isinstance(each, Event)])
+        return [_known(each, strange) for each in read] if strange else list(read)
 
     async def ListFacts(self, request: pb.ListFactsRequest, context: Any) -> pb.ListFactsResponse:
         """Facts of a team in order of time."""
@@ -78,6 +85,14 @@ class HistoryRpcs(Base):
 
 def _key_of(fact: Fact) -> FactKey:
     return fact.occurred_at, fact.partition, fact.position
+
+
+def _known(read: ReadEvent, strange: Collection[tuple[UUID, UUID]]) -> ReadEvent:
+    if isinstance(read.event, Event):
+        for account_id in named_accounts(read.event):
+            if (read.event.team_id, account_id) in strange:
+                return ReadEvent(no_such_account(account_id), ())
+    return read
 
 
 def _seen(read: ReadEvent) -> ReadEvent:

@@ -17,6 +17,7 @@ from services.segment.domain.facts import Fact
 from services.segment.domain.model import Customer, CustomerView, Listed, Selector, TagChange
 from services.segment.domain.views import CustomerParts
 from services.segment.store import customers, teams
+from services.segment.usecases.accounts import strange_accounts
 from services.segment.usecases.edits import Edits, Once, Reply
 from services.segment.worker.writers import ids_of
 
@@ -187,6 +188,8 @@ class Customers:
     ) -> list[Created]:
         await teams.load_team(connection, team_id)
         context = await customers.load_for_creation(connection, team_id, profiles)
+        identities = (key for profile in profiles for key in profile.identities)
+        context.strange_accounts = await strange_accounts(connection, team_id, identities)
         now = self._edits.now()
         editor = Editor(context, now, ids_of(now))
         created = editor.create_many(team_id, profiles)
@@ -220,6 +223,7 @@ class Customers:
         customer = context.customers.get(key)
         if customer is None:
             raise NotFound.of("customer", key[1])
+        context.strange_accounts = await strange_accounts(connection, key[0], named.identities)
         now = self._edits.now()
         editor = Editor(context, now, ids_of(now))
         result = edit(editor, customer)

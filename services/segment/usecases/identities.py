@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from libs.common.db.pool import Connection
-from libs.common.errors import FailedPrecondition
+from libs.common.errors import DomainError
 from libs.common.ids import CustomerKey
 from services.segment.domain.edits import Bound, Editor, Profile
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Customer, CustomerView, IdentityKey
 from services.segment.store import customers
+from services.segment.usecases.accounts import strange_accounts
 from services.segment.usecases.customers import Customers
 from services.segment.usecases.edits import Edits, Once, Reply
 from services.segment.worker.writers import ids_of
@@ -30,7 +31,7 @@ class Identities:
     ) -> Reply:
         """The customer with the identity, and whether the binding is new.
 
-        Raises NotFound, FailedPrecondition `IDENTITY_TAKEN`.
+        Raises NotFound, for an account too, FailedPrecondition `IDENTITY_TAKEN`.
         """
 
         def bind(editor: Editor, customer: Customer) -> bool:
@@ -59,6 +60,9 @@ class Identities:
 
         async def work(connection: Connection, facts: list[Fact]) -> list[Bound]:
             context = await customers.load_for_edit(connection, team_id, edits)
+            context.strange_accounts = await strange_accounts(
+                connection, team_id, [key for _, key in bindings]
+            )
             now = self._edits.now()
             editor = Editor(context, now, ids_of(now))
             results = [
@@ -76,5 +80,5 @@ def _bind(editor: Editor, customer: Customer | None, identity: IdentityKey) -> B
         return Bound(False, "RESOURCE_NOT_FOUND")
     try:
         return Bound(editor.bind(customer, identity))
-    except FailedPrecondition as error:
+    except DomainError as error:
         return Bound(False, error.reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import asyncpg
 import grpc
 import pytest
 
@@ -252,3 +253,22 @@ async def test_a_preview_shows_what_the_channel_would_get(gateway: Gateway) -> N
     preview = await gateway.stub.PreviewBotModule(request, timeout=TIMEOUT_S)
     assert preview.messages == 2
     assert "Hi friend" in preview.requests[0]
+
+
+async def test_other_services_know_the_accounts_that_there_are(gateway: Gateway) -> None:
+    async def known() -> set[str]:
+        connection = await asyncpg.connect(gateway.database.admin_dsn)
+        try:
+            rows = await connection.fetch("SELECT team_id, account_id FROM platform.channel_account")
+        finally:
+            await connection.close()
+        assert {row["team_id"] for row in rows} == {gateway.team_id}
+        return {str(row["account_id"]) for row in rows}
+
+    kept, gone = await gateway.account(LINE), await gateway.account(WHATSAPP, sink=True)
+    assert await known() == {kept, gone}
+    request = pb.DeleteChannelAccountRequest(
+        team_id=str(gateway.team_id), request_id="delete", channel_account_id=gone
+    )
+    await gateway.stub.DeleteChannelAccount(request, timeout=TIMEOUT_S)
+    assert await known() == {kept}

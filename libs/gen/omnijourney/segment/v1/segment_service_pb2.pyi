@@ -1118,7 +1118,9 @@ class BindResult(_message.Message):
     bound: _builtins.bool
     """True when it is new; false when it was there or failed."""
     reason: _error_reason_pb2.ErrorReason.ValueType
-    """Why it failed: `INVALID_FIELDS`, `RESOURCE_NOT_FOUND` or `IDENTITY_TAKEN`; unspecified when it did not."""
+    """Why it failed: `INVALID_FIELDS`, `RESOURCE_NOT_FOUND` (customer or channel account) or `IDENTITY_TAKEN`; unspecified when it
+    did not.
+    """
     def __init__(
         self,
         *,

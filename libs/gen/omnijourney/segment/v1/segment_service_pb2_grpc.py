@@ -473,7 +473,7 @@ class SegmentServiceServicer:
     def CreateCustomer(self, request, context):
         """Creates a customer with identities, tags and attributes.
         Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a member id that is taken, FAILED_PRECONDITION `IDENTITY_TAKEN`,
-        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE`.
+        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE`, NOT_FOUND for an identity of a channel account that the team has not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -548,7 +548,8 @@ class SegmentServiceServicer:
 
     def BindIdentity(self, request, context):
         """Binds an identity to a customer. A new binding makes one event.
-        Errors: FAILED_PRECONDITION `IDENTITY_TAKEN` when it is bound to another customer.
+        Errors: FAILED_PRECONDITION `IDENTITY_TAKEN` when it is bound to another customer, NOT_FOUND also for a channel account that the
+        team has not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -690,7 +691,8 @@ class SegmentServiceServicer:
 
     def RecordEvents(self, request, context):
         """Records up to 500 things that happened, of any teams, in the order given. Customers are found or created, times
-        moved, and each real change makes one event. Parts may fail: one result per event, in order.
+        moved, and each real change makes one event. Parts may fail: one result per event, in order; `RESOURCE_NOT_FOUND` is the result of
+        an event that names an identity of a channel account that the team has not.
         Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
         the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
         """

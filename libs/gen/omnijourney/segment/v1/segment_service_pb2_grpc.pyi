@@ -75,7 +75,7 @@ class SegmentServiceStub:
     CreateCustomer: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CreateCustomerRequest, _segment_service_pb2.CreateCustomerResponse]
     """Creates a customer with identities, tags and attributes.
     Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a member id that is taken, FAILED_PRECONDITION `IDENTITY_TAKEN`,
-    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE`.
+    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE`, NOT_FOUND for an identity of a channel account that the team has not.
     """
     BatchCreateCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.BatchCreateCustomersRequest, _segment_service_pb2.BatchCreateCustomersResponse]
     """Creates up to 500 customers. Parts may fail: one result per customer, in order."""
@@ -105,7 +105,8 @@ class SegmentServiceStub:
     """
     BindIdentity: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.BindIdentityRequest, _segment_service_pb2.BindIdentityResponse]
     """Binds an identity to a customer. A new binding makes one event.
-    Errors: FAILED_PRECONDITION `IDENTITY_TAKEN` when it is bound to another customer.
+    Errors: FAILED_PRECONDITION `IDENTITY_TAKEN` when it is bound to another customer, NOT_FOUND also for a channel account that the
+    team has not.
     """
     BatchBindIdentities: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.BatchBindIdentitiesRequest, _segment_service_pb2.BatchBindIdentitiesResponse]
     """Binds up to 500 identities. Parts may fail: one result per binding, in order."""
@@ -149,7 +150,8 @@ class SegmentServiceStub:
     """Streams all customers in an audience in order of their ids. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.RecordEventsRequest, _segment_service_pb2.RecordEventsResponse]
     """Records up to 500 things that happened, of any teams, in the order given. Customers are found or created, times
-    moved, and each real change makes one event. Parts may fail: one result per event, in order.
+    moved, and each real change makes one event. Parts may fail: one result per event, in order; `RESOURCE_NOT_FOUND` is the result of
+    an event that names an identity of a channel account that the team has not.
     Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
     the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
     """
@@ -267,7 +269,7 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     CreateCustomer: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CreateCustomerRequest, _segment_service_pb2.CreateCustomerResponse]  # type: ignore[assignment]
     """Creates a customer with identities, tags and attributes.
     Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a member id that is taken, FAILED_PRECONDITION `IDENTITY_TAKEN`,
-    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE`.
+    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE`, NOT_FOUND for an identity of a channel account that the team has not.
     """
     BatchCreateCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.BatchCreateCustomersRequest, _segment_service_pb2.BatchCreateCustomersResponse]  # type: ignore[assignment]
     """Creates up to 500 customers. Parts may fail: one result per customer, in order."""
@@ -297,7 +299,8 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """
     BindIdentity: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.BindIdentityRequest, _segment_service_pb2.BindIdentityResponse]  # type: ignore[assignment]
     """Binds an identity to a customer. A new binding makes one event.
-    Errors: FAILED_PRECONDITION `IDENTITY_TAKEN` when it is bound to another customer.
+    Errors: FAILED_PRECONDITION `IDENTITY_TAKEN` when it is bound to another customer, NOT_FOUND also for a channel account that the
+    team has not.
     """
     BatchBindIdentities: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.BatchBindIdentitiesRequest, _segment_service_pb2.BatchBindIdentitiesResponse]  # type: ignore[assignment]
     """Binds up to 500 identities. Parts may fail: one result per binding, in order."""
@@ -341,7 +344,8 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Streams all customers in an audience in order of their ids. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
     RecordEvents: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.RecordEventsRequest, _segment_service_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Records up to 500 things that happened, of any teams, in the order given. Customers are found or created, times
-    moved, and each real change makes one event. Parts may fail: one result per event, in order.
+    moved, and each real change makes one event. Parts may fail: one result per event, in order; `RESOURCE_NOT_FOUND` is the result of
+    an event that names an identity of a channel account that the team has not.
     Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
     the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
     """
@@ -516,7 +520,7 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_segment_service_pb2.CreateCustomerResponse, _abc.Awaitable[_segment_service_pb2.CreateCustomerResponse]]:
         """Creates a customer with identities, tags and attributes.
         Errors: ALREADY_EXISTS `DUPLICATE_VALUE` for a member id that is taken, FAILED_PRECONDITION `IDENTITY_TAKEN`,
-        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE`.
+        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE`, NOT_FOUND for an identity of a channel account that the team has not.
         """
 
     @_abc_1.abstractmethod
@@ -606,7 +610,8 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.BindIdentityResponse, _abc.Awaitable[_segment_service_pb2.BindIdentityResponse]]:
         """Binds an identity to a customer. A new binding makes one event.
-        Errors: FAILED_PRECONDITION `IDENTITY_TAKEN` when it is bound to another customer.
+        Errors: FAILED_PRECONDITION `IDENTITY_TAKEN` when it is bound to another customer, NOT_FOUND also for a channel account that the
+        team has not.
         """
 
     @_abc_1.abstractmethod
@@ -770,7 +775,8 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.RecordEventsResponse, _abc.Awaitable[_segment_service_pb2.RecordEventsResponse]]:
         """Records up to 500 things that happened, of any teams, in the order given. Customers are found or created, times
-        moved, and each real change makes one event. Parts may fail: one result per event, in order.
+        moved, and each real change makes one event. Parts may fail: one result per event, in order; `RESOURCE_NOT_FOUND` is the result of
+        an event that names an identity of a channel account that the team has not.
         Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
         the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
         """

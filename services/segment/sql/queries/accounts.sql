@@ -1,0 +1,9 @@
+-- Channel accounts, in a table of the platform that the gateway keeps.
+
+-- name: find_accounts
+SELECT found.team_id, found.account_id
+  FROM unnest(:team_ids::uuid[], :account_ids::uuid[]) AS named (team_id, account_id)
+ CROSS JOIN LATERAL (
+    SELECT a.team_id, a.account_id FROM platform.channel_account AS a
+     WHERE a.team_id = named.team_id AND a.account_id = named.account_id LIMIT 1
+ ) AS found
