@@ -29,7 +29,7 @@ async def test_a_line_is_found_by_member_id_then_email_then_phone(segment: Segme
         pb.CustomerHints(member_id="\x00"),
         pb.CustomerHints(),
     )
-    assert [answer.customer_id for answer in answers] == [member, mailed, "", member, "", "", ""]
+    assert [answer.customer_id for answer in answers] == [member, mailed, "", member, member, "", ""]
     assert [list(answer.channels) for answer in answers[:2]] == [[], [channel_pb2.CHANNEL_WHATSAPP]]
     assert not any(answer.ambiguous for answer in answers)
 
