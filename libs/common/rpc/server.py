@@ -28,6 +28,8 @@ DRAIN_GRACE_S: Final = 3.0
 _OPTIONS: Final = (
     # Without this, two servers could share a port and each would get half of the calls.
     ("grpc.so_reuseport", 0),
+    # As it is sent, nothing else: a few kilobytes would have to be made millions before any limit sees them.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
     ("grpc.max_receive_message_length", limits.MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", limits.MESSAGE_BYTES_MAX),
     ("grpc.keepalive_time_ms", limits.KEEPALIVE_MS),

@@ -12,6 +12,7 @@ from typing import Any
 
 import uvloop
 
+import services  # noqa: F401 - as services are: gRPC prints nothing of its own
 from libs.common.app import GC_THRESHOLD
 from libs.common.callers import ALL_BUT_INTERNAL, Caller, StaticDirectory
 from libs.common.rpc.server import GrpcServer

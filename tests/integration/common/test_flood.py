@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -56,13 +57,14 @@ class Process:
 
 
 @pytest.fixture
-async def process() -> AsyncIterator[Process]:
+async def process(tmp_path: Path) -> AsyncIterator[Process]:
     """Started, watched, and ended with the test."""
     module = "tests.integration.common.guarded_process"
     pipe = asyncio.subprocess.PIPE
-    started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, cwd=ROOT, stdin=pipe, stdout=pipe
-    )
+    with (tmp_path / "stderr").open("wb") as stderr:
+        started = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=stderr
+        )
     try:
         assert started.stdout is not None
         made = Process(int(await started.stdout.readline()), started.pid)
@@ -75,12 +77,18 @@ async def process() -> AsyncIterator[Process]:
         await started.wait()
 
 
-async def _reason(process: Process, method: str, sent: bytes, token: str) -> str:
+async def _reason(
+    process: Process,
+    method: str,
+    sent: bytes,
+    token: str,
+    compression: grpc.Compression = grpc.Compression.NoCompression,
+) -> str:
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
     async with process.channel() as opened:
         call: Any = opened.unary_unary(method)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await call(sent, timeout=60, metadata=metadata)
+            await call(sent, timeout=60, metadata=metadata, compression=compression)
         return caught.value.code().name
 
 
@@ -107,6 +115,17 @@ async def test_eight_large_messages_at_once_leave_memory_flat_and_health_answeri
         assert set(codes) == {expected}
     assert process.grown_bytes < GROWN_BYTES_MAX
     assert process.healthy > answered
+
+
+@pytest.mark.rule("X-01d")
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+@pytest.mark.parametrize("token", ["", TOKEN], ids=["nobody", "a client"])
+async def test_what_is_compressed_is_refused_as_it_is_and_leaves_no_line(
+    process: Process, tmp_path: Path, token: str, compression: grpc.Compression
+) -> None:
+    for sent in (ONE_TEXT, b""):
+        assert await _reason(process, RECORD, sent, token, compression) == "UNIMPLEMENTED"
+    assert (tmp_path / "stderr").read_text() == ""
 
 
 @pytest.mark.rule("X-01d")
