@@ -386,6 +386,10 @@ async def test_a_stored_body_that_cannot_be_converted_is_set_aside_and_the_other
     assert [event.order_completed.order_id for event in segment.events] == ["o1", "o3"]
     (refused,) = await stored(gateway, webhook_pb2.INBOX_STATE_REFUSED)
     assert [(refusal.index, refusal.reason, refusal.message) for refusal in refused.refusals] == [
-        (0, error_reason_pb2.ERROR_REASON_INVALID_FIELDS, "cannot be converted: out of any range")
+        (
+            0,
+            error_reason_pb2.ERROR_REASON_INVALID_FIELDS,
+            "cannot be converted: OverflowError('out of any range')",
+        )
     ]
     assert len(await stored(gateway, webhook_pb2.INBOX_STATE_RECORDED)) == 2
