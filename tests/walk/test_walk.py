@@ -9,7 +9,7 @@ from tests.walk.callers import KINDS
 from tests.walk.walk import walk
 
 
-@pytest.mark.rule("X-02b")
+@pytest.mark.rule("X-02a", "X-02b")
 @pytest.mark.timeout(480)
 async def test_nobody_learns_or_changes_anything_without_the_right_token(tmp_path: Path) -> None:
     async with world(tmp_path) as place:
