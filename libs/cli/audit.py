@@ -28,7 +28,7 @@ async def export_audit(
     for field, at in (("start_time", start), ("end_time", end)):
         if at is not None:
             getattr(request, field).CopyFrom(timestamp(at.astimezone()))
-    async with Client(settings.targets(), settings.api_token()) as client:
+    async with Client(settings.targets(), settings.api_token(), tls=settings.tls_of_calls()) as client:
         try:
             async for entry in _entries(client, request):
                 text = MessageToJson(entry, preserving_proto_field_name=True, indent=None, ensure_ascii=False)

@@ -126,3 +126,5 @@ async def test_webhooks_come_in_by_https_alone_and_need_no_certificate(served: S
 def test_the_command_line_finds_the_certificates_by_itself(served: Served) -> None:
     done = CliRunner().invoke(app, ["status", "--data-dir", str(served.data_dir)])
     assert (done.exit_code, done.output.count("serving")) == (0, 5)
+    exported = CliRunner().invoke(app, ["audit", "export", "--data-dir", str(served.data_dir)])
+    assert (exported.exit_code, exported.output) == (0, "")
