@@ -6,7 +6,7 @@ Each event is taken or refused by itself. What it says of the customer and canno
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
@@ -18,13 +18,14 @@ from libs.common.phones import TEXT_LENGTH_MAX, is_e164, read_phone
 from libs.common.text import trimmed
 from libs.common.times import OUT_OF_RANGE, in_range
 from services.channel_gateway.domain.json_faults import Fault, fault_of
+from services.channel_gateway.domain.json_items import split_items, without_broken_text
+from services.channel_gateway.domain.shop_forms import FORMS
 
 EVENTS_MAX: Final = 500
 ITEMS_MAX: Final = 1_000
 EVENT_ID_LENGTH_MAX: Final = 100
 TEXT_LENGTH_MAX_OF_ID: Final = 200
 _QUANTITY: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
-_MONEY_REMEDY: Final = 'send a decimal string such as "12.34"'
 
 Text200 = Annotated[str, msgspec.Meta(max_length=200)]
 Text500 = Annotated[str, msgspec.Meta(max_length=500)]
@@ -95,8 +96,7 @@ class ShopEvent(msgspec.Struct, frozen=True):
     event_id: EventId
     occurred_at: Instant
     order: ShopOrder
-    customer: Any = None
-    """A ShopCustomer in what `parse` gives; as it was sent before that."""
+    customer: Any = ShopCustomer()
     refund: ShopRefund | None = None
     attribution: ShopAttribution | None = None
 
@@ -106,10 +106,10 @@ class ShopEvent(msgspec.Struct, frozen=True):
 
 
 class LeftOut(NamedTuple):
-    """A hint that cannot be used."""
+    """A hint or a name that cannot be used."""
 
     field: str
-    """Below `customer`; empty for all of it."""
+    """Path within the event."""
     reason: Reason
 
 
@@ -133,35 +133,41 @@ class EventFaultError(Exception):
         self.remedy = remedy
 
 
+class _Sent(ShopEvent, frozen=True):
+    """As it came: nothing that is said of the customer makes an event wrong."""
+
+    customer: msgspec.Raw = msgspec.Raw(b"null")
+
+
 class _Named(msgspec.Struct):
     event_id: str = ""
 
 
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
-_RAW: Final = msgspec.json.Decoder(msgspec.Raw)
-_EVENT: Final = msgspec.json.Decoder(ShopEvent)
+_EVENT: Final = msgspec.json.Decoder(_Sent)
+_CUSTOMER: Final = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+_HINT: Final = msgspec.json.Decoder()
 _NAMED: Final = msgspec.json.Decoder(_Named)
+_UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _HINTS: Final = {"member_id": read_id, "email": read_email, "browser_token": read_id, "name": read_name}
 
 
 def parse(body: bytes) -> tuple[list[ShopReport], bool]:
     """The items of a body, each judged by itself, and whether it was a list. Raises EventFaultError."""
     is_list = body.lstrip()[:1] == b"["
-    try:
-        raws = _LIST.decode(body) if is_list else [_RAW.decode(body)]
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise EventFaultError("the body is no JSON", "send UTF-8 encoded JSON") from None
-    except RecursionError:
-        raise EventFaultError("the body is nested too deep", "send events as described") from None
+    raws = _items(body) if is_list else [body]
     if not 1 <= len(raws) <= EVENTS_MAX:
-        raise EventFaultError(f"the list has {len(raws)} events", f"send 1 to {EVENTS_MAX} events a request")
+        count = f"more than {EVENTS_MAX}" if raws else "no"
+        raise EventFaultError(f"the list has {count} events", f"send 1 to {EVENTS_MAX} events a request")
     return [_report(raw) for raw in raws], is_list
 
 
 def unreadable_phone(event: ShopEvent, country: str) -> LeftOut | None:
     """The phone, where a country's people could not read it."""
     phone = event.customer.phone
-    return LeftOut("phone", Reason.UNREADABLE) if phone and read_phone(phone, country) is None else None
+    return (
+        LeftOut("customer.phone", Reason.UNREADABLE) if phone and read_phone(phone, country) is None else None
+    )
 
 
 def needs_country(event: ShopEvent) -> bool:
@@ -170,42 +176,82 @@ def needs_country(event: ShopEvent) -> bool:
     return bool(phone) and not is_e164(phone)
 
 
-def _report(raw: msgspec.Raw) -> ShopReport:
+def _items(body: bytes) -> Sequence[bytes | msgspec.Raw]:
+    """The items of a list, good JSON or not. Raises EventFaultError where they cannot be told from each other."""
     try:
-        sent = _EVENT.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return ShopReport(_event_id(raw), None, fault_of(error))
+        return _LIST.decode(body)
+    except _UNDECODABLE:
+        items = split_items(body, EVENTS_MAX)
+    if items is None:
+        raise EventFaultError("the body is no JSON list", "send UTF-8 encoded JSON: [, events with commas, ]")
+    return items
+
+
+def _report(raw: bytes | msgspec.Raw) -> ShopReport:
+    try:
+        return _judged(_EVENT.decode(raw))
+    except msgspec.ValidationError as error:
+        return _refused(raw, error)
+    except _UNDECODABLE as error:
+        mended = without_broken_text(bytes(raw))
+        return _refused(raw, error) if mended == bytes(raw) else _report(mended)
+
+
+def _refused(raw: bytes | msgspec.Raw, error: Exception) -> ShopReport:
+    """With the id, as far as there is one."""
+    try:
+        event_id = _NAMED.decode(raw).event_id[:EVENT_ID_LENGTH_MAX]
+    except _UNDECODABLE:
+        event_id = ""
+    return ShopReport(event_id, None, fault_of(error, FORMS))
+
+
+def _judged(sent: _Sent) -> ShopReport:
     for fault in _faults(sent):
         return ShopReport(sent.event_id, None, fault)
     customer, left_out = _customer(sent.customer)
-    return ShopReport(sent.event_id, msgspec.structs.replace(sent, customer=customer), None, left_out)
+    order, names_left_out = _with_names(sent.order)
+    event = ShopEvent(
+        sent.event, sent.event_id, sent.occurred_at, order, customer, sent.refund, sent.attribution
+    )
+    return ShopReport(sent.event_id, event, None, (*left_out, *names_left_out))
 
 
-def _event_id(raw: msgspec.Raw) -> str:
-    """The id of an event that is refused, as far as there is one."""
+def _with_names(order: ShopOrder) -> tuple[ShopOrder, tuple[LeftOut, ...]]:
+    """The same, without names of lines that hold what is no text."""
+    items = list(order.items or ())
+    unusable = [index for index, item in enumerate(items) if item.name and "\x00" in item.name]
+    if not unusable:
+        return order, ()
+    for index in unusable:
+        items[index] = msgspec.structs.replace(items[index], name=None)
+    left_out = [LeftOut(f"order.items[{index}].name", Reason.CONTROL_CHARACTERS) for index in unusable]
+    return msgspec.structs.replace(order, items=items), tuple(left_out)
+
+
+def _customer(raw: msgspec.Raw) -> tuple[ShopCustomer, tuple[LeftOut, ...]]:
     try:
-        return _NAMED.decode(raw).event_id[:EVENT_ID_LENGTH_MAX]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-
-
-def _customer(sent: object) -> tuple[ShopCustomer, tuple[LeftOut, ...]]:
-    if sent is None:
-        return ShopCustomer(), ()
-    if not isinstance(sent, dict):
-        return ShopCustomer(), (LeftOut("", Reason.WRONG_TYPE),)
+        sent = _CUSTOMER.decode(raw) or {}
+    except (msgspec.ValidationError, RecursionError):
+        return ShopCustomer(), (LeftOut("customer", Reason.WRONG_TYPE),)
     found: dict[str, str] = {}
     left_out: list[LeftOut] = []
     for field in ShopCustomer.__struct_fields__:
-        hint = _hint(field, sent.get(field))
+        hint = _hint(field, sent[field]) if field in sent else ""
         if isinstance(hint, Reason):
-            left_out.append(LeftOut(field, hint))
+            left_out.append(LeftOut(f"customer.{field}", hint))
         else:
             found[field] = hint
     return ShopCustomer(**found), tuple(left_out)
 
 
-def _hint(field: str, value: object) -> str | Reason:
+def _hint(field: str, raw: msgspec.Raw) -> str | Reason:
+    try:
+        value = _HINT.decode(raw)
+    except RecursionError:
+        return Reason.WRONG_TYPE
+    except msgspec.ValidationError:
+        return Reason.OUT_OF_RANGE  # a number that is none for a computer
     if value is None:
         return ""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -240,7 +286,7 @@ def _order_faults(event: ShopEvent) -> Iterator[Fault]:
     if order.total is not None:
         yield from _money_faults("order.total", order.total)
     elif event.event == "order.completed":
-        yield Fault("order.total", Reason.MISSING, Reason.MISSING.value, _MONEY_REMEDY)
+        yield Fault("order.total", Reason.MISSING, Reason.MISSING.value, FORMS["order.total"])
     for index, item in enumerate(order.items or ()):
         yield from _item_faults(f"order.items[{index}]", item)
 
@@ -251,8 +297,6 @@ def _item_faults(path: str, item: ShopItem) -> Iterator[Fault]:
         yield Fault(f"{path}.quantity", Reason.MALFORMED, "is no quantity", remedy)
     if item.unit_price is not None:
         yield from _money_faults(f"{path}.unit_price", item.unit_price)
-    if item.name and "\x00" in item.name:
-        yield _control_fault(f"{path}.name")
     yield from _line_faults(f"{path}.product_id", item.product_id)
     yield from _line_faults(f"{path}.sku", item.sku)
 
@@ -260,7 +304,7 @@ def _item_faults(path: str, item: ShopItem) -> Iterator[Fault]:
 def _refund_faults(event: ShopEvent) -> Iterator[Fault]:
     refund = event.refund
     if refund is None:
-        yield Fault("refund", Reason.MISSING, Reason.MISSING.value, 'send {"id": …, "amount": …}')
+        yield Fault("refund", Reason.MISSING, Reason.MISSING.value, FORMS["refund"])
         return
     yield from _line_faults("refund.id", refund.id, required=True)
     yield from _money_faults("refund.amount", refund.amount, least=0)
@@ -286,7 +330,7 @@ def _money_faults(path: str, text: str, *, least: int = -AMOUNT_MICROS_MAX) -> I
     try:
         micros = parse_micros(text)
     except MoneyError as error:
-        yield Fault(path, Reason.MALFORMED, str(error), _MONEY_REMEDY)
+        yield Fault(path, Reason.MALFORMED, str(error), FORMS["order.total"])
         return
     if micros < least and least == 0:
         yield Fault(path, Reason.OUT_OF_RANGE, "must not be negative", "send what was given back")

@@ -393,3 +393,24 @@ async def test_a_stored_body_that_cannot_be_converted_is_set_aside_and_the_other
         )
     ]
     assert len(await stored(gateway, webhook_pb2.INBOX_STATE_RECORDED)) == 2
+
+
+@pytest.mark.rule("C-20d")
+async def test_what_one_item_does_to_the_json_of_a_list_costs_its_neighbours_nothing(
+    gateway: Gateway, shop: Shop
+) -> None:
+    half, deep, last = (json.dumps(order(number)) for number in (1, 2, 3))
+    half = half[:-1] + r', "customer": {"member_id": "m1", "name": "\ud83d"}}'
+    deep = deep[:-1] + ', "more": ' + "[" * 2000 + "]" * 2000 + "}"
+    status, answer = await shop.post(f"[{half},{deep},{last}]".encode())
+    assert status == 202
+    first, second, third = answer["results"]
+    assert [each["status"] for each in (first, second, third)] == ["accepted", "refused", "accepted"]
+    assert [(each["field"], each["reason"]) for each in first["left_out"]] == [
+        ("[0].customer.name", "CONTROL_CHARACTERS")
+    ]
+    assert "nested" in second["message"]
+    await gateway.settled()
+    events = gateway.neighbours.segment.events
+    assert [event.event_key for event in events] == ["demo:order-1", "demo:order-3"]
+    assert (events[0].customer.member_id, events[0].customer_name) == ("m1", "")

@@ -172,7 +172,7 @@ def _result(report: ShopReport, at: str, seen: set[bytes]) -> dict[str, Any]:
     }
     seen.add(content)
     if report.left_out:
-        result["left_out"] = [_left_out(each, _path(at, "customer")) for each in report.left_out]
+        result["left_out"] = [_left_out(each, at) for each in report.left_out]
     return result
 
 
