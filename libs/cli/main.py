@@ -197,9 +197,14 @@ def token_create(
 
 
 @token.command("list")
-def token_list(*, team: Team = "", data_dir: DataDir = None) -> None:
-    """List clients; tokens are never shown."""
-    _run_token(data_dir, tokens.show(team))
+def token_list(
+    *,
+    team: Team = "",
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List clients, two lines each; tokens are never shown."""
+    _run_token(data_dir, tokens.show(team, as_json=as_json))
 
 
 @token.command("rotate")

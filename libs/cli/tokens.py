@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Final
 
 import grpc
+from google.protobuf.json_format import MessageToJson
 from google.protobuf.timestamp_pb2 import Timestamp
-from rich.table import Column, Table
 
 from libs.cli.console import EXIT_FAULT, err, out
 from libs.client import Client, ClientSettings
@@ -87,23 +87,31 @@ def revoke(team_id: str, client_id: str) -> Command:
     return command
 
 
-def show(team_id: str) -> Command:
-    """Lists the clients of a team, or those of the installation."""
+def show(team_id: str, *, as_json: bool = False) -> Command:
+    """Lists the clients of a team, or those of the installation; `as_json` as the contract has them, one a line."""
 
     async def command(client: Client) -> None:
-        # Ids are shown whole, also where the terminal is narrow: they are there to be copied.
-        table = Table(
-            Column("id", no_wrap=True, min_width=36), "name", "scopes", "expires", "last used", "state"
-        )
         async for each in _clients(client, team_id):
-            state = "revoked" if each.revoked else "configured" if each.configured else "active"
-            scopes = " ".join(Scope.Name(scope).removeprefix("SCOPE_") for scope in each.scopes)
-            expires = _time(each.expire_time) if each.HasField("expire_time") else "never"
-            used = _time(each.last_use_time) if each.HasField("last_use_time") else "never"
-            table.add_row(each.api_client_id, each.name, scopes, expires, used, state)
-        out.print(table)
+            text = _json(each) if as_json else _lines(each)
+            out.print(text, highlight=False, markup=False, soft_wrap=True)
 
     return command
+
+
+def _json(client: api_client_pb2.ApiClient) -> str:
+    return MessageToJson(client, preserving_proto_field_name=True, indent=None, ensure_ascii=False)
+
+
+def _lines(client: api_client_pb2.ApiClient) -> str:
+    """Two lines that fit into 80 columns, but for a long name, which stands last: nothing is cut off."""
+    state = "revoked" if client.revoked else "configured" if client.configured else "active"
+    scopes = " ".join(Scope.Name(scope).removeprefix("SCOPE_") for scope in client.scopes)
+    expires = _time(client.expire_time) if client.HasField("expire_time") else "never"
+    used = _time(client.last_use_time) if client.HasField("last_use_time") else "never"
+    return (
+        f"{client.api_client_id:36}  {state:10}  {scopes}\n"
+        f"  expires {expires:17}  last used {used:17}  {client.name}"
+    )
 
 
 async def _clients(client: Client, team_id: str) -> AsyncIterator[api_client_pb2.ApiClient]:

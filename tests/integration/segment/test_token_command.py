@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from libs.cli import tokens
+from libs.cli.console import out
 from libs.client import ClientSettings
 from tests.integration.segment.test_api_clients import until
 
@@ -38,6 +40,8 @@ async def test_an_operator_makes_lists_rotates_and_revokes_a_client(
     assert "shop" in listed
     assert client_id in listed, "to be copied"
     assert token not in listed
+    (described,) = map(json.loads, (await printed(tokens.show(team, as_json=True))).out.splitlines())
+    assert (described["api_client_id"], described["name"]) == (client_id, "shop")
     turned = (await printed(tokens.rotate(team, client_id, overlap_hours=1))).out.strip()
     await until(segment, turned, grpc.StatusCode.OK)
     await until(segment, token, grpc.StatusCode.OK)
@@ -46,3 +50,23 @@ async def test_an_operator_makes_lists_rotates_and_revokes_a_client(
     await until(segment, token, grpc.StatusCode.UNAUTHENTICATED)
     assert await tokens.run(settings, tokens.rotate(team, client_id, overlap_hours=0)) == 1
     assert "FAILED_PRECONDITION: the client was revoked" in capsys.readouterr().err
+
+
+async def test_a_list_of_clients_is_whole_on_a_narrow_terminal(
+    segment: Segment, servers: Servers, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(out, "width", 80)
+    settings: Any = ClientSettings(token=SecretStr(servers.token), segment_target=f"127.0.0.1:{segment.port}")
+    team = str(segment.team_id)
+    names = ["shop", "[bold] till 12", "a name that is longer than the rest of any line " * 2]
+    for name in names:
+        assert await tokens.run(settings, tokens.create(team, name, list(tokens.ScopeName), days=1)) == 0
+    capsys.readouterr()
+    assert await tokens.run(settings, tokens.show(team)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 * len(names)
+    for first, second in zip(lines[::2], lines[1::2], strict=True):
+        assert re.fullmatch(r"[0-9a-f-]{36}  active      READ WRITE ADMIN OPERATE", first)
+        assert re.match(r"  expires 20\d\d-\d\d-\d\d \d\d:\d\dZ  last used never  ", second)
+        assert len(first) <= 80
+    assert sorted(second[58:].strip() for second in lines[1::2]) == sorted(name.strip() for name in names)
