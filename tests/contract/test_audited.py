@@ -19,7 +19,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from libs.common.audit import is_write
+from libs.common.audit import is_write, teams_of
 from libs.common.callers import Caller, StaticDirectory
 from libs.common.db.audit import AuditLog
 from libs.common.db.pool import open_pool
@@ -27,6 +27,7 @@ from libs.common.errors import DomainError
 from libs.common.rpc.client import channel
 from libs.common.rpc.server import GrpcServer
 from libs.common.rpc.validation import check_of
+from libs.testing.clients import make_known
 from libs.testing.fixtures import Database, Databases
 from omnijourney.common.v1.scope_pb2 import SCOPE_ADMIN, SCOPE_INTERNAL, SCOPE_OPERATE
 from tests.fuzz.pools import Pools
@@ -137,6 +138,8 @@ async def test_every_write_of_the_contracts_leaves_an_entry(database: Database) 
             for method in filter(_is_no_read, methods):
                 name = f"{method.containing_service.full_name}/{method.name}"
                 request = _made(method)
+                for team_id in teams_of(request):
+                    await make_known(database, team_id)
                 await _call(itself, method, request)
                 assert await _entries(owner) == [], f"{name}: our own services' facts name them"
                 await _call(ann, method, request)

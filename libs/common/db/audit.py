@@ -7,9 +7,9 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from libs.common.audit import Entry, entry_of, is_audited, recording, teams_of
+from libs.common.audit import NOBODY, Entry, entry_of, is_audited, recording, teams_of
 from libs.common.callers import caller
-from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
 from libs.common.ids import new_id
 
 _ADD: Final = """
@@ -17,6 +17,7 @@ INSERT INTO platform.audit_entry (team_id, audit_entry_id, actor, client_id, met
                                   resource_id, fields, before, after, cut)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 """
+_KNOWN: Final = "SELECT platform.known_teams($1::uuid[])"
 # One round trip for both, in the transaction of the write.
 _ANSWER: Final = (
     "WITH answered AS (UPDATE request_log SET answer = $13 WHERE team_id = $1 AND request_id = $14)"
@@ -38,8 +39,8 @@ class AuditLog:
         self._pool = pool
 
     async def note(self, request: Message, answer: Message) -> None:
-        """Writes the entry of a call that is about to be answered, one for each team that it names and its caller sees:
-        items of others were refused.
+        """Writes the entry of a call that is about to be answered, one for each team that it names, that there is, and
+        that its caller sees: items of others were refused.
 
         Raises what `transaction` raises, and the driver's errors.
         """
@@ -48,9 +49,15 @@ class AuditLog:
                 return
             running.settled = True
             entry = entry_of(request, answer, running.before)
-            for team_id in filter(caller().sees, teams_of(request)):
+            for team_id in await self._seen(teams_of(request)):
                 async with transaction(self._pool, [team_id]) as connection:
                     await connection.execute(_ADD, *values_of(team_id, entry))
+
+    async def _seen(self, team_ids: set[UUID]) -> set[UUID]:
+        if caller().team_id is not None:
+            return team_ids & {caller().team_id}
+        known = {row[0] for row in await fetch_alone(self._pool, _KNOWN, list(team_ids))}
+        return team_ids & (known | {NOBODY})
 
 
 async def answer_with_entry(

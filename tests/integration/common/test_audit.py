@@ -14,6 +14,7 @@ from libs.common.callers import Caller, calling
 from libs.common.db.audit import AuditLog
 from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import answer_once
+from libs.testing.clients import make_known
 from libs.testing.fixtures import Database
 from omnijourney.channel_gateway.v1 import account_pb2, content_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
@@ -21,7 +22,7 @@ from omnijourney.common.v1.scope_pb2 import SCOPE_ADMIN, SCOPE_INTERNAL
 from omnijourney.segment.v1 import event_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as segment
 
-TEAM, OTHER = UUID(int=1), UUID(int=2)
+TEAM, OTHER, NO_TEAM = UUID(int=1), UUID(int=2), UUID(int=3)
 ANN = Caller.of(UUID(int=9), "Ann's token", TEAM, [SCOPE_ADMIN])
 SERVICE = Caller.of(UUID(int=8), "journey", None, [SCOPE_INTERNAL])
 
@@ -106,12 +107,15 @@ async def test_our_own_services_write_none_for_effects(pool: Pool, database: Dat
 
 
 async def test_a_batch_has_one_entry_a_team_with_counts(pool: Pool, database: Database) -> None:
-    events = [event_pb2.CustomerEvent(team_id=str(team)) for team in (TEAM, TEAM, OTHER)]
+    for team in (TEAM, OTHER):
+        await make_known(database, team)
+    events = [event_pb2.CustomerEvent(team_id=str(team)) for team in (TEAM, TEAM, OTHER, NO_TEAM)]
     answer = segment.RecordEventsResponse()
     for status in (
         event_pb2.EVENT_STATUS_ACCEPTED,
         event_pb2.EVENT_STATUS_REFUSED,
         event_pb2.EVENT_STATUS_ACCEPTED,
+        event_pb2.EVENT_STATUS_REFUSED,
     ):
         answer.results.add(status=status)
     installation = Caller.of(UUID(int=7), "shop sync", None, [SCOPE_ADMIN])
@@ -120,8 +124,8 @@ async def test_a_batch_has_one_entry_a_team_with_counts(pool: Pool, database: Da
     entries = await _entries(database)
     assert {entry["team_id"] for entry in entries} == {TEAM, OTHER}
     assert json.loads(entries[0]["after"]) == {
-        "request": {"events": 3},
-        "answer": {"results": {"EVENT_STATUS_ACCEPTED": 2, "EVENT_STATUS_REFUSED": 1}},
+        "request": {"events": 4},
+        "answer": {"results": {"EVENT_STATUS_ACCEPTED": 2, "EVENT_STATUS_REFUSED": 2}},
     }
 
 
