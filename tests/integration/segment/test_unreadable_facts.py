@@ -9,6 +9,8 @@ from libs.common.db.pool import open_pool
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox import mail as m
 from libs.testing.fixtures import Database
+from omnijourney.common.v1 import history_pb2 as cursors_pb2
+from omnijourney.segment.v1 import history_pb2
 from services.segment.domain.facts import decode_body, encode_body
 from services.segment.worker.relay import FactMailStore
 from tests.integration.segment.conftest import Segment
@@ -54,6 +56,22 @@ async def test_a_fact_that_cannot_be_read_hides_no_other(
     mails = await segment.mail(results[1].customer_id)
     assert [type(mail.body) for mail in mails] == [m.Unreadable, m.Checkout]
     assert len(await segment.mail(results[0].customer_id)) == 2
+
+
+@pytest.mark.rule("C-20d")
+@pytest.mark.parametrize("body", [b"", b"\x92", b"\x92\x02", b"\x92\x02\xc1"])
+async def test_whoever_reads_some_kinds_goes_on_behind_one_that_has_none(
+    segment: Segment, database: Database, body: bytes
+) -> None:
+    await segment.record(*(segment.order(f"e{n}", f"order-{n}", who={"member_id": "1"}) for n in range(3)))
+    await segment.settled()
+    await _spoil(database, b"order-1", body)
+    cursors = [cursors_pb2.HistoryCursor(partition=partition) for partition in range(PARTITIONS)]
+    kinds = [history_pb2.FACT_KIND_CHECKOUT_COMPLETED]
+    page = await segment.call("ListHistory", cursors=cursors, page_size=5_000, kinds=kinds)
+    read = [fact.checkout_completed.order_id for fact in page.customer_facts if fact.team_id]
+    assert read == ["order-0", "order-2"]
+    assert len([fact for fact in page.customer_facts if not fact.team_id]) <= 1
 
 
 def test_whatever_a_body_is_it_is_read() -> None:

@@ -1,6 +1,7 @@
 -- Facts in order of partition and position: `row_max` at most, and as many as begin within `byte_max` bytes of bodies, so
 -- that one larger than that comes alone. Then a row without partition if there are more of those looked at; then one row
--- without a body for each partition that has anything after its cursor: how far it was looked at.
+-- without a body for each partition that has anything after its cursor: how far it was looked at. A body too short for a
+-- kind is of all of them: whoever reads it sets it aside.
 CREATE OR REPLACE FUNCTION fact_feed_v2(
     partitions smallint[], after bigint[], kinds smallint[], only_mail boolean, row_max integer, byte_max integer)
 RETURNS TABLE (
@@ -38,7 +39,8 @@ BEGIN
                                h.record_time, h.depth, h.mail_number, h.body
                           FROM fact AS h
                          WHERE h.partition = span.partition AND h.position > span.after AND h.position <= span.upto
-                           AND (kinds IS NULL OR get_byte(h.body, 1) = ANY (kinds))
+                           AND (kinds IS NULL OR CASE WHEN octet_length(h.body) < 2 THEN true
+                                                      ELSE get_byte(h.body, 1) = ANY (kinds) END)
                            AND (NOT only_mail OR h.mail_number IS NOT NULL)
                          ORDER BY h.position LIMIT row_max + 1
                      ) AS each
