@@ -26,7 +26,8 @@ Metadata = Sequence[tuple[str, str | bytes]]
 _TOKEN_MISSING: Final = Unauthenticated.token_invalid()
 """One for all: whether a token is unknown, expired or revoked is not said."""
 _DIRECTORY_AWAY: Final = Unavailable.dependency("postgres", retry_after_s=1.0)
-_SCHEME: Final = "Bearer "
+_SCHEME: Final = "bearer "
+"""Written in any case (RFC 9110)."""
 
 
 class Admission:
@@ -79,11 +80,8 @@ def names_team(request: Descriptor) -> bool:
 
 
 def _token(metadata: Metadata) -> bytes:
-    for key, value in metadata:
-        if key == "authorization":
-            return (
-                value[len(_SCHEME) :].encode()
-                if isinstance(value, str) and value.startswith(_SCHEME)
-                else b""
-            )
-    return b""
+    """What is shown, once; nothing where two are: which of them would count is for nobody to guess."""
+    shown = [value for key, value in metadata if key == "authorization"]
+    if len(shown) != 1 or not isinstance(shown[0], str) or shown[0][: len(_SCHEME)].lower() != _SCHEME:
+        return b""
+    return shown[0][len(_SCHEME) :].encode()

@@ -81,7 +81,19 @@ PROVING_NOTHING: Final = (
     (("x-authorization", "Bearer known"),),
     # Which of two is meant is not guessed.
     (("authorization", "Bearer unknown"), ("authorization", "Bearer known")),
+    (("authorization", "Bearer known"), ("authorization", "Bearer unknown")),
+    (("authorization", "Bearer known"), ("x", "y"), ("authorization", "Bearer known")),
+    (("authorization", b"Bearer known"),),
+    (("authorization", "Basic known"),),
+    (("authorization", "Bearerxknown"),),
 )
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_is_written_in_any_case(scheme: str) -> None:
+    known = Caller.of(uuid.UUID(int=9), "client", None, ALL)
+    admission = Admission(RPCS[0], StaticDirectory({"known": known}))
+    assert admission.admit((("authorization", f"{scheme} known"),)) is known
 
 
 @pytest.mark.rule("X-02a")
