@@ -29,6 +29,7 @@ BY_ITEM: Final = frozenset(
         "omnijourney.internal.v1.LedgerService/PostEntries",
         "omnijourney.internal.v1.SendsService/SendMessages",
         "omnijourney.journey.v1.JourneyService/TriggerJourneys",
+        "omnijourney.points.v1.PointsService/AddImportRows",
         "omnijourney.segment.v1.SegmentService/BatchBindIdentities",
         "omnijourney.segment.v1.SegmentService/BatchCreateCustomers",
         "omnijourney.segment.v1.SegmentService/BatchFindCustomers",

@@ -98,25 +98,22 @@ def lines(request: pb.AddImportRowsRequest) -> list[Line]:
 
 
 def _line(check: FieldCheck, path: str, row: messages.ImportRowInput) -> Line:
-    texts = {
-        name: check.text(f"{path}.{name}", getattr(row, name), length_max=CELL_LENGTH_MAX, length_min=0)
-        for name in ("member_id", "email", "phone")
-    }
-    points_text = check.text(
-        f"{path}.points_text", row.points_text, length_max=POINTS_LENGTH_MAX, length_min=0
-    )
-    if "\x00" in "".join((*texts.values(), points_text)):
-        check.fault(path, "must not hold the character U+0000")
+    """A row; MALFORMED and without its texts where they cannot be kept. Only what is wrong with its number, by which it
+    is known, or with the fault that it has already refuses the call."""
     fault = _FAULTS.get(row.fault, "unknown")
     if fault not in _GIVEN_FAULTS:
         check.fault(f"{path}.fault", "must be NOT_FOUND, AMBIGUOUS, MALFORMED or unspecified")
-    return Line(
-        row_number=check.whole(f"{path}.row_number", row.row_number, least=1, most=ROW_NUMBER_MAX),
-        hints=Hints(**{name: text.strip() for name, text in texts.items()}),
-        points_text=points_text,
-        given=check.optional_uuid(f"{path}.customer_id", row.customer_id),
-        fault=fault,
-    )
+    number = check.whole(f"{path}.row_number", row.row_number, least=1, most=ROW_NUMBER_MAX)
+    texts = {name: getattr(row, name) for name in ("member_id", "email", "phone")}
+    own = FieldCheck()
+    for name, text in texts.items():
+        own.text(name, text, length_max=CELL_LENGTH_MAX, length_min=0)
+    own.text("points_text", row.points_text, length_max=POINTS_LENGTH_MAX, length_min=0)
+    given = own.optional_uuid("customer_id", row.customer_id)
+    if own.violations or "\x00" in "".join((*texts.values(), row.points_text)):
+        return Line(number, Hints(), "", fault=Fault.MALFORMED.value)
+    hints = Hints(**{name: text.strip() for name, text in texts.items()})
+    return Line(number, hints, row.points_text, given=given, fault=fault)
 
 
 def statuses(numbers: Iterable[int]) -> list[RowStatus]:

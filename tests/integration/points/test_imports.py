@@ -394,6 +394,37 @@ async def test_a_chunk_of_which_nobody_knows_whether_it_was_written_counts_once(
     assert await points.balance(people.ann) == (75, 75)
 
 
+@pytest.mark.rule("C-20d")
+async def test_a_row_that_cannot_be_kept_is_malformed_and_refuses_no_other(
+    neighboured: Neighboured, people: People
+) -> None:
+    points = neighboured
+    made = await opened(points, b"some cannot be kept")
+    row = messages.ImportRowInput
+    rows = [
+        row(row_number=2, email="a\x00@b.c", points_text="4"),
+        row(row_number=3, member_id="\x00"),
+        row(row_number=4, points_text="4\x00", customer_id=str(people.ann)),
+        row(row_number=5, phone="1" * 321, points_text="4"),
+        row(row_number=6, points_text="1" * 101, customer_id=str(people.ann)),
+        row(row_number=7, customer_id="nobody", points_text="4"),
+        row(row_number=8, customer_id=str(people.ann), points_text="4"),
+    ]
+    request = pb.AddImportRowsRequest(
+        team_id=str(points.team_id), points_import_id=made.points_import_id, rows=rows, request_id="a"
+    )
+    for request.request_id in ("a", "a", "b"):
+        counts = (await points.stub.AddImportRows(request, timeout=TIMEOUT_S)).points_import.counts
+        assert (counts.total, counts.waiting, counts.invalid) == (7, 1, 6)
+    await execute(points, made.points_import_id)
+    assert await points.balance(people.ann) == (4, 4)
+    request.request_id = "c"
+    request.rows[0].row_number = 0
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await points.stub.AddImportRows(request, timeout=TIMEOUT_S)
+    assert [each.field for each in remote_error(caught.value).violations] == ["rows[0].row_number"]
+
+
 async def test_rows_that_a_caller_splits_are_added_by_line(neighboured: Neighboured, people: People) -> None:
     points = neighboured
     made = await opened(points, b"split elsewhere")

@@ -375,7 +375,8 @@ class PointsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddImportRows(self, request, context):
-        """Adds up to 500 rows to an open import. A line that it has already must have the same content.
+        """Adds up to 500 rows to an open import. A line that it has already must have the same content. A row with a text that is
+        too long or holds U+0000, or with a customer that is no UUID, is kept as MALFORMED, as in a file.
         Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -100,7 +100,8 @@ class PointsServiceStub:
     cannot be looked up.
     """
     AddImportRows: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.AddImportRowsRequest, _points_service_pb2.AddImportRowsResponse]
-    """Adds up to 500 rows to an open import. A line that it has already must have the same content.
+    """Adds up to 500 rows to an open import. A line that it has already must have the same content. A row with a text that is
+    too long or holds U+0000, or with a customer that is no UUID, is kept as MALFORMED, as in a file.
     Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
     PreviewImport: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.PreviewImportRequest, _points_service_pb2.PreviewImportResponse]
@@ -198,7 +199,8 @@ class PointsServiceAsyncStub(PointsServiceStub):
     cannot be looked up.
     """
     AddImportRows: _aio.UnaryUnaryMultiCallable[_points_service_pb2.AddImportRowsRequest, _points_service_pb2.AddImportRowsResponse]  # type: ignore[assignment]
-    """Adds up to 500 rows to an open import. A line that it has already must have the same content.
+    """Adds up to 500 rows to an open import. A line that it has already must have the same content. A row with a text that is
+    too long or holds U+0000, or with a customer that is no UUID, is kept as MALFORMED, as in a file.
     Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
     PreviewImport: _aio.UnaryUnaryMultiCallable[_points_service_pb2.PreviewImportRequest, _points_service_pb2.PreviewImportResponse]  # type: ignore[assignment]
@@ -431,7 +433,8 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.AddImportRowsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.AddImportRowsResponse, _abc.Awaitable[_points_service_pb2.AddImportRowsResponse]]:
-        """Adds up to 500 rows to an open import. A line that it has already must have the same content.
+        """Adds up to 500 rows to an open import. A line that it has already must have the same content. A row with a text that is
+        too long or holds U+0000, or with a customer that is no UUID, is kept as MALFORMED, as in a file.
         Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
 
