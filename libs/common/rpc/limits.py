@@ -44,7 +44,7 @@ OPEN_DEADLINE_S: Final = 60.0
 STREAMS_MAX: Final = 256
 """Calls at once on one connection; a client's library holds back further ones."""
 CONNECTIONS_MAX: Final = 2_000
-CONNECTION_IDLE_MAX_MS: Final = 300_000
+CONNECTION_IDLE_MAX_MS: Final = 60_000
 """A connection without a call for so long is closed; a channel connects again by itself."""
 HANDSHAKE_MAX_MS: Final = 10_000
 """How long a new connection may take to say that it speaks HTTP/2."""
