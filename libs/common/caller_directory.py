@@ -18,6 +18,7 @@ import asyncpg
 from libs.common.callers import Caller, token_digest
 from libs.common.clock import Clock, SystemClock
 from libs.common.db.listening import Listening
+from libs.common.db.reading import read_rows
 from libs.common.errors import Unavailable
 
 STALE_MAX_S: Final = 30.0
@@ -105,7 +106,7 @@ class ClientDirectory:
         """Takes over what has changed, and writes now and then who called. Raises the driver's errors."""
         # What a read of everything does not find again is gone (the database was restored from a backup).
         gone = set(self._digests) if self._version == 0 else set()
-        while rows := await connection.fetch(_READ, self._version, _PAGE):
+        while rows := await read_rows(connection, _READ, self._version, _PAGE):
             for row in rows:
                 self._take(row)
                 gone.discard(row["api_client_id"])

@@ -13,7 +13,8 @@ for each of its histories, in `sql/functions`.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from libs.common.db.pool import Connection, Pool, bind_teams, fetch_alone, snapshot
+from libs.common.db.pool import Connection, Pool, bind_teams, snapshot
+from libs.common.db.reading import read_alone, read_rows
 from libs.common.feeds.notifier import PAGE_MAX
 from libs.common.ids import PARTITIONS
 
@@ -72,7 +73,7 @@ async def read_history(
         if not teams:
             return [], dict(cursors)
         await bind_teams(connection, teams)
-        rows = (await connection.fetch(rows_sql, *arguments))[: arguments[2]]
+        rows = (await read_rows(connection, rows_sql, *arguments))[: arguments[2]]
     return rows, _following(cursors, rows)
 
 
@@ -86,7 +87,7 @@ async def read_page(
     """
     arguments = (cursors.keys(), cursors.values(), min(row_max, PAGE_MAX))
     query = f"SELECT {columns} FROM {table}_page($1, $2, $3)"  # noqa: S608 - both are of the code
-    rows = await fetch_alone(pool, query, *arguments)
+    rows = await read_alone(pool, query, *arguments)
     return rows, _following(cursors, rows)
 
 

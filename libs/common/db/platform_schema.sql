@@ -24,7 +24,7 @@ CREATE TABLE api_client (
     CONSTRAINT api_client_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
     CONSTRAINT api_client_old_token_sha256_check CHECK ((octet_length(old_token_sha256) = 32)),
     CONSTRAINT api_client_scopes_check CHECK (((cardinality(scopes) >= 1) AND (cardinality(scopes) <= 5))),
-    CONSTRAINT api_client_times_finite CHECK ((isfinite(old_token_expire_at) AND isfinite(expire_at) AND isfinite(revoked_at) AND isfinite(created_at) AND isfinite(last_used))),
+    CONSTRAINT api_client_times_readable CHECK (((old_token_expire_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (old_token_expire_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (expire_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (expire_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (revoked_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (revoked_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (created_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (created_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (last_used >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (last_used < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID,
     CONSTRAINT api_client_token_sha256_check CHECK ((octet_length(token_sha256) = 32)),
     CONSTRAINT api_client_team_id_fkey FOREIGN KEY (team_id) REFERENCES team(team_id)
 );
@@ -53,7 +53,7 @@ CREATE TABLE audit_entry (
     CONSTRAINT audit_entry_pkey PRIMARY KEY (team_id, audit_entry_id),
     CONSTRAINT audit_entry_after_check CHECK ((octet_length(after) <= 16384)),
     CONSTRAINT audit_entry_before_check CHECK ((octet_length(before) <= 16384)),
-    CONSTRAINT audit_entry_changed_at_check CHECK (isfinite(changed_at))
+    CONSTRAINT audit_entry_time_readable CHECK (((changed_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (changed_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 );
 CREATE INDEX audit_entry_by_actor ON platform.audit_entry USING btree (team_id, actor, audit_entry_id);
 CREATE INDEX audit_entry_by_resource ON platform.audit_entry USING btree (team_id, resource_type, resource_id, audit_entry_id);

@@ -16,6 +16,8 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.times import EARLIEST, UNREADABLE, UnreadableTime
+
 
 class MailSource(IntEnum):
     """Who numbers the mail. Numbers have no gaps within one (source, customer)."""
@@ -171,6 +173,13 @@ class Mail(msgspec.Struct, array_like=True, frozen=True):
     depth: int
     """Causation depth: 0 for the outside world, one more than the journey's effect that caused it (J-25)."""
     body: Body
+
+
+def with_sound_time(mail: Mail) -> Mail:
+    """The mail; one whose time cannot be read as `Unreadable`, of the beginning of time."""
+    if not isinstance(mail.occurred_at, UnreadableTime):
+        return mail
+    return msgspec.structs.replace(mail, occurred_at=EARLIEST, body=Unreadable(UNREADABLE))
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")

@@ -173,7 +173,7 @@ CREATE TABLE delivery (
     receipt          smallint NOT NULL DEFAULT 0,
     CONSTRAINT delivery_pkey PRIMARY KEY (team_id, effect_key),
     CONSTRAINT delivery_state_check CHECK (((state >= 1) AND (state <= 9))),
-    CONSTRAINT delivery_time_finite CHECK (isfinite(not_after)) NOT VALID
+    CONSTRAINT delivery_times_readable CHECK (((not_after >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (not_after < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (first_attempt_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (first_attempt_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (next_attempt_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (next_attempt_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (fillfactor=60, autovacuum_vacuum_scale_factor=0.02);
 CREATE INDEX delivery_by_time ON channel_gateway.delivery USING btree (team_id, created_at, effect_key);
 CREATE INDEX delivery_unsettled ON channel_gateway.delivery USING btree (team_id, journey_id) WHERE (state >= 8);
@@ -204,7 +204,7 @@ CREATE TABLE history (
     currency     text NOT NULL DEFAULT ''::text,
     CONSTRAINT history_pkey PRIMARY KEY (partition, "position"),
     CONSTRAINT history_kind_check CHECK (((kind >= 1) AND (kind <= 4))),
-    CONSTRAINT history_time_finite CHECK (isfinite(occurred_at)) NOT VALID
+    CONSTRAINT history_time_readable CHECK (((occurred_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occurred_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 );
 CREATE UNIQUE INDEX history_mail ON channel_gateway.history USING btree (team_id, customer_id, mail_number) WHERE (mail_number IS NOT NULL);
 ALTER TABLE history ENABLE ROW LEVEL SECURITY;
@@ -352,7 +352,7 @@ CREATE TABLE shop_key (
     CONSTRAINT shop_key_in_one_form CHECK ((num_nonnulls(secret, sealed) = 1)),
     CONSTRAINT shop_key_sealed_check CHECK (((length(sealed) >= 37) AND (length(sealed) <= 256))),
     CONSTRAINT shop_key_secret_check CHECK (((length(secret) >= 24) AND (length(secret) <= 64))),
-    CONSTRAINT shop_key_time_finite CHECK (isfinite(expires_at)) NOT VALID
+    CONSTRAINT shop_key_time_readable CHECK (((expires_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (expires_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 );
 ALTER TABLE shop_key ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON shop_key USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
@@ -421,7 +421,8 @@ CREATE TABLE webhook_inbox (
     CONSTRAINT webhook_inbox_pkey PRIMARY KEY (sequence),
     CONSTRAINT webhook_inbox_team_id_source_origin_webhook_id_key UNIQUE (team_id, source, origin, webhook_id),
     CONSTRAINT webhook_inbox_source_check CHECK (((source >= 1) AND (source <= 4))),
-    CONSTRAINT webhook_inbox_state_check CHECK (((state >= 1) AND (state <= 3)))
+    CONSTRAINT webhook_inbox_state_check CHECK (((state >= 1) AND (state <= 3))),
+    CONSTRAINT webhook_inbox_time_readable CHECK (((received_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (received_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (fillfactor=80);
 CREATE INDEX webhook_inbox_stored ON channel_gateway.webhook_inbox USING btree (sequence) WHERE (state = 1);
 -- What waits is found team by team, so that one team's backlog stands in nobody's way. The index by sequence alone goes with a

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Pool, fetch_alone, transaction
+from libs.common.db.reading import read_rows, times_of_any_year
 from libs.common.feeds.publisher import ranges_of
 from libs.common.ids import epoch_ms, new_id, partition_of
 from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
@@ -115,8 +116,9 @@ class DeliveryStore:
             await connection.execute(
                 *QUERIES.bind("take_over", team_id=team_id, journey_id=journey_id, epoch=epoch, sender=sender)
             )
-            rows = await connection.fetch(
-                *QUERIES.bind("find_stopped", team_id=team_id, journey_id=journey_id, epoch=epoch)
+            rows = await read_rows(
+                connection,
+                *QUERIES.bind("find_stopped", team_id=team_id, journey_id=journey_id, epoch=epoch),
             )
             cancelled = [Settlement(job, cancelled_outcome(job)) for job in map(job_of, rows)]
             if not cancelled:
@@ -145,10 +147,13 @@ class DeliveryStore:
 
     async def adopt(self, dead: UUID, teams: set[UUID], sender: UUID) -> list[Adopted]:
         """Takes over a page of sends of a process that is gone; call again until there are none."""
-        async with transaction(self._pool, teams) as connection:
-            rows = await connection.fetch(
-                *QUERIES.bind("adopt", dead_sender=dead, sender=sender, most=ADOPT_PAGE_MAX)
-            )
+        query = QUERIES.bind("adopt", dead_sender=dead, sender=sender, most=ADOPT_PAGE_MAX)
+        try:
+            async with transaction(self._pool, teams) as connection:
+                rows = await connection.fetch(*query)
+        except OverflowError:  # nothing was taken over: it is done again, with times that cannot be read
+            async with transaction(self._pool, teams) as connection, times_of_any_year(connection):
+                rows = await connection.fetch(*query)
         return [_adopted(row, was_in_flight=row["state"] == SendState.IN_FLIGHT) for row in rows]
 
     async def unsettled_of(
@@ -168,7 +173,8 @@ class DeliveryStore:
     ) -> list[Adopted]:
         """A process's waiting sends of an account, but for the effect keys `checked_out`."""
         async with transaction(self._pool, [team_id]) as connection:
-            rows = await connection.fetch(
+            rows = await read_rows(
+                connection,
                 *QUERIES.bind(
                     "left_of",
                     team_id=team_id,
@@ -176,7 +182,7 @@ class DeliveryStore:
                     sender=sender,
                     checked_out=list(checked_out),
                     most=most,
-                )
+                ),
             )
         return [_adopted(row, was_in_flight=False) for row in rows]
 
@@ -184,7 +190,7 @@ class DeliveryStore:
         """Own sends that memory lost, as they are. One in flight without a doubt never left: its reservation recorded
         it so, and nobody heard of the commit."""
         async with transaction(self._pool, {key[0] for key in keys}) as connection:
-            rows = await connection.fetch(QUERIES["readopt"], *columns(keys, 2), sender)
+            rows = await read_rows(connection, QUERIES["readopt"], *columns(keys, 2), sender)
         return [
             _adopted(row, was_in_flight=row["state"] == SendState.IN_FLIGHT and row["doubtful"])
             for row in rows
@@ -278,6 +284,6 @@ def _adopted(row: Mapping[str, Any], *, was_in_flight: bool) -> Adopted:
     return Adopted(
         job,
         was_in_flight,
-        max(0.0, (due - now).total_seconds()) if due else 0.0,
+        max(0.0, -(now - due).total_seconds()) if due else 0.0,
         (now - first).total_seconds() if first else 0.0,
     )

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from libs.common.db.pool import Connection
 from libs.common.feeds.publisher import Ranges, ranges_of
 from libs.common.ids import epoch_ms, new_id, partition_of
-from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
+from libs.common.mailbox.mail import Mail, MailSource, SendOutcome, with_sound_time
 from services.channel_gateway.domain.facts import Fact
 from services.channel_gateway.store.book import QUERIES, columns
 
@@ -62,7 +62,7 @@ def mails_of(rows: Iterable[Mapping[str, Any]]) -> list[Mail]:
 
 
 def _mail_of(row: Mapping[str, Any]) -> Mail:
-    return Mail(
+    mail = Mail(
         MailSource.GATEWAY,
         row["mail_number"],
         row["position"],
@@ -81,3 +81,4 @@ def _mail_of(row: Mapping[str, Any]) -> Mail:
             row["messages"],
         ),
     )
+    return with_sound_time(mail)

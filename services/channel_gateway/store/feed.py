@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from libs.common.db.pool import Pool, fetch_alone, transaction
+from libs.common.db.pool import Pool, transaction
+from libs.common.db.reading import read_alone, read_rows
 from libs.common.feeds.notifier import PAGE_MAX
 from libs.common.mailbox.mail import Mail
 from services.channel_gateway.store.book import QUERIES
@@ -21,7 +22,7 @@ class FeedStore:
     async def read(self, cursors: Mapping[int, int], row_max: int) -> tuple[list[Any], dict[int, int]]:
         """One page of rows after the cursors, and the cursors to go on from."""
         most = min(row_max, PAGE_MAX)
-        rows = await fetch_alone(
+        rows = await read_alone(
             self._pool,
             *QUERIES.bind(
                 "read_history", partitions=list(cursors.keys()), positions=list(cursors.values()), most=most
@@ -46,14 +47,15 @@ class FeedStore:
     ) -> list[Mail]:
         """A customer's mail after a number, in order."""
         async with transaction(self._pool, [team_id]) as connection:
-            rows = await connection.fetch(
+            rows = await read_rows(
+                connection,
                 *QUERIES.bind(
                     "read_customer_mail",
                     team_id=team_id,
                     customer_id=customer_id,
                     after_number=after_number,
                     most=limit,
-                )
+                ),
             )
         return mails_of(rows)
 

@@ -91,7 +91,8 @@ CREATE TABLE actor (
     wake_at       timestamp with time zone,
     sending_since timestamp with time zone,
     CONSTRAINT actor_pkey PRIMARY KEY (partition, team_id, customer_id),
-    CONSTRAINT actor_partition_check CHECK (((partition >= 0) AND (partition <= 63)))
+    CONSTRAINT actor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT actor_times_readable CHECK (((wake_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (wake_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (sending_since >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (sending_since < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=85);
 CREATE INDEX actor_due ON journey.actor USING btree (partition, wake_at) WHERE (wake_at IS NOT NULL);
 CREATE INDEX actor_sending ON journey.actor USING btree (partition, sending_since) WHERE (sending_since IS NOT NULL);
@@ -120,7 +121,8 @@ CREATE TABLE enrolment (
     CONSTRAINT enrolment_check2 CHECK (((state <> 1) OR (rest <> 0))),
     CONSTRAINT enrolment_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT enrolment_rest_check CHECK (((rest >= 0) AND (rest <= 3))),
-    CONSTRAINT enrolment_state_check CHECK (((state >= 1) AND (state <= 4)))
+    CONSTRAINT enrolment_state_check CHECK (((state >= 1) AND (state <= 4))),
+    CONSTRAINT enrolment_times_readable CHECK (((created_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (created_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (updated_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (updated_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (wake_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (wake_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=85);
 CREATE INDEX enrolment_by_id ON journey.enrolment USING btree (enrolment_id);
 -- Without the id, which would be told apart for each: those of one moment share an entry.
@@ -141,7 +143,8 @@ CREATE TABLE history (
     kind         smallint NOT NULL,
     body         bytea NOT NULL,
     CONSTRAINT history_pkey PRIMARY KEY (partition, "position"),
-    CONSTRAINT history_kind_check CHECK (((kind >= 1) AND (kind <= 3)))
+    CONSTRAINT history_kind_check CHECK (((kind >= 1) AND (kind <= 3))),
+    CONSTRAINT history_time_readable CHECK (((at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 );
 CREATE INDEX history_of_enrolment ON journey.history USING btree (enrolment_id, "position") WHERE (enrolment_id IS NOT NULL);
 ALTER TABLE history ENABLE ROW LEVEL SECURITY;
@@ -179,7 +182,7 @@ CREATE TABLE journey (
     CONSTRAINT journey_pkey PRIMARY KEY (team_id, journey_id),
     CONSTRAINT journey_revision_check CHECK ((revision > 0)),
     CONSTRAINT journey_status_check CHECK (((status >= 1) AND (status <= 6))),
-    CONSTRAINT journey_times_finite CHECK ((isfinite(starts_at) AND isfinite(ends_at))) NOT VALID,
+    CONSTRAINT journey_times_readable CHECK (((starts_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (starts_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (ends_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (ends_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID,
     CONSTRAINT journey_version_check CHECK ((version > 0))
 ) WITH (fillfactor=70);
 CREATE INDEX journey_by_creation ON journey.journey USING btree (team_id, created_at DESC, journey_id DESC) WHERE (deleted_at IS NULL);
@@ -221,7 +224,7 @@ CREATE TABLE mail (
     CONSTRAINT mail_pkey PRIMARY KEY (partition, "position"),
     CONSTRAINT mail_team_id_customer_id_number_key UNIQUE (team_id, customer_id, number),
     CONSTRAINT mail_team_id_request_key_key UNIQUE (team_id, request_key),
-    CONSTRAINT mail_time_finite CHECK (isfinite(occurred_at)) NOT VALID
+    CONSTRAINT mail_time_readable CHECK (((occurred_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occurred_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 );
 ALTER TABLE mail ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON mail USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from libs.common.db.history import allocate, count_by_partition, read_page
 from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.db.reading import read_rows
 from libs.common.errors import Aborted
 from libs.common.feeds.serving import MailPage
 from libs.common.ids import partition_of
-from libs.common.mailbox.mail import Mail, MailSource, SystemTrigger
+from libs.common.mailbox.mail import Mail, MailSource, SystemTrigger, with_sound_time
 from services.journey.domain.views import SystemTriggerRow
 from services.journey.store.book import BOOK
 
@@ -101,14 +102,15 @@ class JourneyMailStore:
     ) -> MailPage:
         """Mail of a customer after a number."""
         async with transaction(self._pool, [team_id]) as connection:
-            rows = await connection.fetch(
+            rows = await read_rows(
+                connection,
                 *BOOK.bind(
                     "mail_of_customer",
                     team_id=team_id,
                     customer_id=customer_id,
                     after=after_number,
                     limit=limit,
-                )
+                ),
             )
         return MailPage([_mail_from(row) for row in rows], more=len(rows) == limit)
 
@@ -147,7 +149,7 @@ def _mail(
 
 def _mail_from(row: Mapping[str, Any]) -> Mail:
     trigger = SystemTriggerRow(row["customer_id"], row["journey_id"], row["request_key"])
-    return _mail(
+    mail = _mail(
         row["team_id"],
         trigger,
         row["occurred_at"],
@@ -155,6 +157,7 @@ def _mail_from(row: Mapping[str, Any]) -> Mail:
         position=row["position"],
         number=row["number"],
     )
+    return with_sound_time(mail)
 
 
 def _trigger_of(mail: Mail) -> SystemTrigger:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Pool, transaction
+from libs.common.db.reading import read_alone, read_rows
 from services.journey.domain.model import ActorKey
 from services.journey.store.book import BOOK
 
@@ -58,7 +59,8 @@ class OrphanStore:
     ) -> tuple[list[EnrolmentKey], SearchPosition | None]:
         """Enrolments that wait for a send, of up to `limit` customers who have awaited one since before `until`, after
         a position in this order; and the position to go on from, None at the end."""
-        rows = await self._pool.fetch(
+        rows = await read_alone(
+            self._pool,
             *BOOK.bind(
                 "resting_sends",
                 partitions=list(partitions),
@@ -67,7 +69,7 @@ class OrphanStore:
                 after_customer_id=after.customer_id,
                 until=until,
                 limit=limit,
-            )
+            ),
         )
         seen = {SearchPosition(row["partition"], row["since"], row["customer_id"]) for row in rows}
         return [EnrolmentKey(*row[:4]) for row in rows], max(seen) if len(seen) >= limit else None
@@ -84,7 +86,7 @@ class OrphanStore:
     async def look_at(self, runs: Sequence[EnrolmentKey]) -> list[Suspect]:
         """Those of `runs` that are live and await a send now."""
         async with transaction(self._pool, {run.team_id for run in runs}) as connection:
-            rows = await connection.fetch(*BOOK.bind("suspects", keys=runs))
+            rows = await read_rows(connection, *BOOK.bind("suspects", keys=runs))
         return [Suspect(EnrolmentKey(*row[:4]), *row[4:]) for row in rows]
 
     async def note(self, orphans: Sequence[Suspect]) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.db.reading import read_alone
 from libs.common.errors import NotFound
 from libs.common.ids import partition_of
 from libs.common.leases import fence_off
@@ -51,7 +52,7 @@ class ParkedStore:
 
     async def state(self, key: ActorKey) -> LoadedTurns:
         """What the customer's actor has taken, and its live enrolments."""
-        return loaded_turns([key], await self._pool.fetch(*load_query([key])))
+        return loaded_turns([key], await read_alone(self._pool, *load_query([key])))
 
     async def unpark(self, connection: Connection, key: ActorKey) -> None:
         """Lets the customer's actor work again. Raises NotFound if they are not parked."""

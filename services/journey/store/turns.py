@@ -13,8 +13,10 @@ import asyncpg
 from libs.common import crash
 from libs.common.db.history import count_by_partition
 from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
+from libs.common.db.reading import read_alone
 from libs.common.leases import check_fence
 from libs.common.mailbox.errors import Fenced
+from libs.common.times import UnreadableTime
 from services.journey.domain import effects as fx
 from services.journey.domain.lifecycle import JourneyChanged, stopped_by_itself
 from services.journey.domain.model import ActorKey, Journey, StatusReason
@@ -37,7 +39,7 @@ class TurnStore:
 
     async def load(self, keys: Sequence[ActorKey]) -> LoadedTurns:
         """State of these customers; a customer without an actor row gets a fresh actor."""
-        return loaded_turns(keys, await fetch_alone(self._pool, *load_query(keys)))
+        return loaded_turns(keys, await read_alone(self._pool, *load_query(keys)))
 
     async def journeys(self, teams: Iterable[UUID], journey_ids: Sequence[UUID]) -> list[Journey]:
         """These journeys with their definitions."""
@@ -110,10 +112,11 @@ class TurnStore:
             return DueTimers([], None, more=False)
         # Two shares a partition: rarely are they so uneven that it has to be looked at again.
         each = max(_TIMERS_OF_PARTITION_MIN, 2 * limit // len(partitions))
-        rows = await self._pool.fetch(
+        rows = await read_alone(
+            self._pool,
             *BOOK.bind(
                 "look_at_timers", partitions=list(partitions), until=until, limit=limit, partition_limit=each
-            )
+            ),
         )
         due = [ActorKey(row["partition"], row["team_id"], row["customer_id"]) for row in rows[:-1]]
         counts = count_by_partition(key.partition for key in due)
@@ -122,9 +125,9 @@ class TurnStore:
 
     async def look_ahead(self, now: datetime) -> tuple[int, datetime | None]:
         """What is due by `now` in all partitions, timers and changes of journeys; and when the next thing is."""
-        row = await self._pool.fetchrow(*BOOK.bind("look_ahead", now=now))
-        assert row is not None, "a function without a set returns a row"
-        return int(row["due"]), row["following"]
+        (row,) = await read_alone(self._pool, *BOOK.bind("look_ahead", now=now))
+        following = row["following"]
+        return int(row["due"]), None if isinstance(following, UnreadableTime) else following
 
     async def halting_customers(
         self, team_id: UUID, journey_id: UUID, partitions: Iterable[int], limit: int

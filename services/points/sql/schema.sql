@@ -148,7 +148,7 @@ CREATE TABLE coupon (
     CONSTRAINT coupon_claims_max_check CHECK ((claims_max >= 0)),
     CONSTRAINT coupon_claims_per_customer_max_check CHECK ((claims_per_customer_max >= 0)),
     CONSTRAINT coupon_cost_check CHECK ((cost > 0)),
-    CONSTRAINT coupon_times_finite CHECK ((isfinite(start_at) AND isfinite(expires_at))) NOT VALID
+    CONSTRAINT coupon_times_readable CHECK (((start_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (start_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (expires_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (expires_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (fillfactor=80);
 CREATE INDEX coupon_by_time ON points.coupon USING btree (team_id, created_at DESC, coupon_id DESC);
 ALTER TABLE coupon ENABLE ROW LEVEL SECURITY;
@@ -167,7 +167,7 @@ CREATE TABLE coupon_claim (
     CONSTRAINT coupon_claim_pkey PRIMARY KEY (team_id, claim_id),
     CONSTRAINT coupon_claim_code UNIQUE (team_id, code),
     CONSTRAINT coupon_claim_points_paid_check CHECK ((points_paid >= 0)),
-    CONSTRAINT coupon_claim_time_finite CHECK (isfinite(expires_at)) NOT VALID,
+    CONSTRAINT coupon_claim_time_readable CHECK (((expires_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (expires_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID,
     CONSTRAINT coupon_claim_team_id_coupon_id_fkey FOREIGN KEY (team_id, coupon_id) REFERENCES coupon(team_id, coupon_id)
 );
 CREATE INDEX coupon_claim_by_customer ON points.coupon_claim USING btree (team_id, customer_id, coupon_id);
@@ -240,7 +240,7 @@ CREATE TABLE entry (
     CONSTRAINT entry_balance_check CHECK ((balance >= 0)),
     CONSTRAINT entry_cumulative_check CHECK ((cumulative >= 0)),
     CONSTRAINT entry_sequence_check CHECK ((sequence > 0)),
-    CONSTRAINT entry_time_finite CHECK (isfinite(occurred_at)) NOT VALID
+    CONSTRAINT entry_times_readable CHECK (((occurred_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occurred_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (posted_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (posted_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 );
 CREATE UNIQUE INDEX entry_by_position ON points.entry USING btree (partition, "position");
 -- The history report, newest first.

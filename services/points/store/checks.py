@@ -10,6 +10,7 @@ from uuid import UUID
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, snapshot, transaction
 from libs.common.db.queries import QueryBook
+from libs.common.db.reading import read_rows
 from services.points.domain.check import (
     Finding,
     Invariant,
@@ -99,7 +100,7 @@ class CheckStore:
         entries: dict[UUID, list[Entry]] = {customer_id: [] for customer_id in customers}
         bounds = {"team_id": scope.team_id, "start_at": scope.start, "end_at": scope.end}
         query = self._sql.bind("check_entries", **bounds, customers=customers)
-        for row in await connection.fetch(*query):
+        for row in await read_rows(connection, *query):
             entries[row["customer_id"]].append(rows.entry(row))
             counts.entries += 1
         for customer_id, account in accounts.items():

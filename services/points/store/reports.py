@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import msgspec
 
-from libs.common.db.pool import Connection, Pool, fetch_alone, replanned, snapshot, transaction
+from libs.common.db.pool import Connection, Pool, replanned, snapshot, transaction
 from libs.common.db.queries import QueryBook
+from libs.common.db.reading import read_alone
 from libs.common.feeds.notifier import PAGE_MAX
 from services.points.domain.days import Days
 from services.points.domain.views import DailyStatement, DayChanges, EntryPosition, EntrySearch, PlacedEntry
@@ -104,7 +105,7 @@ class ReportStore:
             positions=list(cursors.values()),
             row_max=min(limit, PAGE_MAX),
         )
-        page = [_placed(row) for row in await fetch_alone(self._pool, *query)]
+        page = [_placed(row) for row in await read_alone(self._pool, *query)]
         return page, {**cursors, **{each.partition: each.position for each in page}}
 
 

@@ -358,7 +358,7 @@ CREATE TABLE customer (
     CONSTRAINT customer_pkey PRIMARY KEY (team_id, customer_id),
     CONSTRAINT customer_mail_number_check CHECK ((mail_number >= 0)),
     CONSTRAINT customer_revision_check CHECK ((revision > 0)),
-    CONSTRAINT customer_times_finite CHECK ((isfinite(customer_interact_time) AND isfinite(team_interact_time) AND isfinite(marketed_time) AND isfinite(checkout_time))) NOT VALID
+    CONSTRAINT customer_times_readable CHECK (((customer_interact_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (customer_interact_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (team_interact_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (team_interact_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (marketed_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (marketed_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (checkout_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (checkout_time < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.05);
 CREATE INDEX customer_email ON segment.customer USING btree (team_id, email_folded, create_time, customer_id) WHERE (email_folded IS NOT NULL);
 CREATE UNIQUE INDEX customer_member_id ON segment.customer USING btree (team_id, member_id_folded) WHERE (member_id_folded IS NOT NULL);
@@ -433,12 +433,13 @@ CREATE TABLE fact (
     mail_number bigint,
     body        bytea NOT NULL,
     CONSTRAINT fact_pkey PRIMARY KEY (partition, "position"),
+    CONSTRAINT fact_body_has_kind CHECK ((octet_length(body) >= 2)) NOT VALID,
     CONSTRAINT fact_check CHECK (((mail_number IS NULL) OR (customer_id IS NOT NULL))),
     CONSTRAINT fact_depth_check CHECK ((depth >= 0)),
     CONSTRAINT fact_mail_number_check CHECK ((mail_number > 0)),
     CONSTRAINT fact_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT fact_position_check CHECK (("position" > 0)),
-    CONSTRAINT fact_time_finite CHECK (isfinite(occur_time)) NOT VALID
+    CONSTRAINT fact_times_readable CHECK (((occur_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occur_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (record_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (record_time < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 );
 -- Gaps are found and doubles refused by it.
 CREATE UNIQUE INDEX fact_mail ON segment.fact USING btree (team_id, customer_id, mail_number) WHERE (mail_number IS NOT NULL);
@@ -492,7 +493,7 @@ CREATE TABLE refund (
     body        bytea NOT NULL,
     CONSTRAINT refund_pkey PRIMARY KEY (team_id, shop_id, refund_id),
     CONSTRAINT refund_check CHECK (((customer_id IS NOT NULL) OR (uncounted <> 0))),
-    CONSTRAINT refund_time_finite CHECK (isfinite(occur_time)) NOT VALID,
+    CONSTRAINT refund_time_readable CHECK (((occur_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occur_time < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID,
     CONSTRAINT refund_uncounted_check CHECK (((uncounted >= 0) AND (uncounted <= 4)))
 );
 ALTER TABLE refund ENABLE ROW LEVEL SECURITY;
@@ -541,7 +542,7 @@ CREATE TABLE shop_order (
     body        bytea NOT NULL,
     CONSTRAINT shop_order_pkey PRIMARY KEY (team_id, shop_id, order_id),
     CONSTRAINT shop_order_check CHECK (((customer_id IS NOT NULL) OR (uncounted <> 0))),
-    CONSTRAINT shop_order_time_finite CHECK (isfinite(occur_time)) NOT VALID,
+    CONSTRAINT shop_order_time_readable CHECK (((occur_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occur_time < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID,
     CONSTRAINT shop_order_uncounted_check CHECK (((uncounted >= 0) AND (uncounted <= 4)))
 );
 ALTER TABLE shop_order ENABLE ROW LEVEL SECURITY;

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from libs.common.db.pool import Connection
 from libs.common.db.queries import QueryBook
-from services.segment.domain.facts import Fact, decode_body
+from libs.common.times import EARLIEST, UNREADABLE, UnreadableTime
+from services.segment.domain.facts import Fact, Unreadable, decode_body
 from services.segment.domain.model import Customer
 
 BOOK: Final = QueryBook.load("services.segment")
@@ -23,7 +24,10 @@ def customer_of(row: Iterable[Any]) -> Customer:
 
 def fact_of(row: Iterable[Any]) -> Fact:
     """A fact from its row: partition, position, team, customer, event, the two times, depth, mail number, body."""
-    partition, position, team_id, customer_id, event_id, occurred_at, record_time, depth, number, body = row
+    partition, position, team_id, customer_id, event_id, occurred_at, record_time, depth, number, data = row
+    body = decode_body(data)
+    if isinstance(occurred_at, UnreadableTime) or isinstance(record_time, UnreadableTime):
+        occurred_at, record_time, body = EARLIEST, EARLIEST, Unreadable(UNREADABLE)
     return Fact(
         partition,
         team_id,
@@ -33,7 +37,7 @@ def fact_of(row: Iterable[Any]) -> Fact:
         record_time,
         depth,
         number,
-        decode_body(body),
+        body,
         position,
     )
 

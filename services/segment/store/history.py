@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from libs.common.db.pool import Pool, connection_of, fetch_alone, replanned, transaction
+from libs.common.db.pool import Pool, connection_of, replanned, transaction
+from libs.common.db.reading import read_alone, read_rows
 from libs.common.feeds.notifier import PAGE_MAX
 from services.segment.domain.facts import Fact
 from services.segment.domain.views import FactKey, FactPage, MailFacts
@@ -42,7 +43,7 @@ async def read_facts(
         row_max=min(row_max, PAGE_MAX),
         byte_max=byte_max,
     )
-    rows = await fetch_alone(pool, *query)
+    rows = await read_alone(pool, *query)
     facts = [fact_of(row) for row in rows if row["body"] is not None]
     looked_at = {row["partition"]: row["position"] for row in rows[len(facts) :]}
     is_cut = None in looked_at
@@ -76,7 +77,7 @@ async def customer_mail(
         row_max=row_max,
         byte_max=byte_max,
     )
-    rows = await fetch_alone(pool, *query)
+    rows = await read_alone(pool, *query)
     facts = [fact_of(row) for row in rows if row["body"] is not None]
     return MailFacts(facts, is_last=len(facts) == len(rows))
 
@@ -115,7 +116,7 @@ async def list_facts(
             after_position=after[2],
             row_max=row_max,
         )
-        rows = await connection.fetch(*query)
+        rows = await read_rows(connection, *query)
     return [fact_of(row) for row in rows]
 
 

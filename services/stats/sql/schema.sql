@@ -38,7 +38,7 @@ CREATE TABLE counter (
     currency   text NOT NULL,
     value      bigint NOT NULL,
     CONSTRAINT counter_pkey PRIMARY KEY (team_id, journey_id, quarter, metric, node_id, channel, currency),
-    CONSTRAINT counter_time_finite CHECK (isfinite(quarter)) NOT VALID
+    CONSTRAINT counter_time_readable CHECK (((quarter >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (quarter < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (fillfactor=75, autovacuum_vacuum_scale_factor=0.05);
 ALTER TABLE counter ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON counter USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

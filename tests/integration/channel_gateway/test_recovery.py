@@ -10,13 +10,14 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from libs.common.ids import new_id
-from libs.common.mailbox.mail import Outcome, SendOutcome
+from libs.common.ids import PARTITIONS, new_id
+from libs.common.mailbox.mail import Outcome, SendOutcome, Unreadable
 from omnijourney.channel_gateway.v1 import delivery_pb2
-from omnijourney.internal.v1 import send_pb2
+from omnijourney.common.v1.history_pb2 import HistoryCursor
+from omnijourney.internal.v1 import history_service_pb2, send_pb2
 from services.channel_gateway.store.rows import pack_parts
 from services.journey.clients.sends import GatewaySends
-from tests.integration.channel_gateway.conftest import LINE, WHATSAPP, Gateway, GatewayMaker
+from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway, GatewayMaker
 
 
 async def hand_to_a_dead_process(gateway: Gateway, effect_keys: str | Sequence[str], state: int) -> None:
@@ -173,6 +174,64 @@ async def test_journey_is_told_which_sends_are_under_way(gateway: Gateway) -> No
     assert await probe.is_under_way(gateway.team_id, UUID(effect_key))
     await gateway.settled()
     assert not await probe.is_under_way(gateway.team_id, UUID(effect_key))
+
+
+async def as_owner(gateway: Gateway, *statements: str) -> None:
+    """Changes rows past what the service and its checks allow."""
+    connection = await asyncpg.connect(gateway.database.admin_dsn)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.rule("C-20d")
+@pytest.mark.parametrize("at", ["4713-01-01 BC", "10000-01-01"])
+@pytest.mark.parametrize("column", ["not_after", "next_attempt_at", "first_attempt_at"])
+async def test_a_send_of_no_time_keeps_no_other_of_a_dead_process(
+    gateway: Gateway, column: str, at: str
+) -> None:
+    account, module = await gateway.account(LINE, sink=True), await gateway.module()
+    customers = [gateway.customer(account, LINE) for _ in range(3)]
+    sends = [gateway.send(customer, LINE, bot_module_id=module) for customer in customers]
+    await gateway.ask(*sends)
+    await gateway.settled()
+    await as_owner(
+        gateway,
+        "ALTER TABLE channel_gateway.delivery DROP CONSTRAINT delivery_times_readable",
+        f"UPDATE channel_gateway.delivery SET {column} = '{at}' WHERE effect_key = '{sends[1].effect_key}'",
+    )
+    for send in sends:
+        await write_bodies(gateway, send.effect_key, pack_parts([b"{}"]))
+    await hand_to_a_dead_process(gateway, [send.effect_key for send in sends], 8)
+    async with asyncio.timeout(20):
+        while not all([len(await outcomes(gateway, customers[n])) == 2 for n in (0, 2)]):
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.rule("C-20d")
+@pytest.mark.parametrize("at", ["4713-01-01 BC", "10000-01-01"])
+async def test_an_outcome_of_no_time_hides_no_other(gateway: Gateway, at: str) -> None:
+    account, module = await gateway.account(LINE, sink=True), await gateway.module()
+    customers = [gateway.customer(account, LINE) for _ in range(5)]
+    await gateway.ask(*(gateway.send(customer, LINE, bot_module_id=module) for customer in customers))
+    await gateway.settled()
+    await as_owner(
+        gateway,
+        "ALTER TABLE channel_gateway.history DROP CONSTRAINT history_time_readable",
+        f"UPDATE channel_gateway.history SET occurred_at = '{at}' WHERE customer_id = '{customers[2]}'",
+    )
+    cursors = [HistoryCursor(partition=partition) for partition in range(PARTITIONS)]
+    request = history_service_pb2.ListHistoryRequest(cursors=cursors)
+    facts = (await gateway.internal.history.ListHistory(request, timeout=TIMEOUT_S)).gateway_facts
+    assert sorted(bool(fact.team_id) for fact in facts) == [False, True, True, True, True]
+    mails = [mail for customer in customers for mail in await gateway.mail(customer)]
+    assert [type(mail.body) for mail in mails] == [
+        *[SendOutcome] * 2,
+        Unreadable,
+        *[SendOutcome] * 2,
+    ]
 
 
 async def write_bodies(gateway: Gateway, effect_key: str, parts: bytes) -> None:

@@ -158,6 +158,31 @@ async def test_the_feed_holds_every_entry_of_all_teams_without_gaps(points: Poin
     assert all(found == [1, 2, 3] for found in sequences.values())
 
 
+@pytest.mark.rule("C-20d")
+@pytest.mark.parametrize("at", ["4713-01-01 BC", "10000-01-01"])
+@pytest.mark.parametrize("column", ["occurred_at", "posted_at"])
+async def test_an_entry_of_no_time_is_passed_on_by_its_place_and_hides_no_other(
+    tampered: Points, column: str, at: str
+) -> None:
+    points = tampered
+    customers = [new_id() for _ in range(9)]
+    await points.post(*(build.manual(points.team_id, customer, 1) for customer in customers))
+    await points.corrupt("ALTER TABLE points.entry DROP CONSTRAINT entry_times_readable")
+    await points.corrupt(
+        f"UPDATE points.entry SET {column} = $1::text::timestamptz WHERE customer_id = $2",
+        at,
+        customers[4],
+    )
+    entries = await read_all(points, 5)
+    assert {entry.customer_id for entry in entries} == {
+        "",
+        *(str(customer) for customer in customers if customer != customers[4]),
+    }
+    (bare,) = [entry for entry in entries if not entry.customer_id]
+    assert bare.partition == partition_of(points.team_id, customers[4])
+    assert bare.position > 0
+
+
 async def test_the_feed_waits_for_the_next_entry(points: Points) -> None:
     request = history_service_pb2.ListHistoryRequest(cursors=everywhere({}))
     request.wait.seconds = 20

@@ -19,15 +19,24 @@ LATER = b"\x92\x63\xa1x"
 """A body with the tag 99, as a later release may write it before it is rolled back."""
 
 
-async def _spoil(database: Database, order_id: bytes, body: bytes = LATER) -> tuple[int, int]:
-    """Puts another body into the fact of an order; returns its place."""
+async def _spoil(
+    database: Database, order_id: bytes, body: bytes | None = LATER, at: str | None = None
+) -> tuple[int, int]:
+    """Puts another body or time into the fact of an order, past the checks; returns its place."""
     owner = await asyncpg.connect(database.admin_dsn)
     try:
         await owner.execute("SET session_replication_role = replica")
+        await owner.execute(
+            "ALTER TABLE segment.fact DROP CONSTRAINT IF EXISTS fact_body_has_kind,"
+            " DROP CONSTRAINT IF EXISTS fact_times_readable"
+        )
         row = await owner.fetchrow(
-            "UPDATE segment.fact SET body = $1 WHERE position($2 IN body) > 0 RETURNING partition, position",
+            "UPDATE segment.fact"
+            " SET body = COALESCE($1, body), occur_time = COALESCE($3::text::timestamptz, occur_time)"
+            " WHERE position($2 IN body) > 0 RETURNING partition, position",
             body,
             order_id,
+            at,
         )
     finally:
         await owner.close()
@@ -35,23 +44,31 @@ async def _spoil(database: Database, order_id: bytes, body: bytes = LATER) -> tu
     return row["partition"], row["position"]
 
 
+NO_TIMES = ["4713-01-01 BC", "0001-12-31 BC", "10000-01-01", "294276-12-31"]
+"""Of years that Python has not."""
+
+
 @pytest.mark.rule("C-20d")
-@pytest.mark.parametrize("body", [LATER, b"\xc1", b"", b"\x91" * 2_000])
+@pytest.mark.parametrize(
+    ("body", "at"),
+    [*((body, None) for body in (LATER, b"\xc1", b"", b"\x91" * 2_000)), *((None, at) for at in NO_TIMES)],
+)
 async def test_a_fact_that_cannot_be_read_hides_no_other(
-    segment: Segment, database: Database, body: bytes
+    segment: Segment, database: Database, body: bytes | None, at: str | None
 ) -> None:
     results = await segment.record(
         *(segment.order(f"e{n}", f"order-{n}", who={"member_id": str(n % 2)}) for n in range(4))
     )
     await segment.settled()
-    place = await _spoil(database, b"order-1", body)
+    place = await _spoil(database, b"order-1", body, at)
     facts = await segment.facts()
     assert len(facts) == 6
     (bare,) = [fact for fact in facts if not fact.team_id]
     assert (bare.partition, bare.position) == place
     assert bare.WhichOneof("fact") is None
-    listed = (await segment.call("ListFacts")).facts
-    assert [fact.WhichOneof("fact") for fact in listed].count(None) == 1
+    if at is None:  # people ask for a span of time, in which such a one never lies
+        listed = (await segment.call("ListFacts")).facts
+        assert [fact.WhichOneof("fact") for fact in listed].count(None) == 1
     # Their mail says so, and what comes after it is there, too.
     mails = await segment.mail(results[1].customer_id)
     assert [type(mail.body) for mail in mails] == [m.Unreadable, m.Checkout]
@@ -81,11 +98,15 @@ def test_whatever_a_body_is_it_is_read() -> None:
             encode_body(unreadable)
 
 
-async def test_the_mail_of_others_is_delivered_behind_it(segment: Segment, database: Database) -> None:
+@pytest.mark.rule("C-20d")
+@pytest.mark.parametrize("at", [None, *NO_TIMES])
+async def test_the_mail_of_others_is_delivered_behind_it(
+    segment: Segment, database: Database, at: str | None
+) -> None:
     """The relay reads the store again after a start, as after any gap."""
     await segment.record(segment.order("e1", "order-1", who={"member_id": "1"}))
     await segment.settled()
-    await _spoil(database, b"order-1")
+    await _spoil(database, b"order-1", None if at else LATER, at)
     owner = await asyncpg.connect(database.admin_dsn)
     await owner.execute("UPDATE segment.mail_cursor SET position = 0")
     await owner.close()
