@@ -169,7 +169,7 @@ class BenchTeam:
 
     def phone_of(self, customer_id: UUID) -> str:
         """Digits of a customer's phone: the random bits of the id, so that no two share one."""
-        return f"1{customer_id.int % 10**14:014d}"
+        return f"19{customer_id.int % 10**13:013d}"
 
     async def _create_batch(self, customers: Sequence[UUID]) -> None:
         request = segment.BatchCreateCustomersRequest(
