@@ -225,7 +225,6 @@ BODIES: list[bytes] = [
     ORDER.replace(b'"12.34"', b"1e400"),
     ORDER.replace(b'"quantity": 2', b'"quantity": -1e999'),
     ORDER.replace(b'"2026-03-02T11:59:00Z"', b'"2026-03-02T24:59:61Z"'),
-    ORDER.replace(b'"CANDY"', b'"a\\u0000"'),
     ORDER.replace(b'"o1"', b'"o\\n1"'),
     ORDER.replace(b'"o1"', b'"\\u0085\\u2028"'),
     b"null",
