@@ -34,6 +34,13 @@ def _loggers_are_not_cached() -> None:
     structlog.configure = without_cache  # type: ignore[assignment]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _stacks_are_plain() -> None:
+    """Where nothing has configured logging, structlog draws each stack with all variables: half a second for one."""
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback, colors=False)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
+
+
 @pytest.fixture(scope="session")
 def reference_data() -> Path:
     """The folder with the specification and the sample files, skipped where it is not at hand.

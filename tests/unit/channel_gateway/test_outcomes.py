@@ -9,11 +9,13 @@ from uuid import UUID
 
 import pytest
 
+from libs.common.backoff import Backoff
 from libs.common.clock import SteppedClock
 from services.channel_gateway.clients.channels.base import Attempt, Verdict, plain
 from services.channel_gateway.domain.model import DeliveryOutcome, Job, Reason, SendState
 from services.channel_gateway.store.deliveries import Postponement, Settlement
 from services.channel_gateway.store.facts import Written
+from services.channel_gateway.worker import outcomes
 from services.channel_gateway.worker.attempts import AttemptClassifier
 from services.channel_gateway.worker.lanes import Lane
 from services.channel_gateway.worker.outcomes import Recorder
@@ -51,6 +53,12 @@ class Publisher:
 
     def publish(self, *_: Any) -> None:
         """See `CommitPublisher`."""
+
+
+@pytest.fixture(autouse=True)
+def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries are counted here, not waited for."""
+    monkeypatch.setattr(outcomes, "_RETRIES", Backoff(0.001, 0.01, spread=0.5))
 
 
 async def recorded(table: Table, notes: Callable[[Recorder], None]) -> tuple[list[int], list[int]]:

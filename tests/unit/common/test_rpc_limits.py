@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client import REGISTRY
 
 from libs.common.callers import Caller, StaticDirectory, caller
-from libs.common.rpc import limits
+from libs.common.rpc import limits, open_services
 from libs.common.rpc.errors import RemoteError, remote_error
 from libs.common.rpc.server import GrpcServer
 from omnijourney.common.v1 import installation_service_pb2, installation_service_pb2_grpc
@@ -358,14 +358,15 @@ def _answered(method: str, code: str) -> float:
 async def test_streams_of_reflection_that_say_nothing_hold_up_nobody(
     serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "OPEN_IDLE_MAX_S", 1.0)
+    monkeypatch.setattr(limits, "OPEN_IDLE_MAX_S", 0.2)
+    monkeypatch.setattr(open_services, "_PLACES_DEFAULT", (16, 0.1))
     make_stub: Any = reflection_pb2_grpc.ServerReflectionStub  # its types know blocking channels only
     async with serving() as (served, opened), contextlib.AsyncExitStack() as stack:
         silent = []
         for _ in range(4):
             channel = await stack.enter_async_context(served.channel())
             stub = make_stub(channel)
-            for _ in range(100):
+            for _ in range(30):  # all together more than there are places and places to wait
                 call = stub.ServerReflectionInfo(timeout=30)
                 await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
                 silent.append(call)
