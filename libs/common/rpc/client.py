@@ -151,10 +151,11 @@ async def fitting_page(read: Callable[[int], Awaitable[T]], rows_max: int) -> T:
 
 
 def is_too_large(error: grpc.aio.AioRpcError) -> bool:
-    """Whether a request or its answer does not fit into a message: gRPC says so, without a reason of ours.
+    """Whether a request or its answer does not fit into a message: gRPC says so, without a reason of ours."""
+    exhausted = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    return exhausted and not remote_error(error).reason and not is_busy(error)
 
-    It says in the same way that a server works on as many calls as it may.
-    """
-    if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED or remote_error(error).reason:
-        return False
-    return not (error.details() or "").startswith(_BUSY)
+
+def is_busy(error: grpc.aio.AioRpcError) -> bool:
+    """Whether gRPC refuses a call since the server, one of the release before, works on as many as it may."""
+    return (error.details() or "").startswith(_BUSY)

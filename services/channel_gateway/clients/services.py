@@ -14,7 +14,7 @@ from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two class
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.errors import Unavailable
 from libs.common.ids import CustomerKey
-from libs.common.rpc.client import CALL_DEADLINE_S, is_passing, is_too_large, retrying
+from libs.common.rpc.client import CALL_DEADLINE_S, is_busy, is_passing, is_too_large, retrying
 from libs.common.rpc.errors import remote_error
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.internal.v1 import customers_service_pb2, customers_service_pb2_grpc, profile_pb2
@@ -77,8 +77,6 @@ _NAMES: Final = {
     RefusalKind.SLOW: "DEADLINE_EXCEEDED",
 }
 """Reasons of what gRPC itself refuses."""
-_BUSY: Final = "Concurrent RPC limit exceeded"
-"""How gRPC says that a server works on as many calls as it may."""
 _COUNTRY_WAIT_S: Final = 1.0
 """A sender waits for the answer: after so long what was known last is taken."""
 CALL_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -271,7 +269,7 @@ def _failure(error: grpc.aio.AioRpcError) -> Exception:
     """Whether segment is away, or refuses what was sent."""
     code, answer = error.code(), remote_error(error)
     # A call that is to come again later is passing, however it is said; so is a server that has too many calls.
-    if code in _AWAY or is_passing(error) or answer.retry_after_s is not None or _BUSY in answer.message:
+    if code in _AWAY or is_passing(error) or answer.retry_after_s is not None or is_busy(error):
         return Unavailable.dependency("segment")
     kind = _KINDS.get(code, RefusalKind.REFUSED)
     reason = answer.reason or _NAMES.get(kind) or code.name
