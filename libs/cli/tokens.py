@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.cli.console import EXIT_FAULT, err, out
 from libs.client import Client, ClientSettings
+from libs.client.paging import items
 from libs.common.clock import SystemClock
 from libs.common.ids import new_id
 from omnijourney.common.v1.scope_pb2 import Scope
@@ -114,15 +115,9 @@ def _lines(client: api_client_pb2.ApiClient) -> str:
     )
 
 
-async def _clients(client: Client, team_id: str) -> AsyncIterator[api_client_pb2.ApiClient]:
+def _clients(client: Client, team_id: str) -> AsyncIterator[api_client_pb2.ApiClient]:
     request = pb.ListApiClientsRequest(team_id=team_id, page_size=500)
-    while True:
-        page = await client.segment.ListApiClients(request, timeout=_TIMEOUT_S)
-        for each in page.api_clients:
-            yield each
-        request.page_token = page.next_page_token
-        if not page.next_page_token:
-            return
+    return items(client.segment.ListApiClients, request, "api_clients", timeout_s=_TIMEOUT_S)
 
 
 def _show_token(answer: pb.CreateApiClientResponse | pb.RotateApiClientTokenResponse) -> None:
