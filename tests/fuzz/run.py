@@ -96,6 +96,8 @@ class Runner:
         self._bystander = Bystander(place, options.seed)
         self._logs = Logs(place)
         self._foreign_ids: list[str] = []
+        self._written: set[str] = set()
+        """Of these, what the own team's client wrote itself in this chunk: it may be told them again."""
         self.report = Report(options)
 
     async def run(self) -> Report:
@@ -123,6 +125,7 @@ class Runner:
 
     async def _chunk(self, numbers: Sequence[int]) -> None:
         await self._world.renew(f"own-{numbers[0]}")
+        self._written.clear()
         await survey(self._world, self._world.own, numbers[0])
         cases = Cases(self._options.seed, self._rpcs, self._world.own, self._world.foreign)
         edge = HttpCases(self._options.seed, self._world)
@@ -205,7 +208,10 @@ class Runner:
             return ""
         told = " ".join([answer.message, *map(str, answer.answers)])
         asked = b" ".join(parts)
-        leaked = [each for each in self._foreign_ids if each in told and each.encode() not in asked]
+        named = {each for each in self._foreign_ids if each.encode() in asked}
+        if not case.rpc.is_read:
+            self._written |= named
+        leaked = [each for each in self._foreign_ids if each in told and each not in named | self._written]
         return f"an id of another team: {leaked[0]}" if leaked else ""
 
 

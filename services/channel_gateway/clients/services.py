@@ -49,6 +49,8 @@ class RefusalKind(Enum):
     """With a fault of segment's own, which these events may bring about or not."""
     SLOW = "slow"
     """It was not done in time."""
+    COLLIDED = "collided"
+    """Other writers stood in its way each time that segment tried."""
 
 
 _FAULTS: Final = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})
@@ -77,6 +79,7 @@ _NAMES: Final = {
     RefusalKind.SLOW: "DEADLINE_EXCEEDED",
 }
 """Reasons of what gRPC itself refuses."""
+WRITE_CONFLICT: Final = "WRITE_CONFLICT"
 _COUNTRY_WAIT_S: Final = 1.0
 """A sender waits for the answer: after so long what was known last is taken."""
 CALL_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -268,6 +271,8 @@ def _calls(events: Sequence[event_pb2.CustomerEvent]) -> Iterator[list[event_pb2
 def _failure(error: grpc.aio.AioRpcError) -> Exception:
     """Whether segment is away, or refuses what was sent."""
     code, answer = error.code(), remote_error(error)
+    if answer.reason == WRITE_CONFLICT:  # of what was sent: segment itself is there, and takes others
+        return EventsRefusedError(RefusalKind.COLLIDED, f"{answer.reason}: {answer.message}")
     # A call that is to come again later is passing, however it is said; so is a server that has too many calls.
     if code in _AWAY or is_passing(error) or answer.retry_after_s is not None or is_busy(error):
         return Unavailable.dependency("segment")

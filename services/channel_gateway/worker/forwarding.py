@@ -31,9 +31,15 @@ from services.channel_gateway.domain.inbox import Refusal, Worked
 
 TRIES_MAX: Final = 3
 """Tries of an event alone, where segment takes others meanwhile; then it is set aside."""
+COLLISIONS_MAX: Final = 16
+"""The same of an event that collided: who stands in its way is most likely gone by then, about a minute later."""
 PARTS: Final = 8
 """A batch that is refused goes on in so many parts: the one of 500 is found in three rounds."""
-PATIENCE_S: Final[Mapping[RefusalKind, float]] = {RefusalKind.FAILED: 5.0, RefusalKind.SLOW: 30.0}
+PATIENCE_S: Final[Mapping[RefusalKind, float]] = {
+    RefusalKind.FAILED: 5.0,
+    RefusalKind.SLOW: 30.0,
+    RefusalKind.COLLIDED: 60.0,
+}
 """Where segment takes nothing else either, the fault may be segment's: an event is tried for so long, real seconds, and
 for twice as long with each that was set aside since segment last took one."""
 PATIENCE_MAX_S: Final = 600.0
@@ -143,7 +149,7 @@ class Forwarding:
     def _is_hopeless(self, error: EventsRefusedError, tries: int, began_s: float, taken: int) -> bool:
         if error.kind not in PATIENCE_S:
             return True
-        if tries < TRIES_MAX:
+        if tries < (COLLISIONS_MAX if error.kind is RefusalKind.COLLIDED else TRIES_MAX):
             return False
         patience_s = min(PATIENCE_MAX_S, PATIENCE_S[error.kind] * 2.0 ** min(self._doubtful, 16))
         return self._taken > taken or time.monotonic() - began_s >= patience_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,16 +11,18 @@ from uuid import UUID
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 
 from libs.common.backoff import Backoff
 from libs.common.errors import Unavailable
+from libs.common.rpc.errors import ERROR_DOMAIN, STATUS_KEY
 from libs.common.rpc.operations import Progress
 from omnijourney.segment.v1 import event_pb2
 from services.channel_gateway.clients.services import EventsRefusedError, Recorded, RefusalKind, _failure
 from services.channel_gateway.convert.events import ConvertedWebhook
 from services.channel_gateway.domain.inbox import InboxSource, StoredWebhook, Worked
 from services.channel_gateway.worker import forwarding
-from services.channel_gateway.worker.forwarding import Course, Forwarding
+from services.channel_gateway.worker.forwarding import COLLISIONS_MAX, Course, Forwarding
 
 TEAM = UUID(int=1)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -77,7 +80,8 @@ def going(*, on: bool = True) -> Course:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forwarding, "_RETRIES", Backoff(0.001, 0.001))
-    monkeypatch.setattr(forwarding, "PATIENCE_S", {RefusalKind.FAILED: 0.02, RefusalKind.SLOW: 0.02})
+    patient = (RefusalKind.FAILED, RefusalKind.SLOW, RefusalKind.COLLIDED)
+    monkeypatch.setattr(forwarding, "PATIENCE_S", dict.fromkeys(patient, 0.02))
 
 
 @pytest.mark.parametrize("kind", list(RefusalKind))
@@ -93,7 +97,7 @@ async def test_one_of_five_hundred_is_set_aside_and_the_others_keep_their_order(
     assert segment.taken == [str(number) for number in range(500) if number != place]
     assert marks.refused == {place: [(0, "INTERNAL: cannot")]}
     assert [item.webhook.sequence for item in marks.worked] == list(range(500))
-    assert segment.calls < 60
+    assert segment.calls < 60 + (COLLISIONS_MAX if kind is RefusalKind.COLLIDED else 0)
 
 
 async def test_an_event_in_a_list_is_refused_by_itself() -> None:
@@ -217,3 +221,23 @@ def test_answers_that_may_be_an_events_fault(code: grpc.StatusCode, kind: Refusa
 )
 def test_answers_that_are_nobodys_fault(code: grpc.StatusCode, details: str) -> None:
     assert isinstance(failure(code, details), Unavailable)
+
+
+def test_a_write_that_collides_is_that_events_and_not_segments() -> None:
+    info = error_details_pb2.ErrorInfo(reason="WRITE_CONFLICT", domain=ERROR_DOMAIN)
+    status = status_pb2.Status(code=grpc.StatusCode.ABORTED.value[0], message="others wrote")
+    status.details.add().Pack(info)
+    trailing = grpc.aio.Metadata((STATUS_KEY, status.SerializeToString()))
+    error = _failure(grpc.aio.AioRpcError(grpc.StatusCode.ABORTED, grpc.aio.Metadata(), trailing, details=""))
+    assert isinstance(error, EventsRefusedError)
+    assert error.kind is RefusalKind.COLLIDED
+
+
+async def test_a_collision_that_passes_loses_nothing() -> None:
+    segment, marks = Segment(), Marks()
+    segment.at_fault = {"a": RefusalKind.COLLIDED}
+    forwarding_of = Forwarding(segment, marks, Progress())
+    asyncio.get_running_loop().call_later(0.005, segment.at_fault.clear)
+    await forwarding_of.forward([webhook(1, "a"), webhook(2, "b")], going())
+    assert sorted(segment.taken) == ["a", "b"]
+    assert marks.refused == {}
