@@ -82,11 +82,24 @@ def derived_id(namespace: UUID, *parts: str | int | UUID) -> UUID:
     Parts are joined by a control character that none of them may hold, so that ("a", "bc") and ("ab", "c") differ.
     Raises ValueError for a part that holds it.
     """
+    return derived_from(namespace, encoded_name(*parts))
+
+
+def encoded_name(*parts: str | int | UUID) -> bytes:
+    """What `derived_id` makes of `parts`, for who derives ids from the same ones in many namespaces.
+
+    Raises ValueError for a part that holds the separator.
+    """
     name = _SEPARATOR.join(map(str, parts))
     if name.count(_SEPARATOR) >= max(1, len(parts)):
         raise ValueError("a part of a derived id holds the separator U+001F")
+    return name.encode()
+
+
+def derived_from(namespace: UUID, name: bytes) -> UUID:
+    """The UUIDv5 of an `encoded_name`: `derived_id` at a third of its cost."""
     # What uuid.uuid5 does, without its detour over one number of 128 bits.
-    digest = hashlib.sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()
+    digest = hashlib.sha1(namespace.bytes + name, usedforsecurity=False).digest()
     high, low = _HALVES.unpack_from(digest)
     return DriverUUID(_HALVES.pack(high & _HIGH_FREE | _VERSION_5, low & _LOW_FREE | _VARIANT))
 

@@ -27,7 +27,8 @@ SELECT c.oid, c.relname AS name, c.reloptions AS options, c.relrowsecurity AS he
 """
 _COLUMNS: Final = """
 SELECT a.attrelid AS table, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS required,
-       a.attidentity::text AS identity, a.attgenerated::text AS generated, pg_get_expr(d.adbin, d.adrelid) AS default
+       a.attidentity::text AS identity, a.attgenerated::text AS generated, pg_get_expr(d.adbin, d.adrelid) AS default,
+       a.attstattarget AS sample
   FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
  WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attrelid, a.attnum
@@ -91,6 +92,7 @@ async def describe(connection: "asyncpg.Connection[Any]", schema: str, comments:
             "\n".join(
                 [
                     comments.get(name, "") + _table(table, columns[oid], constraints[oid]),
+                    *_samples(name, columns[oid]),
                     *(comments.get(index["name"], "") + f"{index['definition']};" for index in indexes[oid]),
                     *(f"{trigger['definition']};" for trigger in triggers[oid]),
                     *_policies(table, policies[oid]),
@@ -123,6 +125,14 @@ def _table(table: asyncpg.Record, columns: list[asyncpg.Record], constraints: li
     lines += [f"CONSTRAINT {constraint['name']} {constraint['definition']}" for constraint in constraints]
     options = f" WITH ({', '.join(table['options'])})" if table["options"] else ""
     return f"CREATE TABLE {table['name']} (\n    " + ",\n    ".join(lines) + f"\n){options};"
+
+
+def _samples(table: str, columns: list[asyncpg.Record]) -> list[str]:
+    """What ANALYZE keeps of columns, where it is not what it keeps of all."""
+    if all(column["sample"] == (0 if column["type"] == "bytea" else 10) for column in columns):
+        return [f"SELECT platform.sample_lightly('{table}');"]
+    changes = [f"ALTER {c['name']} SET STATISTICS {c['sample']}" for c in columns if c["sample"] is not None]
+    return [f"ALTER TABLE {table} {', '.join(changes)};"] if changes else []
 
 
 def _column(column: asyncpg.Record) -> str:

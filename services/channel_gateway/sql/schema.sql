@@ -133,7 +133,8 @@ CREATE TABLE customer_mail (
     customer_id uuid NOT NULL,
     last_number bigint NOT NULL,
     CONSTRAINT customer_mail_pkey PRIMARY KEY (team_id, customer_id)
-) WITH (fillfactor=80);
+) WITH (fillfactor=80, autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('customer_mail');
 ALTER TABLE customer_mail ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON customer_mail USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -174,7 +175,8 @@ CREATE TABLE delivery (
     CONSTRAINT delivery_pkey PRIMARY KEY (team_id, effect_key),
     CONSTRAINT delivery_state_check CHECK (((state >= 1) AND (state <= 9))),
     CONSTRAINT delivery_times_readable CHECK (((not_after >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (not_after < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (first_attempt_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (first_attempt_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (next_attempt_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (next_attempt_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
-) WITH (fillfactor=60, autovacuum_vacuum_scale_factor=0.02);
+) WITH (fillfactor=60, autovacuum_vacuum_scale_factor=0.02, autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('delivery');
 CREATE INDEX delivery_by_time ON channel_gateway.delivery USING btree (team_id, created_at, effect_key);
 CREATE INDEX delivery_unsettled ON channel_gateway.delivery USING btree (team_id, journey_id) WHERE (state >= 8);
 ALTER TABLE delivery ENABLE ROW LEVEL SECURITY;
@@ -205,7 +207,8 @@ CREATE TABLE history (
     CONSTRAINT history_pkey PRIMARY KEY (partition, "position"),
     CONSTRAINT history_kind_check CHECK (((kind >= 1) AND (kind <= 4))),
     CONSTRAINT history_time_readable CHECK (((occurred_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occurred_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('history');
 CREATE UNIQUE INDEX history_mail ON channel_gateway.history USING btree (team_id, customer_id, mail_number) WHERE (mail_number IS NOT NULL);
 ALTER TABLE history ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON history USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
@@ -228,7 +231,8 @@ CREATE TABLE inbound (
     external_id text NOT NULL,
     last_at     timestamp with time zone NOT NULL,
     CONSTRAINT inbound_pkey PRIMARY KEY (team_id, account_id, external_id)
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('inbound');
 ALTER TABLE inbound ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON inbound USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -423,7 +427,8 @@ CREATE TABLE webhook_inbox (
     CONSTRAINT webhook_inbox_source_check CHECK (((source >= 1) AND (source <= 4))),
     CONSTRAINT webhook_inbox_state_check CHECK (((state >= 1) AND (state <= 3))),
     CONSTRAINT webhook_inbox_time_readable CHECK (((received_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (received_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
-) WITH (fillfactor=80);
+) WITH (fillfactor=80, autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('webhook_inbox');
 CREATE INDEX webhook_inbox_stored ON channel_gateway.webhook_inbox USING btree (sequence) WHERE (state = 1);
 -- What waits is found team by team, so that one team's backlog stands in nobody's way. The index by sequence alone goes with a
 -- later migration: the release before reads by it.

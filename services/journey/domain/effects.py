@@ -6,19 +6,30 @@ revision: the owner answers a repeated key with its first answer.
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
 from enum import IntEnum
+from typing import Final
 from uuid import UUID
 
 import msgspec
 
-from libs.common.ids import derived_id
+from libs.common.ids import derived_from, encoded_name
 from services.journey.domain.model import Channel, Enrolment, Template
+
+VISITS_KEPT: Final = 4_096
+"""Names of visits whose encoding is kept, some 0.2 kB each."""
 
 
 def effect_key(enrolment_id: UUID, node_id: str, visit: int, part: str = "") -> UUID:
     """Key of the effect of one visit; `part` distinguishes several effects of a visit."""
-    return derived_id(enrolment_id, f"{node_id}:{visit}:{part}")
+    return derived_from(enrolment_id, _visit_name(node_id, visit, part))
+
+
+@functools.lru_cache(maxsize=VISITS_KEPT)
+def _visit_name(node_id: str, visit: int, part: str) -> bytes:
+    """All enrolments of a journey visit the same nodes: the name of a visit is encoded once for them."""
+    return encoded_name(f"{node_id}:{visit}:{part}")
 
 
 class Send(msgspec.Struct, frozen=True):

@@ -93,7 +93,8 @@ CREATE TABLE actor (
     CONSTRAINT actor_pkey PRIMARY KEY (partition, team_id, customer_id),
     CONSTRAINT actor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT actor_times_readable CHECK (((wake_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (wake_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (sending_since >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (sending_since < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
-) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=85);
+) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=85, autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('actor');
 CREATE INDEX actor_due ON journey.actor USING btree (partition, wake_at) WHERE (wake_at IS NOT NULL);
 CREATE INDEX actor_sending ON journey.actor USING btree (partition, sending_since) WHERE (sending_since IS NOT NULL);
 ALTER TABLE actor ENABLE ROW LEVEL SECURITY;
@@ -123,7 +124,8 @@ CREATE TABLE enrolment (
     CONSTRAINT enrolment_rest_check CHECK (((rest >= 0) AND (rest <= 3))),
     CONSTRAINT enrolment_state_check CHECK (((state >= 1) AND (state <= 4))),
     CONSTRAINT enrolment_times_readable CHECK (((created_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (created_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (updated_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (updated_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (wake_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (wake_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
-) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=85);
+) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=85, autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('enrolment');
 CREATE INDEX enrolment_by_id ON journey.enrolment USING btree (enrolment_id);
 -- Without the id, which would be told apart for each: those of one moment share an entry.
 CREATE INDEX enrolment_by_journey ON journey.enrolment USING btree (team_id, journey_id, created_at DESC);
@@ -145,7 +147,8 @@ CREATE TABLE history (
     CONSTRAINT history_pkey PRIMARY KEY (partition, "position"),
     CONSTRAINT history_kind_check CHECK (((kind >= 1) AND (kind <= 3))),
     CONSTRAINT history_time_readable CHECK (((at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('history');
 CREATE INDEX history_of_enrolment ON journey.history USING btree (enrolment_id, "position") WHERE (enrolment_id IS NOT NULL);
 ALTER TABLE history ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON history USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
@@ -225,7 +228,8 @@ CREATE TABLE mail (
     CONSTRAINT mail_team_id_customer_id_number_key UNIQUE (team_id, customer_id, number),
     CONSTRAINT mail_team_id_request_key_key UNIQUE (team_id, request_key),
     CONSTRAINT mail_time_readable CHECK (((occurred_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occurred_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('mail');
 ALTER TABLE mail ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON mail USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -252,7 +256,8 @@ CREATE TABLE mail_number (
     customer_id uuid NOT NULL,
     number      bigint NOT NULL,
     CONSTRAINT mail_number_pkey PRIMARY KEY (team_id, customer_id)
-) WITH (fillfactor=75);
+) WITH (fillfactor=75, autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('mail_number');
 ALTER TABLE mail_number ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON mail_number USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -315,6 +320,7 @@ CREATE TABLE verdict (
     belongs      boolean NOT NULL,
     reason       text NOT NULL,
     CONSTRAINT verdict_pkey PRIMARY KEY (team_id, enrolment_id, key)
-) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000);
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000, autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('verdict');
 ALTER TABLE verdict ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON verdict USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

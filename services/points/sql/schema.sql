@@ -123,7 +123,8 @@ CREATE TABLE account (
     CONSTRAINT account_balance_check CHECK ((balance >= 0)),
     CONSTRAINT account_cumulative_check CHECK ((cumulative >= 0)),
     CONSTRAINT account_sequence_check CHECK ((sequence >= 0))
-) WITH (fillfactor=80);
+) WITH (fillfactor=80, autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('account');
 ALTER TABLE account ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON account USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -241,7 +242,8 @@ CREATE TABLE entry (
     CONSTRAINT entry_cumulative_check CHECK ((cumulative >= 0)),
     CONSTRAINT entry_sequence_check CHECK ((sequence > 0)),
     CONSTRAINT entry_times_readable CHECK (((occurred_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occurred_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (posted_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (posted_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('entry');
 CREATE UNIQUE INDEX entry_by_position ON points.entry USING btree (partition, "position");
 -- The history report, newest first.
 CREATE INDEX entry_by_time ON points.entry USING btree (team_id, posted_at, customer_id, sequence);
@@ -363,7 +365,8 @@ CREATE TABLE outcome (
     CONSTRAINT outcome_pkey PRIMARY KEY (team_id, key),
     CONSTRAINT outcome_shortfall_check CHECK ((shortfall >= 0)),
     CONSTRAINT outcome_status_check CHECK (((status >= 1) AND (status <= 3)))
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('outcome');
 CREATE INDEX outcome_by_time ON points.outcome USING brin (recorded_at);
 CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON points.outcome FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER kept BEFORE DELETE ON points.outcome FOR EACH ROW EXECUTE FUNCTION refuse_early();
@@ -412,6 +415,7 @@ CREATE TABLE shop_order (
     CONSTRAINT shop_order_check1 CHECK (((taken >= 0) AND (taken <= clawed))),
     CONSTRAINT shop_order_earned_check CHECK ((earned >= 0)),
     CONSTRAINT shop_order_refunded_micros_check CHECK ((refunded_micros >= 0))
-) WITH (fillfactor=80);
+) WITH (fillfactor=80, autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('shop_order');
 ALTER TABLE shop_order ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON shop_order USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

@@ -359,7 +359,7 @@ CREATE TABLE customer (
     CONSTRAINT customer_mail_number_check CHECK ((mail_number >= 0)),
     CONSTRAINT customer_revision_check CHECK ((revision > 0)),
     CONSTRAINT customer_times_readable CHECK (((customer_interact_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (customer_interact_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (team_interact_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (team_interact_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (marketed_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (marketed_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (checkout_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (checkout_time < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
-) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.05);
+) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.05, autovacuum_analyze_scale_factor=0.5);
 CREATE INDEX customer_email ON segment.customer USING btree (team_id, email_folded, create_time, customer_id) WHERE (email_folded IS NOT NULL);
 CREATE UNIQUE INDEX customer_member_id ON segment.customer USING btree (team_id, member_id_folded) WHERE (member_id_folded IS NOT NULL);
 -- People share phones and addresses; the one known longest is found first.
@@ -380,7 +380,7 @@ CREATE TABLE customer_attribute (
     CONSTRAINT customer_attribute_pkey PRIMARY KEY (team_id, customer_id, key),
     CONSTRAINT customer_attribute_check CHECK (((number_value IS NULL) = (type <> 2))),
     CONSTRAINT customer_attribute_type_check CHECK (((type >= 1) AND (type <= 4)))
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
 ALTER TABLE customer_attribute ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON customer_attribute USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -391,7 +391,7 @@ CREATE TABLE customer_tag (
     tag         text NOT NULL,
     apply_time  timestamp with time zone NOT NULL,
     CONSTRAINT customer_tag_pkey PRIMARY KEY (team_id, customer_id, tag_folded)
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
 CREATE INDEX customer_tag_tag ON segment.customer_tag USING btree (team_id, tag_folded, customer_id);
 ALTER TABLE customer_tag ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON customer_tag USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
@@ -405,7 +405,8 @@ CREATE TABLE effect (
     reason     text NOT NULL,
     CONSTRAINT effect_pkey PRIMARY KEY (team_id, effect_key),
     CONSTRAINT effect_status_check CHECK (((status >= 1) AND (status <= 3)))
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('effect');
 ALTER TABLE effect ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON effect USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -416,7 +417,8 @@ CREATE TABLE event_key (
     digest      bytea NOT NULL,
     customer_id uuid,
     CONSTRAINT event_key_pkey PRIMARY KEY (team_id, event_key)
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('event_key');
 ALTER TABLE event_key ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON event_key USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -440,7 +442,8 @@ CREATE TABLE fact (
     CONSTRAINT fact_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT fact_position_check CHECK (("position" > 0)),
     CONSTRAINT fact_times_readable CHECK (((occur_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occur_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (record_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (record_time < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('fact');
 -- Gaps are found and doubles refused by it.
 CREATE UNIQUE INDEX fact_mail ON segment.fact USING btree (team_id, customer_id, mail_number) WHERE (mail_number IS NOT NULL);
 CREATE INDEX fact_time ON segment.fact USING btree (team_id, occur_time, partition, "position");
@@ -468,7 +471,8 @@ CREATE TABLE identity (
     bind_time   timestamp with time zone NOT NULL,
     CONSTRAINT identity_pkey PRIMARY KEY (team_id, channel, account_id, external_id),
     CONSTRAINT identity_channel_check CHECK ((channel > 0))
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('identity');
 CREATE INDEX identity_customer ON segment.identity USING btree (team_id, customer_id, channel, account_id);
 ALTER TABLE identity ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON identity USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
@@ -495,7 +499,8 @@ CREATE TABLE refund (
     CONSTRAINT refund_check CHECK (((customer_id IS NOT NULL) OR (uncounted <> 0))),
     CONSTRAINT refund_time_readable CHECK (((occur_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occur_time < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID,
     CONSTRAINT refund_uncounted_check CHECK (((uncounted >= 0) AND (uncounted <= 4)))
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('refund');
 ALTER TABLE refund ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON refund USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -544,7 +549,8 @@ CREATE TABLE shop_order (
     CONSTRAINT shop_order_check CHECK (((customer_id IS NOT NULL) OR (uncounted <> 0))),
     CONSTRAINT shop_order_time_readable CHECK (((occur_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occur_time < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID,
     CONSTRAINT shop_order_uncounted_check CHECK (((uncounted >= 0) AND (uncounted <= 4)))
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('shop_order');
 ALTER TABLE shop_order ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON shop_order USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 

@@ -39,7 +39,8 @@ CREATE TABLE counter (
     value      bigint NOT NULL,
     CONSTRAINT counter_pkey PRIMARY KEY (team_id, journey_id, quarter, metric, node_id, channel, currency),
     CONSTRAINT counter_time_readable CHECK (((quarter >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (quarter < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
-) WITH (fillfactor=75, autovacuum_vacuum_scale_factor=0.05);
+) WITH (fillfactor=75, autovacuum_vacuum_scale_factor=0.05, autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('counter');
 ALTER TABLE counter ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON counter USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -62,7 +63,8 @@ CREATE TABLE first_time (
     id      uuid NOT NULL,
     CONSTRAINT first_time_pkey PRIMARY KEY (team_id, kind, id),
     CONSTRAINT first_time_kind_check CHECK ((kind = ANY (ARRAY[1, 2])))
-);
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('first_time');
 ALTER TABLE first_time ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON first_time USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -123,6 +125,7 @@ CREATE TABLE total (
     currency   text NOT NULL,
     value      bigint NOT NULL,
     CONSTRAINT total_pkey PRIMARY KEY (team_id, journey_id, metric, node_id, channel, currency)
-) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0.05);
+) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0.05, autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('total');
 ALTER TABLE total ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON total USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

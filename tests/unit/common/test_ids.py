@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.ids import PARTITIONS, derived_id, endless_ids, epoch_ms, new_id, new_ids, partition_of
+from libs.common.ids import (
+    PARTITIONS,
+    derived_from,
+    derived_id,
+    encoded_name,
+    endless_ids,
+    epoch_ms,
+    new_id,
+    new_ids,
+    partition_of,
+)
 
 
 @given(st.integers(0, 2**48 - 1))
@@ -60,7 +70,8 @@ _PARTS = st.one_of(
 
 @given(st.uuids(), st.lists(_PARTS, max_size=5))
 def test_derived_ids_are_version_5(namespace: uuid.UUID, parts: list[str | int | uuid.UUID]) -> None:
-    assert derived_id(namespace, *parts) == uuid.uuid5(namespace, "\x1f".join(map(str, parts)))
+    expected = uuid.uuid5(namespace, "\x1f".join(map(str, parts)))
+    assert derived_id(namespace, *parts) == derived_from(namespace, encoded_name(*parts)) == expected
 
 
 def test_derived_ids_tell_their_parts_apart() -> None:
