@@ -23,7 +23,7 @@ up: install ## start the five services with their own PostgreSQL and Valkey, unt
 	@$(BIN)/omnijourney up $(if $(TLS),--tls '$(TLS)')
 
 test: install-dev ## run all tests, servers included, and print what of each service they ran (ARGS="…" goes to pytest)
-	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),--rules-record build/rules.json --coverage)
+	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),-n 2 --rules-record build/rules.json --coverage)
 
 check: install-dev ## what every change must pass, without a server: format, lint, types, imports, contracts, quick tests
 	@$(RUN) -m tools.check $(STEPS)

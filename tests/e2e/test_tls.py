@@ -43,7 +43,18 @@ class Served:
         authorization = f"authorization: Bearer {self.settings.api_token()}"
         target = self.settings.targets()["segment"]
         method = "omnijourney.common.v1.InstallationService/GetLag"
-        command = (GRPCURL, *options, "-max-time", "10", "-H", authorization, target, method)
+        command = (
+            GRPCURL,
+            *options,
+            "-connect-timeout",
+            "3",
+            "-max-time",
+            "10",
+            "-H",
+            authorization,
+            target,
+            method,
+        )
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     @property

@@ -5,11 +5,12 @@ showed about the rules to FILE.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from tools.rules import catalogue, record
+from tools.side_by_side import is_worker
 
 _MARKER: Final = "rule"
 _FINISHED: Final = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -25,7 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Registers one recorder for the run."""
-    config.pluginmanager.register(RuleRecorder(config.getoption("--rules-record")), "rule-recorder")
+    target = None if is_worker(config) else config.getoption("--rules-record")
+    config.pluginmanager.register(RuleRecorder(target), "rule-recorder")
 
 
 class RuleRecorder:
@@ -37,6 +39,7 @@ class RuleRecorder:
         # Taken before the tests run, so that an edit made meanwhile outdates the record.
         self._fingerprint = record.fingerprint() if target else ""
         self._rules_of: dict[str, tuple[str, ...]] = {}
+        """Of the tests that ended: reports tell them, as a worker's process may have collected them."""
         self._outcomes: dict[str, str] = {}
 
     @pytest.hookimpl(tryfirst=True)
@@ -51,7 +54,7 @@ class RuleRecorder:
                 faults.append(f"{item.nodeid}: the rule marker names no rule")
             faults += [f"{item.nodeid}: unknown clause {rule!r}" for rule in rules if rule not in known]
             if rules:
-                self._rules_of[item.nodeid] = rules
+                item.user_properties.append((_MARKER, rules))
         if faults:
             raise pytest.UsageError(
                 "\n".join(["clauses that docs/rules.md does not list:", *dict.fromkeys(faults)])
@@ -59,8 +62,10 @@ class RuleRecorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Notes how a test ended: set-up, call and tear-down all count."""
-        if report.nodeid not in self._rules_of:
+        rules: Any = dict(report.user_properties).get(_MARKER)
+        if rules is None:
             return
+        self._rules_of[report.nodeid] = tuple(rules)
         if report.failed:
             self._outcomes[report.nodeid] = "failed"
         elif hasattr(report, "wasxfail"):

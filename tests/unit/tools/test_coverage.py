@@ -1,6 +1,6 @@
-"""How much of each service's code was run: counted in the process of the tests, told above the closing line."""
+"""How much of each service's code was run: counted in the processes of the tests, told above the closing line."""
 
-from tools.coverage import summary
+from tools.coverage import merged, summary
 from tools.paths import ROOT
 
 
@@ -18,3 +18,15 @@ def test_lines_are_summed_by_service() -> None:
         ["services/points", "50.0", "%", "of", "6", "lines"],
         ["libs/common", "100.0", "%", "of", "1", "lines"],
     ]
+
+
+def test_a_line_that_one_process_ran_is_run() -> None:
+    first = {"a.py": {"executed_lines": [1, 2], "missing_lines": [3, 4]}}
+    second = {
+        "a.py": {"executed_lines": [1, 3], "missing_lines": [2, 4]},
+        "b.py": {"executed_lines": [], "missing_lines": [1]},
+    }
+    assert merged([first, {}, second]) == {
+        "a.py": {"executed_lines": [1, 2, 3], "missing_lines": [4]},
+        "b.py": {"executed_lines": [], "missing_lines": [1]},
+    }
