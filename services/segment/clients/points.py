@@ -8,9 +8,9 @@ from uuid import UUID
 
 import grpc
 
+from libs.common.audience.expressions import Balance
 from libs.common.rpc.client import CALL_DEADLINE_S, retrying
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
-from services.segment.domain.model import Balance
 
 _ITEMS_MAX: Final = 500
 

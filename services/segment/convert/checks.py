@@ -8,6 +8,7 @@ from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
+from libs.common.audience.expressions import ChannelNumber
 from libs.common.errors import DomainError
 from libs.common.hints import CONTROL, EMAIL_LENGTH_MAX, ID_LENGTH_MAX, is_email
 from libs.common.money import AMOUNT_MICROS_MAX, is_currency
@@ -16,7 +17,6 @@ from libs.common.rpc.fields import FieldCheck
 from libs.common.text import trimmed
 from omnijourney.common.v1 import error_reason_pb2, money_pb2
 from omnijourney.segment.v1 import customer_pb2
-from services.segment.domain.audience import ChannelNumber
 from services.segment.domain.model import IdentityKey
 
 TAG_LENGTH_MAX: Final = 100

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from libs.common.audience.expressions import AttributeType
+from libs.common.audience.values import KEY
 from libs.common.hints import NAME_LENGTH_MAX
 from libs.common.rpc.values import timestamp
 from libs.common.text import trimmed
@@ -16,9 +18,8 @@ from omnijourney.internal.v1 import profile_pb2
 from omnijourney.segment.v1 import attribute_pb2, customer_pb2, identity_conflict_pb2
 from services.segment.convert.checks import Check, reason_number
 from services.segment.convert.facts import identity_key_message
-from services.segment.domain.attributes import KEY
 from services.segment.domain.edits import Basics, Profile
-from services.segment.domain.model import Attribute, AttributeType, Customer, CustomerView
+from services.segment.domain.model import Attribute, Customer, CustomerView
 
 _PARTS: Final = frozenset(profile_pb2.ProfilePart.values()) - {profile_pb2.PROFILE_PART_UNSPECIFIED}
 _TAGS_MAX = 500

@@ -18,6 +18,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.audience.expressions import AttributeType
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.attributes import canonical, is_usable, visible_text
@@ -27,7 +28,6 @@ from services.segment.domain.keys import digest_of
 from services.segment.domain.model import (
     Attribute,
     AttributeChange,
-    AttributeType,
     AttributeValue,
     Change,
     ChangeBody,

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.audience.expressions import AttributeType
 from libs.common.phones import country_of_zone
 
 
@@ -22,15 +23,6 @@ class Module(IntEnum):
     POINTS = 2
     CUSTOM_ATTRIBUTES = 3
     SOCIAL_CDP = 4
-
-
-class AttributeType(IntEnum):
-    """Data type of a custom attribute; numbers as in the contract and in mail."""
-
-    TEXT = 1
-    NUMBER = 2
-    DATE = 3
-    BOOLEAN = 4
 
 
 class CurrencyRate(msgspec.Struct, frozen=True):
@@ -319,10 +311,3 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     depth: int
     occurred_at: datetime
     body: ChangeBody
-
-
-class Balance(NamedTuple):
-    """Points of a customer."""
-
-    balance: int
-    cumulative: int

@@ -13,15 +13,7 @@ from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.customer_changes import CustomerChanges, later
 from services.segment.domain.facts import ContactJoined, ContactReturned, Fact
-from services.segment.domain.model import (
-    Binding,
-    Customer,
-    Event,
-    IdentityKey,
-    Order,
-    Refund,
-    Selector,
-)
+from services.segment.domain.model import Binding, Customer, Event, IdentityKey, Order, Refund, Selector
 from services.segment.domain.results import EventResult, EventStatus, refused_event
 
 OrderId = tuple[UUID, str, str]

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.audience.expressions import AttributeType
 from services.segment.domain.facts import Fact
-from services.segment.domain.model import AttributeType
 
 FactKey = tuple[datetime, int, int]
 """Time, partition, position: the order of a team's facts."""

@@ -7,16 +7,17 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 from uuid import UUID
 
+from libs.common.audience.expressions import Expression
+from libs.common.audience.faults import Fault
+from libs.common.audience.reading import read_audience
 from libs.common.hints import NAME_LENGTH_MAX
 from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import changed_fields
 from libs.common.rpc.values import timestamp
 from omnijourney.segment.v1 import audience_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
-from services.segment.convert.audience import read_audience
 from services.segment.convert.checks import Check, reason_number
 from services.segment.convert.customers import customer_message
-from services.segment.domain.audience import Expression, Fault
 from services.segment.domain.views import SavedAudience
 from services.segment.servicer.base import Base
 from services.segment.usecases.edits import Once

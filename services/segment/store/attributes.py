@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from uuid import UUID
 
+from libs.common.audience.expressions import AttributeType
 from libs.common.db.pool import Connection
 from libs.common.errors import AlreadyExists, NotFound
 from services.segment.domain.customer_changes import CustomerChanges
 from services.segment.domain.facts import AttributeDefined, Fact
-from services.segment.domain.model import Attribute, AttributeType
+from services.segment.domain.model import Attribute
 from services.segment.store.base import BOOK
 from services.segment.store.changes import attribute_of
 from services.segment.store.writes import Writes, save

@@ -1,4 +1,4 @@
-"""Audiences as SQL: the same answer as `domain.audience.evaluate`, over all customers of a team at once.
+"""Audiences as SQL: the same answer as `libs.common.audience.evaluation`, over all customers of a team at once.
 
 The text is put together from the pieces in `sql/conditions.sql`; whatever an audience holds becomes a parameter.
 Points are not stored here, so audiences that name them cannot be turned into SQL (`can_compile`).
@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from libs.common.db.pool import Connection, replanned
-from libs.common.db.queries import QueryBook, numbered
-from services.segment.domain.audience import (
+from libs.common.audience.evaluation import time_span
+from libs.common.audience.expressions import (
     AllOf,
     AnyOf,
     AttributeTest,
+    AttributeType,
     BasicField,
     BooleanTest,
     DateTest,
@@ -33,9 +33,9 @@ from services.segment.domain.audience import (
     TextTest,
     TimeField,
     names_points,
-    time_span,
 )
-from services.segment.domain.model import AttributeType
+from libs.common.db.pool import Connection, replanned
+from libs.common.db.queries import QueryBook, numbered
 
 _BOOK: Final = QueryBook.load("services.segment", "sql/conditions.sql")
 _FIRST: Final = UUID(int=0)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from libs.common.audience.expressions import AttributeType
 from libs.common.db.pool import Connection, Pool, fetch_alone
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
@@ -15,7 +16,6 @@ from services.segment.domain.facts import Fact
 from services.segment.domain.model import (
     Attribute,
     AttributeChange,
-    AttributeType,
     AttributeValue,
     Change,
     Customer,

@@ -9,9 +9,10 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.audience.expressions import AttributeType
 from libs.common.db.pool import Connection, Pool, connection_of, fetch_alone, transaction
 from libs.common.errors import AlreadyExists, NotFound
-from services.segment.domain.model import AttributeType, Team, TeamSettings
+from services.segment.domain.model import Team, TeamSettings
 from services.segment.domain.views import AudienceRules
 from services.segment.store.base import BOOK, Row
 

@@ -10,12 +10,13 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.audience.expressions import AttributeType
 from libs.common.db.pool import Connection
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.changes import EffectUse, TraitChanges, ValueKey
 from services.segment.domain.facts import Fact, encode_body
-from services.segment.domain.model import AttributeType, AttributeValue, Customer
+from services.segment.domain.model import AttributeValue, Customer
 from services.segment.domain.recorder import BoundIdentity
 from services.segment.store.base import BOOK
 

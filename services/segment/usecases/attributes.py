@@ -8,11 +8,12 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.audience.expressions import AttributeType
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import NotFound
 from libs.common.rpc.servicing import check_etag
 from services.segment.domain.facts import Fact
-from services.segment.domain.model import Attribute, AttributeType
+from services.segment.domain.model import Attribute
 from services.segment.store import attributes, teams
 from services.segment.usecases.edits import Edits, Once, Reply
 from services.segment.worker.writers import ids_of

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from libs.common.audience.expressions import Expression
+from libs.common.audience.faults import Fault, attribute_faults, module_faults
+from libs.common.audience.reading import Reading, read_audience
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.ids import epoch_ms, new_id
 from libs.common.rpc.servicing import check_etag
 from omnijourney.segment.v1 import audience_pb2
-from services.segment.convert.audience import Reading, read_audience
-from services.segment.domain.audience import Expression, Fault, attribute_faults, module_faults
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Module
 from services.segment.domain.views import SavedAudience

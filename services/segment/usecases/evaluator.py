@@ -8,16 +8,12 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from libs.common.clock import Clock
-from libs.common.db.pool import Connection, Pool, transaction
-from libs.common.ids import CustomerKey
-from libs.common.text import fold
-from services.segment import metrics
-from services.segment.clients.points import PointsFigures
-from services.segment.domain.audience import (
+from libs.common.audience.evaluation import evaluate
+from libs.common.audience.expressions import (
+    AttributeType,
+    Balance,
     BasicField,
     Expression,
-    Fault,
     HasAttribute,
     HasPoints,
     HasTags,
@@ -25,12 +21,17 @@ from services.segment.domain.audience import (
     IsBound,
     Subject,
     TimeField,
-    attribute_faults,
-    evaluate,
     names_points,
     predicates,
 )
-from services.segment.domain.model import AttributeType, Balance, CustomerView
+from libs.common.audience.faults import Fault, attribute_faults
+from libs.common.clock import Clock
+from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.ids import CustomerKey
+from libs.common.text import fold
+from services.segment import metrics
+from services.segment.clients.points import PointsFigures
+from services.segment.domain.model import CustomerView
 from services.segment.domain.views import AudienceRules, CustomerParts
 from services.segment.store import audience_sql
 from services.segment.store.attributes import usable_attributes

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from libs.common.audience.expressions import Expression
 from libs.common.db.pool import Pool, open_pool, transaction
 from libs.common.ids import new_id
 from libs.common.text import fold
-from services.segment.domain.audience import Expression
 from services.segment.usecases.evaluator import AudienceEvaluator, AudienceQuestion
 from tests.integration.segment.conftest import Segment
 from tests.property.segment.audiences import (

@@ -8,10 +8,10 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from libs.common.text import fold
-from services.segment.domain.audience import (
+from libs.common.audience.expressions import (
     AllOf,
     AnyOf,
+    Balance,
     BasicField,
     Before,
     Between,
@@ -37,7 +37,7 @@ from services.segment.domain.audience import (
     TimeField,
     WithinLast,
 )
-from services.segment.domain.model import Balance
+from libs.common.text import fold
 
 NOW: Final = datetime(2026, 3, 29, 12, tzinfo=UTC)
 """A day on which clocks change in much of Europe."""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from libs.common.text import fold
-from services.segment.domain.audience import (
+from libs.common.audience.evaluation import evaluate
+from libs.common.audience.expressions import (
     AllOf,
     AnyOf,
     BasicField,
@@ -22,8 +22,8 @@ from services.segment.domain.audience import (
     TagOperator,
     TextOperator,
     TextTest,
-    evaluate,
 )
+from libs.common.text import fold
 from tests.property.segment.audiences import NOW, ZONES, expressions, predicates, subjects, texts
 
 zones = st.sampled_from(ZONES)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.segment.domain.attributes import ValueFault, canonical
-from services.segment.domain.model import AttributeType
+from libs.common.audience.expressions import AttributeType
+from libs.common.audience.values import ValueFault
+from services.segment.domain.attributes import canonical
 
 
 @pytest.mark.parametrize(

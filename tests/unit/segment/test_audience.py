@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import ParseDict
 
+from libs.common.audience.evaluation import evaluate
+from libs.common.audience.expressions import Balance, BasicField, Subject, TimeField
+from libs.common.audience.faults import module_faults
+from libs.common.audience.reading import read_audience
 from omnijourney.segment.v1 import audience_pb2
-from services.segment.convert.audience import read_audience
-from services.segment.domain.audience import BasicField, Subject, TimeField, evaluate, module_faults
-from services.segment.domain.model import Balance
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
 ACCOUNT = "018f0000-0000-7000-8000-000000000001"

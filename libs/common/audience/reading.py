@@ -11,12 +11,13 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.audience import expressions as domain
+from libs.common.audience.expressions import CompareOperator, Expression
+from libs.common.audience.faults import Fault
+from libs.common.audience.values import KEY, ValueFault, parse_date, parse_number
 from libs.common.rpc.values import datetime_of
 from libs.common.text import fold
 from omnijourney.segment.v1 import audience_pb2 as pb
-from services.segment.domain import audience as domain
-from services.segment.domain.attributes import KEY, ValueFault, parse_date, parse_number
-from services.segment.domain.audience import CompareOperator, Expression, Fault
 
 Choice = TypeVar("Choice", bound=IntEnum)
 

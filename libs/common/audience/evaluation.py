@@ -1,0 +1,183 @@
+"""Whether a customer is in an audience: the one evaluator, of segment and of journeys.
+
+`evaluate` is the reference; other ways of asking (SQL) must agree with it. Pure.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from libs.common.audience.expressions import (
+    AllOf,
+    AnyOf,
+    AttributeTest,
+    Before,
+    Between,
+    BooleanTest,
+    CompareOperator,
+    DateTest,
+    Expression,
+    Figure,
+    HasAttribute,
+    HasBasic,
+    HasPoints,
+    HasTags,
+    HasTime,
+    IsBound,
+    IsSet,
+    Negation,
+    Never,
+    NumberTest,
+    Subject,
+    TagOperator,
+    TextOperator,
+    TextTest,
+    WithinLast,
+)
+
+Comparable = TypeVar("Comparable", int, Decimal, date)
+
+
+def evaluate(  # noqa: PLR0911 - one way out per kind of expression
+    expression: Expression, subject: Subject, now: datetime, zone: str
+) -> bool:
+    """Whether the customer is in the audience at the time `now`, for a team of the zone."""
+    match expression:
+        case AllOf(items):
+            return all(evaluate(item, subject, now, zone) for item in items)
+        case AnyOf(items):
+            return any(evaluate(item, subject, now, zone) for item in items)
+        case Negation(item):
+            return not evaluate(item, subject, now, zone)
+        case HasTags():
+            return _evaluate_tags(expression, subject.tags)
+        case HasAttribute(key, test):
+            text = subject.values.get(key)
+            return text is not None and _evaluate_value(test, text)
+        case HasBasic(field, test):
+            text = subject.basics.get(field)
+            return text is not None and _evaluate_value(test, text)
+        case HasTime(field, test):
+            return _evaluate_time(test, subject.times.get(field), now, zone)
+        case IsBound(bound, channel, account):
+            return bound == ((channel, account) in subject.bound)
+        case HasPoints():
+            balance = expression.figure == Figure.BALANCE
+            points = subject.points.balance if balance else subject.points.cumulative
+            return _compare(expression.operator, points, expression.value, expression.upper)
+
+
+def _evaluate_tags(predicate: HasTags, tags: frozenset[str]) -> bool:
+    match predicate.operator:
+        case TagOperator.ANY_OF:
+            return not predicate.tags.isdisjoint(tags)
+        case TagOperator.ALL_OF:
+            return predicate.tags <= tags
+        case TagOperator.NONE_OF:
+            return predicate.tags.isdisjoint(tags)
+
+
+def _evaluate_value(test: AttributeTest, text: str) -> bool:
+    match test:
+        case IsSet():
+            return True
+        case TextTest():
+            return _evaluate_text(test, text)
+        case NumberTest(operator, value, upper):
+            return _compare(operator, Decimal(text), value, upper)
+        case DateTest(operator, day, last):
+            return _compare(operator, date.fromisoformat(text), day, last)
+        case BooleanTest(wanted):
+            return (text == "true") == wanted
+
+
+def _evaluate_text(test: TextTest, text: str) -> bool:
+    match test.operator:
+        case TextOperator.EQUALS:
+            return text in test.values
+        case TextOperator.NOT_EQUALS:
+            return text not in test.values
+        case TextOperator.CONTAINS:
+            return any(value in text for value in test.values)
+        case TextOperator.NOT_CONTAINS:
+            return not any(value in text for value in test.values)
+        case TextOperator.STARTS_WITH:
+            return text.startswith(test.values)
+
+
+def _compare(
+    operator: CompareOperator, present: Comparable, value: Comparable, upper: Comparable | None
+) -> bool:
+    match operator:
+        case CompareOperator.EQUALS:
+            return present == value
+        case CompareOperator.NOT_EQUALS:
+            return present != value
+        case CompareOperator.LESS:
+            return present < value
+        case CompareOperator.LESS_OR_EQUAL:
+            return present <= value
+        case CompareOperator.GREATER:
+            return present > value
+        case CompareOperator.GREATER_OR_EQUAL:
+            return present >= value
+        case CompareOperator.BETWEEN:
+            assert upper is not None, "checked when the audience is read"
+            return value <= present <= upper
+
+
+def _evaluate_time(
+    test: WithinLast | Before | Between | Never, at: datetime | None, now: datetime, zone: str
+) -> bool:
+    if isinstance(test, Never):
+        return at is None
+    if at is None:
+        return False
+    start, end = time_span(test, now, zone)
+    return (start is None or at >= start) and (end is None or at < end)
+
+
+def time_span(
+    test: WithinLast | Before | Between, now: datetime, zone: str
+) -> tuple[datetime | None, datetime | None]:
+    """The span [start, end) of instants for which a test is true; None: open."""
+    match test:
+        case WithinLast(days):
+            return _ago(now, days), None
+        case Before(bound):
+            return None, _begin(bound, zone)
+        case Between(start, end):
+            return _begin(start, zone), _end(end, zone)
+
+
+def _ago(now: datetime, days: int) -> datetime:
+    try:
+        return now - timedelta(days=days)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def _begin(bound: datetime | date, zone: str) -> datetime:
+    return bound if isinstance(bound, datetime) else day_start(bound, zone)
+
+
+def _end(bound: datetime | date, zone: str) -> datetime:
+    if isinstance(bound, datetime):
+        return bound
+    return (
+        day_start(bound + timedelta(days=1), zone) if bound < date.max else datetime.max.replace(tzinfo=UTC)
+    )
+
+
+@lru_cache(maxsize=1_024)
+def day_start(day: date, zone: str) -> datetime:
+    """The first instant of a day of the zone, UTC."""
+    local = datetime.combine(day, time(), tzinfo=ZoneInfo(zone))
+    try:
+        return local.astimezone(UTC)
+    except OverflowError:
+        return datetime.combine(day, time(), tzinfo=UTC)
