@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.feeds import journey_records as jr
 from libs.common.ids import derived_id, partition_of
 from libs.common.mailbox import mail as m
 from libs.common.paging import page_key, page_token
@@ -170,6 +171,23 @@ FORMS: Final[dict[str, Stored | Derived]] = {
         },
         codec.pack,
         codec.read_status,
+    ),
+    "journey_records": Stored(
+        {
+            "every kind of fact": jr.Record(
+                jr.epoch_us(AT),
+                [C.bytes, D.bytes],
+                [
+                    jr.RunSegmentFact(
+                        1, B.bytes, A.bytes, True, 1, [jr.StepRecord("a", 1, 2, True, "x", 3)], 4
+                    ),
+                    jr.RefusalFact(0, B.bytes, 3, 5),
+                    jr.StatusFact(0, 3, 5, 1, "Welcome 歡迎", 6),
+                ],
+            )
+        },
+        jr.pack_record,
+        jr.read_record,
     ),
     "journey_actors": Stored(
         {"two journeys": Actor(A, B, {1: 4, 2: 5, 3: 6}, {C: 1, D: 300})},

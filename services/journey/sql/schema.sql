@@ -59,6 +59,13 @@ CREATE TYPE orphan_row AS (
     rested_at timestamp with time zone
 );
 
+-- A record before it has a position.
+CREATE TYPE record_row AS (
+    shard smallint,
+    team_id uuid,
+    body bytea
+);
+
 -- Mail of a system trigger.
 CREATE TYPE trigger_mail_row AS (
     partition smallint,
@@ -163,6 +170,21 @@ CREATE TABLE history_head (
     CONSTRAINT history_head_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT history_head_position_check CHECK (("position" >= 0))
 ) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- History as records: what one commit did to the customers of one team and one shard is one row. `body` is msgpack, in the form of
+-- libs/common/feeds/journey_records.py. `commit_key`: real time and chance, the same for all records of a commit; the enrolments that took
+-- part keep it.
+CREATE TABLE history_record (
+    shard      smallint NOT NULL,
+    position   bigint NOT NULL,
+    team_id    uuid NOT NULL,
+    commit_key bigint NOT NULL,
+    body       bytea NOT NULL,
+    CONSTRAINT history_record_pkey PRIMARY KEY (shard, "position")
+) WITH (toast_tuple_target=8160);
+CREATE INDEX history_record_of_commit ON journey.history_record USING btree (commit_key);
+ALTER TABLE history_record ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON history_record USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 CREATE TABLE journey (
     team_id      uuid NOT NULL,
@@ -296,6 +318,15 @@ CREATE TABLE partition_lease (
     expires_at timestamp with time zone NOT NULL DEFAULT '-infinity'::timestamp with time zone,
     CONSTRAINT partition_lease_pkey PRIMARY KEY (partition),
     CONSTRAINT partition_lease_partition_check CHECK (((partition >= 0) AND (partition <= 63)))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- Last position given to each shard. As `history_head`: locked in the order of shards by the transaction that writes.
+CREATE TABLE record_head (
+    shard    smallint NOT NULL,
+    position bigint NOT NULL DEFAULT 0,
+    CONSTRAINT record_head_pkey PRIMARY KEY (shard),
+    CONSTRAINT record_head_position_check CHECK (("position" >= 0)),
+    CONSTRAINT record_head_shard_check CHECK (((shard >= 0) AND (shard <= 7)))
 ) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
 
 -- First answers to writes, by request id: the same request gets the same answer again, another one is refused.
