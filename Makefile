@@ -46,8 +46,8 @@ walk: install-dev ## every RPC with every kind of caller who may not call it: th
 overload: install-dev ## large orders, and thousands while stats or segment stands still: what becomes of them, and of another team's
 	@$(RUN) -m tests.overload
 
-bench: install-dev ## measure the hot paths and six works (W=w1|w1-http|w2|w3|w4|ledger one of them, N=its size); JSON under build/
-	@$(RUN) -m bench $(if $(W),--work '$(W)') $(if $(N),--n '$(N)')
+bench: install-dev ## measure the hot paths and six works (W=w1|w1-http|w2|w3|w4|ledger one, N=its size, RATES=10,100, QUICK=1); JSON under build/
+	@$(RUN) -m bench $(if $(W),--work '$(W)') $(if $(N),--n '$(N)') $(if $(RATES),--rates '$(RATES)') $(if $(QUICK),--quick)
 
 protos: install-dev ## generate libs/gen from protos/
 	@$(RUN) -m tools.contracts generate

@@ -9,6 +9,7 @@ import os
 import platform
 import sys
 import tempfile
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -19,7 +20,8 @@ from rich.table import Table
 
 from bench import histories, mailboxes
 from bench.measure import Figure, Meter
-from bench.works import WORKS, Result, run_work, show
+from bench.result import Result, Wanted
+from bench.works import N_DEFAULT, WORKS, run_work, show
 from libs.common.logging import setup_logging
 from libs.embedded import start_embedded
 from tools.paths import BUILD, ROOT
@@ -69,6 +71,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--work", choices=WORKS, help="one work alone")
     parser.add_argument("--n", type=int, help="its size: journeys, sleepers, or events of each customer (w3)")
+    parser.add_argument("--quick", action="store_true", help="w1: one burst and its floors alone")
+    parser.add_argument("--rates", help="w1: offered rates a second, such as 10,100,300")
     options = parser.parse_args()
     setup_logging("bench", "warning")
     console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
@@ -79,7 +83,7 @@ def main() -> int:
         console.print(table(figures))
     results = []
     for work in (options.work,) if options.work else WORKS:
-        results.append(uvloop.run(run_work(work, options.n)))
+        results.append(_run(work, options))
         show(console, results[-1])
     _write(
         Report(platform.platform(), os.cpu_count() or 1, platform.python_version(), load, figures, results),
@@ -89,6 +93,13 @@ def main() -> int:
     for result in results:
         print(result.figure)
     return 0
+
+
+def _run(work: str, options: argparse.Namespace) -> Result:
+    rates = tuple(map(int, options.rates.split(","))) if options.rates else None
+    with tempfile.TemporaryDirectory(prefix="omnijourney-bench-") as directory:
+        wanted = Wanted(work, options.n or N_DEFAULT[work], Path(directory), options.quick, rates)
+        return uvloop.run(run_work(wanted))
 
 
 def _write(report: Report, options: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ import aiohttp
 import asyncpg
 from redis.asyncio import Redis
 
+from bench import wal
 from bench.usage import Usage
 from libs.client import Client
 from libs.client.services import SERVICES
@@ -227,6 +228,7 @@ async def field(directory: Path, *, emulators: bool = False) -> AsyncIterator[Fi
         stack.push_async_callback(redis.aclose)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         await admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        await admin.execute(wal.EXTENSION)
         names_of_all = [*SERVICES, "postgres", "valkey", *(["emulators"] if emulators else [])]
         usage = Usage({name: installation.pid_of(name) for name in names_of_all})
         yield Field(installation, client, DomainClock(client, admin), admin, redis, session, usage)
@@ -241,6 +243,7 @@ async def _prepare(directory: Path) -> None:
             await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
             await connection.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
             await connection.execute("ALTER SYSTEM SET pg_stat_statements.track = 'all'")
+            await connection.execute(wal.KEPT)
         finally:
             await connection.close()
     finally:

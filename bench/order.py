@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from bench.field import BenchFault, Field
-from bench.floors import Floor, order_floor
+from bench.floor_0 import Floor, order_floor
 from bench.measure import chunks
 from bench.team import BATCH, BenchTeam, call, spread
 from libs.common.ids import new_id

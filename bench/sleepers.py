@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from bench.field import REAL, Field
-from bench.floors import Floor, sleep_floor
+from bench.floor_0 import Floor, sleep_floor
 from bench.measure import chunks
 from bench.team import BATCH, BenchTeam, spread
 from libs.common.ids import new_id

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from bench.field import CALL_TIMEOUT_S, BenchFault, Field
 from bench.measure import chunks
@@ -20,8 +21,9 @@ from omnijourney.channel_gateway.v1.content_pb2 import MessageTemplate
 from omnijourney.common.v1.channel_pb2 import CHANNEL_WHATSAPP
 from omnijourney.common.v1.money_pb2 import Money
 from omnijourney.internal.v1 import change_pb2, customers_service_pb2
+from omnijourney.journey.v1 import journey_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as journey
-from omnijourney.journey.v1.journey_pb2 import Definition, Target
+from omnijourney.journey.v1.journey_pb2 import Definition, DoNotDisturb, QuietWindow, Target
 from omnijourney.journey.v1.node_pb2 import (
     Branch,
     ConditionNode,
@@ -49,6 +51,20 @@ AT_ONCE: Final = 4
 POINTS: Final = 10
 WELCOME_DELAY: Final = timedelta(minutes=1)
 """The shortest that a journey may have (J-31)."""
+TIME_ZONE: Final = "Asia/Taipei"
+QUIET_FROM_NOW_HOURS: Final = 12
+"""Of domain time, in which an hour is a minute of the bench's."""
+QUIET_HOURS: Final = 6
+_DAY_MINUTES: Final = 24 * 60
+_WEEKDAYS: Final = (
+    journey_pb2.WEEKDAY_MONDAY,
+    journey_pb2.WEEKDAY_TUESDAY,
+    journey_pb2.WEEKDAY_WEDNESDAY,
+    journey_pb2.WEEKDAY_THURSDAY,
+    journey_pb2.WEEKDAY_FRIDAY,
+    journey_pb2.WEEKDAY_SATURDAY,
+    journey_pb2.WEEKDAY_SUNDAY,
+)
 TAG: Final = "newcomer"
 TEMPLATE: Final = "welcome"
 LANGUAGE: Final = "en"
@@ -86,7 +102,7 @@ class BenchTeam:
         """Team, formula, account, wallet, template."""
         client = self.field.client
         settings = TeamSettings(
-            time_zone="Asia/Taipei", currency_code="TWD", modules=[MODULE_JOURNEYS, MODULE_POINTS]
+            time_zone=TIME_ZONE, currency_code="TWD", modules=[MODULE_JOURNEYS, MODULE_POINTS]
         )
         team = Team(team_id=self.team_id, name="Bench", settings=settings)
         await call(client.segment.CreateTeam, segment.CreateTeamRequest(request_id=str(new_id()), team=team))
@@ -244,12 +260,27 @@ class BenchTeam:
         if not all(result.accepted for result in answer.results):
             raise BenchFault(f"triggers were not accepted: {answer.results[0].reason}")
 
-    def welcome(self) -> Definition:
-        """Enrol → message → `WELCOME_DELAY` → has the tag? → points → complete."""
+    async def stop_journeys(self, count: int) -> None:
+        """Welcome journeys that were published and are stopped."""
+
+        async def one(_number: int) -> None:
+            request = journey.StopJourneyRequest(
+                team_id=self.team_id,
+                request_id=str(new_id()),
+                journey_id=str(await self.publish(self.welcome())),
+            )
+            await call(self.field.client.journey.StopJourney, request)
+
+        await spread(range(count), one)
+
+    def welcome(self, *, quiet_windows: bool = False) -> Definition:
+        """Enrol → message → `WELCOME_DELAY` → has the tag? → points → complete. `quiet_windows`: with one around the
+        opposite hour, and one of an hour on each day of the week before it."""
         content = TemplateContent(template_id=self.template_id, parameters=["{{customer.name}}"])
         audience = Audience(tags=TagPredicate(operator=TAG_OPERATOR_ANY_OF, tags=[TAG]))
         return Definition(
             name="welcome",
+            do_not_disturb=self._windows() if quiet_windows else None,
             trigger=Trigger(contact_added=ContactAdded()),
             targets=[Target(channel=CHANNEL_WHATSAPP, account_id=self.account_id)],
             nodes=[
@@ -272,6 +303,20 @@ class BenchTeam:
                 Node(node_id="gift", points=PointsNode(add=POINTS)),
             ],
         )
+
+    def _windows(self) -> DoNotDisturb:
+        local = self.field.clock.now().astimezone(ZoneInfo(TIME_ZONE))
+        minute = local.hour * 60 + local.minute
+
+        def window(
+            hours_from_now: int, hours: int, weekdays: Sequence[journey_pb2.Weekday.ValueType] = ()
+        ) -> QuietWindow:
+            start = (minute + 60 * hours_from_now) % _DAY_MINUTES
+            end = (start + 60 * hours) % _DAY_MINUTES or _DAY_MINUTES
+            return QuietWindow(start_minute=start, end_minute=end, weekdays=weekdays)
+
+        each_day = [window(QUIET_FROM_NOW_HOURS, 1, [day]) for day in _WEEKDAYS]
+        return DoNotDisturb(windows=[window(QUIET_FROM_NOW_HOURS + 2, QUIET_HOURS), *each_day])
 
     def sleep(self, name: str, delay: timedelta) -> Definition:
         """Enrol by the system → delay → complete."""

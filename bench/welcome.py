@@ -18,8 +18,9 @@ from uuid import UUID
 
 import msgspec
 
+from bench import wal
 from bench.field import REAL, BenchFault, Counts, Field
-from bench.floors import Floor, post_message, welcome_floor
+from bench.floor_0 import Floor, post_message, welcome_floor
 from bench.measure import chunks
 from bench.team import BATCH, POINTS, TEMPLATE, WELCOME_DELAY, BenchTeam, call, spread
 from libs.emulators.config import EmulatorSettings
@@ -31,8 +32,12 @@ RATE: Final = WELCOME_DELAY / DELAY
 STEPS: Final = 6
 """Enrol, message, delay, condition, points, complete."""
 WARM: Final = 1_000
-RATES_PER_S: Final = (100, 2_500)
+STOPPED: Final = 1_000
+"""Journeys of the team that have ended, in the variant that has them."""
+RATES_PER_S: Final = (10, 100, 300, 2_500)
 RATE_SECONDS: Final = 5.0
+ARRIVALS_MIN: Final = 200
+"""At a low rate it goes on for longer: a p99 needs its hundreds."""
 TICK_S: Final = 0.01
 
 
@@ -61,6 +66,8 @@ class Burst(msgspec.Struct, frozen=True):
     statements_per_1000: float
     redis_calls_per_1000: float
     rpcs_per_1000: float
+    wal: tuple[str, str]
+    """Where PostgreSQL's log was before and after."""
 
     @property
     def cpu_s_per_1000(self) -> float:
@@ -78,12 +85,19 @@ class Welcome:
     gifts: int = 0
 
     @classmethod
-    async def prepare(cls, field: Field, *, http: bool = False) -> "Welcome":
-        """Makes the team and warms everything up."""
+    async def prepare(
+        cls, field: Field, *, http: bool = False, quiet_windows: bool = False, stopped: int = 0
+    ) -> "Welcome":
+        """Makes the team and warms everything up.
+
+        `quiet_windows`: the journey has do-not-disturb windows, none of which begins soon. `stopped`: so many other
+        journeys of the team, with the same trigger, have been stopped.
+        """
         await field.clock.set(RATE)
         team = BenchTeam(field, http)
         await team.create()
-        work = cls(field, team, await team.publish(team.welcome()))
+        await team.stop_journeys(stopped)
+        work = cls(field, team, await team.publish(team.welcome(quiet_windows=quiet_windows)))
         await work.burst(WARM)
         await work.latency(200, 2.0)
         return work
@@ -93,7 +107,7 @@ class Welcome:
         customers = await self._customers(count)
         # After the customers are made: what they cost is nobody's journey.
         await self.field.admin.execute("SELECT pg_stat_statements_reset()")
-        before = await self.field.counts()
+        before, log_before = await self.field.counts(), await wal.position(self.field.admin)
         since, began, usage = self.field.clock.now(), REAL.now(), self.field.usage
         usage.peak_bytes.clear()
         async with usage.sampling():
@@ -106,7 +120,7 @@ class Welcome:
             spent = usage.spent()
         ended = await self.field.commit_times(self.journey_id, since)
         wall_s = (max(ended.values()) - began).total_seconds()
-        after = await self.field.counts()
+        after, log_after = await self.field.counts(), await wal.position(self.field.admin)
         await self._check(count)
         return Burst(
             count,
@@ -116,11 +130,12 @@ class Welcome:
             spent,
             {name: size / 2**20 for name, size in usage.peak_bytes.items()},
             *_per_1000(before, after, count),
+            (log_before, log_after),
         )
 
     async def latency(self, rate_per_s: int, seconds: float = RATE_SECONDS) -> Latency:
         """Events at a steady rate, whether earlier ones are done or not."""
-        count = int(rate_per_s * seconds)
+        count = max(ARRIVALS_MIN, int(rate_per_s * seconds))
         customers = await self._customers(count)
         self.field.usage.start()
         since = self.field.clock.now()

@@ -1,11 +1,8 @@
 """The works of `make bench W=…`: each starts an installation of its own, checks what came out, and tells its figure."""
 
-import tempfile
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Final
 
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -13,10 +10,10 @@ from bench import ledger
 from bench import order as w3
 from bench import sleepers as w2
 from bench.field import field
-from bench.floors import Floor
-from bench.welcome import RATES_PER_S, Burst, Latency, Welcome, dear_statements, median_of
+from bench.result import Line, Result, Wanted
+from bench.w1 import w1
+from bench.welcome import Welcome
 
-REPEATS: Final = 3
 GROWTH: Final = (1_000, 10_000, 100_000)
 N_DEFAULT: Final = {
     "w1": 10_000,
@@ -30,87 +27,14 @@ N_DEFAULT: Final = {
 (`W=w2 N=1000000`)."""
 
 
-class Line(msgspec.Struct, frozen=True):
-    """One figure with what it is measured against: the target of the product and the floor of the same run."""
-
-    what: str
-    value: str
-    floor: str = ""
-    target: str = ""
-
-
-class Result(msgspec.Struct, frozen=True):
-    """What a work tells: lines for people, everything for machines, and the figure."""
-
-    work: str
-    n: int
-    lines: list[Line]
-    data: dict[str, object]
-    statements: list[str]
-    figure: str
-
-
-async def run_work(work: str, n: int | None, directory: Path | None = None) -> Result:
+async def run_work(wanted: Wanted) -> Result:
     """Runs one work on servers of its own."""
-    count = n or N_DEFAULT[work]
-    with tempfile.TemporaryDirectory(prefix="omnijourney-bench-", dir=directory) as data_dir:
-        return await _WORKS[work](Path(data_dir), work, count)
+    return await _WORKS[wanted.work](wanted)
 
 
-async def _w1(directory: Path, work: str, n: int) -> Result:
-    http = work == "w1-http"
-    async with field(directory, emulators=http) as on:
-        welcome = await Welcome.prepare(on, http=http)
-        bursts = [await welcome.burst(n) for _ in range(REPEATS)]
-        dear = dear_statements(await on.top_statements(), n)
-        best = median_of(bursts)
-        # An offered rate above what a burst reaches only measures a queue; then half of that is offered instead.
-        half = max(100, int(best.rate_per_s / 2) // 100 * 100)
-        rates = [rate for rate in RATES_PER_S if rate <= best.rate_per_s] or [100]
-        latencies = [await welcome.latency(rate) for rate in dict.fromkeys([*rates, half])]
-        floor = await welcome.floor(n)
-    lines = [*_burst_lines(best, floor), *(_latency_line(latency) for latency in latencies)]
-    figure = _w1_figure(work, best, floor, latencies)
-    data: dict[str, object] = {"bursts": bursts, "latencies": latencies, "floor": floor}
-    return Result(work, n, lines, data, dear, figure)
-
-
-def _burst_lines(burst: Burst, floor: Floor) -> list[Line]:
-    cpu = f"{burst.cpu_s_per_1000:.2f}"
-    return [
-        Line("journeys/s", f"{burst.rate_per_s:,.0f}", f"{floor.rate_per_s:,.0f}", "5,000"),
-        Line("steps/s", f"{burst.rate_per_s * 6:,.0f}"),
-        Line("events accepted/s", f"{burst.accepted_per_s:,.0f}"),
-        Line("CPU-s per 1,000", cpu, f"{floor.cpu_s_per_1000:.2f}", "0.40"),
-        *(
-            Line(f"  {name}", f"{spent / burst.journeys * 1000:.3f}")
-            for name, spent in sorted(burst.cpu_s.items(), key=lambda pair: -pair[1])
-        ),
-        Line("peak memory, MB", f"{sum(burst.peak_mb.values()):,.0f}"),
-        Line("statements per 1,000", f"{burst.statements_per_1000:,.0f}"),
-        Line("Redis calls per 1,000", f"{burst.redis_calls_per_1000:,.0f}"),
-        Line("RPCs per 1,000", f"{burst.rpcs_per_1000:,.0f}"),
-    ]
-
-
-def _latency_line(latency: Latency) -> Line:
-    kept = "" if latency.reached else ", not kept up with"
-    value = f"p50 {latency.p50_ms:,.0f} ms, p99 {latency.p99_ms:,.0f} ms, {latency.cpu_s_per_1000:.1f} CPU-s per 1,000"
-    target = {100: "p99 30 ms", 2_500: "p99 250 ms"}.get(latency.offered_per_s, "")
-    return Line(f"at {latency.offered_per_s:,}/s{kept}", value, "", target)
-
-
-def _w1_figure(work: str, burst: Burst, floor: Floor, latencies: list[Latency]) -> str:
-    floored = f"floor {floor.rate_per_s:,.0f}/s, {floor.cpu_s_per_1000:.2f}"
-    p99 = ", ".join(f"p99 {each.p99_ms:,.0f} ms at {each.offered_per_s:,}/s" for each in latencies)
-    return (
-        f"{work} {burst.rate_per_s:,.0f} journeys/s, {burst.rate_per_s * 6:,.0f} steps/s, "
-        f"{burst.cpu_s_per_1000:.2f} CPU-s per 1,000 ({floored}), {p99}"
-    )
-
-
-async def _w2(directory: Path, work: str, n: int) -> Result:
-    async with field(directory) as on:
+async def _w2(wanted: Wanted) -> Result:
+    n = wanted.n
+    async with field(wanted.directory) as on:
         sleep = await w2.sleepers(on, n)
         asleep, awake, size = await w2.floors(on, n)
     idle = sum(sleep.idle_cpu_s_a_minute.values())
@@ -146,11 +70,12 @@ async def _w2(directory: Path, work: str, n: int) -> Result:
         "sleep": sleep,
         "floor": {"asleep": asleep, "awake": awake, "bytes_each": size},
     }
-    return Result(work, n, lines, data, [], figure)
+    return Result(wanted.work, wanted.n, lines, data, [], figure)
 
 
-async def _w3(directory: Path, work: str, n: int) -> Result:
-    async with field(directory) as on:
+async def _w3(wanted: Wanted) -> Result:
+    n = wanted.n
+    async with field(wanted.directory) as on:
         taken = await w3.order(on, n)
         floor = await w3.floor(on, n)
     lines = [
@@ -163,13 +88,14 @@ async def _w3(directory: Path, work: str, n: int) -> Result:
         f"w3 {taken.messages:,} messages of {w3.CUSTOMERS:,} customers, {taken.rate_per_s:,.0f} messages/s, in order, "
         f"each once (floor {floor.rate_per_s:,.0f}/s)"
     )
-    return Result(work, n, lines, {"order": taken, "floor": floor}, [], figure)
+    return Result(wanted.work, wanted.n, lines, {"order": taken, "floor": floor}, [], figure)
 
 
-async def _w4(directory: Path, work: str, n: int) -> Result:
+async def _w4(wanted: Wanted) -> Result:
     """The same installation grows: each burst finds all that the ones before left."""
+    n = wanted.n
     sizes = [size for size in GROWTH if size <= n]
-    async with field(directory) as on:
+    async with field(wanted.directory) as on:
         welcome = await Welcome.prepare(on)
         bursts = [await welcome.burst(size) for size in sizes]
         floors = [await welcome.floor(size) for size in sizes]
@@ -183,13 +109,19 @@ async def _w4(directory: Path, work: str, n: int) -> Result:
     ]
     costs = " → ".join(f"{burst.cpu_s_per_1000:.2f} at {burst.journeys:,}" for burst in bursts)
     return Result(
-        work, n, lines, {"bursts": bursts, "floors": floors}, [], f"w4 CPU-s per 1,000 journeys: {costs}"
+        wanted.work,
+        n,
+        lines,
+        {"bursts": bursts, "floors": floors},
+        [],
+        f"w4 CPU-s per 1,000 journeys: {costs}",
     )
 
 
-async def _ledger(directory: Path, work: str, n: int) -> Result:
+async def _ledger(wanted: Wanted) -> Result:
     """Posting through gRPC beside the bare statement, and pages of the report at `n` entries."""
-    posting, page_ms = await ledger.measured(directory, n)
+    n = wanted.n
+    posting, page_ms = await ledger.measured(wanted.directory, n)
     spread, floor = posting.spread.rate_per_s, posting.floor.rate_per_s
     lines = [
         *_case_lines(posting.spread, posting.floor),
@@ -210,7 +142,7 @@ async def _ledger(directory: Path, work: str, n: int) -> Result:
         f"{posting.singles.rate_per_s:,.0f}/s (target 5,000), TPC-B {_told(posting.tpcb_tps)}/s; at {n:,} entries "
         f"page {page_ms['no keyword']:.1f} ms (target 10), broad keyword {page_ms['broad keyword']:.1f} ms (target 50)"
     )
-    return Result(work, n, lines, {"posting": posting, "page_ms": page_ms}, [], figure)
+    return Result(wanted.work, wanted.n, lines, {"posting": posting, "page_ms": page_ms}, [], figure)
 
 
 _PAGE_TARGETS: Final = {"no keyword": "10", "narrow keyword": "50", "broad keyword": "50"}
@@ -230,9 +162,9 @@ def _told(tps: float | None) -> str:
     return "not measured: no pgbench here" if tps is None else f"{tps:,.0f}"
 
 
-_WORKS: Final[dict[str, Callable[[Path, str, int], Awaitable[Result]]]] = {
-    "w1": _w1,
-    "w1-http": _w1,
+_WORKS: Final[dict[str, Callable[[Wanted], Awaitable[Result]]]] = {
+    "w1": w1,
+    "w1-http": w1,
     "w2": _w2,
     "w3": _w3,
     "w4": _w4,
