@@ -46,6 +46,7 @@ from services.channel_gateway.store.deliveries import DeliveryStore
 from services.channel_gateway.store.feed import FeedStore
 from services.channel_gateway.store.figures import FigureStore
 from services.channel_gateway.store.inbox import InboxStore
+from services.channel_gateway.store.lost_sends import LostSendStore
 from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.resealing import ResealStore
 from services.channel_gateway.store.sends import SendStore
@@ -54,6 +55,7 @@ from services.channel_gateway.store.trouble import TroubleStore
 from services.channel_gateway.store.vault import Vault
 from services.channel_gateway.usecases.accounts import Accounts
 from services.channel_gateway.usecases.content import Content
+from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.money import Money
 from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
@@ -150,6 +152,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 publisher=publisher,
                 clock=rt.clock,
             ),
+            lost_sends=LostSends(LostSendStore(rt.pool), relay.is_behind),
             accounts=Accounts(rt.pool, account_store, sender, publisher, rt.clock),
             content=Content(rt.pool, vault, points, publisher, rt.clock),
             money=Money(rt.pool, vault, rt.clock),

@@ -18,7 +18,6 @@ from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.operations import Progress
 from libs.common.tasks import work_until
 from libs.embedded import attach
-from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
 from omnijourney.internal.v1.customers_service_pb2_grpc import CustomersServiceStub
 from omnijourney.internal.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from omnijourney.internal.v1.mail_service_pb2_grpc import MailServiceStub
@@ -68,15 +67,14 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         to_points = await stack.enter_async_context(rt.channel(settings.points_target))
         to_gateway = await stack.enter_async_context(rt.channel(settings.channel_gateway_target))
         gateway = SendsServiceStub(to_gateway)
-        sends = GatewaySends(gateway, ChannelGatewayServiceStub(to_gateway))
-        outcomes = SourceMail(MailSource.GATEWAY, MailServiceStub(to_gateway))
+        sends = GatewaySends(gateway)
         journeys, turns, mail = JourneyStore(rt.pool), TurnStore(rt.pool), JourneyMailStore(rt.pool)
         relay = MailRelay(MailSource.JOURNEY, mailbox, mail, mails_max=settings.mailbox_mails_max)
         metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
         readers: dict[int, MailReader] = {
             MailSource.SEGMENT: SourceMail(MailSource.SEGMENT, MailServiceStub(to_segment)),
-            MailSource.GATEWAY: outcomes,
+            MailSource.GATEWAY: SourceMail(MailSource.GATEWAY, MailServiceStub(to_gateway)),
             MailSource.JOURNEY: mail,
         }
         progress, notifier = Progress(), CommitNotifier()
@@ -106,7 +104,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         orphans = OrphanChecker(
             store=orphan_store,
             probe=sends,
-            outcomes=outcomes,
+            mailbox=mailbox,
             clock=rt.clock,
             owned=lambda: worker.owned,
             heal=worker.ask_again,

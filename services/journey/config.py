@@ -25,4 +25,4 @@ class Settings(MailSourceSettings):
     orphan_check_seconds: float = Field(default=5.0, ge=0.05, le=3_600)
     """How often a page of sends in flight is looked at for orphans, real seconds."""
     orphan_age_seconds: float = Field(default=60.0, ge=0, le=86_400)
-    """How long a send must be in flight before it is looked at, domain seconds."""
+    """How long a send must be in flight before it is looked at, real seconds."""

@@ -182,6 +182,10 @@ class MailRelay:
         """
         return sum(max(0, self._seen.get(p, 0) - cursor) for p, cursor in self._cursors.items())
 
+    def is_behind(self, partition: int) -> bool:
+        """Whether a partition has mail that is known to be committed and is not delivered, or may have."""
+        return partition in self._gaps or self._seen.get(partition, 0) > self._cursors[partition]
+
     @property
     def held_partitions(self) -> int:
         """Partitions to which nothing is delivered, since their mailboxes are full."""

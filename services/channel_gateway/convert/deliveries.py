@@ -20,6 +20,7 @@ from services.channel_gateway.domain.model import (
     NODE_ID_MAX,
     PARAMETERS_MAX,
     SENDS_MAX,
+    AwaitedSend,
     Channel,
     ModuleContent,
     Reason,
@@ -50,6 +51,24 @@ def sends_of(request: sends_service_pb2.SendMessagesRequest) -> list[Send | Send
         # What they hold is not said: it may be anything.
         _log.error("sends are faulty", count=len(faulty), faults_of_first=faulty[0])
     return read
+
+
+def awaited_sends_of(request: sends_service_pb2.FindLostSendsRequest) -> list[AwaitedSend]:
+    """The sends that are asked about. Raises InvalidArgument."""
+    check = FieldCheck()
+    check.count("sends", request.sends, least=1, most=SENDS_MAX)
+    check.done()
+    sends = [
+        AwaitedSend(
+            check.uuid(f"sends[{place}].team_id", send.team_id),
+            check.uuid(f"sends[{place}].customer_id", send.customer_id),
+            check.uuid(f"sends[{place}].effect_key", send.effect_key),
+            check.whole(f"sends[{place}].after_number", send.after_number, least=0, most=2**62),
+        )
+        for place, send in enumerate(request.sends)
+    ]
+    check.done()
+    return sends
 
 
 def _read(message: send_pb2.Send, faulty: list[list[str]], *, suspect: bool) -> Send | SendAnswer:

@@ -26,6 +26,16 @@ class Channel(IntEnum):
     INSTAGRAM = 4
 
 
+class AwaitedSend(NamedTuple):
+    """A send whose outcome an enrolment awaits."""
+
+    team_id: UUID
+    customer_id: UUID
+    effect_key: UUID
+    after_number: int
+    """The customer has taken the gateway's mail up to this number."""
+
+
 class SendState(IntEnum):
     """Where a send stands; numbers of the contract, final ones also those of mail."""
 

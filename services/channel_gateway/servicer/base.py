@@ -21,6 +21,7 @@ from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.shops import ShopStore
 from services.channel_gateway.usecases.accounts import Accounts
 from services.channel_gateway.usecases.content import Content
+from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.money import Money
 from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
@@ -42,6 +43,7 @@ class Dependencies:
 
     clock: Clock
     reservation: Reservation
+    lost_sends: LostSends
     accounts: Accounts
     content: Content
     money: Money

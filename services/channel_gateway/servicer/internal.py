@@ -46,6 +46,13 @@ class SendsServicer(sends_service_pb2_grpc.SendsServiceServicer):
         cancelled, on_the_wire = await self._deps.sender.stop(team_id, journey_id, epoch)
         return sends_service_pb2.StopSendsResponse(cancelled=cancelled, on_the_wire=on_the_wire)
 
+    async def FindLostSends(
+        self, request: sends_service_pb2.FindLostSendsRequest, context: Any
+    ) -> sends_service_pb2.FindLostSendsResponse:
+        """Finds sends of which nothing will be heard any more."""
+        places = await self._deps.lost_sends.find(convert.awaited_sends_of(request))
+        return sends_service_pb2.FindLostSendsResponse(places=places)
+
 
 class GatewayHistory:
     """The facts in order of commit, for `HistoryServicer`."""

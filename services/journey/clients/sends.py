@@ -1,20 +1,16 @@
-"""Sends at the gateway: whether one is under way, and the brake for those of a journey that stops."""
+"""Sends at the gateway: which are lost, and the brake for those of a journey that stops."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
-import grpc
-
 from libs.common.rpc.client import CALL_DEADLINE_S
-from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway_calls
-from omnijourney.channel_gateway.v1 import delivery_pb2
 from omnijourney.internal.v1 import sends_service_pb2
-from services.journey.clients.calls import ServiceUnavailable, call_retrying
+from services.journey.clients.calls import call_once, call_retrying
 
 if TYPE_CHECKING:
-    from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceAsyncStub
     from omnijourney.internal.v1.sends_service_pb2_grpc import SendsServiceAsyncStub
 
 
@@ -26,36 +22,53 @@ class SendStopper(Protocol):
         ...
 
 
+class AwaitedSend(NamedTuple):
+    """A send whose outcome an enrolment awaits."""
+
+    team_id: UUID
+    customer_id: UUID
+    effect_key: UUID
+    after_number: int
+    """The customer has taken the gateway's mail up to this number."""
+
+
 class SendProbe(Protocol):
     """What became of sends."""
 
-    async def is_under_way(self, team_id: UUID, effect_key: UUID) -> bool:
-        """Whether the send under a key is known and not settled. Raises `ServiceUnavailable`."""
+    async def find_lost(self, sends: Sequence[AwaitedSend]) -> list[int]:
+        """Of 1 to 500 sends, the places of those of which nothing will be heard any more.
+
+        Raises `ServiceUnavailable`.
+        """
         ...
 
 
 class GatewaySends:
     """The gateway's brake, and what became of sends."""
 
-    def __init__(self, brake: SendsServiceAsyncStub, deliveries: ChannelGatewayServiceAsyncStub) -> None:
-        """Both send the token."""
-        self._brake = brake
-        self._deliveries = deliveries
+    def __init__(self, stub: SendsServiceAsyncStub) -> None:
+        """It sends the token."""
+        self._stub = stub
 
     async def stop_sends(self, team_id: UUID, journey_id: UUID, epoch: int) -> None:
         """See `SendStopper`."""
         request = sends_service_pb2.StopSendsRequest(
             team_id=str(team_id), journey_id=str(journey_id), epoch=epoch
         )
-        await call_retrying(lambda: self._brake.StopSends(request, timeout=CALL_DEADLINE_S))
+        await call_retrying(lambda: self._stub.StopSends(request, timeout=CALL_DEADLINE_S))
 
-    async def is_under_way(self, team_id: UUID, effect_key: UUID) -> bool:
+    async def find_lost(self, sends: Sequence[AwaitedSend]) -> list[int]:
         """See `SendProbe`."""
-        request = gateway_calls.GetDeliveryRequest(team_id=str(team_id), effect_key=str(effect_key))
-        try:
-            answer = await self._deliveries.GetDelivery(request, timeout=CALL_DEADLINE_S)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.NOT_FOUND:
-                return False
-            raise ServiceUnavailable(f"{error.code().name}: {error.details()}") from error
-        return answer.delivery.state == delivery_pb2.SEND_STATE_ACCEPTED
+        request = sends_service_pb2.FindLostSendsRequest(
+            sends=[
+                sends_service_pb2.AwaitedSend(
+                    team_id=str(send.team_id),
+                    customer_id=str(send.customer_id),
+                    effect_key=str(send.effect_key),
+                    after_number=send.after_number,
+                )
+                for send in sends
+            ]
+        )
+        answer = await call_once(lambda: self._stub.FindLostSends(request, timeout=CALL_DEADLINE_S))
+        return list(answer.places)

@@ -4,36 +4,35 @@ A live enrolment waits for exactly one thing: a timer, a send in flight, a park,
 reason to wait, and that a timer has its time, is held by constraints of the table. For a send the gateway is asked: if
 it has no such send, or has settled it and the mail of the outcome was taken already, nothing would ever wake the
 enrolment. It is noted, and the worker runs a turn in which it asks again under the same key: the gateway answers what
-became of the send, or takes it up.
+became of the send, or takes it up. Who has mail waits for a later look, see ADR 29.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 import structlog
 
 from libs.common.clock import Clock
-from libs.common.mailbox.mail import SendOutcome
+from libs.common.mailbox.api import MailSink
 from libs.common.tasks import set_within
 from services.journey import metrics
-from services.journey.clients.calls import ServiceUnavailable
-from services.journey.clients.mail import MailReader
-from services.journey.clients.sends import SendProbe
+from services.journey.clients.sends import AwaitedSend, SendProbe
 from services.journey.domain import effects as fx
 from services.journey.domain.model import ActorKey
 from services.journey.store.orphans import EnrolmentKey, OrphanStore, SearchPosition, Suspect
 from services.journey.worker.outages import OUTAGES
+from services.journey.worker.past import Past
 
 PAGE: Final = 200
-"""Enrolments looked at in one go."""
-PROBES_AT_ONCE: Final = 8
-MAIL_PAGES_MAX: Final = 4
-"""Pages of a customer's mail that are looked through for an outcome."""
+"""Customers looked at in one go."""
+SENDS_MAX: Final = 500
+"""Sends of one question to the gateway, some 100 kB; a page of customers in several journeys may need another."""
 _START: Final = SearchPosition(-1, datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
 
 _log = structlog.get_logger(__name__)
@@ -47,27 +46,29 @@ class OrphanChecker:
         *,
         store: OrphanStore,
         probe: SendProbe,
-        outcomes: MailReader,
+        mailbox: MailSink,
         clock: Clock,
         owned: Callable[[], Mapping[int, int]],
         heal: Callable[[Iterable[ActorKey]], None],
         every_s: float,
         age_s: float,
+        real_time: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`outcomes` reads the gateway's mail; `heal` has customers ask again.
+        """`heal` has customers ask again.
 
-        A page is looked at every `every_s` real seconds; sends younger than `age_s` domain seconds are left alone.
+        A page is looked at every `every_s` real seconds; sends younger than `age_s` real seconds, and those of
+        partitions for which `mailbox` holds mail, are left alone.
         """
         self._store = store
         self._probe = probe
-        self._outcomes = outcomes
+        self._mailbox = mailbox
         self._clock = clock
         self._owned = owned
         self._heal = heal
         self._every_s = every_s
-        self._age = timedelta(seconds=age_s)
+        self._past = Past(age_s)
+        self._real_time = real_time
         self._after = _START
-        self._limit = asyncio.Semaphore(PROBES_AT_ONCE)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Looks until `stopping` is set."""
@@ -92,40 +93,30 @@ class OrphanChecker:
         self._heal({run.actor for run in left})
 
     async def _next_page(self, owned: Sequence[int]) -> list[EnrolmentKey]:
-        until = self._clock.now() - self._age
+        """The next of those who have waited for long, but for those whose partitions hold mail."""
+        until = self._past.look(self._real_time(), self._clock.now())
+        if until is None:
+            return []
         page, following = await self._store.awaited_sends(owned, self._after, until, PAGE)
         self._after = following or _START
-        return page
+        if not page:
+            return []
+        queued = await self._mailbox.mail_counts(sorted({key.partition for key in page}), 1)
+        return [key for key in page if not queued[key.partition]]
 
     async def _note(self, runs: Sequence[EnrolmentKey]) -> None:
         suspects = await self._store.look_at(runs) if runs else []
-        verdicts = await asyncio.gather(*(self._lost_its_send(suspect) for suspect in suspects))
-        orphans = [suspect for suspect, orphaned in zip(suspects, verdicts, strict=True) if orphaned]
+        orphans: list[Suspect] = []
+        for first in range(0, len(suspects), SENDS_MAX):
+            asked = suspects[first : first + SENDS_MAX]
+            # After the rows were read: an outcome settled by then has a number after the one taken, or was taken.
+            orphans += [asked[place] for place in await self._probe.find_lost([*map(_awaited, asked)])]
         if orphans and (fresh := await self._store.note(orphans)):
             metrics.ORPHANS_FOUND.inc(fresh)
             _log.error("orphans found", enrolments=[str(orphan.key.enrolment_id) for orphan in orphans])
 
-    async def _lost_its_send(self, suspect: Suspect) -> bool:
-        """Whether the outcome will come neither from the gateway nor with mail that waits."""
-        team_id, customer_id = suspect.key.team_id, suspect.key.customer_id
-        key = fx.effect_key(suspect.key.enrolment_id, suspect.node_id, suspect.visit)
-        async with self._limit:
-            try:
-                if await self._probe.is_under_way(team_id, key):
-                    return False
-                # After the gateway said so: an outcome that it had settled by then is among this mail, or was taken.
-                return not await self._outcome_waits(team_id, customer_id, suspect.taken_gateway, key)
-            except ServiceUnavailable as error:  # of this one: the others of the page are looked at
-                _log.warning("a send cannot be looked for", effect_key=str(key), error=str(error))
-                return False
 
-    async def _outcome_waits(self, team_id: UUID, customer_id: UUID, after: int, key: UUID) -> bool:
-        """Whether mail after a number has the outcome, or is more than is looked through."""
-        for _ in range(MAIL_PAGES_MAX):
-            mails, more = await self._outcomes.of_customer(team_id, customer_id, after)
-            if any(isinstance(mail.body, SendOutcome) and mail.body.effect_key == key for mail in mails):
-                return True
-            if not more or not mails:
-                return False
-            after = mails[-1].number
-        return True
+def _awaited(suspect: Suspect) -> AwaitedSend:
+    key = suspect.key
+    effect_key = fx.effect_key(key.enrolment_id, suspect.node_id, suspect.visit)
+    return AwaitedSend(key.team_id, key.customer_id, effect_key, suspect.taken_gateway)

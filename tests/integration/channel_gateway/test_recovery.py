@@ -16,7 +16,6 @@ from omnijourney.channel_gateway.v1 import delivery_pb2
 from omnijourney.common.v1.history_pb2 import HistoryCursor
 from omnijourney.internal.v1 import history_service_pb2, send_pb2
 from services.channel_gateway.store.rows import pack_parts
-from services.journey.clients.sends import GatewaySends
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway, GatewayMaker
 
 
@@ -165,15 +164,6 @@ async def test_a_stop_cancels_what_lies_in_the_table_only(maker: GatewayMaker) -
         await gateway.settled()
         for customer in customers:
             assert [outcome for outcome, _ in await outcomes(gateway, customer)] == [Outcome.CANCELLED]
-
-
-async def test_journey_is_told_which_sends_are_under_way(gateway: Gateway) -> None:
-    probe = GatewaySends(gateway.internal.sends, gateway.stub)
-    assert not await probe.is_under_way(gateway.team_id, new_id())
-    effect_key, _ = await waiting_send(gateway, LINE)
-    assert await probe.is_under_way(gateway.team_id, UUID(effect_key))
-    await gateway.settled()
-    assert not await probe.is_under_way(gateway.team_id, UUID(effect_key))
 
 
 async def as_owner(gateway: Gateway, *statements: str) -> None:

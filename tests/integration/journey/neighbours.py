@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from libs.common.feeds.serving import MailPage
-from libs.common.mailbox.mail import Mail
+from libs.common.mailbox.mail import Mail, SendOutcome
 from services.journey.clients.calls import ServiceUnavailable
+from services.journey.clients.sends import AwaitedSend
 from services.journey.domain import effects as fx
 
 TAGGED = b"tagged"
@@ -53,8 +54,8 @@ class KeyedEffects:
         else:
             self._answers[key] = fx.SendAnswer(state)
 
-    async def is_under_way(self, team_id: UUID, effect_key: UUID) -> bool:
-        """See `SendProbe`."""
+    def is_under_way(self, effect_key: UUID) -> bool:
+        """Whether the gateway has not settled a send."""
         answer = self._answers.get(effect_key)
         return isinstance(answer, fx.SendAnswer) and answer.state is fx.SendState.ACCEPTED
 
@@ -92,6 +93,29 @@ class MailArchive:
         """See `MailReader`; pages of two, so that paging is tried."""
         found = [m for m in self.mails if m.partition == partition and m.position > after_position]
         return MailPage(sorted(found, key=lambda mail: mail.position)[:2], more=len(found) > 2)
+
+
+class LostSends:
+    """What the gateway knows of sends that are awaited."""
+
+    def __init__(self, effects: KeyedEffects, archive: MailArchive) -> None:
+        self.questions: list[Sequence[AwaitedSend]] = []
+        self._effects = effects
+        self._archive = archive
+
+    async def find_lost(self, sends: Sequence[AwaitedSend]) -> list[int]:
+        """See `SendProbe`."""
+        self.questions.append(sends)
+        return [place for place, send in enumerate(sends) if self._is_lost(send)]
+
+    def _is_lost(self, send: AwaitedSend) -> bool:
+        told = (
+            mail.number > send.after_number
+            and isinstance(mail.body, SendOutcome)
+            and mail.body.effect_key == send.effect_key
+            for mail in self._archive.mails
+        )
+        return not self._effects.is_under_way(send.effect_key) and not any(told)
 
 
 class UtcZones:

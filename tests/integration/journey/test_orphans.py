@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import islice
 from uuid import UUID
 
@@ -22,22 +23,34 @@ from services.journey.store.orphans import OrphanStore
 from services.journey.worker.orphans import OrphanChecker
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
+from tests.integration.journey.neighbours import LostSends
 from tests.integration.journey.test_worker import MESSAGE, POINTS, State, epochs, key_of
 
 
+def gateway_of(site: Site) -> LostSends:
+    return LostSends(site.effects, site.archives[MailSource.GATEWAY])
+
+
 def checker_of(
-    site: Site, heal: list[ActorKey] | None = None, owned: dict[int, int] | None = None
+    site: Site,
+    heal: list[ActorKey] | None = None,
+    owned: dict[int, int] | None = None,
+    *,
+    gateway: LostSends | None = None,
+    age_s: float = 0,
+    real_time: Callable[[], float] = time.monotonic,
 ) -> OrphanChecker:
     """A checker that owns everything and heals nothing but by hand."""
     return OrphanChecker(
         store=OrphanStore(site.pool),
-        probe=site.effects,
-        outcomes=site.archives[MailSource.GATEWAY],
+        probe=gateway or gateway_of(site),
+        mailbox=site.post,
         clock=site.clock,
         owned=lambda: owned or dict.fromkeys(range(PARTITIONS), 1),
         heal=(heal if heal is not None else []).extend,
         every_s=0.05,
-        age_s=60,
+        age_s=age_s,
+        real_time=real_time,
     )
 
 
@@ -49,13 +62,13 @@ async def healing(site: Site) -> AsyncIterator[None]:
     async with site.worker() as worker:
         checker = OrphanChecker(
             store=OrphanStore(site.pool),
-            probe=site.effects,
-            outcomes=site.archives[MailSource.GATEWAY],
+            probe=gateway_of(site),
+            mailbox=site.post,
             clock=site.clock,
             owned=lambda: worker.owned,
             heal=worker.ask_again,
             every_s=0.05,
-            age_s=60,
+            age_s=0,
         )
         stopping = asyncio.Event()
         task = asyncio.create_task(checker.run(stopping))
@@ -169,6 +182,45 @@ async def test_who_has_a_reason_to_rest_is_left_alone(site: Site, reason: object
     heal: list[ActorKey] = []
     await checker_of(site, heal).step()
     assert (heal, await counted(site)) == ([], 0)
+
+
+async def test_the_age_of_a_send_is_real_time(site: Site) -> None:
+    heal: list[ActorKey] = []
+    times_s = iter([1_000.0, 1_001.0, 1_030.0, 1_060.0, 1_061.0])
+    checker = checker_of(site, heal, age_s=60, real_time=lambda: next(times_s))
+    await checker.step()
+    _, [customer], _ = await in_flight(site)
+    site.effects.settle(0, None)
+    # However far domain time goes meanwhile.
+    for _ in range(3):
+        site.step(minutes=60)
+        await checker.step()
+        assert not heal
+    await checker.step()
+    assert heal == [key_of(customer)]
+
+
+async def test_nobody_is_asked_about_while_mail_of_the_partition_waits(site: Site) -> None:
+    _, [customer], _ = await in_flight(site)
+    site.effects.settle(0, None)
+    neighbour = next(c for c in customers() if c != customer and key_of(c)[0] == key_of(customer)[0])
+    await site.deliver(site.order(neighbour))
+    heal: list[ActorKey] = []
+    gateway = gateway_of(site)
+    checker = checker_of(site, heal, gateway=gateway)
+    await checker.step()
+    assert (heal, gateway.questions) == ([], [])
+    site.server.wipe()
+    await checker.step()
+    assert heal == [key_of(customer)]
+
+
+async def test_a_page_is_one_question(site: Site) -> None:
+    _, crowd, _ = await in_flight(site, 7)
+    gateway = gateway_of(site)
+    await checker_of(site, gateway=gateway).step()
+    (question,) = gateway.questions
+    assert {send.customer_id for send in question} == set(crowd)
 
 
 async def test_the_search_goes_on_behind_a_full_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,3 +122,85 @@ class StopSendsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StopSendsResponse: _TypeAlias = StopSendsResponse  # noqa: Y015
+
+@_typing.final
+class FindLostSendsRequest(_message.Message):
+    """Request of `FindLostSends`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sends(self) -> _containers.RepeatedCompositeFieldContainer[Global___AwaitedSend]:
+        """The sends, 1 to 500, of any teams."""
+
+    def __init__(
+        self,
+        *,
+        sends: _abc.Iterable[Global___AwaitedSend] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sends", b"sends"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindLostSendsRequest: _TypeAlias = FindLostSendsRequest  # noqa: Y015
+
+@_typing.final
+class AwaitedSend(_message.Message):
+    """A send whose outcome an enrolment awaits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EFFECT_KEY_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    AFTER_NUMBER_FIELD_NUMBER: _builtins.int
+    effect_key: _builtins.str
+    """Key of the effect, a UUID. Required."""
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    customer_id: _builtins.str
+    """Customer, a UUID. Required."""
+    after_number: _builtins.int
+    """Number of the gateway's mail up to which the customer has taken it; 0 is none."""
+    def __init__(
+        self,
+        *,
+        effect_key: _builtins.str = ...,
+        team_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        after_number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "customer_id", b"customer_id", "effect_key", b"effect_key", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AwaitedSend: _TypeAlias = AwaitedSend  # noqa: Y015
+
+@_typing.final
+class FindLostSendsResponse(_message.Message):
+    """Answer of `FindLostSends`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Places of the lost ones among the sends of the request, from 0, rising."""
+
+    def __init__(
+        self,
+        *,
+        places: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["places", b"places"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindLostSendsResponse: _TypeAlias = FindLostSendsResponse  # noqa: Y015

@@ -45,6 +45,11 @@ class SendsServiceStub:
                 request_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.StopSendsRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.StopSendsResponse.FromString,
                 _registered_method=True)
+        self.FindLostSends = channel.unary_unary(
+                '/omnijourney.internal.v1.SendsService/FindLostSends',
+                request_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.FindLostSendsRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.FindLostSendsResponse.FromString,
+                _registered_method=True)
 
 
 class SendsServiceServicer:
@@ -71,6 +76,15 @@ class SendsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindLostSends(self, request, context):
+        """Of sends that journeys await, finds those of which nothing will be heard any more: the gateway does not know them, or has
+        settled them and numbered no outcome after the one that was taken. Customers of a partition with outcomes that are not
+        delivered yet are left out. Errors: INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SendsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -83,6 +97,11 @@ def add_SendsServiceServicer_to_server(servicer, server):
                     servicer.StopSends,
                     request_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.StopSendsRequest.FromString,
                     response_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.StopSendsResponse.SerializeToString,
+            ),
+            'FindLostSends': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindLostSends,
+                    request_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.FindLostSendsRequest.FromString,
+                    response_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.FindLostSendsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -140,6 +159,33 @@ class SendsService:
             '/omnijourney.internal.v1.SendsService/StopSends',
             omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.StopSendsRequest.SerializeToString,
             omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.StopSendsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindLostSends(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.internal.v1.SendsService/FindLostSends',
+            omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.FindLostSendsRequest.SerializeToString,
+            omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.FindLostSendsResponse.FromString,
             options,
             channel_credentials,
             insecure,

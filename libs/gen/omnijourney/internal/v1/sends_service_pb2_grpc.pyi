@@ -45,6 +45,11 @@ class SendsServiceStub:
     Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail.
     Errors: UNAVAILABLE when another sender did not yield in time; call again.
     """
+    FindLostSends: _grpc.UnaryUnaryMultiCallable[_sends_service_pb2.FindLostSendsRequest, _sends_service_pb2.FindLostSendsResponse]
+    """Of sends that journeys await, finds those of which nothing will be heard any more: the gateway does not know them, or has
+    settled them and numbered no outcome after the one that was taken. Customers of a partition with outcomes that are not
+    delivered yet are left out. Errors: INVALID_ARGUMENT.
+    """
 
 @_typing.type_check_only
 class SendsServiceAsyncStub(SendsServiceStub):
@@ -62,6 +67,11 @@ class SendsServiceAsyncStub(SendsServiceStub):
     """Cancels the journey's sends that were decided in an older stop epoch and are not on the wire, and gives their places back.
     Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail.
     Errors: UNAVAILABLE when another sender did not yield in time; call again.
+    """
+    FindLostSends: _aio.UnaryUnaryMultiCallable[_sends_service_pb2.FindLostSendsRequest, _sends_service_pb2.FindLostSendsResponse]  # type: ignore[assignment]
+    """Of sends that journeys await, finds those of which nothing will be heard any more: the gateway does not know them, or has
+    settled them and numbered no outcome after the one that was taken. Customers of a partition with outcomes that are not
+    delivered yet are left out. Errors: INVALID_ARGUMENT.
     """
 
 class SendsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -89,6 +99,17 @@ class SendsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Cancels the journey's sends that were decided in an older stop epoch and are not on the wire, and gives their places back.
         Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail.
         Errors: UNAVAILABLE when another sender did not yield in time; call again.
+        """
+
+    @_abc_1.abstractmethod
+    def FindLostSends(
+        self,
+        request: _sends_service_pb2.FindLostSendsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sends_service_pb2.FindLostSendsResponse, _abc.Awaitable[_sends_service_pb2.FindLostSendsResponse]]:
+        """Of sends that journeys await, finds those of which nothing will be heard any more: the gateway does not know them, or has
+        settled them and numbered no outcome after the one that was taken. Customers of a partition with outcomes that are not
+        delivered yet are left out. Errors: INVALID_ARGUMENT.
         """
 
 def add_SendsServiceServicer_to_server(servicer: SendsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
