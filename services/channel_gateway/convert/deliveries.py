@@ -24,6 +24,7 @@ from services.channel_gateway.domain.model import (
     Channel,
     ModuleContent,
     Reason,
+    Recipient,
     Send,
     SendAnswer,
     SendState,
@@ -32,6 +33,7 @@ from services.channel_gateway.domain.model import (
 
 PARAMETER_LENGTH_MAX: Final = 2_000
 DEPTH_MAX: Final = 1_000
+EXTERNAL_ID_MAX: Final = 200
 _LOGGED_MAX: Final = 50
 
 _log = structlog.get_logger(__name__)
@@ -97,7 +99,13 @@ def _send_of(check: FieldCheck, message: send_pb2.Send) -> Send:
         check.time("not_after", message, "not_after") if message.HasField("not_after") else None,
         check.whole("stop_epoch", message.stop_epoch, least=0, most=2**62),
         check.whole("depth", message.depth, least=0, most=DEPTH_MAX),
+        _recipient_of(check, message.recipient) if message.HasField("recipient") else None,
     )
+
+
+def _recipient_of(check: FieldCheck, message: send_pb2.Recipient) -> Recipient:
+    external_id = check.text("recipient.external_id", message.external_id, length_max=EXTERNAL_ID_MAX)
+    return Recipient(external_id, message.name)
 
 
 def _content_of(check: FieldCheck, message: send_pb2.Send) -> ModuleContent | TemplateContent:

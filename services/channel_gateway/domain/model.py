@@ -306,6 +306,13 @@ class TemplateContent(msgspec.Struct, frozen=True):
     button_parameters: tuple[tuple[int, str], ...] = ()
 
 
+class Recipient(NamedTuple):
+    """Whom a send goes to, where the caller knows: a bound identity that is not blocked, and the customer's name."""
+
+    external_id: str
+    name: str
+
+
 class Send(msgspec.Struct, frozen=True):
     """One visit of a message node, asked to be sent."""
 
@@ -322,6 +329,8 @@ class Send(msgspec.Struct, frozen=True):
     not_after: datetime | None
     stop_epoch: int
     depth: int
+    recipient: Recipient | None = None
+    """None: segment is asked."""
 
 
 class Identity(NamedTuple):

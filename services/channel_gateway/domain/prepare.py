@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.ids import CustomerKey
 from services.channel_gateway.domain.model import (
     DEFAULT_PRICES,
     Account,
@@ -30,9 +31,11 @@ from services.channel_gateway.domain.model import (
 )
 from services.channel_gateway.domain.render import (
     Values,
+    cards_need_attributes,
     cards_need_points,
     fill,
     flatten,
+    template_needs_attributes,
     template_needs_points,
 )
 
@@ -92,6 +95,17 @@ class Catalogue(NamedTuple):
         contents = {(send.team_id, send.content) for send in sends}
         return {content for team_id, content in contents if self._needs_points(team_id, content)}
 
+    def needing_attributes(self, sends: Iterable[Send]) -> set[ModuleContent | TemplateContent]:
+        """The contents that can only be filled in with the customer's attributes; each is looked at once."""
+        contents = {(send.team_id, send.content) for send in sends}
+        return {content for team_id, content in contents if self._needs_attributes(team_id, content)}
+
+    def _needs_attributes(self, team_id: UUID, content: ModuleContent | TemplateContent) -> bool:
+        if isinstance(content, TemplateContent):
+            return template_needs_attributes(content)
+        module = self.modules.get((team_id, content.bot_module_id))
+        return module is not None and cards_need_attributes(module.cards)
+
     def _needs_points(self, team_id: UUID, content: ModuleContent | TemplateContent) -> bool:
         if isinstance(content, TemplateContent):
             return template_needs_points(content)
@@ -108,6 +122,24 @@ class Customer(NamedTuple):
     """By account and external id: the last message of the customer, where we know one."""
     points_channels: Collection[int]
     """Where the team has opened coupons and points variables (P-03)."""
+
+
+def known_profiles(sends: Sequence[Send], catalogue: Catalogue) -> dict[CustomerKey, Profile]:
+    """Profiles of the customers of whom all their sends say enough: nobody need be asked about them."""
+    known: dict[CustomerKey, Profile] = {}
+    carrying = [send for send in sends if send.recipient is not None and send.account_id is not None]
+    needing = catalogue.needing_attributes(carrying) if carrying else set()
+    unknown: set[CustomerKey] = set()
+    for send in sends:
+        key = (send.team_id, send.customer_id)
+        recipient = send.recipient
+        if recipient is None or send.account_id is None or send.content in needing:
+            unknown.add(key)
+            continue
+        identity = Identity(send.channel, send.account_id, recipient.external_id, blocked=False)
+        others = known[key].identities if key in known else ()
+        known[key] = Profile(recipient.name, identities=(*others, identity))
+    return {key: profile for key, profile in known.items() if key not in unknown}
 
 
 class Prepared(msgspec.Struct, frozen=True):

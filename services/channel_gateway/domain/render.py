@@ -92,9 +92,30 @@ def cards_need_points(cards: Iterable[Card]) -> bool:
 
 def template_needs_points(content: TemplateContent) -> bool:
     """Whether a template's parameters name the customer's points."""
-    return names_points(
-        [*content.parameters, content.header_parameter, *dict(content.button_parameters).values()]
+    return names_points(_template_texts(content))
+
+
+def cards_need_attributes(cards: Iterable[Card]) -> bool:
+    """Whether cards, or cards inside them, can only be filled in with the customer's attributes."""
+    return any(
+        cards_need_attributes((*card.then_cards, *card.else_cards))
+        if isinstance(card, ConditionCard)
+        else _names_attributes(text for _, text in card_texts(card))
+        for card in cards
     )
+
+
+def template_needs_attributes(content: TemplateContent) -> bool:
+    """Whether a template's parameters name the customer's attributes."""
+    return _names_attributes(_template_texts(content))
+
+
+def _names_attributes(texts: Iterable[str]) -> bool:
+    return any(name.startswith(_ATTRIBUTE) for text in texts for name in variables(text))
+
+
+def _template_texts(content: TemplateContent) -> list[str]:
+    return [*content.parameters, content.header_parameter, *dict(content.button_parameters).values()]
 
 
 def card_texts(card: Card) -> Iterator[tuple[str, str]]:

@@ -38,7 +38,14 @@ from services.channel_gateway.domain.model import (
     SendAnswer,
     SendState,
 )
-from services.channel_gateway.domain.prepare import Catalogue, Customer, Prepared, has_window, prepare
+from services.channel_gateway.domain.prepare import (
+    Catalogue,
+    Customer,
+    Prepared,
+    has_window,
+    known_profiles,
+    prepare,
+)
 from services.channel_gateway.domain.reserve import Reserved, reserve_optimistically
 from services.channel_gateway.store.send_groups import SendBatch
 from services.channel_gateway.store.sends import (
@@ -187,12 +194,14 @@ class Reservation:
         keys = {(send.team_id, send.customer_id) for send in sends}
         needing = catalogue.needing_points(sends)
         with_points = {(send.team_id, send.customer_id) for send in sends if send.content in needing}
-        profiles, balances, channels = await asyncio.gather(
-            self._profiles.profiles(keys),
+        known = known_profiles(sends, catalogue)
+        asked, balances, channels = await asyncio.gather(
+            self._asked(keys - known.keys()),
             self._balances(with_points),
             self._points_channels({team_id for team_id, _ in with_points}),
         )
         windowed = {(send.team_id, send.customer_id) for send in sends if has_window(send)}
+        profiles = {**known, **asked}
         last_inbound = await self._store.last_inbound(_windows(profiles, windowed)) if windowed else {}
         nobody = Profile()
         return {
@@ -201,6 +210,9 @@ class Reservation:
             )
             for key in keys
         }
+
+    async def _asked(self, keys: set[CustomerKey]) -> Mapping[CustomerKey, Profile]:
+        return await self._profiles.profiles(keys) if keys else {}
 
     async def _points_channels(self, teams: set[UUID]) -> Mapping[UUID, Collection[int]]:
         return await self._channels.points_channels(teams) if teams else {}

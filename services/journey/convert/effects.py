@@ -48,6 +48,9 @@ def send_message(effect: fx.Send) -> send_pb2.Send:
         send.template.parameters.extend(effect.template.parameters)
     else:
         send.bot_module_id = str(effect.bot_module_id)
+    if effect.recipient is not None:
+        send.recipient.external_id = effect.recipient.external_id
+        send.recipient.name = effect.recipient.name
     return send
 
 

@@ -32,8 +32,16 @@ def _visit_name(node_id: str, visit: int, part: str) -> bytes:
     return encoded_name(f"{node_id}:{visit}:{part}")
 
 
+class Recipient(msgspec.Struct, frozen=True):
+    """The customer on the account that a send leaves through, bound and not blocked; and their name."""
+
+    external_id: str
+    name: str
+
+
 class Send(msgspec.Struct, frozen=True):
-    """Reserve and send a message. `not_after` is the start of the next quiet window."""
+    """Reserve and send a message. `not_after` is the start of the next quiet window; without a `recipient` the gateway
+    asks whom it goes to."""
 
     key: UUID
     team_id: UUID
@@ -48,6 +56,7 @@ class Send(msgspec.Struct, frozen=True):
     cap: int | None
     not_after: datetime | None
     stop_epoch: int
+    recipient: Recipient | None = None
 
 
 class ChangeTags(msgspec.Struct, frozen=True):

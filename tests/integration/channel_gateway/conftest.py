@@ -80,6 +80,7 @@ class SegmentStandIn(
 
     def __init__(self) -> None:
         self.profiles: dict[str, profile_pb2.Profile] = {}
+        self.asked_customers = 0
         self.points_channels = [WHATSAPP]
         self.country_code = "TW"
         self.settings_away = False
@@ -102,6 +103,7 @@ class SegmentStandIn(
         self, request: customers_service_pb2.BatchGetProfilesRequest, context: Any
     ) -> customers_service_pb2.BatchGetProfilesResponse:
         nobody = profile_pb2.Profile()
+        self.asked_customers += len(request.items)
         return customers_service_pb2.BatchGetProfilesResponse(
             profiles=[self.profiles.get(item.customer_id, nobody) for item in request.items]
         )

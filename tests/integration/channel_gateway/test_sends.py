@@ -56,6 +56,29 @@ async def test_line_send_leaves_and_its_outcome_is_mailed(gateway: Gateway) -> N
     assert mail.body.settled_at == gateway.clock.now()
 
 
+async def test_nobody_is_asked_about_a_customer_whom_the_send_knows(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    plain, asking = (
+        await gateway.module("Hello {{customer.name}}"),
+        await gateway.module("{{attribute.tier|?}}"),
+    )
+    stranger, customer = str(new_id()), gateway.customer(account, LINE)
+    line_id = "U" + new_id().hex
+    carried = {"account_id": account, "recipient": send_pb2.Recipient(external_id=line_id, name="Mei")}
+    answers = await gateway.ask(
+        gateway.send(stranger, LINE, bot_module_id=plain, **carried),
+        gateway.send(str(new_id()), LINE, bot_module_id=asking, **carried),
+        gateway.send(str(new_id()), LINE, bot_module_id=plain, account_id=account, recipient={}),
+        gateway.send(customer, LINE, bot_module_id=plain, account_id=account),
+    )
+    skipped, failed = delivery_pb2.SEND_STATE_SKIPPED, delivery_pb2.SEND_STATE_FAILED
+    assert [answer.state for answer in answers] == [ACCEPTED, skipped, failed, ACCEPTED]
+    assert gateway.neighbours.segment.asked_customers == 2, "about whom nobody said enough"
+    await gateway.settled()
+    texts = {m["body"]["to"]: m["body"]["messages"][0]["text"] for m in await gateway.accepted("line")}
+    assert texts[line_id] == "Hello Mei"
+
+
 async def test_whatsapp_template_is_filled_in_and_paid(gateway: Gateway) -> None:
     account = await gateway.account(WHATSAPP)
     template = await gateway.template(account)

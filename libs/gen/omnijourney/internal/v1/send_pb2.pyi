@@ -41,6 +41,7 @@ class Send(_message.Message):
     NOT_AFTER_FIELD_NUMBER: _builtins.int
     STOP_EPOCH_FIELD_NUMBER: _builtins.int
     DEPTH_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
     effect_key: _builtins.str
     """Key of the effect, a UUID derived from enrolment, node and visit. The same key gets the first answer again; a `DEFERRED`
     send that is asked again with another `not_after` is taken up anew. Required.
@@ -75,6 +76,12 @@ class Send(_message.Message):
     def not_after(self) -> _timestamp_pb2.Timestamp:
         """Start of the next do-not-disturb window: no attempt starts at or after it, the send ends as `DEFERRED`. Absent: none."""
 
+    @_builtins.property
+    def recipient(self) -> Global___Recipient:
+        """The customer on the account, where the journey knows it from mail that is young enough. Absent, or where the content
+        names attributes: segment is asked. Needs an account.
+        """
+
     def __init__(
         self,
         *,
@@ -92,10 +99,11 @@ class Send(_message.Message):
         not_after: _timestamp_pb2.Timestamp | None = ...,
         stop_epoch: _builtins.int = ...,
         depth: _builtins.int = ...,
+        recipient: Global___Recipient | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cap", b"_cap", "bot_module_id", b"bot_module_id", "cap", b"cap", "content", b"content", "not_after", b"not_after", "template", b"template"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cap", b"_cap", "bot_module_id", b"bot_module_id", "cap", b"cap", "content", b"content", "not_after", b"not_after", "recipient", b"recipient", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cap", b"_cap", "account_id", b"account_id", "bot_module_id", b"bot_module_id", "cap", b"cap", "channel", b"channel", "content", b"content", "customer_id", b"customer_id", "depth", b"depth", "effect_key", b"effect_key", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "node_id", b"node_id", "not_after", b"not_after", "stop_epoch", b"stop_epoch", "team_id", b"team_id", "template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cap", b"_cap", "account_id", b"account_id", "bot_module_id", b"bot_module_id", "cap", b"cap", "channel", b"channel", "content", b"content", "customer_id", b"customer_id", "depth", b"depth", "effect_key", b"effect_key", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "node_id", b"node_id", "not_after", b"not_after", "recipient", b"recipient", "stop_epoch", b"stop_epoch", "team_id", b"team_id", "template", b"template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cap: _TypeAlias = _typing.Literal["cap"]  # noqa: Y015
     _WhichOneofArgType__cap: _TypeAlias = _typing.Literal["_cap", b"_cap"]  # noqa: Y015
@@ -107,6 +115,32 @@ class Send(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 
 Global___Send: _TypeAlias = Send  # noqa: Y015
+
+@_typing.final
+class Recipient(_message.Message):
+    """Whom a message goes to. The identity is bound and not blocked, as far as is known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    external_id: _builtins.str
+    """Id of the person on the channel account. Required, up to 200 characters."""
+    name: _builtins.str
+    """Name of the customer, may be empty."""
+    def __init__(
+        self,
+        *,
+        external_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Recipient: _TypeAlias = Recipient  # noqa: Y015
 
 @_typing.final
 class TemplateContent(_message.Message):
