@@ -9,7 +9,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check sim rules chaos fuzz overload walk bench protos protos-baseline unimplemented schema schema-baseline golden format lock \
+.PHONY: help demo up test check sim rules chaos fuzz overload walk bench bench-peers protos protos-baseline unimplemented schema schema-baseline golden format lock \
 	install install-dev clean
 
 help: ## list the targets
@@ -48,6 +48,12 @@ overload: install-dev ## large orders, and thousands while stats or segment stan
 
 bench: install-dev ## measure the hot paths and six works (W=w1|w1-http|w2|w3|w4|ledger one, N=its size, RATES=10,100, QUICK=1); JSON under build/
 	@$(RUN) -m bench $(if $(W),--work '$(W)') $(if $(N),--n '$(N)') $(if $(RATES),--rates '$(RATES)') $(if $(QUICK),--quick)
+
+PEERS := build/peers
+bench-peers: ## install what `make bench` also compares with, Restate (needs npm) and arq, in build/peers; no part of the product
+	@$(PYTHON) -m venv $(PEERS)/venv
+	@$(PEERS)/venv/bin/python -m pip --disable-pip-version-check install --quiet -r bench/peers/requirements.txt
+	@npm install --prefix $(PEERS) --no-fund --no-audit --ignore-scripts @restatedev/restate-server@1.7.12
 
 protos: install-dev ## generate libs/gen from protos/
 	@$(RUN) -m tools.contracts generate

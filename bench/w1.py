@@ -4,7 +4,7 @@ import contextlib
 
 import msgspec
 
-from bench import wal
+from bench import peers, wal
 from bench.field import Field, field
 from bench.floor_0 import Floor
 from bench.lean import lean_floor
@@ -60,7 +60,8 @@ async def w1(wanted: Wanted) -> Result:
             await lean_floor(on, wanted.n),
         )
         variants = None if wanted.quick or http else await _variants(on, wanted.n)
-    measured = Measured(bursts, best, writes, latencies, floors, variants, [])
+    others = [] if wanted.quick or http else await peers.measured(wanted.n, _rates(wanted, best))
+    measured = Measured(bursts, best, writes, latencies, floors, variants, others)
     data: dict[str, object] = {"measured": measured}
     return Result(wanted.work, wanted.n, _lines(measured), data, dear, _figure(wanted.work, measured))
 
