@@ -39,20 +39,20 @@ SELECT l.partition FROM unnest($1::smallint[], $2::bigint[]) AS k (partition, ep
   JOIN partition_lease AS l ON l.partition = k.partition AND l.epoch = k.epoch
  ORDER BY l.partition FOR SHARE OF l
 """
+# Of the others it tells how many there are with a share, and forgets those that are gone for long.
 _SIGN_ON: Final = """
 /* lease_sign_on */
-INSERT INTO lease_worker (worker_id, expires_at, draining)
-VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3)
-ON CONFLICT (worker_id) DO UPDATE SET expires_at = excluded.expires_at
-RETURNING draining
-"""
-_COUNT_WORKERS: Final = """
-/* lease_workers */
-SELECT count(*) FROM lease_worker WHERE expires_at > clock_timestamp() AND NOT draining
-"""
-_FORGET_WORKERS: Final = """
-/* lease_forget */
-DELETE FROM lease_worker WHERE expires_at < clock_timestamp() - interval '1 minute'
+WITH forgotten AS (
+    DELETE FROM lease_worker WHERE expires_at < clock_timestamp() - interval '1 minute' AND worker_id <> $1
+), me AS (
+    INSERT INTO lease_worker (worker_id, expires_at, draining)
+    VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3)
+    ON CONFLICT (worker_id) DO UPDATE SET expires_at = excluded.expires_at
+    RETURNING draining
+)
+SELECT me.draining,
+       (SELECT count(*) FROM lease_worker WHERE worker_id <> $1 AND expires_at > clock_timestamp() AND NOT draining)
+  FROM me
 """
 _RENEW: Final = """
 /* lease_renew */
@@ -161,9 +161,10 @@ class LeaseKeeper:
         """One round: renew, hand back what is over the share, take what is free up to it."""
         asked_at = time.monotonic()
         # Passed here as well: a row that was forgotten while the process stood still is made again as it was.
-        self._draining = await self._pool.fetchval(_SIGN_ON, self._worker_id, self._lease_s, self._draining)
+        (signed,) = await self._pool.fetch(_SIGN_ON, self._worker_id, self._lease_s, self._draining)
+        self._draining, others = signed
         held = dict(await self._pool.fetch(_RENEW, self._worker_id, self._lease_s))
-        share = 0 if self._draining else -(-PARTITIONS // max(1, await self._pool.fetchval(_COUNT_WORKERS)))
+        share = 0 if self._draining else -(-PARTITIONS // (others + 1))
         surplus = sorted(held)[share:]
         takes_back, self._asked = self._asked and not surplus, bool(surplus)
         if surplus and await self._are_free(surplus):
@@ -173,7 +174,6 @@ class LeaseKeeper:
             await self._pool.execute(_RELEASE, self._worker_id, surplus)
         elif len(held) < share:
             held |= dict(await self._pool.fetch(_ACQUIRE, self._worker_id, self._lease_s, share - len(held)))
-        await self._pool.execute(_FORGET_WORKERS)
         self._sure_until = asked_at + self._lease_s
         # A worker that was asked for partitions and may keep them after all has to hear of that.
         if held != self._held or takes_back:

@@ -4,6 +4,8 @@ A service defines all of its metrics in its `metrics.py` by the functions here. 
 end in their unit; labels come from a closed list, so that nothing unbounded (a team, a customer) becomes a label.
 """
 
+import selectors
+import socket
 import ssl
 import threading
 from collections.abc import Sequence
@@ -38,7 +40,6 @@ COUNTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 _log = structlog.get_logger(__name__)
 
-_STOP_POLL_S: Final = 0.1
 _SCRAPE_TIMEOUT_S: Final = 10.0
 _PREFIX: Final = "omnijourney_"
 _UNITS: Final = ("_total", "_seconds", "_bytes", "_ratio", "_count", "_state")
@@ -107,6 +108,15 @@ class _Server(ThreadingMixIn, WSGIServer):
     """A scraper that reads slowly holds up nobody else."""
 
     daemon_threads = True
+    timeout = 0  # it is asked to handle a scrape when there is one
+
+    def serve_until(self, stop: socket.socket) -> None:
+        """Serves until `stop` can be read; while nobody scrapes it sleeps, as `serve_forever` does not."""
+        with stop, selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ)
+            selector.register(stop, selectors.EVENT_READ)
+            while not any(key.fileobj is stop for key, _ in selector.select()):
+                self.handle_request()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A scraper that went away is no fault of ours: told to those who look for it only."""
@@ -133,8 +143,9 @@ class MetricsEndpoint:
             self._server.socket = tls.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
+        self._stop, stopped = socket.socketpair()
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_STOP_POLL_S,), name="metrics", daemon=True
+            target=self._server.serve_until, args=(stopped,), name="metrics", daemon=True
         )
         self._thread.start()
 
@@ -144,7 +155,7 @@ class MetricsEndpoint:
         return self._server.server_port
 
     def close(self) -> None:
-        """Stops serving and frees the port. Blocks for a tenth of a second."""
-        self._server.shutdown()
-        self._server.server_close()
+        """Stops serving and frees the port. Scrapes under way end by themselves."""
+        self._stop.close()
         self._thread.join()
+        self._server.server_close()

@@ -18,7 +18,7 @@ WAIT_MAX_S: Final = 30.0
 LINGER_S: Final = 0.1
 """A feed that waits gives what was written within so long at once: a page costs as much for one row as for hundreds,
 and a follower asks again as soon as it has one. A row that comes when nothing was written for a while goes at once."""
-_POLL_S: Final = 1.0
+_POLL_S: Final = 3.0
 """How often a waiting feed looks by itself: the commits of another process of the service notify nobody here."""
 
 

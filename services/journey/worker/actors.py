@@ -204,7 +204,8 @@ class Worker:
         timer_s = None
         if self._timers.next_at is not None and self.owned:
             timer_s = self._clock.real_seconds_until(self._timers.next_at)
-        return self._pacing.sleep_s(retry_at=self._retries.next_at, timer_s=timer_s)
+        looks = [at for at in (self._retries.next_at, self._checkpoints.due_at) if at is not None]
+        return self._pacing.sleep_s(look_at=min(looks, default=None), timer_s=timer_s)
 
     # -- partitions that come and go ----------------------------------------------------------------------------
 

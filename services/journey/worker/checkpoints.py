@@ -30,6 +30,11 @@ class Checkpoints:
         """The partition is another owner's."""
         self._positions = {key: at for key, at in self._positions.items() if key[0] != partition}
 
+    @property
+    def due_at(self) -> float | None:
+        """When what was noted may be saved, in the time of `save`; None while nothing is noted."""
+        return self._saved_at + CHECKPOINT_EVERY_S if self._positions else None
+
     async def save(self, now: float, fence: Mapping[int, int], *, force: bool = False) -> None:
         """Saves what was noted, if that was long enough ago. Raises `Fenced` and the store's errors."""
         if not self._positions or (now - self._saved_at < CHECKPOINT_EVERY_S and not force):

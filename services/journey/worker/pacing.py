@@ -10,8 +10,8 @@ from libs.common.backoff import Backoff, Retries
 LINGER_S: Final = 0.01
 """Batches begin at least so far apart: a batch of one customer costs every service that it asks nearly what one of ten
 does. What comes when nothing was done for so long is begun at once."""
-IDLE_WAIT_S: Final = 1.0
-"""Longest sleep: the bound on how late a missed wake-up is noticed."""
+IDLE_WAIT_S: Final = 5.0
+"""Longest sleep: the bound on how late a missed wake-up is noticed. After a break everything is looked at anyway."""
 OUTAGE_BACKOFF: Final = Backoff(first_s=0.2, max_s=2.0)
 """Waits between looks while a server or service does not answer."""
 
@@ -46,11 +46,11 @@ class Pacing:
         """A look went through: the next outage is a first one."""
         self._outages.succeeded()
 
-    def sleep_s(self, *, retry_at: float | None, timer_s: float | None) -> float:
-        """How long to sleep: until the next retry (a real time), the next timer (so many seconds away), or idly."""
+    def sleep_s(self, *, look_at: float | None, timer_s: float | None) -> float:
+        """How long to sleep: until a time for a look (real), the next timer (so many seconds away), or idly."""
         waits = [IDLE_WAIT_S]
-        if retry_at is not None:
-            waits.append(retry_at - self._real_time())
+        if look_at is not None:
+            waits.append(look_at - self._real_time())
         if timer_s is not None:
             waits.append(timer_s)
         return max(0.0, min(waits))

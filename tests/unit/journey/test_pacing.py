@@ -41,8 +41,8 @@ def test_outages_on_end_wait_longer_up_to_a_limit_until_a_look_goes_through() ->
 def test_a_worker_sleeps_until_the_first_thing_that_is_due() -> None:
     time = Time()
     pacing = Pacing(time)
-    assert pacing.sleep_s(retry_at=None, timer_s=None) == IDLE_WAIT_S
-    assert pacing.sleep_s(retry_at=time.now_s + 0.5, timer_s=0.75) == 0.5
-    assert pacing.sleep_s(retry_at=time.now_s + 0.5, timer_s=0.25) == 0.25
-    assert pacing.sleep_s(retry_at=time.now_s + 60, timer_s=3_600) == IDLE_WAIT_S
-    assert pacing.sleep_s(retry_at=time.now_s - 1, timer_s=None) == 0
+    assert pacing.sleep_s(look_at=None, timer_s=None) == IDLE_WAIT_S
+    assert pacing.sleep_s(look_at=time.now_s + 0.5, timer_s=0.75) == 0.5
+    assert pacing.sleep_s(look_at=time.now_s + 0.5, timer_s=0.25) == 0.25
+    assert pacing.sleep_s(look_at=time.now_s + 60, timer_s=3_600) == IDLE_WAIT_S
+    assert pacing.sleep_s(look_at=time.now_s - 1, timer_s=None) == 0
