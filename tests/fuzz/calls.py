@@ -20,6 +20,7 @@ POLL_DEADLINE_S: Final = 0.5
 _UNREAD: Final = "Internal error from Core"
 """What gRPC's client says, in its own name, when a stream ended while it was writing, before it has read the answer."""
 _AGAIN: Final = 5
+_PAUSE_S: Final = 0.05
 ANSWERS_MAX: Final = 200
 """Messages read of a stream before the caller leaves."""
 
@@ -41,17 +42,20 @@ async def make(
 ) -> Answer:
     """One call; `parts` of a client's stream, else one."""
     answer = await _make(channel, rpc, parts, deadline_s)
-    for _ in range(_AGAIN if answer.message.startswith(_UNREAD) else 0):
-        answer = await _make(channel, rpc, parts, deadline_s)
+    for number in range(1, _AGAIN + 1 if answer.message.startswith(_UNREAD) else 1):
+        # The pause between parts grows, so that a refusal is there before more is written.
+        answer = await _make(channel, rpc, parts, deadline_s, number * _PAUSE_S)
         if not answer.message.startswith(_UNREAD):
             break
     return answer
 
 
-async def _make(channel: grpc.aio.Channel, rpc: Rpc, parts: Sequence[bytes], deadline_s: float) -> Answer:
+async def _make(
+    channel: grpc.aio.Channel, rpc: Rpc, parts: Sequence[bytes], deadline_s: float, pause_s: float = 0.0
+) -> Answer:
     began_s = time.monotonic()
     try:
-        answers = await _answers(channel, rpc, parts, deadline_s)
+        answers = await _answers(channel, rpc, parts, deadline_s, pause_s)
     except grpc.aio.AioRpcError as error:
         status = remote_error(error)
         told = "; ".join([status.message, *(f"{v.field} {v.description}" for v in status.violations[:5])])
@@ -66,11 +70,11 @@ async def _make(channel: grpc.aio.Channel, rpc: Rpc, parts: Sequence[bytes], dea
 
 
 async def _answers(
-    channel: grpc.aio.Channel, rpc: Rpc, parts: Sequence[bytes], deadline_s: float
+    channel: grpc.aio.Channel, rpc: Rpc, parts: Sequence[bytes], deadline_s: float, pause_s: float
 ) -> list[bytes]:
     path, opened = f"/{rpc.full_name}", cast("Any", channel)
     if rpc.method.client_streaming:
-        return [await _streamed(opened.stream_unary(path)(timeout=deadline_s), parts)]
+        return [await _streamed(opened.stream_unary(path)(timeout=deadline_s), parts, pause_s)]
     if not rpc.method.server_streaming:
         return [await opened.unary_unary(path)(parts[0], timeout=deadline_s)]
     read: list[bytes] = []
@@ -83,11 +87,14 @@ async def _answers(
     return read
 
 
-async def _streamed(call: Any, parts: Sequence[bytes]) -> bytes:
+async def _streamed(call: Any, parts: Sequence[bytes], pause_s: float) -> bytes:
     """Sends all that the service takes: one that has refused a part reads no more."""
     with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
         for part in parts:
+            if call.done():
+                break
             await call.write(part)
+            await asyncio.sleep(pause_s)
         await call.done_writing()
     answer: bytes = await call
     return answer

@@ -97,7 +97,7 @@ class Runner:
         self._logs = Logs(place)
         self._foreign_ids: list[str] = []
         self._written: set[str] = set()
-        """Of these, what the own team's client wrote itself in this chunk: it may be told them again."""
+        """Of these, what the own team's callers wrote themselves in this chunk: they may be told them again."""
         self.report = Report(options)
 
     async def run(self) -> Report:
@@ -159,9 +159,10 @@ class Runner:
         self._judge_chunk((self._options.cases, self._options.cases))
 
     async def _end(self) -> None:
-        left = await self._world.until_calm()
+        left = Counter(await self._world.until_calm())
+        left -= Counter(channel_gateway=await self._world.repeated_sends())
         if left:
-            self.report.fault("work is left", pending=left)
+            self.report.fault("work is left", pending=dict(left))
         await asyncio.to_thread(self.report.memory.sample, self._world)
         for fault in self.report.memory.faults():
             self.report.fault("memory", why=fault)
@@ -204,13 +205,13 @@ class Runner:
 
     def _why_foreign(self, case: Case, parts: Sequence[bytes], answer: Answer) -> str:
         """Whether a team's client was told an id of another team that it did not name itself."""
-        if not case.by_team:
-            return ""
-        told = " ".join([answer.message, *map(str, answer.answers)])
         asked = b" ".join(parts)
         named = {each for each in self._foreign_ids if each.encode() in asked}
         if not case.rpc.is_read:
             self._written |= named
+        if not case.by_team:
+            return ""
+        told = " ".join([answer.message, *map(str, answer.answers)])
         leaked = [each for each in self._foreign_ids if each in told and each not in named | self._written]
         return f"an id of another team: {leaked[0]}" if leaked else ""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+import asyncpg
 import grpc
 
 from libs.client import Client, ServiceName
@@ -35,6 +36,10 @@ MEMBERS: Final = range(FIRST_MEMBER, FIRST_MEMBER + 12)
 CALM_WITHIN_S: Final = 5.0
 """What a new team's first order may take; what is not done then is not known to the cases."""
 LAG_WITHIN_S: Final = 60.0
+_REPEATED_SENDS: Final = """
+SELECT count(*) FROM channel_gateway.delivery
+ WHERE state >= channel_gateway.send_state('ACCEPTED') AND attempts > 0 AND next_attempt_at IS NOT NULL
+"""
 
 
 @dataclass(slots=True)
@@ -103,6 +108,14 @@ class World:
             return self.own_client.channel(rpc.service)
         internal = ".internal." in rpc.full_name
         return self.client.internal(rpc.service).channel if internal else self.client.channel(rpc.service)
+
+    async def repeated_sends(self) -> int:
+        """Sends that a channel has refused for now: they are tried again, for up to a day."""
+        connection = await asyncpg.connect(self.installation.postgres_dsn)
+        try:
+            return int(await connection.fetchval(_REPEATED_SENDS))
+        finally:
+            await connection.close()
 
     async def pending(self) -> dict[str, int]:
         """What each service has not worked off yet, where it is anything."""
