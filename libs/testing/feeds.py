@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import grpc
 
+from libs.common.feeds.rows import HistoryRow, pack_rows
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2_grpc as gateway_grpc
 from omnijourney.common.v1.history_pb2 import HistoryCursor
 from omnijourney.internal.v1 import (
@@ -19,50 +20,40 @@ from omnijourney.journey.v1 import journey_service_pb2_grpc as journey_grpc
 from omnijourney.points.v1 import points_service_pb2_grpc as points_grpc
 
 Register = Callable[[Any, grpc.aio.Server], None]
-Feed = tuple[Register, type[Any], str]
-"""What else the service answers, and the list of the answer that holds its rows."""
+Feed = tuple[Register, type[Any]]
+"""What else the service answers."""
 
 FEEDS: Final[Mapping[str, Feed]] = {
-    "journey": (
-        journey_grpc.add_JourneyServiceServicer_to_server,
-        journey_grpc.JourneyServiceServicer,
-        "journey_facts",
-    ),
+    "journey": (journey_grpc.add_JourneyServiceServicer_to_server, journey_grpc.JourneyServiceServicer),
     "channel_gateway": (
         gateway_grpc.add_ChannelGatewayServiceServicer_to_server,
         gateway_grpc.ChannelGatewayServiceServicer,
-        "gateway_facts",
     ),
-    "points": (
-        points_grpc.add_PointsServiceServicer_to_server,
-        points_grpc.PointsServiceServicer,
-        "entries",
-    ),
+    "points": (points_grpc.add_PointsServiceServicer_to_server, points_grpc.PointsServiceServicer),
     "segment": (
         customers_service_pb2_grpc.add_CustomersServiceServicer_to_server,
         customers_service_pb2_grpc.CustomersServiceServicer,
-        "customer_facts",
     ),
 }
 
 
 class FeedServer:
-    """One service as its readers see it: `record` adds rows of its contract, `answers` gives replies to other
-    calls.
+    """One service as its readers see it: `record` adds rows of `libs.common.feeds.rows`, `answers` gives replies to
+    other calls.
     """
 
     def __init__(self, service: str) -> None:
         """`service` is one of FEEDS."""
         self.service = service
         self.port = 0
-        self.rows: defaultdict[int, list[Any]] = defaultdict(list)
+        self.rows: defaultdict[int, list[HistoryRow]] = defaultdict(list)
         self.answers: dict[str, Any] = {}
         self.rows_max = 5_000
         """Most rows that one answer holds, whatever is asked."""
         self.reads = 0
         self._news = asyncio.Event()
 
-    def record(self, *rows: Any) -> None:
+    def record(self, *rows: HistoryRow) -> None:
         """Gives rows their positions, by their partition, and tells who waits."""
         for row in rows:
             row.position = len(self.rows[row.partition]) + 1
@@ -84,12 +75,13 @@ class FeedServer:
             page = self._page(request)
         after = {cursor.partition: cursor.after_position for cursor in request.cursors}
         after.update((row.partition, row.position) for row in page)
-        _, _, rows = FEEDS[self.service]
-        cursors = [HistoryCursor(partition=p, after_position=at) for p, at in after.items()]
-        listed: dict[str, Any] = {rows: page}
-        return history_service_pb2.ListHistoryResponse(next_cursors=cursors, **listed)
+        return history_service_pb2.ListHistoryResponse(
+            next_cursors=[HistoryCursor(partition=p, after_position=at) for p, at in after.items()],
+            form=history_service_pb2.HISTORY_FORM_PACKED,
+            rows=pack_rows(page) if page else b"",
+        )
 
-    def _page(self, request: Any) -> list[Any]:
+    def _page(self, request: Any) -> list[HistoryRow]:
         found = [
             row for cursor in request.cursors for row in self.rows[cursor.partition][cursor.after_position :]
         ]
@@ -98,7 +90,7 @@ class FeedServer:
     @asynccontextmanager
     async def serving(self, port: int = 0) -> AsyncIterator["FeedServer"]:
         """Serves on loopback while the context lasts."""
-        add, base, _ = FEEDS[self.service]
+        add, base = FEEDS[self.service]
         server = grpc.aio.server()
         add(_answering(self, base), server)
         history_service_pb2_grpc.add_HistoryServiceServicer_to_server(_Histories(self), server)

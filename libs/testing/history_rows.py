@@ -1,16 +1,16 @@
-"""Rows of the four histories, in their contracts, for tests of who counts them."""
+"""Rows of the four histories as they are handed on, for tests of who counts them."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
+from libs.common.feeds import journey_records as records
+from libs.common.feeds.rows import EntryRow, FactRow, GatewayRow, RecordRow
 from libs.common.ids import partition_of
-from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import delivery_pb2
-from omnijourney.common.v1 import channel_pb2, money_pb2
-from omnijourney.internal.v1 import gateway_fact_pb2, journey_fact_pb2
+from omnijourney.common.v1 import channel_pb2
 from omnijourney.journey.v1 import enrolment_pb2
-from omnijourney.points.v1 import entry_pb2
 from omnijourney.segment.v1 import history_pb2
 
 TEAM: Final = UUID("01890000-0000-7000-8000-000000000001")
@@ -18,6 +18,19 @@ JOURNEY: Final = UUID("01890000-0000-7000-8000-0000000000aa")
 NOON: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 WHATSAPP: Final = channel_pb2.CHANNEL_WHATSAPP
 LINE: Final = channel_pb2.CHANNEL_LINE
+_SEND, _RECEIPT, _CLICK = 1, 2, 3
+
+
+def record(
+    customer_id: UUID,
+    *facts: records.Fact,
+    at: datetime = NOON,
+    journeys: Sequence[UUID] = (JOURNEY,),
+    team_id: UUID = TEAM,
+) -> RecordRow:
+    """What a commit of journey did."""
+    body = records.Record(records.epoch_us(at), [each.bytes for each in journeys], list(facts))
+    return RecordRow(partition_of(team_id, customer_id), 0, team_id.bytes, records.pack_record(body))
 
 
 def run_segment(
@@ -28,40 +41,35 @@ def run_segment(
     state: int = enrolment_pb2.ENROLMENT_STATE_LIVE,
     journey_id: UUID = JOURNEY,
     team_id: UUID = TEAM,
-) -> journey_fact_pb2.JourneyFact:
+) -> RecordRow:
     """A run segment; steps are (node id, result, entered)."""
-    return journey_fact_pb2.JourneyFact(
-        partition=partition_of(team_id, customer_id),
-        team_id=str(team_id),
-        journey_id=str(journey_id),
-        occur_time=timestamp(at),
-        run_segment=journey_fact_pb2.RunSegment(
-            customer_id=str(customer_id),
-            enrolled=enrolled,
-            state=enrolment_pb2.EnrolmentState.ValueType(state),
-            steps=[_step(*step, at) for step in steps],
-        ),
+    return record(
+        customer_id,
+        segment_fact(customer_id, *steps, enrolled=enrolled, state=state),
+        at=at,
+        journeys=[journey_id],
+        team_id=team_id,
     )
 
 
-def _step(node_id: str, result: int, entered: bool, at: datetime) -> enrolment_pb2.Step:
-    return enrolment_pb2.Step(
-        node_id=node_id,
-        result=enrolment_pb2.StepResult.ValueType(result),
-        entered=entered,
-        occur_time=timestamp(at),
+def segment_fact(
+    customer_id: UUID,
+    *steps: tuple[str, int, bool],
+    enrolled: bool = False,
+    state: int = enrolment_pb2.ENROLMENT_STATE_LIVE,
+    journey: int = 0,
+    after_us: int = 0,
+) -> records.RunSegmentFact:
+    """A run segment of a record; `journey` is an index of its journeys."""
+    made = [records.StepRecord(node, 1, result, entered, "", after_us) for node, result, entered in steps]
+    return records.RunSegmentFact(
+        journey, customer_id.bytes, customer_id.bytes, enrolled, state, made, after_us
     )
 
 
-def refused(customer_id: UUID, at: datetime = NOON) -> journey_fact_pb2.JourneyFact:
+def refused(customer_id: UUID, at: datetime = NOON) -> RecordRow:
     """A refused trigger."""
-    return journey_fact_pb2.JourneyFact(
-        partition=partition_of(TEAM, customer_id),
-        team_id=str(TEAM),
-        journey_id=str(JOURNEY),
-        occur_time=timestamp(at),
-        trigger_refused=journey_fact_pb2.TriggerRefused(customer_id=str(customer_id)),
-    )
+    return record(customer_id, records.RefusalFact(0, customer_id.bytes, 1), at=at)
 
 
 def sent(
@@ -75,58 +83,32 @@ def sent(
     node_id: str = "hello",
     at: datetime = NOON,
     team_id: UUID = TEAM,
-) -> gateway_fact_pb2.GatewayFact:
+) -> GatewayRow:
     """A settled send."""
-    return _gateway(
-        customer_id,
-        at,
-        team_id,
-        send=gateway_fact_pb2.SendSettled(
-            journey_id=str(JOURNEY),
-            node_id=node_id,
-            channel=channel_pb2.Channel.ValueType(channel),
-            state=delivery_pb2.SendState.ValueType(state),
-            messages=messages,
-            price=money_pb2.Money(currency_code=currency, amount_micros=price_micros),
-        ),
-    )
+    row = _gateway(customer_id, _SEND, at, team_id)
+    row.node, row.channel = node_id, channel
+    row.outcome, row.messages, row.micros, row.currency = state, messages, price_micros, currency
+    return row
 
 
-def receipt(customer_id: UUID, kind: int, *, refund_micros: int = 0, at: datetime = NOON) -> Any:
+def receipt(customer_id: UUID, kind: int, *, refund_micros: int = 0, at: datetime = NOON) -> GatewayRow:
     """What a channel told later."""
-    return _gateway(
-        customer_id,
-        at,
-        TEAM,
-        receipt=gateway_fact_pb2.ReceiptArrived(
-            journey_id=str(JOURNEY),
-            node_id="hello",
-            channel=WHATSAPP,
-            kind=delivery_pb2.ReceiptKind.ValueType(kind),
-            refunded=money_pb2.Money(currency_code="HKD", amount_micros=refund_micros),
-        ),
-    )
+    row = _gateway(customer_id, _RECEIPT, at)
+    row.outcome, row.micros, row.currency = kind, refund_micros, "HKD"
+    return row
 
 
-def click(customer_id: UUID, effect_key: UUID, at: datetime = NOON) -> Any:
+def click(customer_id: UUID, effect_key: UUID, at: datetime = NOON) -> GatewayRow:
     """A link was opened."""
-    return _gateway(
-        customer_id,
-        at,
-        TEAM,
-        click=gateway_fact_pb2.LinkClicked(
-            journey_id=str(JOURNEY), node_id="hello", channel=WHATSAPP, effect_key=str(effect_key)
-        ),
-    )
+    row = _gateway(customer_id, _CLICK, at)
+    row.key = effect_key.bytes
+    return row
 
 
-def _gateway(customer_id: UUID, at: datetime, team_id: UUID, **fact: Any) -> gateway_fact_pb2.GatewayFact:
-    return gateway_fact_pb2.GatewayFact(
-        partition=partition_of(team_id, customer_id),
-        team_id=str(team_id),
-        customer_id=str(customer_id),
-        occur_time=timestamp(at),
-        **fact,
+def _gateway(customer_id: UUID, kind: int, at: datetime, team_id: UUID = TEAM) -> GatewayRow:
+    partition = partition_of(team_id, customer_id)
+    return GatewayRow(
+        partition, 0, team_id.bytes, kind, at, customer_id.bytes, JOURNEY.bytes, "hello", WHATSAPP
     )
 
 
@@ -138,51 +120,35 @@ def entry(
     asked: int | None = None,
     cumulative: int = 0,
     at: datetime = NOON,
-) -> entry_pb2.Entry:
+) -> EntryRow:
     """An entry of the ledger; `asked` is the change of the balance that was asked for."""
-    return entry_pb2.Entry(
-        partition=partition_of(TEAM, customer_id),
-        team_id=str(TEAM),
-        customer_id=str(customer_id),
-        source=entry_pb2.EntrySource.ValueType(source),
-        delta_balance=change,
-        delta_cumulative=cumulative,
-        requested_balance=change if asked is None else asked,
-        post_time=timestamp(at),
-    )
+    partition = partition_of(TEAM, customer_id)
+    wanted = change if asked is None else asked
+    return EntryRow(partition, 0, TEAM.bytes, customer_id.bytes, at, source, change, cumulative, wanted)
 
 
-def order(customer_id: UUID, at: datetime = NOON, team_id: UUID = TEAM) -> history_pb2.Fact:
+def order(customer_id: UUID, at: datetime = NOON, team_id: UUID = TEAM) -> FactRow:
     """An order that counts."""
-    return _segment(customer_id, at, team_id, checkout_completed=history_pb2.OrderFact())
+    return _segment(customer_id, history_pb2.FACT_KIND_CHECKOUT_COMPLETED, at, team_id)
 
 
-def refund(customer_id: UUID, at: datetime = NOON) -> history_pb2.Fact:
+def refund(customer_id: UUID, at: datetime = NOON) -> FactRow:
     """A refund that counts."""
-    return _segment(customer_id, at, TEAM, order_refunded=history_pb2.RefundFact())
+    return _segment(customer_id, history_pb2.FACT_KIND_ORDER_REFUNDED, at)
 
 
 def stored(
     partition: int, reason: int = history_pb2.UNCOUNTED_REASON_ANONYMOUS, *, refund: bool = False
-) -> history_pb2.Fact:
+) -> FactRow:
     """An order or refund that does not count."""
-    why = history_pb2.UncountedReason.ValueType(reason)
-    what: dict[str, Any] = {"order_stored": history_pb2.OrderFact(uncounted_reason=why)}
-    if refund:
-        what = {"refund_stored": history_pb2.RefundFact(uncounted_reason=why)}
-    return history_pb2.Fact(partition=partition, team_id=str(TEAM), occur_time=timestamp(NOON), **what)
+    kind = history_pb2.FACT_KIND_REFUND_STORED if refund else history_pb2.FACT_KIND_ORDER_STORED
+    return FactRow(partition, 0, TEAM.bytes, None, NOON, kind, reason)
 
 
-def tagged(customer_id: UUID) -> history_pb2.Fact:
+def tagged(customer_id: UUID) -> FactRow:
     """Something that stats does not count."""
-    return _segment(customer_id, NOON, TEAM, tag_applied=history_pb2.TagFact(tag="vip"))
+    return _segment(customer_id, history_pb2.FACT_KIND_TAG_APPLIED)
 
 
-def _segment(customer_id: UUID, at: datetime, team_id: UUID, **fact: Any) -> history_pb2.Fact:
-    return history_pb2.Fact(
-        partition=partition_of(team_id, customer_id),
-        team_id=str(team_id),
-        customer_id=str(customer_id),
-        occur_time=timestamp(at),
-        **fact,
-    )
+def _segment(customer_id: UUID, kind: int, at: datetime = NOON, team_id: UUID = TEAM) -> FactRow:
+    return FactRow(partition_of(team_id, customer_id), 0, team_id.bytes, customer_id.bytes, at, kind)

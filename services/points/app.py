@@ -13,7 +13,7 @@ from libs.common.feeds.notifier import CommitNotifier
 from libs.common.rpc.operations import Progress
 from libs.embedded import attach
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
-from services.points.clients.segment import CustomerHistory, SegmentClient
+from services.points.clients.segment import SegmentClient, customer_history
 from services.points.config import Settings
 from services.points.servicer import internal
 from services.points.servicer.base import Dependencies
@@ -57,7 +57,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         ledger = Ledger(rt.pool, ledger_store, rt.clock)
         importer = Importer(ImportChunks(rt.pool, import_store, ledger, rt.clock), notifier, progress)
         retention = OutcomeRetention(OutcomeStore(rt.pool, queries), rt.clock)
-        follower = customer_follower(CustomerHistory(to_segment), CustomerProjection(segment, customers))
+        follower = customer_follower(customer_history(to_segment), CustomerProjection(segment, customers))
         writer = PostingWriter(ledger, notifier, progress)
         dependencies = Dependencies(
             clock=rt.clock,

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from libs.common.feeds import journey_records as jr
+from libs.common.feeds import rows as fr
 from libs.common.ids import derived_id, partition_of
 from libs.common.mailbox import mail as m
 from libs.common.paging import page_key, page_token
@@ -147,6 +148,13 @@ def _mail(body: m.Body) -> m.Mail:
     return m.Mail(m.MailSource.SEGMENT, 3, 17, partition_of(A, B), A, B, C, AT, 2, body)
 
 
+def _rows(*rows: fr.HistoryRow) -> Stored:
+    """Pages of histories, as one service hands them to another."""
+    kind = type(rows[0])
+    bare = kind(0, 1, None)
+    return Stored({"a page": [*rows, bare]}, fr.pack_rows, fr.reader_of(kind))
+
+
 FORMS: Final[dict[str, Stored | Derived]] = {
     "mail": Stored({label: _mail(body) for label, body in MAILS.items()}, m.encode, m.decode),
     "journey_definitions": Stored(
@@ -188,6 +196,15 @@ FORMS: Final[dict[str, Stored | Derived]] = {
         },
         jr.pack_record,
         jr.read_record,
+    ),
+    "history_rows_of_journey": _rows(fr.RecordRow(63, 5, A.bytes, b"\x94\x01")),
+    "history_rows_of_gateway": _rows(
+        fr.GatewayRow(63, 5, A.bytes, 1, AT, B.bytes, C.bytes, "hello", 2, 2, "BLOCKED", 3, 1_500_000, "HKD"),
+        fr.GatewayRow(63, 6, A.bytes, 4, AT, B.bytes, None, None, None, 1, "DELETED"),
+    ),
+    "history_rows_of_points": _rows(fr.EntryRow(63, 5, A.bytes, B.bytes, AT, 2, -5, 0, -7)),
+    "history_rows_of_segment": _rows(
+        fr.FactRow(63, 5, A.bytes, B.bytes, AT, 1, 0), fr.FactRow(63, 6, A.bytes, None, AT, 2, 1)
     ),
     "journey_actors": Stored(
         {"two journeys": Actor(A, B, {1: 4, 2: 5, 3: 6}, {C: 1, D: 300})},

@@ -46,7 +46,7 @@ class RunSegmentFact(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
 
 class RefusalFact(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """A trigger that met all conditions and did not enrol; `reason` is an `internal.v1.RefusalReason`."""
+    """A trigger that met all conditions and did not enrol; `reason` is a `RefusalReason` of journey."""
 
     journey: int
     customer_id: bytes

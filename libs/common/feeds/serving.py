@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from libs.common.feeds.notifier import PAGE_MAX, WAIT_MAX_S, CommitNotifier, long_poll
+from libs.common.feeds.rows import pack_rows
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox.mail import Mail, encode
 from libs.common.rpc.fields import FieldCheck
@@ -36,6 +37,9 @@ HISTORY_BYTES_MAX: Final = 8 * 1024 * 1024
 """Of one answer, but for a row that alone is larger: half of what a message may have."""
 ROW_BYTES_MAX: Final = 15 * 1024 * 1024
 """Of one row: what is larger fits into no message, and is a row that cannot be told."""
+_NO_FORM: Final = (
+    "must be HISTORY_FORM_PACKED: a reader of the release before would find no rows in the answer"
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -57,16 +61,18 @@ class History(Protocol[Row]):
         """
         ...
 
-    def answer(self, rows: Sequence[Row]) -> history_service_pb2.ListHistoryResponse:
-        """The rows in this service's list of the answer. Raises for a row that cannot be read."""
+    @property
+    def partitions(self) -> int:
+        """How many partitions it has, from 0."""
+        ...
+
+    def values(self, rows: Sequence[Row]) -> Sequence[Sequence[Any]]:
+        """Of each row its values, in the order of this service's struct in `libs.common.feeds.rows`. Raises for a row
+        that cannot be read."""
         ...
 
     def place(self, row: Row) -> tuple[int, int]:
         """Partition and position."""
-        ...
-
-    def unreadable(self, row: Row) -> history_service_pb2.ListHistoryResponse:
-        """The same of one row that cannot be read: its partition and position only."""
         ...
 
 
@@ -102,49 +108,55 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer, Generic[R
         self, request: history_service_pb2.ListHistoryRequest, context: Any
     ) -> history_service_pb2.ListHistoryResponse:
         """A page of rows; waits for one if asked."""
-        cursors, size, wait_s = _asked(request)
+        cursors, size, wait_s = _asked(request, self._history.partitions)
         reading = self._history.reading(cursors, size, request.kinds)
         rows, following = await long_poll(reading.rows, reading.notifier, wait_s, self._draining)
-        answer = self._answer(rows)
-        if len(rows) > 1 and answer.ByteSize() > HISTORY_BYTES_MAX:
-            answer, following = self._cut(rows, cursors, following)
-        answer.next_cursors.extend(
-            HistoryCursor(partition=partition, after_position=following[partition]) for partition in cursors
+        packed = self._packed(rows) if rows else b""
+        if len(packed) > HISTORY_BYTES_MAX:
+            packed, following = self._cut(rows, cursors, following)
+        return history_service_pb2.ListHistoryResponse(
+            next_cursors=[
+                HistoryCursor(partition=partition, after_position=following[partition])
+                for partition, position in cursors.items()
+                if following[partition] != position
+            ],
+            form=history_service_pb2.HISTORY_FORM_PACKED,
+            rows=packed,
         )
-        return answer
 
-    def _answer(self, rows: Sequence[Row]) -> history_service_pb2.ListHistoryResponse:
-        """All rows; of one that cannot be read, or fits into no message, its place, for readers to set aside."""
+    def _packed(self, rows: Sequence[Row]) -> bytes:
+        """All rows; of one that cannot be read, its place, for readers to set aside."""
         try:
-            answer = self._history.answer(rows)
+            return pack_rows(self._history.values(rows))
         except Exception:  # noqa: BLE001 - whatever it is, it is a row's: the others are told
-            if len(rows) > 1:
-                answer = history_service_pb2.ListHistoryResponse()
-                for row in rows:
-                    answer.MergeFrom(self._answer([row]))
-                return answer
+            return pack_rows([self._readable(row) for row in rows])
+
+    def _readable(self, row: Row) -> Sequence[Any]:
+        """One row, or its place where it cannot be read, or fits into no message."""
+        try:
+            (values,) = self._history.values([row])
+            fits = len(pack_rows([values])) <= ROW_BYTES_MAX
+        except Exception:  # noqa: BLE001 - whatever it is, it is this row's
             _log.exception("a row of the history cannot be read")
-            return self._history.unreadable(rows[0])
-        too_large = len(rows) == 1 and answer.ByteSize() > ROW_BYTES_MAX
-        return self._history.unreadable(rows[0]) if too_large else answer
+            fits = False
+        return values if fits else (*self._history.place(row), None)
 
     def _cut(
         self, rows: Sequence[Row], before: Mapping[int, int], following: Mapping[int, int]
-    ) -> tuple[history_service_pb2.ListHistoryResponse, dict[int, int]]:
+    ) -> tuple[bytes, dict[int, int]]:
         """As many of the first rows as fit, one at least, and the cursors after these."""
-        answer, size, left = history_service_pb2.ListHistoryResponse(), 0, len(rows)
-        reached = dict(before)
+        fitting: list[Sequence[Any]] = []
+        size, reached = 0, dict(before)
         for row in rows:
-            part = self._answer([row])
-            size += part.ByteSize()
-            if size > HISTORY_BYTES_MAX and left < len(rows):
+            values = self._readable(row)
+            size += len(pack_rows([values]))
+            if size > HISTORY_BYTES_MAX and fitting:
                 break
-            answer.MergeFrom(part)
-            left -= 1
+            fitting.append(values)
             partition, position = self._history.place(row)
             reached[partition] = position
-        cut = {self._history.place(row)[0] for row in rows[len(rows) - left :]}
-        return answer, {p: reached[p] if p in cut else at for p, at in following.items()}
+        cut = {self._history.place(row)[0] for row in rows[len(fitting) :]}
+        return pack_rows(fitting), {p: reached[p] if p in cut else at for p, at in following.items()}
 
 
 class MailServicer(mail_service_pb2_grpc.MailServiceServicer):
@@ -193,13 +205,17 @@ def serve_mail(server: GrpcServer, mails: Mails) -> None:
     )
 
 
-def _asked(request: history_service_pb2.ListHistoryRequest) -> tuple[dict[int, int], int, float]:
+def _asked(
+    request: history_service_pb2.ListHistoryRequest, partitions: int
+) -> tuple[dict[int, int], int, float]:
     """Cursors, rows of a page, real seconds to wait."""
     check = FieldCheck()
-    check.count("cursors", request.cursors, least=1, most=PARTITIONS)
+    if request.form != history_service_pb2.HISTORY_FORM_PACKED:
+        check.fault("form", _NO_FORM)
+    check.count("cursors", request.cursors, least=1, most=partitions)
     cursors: dict[int, int] = {}
     for index, each in enumerate(request.cursors):
-        partition, after = _cursor(check, f"cursors[{index}]", each)
+        partition, after = _cursor(check, f"cursors[{index}]", each, partitions)
         if partition in cursors:
             check.fault(f"cursors[{index}].partition", "is given twice")
         cursors[partition] = after
@@ -211,8 +227,10 @@ def _asked(request: history_service_pb2.ListHistoryRequest) -> tuple[dict[int, i
     return cursors, size, wait_s
 
 
-def _cursor(check: FieldCheck, path: str, cursor: HistoryCursor) -> tuple[int, int]:
+def _cursor(
+    check: FieldCheck, path: str, cursor: HistoryCursor, partitions: int = PARTITIONS
+) -> tuple[int, int]:
     return (
-        check.whole(f"{path}.partition", cursor.partition, least=0, most=PARTITIONS - 1),
+        check.whole(f"{path}.partition", cursor.partition, least=0, most=partitions - 1),
         check.whole(f"{path}.after_position", cursor.after_position, least=0, most=POSITION_MAX),
     )

@@ -1,8 +1,8 @@
-"""Proto ⇄ domain for sends, deliveries and the history. Pure; collects every fault of a request."""
+"""Proto ⇄ domain for sends and deliveries. Pure; collects every fault of a request."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,8 +14,7 @@ from libs.common.rpc.validation import plain_faults
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import delivery_pb2, quota_pb2
 from omnijourney.common.v1 import error_reason_pb2, money_pb2
-from omnijourney.internal.v1 import gateway_fact_pb2, send_pb2, sends_service_pb2
-from services.channel_gateway.domain.facts import FactKind, GoneKind
+from omnijourney.internal.v1 import send_pb2, sends_service_pb2
 from services.channel_gateway.domain.model import (
     NODE_ID_MAX,
     PARAMETERS_MAX,
@@ -232,85 +231,6 @@ def figures_of(rows: Iterable[Row]) -> list[quota_pb2.ChannelFigures]:
     for (channel, currency), micros in sorted(costs.items()):
         channels[channel].costs.add(currency_code=currency, amount_micros=micros)
     return [channels[channel] for channel in sorted(channels)]
-
-
-def fact_of(row: Row) -> gateway_fact_pb2.GatewayFact:
-    """A row of the history."""
-    return gateway_fact_pb2.GatewayFact(
-        partition=row["partition"],
-        position=row["position"],
-        team_id=str(row["team_id"]),
-        customer_id=_id(row["customer_id"]),
-        occur_time=timestamp(row["occurred_at"]),
-        **_FACTS[row["kind"]](row),
-    )
-
-
-def _settled(row: Row) -> dict[str, Any]:
-    fact = gateway_fact_pb2.SendSettled(
-        effect_key=str(row["effect_key"]),
-        journey_id=str(row["journey_id"]),
-        node_id=row["node_id"],
-        enrolment_id=str(row["enrolment_id"]),
-        channel=row["channel"],
-        account_id=_id(row["account_id"]),
-        state=row["outcome"],
-        reason=row["reason"],
-        messages=row["messages"],
-        price=_price(row),
-    )
-    return {"send": fact}
-
-
-def _receipt(row: Row) -> dict[str, Any]:
-    fact = gateway_fact_pb2.ReceiptArrived(
-        effect_key=str(row["effect_key"]),
-        journey_id=str(row["journey_id"]),
-        node_id=row["node_id"],
-        enrolment_id=str(row["enrolment_id"]),
-        channel=row["channel"],
-        kind=row["outcome"],
-        reason=row["reason"],
-        refunded=_price(row) if row["micros"] else None,
-    )
-    return {"receipt": fact}
-
-
-def _click(row: Row) -> dict[str, Any]:
-    fact = gateway_fact_pb2.LinkClicked(
-        effect_key=str(row["effect_key"]),
-        journey_id=str(row["journey_id"]),
-        node_id=row["node_id"],
-        enrolment_id=str(row["enrolment_id"]),
-        channel=row["channel"],
-        click_id=str(row["event_id"]),
-    )
-    return {"click": fact}
-
-
-def _content_gone(row: Row) -> dict[str, Any]:
-    content_id = str(row["effect_key"])
-    gone = gateway_fact_pb2.ContentGone(reason=row["reason"])
-    match GoneKind(row["outcome"]):
-        case GoneKind.BOT_MODULE:
-            gone.bot_module_id = content_id
-        case GoneKind.TEMPLATE:
-            gone.template_id = content_id
-        case GoneKind.ACCOUNT:
-            gone.account_id = content_id
-    return {"content": gone}
-
-
-_FACTS: Final[Mapping[int, Callable[[Row], dict[str, Any]]]] = {
-    FactKind.SEND_SETTLED: _settled,
-    FactKind.RECEIPT: _receipt,
-    FactKind.CLICK: _click,
-    FactKind.CONTENT_GONE: _content_gone,
-}
-
-
-def _price(row: Row) -> money_pb2.Money:
-    return money_pb2.Money(currency_code=row["currency"], amount_micros=row["micros"])
 
 
 def _id(value: UUID | None) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.feeds.serving import MailPage, Reading, serve_history, serve_mail
+from libs.common.ids import PARTITIONS
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.server import GrpcServer
-from omnijourney.internal.v1 import history_service_pb2, sends_service_pb2, sends_service_pb2_grpc
+from omnijourney.internal.v1 import sends_service_pb2, sends_service_pb2_grpc
 from services.channel_gateway.convert import deliveries as convert
 from services.channel_gateway.domain.model import Send
 from services.channel_gateway.servicer.base import Dependencies
@@ -63,22 +64,20 @@ class GatewayHistory:
 
     def reading(self, cursors: Mapping[int, int], size: int, kinds: Sequence[int]) -> Reading[Any]:
         """See `History`."""
-        return Reading(lambda: self._deps.feed.read(cursors, size), self._deps.notifier)
+        return Reading(lambda: self._deps.feed.page(cursors, size), self._deps.notifier)
 
-    def answer(self, rows: Sequence[Any]) -> history_service_pb2.ListHistoryResponse:
+    @property
+    def partitions(self) -> int:
         """See `History`."""
-        return history_service_pb2.ListHistoryResponse(gateway_facts=map(convert.fact_of, rows))
+        return PARTITIONS
+
+    def values(self, rows: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
+        """See `History`."""
+        return list(map(tuple, rows))
 
     def place(self, row: Any) -> tuple[int, int]:
         """See `History`."""
         return row["partition"], row["position"]
-
-    def unreadable(self, row: Any) -> history_service_pb2.ListHistoryResponse:
-        """See `History`."""
-        answer = history_service_pb2.ListHistoryResponse()
-        partition, position = self.place(row)
-        answer.gateway_facts.add(partition=partition, position=position)
-        return answer
 
 
 class OutcomeMails:

@@ -19,13 +19,20 @@ class FeedStore:
         """`pool` of the service's own role."""
         self._pool = pool
 
-    async def read(self, cursors: Mapping[int, int], row_max: int) -> tuple[list[Any], dict[int, int]]:
-        """One page of rows after the cursors, and the cursors to go on from."""
-        most = min(row_max, PAGE_MAX)
+    async def page(self, cursors: Mapping[int, int], row_max: int) -> tuple[list[Any], dict[int, int]]:
+        """One page of rows after the cursors, each a `GatewayRow` by its values, and the cursors to go on from."""
+        return await self._read("read_feed", cursors, row_max)
+
+    async def _read(
+        self, query: str, cursors: Mapping[int, int], row_max: int
+    ) -> tuple[list[Any], dict[int, int]]:
         rows = await read_alone(
             self._pool,
             *QUERIES.bind(
-                "read_history", partitions=list(cursors.keys()), positions=list(cursors.values()), most=most
+                query,
+                partitions=list(cursors.keys()),
+                positions=list(cursors.values()),
+                most=min(row_max, PAGE_MAX),
             ),
         )
         following = dict(cursors)
@@ -37,7 +44,7 @@ class FeedStore:
         mails: list[Mail] = []
         following = dict(cursors)
         while True:
-            rows, following = await self.read(following, PAGE_MAX)
+            rows, following = await self._read("read_history", following, PAGE_MAX)
             mails += mails_of(rows)
             if len(rows) < PAGE_MAX or len(mails) >= limit:
                 return mails[:limit]

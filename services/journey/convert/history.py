@@ -1,78 +1,45 @@
-"""Rows of history, as other services read them."""
+"""Rows of the history of before records, as other services read them: as records of one fact each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from libs.common.rpc.values import timestamp
-from omnijourney.internal.v1 import journey_fact_pb2
-from omnijourney.journey.v1 import enrolment_pb2
+from libs.common.feeds import journey_records as r
 from services.journey.store import codec
 
 
-def fact_message(row: Mapping[str, Any]) -> journey_fact_pb2.JourneyFact:
-    """A row of history as other services read it."""
-    time = timestamp(row["at"])
-    return journey_fact_pb2.JourneyFact(
-        partition=row["partition"],
-        position=row["position"],
-        team_id=str(row["team_id"]),
-        journey_id=str(row["journey_id"]),
-        occur_time=time,
-        **_KINDS[row["kind"]](row, time),
+def row_values(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A row by its values, in the order of `libs.common.feeds.rows.RecordRow`. Raises for one that cannot be read."""
+    at_us = r.epoch_us(row["at"])
+    record = r.Record(at_us, [row["journey_id"].bytes], [_KINDS[row["kind"]](row, at_us)])
+    return row["partition"], row["position"], row["team_id"], r.pack_record(record)
+
+
+def _run_segment(row: Mapping[str, Any], at_us: int) -> r.Fact:
+    segment = codec.read_run_segment(row["body"])
+    steps = [
+        r.StepRecord(
+            step.node_id, step.visit, step.result, step.entered, step.detail, r.epoch_us(step.at) - at_us
+        )
+        for step in segment.steps
+    ]
+    return r.RunSegmentFact(
+        0, row["customer_id"].bytes, row["enrolment_id"].bytes, segment.enrolled, segment.state, steps
     )
 
 
-# Every enrolment leaves some of these: each message is made by one call, and a time that repeats is made once.
+def _refusal(row: Mapping[str, Any], _at_us: int) -> r.Fact:
+    return r.RefusalFact(0, row["customer_id"].bytes, codec.read_refusal(row["body"]).reason)
 
 
-def _run_segment(row: Mapping[str, Any], time: Timestamp) -> dict[str, Any]:
-    at, run_segment = row["at"], codec.read_run_segment(row["body"])
-    message = journey_fact_pb2.RunSegment(
-        enrolment_id=str(row["enrolment_id"]),
-        customer_id=str(row["customer_id"]),
-        enrolled=run_segment.enrolled,
-        steps=[
-            enrolment_pb2.Step(
-                node_id=step.node_id,
-                visit=step.visit,
-                result=step.result,  # type: ignore[arg-type]  # the numbers are those of the contract
-                detail=step.detail,
-                occur_time=time if step.at == at else timestamp(step.at),
-                entered=step.entered,
-            )
-            for step in run_segment.steps
-        ],
-        state=run_segment.state,  # type: ignore[arg-type]
-    )
-    return {"run_segment": message}
-
-
-def _refused(row: Mapping[str, Any], _time: Timestamp) -> dict[str, Any]:
-    refusal = codec.read_refusal(row["body"])
-    message = journey_fact_pb2.TriggerRefused(
-        customer_id=str(row["customer_id"]),
-        reason=refusal.reason,  # type: ignore[arg-type]
-    )
-    return {"trigger_refused": message}
-
-
-def _status_changed(row: Mapping[str, Any], _time: Timestamp) -> dict[str, Any]:
+def _status(row: Mapping[str, Any], _at_us: int) -> r.Fact:
     change = codec.read_status(row["body"])
-    message = journey_fact_pb2.StatusChanged(
-        before=change.before,  # type: ignore[arg-type]
-        after=change.after,  # type: ignore[arg-type]
-        reason=change.reason,  # type: ignore[arg-type]
-        journey_name=change.name,
-    )
-    return {"status_changed": message}
+    return r.StatusFact(0, change.before, change.after, change.reason, change.name)
 
 
-_KINDS: Mapping[int, Callable[[Mapping[str, Any], Timestamp], dict[str, Any]]] = {
+_KINDS: Mapping[int, Callable[[Mapping[str, Any], int], r.Fact]] = {
     codec.FactKind.RUN_SEGMENT: _run_segment,
-    codec.FactKind.TRIGGER_REFUSED: _refused,
-    codec.FactKind.STATUS_CHANGED: _status_changed,
+    codec.FactKind.TRIGGER_REFUSED: _refusal,
+    codec.FactKind.STATUS_CHANGED: _status,
 }

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from libs.common.feeds.serving import Reading, serve_history, serve_mail
+from libs.common.ids import PARTITIONS
 from libs.common.rpc.server import GrpcServer
-from omnijourney.internal.v1 import history_service_pb2
-from services.journey.convert.history import fact_message
+from services.journey.convert.history import row_values
 from services.journey.servicer.base import Dependencies
 
 
@@ -23,20 +23,18 @@ class JourneyHistory:
         """See `History`."""
         return Reading(lambda: self._deps.history.page(cursors, size), self._deps.notifier)
 
-    def answer(self, rows: Sequence[Any]) -> history_service_pb2.ListHistoryResponse:
+    @property
+    def partitions(self) -> int:
         """See `History`."""
-        return history_service_pb2.ListHistoryResponse(journey_facts=map(fact_message, rows))
+        return PARTITIONS
+
+    def values(self, rows: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
+        """See `History`."""
+        return list(map(row_values, rows))
 
     def place(self, row: Any) -> tuple[int, int]:
         """See `History`."""
         return row["partition"], row["position"]
-
-    def unreadable(self, row: Any) -> history_service_pb2.ListHistoryResponse:
-        """See `History`."""
-        answer = history_service_pb2.ListHistoryResponse()
-        partition, position = self.place(row)
-        answer.journey_facts.add(partition=partition, position=position)
-        return answer
 
 
 def serve(server: GrpcServer, deps: Dependencies) -> None:

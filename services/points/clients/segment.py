@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -12,15 +11,14 @@ import grpc
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
 from libs.common.errors import Unavailable
-from libs.common.feeds.follower import Page, RefusedByPeerError
-from libs.common.rpc.client import CALL_DEADLINE_S, fitting_page, is_too_large
-from libs.common.rpc.values import duration
-from omnijourney.common.v1 import channel_pb2, history_pb2
+from libs.common.feeds.follower import RefusedByPeerError
+from libs.common.feeds.reading import PackedHistory
+from libs.common.feeds.rows import FactRow
+from libs.common.rpc.client import CALL_DEADLINE_S, is_too_large
+from omnijourney.common.v1 import channel_pb2
 from omnijourney.internal.v1 import (
     customers_service_pb2,
     customers_service_pb2_grpc,
-    history_service_pb2,
-    history_service_pb2_grpc,
     profile_pb2,
 )
 from omnijourney.segment.v1 import history_pb2 as facts_pb2
@@ -78,31 +76,9 @@ class CustomerDirectory(Protocol):
         ...
 
 
-class CustomerHistory:
-    """What happened to customers' basic data, as a `History` to be followed."""
-
-    name = "segment"
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        """`channel` to segment."""
-        self._stub = history_service_pb2_grpc.HistoryServiceStub(channel)
-
-    async def read(self, cursors: Mapping[int, int], wait_s: float, rows_max: int) -> Page[facts_pb2.Fact]:
-        """See `History`."""
-        request = history_service_pb2.ListHistoryRequest(
-            cursors=[history_pb2.HistoryCursor(partition=p, after_position=at) for p, at in cursors.items()],
-            wait=duration(timedelta(seconds=wait_s)),
-            kinds=_KINDS,
-        )
-
-        async def read(rows: int) -> Any:
-            request.page_size = rows
-            return await self._stub.ListHistory(request, timeout=CALL_DEADLINE_S + wait_s)
-
-        with _asking():
-            response = await fitting_page(read, rows_max)
-        following = {cursor.partition: cursor.after_position for cursor in response.next_cursors}
-        return Page(response.customer_facts, {**cursors, **following})
+def customer_history(channel: grpc.aio.Channel) -> PackedHistory[FactRow]:
+    """What happened to customers' basic data; `channel` to segment."""
+    return PackedHistory("segment", channel, FactRow, kinds=_KINDS)
 
 
 class SegmentClient:

@@ -8,13 +8,13 @@ from typing import Any
 
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.feeds.serving import Reading, serve_history
+from libs.common.ids import PARTITIONS
 from libs.common.rpc.server import GrpcServer
 from libs.common.rpc.servicing import Edge
-from omnijourney.internal.v1 import history_service_pb2, ledger_service_pb2, ledger_service_pb2_grpc
+from omnijourney.internal.v1 import ledger_service_pb2, ledger_service_pb2_grpc
 from services.points.convert import ledger as convert
 from services.points.convert import requests
 from services.points.domain.model import Posting
-from services.points.domain.views import PlacedEntry
 from services.points.servicer.base import Dependencies
 
 
@@ -44,28 +44,26 @@ class EntryHistory:
         """`deps` of the servicer."""
         self._deps = deps
 
-    def reading(self, cursors: Mapping[int, int], size: int, kinds: Sequence[int]) -> Reading[PlacedEntry]:
+    def reading(self, cursors: Mapping[int, int], size: int, kinds: Sequence[int]) -> Reading[Any]:
         """See `History`."""
 
-        async def rows() -> tuple[Sequence[PlacedEntry], dict[int, int]]:
+        async def rows() -> tuple[Sequence[Any], dict[int, int]]:
             return await self._deps.reports.history(dict(cursors), size)
 
         return Reading(rows, self._deps.notifier)
 
-    def answer(self, rows: Sequence[PlacedEntry]) -> history_service_pb2.ListHistoryResponse:
+    @property
+    def partitions(self) -> int:
         """See `History`."""
-        return history_service_pb2.ListHistoryResponse(entries=map(convert.entry, rows))
+        return PARTITIONS
 
-    def place(self, row: PlacedEntry) -> tuple[int, int]:
+    def values(self, rows: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
         """See `History`."""
-        return row.partition, row.position
+        return list(map(tuple, rows))
 
-    def unreadable(self, row: PlacedEntry) -> history_service_pb2.ListHistoryResponse:
+    def place(self, row: Any) -> tuple[int, int]:
         """See `History`."""
-        answer = history_service_pb2.ListHistoryResponse()
-        partition, position = self.place(row)
-        answer.entries.add(partition=partition, position=position)
-        return answer
+        return row["partition"], row["position"]
 
 
 def serve(server: GrpcServer, deps: Dependencies) -> None:

@@ -95,18 +95,17 @@ class ReportStore:
             opening = closing
         return statements
 
-    async def history(
-        self, cursors: Mapping[int, int], limit: int
-    ) -> tuple[list[PlacedEntry], dict[int, int]]:
-        """Up to `limit` entries of all teams after the cursors, and the cursors after them."""
+    async def history(self, cursors: Mapping[int, int], limit: int) -> tuple[list[Any], dict[int, int]]:
+        """Up to `limit` entries of all teams after the cursors, each an `EntryRow` by its values, and the cursors after
+        them."""
         query = self._sql.bind(
             "entry_page",
             partitions=list(cursors),
             positions=list(cursors.values()),
             row_max=min(limit, PAGE_MAX),
         )
-        page = [_placed(row) for row in await read_alone(self._pool, *query)]
-        return page, {**cursors, **{each.partition: each.position for each in page}}
+        page = await read_alone(self._pool, *query)
+        return page, {**cursors, **{row["partition"]: row["position"] for row in page}}
 
 
 def _placed(row: asyncpg.Record) -> PlacedEntry:

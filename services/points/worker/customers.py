@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
 from libs.common.feeds.follower import Follower, History, Page
+from libs.common.feeds.rows import FactRow
 from services.points import metrics
 from services.points.clients.segment import CustomerProfiles
 from services.points.domain.customers import CustomerBasics
@@ -50,20 +51,26 @@ class CustomerProjection:
         """See `Projection`."""
         return await self._copy.cursors()
 
-    async def apply(self, before: Mapping[int, int], page: Page[Any]) -> None:
+    async def apply(self, before: Mapping[int, int], page: Page[FactRow]) -> None:
         """See `Projection`. Raises Unavailable too."""
-        changed = sorted({(fact.team_id, fact.customer_id) for fact in page.rows})
+        changed = sorted({_customer(row) for row in page.rows})
         keys = [AccountKey((DriverUUID(team), DriverUUID(customer))) for team, customer in changed]
         customers = await self._profiles.profiles(keys)
         await self._copy.write(before, page.cursors, customers)
         metrics.FOLLOWED.inc(len(customers))
 
-    async def set_aside(self, before: Mapping[int, int], page: Page[Any], reason: str) -> None:
+    async def set_aside(self, before: Mapping[int, int], page: Page[FactRow], reason: str) -> None:
         """See `Projection`."""
         await self._copy.set_aside(before, page.cursors, reason)
         metrics.SET_ASIDE.inc(len(page.rows))
 
 
-def customer_follower(history: History[Any], projection: CustomerProjection) -> Follower[Any]:
+def _customer(row: FactRow) -> tuple[bytes, bytes]:
+    if row.team is None or row.customer is None:
+        raise ValueError("the service whose row it is cannot read it")
+    return row.team, row.customer
+
+
+def customer_follower(history: History[FactRow], projection: CustomerProjection) -> Follower[FactRow]:
     """The loop that keeps the projection up to date."""
     return Follower(history, projection, rows_max=PAGE_ROWS, failed=metrics.FOLLOW_FAULTS.inc)

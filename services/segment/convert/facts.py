@@ -96,6 +96,21 @@ def kind_of(body: facts.FactBody) -> int:
     return _KIND_OF_TYPE[type(body)]
 
 
+def row_values(fact: Fact) -> tuple[Any, ...]:
+    """A fact as readers of the history get it, in the order of `libs.common.feeds.rows.FactRow`. Raises KeyError for
+    one that cannot be read."""
+    body = fact.body
+    return (
+        fact.partition,
+        fact.position,
+        fact.team_id,
+        fact.customer_id,
+        fact.occurred_at,
+        kind_of(body),  # type: ignore[arg-type]  # one that cannot be read has none
+        getattr(body, "uncounted", 0),
+    )
+
+
 def shown_fact(fact: Fact) -> history_pb2.Fact:
     """The same for people: of a fact that cannot be read, its ids."""
     if isinstance(fact.body, facts.Unreadable):

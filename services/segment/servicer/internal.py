@@ -9,17 +9,17 @@ from typing import Any, Final
 from uuid import UUID
 
 from libs.common.feeds.serving import MailPage, Reading, serve_history, serve_mail
+from libs.common.ids import PARTITIONS
 from libs.common.rpc.server import GrpcServer
 from omnijourney.internal.v1 import (
     customers_service_pb2,
     customers_service_pb2_grpc,
-    history_service_pb2,
     profile_pb2,
 )
 from services.segment.convert.checks import Check
 from services.segment.convert.customers import attribute_message, profile_message, read_parts
 from services.segment.convert.events import change_result_message, read_change
-from services.segment.convert.facts import fact_message, mail_of, read_kinds
+from services.segment.convert.facts import mail_of, read_kinds, row_values
 from services.segment.convert.teams import settings_message
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Change
@@ -119,20 +119,18 @@ class FactHistory:
         check.done()
         return self._history.reading(cursors, size, wanted)
 
-    def answer(self, rows: Sequence[Fact]) -> history_service_pb2.ListHistoryResponse:
+    @property
+    def partitions(self) -> int:
         """See `libs.common.feeds.serving.History`."""
-        return history_service_pb2.ListHistoryResponse(customer_facts=map(fact_message, rows))
+        return PARTITIONS
+
+    def values(self, rows: Sequence[Fact]) -> Sequence[tuple[Any, ...]]:
+        """See `libs.common.feeds.serving.History`."""
+        return list(map(row_values, rows))
 
     def place(self, row: Fact) -> tuple[int, int]:
         """See `libs.common.feeds.serving.History`."""
         return row.partition, row.position
-
-    def unreadable(self, row: Fact) -> history_service_pb2.ListHistoryResponse:
-        """See `libs.common.feeds.serving.History`."""
-        answer = history_service_pb2.ListHistoryResponse()
-        partition, position = self.place(row)
-        answer.customer_facts.add(partition=partition, position=position)
-        return answer
 
 
 class FactMails:

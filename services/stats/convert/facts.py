@@ -1,18 +1,18 @@
-"""From the contracts of the four histories to facts. What is not counted is left out."""
+"""From the rows of the four histories to facts. What is not counted is left out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
-from google.protobuf.timestamp_pb2 import Timestamp
 
+from libs.common.feeds import journey_records as records
+from libs.common.feeds.rows import EntryRow, FactRow, GatewayRow, HistoryRow, RecordRow
 from omnijourney.channel_gateway.v1 import delivery_pb2
-from omnijourney.internal.v1 import gateway_fact_pb2, journey_fact_pb2
 from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.points.v1 import entry_pb2
 from omnijourney.segment.v1 import history_pb2
@@ -40,34 +40,33 @@ _ENTRY_SOURCES: Final[Mapping[int, f.EntrySource]] = {
     entry_pb2.ENTRY_SOURCE_REFUND: f.EntrySource.REFUND,
     entry_pb2.ENTRY_SOURCE_JOURNEY: f.EntrySource.JOURNEY,
 }
-
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_QUARTER: Final = timedelta(seconds=QUARTER_S)
+_QUARTER_US: Final = QUARTER_S * 1_000_000
 
 _Shape = tuple[Any, ...]
-"""A row as far as it is counted: what makes its fact, and the plain values to make it of. Rows are many and their
-shapes few (the run segments of a journey's customers mostly have the same steps), so rows are counted by shape before
-anything dearer is done with them.
+"""A fact as far as it is counted: what makes it, and the plain values to make it of. Facts are many, their shapes few
+(the run segments of a journey's customers mostly have the same steps), so they are counted by shape before anything
+dearer is done with them.
 """
 
 
-def read_facts(source: Source, rows: Iterable[Any]) -> list[tuple[f.Fact, int]]:
+def read_facts(source: Source, rows: Iterable[HistoryRow]) -> list[tuple[f.Fact, int]]:
     """Facts of one source's rows and how often each occurs, in the order in which they occur first. Raises
     ValueError for ids that are none, and for a row that its service could not read.
     """
-    shape_of = _SHAPES[source]
+    shapes_of = _SHAPES[source]
     shapes: dict[_Shape, int] = {}
     for row in rows:
-        if not row.team_id:
-            raise ValueError("the service whose row it is cannot read it")
-        shape = shape_of(row)
-        if shape is not None:
+        for shape in shapes_of(row):
             shapes[shape] = shapes.get(shape, 0) + 1
     return [(make(*values), times) for (make, *values), times in shapes.items()]
 
 
 @lru_cache(maxsize=65_536)
-def _id(text: str) -> UUID:
-    # Teams and journeys are few, their rows are many; reading an id takes longer than looking it up.
-    return DriverUUID(text)
+def _id(raw: bytes) -> UUID:
+    # Teams and journeys are few, their rows are many; making an id takes longer than looking it up.
+    return DriverUUID(raw)
 
 
 @lru_cache(maxsize=4_096)
@@ -75,39 +74,56 @@ def _quarter_at(number: int) -> datetime:
     return datetime.fromtimestamp(number * QUARTER_S, UTC)
 
 
-def _quarter(at: Timestamp) -> int:
-    """Quarters of an hour since 1970."""
-    return at.seconds // QUARTER_S
+def _team(row: HistoryRow) -> bytes:
+    if row.team is None:
+        raise ValueError("the service whose row it is cannot read it")
+    return row.team
 
 
-def _journey_shape(row: journey_fact_pb2.JourneyFact) -> _Shape | None:
-    match row.WhichOneof("kind"):
-        case "run_segment":
-            segment = row.run_segment  # each look at a field makes a new object
+def _journey_shapes(row: RecordRow) -> Iterable[_Shape]:
+    team, record = _team(row), records.read_record(row.body)
+    return _record_shapes(team, record.at_us, record.journeys, record.facts)
+
+
+def _record_shapes(
+    team: bytes, at_us: int, journeys: Sequence[bytes], facts: Iterable[records.Fact]
+) -> Iterable[_Shape]:
+    """Times of a record count from its own, which most of them are."""
+    quarter = at_us // _QUARTER_US
+    shapes: list[_Shape] = []
+    for fact in facts:
+        after = fact.after_us
+        at = (at_us + after) // _QUARTER_US if after else quarter
+        if type(fact) is records.RunSegmentFact:
             steps = tuple(
                 [
-                    (step.node_id, step.result, step.entered, step.occur_time.seconds // QUARTER_S)
-                    for step in segment.steps
+                    (
+                        step.node_id,
+                        step.result,
+                        step.entered,
+                        (at_us + step.after_us) // _QUARTER_US if step.after_us else quarter,
+                    )
+                    for step in fact.steps
                 ]
             )
-            run = (segment.enrolled, segment.state)
-            return _run_segment, row.team_id, row.journey_id, _quarter(row.occur_time), run, steps
-        case "trigger_refused":
-            return _refused, row.team_id, row.journey_id, _quarter(row.occur_time)
-    return None
+            run = (fact.enrolled, fact.state)
+            shapes.append((_run_segment, team, journeys[fact.journey], at, run, steps))
+        elif type(fact) is records.RefusalFact:
+            shapes.append((_refused, team, journeys[fact.journey], at))
+    return shapes
 
 
 def _run_segment(
-    team_id: str,
-    journey_id: str,
+    team: bytes,
+    journey: bytes,
     quarter: int,
     run: tuple[bool, int],
     steps: tuple[tuple[str, int, bool, int], ...],
 ) -> f.Fact:
     enrolled, state = run
     return f.RunSegment(
-        team_id=_id(team_id),
-        journey_id=_id(journey_id),
+        team_id=_id(team),
+        journey_id=_id(journey),
         quarter=_quarter_at(quarter),
         enrolled=enrolled,
         end=_RUN_ENDS.get(state, f.RunEnd.NOT_YET),
@@ -115,101 +131,87 @@ def _run_segment(
     )
 
 
-def _refused(team_id: str, journey_id: str, quarter: int) -> f.Fact:
-    return f.TriggerRefused(_id(team_id), _id(journey_id), _quarter_at(quarter))
+def _refused(team: bytes, journey: bytes, quarter: int) -> f.Fact:
+    return f.TriggerRefused(_id(team), _id(journey), _quarter_at(quarter))
 
 
-def _gateway_shape(row: gateway_fact_pb2.GatewayFact) -> _Shape | None:
-    match row.WhichOneof("fact"):
-        case "send":
-            send = row.send
-            price = send.price
-            what = (send.state, send.messages, price.amount_micros, price.currency_code)
-            return _send, row.team_id, _message(row, send), what
-        case "receipt" if row.receipt.kind in _RECEIPTS:
-            receipt = row.receipt
-            refunded = receipt.refunded
-            reported = (receipt.kind, refunded.amount_micros, refunded.currency_code)
-            return _receipt, row.team_id, _message(row, receipt), reported
-        case "click":
-            click = row.click
-            return _click, row.team_id, _message(row, click), click.effect_key
-    return None
+def _gateway_shapes(row: GatewayRow) -> Iterable[_Shape]:
+    make = _MESSAGES.get(row.kind)
+    team = _team(row)
+    if make is None or (make is _receipt and row.outcome not in _RECEIPTS):
+        return ()
+    message = (team, row.journey, row.node, row.channel, (row.at - _EPOCH) // _QUARTER)
+    if make is _click:
+        return ((make, message, row.key),)
+    return ((make, message, row.outcome, row.messages, row.micros, row.currency),)
 
 
-_Message = tuple[str, str, int, int]  # journey, node, channel, quarter
+_Message = tuple[bytes, bytes | None, str, int, int]  # team, journey, node, channel, quarter
 
 
-def _message(
-    row: gateway_fact_pb2.GatewayFact,
-    of: gateway_fact_pb2.SendSettled | gateway_fact_pb2.ReceiptArrived | gateway_fact_pb2.LinkClicked,
-) -> _Message:
-    return of.journey_id, of.node_id, of.channel, _quarter(row.occur_time)
-
-
-def _place(team_id: str, message: _Message) -> tuple[UUID, UUID, str, int, datetime]:
+def _place(message: _Message) -> tuple[UUID, UUID, str, int, datetime]:
     """Team, journey, node, channel and quarter: what the facts of messages begin with."""
-    journey_id, node_id, channel, quarter = message
-    return _id(team_id), _id(journey_id) if journey_id else NO_JOURNEY, node_id, channel, _quarter_at(quarter)
+    team, journey, node_id, channel, quarter = message
+    return _id(team), _id(journey) if journey else NO_JOURNEY, node_id, channel, _quarter_at(quarter)
 
 
-def _send(team_id: str, message: _Message, what: tuple[int, int, int, str]) -> f.Fact:
-    state, messages, micros, currency = what
+def _send(message: _Message, state: int, messages: int, micros: int, currency: str) -> f.Fact:
     end = _SEND_ENDS.get(state, f.SendEnd.OTHER)
-    return f.SendSettled(*_place(team_id, message), end, messages, micros, currency)
+    return f.SendSettled(*_place(message), end, messages, micros, currency)
 
 
-def _receipt(team_id: str, message: _Message, what: tuple[int, int, str]) -> f.Fact:
-    kind, micros, currency = what
-    return f.ReceiptArrived(*_place(team_id, message), _RECEIPTS[kind], micros, currency)
+def _receipt(message: _Message, kind: int, _messages: int, micros: int, currency: str) -> f.Fact:
+    return f.ReceiptArrived(*_place(message), _RECEIPTS[kind], micros, currency)
 
 
-def _click(team_id: str, message: _Message, effect_key: str) -> f.Fact:
-    return f.LinkClicked(*_place(team_id, message), DriverUUID(effect_key))
+def _click(message: _Message, key: bytes) -> f.Fact:
+    return f.LinkClicked(*_place(message), DriverUUID(key))
 
 
-def _entry_shape(row: entry_pb2.Entry) -> _Shape:
+_MESSAGES: Final[Mapping[int, Callable[..., f.Fact]]] = {1: _send, 2: _receipt, 3: _click}
+"""By the kind of a `GatewayRow`."""
+
+
+def _entry_shapes(row: EntryRow) -> Iterable[_Shape]:
     changes = (row.delta_balance, row.delta_cumulative, row.requested_balance)
-    return _entry, row.team_id, _quarter(row.post_time), row.source, changes
+    return ((_entry, _team(row), (row.at - _EPOCH) // _QUARTER, row.source, changes),)
 
 
-def _entry(team_id: str, quarter: int, source: int, changes: tuple[int, int, int]) -> f.Fact:
+def _entry(team: bytes, quarter: int, source: int, changes: tuple[int, int, int]) -> f.Fact:
     origin = _ENTRY_SOURCES.get(source, f.EntrySource.OTHER)
-    return f.PointsChanged(_id(team_id), _quarter_at(quarter), origin, *changes)
+    return f.PointsChanged(_id(team), _quarter_at(quarter), origin, *changes)
 
 
-def _segment_shape(row: history_pb2.Fact) -> _Shape | None:
-    match row.WhichOneof("fact"):
-        case "checkout_completed":
-            return _order, row.team_id, row.customer_id, _quarter(row.occur_time)
-        case "order_refunded":
-            return _refund, row.team_id, row.customer_id, _quarter(row.occur_time)
-        case "order_stored" if _anonymous(row.order_stored.uncounted_reason):
-            return _stored, row.team_id, _quarter(row.occur_time)
-        case "refund_stored" if _anonymous(row.refund_stored.uncounted_reason):
-            return _stored, row.team_id, _quarter(row.occur_time)
-    return None
+def _fact_shapes(row: FactRow) -> Iterable[_Shape]:
+    team = _team(row)
+    kind = row.kind
+    if kind in _SALES:
+        return ((_SALES[kind], team, row.customer, (row.at - _EPOCH) // _QUARTER),)
+    if kind in _STORED and row.uncounted == history_pb2.UNCOUNTED_REASON_ANONYMOUS:
+        return ((_stored, team, (row.at - _EPOCH) // _QUARTER),)
+    return ()
 
 
-def _order(team_id: str, customer_id: str, quarter: int) -> f.Fact:
-    return f.OrderCounted(_id(team_id), DriverUUID(customer_id), _quarter_at(quarter))
+def _order(team: bytes, customer: bytes, quarter: int) -> f.Fact:
+    return f.OrderCounted(_id(team), DriverUUID(customer), _quarter_at(quarter))
 
 
-def _refund(team_id: str, customer_id: str, quarter: int) -> f.Fact:
-    return f.RefundCounted(_id(team_id), DriverUUID(customer_id), _quarter_at(quarter))
+def _refund(team: bytes, customer: bytes, quarter: int) -> f.Fact:
+    return f.RefundCounted(_id(team), DriverUUID(customer), _quarter_at(quarter))
 
 
-def _stored(team_id: str, quarter: int) -> f.Fact:
-    return f.AnonymousStored(_id(team_id), _quarter_at(quarter))
+def _stored(team: bytes, quarter: int) -> f.Fact:
+    return f.AnonymousStored(_id(team), _quarter_at(quarter))
 
 
-def _anonymous(reason: history_pb2.UncountedReason.ValueType) -> bool:
-    return reason == history_pb2.UNCOUNTED_REASON_ANONYMOUS
-
-
-_SHAPES: Final[Mapping[Source, Callable[[Any], _Shape | None]]] = {
-    Source.JOURNEY: _journey_shape,
-    Source.GATEWAY: _gateway_shape,
-    Source.POINTS: _entry_shape,
-    Source.SEGMENT: _segment_shape,
+_SALES: Final[Mapping[int, Callable[..., f.Fact]]] = {
+    history_pb2.FACT_KIND_CHECKOUT_COMPLETED: _order,
+    history_pb2.FACT_KIND_ORDER_REFUNDED: _refund,
+}
+_STORED: Final = frozenset({history_pb2.FACT_KIND_ORDER_STORED, history_pb2.FACT_KIND_REFUND_STORED})
+_SHAPES: Final[Mapping[Source, Callable[[Any], Iterable[_Shape]]]] = {
+    Source.JOURNEY: _journey_shapes,
+    Source.GATEWAY: _gateway_shapes,
+    Source.POINTS: _entry_shapes,
+    Source.SEGMENT: _fact_shapes,
 }

@@ -73,8 +73,7 @@ class CountingProjection:
     async def set_aside(self, before: Mapping[int, int], page: Page[Any], reason: str) -> None:
         """See `Projection`."""
         (row,) = page.rows
-        at = row.partition, row.position
-        await self._counters.set_aside(self._source, before, page.cursors, at, reason)
+        await self._counters.set_aside(self._source, before, page.cursors, row.place, reason)
         metrics.SET_ASIDE.labels(self._source.name.lower()).inc()
 
 
@@ -129,7 +128,7 @@ class Reader:
     async def read_again(self, partition: int, position: int) -> Counts:
         """What a row of the history counts. Raises Unavailable, and `POISON` for one that cannot be counted."""
         page = await self._history.read({partition: position - 1}, 0, 1)
-        rows = [row for row in page.rows if (row.partition, row.position) == (partition, position)]
+        rows = [row for row in page.rows if row.place == (partition, position)]
         return count(read_facts(self._history.source, rows))
 
     @property

@@ -17,7 +17,9 @@ import pytest
 
 from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
-from libs.common.ids import new_id, partition_of
+from libs.common.feeds.reading import PackedHistory
+from libs.common.feeds.rows import GatewayRow
+from libs.common.ids import PARTITIONS, new_id, partition_of
 from libs.common.mailbox.mail import Mail, decode_all
 from libs.common.sealing import key_ring
 from libs.emulators.clock import EmulatorClock
@@ -38,13 +40,11 @@ from omnijourney.channel_gateway.v1 import (
 from omnijourney.channel_gateway.v1 import (
     channel_gateway_service_pb2_grpc as pb_grpc,
 )
-from omnijourney.common.v1 import channel_pb2, history_pb2, installation_service_pb2, money_pb2
+from omnijourney.common.v1 import channel_pb2, installation_service_pb2, money_pb2
 from omnijourney.common.v1.installation_service_pb2_grpc import InstallationServiceStub
 from omnijourney.internal.v1 import (
     customers_service_pb2,
     customers_service_pb2_grpc,
-    gateway_fact_pb2,
-    history_service_pb2,
     mail_service_pb2,
     profile_pb2,
     send_pb2,
@@ -337,11 +337,10 @@ class Gateway:
         request = mail_service_pb2.ListMailRequest(customer=cursor)
         return decode_all(list((await self.internal.mail.ListMail(request, timeout=TIMEOUT_S)).mails))
 
-    async def facts(self) -> list[gateway_fact_pb2.GatewayFact]:
+    async def facts(self) -> list[GatewayRow]:
         """The whole history."""
-        cursors = [history_pb2.HistoryCursor(partition=partition) for partition in range(64)]
-        request = history_service_pb2.ListHistoryRequest(cursors=cursors, page_size=5_000)
-        return list((await self.internal.history.ListHistory(request, timeout=TIMEOUT_S)).gateway_facts)
+        history = PackedHistory("channel_gateway", self.internal.channel, GatewayRow)
+        return list((await history.read(dict.fromkeys(range(PARTITIONS), 0), 0, 5_000)).rows)
 
     async def delivery(self, effect_key: str) -> delivery_pb2.Delivery:
         """One delivery."""

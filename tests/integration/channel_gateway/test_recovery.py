@@ -10,13 +10,12 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from libs.common.ids import PARTITIONS, new_id
+from libs.common.ids import new_id
 from libs.common.mailbox.mail import Outcome, SendOutcome, Unreadable
 from omnijourney.channel_gateway.v1 import delivery_pb2
-from omnijourney.common.v1.history_pb2 import HistoryCursor
-from omnijourney.internal.v1 import history_service_pb2, send_pb2
+from omnijourney.internal.v1 import send_pb2
 from services.channel_gateway.store.rows import pack_parts
-from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway, GatewayMaker
+from tests.integration.channel_gateway.conftest import LINE, WHATSAPP, Gateway, GatewayMaker
 
 
 async def hand_to_a_dead_process(gateway: Gateway, effect_keys: str | Sequence[str], state: int) -> None:
@@ -212,10 +211,8 @@ async def test_an_outcome_of_no_time_hides_no_other(gateway: Gateway, at: str) -
         "ALTER TABLE channel_gateway.history DROP CONSTRAINT history_time_readable",
         f"UPDATE channel_gateway.history SET occurred_at = '{at}' WHERE customer_id = '{customers[2]}'",
     )
-    cursors = [HistoryCursor(partition=partition) for partition in range(PARTITIONS)]
-    request = history_service_pb2.ListHistoryRequest(cursors=cursors)
-    facts = (await gateway.internal.history.ListHistory(request, timeout=TIMEOUT_S)).gateway_facts
-    assert sorted(bool(fact.team_id) for fact in facts) == [False, True, True, True, True]
+    facts = await gateway.facts()
+    assert sorted(fact.team is not None for fact in facts) == [False, True, True, True, True]
     mails = [mail for customer in customers for mail in await gateway.mail(customer)]
     assert [type(mail.body) for mail in mails] == [
         *[SendOutcome] * 2,

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -15,6 +16,7 @@ from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, delivery_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.internal.v1 import send_pb2
+from services.channel_gateway.domain.facts import FactKind, GoneKind
 from services.channel_gateway.domain.model import Send
 from services.channel_gateway.domain.prepare import prepare as write
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway
@@ -99,8 +101,13 @@ async def test_whatsapp_template_is_filled_in_and_paid(gateway: Gateway) -> None
     assert gateway.neighbours.points.calls == 0, "no text names points"
     assert await gateway.balance() == 9 * HKD
     (fact,) = await gateway.facts()
-    assert (fact.send.state, fact.send.messages) == (delivery_pb2.SEND_STATE_SENT, 1)
-    assert (fact.send.price.currency_code, fact.send.price.amount_micros) == ("HKD", HKD)
+    assert (fact.kind, fact.outcome, fact.messages) == (
+        FactKind.SEND_SETTLED,
+        delivery_pb2.SEND_STATE_SENT,
+        1,
+    )
+    assert (fact.key, fact.channel) == (UUID(send.effect_key).bytes, WHATSAPP)
+    assert (fact.currency, fact.micros) == ("HKD", HKD)
     delivery = await gateway.delivery(send.effect_key)
     assert list(delivery.channel_message_ids) == [message["id"]]
     figures = await gateway.stub.GetSendFigures(
@@ -124,7 +131,7 @@ async def test_customers_who_cannot_be_reached_are_skipped_and_take_nothing(gate
     assert [answer.reason for answer in answers] == ["BLOCKED", "UNBOUND", "UNBOUND"]
     assert await usage(gateway) == 0
     assert await gateway.mail(blocked) == [], "the answer was given at once"
-    assert [fact.send.reason for fact in await gateway.facts()].count("UNBOUND") == 2
+    assert [fact.reason for fact in await gateway.facts()].count("UNBOUND") == 2
 
 
 async def usage(gateway: Gateway) -> int:
@@ -328,8 +335,8 @@ async def test_a_template_that_whatsapp_lost_is_reported_as_gone(gateway: Gatewa
     await gateway.ask(gateway.send(customer, WHATSAPP, template=content))
     await gateway.settled()
     assert (await outcome(gateway, customer)).reason == "WHATSAPP_TEMPLATE_MISSING"
-    gone = [fact for fact in await gateway.facts() if fact.WhichOneof("fact") == "content"]
-    assert [fact.content.template_id for fact in gone] == [template]
+    gone = [fact for fact in await gateway.facts() if fact.kind == FactKind.CONTENT_GONE]
+    assert [(fact.outcome, fact.key) for fact in gone] == [(GoneKind.TEMPLATE, UUID(template).bytes)]
     (next_answer,) = await gateway.ask(gateway.send(customer, WHATSAPP, template=content))
     assert (next_answer.state, next_answer.reason) == (EXHAUSTED, "WHATSAPP_TEMPLATE_MISSING")
 
@@ -376,7 +383,8 @@ async def test_a_deleted_module_is_told_and_ends_sends(gateway: Gateway) -> None
     await gateway.stub.DeleteBotModule(request, timeout=TIMEOUT_S)
     await gateway.stub.DeleteBotModule(request, timeout=TIMEOUT_S)
     (fact,) = await gateway.facts()
-    assert (fact.content.bot_module_id, fact.content.reason) == (module, "DELETED")
+    assert (fact.kind, fact.outcome) == (FactKind.CONTENT_GONE, GoneKind.BOT_MODULE)
+    assert (fact.key, fact.reason) == (UUID(module).bytes, "DELETED")
     (answer,) = await gateway.ask(gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module))
     assert (answer.state, answer.reason) == (EXHAUSTED, "BOT_MODULE_MISSING")
 
@@ -430,7 +438,7 @@ async def test_a_stop_cancels_what_waits_and_nothing_leaves_after_its_answer(gat
     left = len(await gateway.accepted("line"))
     await gateway.settled()
     assert len(await gateway.accepted("line")) == left
-    states = Counter(fact.send.state for fact in await gateway.facts())
+    states = Counter(fact.outcome for fact in await gateway.facts())
     assert states == {delivery_pb2.SEND_STATE_SENT: left, delivery_pb2.SEND_STATE_CANCELLED: 100 - left}
     assert 0 < stopped.cancelled <= 100 - left
     assert await usage(gateway) == left

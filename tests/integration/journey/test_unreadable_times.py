@@ -13,7 +13,9 @@ import asyncpg
 import pytest
 
 from libs.common.db.pool import open_pool, transaction
+from libs.common.feeds.journey_records import read_record
 from libs.common.feeds.notifier import CommitNotifier
+from libs.common.feeds.rows import RecordRow, reader_of
 from libs.common.feeds.serving import HistoryServicer
 from libs.common.ids import PARTITIONS, new_id
 from libs.common.mailbox.mail import SystemTrigger, Unreadable
@@ -95,10 +97,13 @@ async def test_a_row_of_the_history_of_no_time_is_told_by_its_place(
     deps = SimpleNamespace(history=HistoryStore(site.pool), notifier=CommitNotifier())
     servicer = HistoryServicer(JourneyHistory(cast(Any, deps)), asyncio.Event())
     cursors = [HistoryCursor(partition=partition) for partition in range(PARTITIONS)]
-    request = history_service_pb2.ListHistoryRequest(cursors=cursors)
-    facts = (await servicer.ListHistory(request, None)).journey_facts
-    assert sorted(fact.journey_id for fact in facts) == ["", str(UUID(int=100)), str(UUID(int=102))]
-    (bare,) = [fact for fact in facts if not fact.journey_id]
+    packed = history_service_pb2.HISTORY_FORM_PACKED
+    request = history_service_pb2.ListHistoryRequest(cursors=cursors, form=packed)
+    rows = reader_of(RecordRow)((await servicer.ListHistory(request, None)).rows)
+    sound = [read_record(row.body) for row in rows if row.team is not None]
+    journeys = sorted(journey for record in sound for journey in record.journeys)
+    assert journeys == [UUID(int=100).bytes, UUID(int=102).bytes]
+    (bare,) = [row for row in rows if row.team is None]
     assert bare.position > 0
 
 

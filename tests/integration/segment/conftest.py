@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
+from libs.common.feeds.rows import FactRow, reader_of
 from libs.common.ids import PARTITIONS, new_id
 from libs.common.mailbox.mail import Mail, decode
 from libs.common.rpc.values import timestamp
@@ -44,6 +45,16 @@ if TYPE_CHECKING:
 TIMEOUT_S = 30.0
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 ACCOUNT = "018f0000-0000-7000-8000-000000000001"
+
+
+_READ = reader_of(FactRow)
+
+
+class Feed(NamedTuple):
+    """A page of the history."""
+
+    rows: list[FactRow]
+    cursors: dict[int, int]
 
 
 @dataclass
@@ -119,9 +130,24 @@ class Segment:
         return [decode(mail) for mail in response.mails]
 
     async def facts(self) -> list[facts_pb2.Fact]:
-        """The whole history."""
-        cursors = [history_pb2.HistoryCursor(partition=partition) for partition in range(PARTITIONS)]
-        return list((await self.call("ListHistory", cursors=cursors, page_size=5_000)).customer_facts)
+        """The whole history of the team, in order of partition and position."""
+        found: list[facts_pb2.Fact] = []
+        token = ""
+        while True:
+            page = await self.call("ListFacts", page_size=1_000, page_token=token)
+            found += page.facts
+            token = page.next_page_token
+            if not token:
+                return sorted(found, key=lambda fact: (fact.partition, fact.position))
+
+    async def feed(self, cursors: Mapping[int, int] | None = None, **asked: Any) -> Feed:
+        """A page of the history as other services read it, from the beginning if no cursors are given."""
+        after = dict.fromkeys(range(PARTITIONS), 0) | dict(cursors or {})
+        given = [history_pb2.HistoryCursor(partition=p, after_position=at) for p, at in after.items()]
+        packed = history_service_pb2.HISTORY_FORM_PACKED
+        page = await self.call("ListHistory", cursors=given, form=packed, **asked)
+        moved = {cursor.partition: cursor.after_position for cursor in page.next_cursors}
+        return Feed(_READ(page.rows), after | moved)
 
     async def fact_kinds(self) -> list[str]:
         """The kinds of all facts, in order of partition and position."""

@@ -6,16 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import grpc
-import pytest
 
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox.mail import Mail, decode
 from libs.testing.fixtures import Servers
 from omnijourney.common.v1 import history_pb2
 from omnijourney.internal.v1 import mail_service_pb2
-from services.points.clients.segment import CustomerHistory
-from services.segment.store import history
-from services.stats.clients.histories import PAGE_ROWS, GrpcHistory, Peers, histories
+from services.points.clients.segment import customer_history
+from services.stats.clients.histories import PAGE_ROWS, CountedHistory, Peers, histories
 from services.stats.domain.model import Source
 from tests.integration.segment.conftest import Segment
 
@@ -33,19 +31,19 @@ async def _record_orders(segment: Segment) -> str:
     return result.customer_id
 
 
-def _feed_of_segment(channel: grpc.aio.Channel) -> GrpcHistory:
+def _feed_of_segment(channel: grpc.aio.Channel) -> CountedHistory:
     return next(feed for feed in histories(Peers(*[channel] * 4)) if feed.source is Source.SEGMENT)
 
 
-async def _read_all(feed: GrpcHistory) -> list[list[str]]:
-    """The orders of each page, in order."""
+async def _read_all(feed: CountedHistory) -> list[list[tuple[int, int]]]:
+    """Where the orders of each page lie, in order."""
     cursors: Mapping[int, int] = dict.fromkeys(range(PARTITIONS), 0)
-    pages: list[list[str]] = []
+    pages: list[list[tuple[int, int]]] = []
     while True:
         page = await feed.read(cursors, 0, PAGE_ROWS)
         if page.cursors == cursors:
             return pages
-        pages.append([fact.checkout_completed.order_id for fact in page.rows])
+        pages.append([row.place for row in page.rows])
         cursors = page.cursors
 
 
@@ -66,25 +64,16 @@ async def test_a_history_of_large_facts_is_read_whole(servers: Servers, segment:
     await _record_orders(segment)
     async with servers.channel(segment.port) as channel:
         pages = await _read_all(_feed_of_segment(channel))
-        assert [order for page in pages for order in page] == ORDERS
+        orders = [fact for fact in await segment.facts() if fact.WhichOneof("fact") == "checkout_completed"]
+        assert [place for page in pages for place in page] == [(f.partition, f.position) for f in orders]
+        assert len(orders) == len(ORDERS)
         assert max(len(page) for page in pages) < len(ORDERS), "a page is bounded in bytes, too"
         cursors: Mapping[int, int] = dict.fromkeys(range(PARTITIONS), 0)
-        customers: list[str] = []
-        while (page := await CustomerHistory(channel).read(cursors, 0, PAGE_ROWS)).cursors != cursors:
-            customers += [fact.customer_id for fact in page.rows]
+        customers: list[bytes | None] = []
+        while (page := await customer_history(channel).read(cursors, 0, PAGE_ROWS)).cursors != cursors:
+            customers += [row.customer for row in page.rows]
             cursors = page.cursors
         assert len(customers) == 1, "what is large and not wanted hides nothing"
-
-
-async def test_a_reader_asks_for_fewer_facts_where_a_page_fits_into_no_answer(
-    servers: Servers, segment: Segment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert history.read_facts.__kwdefaults__ is not None
-    monkeypatch.setitem(history.read_facts.__kwdefaults__, "byte_max", 2**30)
-    await _record_orders(segment)
-    async with servers.channel(segment.port) as channel:
-        pages = await _read_all(_feed_of_segment(channel))
-    assert [order for page in pages for order in page] == ORDERS
 
 
 async def test_mail_of_large_facts_is_listed_to_the_last(segment: Segment) -> None:

@@ -112,7 +112,10 @@ async def test_a_customer_has_no_more_tags_than_the_limit(segment: Segment) -> N
 @pytest.mark.parametrize("position", [-1, -(2**63), -(2**31)])
 async def test_a_negative_position_is_refused_at_once(segment: Segment, position: int) -> None:
     cursor = history_pb2.HistoryCursor(partition=1, after_position=position)
-    for name, arguments in (("ListMail", {"partition": cursor}), ("ListHistory", {"cursors": [cursor]})):
+    for name, arguments in (
+        ("ListMail", {"partition": cursor}),
+        ("ListHistory", {"cursors": [cursor], "form": 1}),
+    ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await segment.call(name, **arguments)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT

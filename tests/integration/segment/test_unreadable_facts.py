@@ -6,10 +6,10 @@ import asyncpg
 import pytest
 
 from libs.common.db.pool import open_pool
+from libs.common.feeds.rows import FactRow
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox import mail as m
 from libs.testing.fixtures import Database
-from omnijourney.common.v1 import history_pb2 as cursors_pb2
 from omnijourney.segment.v1 import history_pb2
 from services.segment.domain.facts import decode_body, encode_body
 from services.segment.worker.relay import FactMailStore
@@ -61,11 +61,10 @@ async def test_a_fact_that_cannot_be_read_hides_no_other(
     )
     await segment.settled()
     place = await _spoil(database, b"order-1", body, at)
-    facts = await segment.facts()
-    assert len(facts) == 6
-    (bare,) = [fact for fact in facts if not fact.team_id]
-    assert (bare.partition, bare.position) == place
-    assert bare.WhichOneof("fact") is None
+    rows = (await segment.feed()).rows
+    assert len(rows) == 6
+    (bare,) = [row for row in rows if row.team is None]
+    assert bare == FactRow(*place, None)
     if at is None:  # people ask for a span of time, in which such a one never lies
         listed = (await segment.call("ListFacts")).facts
         assert [fact.WhichOneof("fact") for fact in listed].count(None) == 1
@@ -82,13 +81,14 @@ async def test_whoever_reads_some_kinds_goes_on_behind_one_that_has_none(
 ) -> None:
     await segment.record(*(segment.order(f"e{n}", f"order-{n}", who={"member_id": "1"}) for n in range(3)))
     await segment.settled()
-    await _spoil(database, b"order-1", body)
-    cursors = [cursors_pb2.HistoryCursor(partition=partition) for partition in range(PARTITIONS)]
+    places = [(row.partition, row.position) for row in (await segment.feed()).rows if row.kind]
+    spoilt = await _spoil(database, b"order-1", body)
     kinds = [history_pb2.FACT_KIND_CHECKOUT_COMPLETED]
-    page = await segment.call("ListHistory", cursors=cursors, page_size=5_000, kinds=kinds)
-    read = [fact.checkout_completed.order_id for fact in page.customer_facts if fact.team_id]
-    assert read == ["order-0", "order-2"]
-    assert len([fact for fact in page.customer_facts if not fact.team_id]) <= 1
+    rows = (await segment.feed(kinds=kinds)).rows
+    read = [row.place for row in rows if row.team is not None]
+    assert len(read) == 2
+    assert set(read) < set(places) - {spoilt}
+    assert [row.place for row in rows if row.team is None] in ([], [spoilt])
 
 
 def test_whatever_a_body_is_it_is_read() -> None:

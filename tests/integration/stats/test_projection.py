@@ -14,13 +14,13 @@ import pytest
 from libs.common.db.pool import Pool, open_pool
 from libs.common.db.roles import service_dsn
 from libs.common.feeds.follower import Page
+from libs.common.feeds.rows import FactRow
 from libs.common.ids import PARTITIONS
 from libs.testing.fixtures import Database
 from libs.testing.history_rows import entry, order
 from libs.testing.mails import customers
 from libs.testing.projection_suite import ProjectionSuite
 from omnijourney.points.v1 import entry_pb2
-from omnijourney.segment.v1 import history_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.domain.model import Source
 from services.stats.store.projections import ProjectionStore
@@ -77,7 +77,7 @@ async def test_a_row_that_cannot_be_counted_is_set_aside_and_holds_back_nobody(
     stats: Stats, database: Database
 ) -> None:
     faulty = order(PEOPLE[1])
-    faulty.customer_id = "nobody"
+    faulty.customer = b"nobody"
     feed = stats.feeds["segment"]
     feed.record(order(PEOPLE[0]), faulty, *(order(each) for each in PEOPLE[2:]))
     await stats.settle()
@@ -96,8 +96,8 @@ async def test_a_row_that_cannot_be_counted_is_set_aside_and_holds_back_nobody(
 @pytest.mark.rule("C-20d")
 async def test_rows_set_aside_are_listed_and_counted_once_they_can_be(stats: Stats) -> None:
     feed, faulty = stats.feeds["segment"], order(PEOPLE[1])
-    faulty.customer_id = "nobody"
-    bare = history_pb2.Fact(partition=7)  # as its service passes on a row that it cannot read
+    faulty.customer = b"nobody"
+    bare = FactRow(7, 0, None)  # as its service passes on a row that it cannot read
     feed.record(order(PEOPLE[0]), faulty, bare, *(order(each) for each in PEOPLE[2:]))
     await stats.settle()
     assert (await stats.team()).order_count == 4
@@ -117,7 +117,7 @@ async def test_rows_set_aside_are_listed_and_counted_once_they_can_be(stats: Sta
     }
     assert any("cannot read it" in row.message for row in rows)
     assert await retry(stats) == (0, 2)
-    faulty.customer_id = str(PEOPLE[1])
+    faulty.customer = PEOPLE[1].bytes
     assert await retry(stats) == (1, 1)
     assert await retry(stats) == (0, 1)
     team = await stats.team()

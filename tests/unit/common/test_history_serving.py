@@ -8,12 +8,24 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from libs.common.errors import InvalidArgument
 from libs.common.feeds import serving
 from libs.common.feeds.notifier import CommitNotifier
+from libs.common.feeds.rows import HistoryRow, reader_of
 from libs.common.feeds.serving import HistoryServicer, Reading
 from omnijourney.common.v1.history_pb2 import HistoryCursor
 from omnijourney.internal.v1 import history_service_pb2
-from omnijourney.points.v1 import entry_pb2
+
+PACKED = history_service_pb2.HISTORY_FORM_PACKED
+NO_VALUE = object()
+"""No msgpack can be made of it."""
+
+
+class NoteRow(HistoryRow, array_like=True):
+    note: str = ""
+
+
+READ = reader_of(NoteRow)
 
 
 class Row(NamedTuple):
@@ -23,7 +35,7 @@ class Row(NamedTuple):
 
 
 class Rows:
-    """A history of notes; of one that says "bad" no message can be made."""
+    """A history of notes; of one that says "bad" or "odd" no row can be made."""
 
     def __init__(self, *rows: Row) -> None:
         self.rows = rows
@@ -35,18 +47,17 @@ class Rows:
 
         return Reading(page, CommitNotifier())
 
-    def answer(self, rows: Sequence[Row]) -> history_service_pb2.ListHistoryResponse:
+    partitions = 10
+
+    def values(self, rows: Sequence[Row]) -> Sequence[tuple[Any, ...]]:
         assert all(row.note != "bad" for row in rows)
-        entries = (
-            entry_pb2.Entry(partition=row.partition, position=row.position, note=row.note) for row in rows
-        )
-        return history_service_pb2.ListHistoryResponse(entries=entries)
+        return [
+            (row.partition, row.position, b"t" * 16, NO_VALUE if row.note == "odd" else row.note)
+            for row in rows
+        ]
 
     def place(self, row: Row) -> tuple[int, int]:
         return row.partition, row.position
-
-    def unreadable(self, row: Row) -> history_service_pb2.ListHistoryResponse:
-        return self.answer([row._replace(note="")])
 
 
 async def read_all(*rows: Row, size: int = 10) -> list[list[tuple[int, int, str]]]:
@@ -56,19 +67,34 @@ async def read_all(*rows: Row, size: int = 10) -> list[list[tuple[int, int, str]
     pages: list[list[tuple[int, int, str]]] = []
     while True:
         given = [HistoryCursor(partition=p, after_position=at) for p, at in cursors.items()]
-        request = history_service_pb2.ListHistoryRequest(cursors=given, page_size=size)
+        request = history_service_pb2.ListHistoryRequest(cursors=given, page_size=size, form=PACKED)
         answer: Any = await servicer.ListHistory(request, None)
         assert answer.ByteSize() <= serving.ROW_BYTES_MAX + 1_000
-        if not answer.entries:
+        assert answer.form == PACKED
+        moved = {cursor.partition: cursor.after_position for cursor in answer.next_cursors}
+        assert all(position > cursors[partition] for partition, position in moved.items())
+        if not answer.rows:
+            assert not moved
             return pages
-        pages.append([(each.partition, each.position, each.note[:9]) for each in answer.entries])
-        cursors = {cursor.partition: cursor.after_position for cursor in answer.next_cursors}
+        pages.append([(row.partition, row.position, row.note[:9]) for row in READ(answer.rows)])
+        cursors |= moved
 
 
-async def test_a_row_that_cannot_be_read_is_named_by_its_place() -> None:
-    assert await read_all(Row(0, 1, "a"), Row(0, 2, "bad"), Row(1, 1, "b")) == [
+@pytest.mark.parametrize("note", ["bad", "odd"])
+async def test_a_row_that_cannot_be_read_is_named_by_its_place(note: str) -> None:
+    assert await read_all(Row(0, 1, "a"), Row(0, 2, note), Row(1, 1, "b")) == [
         [(0, 1, "a"), (0, 2, ""), (1, 1, "b")]
     ]
+
+
+async def test_a_reader_of_the_release_before_is_refused_by_name() -> None:
+    servicer = HistoryServicer(Rows(Row(0, 1, "a")), asyncio.Event())
+    request = history_service_pb2.ListHistoryRequest(cursors=[HistoryCursor(partition=0)])
+    with pytest.raises(InvalidArgument) as caught:
+        await servicer.ListHistory(request, None)
+    (fault,) = caught.value.violations
+    assert fault.field == "form"
+    assert "release before" in fault.description
 
 
 async def test_a_row_that_fits_into_no_message_is_named_by_its_place() -> None:

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from libs.common.feeds.follower import Page
+from libs.common.feeds.rows import FactRow
 from libs.common.ids import new_id
-from omnijourney.segment.v1 import history_pb2
 from services.points.domain.customers import CustomerBasics
 from services.points.domain.model import AccountKey
 from services.points.worker.customers import CustomerProjection
@@ -53,26 +53,35 @@ class Copy:
         self.reasons.append(reason)
 
 
-def fact(customer_id: str) -> history_pb2.Fact:
-    return history_pb2.Fact(team_id=str(TEAM), customer_id=customer_id)
+def fact(customer: bytes) -> FactRow:
+    return FactRow(3, 1, TEAM.bytes, customer)
 
 
 async def test_a_customer_whom_several_rows_name_is_read_once() -> None:
     profiles, copy = Profiles(), Copy()
     projection = CustomerProjection(profiles, copy)
-    await projection.apply(await projection.cursors(), Page([fact(str(ANN)), fact(str(ANN))], AFTER))
+    await projection.apply(await projection.cursors(), Page([fact(ANN.bytes), fact(ANN.bytes)], AFTER))
     assert profiles.asked == [[(TEAM, ANN)]]
     assert (copy.names, copy.positions) == ({ANN: "Ann"}, AFTER)
 
 
 async def test_a_row_that_names_no_customer_is_a_fault_and_moves_nothing() -> None:
     copy = Copy()
-    with pytest.raises(ValueError, match="UUID"):
-        await CustomerProjection(Profiles(), copy).apply(BEFORE, Page([fact("nobody")], AFTER))
+    with pytest.raises(ValueError, match="16 bytes"):
+        await CustomerProjection(Profiles(), copy).apply(BEFORE, Page([fact(b"nobody")], AFTER))
+    assert copy.positions == BEFORE
+
+
+async def test_a_row_that_its_service_cannot_read_is_a_fault_and_moves_nothing() -> None:
+    copy = Copy()
+    with pytest.raises(ValueError, match="cannot read it"):
+        await CustomerProjection(Profiles(), copy).apply(
+            BEFORE, Page([fact(ANN.bytes), FactRow(3, 2, None)], AFTER)
+        )
     assert copy.positions == BEFORE
 
 
 async def test_a_row_that_is_set_aside_is_passed_over_with_its_reason() -> None:
     copy = Copy()
-    await CustomerProjection(Profiles(), copy).set_aside(BEFORE, Page([fact("nobody")], AFTER), "no id")
+    await CustomerProjection(Profiles(), copy).set_aside(BEFORE, Page([fact(b"nobody")], AFTER), "no id")
     assert (copy.positions, copy.names, copy.reasons) == (AFTER, {}, ["no id"])

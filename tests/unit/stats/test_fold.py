@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
+from libs.common.feeds import journey_records as records
 from libs.testing.history_rows import (
     JOURNEY,
     LINE,
@@ -16,16 +17,17 @@ from libs.testing.history_rows import (
     entry,
     order,
     receipt,
+    record,
     refund,
     refused,
     run_segment,
+    segment_fact,
     sent,
     stored,
     tagged,
 )
 from libs.testing.mails import customers
 from omnijourney.channel_gateway.v1 import delivery_pb2
-from omnijourney.internal.v1 import journey_fact_pb2
 from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.points.v1 import entry_pb2
 from omnijourney.segment.v1 import history_pb2
@@ -96,9 +98,29 @@ def test_halted_parked_and_refused() -> None:
 
 
 def test_a_change_of_status_counts_nothing() -> None:
-    row = journey_fact_pb2.JourneyFact(team_id=str(TEAM), journey_id=str(JOURNEY))
-    row.status_changed.journey_name = "welcome"
-    assert counted(Source.JOURNEY, row) == {}
+    assert counted(Source.JOURNEY, record(ANN, records.StatusFact(0, 1, 2, 0, "welcome"))) == {}
+
+
+def test_facts_of_one_record_are_counted_each_at_its_own_time_and_for_its_own_journey() -> None:
+    other = UUID(int=JOURNEY.int + 1)
+    sent = ("hello", enrolment_pb2.STEP_RESULT_SENT, True)
+    row = record(
+        ANN,
+        segment_fact(ANN, sent, enrolled=True),
+        segment_fact(BOB, sent, journey=1, after_us=901_000_000),
+        records.RefusalFact(1, BOB.bytes, 1, -1),
+        records.StatusFact(0, 1, 2, 0, "welcome"),
+        journeys=[JOURNEY, other],
+    )
+    before, after = NOON - timedelta(minutes=15), NOON + timedelta(minutes=15)
+    assert counted(Source.JOURNEY, row) == {
+        CounterKey(TEAM, Metric.TRIGGERED, NOON, JOURNEY): 1,
+        CounterKey(TEAM, Metric.NODE_ENTERED, NOON, JOURNEY, "hello"): 1,
+        CounterKey(TEAM, Metric.NODE_RESULT + 2, NOON, JOURNEY, "hello"): 1,
+        CounterKey(TEAM, Metric.NODE_ENTERED, after, other, "hello"): 1,
+        CounterKey(TEAM, Metric.NODE_RESULT + 2, after, other, "hello"): 1,
+        CounterKey(TEAM, Metric.REFUSED, before, other): 1,
+    }
 
 
 def test_messages_are_counted_as_billed_and_sends_that_fail_once() -> None:

@@ -94,8 +94,8 @@ SELECT width_bucket(posted_at, :beginnings::timestamptz[]) AS day,
  ORDER BY day
 
 -- name: entry_page
--- Entries of all teams after the positions, at most `row_max`.
-SELECT team_id, customer_id, sequence, partition, position, source, source_id, source_name, delta_balance,
-       delta_cumulative, requested_balance, requested_cumulative, balance, cumulative, occurred_at, posted_at, key,
-       actor, order_key, enrolment_id, node_id, note, hash
+-- Entries of all teams after the positions, at most `row_max`. Columns in the order of `libs.common.feeds.rows.EntryRow`; ids as
+-- bytes, which cost the driver less than half.
+SELECT partition, position, uuid_send(team_id) AS team, uuid_send(customer_id) AS customer, posted_at, source, delta_balance,
+       delta_cumulative, requested_balance
   FROM points.entry_page(:partitions, :positions, :row_max)

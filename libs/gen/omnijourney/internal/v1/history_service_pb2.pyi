@@ -8,10 +8,8 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import history_pb2 as _history_pb2
-from omnijourney.internal.v1 import gateway_fact_pb2 as _gateway_fact_pb2
-from omnijourney.internal.v1 import journey_fact_pb2 as _journey_fact_pb2
-from omnijourney.points.v1 import entry_pb2 as _entry_pb2
 from omnijourney.segment.v1 import history_pb2 as _history_pb2_1
 import builtins as _builtins
 import sys
@@ -24,6 +22,26 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _HistoryForm:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HistoryFormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HistoryForm.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HISTORY_FORM_UNSPECIFIED: _HistoryForm.ValueType  # 0
+    """As readers of the release before ask; refused, since what they would read is empty."""
+    HISTORY_FORM_PACKED: _HistoryForm.ValueType  # 1
+    """One value of msgpack, see `libs/common/feeds/rows.py`."""
+
+class HistoryForm(_HistoryForm, metaclass=_HistoryFormEnumTypeWrapper):
+    """How rows are handed on."""
+
+HISTORY_FORM_UNSPECIFIED: HistoryForm.ValueType  # 0
+"""As readers of the release before ask; refused, since what they would read is empty."""
+HISTORY_FORM_PACKED: HistoryForm.ValueType  # 1
+"""One value of msgpack, see `libs/common/feeds/rows.py`."""
+Global___HistoryForm: _TypeAlias = HistoryForm  # noqa: Y015
+
 @_typing.final
 class ListHistoryRequest(_message.Message):
     """Asks for rows."""
@@ -34,11 +52,16 @@ class ListHistoryRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
     KINDS_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many rows over all partitions, 1 to 5,000. 0: 1,000."""
+    form: Global___HistoryForm.ValueType
+    """The form that the reader reads; required."""
     @_builtins.property
     def cursors(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryCursor]:
-        """Where to go on, one for each partition wanted: 1 to 64, none twice."""
+        """Where to go on, one for each partition wanted: 1 to 64, none twice. Partitions of journey from 64 on are the shards of its
+        records, those below hold what the release before wrote.
+        """
 
     @_builtins.property
     def wait(self) -> _duration_pb2.Duration:
@@ -55,10 +78,11 @@ class ListHistoryRequest(_message.Message):
         page_size: _builtins.int = ...,
         wait: _duration_pb2.Duration | None = ...,
         kinds: _abc.Iterable[_history_pb2_1.FactKind.ValueType] | None = ...,
+        form: Global___HistoryForm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursors", b"cursors", "kinds", b"kinds", "page_size", b"page_size", "wait", b"wait"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursors", b"cursors", "form", b"form", "kinds", b"kinds", "page_size", b"page_size", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -66,49 +90,33 @@ Global___ListHistoryRequest: _TypeAlias = ListHistoryRequest  # noqa: Y015
 
 @_typing.final
 class ListHistoryResponse(_message.Message):
-    """Some rows, in the list of the service that was asked, in order of partition and position."""
+    """Some rows, in order of partition and position."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NEXT_CURSORS_FIELD_NUMBER: _builtins.int
-    JOURNEY_FACTS_FIELD_NUMBER: _builtins.int
-    GATEWAY_FACTS_FIELD_NUMBER: _builtins.int
-    ENTRIES_FIELD_NUMBER: _builtins.int
-    CUSTOMER_FACTS_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    form: Global___HistoryForm.ValueType
+    """The form of `rows`, as it was asked for. A service of the release before names none: its answer is not to be used."""
+    rows: _builtins.bytes
+    """The rows; empty when there are none."""
     @_builtins.property
     def next_cursors(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryCursor]:
-        """Where to go on: one for each cursor of the request, in its order. May lie beyond rows of kinds that were not wanted,
-        even when there is no row: until all stay where they are, there may be more.
+        """Where to go on, for each cursor of the request that moved. May lie beyond rows of kinds that were not wanted, even when
+        there is no row: until all stay where they are, there may be more.
         """
-
-    @_builtins.property
-    def journey_facts(self) -> _containers.RepeatedCompositeFieldContainer[_journey_fact_pb2.JourneyFact]:
-        """Rows of journey."""
-
-    @_builtins.property
-    def gateway_facts(self) -> _containers.RepeatedCompositeFieldContainer[_gateway_fact_pb2.GatewayFact]:
-        """Rows of the gateway."""
-
-    @_builtins.property
-    def entries(self) -> _containers.RepeatedCompositeFieldContainer[_entry_pb2.Entry]:
-        """Rows of points."""
-
-    @_builtins.property
-    def customer_facts(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2_1.Fact]:
-        """Rows of segment."""
 
     def __init__(
         self,
         *,
         next_cursors: _abc.Iterable[_history_pb2.HistoryCursor] | None = ...,
-        journey_facts: _abc.Iterable[_journey_fact_pb2.JourneyFact] | None = ...,
-        gateway_facts: _abc.Iterable[_gateway_fact_pb2.GatewayFact] | None = ...,
-        entries: _abc.Iterable[_entry_pb2.Entry] | None = ...,
-        customer_facts: _abc.Iterable[_history_pb2_1.Fact] | None = ...,
+        form: Global___HistoryForm.ValueType = ...,
+        rows: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_facts", b"customer_facts", "entries", b"entries", "gateway_facts", b"gateway_facts", "journey_facts", b"journey_facts", "next_cursors", b"next_cursors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "next_cursors", b"next_cursors", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
