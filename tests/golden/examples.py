@@ -20,8 +20,8 @@ from services.channel_gateway.domain import model as g
 from services.channel_gateway.store import rows
 from services.journey.domain import effects as fx
 from services.journey.domain import model as j
-from services.journey.domain.turn import Actor, RefusalReason
-from services.journey.store import codec
+from services.journey.domain.turn import RefusalReason
+from services.journey.store import codec, packed
 from services.points.domain import identity
 from services.points.domain import model as p
 from services.segment.domain import facts as f
@@ -155,6 +155,15 @@ def _rows(*rows: fr.HistoryRow) -> Stored:
     return Stored({"a page": [*rows, bare]}, fr.pack_rows, fr.reader_of(kind))
 
 
+ENROLMENT: Final = j.Enrolment(
+    *(A, D, B, C, D, 2, AT, j.EnrolmentState.LIVE, "wait", 1, j.WaitReason.DELAY, AT + timedelta(days=1))
+)
+LIVE: Final = packed.LiveRow(ENROLMENT, AT + timedelta(hours=1), listed=False, commits=(1, 1 << 62))
+LISTED: Final = packed.LiveRow(
+    msgspec.structs.replace(ENROLMENT, enrolment_id=B, wait=j.WaitReason.SEND, wake_at=None), AT, listed=True
+)
+
+
 FORMS: Final[dict[str, Stored | Derived]] = {
     "mail": Stored({label: _mail(body) for label, body in MAILS.items()}, m.encode, m.decode),
     "journey_definitions": Stored(
@@ -207,11 +216,27 @@ FORMS: Final[dict[str, Stored | Derived]] = {
         fr.FactRow(63, 5, A.bytes, B.bytes, AT, 1, 0), fr.FactRow(63, 6, A.bytes, None, AT, 2, 1)
     ),
     "journey_actors": Stored(
-        {"two journeys": Actor(A, B, {1: 4, 2: 5, 3: 6}, {C: 1, D: 300})},
-        lambda actor: codec.entries_bytes(actor) or b"",
-        lambda data: codec.actor_from(
-            A, B, {"taken_segment": 4, "taken_gateway": 5, "taken_journey": 6, "entries": data}
-        ),
+        {"two journeys": {C: 1, D: 300}},
+        lambda counts: codec.pack({journey.bytes: count for journey, count in counts.items()}),
+        codec.read_entries,
+    ),
+    "journey_states": Stored(
+        {
+            "two live enrolments, one of them with a row": ([LIVE, LISTED], {C: 1, D: 300}),
+            "nobody": ([], {}),
+        },
+        lambda state: packed.pack_state(*state),
+        lambda data: packed.read_state(B, C, data, packed.Named(A, D, AT)),
+    ),
+    "journey_verdicts": Stored(
+        {
+            "both": {
+                A: packed.KeptVerdict(C, fx.Verdict(belongs=True)),
+                B: packed.KeptVerdict(C, fx.Verdict(belongs=False, reason="AUDIENCE_DELETED")),
+            }
+        },
+        lambda kept: packed.pack_verdicts(kept) or b"",
+        packed.read_verdicts,
     ),
     "segment_facts": Stored(FACTS, f.encode_body, f.decode_body),
     "segment_settings": Stored(SETTINGS, teams._ENCODE, teams._SETTINGS.decode),

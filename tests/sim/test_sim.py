@@ -73,7 +73,7 @@ PLANTED: dict[str, Callable[[], Any]] = {
 }
 
 
-async def _verdicts_as_given(self: object, judged: Any, fence: object) -> Any:
+async def _verdicts_as_given(self: object, judged: Any, loaded: object, fence: object) -> Any:
     return {key: verdict for key, (_, verdict) in judged.items()}
 
 

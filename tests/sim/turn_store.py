@@ -24,8 +24,16 @@ from services.journey.domain.model import (
     WaitReason,
 )
 from services.journey.domain.turn import Actor, Refusal, RunSegment, TurnResult
-from services.journey.store.turn_rows import settled_verdicts
-from services.journey.store.turns_protocol import DueTimers, LoadedTurns
+from services.journey.store.packed import (
+    KeptVerdict,
+    Named,
+    pack_state,
+    pack_verdicts,
+    read_state,
+    read_verdicts,
+)
+from services.journey.store.turn_rows import commit_rows
+from services.journey.store.turns_protocol import DueTimers, LoadedTurns, StoredActor
 
 
 class Fact(NamedTuple):
@@ -46,8 +54,10 @@ class Tables:
         default_factory=lambda: defaultdict(dict)
     )
     parked: dict[ActorKey, str] = field(default_factory=dict)
-    verdicts: dict[tuple[UUID, UUID], fx.Verdict] = field(default_factory=dict)
-    """By enrolment and key of the visit; only between a evaluation and the commit of its turn."""
+    states: dict[ActorKey, tuple[Named | None, bytes]] = field(default_factory=dict)
+    """Live enrolments and counts as the actors' rows hold them."""
+    verdicts: dict[ActorKey, bytes | None] = field(default_factory=dict)
+    """Packed; only between an evaluation and the commit of its turn."""
     checkpoints: dict[tuple[int, int], int] = field(default_factory=dict)
     history: list[Fact] = field(default_factory=list)
 
@@ -83,16 +93,28 @@ class InMemoryTurnStore:
         """See `TurnStorage`."""
         tables = self._tables
         teams = {key.team_id for key in keys}
+        stored = {key: self._stored(key) for key in keys}
         return LoadedTurns(
             {key: tables.actors.get(key) or Actor(key.team_id, key.customer_id, {}, {}) for key in keys},
-            {key: _live_of(tables.enrolments[key].values()) for key in keys},
+            {key: [row.enrolment for row in stored[key].live] for key in keys},
             {key for key in keys if key in tables.parked},
             {
                 journey_id: journey.version
                 for journey_id, journey in tables.journeys.items()
                 if journey.team_id in teams and journey.status is not JourneyStatus.DRAFT
             },
+            stored,
         )
+
+    def _stored(self, key: ActorKey) -> StoredActor:
+        """What is packed of an actor; it must be what the rows of its enrolments say."""
+        named, state = self._tables.states.get(key, (None, pack_state((), {})))
+        live, entries = read_state(key.team_id, key.customer_id, state, named)
+        rows = _live_of(self._tables.enrolments[key].values())
+        actor = self._tables.actors.get(key)
+        if [row.enrolment for row in live] != rows or (actor is not None and actor.entries != entries):
+            raise AssertionError(f"the packed state of {key} is not what was decided")
+        return StoredActor(live, read_verdicts(self._tables.verdicts.get(key)))
 
     async def journeys(self, teams: Iterable[UUID], journey_ids: Sequence[UUID]) -> list[Journey]:
         """See `TurnStorage`."""
@@ -101,18 +123,25 @@ class InMemoryTurnStore:
         return [journey for journey in found if journey.team_id in wanted]
 
     async def keep_verdicts(
-        self, evaluated: Mapping[ActorKey, tuple[fx.EvaluateAudience, fx.Verdict]], fence: Mapping[int, int]
+        self,
+        evaluated: Mapping[ActorKey, tuple[fx.EvaluateAudience, fx.Verdict]],
+        loaded: LoadedTurns,
+        fence: Mapping[int, int],
     ) -> dict[ActorKey, fx.Verdict]:
         """See `TurnStorage`."""
         self._tables.leases.check_fence({key.partition: fence[key.partition] for key in evaluated})
-        return {
-            key: self._tables.verdicts.setdefault((asked.enrolment_id, asked.key), verdict)
-            for key, (asked, verdict) in evaluated.items()
-        }
+        first: dict[ActorKey, fx.Verdict] = {}
+        for key, (asked, verdict) in evaluated.items():
+            kept = loaded.stored[key].verdicts
+            plain = fx.Verdict(verdict.belongs, verdict.reason)
+            first[key] = kept.setdefault(asked.key, KeptVerdict(asked.enrolment_id, plain)).verdict
+            self._tables.verdicts[key] = pack_verdicts(kept)
+        return first
 
     async def commit(
         self,
         turns: Mapping[ActorKey, TurnResult],
+        loaded: LoadedTurns,
         journeys: Mapping[UUID, Journey],
         fence: Mapping[int, int],
         now: datetime,
@@ -123,8 +152,13 @@ class InMemoryTurnStore:
         for turn in turns.values():
             for enrolment in turn.enrolments:
                 _check(enrolment)
+        rows = commit_rows(turns, loaded.stored, now)
         self._stop(turns.values())
-        for key, turn in turns.items():
+        for row, (key, turn) in zip(rows.actors, turns.items(), strict=True):
+            *_, enrolment_id, journey_id, since, _, state, verdicts = row
+            named = None if since is None else Named(enrolment_id, journey_id, since)
+            self._tables.states[key] = named, state
+            self._tables.verdicts[key] = verdicts
             self._save(key, turn)
 
     def _hold(self, turns: Iterable[TurnResult], journeys: Mapping[UUID, Journey]) -> None:
@@ -149,10 +183,6 @@ class InMemoryTurnStore:
         for enrolment in turn.enrolments:
             stored[enrolment.enrolment_id] = replace(enrolment, fresh=False)
         for run_segment in turn.run_segments:
-            told = settled_verdicts(run_segment)
-            for kept in [kept for kept in self._tables.verdicts if kept[0] == run_segment.enrolment_id]:
-                if None in told or kept[1] in told:
-                    del self._tables.verdicts[kept]
             self._tables.history.append(Fact(key, run_segment))
         for refusal in turn.refusals:
             self._tables.history.append(Fact(key, refusal))

@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
 from services.journey.domain import effects as fx
 from services.journey.domain.model import Enrolment, EnrolmentState, Step, StepResult, WaitReason
-from services.journey.domain.turn import RunSegment
+from services.journey.domain.turn import Actor, RunSegment, TurnResult
 
 OUTCOME_DROPPED: Final = "OUTCOME_DROPPED"
 """Detail of the step at which somebody halts whose outcome was dropped."""
@@ -69,3 +71,26 @@ def halted_by_drop(enrolments: Iterable[Enrolment], mails: Sequence[Mail], now: 
         for enrolment in enrolments
         if enrolment.wait is WaitReason.SEND and fx.send_key(enrolment) in outcomes
     ]
+
+
+def dropping_turn(
+    actor: Actor, enrolments: Sequence[Enrolment], drop: Drop, halted: Sequence[RunSegment]
+) -> TurnResult:
+    """A turn that takes the mail without acting on it, and ends the enrolments that `halted` tells of."""
+    ended = {segment.enrolment_id for segment in halted}
+    taken = {**actor.taken, drop.source: max(actor.taken.get(drop.source, 0), drop.through_number)}
+    left = [enrolment for enrolment in enrolments if enrolment.enrolment_id not in ended]
+    return TurnResult(
+        replace(actor, taken=taken),
+        min((e.wake_at for e in left if e.wake_at is not None), default=None),
+        any(e.wait is WaitReason.SEND for e in left),
+        tuple(
+            replace(e, state=EnrolmentState.HALTED, wait=WaitReason.NONE, wake_at=None)
+            for e in enrolments
+            if e.enrolment_id in ended
+        ),
+        tuple(halted),
+        (),
+        {},
+        frozenset(),
+    )

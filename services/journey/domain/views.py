@@ -62,10 +62,11 @@ class EnrolmentFilter(NamedTuple):
 
 
 class StoredEnrolment(NamedTuple):
-    """An enrolment with the time of its last change."""
+    """An enrolment with the time of its last change, and the keys of the commits whose records tell of it."""
 
     enrolment: Enrolment
     updated_at: datetime
+    commits: Sequence[int] = ()
 
 
 class StoredRevision(NamedTuple):

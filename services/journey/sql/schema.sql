@@ -49,6 +49,25 @@ CREATE TYPE history_row AS (
     body bytea
 );
 
+-- An enrolment that has a row: it has ended, or is not the first that is live of its customer.
+CREATE TYPE listed_enrolment_row AS (
+    partition smallint,
+    team_id uuid,
+    customer_id uuid,
+    enrolment_id uuid,
+    journey_id uuid,
+    trigger_event_id uuid,
+    created_at timestamp with time zone,
+    updated_at timestamp with time zone,
+    wake_at timestamp with time zone,
+    depth smallint,
+    state smallint,
+    rest smallint,
+    visit smallint,
+    node_id text,
+    commit_keys bigint[]
+);
+
 -- An enrolment that nothing would wake, as it was found.
 CREATE TYPE orphan_row AS (
     partition smallint,
@@ -57,6 +76,23 @@ CREATE TYPE orphan_row AS (
     enrolment_id uuid,
     rest smallint,
     rested_at timestamp with time zone
+);
+
+CREATE TYPE packed_actor_row AS (
+    partition smallint,
+    team_id uuid,
+    customer_id uuid,
+    taken_segment integer,
+    taken_gateway integer,
+    taken_journey integer,
+    wake_at timestamp with time zone,
+    sending_since timestamp with time zone,
+    live_enrolment_id uuid,
+    live_journey_id uuid,
+    live_since timestamp with time zone,
+    live_wait smallint,
+    state bytea,
+    verdicts bytea
 );
 
 -- A record before it has a position.
@@ -85,24 +121,41 @@ CREATE TYPE verdict_key AS (
     key uuid
 );
 
+-- What a condition of a customer came to, with all that is kept of the customer.
+CREATE TYPE verdicts_row AS (
+    partition smallint,
+    team_id uuid,
+    customer_id uuid,
+    verdicts bytea
+);
+
 -- What the actor of a customer remembers. Written by the owner of the partition only, in the commit of a turn.
 -- `entries` counts enrolments by journey (msgpack map), where a journey limits them.
 CREATE TABLE actor (
-    partition     smallint NOT NULL,
-    team_id       uuid NOT NULL,
-    customer_id   uuid NOT NULL,
-    taken_segment integer NOT NULL DEFAULT 0,
-    taken_gateway integer NOT NULL DEFAULT 0,
-    taken_journey integer NOT NULL DEFAULT 0,
-    entries       bytea,
-    wake_at       timestamp with time zone,
-    sending_since timestamp with time zone,
+    partition         smallint NOT NULL,
+    team_id           uuid NOT NULL,
+    customer_id       uuid NOT NULL,
+    taken_segment     integer NOT NULL DEFAULT 0,
+    taken_gateway     integer NOT NULL DEFAULT 0,
+    taken_journey     integer NOT NULL DEFAULT 0,
+    entries           bytea,
+    wake_at           timestamp with time zone,
+    sending_since     timestamp with time zone,
+    live_enrolment_id uuid,
+    live_journey_id   uuid,
+    live_since        timestamp with time zone,
+    live_wait         smallint,
+    state             bytea,
+    verdicts          bytea,
     CONSTRAINT actor_pkey PRIMARY KEY (partition, team_id, customer_id),
     CONSTRAINT actor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT actor_times_readable CHECK (((wake_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (wake_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (sending_since >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (sending_since < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=85, autovacuum_analyze_scale_factor=0.5);
-SELECT platform.sample_lightly('actor');
+ALTER TABLE actor ALTER partition SET STATISTICS 10, ALTER team_id SET STATISTICS 10, ALTER customer_id SET STATISTICS 10, ALTER taken_segment SET STATISTICS 10, ALTER taken_gateway SET STATISTICS 10, ALTER taken_journey SET STATISTICS 10, ALTER entries SET STATISTICS 0, ALTER wake_at SET STATISTICS 10, ALTER sending_since SET STATISTICS 10;
 CREATE INDEX actor_due ON journey.actor USING btree (partition, wake_at) WHERE (wake_at IS NOT NULL);
+CREATE INDEX actor_live ON journey.actor USING btree (live_enrolment_id) WHERE (live_enrolment_id IS NOT NULL);
+-- Without the id, which would be told apart for each: those of one moment share an entry.
+CREATE INDEX actor_live_by_journey ON journey.actor USING btree (team_id, live_journey_id, live_since DESC) WHERE (live_journey_id IS NOT NULL);
 CREATE INDEX actor_sending ON journey.actor USING btree (partition, sending_since) WHERE (sending_since IS NOT NULL);
 ALTER TABLE actor ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON actor USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
@@ -123,6 +176,7 @@ CREATE TABLE enrolment (
     rest             smallint NOT NULL,
     visit            smallint NOT NULL,
     node_id          text NOT NULL,
+    commit_keys      bigint[],
     CONSTRAINT enrolment_pkey PRIMARY KEY (partition, team_id, customer_id, enrolment_id),
     CONSTRAINT enrolment_check CHECK (((wake_at IS NOT NULL) = (rest = ANY (ARRAY[1, 3])))),
     CONSTRAINT enrolment_check1 CHECK (((state = 1) OR (rest = 0))),
@@ -132,7 +186,7 @@ CREATE TABLE enrolment (
     CONSTRAINT enrolment_state_check CHECK (((state >= 1) AND (state <= 4))),
     CONSTRAINT enrolment_times_readable CHECK (((created_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (created_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (updated_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (updated_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (wake_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (wake_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=85, autovacuum_analyze_scale_factor=0.5);
-SELECT platform.sample_lightly('enrolment');
+ALTER TABLE enrolment ALTER partition SET STATISTICS 10, ALTER team_id SET STATISTICS 10, ALTER customer_id SET STATISTICS 10, ALTER enrolment_id SET STATISTICS 10, ALTER journey_id SET STATISTICS 10, ALTER trigger_event_id SET STATISTICS 10, ALTER created_at SET STATISTICS 10, ALTER updated_at SET STATISTICS 10, ALTER wake_at SET STATISTICS 10, ALTER depth SET STATISTICS 10, ALTER state SET STATISTICS 10, ALTER rest SET STATISTICS 10, ALTER visit SET STATISTICS 10, ALTER node_id SET STATISTICS 10;
 CREATE INDEX enrolment_by_id ON journey.enrolment USING btree (enrolment_id);
 -- Without the id, which would be told apart for each: those of one moment share an entry.
 CREATE INDEX enrolment_by_journey ON journey.enrolment USING btree (team_id, journey_id, created_at DESC);

@@ -118,25 +118,21 @@ def live_enrolment_from(team_id: UUID, customer_id: UUID, row: Mapping[str, Any]
     )
 
 
-def actor_from(team_id: UUID, customer_id: UUID, row: Mapping[str, Any]) -> Actor:
-    """An actor from a row of the turn's load; one that has none yet is fresh."""
+def actor_from(
+    team_id: UUID, customer_id: UUID, row: Mapping[str, Any], entries: Mapping[UUID, int]
+) -> Actor:
+    """An actor from a row of the turn's load and its counts; one that has no row yet is fresh."""
     if row["taken_segment"] is None:
         return Actor(team_id, customer_id, {}, {})
-    entries = _entries.decode(row["entries"]) if row["entries"] else {}
-    return Actor(
-        team_id,
-        customer_id,
-        {
-            MailSource.SEGMENT: row["taken_segment"],
-            MailSource.GATEWAY: row["taken_gateway"],
-            MailSource.JOURNEY: row["taken_journey"],
-        },
-        {UUID(bytes=journey): count for journey, count in entries.items()},
-    )
+    taken: dict[int, int] = {
+        MailSource.SEGMENT: row["taken_segment"],
+        MailSource.GATEWAY: row["taken_gateway"],
+        MailSource.JOURNEY: row["taken_journey"],
+    }
+    return Actor(team_id, customer_id, taken, entries)
 
 
-def entries_bytes(actor: Actor) -> bytes | None:
-    """An actor's counts, or None if there are none."""
-    if not actor.entries:
-        return None
-    return pack({journey.bytes: count for journey, count in actor.entries.items()})
+def read_entries(body: bytes | None) -> dict[UUID, int]:
+    """The counts of an actor as the release before packed them, in a column of their own."""
+    counts = _entries.decode(body) if body else {}
+    return {UUID(bytes=journey): count for journey, count in counts.items()}

@@ -14,6 +14,7 @@ from services.journey.domain.model import Enrolment, EnrolmentState, WaitReason
 from services.journey.domain.views import EnrolmentFilter, StoredEnrolment
 from services.journey.store import codec
 from services.journey.store.book import BOOK
+from services.journey.store.packed import Named, read_state
 
 
 class EnrolmentStore:
@@ -79,6 +80,8 @@ def _page_query(
 
 
 def _stored(row: Mapping[str, Any]) -> StoredEnrolment:
+    if row["packed"] is not None:
+        return _packed(row)
     enrolment = Enrolment(
         enrolment_id=row["enrolment_id"],
         journey_id=row["journey_id"],
@@ -93,4 +96,12 @@ def _stored(row: Mapping[str, Any]) -> StoredEnrolment:
         wait=WaitReason(row["rest"]),
         wake_at=row["wake_at"],
     )
-    return StoredEnrolment(enrolment, row["updated_at"])
+    return StoredEnrolment(enrolment, row["updated_at"], row["commit_keys"] or ())
+
+
+def _packed(row: Mapping[str, Any]) -> StoredEnrolment:
+    """The live enrolment that the columns of an actor name."""
+    named = Named(row["enrolment_id"], row["journey_id"], row["created_at"])
+    live, _ = read_state(row["team_id"], row["customer_id"], row["packed"], named)
+    [found] = (each for each in live if not each.listed)
+    return StoredEnrolment(found.enrolment, found.updated_at, found.commits)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from libs.common.db.pool import Pool, transaction
+from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.db.reading import read_alone, read_rows
-from services.journey.domain.model import ActorKey
+from services.journey.domain.model import ActorKey, WaitReason
 from services.journey.store.book import BOOK
+from services.journey.store.packed import Named, read_state
 
 
 class EnrolmentKey(NamedTuple):
@@ -86,8 +87,8 @@ class OrphanStore:
     async def look_at(self, runs: Sequence[EnrolmentKey]) -> list[Suspect]:
         """Those of `runs` that are live and await a send now."""
         async with transaction(self._pool, {run.team_id for run in runs}) as connection:
-            rows = await read_rows(connection, *BOOK.bind("suspects", keys=runs))
-        return [Suspect(EnrolmentKey(*row[:4]), *row[4:]) for row in rows]
+            live = await _live(connection, runs)
+        return [suspect for suspect in live.values() if suspect.wait == WaitReason.SEND]
 
     async def note(self, orphans: Sequence[Suspect]) -> int:
         """Notes orphans; returns how many are new."""
@@ -101,5 +102,33 @@ class OrphanStore:
     async def forget_healed(self, runs: Sequence[EnrolmentKey]) -> set[EnrolmentKey]:
         """Forgets those that are not as they were found any more; returns them."""
         async with transaction(self._pool, {run.team_id for run in runs}) as connection:
-            rows = await connection.fetch(*BOOK.bind("forget_healed", keys=runs))
-        return {EnrolmentKey(*row) for row in rows}
+            found = await read_rows(connection, *BOOK.bind("orphans_as_found", keys=runs))
+            live = await _live(connection, runs)
+            healed = {
+                key
+                for key, wait, since in ((EnrolmentKey(*row[:4]), *row[4:]) for row in found)
+                if key not in live or (live[key].wait, live[key].waiting_since) != (wait, since)
+            }
+            await connection.execute(*BOOK.bind("forget_orphans", keys=list(healed)))
+        return healed
+
+
+async def _live(connection: Connection, runs: Sequence[EnrolmentKey]) -> dict[EnrolmentKey, Suspect]:
+    """Those of `runs` that are live, whatever they wait for."""
+    rows = await read_rows(connection, *BOOK.bind("live_enrolments", keys=runs))
+    return {suspect.key: suspect for suspect in map(_suspect, rows)}
+
+
+def _suspect(row: Any) -> Suspect:
+    key, taken = EnrolmentKey(*row[:4]), row["taken_gateway"]
+    if row["packed"] is None:
+        return Suspect(key, row["node_id"], row["visit"], row["rest"], row["updated_at"], taken)
+    live, _ = read_state(
+        key.team_id,
+        key.customer_id,
+        row["packed"],
+        Named(key.enrolment_id, row["journey_id"], row["created_at"]),
+    )
+    [found] = (each for each in live if not each.listed)
+    enrolment = found.enrolment
+    return Suspect(key, enrolment.node_id, enrolment.visit, enrolment.wait, found.updated_at, taken)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from functools import partial
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, transaction
@@ -12,20 +11,13 @@ from libs.common.db.reading import read_alone
 from libs.common.errors import NotFound
 from libs.common.ids import partition_of
 from libs.common.leases import fence_off
-from libs.common.mailbox.mail import MailSource
 from services.journey.domain.model import ActorKey
-from services.journey.domain.parked import Drop, ParkedRow
-from services.journey.domain.turn import RunSegment
+from services.journey.domain.parked import ParkedRow
+from services.journey.domain.turn import TurnResult
 from services.journey.store.book import BOOK
-from services.journey.store.history import append_history, run_segment_row
-from services.journey.store.turns import load_query, loaded_turns
+from services.journey.store.turn_rows import commit_rows
+from services.journey.store.turns import load_turns, write_turns
 from services.journey.store.turns_protocol import LoadedTurns
-
-_TAKEN_COLUMNS: Final = {
-    MailSource.SEGMENT: "segment",
-    MailSource.GATEWAY: "gateway",
-    MailSource.JOURNEY: "journey",
-}
 
 
 class ParkedStore:
@@ -52,7 +44,7 @@ class ParkedStore:
 
     async def state(self, key: ActorKey) -> LoadedTurns:
         """What the customer's actor has taken, and its live enrolments."""
-        return loaded_turns([key], await read_alone(self._pool, *load_query([key])))
+        return await load_turns(partial(read_alone, self._pool), [key])
 
     async def unpark(self, connection: Connection, key: ActorKey) -> None:
         """Lets the customer's actor work again. Raises NotFound if they are not parked."""
@@ -69,21 +61,18 @@ class ParkedStore:
         await fence_off(connection, key.partition)
         if not await connection.fetchval(*BOOK.bind("hold_parked", **key._asdict())):
             raise NotFound.of("parked customer", key.customer_id)
-        return loaded_turns([key], await connection.fetch(*load_query([key])))
+        return await load_turns(connection.fetch, [key])
 
     async def drop(
-        self, connection: Connection, key: ActorKey, drop: Drop, halted: Sequence[RunSegment], now: datetime
+        self,
+        connection: Connection,
+        key: ActorKey,
+        turn: TurnResult,
+        held: LoadedTurns,
+        now: datetime,
     ) -> None:
-        """Moves the actor past the mail, and ends the enrolments that waited for it."""
-        taken = {
-            column: drop.through_number if drop.source is source else 0
-            for source, column in _TAKEN_COLUMNS.items()
-        }
-        await connection.execute(*BOOK.bind("drop_mail", **key._asdict(), **taken))
-        ids = [segment.enrolment_id for segment in halted]
-        await connection.execute(*BOOK.bind("halt_enrolments", **key._asdict(), enrolment_ids=ids, now=now))
-        await connection.execute(*BOOK.bind("refresh_waits", **key._asdict()))
-        await append_history(connection, [run_segment_row(key, segment) for segment in halted])
+        """Writes the turn that drops mail; `held` is what `hold` returned."""
+        await write_turns(connection, commit_rows({key: turn}, held.stored, now))
 
 
 def actor_key(team_id: UUID, customer_id: UUID) -> ActorKey:

@@ -3,85 +3,138 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from libs.common.mailbox.mail import MailSource
 from services.journey.domain import effects as fx
-from services.journey.domain.model import ActorKey, Enrolment, EnrolmentState, StepResult
+from services.journey.domain.model import ActorKey, EnrolmentState, StepResult, WaitReason
 from services.journey.domain.turn import RunSegment, TurnResult
-from services.journey.store import codec
 from services.journey.store.history import HistoryRow, refusal_row, run_segment_row
+from services.journey.store.packed import KeptVerdict, LiveRow, pack_state, pack_verdicts
+from services.journey.store.turns_protocol import StoredActor
 
-_JUDGED = frozenset({StepResult.YES, StepResult.NO, StepResult.REFUSED})
+_EVALUATED = frozenset({StepResult.YES, StepResult.NO, StepResult.REFUSED})
 """What a condition comes to."""
+_NOBODY = StoredActor((), {})
 
 Row = tuple[Any, ...]
 
 
 class CommitRows(NamedTuple):
-    """What a batch of turns writes, as rows of the types `actor_row`, `enrolment_row`, `verdict_key`, `history_row`."""
+    """What a batch of turns writes, as rows of the types `packed_actor_row`, `listed_enrolment_row`, `history_row`."""
 
     actors: list[Row]
     enrolments: list[Row]
-    verdicts: list[Row]
     facts: list[HistoryRow]
 
 
-def commit_rows(turns: Mapping[ActorKey, TurnResult]) -> CommitRows:
-    """The rows of a commit; an enrolment names its actor by its place among the actors, from 1."""
-    rows = CommitRows([], [], [], [])
-    for place, (key, turn) in enumerate(turns.items(), 1):
-        rows.actors.append(_actor_row(key, turn))
-        rows.enrolments.extend(_enrolment_row(place, enrolment) for enrolment in turn.enrolments)
+def commit_rows(
+    turns: Mapping[ActorKey, TurnResult], stored: Mapping[ActorKey, StoredActor], now: datetime
+) -> CommitRows:
+    """The rows of a commit at `now`, given what was loaded of the actors.
+
+    Raises ValueError for a live enrolment that nothing would wake.
+    """
+    rows = CommitRows([], [], [])
+    for key, turn in turns.items():
+        before = stored.get(key, _NOBODY)
+        live = _live_after(key, turn, before, now, rows.enrolments)
+        rows.actors.append(_actor_row(key, turn, live, verdicts_left(before.verdicts, turn)))
         rows.facts.extend(run_segment_row(key, segment) for segment in turn.run_segments)
         rows.facts.extend(refusal_row(key, refusal) for refusal in turn.refusals)
-        rows.verdicts.extend(
-            (key.team_id, segment.enrolment_id, verdict_key)
-            for segment in turn.run_segments
-            for verdict_key in settled_verdicts(segment)
-        )
     return rows
 
 
-def _actor_row(key: ActorKey, turn: TurnResult) -> Row:
+def _live_after(
+    key: ActorKey, turn: TurnResult, before: StoredActor, now: datetime, listed_rows: list[Row]
+) -> list[LiveRow]:
+    """The live enrolments after a turn; those that have or get a row of their own are added to `listed_rows`."""
+    live = {row.enrolment.enrolment_id: row for row in before.live}
+    in_actor = any(not row.listed for row in before.live)
+    for enrolment in turn.enrolments:
+        known = live.pop(enrolment.enrolment_id, None)
+        listed = known.listed if known else in_actor
+        row = LiveRow(enrolment, now, listed, known.commits if known else ())
+        if enrolment.state is EnrolmentState.LIVE:
+            live[enrolment.enrolment_id] = row
+            in_actor = in_actor or not listed
+        elif known is not None and not listed:
+            in_actor = False
+        if listed or enrolment.state is not EnrolmentState.LIVE:
+            listed_rows.append(_enrolment_row(key, row))
+    return sorted(live.values(), key=_age) if len(live) > 1 else list(live.values())
+
+
+def _age(row: LiveRow) -> tuple[datetime, UUID]:
+    return row.enrolment.created_at, row.enrolment.enrolment_id
+
+
+def _actor_row(
+    key: ActorKey, turn: TurnResult, live: list[LiveRow], verdicts: Mapping[UUID, KeptVerdict]
+) -> Row:
     taken = turn.actor.taken
+    sending_since = None
+    named: tuple[object, ...] = (None, None, None, None)
+    for row in live:
+        enrolment = row.enrolment
+        if enrolment.wait is WaitReason.SEND and (sending_since is None or row.updated_at < sending_since):
+            sending_since = row.updated_at
+        if not row.listed:
+            named = (
+                enrolment.enrolment_id,
+                enrolment.journey_id,
+                enrolment.created_at,
+                enrolment.wait,
+            )
     return (
         *key,
         taken.get(MailSource.SEGMENT, 0),
         taken.get(MailSource.GATEWAY, 0),
         taken.get(MailSource.JOURNEY, 0),
-        codec.entries_bytes(turn.actor),
         turn.wake_at,
-        turn.sending,
+        sending_since,
+        *named,
+        pack_state(live, turn.actor.entries),
+        pack_verdicts(verdicts),
     )
 
 
-def _enrolment_row(actor: int, enrolment: Enrolment) -> Row:
+def _enrolment_row(key: ActorKey, row: LiveRow) -> Row:
+    enrolment = row.enrolment
     return (
-        actor,
+        *key,
         enrolment.enrolment_id,
         enrolment.journey_id,
         enrolment.trigger_event_id,
         enrolment.created_at,
+        row.updated_at,
         enrolment.wake_at,
         enrolment.depth,
         enrolment.state,
         enrolment.wait,
         enrolment.visit,
         enrolment.node_id,
+        list(row.commits),
     )
 
 
-def settled_verdicts(run_segment: RunSegment) -> list[UUID | None]:
-    """Keys of the verdicts that no turn after this run segment needs; None stands for all of the enrolment.
+def verdicts_left(kept: Mapping[UUID, KeptVerdict], turn: TurnResult) -> Mapping[UUID, KeptVerdict]:
+    """What is still to be kept after a turn: not the verdicts that it tells, nor those of enrolments that it ended.
 
     Others stay: a run of the turn that was lost may have gone further, and have acted on their verdicts.
     """
-    if run_segment.state is EnrolmentState.HALTED:
-        return [None]
+    if not kept:
+        return kept
+    ended = {e.enrolment_id for e in turn.enrolments if e.state is not EnrolmentState.LIVE}
+    told = {key for segment in turn.run_segments for key in _told(segment)}
+    return {key: each for key, each in kept.items() if key not in told and each.enrolment_id not in ended}
+
+
+def _told(run_segment: RunSegment) -> list[UUID]:
     return [
         fx.effect_key(run_segment.enrolment_id, step.node_id, step.visit)
         for step in run_segment.steps
-        if step.result in _JUDGED
+        if step.result in _EVALUATED
     ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,8 +25,16 @@ from services.journey.domain.turn import TurnResult
 from services.journey.store import codec
 from services.journey.store.book import BOOK
 from services.journey.store.history import HistoryRow, status_row
+from services.journey.store.packed import (
+    KeptVerdict,
+    LiveRow,
+    Named,
+    pack_verdicts,
+    read_state,
+    read_verdicts,
+)
 from services.journey.store.turn_rows import CommitRows, commit_rows
-from services.journey.store.turns_protocol import DueTimers, LoadedTurns
+from services.journey.store.turns_protocol import DueTimers, LoadedTurns, StoredActor
 
 _TIMERS_OF_PARTITION_MIN: Final = 8
 
@@ -39,7 +48,7 @@ class TurnStore:
 
     async def load(self, keys: Sequence[ActorKey]) -> LoadedTurns:
         """State of these customers; a customer without an actor row gets a fresh actor."""
-        return loaded_turns(keys, await read_alone(self._pool, *load_query(keys)))
+        return await load_turns(partial(read_alone, self._pool), keys)
 
     async def journeys(self, teams: Iterable[UUID], journey_ids: Sequence[UUID]) -> list[Journey]:
         """These journeys with their definitions."""
@@ -48,46 +57,70 @@ class TurnStore:
         return [codec.journey_from(row) for row in rows]
 
     async def keep_verdicts(
-        self, evaluated: Mapping[ActorKey, tuple[fx.EvaluateAudience, fx.Verdict]], fence: Mapping[int, int]
+        self,
+        evaluated: Mapping[ActorKey, tuple[fx.EvaluateAudience, fx.Verdict]],
+        loaded: LoadedTurns,
+        fence: Mapping[int, int],
     ) -> dict[ActorKey, fx.Verdict]:
         """Keeps verdicts until their turns are committed, before anything is done because of them.
 
         Returns the first one of each key: a turn that is run again takes the branch whose effects it has begun. Raises
         `Fenced` (a worker that lost its lease must not begin another branch) and the driver's errors.
         """
-        rows = list(evaluated.values())
-        leases = {key.partition: fence[key.partition] for key in evaluated}
+        fresh = {
+            key: given for key, given in evaluated.items() if given[0].key not in loaded.stored[key].verdicts
+        }
+        if fresh:
+            _note_verdicts(fresh, loaded)
+            older = await self._keep(fresh, loaded, fence, moved=False)
+            if older:
+                _note_verdicts(
+                    {key: (asked, older.get(asked.key, verdict)) for key, (asked, verdict) in fresh.items()},
+                    loaded,
+                )
+                await self._keep(fresh, loaded, fence, moved=True)
+        return {key: loaded.stored[key].verdicts[asked.key].verdict for key, (asked, _) in evaluated.items()}
+
+    async def _keep(
+        self,
+        fresh: Mapping[ActorKey, tuple[fx.EvaluateAudience, fx.Verdict]],
+        loaded: LoadedTurns,
+        fence: Mapping[int, int],
+        *,
+        moved: bool,
+    ) -> dict[UUID, fx.Verdict]:
+        """Writes what is kept of these customers, unless verdicts in the form of the release before are returned."""
+        leases = {key.partition: fence[key.partition] for key in fresh}
         with _refusals():
-            kept = await fetch_alone(
+            rows = await fetch_alone(
                 self._pool,
                 *BOOK.bind(
                     "keep_verdicts",
-                    team_ids=list({key.team_id for key in evaluated}),
+                    team_ids=list({key.team_id for key in fresh}),
                     partitions=list(leases.keys()),
                     epochs=list(leases.values()),
-                    verdict_team_ids=[asked.team_id for asked, _ in rows],
-                    enrolment_ids=[asked.enrolment_id for asked, _ in rows],
-                    keys=[asked.key for asked, _ in rows],
-                    belong=[verdict.belongs for _, verdict in rows],
-                    reasons=[verdict.reason for _, verdict in rows],
+                    rows=[(*key, pack_verdicts(loaded.stored[key].verdicts)) for key in fresh],
+                    enrolment_ids=[asked.enrolment_id for asked, _ in fresh.values()],
+                    keys=[asked.key for asked, _ in fresh.values()],
+                    moved=moved,
                 ),
             )
-        first = {row["key"]: fx.Verdict(row["belongs"], row["reason"]) for row in kept}
-        return {key: first[asked.key] for key, (asked, _) in evaluated.items()}
+        return {row["key"]: fx.Verdict(row["belongs"], row["reason"]) for row in rows}
 
     async def commit(
         self,
         turns: Mapping[ActorKey, TurnResult],
+        loaded: LoadedTurns,
         journeys: Mapping[UUID, Journey],
         fence: Mapping[int, int],
         now: datetime,
     ) -> None:
-        """Writes everything that these turns decided, or nothing.
+        """Writes everything that these turns decided, given what they began with, or nothing.
 
         `fence` maps partition → epoch of the leases under which they ran. Raises `Fenced` if a lease was lost,
         `JourneyChanged` if a journey that a turn used has another version now, and the driver's errors.
         """
-        rows = commit_rows(turns)
+        rows = commit_rows(turns, loaded.stored, now)
         leases = {key.partition: fence[key.partition] for key in turns}
         used = frozenset[UUID]().union(*(turn.journeys_used for turn in turns.values()))
         stops = _stops(turns.values())
@@ -98,13 +131,13 @@ class TurnStore:
         with _refusals():
             crash.reach("journey.before_commit")
             if not stops:
-                await fetch_alone(self._pool, *_commit_query(turns, leases, held, rows, now))
+                await fetch_alone(self._pool, *_commit_query(turns, leases, held, rows))
                 return
             async with transaction(self._pool, {key.team_id for key in turns}) as connection:
                 await check_fence(connection, leases)
                 await connection.execute(*BOOK.bind("hold_journeys_to_change", **held))
                 rows.facts.extend(await _stop_journeys(connection, stops, journeys, now))
-                await connection.execute(*BOOK.bind("write_turns", now=now, **rows._asdict()))
+                await write_turns(connection, rows)
 
     async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> DueTimers:
         """See `TurnStorage`."""
@@ -176,28 +209,74 @@ class TurnStore:
 
 
 def _commit_query(
-    turns: Iterable[ActorKey],
-    leases: Mapping[int, int],
-    held: Mapping[str, Any],
-    rows: CommitRows,
-    now: datetime,
+    turns: Iterable[ActorKey], leases: Mapping[int, int], held: Mapping[str, Any], rows: CommitRows
 ) -> tuple[Any, ...]:
     return BOOK.bind(
         "commit_turns",
         team_ids=list({key.team_id for key in turns}),
         partitions=list(leases.keys()),
         epochs=list(leases.values()),
-        now=now,
         **held,
         **rows._asdict(),
     )
 
 
-def load_query(keys: Sequence[ActorKey]) -> tuple[Any, ...]:
-    """The statement that loads the state of these customers, with its arguments."""
+async def write_turns(connection: Connection, rows: CommitRows) -> None:
+    """Writes turns in the caller's transaction, last: it locks heads of the history."""
+    await connection.execute(*BOOK.bind("write_turns", **rows._asdict()))
+
+
+async def load_turns(fetch: Callable[..., Awaitable[list[Any]]], keys: Sequence[ActorKey]) -> LoadedTurns:
+    """State of these customers; `fetch` runs a statement with its arguments."""
+    rows = await fetch(*_keyed("load_turns", keys))
+    loaded = LoadedTurns({}, {}, set(), {}, {})
+    unpacked: list[ActorKey] = []
+    for row in rows:
+        ordinal = row["place"]
+        if ordinal == 0:
+            loaded.versions[row["journey_id"]] = row["version"]
+            continue
+        key = keys[ordinal - 1]
+        if row["parked"]:
+            loaded.parked.add(key)
+        live, entries = live_of(key, row)
+        if row["state"] is None and row["taken_segment"] is not None:
+            unpacked.append(key)
+        loaded.actors[key] = codec.actor_from(key.team_id, key.customer_id, row, entries)
+        loaded.stored[key] = StoredActor(live, read_verdicts(row["verdicts"]))
+    if unpacked:
+        await _load_unpacked(fetch, unpacked, loaded)
+    for key in keys:
+        loaded.enrolments[key] = [row.enrolment for row in loaded.stored[key].live]
+    return loaded
+
+
+def live_of(key: ActorKey, row: Any) -> tuple[list[LiveRow], dict[UUID, int]]:
+    """Live enrolments and counts from a row of `load_turns`, as far as the actor is packed."""
+    if row["state"] is None:
+        return [], codec.read_entries(row["entries"])
+    created_at = row["created_at"]
+    named = None if created_at is None else Named(row["enrolment_id"], row["journey_id"], created_at)
+    return read_state(key.team_id, key.customer_id, row["state"], named)
+
+
+async def _load_unpacked(
+    fetch: Callable[..., Awaitable[list[Any]]], keys: Sequence[ActorKey], loaded: LoadedTurns
+) -> None:
+    """Adds the live enrolments of customers whose actors are in the form of the release before."""
+    rows: dict[ActorKey, list[LiveRow]] = {}
+    for row in await fetch(*_keyed("load_unpacked", keys)):
+        key = keys[row["place"] - 1]
+        enrolment = codec.live_enrolment_from(key.team_id, key.customer_id, row)
+        rows.setdefault(key, []).append(LiveRow(enrolment, row["updated_at"], listed=True))
+    for key, live in rows.items():
+        loaded.stored[key].live = live
+
+
+def _keyed(query: str, keys: Sequence[ActorKey]) -> tuple[Any, ...]:
     partitions, teams, customers = zip(*keys, strict=True)
     return BOOK.bind(
-        "load_turns",
+        query,
         team_ids=list(set(teams)),
         partitions=partitions,
         actor_team_ids=teams,
@@ -205,23 +284,12 @@ def load_query(keys: Sequence[ActorKey]) -> tuple[Any, ...]:
     )
 
 
-def loaded_turns(keys: Sequence[ActorKey], rows: Iterable[Any]) -> LoadedTurns:
-    """State of these customers from the rows of `load_turns`."""
-    loaded = LoadedTurns({}, {key: [] for key in keys}, set(), {})
-    for row in rows:
-        ordinal = row["place"]
-        if ordinal == 0:
-            loaded.versions[row["journey_id"]] = row["version"]
-            continue
-        key = keys[ordinal - 1]
-        if key not in loaded.actors:
-            loaded.actors[key] = codec.actor_from(key.team_id, key.customer_id, row)
-            if row["parked"]:
-                loaded.parked.add(key)
-        if row["enrolment_id"] is not None:
-            enrolment = codec.live_enrolment_from(key.team_id, key.customer_id, row)
-            loaded.enrolments[key].append(enrolment)
-    return loaded
+def _note_verdicts(
+    evaluated: Mapping[ActorKey, tuple[fx.EvaluateAudience, fx.Verdict]], loaded: LoadedTurns
+) -> None:
+    for key, (asked, verdict) in evaluated.items():
+        plain = fx.Verdict(verdict.belongs, verdict.reason)
+        loaded.stored[key].verdicts[asked.key] = KeptVerdict(asked.enrolment_id, plain)
 
 
 FENCED: Final = "OJ010"

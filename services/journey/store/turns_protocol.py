@@ -15,15 +15,27 @@ import msgspec
 from services.journey.domain import effects as fx
 from services.journey.domain.model import ActorKey, Enrolment, Journey
 from services.journey.domain.turn import Actor, TurnResult
+from services.journey.store.packed import KeptVerdict, LiveRow
+
+
+class StoredActor(msgspec.Struct):
+    """What the store notes of an actor beside what turns need: `verdicts` by the keys of their visits."""
+
+    live: Sequence[LiveRow]
+    verdicts: dict[UUID, KeptVerdict]
 
 
 class LoadedTurns(msgspec.Struct):
-    """State of the customers of a batch. `versions` are those of all journeys of their teams that are no drafts."""
+    """State of the customers of a batch. `versions` are those of all journeys of their teams that are no drafts.
+
+    `stored` is the store's own, which it needs to write what the turns of these customers come to.
+    """
 
     actors: dict[ActorKey, Actor]
     enrolments: dict[ActorKey, list[Enrolment]]
     parked: set[ActorKey]
     versions: dict[UUID, int]
+    stored: dict[ActorKey, StoredActor]
 
 
 class DueTimers(NamedTuple):
@@ -46,7 +58,10 @@ class TurnStorage(Protocol):
         ...
 
     async def keep_verdicts(
-        self, evaluated: Mapping[ActorKey, tuple[fx.EvaluateAudience, fx.Verdict]], fence: Mapping[int, int]
+        self,
+        evaluated: Mapping[ActorKey, tuple[fx.EvaluateAudience, fx.Verdict]],
+        loaded: LoadedTurns,
+        fence: Mapping[int, int],
     ) -> dict[ActorKey, fx.Verdict]:
         """Keeps verdicts until their turns are committed; the first one of each key is returned. Raises `Fenced`."""
         ...
@@ -54,11 +69,15 @@ class TurnStorage(Protocol):
     async def commit(
         self,
         turns: Mapping[ActorKey, TurnResult],
+        loaded: LoadedTurns,
         journeys: Mapping[UUID, Journey],
         fence: Mapping[int, int],
         now: datetime,
     ) -> None:
-        """Writes all of these turns or nothing. Raises `Fenced`, `JourneyChanged`, and faults that pass."""
+        """Writes all of these turns, which began with what was loaded, or nothing.
+
+        Raises `Fenced`, `JourneyChanged`, and faults that pass.
+        """
         ...
 
     async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> DueTimers:

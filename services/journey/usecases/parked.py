@@ -16,7 +16,14 @@ from libs.common.mailbox.api import Mailbox
 from libs.common.mailbox.mail import Mail, MailSource
 from services.journey.clients.calls import ServiceUnavailable
 from services.journey.clients.mail import MailReader
-from services.journey.domain.parked import Drop, Dropped, ParkedMail, ParkedRow, halted_by_drop
+from services.journey.domain.parked import (
+    Drop,
+    Dropped,
+    ParkedMail,
+    ParkedRow,
+    dropping_turn,
+    halted_by_drop,
+)
 from services.journey.domain.turn import RunSegment
 from services.journey.store.parked import ParkedStore, actor_key
 from services.journey.usecases.write import Call, Reply, once
@@ -136,7 +143,8 @@ class ParkedCustomers:
         now = self._clock.now()
         halted = halted_by_drop(state.enrolments[key], mails, now)
         if mails:
-            await self._store.drop(connection, key, drop, halted, now)
+            turn = dropping_turn(state.actors[key], state.enrolments[key], drop, halted)
+            await self._store.drop(connection, key, turn, state, now)
         _log_dropped(drop, mails, halted)
         left = sum(len(found or ()) for found in waiting.values()) - len(mails)
         return Dropped(mails, halted, left)

@@ -117,11 +117,11 @@ class TurnRunner:
         by_team = await self._catalog.current({key.team_id for key in work}, loaded.versions)
         turns, failed = await self._begin(work, loaded, by_team)
         outcome.failed.update(failed)
-        results, failed = await self._drive(turns, fence)
+        results, failed = await self._drive(turns, loaded, fence)
         outcome.failed.update(failed)
         if results:
             journeys = {id_: j for journeys in by_team.values() for id_, j in journeys.items()}
-            await self._store.commit(results, journeys, fence, self._clock.now())
+            await self._store.commit(results, loaded, journeys, fence, self._clock.now())
             crash.reach("journey.after_commit")
             self._notifier.notify()
         outcome.committed = results
@@ -175,7 +175,7 @@ class TurnRunner:
         return inbox.mails
 
     async def _drive(
-        self, turns: Mapping[ActorKey, Turn], fence: Mapping[int, int]
+        self, turns: Mapping[ActorKey, Turn], loaded: LoadedTurns, fence: Mapping[int, int]
     ) -> tuple[dict[ActorKey, TurnResult], dict[ActorKey, Exception]]:
         """Drives all turns in lockstep: each round asks for one effect of each, in one call a service."""
         progress = _Lockstep(turns)
@@ -184,13 +184,14 @@ class TurnRunner:
             asking = progress.advance(answers)
             replies = await self._effects.answer(list(asking.values())) if asking else []
             crash.reach("journey.between_effects")
-            answers = await self._settled(asking, dict(zip(asking, replies, strict=True)), fence)
+            answers = await self._settled(asking, dict(zip(asking, replies, strict=True)), loaded, fence)
         return progress.results, progress.failed
 
     async def _settled(
         self,
         asked: Mapping[ActorKey, fx.Effect],
         answers: dict[ActorKey, fx.Answer | Exception],
+        loaded: LoadedTurns,
         fence: Mapping[int, int],
     ) -> dict[ActorKey, fx.Answer | Exception]:
         """The answers, verdicts being those that were given first: other services keep theirs by key, an audience is
@@ -201,7 +202,7 @@ class TurnRunner:
             if isinstance(effect, fx.EvaluateAudience) and isinstance(answer := answers[key], fx.Verdict)
         }
         if evaluated:
-            kept = await self._store.keep_verdicts(evaluated, fence)
+            kept = await self._store.keep_verdicts(evaluated, loaded, fence)
             for key, verdict in kept.items():
                 _, given = evaluated[key]
                 answers[key] = msgspec.structs.replace(verdict, has_phone=given.has_phone)

@@ -143,12 +143,6 @@ async def test_a_send_that_the_gateway_lost_is_made_again(site: Site) -> None:
     assert site.effects.points == {customer: 11}
 
 
-async def test_nobody_can_rest_for_nothing(site: Site) -> None:
-    await in_flight(site)
-    with pytest.raises(asyncpg.CheckViolationError):
-        await execute(site, "UPDATE enrolment SET rest = 0, node_id = 'points'")
-
-
 async def test_a_stopped_journey_sends_nothing_that_was_lost(site: Site) -> None:
     journey, _, _ = await in_flight(site)
     site.effects.settle(0, None)

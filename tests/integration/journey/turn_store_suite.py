@@ -59,6 +59,18 @@ def asleep(key: ActorKey, wake_at: datetime | None, number: int = 1) -> TurnResu
     return TurnResult(actor, wake_at, False, (enrolment,), (), (), {}, frozenset())
 
 
+async def commit(kept: Kept, turns: Mapping[ActorKey, TurnResult]) -> None:
+    """Commits turns that begin with what the store has."""
+    await kept.store.commit(turns, await kept.store.load(list(turns)), {}, kept.fence, NOW)
+
+
+async def keep(
+    kept: Kept, evaluated: Mapping[ActorKey, tuple[fx.EvaluateAudience, fx.Verdict]]
+) -> dict[ActorKey, fx.Verdict]:
+    """Keeps verdicts of turns that begin with what the store has."""
+    return await kept.store.keep_verdicts(evaluated, await kept.store.load(list(evaluated)), kept.fence)
+
+
 def _evaluation(enrolment: d.Enrolment) -> fx.EvaluateAudience:
     """What the condition `which?` asks at its first visit."""
     key = fx.effect_key(enrolment.enrolment_id, "which?", 1)
@@ -75,7 +87,11 @@ def _telling(
     [enrolment] = turn.enrolments
     step = d.Step(node_id, 1, result, NOW, entered=True)
     run_segment = RunSegment(enrolment.journey_id, enrolment.enrolment_id, False, (step,), state, NOW)
-    return msgspec.structs.replace(turn, run_segments=(run_segment,))
+    told = msgspec.structs.replace(turn, run_segments=(run_segment,))
+    if state is d.EnrolmentState.LIVE:
+        return told
+    ended = msgspec.structs.replace(enrolment, state=state, wait=d.WaitReason.NONE, wake_at=None)
+    return msgspec.structs.replace(told, enrolments=(ended,), wake_at=None)
 
 
 class TurnStorageSuite:
@@ -84,20 +100,53 @@ class TurnStorageSuite:
     async def test_what_is_committed_is_loaded(self, kept: Kept) -> None:
         [ann, bob] = keys(2)
         turn = asleep(ann, NOW + MINUTE)
-        await kept.store.commit({ann: turn}, {}, kept.fence, NOW)
+        await commit(kept, {ann: turn})
         loaded = await kept.store.load([ann, bob])
         assert loaded.actors[ann] == turn.actor
         assert loaded.enrolments == {ann: list(turn.enrolments), bob: []}
         assert not any(loaded.actors[bob].taken.values())
-        await kept.store.commit({ann: asleep(ann, None, 2)}, {}, kept.fence, NOW)
+        await commit(kept, {ann: asleep(ann, None, 2)})
         assert (await kept.store.load([ann])).enrolments == {ann: []}
+
+    @pytest.mark.parametrize(
+        ("wait", "wake_at"),
+        [(d.WaitReason.NONE, None), (d.WaitReason.DELAY, None), (d.WaitReason.SEND, NOW + MINUTE)],
+    )
+    async def test_nobody_can_wait_for_nothing(
+        self, kept: Kept, wait: d.WaitReason, wake_at: datetime | None
+    ) -> None:
+        [ann, bob] = keys(2)
+        turn = asleep(bob, NOW + MINUTE)
+        [enrolment] = turn.enrolments
+        lost = msgspec.structs.replace(enrolment, wait=wait, wake_at=wake_at)
+        turns = {ann: asleep(ann, NOW), bob: msgspec.structs.replace(turn, enrolments=(lost,))}
+        with pytest.raises(ValueError, match="nothing would wake|without a rest"):
+            await commit(kept, turns)
+        assert (await kept.store.load([ann])).enrolments == {ann: []}
+
+    async def test_several_live_enrolments_of_a_customer_are_all_kept(self, kept: Kept) -> None:
+        [ann] = keys(1)
+        turn = asleep(ann, NOW + MINUTE)
+        [first] = turn.enrolments
+        second, third = (
+            msgspec.structs.replace(first, enrolment_id=UUID(int=n), created_at=NOW + n * MINUTE)
+            for n in (1, 2)
+        )
+        await commit(kept, {ann: msgspec.structs.replace(turn, enrolments=(first, second))})
+        ended = msgspec.structs.replace(
+            first, state=d.EnrolmentState.COMPLETED, wait=d.WaitReason.NONE, wake_at=None
+        )
+        await commit(kept, {ann: msgspec.structs.replace(turn, enrolments=(ended, third))})
+        moved = msgspec.structs.replace(second, node_id="later")
+        await commit(kept, {ann: msgspec.structs.replace(turn, enrolments=(moved,))})
+        assert (await kept.store.load([ann])).enrolments == {ann: [moved, third]}
 
     async def test_a_lost_lease_writes_nothing_of_the_batch(self, kept: Kept) -> None:
         [ann, bob] = keys(2)
         stale = {**kept.fence, bob.partition: kept.fence[bob.partition] + 1}
         turns = {key: asleep(key, NOW + MINUTE) for key in (ann, bob)}
         with pytest.raises(Fenced) as fenced:
-            await kept.store.commit(turns, {}, stale, NOW)
+            await commit(Kept(kept.store, stale), turns)
         assert fenced.value.partitions == [bob.partition]
         assert (await kept.store.load([ann])).enrolments == {ann: []}
         with pytest.raises(Fenced):
@@ -106,7 +155,7 @@ class TurnStorageSuite:
     async def test_timers_are_found_when_due_but_for_parked_customers(self, kept: Kept) -> None:
         [ann, bob, cid] = keys(3)
         turns = {key: asleep(key, NOW + n * MINUTE) for n, key in enumerate((ann, bob, cid))}
-        await kept.store.commit(turns, {}, kept.fence, NOW)
+        await commit(kept, turns)
         look = kept.store.look_at_timers
         assert await look(kept.fence, NOW + MINUTE, 10) == ([ann, bob], NOW + 2 * MINUTE, False)
         first = await look(kept.fence, NOW + MINUTE, 1)
@@ -123,8 +172,8 @@ class TurnStorageSuite:
         judge = fx.EvaluateAudience(
             uuid5(ann.customer_id, "visit"), TEAM, ann.customer_id, enrolment.enrolment_id, b""
         )
-        first = await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=True))}, kept.fence)
-        again = await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=False))}, kept.fence)
+        first = await keep(kept, {ann: (judge, fx.Verdict(belongs=True))})
+        again = await keep(kept, {ann: (judge, fx.Verdict(belongs=False))})
         assert first == again == {ann: fx.Verdict(belongs=True)}
 
     async def test_a_verdict_outlives_commits_that_do_not_tell_it(self, kept: Kept) -> None:
@@ -133,10 +182,10 @@ class TurnStorageSuite:
         turn = asleep(ann, NOW)
         [enrolment] = turn.enrolments
         judge = _evaluation(enrolment)
-        await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=True))}, kept.fence)
-        await kept.store.commit({ann: _telling(turn, "before", d.StepResult.YES)}, {}, kept.fence, NOW)
+        await keep(kept, {ann: (judge, fx.Verdict(belongs=True))})
+        await commit(kept, {ann: _telling(turn, "before", d.StepResult.YES)})
         later = {ann: (judge, fx.Verdict(belongs=False))}
-        assert await kept.store.keep_verdicts(later, kept.fence) == {ann: fx.Verdict(belongs=True)}
+        assert await keep(kept, later) == {ann: fx.Verdict(belongs=True)}
 
     @pytest.mark.parametrize(
         ("node_id", "result", "state"),
@@ -151,10 +200,10 @@ class TurnStorageSuite:
         [ann] = keys(1)
         turn = asleep(ann, NOW)
         judge = _evaluation(turn.enrolments[0])
-        await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=True))}, kept.fence)
-        await kept.store.commit({ann: _telling(turn, node_id, result, state)}, {}, kept.fence, NOW)
+        await keep(kept, {ann: (judge, fx.Verdict(belongs=True))})
+        await commit(kept, {ann: _telling(turn, node_id, result, state)})
         later = {ann: (judge, fx.Verdict(belongs=False))}
-        assert await kept.store.keep_verdicts(later, kept.fence) == {ann: fx.Verdict(belongs=False)}
+        assert await keep(kept, later) == {ann: fx.Verdict(belongs=False)}
 
     async def test_checkpoints_only_go_forward(self, kept: Kept) -> None:
         await kept.store.save_checkpoints({(3, 1): 10, (4, 1): 7}, kept.fence)

@@ -56,4 +56,5 @@ SELECT revision, definition, actor, created_at FROM journey_revision
  WHERE team_id = :team_id AND journey_id = :journey_id AND revision < :before ORDER BY revision DESC LIMIT :limit;
 
 -- name: has_live_enrolments
-SELECT EXISTS (SELECT FROM enrolment WHERE team_id = :team_id AND journey_id = :journey_id AND state = enrolment_state('LIVE'));
+SELECT EXISTS (SELECT FROM actor WHERE team_id = :team_id AND live_journey_id = :journey_id)
+    OR EXISTS (SELECT FROM enrolment WHERE team_id = :team_id AND journey_id = :journey_id AND state = enrolment_state('LIVE'));

@@ -10,14 +10,16 @@ SELECT partition, team_id, customer_id, enrolment_id, since
 -- name: known_orphans
 SELECT partition, team_id, customer_id, enrolment_id FROM known_orphans(:partitions::smallint[], :limit);
 
--- name: suspects
--- Enrolment and actor as of one moment.
-SELECT e.partition, e.team_id, e.customer_id, e.enrolment_id, e.node_id, e.visit, e.rest, e.updated_at,
-       COALESCE(a.taken_gateway, 0) AS taken_gateway
+-- name: live_enrolments
+-- Of these, those that are live, with what their actor has taken, as of one moment: the row that the enrolment has, or the columns of the
+-- actor that name it, with `packed` in place of what the state holds.
+SELECT k.partition, k.team_id, k.customer_id, k.enrolment_id, COALESCE(a.taken_gateway, 0) AS taken_gateway, e.node_id, e.visit,
+       e.rest, e.updated_at, a.live_journey_id AS journey_id, a.live_since AS created_at,
+       CASE WHEN a.live_enrolment_id = k.enrolment_id THEN a.state END AS packed
   FROM unnest(:keys::enrolment_key[]) AS k
-  JOIN enrolment AS e USING (partition, team_id, customer_id, enrolment_id)
   LEFT JOIN actor AS a USING (partition, team_id, customer_id)
- WHERE e.state = enrolment_state('LIVE') AND e.rest = wait_reason('SEND');
+  LEFT JOIN enrolment AS e USING (partition, team_id, customer_id, enrolment_id)
+ WHERE a.live_enrolment_id = k.enrolment_id OR e.state = enrolment_state('LIVE');
 
 -- name: keep_orphans
 INSERT INTO orphan (partition, team_id, customer_id, enrolment_id, rest, rested_at)
@@ -25,14 +27,12 @@ SELECT * FROM unnest(:rows::orphan_row[])
 ON CONFLICT DO NOTHING
 RETURNING true;
 
--- name: forget_healed
--- Of these, those whose enrolment is not as it was found.
+-- name: orphans_as_found
+SELECT o.partition, o.team_id, o.customer_id, o.enrolment_id, o.rest, o.rested_at
+  FROM unnest(:keys::enrolment_key[]) AS k JOIN orphan AS o USING (partition, team_id, customer_id, enrolment_id);
+
+-- name: forget_orphans
 DELETE FROM orphan AS o
  USING unnest(:keys::enrolment_key[]) AS k
  WHERE o.partition = k.partition AND o.team_id = k.team_id AND o.customer_id = k.customer_id
-   AND o.enrolment_id = k.enrolment_id
-   AND NOT EXISTS (
-        SELECT FROM enrolment AS e
-         WHERE e.partition = o.partition AND e.team_id = o.team_id AND e.customer_id = o.customer_id
-           AND e.enrolment_id = o.enrolment_id AND e.state = enrolment_state('LIVE') AND e.rest = o.rest AND e.updated_at = o.rested_at)
-RETURNING o.partition, o.team_id, o.customer_id, o.enrolment_id;
+   AND o.enrolment_id = k.enrolment_id;

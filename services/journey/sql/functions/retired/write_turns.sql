@@ -1,3 +1,4 @@
+-- version: 2
 -- Writes what the turns of a batch decided: the commit of a batch, or the last part of one that stops journeys as well.
 -- a_…: a row an actor. e_…: a row an enrolment, which names its actor by its index among the actors, from 1. v_…: verdicts that
 -- are not needed any more; without a key all of an enrolment. f_…: a row of history.
@@ -13,6 +14,7 @@ CREATE OR REPLACE FUNCTION write_turns(
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 BEGIN
+    PERFORM refuse_before(a_partition, a_team, a_customer);
     INSERT INTO actor AS a (partition, team_id, customer_id, taken_segment, taken_gateway, taken_journey, entries, wake_at,
                             sending_since)
     SELECT n.partition, n.team_id, n.customer_id, n.segment, n.gateway, n.journey, n.entries, n.wake_at,

@@ -1,3 +1,4 @@
+-- version: 2
 -- Writes what the turns of a batch decided: the commit of a batch, or the last part of one that stops journeys as well.
 -- `verdicts` are those that are not needed any more.
 CREATE OR REPLACE FUNCTION write_turns_v2(
@@ -6,6 +7,7 @@ CREATE OR REPLACE FUNCTION write_turns_v2(
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 BEGIN
+    PERFORM refuse_before(array_agg(n.partition), array_agg(n.team_id), array_agg(n.customer_id)) FROM unnest(actors) AS n;
     INSERT INTO actor AS a (partition, team_id, customer_id, taken_segment, taken_gateway, taken_journey, entries, wake_at,
                             sending_since)
     SELECT n.partition, n.team_id, n.customer_id, n.taken_segment, n.taken_gateway, n.taken_journey, n.entries, n.wake_at,

@@ -1,4 +1,4 @@
--- version: 2
+-- version: 3
 -- State of customers, who are named in parallel; `place` is a customer's index among them, from 1. A customer in several
 -- journeys has a row for each, one who is in none has one without an enrolment, and of one who is parked only that is returned. Rows of
 -- place 0 have the versions of the teams' journeys that customers can be in.
@@ -11,6 +11,7 @@ AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM platform.bind(teams);
+    PERFORM refuse_before(partitions, team_ids, customers);
     RETURN QUERY
         SELECT 0::bigint, NULL::boolean, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bytea,
                NULL::uuid, j.journey_id, NULL::uuid, NULL::timestamptz, NULL::timestamptz,

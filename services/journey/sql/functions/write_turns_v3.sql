@@ -1,0 +1,29 @@
+-- Writes what the turns of a batch decided: the commit of a batch, or the last part of one that stops journeys as well.
+CREATE OR REPLACE FUNCTION write_turns_v3(
+    actors packed_actor_row[], enrolments listed_enrolment_row[], facts history_row[]
+) RETURNS void
+LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+    INSERT INTO actor (partition, team_id, customer_id, taken_segment, taken_gateway, taken_journey, wake_at, sending_since,
+                       live_enrolment_id, live_journey_id, live_since, live_wait, state, verdicts)
+    SELECT * FROM unnest(actors)
+    ON CONFLICT (partition, team_id, customer_id) DO UPDATE
+       SET taken_segment = excluded.taken_segment, taken_gateway = excluded.taken_gateway,
+           taken_journey = excluded.taken_journey, wake_at = excluded.wake_at, sending_since = excluded.sending_since,
+           live_enrolment_id = excluded.live_enrolment_id, live_journey_id = excluded.live_journey_id,
+           live_since = excluded.live_since, live_wait = excluded.live_wait, state = excluded.state,
+           verdicts = excluded.verdicts, entries = NULL;
+    IF cardinality(enrolments) > 0 THEN
+        INSERT INTO enrolment (partition, team_id, customer_id, enrolment_id, journey_id, trigger_event_id, created_at,
+                               updated_at, wake_at, depth, state, rest, visit, node_id, commit_keys)
+        SELECT * FROM unnest(enrolments)
+        ON CONFLICT (partition, team_id, customer_id, enrolment_id) DO UPDATE
+           SET updated_at = excluded.updated_at, wake_at = excluded.wake_at, state = excluded.state, rest = excluded.rest,
+               visit = excluded.visit, node_id = excluded.node_id, commit_keys = excluded.commit_keys;
+    END IF;
+    IF cardinality(facts) > 0 THEN
+        PERFORM append_history(facts);
+    END IF;
+END
+$$;
