@@ -11,6 +11,7 @@ from uuid import UUID
 from libs.demo.shopfront import customer_id_of
 from libs.demo.stream import line_user_of
 from tests.chaos import world as w
+from tests.chaos.actors import Turns
 from tests.chaos.load import Accepted
 from tests.chaos.proofs import Proofs
 from tests.chaos.records import Burst, Records, Row
@@ -90,6 +91,8 @@ class Case:
     """Segment's history."""
     run_segments: list[Burst]
     """Journey's history."""
+    turns: Turns
+    """Journey's actors and enrolments."""
     expected: Expected
     """What must have come of it all."""
     name: dict[UUID, str]
@@ -101,7 +104,9 @@ class Case:
         """Reads what several proofs need."""
         names = {UUID(journey): name for name, journey in evidence.journeys.items()}
         expected = Expected(evidence.accepted)
-        return cls(records, evidence, await records.facts(), await records.run_segments(), expected, names)
+        turns = await Turns.read(records.connection, records.team_id)
+        told = await records.run_segments()
+        return cls(records, evidence, await records.facts(), told, turns, expected, names)
 
     @property
     def accepted(self) -> Accepted:

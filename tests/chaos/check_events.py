@@ -107,10 +107,7 @@ async def _order_of_enrolments(case: Case) -> None:
     number_of = {row["event_id"]: row["mail_number"] for row, _ in case.facts}
     triggers = await case.records.rows("SELECT request_key, number FROM journey.mail WHERE team_id = $1")
     asked = {row["request_key"]: row["number"] for row in triggers}
-    enrolments = await case.records.rows(
-        "SELECT enrolment_id, trigger_event_id FROM journey.enrolment WHERE team_id = $1"
-    )
-    event_of = {row["enrolment_id"]: row["trigger_event_id"] for row in enrolments}
+    event_of = {row["enrolment_id"]: row["trigger_event_id"] for row in case.turns.enrolments()}
     seen: dict[tuple[UUID, bool], int] = {}
     out_of_order: list[object] = []
     for run_segment in case.run_segments:

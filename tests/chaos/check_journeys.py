@@ -12,10 +12,9 @@ from tests.chaos.records import Row
 
 async def check_journeys(case: Case) -> None:
     """The enrolments as they are, and what was told of them."""
-    rows = await case.records.rows(
-        "SELECT customer_id, enrolment_id, journey_id, trigger_event_id, state, rest, wake_at, node_id, visit"
-        " FROM journey.enrolment WHERE team_id = $1"
-    )
+    rows = case.turns.enrolments()
+    case.proofs.none("actors whose columns, state and enrolments do not agree", list(case.turns.faults()))
+    case.proofs.none("verdicts kept that nobody needs", list(case.turns.idle_verdicts()))
     _enrolled(case, rows)
     _told(case, {row["enrolment_id"]: row["state"] for row in rows})
     _walked(case, rows)

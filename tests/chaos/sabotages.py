@@ -183,8 +183,18 @@ JOURNEYS = (
     ),
     Sabotage(
         "an alarm that did not ring",
+        ("actors whose columns, state and enrolments do not agree",),
+        change("journey.actor", "wake_at = wake_at - interval '400 days'", "wake_at IS NOT NULL"),
+    ),
+    Sabotage(
+        "an enrolment that stands nowhere",
         ("enrolments that neither ended nor rest rightly",),
-        change("journey.enrolment", "wake_at = wake_at - interval '400 days'", f"state = {r.LIVE}"),
+        change("journey.enrolment", f"state = {r.PARKED}", f"state = {r.ENDED}"),
+    ),
+    Sabotage(
+        "a verdict that was left",
+        ("verdicts kept that nobody needs",),
+        change("journey.actor", "verdicts = decode('920191' || '94c400c400c3a0', 'hex')"),
     ),
     Sabotage(
         "an enrolment told twice",

@@ -128,11 +128,11 @@ def verdicts_left(kept: Mapping[UUID, KeptVerdict], turn: TurnResult) -> Mapping
     if not kept:
         return kept
     ended = {e.enrolment_id for e in turn.enrolments if e.state is not EnrolmentState.LIVE}
-    told = {key for segment in turn.run_segments for key in _told(segment)}
-    return {key: each for key, each in kept.items() if key not in told and each.enrolment_id not in ended}
+    reported = {key for segment in turn.run_segments for key in _reported(segment)}
+    return {key: each for key, each in kept.items() if key not in reported and each.enrolment_id not in ended}
 
 
-def _told(run_segment: RunSegment) -> list[UUID]:
+def _reported(run_segment: RunSegment) -> list[UUID]:
     return [
         fx.effect_key(run_segment.enrolment_id, step.node_id, step.visit)
         for step in run_segment.steps

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import islice
 from uuid import UUID
 
-import asyncpg
 import pytest
 
 from libs.common.db.pool import transaction

@@ -110,7 +110,7 @@ async def test_a_turn_that_is_run_again_takes_the_branch_that_it_began(
     assert site.effects.points == {customer: 11}
     assert await site.states(journey) == {State.COMPLETED: 1}
     async with transaction(site.pool, [TEAM]) as connection:
-        assert await connection.fetchval("SELECT count(*) FROM verdict") == 0
+        assert await connection.fetchval("SELECT count(verdicts) FROM actor") == 0
 
 
 async def test_a_worker_without_its_lease_begins_no_branch(site: Site) -> None:

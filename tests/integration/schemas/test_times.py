@@ -53,6 +53,7 @@ OURS = {"applied_at", "created_at", "create_time", "updated_at", "update_time", 
 OURS_ALONE = {
     "channel_gateway.delivery.settled_at",
     "channel_gateway.inbound.last_at",
+    "journey.actor.live_since",  # `created_at` of the enrolment that is named beside it
     "journey.journey.deleted_at",
     "journey.journey.published_at",
     "journey.lease_worker.expires_at",
