@@ -4,7 +4,7 @@ Effects of journeys (`apply_changes`) carry a key and are answered from it when 
 same steps without one. A fact is written only when something became different (S-05).
 
 "Team last marketed" is the latest of all times that came, in whatever order and however often: doing it again changes
-nothing, so its effect keys are not remembered, and one that meets no other change of its customer (`lone_marketed`) is
+nothing, so its effect keys are not remembered, and one that meets no other change of its customer (`ways_of`) is
 written without being read before.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from enum import Enum
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -37,8 +38,21 @@ from services.segment.domain.model import (
 )
 from services.segment.domain.results import ChangeResult, ChangeStatus
 
+
+class Way(Enum):
+    """How a change is written."""
+
+    MARK = 1
+    """"Team marketed" to a customer whom no other change of the batch names: without being read before."""
+    SET = 2
+    """A text attribute of such a customer: the same, where it is another value than before."""
+    DECIDE = 3
+    """By `apply_changes`, with what it names read and locked."""
+
+
 TAGS_MAX: Final = 500
 """Tags of one customer."""
+_WAYS: Final[dict[type, Way]] = {MarketedChange: Way.MARK, AttributeChange: Way.SET}
 TagKey = tuple[UUID, UUID, str]
 """Team, customer, folded tag."""
 ValueKey = tuple[UUID, UUID, str]
@@ -172,23 +186,29 @@ def apply_changes(
             results.append(_apply(pending, editor, change))
             continue
         key = (change.team_id, change.effect_key)
-        digest = _digest(change)
+        digest = digest_of_change(change)
         use = new_effects.get(key) or effects.get(key)
         if use is not None:
             results.append(_answer_again(use, digest))
             continue
+        before = len(pending.facts)
         result = _apply(pending, editor, change)
         if (change.team_id, change.customer_id) in customers:
             new_effects[key] = EffectUse(digest, result.status, result.reason)
+            if len(pending.facts) > before:
+                pending.facts[before].effect_key, pending.facts[before].digest = change.effect_key, digest
         results.append(result)
     return Applied(results, pending.changed_customers(), editor.changes(), new_effects, pending.facts)
 
 
-def lone_marketed(changes: Sequence[Change]) -> list[bool]:
-    """Of each change whether it is "team marketed" to a customer whom no other change of the batch names."""
+def ways_of(changes: Sequence[Change]) -> list[Way]:
+    """The way of each change of a batch. What is of different ways is of different customers, or to be decided on, so
+    the ways may be gone in any order."""
     named = Counter((change.team_id, change.customer_id) for change in changes)
     return [
-        isinstance(change.body, MarketedChange) and named[change.team_id, change.customer_id] == 1
+        _WAYS.get(type(change.body), Way.DECIDE)
+        if named[change.team_id, change.customer_id] == 1
+        else Way.DECIDE
         for change in changes
     ]
 
@@ -198,7 +218,7 @@ def overlap(add: Iterable[str], remove: Iterable[str]) -> set[str]:
     return {fold(tag) for tag in add} & {fold(tag) for tag in remove}
 
 
-def _digest(change: Change) -> bytes:
+def digest_of_change(change: Change) -> bytes:
     """Over what must not change under a key. Times may: a turn that is run again after a crash reads them again."""
     return digest_of((change.customer_id, change.body))
 

@@ -95,9 +95,13 @@ def _record(recorder: Recorder, event: Event, now: datetime, latest: datetime) -
         return refused_event("RESOURCE_NOT_FOUND", "there is no such customer")
     if event.occurred_at > latest:
         event = msgspec.structs.replace(event, occurred_at=now)
+    facts = recorder.pending.facts
+    before = len(facts)
     result = _HANDLERS[type(event.body)](recorder, event)
     if result.status != EventStatus.REFUSED:
         recorder.keys[key] = KeyUse(digest, result.customer_id)
+        if len(facts) > before:
+            facts[before].event_key, facts[before].digest = event.event_key, digest
     return result
 
 

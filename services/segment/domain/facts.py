@@ -170,6 +170,10 @@ class Fact(msgspec.Struct):
     body: FactBody | Unreadable
     position: int = 0
     """Position in the partition; 0 until it is stored."""
+    event_key: str | None = None
+    """Key of the report of which this is the first fact. With a digest, as an effect's key; only in what is written."""
+    effect_key: UUID | None = None
+    digest: bytes | None = None
 
 
 def is_mail(body: FactBody | Unreadable) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -41,6 +42,10 @@ class ChangeResult(msgspec.Struct, frozen=True):
     status: ChangeStatus
     reason: str = ""
     replayed: bool = False
+
+
+APPLIED: Final = ChangeResult(ChangeStatus.APPLIED)
+"""It is different now."""
 
 
 def refused_event(reason: str, message: str) -> EventResult:

@@ -22,11 +22,10 @@ from services.segment.domain.model import (
     MarketedChange,
     TagChange,
 )
-from services.segment.domain.results import ChangeResult, ChangeStatus
+from services.segment.domain.results import APPLIED, ChangeResult, ChangeStatus
 from services.segment.store.base import BOOK, Row, by_key
 from services.segment.store.writes import Writes, save
 
-_APPLIED: Final = ChangeResult(ChangeStatus.APPLIED)
 _UNCHANGED: Final = ChangeResult(ChangeStatus.UNCHANGED)
 _MISSING: Final = ChangeResult(ChangeStatus.REFUSED, "RESOURCE_NOT_FOUND")
 
@@ -106,7 +105,7 @@ async def save_applied(
     writes = Writes()
     writes.change_customers(applied.changed, before)
     writes.change_traits(applied.traits)
-    writes.remember(applied.effects)
+    writes.remember(applied.effects, applied.facts)
     return await save(connection, writes, applied.facts, now)
 
 
@@ -120,12 +119,12 @@ async def move_marketed_times(pool: Pool, changes: Sequence[Change], now: dateti
     query = BOOK.bind("move_marketed_times", teams=teams, rows=rows, now=now)
     ((moved, present),) = await fetch_alone(pool, *query)
     if present is None:
-        return [_APPLIED] * len(changes)
+        return [APPLIED] * len(changes)
     results = [_MISSING] * len(changes)
     for place in present:
         results[place] = _UNCHANGED
     for place in moved or ():
-        results[place] = _APPLIED
+        results[place] = APPLIED
     return results
 
 

@@ -166,7 +166,7 @@ async def save_recording(
     writes.changed_orders = _changed(recording.orders, context.orders)
     writes.new_refunds = _new(recording.refunds, context.refunds)
     writes.changed_refunds = _changed(recording.refunds, context.refunds)
-    writes.keys = sorted((*key, *use) for key, use in recording.keys.items())
+    writes.remember_keys(recording.keys, recording.facts)
     return await save(connection, writes, recording.facts, now)
 
 

@@ -17,14 +17,14 @@ from libs.common.text import fold
 from services.segment.domain.changes import EffectUse, TraitChanges, ValueKey
 from services.segment.domain.facts import Fact, encode_body
 from services.segment.domain.model import AttributeValue, Customer
-from services.segment.domain.recorder import BoundIdentity
+from services.segment.domain.recorder import BoundIdentity, KeyUse
 from services.segment.store.base import BOOK
 
 Rows = Sequence[tuple[Any, ...]]
 
 
 class Writes(msgspec.Struct):
-    """What is to be written, as rows of the types that `save_batch_v2` takes; an empty part costs nothing."""
+    """What is to be written, as rows of the types that `save_batch_v3` takes; an empty part costs nothing."""
 
     created: Rows = ()
     changed: Rows = ()
@@ -81,9 +81,15 @@ class Writes(msgspec.Struct):
         self.gone_values = [key for key, value in changes.values.items() if value is None]
         self.new_values = [_value(key, value) for key, value in changes.values.items() if value is not None]
 
-    def remember(self, effects: Mapping[tuple[UUID, UUID], EffectUse]) -> None:
-        """Effects with their answers."""
-        self.effects = sorted((*key, *use) for key, use in effects.items())
+    def remember(self, effects: Mapping[tuple[UUID, UUID], EffectUse], facts: Iterable[Fact]) -> None:
+        """Effects with their answers, but for those whose keys are in the facts that they made."""
+        kept = {(fact.team_id, fact.effect_key) for fact in facts}
+        self.effects = sorted((*key, *use) for key, use in effects.items() if key not in kept)
+
+    def remember_keys(self, keys: Mapping[tuple[UUID, str], KeyUse], facts: Iterable[Fact]) -> None:
+        """Keys of reports, but for those that are in the facts that the reports made."""
+        kept = {(fact.team_id, fact.event_key) for fact in facts}
+        self.keys = sorted((*key, *use) for key, use in keys.items() if key not in kept)
 
 
 async def save(connection: Connection, writes: Writes, facts: list[Fact], now: datetime) -> list[Fact]:
@@ -150,4 +156,7 @@ def _fact(fact: Fact) -> tuple[Any, ...]:
         fact.depth,
         fact.mail_number,
         encode_body(fact.body),
+        fact.event_key,
+        fact.effect_key,
+        fact.digest,
     )

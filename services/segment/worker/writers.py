@@ -24,14 +24,16 @@ from libs.common.mailbox.relay import MailRelay
 from libs.common.rpc.operations import Lag, Progress
 from services.segment import metrics
 from services.segment.convert.facts import mail_of
-from services.segment.domain.changes import apply_changes, lone_marketed
+from services.segment.domain.changes import Way, apply_changes, ways_of
 from services.segment.domain.events import record
 from services.segment.domain.facts import TAGS, Fact
 from services.segment.domain.model import Change, Event
-from services.segment.domain.results import ChangeResult, EventResult
+from services.segment.domain.results import APPLIED, ChangeResult, EventResult
+from services.segment.domain.usual import presumed
 from services.segment.store.changes import load_change_context, move_marketed_times, save_applied
 from services.segment.store.errors import CollisionError, domain_errors
 from services.segment.store.events import load_event_context, save_recording
+from services.segment.store.usual import record_usual, set_usual
 from services.segment.worker.notifier import FactNotifiers
 
 Item = TypeVar("Item", Event, Change)
@@ -101,6 +103,25 @@ class Writer:
         await self.changes.drain()
 
     async def _record(self, events: list[Event]) -> list[EventResult]:
+        results = await self._timed("events", len(events), partial(self._record_whole, events))
+        _count(metrics.EVENTS, (result.status.name for result in results))
+        return results
+
+    async def _record_whole(self, events: list[Event]) -> list[EventResult]:
+        return await _in_two_steps(events, await self._record_usual(events), self._record_others)
+
+    async def _record_usual(self, events: list[Event]) -> Sequence[EventResult | None]:
+        """The results of events that were as presumed, written in one statement."""
+        context = presumed(events)
+        if context is None:
+            return [None] * len(events)
+        now = self._clock.now()
+        recording = record(context, events, now, ids_of(now), self._ahead_max)
+        crash.reach("segment.before_commit")
+        facts = await self._at_once("events", len(events), record_usual(self._pool, events, recording, now))
+        return [result if fact else None for fact, result in zip(facts, recording.results, strict=True)]
+
+    async def _record_others(self, events: list[Event]) -> list[EventResult]:
         async def once() -> list[EventResult]:
             async with transaction(self._pool, {event.team_id for event in events}) as connection:
                 context = await load_event_context(connection, events)
@@ -112,42 +133,72 @@ class Writer:
             self._publisher.publish(facts, len(events))
             return recording.results
 
-        results = await self._timed("events", len(events), once)
-        _count(metrics.EVENTS, (result.status.name for result in results))
-        return results
+        return await self.until_alone("events", once)
 
     async def _apply(self, changes: list[Change]) -> list[ChangeResult]:
-        alone = lone_marketed(changes)
-        marketed = [change for change, is_alone in zip(changes, alone, strict=True) if is_alone]
-        others = [change for change, is_alone in zip(changes, alone, strict=True) if not is_alone]
-
-        async def once() -> list[ChangeResult]:
-            # A time that was moved stays moved; to do it again, if the others fail, is harmless.
-            now = self._clock.now()
-            moved = iter(await move_marketed_times(self._pool, marketed, now) if marketed else ())
-            applied = iter(await self._apply_others(others) if others else ())
-            self._publisher.publish((), len(marketed))
-            return [next(moved if is_alone else applied) for is_alone in alone]
-
-        results = await self._timed("changes", len(changes), once)
+        results = await self._timed("changes", len(changes), partial(self._apply_whole, changes))
         _count(metrics.CHANGES, (result.status.name for result in results))
         return results
 
-    async def _apply_others(self, changes: list[Change]) -> list[ChangeResult]:
-        async with transaction(self._pool, {change.team_id for change in changes}) as connection:
-            context = await load_change_context(connection, changes)
-            now = self._clock.now()
-            applied = apply_changes(
-                context.customers, context.traits, context.effects, changes, now=now, ids=ids_of(now)
-            )
-            facts = await save_applied(connection, applied, context.customers, now)
-        crash.reach("segment.after_changes")
-        self._publisher.publish(facts, len(changes))
-        return applied.results
+    async def _apply_whole(self, changes: list[Change]) -> list[ChangeResult]:
+        ways = ways_of(changes)
+        results: list[ChangeResult | None] = [None] * len(changes)
+        for way, go in ((Way.MARK, self._mark), (Way.SET, self._set)):
+            places = [place for place, own in enumerate(ways) if own is way]
+            if places:
+                found = await go([changes[place] for place in places])
+                for place, result in zip(places, found, strict=True):
+                    results[place] = result
+        return await _in_two_steps(changes, results, self._apply_others)
 
-    async def _timed(self, kind: str, size: int, once: Callable[[], Awaitable[T]]) -> T:
+    async def _mark(self, changes: list[Change]) -> list[ChangeResult]:
+        async def once() -> list[ChangeResult]:
+            # A time that was moved stays moved; to do it again, if the others fail, is harmless.
+            results = await move_marketed_times(self._pool, changes, self._clock.now())
+            self._publisher.publish((), len(changes))
+            return results
+
+        return await self.until_alone("changes", once)
+
+    async def _set(self, changes: list[Change]) -> Sequence[ChangeResult | None]:
+        """The results of text attributes that were set to another value, written in one statement."""
+        now = self._clock.now()
+        facts = await self._at_once("changes", len(changes), set_usual(self._pool, changes, now, ids_of(now)))
+        return [APPLIED if fact else None for fact in facts]
+
+    async def _apply_others(self, changes: list[Change]) -> list[ChangeResult]:
+        async def once() -> list[ChangeResult]:
+            async with transaction(self._pool, {change.team_id for change in changes}) as connection:
+                context = await load_change_context(connection, changes)
+                now = self._clock.now()
+                applied = apply_changes(
+                    context.customers, context.traits, context.effects, changes, now=now, ids=ids_of(now)
+                )
+                facts = await save_applied(connection, applied, context.customers, now)
+            crash.reach("segment.after_changes")
+            self._publisher.publish(facts, len(changes))
+            return applied.results
+
+        return await self.until_alone("changes", once)
+
+    async def _at_once(
+        self, kind: str, size: int, write: Awaitable[list[Fact | None]]
+    ) -> Sequence[Fact | None]:
+        """The facts that `write` wrote, published; none if it met another transaction: then nothing is written."""
+        try:
+            with domain_errors():
+                facts = await write
+        except CollisionError:
+            _COLLIDED[kind]()
+            return [None] * size
+        written = [fact for fact in facts if fact]
+        crash.reach("segment.after_commit" if kind == "events" else "segment.after_changes")
+        self._publisher.publish(written, len(written))
+        return facts
+
+    async def _timed(self, kind: str, size: int, work: Callable[[], Awaitable[T]]) -> T:
         began = time.perf_counter()
-        result = await self.until_alone(kind, once)
+        result = await work()
         metrics.BATCH_SIZE.labels(kind).observe(size)
         metrics.BATCH_DURATION.labels(kind).observe(time.perf_counter() - began)
         return result
@@ -178,6 +229,15 @@ class SegmentLag:
         mail = self._relay.pending
         metrics.MAIL_PENDING.set(mail)
         return Lag(pending=self._writer.pending + mail, progress=f"{self.progress}:{self._relay.delivered}")
+
+
+async def _in_two_steps(
+    items: list[Item], done: Sequence[Result | None], others: Callable[[list[Item]], Awaitable[list[Result]]]
+) -> list[Result]:
+    """The results of all items: those `done`, and those that `others` gives of what is left, together and in order."""
+    left = [item for item, result in zip(items, done, strict=True) if result is None]
+    rest = iter(await others(left) if left else ())
+    return [next(rest) if result is None else result for result in done]
 
 
 def _count(counter: Counter, statuses: Iterable[str]) -> None:

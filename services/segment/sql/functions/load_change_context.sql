@@ -12,11 +12,15 @@ BEGIN
         customers := lock_customers_v2(wanted);
     END IF;
     IF input_effects IS NOT NULL THEN
-        SELECT array_agg(ROW(e.team_id, e.effect_key, e.digest, e.status, e.reason)::used_effect) INTO effects
+        SELECT array_agg(ROW(input.team_id, input.effect_key, e.digest, e.status, e.reason)::used_effect) INTO effects
           FROM unnest(input_effects) AS input
          CROSS JOIN LATERAL (
-            SELECT * FROM effect AS r
-             WHERE r.team_id = input.team_id AND r.effect_key = input.effect_key LIMIT 1
+            (SELECT f.digest, change_status('APPLIED') AS status, '' AS reason FROM fact AS f
+              WHERE f.team_id = input.team_id AND f.effect_key = input.effect_key LIMIT 1)
+             UNION ALL
+            (SELECT r.digest, r.status, r.reason FROM effect AS r
+              WHERE r.team_id = input.team_id AND r.effect_key = input.effect_key LIMIT 1)
+             LIMIT 1
          ) AS e;
     END IF;
     IF input_tags IS NOT NULL THEN

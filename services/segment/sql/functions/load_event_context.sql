@@ -26,10 +26,15 @@ BEGIN
           FROM team AS t WHERE t.team_id = ANY (teams);
     END IF;
     IF input_keys IS NOT NULL THEN
-        SELECT array_agg(ROW(k.team_id, k.event_key, k.digest, k.customer_id)::used_key) INTO keys
+        SELECT array_agg(ROW(input.team_id, input.key, k.digest, k.customer_id)::used_key) INTO keys
           FROM unnest(input_keys) AS input
          CROSS JOIN LATERAL (
-            SELECT * FROM event_key AS r WHERE r.team_id = input.team_id AND r.event_key = input.key LIMIT 1
+            (SELECT f.digest, f.customer_id FROM fact AS f
+              WHERE f.team_id = input.team_id AND f.event_key = input.key LIMIT 1)
+             UNION ALL
+            (SELECT r.digest, r.customer_id FROM event_key AS r
+              WHERE r.team_id = input.team_id AND r.event_key = input.key LIMIT 1)
+             LIMIT 1
          ) AS k;
     END IF;
     IF input_orders IS NOT NULL THEN

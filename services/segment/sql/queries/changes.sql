@@ -8,3 +8,7 @@ SELECT context.*, count_tags(:tagged) AS tag_counts
 -- name: move_marketed_times
 -- A transaction of its own.
 SELECT moved, present FROM mark_marketed(:teams, :rows, :now)
+
+-- name: set_usual
+-- A transaction of its own; `rows` in the order of teams and customers.
+SELECT places, numbers, positions, olds FROM set_usual(:teams, :now, :rows)

@@ -5,3 +5,7 @@
 SELECT * FROM load_event_context(
     :teams, :keys, :orders, :refunds, :members, :phones, :emails, :tokens, :identities, :customers, :unsure_count,
     :creating)
+
+-- name: record_usual
+-- A transaction of its own; `rows` in the order of teams and customers.
+SELECT places, numbers, positions FROM record_usual(:teams, :now, :rows, :with_identities, :with_orders)

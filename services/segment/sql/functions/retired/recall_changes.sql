@@ -1,3 +1,4 @@
+-- version: 2
 -- Everything that a batch of changes names: the customers, locked, before what they have is read.
 CREATE OR REPLACE FUNCTION recall_changes(
     wanted told_customer[], told_effects told_effect[], told_tags told_trait[], told_values told_trait[],
@@ -12,11 +13,15 @@ BEGIN
         customers := lock_customers(wanted);
     END IF;
     IF told_effects IS NOT NULL THEN
-        SELECT array_agg(ROW(e.team_id, e.effect_key, e.digest, e.status, e.reason)::used_effect) INTO effects
+        SELECT array_agg(ROW(told.team_id, told.effect_key, e.digest, e.status, e.reason)::used_effect) INTO effects
           FROM unnest(told_effects) AS told
          CROSS JOIN LATERAL (
-            SELECT * FROM effect AS r
-             WHERE r.team_id = told.team_id AND r.effect_key = told.effect_key LIMIT 1
+            (SELECT f.digest, change_status('APPLIED') AS status, '' AS reason FROM fact AS f
+              WHERE f.team_id = told.team_id AND f.effect_key = told.effect_key LIMIT 1)
+             UNION ALL
+            (SELECT r.digest, r.status, r.reason FROM effect AS r
+              WHERE r.team_id = told.team_id AND r.effect_key = told.effect_key LIMIT 1)
+             LIMIT 1
          ) AS e;
     END IF;
     IF told_tags IS NOT NULL THEN

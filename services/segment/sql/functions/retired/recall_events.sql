@@ -1,3 +1,4 @@
+-- version: 2
 -- Everything that a batch of events names. Customers are locked at once when each of the `unsure_count` hints that are
 -- unsure found somebody. Else nobody is (`locked` is false): whether somebody must be created is then decided by the
 -- caller, who asks again with the teams in which that is so, in order, as `creating`. Two transactions that both find
@@ -26,10 +27,15 @@ BEGIN
           FROM team AS t WHERE t.team_id = ANY (teams);
     END IF;
     IF told_keys IS NOT NULL THEN
-        SELECT array_agg(ROW(k.team_id, k.event_key, k.digest, k.customer_id)::used_key) INTO keys
+        SELECT array_agg(ROW(told.team_id, told.key, k.digest, k.customer_id)::used_key) INTO keys
           FROM unnest(told_keys) AS told
          CROSS JOIN LATERAL (
-            SELECT * FROM event_key AS r WHERE r.team_id = told.team_id AND r.event_key = told.key LIMIT 1
+            (SELECT f.digest, f.customer_id FROM fact AS f
+              WHERE f.team_id = told.team_id AND f.event_key = told.key LIMIT 1)
+             UNION ALL
+            (SELECT r.digest, r.customer_id FROM event_key AS r
+              WHERE r.team_id = told.team_id AND r.event_key = told.key LIMIT 1)
+             LIMIT 1
          ) AS k;
     END IF;
     IF told_orders IS NOT NULL THEN

@@ -1,8 +1,9 @@
 -- Writes whatever was decided and returns the positions of the facts, in their order; last of all, since they lock their
--- partitions. `serialization_failure`: a report that was decided on has been changed by another transaction.
-CREATE OR REPLACE FUNCTION save_batch_v2(
+-- partitions. `keys` and `effects` are those that no fact carries. `serialization_failure`: a report that was decided on has been
+-- changed, or a key used, by another transaction.
+CREATE OR REPLACE FUNCTION save_batch_v3(
     recorded timestamptz, customers customer_writes, contacts contact_writes, reports report_writes,
-    keys used_key[], effects used_effect[], traits trait_writes, facts new_fact[]
+    keys used_key[], effects used_effect[], traits trait_writes, facts keyed_fact[]
 ) RETURNS bigint[]
 LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off
@@ -132,12 +133,20 @@ BEGIN
     END IF;
     IF facts IS NOT NULL THEN
         positions := allocate_positions(ARRAY(SELECT n.partition FROM unnest(facts) AS n));
+        -- A key that was written elsewhere since it was looked for is seen here, with the partitions held.
         INSERT INTO fact (partition, position, team_id, customer_id, event_id, occur_time, record_time, depth,
-                          mail_number, body)
+                          mail_number, body, event_key, effect_key, digest)
         SELECT n.partition, n.position, n.team_id, n.customer_id, n.event_id, n.occur_time, recorded, n.depth,
-               n.mail_number, n.body
+               n.mail_number, n.body, n.event_key, n.effect_key, n.digest
           FROM ROWS FROM (unnest(facts), unnest(positions))
-            AS n (partition, team_id, customer_id, event_id, occur_time, depth, mail_number, body, position);
+            AS n (partition, team_id, customer_id, event_id, occur_time, depth, mail_number, body, event_key, effect_key,
+                  digest, position)
+         WHERE NOT EXISTS (SELECT FROM event_key AS k WHERE k.team_id = n.team_id AND k.event_key = n.event_key OFFSET 0)
+           AND NOT EXISTS (SELECT FROM effect AS e WHERE e.team_id = n.team_id AND e.effect_key = n.effect_key OFFSET 0);
+        GET DIAGNOSTICS changed_count = ROW_COUNT;
+        IF changed_count < cardinality(facts) THEN
+            RAISE EXCEPTION 'keys were used while they were decided on' USING ERRCODE = 'serialization_failure';
+        END IF;
     END IF;
     RETURN positions;
 END

@@ -1,0 +1,158 @@
+"""What is read and written in one statement, where nothing has to be decided in between.
+
+Rows go in the order in which customers are locked everywhere, so `place` counts in that order. Each function answers in
+the order of what it was given, None in the place of what it left: that is not as it was presumed to be, and nothing is
+written of it. Each is a transaction of its own and raises the driver's errors: then nothing is written at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from libs.common.db.pool import Pool, fetch_alone
+from libs.common.text import fold
+from services.segment.domain.changes import digest_of_change
+from services.segment.domain.facts import AttributeChanged, Fact, OrderReported, encode_body, fact_partition
+from services.segment.domain.model import (
+    AttributeChange,
+    AttributeType,
+    Change,
+    ContactAdded,
+    Customer,
+    Event,
+    OrderCompleted,
+)
+from services.segment.domain.recorder import Recording
+from services.segment.store.base import BOOK
+
+_ENCODE: Final = msgspec.msgpack.Encoder().encode
+_NO_IDENTITY: Final = (None, None, None)
+_NO_ORDER: Final = (None, None, None, None)
+_TEXT: Final = int(AttributeType.TEXT)
+_PARTITION, _EVENT_ID = 8, 9
+"""Places in a row of `set_usual`."""
+
+
+async def record_usual(
+    pool: Pool, events: Sequence[Event], recording: Recording, now: datetime
+) -> list[Fact | None]:
+    """The facts of usual events, one each, with their numbers and positions. `recording` is what was decided of the
+    events as they were presumed to be."""
+    facts = recording.facts
+    customers = {(each.team_id, each.customer_id): each for each in recording.changed}
+    order = sorted(range(len(facts)), key=lambda index: (facts[index].team_id, facts[index].customer_id))
+    query = BOOK.bind(
+        "record_usual",
+        teams=list({event.team_id for event in events}),
+        now=now,
+        rows=[_event_row(place, events[index], facts[index], customers) for place, index in enumerate(order)],
+        with_identities=bool(recording.bound),
+        with_orders=bool(recording.orders),
+    )
+    ((places, numbers, positions),) = await fetch_alone(pool, *query)
+    written: list[Fact | None] = [None] * len(facts)
+    for place, number, position in zip(places or (), numbers or (), positions or (), strict=True):
+        fact = written[order[place]] = facts[order[place]]
+        fact.mail_number, fact.position = number, position
+    return written
+
+
+def _event_row(
+    place: int, event: Event, fact: Fact, customers: dict[tuple[UUID, UUID], Customer]
+) -> tuple[Any, ...]:
+    assert fact.customer_id is not None, "usual events are about somebody"
+    customer = customers[fact.team_id, fact.customer_id]
+    selector, body = event.selector, event.body
+    return (
+        place,
+        fact.team_id,
+        fact.customer_id,
+        fact.event_key,
+        fact.digest,
+        customer.customer_interact_time,
+        customer.checkout_time,
+        bool(event.customer_name),
+        selector.member_id is not None,
+        selector.phone is not None or isinstance(body, OrderCompleted),
+        selector.email is not None,
+        fact.partition,
+        fact.event_id,
+        fact.occurred_at,
+        encode_body(fact.body),
+        *(body.identity if isinstance(body, ContactAdded) else _NO_IDENTITY),
+        *(_order_columns(fact.body) if isinstance(fact.body, OrderReported) else _NO_ORDER),
+    )
+
+
+def _order_columns(body: OrderReported) -> tuple[Any, ...]:
+    return (body.order.shop_id, body.order.order_id, body.order_key, _ENCODE(body.order))
+
+
+async def set_usual(
+    pool: Pool, changes: Sequence[Change], now: datetime, ids: Iterator[UUID]
+) -> list[Fact | None]:
+    """The facts of changes of text attributes, each of another customer."""
+    order = sorted(
+        range(len(changes)), key=lambda index: (changes[index].team_id, changes[index].customer_id)
+    )
+    rows = [_value_row(place, changes[index], next(ids)) for place, index in enumerate(order)]
+    teams = list({change.team_id for change in changes})
+    query = BOOK.bind("set_usual", teams=teams, now=now, rows=rows)
+    ((places, numbers, positions, olds),) = await fetch_alone(pool, *query)
+    written: list[Fact | None] = [None] * len(changes)
+    for place, number, position, old in zip(
+        places or (), numbers or (), positions or (), olds or (), strict=True
+    ):
+        fact = written[order[place]] = _value_fact(changes[order[place]], rows[place], now, old)
+        fact.mail_number, fact.position = number, position
+    return written
+
+
+def _value_row(place: int, change: Change, event_id: UUID) -> tuple[Any, ...]:
+    body = change.body
+    assert isinstance(body, AttributeChange)
+    head, tail = packed_around(body.key, body.text)
+    return (
+        place,
+        change.team_id,
+        change.customer_id,
+        change.effect_key,
+        digest_of_change(change),
+        body.key,
+        body.text,
+        fold(body.text),
+        fact_partition(change.team_id, change.customer_id),
+        event_id,
+        change.occurred_at,
+        change.depth,
+        head,
+        tail,
+    )
+
+
+def packed_around(key: str, text: str) -> tuple[bytes, bytes]:
+    """The body of the fact that a text attribute was set, before and behind the value that it had."""
+    whole = encode_body(AttributeChanged(key, _TEXT, None, text))
+    split = len(whole) - len(_ENCODE(text))
+    return whole[: split - 1], whole[split:]  # the byte between them is that of "no value"
+
+
+def _value_fact(change: Change, row: tuple[Any, ...], now: datetime, old: str | None) -> Fact:
+    body = change.body
+    assert isinstance(body, AttributeChange)
+    return Fact(
+        partition=row[_PARTITION],
+        team_id=change.team_id,
+        customer_id=change.customer_id,
+        event_id=row[_EVENT_ID],
+        occurred_at=change.occurred_at,
+        record_time=now,
+        depth=change.depth,
+        mail_number=None,
+        body=AttributeChanged(body.key, _TEXT, old, body.text),
+    )
