@@ -59,7 +59,9 @@ PLANTED: dict[str, Callable[[], Any]] = {
     "verdicts are not kept": lambda: mock.patch(
         "tests.sim.turn_store.InMemoryTurnStore.keep_verdicts", _verdicts_as_given
     ),
-    "times are part of an effect": lambda: mock.patch("services.segment.domain.changes.digest_of_change", digest_of),
+    "times are part of an effect": lambda: mock.patch(
+        "services.segment.domain.changes.digest_of_change", digest_of
+    ),
     "times are part of a posting": lambda: mock.patch(
         "services.points.domain.book.fingerprint", lambda posting: str(posting.occurred_at).encode()
     ),

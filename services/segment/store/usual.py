@@ -31,6 +31,7 @@ from services.segment.domain.recorder import Recording
 from services.segment.store.base import BOOK
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
+_Customers = dict[tuple[UUID, UUID | None], Customer]
 _NO_IDENTITY: Final = (None, None, None)
 _NO_ORDER: Final = (None, None, None, None)
 _TEXT: Final = int(AttributeType.TEXT)
@@ -42,9 +43,10 @@ async def record_usual(
     pool: Pool, events: Sequence[Event], recording: Recording, now: datetime
 ) -> list[Fact | None]:
     """The facts of usual events, one each, with their numbers and positions. `recording` is what was decided of the
-    events as they were presumed to be."""
+    events as they were presumed to be; its customers of whom something is written have their basic data and numbers
+    afterwards."""
     facts = recording.facts
-    customers = {(each.team_id, each.customer_id): each for each in recording.changed}
+    customers: _Customers = {(each.team_id, each.customer_id): each for each in recording.changed}
     order = sorted(range(len(facts)), key=lambda index: (facts[index].team_id, facts[index].customer_id))
     query = BOOK.bind(
         "record_usual",
@@ -54,18 +56,18 @@ async def record_usual(
         with_identities=bool(recording.bound),
         with_orders=bool(recording.orders),
     )
-    ((places, numbers, positions),) = await fetch_alone(pool, *query)
+    (columns,) = await fetch_alone(pool, *query)
     written: list[Fact | None] = [None] * len(facts)
-    for place, number, position in zip(places or (), numbers or (), positions or (), strict=True):
+    for place, number, position, *basics in zip(*(column or () for column in columns), strict=True):
         fact = written[order[place]] = facts[order[place]]
         fact.mail_number, fact.position = number, position
+        customer = customers[fact.team_id, fact.customer_id]
+        customer.mail_number = number
+        customer.name, customer.member_id, customer.phone, customer.email = basics
     return written
 
 
-def _event_row(
-    place: int, event: Event, fact: Fact, customers: dict[tuple[UUID, UUID], Customer]
-) -> tuple[Any, ...]:
-    assert fact.customer_id is not None, "usual events are about somebody"
+def _event_row(place: int, event: Event, fact: Fact, customers: _Customers) -> tuple[Any, ...]:
     customer = customers[fact.team_id, fact.customer_id]
     selector, body = event.selector, event.body
     return (

@@ -1,12 +1,14 @@
 -- Records events of known customers, a transaction of its own: each customer, key, identity and order is named once, and events
 -- come in the order in which customers are locked everywhere. The caller has decided what follows if the customer is there and
 -- has what `has_…` says, and if key, identity and order are new. Where that is so the event is written, relative to the row of the
--- customer; its place is among `places`, with the number of its mail and the position of its fact. Of the others nothing is.
+-- customer; its place is among `places`, with the number of its mail, the position of its fact and the customer's basic data. Of
+-- the others nothing is.
 -- Who uses the same key, identity or order at the same time is held up by the unique indexes, and by the last look at `event_key`:
 -- one of the two fails as a whole, and does it again.
 CREATE OR REPLACE FUNCTION record_usual(
     teams uuid[], recorded timestamptz, events usual_event[], with_identities boolean, with_orders boolean,
-    OUT places integer[], OUT numbers bigint[], OUT positions bigint[])
+    OUT places integer[], OUT numbers bigint[], OUT positions bigint[],
+    OUT names text[], OUT member_ids text[], OUT phones text[], OUT emails text[])
 LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 AS $$
@@ -32,10 +34,11 @@ BEGIN
            AND (n.order_id IS NULL OR NOT EXISTS (
                SELECT FROM shop_order AS o
                 WHERE o.team_id = n.team_id AND o.shop_id = n.shop_id AND o.order_id = n.order_id OFFSET 0))
-        RETURNING n.place, c.mail_number
+        RETURNING n.place, c.mail_number, c.name, c.member_id, c.phone, c.email
     )
-    SELECT array_agg(w.place ORDER BY w.place), array_agg(w.mail_number ORDER BY w.place) INTO places, numbers
-      FROM changed AS w;
+    SELECT array_agg(w.place ORDER BY w.place), array_agg(w.mail_number ORDER BY w.place), array_agg(w.name ORDER BY w.place),
+           array_agg(w.member_id ORDER BY w.place), array_agg(w.phone ORDER BY w.place), array_agg(w.email ORDER BY w.place)
+      INTO places, numbers, names, member_ids, phones, emails FROM changed AS w;
     IF places IS NULL THEN
         RETURN;
     ELSIF cardinality(places) < cardinality(events) THEN

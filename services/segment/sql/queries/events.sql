@@ -8,4 +8,5 @@ SELECT * FROM load_event_context(
 
 -- name: record_usual
 -- A transaction of its own; `rows` in the order of teams and customers.
-SELECT places, numbers, positions FROM record_usual(:teams, :now, :rows, :with_identities, :with_orders)
+SELECT places, numbers, positions, names, member_ids, phones, emails
+  FROM record_usual(:teams, :now, :rows, :with_identities, :with_orders)

@@ -1,0 +1,284 @@
+"""Events and effects in one statement: once each, whoever sends them again, at the same time or in another release."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from libs.common.clock import SteppedClock
+from libs.common.ids import new_id
+from libs.testing.fixtures import Database, Servers
+from omnijourney.common.v1 import error_reason_pb2
+from omnijourney.internal.v1 import change_pb2
+from omnijourney.segment.v1 import event_pb2, segment_service_pb2, segment_service_pb2_grpc
+from services.segment.app import app
+from services.segment.config import Settings
+from services.segment.store.usual import packed_around
+from services.segment.worker import writers
+from tests.integration.segment.conftest import START, TIMEOUT_S, Segment, identity
+
+ACCEPTED = event_pb2.EVENT_STATUS_ACCEPTED
+DUPLICATE = event_pb2.EVENT_STATUS_DUPLICATE
+REFUSED = event_pb2.EVENT_STATUS_REFUSED
+APPLIED = change_pb2.CHANGE_STATUS_APPLIED
+UNCHANGED = change_pb2.CHANGE_STATUS_UNCHANGED
+
+
+@pytest.fixture
+async def owner(database: Database) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """The owner of the tables, who sees every row."""
+    connection = await asyncpg.connect(database.admin_dsn, server_settings={"search_path": "segment,public"})
+    yield connection
+    await connection.close()
+
+
+def _joined(segment: Segment, key: str, customer_id: str, external_id: str = "1") -> event_pb2.CustomerEvent:
+    added = event_pb2.ContactAdded(identity=identity(external_id))
+    return segment.event(key, contact_added=added, who={"customer_id": customer_id})
+
+
+async def test_a_usual_event_keeps_its_key_in_its_fact(
+    segment: Segment, owner: asyncpg.Connection[Any]
+) -> None:
+    first, second = await segment.create(phone="+886912345678"), await segment.create(phone="+886912345679")
+    order = segment.order("e2", "o1", who={"customer_id": second})
+    results = await segment.record(_joined(segment, "e1", first), order)
+    assert [(each.status, each.customer_id) for each in results] == [(ACCEPTED, first), (ACCEPTED, second)]
+    rows = await owner.fetch("SELECT event_key FROM fact WHERE event_key IS NOT NULL ORDER BY 1")
+    assert [row["event_key"] for row in rows] == ["e1", "e2"]
+    assert await owner.fetchval("SELECT count(*) FROM event_key") == 0
+    for customer_id in (first, second):
+        assert [letter.number for letter in await segment.mail(customer_id)] == [1]
+        assert (await segment.customer(customer_id)).times.HasField("customer_interact_time")
+
+
+async def test_the_same_event_twice_in_a_batch_and_with_other_content(segment: Segment) -> None:
+    one, other = await segment.create(), await segment.create()
+    event = _joined(segment, "e1", one)
+    assert [each.status for each in await segment.record(event, event)] == [ACCEPTED, DUPLICATE]
+    (again,) = await segment.record(event)
+    assert (again.status, again.customer_id) == (DUPLICATE, one)
+    changed, neighbour = await segment.record(
+        _joined(segment, "e1", other, "2"), _joined(segment, "e2", other, "3")
+    )
+    assert (changed.status, changed.reason) == (REFUSED, error_reason_pb2.ERROR_REASON_EVENT_KEY_REUSED)
+    assert neighbour.status == ACCEPTED
+    assert len(await segment.mail(one)) == len(await segment.mail(other)) == 1
+
+
+async def test_what_is_not_as_presumed_is_decided_with_everything_read(segment: Segment) -> None:
+    known, nameless = await segment.create(name="Ann", phone="+886912345678"), await segment.create()
+    await segment.record(_joined(segment, "bound", known, "1"))
+    named = _joined(segment, "named", nameless, "2")
+    named.customer_name = "Bea"
+    results = await segment.record(
+        _joined(segment, "missing", str(new_id()), "9"),
+        _joined(segment, "taken", str(await segment.create()), "1"),
+        named,
+        segment.order("order", "o1", who={"customer_id": known}),
+    )
+    assert [each.status for each in results] == [REFUSED, REFUSED, ACCEPTED, ACCEPTED]
+    assert results[0].reason == error_reason_pb2.ERROR_REASON_RESOURCE_NOT_FOUND
+    assert (await segment.customer(nameless)).name == "Bea"
+    (phoneless,) = await segment.record(segment.order("o2", "o2", who={"customer_id": nameless}))
+    assert phoneless.status == ACCEPTED
+    told = [
+        fact.checkout_completed.has_phone
+        for fact in await segment.facts()
+        if fact.WhichOneof("fact") == "checkout_completed"
+    ]
+    assert sorted(told) == [False, True]
+
+
+async def test_the_same_events_from_two_processes_at_once_happen_once(
+    servers: Servers, database: Database, segment: Segment
+) -> None:
+    customers = [await segment.create() for _ in range(12)]
+    events = [_joined(segment, f"e{n}", customer, str(n)) for n, customer in enumerate(customers)]
+    settings = servers.settings(Settings, database)
+    async with (
+        app(settings, clock=SteppedClock(START)) as serving,
+        servers.channel(serving.port) as channel,
+    ):
+        stubs = (segment.stub, segment_service_pb2_grpc.SegmentServiceStub(channel))
+
+        async def call(number: int) -> list[event_pb2.EventResult]:
+            some = random.Random(number).sample(events, 8)
+            request = segment_service_pb2.RecordEventsRequest(events=some)
+            return list((await stubs[number % 2].RecordEvents(request, timeout=TIMEOUT_S)).results)
+
+        results = [each for part in await asyncio.gather(*map(call, range(20))) for each in part]
+    assert sum(each.status == ACCEPTED for each in results) == len(events)
+    assert {each.status for each in results} == {ACCEPTED, DUPLICATE}
+    for customer_id in customers:
+        assert [letter.number for letter in await segment.mail(customer_id)] == [1]
+
+
+async def test_effects_that_set_attributes_happen_once_from_all_sides(segment: Segment) -> None:
+    await segment.define("tier", "TEXT")
+    customers = [await segment.create() for _ in range(5)]
+    changes = [
+        segment.change(each, new_id(), set_attribute={"key": "tier", "text": text})
+        for each in customers
+        for text in ("silver", "gold")
+    ]
+
+    async def call(number: int) -> list[change_pb2.ChangeResult]:
+        return await segment.apply(*random.Random(number).sample(changes, 4))
+
+    results = [each for part in await asyncio.gather(*map(call, range(30))) for each in part]
+    assert {each.status for each in results} == {APPLIED}
+    assert sum(not each.replayed for each in results) == len(changes)
+    for customer_id in customers:
+        letters = await segment.mail(customer_id)
+        assert [letter.number for letter in letters] == [1, 2]
+        first, second = (letter.body for letter in letters)
+        assert first.old is None  # type: ignore[union-attr]
+        assert second.old == first.new  # type: ignore[union-attr]
+
+
+async def test_effects_are_answered_from_their_facts_and_from_rows(
+    segment: Segment, owner: asyncpg.Connection[Any]
+) -> None:
+    await segment.define("tier", "TEXT")
+    customer_id = await segment.create()
+    sets, keeps = (
+        segment.change(customer_id, new_id(), set_attribute={"key": "tier", "text": "gold"}) for _ in "12"
+    )
+    assert [(await segment.apply(each))[0].status for each in (sets, keeps)] == [APPLIED, UNCHANGED]
+    assert await owner.fetchval("SELECT count(*) FROM fact WHERE effect_key IS NOT NULL") == 1
+    assert await owner.fetchval("SELECT count(*) FROM effect") == 1
+    for each, status in ((sets, APPLIED), (keeps, UNCHANGED)):
+        (again,) = await segment.apply(each)
+        assert (again.status, again.replayed) == (status, True)
+        other = segment.change(customer_id, set_attribute={"key": "tier", "text": "other"})
+        other.effect_key = each.effect_key
+        (reused,) = await segment.apply(other)
+        assert reused.reason == error_reason_pb2.ERROR_REASON_EFFECT_KEY_REUSED
+    # What was kept unchanged once is not set later, whatever the value is by then.
+    await segment.apply(segment.change(customer_id, set_attribute={"key": "tier", "text": "silver"}))
+    (late,) = await segment.apply(keeps)
+    assert (late.status, late.replayed) == (UNCHANGED, True)
+    assert dict((await segment.customer(customer_id)).attributes) == {"tier": "silver"}
+
+
+async def test_keys_that_the_release_before_wrote_are_found(
+    segment: Segment, owner: asyncpg.Connection[Any]
+) -> None:
+    await segment.define("tier", "TEXT")
+    customer_id = await segment.create()
+    event = _joined(segment, "e1", customer_id)
+    change = segment.change(customer_id, new_id(), set_attribute={"key": "tier", "text": "gold"})
+    await segment.record(event)
+    await segment.apply(change)
+    # As that release leaves them: the keys in rows of their own, the facts without.
+    await owner.execute(
+        "INSERT INTO event_key SELECT team_id, event_key, digest, customer_id FROM fact WHERE event_key IS NOT NULL;"
+        "INSERT INTO effect SELECT team_id, effect_key, digest, 1, '' FROM fact WHERE effect_key IS NOT NULL;"
+        "UPDATE fact SET event_key = NULL, effect_key = NULL, digest = NULL;"
+        # Nothing else than the keys says that it was done.
+        "DELETE FROM identity; DELETE FROM customer_attribute"
+    )
+    (recorded,), (applied,) = await segment.record(event), await segment.apply(change)
+    assert (recorded.status, recorded.customer_id) == (DUPLICATE, customer_id)
+    assert (applied.status, applied.replayed) == (APPLIED, True)
+    assert len(await segment.mail(customer_id)) == 2
+
+
+async def test_the_release_before_finds_keys_in_facts(
+    segment: Segment, owner: asyncpg.Connection[Any]
+) -> None:
+    customer_id = await segment.create()
+    await segment.record(_joined(segment, "e1", customer_id))
+    row = await owner.fetchrow(
+        "SELECT * FROM recall_events(NULL, ARRAY[ROW($1, 'e1'), ROW($1, 'e2')]::told_key[], NULL, NULL, NULL, NULL, NULL,"
+        " NULL, NULL, NULL, 0, NULL)",
+        segment.team_id,
+    )
+    assert row is not None
+    assert [(key["event_key"], str(key["customer_id"])) for key in row["keys"]] == [("e1", customer_id)]
+    save = (
+        "SELECT save_batch(now(), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,"
+        " ARRAY[ROW($1, $2, '\\x00', NULL)]::used_key[], NULL, NULL, NULL, NULL, NULL, NULL)"
+    )
+    with pytest.raises(asyncpg.SerializationError):
+        await owner.execute(save, segment.team_id, "e1")
+    await owner.execute(save, segment.team_id, "e2")
+
+
+async def test_texts_are_packed_as_the_code_packs_them(owner: asyncpg.Connection[Any]) -> None:
+    lengths = (0, 1, 31, 32, 255, 256, 2_000, 32_767, 32_768, 65_535)
+    texts = [None, "é" * 127, "é" * 128, *("x" * length for length in lengths)]
+    for text in texts:
+        packed = await owner.fetchval("SELECT packed_text($1)", text)
+        assert packed == msgspec.msgpack.encode(text)
+    head, tail = packed_around("tier", "gold")
+    assert msgspec.msgpack.decode(head + msgspec.msgpack.encode("old") + tail) == [
+        10,
+        "tier",
+        1,
+        "old",
+        "gold",
+    ]
+
+
+def _random_reports(
+    segment: Segment, customers: list[str], rng: random.Random
+) -> list[event_pb2.CustomerEvent]:
+    reports = []
+    for number in range(60):
+        who: dict[str, str] = {"customer_id": rng.choice(customers)}
+        if rng.random() < 0.2:
+            who = {"phone": f"+88691234567{rng.randrange(4)}"}
+        event = (
+            segment.order(f"k{number % 45}", f"o{rng.randrange(25)}", who=who)
+            if rng.random() < 0.5
+            else segment.event(
+                f"k{number % 45}", contact_added={"identity": identity(str(rng.randrange(30)))}, who=who
+            )
+        )
+        if rng.random() < 0.2:
+            event.customer_name = "Ann"
+        reports.append(event)
+    return reports
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_batches_come_out_as_without_the_shorter_way(
+    segment: Segment, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same random reports for two teams, one of which goes the longer way."""
+    teams = (segment.team_id, new_id())
+    await segment.create_team(teams[1])
+    outcomes = []
+    for team in teams:
+        segment.team_id = team
+        rng = random.Random(seed)
+        customers = [await segment.create(phone=f"+88691234567{n}" if n < 4 else "") for n in range(8)]
+        reports = _random_reports(segment, customers, rng)
+        results = []
+        while reports:
+            size = rng.choice([1, 1, 2, 5])
+            results += await segment.record(*reports[:size])
+            reports = reports[size:]
+        mail = [[letter.body for letter in await segment.mail(each)] for each in customers]
+        names = [(await segment.customer(each)).name for each in customers]
+        places = {each: place for place, each in enumerate(customers)}
+        said = [
+            (each.status, each.reason, places.get(each.customer_id), each.customer_created)
+            for each in results
+        ]
+        outcomes.append((said, [[_without_ids(body) for body in own] for own in mail], names))
+        monkeypatch.setattr(writers, "presumed", lambda events: None)
+    assert outcomes[0] == outcomes[1]
+
+
+def _without_ids(body: Any) -> dict[str, Any]:
+    """Keys of orders follow from the team's id."""
+    return {name: value for name, value in msgspec.structs.asdict(body).items() if name != "order_key"}

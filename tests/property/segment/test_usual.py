@@ -1,0 +1,164 @@
+"""What is decided of usual events before anything is read is what is decided with everything read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.segment.domain.changes import Way, ways_of
+from services.segment.domain.customer_changes import later
+from services.segment.domain.events import record
+from services.segment.domain.facts import is_mail
+from services.segment.domain.model import (
+    AttributeChange,
+    Change,
+    ContactAdded,
+    Customer,
+    Event,
+    EventBody,
+    IdentityKey,
+    MarketedChange,
+    OrderCompleted,
+    Selector,
+    TagChange,
+)
+from services.segment.domain.recorder import EventContext
+from services.segment.domain.results import EventStatus
+from services.segment.domain.usual import presumed
+from tests.property.segment.test_events import ACCOUNT, START, TEAM, _events, _ids
+
+_identities = st.integers(1, 4).map(lambda number: IdentityKey(2, ACCOUNT, str(number)))
+_bodies: st.SearchStrategy[EventBody] = st.one_of(
+    st.builds(ContactAdded, _identities),
+    st.builds(
+        OrderCompleted,
+        shop_id=st.just("s"),
+        order_id=st.sampled_from(["o1", "o2", "o3"]),
+        amount_micros=st.integers(0, 5),
+        currency=st.just("TWD"),
+        signed=st.sampled_from([True, True, True, False]),
+        test=st.sampled_from([False, False, False, True]),
+    ),
+)
+_people = st.integers(1, 4).map(lambda number: UUID(int=500 + number))
+
+
+@st.composite
+def _named_events(draw: st.DrawFn) -> list[Event]:
+    """Events that name customers by id: most batches of one or two are usual."""
+    events = []
+    for number in range(draw(st.integers(1, 3))):
+        body = draw(_bodies)
+        selector = Selector(
+            customer_id=draw(_people),
+            member_id=draw(st.sampled_from([None, "m1"])),
+            phone=draw(st.sampled_from([None, "+44700000001"])),
+            email=draw(st.sampled_from([None, "a@example.com"])),
+            identity=body.identity if isinstance(body, ContactAdded) and draw(st.booleans()) else None,
+        )
+        at = START + timedelta(hours=draw(st.integers(0, 5)))
+        name = draw(st.sampled_from(["", "Ann"]))
+        events.append(Event(TEAM, f"e{draw(st.sampled_from([number, 0]))}", selector, at, body, name))
+    return events
+
+
+def _known(events: list[Event], interacted_at: datetime | None) -> EventContext:
+    """Customers who have everything, and have done something before."""
+    context = EventContext(unsigned_counts={TEAM: True})
+    for event in events:
+        customer_id = event.selector.customer_id
+        assert customer_id is not None
+        context.customers[TEAM, customer_id] = Customer(
+            TEAM, customer_id, "m9", "Bob", "+1", "b@example.com", interacted_at, mail_number=7, revision=3
+        )
+    return context
+
+
+@given(_named_events(), st.none() | st.datetimes(timezones=st.just(UTC)))
+def test_a_presumed_customer_is_decided_on_as_one_who_was_read(
+    events: list[Event], interacted_at: datetime | None
+) -> None:
+    context = presumed(events)
+    if context is None:
+        return
+    before = _known(events, interacted_at)
+    blind, seeing = record(context, events, START, _ids()), record(before, events, START, _ids())
+    assert blind.results == seeing.results
+    assert {result.status for result in blind.results} == {EventStatus.ACCEPTED}
+    assert (blind.bound, blind.orders, blind.keys) == (seeing.bound, seeing.orders, seeing.keys)
+    assert [fact.body for fact in blind.facts] == [fact.body for fact in seeing.facts]
+    assert not (blind.created)
+    assert not (blind.blocked)
+    assert not (blind.tokens)
+    assert not (blind.refunds)
+    for own, other in zip(blind.changed, seeing.changed, strict=True):
+        known = before.customers[TEAM, own.customer_id]
+        moved = own.customer_interact_time
+        assert moved is not None
+        assert later(known.customer_interact_time, moved) == other.customer_interact_time
+        assert (other.mail_number, other.revision) == (known.mail_number + 1, known.revision + 1)
+        assert own.checkout_time == other.checkout_time
+
+
+@given(_named_events())
+def test_each_usual_event_makes_one_mail_of_another_customer(events: list[Event]) -> None:
+    context = presumed(events)
+    if context is None:
+        return
+    facts = record(context, events, START, _ids()).facts
+    assert [fact.event_key for fact in facts] == [event.event_key for event in events]
+    assert all(is_mail(fact.body) and fact.digest for fact in facts)
+    assert len({fact.customer_id for fact in facts}) == len(events)
+
+
+@given(_named_events())
+def test_nothing_is_usual_that_meets_another_of_its_batch(events: list[Event]) -> None:
+    assert presumed([*events, events[0]]) is None
+    other = UUID(int=999)
+    selector = msgspec.structs.replace(events[0].selector, customer_id=other)
+    repeated = msgspec.structs.replace(events[0], event_key="other", selector=selector)
+    assert presumed([*events, repeated]) is None, "the same identity or order for another customer"
+    anonymous = msgspec.structs.replace(events[0], selector=Selector(), event_key="anonymous")
+    assert presumed([*events, anonymous]) is None
+
+
+@given(_events(), st.booleans())
+def test_a_key_stands_in_the_first_fact_of_its_report_or_nowhere(events: list[Event], allowed: bool) -> None:
+    recording = record(EventContext(unsigned_counts={TEAM: allowed}), events, START, _ids())
+    carried = [fact for fact in recording.facts if fact.event_key is not None]
+    keys = [fact.event_key for fact in carried]
+    assert len(keys) == len(set(keys))
+    for fact in carried:
+        use = recording.keys[TEAM, str(fact.event_key)]
+        assert (fact.digest, fact.customer_id) == (use.digest, use.customer_id)
+    if recording.facts:
+        assert recording.facts[0].event_key is not None
+
+
+_changes = st.lists(
+    st.tuples(
+        _people,
+        st.one_of(
+            st.builds(TagChange, st.just(("a",))),
+            st.builds(AttributeChange, st.just("k"), st.just("v")),
+            st.builds(MarketedChange, st.just(START)),
+        ),
+    ),
+    max_size=6,
+)
+
+
+@given(_changes)
+def test_only_changes_of_customers_whom_no_other_names_go_apart(
+    named: list[tuple[UUID, TagChange | AttributeChange | MarketedChange]],
+) -> None:
+    changes = [Change(UUID(int=n), TEAM, person, 1, START, body) for n, (person, body) in enumerate(named)]
+    ways = ways_of(changes)
+    apart = [change.customer_id for change, way in zip(changes, ways, strict=True) if way is not Way.DECIDE]
+    assert len(apart) == len(set(apart))
+    decided = {change.customer_id for change, way in zip(changes, ways, strict=True) if way is Way.DECIDE}
+    assert decided.isdisjoint(apart)
