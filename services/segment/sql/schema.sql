@@ -120,6 +120,20 @@ CREATE TYPE input_trait AS (
     key text
 );
 
+CREATE TYPE keyed_fact AS (
+    partition smallint,
+    team_id uuid,
+    customer_id uuid,
+    event_id uuid,
+    occur_time timestamp with time zone,
+    depth integer,
+    mail_number bigint,
+    body bytea,
+    event_key text,
+    effect_key uuid,
+    digest bytea
+);
+
 CREATE TYPE known_customer AS (
     team_id uuid,
     customer_id uuid,
@@ -311,6 +325,51 @@ CREATE TYPE used_key AS (
     customer_id uuid
 );
 
+-- An event of a known customer with all that follows from it, for `record_usual`: `place` is the caller's, times that are null are
+-- not moved, of identity and order one is null. `has_…`: what the customer must have already.
+CREATE TYPE usual_event AS (
+    place integer,
+    team_id uuid,
+    customer_id uuid,
+    event_key text,
+    digest bytea,
+    customer_interact_time timestamp with time zone,
+    checkout_time timestamp with time zone,
+    has_name boolean,
+    has_member_id boolean,
+    has_phone boolean,
+    has_email boolean,
+    partition smallint,
+    event_id uuid,
+    occur_time timestamp with time zone,
+    body bytea,
+    channel smallint,
+    account_id uuid,
+    external_id text,
+    shop_id text,
+    order_id text,
+    order_key uuid,
+    order_body bytea
+);
+
+-- A text attribute to be set by an effect, for `set_usual`. The fact's body is `body_head`, the value before, `body_tail`.
+CREATE TYPE usual_value AS (
+    place integer,
+    team_id uuid,
+    customer_id uuid,
+    effect_key uuid,
+    digest bytea,
+    key text,
+    value text,
+    value_folded text,
+    partition smallint,
+    event_id uuid,
+    occur_time timestamp with time zone,
+    depth integer,
+    body_head bytea,
+    body_tail bytea
+);
+
 CREATE TABLE attribute (
     team_id      uuid NOT NULL,
     key          text NOT NULL,
@@ -380,7 +439,7 @@ CREATE TABLE customer_attribute (
     CONSTRAINT customer_attribute_pkey PRIMARY KEY (team_id, customer_id, key),
     CONSTRAINT customer_attribute_check CHECK (((number_value IS NULL) = (type <> 2))),
     CONSTRAINT customer_attribute_type_check CHECK (((type >= 1) AND (type <= 4)))
-) WITH (autovacuum_analyze_scale_factor=0.5);
+) WITH (autovacuum_analyze_scale_factor=0.5, fillfactor=80);
 ALTER TABLE customer_attribute ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON customer_attribute USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -434,16 +493,22 @@ CREATE TABLE fact (
     depth       integer NOT NULL,
     mail_number bigint,
     body        bytea NOT NULL,
+    event_key   text,
+    effect_key  uuid,
+    digest      bytea,
     CONSTRAINT fact_pkey PRIMARY KEY (partition, "position"),
     CONSTRAINT fact_body_has_kind CHECK ((octet_length(body) >= 2)) NOT VALID,
     CONSTRAINT fact_check CHECK (((mail_number IS NULL) OR (customer_id IS NOT NULL))),
     CONSTRAINT fact_depth_check CHECK ((depth >= 0)),
+    CONSTRAINT fact_keys CHECK ((((event_key IS NULL) OR (effect_key IS NULL)) AND ((digest IS NULL) = ((event_key IS NULL) AND (effect_key IS NULL))))) NOT VALID,
     CONSTRAINT fact_mail_number_check CHECK ((mail_number > 0)),
     CONSTRAINT fact_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT fact_position_check CHECK (("position" > 0)),
     CONSTRAINT fact_times_readable CHECK (((occur_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occur_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (record_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (record_time < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_analyze_scale_factor=0.5);
-SELECT platform.sample_lightly('fact');
+ALTER TABLE fact ALTER partition SET STATISTICS 10, ALTER position SET STATISTICS 10, ALTER team_id SET STATISTICS 10, ALTER customer_id SET STATISTICS 10, ALTER event_id SET STATISTICS 10, ALTER occur_time SET STATISTICS 10, ALTER record_time SET STATISTICS 10, ALTER depth SET STATISTICS 10, ALTER mail_number SET STATISTICS 10, ALTER body SET STATISTICS 0;
+CREATE UNIQUE INDEX fact_effect_key ON segment.fact USING btree (team_id, effect_key) WHERE (effect_key IS NOT NULL);
+CREATE UNIQUE INDEX fact_event_key ON segment.fact USING btree (team_id, event_key) WHERE (event_key IS NOT NULL);
 -- Gaps are found and doubles refused by it.
 CREATE UNIQUE INDEX fact_mail ON segment.fact USING btree (team_id, customer_id, mail_number) WHERE (mail_number IS NOT NULL);
 CREATE INDEX fact_time ON segment.fact USING btree (team_id, occur_time, partition, "position");

@@ -14,13 +14,13 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.audience.expressions import AttributeType
 from libs.common.db.pool import Pool, fetch_alone
 from libs.common.text import fold
 from services.segment.domain.changes import digest_of_change
 from services.segment.domain.facts import AttributeChanged, Fact, OrderReported, encode_body, fact_partition
 from services.segment.domain.model import (
     AttributeChange,
-    AttributeType,
     Change,
     ContactAdded,
     Customer,

@@ -197,8 +197,8 @@ async def test_the_release_before_finds_keys_in_facts(
     customer_id = await segment.create()
     await segment.record(_joined(segment, "e1", customer_id))
     row = await owner.fetchrow(
-        "SELECT * FROM recall_events(NULL, ARRAY[ROW($1, 'e1'), ROW($1, 'e2')]::told_key[], NULL, NULL, NULL, NULL, NULL,"
-        " NULL, NULL, NULL, 0, NULL)",
+        "SELECT * FROM recall_events(NULL, ARRAY[ROW($1, 'e1'), ROW($1, 'e2')]::told_key[], NULL, NULL, NULL, NULL,"
+        " NULL, NULL, NULL, NULL, 0, NULL)",
         segment.team_id,
     )
     assert row is not None

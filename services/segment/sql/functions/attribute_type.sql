@@ -1,4 +1,4 @@
--- The numbers of services.segment.domain.model.AttributeType.
+-- The numbers of services.segment.domain.attributes.AttributeType.
 -- The planner puts the number in the place of a call.
 CREATE OR REPLACE FUNCTION attribute_type(name text) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
