@@ -19,7 +19,7 @@ _SOME: Final = "?"
 """Stands for a text that is there, whatever it says."""
 
 
-def presumed(events: Sequence[Event]) -> EventContext | None:
+def usual_context(events: Sequence[Event]) -> EventContext | None:
     """How things are if all events are usual; None if any is not."""
     context = EventContext(unsigned_counts={})
     subjects: set[tuple[object, ...]] = set()
@@ -28,7 +28,7 @@ def presumed(events: Sequence[Event]) -> EventContext | None:
         if named is None or (subject := _subject(event)) is None:
             return None
         context.unsigned_counts[team] = False
-        context.customers[team, named] = _presumed_customer(event)
+        context.customers[team, named] = _customer_of(event)
         subjects.add((team, subject))
         subjects.add((team, event.event_key))
     # Each event adds a customer, a subject and a key, unless another one has named it before.
@@ -49,7 +49,7 @@ def _subject(event: Event) -> tuple[object, ...] | None:
     return None
 
 
-def _presumed_customer(event: Event) -> Customer:
+def _customer_of(event: Event) -> Customer:
     """A customer who lacks nothing that the event says; whose phone is known, if the event is an order."""
     selector = event.selector
     needs_phone = isinstance(event.body, OrderCompleted)

@@ -29,7 +29,7 @@ from services.segment.domain.events import record
 from services.segment.domain.facts import TAGS, Fact
 from services.segment.domain.model import Change, Event
 from services.segment.domain.results import APPLIED, ChangeResult, EventResult
-from services.segment.domain.usual import presumed
+from services.segment.domain.usual import usual_context
 from services.segment.store.changes import load_change_context, move_marketed_times, save_applied
 from services.segment.store.errors import CollisionError, domain_errors
 from services.segment.store.events import load_event_context, save_recording
@@ -112,7 +112,7 @@ class Writer:
 
     async def _record_usual(self, events: list[Event]) -> Sequence[EventResult | None]:
         """The results of events that were as presumed, written in one statement."""
-        context = presumed(events)
+        context = usual_context(events)
         if context is None:
             return [None] * len(events)
         now = self._clock.now()

@@ -275,7 +275,7 @@ async def test_batches_come_out_as_without_the_shorter_way(
             for each in results
         ]
         outcomes.append((said, [[_without_ids(body) for body in own] for own in mail], names))
-        monkeypatch.setattr(writers, "presumed", lambda events: None)
+        monkeypatch.setattr(writers, "usual_context", lambda events: None)
     assert outcomes[0] == outcomes[1]
 
 

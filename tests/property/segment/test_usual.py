@@ -28,7 +28,7 @@ from services.segment.domain.model import (
 )
 from services.segment.domain.recorder import EventContext
 from services.segment.domain.results import EventStatus
-from services.segment.domain.usual import presumed
+from services.segment.domain.usual import usual_context
 from tests.property.segment.test_events import ACCOUNT, START, TEAM, _events, _ids
 
 _identities = st.integers(1, 4).map(lambda number: IdentityKey(2, ACCOUNT, str(number)))
@@ -82,7 +82,7 @@ def _known(events: list[Event], interacted_at: datetime | None) -> EventContext:
 def test_a_presumed_customer_is_decided_on_as_one_who_was_read(
     events: list[Event], interacted_at: datetime | None
 ) -> None:
-    context = presumed(events)
+    context = usual_context(events)
     if context is None:
         return
     before = _known(events, interacted_at)
@@ -106,7 +106,7 @@ def test_a_presumed_customer_is_decided_on_as_one_who_was_read(
 
 @given(_named_events())
 def test_each_usual_event_makes_one_mail_of_another_customer(events: list[Event]) -> None:
-    context = presumed(events)
+    context = usual_context(events)
     if context is None:
         return
     facts = record(context, events, START, _ids()).facts
@@ -117,13 +117,13 @@ def test_each_usual_event_makes_one_mail_of_another_customer(events: list[Event]
 
 @given(_named_events())
 def test_nothing_is_usual_that_meets_another_of_its_batch(events: list[Event]) -> None:
-    assert presumed([*events, events[0]]) is None
+    assert usual_context([*events, events[0]]) is None
     other = UUID(int=999)
     selector = msgspec.structs.replace(events[0].selector, customer_id=other)
     repeated = msgspec.structs.replace(events[0], event_key="other", selector=selector)
-    assert presumed([*events, repeated]) is None, "the same identity or order for another customer"
+    assert usual_context([*events, repeated]) is None, "the same identity or order for another customer"
     anonymous = msgspec.structs.replace(events[0], selector=Selector(), event_key="anonymous")
-    assert presumed([*events, anonymous]) is None
+    assert usual_context([*events, anonymous]) is None
 
 
 @given(_events(), st.booleans())
