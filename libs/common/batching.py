@@ -11,7 +11,7 @@ import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 import structlog
@@ -23,6 +23,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _log = structlog.get_logger(__name__)
+
+_HOPELESS: Final = 8
+"""After so many items of a call that failed alone, where none was done, the rest is not tried."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,11 @@ class _Lane:
 class Batcher(Generic[Item, Result]):
     """Hands items to `work` in batches: one at a time, or one a lane; callers in the order of their coming.
 
-    A call's items of one lane are never split. When a batch of several calls fails, each call is tried alone, so that
-    one caller's fault is not the others'. `work` must therefore be safe to repeat. A batch is of many callers and runs
-    as the process itself: whose items they are is checked when they are handed in.
+    A call's items of one lane are done together unless that fails. When a batch of several calls fails, each call is
+    tried alone, so that one caller's fault is not the others'; with `failed`, the items of a call that fails are tried
+    in ever smaller parts, in their order, so that one item's fault is not its neighbours'. `work` must therefore be
+    safe to repeat. A batch is of many callers and runs as the process itself: whose items they are is checked when they
+    are handed in.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Batcher(Generic[Item, Result]):
         away: tuple[type[Exception], ...] = (),
         lanes: Lanes[Item] | None = None,
         team_of: Callable[[Item], UUID] | None = None,
+        failed: Callable[[Exception], Result | None] | None = None,
     ) -> None:
         """`work` answers in order, one result for each item.
 
@@ -87,7 +93,8 @@ class Batcher(Generic[Item, Result]):
         is its own batch. `waiting_max` items may wait or be at work; more are refused with `name` as the limit
         and `retry_after_s` as advice. Errors of the kinds `away` are nobody's own (a server does not answer): all calls
         of the batch get them at once. Without `lanes` there is one. With `team_of`, clients of one team are held to
-        items of that team.
+        items of that team. `failed` makes the result of an item that fails alone, of a call that has others; None: the
+        error is no item's.
         """
         self._name = name
         self._work = work
@@ -98,6 +105,7 @@ class Batcher(Generic[Item, Result]):
         self._bytes_max = bytes_max
         self._away = away
         self._team_of = team_of
+        self._failed = failed
         self._context = contextvars.copy_context()
         self._lane_of = lanes.lane_of if lanes else None
         self._together_max = lanes.together_max if lanes else 0
@@ -238,13 +246,56 @@ class Batcher(Generic[Item, Result]):
 
     async def _answer_apart(self, batch: list[_Call], error: Exception) -> None:
         if len(batch) == 1:
-            _fail(batch, error)
+            await self._answer_items(batch[0], error)
             return
         _log.warning(
             "batch failed, its calls go one by one", batcher=self._name, calls=len(batch), error=str(error)
         )
         for call in batch:
             await self._answer([call])
+
+    async def _answer_items(self, call: _Call, error: Exception) -> None:
+        """Answers a call that failed with `error`."""
+        if self._failed is None or len(call.items) == 1 or self._failed(error) is None:
+            _fail([call], error)
+            return
+        _log.warning(
+            "a call failed, its items go apart", batcher=self._name, items=len(call.items), error=str(error)
+        )
+        try:
+            results = await self._in_parts(call.items, self._failed, [])
+        except Exception as fault:  # noqa: BLE001 - handed to the caller
+            _fail([call], fault)
+            return
+        if not call.answer.done():
+            call.answer.set_result(results)
+
+    async def _in_parts(
+        self, items: Sequence[Item], failed: Callable[[Exception], Result | None], seen: list[bool]
+    ) -> list[Result]:
+        """The results of items that failed together. `seen`: of each part that was tried alone, whether it was done;
+        where nothing ever is, the fault is no item's, and the last one is raised."""
+        results: list[Result] = []
+        middle = len(items) // 2
+        for part in (items[:middle], items[middle:]):
+            try:
+                results += await self._work(list(part))
+                seen.append(True)
+            except self._away:
+                raise
+            except Exception as error:
+                result = failed(error)
+                if result is None:
+                    raise
+                if len(part) > 1:
+                    results += await self._in_parts(part, failed, seen)
+                    continue
+                seen.append(False)
+                if len(seen) >= _HOPELESS and not any(seen):
+                    raise
+                _log.error("an item failed alone", batcher=self._name, exc_info=error)
+                results.append(result)
+        return results
 
 
 def _fail(batch: Iterable[_Call], error: Exception) -> None:

@@ -80,6 +80,11 @@ _NAMES: Final = {
 }
 """Reasons of what gRPC itself refuses."""
 WRITE_CONFLICT: Final = "WRITE_CONFLICT"
+_FAILED_ALONE: Final[Mapping[int, RefusalKind]] = {
+    error_reason_pb2.ERROR_REASON_INTERNAL: RefusalKind.FAILED,
+    error_reason_pb2.ERROR_REASON_WRITE_CONFLICT: RefusalKind.COLLIDED,
+}
+"""Results of events that say nothing of the event itself."""
 _COUNTRY_WAIT_S: Final = 1.0
 """A sender waits for the answer: after so long what was known last is taken."""
 CALL_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -193,7 +198,7 @@ class SegmentClient:
         if len(reply.results) != len(events):
             message = f"INTERNAL: {len(reply.results)} results for {len(events)} events"
             raise EventsRefusedError(RefusalKind.FAILED, message)
-        return [_recorded(result) for result in reply.results]
+        return _read_results(reply.results)
 
 
 class PointsClient:
@@ -279,6 +284,17 @@ def _failure(error: grpc.aio.AioRpcError) -> Exception:
     kind = _KINDS.get(code, RefusalKind.REFUSED)
     reason = answer.reason or _NAMES.get(kind) or code.name
     return EventsRefusedError(kind, f"{reason}: {answer.message}")
+
+
+def _read_results(results: Iterable[event_pb2.EventResult]) -> list[Recorded]:
+    """Raises EventsRefusedError where one could not be stored beside others that were: it is found, and tried alone."""
+    read: list[Recorded] = []
+    for result in results:
+        recorded = _recorded(result)
+        if kind := _FAILED_ALONE.get(result.reason):
+            raise EventsRefusedError(kind, recorded.reason)
+        read.append(recorded)
+    return read
 
 
 def _recorded(result: event_pb2.EventResult) -> Recorded:

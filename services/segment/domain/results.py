@@ -8,6 +8,8 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.errors import Aborted, DomainError
+
 
 class EventStatus(IntEnum):
     """What became of a report; numbers as in the contract."""
@@ -51,3 +53,11 @@ APPLIED: Final = ChangeResult(ChangeStatus.APPLIED)
 def refused_event(reason: str, message: str) -> EventResult:
     """An event that is not stored."""
     return EventResult(EventStatus.REFUSED, reason=reason, message=message)
+
+
+def failed_event(error: Exception) -> EventResult | None:
+    """An event whose write failed each time that it was tried, beside others that were stored; it may come again. None
+    for an error that says nothing of the event."""
+    if not isinstance(error, DomainError):
+        return refused_event("INTERNAL", "it could not be stored: send it again later")
+    return refused_event(error.reason, error.message) if isinstance(error, Aborted) else None

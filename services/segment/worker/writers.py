@@ -28,7 +28,7 @@ from services.segment.domain.changes import Way, apply_changes, ways_of
 from services.segment.domain.events import record
 from services.segment.domain.facts import TAGS, Fact
 from services.segment.domain.model import Change, Event
-from services.segment.domain.results import APPLIED, ChangeResult, EventResult
+from services.segment.domain.results import APPLIED, ChangeResult, EventResult, failed_event
 from services.segment.domain.usual import usual_context
 from services.segment.store.changes import load_change_context, move_marketed_times, save_applied
 from services.segment.store.errors import CollisionError, domain_errors
@@ -89,7 +89,7 @@ class Writer:
         self._pool = pool
         self._clock = clock
         self._publisher = publisher
-        self.events: Batcher[Event, EventResult] = _batcher("events waiting", self._record)
+        self.events: Batcher[Event, EventResult] = _batcher("events waiting", self._record, failed_event)
         self.changes: Batcher[Change, ChangeResult] = _batcher("changes waiting", self._apply)
 
     @property
@@ -245,7 +245,11 @@ def _count(counter: Counter, statuses: Iterable[str]) -> None:
         counter.labels(status).inc(number)
 
 
-def _batcher(name: str, work: Callable[[list[Item]], Awaitable[Sequence[Result]]]) -> Batcher[Item, Result]:
+def _batcher(
+    name: str,
+    work: Callable[[list[Item]], Awaitable[Sequence[Result]]],
+    failed: Callable[[Exception], Result | None] | None = None,
+) -> Batcher[Item, Result]:
     return Batcher(
         name,
         work,
@@ -254,4 +258,5 @@ def _batcher(name: str, work: Callable[[list[Item]], Awaitable[Sequence[Result]]
         retry_after_s=_RETRY_AFTER_S,
         away=AWAY,
         team_of=lambda item: item.team_id,
+        failed=failed,
     )

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import grpc
 import msgspec
 import pytest
 
@@ -210,6 +211,31 @@ async def test_the_release_before_finds_keys_in_facts(
     with pytest.raises(asyncpg.SerializationError):
         await owner.execute(save, segment.team_id, "e1")
     await owner.execute(save, segment.team_id, "e2")
+
+
+@pytest.mark.parametrize("hint", ["customer_id", "member_id"])
+async def test_an_event_whose_write_always_fails_costs_no_neighbour(
+    segment: Segment, owner: asyncpg.Connection[Any], hint: str
+) -> None:
+    """Whatever the database says of one customer's row; on both ways."""
+    members = ["m1", "m2", "m3"]
+    customers = [await segment.create(member_id=member) for member in members]
+    await owner.execute(
+        f"ALTER TABLE customer ADD CHECK (customer_id <> '{customers[1]}' OR mail_number = 0) NOT VALID"
+    )
+    who = [{hint: value} for value in (customers if hint == "customer_id" else members)]
+    events = [
+        segment.event(f"e{n}", contact_added={"identity": identity(str(n))}, who=each)
+        for n, each in enumerate(who)
+    ]
+    first, broken, last = await segment.record(*events)
+    assert [first.status, broken.status, last.status] == [ACCEPTED, REFUSED, ACCEPTED]
+    assert broken.reason == error_reason_pb2.ERROR_REASON_INTERNAL
+    assert broken.message
+    with pytest.raises(grpc.aio.AioRpcError) as alone:
+        await segment.record(events[1])
+    assert alone.value.code() is grpc.StatusCode.INTERNAL
+    assert [len(await segment.mail(each)) for each in customers] == [1, 0, 1]
 
 
 async def test_texts_are_packed_as_the_code_packs_them(owner: asyncpg.Connection[Any]) -> None:

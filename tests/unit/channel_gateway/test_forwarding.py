@@ -18,7 +18,13 @@ from libs.common.errors import Unavailable
 from libs.common.rpc.errors import ERROR_DOMAIN, STATUS_KEY
 from libs.common.rpc.operations import Progress
 from omnijourney.segment.v1 import event_pb2
-from services.channel_gateway.clients.services import EventsRefusedError, Recorded, RefusalKind, _failure
+from services.channel_gateway.clients.services import (
+    EventsRefusedError,
+    Recorded,
+    RefusalKind,
+    _failure,
+    _read_results,
+)
 from services.channel_gateway.convert.events import ConvertedWebhook
 from services.channel_gateway.domain.inbox import InboxSource, StoredWebhook, Worked
 from services.channel_gateway.worker import forwarding
@@ -231,6 +237,17 @@ def test_a_write_that_collides_is_that_events_and_not_segments() -> None:
     error = _failure(grpc.aio.AioRpcError(grpc.StatusCode.ABORTED, grpc.aio.Metadata(), trailing, details=""))
     assert isinstance(error, EventsRefusedError)
     assert error.kind is RefusalKind.COLLIDED
+
+
+@pytest.mark.parametrize(("reason", "kind"), [(7, RefusalKind.FAILED), (15, RefusalKind.COLLIDED)])
+def test_an_event_that_failed_beside_others_is_not_refused_for_good(reason: int, kind: RefusalKind) -> None:
+    taken = event_pb2.EventResult(status=event_pb2.EVENT_STATUS_ACCEPTED)
+    refused = event_pb2.EventResult(status=event_pb2.EVENT_STATUS_REFUSED, reason=2)  # type: ignore[arg-type]
+    failed = event_pb2.EventResult(status=event_pb2.EVENT_STATUS_REFUSED, reason=reason)  # type: ignore[arg-type]
+    assert [each.reason for each in _read_results([taken, refused])] == ["", "RESOURCE_NOT_FOUND"]
+    with pytest.raises(EventsRefusedError) as error:
+        _read_results([taken, failed, refused])
+    assert error.value.kind is kind
 
 
 async def test_a_collision_that_passes_loses_nothing() -> None:

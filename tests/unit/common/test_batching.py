@@ -286,3 +286,63 @@ async def test_a_batch_is_of_many_callers_and_runs_as_the_process_itself() -> No
     with calling(Caller.of(UUID(int=9), "shop", UUID(int=1), [2])):
         await asyncio.gather(*(work.submit([number, number]) for number in range(3)))
     assert seen == [ITSELF] * 3
+
+
+def splitting(work: Work) -> Batcher[int, float]:
+    return Batcher(
+        "numbers",
+        work,
+        size_max=500,
+        waiting_max=20_000,
+        retry_after_s=0.5,
+        away=(AwayError,),
+        failed=lambda error: None if isinstance(error, ResourceExhausted) else -1.0,
+    )
+
+
+@pytest.mark.parametrize("places", [[0], [7], [3, 4], [0, 1, 2, 9]], ids=str)
+async def test_an_item_that_always_fails_has_a_result_of_its_own(places: list[int]) -> None:
+    items = [0 if place in places else 2 for place in range(10)]
+    done: list[int] = []
+
+    async def once_each(part: list[int]) -> list[float]:
+        results = await invert(part)
+        done.extend(part)
+        return results
+
+    assert await splitting(once_each).submit(items) == [-1.0 if item == 0 else 0.5 for item in items]
+    assert done == [2] * (10 - len(places))
+
+
+async def test_a_call_of_one_item_fails_with_it_beside_others() -> None:
+    work = splitting(invert)
+    alone, others = await asyncio.gather(work.submit([0]), work.submit([0, 4]), return_exceptions=True)
+    assert isinstance(alone, ZeroDivisionError)
+    assert others == [-1.0, 0.25]
+
+
+async def test_what_is_no_items_fault_is_that_of_the_call() -> None:
+    tries = 0
+
+    async def never(items: list[int]) -> list[float]:
+        nonlocal tries
+        tries += 1
+        raise ValueError("no such table")
+
+    with pytest.raises(ValueError, match="no such table"):
+        await splitting(never).submit([1] * 500)
+    assert tries < 40
+
+    async def busy(items: list[int]) -> list[float]:
+        raise ResourceExhausted.overloaded("connections", 1.0)
+
+    with pytest.raises(ResourceExhausted):
+        await splitting(busy).submit([1, 2])
+
+    async def away_in_part(items: list[int]) -> list[float]:
+        if len(items) == 1:
+            raise AwayError
+        return await invert(items)
+
+    with pytest.raises(AwayError):
+        await splitting(away_in_part).submit([1, 0])

@@ -151,7 +151,8 @@ class SegmentServiceStub:
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.RecordEventsRequest, _segment_service_pb2.RecordEventsResponse]
     """Records up to 500 things that happened, of any teams, in the order given. Customers are found or created, times
     moved, and each real change makes one event. Parts may fail: one result per event, in order; `RESOURCE_NOT_FOUND` is the result of
-    an event that names an identity of a channel account that the team has not.
+    an event that names an identity of a channel account that the team has not. One that cannot be stored for a fault of ours beside
+    others that are has `INTERNAL`, or `WRITE_CONFLICT`: send it again later. A call of one event fails with it.
     Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
     the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
     """
@@ -345,7 +346,8 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     RecordEvents: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.RecordEventsRequest, _segment_service_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Records up to 500 things that happened, of any teams, in the order given. Customers are found or created, times
     moved, and each real change makes one event. Parts may fail: one result per event, in order; `RESOURCE_NOT_FOUND` is the result of
-    an event that names an identity of a channel account that the team has not.
+    an event that names an identity of a channel account that the team has not. One that cannot be stored for a fault of ours beside
+    others that are has `INTERNAL`, or `WRITE_CONFLICT`: send it again later. A call of one event fails with it.
     Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
     the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
     """
@@ -776,7 +778,8 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_segment_service_pb2.RecordEventsResponse, _abc.Awaitable[_segment_service_pb2.RecordEventsResponse]]:
         """Records up to 500 things that happened, of any teams, in the order given. Customers are found or created, times
         moved, and each real change makes one event. Parts may fail: one result per event, in order; `RESOURCE_NOT_FOUND` is the result of
-        an event that names an identity of a channel account that the team has not.
+        an event that names an identity of a channel account that the team has not. One that cannot be stored for a fault of ours beside
+        others that are has `INTERNAL`, or `WRITE_CONFLICT`: send it again later. A call of one event fails with it.
         Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too much that was recorded waits to be delivered; nothing of
         the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
         """
