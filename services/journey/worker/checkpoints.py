@@ -37,7 +37,8 @@ class Checkpoints:
 
     async def save(self, now: float, fence: Mapping[int, int], *, force: bool = False) -> None:
         """Saves what was noted, if that was long enough ago. Raises `Fenced` and the store's errors."""
-        if not self._positions or (now - self._saved_at < CHECKPOINT_EVERY_S and not force):
+        due_at = self.due_at  # the very number that the worker sleeps until
+        if due_at is None or (now < due_at and not force):
             return
         positions, self._positions, self._saved_at = self._positions, {}, now
         await self._store.save_checkpoints(positions, fence)
