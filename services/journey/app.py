@@ -10,6 +10,7 @@ from functools import partial
 from libs.common.app import App, Runtime, runtime
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
+from libs.common.cpu_wait import CpuWait
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.leases import LeaseKeeper
 from libs.common.mailbox import MailRelay, open_mailbox
@@ -85,6 +86,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             LedgerServiceStub(to_points),
             gateway,
         )
+        cpu_wait = stack.enter_context(CpuWait())
         worker = Worker(
             mailbox=mailbox,
             store=turns,
@@ -99,6 +101,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             repair=MailboxRepair(mailbox, turns, readers),
             clock=rt.clock,
             progress=progress,
+            cpu_wait=cpu_wait.share,
         )
         orphan_store, leases = OrphanStore(rt.pool), LeaseStore(rt.pool)
         orphans = OrphanChecker(

@@ -56,9 +56,11 @@ class Worker:
         clock: Clock,
         progress: Progress,
         real_time: Callable[[], float] = time.monotonic,
+        cpu_wait: Callable[[], float | None] = lambda: None,
         limits: BatchLimits = LIMITS,
     ) -> None:
-        """Nothing happens before `run`. `real_time` gives seconds that never run backwards."""
+        """Nothing happens before `run`. `real_time` gives seconds that never run backwards, `cpu_wait` what
+        `CpuWait.share` does."""
         self._mailbox = mailbox
         self._store = store
         self._runner = runner
@@ -72,7 +74,7 @@ class Worker:
         self._checkpoints = Checkpoints(store)
         self._timers = TimerWatch(store, clock, real_time)
         self._batches = Batches()
-        self._pacing = Pacing(real_time)
+        self._pacing = Pacing(real_time, cpu_wait)
         self._wake = asyncio.Event()
         self._candidates = Candidates(
             mailbox=mailbox,
@@ -161,7 +163,7 @@ class Worker:
         await self._put_back_idle()
         batch = await self._candidates.gather(self._batches.customers)
         if batch:
-            self._pacing.batch_begins()
+            self._pacing.batch_begins(len(batch))
             self._batches.start(batch, self._work(batch))
             return True
         self._pacing.calm()
