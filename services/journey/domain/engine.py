@@ -83,7 +83,7 @@ def advance(journey: Journey, enrolment: Enrolment, signal: Signal, now: datetim
             walk.on_change(signal)
         case fx.Verdict():
             walk.on_verdict(signal)
-    return Move(walk.enrolment, tuple(walk.steps), walk.ask, walk.stop_reason)
+    return Move(walk.result(), tuple(walk.steps), walk.ask, walk.stop_reason)
 
 
 _CHANGE_RESULTS: Mapping[fx.ChangeState, StepResult] = {
@@ -104,25 +104,46 @@ ATTRIBUTE_UNAVAILABLE = "ATTRIBUTE_UNAVAILABLE"
 
 
 class _Walk:
-    """One signal's walk; lives as long as `advance` runs."""
+    """One signal's walk; lives as long as `advance` runs.
+
+    What a walk changes of an enrolment stands here, and becomes one new enrolment in the end.
+    """
 
     def __init__(self, journey: Journey, enrolment: Enrolment, now: datetime) -> None:
         self.journey = journey
         self.enrolment = enrolment
+        """As it was."""
+        self.state = enrolment.state
+        self.node_id = enrolment.node_id
+        self.wait = enrolment.wait
+        self.wake_at = enrolment.wake_at
+        self.fresh = enrolment.fresh
         self.now = now
         self.base = now
         self.steps: list[Step] = []
         self.ask: fx.Effect | None = None
         self.stop_reason = ""
 
+    def result(self) -> Enrolment:
+        """The enrolment as the walk left it."""
+        return msgspec.structs.replace(
+            self.enrolment,
+            state=self.state,
+            node_id=self.node_id,
+            wait=self.wait,
+            wake_at=self.wake_at,
+            fresh=self.fresh,
+        )
+
     # -- moving -------------------------------------------------------------------------------------------------
 
     def enter(self, node_id: str | None) -> None:
         """Goes to a node and does what it says; None is the end."""
+        self._wait(WaitReason.NONE)
         if node_id is None:
-            self._set(state=EnrolmentState.COMPLETED, wait=WaitReason.NONE, wake_at=None)
+            self.state = EnrolmentState.COMPLETED
             return
-        self._set(node_id=node_id, fresh=True, wait=WaitReason.NONE, wake_at=None)
+        self.node_id, self.fresh = node_id, True
         node = self._node()
         match node.action if node else None:
             case Message() as message:
@@ -145,18 +166,16 @@ class _Walk:
     def wake(self) -> None:
         """A delay ended: go on. Quiet time ended: the message goes now, or waits for the next window's end."""
         node = self._node()
-        if self.enrolment.wait is WaitReason.DELAY:
+        if self.wait is WaitReason.DELAY:
             self._step(StepResult.DELAY_ENDED)
             self.enter(node.next if node else None)
-        elif (
-            self.enrolment.wait is WaitReason.QUIET and node is not None and isinstance(node.action, Message)
-        ):
-            self._set(wait=WaitReason.NONE, wake_at=None)
+        elif self.wait is WaitReason.QUIET and node is not None and isinstance(node.action, Message):
+            self._wait(WaitReason.NONE)
             self.do_message(node.action)
 
     def halt(self) -> None:
         """Halts where the customer stands, unless a message is with the gateway: its outcome is awaited first."""
-        if self.enrolment.wait is not WaitReason.SEND:
+        if self.wait is not WaitReason.SEND:
             self._halt_here("JOURNEY_STOPPED")
 
     def ask_again(self) -> None:
@@ -166,7 +185,7 @@ class _Walk:
         for with no time left, and put off.
         """
         node = self._node()
-        if self.enrolment.wait is WaitReason.SEND and node is not None and isinstance(node.action, Message):
+        if self.wait is WaitReason.SEND and node is not None and isinstance(node.action, Message):
             windows, zone = self.journey.definition.quiet, self.journey.zone
             may_leave = self.journey.live and quiet.quiet_until(self.now, windows, zone) is None
             self._ask_to_send(
@@ -178,11 +197,11 @@ class _Walk:
     def on_send(self, answer: fx.SendAnswer) -> None:
         """The gateway's answer, or the outcome of a send in flight."""
         match answer.state:
-            case fx.SendState.ACCEPTED if self.enrolment.wait is WaitReason.SEND:
+            case fx.SendState.ACCEPTED if self.wait is WaitReason.SEND:
                 pass  # asked again: it goes on waiting
             case fx.SendState.ACCEPTED:
                 self._step(StepResult.SEND_REQUESTED)
-                self._set(wait=WaitReason.SEND, wake_at=None)
+                self._wait(WaitReason.SEND)
             case fx.SendState.DEFERRED:
                 self._defer(answer)
             case fx.SendState.EXHAUSTED:
@@ -240,12 +259,12 @@ class _Walk:
             return
         enrolment = self.enrolment
         self.ask = fx.Send(
-            key=fx.send_key(enrolment),
+            key=self._key(),
             team_id=enrolment.team_id,
             customer_id=enrolment.customer_id,
             enrolment_id=enrolment.enrolment_id,
             journey_id=enrolment.journey_id,
-            node_id=enrolment.node_id,
+            node_id=self.node_id,
             channel=message.channel,
             account_id=target.account_id,
             bot_module_id=message.bot_module_id,
@@ -258,13 +277,13 @@ class _Walk:
     def do_delay(self, delay: Delay) -> None:
         """Arms a timer; it keeps its wake time whatever is edited later."""
         self._step(StepResult.DELAY_STARTED)
-        self._set(wait=WaitReason.DELAY, wake_at=self.base + timedelta(seconds=delay.seconds))
+        self._wait(WaitReason.DELAY, self.base + timedelta(seconds=delay.seconds))
 
     def do_points(self, points: Points) -> None:
         """Asks points."""
         enrolment = self.enrolment
         self.ask = fx.ChangePoints(
-            key=fx.send_key(enrolment),
+            key=self._key(),
             team_id=enrolment.team_id,
             customer_id=enrolment.customer_id,
             at=self.now,
@@ -272,14 +291,18 @@ class _Walk:
             journey_id=enrolment.journey_id,
             journey_name=self.journey.definition.name,
             enrolment_id=enrolment.enrolment_id,
-            node_id=enrolment.node_id,
+            node_id=self.node_id,
         )
 
     # -- small parts --------------------------------------------------------------------------------------------
 
     def _head(self) -> tuple[UUID, UUID, UUID, int, datetime]:
         enrolment = self.enrolment
-        return fx.send_key(enrolment), enrolment.team_id, enrolment.customer_id, enrolment.depth, self.now
+        return self._key(), enrolment.team_id, enrolment.customer_id, enrolment.depth, self.now
+
+    def _key(self) -> UUID:
+        """Of the effect of the node where the walk is."""
+        return fx.effect_key(self.enrolment.enrolment_id, self.node_id, self.enrolment.visit)
 
     def _go_on(self) -> None:
         node = self._node()
@@ -301,30 +324,29 @@ class _Walk:
         """The gateway saw a window begin: the next one, if that was after the turn had read the clock. A window that
         was over when the gateway looked is waited for no longer, but by another turn, with the time of that."""
         windows, zone = self.journey.definition.quiet, self.journey.zone
-        asked_again = self.now if self.enrolment.wait is WaitReason.SEND else None
+        asked_again = self.now if self.wait is WaitReason.SEND else None
         seen = answer.at or asked_again or quiet.next_quiet_start(self.now, windows, zone) or self.now
         seen = max(self.now, seen)
         self._wait_out_quiet(quiet.quiet_until(seen, windows, zone) or seen, answer.reason)
 
     def _wait_out_quiet(self, until: datetime, reason: str) -> None:
         self._step(StepResult.DEFERRED, reason)
-        self._set(wait=WaitReason.QUIET, wake_at=until)
+        self._wait(WaitReason.QUIET, until)
 
     def _halt_here(self, detail: str) -> None:
         self._step(StepResult.HALTED, detail)
         self._end_halted()
 
     def _end_halted(self) -> None:
-        self._set(state=EnrolmentState.HALTED, wait=WaitReason.NONE, wake_at=None)
+        self.state = EnrolmentState.HALTED
+        self._wait(WaitReason.NONE)
 
     def _node(self) -> Node | None:
-        return self.journey.definition.by_id.get(self.enrolment.node_id)
+        return self.journey.definition.by_id.get(self.node_id)
 
-    def _set(self, **changes: object) -> None:
-        self.enrolment = msgspec.structs.replace(self.enrolment, **changes)
+    def _wait(self, reason: WaitReason, until: datetime | None = None) -> None:
+        self.wait, self.wake_at = reason, until
 
     def _step(self, result: StepResult, detail: str = "") -> None:
-        enrolment = self.enrolment
-        self.steps.append(Step(enrolment.node_id, enrolment.visit, result, self.now, enrolment.fresh, detail))
-        if enrolment.fresh:
-            self._set(fresh=False)
+        self.steps.append(Step(self.node_id, self.enrolment.visit, result, self.now, self.fresh, detail))
+        self.fresh = False

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from uuid import UUID
 
 from libs.common.mailbox import mail as m
 from libs.common.text import fold
 from services.journey.domain.model import (
+    OPEN,
     AttributeTrigger,
     CheckoutTrigger,
     ContactTrigger,
@@ -19,6 +21,15 @@ from services.journey.domain.model import (
 
 DEPTH_MAX = 16
 """Longest chain of journeys that cause one another; a trigger beyond it is refused (J-25)."""
+
+
+class TeamJourneys(dict[UUID, Journey]):
+    """All journeys of a team that are not drafts, by id."""
+
+    @cached_property
+    def open(self) -> Sequence[Journey]:
+        """Those that customers may enter at some time. Those that were stopped are not looked at for every mail."""
+        return [journey for journey in self.values() if journey.status in OPEN]
 
 
 def matching(journeys: Iterable[Journey], body: m.Body, at: datetime) -> Iterator[Journey]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -33,6 +33,10 @@ class JourneyStatus(IntEnum):
     TRIGGER_CLOSED = 4
     STOPPING = 5
     STOPPED = 6
+
+
+OPEN: Final = (JourneyStatus.ACTIVE, JourneyStatus.SCHEDULED)
+"""Statuses in which customers enter, as far as the schedule allows it."""
 
 
 class StatusReason(IntEnum):
@@ -234,7 +238,7 @@ class Journey(msgspec.Struct, frozen=True):
 
     def accepts(self, at: datetime) -> bool:
         """True if customers enter at `at`: the schedule decides, whether or not its label was changed in time."""
-        if self.status not in (JourneyStatus.ACTIVE, JourneyStatus.SCHEDULED):
+        if self.status not in OPEN:
             return False
         schedule = self.definition.schedule
         return schedule is None or schedule.start <= at < schedule.end

@@ -19,7 +19,7 @@ from libs.common.ids import derived_id
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain.engine import Again, Halt, Signal, Start, Wake, advance
-from services.journey.domain.matching import DEPTH_MAX, matching
+from services.journey.domain.matching import DEPTH_MAX, TeamJourneys, matching
 from services.journey.domain.model import (
     Enrolment,
     EnrolmentState,
@@ -98,7 +98,7 @@ class TurnInput(msgspec.Struct, frozen=True):
     actor: Actor
     enrolments: Sequence[Enrolment]
     mails: Sequence[m.Mail]
-    journeys: Mapping[UUID, Journey]
+    journeys: TeamJourneys
     now: datetime
     mail_left: bool = False
     again: bool = False
@@ -144,12 +144,16 @@ class _ActorTurn:
         self._has_phone: bool | None = None
 
     def result(self) -> TurnResult:
-        actor = msgspec.structs.replace(self._given.actor, taken=self._taken, entries=self._entries)
-        live = self._live.values()
+        given = self._given.actor
+        timers, sending = [], False
+        for enrolment in self._live.values():
+            if enrolment.wake_at is not None:
+                timers.append(enrolment.wake_at)
+            sending = sending or enrolment.wait is WaitReason.SEND
         return TurnResult(
-            actor,
-            min((e.wake_at for e in live if e.wake_at is not None), default=None),
-            any(e.wait is WaitReason.SEND for e in live),
+            Actor(given.team_id, given.customer_id, self._taken, self._entries),
+            min(timers, default=None),
+            sending,
             tuple(self._changed.values()),
             tuple(self._run_segments),
             tuple(self._refusals),
@@ -173,6 +177,8 @@ class _ActorTurn:
             yield from self._run(journey, due, Wake())
 
     def _next_due(self, until: datetime) -> Enrolment | None:
+        if not self._live:
+            return None
         due = [
             (enrolment.wake_at, enrolment.enrolment_id)
             for enrolment in self._live.values()
@@ -246,18 +252,18 @@ class _ActorTurn:
             return
         state = fx.SendState(outcome.outcome)
         answer = fx.SendAnswer(state, outcome.reason, outcome.settled_at)
-        yield from self._mark_marketed(enrolment, answer)
+        if state is fx.SendState.SENT:
+            yield self._marked(enrolment, answer)
         yield from self._run(self._given.journeys[enrolment.journey_id], enrolment, answer)
 
-    def _mark_marketed(self, enrolment: Enrolment, signal: Signal) -> Generator[fx.Effect, fx.Answer, None]:
+    def _marked(self, enrolment: Enrolment, sent: fx.SendAnswer) -> fx.MarkMarketed:
         """Records "team last marketed" before the enrolment goes on from a message that left."""
-        if isinstance(signal, fx.SendAnswer) and signal.state is fx.SendState.SENT:
-            key = fx.effect_key(enrolment.enrolment_id, enrolment.node_id, enrolment.visit, "marketed")
-            at = signal.at or self._now
-            yield fx.MarkMarketed(key, enrolment.team_id, enrolment.customer_id, enrolment.depth, at)
+        key = fx.effect_key(enrolment.enrolment_id, enrolment.node_id, enrolment.visit, "marketed")
+        at = sent.at or self._now
+        return fx.MarkMarketed(key, enrolment.team_id, enrolment.customer_id, enrolment.depth, at)
 
     def _trigger(self, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, None]:
-        for journey in matching(self._given.journeys.values(), mail.body, mail.occurred_at):
+        for journey in matching(self._given.journeys.open, mail.body, mail.occurred_at):
             if journey.journey_id in self._stops:
                 continue
             self._used.add(journey.journey_id)
@@ -308,8 +314,9 @@ class _ActorTurn:
             signal = yield self._informed(move.ask)
             if isinstance(signal, fx.Verdict):
                 self._has_phone = signal.has_phone
-            # A send that an earlier, lost run of this turn handed over may have been settled since.
-            yield from self._mark_marketed(enrolment, signal)
+            elif isinstance(signal, fx.SendAnswer) and signal.state is fx.SendState.SENT:
+                # A send that an earlier, lost run of this turn handed over may have been settled since.
+                yield self._marked(enrolment, signal)
         self._keep(enrolment)
         if steps or enrolled:
             state = enrolment.state
@@ -340,8 +347,8 @@ def _activated(journey: Journey) -> Journey:
     return journey
 
 
-def journeys_by_id(journeys: Iterable[Journey]) -> Mapping[UUID, Journey]:
+def journeys_by_id(journeys: Iterable[Journey]) -> TeamJourneys:
     """Journeys in the order in which one event starts them: by id, so that a rerun starts them alike."""
-    return {
-        journey.journey_id: journey for journey in sorted(journeys, key=lambda journey: journey.journey_id)
-    }
+    return TeamJourneys(
+        (journey.journey_id, journey) for journey in sorted(journeys, key=lambda journey: journey.journey_id)
+    )

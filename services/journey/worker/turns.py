@@ -21,7 +21,8 @@ from services.journey.clients.mail import MailReader
 from services.journey.domain import effects as fx
 from services.journey.domain.inbox import read_inbox
 from services.journey.domain.lifecycle import JourneyChanged
-from services.journey.domain.model import ActorKey, Journey
+from services.journey.domain.matching import TeamJourneys
+from services.journey.domain.model import ActorKey
 from services.journey.domain.turn import Actor, Turn, TurnInput, TurnResult, take_turn
 from services.journey.store.turns_protocol import LoadedTurns, TurnStorage
 from services.journey.worker.catalog import JourneyCatalog
@@ -131,7 +132,7 @@ class TurnRunner:
         self,
         work: Mapping[ActorKey, Waiting],
         loaded: LoadedTurns,
-        by_team: Mapping[UUID, Mapping[UUID, Journey]],
+        by_team: Mapping[UUID, TeamJourneys],
     ) -> tuple[dict[ActorKey, Turn], dict[ActorKey, Exception]]:
         """Makes the turns ready to run."""
         now = self._clock.now()

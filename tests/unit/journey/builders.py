@@ -11,6 +11,7 @@ import msgspec
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.matching import TeamJourneys
 from services.journey.domain.turn import Actor, TurnInput, TurnResult, take_turn
 
 TEAM = UUID(int=1)
@@ -136,7 +137,7 @@ def run(
             actor or Actor(TEAM, CUSTOMER, {}, {}),
             enrolments,
             mails,
-            {given.journey_id: given for given in journeys},
+            TeamJourneys((given.journey_id, given) for given in journeys),
             now,
             again=again,
         )

@@ -1,0 +1,83 @@
+"""The journeys that a batch of turns goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+from uuid import UUID
+
+import msgspec
+
+from services.journey.domain import model as d
+from services.journey.store.turns_protocol import TurnStorage
+from services.journey.worker.catalog import JourneyCatalog
+from tests.unit.journey.builders import TEAM, delay, journey, with_status
+
+OTHER = UUID(int=9)
+WINDOW = d.QuietWindow(0, 60)
+
+
+class Definitions:
+    """Journeys in a table, and how many were read."""
+
+    def __init__(self, *journeys: d.Journey) -> None:
+        self.by_id = {each.journey_id: each for each in journeys}
+        self.read = 0
+        self.zone = "UTC"
+
+    async def journeys(self, teams: Iterable[UUID], journey_ids: Sequence[UUID]) -> list[d.Journey]:
+        """See `TurnStorage`."""
+        self.read += len(journey_ids)
+        return [self.by_id[journey_id] for journey_id in journey_ids]
+
+    async def zones(self, teams: Iterable[UUID]) -> dict[UUID, str]:
+        """See `TeamZones`."""
+        return dict.fromkeys(teams, self.zone)
+
+    def versions(self) -> Mapping[UUID, int]:
+        """As a batch loads them."""
+        return {journey_id: each.version for journey_id, each in self.by_id.items()}
+
+    def catalog(self) -> JourneyCatalog:
+        return JourneyCatalog(cast("TurnStorage", self), self)
+
+
+def _of(team: UUID, number: int, **definition: object) -> d.Journey:
+    return msgspec.structs.replace(journey(delay("wait", 60), number=number, **definition), team_id=team)
+
+
+async def test_what_has_not_changed_is_neither_read_nor_put_in_order_again() -> None:
+    table = Definitions(*(_of(TEAM, number) for number in (7, 3, 5)))
+    catalog = table.catalog()
+    first = await catalog.current({TEAM}, table.versions())
+    assert [each.int for each in first[TEAM]] == [3, 5, 7]
+    assert (await catalog.current({TEAM}, table.versions()))[TEAM] is first[TEAM]
+    assert table.read == 3
+
+
+async def test_a_new_version_is_read_and_a_journey_that_is_gone_is_not_there() -> None:
+    table = Definitions(_of(TEAM, 1), _of(TEAM, 2), _of(OTHER, 3))
+    catalog = table.catalog()
+    await catalog.current({TEAM, OTHER}, table.versions())
+    stopped = with_status(table.by_id[UUID(int=1)], d.JourneyStatus.STOPPED)
+    changed = msgspec.structs.replace(stopped, version=2)
+    table.by_id = {changed.journey_id: changed, UUID(int=3): table.by_id[UUID(int=3)]}
+    found = await catalog.current({TEAM, OTHER}, table.versions())
+    assert found[TEAM] == {changed.journey_id: changed}
+    assert not found[TEAM].open
+    assert list(found[OTHER]) == [UUID(int=3)] == [each.journey_id for each in found[OTHER].open]
+    assert table.read == 4
+    alone = await catalog.current({OTHER}, table.versions())
+    assert list(alone) == [OTHER]
+
+
+async def test_a_zone_that_changed_holds_from_the_next_batch_on() -> None:
+    table = Definitions(_of(TEAM, 1, quiet=(WINDOW,)), _of(TEAM, 2), _of(OTHER, 3))
+    catalog = table.catalog()
+    zones = []
+    for zone in ("UTC", "Asia/Taipei", "Asia/Taipei"):
+        table.zone = zone
+        found = await catalog.current({TEAM, OTHER}, table.versions())
+        zones.append([each.zone for each in (*found[TEAM].values(), *found[OTHER].values())])
+    assert zones == [["UTC"] * 3, ["Asia/Taipei", "UTC", "UTC"], ["Asia/Taipei", "UTC", "UTC"]]
+    assert table.read == 3
