@@ -14,8 +14,9 @@ _MAIL = {
         "SELECT customer_id, mail_number AS last FROM segment.customer WHERE team_id = $1",
     ),
     "gateway": (
-        "SELECT customer_id, mail_number AS number, position FROM channel_gateway.history"
-        " WHERE team_id = $1 AND mail_number IS NOT NULL ORDER BY position",
+        "SELECT c.customer_id, r.mails[2 * c.n - 1] AS number, r.position FROM channel_gateway.history_record AS r"
+        " CROSS JOIN unnest(r.customers) WITH ORDINALITY AS c (customer_id, n)"
+        " WHERE r.team_id = $1 AND r.mails IS NOT NULL ORDER BY r.position, c.n",
         "SELECT customer_id, last_number AS last FROM channel_gateway.customer_mail WHERE team_id = $1",
     ),
     "journey": (

@@ -1,8 +1,10 @@
 """Sends: none lost, and none twice but where a channel has no key; by the emulators' own files."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from uuid import UUID
 
+from libs.common.feeds.gateway_records import SEND_BYTES, Record, SettledFact, read_record
 from tests.chaos import records as r
 from tests.chaos import world as w
 from tests.chaos.case import Case, differ
@@ -16,13 +18,19 @@ async def check_sends(case: Case) -> None:
     rows = await deliveries(case)
     _one_for_each_visit(case, rows)
     _settled(case, rows)
-    settled = await case.records.rows(
-        "SELECT effect_key FROM channel_gateway.history WHERE team_id = $1 AND kind = 1"
-    )
-    told = Counter(row["effect_key"] for row in settled)
+    settled = await case.records.rows("SELECT body FROM channel_gateway.history_record WHERE team_id = $1")
+    told = Counter(key for row in settled for key in _keys(read_record(row["body"])))
     case.proofs.same("each outcome is told once", *differ(dict(told), {row["effect_key"]: 1 for row in rows}))
     _received_on_line(case, [row for row in rows if row["channel"] == r.LINE])
     _received_on_whatsapp(case, [row for row in rows if row["channel"] == r.WHATSAPP])
+
+
+def _keys(record: Record) -> Iterator[UUID]:
+    """The effect keys of the sends in a record."""
+    for fact in record.facts:
+        if isinstance(fact, SettledFact):
+            for start in range(0, len(fact.sends), SEND_BYTES):
+                yield UUID(bytes=fact.sends[start : start + 16])
 
 
 async def deliveries(case: Case) -> list[Row]:

@@ -107,7 +107,11 @@ UPDATE points.entry AS e SET order_key = x.last_order
 MAIL = (
     *_mail("segment", "segment.fact", "mail_number", "segment.customer", "mail_number"),
     *_mail(
-        "gateway", "channel_gateway.history", "mail_number", "channel_gateway.customer_mail", "last_number"
+        "gateway",
+        "channel_gateway.history_record",
+        "mails[1]",
+        "channel_gateway.customer_mail",
+        "last_number",
     ),
     *_mail("journey", "journey.mail", "number", "journey.mail_number", "number"),
     Sabotage(
@@ -303,7 +307,7 @@ SENDS = (
     Sabotage(
         "an outcome told twice",
         ("each outcome is told once",),
-        double("channel_gateway.history", _UNMAILED, "kind = 1"),
+        double("channel_gateway.history_record", f"{_AWAY}, mails = NULL", "customers <> '{}'"),
     ),
     Sabotage("LINE twice", ("LINE: messages received twice",), spoil=_rewritten("line", _again)),
     Sabotage(

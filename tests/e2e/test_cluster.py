@@ -53,7 +53,7 @@ COUNTS = {
     "beginnings told": "SELECT count(*) FROM journey.history WHERE kind = 1 AND get_byte(body, 1) = 195",
     "sends that left": "SELECT count(*) FROM channel_gateway.delivery WHERE state = 1",
     "sends": "SELECT count(*) FROM channel_gateway.delivery",
-    "outcomes told": "SELECT count(*) FROM channel_gateway.history WHERE kind = 1",
+    "outcomes told": "SELECT sum(cardinality(customers)) FROM channel_gateway.history_record",
     "entries": "SELECT count(*) FROM points.entry",
     "points": "SELECT sum(balance) FROM points.account",
     "customers whose mail was not all taken": """

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.feeds import gateway_records as gr
 from libs.common.feeds import journey_records as jr
 from libs.common.feeds import rows as fr
 from libs.common.ids import derived_id, partition_of
@@ -210,6 +211,28 @@ FORMS: Final[dict[str, Stored | Derived]] = {
     "history_rows_of_gateway": _rows(
         fr.GatewayRow(63, 5, A.bytes, 1, AT, B.bytes, C.bytes, "hello", 2, 2, "BLOCKED", 3, 1_500_000, "HKD"),
         fr.GatewayRow(63, 6, A.bytes, 4, AT, B.bytes, None, None, None, 1, "DELETED"),
+    ),
+    "history_rows_of_gateway_records": _rows(
+        fr.GatewayRow(7, 7, A.bytes, 5, AT, None, None, None, None, None, body=b"\x93\x01")
+    ),
+    "gateway_records": Stored(
+        {
+            "every kind of fact": gr.Record(
+                gr.epoch_us(AT),
+                [
+                    gr.SettledFact(
+                        *(C.bytes, "hello 歡迎", 2, D.bytes, 2, "BLOCKED", 3, 1_500_000, "HKD", 4),
+                        sends=A.bytes + B.bytes + B.bytes + C.bytes,
+                    ),
+                    gr.SettledFact(
+                        C.bytes, "hello", 1, b"", 6, "LINE_CAP_REACHED", 0, 0, "", 0, A.bytes + B.bytes
+                    ),
+                    gr.GoneFact(2, D.bytes, "DELETED"),
+                ],
+            )
+        },
+        gr.pack_record,
+        gr.read_record,
     ),
     "history_rows_of_points": _rows(fr.EntryRow(63, 5, A.bytes, B.bytes, AT, 2, -5, 0, -7)),
     "history_rows_of_segment": _rows(

@@ -37,10 +37,11 @@ class RecordRow(HistoryRow, array_like=True, gc=False):
 
 
 class GatewayRow(HistoryRow, array_like=True, gc=False):
-    """Of the gateway; `kind` says what `outcome` is."""
+    """Of the gateway: a record, or a fact of the release before, of which `kind` says what `outcome` is."""
 
     kind: int = 0
-    """1: a send was settled, 2: a receipt arrived, 3: a link was opened, 4: content is gone."""
+    """1: a send was settled, 2: a receipt arrived, 3: a link was opened, 4: content is gone, 5: a record: see
+    `body`."""
     at: datetime = NO_TIME
     key: bytes | None = None
     """Of the effect; of content its id."""
@@ -56,6 +57,8 @@ class GatewayRow(HistoryRow, array_like=True, gc=False):
     micros: int = 0
     """What a send cost, or a receipt gave back, in millionths of `currency`."""
     currency: str = ""
+    body: bytes = b""
+    """In the form of `libs/common/feeds/gateway_records.py`."""
 
 
 class EntryRow(HistoryRow, array_like=True, gc=False):

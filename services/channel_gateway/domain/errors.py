@@ -73,3 +73,7 @@ class LimitReachedError(ReservationConflictError):
 
 class CatalogueChangedError(ReservationConflictError):
     """Accounts, content or prices are not those that the batch was made of: read them again."""
+
+
+class NotOursError(Exception):
+    """Nothing of a batch of outcomes was recorded: some of its sends are settled, or another process has them."""

@@ -396,6 +396,7 @@ class Job(msgspec.Struct):
     customer_id: UUID
     enrolment_id: UUID
     journey_id: UUID
+    node_id: str
     channel: Channel
     account_id: UUID
     depth: int
@@ -404,6 +405,7 @@ class Job(msgspec.Struct):
     recipient: str
     parts: list[bytes]
     """Request bodies, one a message; a retry sends the same bytes."""
+    price: Price
     template_id: UUID | None = None
     attempts: int = 0
     """Attempts for the present message of the send."""

@@ -19,6 +19,18 @@ CREATE TYPE content_version_row AS (
     version bigint
 );
 
+-- Sends that ended alike. Message ids are joined by a line feed. `gives_back`: some took more messages than they used.
+CREATE TYPE outcome_row AS (
+    team_id uuid,
+    state smallint,
+    reason text,
+    messages integer,
+    parts_sent integer,
+    gives_back boolean,
+    effect_keys uuid[],
+    message_ids text[]
+);
+
 -- What a team's prepaid balance pays.
 CREATE TYPE payment_row AS (
     team_id uuid,
@@ -42,12 +54,35 @@ CREATE TYPE price_row AS (
     micros bigint
 );
 
+-- A record before it has a position. `mailed`: its sends are mail.
+CREATE TYPE record_row AS (
+    shard smallint,
+    team_id uuid,
+    customers uuid[],
+    mailed boolean,
+    body bytea
+);
+
 -- A send that is refused: where its fact goes.
 CREATE TYPE refusal_row AS (
     team_id uuid,
     effect_key uuid,
     partition smallint,
     event_id uuid
+);
+
+-- What a batch of sends takes.
+CREATE TYPE reservation_places AS (
+    caps cap_row[],
+    plans plan_row[],
+    payments payment_row[]
+);
+
+-- What a batch of sends was decided upon.
+CREATE TYPE reservation_premises AS (
+    stops stop_row[],
+    versions content_version_row[],
+    prices price_row[]
 );
 
 -- Sends with what they have in common.
@@ -129,9 +164,11 @@ CREATE POLICY own_teams ON bot_module USING ((( SELECT platform.teams() AS teams
 
 -- Last number of the mail of each customer.
 CREATE TABLE customer_mail (
-    team_id     uuid NOT NULL,
-    customer_id uuid NOT NULL,
-    last_number bigint NOT NULL,
+    team_id         uuid NOT NULL,
+    customer_id     uuid NOT NULL,
+    last_number     bigint NOT NULL,
+    last_position   bigint NOT NULL DEFAULT 0,
+    before_position bigint NOT NULL DEFAULT 0,
     CONSTRAINT customer_mail_pkey PRIMARY KEY (team_id, customer_id)
 ) WITH (fillfactor=80, autovacuum_analyze_scale_factor=0.5);
 SELECT platform.sample_lightly('customer_mail');
@@ -172,13 +209,14 @@ CREATE TABLE delivery (
     created_at       timestamp with time zone NOT NULL,
     settled_at       timestamp with time zone,
     receipt          smallint NOT NULL DEFAULT 0,
+    stint_id         uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid,
     CONSTRAINT delivery_pkey PRIMARY KEY (team_id, effect_key),
     CONSTRAINT delivery_state_check CHECK (((state >= 1) AND (state <= 9))),
     CONSTRAINT delivery_times_readable CHECK (((not_after >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (not_after < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (first_attempt_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (first_attempt_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (next_attempt_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (next_attempt_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
-) WITH (fillfactor=60, autovacuum_vacuum_scale_factor=0.02, autovacuum_analyze_scale_factor=0.5);
+) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=50, autovacuum_analyze_scale_factor=0.5);
 SELECT platform.sample_lightly('delivery');
 CREATE INDEX delivery_by_time ON channel_gateway.delivery USING btree (team_id, created_at, effect_key);
-CREATE INDEX delivery_unsettled ON channel_gateway.delivery USING btree (team_id, journey_id) WHERE (state >= 8);
+CREATE INDEX delivery_of_stint ON channel_gateway.delivery USING btree (stint_id) WHERE (stint_id IS NOT NULL);
 ALTER TABLE delivery ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON delivery USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -210,6 +248,7 @@ CREATE TABLE history (
 ) WITH (autovacuum_analyze_scale_factor=0.5);
 SELECT platform.sample_lightly('history');
 CREATE UNIQUE INDEX history_mail ON channel_gateway.history USING btree (team_id, customer_id, mail_number) WHERE (mail_number IS NOT NULL);
+CREATE TRIGGER refused BEFORE INSERT ON channel_gateway.history FOR EACH ROW EXECUTE FUNCTION refuse_old_fact();
 ALTER TABLE history ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON history USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -223,6 +262,23 @@ CREATE TABLE history_head (
     CONSTRAINT history_head_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT history_head_position_check CHECK (("position" >= 0))
 ) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- Facts are records: what one commit settled of the sends of one team and one shard is one row. `body` is msgpack, in the form of
+-- libs/common/feeds/gateway_records.py. `customers` are those of the sends in `body`, in its order; `mails` has two numbers for each of
+-- them, the number of the mail that it is and the position of the record that holds the customer's mail before (0: none does). A
+-- record without mail has no `mails`: the answers to the call were the outcomes.
+CREATE TABLE history_record (
+    shard     smallint NOT NULL,
+    position  bigint NOT NULL,
+    team_id   uuid NOT NULL,
+    customers uuid[] NOT NULL,
+    mails     bigint[],
+    body      bytea NOT NULL,
+    CONSTRAINT history_record_pkey PRIMARY KEY (shard, "position")
+) WITH (toast_tuple_target=8160, autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('history_record');
+ALTER TABLE history_record ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON history_record USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- When a person last wrote to an account: the start of the window for free content.
 CREATE TABLE inbound (
@@ -315,6 +371,17 @@ CREATE TABLE plan_usage (
 ALTER TABLE plan_usage ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON plan_usage USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Last position given to each shard, locked in the order of shards by the transaction that writes. The first record of a shard lies
+-- beyond all facts that the release before wrote for its partitions, those up to `old_end`; null: there is none yet.
+CREATE TABLE record_head (
+    shard    smallint NOT NULL,
+    position bigint NOT NULL DEFAULT 0,
+    old_end  bigint,
+    CONSTRAINT record_head_pkey PRIMARY KEY (shard),
+    CONSTRAINT record_head_position_check CHECK (("position" >= 0)),
+    CONSTRAINT record_head_shard_check CHECK (((shard >= 0) AND (shard <= 7)))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
 -- First answers to writes, by request id: the same request gets the same answer again, another one is refused.
 -- `answer` is absent only inside the transaction that does the work.
 CREATE TABLE request_log (
@@ -329,6 +396,14 @@ CREATE TABLE request_log (
 CREATE INDEX request_log_by_time ON channel_gateway.request_log USING btree (real_time);
 ALTER TABLE request_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON request_log USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- A stretch of a sender's sends. It stands here until all of them are settled, so unsettled sends are found through it, and no index
+-- holds a column that settling changes.
+CREATE TABLE sender_stint (
+    stint_id uuid NOT NULL,
+    sender   uuid NOT NULL,
+    CONSTRAINT sender_stint_pkey PRIMARY KEY (stint_id)
+);
 
 CREATE TABLE shop (
     team_id      uuid NOT NULL,

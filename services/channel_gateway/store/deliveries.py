@@ -9,12 +9,12 @@ from uuid import UUID
 
 from libs.common.db.pool import Pool, fetch_alone, transaction
 from libs.common.db.reading import read_rows, times_of_any_year
-from libs.common.feeds.publisher import ranges_of
-from libs.common.ids import epoch_ms, new_id, partition_of
-from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
-from services.channel_gateway.domain.model import PLACE_KEPT, DeliveryOutcome, Job, SendState
+from services.channel_gateway.domain.errors import NotOursError
+from services.channel_gateway.domain.model import DeliveryOutcome, Job, SendState
 from services.channel_gateway.store.book import QUERIES, columns, slim_columns
+from services.channel_gateway.store.errors import sends_of_others
 from services.channel_gateway.store.facts import Written
+from services.channel_gateway.store.outcomes import Outcomes, Settlement
 from services.channel_gateway.store.rows import job_of
 
 STOP_PAGE_MAX: Final = 2_000
@@ -23,21 +23,6 @@ _KEYS: Final = (1,)
 """The column of a row that is its own: the effect key."""
 ADOPT_PAGE_MAX: Final = 1_000
 """Sends adopted in one transaction."""
-
-
-class Settlement(NamedTuple):
-    """An outcome to be recorded."""
-
-    job: Job
-    outcome: DeliveryOutcome
-
-    @property
-    def messages(self) -> int:
-        """Messages that left or may have left."""
-        if self.outcome.state in PLACE_KEPT:
-            return self.job.messages
-        # A send of several messages may fail half way: those that left stay counted.
-        return self.job.parts_sent
 
 
 class Postponement(NamedTuple):
@@ -100,10 +85,32 @@ class DeliveryStore:
         return set(kept[0][0])
 
     async def settle(self, items: Sequence[Settlement], now: datetime, sender: UUID) -> Written:
-        """Records outcomes, gives places back, writes facts and mail: one transaction in one round trip."""
-        made = _Outcomes(items, now)
-        (row,) = await fetch_alone(self._pool, QUERIES["settle_sends"], *made.arguments(sender))
-        return made.written(row)
+        """Records outcomes, gives places back, writes facts and mail: one transaction in one round trip.
+
+        Sends that are settled already, or another's by now, are left out.
+        """
+        while items:
+            made = Outcomes(items, now)
+            try:
+                with sends_of_others():
+                    (row,) = await fetch_alone(
+                        self._pool, *QUERIES.bind("settle_sends", **made.arguments(sender))
+                    )
+            except NotOursError:
+                items = await self._settleable(items, sender)
+            else:
+                return made.written(row)
+        return Written([], {})
+
+    async def _settleable(self, items: Sequence[Settlement], sender: UUID) -> list[Settlement]:
+        """Those whose sends are unsettled and ours, one of each send."""
+        of_key = {(item.job.team_id, item.job.effect_key): item for item in items}
+        teams, keys = columns(of_key, 2)
+        async with transaction(self._pool, set(teams)) as connection:
+            rows = await connection.fetch(
+                *QUERIES.bind("find_settleable", teams=teams, effect_keys=keys, sender=sender)
+            )
+        return [of_key[row["team_id"], row["effect_key"]] for row in rows]
 
     async def stop(
         self, team_id: UUID, journey_id: UUID, epoch: int, now: datetime, sender: UUID
@@ -123,8 +130,8 @@ class DeliveryStore:
             cancelled = [Settlement(job, cancelled_outcome(job)) for job in map(job_of, rows)]
             if not cancelled:
                 return [], Written([], {})
-            made = _Outcomes(cancelled, now)
-            (row,) = await connection.fetch(QUERIES["settle_sends"], *made.arguments(sender))
+            made = Outcomes(cancelled, now)
+            (row,) = await connection.fetch(*QUERIES.bind("settle_sends", **made.arguments(sender)))
             return cancelled, made.written(row)
 
     async def on_wire(self, team_id: UUID, journey_id: UUID, epoch: int, sender: UUID) -> OnWire:
@@ -196,6 +203,15 @@ class DeliveryStore:
             for row in rows
         ]
 
+    async def stints(self) -> list[tuple[UUID, UUID]]:
+        """Stints that stand in the database, each with its sender."""
+        rows = await self._pool.fetch(QUERIES["find_stints"])
+        return [(row["stint_id"], row["sender"]) for row in rows]
+
+    async def end_stints(self, stints: Sequence[UUID]) -> None:
+        """Removes those of the stints of which no send is unsettled."""
+        await self._pool.execute(*QUERIES.bind("end_stints", stints=stints))
+
     async def unsettled(self) -> tuple[int, datetime | None]:
         """Deliveries and webhooks that are not settled, and the domain time of the oldest."""
         row = await self._pool.fetchrow(QUERIES["unsettled"])
@@ -208,65 +224,6 @@ def cancelled_outcome(job: Job) -> DeliveryOutcome:
     if job.doubtful:
         return DeliveryOutcome(SendState.UNKNOWN, "JOURNEY_STOPPED")
     return DeliveryOutcome(SendState.CANCELLED, "JOURNEY_STOPPED")
-
-
-class _Outcomes:
-    """Outcomes as arguments of `settle_sends`, and what it made of them."""
-
-    def __init__(self, items: Sequence[Settlement], now: datetime) -> None:
-        """To be recorded as of `now`."""
-        self._items = items
-        self._now = now
-        now_ms = epoch_ms(now)
-        self._event_ids = [new_id(now_ms) for _ in items]
-        self._partitions = [partition_of(job.team_id, job.customer_id) for job, _ in items]
-
-    def arguments(self, sender: UUID) -> tuple[Any, ...]:
-        """All of the function's."""
-        teams = _numbered(item.job for item in self._items)
-        rows = (
-            (
-                teams[item.job.team_id],
-                item.job.effect_key,
-                item.outcome.state,
-                item.outcome.reason,
-                item.messages,
-                item.job.parts_sent,
-                "\n".join(item.job.message_ids),
-            )
-            for item in self._items
-        )
-        slim = slim_columns(rows, 7, _KEYS)
-        return (list(teams), sender, self._now, *slim, self._partitions, self._event_ids)
-
-    def written(self, row: Any) -> Written:
-        """The mail and the positions of those that were still ours."""
-        places: Sequence[int] = row["places"] or ()
-        mails, partitions = [], []
-        for place, number, position in zip(
-            places, row["mail_numbers"] or (), row["positions"] or (), strict=True
-        ):
-            partitions.append(self._partitions[place - 1])
-            mails.append(self._mail(place - 1, number, position))
-        return Written(mails, ranges_of(zip(partitions, row["positions"] or (), strict=True)))
-
-    def _mail(self, index: int, number: int, position: int) -> Mail:
-        item = self._items[index]
-        job, outcome = item
-        return Mail(
-            MailSource.GATEWAY,
-            number,
-            position,
-            self._partitions[index],
-            job.team_id,
-            job.customer_id,
-            self._event_ids[index],
-            self._now,
-            job.depth,
-            SendOutcome(
-                job.effect_key, job.enrolment_id, outcome.state, outcome.reason, self._now, item.messages
-            ),
-        )
 
 
 def _numbered(jobs: Iterable[Job]) -> dict[UUID, int]:

@@ -14,6 +14,7 @@ from services.channel_gateway.domain.errors import (
     CatalogueChangedError,
     KeyTakenError,
     LimitReachedError,
+    NotOursError,
     ReservationConflictError,
 )
 
@@ -25,6 +26,7 @@ _CONFLICTS: Final[Mapping[str, type[ReservationConflictError]]] = {
     "OJ103": CatalogueChangedError,
 }
 """Codes that the functions of a reservation raise."""
+_NOT_OURS: Final = "OJ104"
 
 
 @contextlib.contextmanager
@@ -49,6 +51,17 @@ def reservation_conflicts() -> Iterator[None]:
         if conflict is None:
             raise
         raise conflict(str(error)) from error
+
+
+@contextlib.contextmanager
+def sends_of_others() -> Iterator[None]:
+    """Raises NotOursError where some of a batch of sends are settled or another's; other errors pass."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if error.sqlstate != _NOT_OURS:
+            raise
+        raise NotOursError(str(error)) from error
 
 
 @contextlib.contextmanager

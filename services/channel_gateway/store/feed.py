@@ -1,15 +1,27 @@
-"""Reading the history: feeds of other services, and mail for repairs and for the relay."""
+"""Reading the history: mail for the relay and for repairs, and the feed of other services.
 
-from collections.abc import Mapping
-from typing import Any
+The facts of the release before are rows by partition, those of this one records by shard. A shard's records lie beyond
+all older rows of its partitions, whose last positions are known from the first read on: the older rows are read to
+their end first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 from uuid import UUID
 
 from libs.common.db.pool import Pool, transaction
 from libs.common.db.reading import read_alone, read_rows
+from libs.common.feeds.gateway_records import SHARDS, shard_of
 from libs.common.feeds.notifier import PAGE_MAX
+from libs.common.ids import partition_of
 from libs.common.mailbox.mail import Mail
 from services.channel_gateway.store.book import QUERIES
-from services.channel_gateway.store.facts import mails_of
+from services.channel_gateway.store.mails import mails_of_old_facts, mails_of_records
+
+RECORDS_MAX: Final = 100
+"""Records read at once for their mail: few or hundreds of mails each."""
 
 
 class FeedStore:
@@ -18,53 +30,86 @@ class FeedStore:
     def __init__(self, pool: Pool) -> None:
         """`pool` of the service's own role."""
         self._pool = pool
+        self._old_ends: dict[int, int] = {}
+        """By shard; empty: not asked yet."""
 
     async def page(self, cursors: Mapping[int, int], row_max: int) -> tuple[list[Any], dict[int, int]]:
-        """One page of rows after the cursors, each a `GatewayRow` by its values, and the cursors to go on from."""
-        return await self._read("read_feed", cursors, row_max)
+        """One page of rows after the cursors, each a `GatewayRow` by its values, and the cursors to go on from.
 
-    async def _read(
-        self, query: str, cursors: Mapping[int, int], row_max: int
-    ) -> tuple[list[Any], dict[int, int]]:
-        rows = await read_alone(
-            self._pool,
-            *QUERIES.bind(
-                query,
-                partitions=list(cursors.keys()),
-                positions=list(cursors.values()),
-                most=min(row_max, PAGE_MAX),
-            ),
-        )
+        Facts of the release before lie in their partitions, the records of a shard beyond these, in the partition of
+        the shard's number.
+        """
+        most = min(row_max, PAGE_MAX)
         following = dict(cursors)
-        following.update((row["partition"], row["position"]) for row in rows)
+        rows: list[Any] = []
+        if old := await self._unfinished(cursors):
+            rows = await self._old_facts("feed_old_facts", old, most)
+            following.update((row["partition"], row["position"]) for row in rows)
+            if len(rows) == most:
+                return rows, following
+            following.update(self._finished(following, old))
+        shards = {p: at for p, at in following.items() if p < SHARDS}
+        if shards:
+            records = await self._records("feed_records", shards, most - len(rows))
+            following.update((row["partition"], row["position"]) for row in records)
+            rows = [*rows, *records]
         return rows, following
 
     async def fetch_after(self, cursors: Mapping[int, int], limit: int) -> list[Mail]:
-        """Up to `limit` mails after the cursors, in order of partition and position; fewer: there are no more."""
-        mails: list[Mail] = []
+        """Mail after the cursors, in order within each partition; fewer than `limit`: there is no more. All mail of a
+        record comes at once, so there may be some more than `limit`."""
         following = dict(cursors)
-        while True:
-            rows, following = await self._read("read_history", following, PAGE_MAX)
-            mails += mails_of(rows)
-            if len(rows) < PAGE_MAX or len(mails) >= limit:
-                return mails[:limit]
+        mails: list[Mail] = []
+        while old := await self._unfinished(following):
+            rows = await self._old_facts("read_old_facts", old, PAGE_MAX)
+            mails += mails_of_old_facts(rows)
+            if len(mails) >= limit:
+                # None of the release before is after its shard's records: these are read when the cursors are there.
+                return mails
+            following.update((row["partition"], row["position"]) for row in rows)
+            if len(rows) < PAGE_MAX:
+                following.update(self._finished(following, old))
+        return mails + await self._mail_in_records(following, limit - len(mails))
+
+    async def _mail_in_records(self, cursors: Mapping[int, int], limit: int) -> list[Mail]:
+        shards: dict[int, int] = {}
+        for partition, at in cursors.items():
+            shard = shard_of(partition)
+            shards[shard] = min(at, shards.get(shard, at))
+        mails: list[Mail] = []
+        while len(mails) < limit:
+            records = await self._records("read_records", shards, RECORDS_MAX)
+            mails += (
+                mail
+                for mail in mails_of_records(records)
+                if mail.position > cursors.get(mail.partition, mail.position)
+            )
+            if len(records) < RECORDS_MAX:
+                break
+            shards.update((row["shard"], row["position"]) for row in records)
+        return mails
 
     async def customer_mail(
         self, team_id: UUID, customer_id: UUID, after_number: int, limit: int
     ) -> list[Mail]:
         """A customer's mail after a number, in order."""
+        asked = {
+            "team_id": team_id,
+            "customer_id": customer_id,
+            "after_number": after_number,
+            "most": limit,
+        }
+        shard = shard_of(partition_of(team_id, customer_id))
         async with transaction(self._pool, [team_id]) as connection:
-            rows = await read_rows(
-                connection,
-                *QUERIES.bind(
-                    "read_customer_mail",
-                    team_id=team_id,
-                    customer_id=customer_id,
-                    after_number=after_number,
-                    most=limit,
-                ),
-            )
-        return mails_of(rows)
+            old = await read_rows(connection, *QUERIES.bind("read_old_customer_mail", **asked))
+            records = await connection.fetch(*QUERIES.bind("read_customer_records", shard=shard, **asked))
+        mails = mails_of_old_facts(old)
+        mails += (
+            mail
+            for mail in mails_of_records(records)
+            if mail.customer_id == customer_id and mail.number > after_number
+        )
+        return mails[:limit]
 
     async def load_cursors(self) -> dict[int, int]:
         """How far the relay has delivered."""
@@ -78,3 +123,22 @@ class FeedStore:
                 "save_mail_cursors", partitions=list(cursors.keys()), positions=list(cursors.values())
             )
         )
+
+    async def _unfinished(self, cursors: Mapping[int, int]) -> dict[int, int]:
+        """Those of partitions that may have rows of the release before after their cursors."""
+        if not self._old_ends:
+            rows = await self._pool.fetch(QUERIES["open_shards"], list(range(SHARDS)))
+            self._old_ends = {row["shard"]: row["old_end"] for row in rows}
+        return {p: at for p, at in cursors.items() if at < self._old_ends[shard_of(p)]}
+
+    def _finished(self, cursors: Mapping[int, int], partitions: Iterable[int]) -> dict[int, int]:
+        """The cursors of partitions of which nothing of the release before is left."""
+        return {p: max(cursors[p], self._old_ends[shard_of(p)]) for p in partitions}
+
+    async def _old_facts(self, query: str, cursors: Mapping[int, int], row_max: int) -> list[Any]:
+        asked = {"partitions": list(cursors.keys()), "positions": list(cursors.values()), "most": row_max}
+        return await read_alone(self._pool, *QUERIES.bind(query, **asked))
+
+    async def _records(self, query: str, shards: Mapping[int, int], row_max: int) -> list[Any]:
+        asked = {"shards": list(shards.keys()), "positions": list(shards.values()), "most": row_max}
+        return await read_alone(self._pool, *QUERIES.bind(query, **asked))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from libs.common.db.pool import Pool, transaction
+from libs.common.feeds.gateway_records import shard_of
+from libs.common.ids import partition_of
 from services.channel_gateway.domain.model import AwaitedSend
 from services.channel_gateway.store.book import QUERIES, columns
 
@@ -25,6 +27,7 @@ class LostSendStore:
                     "lost_sends",
                     team_ids=team_ids,
                     customer_ids=customer_ids,
+                    shards=[shard_of(partition_of(send.team_id, send.customer_id)) for send in sends],
                     effect_keys=effect_keys,
                     after_numbers=after_numbers,
                 )

@@ -14,6 +14,7 @@ from services.channel_gateway.domain.model import (
     Channel,
     Connection,
     Job,
+    Price,
     Template,
     TemplateState,
 )
@@ -84,6 +85,7 @@ def job_of(row: Row) -> Job:
         customer_id=row["customer_id"],
         enrolment_id=row["enrolment_id"],
         journey_id=row["journey_id"],
+        node_id=row["node_id"],
         channel=Channel(row["channel"]),
         account_id=row["account_id"],
         depth=row["depth"],
@@ -91,6 +93,7 @@ def job_of(row: Row) -> Job:
         not_after=row["not_after"],
         recipient=row["recipient"],
         parts=_parts_of(row),
+        price=Price(row["currency"], row["price_micros"]),
         template_id=row["template_id"],
         attempts=row["attempts"],
         parts_sent=row["parts_sent"],

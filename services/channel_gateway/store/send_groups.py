@@ -11,11 +11,12 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from libs.common.ids import epoch_ms, new_id, partition_of
+from libs.common.ids import partition_of
 from services.channel_gateway.domain.facts import GoneKind
 from services.channel_gateway.domain.model import Price, Send, SendAnswer, SendState, TemplateContent
 from services.channel_gateway.domain.prepare import Catalogue
 from services.channel_gateway.domain.reserve import HeldPlaces, ReservationTotals, Reserved, add_up
+from services.channel_gateway.store.records import RecordBatch, SettledSends
 from services.channel_gateway.store.rows import pack_parts
 
 _NO_PRICE: Final = Price("", 0)
@@ -64,9 +65,8 @@ class SendBatch:
     ) -> None:
         """Sends with what was decided of each."""
         self.groups: dict[SendGroup, list[_SendRow]] = {}
-        self.partitions: list[int] = []
-        """Of the refused sends, in order."""
-        self._refusals: list[tuple[UUID, UUID, int, UUID]] = []
+        self.refused = RecordBatch(now, mailed=False)
+        """Facts of the refused sends: the answer to the call is their outcome."""
         self._now = now
         following = iter(states)
         for send, decision in zip(sends, decisions, strict=True):
@@ -75,29 +75,21 @@ class SendBatch:
             else:
                 self._accept(send, decision, next(following))
 
-    def arguments(self, catalogue: Catalogue, sender: UUID) -> dict[str, Any]:
+    def arguments(self, catalogue: Catalogue, sender: UUID, stint: UUID) -> dict[str, Any]:
         """All of `reserve_sends`, for sends that are taken to fit: it checks that they do."""
         totals = self._totals()
-        return self._all(
-            sender,
-            totals,
-            totals.caps,
-            stops=_stops(self.groups),
-            versions=_versions(catalogue),
-            prices=_prices(catalogue, self.groups),
-            re_reserve=[],
-        )
+        premises = (_stops(self.groups), _versions(catalogue), _prices(catalogue, self.groups))
+        return self._all(totals, totals.caps, sender=sender, stint=stint, premises=premises, re_reserve=[])
 
-    def decided_arguments(self, sender: UUID, re_reserve: Iterable[UUID]) -> dict[str, Any]:
+    def decided_arguments(self, sender: UUID, stint: UUID, re_reserve: Iterable[UUID]) -> dict[str, Any]:
         """The same for sends that were decided under the locks; `re_reserve` may be stored already, as deferred."""
         totals = self._totals()
         return self._all(
-            sender,
             totals,
             dict.fromkeys(totals.usage, _NO_CAP),
-            stops=_stops(group for group in self.groups if group.accepted),
-            versions=[],
-            prices=[],
+            sender=sender,
+            stint=stint,
+            premises=(_stops(group for group in self.groups if group.accepted), [], []),
             re_reserve=list(re_reserve),
         )
 
@@ -121,9 +113,22 @@ class SendBatch:
         )
         row = (send.effect_key, send.customer_id, send.enrolment_id, "", None)
         self.groups.setdefault(group, []).append(row)
-        partition = partition_of(send.team_id, send.customer_id)
-        self.partitions.append(partition)
-        self._refusals.append((send.team_id, send.effect_key, partition, new_id(epoch_ms(self._now))))
+        self.refused.add(
+            partition_of(send.team_id, send.customer_id),
+            send.team_id,
+            SettledSends(
+                *(
+                    send.journey_id,
+                    send.node_id,
+                    send.channel,
+                    send.account_id or b"",
+                    answer.state,
+                    answer.reason,
+                ),
+                *(0, 0, "", send.depth),
+            ),
+            (send.customer_id, send.effect_key, send.enrolment_id),
+        )
 
     def _accept(self, send: Send, reserved: Reserved, state: SendState) -> None:
         prepared = reserved.prepared
@@ -166,20 +171,20 @@ class SendBatch:
 
     def _all(
         self,
-        sender: UUID,
         totals: ReservationTotals,
         caps: Mapping[tuple[UUID, UUID, int], int],
         **others: Any,
     ) -> dict[str, Any]:
         return {
             "teams": list({group.team_id for group in self.groups}),
-            "sender": sender,
             "now": self._now,
-            "caps": [(*key, count, caps[key]) for key, count in sorted(totals.usage.items())],
-            "plans": [(*key, count) for key, count in sorted(totals.quotas.items())],
-            "payments": [(*payer, micros) for payer, micros in sorted(totals.wallets.items())],
+            "places": (
+                [(*key, count, caps[key]) for key, count in sorted(totals.usage.items())],
+                [(*key, count) for key, count in sorted(totals.quotas.items())],
+                [(*payer, micros) for payer, micros in sorted(totals.wallets.items())],
+            ),
             "groups": [_group_row(group, rows) for group, rows in self.groups.items()],
-            "refusals": self._refusals,
+            "refusals": self.refused.rows(),
             **others,
         }
 

@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
-from libs.common.feeds.publisher import ranges_of
 from services.channel_gateway.domain.model import (
     DEFAULT_PRICES,
     Account,
@@ -97,7 +96,7 @@ class SendStore:
             rows = await connection.fetch(QUERIES["find_inbound"], *columns(keys, 3))
         return {(row["account_id"], row["external_id"]): row["last_at"] for row in rows}
 
-    async def store(self, batch: SendBatch, catalogue: Catalogue, now: datetime, sender: UUID) -> Written:
+    async def store(self, batch: SendBatch, catalogue: Catalogue, sender: UUID, stint: UUID) -> Written:
         """Stores sends that are taken to fit, in one round trip: places, deliveries, facts, or nothing.
 
         Raises ReservationConflictError when a key is stored already, a limit or a stop is in the way, or the catalogue
@@ -105,9 +104,9 @@ class SendStore:
         """
         with reservation_conflicts():
             rows = await fetch_alone(
-                self._pool, *QUERIES.bind("reserve_sends", **batch.arguments(catalogue, sender))
+                self._pool, *QUERIES.bind("reserve_sends", **batch.arguments(catalogue, sender, stint))
             )
-        return Written([], ranges_of(zip(batch.partitions, rows[0][0], strict=True)))
+        return Written([], batch.refused.ranges(rows[0][0]))
 
     async def decide(
         self,
@@ -115,7 +114,9 @@ class SendStore:
         prepared: Sequence[Prepared | SendAnswer],
         re_reserve: set[UUID],
         now: datetime,
+        *,
         sender: UUID,
+        stint: UUID,
     ) -> Stored:
         """Decides send by send under the limits' locks, and stores. All keys must be different.
 
@@ -128,9 +129,9 @@ class SendStore:
             batch = SendBatch(sends, decisions, [SendState.ACCEPTED] * len(jobs), now)
             with reservation_conflicts():
                 positions = await connection.fetchval(
-                    *QUERIES.bind("reserve_sends", **batch.decided_arguments(sender, re_reserve))
+                    *QUERIES.bind("reserve_sends", **batch.decided_arguments(sender, stint, re_reserve))
                 )
-        return Stored(decisions, jobs, Written([], ranges_of(zip(batch.partitions, positions, strict=True))))
+        return Stored(decisions, jobs, Written([], batch.refused.ranges(positions)))
 
 
 def _is_to_re_reserve(send: Send, row: Any) -> bool:
@@ -230,6 +231,7 @@ def _job(send: Send, reserved: Reserved) -> Job:
         send.customer_id,
         send.enrolment_id,
         send.journey_id,
+        send.node_id,
         send.channel,
         prepared.account.account_id,
         send.depth,
@@ -237,5 +239,6 @@ def _job(send: Send, reserved: Reserved) -> Job:
         send.not_after,
         prepared.recipient,
         prepared.parts,
+        reserved.price,
         template_of(send),
     )

@@ -130,7 +130,9 @@ class Reservation:
             claim = self._sender.claim(jobs, accounts)
             batch = SendBatch(sends, decisions, claim.states, now)
             try:
-                written = await self._store.store(batch, catalogue, now, self._sender.sender_id)
+                written = await self._store.store(
+                    batch, catalogue, self._sender.sender_id, self._sender.stints.take(len(jobs))
+                )
             except BaseException:
                 self._sender.give_up(claim)
                 raise
@@ -163,7 +165,12 @@ class Reservation:
     ) -> dict[SendKey, SendAnswer]:
         with self._sender.reserving(fresh.keys()):
             stored = await self._store.decide(
-                list(fresh.values()), prepared, re_reserve, self._clock.now(), self._sender.sender_id
+                list(fresh.values()),
+                prepared,
+                re_reserve,
+                self._clock.now(),
+                sender=self._sender.sender_id,
+                stint=self._sender.stints.take(len(fresh)),
             )
             crash.reach("gateway.after_reserve")
             accounts = [d.prepared.account for d in stored.decisions if isinstance(d, Reserved)]

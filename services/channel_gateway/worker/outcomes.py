@@ -18,8 +18,9 @@ from libs.common.feeds.publisher import CommitPublisher
 from libs.common.tasks import set_within
 from services.channel_gateway import metrics
 from services.channel_gateway.domain.model import DeliveryOutcome, Job, Reason, SendState
-from services.channel_gateway.store.deliveries import DeliveryStore, Postponement, Settlement
+from services.channel_gateway.store.deliveries import DeliveryStore, Postponement
 from services.channel_gateway.store.facts import Written
+from services.channel_gateway.store.outcomes import Settlement
 
 RECORD_MAX: Final = 500
 """Outcomes recorded in one transaction."""

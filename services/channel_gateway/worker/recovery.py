@@ -83,6 +83,18 @@ class Recovery:
             if await self._liveness.is_gone(sender):
                 with _apart("a sender's sends cannot be adopted", sender_id=sender):
                     await self._adopt(sender, teams)
+        await self._end_stints()
+
+    async def _end_stints(self) -> None:
+        """Ends stints that take no more sends: our own but for the last one, and those of processes that are gone."""
+        ended = [
+            stint
+            for stint, sender in await self._store.stints()
+            if stint != self._sender.stints.current
+            and (sender == self._sender.sender_id or await self._liveness.is_gone(sender))
+        ]
+        if ended:
+            await self._store.end_stints(ended)
 
     async def _adopt(self, sender: UUID, teams: set[UUID]) -> None:
         while adopted := await self._store.adopt(sender, teams, self._sender.sender_id):

@@ -37,6 +37,7 @@ from services.channel_gateway.worker.fence import Fence
 from services.channel_gateway.worker.outcomes import Recorder
 from services.channel_gateway.worker.queue import Claim, SendKey, SendQueue
 from services.channel_gateway.worker.spill import Refill
+from services.channel_gateway.worker.stints import Stints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ class Sender:
     def __init__(self, deps: SenderDependencies) -> None:
         """Nothing to send yet."""
         self.sender_id = deps.sender_id
+        self.stints = Stints()
         self.queue = SendQueue(lane_max=deps.lane_max, at_once=self._is_at_once)
         self._adapters = deps.adapters
         self._fence = Fence(deps.sender_id, deps.store, deps.clock, deps.publisher)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
+from libs.common.feeds import gateway_records as sends
 from libs.common.feeds import journey_records as records
 from libs.common.feeds.rows import EntryRow, FactRow, GatewayRow, HistoryRow, RecordRow
 from omnijourney.channel_gateway.v1 import delivery_pb2
@@ -136,14 +137,27 @@ def _refused(team: bytes, journey: bytes, quarter: int) -> f.Fact:
 
 
 def _gateway_shapes(row: GatewayRow) -> Iterable[_Shape]:
-    make = _MESSAGES.get(row.kind)
     team = _team(row)
+    if row.body:
+        return _settled_shapes(team, sends.read_record(row.body))
+    make = _MESSAGES.get(row.kind)
     if make is None or (make is _receipt and row.outcome not in _RECEIPTS):
         return ()
     message = (team, row.journey, row.node, row.channel, (row.at - _EPOCH) // _QUARTER)
     if make is _click:
         return ((make, message, row.key),)
     return ((make, message, row.outcome, row.messages, row.micros, row.currency),)
+
+
+def _settled_shapes(team: bytes, record: sends.Record) -> list[_Shape]:
+    quarter = record.at_us // _QUARTER_US
+    shapes: list[_Shape] = []
+    for fact in record.facts:
+        if type(fact) is sends.SettledFact:
+            message = (team, fact.journey_id, fact.node_id, fact.channel, quarter)
+            shape = (_send, message, fact.outcome, fact.messages, fact.micros, fact.currency)
+            shapes += (shape,) * fact.count
+    return shapes
 
 
 _Message = tuple[bytes, bytes | None, str, int, int]  # team, journey, node, channel, quarter

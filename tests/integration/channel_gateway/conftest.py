@@ -17,6 +17,7 @@ import pytest
 
 from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
+from libs.common.feeds.gateway_records import SEND_BYTES, GoneFact, read_record
 from libs.common.feeds.reading import PackedHistory
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import PARTITIONS, new_id, partition_of
@@ -340,7 +341,8 @@ class Gateway:
     async def facts(self) -> list[GatewayRow]:
         """The whole history."""
         history = PackedHistory("channel_gateway", self.internal.channel, GatewayRow)
-        return list((await history.read(dict.fromkeys(range(PARTITIONS), 0), 0, 5_000)).rows)
+        rows = (await history.read(dict.fromkeys(range(PARTITIONS), 0), 0, 5_000)).rows
+        return [fact for row in rows for fact in (facts_of(row) if row.body else [row])]
 
     async def delivery(self, effect_key: str) -> delivery_pb2.Delivery:
         """One delivery."""
@@ -378,6 +380,29 @@ class Gateway:
     def partition(self, customer_id: str) -> int:
         """The customer's partition."""
         return partition_of(self.team_id, UUID(customer_id))
+
+
+def facts_of(row: GatewayRow) -> list[GatewayRow]:
+    """The facts of a record, one row each, as the release before told them."""
+    record = read_record(row.body)
+    place = (row.partition, row.position, row.team)
+    facts: list[GatewayRow] = []
+    for fact in record.facts:
+        if isinstance(fact, GoneFact):
+            gone = GatewayRow(*place, 4, record.at, fact.content_id, outcome=fact.kind, reason=fact.reason)
+            facts.append(gone)
+            continue
+        for start in range(0, len(fact.sends), SEND_BYTES):
+            sent = GatewayRow(*place, 1, record.at, fact.sends[start : start + 16], fact.journey_id)
+            sent.node, sent.channel, sent.outcome, sent.reason = (
+                fact.node_id,
+                fact.channel,
+                fact.outcome,
+                fact.reason,
+            )
+            sent.messages, sent.micros, sent.currency = fact.messages, fact.micros, fact.currency
+            facts.append(sent)
+    return facts
 
 
 @pytest.fixture

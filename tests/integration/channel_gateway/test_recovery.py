@@ -10,7 +10,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from libs.common.ids import new_id
+from libs.common.feeds.gateway_records import pack_record
+from libs.common.feeds.reading import PackedHistory
+from libs.common.feeds.rows import GatewayRow
+from libs.common.ids import PARTITIONS, new_id
 from libs.common.mailbox.mail import Outcome, SendOutcome, Unreadable
 from omnijourney.channel_gateway.v1 import delivery_pb2
 from omnijourney.internal.v1 import send_pb2
@@ -200,20 +203,30 @@ async def test_a_send_of_no_time_keeps_no_other_of_a_dead_process(
 
 
 @pytest.mark.rule("C-20d")
-@pytest.mark.parametrize("at", ["4713-01-01 BC", "10000-01-01"])
-async def test_an_outcome_of_no_time_hides_no_other(gateway: Gateway, at: str) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\xc1", id="no msgpack"),
+        pytest.param(pack_record((1, 2**62, [])), id="of no time, and of another number of sends"),
+    ],
+)
+async def test_a_record_that_cannot_be_read_hides_no_other(gateway: Gateway, body: bytes) -> None:
     account, module = await gateway.account(LINE, sink=True), await gateway.module()
     customers = [gateway.customer(account, LINE) for _ in range(5)]
-    await gateway.ask(*(gateway.send(customer, LINE, bot_module_id=module) for customer in customers))
-    await gateway.settled()
+    for customer in customers:
+        await gateway.ask(gateway.send(customer, LINE, bot_module_id=module))
+        await gateway.settled()
     await as_owner(
         gateway,
-        "ALTER TABLE channel_gateway.history DROP CONSTRAINT history_time_readable",
-        f"UPDATE channel_gateway.history SET occurred_at = '{at}' WHERE customer_id = '{customers[2]}'",
+        f"UPDATE channel_gateway.history_record SET body = '\\x{body.hex()}' WHERE '{customers[2]}' = ANY (customers)",
     )
-    facts = await gateway.facts()
-    assert sorted(fact.team is not None for fact in facts) == [False, True, True, True, True]
+    history = PackedHistory("channel_gateway", gateway.internal.channel, GatewayRow)
+    rows = (await history.read(dict.fromkeys(range(PARTITIONS), 0), 0, 100)).rows
+    assert [row.body for row in rows].count(body) == 1
+    assert len(rows) == 5
     mails = [mail for customer in customers for mail in await gateway.mail(customer)]
+    assert [mail.number for mail in mails] == [1] * 5
     assert [type(mail.body) for mail in mails] == [
         *[SendOutcome] * 2,
         Unreadable,

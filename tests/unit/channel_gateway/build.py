@@ -18,6 +18,7 @@ from services.channel_gateway.domain.model import (
     ConnectionKind,
     Job,
     ModuleContent,
+    Price,
     Send,
     Template,
     TemplateState,
@@ -82,6 +83,7 @@ def job(**changes: Any) -> Job:
         customer_id=CUSTOMER,
         enrolment_id=UUID(int=7),
         journey_id=JOURNEY,
+        node_id="hello",
         channel=Channel.LINE,
         account_id=ACCOUNT,
         depth=0,
@@ -89,5 +91,6 @@ def job(**changes: Any) -> Job:
         not_after=None,
         recipient="U1",
         parts=[b"{}"],
+        price=Price("TWD", 200_000),
     )
     return msgspec.structs.replace(base, **changes)

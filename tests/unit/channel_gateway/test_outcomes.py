@@ -13,8 +13,9 @@ from libs.common.backoff import Backoff
 from libs.common.clock import SteppedClock
 from services.channel_gateway.clients.channels.base import Attempt, Verdict, plain
 from services.channel_gateway.domain.model import DeliveryOutcome, Job, Reason, SendState
-from services.channel_gateway.store.deliveries import Postponement, Settlement
+from services.channel_gateway.store.deliveries import Postponement
 from services.channel_gateway.store.facts import Written
+from services.channel_gateway.store.outcomes import Settlement
 from services.channel_gateway.worker import outcomes
 from services.channel_gateway.worker.attempts import AttemptClassifier
 from services.channel_gateway.worker.lanes import Lane

@@ -4,4 +4,8 @@
 -- ids and times only.
 CREATE OR REPLACE FUNCTION unsettled_senders() RETURNS TABLE (team_id uuid, sender uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
-AS $$ SELECT DISTINCT d.team_id, d.sender FROM delivery AS d WHERE d.state >= send_state('ACCEPTED') $$;
+AS $$
+    SELECT DISTINCT d.team_id, d.sender
+      FROM delivery AS d
+     WHERE d.stint_id = ANY (ARRAY(SELECT s.stint_id FROM sender_stint AS s)) AND d.state >= send_state('ACCEPTED')
+$$;

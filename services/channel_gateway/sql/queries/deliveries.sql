@@ -1,3 +1,5 @@
+-- Unsettled sends are found through the stints that stand in `sender_stint`: a send's stint stands there until it is settled.
+
 -- name: mark_in_flight
 SELECT mark_sends(:teams, :sender, :team_numbers, :effect_keys)
 
@@ -6,9 +8,24 @@ SELECT postpone_sends(:teams, :sender, :team_numbers, :effect_keys, :delays_s, :
                       :attempt_counts)
 
 -- name: settle_sends
-SELECT places, mail_numbers, positions
-  FROM settle_sends(:teams, :sender, :now, :team_numbers, :effect_keys, :states, :reasons, :message_counts, :part_counts,
-                    :message_ids, :partitions, :event_ids)
+SELECT positions, numbers FROM settle_sends_v2(:teams, :sender, :now, :outcomes, :records)
+
+-- name: find_settleable
+-- Those of a process's sends that are unsettled.
+SELECT d.*
+  FROM unnest(:teams::uuid[], :effect_keys::uuid[]) AS w (team_id, effect_key)
+ CROSS JOIN LATERAL (
+    SELECT team_id, effect_key FROM delivery
+     WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND sender = :sender
+       AND state >= send_state('ACCEPTED') LIMIT 1
+ ) AS d
+
+-- name: find_stints
+-- But for the one of the release before, whose processes do not look whether it stands.
+SELECT stint_id, sender FROM sender_stint WHERE stint_id <> '00000000-0000-0000-0000-000000000000'
+
+-- name: end_stints
+SELECT end_stints(:stints)
 
 -- name: raise_stop
 -- Never lowered.
@@ -18,11 +35,12 @@ RETURNING epoch
 
 -- name: find_stopped
 -- Waiting sends of a journey that were decided before its stop, locked until they are cancelled.
-SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, channel, account_id, depth, stop_epoch, not_after,
-       recipient, parts, template_id, attempts, parts_sent, message_ids, doubtful, state, first_attempt_at,
-       next_attempt_at, clock_timestamp() AS real_now
+SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, depth, stop_epoch, not_after,
+       recipient, parts, template_id, currency, price_micros, attempts, parts_sent, message_ids, doubtful, state,
+       first_attempt_at, next_attempt_at, clock_timestamp() AS real_now
   FROM delivery
- WHERE team_id = :team_id AND journey_id = :journey_id AND state = send_state('ACCEPTED') AND stop_epoch < :epoch
+ WHERE stint_id = ANY (ARRAY(SELECT s.stint_id FROM sender_stint AS s))
+   AND team_id = :team_id AND journey_id = :journey_id AND state = send_state('ACCEPTED') AND stop_epoch < :epoch
  ORDER BY team_id, effect_key
  LIMIT 2000
    FOR UPDATE
@@ -30,14 +48,16 @@ SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, channel, acco
 -- name: take_over
 -- Makes the waiting sends of a stopped journey ours, whichever process had them.
 UPDATE delivery SET sender = :sender
- WHERE team_id = :team_id AND journey_id = :journey_id AND state = send_state('ACCEPTED') AND stop_epoch < :epoch
+ WHERE stint_id = ANY (ARRAY(SELECT s.stint_id FROM sender_stint AS s))
+   AND team_id = :team_id AND journey_id = :journey_id AND state = send_state('ACCEPTED') AND stop_epoch < :epoch
    AND sender <> :sender
 
 -- name: count_on_wire
 -- Sends in flight, ours and those of other processes.
 SELECT count(*) FILTER (WHERE sender = :sender) AS ours, count(*) FILTER (WHERE sender <> :sender) AS others
   FROM delivery
- WHERE team_id = :team_id AND journey_id = :journey_id AND state = send_state('IN_FLIGHT') AND stop_epoch < :epoch
+ WHERE stint_id = ANY (ARRAY(SELECT s.stint_id FROM sender_stint AS s))
+   AND team_id = :team_id AND journey_id = :journey_id AND state = send_state('IN_FLIGHT') AND stop_epoch < :epoch
 
 -- name: unsettled_senders
 -- Processes with unsettled sends, and the teams of those.
@@ -51,36 +71,39 @@ SELECT pending, oldest FROM unsettled()
 -- from now on. Rows of the bound teams only.
 WITH held AS (
     SELECT team_id, effect_key FROM delivery
-     WHERE sender = :dead_sender AND state >= send_state('ACCEPTED') AND team_id = ANY ((SELECT platform.teams())::uuid[])
+     WHERE stint_id = ANY (ARRAY(SELECT s.stint_id FROM sender_stint AS s))
+       AND sender = :dead_sender AND state >= send_state('ACCEPTED') AND team_id = ANY ((SELECT platform.teams())::uuid[])
      ORDER BY team_id, effect_key LIMIT :most FOR UPDATE
 )
 UPDATE delivery AS d
    SET sender = :sender, doubtful = d.doubtful OR d.state = send_state('IN_FLIGHT')
   FROM held AS h WHERE (d.team_id, d.effect_key) = (h.team_id, h.effect_key)
-RETURNING d.team_id, d.effect_key, d.customer_id, d.enrolment_id, d.journey_id, d.channel, d.account_id, d.depth,
-          d.stop_epoch, d.not_after, d.recipient, d.parts, d.template_id, d.attempts, d.parts_sent, d.message_ids,
-          d.doubtful, d.state, d.first_attempt_at, d.next_attempt_at, clock_timestamp() AS real_now
+RETURNING d.team_id, d.effect_key, d.customer_id, d.enrolment_id, d.journey_id, d.node_id, d.channel, d.account_id, d.depth,
+          d.stop_epoch, d.not_after, d.recipient, d.parts, d.template_id, d.currency, d.price_micros, d.attempts,
+          d.parts_sent, d.message_ids, d.doubtful, d.state, d.first_attempt_at, d.next_attempt_at, clock_timestamp() AS real_now
 
 -- name: unsettled_of
 SELECT team_id, effect_key FROM delivery
- WHERE sender = :sender AND state >= send_state('ACCEPTED') AND team_id = ANY (:teams::uuid[])
+ WHERE stint_id = ANY (ARRAY(SELECT s.stint_id FROM sender_stint AS s))
+   AND sender = :sender AND state >= send_state('ACCEPTED') AND team_id = ANY (:teams::uuid[])
    AND (account_id IS NULL OR account_id <> ALL (:without_accounts::uuid[]))
 
 -- name: left_of
 -- Our own sends that wait, as they are, but for those checked out.
-SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, channel, account_id, depth, stop_epoch, not_after,
-       recipient, parts, template_id, attempts, parts_sent, message_ids, doubtful, state, first_attempt_at,
-       next_attempt_at, clock_timestamp() AS real_now
+SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, depth, stop_epoch, not_after,
+       recipient, parts, template_id, currency, price_micros, attempts, parts_sent, message_ids, doubtful, state,
+       first_attempt_at, next_attempt_at, clock_timestamp() AS real_now
   FROM delivery AS d
- WHERE team_id = :team_id AND account_id = :account_id AND sender = :sender AND state = send_state('ACCEPTED')
+ WHERE stint_id = ANY (ARRAY(SELECT s.stint_id FROM sender_stint AS s))
+   AND team_id = :team_id AND account_id = :account_id AND sender = :sender AND state = send_state('ACCEPTED')
    AND NOT EXISTS (SELECT FROM unnest(:checked_out::uuid[]) AS h (effect_key) WHERE h.effect_key = d.effect_key)
  LIMIT :most
 
 -- name: readopt
 -- Our own sends that memory lost, as they are.
-SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, channel, account_id, depth, stop_epoch, not_after,
-       recipient, parts, template_id, attempts, parts_sent, message_ids, doubtful, state, first_attempt_at,
-       next_attempt_at, clock_timestamp() AS real_now
+SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, depth, stop_epoch, not_after,
+       recipient, parts, template_id, currency, price_micros, attempts, parts_sent, message_ids, doubtful, state,
+       first_attempt_at, next_attempt_at, clock_timestamp() AS real_now
   FROM delivery
  WHERE team_id = ANY (:teams::uuid[]) AND effect_key = ANY (:effect_keys::uuid[])
    AND state >= send_state('ACCEPTED') AND sender = :sender

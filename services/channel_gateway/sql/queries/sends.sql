@@ -22,8 +22,7 @@ SELECT i.*
  ) AS i
 
 -- name: reserve_sends
-SELECT reserve_sends_v2(:teams, :sender, :now, :stops, :versions, :prices, :caps, :plans, :payments, :groups, :refusals,
-                        :re_reserve)
+SELECT reserve_sends_v3(:teams, :sender, :stint, :now, :premises, :places, :groups, :refusals, :re_reserve)
 
 -- name: hold_stops
 -- Locks the stop epochs of journeys shared until the commit, whatever they are. Keys in order, without doubles.

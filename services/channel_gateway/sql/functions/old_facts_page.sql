@@ -1,6 +1,6 @@
--- One page of a feed, rows of all teams in order of partition and position, at most `row_max`. It runs with the caller's rights,
+-- One page of the facts that the release before wrote, rows of all teams in order of partition and position, at most `row_max`. It runs with the caller's rights,
 -- bound to the teams of the page. STABLE, so that both of its statements see one moment.
-CREATE OR REPLACE FUNCTION history_page(partitions smallint[], after bigint[], row_max integer) RETURNS SETOF history
+CREATE OR REPLACE FUNCTION old_facts_page(partitions smallint[], after bigint[], row_max integer) RETURNS SETOF history
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
 AS $$

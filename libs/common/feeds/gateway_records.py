@@ -1,0 +1,89 @@
+"""What the gateway's history consists of: a record is what one commit did to the sends of one team and one shard.
+
+The body of a record is msgpack, an array a struct, and is handed on as it is stored: readers decode and count. Ids are
+16 bytes, times microseconds since 1970 in domain time. A struct may gain fields at its end, each with a default; what
+else changes needs a new tag, which old readers refuse.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from libs.common.feeds.journey_records import SHARDS, epoch_us, shard_of
+
+__all__ = [
+    "SEND_BYTES",
+    "SHARDS",
+    "GoneFact",
+    "Record",
+    "SettledFact",
+    "epoch_us",
+    "pack_record",
+    "read_record",
+]
+__all__ += ["shard_of"]
+
+SEND_BYTES: Final = 32
+"""Of a send in `SettledFact.sends`: effect key, enrolment."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SettledFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
+    """Sends of one node that ended alike; their customers stand beside the body, in the order of `sends`.
+
+    `channel` is a `common.v1.Channel`, `outcome` a final `channel_gateway.v1.SendState`. `messages` are those of each
+    send that left or may have left, `micros` what they cost in millionths of `currency`. `depth` is that of the mail.
+    """
+
+    journey_id: bytes
+    node_id: str
+    channel: int
+    account_id: bytes
+    """Empty where none was found."""
+    outcome: int
+    reason: str
+    messages: int
+    micros: int
+    currency: str
+    depth: int
+    sends: bytes
+
+    @property
+    def count(self) -> int:
+        """How many sends."""
+        return len(self.sends) // SEND_BYTES
+
+
+class GoneFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
+    """Content can be sent no more; `kind` 1: bot module, 2: template, 3: account."""
+
+    kind: int
+    content_id: bytes
+    reason: str
+
+
+Fact = SettledFact | GoneFact
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
+    """The body of a row, of one moment."""
+
+    at_us: int
+    facts: list[Fact]
+
+    @property
+    def at(self) -> datetime:
+        """When it happened, domain time. Raises OverflowError for a time that no datetime has."""
+        return _EPOCH + timedelta(microseconds=self.at_us)
+
+
+_decoder: Final = msgspec.msgpack.Decoder(Record)
+_encoder: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
+
+read_record: Final = _decoder.decode
+"""The record of a body. Raises `msgspec.ValidationError` or `DecodeError` if it is none."""
+pack_record: Final = _encoder.encode
+"""The body of a record; a tuple in place of a struct gives the same bytes, its tag first, and a UUID in place of 16."""

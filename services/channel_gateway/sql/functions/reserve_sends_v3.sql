@@ -1,0 +1,53 @@
+-- Reserves and stores sends, in one transaction of the teams `bound`; the positions of the records of those that are refused.
+-- `own` is the sender that gets the accepted ones, `stint` the stretch of its sends that they belong to. A send stored as IN_FLIGHT is
+-- recorded as such by this very commit. Keys in `re_reserve` may be there as DEFERRED and are reserved again. What cannot be done as a
+-- whole is raised, and nothing stays:
+--   OJ101: a key is stored already.  OJ102: a limit or a stop is in the way of some of it.  OJ103: what the batch was made of
+--   (accounts, content, prices) has changed.
+CREATE OR REPLACE FUNCTION reserve_sends_v3(
+    bound uuid[], own uuid, stint uuid, domain_now timestamptz, premises reservation_premises, places reservation_places,
+    groups send_group_row[], refusals record_row[], re_reserve uuid[]
+) RETURNS bigint[]
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    stored bigint;
+BEGIN
+    PERFORM platform.bind(bound);
+    PERFORM hold_stops_v2(premises.stops);
+    PERFORM check_catalogue_v2(premises.versions, premises.prices);
+    PERFORM take_places_v2(domain_now, places.caps, places.plans, places.payments);
+    PERFORM hold_stint(stint, own);
+    INSERT INTO delivery AS d (
+        team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, template_id, state, accepted,
+        reason, messages, price_micros, currency, capped, quota_month, stop_epoch, not_after, depth, recipient, parts, sender,
+        attempts, first_attempt_at, created_at, settled_at, stint_id)
+    SELECT g.team_id, s.effect_key, s.customer_id, s.enrolment_id, g.journey_id, g.node_id, g.channel, g.account_id,
+           g.template_id, g.state, g.state >= send_state('ACCEPTED'), g.reason, g.messages, g.price_micros, g.currency,
+           g.capped, g.quota_month, g.stop_epoch, g.not_after, g.depth, s.recipient, s.parts, own,
+           (g.state = send_state('IN_FLIGHT'))::integer,
+           CASE WHEN g.state = send_state('IN_FLIGHT') THEN clock_timestamp() END, domain_now,
+           CASE WHEN g.state < send_state('ACCEPTED') THEN domain_now END,
+           CASE WHEN g.state >= send_state('ACCEPTED') THEN stint END
+      FROM unnest(groups) AS g CROSS JOIN LATERAL unnest(g.sends) AS s
+     ORDER BY g.team_id, s.effect_key
+    ON CONFLICT (team_id, effect_key) DO UPDATE
+       SET channel = EXCLUDED.channel, account_id = EXCLUDED.account_id, template_id = EXCLUDED.template_id,
+           state = EXCLUDED.state, accepted = EXCLUDED.accepted, reason = EXCLUDED.reason, messages = EXCLUDED.messages,
+           price_micros = EXCLUDED.price_micros, currency = EXCLUDED.currency, capped = EXCLUDED.capped,
+           quota_month = EXCLUDED.quota_month, stop_epoch = EXCLUDED.stop_epoch, not_after = EXCLUDED.not_after,
+           depth = EXCLUDED.depth, recipient = EXCLUDED.recipient, parts = EXCLUDED.parts, sender = EXCLUDED.sender,
+           attempts = EXCLUDED.attempts, first_attempt_at = EXCLUDED.first_attempt_at, settled_at = EXCLUDED.settled_at,
+           stint_id = EXCLUDED.stint_id, parts_sent = 0, message_ids = '{}', next_attempt_at = NULL, doubtful = false
+     WHERE d.state = send_state('DEFERRED') AND d.effect_key = ANY (re_reserve);
+    GET DIAGNOSTICS stored = ROW_COUNT;
+    IF stored < (SELECT sum(cardinality(g.sends)) FROM unnest(groups) AS g) THEN
+        RAISE EXCEPTION 'a key is stored already' USING ERRCODE = 'OJ101';
+    END IF;
+    IF cardinality(refusals) = 0 THEN
+        RETURN '{}';
+    END IF;
+    RETURN (SELECT a.positions FROM append_records(refusals) AS a);
+END
+$$;

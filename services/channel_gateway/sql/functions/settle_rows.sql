@@ -1,0 +1,23 @@
+-- Settles sends that are unsettled and `own`; how many. Rows are found one by one in the order of their keys, which is the order in
+-- which all lock them.
+CREATE OR REPLACE FUNCTION settle_rows(own uuid, domain_now timestamptz, outcomes outcome_row[]) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path FROM CURRENT SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
+AS $$
+DECLARE
+    settled bigint;
+BEGIN
+    UPDATE delivery AS d
+       SET state = w.state, reason = w.reason, messages = w.messages, parts_sent = w.parts_sent, parts = NULL,
+           message_ids = string_to_array(w.message_ids, E'\n'), settled_at = domain_now, next_attempt_at = NULL
+      FROM (
+        SELECT o.team_id, s.effect_key, o.state, o.reason, o.messages, o.parts_sent, s.message_ids
+          FROM unnest(outcomes) AS o
+         CROSS JOIN LATERAL unnest(o.effect_keys, o.message_ids) AS s (effect_key, message_ids)
+         ORDER BY 1, 2
+      ) AS w
+     WHERE d.team_id = w.team_id AND d.effect_key = w.effect_key AND d.sender = own AND d.state >= send_state('ACCEPTED');
+    GET DIAGNOSTICS settled = ROW_COUNT;
+    RETURN settled;
+END
+$$;

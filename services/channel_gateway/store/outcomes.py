@@ -1,0 +1,109 @@
+"""Outcomes of a batch of sends as arguments of `settle_sends`, and what it made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from libs.common.ids import partition_of
+from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
+from services.channel_gateway.domain.model import PLACE_KEPT, DeliveryOutcome, Job
+from services.channel_gateway.store.facts import Written
+from services.channel_gateway.store.records import RecordBatch, SettledSends
+
+_OutcomeKey = tuple[UUID, int, str, int, int, bool]
+"""Columns of `outcome_row`: team, state, reason, messages, parts sent, whether some of what was taken is given back."""
+
+
+class Settlement(NamedTuple):
+    """An outcome to be recorded."""
+
+    job: Job
+    outcome: DeliveryOutcome
+
+    @property
+    def messages(self) -> int:
+        """Messages that left or may have left."""
+        if self.outcome.state in PLACE_KEPT:
+            return self.job.messages
+        # A send of several messages may fail half way: those that left stay counted.
+        return self.job.parts_sent
+
+
+class Outcomes:
+    """Different sends that are to be settled as of one moment."""
+
+    def __init__(self, items: Sequence[Settlement], now: datetime) -> None:
+        """To be recorded as of `now`."""
+        self._items = items
+        self._now = now
+        self._partitions = [partition_of(job.team_id, job.customer_id) for job, _ in items]
+        self._records = RecordBatch(now, mailed=True)
+        self._outcomes: dict[_OutcomeKey, tuple[list[UUID], list[str]]] = {}
+        for item, partition in zip(items, self._partitions, strict=True):
+            self._add(item, partition)
+
+    def _add(self, item: Settlement, partition: int) -> None:
+        job, outcome = item
+        messages = item.messages
+        # Request bodies that cannot be read are counted as none: the database knows what was taken.
+        gives_back = messages < job.messages or not job.parts
+        alike = (job.team_id, outcome.state, outcome.reason, messages, job.parts_sent, gives_back)
+        keys, message_ids = self._outcomes.setdefault(alike, ([], []))
+        keys.append(job.effect_key)
+        message_ids.append("\n".join(job.message_ids))
+        price = job.price
+        what = SettledSends(
+            job.journey_id,
+            job.node_id,
+            job.channel,
+            job.account_id,
+            outcome.state,
+            outcome.reason,
+            messages,
+            messages * price.micros,
+            price.currency,
+            job.depth,
+        )
+        self._records.add(partition, job.team_id, what, (job.customer_id, job.effect_key, job.enrolment_id))
+
+    def arguments(self, sender: UUID) -> dict[str, Any]:
+        """All of the function's."""
+        return {
+            "teams": list({job.team_id for job, _ in self._items}),
+            "sender": sender,
+            "now": self._now,
+            "outcomes": [(*alike, *columns) for alike, columns in self._outcomes.items()],
+            "records": self._records.rows(),
+        }
+
+    def written(self, row: Any) -> Written:
+        """The mail, and the positions of its records."""
+        positions: Sequence[int] = row["positions"]
+        numbers = iter(row["numbers"])
+        mails = [
+            self._mail(index, next(numbers), position)
+            for position, indexes in zip(positions, self._records.order(), strict=True)
+            for index in indexes
+        ]
+        return Written(mails, self._records.ranges(positions))
+
+    def _mail(self, index: int, number: int, position: int) -> Mail:
+        item = self._items[index]
+        job, outcome = item
+        return Mail(
+            MailSource.GATEWAY,
+            number,
+            position,
+            self._partitions[index],
+            job.team_id,
+            job.customer_id,
+            job.effect_key,
+            self._now,
+            job.depth,
+            SendOutcome(
+                job.effect_key, job.enrolment_id, outcome.state, outcome.reason, self._now, item.messages
+            ),
+        )

@@ -1,0 +1,271 @@
+"""What became of sends, as records: numbered mail, a row a commit, shard and team; and older facts."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from libs.common.db.pool import Pool, open_pool
+from libs.common.feeds.gateway_records import shard_of
+from libs.common.feeds.reading import PackedHistory
+from libs.common.feeds.rows import GatewayRow
+from libs.common.ids import PARTITIONS, new_id, partition_of
+from libs.common.mailbox.mail import Mail, Outcome, SendOutcome
+from libs.testing.fixtures import Database
+from services.channel_gateway.domain.model import Channel, DeliveryOutcome, Job, Price, SendState
+from services.channel_gateway.store.deliveries import DeliveryStore
+from services.channel_gateway.store.feed import FeedStore
+from services.channel_gateway.store.outcomes import Settlement
+from tests.integration.channel_gateway.conftest import LINE, START, Gateway, GatewayMaker
+
+_UNSETTLED = """
+INSERT INTO channel_gateway.delivery (team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel,
+    state, accepted, reason, messages, price_micros, currency, capped, stop_epoch, depth, recipient, sender, created_at)
+VALUES ($1, $2, $3, $4, $5, 'hello', 1, 9, true, '', 1, 200000, 'TWD', false, 0, 0, '', $6, now())
+"""
+_OLD_FACT = """
+WITH at AS (SELECT channel_gateway.allocate_positions(ARRAY[$3::smallint]) AS positions)
+INSERT INTO channel_gateway.history (partition, position, team_id, customer_id, kind, occurred_at, event_id,
+    mail_number, effect_key, enrolment_id, journey_id, node_id, channel, outcome)
+SELECT $3, positions[1], $1, $2, 1, $5, gen_random_uuid(), $4, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(),
+       'hello', 1, 1 FROM at
+"""
+
+
+class Sender:
+    """Settles sends of one team without a gateway around it."""
+
+    def __init__(self, pool: Pool, admin: asyncpg.Connection[Any]) -> None:
+        self.team_id, self.id = new_id(), new_id()
+        self.store, self.feed = DeliveryStore(pool), FeedStore(pool)
+        self._admin = admin
+
+    async def job(self, customer_id: UUID) -> Job:
+        """An unsettled send of this sender."""
+        job = Job(
+            *(self.team_id, new_id(), customer_id, new_id(), new_id(), "hello", Channel.LINE, new_id()),
+            *(0, 0, None, "", [b"{}"], Price("TWD", 200_000)),
+        )
+        keys = (job.team_id, job.effect_key, customer_id, job.enrolment_id, job.journey_id)
+        await self._admin.execute(_UNSETTLED, *keys, self.id)
+        return job
+
+    async def settle(self, *jobs: Job, state: SendState = SendState.SENT) -> list[Mail]:
+        """Settles sends together; their mail."""
+        items = [Settlement(job, DeliveryOutcome(state)) for job in jobs]
+        return (await self.store.settle(items, START, self.id)).mails
+
+
+@pytest.fixture
+async def admin(database: Database) -> Any:
+    """A connection of the owner."""
+    connection = await asyncpg.connect(database.admin_dsn)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def sender(database: Database, admin: asyncpg.Connection[Any]) -> Any:
+    """A sender on the database."""
+    pool = await open_pool(database.dsn_of("channel_gateway"), name="sender")
+    yield Sender(pool, admin)
+    await pool.close()
+
+
+def numbers(mails: list[Mail]) -> list[int]:
+    """Of mails."""
+    return [mail.number for mail in mails]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_mail_of_each_customer_is_numbered_without_gaps_and_read_again_from_any_number(
+    sender: Sender, seed: int
+) -> None:
+    rng = random.Random(seed)
+    customers = [new_id() for _ in range(6)]
+    told: dict[UUID, list[Mail]] = defaultdict(list)
+    for _ in range(8):
+        jobs = [await sender.job(rng.choice(customers)) for _ in range(rng.choice([1, 2, 9]))]
+        for mail in await sender.settle(*jobs):
+            told[mail.customer_id].append(mail)
+    for customer, mails in told.items():
+        mails.sort(key=lambda mail: mail.number)
+        assert numbers(mails) == list(range(1, len(mails) + 1))
+        assert [mail.position for mail in mails] == sorted(mail.position for mail in mails)
+        for after in range(len(mails) + 1):
+            again = await sender.feed.customer_mail(sender.team_id, customer, after, 100)
+            assert again == mails[after:]
+        assert await sender.feed.customer_mail(sender.team_id, customer, 0, 2) == mails[:2]
+
+
+async def test_a_partition_is_read_again_from_any_position(sender: Sender) -> None:
+    told: list[Mail] = []
+    for size in (1, 20, 3, 40):
+        told += await sender.settle(*[await sender.job(new_id()) for _ in range(size)])
+    for partition in range(PARTITIONS):
+        mine = [mail for mail in told if mail.partition == partition]
+        mine.sort(key=lambda mail: mail.position)
+        for after in (0, *(mail.position for mail in mine)):
+            found = await sender.feed.fetch_after({partition: after}, 1_000)
+            assert sorted(found, key=lambda mail: mail.event_id) == sorted(
+                (mail for mail in mine if mail.position > after), key=lambda mail: mail.event_id
+            )
+
+
+async def test_each_partition_of_a_shard_is_read_from_its_own_position(sender: Sender) -> None:
+    told: list[Mail] = []
+    for _ in range(3):
+        told += await sender.settle(*[await sender.job(new_id()) for _ in range(100)])
+    positions = sorted({mail.position for mail in told if shard_of(mail.partition) == 0})
+    cursors = {partition: positions[place % 3] for place, partition in enumerate(range(0, PARTITIONS, 8))}
+    found = await sender.feed.fetch_after(cursors, 1_000)
+    assert {mail.event_id for mail in found} == {
+        mail.event_id
+        for mail in told
+        if mail.partition in cursors and mail.position > cursors[mail.partition]
+    }
+
+
+async def test_mail_of_one_record_is_read_whole_whatever_the_limit(sender: Sender) -> None:
+    mails = await sender.settle(*[await sender.job(new_id()) for _ in range(40)])
+    shard = shard_of(mails[0].partition)
+    record = [mail for mail in mails if shard_of(mail.partition) == shard]
+    assert len(record) > 1
+    found = await sender.feed.fetch_after({mail.partition: 0 for mail in record}, 1)
+    assert {mail.event_id for mail in found} == {mail.event_id for mail in record}
+
+
+async def test_an_outcome_that_is_recorded_again_is_told_once(
+    sender: Sender, admin: asyncpg.Connection[Any]
+) -> None:
+    jobs = [await sender.job(new_id()) for _ in range(3)]
+    assert len(await sender.settle(*jobs[:2])) == 2
+    # As when the answer to that commit was lost, and a stop or another process has the third meanwhile.
+    await admin.execute(
+        "UPDATE channel_gateway.delivery SET sender = $2 WHERE effect_key = $1", jobs[1].effect_key, new_id()
+    )
+    assert [mail.event_id for mail in await sender.settle(*jobs)] == [jobs[2].effect_key]
+    assert await sender.settle(*jobs, state=SendState.FAILED) == []
+    assert await admin.fetchval("SELECT array_agg(state) FROM channel_gateway.delivery") == [1, 1, 1]
+    assert await admin.fetchval("SELECT sum(last_number) FROM channel_gateway.customer_mail") == 3
+
+
+async def test_a_send_that_stands_twice_in_a_batch_is_settled_once(sender: Sender) -> None:
+    job = await sender.job(new_id())
+    assert numbers(await sender.settle(job, job)) == [1]
+
+
+async def test_records_follow_what_the_release_before_wrote(
+    sender: Sender, admin: asyncpg.Connection[Any]
+) -> None:
+    customer = new_id()
+    partition = partition_of(sender.team_id, customer)
+    beside = (partition + 8) % PARTITIONS  # another partition of the shard, with more facts
+    for number, place in ((1, partition), (2, partition), *[(None, beside)] * 5):
+        await admin.execute(_OLD_FACT, sender.team_id, customer, place, number, START)
+    await admin.execute(
+        "INSERT INTO channel_gateway.customer_mail (team_id, customer_id, last_number) VALUES ($1, $2, 2)",
+        sender.team_id,
+        customer,
+    )
+    told = [(await sender.settle(await sender.job(customer)))[0] for _ in range(2)]
+    assert numbers(told) == [3, 4]
+    for after in range(5):
+        mails = await sender.feed.customer_mail(sender.team_id, customer, after, 100)
+        assert numbers(mails) == [1, 2, 3, 4][after:]
+    mails = await sender.feed.fetch_after(dict.fromkeys(range(PARTITIONS), 0), 100)
+    assert numbers(mails) == [1, 2, 3, 4]
+    assert [mail.position for mail in mails] == [1, 2, 6, 7], "beyond all facts of the shard's partitions"
+    assert numbers(await sender.feed.fetch_after({partition: 2}, 100)) == [3, 4]
+
+
+async def test_the_feed_tells_what_the_release_before_wrote_first_and_everything_once(
+    sender: Sender, admin: asyncpg.Connection[Any]
+) -> None:
+    customer = new_id()
+    for number in range(1, 8):
+        place = (number * 11) % PARTITIONS
+        await admin.execute(_OLD_FACT, sender.team_id, customer, place, number, START)
+    for size in (1, 30, 2):
+        await sender.settle(*[await sender.job(new_id()) for _ in range(size)])
+    written = await admin.fetchval("SELECT count(*) FROM channel_gateway.history_record")
+    for page in (1, 3, 100):
+        cursors, kinds = dict.fromkeys(range(PARTITIONS), 0), []
+        while True:
+            rows, following = await sender.feed.page(cursors, page)
+            assert len(rows) <= page
+            kinds += [row["kind"] if "kind" in row.keys() else 5 for row in rows]  # noqa: SIM118 - no dictionary
+            if following == cursors:
+                break
+            cursors = following
+        assert kinds == [1] * 7 + [5] * written
+
+
+async def test_the_release_before_writes_no_fact_below_one_that_was_read(
+    sender: Sender, admin: asyncpg.Connection[Any]
+) -> None:
+    customer = new_id()
+    partition = partition_of(sender.team_id, customer)
+    await admin.execute(_OLD_FACT, sender.team_id, customer, partition, 1, START)
+    await sender.settle(await sender.job(customer))
+    with pytest.raises(asyncpg.PostgresError, match="stop the gateways of the release before"):
+        await admin.execute(_OLD_FACT, sender.team_id, customer, partition, 2, START)
+    with pytest.raises(asyncpg.PostgresError, match="stop the gateways of the release before"):
+        await admin.fetch(
+            "SELECT * FROM channel_gateway.history_page($1::smallint[], $2::bigint[], 10)", [partition], [0]
+        )
+
+
+async def test_mail_of_the_release_before_reaches_the_mailbox_with_that_of_this_one(
+    maker: GatewayMaker, database: Database, admin: asyncpg.Connection[Any]
+) -> None:
+    team, customer = new_id(), new_id()
+    await admin.execute(_OLD_FACT, team, customer, partition_of(team, customer), 1, START)
+    await admin.execute(
+        "INSERT INTO channel_gateway.customer_mail (team_id, customer_id, last_number) VALUES ($1, $2, 1)",
+        team,
+        customer,
+    )
+    async with maker.start() as gateway:
+        await gateway.settled()
+        gateway.team_id = team
+        assert numbers(await gateway.mail(str(customer))) == [1]
+
+
+async def test_sends_that_are_settled_together_are_one_row_of_the_history_a_shard(gateway: Gateway) -> None:
+    account, module = await gateway.account(LINE, sink=True), await gateway.module()
+    customers = [gateway.customer(account, LINE) for _ in range(60)]
+    await gateway.ask(*(gateway.send(customer, LINE, bot_module_id=module) for customer in customers))
+    await gateway.settled()
+    history = PackedHistory("channel_gateway", gateway.internal.channel, GatewayRow)
+    rows = (await history.read(dict.fromkeys(range(PARTITIONS), 0), 0, 100)).rows
+    assert len(rows) <= 16, "one or two commits"
+    facts = await gateway.facts()
+    assert len({fact.key for fact in facts}) == len(facts) == 60
+    mails = [mail for customer in customers for mail in await gateway.mail(customer)]
+    assert [mail.body.outcome for mail in mails if isinstance(mail.body, SendOutcome)] == [Outcome.SENT] * 60
+
+
+_INDEXED = """
+SELECT DISTINCT a.attname
+  FROM pg_index AS i
+  JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refobjid = i.indrelid
+  JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = d.refobjsubid
+ WHERE i.indrelid = 'channel_gateway.delivery'::regclass
+UNION
+SELECT a.attname
+  FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+ WHERE i.indrelid = 'channel_gateway.delivery'::regclass
+"""
+
+
+async def test_no_index_holds_what_sending_changes(admin: asyncpg.Connection[Any]) -> None:
+    indexed = {row["attname"] for row in await admin.fetch(_INDEXED)}
+    assert indexed == {"team_id", "effect_key", "created_at", "stint_id"}, (
+        "an update of any other column stays in its place, and touches no index"
+    )
