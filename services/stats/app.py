@@ -49,5 +49,5 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             stats_service_pb2.DESCRIPTOR.services_by_name["StatsService"],
         )
         for reader in readers:
-            rt.spawn(f"reader of {reader.name}", reader.run)
+            rt.spawn(f"reader of {reader.name} {reader.source.value}", reader.run)
         yield await stack.enter_async_context(rt.serving(ReadersLag(readers, progress)))

@@ -12,8 +12,12 @@ from typing import Final
 
 import msgspec
 
+from libs.common.ids import PARTITIONS
+
 SHARDS: Final = 8
 """Parts of the history, each with positions of its own; fixed, as `PARTITIONS` is, and a divisor of it."""
+FEED_START: Final = PARTITIONS
+"""What feeds call shard 0: numbers below are partitions of what was written before there were records."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

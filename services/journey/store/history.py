@@ -9,6 +9,9 @@ from uuid import UUID
 
 from libs.common.db.history import read_page
 from libs.common.db.pool import Connection, Pool
+from libs.common.db.reading import read_alone
+from libs.common.feeds.journey_records import FEED_START
+from libs.common.feeds.notifier import PAGE_MAX
 from libs.common.ids import partition_of
 from services.journey.domain.model import ActorKey, Journey
 from services.journey.domain.turn import Refusal, RunSegment
@@ -37,8 +40,26 @@ class HistoryStore:
         self._pool = pool
 
     async def page(self, cursors: Mapping[int, int], limit: int) -> tuple[list[Any], dict[int, int]]:
-        """A page of the history of all teams after the cursors, and the cursors after it."""
+        """A page of what was written before there were records, of all teams after the cursors, and the cursors after
+        it."""
         return await read_page(self._pool, "history", cursors, limit)
+
+    async def records(self, cursors: Mapping[int, int], limit: int) -> tuple[list[Any], dict[int, int]]:
+        """A page of records of all teams after the cursors, each a `RecordRow` by its values, and the cursors after
+        it; shards have the numbers of feeds."""
+        query = BOOK.bind(
+            "read_records",
+            first=FEED_START,
+            shards=[shard - FEED_START for shard in cursors],
+            after=list(cursors.values()),
+            row_max=min(limit, PAGE_MAX),
+        )
+        rows = await read_alone(self._pool, *query)
+        return rows, {**cursors, **{row["partition"]: row["position"] for row in rows}}
+
+    async def has_records(self) -> bool:
+        """Whether a record was ever written: from then on, nothing is appended to what was written before."""
+        return bool(await self._pool.fetchval(*BOOK.bind("has_records")))
 
 
 async def append_history(connection: Connection, rows: Sequence[HistoryRow]) -> None:

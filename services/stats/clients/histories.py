@@ -14,6 +14,8 @@ from services.stats.domain.model import Source
 
 PAGE_ROWS: Final = 2_000
 """Rows of one page."""
+PAGE_RECORDS: Final = 256
+"""Records of one page, each of some sixty facts where turns come in full batches."""
 _SEGMENT_KINDS: Final = (
     segment_facts.FACT_KIND_CHECKOUT_COMPLETED,
     segment_facts.FACT_KIND_ORDER_STORED,
@@ -43,15 +45,18 @@ class CountedHistory(PackedHistory[Any]):
         row: type[HistoryRow],
         *,
         kinds: Sequence[Any] = (),
+        rows_max: int = PAGE_ROWS,
     ) -> None:
-        """See `PackedHistory`."""
+        """See `PackedHistory`; `rows_max` is the size of a page."""
         super().__init__(name, channel, row, kinds=kinds)
         self.source = source
+        self.rows_max = rows_max
 
 
 def histories(peers: Peers) -> list[CountedHistory]:
-    """All four."""
+    """All four; journey has two, the second with what it wrote before it had records."""
     return [
+        CountedHistory(Source.RECORDS, "journey", peers.journey, RecordRow, rows_max=PAGE_RECORDS),
         CountedHistory(Source.JOURNEY, "journey", peers.journey, RecordRow),
         CountedHistory(Source.GATEWAY, "channel_gateway", peers.channel_gateway, GatewayRow),
         CountedHistory(Source.POINTS, "points", peers.points, EntryRow),

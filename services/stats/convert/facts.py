@@ -8,10 +8,12 @@ from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
 from libs.common.feeds import gateway_records as sends
 from libs.common.feeds import journey_records as records
+from libs.common.feeds.follower import POISON
 from libs.common.feeds.rows import EntryRow, FactRow, GatewayRow, HistoryRow, RecordRow
 from omnijourney.channel_gateway.v1 import delivery_pb2
 from omnijourney.journey.v1 import enrolment_pb2
@@ -62,6 +64,35 @@ def read_facts(source: Source, rows: Iterable[HistoryRow]) -> list[tuple[f.Fact,
         for shape in shapes_of(row):
             shapes[shape] = shapes.get(shape, 0) + 1
     return [(make(*values), times) for (make, *values), times in shapes.items()]
+
+
+def read_each(source: Source, row: HistoryRow) -> list[f.Fact | Exception | None]:
+    """What one row says, fact by fact: None for what is not counted, the fault of one that cannot be read. Raises as
+    `read_facts` where the row as a whole cannot be read."""
+    if not isinstance(row, RecordRow):
+        return [fact for fact, _ in read_facts(source, [row])] or [None]
+    team, record = _team(row), _loose(row.body)
+    return [_read_one(team, record, fact) for fact in record.facts]
+
+
+class _LooseRecord(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """A `records.Record` of which some facts may be unreadable."""
+
+    at_us: int
+    journeys: list[bytes]
+    facts: list[msgspec.Raw]
+
+
+_loose: Final = msgspec.msgpack.Decoder(_LooseRecord).decode
+_fact: Final = msgspec.msgpack.Decoder(records.Fact).decode
+
+
+def _read_one(team: bytes, record: _LooseRecord, fact: msgspec.Raw) -> f.Fact | Exception | None:
+    try:
+        shapes = list(_record_shapes(team, record.at_us, record.journeys, [_fact(fact)]))
+        return shapes[0][0](*shapes[0][1:]) if shapes else None
+    except POISON as error:
+        return error
 
 
 @lru_cache(maxsize=65_536)
@@ -225,6 +256,7 @@ _SALES: Final[Mapping[int, Callable[..., f.Fact]]] = {
 _STORED: Final = frozenset({history_pb2.FACT_KIND_ORDER_STORED, history_pb2.FACT_KIND_REFUND_STORED})
 _SHAPES: Final[Mapping[Source, Callable[[Any], Iterable[_Shape]]]] = {
     Source.JOURNEY: _journey_shapes,
+    Source.RECORDS: _journey_shapes,
     Source.GATEWAY: _gateway_shapes,
     Source.POINTS: _entry_shapes,
     Source.SEGMENT: _fact_shapes,

@@ -63,6 +63,18 @@ def count(facts: Iterable[tuple[Fact, int]]) -> Counts:
     return Counts({key: value for key, value in deltas.items() if value}, firsts)
 
 
+def merge(parts: Iterable[Counts]) -> Counts:
+    """What several counts add together, in their order."""
+    deltas: _Deltas = defaultdict(int)
+    firsts: _Firsts = {}
+    for part in parts:
+        for key, value in part.deltas.items():
+            deltas[key] += value
+        for first, key in part.firsts.items():
+            firsts.setdefault(first, key)
+    return Counts({key: value for key, value in deltas.items() if value}, firsts)
+
+
 def _count_run_segment(segment: RunSegment, times: int, deltas: _Deltas, _: _Firsts) -> None:
     team_id, journey_id = segment.team_id, segment.journey_id
     if segment.enrolled:

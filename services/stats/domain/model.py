@@ -21,9 +21,12 @@ class Source(IntEnum):
     """Whose history a fact is from."""
 
     JOURNEY = 1
+    """What journey wrote before it had records."""
     GATEWAY = 2
     POINTS = 3
     SEGMENT = 4
+    RECORDS = 5
+    """Journey's records."""
 
 
 class Metric(IntEnum):

@@ -25,7 +25,7 @@ class ProjectionState(NamedTuple):
 
 
 class RowSetAside(NamedTuple):
-    """A row of a history that could not be counted."""
+    """A row of a history that could not be counted, or some facts of it."""
 
     source: int
     partition: int

@@ -28,10 +28,10 @@ class ProjectionRpcs(Edge[Dependencies]):
     ) -> pb.ListRowsSetAsideResponse:
         """Rows that could not be counted."""
         projections, size = self._deps.projections, page_size(request.page_size)
-        source = projections.source_of(request.source)
-        arguments = ("set aside", source)
+        sources = projections.sources_of(request.source)
+        arguments = ("set aside", sources[0] if request.source else None)
         after = page_key(request.page_token, tuple[int, int, int], *arguments) or (0, 0, 0)
-        rows = await projections.rows_set_aside(source, after, size + 1)
+        rows = await projections.rows_set_aside(sources, after, size + 1)
         page = page_of(rows, size, lambda row: row.place, *arguments)
         return pb.ListRowsSetAsideResponse(
             rows=[convert.row_message(projections.name_of(row.source), row) for row in page.rows],
@@ -42,8 +42,8 @@ class ProjectionRpcs(Edge[Dependencies]):
         self, request: pb.RetryRowsSetAsideRequest, context: Any
     ) -> pb.RetryRowsSetAsideResponse:
         """Counts rows that could not be counted before."""
-        source = self._deps.projections.source_of(request.source)
-        counted, left = await self._deps.projections.retry(source)
+        sources = self._deps.projections.sources_of(request.source)
+        counted, left = await self._deps.projections.retry(sources)
         return pb.RetryRowsSetAsideResponse(counted_count=counted, left_count=left)
 
     async def CheckProjections(

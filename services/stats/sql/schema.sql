@@ -50,9 +50,9 @@ CREATE TABLE cursor (
     partition smallint NOT NULL,
     position  bigint NOT NULL DEFAULT 0,
     CONSTRAINT cursor_pkey PRIMARY KEY (source, partition),
-    CONSTRAINT cursor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT cursor_partition_check CHECK (((partition >= 0) AND (partition <= 71))),
     CONSTRAINT cursor_position_check CHECK (("position" >= 0)),
-    CONSTRAINT cursor_source_check CHECK (((source >= 1) AND (source <= 4)))
+    CONSTRAINT cursor_source_check CHECK (((source >= 1) AND (source <= 5)))
 ) WITH (fillfactor=10);
 
 -- What counts once however often it happens. kind 1: a customer with an order or a refund; kind 2: a send (by its effect
@@ -110,9 +110,11 @@ CREATE TABLE row_set_aside (
     position    bigint NOT NULL,
     reason      text NOT NULL,
     create_time timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    facts       integer[],
     CONSTRAINT row_set_aside_pkey PRIMARY KEY (source, partition, "position"),
-    CONSTRAINT row_set_aside_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
-    CONSTRAINT row_set_aside_source_check CHECK (((source >= 1) AND (source <= 4)))
+    CONSTRAINT row_set_aside_facts_check CHECK ((cardinality(facts) > 0)),
+    CONSTRAINT row_set_aside_partition_check CHECK (((partition >= 0) AND (partition <= 71))),
+    CONSTRAINT row_set_aside_source_check CHECK (((source >= 1) AND (source <= 5)))
 );
 
 -- The same over all time, so that what people look at most does not cost more every day.

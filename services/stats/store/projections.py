@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 import asyncpg
 
 from libs.common import crash
-from libs.common.db.pool import Pool, fetch_alone
+from libs.common.db.pool import Pool, fetch_alone, transaction
 from libs.common.feeds.follower import CursorMovedError
 from services.stats.domain.model import Counts, Source
 from services.stats.domain.views import RowPlace, RowSetAside
+from services.stats.store.aside import count_parts
 from services.stats.store.base import BOOK
+from services.stats.store.counting import columns
 
 _CURSORS_MOVED: Final = "OJ003"
 
@@ -41,7 +43,7 @@ class ProjectionStore:
 
         Raises CursorMovedError if they are not at `before` any more; nothing is counted then.
         """
-        counters, firsts = _rows(counts)
+        counters, firsts = columns(counts)
         query = BOOK.bind(
             "count_rows",
             source=source,
@@ -62,29 +64,37 @@ class ProjectionStore:
         after: Mapping[int, int],
         at: tuple[int, int],
         reason: str,
+        *,
+        parts: Sequence[Counts | None] = (),
     ) -> None:
-        """Moves the source's cursors past the row `at` (partition, position) and keeps why it is not counted.
+        """Moves the source's cursors past the row `at` (partition, position) and keeps why it is not counted: of
+        `parts`, what its facts add (None: cannot be read), only those that cannot be counted.
 
         Raises CursorMovedError if they are not at `before` any more; nothing is kept then.
         """
-        query = BOOK.bind(
-            "set_row_aside",
-            source=source,
-            counted=sum(before.values()),
-            steps=_steps(before, after),
-            partition=at[0],
-            position=at[1],
-            reason=reason,
-        )
+        moved = {"source": source, "counted": sum(before.values()), "steps": _steps(before, after)}
+        place = {"partition": at[0], "position": at[1]}
         with _cursors_checked():
-            await fetch_alone(self._pool, *query)
+            if not parts:
+                await fetch_alone(self._pool, *BOOK.bind("set_row_aside", **moved, **place, reason=reason))
+                return
+            async with transaction(self._pool, ()) as connection:
+                await connection.execute(*BOOK.bind("move_cursors", **moved))
+                left = await count_parts(connection, source, parts)
+                crash.reach("stats.before_commit")
+                if left:
+                    kept = BOOK.bind("keep_facts_aside", source=source, **place, reason=reason, facts=left)
+                    await connection.execute(*kept)
+        crash.reach("stats.after_commit")
 
-    async def list_set_aside(self, source: Source | None, after: RowPlace, row_max: int) -> list[RowSetAside]:
-        """Rows of a source's history (None: of all) that could not be counted, in order of place."""
+    async def list_set_aside(
+        self, sources: Sequence[Source], after: RowPlace, row_max: int
+    ) -> list[RowSetAside]:
+        """Rows of these sources' histories that could not be counted, in order of place."""
         rows = await self._pool.fetch(
             *BOOK.bind(
                 "list_set_aside",
-                source=source,
+                sources=list(sources),
                 after_source=after[0],
                 after_partition=after[1],
                 after_position=after[2],
@@ -93,42 +103,36 @@ class ProjectionStore:
         )
         return [RowSetAside(*row) for row in rows]
 
-    async def count_again(self, place: RowPlace, counts: Counts) -> bool:
-        """Counts a row that was set aside; False if it is not any more. Raises CursorMovedError: then do it again."""
-        counters, firsts = _rows(counts)
-        query = BOOK.bind(
-            "count_row_again",
-            source=place[0],
-            partition=place[1],
-            position=place[2],
-            counters=counters,
-            firsts=firsts,
-        )
-        with _cursors_checked():
-            ((counted,),) = await fetch_alone(self._pool, *query)
-        return bool(counted)
+    async def count_again(self, place: RowPlace, parts: Sequence[Counts | None]) -> bool:
+        """Counts what can be counted of a row that was set aside, by what its facts add (None: cannot be read).
 
-    async def count_set_aside(self, source: Source) -> int:
-        """Rows of the source's history that could not be counted."""
-        count: int = await self._pool.fetchval(*BOOK.bind("count_set_aside", source=source))
+        False if something is left, or the row is not set aside any more. Raises CursorMovedError: then do it again.
+        """
+        row = dict(zip(("source", "partition", "position"), place, strict=True))
+        with _cursors_checked():
+            async with transaction(self._pool, ()) as connection:
+                held = await connection.fetch(*BOOK.bind("hold_row_aside", **row))
+                if not held:
+                    return False
+                wanted = held[0]["facts"] or range(len(parts))
+                refused = await count_parts(
+                    connection, place[0], [parts[n] if n < len(parts) else None for n in wanted]
+                )
+                left = [wanted[n] for n in refused]
+                if left:
+                    await connection.execute(*BOOK.bind("keep_facts_left", **row, facts=left))
+                else:
+                    await connection.execute(*BOOK.bind("drop_row_aside", **row))
+        return not left
+
+    async def count_set_aside(self, sources: Sequence[Source]) -> int:
+        """Rows of these sources' histories that could not be counted."""
+        count: int = await self._pool.fetchval(*BOOK.bind("count_set_aside", sources=list(sources)))
         return count
 
 
 def _steps(before: Mapping[int, int], after: Mapping[int, int]) -> list[_Step]:
     return [(p, before[p], position) for p, position in after.items() if position != before[p]]
-
-
-def _rows(counts: Counts) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
-    """The counters that grow, as `counter_row`, and what counts only the first time, as `first_row`."""
-    deltas = dict(counts.deltas)
-    for key in counts.firsts.values():
-        deltas.setdefault(key, 0)
-    counters: list[tuple[object, ...]] = [
-        (k.team_id, k.journey_id, k.metric, k.node_id, k.channel, k.currency, k.quarter, delta)
-        for k, delta in deltas.items()
-    ]
-    places = {key: place for place, key in enumerate(deltas, 1)} if counts.firsts else {}
-    return counters, [(*first, places[key]) for first, key in counts.firsts.items()]
 
 
 @contextmanager

@@ -42,46 +42,52 @@ class Projections:
         self._records = records
 
     async def states(self) -> list[ProjectionState]:
-        """How far each history is counted, and what keeps it from going on."""
-        return [await self._state(reader) for reader in self._readers]
+        """How far each service's history is counted, and what keeps it from going on."""
+        names = dict.fromkeys(reader.name for reader in self._readers)
+        return [
+            _together([await self._state(reader) for reader in self._readers if reader.name == name])
+            for name in names
+        ]
 
-    def source_of(self, name: str) -> Source | None:
-        """The source of a service's name; None for no name. Raises InvalidArgument for one that has no history."""
-        sources = {reader.name: reader.source for reader in self._readers}
-        if name and name not in sources:
-            raise InvalidArgument.of(FieldViolation("source", f"must be one of {', '.join(sources)}"))
-        return sources.get(name)
+    def sources_of(self, name: str) -> list[Source]:
+        """The sources of a service's name, of all for no name. Raises InvalidArgument for one that has no history."""
+        names = dict.fromkeys(reader.name for reader in self._readers)
+        if name and name not in names:
+            raise InvalidArgument.of(FieldViolation("source", f"must be one of {', '.join(names)}"))
+        return sorted(reader.source for reader in self._readers if not name or reader.name == name)
 
     def name_of(self, source: int) -> str:
         """The service's name."""
         return next(reader.name for reader in self._readers if reader.source == source)
 
     async def rows_set_aside(
-        self, source: Source | None, after: RowPlace, row_max: int
+        self, sources: Sequence[Source], after: RowPlace, row_max: int
     ) -> Sequence[RowSetAside]:
         """Rows that could not be counted, in order of place."""
-        return await self._store.list_set_aside(source, after, row_max)
+        return await self._store.list_set_aside(sources, after, row_max)
 
-    async def retry(self, source: Source | None) -> tuple[int, int]:
+    async def retry(self, sources: Sequence[Source]) -> tuple[int, int]:
         """Counts rows that were set aside, up to RETRIED_MAX; returns how many, and how many are left.
 
         Raises Unavailable.
         """
         readers = {reader.source.value: reader for reader in self._readers}
-        rows = await self._store.list_set_aside(source, (0, 0, 0), RETRIED_MAX)
+        rows = await self._store.list_set_aside(sources, (0, 0, 0), RETRIED_MAX)
         counted = 0
         for row in rows:
             try:
-                counts = await readers[row.source].read_again(row.partition, row.position)
-                counted += await self._count_again(row, counts)
+                parts = await readers[row.source].read_again(row.partition, row.position)
+                done = await self._count_again(row, parts)
+                counted += done
+                if not done:
+                    _log.warning("a row still cannot be counted, or is by another call", place=row.place)
             except POISON as error:
                 _log.warning("a row still cannot be counted", place=row.place, error=repr(error))
-        sources = [source] if source else [reader.source for reader in self._readers]
-        return counted, sum([await self._store.count_set_aside(each) for each in sources])
+        return counted, await self._store.count_set_aside(sources)
 
-    async def _count_again(self, row: RowSetAside, counts: Counts) -> bool:
+    async def _count_again(self, row: RowSetAside, parts: Sequence[Counts | None]) -> bool:
         return await until_alone(
-            lambda _attempt: self._store.count_again(row.place, counts),
+            lambda _attempt: self._store.count_again(row.place, parts),
             what="row set aside",
             collisions=(CursorMovedError, *COLLIDED),
             attempts=_ATTEMPTS,
@@ -89,7 +95,7 @@ class Projections:
 
     async def _state(self, reader: Reader) -> ProjectionState:
         try:
-            aside = await self._store.count_set_aside(reader.source)
+            aside = await self._store.count_set_aside([reader.source])
             counted, waiting = await reader.counted(), await reader.waiting()
         except AWAY as error:
             return ProjectionState(reader.name, 0, 0, str(error) or type(error).__name__, 0)
@@ -112,6 +118,17 @@ class Projections:
             counted = await self._counters.totals(team_id, [journey_id])
             for compared in compare_runs(journey_id, counted, await self._records.runs(team_id, journey_id)):
                 yield compared
+
+
+def _together(states: Sequence[ProjectionState]) -> ProjectionState:
+    """Of the histories that one service has."""
+    return ProjectionState(
+        states[0].source,
+        sum(state.counted for state in states),
+        sum(state.waiting for state in states),
+        next((state.error for state in states if state.error), ""),
+        sum(state.set_aside for state in states),
+    )
 
 
 def _by_channel(sends: Sequence[Total]) -> dict[tuple[int, int], int]:

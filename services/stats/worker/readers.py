@@ -6,26 +6,28 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from libs.common.feeds.follower import AWAY, Follower, History, Page
+from libs.common.feeds.follower import AWAY, POISON, Follower, History, Page
+from libs.common.feeds.rows import HistoryRow
 from libs.common.rpc.operations import Lag, Progress
 from services.stats import metrics
-from services.stats.clients.histories import PAGE_ROWS
-from services.stats.convert.facts import read_facts
+from services.stats.convert.facts import read_each, read_facts
+from services.stats.domain.facts import Fact
 from services.stats.domain.fold import count
 from services.stats.domain.model import Counts, Source
 
-FEW_ROWS: Final = PAGE_ROWS // 4
 LINGER_S: Final = 0.8
 """How long a reader waits after a page of few rows, real seconds: it costs nearly what one of hundreds does,
 and figures are seen within two seconds all the same (T-04)."""
-PROBE_ROWS_MAX: Final = 500
-"""Rows behind are counted up to this: whoever asks wants to know whether there are any."""
+PROBE_SHARE: Final = 4
+"""Rows behind are counted up to a quarter of a page: whoever asks wants to know whether there are any."""
 
 
 class SourceHistory(History[Any], Protocol):
     """The history of one service."""
 
     source: Source
+    rows_max: int
+    """Of a page."""
 
 
 class Counters(Protocol):
@@ -48,8 +50,14 @@ class Counters(Protocol):
         after: Mapping[int, int],
         at: tuple[int, int],
         reason: str,
+        *,
+        parts: Sequence[Counts | None] = (),
     ) -> None:
-        """Moves the cursors past the row at (partition, position), and keeps the reason. Raises as `count`."""
+        """Moves the cursors past the row at (partition, position), and keeps the reason. Raises as `count`.
+
+        `parts` are what the facts of a row add, None for one that cannot be read: those that can be counted are, only
+        the others are set aside. None given: the row as a whole is.
+        """
         ...
 
 
@@ -73,8 +81,26 @@ class CountingProjection:
     async def set_aside(self, before: Mapping[int, int], page: Page[Any], reason: str) -> None:
         """See `Projection`."""
         (row,) = page.rows
-        await self._counters.set_aside(self._source, before, page.cursors, row.place, reason)
-        metrics.SET_ASIDE.labels(self._source.name.lower()).inc()
+        try:
+            parts = counts_of_each(self._source, row)
+        except POISON:
+            parts = []
+        if len(parts) < 2:
+            parts = []
+        await self._counters.set_aside(self._source, before, page.cursors, row.place, reason, parts=parts)
+        metrics.SET_ASIDE.labels(_LABELS.get(self._source, self._source.name.lower())).inc()
+
+
+_LABELS: Final = {Source.RECORDS: Source.JOURNEY.name.lower()}
+
+
+def counts_of_each(source: Source, row: HistoryRow) -> list[Counts | None]:
+    """What each fact of a row adds; None for one that cannot be read. Raises `POISON` for a row that cannot be read."""
+    return [_counts_of(fact) for fact in read_each(source, row)]
+
+
+def _counts_of(fact: Fact | Exception | None) -> Counts | None:
+    return None if isinstance(fact, Exception) else count([(fact, 1)] if fact else [])
 
 
 class Reader:
@@ -90,8 +116,8 @@ class Reader:
         self._follower: Follower[Any] = Follower(
             history,
             self._projection,
-            rows_max=PAGE_ROWS,
-            few_rows=FEW_ROWS,
+            rows_max=history.rows_max,
+            few_rows=history.rows_max // 4,
             linger_s=LINGER_S,
             applied=self._note_rows,
             failed=metrics.FAULTS.labels(history.name).inc,
@@ -116,20 +142,21 @@ class Reader:
         return sum((await self._projection.cursors()).values())
 
     async def waiting(self) -> int:
-        """Rows of the history that are not counted, up to PROBE_ROWS_MAX. Raises Unavailable, the driver's errors."""
+        """Rows of the history that are not counted, up to a bound. Raises Unavailable, the driver's errors."""
         cursors: Mapping[int, int] = await self._projection.cursors()
         while True:
-            page = await self._history.read(cursors, 0, PROBE_ROWS_MAX)
+            page = await self._history.read(cursors, 0, self._history.rows_max // PROBE_SHARE)
             # A feed that passes over rows of other kinds answers in bounded time, perhaps before it has come to any.
             if page.rows or page.cursors == cursors:
                 return len(page.rows)
             cursors = page.cursors
 
-    async def read_again(self, partition: int, position: int) -> Counts:
-        """What a row of the history counts. Raises Unavailable, and `POISON` for one that cannot be counted."""
+    async def read_again(self, partition: int, position: int) -> list[Counts | None]:
+        """What each fact of a row of the history adds, None for one that cannot be read. Raises Unavailable, and
+        `POISON` for a row that cannot be read."""
         page = await self._history.read({partition: position - 1}, 0, 1)
         rows = [row for row in page.rows if row.place == (partition, position)]
-        return count(read_facts(self._history.source, rows))
+        return counts_of_each(self._history.source, rows[0]) if rows else []
 
     @property
     def source(self) -> Source:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 from uuid import UUID
@@ -11,9 +11,24 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.common.feeds import journey_records as records
 from libs.common.feeds.follower import CursorMovedError, Page
+from libs.common.feeds.rows import RecordRow
 from libs.common.rpc.operations import Progress
-from libs.testing.history_rows import NOON, click, entry, order, receipt, refund, run_segment, sent, stored
+from libs.testing.history_rows import (
+    JOURNEY,
+    NOON,
+    click,
+    entry,
+    order,
+    receipt,
+    record,
+    refund,
+    run_segment,
+    segment_fact,
+    sent,
+    stored,
+)
 from libs.testing.mails import customers
 from services.stats.convert.facts import read_facts
 from services.stats.domain.fold import count
@@ -26,6 +41,34 @@ _who = st.sampled_from(PEOPLE)
 _when = st.integers(0, 200).map(lambda minutes: NOON + timedelta(minutes=minutes))
 _steps = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 17), st.booleans()), max_size=4)
 
+_facts = st.one_of(
+    st.builds(
+        lambda who, steps, enrolled, state, journey, after: segment_fact(
+            who, *steps, enrolled=enrolled, state=state, journey=journey, after_us=after
+        ),
+        _who,
+        _steps,
+        st.booleans(),
+        st.integers(1, 4),
+        st.integers(0, 1),
+        st.integers(-(10**10), 10**10),
+    ),
+    st.builds(
+        lambda who, journey, after: records.RefusalFact(journey, who.bytes, 1, after),
+        _who,
+        st.integers(0, 1),
+        st.integers(-(10**10), 10**10),
+    ),
+    st.just(records.StatusFact(0, 3, 4, 0, "Welcome")),
+)
+
+
+def _record(who: UUID, when: datetime, facts: list[records.Fact]) -> RecordRow:
+    row = record(who, *facts, at=when, journeys=[JOURNEY, UUID(int=7)])
+    row.partition = records.FEED_START + records.shard_of(row.partition)
+    return row
+
+
 ROWS: Final[Mapping[Source, st.SearchStrategy[Any]]] = {
     Source.JOURNEY: st.builds(
         lambda who, when, steps, enrolled, state: run_segment(
@@ -37,6 +80,7 @@ ROWS: Final[Mapping[Source, st.SearchStrategy[Any]]] = {
         st.booleans(),
         st.integers(1, 4),
     ),
+    Source.RECORDS: st.builds(_record, _who, _when, st.lists(_facts, max_size=5)),
     Source.GATEWAY: st.one_of(
         st.builds(
             lambda who, when, state, messages: sent(who, at=when, state=state, messages=messages),
@@ -67,6 +111,7 @@ class History:
     """A history in memory, read in pages of any size."""
 
     name = "history"
+    rows_max = 2_000
 
     def __init__(self, source: Source, rows: Sequence[Any], page_rows: Callable[[], int]) -> None:
         self.source = source
@@ -96,7 +141,7 @@ class MemoryCounters:
     def __init__(self) -> None:
         self.values: defaultdict[CounterKey, int] = defaultdict(int)
         self.firsts: set[First] = set()
-        self.positions: dict[int, int] = dict.fromkeys(range(64), 0)
+        self.positions: dict[int, int] = dict.fromkeys(range(72), 0)
         self.fate = "commits"
 
     async def cursors(self, source: Source) -> dict[int, int]:
@@ -121,6 +166,8 @@ class MemoryCounters:
         after: Mapping[int, int],
         at: tuple[int, int],
         reason: str,
+        *,
+        parts: Sequence[Counts | None] = (),
     ) -> None:
         raise AssertionError(reason)
 

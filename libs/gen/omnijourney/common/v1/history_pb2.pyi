@@ -25,7 +25,7 @@ class HistoryCursor(_message.Message):
     PARTITION_FIELD_NUMBER: _builtins.int
     AFTER_POSITION_FIELD_NUMBER: _builtins.int
     partition: _builtins.int
-    """Partition, 0 to 63."""
+    """Partition, 0 to 63; of journey also the shards of its records, from 64 on."""
     after_position: _builtins.int
     """Rows up to and including this position are taken; 0 is the beginning."""
     def __init__(

@@ -642,7 +642,7 @@ Global___ProjectionState: _TypeAlias = ProjectionState  # noqa: Y015
 
 @_typing.final
 class RowSetAside(_message.Message):
-    """A row of a history that could not be counted."""
+    """A row of a history that could not be counted; of a record of journey perhaps some of its facts only."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -654,7 +654,7 @@ class RowSetAside(_message.Message):
     source: _builtins.str
     """The service whose history it is of."""
     partition: _builtins.int
-    """Its partition in that history."""
+    """Its partition in that history; of journey from 64 on a shard of its records."""
     position: _builtins.int
     """Its position in that partition."""
     message: _builtins.str
