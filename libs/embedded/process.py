@@ -1,6 +1,7 @@
 """A child process that dies with us: started through the launcher, stopped by a ladder of signals."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -159,14 +160,36 @@ class Child:
 
     async def wait(self, timeout_s: float | None = None) -> int | None:
         """Waits for the end. Returns the return code, or None when `timeout_s` passed first."""
-        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                if self.returncode is None:
+                    await self._end()
+        return self.returncode
+
+    async def _end(self) -> None:
+        """Ends with the child, asleep until then where the kernel can tell."""
+        try:
+            watched = os.pidfd_open(self.pid)
+        except (
+            AttributeError,
+            OSError,
+        ):  # another system than Linux, or a kernel or sandbox that does not know it
+            await self._end_polled()
+            return
+        ended, loop = asyncio.Event(), asyncio.get_running_loop()
+        try:
+            loop.add_reader(watched, ended.set)
+            await ended.wait()
+        finally:
+            loop.remove_reader(watched)
+            os.close(watched)
+        await self._end_polled()  # it has ended, and is looked at once
+
+    async def _end_polled(self) -> None:
         pause_s = _POLL_S_MIN
-        while (code := self.returncode) is None:
-            if deadline_s is not None and time.monotonic() >= deadline_s:
-                return None
+        while self.returncode is None:
             await asyncio.sleep(pause_s)
             pause_s = min(_POLL_S_MAX, pause_s * 1.5)
-        return code
 
     async def stop(self, ladder: Sequence[tuple[signal.Signals, float]]) -> int:
         """Sends each signal of `ladder`, waits the seconds beside it, and sends SIGKILL after the last.

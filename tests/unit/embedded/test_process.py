@@ -1,7 +1,9 @@
 """Command lines, log tails and exit texts."""
 
+import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from libs.embedded.ports import free_port, is_free
 from libs.embedded.process import (
     Account,
+    Child,
     Spec,
     describe_exit,
     inherited_environment,
@@ -40,6 +43,23 @@ def test_the_launcher_is_told_everything() -> None:
         *("--parent", str(os.getpid()), "--signal", "2", "--drop", "1:2", "--chdir", "/data", "--"),
         *("/bin/x", "-v"),
     ]
+
+
+@pytest.mark.parametrize("told_by_the_kernel", [True, False])
+async def test_the_end_of_a_child_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, *, told_by_the_kernel: bool
+) -> None:
+    if not told_by_the_kernel:
+        monkeypatch.delattr(os, "pidfd_open")
+    child = Child.spawn(Spec("ends", [sys.executable, "-c", "import sys; sys.exit(3)"], dict(os.environ)))
+    assert tuple(await asyncio.gather(child.wait(), child.wait(60.0))) == (3, 3)
+    assert await child.wait(0.0) == 3
+    lasting = Child.spawn(
+        Spec("lasts", [sys.executable, "-c", "import time; time.sleep(60)"], dict(os.environ))
+    )
+    assert await lasting.wait(0.0) is None
+    assert await lasting.stop([(signal.SIGTERM, 60.0)]) == -signal.SIGTERM
+    assert await lasting.wait() == -signal.SIGTERM
 
 
 def test_the_tail_of_a_log(tmp_path: Path) -> None:
