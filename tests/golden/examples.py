@@ -44,6 +44,7 @@ MAILS: Final[dict[str, m.Body]] = {
     "attribute changed": m.AttributeChanged("tier", m.AttributeKind.TEXT, None, "gold"),
     "send outcome": m.SendOutcome(C, D, m.Outcome.SKIPPED, "BLOCKED", AT, 0),
     "system trigger": m.SystemTrigger(C, D),
+    "profile changed": m.ProfileChanged(),
     "a row that its source cannot read": m.Unreadable("ValidationError: no such tag"),
 }
 
@@ -145,8 +146,17 @@ def _json(value: Any) -> bytes:
     return rows.json_of(value).encode()
 
 
-def _mail(body: m.Body) -> m.Mail:
-    return m.Mail(m.MailSource.SEGMENT, 3, 17, partition_of(A, B), A, B, C, AT, 2, body)
+def _mail(body: m.Body, view: m.CustomerView | None = None) -> m.Mail:
+    return m.Mail(m.MailSource.SEGMENT, 3, 17, partition_of(A, B), A, B, C, AT, 2, body, view)
+
+
+_KNOWN: Final = m.CustomerView(
+    3, AT, "Mei", "M-1", "+886912345678", "mei@example.com", [m.KnownIdentity(1, C, "U1", True)], whole=True
+)
+_VIEWED: Final = {
+    "with a view": _mail(m.ContactAdded(1, C), _KNOWN),
+    "with a view of little": _mail(m.ContactAdded(1, C), m.CustomerView(3, AT, "", None, None, None, [])),
+}
 
 
 def _rows(*rows: fr.HistoryRow) -> Stored:
@@ -166,7 +176,7 @@ LISTED: Final = packed.LiveRow(
 
 
 FORMS: Final[dict[str, Stored | Derived]] = {
-    "mail": Stored({label: _mail(body) for label, body in MAILS.items()}, m.encode, m.decode),
+    "mail": Stored({**{label: _mail(body) for label, body in MAILS.items()}, **_VIEWED}, m.encode, m.decode),
     "journey_definitions": Stored(
         DEFINITIONS,
         lambda value: codec.definition_text(value).encode(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -83,22 +84,20 @@ class Settled:
 class Gateway:
     """The tables, and `SendMessages`."""
 
-    def __init__(self, source: Source, clock: SteppedClock, chance: Chance) -> None:
+    def __init__(
+        self, source: Source, clock: SteppedClock, chance: Chance, profile_of: Callable[[UUID], Profile]
+    ) -> None:
         self.deliveries: dict[UUID, Delivery] = {}
         """By effect key."""
         self.history: list[Settled] = []
         self.limits = Limits(
             quotas={(TEAM, ACCOUNT): Quota(None, 0)}, prices={(TEAM, Channel.LINE): Price("TWD", 0)}
         )
-        self._identities: dict[UUID, Identity] = {}
+        self._profile_of = profile_of
         self._source = source
         self._clock = clock
         self._chance = chance
         self._on_the_wire: set[asyncio.Task[None]] = set()
-
-    def add(self, customer_id: UUID, *, blocked: bool) -> None:
-        """A customer who is on the channel, or was."""
-        self._identities[customer_id] = Identity(Channel.LINE, ACCOUNT, f"U{customer_id.hex}", blocked)
 
     def stop(self, journey_id: UUID, epoch: int) -> None:
         """`StopSends`: no send of an earlier epoch starts from now on."""
@@ -114,13 +113,11 @@ class Gateway:
         send = _send_of(effect)
         known = self.deliveries.get(send.effect_key)
         if known is None or (known.state is SendState.DEFERRED and known.send.not_after != send.not_after):
-            known = self._take_up(send)
+            known = self._take_up(send, _known(effect) or self._profile_of(send.customer_id))
         return fx.SendAnswer(fx.SendState(known.state), known.reason)
 
-    def _take_up(self, send: Send) -> Delivery:
+    def _take_up(self, send: Send, profile: Profile) -> Delivery:
         now = self._clock.now()
-        identity = self._identities.get(send.customer_id)
-        profile = Profile(identities=(identity,) if identity else ())
         prepared = prepare(send, _CATALOGUE, Customer(profile, None, {}, ()), _WRITERS, now)
         [decision] = decide([(send, prepared)], self.limits, now)
         delivery = Delivery(send, SendState.ACCEPTED)
@@ -153,6 +150,14 @@ class Gateway:
     def _settle(self, delivery: Delivery, decision: Decision) -> None:
         delivery.state, delivery.reason = decision.state, decision.reason
         self.history.append(Settled(delivery, decision.state, delivery.messages, self._clock.now()))
+
+
+def _known(effect: fx.Send) -> Profile | None:
+    """What the send says of the customer."""
+    if effect.recipient is None:
+        return None
+    identity = Identity(effect.channel, effect.account_id, effect.recipient.external_id, blocked=False)
+    return Profile(effect.recipient.name, identities=(identity,))
 
 
 def _send_of(effect: fx.Send) -> Send:

@@ -68,6 +68,7 @@ class _Judge:
 
     def faults(self) -> Iterator[str]:
         yield from (f"one key, two effects: {unlike}" for unlike in self.site.services.unlike)
+        yield from (f"known from mail, and not true: {stale}" for stale in self.site.services.stale)
         yield from self.mail_was_read_once()
         yield from self.triggers_took_effect_once()
         yield from self.limits_are_exact()

@@ -12,17 +12,26 @@ from msgspec.structs import replace
 
 from libs.common.clock import SteppedClock
 from libs.common.ids import CustomerKey
+from libs.common.mailbox.mail import ProfileChanged
 from libs.testing.mails import TEAM
+from services.channel_gateway.domain.model import Channel, Identity, Profile
 from services.journey.domain import effects as fx
-from services.segment.convert.facts import mail_of
+from services.segment.convert.facts import mails_of
 from services.segment.domain.changes import EffectUse, TagKey, TraitEditor, Traits, apply_changes
 from services.segment.domain.customer_changes import CustomerChanges
+from services.segment.domain.edits import EditContext, Editor
 from services.segment.domain.events import record
 from services.segment.domain.facts import Fact
+from services.segment.domain.known import NO_VIEWS, Views, views_of
 from services.segment.domain.model import (
+    Binding,
     Change,
+    ContactAdded,
+    ContactBlocked,
     Customer,
     Event,
+    EventBody,
+    IdentityKey,
     MarketedChange,
     Order,
     OrderCompleted,
@@ -33,6 +42,7 @@ from services.segment.domain.model import (
 )
 from services.segment.domain.recorder import EventContext, KeyUse, OrderId
 from services.segment.domain.results import EventResult, EventStatus
+from tests.sim.journeys import ACCOUNT
 from tests.sim.source import Source
 
 SHOP: Final = "shop"
@@ -51,6 +61,7 @@ class Segment:
         self._clock = clock
         self._ids = _ids(seed)
         self._customers: dict[CustomerKey, Customer] = {}
+        self._identities: dict[tuple[UUID, IdentityKey], Binding] = {}
         self._tags: dict[TagKey, str] = {}
         self._effects: dict[tuple[UUID, UUID], EffectUse] = {}
         self._keys: dict[tuple[UUID, str], KeyUse] = {}
@@ -58,9 +69,20 @@ class Segment:
         self._refunds: dict[OrderId, Refund] = {}
         self._positions: Counter[int] = Counter()
 
-    def add(self, customer_id: UUID, phone: str | None) -> None:
-        """A customer who is known from the start."""
+    def add(self, customer_id: UUID, phone: str | None, *, on_channel: bool, blocked: bool) -> None:
+        """A customer who is known from the start; perhaps they are on the channel, or were."""
         self._customers[TEAM, customer_id] = Customer(TEAM, customer_id, phone=phone, revision=1)
+        if on_channel:
+            self._identities[TEAM, _identity_of(customer_id)] = Binding(customer_id, blocked)
+
+    def profile(self, customer_id: UUID) -> Profile:
+        """`BatchGetProfiles`."""
+        bound = [
+            (key, binding)
+            for (_, key), binding in self._identities.items()
+            if binding.customer_id == customer_id
+        ]
+        return Profile(identities=tuple(Identity(*key, binding.blocked) for key, binding in bound))
 
     def phone_of(self, customer_id: UUID) -> str | None:
         """Of a customer, if they have one."""
@@ -78,8 +100,30 @@ class Segment:
         body = OrderRefunded(SHOP, refund_id, amount_micros, CURRENCY, order_id=order_id, signed=True)
         self.report(self._event(customer_id, f"refund {refund_id}", body))
 
-    def _event(self, customer_id: UUID, key: str, body: OrderCompleted | OrderRefunded) -> Event:
-        return Event(TEAM, key, Selector(customer_id=customer_id), self._clock.now(), body)
+    def leave(self, customer_id: UUID) -> None:
+        """A customer blocks the account, if they are on it."""
+        body = ContactBlocked(_identity_of(customer_id))
+        self.report(self._event(customer_id, f"left {len(self.reports)}", body))
+
+    def join(self, customer_id: UUID) -> None:
+        """A customer joins the account, or comes back to it."""
+        body = ContactAdded(_identity_of(customer_id))
+        self.report(self._event(customer_id, f"joined {len(self.reports)}", body))
+
+    def unbind(self, customer_id: UUID) -> None:
+        """A person takes a customer off the channel."""
+        context = EditContext(customers=self._customers, identities=self._identities)
+        editor = Editor(context, self._clock.now(), self._ids)
+        if editor.unbind(self._customers[TEAM, customer_id], _identity_of(customer_id)):
+            del self._identities[TEAM, _identity_of(customer_id)]
+            edited = editor.edited()
+            self._commit(edited.changed, edited.facts)
+
+    def _event(self, customer_id: UUID, key: str, body: EventBody) -> Event:
+        """The shop knows the customer's identity, where they have one."""
+        identity = _identity_of(customer_id)
+        known = identity if (TEAM, identity) in self._identities else None
+        return Event(TEAM, key, Selector(customer_id=customer_id, identity=known), self._clock.now(), body)
 
     def report(self, *events: Event) -> list[EventResult]:
         """`RecordEvents`."""
@@ -87,6 +131,7 @@ class Segment:
             {TEAM: False},
             customers=self._customers,
             keys=self._keys,
+            identities=self._identities,
             orders=self._orders,
             refunds=self._refunds,
         )
@@ -94,7 +139,9 @@ class Segment:
         self._orders |= recording.orders
         self._refunds |= recording.refunds
         self._keys |= recording.keys
-        self._commit(recording.changed, recording.facts)
+        self._identities |= recording.identities
+        views = views_of(recording.facts, (), recording.changed, recording.identities, self._clock.now())
+        self._commit(recording.changed, recording.facts, views)
         self.reports += [
             event
             for event, result in zip(events, recording.results, strict=True)
@@ -130,6 +177,11 @@ class Segment:
         """`EvaluateCustomers`, where the audience is a tag."""
         return (TEAM, customer_id, tag) in self._tags
 
+    def changed_within(self, customer_id: UUID, seconds: float) -> bool:
+        """Whether mail about a change of the customer's profile is on its way, or has come within so many seconds."""
+        age_s = self._source.seconds_in_mailbox(customer_id, ProfileChanged)
+        return age_s is not None and age_s <= seconds
+
     def toggle(self, customer_id: UUID, tag: str) -> None:
         """A person gives or takes a tag."""
         pending = CustomerChanges(self._customers, self._clock.now(), self._ids)
@@ -157,14 +209,18 @@ class Segment:
         for key in [key for key, tag in changed.items() if tag is None]:
             self._tags.pop(key, None)
 
-    def _commit(self, changed: Iterable[Customer], facts: Sequence[Fact]) -> None:
+    def _commit(self, changed: Iterable[Customer], facts: Sequence[Fact], views: Views = NO_VIEWS) -> None:
         self._customers |= {(customer.team_id, customer.customer_id): customer for customer in changed}
         stored = []
         for fact in facts:
             self._positions[fact.partition] += 1
             stored.append(replace(fact, position=self._positions[fact.partition]))
         self.facts += stored
-        self._source.commit([mail for fact in stored if (mail := mail_of(fact)) is not None])
+        self._source.commit(mails_of(stored, views))
+
+
+def _identity_of(customer_id: UUID) -> IdentityKey:
+    return IdentityKey(Channel.LINE, ACCOUNT, f"U{customer_id.hex}")
 
 
 def _ids(seed: int) -> Iterator[UUID]:

@@ -9,25 +9,35 @@ from uuid import UUID
 from msgspec.structs import asdict
 
 from services.journey.domain import effects as fx
+from tests.sim.chance import Chance
 from tests.sim.gateway import Gateway
 from tests.sim.points import Points
 from tests.sim.segment import Segment
 
-_WHEN: Final = {"at", "not_after", "stop_epoch", "cap", "has_phone", "journey_name"}
+_WHEN: Final = {"at", "not_after", "stop_epoch", "cap", "has_phone", "journey_name", "recipient"}
 """What an effect may say differently when it is asked again."""
+TURN_MAX_S: Final = 0.5
+"""Virtual seconds from when a turn takes its mail to its last effect; mail that comes later is not for it."""
+SLEPT_TURN_MAX_S: Final = 10.0
+"""The same where a process may have stood still."""
 
 
 class Services:
     """Segment, points and gateway as journey calls them."""
 
-    def __init__(self, segment: Segment, points: Points, gateway: Gateway) -> None:
+    def __init__(self, segment: Segment, points: Points, gateway: Gateway, chance: Chance) -> None:
         self.segment = segment
         self.points = points
         self.gateway = gateway
+        self._chance = chance
         self.poisoned: set[UUID] = set()
         """Customers for whom every call fails for good."""
         self.unlike: list[str] = []
         """Keys that came again with other content."""
+        self.stale: list[str] = []
+        """Effects that carried what was no longer true, longer than mail is on its way."""
+        self.carried = 0
+        """Effects that carried what would have been asked for."""
         self._first: dict[UUID, fx.Effect] = {}
 
     def answer(self, effects: Sequence[fx.Effect]) -> list[fx.Answer | Exception]:
@@ -39,6 +49,8 @@ class Services:
             return RuntimeError("poison")
         if isinstance(effect, fx.EvaluateAudience):
             return fx.Verdict(belongs=self.segment.has(effect.customer_id, effect.audience.decode()))
+        if effect.key not in self._first:
+            self._ask_as_well(effect)
         self._compare(effect, self._first.setdefault(effect.key, effect))
         match effect:
             case fx.Send():
@@ -49,6 +61,26 @@ class Services:
                 return self.segment.change(effect)
             case fx.SetAttribute():
                 raise AssertionError(f"no journey of the simulation asks for {effect}")
+
+    def _ask_as_well(self, effect: fx.Effect) -> None:
+        """Asks what the effect already carries, and compares."""
+        match effect:
+            case fx.Send(recipient=recipient) if recipient is not None:
+                now = [
+                    i.external_id
+                    for i in self.segment.profile(effect.customer_id).identities
+                    if not i.blocked
+                ]
+                is_true = recipient.external_id in now
+            case fx.ChangePoints(has_phone=has_phone) if has_phone is not None:
+                is_true = has_phone == (self.segment.phone_of(effect.customer_id) is not None)
+            case _:
+                return
+        self.carried += 1
+        slept = any(fault.startswith("asleep") for fault in self._chance.struck)
+        turn_s = SLEPT_TURN_MAX_S if slept else TURN_MAX_S
+        if not is_true and not self.segment.changed_within(effect.customer_id, turn_s):
+            self.stale.append(str(effect))
 
     def _compare(self, effect: fx.Effect, first: fx.Effect) -> None:
         if effect is first:

@@ -49,12 +49,18 @@ class Stuck:
     why: str
 
 
+class _Clock(SteppedClock):
+    """It stands between steps and says that it goes, so that what travels with mail is young until the next step."""
+
+    rate = 1.0
+
+
 class Site:
     """Everything of one run."""
 
     def __init__(self, seed: int) -> None:
         self.chance = Chance(seed)
-        self.clock = SteppedClock(START)
+        self.clock = _Clock(START)
         self.server = MemoryServer()
         loop = asyncio.get_running_loop()
         self.tables = Tables(LeaseTable(loop.time, PARTITIONS))
@@ -62,11 +68,9 @@ class Site:
         self.sources: dict[int, Source] = {
             source: Source(source, self.server, self.clock, self.chance) for source in MailSource
         }
-        self.services = Services(
-            Segment(self.sources[MailSource.SEGMENT], self.clock, seed),
-            Points(self.clock),
-            Gateway(self.sources[MailSource.GATEWAY], self.clock, self.chance),
-        )
+        segment = Segment(self.sources[MailSource.SEGMENT], self.clock, seed)
+        gateway = Gateway(self.sources[MailSource.GATEWAY], self.clock, self.chance, segment.profile)
+        self.services = Services(segment, Points(self.clock), gateway, self.chance)
         self.stats = Stats(
             {
                 "journey": self.tables.history,
@@ -91,9 +95,12 @@ class Site:
         """Most have a phone and are on the channel; some are not, and some have left it."""
         chance = self.chance.random
         phone = None if chance.random() < NO_PHONE else f"+886{customer_id.int % 10**9:09d}"
-        self.services.segment.add(customer_id, phone)
-        if chance.random() >= NOT_ON_CHANNEL:
-            self.services.gateway.add(customer_id, blocked=chance.random() < LEFT_CHANNEL)
+        self.services.segment.add(
+            customer_id,
+            phone,
+            on_channel=chance.random() >= NOT_ON_CHANNEL,
+            blocked=chance.random() < LEFT_CHANNEL,
+        )
 
     def order(self, customer_id: UUID) -> None:
         """A customer checks out."""
@@ -187,6 +194,9 @@ class Site:
         happens: dict[Callable[[], None], int] = {
             lambda: self.order(self._anybody()): 40,
             lambda: self.services.segment.toggle(self._anybody(), "vip"): 10,
+            lambda: self.services.segment.leave(self._anybody()): 6,
+            lambda: self.services.segment.join(self._anybody()): 6,
+            lambda: self.services.segment.unbind(self._anybody()): 3,
             lambda: self.trigger(self._anybody()): 10,
             lambda: self.step(timedelta(minutes=chance.choice([1, 30, 61, 240]))): 20,
             self.refund: 6,

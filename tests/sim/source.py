@@ -27,6 +27,8 @@ class Source:
         self.mails: list[Mail] = []
         self.delivered = 0
         """Mails of `mails` that were delivered at least once."""
+        self.delivered_at: list[float] = []
+        """When each of those was, loop time."""
         self._source = source
         self._numberer = Numberer(source)
         self._mailbox = InMemoryMailbox(server)
@@ -46,6 +48,16 @@ class Source:
         self.mails += mails
         self._stirred.set()
 
+    def seconds_in_mailbox(self, customer_id: UUID, kind: type[Body]) -> float | None:
+        """For how long a customer's newest mail of a kind lies there, 0 while it is on its way; None without any."""
+        places = [
+            i for i, m in enumerate(self.mails) if m.customer_id == customer_id and type(m.body) is kind
+        ]
+        if not places:
+            return None
+        delivered = self.delivered_at[places[-1] :][:1]
+        return asyncio.get_running_loop().time() - delivered[0] if delivered else 0.0
+
     async def relay(self) -> None:
         """Delivers for ever."""
         chance = self._chance
@@ -63,11 +75,12 @@ class Source:
                 await asyncio.sleep(0.2)
                 continue
             self.delivered += len(page)
+            self.delivered_at += [asyncio.get_running_loop().time()] * len(page)
             if chance.strikes(f"old mail of {self._source.name} delivered again", 0.05):
                 await self._again()
 
     async def _again(self) -> None:
-        old = [self._chance.random.choice(self.mails[: self.delivered]) for _ in range(3)]
+        old = [replace(self._chance.random.choice(self.mails[: self.delivered]), view=None) for _ in range(3)]
         try:
             await self._mailbox.deliver(old)
         except MailboxUnavailable:
@@ -83,4 +96,6 @@ class Source:
 
 
 def _page(mails: list[Mail]) -> MailPage:
-    return MailPage(mails[:PAGE_MAX], more=len(mails) > PAGE_MAX)
+    """No view lies in a history."""
+    page = [replace(mail, view=None) for mail in mails[:PAGE_MAX]]
+    return MailPage(page, more=len(mails) > PAGE_MAX)

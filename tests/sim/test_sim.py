@@ -16,6 +16,7 @@ from libs.testing.leases import LeaseTable
 from services.journey.domain.inbox import Inbox
 from services.journey.worker.checkouts import Checkouts
 from services.points.domain.earning import earned
+from services.segment.domain.facts import ContactLeft, ContactRemoved, ContactReturned, is_mail
 from services.segment.domain.keys import digest_of
 from tests.sim.site import run
 
@@ -52,8 +53,23 @@ def _deaf(taken: Any, mails: Any) -> Inbox:
     return Inbox(tuple(mails), {})
 
 
+def _any_view(taken: Any, mails: Any, **_given: Any) -> Any:
+    """Whatever came with some mail is taken to be true."""
+    return next((mail.view for mail in mails if mail.view is not None), None)
+
+
+def _starts_something(body: Any) -> bool:
+    return is_mail(body) and not isinstance(body, ContactLeft | ContactReturned | ContactRemoved)
+
+
 PLANTED: dict[str, Callable[[], Any]] = {
     "mail is read twice": lambda: mock.patch("services.journey.worker.turns.read_inbox", _deaf),
+    "a view is believed though later mail is there": lambda: mock.patch(
+        "services.journey.worker.turns.usable_view", _any_view
+    ),
+    "who leaves an account sends no mail": lambda: mock.patch(
+        "services.segment.domain.customer_changes.is_mail", _starts_something
+    ),
     "no fence": lambda: mock.patch.object(LeaseTable, "check_fence", return_value=None),
     "what a failed batch took stays taken": lambda: mock.patch.object(Checkouts, "put_back"),
     "verdicts are not kept": lambda: mock.patch(

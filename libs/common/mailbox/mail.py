@@ -133,6 +133,11 @@ class SystemTrigger(msgspec.Struct, array_like=True, frozen=True, tag=8):
     request_key: UUID
 
 
+class ProfileChanged(msgspec.Struct, array_like=True, frozen=True, tag=10):
+    """Basic data of the customer, or on which accounts they can be reached, changed. It starts nothing: it says that
+    earlier views (`CustomerView`) are out of date."""
+
+
 class Unreadable(msgspec.Struct, array_like=True, frozen=True, tag=9):
     """Its source could not read the row that the mail is of (it is of a later release, or spoiled). Nobody can act on
     it: its customer is parked, and an operator decides."""
@@ -149,8 +154,38 @@ Body = (
     | AttributeChanged
     | SendOutcome
     | SystemTrigger
+    | ProfileChanged
     | Unreadable
 )
+
+
+class KnownIdentity(msgspec.Struct, array_like=True, frozen=True):
+    """The customer on one channel account."""
+
+    channel: int
+    account_id: UUID
+    external_id: str
+    blocked: bool
+
+
+class CustomerView(msgspec.Struct, array_like=True, frozen=True):
+    """What segment knew of the customer when it committed a mail of its own; it goes with that mail.
+
+    It holds only what does not change without later mail: of no time, point or attribute (ADR 27).
+    """
+
+    number: int
+    """Number of the mail of segment up to which it is true."""
+    as_of: datetime
+    """Domain time of the commit."""
+    name: str
+    member_id: str | None
+    phone: str | None
+    email: str | None
+    identities: list[KnownIdentity]
+    """Those that the event named; there may be others, unless it is `whole`."""
+    whole: bool = False
+    """The commit made the customer: they have no other identities, and no tags."""
 
 
 class Mail(msgspec.Struct, array_like=True, frozen=True):
@@ -173,6 +208,8 @@ class Mail(msgspec.Struct, array_like=True, frozen=True):
     depth: int
     """Causation depth: 0 for the outside world, one more than the journey's effect that caused it (J-25)."""
     body: Body
+    view: CustomerView | None = None
+    """The customer, where segment had them before it; never in mail that was read from a history."""
 
 
 def with_sound_time(mail: Mail) -> Mail:
@@ -187,7 +224,7 @@ _DECODER: Final = msgspec.msgpack.Decoder(Mail)
 
 
 class _Envelope(msgspec.Struct, array_like=True, frozen=True):
-    """A mail whose body is of a kind that this release does not know."""
+    """A mail whose body, or whose view, is of a form that this release does not know."""
 
     source: int
     number: int
@@ -202,6 +239,7 @@ class _Envelope(msgspec.Struct, array_like=True, frozen=True):
 
 
 _ENVELOPES: Final = msgspec.msgpack.Decoder(_Envelope)
+_BODIES: Final[msgspec.msgpack.Decoder[Body]] = msgspec.msgpack.Decoder(Body)
 
 
 def encode(mail: Mail) -> bytes:
@@ -215,13 +253,21 @@ def decode(data: bytes) -> Mail:
 
 
 def decode_all(data: Sequence[bytes]) -> list[Mail]:
-    """Read many mails, in order; a body that cannot be read is `Unreadable`. Raises as `decode` for what is no mail."""
+    """Read many mails, in order; a body that cannot be read is `Unreadable`, a view that cannot be is none. Raises as
+    `decode` for what is no mail."""
     return [_decode_any(item) for item in data]
 
 
 def _decode_any(data: bytes) -> Mail:
     try:
         return _DECODER.decode(data)
-    except msgspec.ValidationError as error:
+    except msgspec.ValidationError:
         fields = msgspec.structs.asdict(_ENVELOPES.decode(data))
-        return Mail(**{**fields, "body": Unreadable(str(error))})
+        return Mail(**{**fields, "body": _body(fields["body"])})
+
+
+def _body(data: msgspec.Raw) -> Body:
+    try:
+        return _BODIES.decode(data)
+    except msgspec.ValidationError as error:
+        return Unreadable(str(error))

@@ -22,6 +22,7 @@ from omnijourney.segment.v1 import audience_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as segment_calls
 from services.journey.clients.calls import ServiceUnavailable
 from services.journey.convert import effects as convert
+from services.journey.convert.judging import known_verdict
 from services.journey.domain import effects as fx
 
 if TYPE_CHECKING:
@@ -117,6 +118,13 @@ class GrpcEffects:
         ]
 
     async def _evaluate(self, effects: Sequence[fx.EvaluateAudience]) -> list[fx.Answer]:
+        """Asks segment for what cannot be told from what came with the mail."""
+        known = [known_verdict(effect) for effect in effects]
+        asked = [effect for effect, verdict in zip(effects, known, strict=True) if verdict is None]
+        answered = iter(await self._ask_segment(asked) if asked else ())
+        return [next(answered) if verdict is None else verdict for verdict in known]
+
+    async def _ask_segment(self, effects: Sequence[fx.EvaluateAudience]) -> list[fx.Verdict]:
         index_of: dict[bytes, int] = {}
         for effect in effects:
             index_of.setdefault(effect.audience, len(index_of))

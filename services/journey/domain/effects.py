@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from libs.common.ids import derived_from, encoded_name
+from libs.common.mailbox.mail import CustomerView
 from services.journey.domain.model import Channel, Enrolment, Template
 
 VISITS_KEPT: Final = 4_096
@@ -140,6 +141,7 @@ class EvaluateAudience(msgspec.Struct, frozen=True):
     """Ask whether the customer belongs to an audience now.
 
     The first answer under a key holds until the turn is committed: what the branch did by then would change the next.
+    `view` is what the turn knows of the customer, where it knows anything that is true now.
     """
 
     key: UUID
@@ -147,6 +149,7 @@ class EvaluateAudience(msgspec.Struct, frozen=True):
     customer_id: UUID
     enrolment_id: UUID
     audience: bytes
+    view: CustomerView | None = None
 
 
 Effect = (

@@ -1,12 +1,14 @@
-"""Reading mail once and in order, by the numbers of its sources."""
+"""Reading mail once and in order, by the numbers of its sources; and whether what came with it may be believed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
-from libs.common.mailbox.mail import Mail
+from libs.common.mailbox.mail import CustomerView, Mail, MailSource
 
 
 class Inbox(msgspec.Struct, frozen=True):
@@ -44,3 +46,25 @@ def read_inbox(taken: Mapping[int, int], mails: Iterable[Mail]) -> Inbox:
                 still_held.append((source, number))
         held = still_held
     return Inbox(tuple(accepted), {source: last.get(source, 0) for source, _ in held})
+
+
+def usable_view(
+    taken: Mapping[int, int], mails: Sequence[Mail], *, mail_left: bool, since: datetime | None
+) -> CustomerView | None:
+    """What came with the newest of segment's mail, if it may be used for the turn that works on `mails`.
+
+    None if that mail brought nothing, if more mail waits behind it, or if it was true before `since`; where `since` is
+    None nobody knows how old anything is. `taken` is what the actor had taken before the turn: only if that is nothing
+    is a customer known whole, since otherwise the actor's own effects may have followed the view.
+    """
+    if mail_left or since is None:
+        return None
+    newest = max(
+        (mail for mail in mails if mail.source == MailSource.SEGMENT),
+        key=lambda mail: mail.number,
+        default=None,
+    )
+    view = newest.view if newest is not None else None
+    if newest is None or view is None or view.number != newest.number or view.as_of < since:
+        return None
+    return replace(view, whole=False) if view.whole and any(taken.values()) else view

@@ -93,6 +93,7 @@ class TurnInput(msgspec.Struct, frozen=True):
     `mails` are in order and free of duplicates and gaps (see `read_inbox`). `journeys` are all of the team that are
     not drafts, by id. With `mail_left` more mail waits behind the last one: timers due after it stay for the next turn.
     With `again` enrolments without a timer, whom nothing in the turn moved, ask again what they asked last.
+    `view` is what came with the mail of the customer and may be used (see `usable_view`).
     """
 
     actor: Actor
@@ -102,6 +103,7 @@ class TurnInput(msgspec.Struct, frozen=True):
     now: datetime
     mail_left: bool = False
     again: bool = False
+    view: m.CustomerView | None = None
 
 
 class UnreadableMailError(Exception):
@@ -141,7 +143,8 @@ class _ActorTurn:
         self._refusals: list[Refusal] = []
         self._stops: dict[UUID, str] = {}
         self._used: set[UUID] = set()
-        self._has_phone: bool | None = None
+        self._view = given.view
+        self._has_phone = None if given.view is None else given.view.phone is not None
 
     def result(self) -> TurnResult:
         given = self._given.actor
@@ -207,7 +210,7 @@ class _ActorTurn:
                 yield from self._settle(mail, mail.body)
             case m.ContactAdded() | m.TagApplied() | m.AttributeChanged() | m.SystemTrigger():
                 yield from self._trigger(mail)
-            case m.TagRemoved():
+            case m.TagRemoved() | m.ProfileChanged():
                 pass
             case m.Unreadable(reason):
                 raise UnreadableMailError(f"{m.MailSource(mail.source).name} {mail.number}: {reason}")
@@ -327,10 +330,25 @@ class _ActorTurn:
             )
 
     def _informed(self, ask: fx.Effect) -> fx.Effect:
-        """The effect with what other answers of this turn said of the customer."""
-        if isinstance(ask, fx.ChangePoints) and self._has_phone is not None:
-            return msgspec.structs.replace(ask, has_phone=self._has_phone)
+        """The effect with what is known of the customer: from their mail, from other answers of this turn."""
+        match ask:
+            case fx.ChangePoints() if self._has_phone is not None:
+                return msgspec.structs.replace(ask, has_phone=self._has_phone)
+            case fx.Send() if (recipient := self._recipient(ask)) is not None:
+                return msgspec.structs.replace(ask, recipient=recipient)
+            case fx.EvaluateAudience() if self._view is not None:
+                return msgspec.structs.replace(ask, view=self._view)
+            case fx.ChangeTags() | fx.SetAttribute() if self._view is not None:
+                self._view = msgspec.structs.replace(self._view, whole=False)
         return ask
+
+    def _recipient(self, send: fx.Send) -> fx.Recipient | None:
+        if self._view is None:
+            return None
+        for identity in self._view.identities:
+            if (identity.channel, identity.account_id) == (send.channel, send.account_id):
+                return None if identity.blocked else fx.Recipient(identity.external_id, self._view.name)
+        return None
 
     def _keep(self, enrolment: Enrolment) -> None:
         self._changed[enrolment.enrolment_id] = enrolment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from services.journey.clients.calls import ServiceUnavailable
 from services.journey.clients.effects import Effects
 from services.journey.clients.mail import MailReader
 from services.journey.domain import effects as fx
-from services.journey.domain.inbox import read_inbox
+from services.journey.domain.inbox import read_inbox, usable_view
 from services.journey.domain.lifecycle import JourneyChanged
 from services.journey.domain.matching import TeamJourneys
 from services.journey.domain.model import ActorKey
@@ -30,6 +31,9 @@ from services.journey.worker.outages import is_outage
 
 CHANGED_ATTEMPTS: Final = 5
 """How often a batch is run again at once because a journey was changed under it."""
+VIEW_AGE_MAX_S: Final = 10.0
+"""Real time for which what came with mail may be used: no mail that makes it false is on its way for longer, unless the
+mailboxes are full or away (ADR 27)."""
 
 _log = structlog.get_logger(__name__)
 
@@ -136,23 +140,27 @@ class TurnRunner:
     ) -> tuple[dict[ActorKey, Turn], dict[ActorKey, Exception]]:
         """Makes the turns ready to run."""
         now = self._clock.now()
+        rate = self._clock.rate
+        since = now - timedelta(seconds=VIEW_AGE_MAX_S * rate) if rate else None
         turns: dict[ActorKey, Turn] = {}
         failed: dict[ActorKey, Exception] = {}
         for key, waiting in work.items():
+            actor = loaded.actors[key]
             try:
-                mails = await self._inbox(loaded.actors[key], waiting.mails)
+                mails = await self._inbox(actor, waiting.mails)
             except (MailGap, ServiceUnavailable) as error:
                 failed[key] = error
                 continue
             turns[key] = take_turn(
                 TurnInput(
-                    loaded.actors[key],
+                    actor,
                     loaded.enrolments[key],
                     mails,
                     by_team[key.team_id],
                     now,
                     waiting.mail_left,
                     waiting.again,
+                    usable_view(actor.taken, mails, mail_left=waiting.mail_left, since=since),
                 )
             )
         return turns, failed

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
+
+import msgspec
 
 from libs.common.mailbox import mail
 from libs.common.rpc.values import timestamp
@@ -13,7 +15,20 @@ from omnijourney.segment.v1.history_pb2 import FactKind as Kind
 from services.segment.convert.checks import Check
 from services.segment.domain import facts
 from services.segment.domain.facts import Fact, OrderStage
+from services.segment.domain.known import NO_VIEWS, Views
 from services.segment.domain.model import IdentityKey, Item, OrderCompleted, Uncounted
+
+
+def mails_of(facts: Iterable[Fact], views: Views = NO_VIEWS) -> Iterator[mail.Mail]:
+    """The mail among stored facts; each customer's newest carries the view, if there is one."""
+    for fact in facts:
+        found = mail_of(fact)
+        if found is None:
+            continue
+        view = views.get((found.team_id, found.customer_id)) if views else None
+        if view is not None and view.number == found.number:
+            found = msgspec.structs.replace(found, view=view)
+        yield found
 
 
 def mail_of(fact: Fact) -> mail.Mail | None:
@@ -69,6 +84,8 @@ def _mail_body(body: facts.FactBody | facts.Unreadable) -> mail.Body:
             return mail.TagRemoved(tag)
         case facts.AttributeChanged():
             return mail.AttributeChanged(body.key, body.kind, body.old, body.new)
+        case facts.CustomerChanged() | facts.ContactLeft() | facts.ContactReturned() | facts.ContactRemoved():
+            return mail.ProfileChanged()
     raise AssertionError(f"no mail: {type(body).__name__}")
 
 

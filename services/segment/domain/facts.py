@@ -185,6 +185,8 @@ def is_mail(body: FactBody | Unreadable) -> bool:
             return uncounted == Uncounted.COUNTS
         case ContactJoined() | TagApplied() | TagRemoved() | AttributeChanged():
             return True
+        case CustomerChanged() | ContactLeft() | ContactReturned() | ContactRemoved():
+            return True  # it starts nothing, but what travelled with earlier mail is no longer true
         case _:
             return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -66,6 +66,8 @@ class Recording(msgspec.Struct):
     refunds: dict[OrderId, Refund]
     keys: dict[tuple[UUID, str], KeyUse]
     facts: list[Fact]
+    identities: Mapping[tuple[UUID, IdentityKey], Binding]
+    """All that the reports named, as they are when all of it is written."""
 
 
 class Recorder:
@@ -100,6 +102,7 @@ class Recorder:
             refunds=self.refunds,
             keys=self.keys,
             facts=self.pending.facts,
+            identities=self.identities,
         )
 
     # ---- who it was

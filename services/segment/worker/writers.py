@@ -23,11 +23,13 @@ from libs.common.ids import endless_ids, epoch_ms
 from libs.common.mailbox.relay import MailRelay
 from libs.common.rpc.operations import Lag, Progress
 from services.segment import metrics
-from services.segment.convert.facts import mail_of
+from services.segment.convert.facts import mails_of
 from services.segment.domain.changes import Way, apply_changes, ways_of
 from services.segment.domain.events import record
 from services.segment.domain.facts import TAGS, Fact
+from services.segment.domain.known import NO_VIEWS, Views, views_of
 from services.segment.domain.model import Change, Event
+from services.segment.domain.recorder import Recording
 from services.segment.domain.results import APPLIED, ChangeResult, EventResult, failed_event
 from services.segment.domain.usual import usual_context
 from services.segment.store.changes import load_change_context, move_marketed_times, save_applied
@@ -67,10 +69,10 @@ class FactPublisher:
         )
         self._notifiers = notifiers
 
-    def publish(self, facts: Sequence[Fact], handled: int = 1) -> None:
-        """To be called after the commit, in its order as far as one process can tell."""
+    def publish(self, facts: Sequence[Fact], handled: int = 1, views: Views = NO_VIEWS) -> None:
+        """To be called after the commit, in its order as far as one process can tell. `views` travel with the mail."""
         self._publisher.publish(
-            [mail for fact in facts if (mail := mail_of(fact))],
+            list(mails_of(facts, views)),
             ranges_of((fact.partition, fact.position) for fact in facts),
             handled=handled,
             notify=partial(
@@ -118,7 +120,8 @@ class Writer:
         now = self._clock.now()
         recording = record(context, events, now, ids_of(now), self._ahead_max)
         crash.reach("segment.before_commit")
-        facts = await self._at_once("events", len(events), record_usual(self._pool, events, recording, now))
+        write = record_usual(self._pool, events, recording, now)
+        facts = await self._at_once("events", len(events), write, partial(_views, recording, now))
         return [result if fact else None for fact, result in zip(facts, recording.results, strict=True)]
 
     async def _record_others(self, events: list[Event]) -> list[EventResult]:
@@ -130,7 +133,7 @@ class Writer:
                 facts = await save_recording(connection, context, recording, now)
                 crash.reach("segment.before_commit")
             crash.reach("segment.after_commit")
-            self._publisher.publish(facts, len(events))
+            self._publisher.publish(facts, len(events), _views(recording, now, facts))
             return recording.results
 
         return await self.until_alone("events", once)
@@ -182,9 +185,14 @@ class Writer:
         return await self.until_alone("changes", once)
 
     async def _at_once(
-        self, kind: str, size: int, write: Awaitable[list[Fact | None]]
+        self,
+        kind: str,
+        size: int,
+        write: Awaitable[list[Fact | None]],
+        views: Callable[[Sequence[Fact]], Views] = lambda _: NO_VIEWS,
     ) -> Sequence[Fact | None]:
-        """The facts that `write` wrote, published; none if it met another transaction: then nothing is written."""
+        """The facts that `write` wrote, published with their `views`; none if it met another transaction: then nothing
+        is written."""
         try:
             with domain_errors():
                 facts = await write
@@ -193,7 +201,7 @@ class Writer:
             return [None] * size
         written = [fact for fact in facts if fact]
         crash.reach("segment.after_commit" if kind == "events" else "segment.after_changes")
-        self._publisher.publish(written, len(written))
+        self._publisher.publish(written, len(written), views(written))
         return facts
 
     async def _timed(self, kind: str, size: int, work: Callable[[], Awaitable[T]]) -> T:
@@ -229,6 +237,10 @@ class SegmentLag:
         mail = self._relay.pending
         metrics.MAIL_PENDING.set(mail)
         return Lag(pending=self._writer.pending + mail, progress=f"{self.progress}:{self._relay.delivered}")
+
+
+def _views(recording: Recording, now: datetime, facts: Sequence[Fact]) -> Views:
+    return views_of(facts, recording.created, recording.changed, recording.identities, now)
 
 
 async def _in_two_steps(

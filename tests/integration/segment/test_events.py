@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
@@ -201,8 +202,8 @@ async def test_contacts_join_leave_and_return(segment: Segment) -> None:
     await segment.record(segment.event("e4", contact_added={"identity": me}))
     customer = await segment.customer(left.customer_id)
     assert not customer.identities[0].blocked
-    (letter,) = await segment.mail(joined.customer_id)
-    assert isinstance(letter.body, letters.ContactAdded)
+    bodies = [letter.body for letter in await segment.mail(joined.customer_id)]
+    assert bodies == [letters.ContactAdded(me.channel, UUID(me.account_id)), *[letters.ProfileChanged()] * 2]
     kinds = [kind for kind in await segment.fact_kinds() if kind != "customer_created"]
     assert kinds == ["contact_added", "message_received", "contact_blocked", "contact_unblocked"]
     (nobody,) = await segment.record(segment.event("e5", contact_blocked={"identity": identity("1")}))
@@ -266,6 +267,39 @@ async def test_concurrent_callers_make_one_customer_and_one_checkout(segment: Se
     for customer_id in {result.customer_id for result in results}:
         numbers = [letter.number for letter in await segment.mail(customer_id)]
         assert numbers == list(range(1, len(numbers) + 1))
+
+
+async def _in_mailboxes(segment: Segment, redis: Redis) -> list[letters.Mail]:
+    await segment.settled()
+    keys = sorted([key async for key in redis.scan_iter(match="oj:*:m:*")])
+    found: list[Any] = [await redis.xrange(key) for key in keys]
+    entries = [entry for each in found for entry in each]
+    return [letters.decode(next(iter(fields.values()))) for _, fields in entries]
+
+
+@pytest.mark.rule("J-32")
+async def test_what_is_known_of_the_customer_travels_with_the_mail(segment: Segment, redis: Redis) -> None:
+    """Whether the event was usual or not; what is stored has none of it."""
+    customer_id = await segment.create(member_id="1", name="Mei", phone="+886912345678")
+    who = {"customer_id": customer_id}
+    await segment.record(segment.event("e1", contact_added={"identity": identity("886912345678")}, who=who))
+    await segment.record(segment.order("e2", "o2", who=who))
+    await segment.record(
+        segment.event("e3", contact_blocked={"identity": identity("886912345678")}),
+        segment.order("e4", "o4", who={"member_id": "2"}),
+    )
+    known = {
+        mail.event_id: mail.view for mail in await _in_mailboxes(segment, redis) if mail.view is not None
+    }
+    views = sorted(known.values(), key=lambda view: (view.whole, view.number))
+    assert [(v.number, v.name, v.member_id, v.phone, v.whole) for v in views] == [
+        *[(number, "Mei", "1", "+886912345678", False) for number in (1, 2, 3)],
+        (1, "", "2", None, True),
+    ]
+    reached = [[(each.external_id, each.blocked) for each in view.identities] for view in views]
+    assert reached == [[("886912345678", False)], [], [("886912345678", True)], []]
+    assert {view.as_of for view in views} == {segment.clock.now()}
+    assert [letter.view for letter in await segment.mail(customer_id)] == [None] * 3
 
 
 async def test_mail_reaches_the_mailbox_in_order(segment: Segment, redis: Redis) -> None:

@@ -80,18 +80,20 @@ def _events(draw: st.DrawFn) -> list[Event]:
     return events
 
 
-def _ids() -> Iterator[UUID]:
+def some_ids() -> Iterator[UUID]:
+    """As the service gives them: all different."""
     number = 1_000
     while True:
         number += 1
         yield UUID(int=number)
 
 
-def _known(*, unsigned_counts: bool) -> EventContext:
+def known_at_first(*, unsigned_counts: bool) -> EventContext:
+    """Nobody."""
     return EventContext(unsigned_counts={TEAM: unsigned_counts})
 
 
-def _remember(known: EventContext, recording: Recording) -> None:
+def remember(known: EventContext, recording: Recording) -> None:
     """What a database would know after the recording."""
     for customer in [*recording.created, *recording.changed]:
         known.customers[customer.team_id, customer.customer_id] = customer
@@ -113,9 +115,12 @@ def _remember(known: EventContext, recording: Recording) -> None:
     known.keys.update(recording.keys)
 
 
+some_events = _events()
+
+
 @given(_events(), st.booleans())
 def test_every_report_is_answered_and_numbers_have_no_gaps(events: list[Event], allowed: bool) -> None:
-    recording = record(_known(unsigned_counts=allowed), events, START, _ids())
+    recording = record(known_at_first(unsigned_counts=allowed), events, START, some_ids())
     assert len(recording.results) == len(events)
     last: dict[UUID | None, int] = {}
     for fact in recording.facts:
@@ -130,7 +135,7 @@ def test_every_report_is_answered_and_numbers_have_no_gaps(events: list[Event], 
 @pytest.mark.rule("C-21a")
 @given(_events(), st.booleans())
 def test_an_order_is_completed_once_at_most(events: list[Event], allowed: bool) -> None:
-    recording = record(_known(unsigned_counts=allowed), events, START, _ids())
+    recording = record(known_at_first(unsigned_counts=allowed), events, START, some_ids())
     completed = [
         fact.body.order.order_id
         for fact in recording.facts
@@ -141,13 +146,13 @@ def test_an_order_is_completed_once_at_most(events: list[Event], allowed: bool) 
 
 @given(_events(), st.booleans(), st.integers(1, 11))
 def test_batches_may_be_cut_anywhere(events: list[Event], allowed: bool, cut: int) -> None:
-    whole = record(_known(unsigned_counts=allowed), events, START, _ids())
-    known = _known(unsigned_counts=allowed)
-    ids = _ids()
+    whole = record(known_at_first(unsigned_counts=allowed), events, START, some_ids())
+    known = known_at_first(unsigned_counts=allowed)
+    ids = some_ids()
     parts: list[Recording] = []
     for part in (events[:cut], events[cut:]):
         parts.append(record(known, part, START, ids))
-        _remember(known, parts[-1])
+        remember(known, parts[-1])
     assert [result for part in parts for result in part.results] == whole.results
     assert [fact.body for part in parts for fact in part.facts] == [fact.body for fact in whole.facts]
     assert [fact.mail_number for part in parts for fact in part.facts] == [f.mail_number for f in whole.facts]
@@ -155,10 +160,10 @@ def test_batches_may_be_cut_anywhere(events: list[Event], allowed: bool, cut: in
 
 @given(_events(), st.booleans())
 def test_a_repeated_batch_changes_nothing(events: list[Event], allowed: bool) -> None:
-    known = _known(unsigned_counts=allowed)
-    first = record(known, events, START, _ids())
-    _remember(known, first)
-    again = record(known, events, START, _ids())
+    known = known_at_first(unsigned_counts=allowed)
+    first = record(known, events, START, some_ids())
+    remember(known, first)
+    again = record(known, events, START, some_ids())
     refused = {index for index, result in enumerate(first.results) if result.status == EventStatus.REFUSED}
     statuses = {result.status for index, result in enumerate(again.results) if index not in refused}
     assert statuses <= {EventStatus.DUPLICATE}

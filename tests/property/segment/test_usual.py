@@ -29,7 +29,7 @@ from services.segment.domain.model import (
 from services.segment.domain.recorder import EventContext
 from services.segment.domain.results import EventStatus
 from services.segment.domain.usual import usual_context
-from tests.property.segment.test_events import ACCOUNT, START, TEAM, _events, _ids
+from tests.property.segment.test_events import ACCOUNT, START, TEAM, some_events, some_ids
 
 _identities = st.integers(1, 4).map(lambda number: IdentityKey(2, ACCOUNT, str(number)))
 _bodies: st.SearchStrategy[EventBody] = st.one_of(
@@ -86,7 +86,7 @@ def test_a_presumed_customer_is_decided_on_as_one_who_was_read(
     if context is None:
         return
     before = _known(events, interacted_at)
-    blind, seeing = record(context, events, START, _ids()), record(before, events, START, _ids())
+    blind, seeing = record(context, events, START, some_ids()), record(before, events, START, some_ids())
     assert blind.results == seeing.results
     assert {result.status for result in blind.results} == {EventStatus.ACCEPTED}
     assert (blind.bound, blind.orders, blind.keys) == (seeing.bound, seeing.orders, seeing.keys)
@@ -109,7 +109,7 @@ def test_each_usual_event_makes_one_mail_of_another_customer(events: list[Event]
     context = usual_context(events)
     if context is None:
         return
-    facts = record(context, events, START, _ids()).facts
+    facts = record(context, events, START, some_ids()).facts
     assert [fact.event_key for fact in facts] == [event.event_key for event in events]
     assert all(is_mail(fact.body) and fact.digest for fact in facts)
     assert len({fact.customer_id for fact in facts}) == len(events)
@@ -126,9 +126,9 @@ def test_nothing_is_usual_that_meets_another_of_its_batch(events: list[Event]) -
     assert usual_context([*events, anonymous]) is None
 
 
-@given(_events(), st.booleans())
+@given(some_events, st.booleans())
 def test_a_key_stands_in_the_first_fact_of_its_report_or_nowhere(events: list[Event], allowed: bool) -> None:
-    recording = record(EventContext(unsigned_counts={TEAM: allowed}), events, START, _ids())
+    recording = record(EventContext(unsigned_counts={TEAM: allowed}), events, START, some_ids())
     carried = [fact for fact in recording.facts if fact.event_key is not None]
     keys = [fact.event_key for fact in carried]
     assert len(keys) == len(set(keys))

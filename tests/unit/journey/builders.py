@@ -130,6 +130,7 @@ def run(
     actor: Actor | None = None,
     asked: list[fx.Effect] | None = None,
     again: bool = False,
+    view: m.CustomerView | None = None,
 ) -> TurnResult:
     """Runs one turn to its end; `asked` collects the effects in order."""
     turn = take_turn(
@@ -140,6 +141,7 @@ def run(
             TeamJourneys((given.journey_id, given) for given in journeys),
             now,
             again=again,
+            view=view,
         )
     )
     reply: fx.Answer | None = None

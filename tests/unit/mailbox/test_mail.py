@@ -23,6 +23,7 @@ BODIES: list[m.Body] = [
     m.SendOutcome(ID, ID, m.Outcome.SENT, "", AT, 2),
     m.SystemTrigger(ID, ID),
     m.Unreadable("of a later release"),
+    m.ProfileChanged(),
 ]
 
 
@@ -42,14 +43,26 @@ def test_times_keep_their_zone_and_microseconds() -> None:
 
 def test_a_field_appended_by_a_newer_writer_is_skipped() -> None:
     written = msgspec.msgpack.decode(m.encode(_mail(m.TagApplied("vip"))))
-    newer = msgspec.msgpack.encode([*written[:-1], [*written[-1], "new in the body"], "new in the mail"])
+    *head, body, view = written
+    newer = msgspec.msgpack.encode([*head, [*body, "new in the body"], view, "new in the mail"])
     assert m.decode(newer) == _mail(m.TagApplied("vip"))
+
+
+def test_mail_of_an_earlier_release_brings_no_view() -> None:
+    *earlier, _view = msgspec.msgpack.decode(m.encode(_mail(m.TagApplied("vip"))))
+    assert m.decode(msgspec.msgpack.encode(earlier)) == _mail(m.TagApplied("vip"))
+
+
+@pytest.mark.parametrize("view", [[7], "none", [1, 2, 3, 4, 5, 6, 7, 8, 9]])
+def test_a_view_that_nobody_can_read_hides_no_mail(view: object) -> None:
+    *head, _view = msgspec.msgpack.decode(m.encode(_mail(m.TagApplied("vip"))))
+    assert m.decode_all([msgspec.msgpack.encode([*head, view])]) == [_mail(m.TagApplied("vip"))]
 
 
 @pytest.mark.parametrize("body", [[99, "a body of a later release"], [4], [4, 7], "none"])
 def test_a_body_that_nobody_knows_hides_no_other_mail(body: object) -> None:
     written = msgspec.msgpack.decode(m.encode(_mail(m.TagApplied("vip"))))
-    odd = msgspec.msgpack.encode([*written[:-1], body])
+    odd = msgspec.msgpack.encode([*written[:-2], body])
     first, unreadable, last = m.decode_all([m.encode(_mail(BODIES[0])), odd, m.encode(_mail(BODIES[3]))])
     assert (first, last) == (_mail(BODIES[0]), _mail(BODIES[3]))
     assert isinstance(unreadable.body, m.Unreadable)
@@ -76,4 +89,4 @@ def test_mail_goes_in_parts_that_are_bounded_in_bytes() -> None:
 
 
 def test_body_tags_never_change() -> None:
-    assert [type(body).__struct_config__.tag for body in BODIES] == [1, 2, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert [type(body).__struct_config__.tag for body in BODIES] == [1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10]
