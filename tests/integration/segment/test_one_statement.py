@@ -144,6 +144,40 @@ async def test_effects_that_set_attributes_happen_once_from_all_sides(segment: S
         assert second.old == first.new  # type: ignore[union-attr]
 
 
+async def test_a_value_that_another_set_meanwhile_is_the_one_before(
+    segment: Segment, owner: asyncpg.Connection[Any]
+) -> None:
+    await segment.define("tier", "TEXT")
+    customer_id = await segment.create(attributes={"tier": "iron"})
+    async with owner.transaction():
+        await owner.execute("UPDATE customer SET revision = revision + 1")
+        await owner.execute("UPDATE customer_attribute SET value = 'silver', value_folded = 'silver'")
+        change = segment.change(customer_id, set_attribute={"key": "tier", "text": "gold"})
+        waiting = asyncio.create_task(segment.apply(change))
+        while not await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+    assert [each.status for each in await waiting] == [APPLIED]
+    assert [letter.body.old for letter in await segment.mail(customer_id)] == [None, "silver"]  # type: ignore[union-attr]
+
+
+async def test_an_event_key_that_is_used_meanwhile_is_used_once(
+    segment: Segment, owner: asyncpg.Connection[Any]
+) -> None:
+    """By a process of the release before, which keeps it in a row of its own, with the customer locked."""
+    customer_id = await segment.create()
+    event = _joined(segment, "e1", customer_id)
+    async with owner.transaction():
+        await owner.execute("SELECT FROM customer FOR NO KEY UPDATE")
+        waiting = asyncio.create_task(segment.record(event))
+        while not await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+        key = "INSERT INTO event_key VALUES ($1, 'e1', '\\x00', NULL)"
+        await owner.execute(key, segment.team_id)
+    (result,) = await waiting
+    assert result.reason == error_reason_pb2.ERROR_REASON_EVENT_KEY_REUSED
+    assert await segment.mail(customer_id) == []
+
+
 async def test_effects_are_answered_from_their_facts_and_from_rows(
     segment: Segment, owner: asyncpg.Connection[Any]
 ) -> None:
