@@ -1,6 +1,6 @@
-"""The usual event: its customer is named by id and known, its key is new, and so is the identity or order it is about.
+"""The usual event: its customer is known, its key is new, and so is the identity or the order that it is about.
 
-What follows from such events is decided before anything is read, by the same rules as everything (`record`), for
+What follows from such events is decided before anything is locked, by the same rules as everything (`record`), for
 customers of whom no more is known than that they have whatever the event says of them. Whether that is how things are
 the database finds out while it writes, event by event; what is otherwise is left to `record` with everything read. Each
 usual event makes one fact, which is mail. Events of one batch name each customer, key, identity and order once, so they
@@ -9,32 +9,85 @@ can be written in any order, and some of them without the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
 
-from services.segment.domain.model import ContactAdded, Customer, Event, OrderCompleted
+from libs.common.text import fold
+from services.segment.domain.model import ContactAdded, Customer, Event, OrderCompleted, Selector
 from services.segment.domain.recorder import EventContext
 
 _SOME: Final = "?"
 """Stands for a text that is there, whatever it says."""
 
 
-def usual_context(events: Sequence[Event]) -> EventContext | None:
-    """How things are if all events are usual; None if any is not."""
-    context = EventContext(unsigned_counts={})
-    subjects: set[tuple[object, ...]] = set()
+class Hint(NamedTuple):
+    """The strongest hint at a customer who is not named by id; one of the three, as it is searched by."""
+
+    team_id: UUID
+    member_id: str | None = None
+    phone: str | None = None
+    email: str | None = None
+
+
+class Found(NamedTuple):
+    """Whom a hint leads to."""
+
+    customer_id: UUID
+    has_phone: bool
+
+
+def hints_of(events: Iterable[Event]) -> list[Hint] | None:
+    """The hints by which customers of usual events have to be found; None if any event is not usual by its form."""
+    hints: list[Hint] = []
     for event in events:
-        team, named = event.team_id, event.selector.customer_id
-        if named is None or (subject := _subject(event)) is None:
+        if _subject(event) is None:
             return None
+        if event.selector.customer_id is None:
+            hint = hint_of(event)
+            if hint is None:
+                return None
+            hints.append(hint)
+    return hints
+
+
+def hint_of(event: Event) -> Hint | None:
+    """The hint of an order that does not name its customer by id."""
+    team, selector = event.team_id, event.selector
+    if selector.customer_id is not None or not isinstance(event.body, OrderCompleted):
+        return None
+    if selector.member_id is not None:
+        return Hint(team, member_id=fold(selector.member_id))
+    if selector.phone is not None:
+        return Hint(team, phone=selector.phone)
+    return None if selector.email is None else Hint(team, email=fold(selector.email))
+
+
+def usual_context(events: Sequence[Event], found: Mapping[Hint, Found]) -> EventContext | None:
+    """How things are if all events are usual; None if any is not. `found` is whom their hints lead to."""
+    context = EventContext(unsigned_counts={})
+    named: list[tuple[object, ...]] = []
+    for event in events:
+        customer, subject = _customer_of(event, found), _subject(event)
+        if customer is None or subject is None:
+            return None
+        team, selector = event.team_id, event.selector
         context.unsigned_counts[team] = False
-        context.customers[team, named] = _customer_of(event)
-        subjects.add((team, subject))
-        subjects.add((team, event.event_key))
-    # Each event adds a customer, a subject and a key, unless another one has named it before.
-    if len(context.customers) < len(events) or len(subjects) < 2 * len(events):
+        context.customers[team, customer.customer_id] = customer
+        _index(context, hint_of(event), customer)
+        named += (
+            (team, "key", event.event_key),
+            (team, "subject", subject),
+            *((team, kind, fold(text)) for kind, text in _texts(selector) if text is not None),
+        )
+    # What two events name makes the one depend on the other, if only by what the first adds to its customer.
+    if len(context.customers) < len(events) or len(set(named)) < len(named):
         return None
     return context
+
+
+def _texts(selector: Selector) -> tuple[tuple[str, str | None], ...]:
+    return ("member", selector.member_id), ("phone", selector.phone), ("email", selector.email)
 
 
 def _subject(event: Event) -> tuple[object, ...] | None:
@@ -49,15 +102,37 @@ def _subject(event: Event) -> tuple[object, ...] | None:
     return None
 
 
-def _customer_of(event: Event) -> Customer:
-    """A customer who lacks nothing that the event says; whose phone is known, if the event is an order."""
+def _customer_of(event: Event, found: Mapping[Hint, Found]) -> Customer | None:
+    """A customer who lacks nothing that the event says; None if nobody is found, or known to lack something.
+
+    Of one who is named by id nobody knows whether they have a phone: orders take it that they have.
+    """
     selector = event.selector
-    needs_phone = isinstance(event.body, OrderCompleted)
+    customer_id, has_phone = selector.customer_id, isinstance(event.body, OrderCompleted)
+    if customer_id is None:
+        hint = hint_of(event)
+        if hint is None or hint not in found:
+            return None
+        customer_id, has_phone = found[hint]
+        if selector.phone is not None and not has_phone:
+            return None
     return Customer(
         team_id=event.team_id,
-        customer_id=selector.customer_id,  # type: ignore[arg-type]  # usual events name it
+        customer_id=customer_id,
         member_id=selector.member_id,
         name=event.customer_name,
-        phone=selector.phone or (_SOME if needs_phone else None),
+        phone=selector.phone or (_SOME if has_phone else None),
         email=selector.email,
     )
+
+
+def _index(context: EventContext, hint: Hint | None, customer: Customer) -> None:
+    """Lets the hint lead to the customer."""
+    if hint is None:
+        return
+    if hint.member_id is not None:
+        context.members[hint.team_id, hint.member_id] = customer.customer_id
+    elif hint.phone is not None:
+        context.phones[hint.team_id, hint.phone] = customer.customer_id
+    elif hint.email is not None:
+        context.emails[hint.team_id, hint.email] = customer.customer_id

@@ -23,6 +23,14 @@ CREATE TYPE cursor_position AS (
     position bigint
 );
 
+-- One of the three; texts are folded, but for the phone.
+CREATE TYPE customer_hint AS (
+    team_id uuid,
+    member_id text,
+    phone text,
+    email text
+);
+
 CREATE TYPE customer_writes AS (
     created new_customer[],
     changed timed_customer[],
@@ -349,7 +357,10 @@ CREATE TYPE usual_event AS (
     shop_id text,
     order_id text,
     order_key uuid,
-    order_body bytea
+    order_body bytea,
+    by_member_id text,
+    by_phone text,
+    by_email text
 );
 
 -- A text attribute to be set by an effect, for `set_usual`. The fact's body is `body_head`, the value before, `body_tail`.

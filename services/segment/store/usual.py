@@ -28,15 +28,25 @@ from services.segment.domain.model import (
     OrderCompleted,
 )
 from services.segment.domain.recorder import Recording
+from services.segment.domain.usual import Found, Hint, hint_of
 from services.segment.store.base import BOOK
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _Customers = dict[tuple[UUID, UUID | None], Customer]
 _NO_IDENTITY: Final = (None, None, None)
+_NO_HINT: Final = (None, None, None)
 _NO_ORDER: Final = (None, None, None, None)
 _TEXT: Final = int(AttributeType.TEXT)
 _PARTITION, _EVENT_ID = 8, 9
 """Places in a row of `set_usual`."""
+
+
+async def find_hinted(pool: Pool, hints: Sequence[Hint]) -> dict[Hint, Found]:
+    """Whom hints lead to; those that lead to nobody are left out. Nobody is locked."""
+    teams = list({hint.team_id for hint in hints})
+    ((customers, have_phones),) = await fetch_alone(pool, *BOOK.bind("find_hinted", teams=teams, hints=hints))
+    answers = zip(hints, customers, have_phones, strict=True)
+    return {hint: Found(customer, has_phone) for hint, customer, has_phone in answers if customer}
 
 
 async def record_usual(
@@ -69,7 +79,7 @@ async def record_usual(
 
 def _event_row(place: int, event: Event, fact: Fact, customers: _Customers) -> tuple[Any, ...]:
     customer = customers[fact.team_id, fact.customer_id]
-    selector, body = event.selector, event.body
+    body, hint = event.body, hint_of(event)
     return (
         place,
         fact.team_id,
@@ -78,16 +88,17 @@ def _event_row(place: int, event: Event, fact: Fact, customers: _Customers) -> t
         fact.digest,
         customer.customer_interact_time,
         customer.checkout_time,
-        bool(event.customer_name),
-        selector.member_id is not None,
-        selector.phone is not None or isinstance(body, OrderCompleted),
-        selector.email is not None,
+        bool(customer.name),
+        customer.member_id is not None,
+        customer.phone is not None if customer.phone or isinstance(body, OrderCompleted) else None,
+        customer.email is not None,
         fact.partition,
         fact.event_id,
         fact.occurred_at,
         encode_body(fact.body),
         *(body.identity if isinstance(body, ContactAdded) else _NO_IDENTITY),
         *(_order_columns(fact.body) if isinstance(fact.body, OrderReported) else _NO_ORDER),
+        *((hint.member_id, hint.phone, hint.email) if hint else _NO_HINT),
     )
 
 

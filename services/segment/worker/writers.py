@@ -29,13 +29,13 @@ from services.segment.domain.events import record
 from services.segment.domain.facts import TAGS, Fact
 from services.segment.domain.known import NO_VIEWS, Views, views_of
 from services.segment.domain.model import Change, Event
-from services.segment.domain.recorder import Recording
+from services.segment.domain.recorder import EventContext, Recording
 from services.segment.domain.results import APPLIED, ChangeResult, EventResult, failed_event
-from services.segment.domain.usual import usual_context
+from services.segment.domain.usual import hints_of, usual_context
 from services.segment.store.changes import load_change_context, move_marketed_times, save_applied
 from services.segment.store.errors import CollisionError, domain_errors
 from services.segment.store.events import load_event_context, save_recording
-from services.segment.store.usual import record_usual, set_usual
+from services.segment.store.usual import find_hinted, record_usual, set_usual
 from services.segment.worker.notifier import FactNotifiers
 
 Item = TypeVar("Item", Event, Change)
@@ -46,6 +46,8 @@ ATTEMPTS: Final = 6
 """How often a batch is tried before the caller gets an error, because it collided with others."""
 ITEMS_MAX: Final = 500
 """Items of one batch; the most that one call may bring."""
+HINTS_MAX: Final = 50
+"""Customers of one batch who are looked up to see whether all is as usual: in a larger one somebody is new."""
 _RETRY_AFTER_S: Final = 0.5
 WAITING_MAX: Final = 20_000
 """Events, and changes, that may wait; more are refused, so that callers slow down instead of timing out."""
@@ -114,7 +116,7 @@ class Writer:
 
     async def _record_usual(self, events: list[Event]) -> Sequence[EventResult | None]:
         """The results of events that were as presumed, written in one statement."""
-        context = usual_context(events)
+        context = await self._usual_context(events)
         if context is None:
             return [None] * len(events)
         now = self._clock.now()
@@ -123,6 +125,12 @@ class Writer:
         write = record_usual(self._pool, events, recording, now)
         facts = await self._at_once("events", len(events), write, partial(_views, recording, now))
         return [result if fact else None for fact, result in zip(facts, recording.results, strict=True)]
+
+    async def _usual_context(self, events: list[Event]) -> EventContext | None:
+        hints = hints_of(events)
+        if hints is None or len(hints) > HINTS_MAX:
+            return None
+        return usual_context(events, await find_hinted(self._pool, hints) if hints else {})
 
     async def _record_others(self, events: list[Event]) -> list[EventResult]:
         async def once() -> list[EventResult]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -160,6 +161,42 @@ async def test_a_value_that_another_set_meanwhile_is_the_one_before(
     assert [letter.body.old for letter in await segment.mail(customer_id)] == [None, "silver"]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    "hint", [{"phone": "+886912345678"}, {"email": "ann@example.com"}, {"member_id": "m1"}]
+)
+async def test_a_hint_that_leads_elsewhere_meanwhile_is_followed_there(
+    segment: Segment, owner: asyncpg.Connection[Any], hint: dict[str, str]
+) -> None:
+    before = await segment.create(**hint)
+    column, text = next(iter(hint.items()))
+    searched = column if column == "phone" else f"{column}_folded"
+    async with owner.transaction():
+        await owner.execute(f"UPDATE customer SET {searched} = $1", f"{text}0")
+        waiting = asyncio.create_task(segment.record(segment.order("e1", "o1", who=hint)))
+        while not await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+    (result,) = await waiting
+    assert (result.status, result.customer_created) == (ACCEPTED, True)
+    assert result.customer_id != before
+    assert await segment.mail(before) == []
+
+
+async def test_a_hint_leads_to_the_one_known_longest(
+    segment: Segment, owner: asyncpg.Connection[Any]
+) -> None:
+    first = await segment.create(phone="+886912345678", email="ann@example.com")
+    segment.clock.advance(timedelta(hours=1))
+    await segment.create(phone="+886912345678", email="ann@example.com")
+    events = [
+        segment.order("e1", "o1", who={"phone": "+886912345678"}),
+        segment.order("e2", "o2", who={"email": "ANN@example.com"}),
+    ]
+    for event in events:
+        (result,) = await segment.record(event)
+        assert (result.status, result.customer_id) == (ACCEPTED, first)
+    assert await owner.fetchval("SELECT count(*) FROM event_key") == 0
+
+
 async def test_an_event_key_that_is_used_meanwhile_is_used_once(
     segment: Segment, owner: asyncpg.Connection[Any]
 ) -> None:
@@ -294,8 +331,14 @@ def _random_reports(
     reports = []
     for number in range(60):
         who: dict[str, str] = {"customer_id": rng.choice(customers)}
-        if rng.random() < 0.2:
-            who = {"phone": f"+88691234567{rng.randrange(4)}"}
+        if rng.random() < 0.5:
+            place = rng.randrange(9)  # the ninth is nobody's
+            hints = {
+                "phone": f"+88691234567{place}",
+                "member_id": f"m{place}",
+                "email": f"a{place}@example.com",
+            }
+            who = {name: hints[name] for name in rng.sample(list(hints), rng.choice([1, 1, 2, 3]))}
         event = (
             segment.order(f"k{number % 45}", f"o{rng.randrange(25)}", who=who)
             if rng.random() < 0.5
@@ -309,6 +352,14 @@ def _random_reports(
     return reports
 
 
+async def _create(segment: Segment, number: int) -> str:
+    """One by one they lack more; the last two share the phone and the address of others."""
+    member, phone = f"m{number}", number if number < 5 else 7 - number
+    fields = {"member_id": member, "name": "Bob", "email": f"a{phone}@example.com"}
+    some = dict(list(fields.items())[number % 4 :])
+    return await segment.create(**some, phone=f"+88691234567{phone}" if number != 3 else "")
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_batches_come_out_as_without_the_shorter_way(
     segment: Segment, seed: int, monkeypatch: pytest.MonkeyPatch
@@ -320,7 +371,7 @@ async def test_batches_come_out_as_without_the_shorter_way(
     for team in teams:
         segment.team_id = team
         rng = random.Random(seed)
-        customers = [await segment.create(phone=f"+88691234567{n}" if n < 4 else "") for n in range(8)]
+        customers = [await _create(segment, n) for n in range(8)]
         reports = _random_reports(segment, customers, rng)
         results = []
         while reports:
@@ -335,7 +386,7 @@ async def test_batches_come_out_as_without_the_shorter_way(
             for each in results
         ]
         outcomes.append((said, [[_without_ids(body) for body in own] for own in mail], names))
-        monkeypatch.setattr(writers, "usual_context", lambda events: None)
+        monkeypatch.setattr(writers, "hints_of", lambda events: None)
     assert outcomes[0] == outcomes[1]
 
 

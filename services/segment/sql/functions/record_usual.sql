@@ -1,6 +1,6 @@
 -- Records events of known customers, a transaction of its own: each customer, key, identity and order is named once, and events
 -- come in the order in which customers are locked everywhere. The caller has decided what follows if the customer is there and
--- has what `has_…` says, and if key, identity and order are new. Where that is so the event is written, relative to the row of the
+-- has what `has_…` says, if `by_…` leads to them, and if key, identity and order are new. Where that is so the event is written, relative to the row of the
 -- customer; its place is among `places`, with the number of its mail, the position of its fact and the customer's basic data. Of
 -- the others nothing is.
 -- Who uses the same key, identity or order at the same time is held up by the unique indexes, and by the last look at `event_key`:
@@ -24,7 +24,17 @@ BEGIN
           FROM unnest(events) AS n
          WHERE c.team_id = n.team_id AND c.customer_id = n.customer_id
            AND (NOT n.has_name OR c.name <> '') AND (NOT n.has_member_id OR c.member_id IS NOT NULL)
-           AND (NOT n.has_phone OR c.phone IS NOT NULL) AND (NOT n.has_email OR c.email IS NOT NULL)
+           AND (n.has_phone IS NULL OR n.has_phone = (c.phone IS NOT NULL))
+           AND (NOT n.has_email OR c.email IS NOT NULL)
+           AND (n.by_member_id IS NULL OR c.member_id_folded = n.by_member_id)
+           AND (n.by_phone IS NULL OR (c.phone = n.by_phone AND NOT EXISTS (
+               SELECT FROM customer AS r
+                WHERE r.team_id = n.team_id AND r.phone = n.by_phone
+                  AND (r.create_time, r.customer_id) < (c.create_time, c.customer_id) OFFSET 0)))
+           AND (n.by_email IS NULL OR (c.email_folded = n.by_email AND NOT EXISTS (
+               SELECT FROM customer AS r
+                WHERE r.team_id = n.team_id AND r.email_folded = n.by_email
+                  AND (r.create_time, r.customer_id) < (c.create_time, c.customer_id) OFFSET 0)))
            AND NOT EXISTS (
                SELECT FROM fact AS f WHERE f.team_id = n.team_id AND f.event_key = n.event_key OFFSET 0)
            AND (n.external_id IS NULL OR NOT EXISTS (
@@ -62,7 +72,7 @@ BEGIN
       FROM ROWS FROM (unnest(events), unnest(numbers), unnest(positions))
         AS n (place, team_id, customer_id, event_key, digest, customer_interact_time, checkout_time, has_name,
               has_member_id, has_phone, has_email, partition, event_id, occur_time, body, channel, account_id, external_id,
-              shop_id, order_id, order_key, order_body, number, given)
+              shop_id, order_id, order_key, order_body, by_member_id, by_phone, by_email, number, given)
      WHERE NOT EXISTS (
         SELECT FROM event_key AS k WHERE k.team_id = n.team_id AND k.event_key = n.event_key OFFSET 0);
     GET DIAGNOSTICS written_count = ROW_COUNT;

@@ -10,3 +10,7 @@ SELECT * FROM load_event_context(
 -- A transaction of its own; `rows` in the order of teams and customers.
 SELECT places, numbers, positions, names, member_ids, phones, emails
   FROM record_usual(:teams, :now, :rows, :with_identities, :with_orders)
+
+-- name: find_hinted
+-- A transaction of its own.
+SELECT customers, have_phones FROM find_hinted(:teams, :hints)
