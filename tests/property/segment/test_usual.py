@@ -95,13 +95,8 @@ def test_what_is_decided_blindly_is_what_is_decided_with_everything_read(
     context = usual_context(events, _leads(events, found))
     if context is None:
         return
-<<<<<<< HEAD
-    before = _known(events, interacted_at)
-    blind, seeing = record(context, events, START, some_ids()), record(before, events, START, some_ids())
-=======
     before = _known(context, interacted_at)
     blind, seeing = record(context, events, START, some_ids()), record(before, events, START, some_ids())
->>>>>>> e1388e9 (segment: orders whose customers are found by hints take the shorter way)
     assert blind.results == seeing.results
     assert {result.status for result in blind.results} == {EventStatus.ACCEPTED}
     assert (blind.bound, blind.orders, blind.keys) == (seeing.bound, seeing.orders, seeing.keys)
