@@ -101,7 +101,8 @@ class InMemoryTurnStore:
             {
                 journey_id: journey.version
                 for journey_id, journey in tables.journeys.items()
-                if journey.team_id in teams and journey.status is not JourneyStatus.DRAFT
+                if journey.team_id in teams
+                and journey.status not in (JourneyStatus.DRAFT, JourneyStatus.STOPPED)
             },
             stored,
         )

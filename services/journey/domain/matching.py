@@ -24,7 +24,7 @@ DEPTH_MAX = 16
 
 
 class TeamJourneys(dict[UUID, Journey]):
-    """All journeys of a team that are not drafts, by id."""
+    """The journeys of a team that customers can be in, by id."""
 
     @cached_property
     def open(self) -> Sequence[Journey]:

@@ -90,9 +90,9 @@ class TurnResult(msgspec.Struct, frozen=True):
 class TurnInput(msgspec.Struct, frozen=True):
     """What a turn starts from.
 
-    `mails` are in order and free of duplicates and gaps (see `read_inbox`). `journeys` are all of the team that are
-    not drafts, by id. With `mail_left` more mail waits behind the last one: timers due after it stay for the next turn.
-    With `again` enrolments without a timer, whom nothing in the turn moved, ask again what they asked last.
+    `mails` are in order and free of duplicates and gaps (see `read_inbox`). `journeys` are all of the team that
+    customers can be in, by id. With `mail_left` more mail waits behind the last one: timers due after it stay for the
+    next turn. With `again` enrolments without a timer, whom nothing in the turn moved, ask again what they asked last.
     `view` is what came with the mail of the customer and may be used (see `usable_view`).
     """
 

@@ -26,7 +26,8 @@ class StoredActor(msgspec.Struct):
 
 
 class LoadedTurns(msgspec.Struct):
-    """State of the customers of a batch. `versions` are those of all journeys of their teams that are no drafts.
+    """State of the customers of a batch. `versions` are those of all journeys of their teams that customers can be in.
+    A journey is stopped when nobody is in it any more.
 
     `stored` is the store's own, which it needs to write what the turns of these customers come to.
     """

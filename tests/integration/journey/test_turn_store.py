@@ -1,10 +1,15 @@
 """The store on PostgreSQL behaves as every store of turns must."""
 
+from uuid import UUID
+
 import pytest
 
+from libs.common.db.pool import transaction
+from libs.testing.mails import TEAM
+from services.journey.domain import model as d
 from tests.integration.journey.conftest import Site
-from tests.integration.journey.test_worker import epochs
-from tests.integration.journey.turn_store_suite import Kept, TurnStorageSuite
+from tests.integration.journey.test_worker import POINTS, epochs
+from tests.integration.journey.turn_store_suite import Kept, TurnStorageSuite, keys
 
 
 @pytest.fixture
@@ -15,3 +20,16 @@ async def kept(site: Site) -> Kept:
 
 class TestTurnStore(TurnStorageSuite):
     """The suite."""
+
+    async def test_versions_are_those_of_journeys_that_customers_can_be_in(
+        self, kept: Kept, site: Site
+    ) -> None:
+        async with transaction(site.pool, [TEAM]) as connection:
+            for status in d.JourneyStatus:
+                journey = await site.save_journey(POINTS, number=status)
+                await connection.execute(
+                    "UPDATE journey SET status = $1 WHERE journey_id = $2", status, journey.journey_id
+                )
+        loaded = await kept.store.load(keys(1))
+        nobody = {d.JourneyStatus.DRAFT, d.JourneyStatus.STOPPED}
+        assert {UUID(int=status) for status in set(d.JourneyStatus) - nobody} == set(loaded.versions)

@@ -11,7 +11,10 @@ BEGIN
     RETURN QUERY
         SELECT 0::bigint, NULL::boolean, NULL::integer, NULL::integer, NULL::integer, NULL::uuid, j.journey_id,
                NULL::timestamptz, NULL::bytea, NULL::bytea, NULL::bytea, j.version
-          FROM journey AS j WHERE j.team_id = ANY (teams) AND j.status <> journey_status('DRAFT') AND j.deleted_at IS NULL;
+          FROM journey AS j
+         WHERE j.team_id = ANY (teams) AND j.deleted_at IS NULL
+           AND j.status IN (journey_status('SCHEDULED'), journey_status('ACTIVE'), journey_status('TRIGGER_CLOSED'),
+                            journey_status('STOPPING'));
     RETURN QUERY
         SELECT k.place,
                EXISTS (SELECT FROM parked_customer AS p
