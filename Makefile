@@ -19,8 +19,8 @@ demo: ## replay a real month through all five services (MONTH=1..12, DATA=file.c
 	@$(PYTHON) tools/install.py demo $(if $(DATA),,demo-data)
 	@$(BIN)/omnijourney demo $(DEMO_OPTIONS)
 
-up: install ## start the five services with their own PostgreSQL and Valkey, until Ctrl-C (TLS=on|mutual with certificates)
-	@$(BIN)/omnijourney up $(if $(TLS),--tls '$(TLS)')
+up: install ## start the five services with their own PostgreSQL and Valkey, until Ctrl-C (TLS=on|mutual with certificates, ONE=1 in one process)
+	@$(BIN)/omnijourney up $(if $(TLS),--tls '$(TLS)') $(if $(ONE),--one-process)
 
 test: install-dev ## run all tests, servers included, and print what of each service they ran (ARGS="…" goes to pytest)
 	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),-n 2 --rules-record build/rules.json --coverage)
@@ -46,8 +46,8 @@ walk: install-dev ## every RPC with every kind of caller who may not call it: th
 overload: install-dev ## large orders, and thousands while stats or segment stands still: what becomes of them, and of another team's
 	@$(RUN) -m tests.overload
 
-bench: install-dev ## measure the hot paths and six works (W=w1|w1-http|w2|w3|w4|ledger one, N=its size, RATES=10,100, QUICK=1); JSON under build/
-	@$(RUN) -m bench $(if $(W),--work '$(W)') $(if $(N),--n '$(N)') $(if $(RATES),--rates '$(RATES)') $(if $(QUICK),--quick)
+bench: install-dev ## measure the hot paths and six works (W=w1|w1-http|w2|w3|w4|ledger one, N=its size, RATES=10,100, QUICK=1, ONE=1); JSON under build/
+	@$(RUN) -m bench $(if $(W),--work '$(W)') $(if $(N),--n '$(N)') $(if $(RATES),--rates '$(RATES)') $(if $(QUICK),--quick) $(if $(ONE),--one-process)
 
 PEERS := build/peers
 bench-peers: ## install what `make bench` also compares with, Restate (needs npm) and arq, in build/peers; no part of the product

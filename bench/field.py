@@ -107,7 +107,9 @@ class Field:
             for name, row in stats.items()
             if name.removeprefix("cmdstat_").split("|")[0] in {"fcall", "fcall_ro", "publish", "evalsha"}
         )
-        pages = await asyncio.gather(*(self._page(url) for url in self.installation.metrics_urls.values()))
+        pages = await asyncio.gather(
+            *(self._page(url) for url in set(self.installation.metrics_urls.values()))
+        )
         rpcs = sum(
             float(value)
             for page in pages
@@ -193,7 +195,9 @@ SELECT COALESCE(sum(last.position - c.position), 0)
 
 
 @contextlib.asynccontextmanager
-async def field(directory: Path, *, emulators: bool = False) -> AsyncIterator[Field]:
+async def field(
+    directory: Path, *, emulators: bool = False, one_process: bool = False
+) -> AsyncIterator[Field]:
     """Starts everything in `directory`."""
     await _prepare(directory)
     settings = InstallationSettings(
@@ -209,6 +213,7 @@ async def field(directory: Path, *, emulators: bool = False) -> AsyncIterator[Fi
         settings=settings,
         free_ports=True,
         emulators=emulators,
+        one_process=one_process,
         environment={
             "OMNIJOURNEY_LOG_LEVEL": "warning",
             "OMNIJOURNEY_EMULATOR_TOKEN": names.token,
@@ -229,7 +234,8 @@ async def field(directory: Path, *, emulators: bool = False) -> AsyncIterator[Fi
         session = await stack.enter_async_context(aiohttp.ClientSession())
         await admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         await admin.execute(wal.EXTENSION)
-        names_of_all = [*SERVICES, "postgres", "valkey", *(["emulators"] if emulators else [])]
+        services = ["services"] if one_process else SERVICES
+        names_of_all = [*services, "postgres", "valkey", *(["emulators"] if emulators else [])]
         usage = Usage({name: installation.pid_of(name) for name in names_of_all})
         yield Field(installation, client, DomainClock(client, admin), admin, redis, session, usage)
 

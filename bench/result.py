@@ -13,6 +13,8 @@ class Wanted(msgspec.Struct, frozen=True):
     directory: Path
     quick: bool = False
     """w1: one burst with its floors, and nothing beside it."""
+    one_process: bool = False
+    """w1: all five services in one process."""
     rates: tuple[int, ...] | None = None
     """w1: offered rates a second; None: its own."""
 

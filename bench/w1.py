@@ -47,7 +47,7 @@ class Measured(msgspec.Struct, frozen=True):
 async def w1(wanted: Wanted) -> Result:
     """Measures, and puts the figures into lines."""
     http = wanted.work == "w1-http"
-    async with field(wanted.directory, emulators=http) as on:
+    async with field(wanted.directory, emulators=http, one_process=wanted.one_process) as on:
         welcome = await Welcome.prepare(on, http=http)
         bursts = [await welcome.burst(wanted.n) for _ in range(1 if wanted.quick else _REPEATS)]
         dear = dear_statements(await on.top_statements(), wanted.n)
@@ -60,7 +60,11 @@ async def w1(wanted: Wanted) -> Result:
             await lean_floor(on, wanted.n),
         )
         variants = None if wanted.quick or http else await _variants(on, wanted.n)
-    others = [] if wanted.quick or http else await peers.measured(wanted.n, _rates(wanted, best))
+    others = (
+        []
+        if wanted.quick or http or wanted.one_process
+        else await peers.measured(wanted.n, _rates(wanted, best))
+    )
     measured = Measured(bursts, best, writes, latencies, floors, variants, others)
     data: dict[str, object] = {"measured": measured}
     return Result(wanted.work, wanted.n, _lines(measured), data, dear, _figure(wanted.work, measured))

@@ -64,6 +64,12 @@ def up(
     emulators: Annotated[
         bool, typer.Option("--emulators", help="Send to emulators of the channels instead of the real ones.")
     ] = False,
+    one_process: Annotated[
+        bool,
+        typer.Option(
+            "--one-process", help="All five services in one process: less memory and CPU, for small machines."
+        ),
+    ] = False,
     tls: Annotated[
         Literal["configured", "on", "mutual"],
         typer.Option(
@@ -94,6 +100,7 @@ def up(
         own_ca=tls != "configured",
         free_ports=ports == "free",
         emulators=emulators,
+        one_process=one_process,
         log_dir=log_dir,
         log_to_stderr=log_to_stderr,
     )

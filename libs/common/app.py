@@ -1,7 +1,7 @@
 """How a service starts and stops.
 
 `runtime` gives a composition root all that every service needs: addresses, a database that fits, a pool under the
-service's own role, the clock, a gRPC server. `run` is the process around it: event loop, logs, signals, exit code.
+service's own role, the clock, a gRPC server. `libs.common.process` is the process around it.
 
 A stop drains: health reports NOT_SERVING and long polls end (`draining`), running calls end, then workers are told
 (`stopping`) and waited for, then connections close.
@@ -9,59 +9,43 @@ A stop drains: health reports NOT_SERVING and long polls end (`draining`), runni
 
 import asyncio
 import contextlib
-import gc
-import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import asyncpg
 import grpc
 import structlog
-import uvloop
 
-from libs.common import crash
 from libs.common.backoff import Backoff, retrying
 from libs.common.caller_directory import ClientDirectory
 from libs.common.callers import CallerDirectory, EitherDirectory, StaticDirectory
 from libs.common.clock import Clock, InstallationClock
-from libs.common.config import EXIT_CONFIG, ServiceSettings, variable_of
+from libs.common.config import ServiceSettings
 from libs.common.db.audit import AuditLog
 from libs.common.db.fitness import check_schema
 from libs.common.db.migrate import migrate
 from libs.common.db.pool import Pool, open_pool
 from libs.common.db.requests import keep_forgetting
 from libs.common.db.roles import OwnCredentials, is_own
-from libs.common.db.sql_files import MigrationError
-from libs.common.logging import setup_logging
-from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.metrics import MetricsEndpoint
 from libs.common.rpc import operations
 from libs.common.rpc.client import channel
+from libs.common.rpc.local import local_servers
 from libs.common.rpc.long_work import DESCRIPTOR as OPERATIONS
 from libs.common.rpc.long_work import NoOperations, Operations, OperationsServicer
 from libs.common.rpc.operations import InstallationServicer, LagProbe
 from libs.common.rpc.server import GrpcServer, PortTakenError, refuse_taken
-from libs.common.servers import Endpoints, Servers, ServersUnavailable
+from libs.common.servers import Endpoints, Servers
 from libs.common.tasks import Loop
 from libs.common.team_directory import TeamDirectory
 from libs.common.tls import Tls
 from omnijourney.common.v1 import installation_service_pb2_grpc, operations_service_pb2_grpc
 
-EXIT_OK: Final = 0
-EXIT_FAULT: Final = 1
-EXIT_PORT_TAKEN: Final = 3
-EXIT_SERVER_AWAY: Final = 4
-EXIT_DATABASE_UNFIT: Final = 5
-
 WORKER_GRACE_S: Final = 5.0
 """How long workers may take to finish what they are at when the service stops."""
-GC_THRESHOLD: Final = 50_000
-"""New objects, less those that died, after which the garbage collector looks for cycles among the young."""
 _DATABASE_WAIT_S: Final = 30.0
 """How long a starting service waits for its database to accept connections."""
 
@@ -69,23 +53,24 @@ OWNERS_WARNING: Final = "the service holds the owner's credentials: `omnijourney
 
 _DATABASE_BACKOFF: Final = Backoff(0.4, 0.6, spread=0.5)
 
-_DATABASE_AWAY: Final = (
+DATABASE_AWAY: Final = (
     OSError,
     asyncpg.CannotConnectNowError,
     asyncpg.PostgresConnectionError,
     TimeoutError,
 )
-_DATABASE_REFUSES: Final = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientPrivilegeError,
-)
-
 _log = structlog.get_logger(__name__)
 
-SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 Run = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 """Works until the event is set."""
+
+
+class ConfigurationFault(Exception):
+    """A variable holds what the service cannot start with, as it turned out while it was starting."""
+
+    def __init__(self, variable: str, fault: str) -> None:
+        """`fault` says what is wrong, and shows no secret."""
+        super().__init__(f"{variable}: {fault}")
 
 
 @dataclass
@@ -95,7 +80,7 @@ class App:
     port: int
     """Its gRPC port."""
     metrics_port: int
-    """The port of its Prometheus endpoint."""
+    """The port of its Prometheus endpoint; 0: it has none of its own."""
     failed: "asyncio.Future[None]"
     """Ends with the error of a worker that ended by itself."""
 
@@ -165,17 +150,19 @@ class Runtime:
             operations.DESCRIPTOR,
         )
         metrics = _open_metrics(self.settings)
+        metrics_port = metrics.port if metrics is not None else 0
         try:
             await self.server.start()
             self.spawn("request log", partial(keep_forgetting, self.pool))
-            _log.info("serving", port=self.server.port, metrics_port=metrics.port)
-            yield App(self.server.port, metrics.port, self._failed)
+            _log.info("serving", port=self.server.port, metrics_port=metrics_port)
+            yield App(self.server.port, metrics_port, self._failed)
         finally:
             _log.info("draining")
             self.draining.set()
             await self.server.drain()
             await self.end_workers()
-            await asyncio.to_thread(metrics.close)
+            if metrics is not None:
+                await asyncio.to_thread(metrics.close)
             _log.info("stopped")
 
     async def end_workers(self) -> None:
@@ -270,7 +257,7 @@ async def _own_credentials(ends: Endpoints, service: str, package: str) -> OwnCr
     return await retrying(
         prepared,
         backoff=_DATABASE_BACKOFF,
-        passing=_DATABASE_AWAY,
+        passing=DATABASE_AWAY,
         give_up=lambda: time.monotonic() > give_up_at,
         failed=_note_waiting,
     )
@@ -289,109 +276,13 @@ async def _close_pool(pool: Pool) -> None:
         pool.terminate()
 
 
-def _open_metrics(settings: ServiceSettings) -> MetricsEndpoint:
+def _open_metrics(settings: ServiceSettings) -> MetricsEndpoint | None:
+    """None: another service of the process shows the metrics of all."""
+    servers = local_servers()
+    if servers is not None and servers.metrics_of != settings.service:
+        return None
     try:
         context = settings.tls.server_context() if settings.tls is not None else None
         return MetricsEndpoint(settings.bind_host, settings.prometheus_port, context)
     except OSError as error:
         raise PortTakenError(settings.bind_host, settings.prometheus_port, error, "metrics_port") from error
-
-
-# What ends a starting service with a line for people instead of a stack: kinds, exit code, variable to look at.
-_GIVE_UP: Final[tuple[tuple[tuple[type[Exception], ...], int, str], ...]] = (
-    ((ServersUnavailable,), EXIT_SERVER_AWAY, ""),
-    ((MigrationError,), EXIT_DATABASE_UNFIT, ""),
-    (_DATABASE_REFUSES, EXIT_CONFIG, "OMNIJOURNEY_POSTGRES_DSN: "),
-    ((MailboxUnavailable,), EXIT_SERVER_AWAY, "OMNIJOURNEY_REDIS_URL: "),
-    (_DATABASE_AWAY, EXIT_SERVER_AWAY, "OMNIJOURNEY_POSTGRES_DSN: the server does not answer: "),
-)
-
-
-def run(
-    service: str, settings: SettingsT, app: Callable[[SettingsT], AbstractAsyncContextManager[App]]
-) -> int:
-    """Runs a service until SIGTERM or SIGINT, or until a worker fails; returns the exit code for `sys.exit`."""
-    setup_logging(service, settings.log_level)
-    crash.arm(settings.crash_points)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
-            runner.run(_serve(settings, app))
-        except WorkerFailedError:
-            return EXIT_FAULT
-        except PortTakenError as error:
-            variable = variable_of(type(settings), error.setting)
-            sys.stderr.write(f"{service}: {error}; set {variable} to another one (0: any free one)\n")
-            return EXIT_PORT_TAKEN
-        except Exception as error:  # noqa: BLE001 - the last resort, told and answered by an exit code
-            return _give_up(service, error)
-    return EXIT_OK
-
-
-def _give_up(service: str, error: Exception) -> int:
-    if isinstance(error, ConfigurationFault):
-        sys.stderr.write(f"{service}: {error}\n")
-        return EXIT_CONFIG
-    for kinds, code, prefix in _GIVE_UP:
-        if isinstance(error, kinds):
-            sys.stderr.write(f"{service}: {prefix}{str(error) or type(error).__name__}\n")
-            return code
-    # Into the log, where secrets are blanked, and not onto stderr as it is.
-    _log.critical("service failed", exc_info=error)
-    return EXIT_FAULT
-
-
-class ConfigurationFault(Exception):
-    """A variable holds what the service cannot start with, as it turned out while it was starting."""
-
-    def __init__(self, variable: str, fault: str) -> None:
-        """`fault` says what is wrong, and shows no secret."""
-        super().__init__(f"{variable}: {fault}")
-
-
-class WorkerFailedError(Exception):
-    """A worker ended by itself; it was logged."""
-
-
-async def _serve(settings: SettingsT, app: Callable[[SettingsT], AbstractAsyncContextManager[App]]) -> None:
-    stopping = asyncio.Event()
-    entered = asyncio.Event()
-    service = asyncio.create_task(_until_stopped(settings, app, stopping, entered), name="service")
-
-    def stop() -> None:
-        stopping.set()
-        if not entered.is_set():
-            # Still starting (waiting for its database, say): nothing to drain.
-            service.cancel()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    try:
-        await service
-    except asyncio.CancelledError:
-        if not stopping.is_set():
-            raise
-
-
-def _tune_garbage_collection() -> None:
-    """A batch makes ten thousands of objects that die by themselves: looking through all living ones for cycles every
-    700 finds nothing. Modules and what the service is built of are not looked at any more."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, 10, 10)
-
-
-async def _until_stopped(
-    settings: SettingsT,
-    app: Callable[[SettingsT], AbstractAsyncContextManager[App]],
-    stopping: asyncio.Event,
-    entered: asyncio.Event,
-) -> None:
-    async with app(settings) as serving:
-        _tune_garbage_collection()
-        entered.set()
-        waiting = asyncio.create_task(stopping.wait(), name="stop signal")
-        await asyncio.wait((waiting, serving.failed), return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if serving.failed.done():
-            raise WorkerFailedError from serving.failed.exception()

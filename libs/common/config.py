@@ -256,7 +256,7 @@ class _Credentials(_Environment):
 
     @cached_property
     def _said(self) -> dict[str, str]:
-        file = os.environ.get(credentials.FILE_VARIABLE)
+        file = self.current_state.get("credentials_file")
         try:
             return credentials.read(Path(file)) if file else {}
         except (OSError, ValueError):
@@ -297,17 +297,27 @@ def unknown_variables(more: Collection[str] = ()) -> Iterator[str]:
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
-def load_or_exit(settings: type[SettingsT]) -> SettingsT:
-    """The settings from the environment; else a line for each fault on stderr, and the end of the process. A variable
-    that nothing reads is a line, too."""
+def load_or_exit(settings: type[SettingsT], **given: Any) -> SettingsT:
+    """The settings from the environment, where they are not `given`; else a line for each fault on stderr, and the end
+    of the process. A variable that nothing reads is a line, too."""
     for line in unknown_variables([variable_of(settings, name) for name in settings.model_fields]):
         sys.stderr.write(line + "\n")
     try:
-        return settings()
+        return settings(**given)
     except ValidationError as error:
         for line in fault_lines(settings, error):
             sys.stderr.write(line + "\n")
         raise SystemExit(EXIT_CONFIG) from None
+
+
+def credentials_dir_or_exit() -> Path:
+    """Where a process that is several services finds the credentials of each; else a line, and the end of the
+    process."""
+    directory = os.environ.get(credentials.DIRECTORY_VARIABLE)
+    if not directory:
+        sys.stderr.write(f"{credentials.DIRECTORY_VARIABLE}: must be set: run `omnijourney migrate`\n")
+        raise SystemExit(EXIT_CONFIG)
+    return Path(directory)
 
 
 def fault_lines(settings: type[BaseSettings], error: ValidationError) -> list[str]:

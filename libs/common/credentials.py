@@ -13,6 +13,8 @@ from libs.common.private_files import write_private
 FOLDER: Final = "credentials"
 """Of a data directory."""
 FILE_VARIABLE: Final = "OMNIJOURNEY_CREDENTIALS_FILE"
+DIRECTORY_VARIABLE: Final = "OMNIJOURNEY_CREDENTIALS_DIR"
+"""Of a process that is several services: where the files of all of them are."""
 DSN_VARIABLE: Final = "OMNIJOURNEY_POSTGRES_DSN"
 TOKEN_VARIABLE: Final = "OMNIJOURNEY_SERVICE_TOKEN"  # noqa: S105 - the name of one
 TOOLS: Final = "tools"

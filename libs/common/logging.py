@@ -26,7 +26,8 @@ Event = MutableMapping[str, Any]
 
 
 def setup_logging(service: str, level: str = "info") -> None:
-    """Sends all logging of the process to stderr, with the service's name. Call it once, first."""
+    """Sends all logging of the process to stderr, with the service's name. Call it once, first. In a process of several
+    services each line has the name that its context was given by `log_as`."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -59,6 +60,11 @@ def setup_logging(service: str, level: str = "info") -> None:
         logging.getLogger(name).setLevel(max(least, root.level))
 
 
+def log_as(service: str) -> None:
+    """What the running task and those that it starts log is said by this service, one of several in the process."""
+    structlog.contextvars.bind_contextvars(service=service)
+
+
 def hide_secrets(logger: object, method: str, event: Event) -> Event:  # noqa: ARG001 - structlog's signature
     """Blanks values under telling keys, and passwords and tokens inside any text."""
     return {key: _HIDDEN if _SECRET_KEY.search(key) else _blanked(value) for key, value in event.items()}
@@ -78,7 +84,7 @@ def _blanked(value: Any) -> Any:
 
 def _named(service: str) -> Any:
     def add(logger: object, method: str, event: Event) -> Event:  # noqa: ARG001 - structlog's signature
-        event["service"] = service
+        event.setdefault("service", service)
         return event
 
     return add

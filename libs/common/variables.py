@@ -12,6 +12,7 @@ VARIABLES: Final = frozenset(
         "CLIENT_RATE_MAX",
         "CLOCK_CONTROL",
         "CRASH_POINTS",
+        "CREDENTIALS_DIR",
         "CREDENTIALS_FILE",
         "DATA_DIR",
         "EMULATOR_DATA_DIR",

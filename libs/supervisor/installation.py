@@ -12,7 +12,7 @@ from types import TracebackType
 import asyncpg
 
 from libs.client.found import InstallationFile, tools_tls
-from libs.client.services import ServiceName
+from libs.client.services import SERVICES, ServiceName
 from libs.common import credentials
 from libs.common.clock import begin_clock
 from libs.common.db.roles import token_of
@@ -23,11 +23,12 @@ from libs.embedded.keepalive import keep_alive
 from libs.embedded.process import Spec, describe_exit, inherited_environment
 from libs.supervisor import certificates
 from libs.supervisor.certificates import make_certificates
-from libs.supervisor.managed import ManagedProcess, grpc_probe, http_probe
+from libs.supervisor.managed import ManagedProcess, all_of, grpc_probe, http_probe
 from libs.supervisor.options import InstallationOptions
 from libs.supervisor.plan import (
     EMULATED,
     OWNERS_ONLY,
+    TOGETHER,
     AlreadyRunningError,
     Plan,
     certificate_environment,
@@ -38,6 +39,7 @@ from libs.supervisor.plan import (
     make_plan,
     secret_environment,
     service_command,
+    together_command,
     worker_environment,
     worker_names,
 )
@@ -149,8 +151,10 @@ class Installation:
     def metrics_urls(self) -> dict[ServiceName, str]:
         """Prometheus page of each service."""
         return {
-            service: self._plan.url(f"{service}_metrics", tls=self._serves_tls) + "/metrics"
+            service: self._plan.url(f"{shown}_metrics", tls=self._serves_tls) + "/metrics"
             for service in self._options.services
+            # One process has one page, on the first's port.
+            for shown in (SERVICES[0] if self._options.one_process else service,)
         }
 
     @property
@@ -195,11 +199,13 @@ class Installation:
             process.spec = replace(process.spec, env={**process.spec.env, **changes})
 
     def pid_of(self, name: str) -> int:
-        """Process id now, of a service or further worker, `emulators`, `postgres` or `valkey`. Errors: KeyError."""
+        """Process id now, of a service or further worker, `services` (all in one), `emulators`, `postgres` or `valkey`.
+        Errors: KeyError."""
         servers = self.attachment.embedded.servers if self.attachment.embedded else []
         children = {server.name: server.child for server in servers}
         children.update({process.name: process.child for process in self._processes.values()})
-        child = children[name]
+        within = self._options.one_process and name in self._options.services
+        child = children[TOGETHER if within else name]
         if child is None:
             raise KeyError(name)
         return child.pid
@@ -225,7 +231,7 @@ class Installation:
             listener=self._options.listener,
         )
         if self._options.own_ca:
-            holders = (*self._options.services, certificates.TOOLS)
+            holders = (*(TOGETHER,) * self._options.one_process, *self._options.services, certificates.TOOLS)
             make_certificates(self.tls_dir, holders, self._plan.host)
         try:
             await self._prepare()
@@ -263,6 +269,8 @@ class Installation:
                 *(f"{self._plan.url(f'emulator_{channel}')}/_emulator/health" for channel in EMULATED)
             )
             planned.append(ManagedProcess(self._spec("emulators", emulators_command()), probe))
+        if self._options.one_process:
+            return [*planned, self._plan_together()]
         for service in self._options.services:
             command = service_command(self._options, service)
             own = self._credentials_of(service) | secret_environment(self._options, service, self._data_dir)
@@ -276,6 +284,16 @@ class Installation:
                 spec = self._spec(name, command, changes)
                 planned.append(ManagedProcess(spec, grpc_probe(self._plan.target(name), self.tls)))
         return planned
+
+    def _plan_together(self) -> ManagedProcess:
+        """All five in one: it holds what each of them holds."""
+        own = {credentials.DIRECTORY_VARIABLE: str(self._data_dir / credentials.FOLDER)}
+        for service in self._options.services:
+            own |= secret_environment(self._options, service, self._data_dir)
+        if self._options.own_ca:
+            own |= certificate_environment(self.tls_dir, TOGETHER, self._options.settings.tls_clients)
+        probes = [grpc_probe(self._plan.target(service), self.tls) for service in self._options.services]
+        return ManagedProcess(self._spec(TOGETHER, together_command(), own), all_of(probes))
 
     def _credentials_of(self, service: ServiceName) -> dict[str, str]:
         file = self._credentials.get(service)

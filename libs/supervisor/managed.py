@@ -1,6 +1,7 @@
 """One process of an installation: how it is started and how one sees that it is ready."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -37,6 +38,15 @@ def grpc_probe(target: str, tls: Tls | None = None) -> Probe:
 
     async def probe() -> bool:
         return await is_serving(target, tls=tls)
+
+    return probe
+
+
+def all_of(probes: Sequence[Probe]) -> Probe:
+    """Asks whether every one of them says yes."""
+
+    async def probe() -> bool:
+        return all(await asyncio.gather(*(one() for one in probes)))
 
     return probe
 

@@ -84,6 +84,8 @@ class InstallationOptions:
     """Sends the logs of the services to our own stderr instead."""
     own_ca: bool = False
     """Makes a CA and certificates of its own in the data directory, and serves with TLS."""
+    one_process: bool = False
+    """Runs all five services in one process instead of one each (docs/adr/0028): for small machines."""
     services: Sequence[ServiceName] = SERVICES
     more_workers: Mapping[ServiceName, int] = field(default_factory=dict)
     """Further processes of a service, `<service>-2` and so on, on free ports of their own: they share its work."""
@@ -95,3 +97,9 @@ class InstallationOptions:
     """Where domain time begins, held, in a fresh data directory; None: now, at the rate of real time."""
     listener: Listener = log_event
     """Hears of processes that died and run again."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what one process cannot be."""
+        parted = tuple(self.services) != SERVICES or self.more_workers or self.commands
+        if self.one_process and parted:
+            raise ValueError("one process is all five services, each once")

@@ -157,12 +157,12 @@ def worker_environment(plan: Plan, service: ServiceName, name: str) -> dict[str,
     }
 
 
-def certificate_environment(directory: Path, service: ServiceName, clients: str) -> dict[str, str]:
-    """What a service of an installation with a CA of its own is told."""
+def certificate_environment(directory: Path, holder: str, clients: str) -> dict[str, str]:
+    """What the process of an installation with a CA of its own is told that holds this certificate."""
     return {
         "OMNIJOURNEY_TLS_CA_FILE": str(directory / "ca.pem"),
-        "OMNIJOURNEY_TLS_CERT_FILE": str(directory / f"{service}.pem"),
-        "OMNIJOURNEY_TLS_KEY_FILE": str(directory / f"{service}.key"),
+        "OMNIJOURNEY_TLS_CERT_FILE": str(directory / f"{holder}.pem"),
+        "OMNIJOURNEY_TLS_KEY_FILE": str(directory / f"{holder}.key"),
         "OMNIJOURNEY_TLS_CLIENTS": clients,
     }
 
@@ -179,6 +179,15 @@ def service_command(options: InstallationOptions, service: ServiceName) -> list[
     """The command line of a service."""
     override = options.commands.get(service)
     return list(override) if override else [sys.executable, "-m", f"services.{service}"]
+
+
+TOGETHER = "services"
+"""Name of the process that is all five, and of its certificate."""
+
+
+def together_command() -> list[str]:
+    """The command line of all five services in one process."""
+    return [sys.executable, "-m", "services"]
 
 
 def emulators_command() -> list[str]:

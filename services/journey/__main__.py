@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from libs.common.app import run
 from libs.common.config import load_or_exit
+from libs.common.process import run
 from services.journey.app import app
 from services.journey.config import Settings
 

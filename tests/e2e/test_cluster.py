@@ -120,7 +120,7 @@ def _id(*parts: object) -> str:
     return str(uuid5(TEAM, "/".join(map(str, parts))))
 
 
-async def _set_up(site: Site) -> None:
+async def set_up(site: Site) -> None:
     """A team, an account that sends nowhere, customers of whom every other one has the tag, the journey."""
     client = site.client
     await call(client.installation("segment").SetClock, SetClockRequest(rate=RATE))
@@ -206,7 +206,7 @@ async def _publish(site: Site) -> None:
     )
 
 
-async def _join(site: Site, customers: Sequence[UUID]) -> None:
+async def join(site: Site, customers: Sequence[UUID]) -> None:
     """These customers join the account: one event each, whatever state the cluster is in."""
     now = (await call(site.client.installation("segment").GetClock, GetClockRequest())).now.ToDatetime(UTC)
     events = []
@@ -234,21 +234,26 @@ def _forgets(server: RedisServer) -> None:
 
 @pytest.mark.timeout(240)
 async def test_journeys_walk_on_a_cluster_that_loses_nodes(site: Site, nodes: list[RedisServer]) -> None:
-    await _set_up(site)
+    await set_up(site)
     blows: dict[int, tuple[Callable[[RedisServer], None], RedisServer]] = {
         2: (_dies, nodes[2]),
         4: (_forgets, nodes[1]),
         6: (_dies, nodes[0]),
     }
     for number, start in enumerate(range(0, len(CUSTOMERS), BATCH)):
-        await _join(site, CUSTOMERS[start : start + BATCH])
+        await join(site, CUSTOMERS[start : start + BATCH])
         if number in blows:
             strike, server = blows[number]
             await asyncio.to_thread(strike, server)
+    assert await counts_at_last(site) == WANTED
+
+
+async def counts_at_last(site: Site) -> dict[str, int]:
+    """All figures, once they are WANTED or a while has passed."""
     counts: dict[str, int] = {}
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DONE_WITHIN_S):
             while counts != WANTED:
                 await asyncio.sleep(0.2)
                 counts = await site.counts()
-    assert counts == WANTED
+    return counts

@@ -1,7 +1,7 @@
 """Channels to other services, and how calls are repeated."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import grpc
 import structlog
@@ -9,6 +9,7 @@ import structlog
 from libs.common import backoff
 from libs.common.rpc import limits
 from libs.common.rpc.errors import remote_error
+from libs.common.rpc.local import Codec, LocalServers, local_servers
 from libs.common.tls import Tls
 
 T = TypeVar("T")
@@ -48,8 +49,18 @@ def channel(target: str, token: str, tls: Tls | None = None) -> grpc.aio.Channel
     """A channel to `host:port` that sends the token and refuses calls without a deadline. Connects when first used.
     Raises OSError when the files of `tls` cannot be read."""
     if tls is None:
-        return _Channel(grpc.aio.insecure_channel(target, options=_OPTIONS), token)
-    return _Channel(grpc.aio.secure_channel(target, tls.channel_credentials(), options=_OPTIONS), token)
+        opened = grpc.aio.insecure_channel(target, options=_OPTIONS)
+    else:
+        opened = grpc.aio.secure_channel(target, tls.channel_credentials(), options=_OPTIONS)
+    servers = local_servers()
+    return _Channel(opened, token) if servers is None else _NearChannel(opened, token, servers, target)
+
+
+class _Near(NamedTuple):
+    """Where a channel looks first."""
+
+    servers: LocalServers
+    target: str
 
 
 class _Method:
@@ -108,6 +119,50 @@ class _Channel(grpc.aio.Channel):
 
     def stream_stream(self, method: str, *codec: Any, **options: Any) -> Any:
         return _Method(method, self._inner.stream_stream(method, *codec, **options), self._authorization)
+
+
+class _NearMethod:
+    """One unary method of a stub, whose server may be of this process."""
+
+    __slots__ = ("_authorization", "_codec", "_remote", "_servers", "_target")
+
+    def __init__(self, codec: Codec, remote: _Method, authorization: tuple[str, str], near: _Near) -> None:
+        self._codec = codec
+        self._remote = remote
+        self._authorization = authorization
+        self._servers, self._target = near
+
+    def __call__(
+        self, request: Any = None, timeout: float | None = None, metadata: Any = None, **options: Any
+    ) -> Any:
+        server = self._servers.find(self._target)
+        if server is None or timeout is None:
+            return self._remote(request, timeout, metadata, **options)
+        sent = (*(metadata or ()), self._authorization)
+        return server.call(self._codec, request, timeout, sent, self._remote)
+
+
+def _as_it_is(data: bytes) -> bytes:
+    """What gRPC does for None."""
+    return data
+
+
+class _NearChannel(_Channel):
+    """A channel that looks its target up among the servers of this process, at each call."""
+
+    def __init__(self, inner: grpc.aio.Channel, token: str, servers: LocalServers, target: str) -> None:
+        super().__init__(inner, token)
+        self._near = _Near(servers, target)
+
+    def unary_unary(self, method: str, *codec: Any, **options: Any) -> Any:
+        remote = super().unary_unary(method, *codec, **options)
+        named = dict(zip(("request_serializer", "response_deserializer"), codec, strict=False)) | options
+        coded = Codec(
+            method,
+            named.get("request_serializer") or _as_it_is,
+            named.get("response_deserializer") or _as_it_is,
+        )
+        return _NearMethod(coded, remote, self._authorization, self._near)
 
 
 async def retrying(call: Callable[[], Awaitable[T]], *, attempts: int | None = ATTEMPTS_DEFAULT) -> T:

@@ -44,11 +44,21 @@ class Guard:
         self._callers = callers
         self._teams = teams
         self._uses = Uses(client_rate)
+        self._guarded: list[_Guarded] = []
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
         """What generated code calls."""
         guarded = [_Guarded(handlers, self) for handlers in generic_rpc_handlers]
+        self._guarded += guarded
         self._server.add_generic_rpc_handlers(guarded)
+
+    def find(self, details: grpc.HandlerCallDetails) -> Any:
+        """The handler of a call that comes from within the process (`libs.common.rpc.local.Handlers`)."""
+        for handlers in self._guarded:
+            handler = handlers.service(details)
+            if handler is not None:
+                return handler
+        return None
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
         """What generated code calls besides, with the same handlers: a second way to them, which nobody needs."""

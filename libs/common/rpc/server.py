@@ -15,6 +15,7 @@ from libs.common.callers import CallerDirectory
 from libs.common.rpc import limits
 from libs.common.rpc.audited import NoteWrite
 from libs.common.rpc.guard import Guard
+from libs.common.rpc.local import LocalServer, local_servers
 from libs.common.rpc.open_services import Health
 from libs.common.rpc.reflection import DescribingReflection
 from libs.common.rpc.teams import Teams
@@ -52,6 +53,8 @@ class PortTakenError(Exception):
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         super().__init__(f"cannot listen on {host}:{port}: {'the port is taken' if taken else error}")
         self.setting = setting
+        self.variable = ""
+        """That holds the port, once it is known whose it is."""
 
 
 def refuse_taken(host: str, port: int, setting: str = "port") -> None:
@@ -80,8 +83,10 @@ class GrpcServer:
         are there (None: any), and call `client_rate` times a second; `audit` writes down what they change. Raises
         PortTakenError when it is taken already."""
         self._server = grpc.aio.server(options=_OPTIONS)
+        guard = Guard(self._server, callers, teams, client_rate, audit=audit)
         # To generated code it is a server.
-        self._guard = cast("grpc.aio.Server", Guard(self._server, callers, teams, client_rate, audit=audit))
+        self._guard = cast("grpc.aio.Server", guard)
+        self._local = LocalServer(guard)
         self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._guard)
         self._names: list[str] = []
@@ -120,11 +125,17 @@ class GrpcServer:
         for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
+        servers = local_servers()
+        if servers is not None:
+            servers.offer(self._host, self.port, self._local)
 
     async def drain(self, grace_s: float = DRAIN_GRACE_S) -> None:
         """Reports NOT_SERVING, takes no new call, lets the running ones end within `grace_s` and cancels the rest."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace_s)
+        servers = local_servers()
+        if servers is not None:
+            servers.withdraw(self._local)
+        await asyncio.gather(self._server.stop(grace_s), self._local.drain(grace_s))
 
     async def __aenter__(self) -> "GrpcServer":
         """Starts."""

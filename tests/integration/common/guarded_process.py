@@ -13,8 +13,8 @@ from typing import Any
 import uvloop
 
 import services  # noqa: F401 - as services are: gRPC prints nothing of its own
-from libs.common.app import GC_THRESHOLD
 from libs.common.callers import ALL_BUT_INTERNAL, Caller, StaticDirectory
+from libs.common.process import GC_THRESHOLD
 from libs.common.rpc.server import GrpcServer
 from omnijourney.segment.v1 import segment_service_pb2, segment_service_pb2_grpc
 

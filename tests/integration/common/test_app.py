@@ -16,16 +16,10 @@ from typing import Any
 import grpc
 import pytest
 
-from libs.common.app import (
-    EXIT_DATABASE_UNFIT,
-    EXIT_FAULT,
-    EXIT_OK,
-    EXIT_PORT_TAKEN,
-    OWNERS_WARNING,
-    runtime,
-)
+from libs.common.app import OWNERS_WARNING, runtime
 from libs.common.clock import SteppedClock
 from libs.common.config import EXIT_CONFIG
+from libs.common.process import EXIT_DATABASE_UNFIT, EXIT_FAULT, EXIT_OK, EXIT_PORT_TAKEN
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.operations import NothingPending, Progress
 from libs.common.rpc.server import PortTakenError

@@ -130,4 +130,5 @@ def test_every_variable_that_is_read_is_known() -> None:
     ):
         read |= {prefix + name.upper() for name in others.model_fields}
     known = {PREFIX + name for name in VARIABLES}
-    assert known == read | {credentials.TOOLS_VARIABLE}, "see libs/common/variables.py"
+    apart = {credentials.TOOLS_VARIABLE, credentials.DIRECTORY_VARIABLE}
+    assert known == read | apart, "see libs/common/variables.py"
