@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -54,25 +54,49 @@ dearer is done with them.
 """
 
 
-def read_facts(source: Source, rows: Iterable[HistoryRow]) -> list[tuple[f.Fact, int]]:
-    """Facts of one source's rows and how often each occurs, in the order in which they occur first. Raises
-    ValueError for ids that are none, and for a row that its service could not read.
+_Shapes = dict[_Shape, int]
+"""How often each shape occurs, in the order in which they occur first."""
+Counted = list[tuple[f.Fact, int]]
+"""Facts, and how often each occurs."""
+
+
+def read_facts(source: Source, rows: Iterable[HistoryRow]) -> Counted:
+    """Facts of one source's rows, in the order in which they occur first. Raises ValueError for ids that are none, and
+    for a row that its service could not read; `msgspec.MsgspecError` for a record that is none.
     """
-    shapes_of = _SHAPES[source]
-    shapes: dict[_Shape, int] = {}
+    tally = _TALLIES[source]
+    shapes: _Shapes = {}
     for row in rows:
-        for shape in shapes_of(row):
-            shapes[shape] = shapes.get(shape, 0) + 1
+        if row.team is None:
+            raise ValueError("the service whose row it is cannot read it")
+        tally(row, row.team, shapes)
+    return _made(shapes)
+
+
+def _made(shapes: _Shapes) -> Counted:
     return [(make(*values), times) for (make, *values), times in shapes.items()]
 
 
-def read_each(source: Source, row: HistoryRow) -> list[f.Fact | Exception | None]:
-    """What one row says, fact by fact: None for what is not counted, the fault of one that cannot be read. Raises as
-    `read_facts` where the row as a whole cannot be read."""
-    if not isinstance(row, RecordRow):
-        return [fact for fact, _ in read_facts(source, [row])] or [None]
-    team, record = _team(row), _loose(row.body)
-    return [_read_one(team, record, fact) for fact in record.facts]
+def read_each(source: Source, row: HistoryRow) -> list[Counted | Exception]:
+    """What one row says, fact by fact: no fact for what is not counted, the fault of one that cannot be read. Raises
+    as `read_facts` where the row as a whole cannot be read."""
+    read_loosely = _LOOSE.get(source) if getattr(row, "body", b"") else None
+    if read_loosely is None or row.team is None:
+        return [read_facts(source, [row])]
+    return [_read_one(row.team, tally) for tally in read_loosely(row)]
+
+
+_Tally = Callable[[bytes, _Shapes], None]
+"""Adds what one fact of a team counts. Raises as `read_facts`."""
+
+
+def _read_one(team: bytes, tally: _Tally) -> Counted | Exception:
+    shapes: _Shapes = {}
+    try:
+        tally(team, shapes)
+        return _made(shapes)
+    except POISON as error:
+        return error
 
 
 class _LooseRecord(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -83,16 +107,42 @@ class _LooseRecord(msgspec.Struct, frozen=True, array_like=True, tag=1):
     facts: list[msgspec.Raw]
 
 
-_loose: Final = msgspec.msgpack.Decoder(_LooseRecord).decode
-_fact: Final = msgspec.msgpack.Decoder(records.Fact).decode
+class _LooseSends(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """A `sends.Record` of which some facts may be unreadable."""
+
+    at_us: int
+    facts: list[msgspec.Raw]
 
 
-def _read_one(team: bytes, record: _LooseRecord, fact: msgspec.Raw) -> f.Fact | Exception | None:
-    try:
-        shapes = list(_record_shapes(team, record.at_us, record.journeys, [_fact(fact)]))
-        return shapes[0][0](*shapes[0][1:]) if shapes else None
-    except POISON as error:
-        return error
+_loose_record: Final = msgspec.msgpack.Decoder(_LooseRecord).decode
+_loose_sends: Final = msgspec.msgpack.Decoder(_LooseSends).decode
+_journey_fact: Final = msgspec.msgpack.Decoder(records.Fact).decode
+_gateway_fact: Final = msgspec.msgpack.Decoder(sends.Fact).decode
+
+
+def _facts_of_journey(row: RecordRow) -> list[_Tally]:
+    record = _loose_record(row.body)
+
+    def tally(raw: msgspec.Raw, team: bytes, shapes: _Shapes) -> None:
+        _tally_record(team, record.at_us, record.journeys, [_journey_fact(raw)], shapes)
+
+    return [partial(tally, raw) for raw in record.facts]
+
+
+def _facts_of_gateway(row: GatewayRow) -> list[_Tally]:
+    record = _loose_sends(row.body)
+
+    def tally(raw: msgspec.Raw, team: bytes, shapes: _Shapes) -> None:
+        _tally_sends(team, record.at_us, [_gateway_fact(raw)], shapes)
+
+    return [partial(tally, raw) for raw in record.facts]
+
+
+_LOOSE: Final[Mapping[Source, Callable[[Any], list[_Tally]]]] = {
+    Source.JOURNEY: _facts_of_journey,
+    Source.RECORDS: _facts_of_journey,
+    Source.GATEWAY: _facts_of_gateway,
+}
 
 
 @lru_cache(maxsize=65_536)
@@ -106,23 +156,20 @@ def _quarter_at(number: int) -> datetime:
     return datetime.fromtimestamp(number * QUARTER_S, UTC)
 
 
-def _team(row: HistoryRow) -> bytes:
-    if row.team is None:
-        raise ValueError("the service whose row it is cannot read it")
-    return row.team
+def _add(shapes: _Shapes, shape: _Shape, times: int = 1) -> None:
+    shapes[shape] = shapes.get(shape, 0) + times
 
 
-def _journey_shapes(row: RecordRow) -> Iterable[_Shape]:
-    team, record = _team(row), records.read_record(row.body)
-    return _record_shapes(team, record.at_us, record.journeys, record.facts)
+def _tally_journey(row: RecordRow, team: bytes, shapes: _Shapes) -> None:
+    record = records.read_record(row.body)
+    _tally_record(team, record.at_us, record.journeys, record.facts, shapes)
 
 
-def _record_shapes(
-    team: bytes, at_us: int, journeys: Sequence[bytes], facts: Iterable[records.Fact]
-) -> Iterable[_Shape]:
+def _tally_record(
+    team: bytes, at_us: int, journeys: Sequence[bytes], facts: Iterable[records.Fact], shapes: _Shapes
+) -> None:
     """Times of a record count from its own, which most of them are."""
     quarter = at_us // _QUARTER_US
-    shapes: list[_Shape] = []
     for fact in facts:
         after = fact.after_us
         at = (at_us + after) // _QUARTER_US if after else quarter
@@ -139,10 +186,10 @@ def _record_shapes(
                 ]
             )
             run = (fact.enrolled, fact.state)
-            shapes.append((_run_segment, team, journeys[fact.journey], at, run, steps))
+            shape: _Shape = (_run_segment, team, journeys[fact.journey], at, run, steps)
+            shapes[shape] = shapes.get(shape, 0) + 1
         elif type(fact) is records.RefusalFact:
-            shapes.append((_refused, team, journeys[fact.journey], at))
-    return shapes
+            _add(shapes, (_refused, team, journeys[fact.journey], at))
 
 
 def _run_segment(
@@ -167,28 +214,26 @@ def _refused(team: bytes, journey: bytes, quarter: int) -> f.Fact:
     return f.TriggerRefused(_id(team), _id(journey), _quarter_at(quarter))
 
 
-def _gateway_shapes(row: GatewayRow) -> Iterable[_Shape]:
-    team = _team(row)
+def _tally_gateway(row: GatewayRow, team: bytes, shapes: _Shapes) -> None:
     if row.body:
-        return _settled_shapes(team, sends.read_record(row.body))
+        record = sends.read_record(row.body)
+        return _tally_sends(team, record.at_us, record.facts, shapes)
     make = _MESSAGES.get(row.kind)
     if make is None or (make is _receipt and row.outcome not in _RECEIPTS):
-        return ()
+        return None
     message = (team, row.journey, row.node, row.channel, (row.at - _EPOCH) // _QUARTER)
     if make is _click:
-        return ((make, message, row.key),)
-    return ((make, message, row.outcome, row.messages, row.micros, row.currency),)
+        return _add(shapes, (make, message, row.key))
+    return _add(shapes, (make, message, row.outcome, row.messages, row.micros, row.currency))
 
 
-def _settled_shapes(team: bytes, record: sends.Record) -> list[_Shape]:
-    quarter = record.at_us // _QUARTER_US
-    shapes: list[_Shape] = []
-    for fact in record.facts:
+def _tally_sends(team: bytes, at_us: int, facts: Iterable[sends.Fact], shapes: _Shapes) -> None:
+    quarter = at_us // _QUARTER_US
+    for fact in facts:
         if type(fact) is sends.SettledFact:
             message = (team, fact.journey_id, fact.node_id, fact.channel, quarter)
             shape = (_send, message, fact.outcome, fact.messages, fact.micros, fact.currency)
-            shapes += (shape,) * fact.count
-    return shapes
+            _add(shapes, shape, fact.count)
 
 
 _Message = tuple[bytes, bytes | None, str, int, int]  # team, journey, node, channel, quarter
@@ -217,9 +262,9 @@ _MESSAGES: Final[Mapping[int, Callable[..., f.Fact]]] = {1: _send, 2: _receipt, 
 """By the kind of a `GatewayRow`."""
 
 
-def _entry_shapes(row: EntryRow) -> Iterable[_Shape]:
+def _tally_entry(row: EntryRow, team: bytes, shapes: _Shapes) -> None:
     changes = (row.delta_balance, row.delta_cumulative, row.requested_balance)
-    return ((_entry, _team(row), (row.at - _EPOCH) // _QUARTER, row.source, changes),)
+    _add(shapes, (_entry, team, (row.at - _EPOCH) // _QUARTER, row.source, changes))
 
 
 def _entry(team: bytes, quarter: int, source: int, changes: tuple[int, int, int]) -> f.Fact:
@@ -227,14 +272,12 @@ def _entry(team: bytes, quarter: int, source: int, changes: tuple[int, int, int]
     return f.PointsChanged(_id(team), _quarter_at(quarter), origin, *changes)
 
 
-def _fact_shapes(row: FactRow) -> Iterable[_Shape]:
-    team = _team(row)
+def _tally_fact(row: FactRow, team: bytes, shapes: _Shapes) -> None:
     kind = row.kind
     if kind in _SALES:
-        return ((_SALES[kind], team, row.customer, (row.at - _EPOCH) // _QUARTER),)
-    if kind in _STORED and row.uncounted == history_pb2.UNCOUNTED_REASON_ANONYMOUS:
-        return ((_stored, team, (row.at - _EPOCH) // _QUARTER),)
-    return ()
+        _add(shapes, (_SALES[kind], team, row.customer, (row.at - _EPOCH) // _QUARTER))
+    elif kind in _STORED and row.uncounted == history_pb2.UNCOUNTED_REASON_ANONYMOUS:
+        _add(shapes, (_stored, team, (row.at - _EPOCH) // _QUARTER))
 
 
 def _order(team: bytes, customer: bytes, quarter: int) -> f.Fact:
@@ -254,10 +297,10 @@ _SALES: Final[Mapping[int, Callable[..., f.Fact]]] = {
     history_pb2.FACT_KIND_ORDER_REFUNDED: _refund,
 }
 _STORED: Final = frozenset({history_pb2.FACT_KIND_ORDER_STORED, history_pb2.FACT_KIND_REFUND_STORED})
-_SHAPES: Final[Mapping[Source, Callable[[Any], Iterable[_Shape]]]] = {
-    Source.JOURNEY: _journey_shapes,
-    Source.RECORDS: _journey_shapes,
-    Source.GATEWAY: _gateway_shapes,
-    Source.POINTS: _entry_shapes,
-    Source.SEGMENT: _fact_shapes,
+_TALLIES: Final[Mapping[Source, Callable[[Any, bytes, _Shapes], None]]] = {
+    Source.JOURNEY: _tally_journey,
+    Source.RECORDS: _tally_journey,
+    Source.GATEWAY: _tally_gateway,
+    Source.POINTS: _tally_entry,
+    Source.SEGMENT: _tally_fact,
 }

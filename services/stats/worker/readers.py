@@ -11,7 +11,6 @@ from libs.common.feeds.rows import HistoryRow
 from libs.common.rpc.operations import Lag, Progress
 from services.stats import metrics
 from services.stats.convert.facts import read_each, read_facts
-from services.stats.domain.facts import Fact
 from services.stats.domain.fold import count
 from services.stats.domain.model import Counts, Source
 
@@ -96,11 +95,7 @@ _LABELS: Final = {Source.RECORDS: Source.JOURNEY.name.lower()}
 
 def counts_of_each(source: Source, row: HistoryRow) -> list[Counts | None]:
     """What each fact of a row adds; None for one that cannot be read. Raises `POISON` for a row that cannot be read."""
-    return [_counts_of(fact) for fact in read_each(source, row)]
-
-
-def _counts_of(fact: Fact | Exception | None) -> Counts | None:
-    return None if isinstance(fact, Exception) else count([(fact, 1)] if fact else [])
+    return [None if isinstance(facts, Exception) else count(facts) for facts in read_each(source, row)]
 
 
 class Reader:
@@ -117,7 +112,7 @@ class Reader:
             history,
             self._projection,
             rows_max=history.rows_max,
-            few_rows=history.rows_max // 4,
+            few_rows=history.rows_max // 2,
             linger_s=LINGER_S,
             applied=self._note_rows,
             failed=metrics.FAULTS.labels(history.name).inc,

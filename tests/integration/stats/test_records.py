@@ -1,4 +1,4 @@
-"""Journey's records: counted beside what the release before wrote, fact by fact where one cannot be."""
+"""Records of journey and the gateway: counted beside what was before, fact by fact where one cannot be."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import asyncpg
 import msgspec
 import pytest
 
+from libs.common.feeds import gateway_records as sends
 from libs.common.feeds import journey_records as records
-from libs.common.feeds.rows import RecordRow
+from libs.common.feeds.rows import GatewayRow, RecordRow
 from libs.common.ids import partition_of
 from libs.common.rpc.values import timestamp
 from libs.testing.fixtures import Database
-from libs.testing.history_rows import JOURNEY, NOON, TEAM, record, run_segment, segment_fact
+from libs.testing.history_rows import JOURNEY, NOON, TEAM, WHATSAPP, record, run_segment, segment_fact
 from libs.testing.mails import customers
+from omnijourney.channel_gateway.v1 import delivery_pb2
 from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.domain.model import Source
@@ -28,6 +30,8 @@ PEOPLE = list(islice(customers(), 12))
 ENTERED = ("hello", enrolment_pb2.STEP_RESULT_SEND_REQUESTED, True)
 NO_NODE = ("hel\0lo", enrolment_pb2.STEP_RESULT_SEND_REQUESTED, True)
 """No counter can have this node."""
+RECORD = 5
+"""Kind of a row of the gateway."""
 
 
 def of_shard(*facts: records.Fact, shard: int = 2, team_id: UUID = TEAM) -> RecordRow:
@@ -187,3 +191,35 @@ async def test_facts_of_other_journeys_and_quarters_in_one_record_are_counted_wh
     first = await stats.overview(start_time=timestamp(quarters[0]), end_time=timestamp(quarters[1]))
     second = await stats.overview(start_time=timestamp(quarters[2]), end_time=timestamp(quarters[3]))
     assert (first.triggered_count, second.triggered_count) == (1, 1)
+
+
+def of_gateway(*facts: object) -> GatewayRow:
+    body = sends.pack_record((1, sends.epoch_us(NOON), facts))
+    return GatewayRow(2, 0, TEAM.bytes, RECORD, body=body)
+
+
+def settled(count: int, node: str = "hello") -> sends.SettledFact:
+    """So many sends of a node that left."""
+    sent = delivery_pb2.SEND_STATE_SENT
+    return sends.SettledFact(
+        JOURNEY.bytes, node, WHATSAPP, b"", sent, "", 1, 500_000, "HKD", 0, bytes(sends.SEND_BYTES * count)
+    )
+
+
+@pytest.mark.rule("C-20d")
+@pytest.mark.parametrize("odd", [(9, 0), settled(4, "hel\0lo")])
+async def test_of_a_record_of_the_gateway_too_only_what_cannot_be_counted_is_set_aside(
+    stats: Stats, database: Database, odd: object
+) -> None:
+    feed = stats.feeds["channel_gateway"]
+    feed.record(of_gateway(settled(2), odd, settled(3), sends.GoneFact(1, b"m" * 16, "DELETED")))
+    await stats.settle()
+    overview = await stats.overview()
+    assert overview.messages_sent_count == 5
+    assert [(m.currency_code, m.amount_micros) for m in overview.message_cost.amounts] == [("HKD", 2_500_000)]
+    (row,) = await admin(database, "SELECT source, partition, position, facts FROM stats.row_set_aside")
+    assert tuple(row) == (Source.GATEWAY, 2, 1, [1])
+    mended = of_gateway(settled(2), settled(4), settled(3))
+    feed.rows[2][0] = GatewayRow(2, 1, TEAM.bytes, RECORD, body=mended.body)
+    assert await retry(stats, "channel_gateway") == (1, 0)
+    assert (await stats.overview()).messages_sent_count == 9
