@@ -16,6 +16,10 @@ from services.points.domain.model import AccountKey
 
 PAGE_ROWS: Final = 2_000
 """Facts of one page of segment's history."""
+FEW_ROWS: Final = PAGE_ROWS // 4
+LINGER_S: Final = 0.8
+"""How long it waits after a page of few facts, real seconds: each page is a question to segment and a commit, and a
+name that changes is in the report within a second or two."""
 
 
 class Copy(Protocol):
@@ -73,4 +77,11 @@ def _customer(row: FactRow) -> tuple[bytes, bytes]:
 
 def customer_follower(history: History[FactRow], projection: CustomerProjection) -> Follower[FactRow]:
     """The loop that keeps the projection up to date."""
-    return Follower(history, projection, rows_max=PAGE_ROWS, failed=metrics.FOLLOW_FAULTS.inc)
+    return Follower(
+        history,
+        projection,
+        rows_max=PAGE_ROWS,
+        few_rows=FEW_ROWS,
+        linger_s=LINGER_S,
+        failed=metrics.FOLLOW_FAULTS.inc,
+    )
