@@ -172,7 +172,7 @@ class Book:
 def make_entry(posting: Posting, change: Change, account: Account, now: datetime) -> Entry:
     """The entry that follows an account's last one: numbered, timed later than it, chained to it."""
     posted_at = now if account.last_at is None else max(now, account.last_at + _TICK)
-    source_id, source_name = _naming(posting)
+    source_id, source_name = naming_of(posting)
     body = posting.body
     journey = body if isinstance(body, JourneyChange) else None
     fields = (
@@ -195,7 +195,7 @@ def make_entry(posting: Posting, change: Change, account: Account, now: datetime
         order_key_of(posting),
         journey.enrolment_id if journey else None,
         journey.node_id if journey else "",
-        _note(posting),
+        note_of(posting),
     )
     return Entry(*fields, hash_of(account.last_hash, fields))
 
@@ -209,14 +209,15 @@ def accounts_of(postings: Sequence[Posting]) -> list[AccountKey]:
     return sorted(keys)
 
 
-def _note(posting: Posting) -> str:
+def note_of(posting: Posting) -> str:
+    """The note of the entries that a posting makes."""
     body = posting.body
     if isinstance(body, Manual):
         return body.note
     return UNDO_NOTE if isinstance(body, ImportUndo) else ""
 
 
-def _naming(posting: Posting) -> tuple[str, str]:
+def naming_of(posting: Posting) -> tuple[str, str]:
     """Id and name of the source, as a person meets them in the history report."""
     body = posting.body
     match body:

@@ -23,9 +23,10 @@ from services.points.domain.model import (
     Merge,
     Posting,
     Refund,
+    Source,
 )
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -88,9 +89,21 @@ def hash_of(previous: bytes | None, fields: tuple[Any, ...]) -> bytes:
     return hashlib.sha256(_encode(ids + fields[4:12] + (occurred_micros, posted_micros) + rest)).digest()
 
 
+def before_figures(source: Source, naming: tuple[str, str], points: int) -> bytes:
+    """What the hash of an entry that adds `points` covers between its sequence and the figures after it: the form of
+    `hash_of`, where the database puts the rest around it."""
+    return _encode((int(source), *naming, points, points, points, points))[1:]
+
+
+def after_times(fields: tuple[UUID, str, UUID | None, UUID | None, str, str]) -> bytes:
+    """What it covers after the times: key, actor, order, enrolment, node and note."""
+    key, actor, order, enrolment, node, note = fields
+    return _encode((key.bytes, actor, _bytes(order), _bytes(enrolment), node, note))[1:]
+
+
 def micros_of(at: datetime) -> int:
     """Microseconds since 1970, exact."""
-    return (at - _EPOCH) // _MICROSECOND
+    return (at - EPOCH) // _MICROSECOND
 
 
 def _bytes(value: UUID | None) -> bytes:

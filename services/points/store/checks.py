@@ -101,8 +101,10 @@ class CheckStore:
         bounds = {"team_id": scope.team_id, "start_at": scope.start, "end_at": scope.end}
         query = self._sql.bind("check_entries", **bounds, customers=customers)
         for row in await read_rows(connection, *query):
-            entries[row["customer_id"]].append(rows.entry(row))
+            *fields, told = row
+            entries[row["customer_id"]].append(rows.entry(fields))
             counts.entries += 1
+            counts.outcomes += told
         for customer_id, account in accounts.items():
             end = account if scope.end is None else None
             base = bases.get(customer_id, Account())
@@ -121,11 +123,7 @@ class CheckStore:
                     yield finding
         async for page in self._pages(connection, "check_entry_keys", **bounds, kept_since=kept_since):
             for row in page:
-                recorded = (
-                    f"{row['entries']} entries under one key"
-                    if row["recorded"]
-                    else "an entry without an outcome"
-                )
+                recorded = _fault_of_key(row)
                 yield Finding(
                     Invariant.EXACTLY_ONCE, recorded, row["customer_id"], row["sequence"], row["key"]
                 )
@@ -193,3 +191,9 @@ class CheckStore:
 
 def _of(scope: CheckScope) -> dict[str, Any]:
     return {"team_id": scope.team_id, "customer_id": scope.customer_id}
+
+
+def _fault_of_key(row: Mapping[str, Any]) -> str:
+    if row["twice"]:
+        return "an entry whose key is recorded without one, too"
+    return f"{row['entries']} entries under one key" if row["recorded"] else "an entry without an outcome"

@@ -12,6 +12,7 @@ from services.points.domain.errors import LedgerChangedError, OutcomeKeptError
 
 _BY_CONSTRAINT: Final = {
     "account_pkey": "another transaction made the account",
+    "entry_key": "another transaction recorded the key",
     "entry_pkey": "another transaction wrote the entry",
     "outcome_pkey": "another transaction recorded the key",
     "shop_order_pkey": "another transaction recorded the order",

@@ -15,10 +15,14 @@ import msgspec
 from libs.common import crash
 from libs.common.db.pool import Connection, Pool, snapshot, transaction
 from libs.common.db.queries import QueryBook
+from libs.common.ids import partition_of
+from services.points.domain.adds import Add, Parts, parted
 from services.points.domain.book import Book, accounts_of
 from services.points.domain.decide import needs_formula, order_key_of
 from services.points.domain.earning import Formula
+from services.points.domain.identity import fingerprint
 from services.points.domain.model import (
+    FIGURE_MAX,
     Account,
     AccountKey,
     OrderKey,
@@ -97,6 +101,37 @@ class LedgerStore:
         crash.reach("points.before_commit")
         with ledger_errors():
             await connection.execute(*query)
+
+    def parted(self, postings: Sequence[Posting], now: datetime) -> Parts:
+        """See `domain/adds.py`; by the formulas that were read so far."""
+        return parted(postings, self._formulas, now)
+
+    async def post_adds(
+        self, connection: Connection, adds: Sequence[Add], now: datetime
+    ) -> list[PostingOutcome]:
+        """Writes plain adds in a transaction of one statement, on the figures that it finds.
+
+        Raises LedgerChangedError when an account changed meanwhile, or a key, an order or a figure stands against it;
+        nothing is written then, and the postings have to be decided upon.
+        """
+        contents = [fingerprint(add.posting) for add in adds]
+        partitions = [partition_of(add.posting.team_id, add.posting.customer_id) for add in adds]
+        written = list(map(rows.add_row, adds, contents))
+        teams = list({add.posting.team_id for add in adds})
+        common = {"teams": teams, "recorded_at": now, "figure_max": FIGURE_MAX}
+        if len(adds) == 1:
+            query = self._sql.bind("post_add", **common, partition=partitions[0], posted=written[0])
+        else:
+            query = self._sql.bind("post_adds", **common, partitions=partitions, adds=written)
+        crash.reach("points.before_commit")
+        with ledger_errors():
+            found = await connection.fetchrow(*query)
+        assert found is not None
+        figures = zip(*found, strict=True) if len(adds) > 1 else (tuple(found),)
+        return [
+            rows.added_outcome(add, content, after, now)
+            for add, content, after in zip(adds, contents, figures, strict=True)
+        ]
 
     async def set_formula(self, team_id: UUID, formula: Formula, now: datetime) -> FormulaSetting:
         """Sets the team's formula unless one is set; returns the one that is set now, be it another."""

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from msgspec.structs import astuple
 
 from libs.common.ids import partition_of
-from services.points.domain.book import Book
+from services.points.domain.adds import Add
+from services.points.domain.book import Book, naming_of, note_of
 from services.points.domain.check import EntryFigures, OrderSums, OutcomeRow
+from services.points.domain.decide import source_of
 from services.points.domain.earning import Formula
+from services.points.domain.identity import after_times, before_figures
 from services.points.domain.model import (
     Account,
     AccountKey,
+    Earn,
     Entry,
+    JourneyChange,
     Order,
     OrderKey,
     PostingKey,
@@ -146,6 +152,48 @@ def batch_rows(book: Book, loaded_orders: Mapping[OrderKey, Order]) -> BatchRows
         entries=_entry_rows(book) or None,
         outcomes=[_entryless(each) for each in book.outcomes if each.status != Status.POSTED] or None,
         orders=[_order_row(key, each, loaded_orders.get(key)) for key, each in book.changed_orders] or None,
+    )
+
+
+def add_row(add: Add, content: bytes) -> tuple[Any, ...]:
+    """A value of `add_row` of migration 0014; `content`: the posting's fingerprint."""
+    posting, points, number, gained, previous, is_last = add
+    body, key, actor = posting.body, posting.key, posting.actor
+    order = amount = enrolment = None
+    node = ""
+    if isinstance(body, JourneyChange):
+        enrolment, node = body.enrolment_id, body.node_id
+    elif isinstance(body, Earn):
+        order, amount = body.order_key, body.amount_micros
+    source, naming, note = source_of(posting), naming_of(posting), note_of(posting)
+    head = before_figures(source, naming, points)
+    tail = after_times((key, actor, order, enrolment, node, note))
+    return (
+        *(posting.team_id, posting.customer_id, number, gained, previous, is_last, source, *naming, points),
+        *(posting.occurred_at, key, actor, order, amount, enrolment, node, note, content, head, tail),
+    )
+
+
+def added_outcome(add: Add, content: bytes, figures: tuple[int, int, int], now: datetime) -> PostingOutcome:
+    """What is recorded of an add; `figures`: its account's sequence, balance and cumulative after it."""
+    posting, points = add.posting, add.points
+    sequence, balance, cumulative = figures
+    return PostingOutcome(
+        posting.team_id,
+        posting.key,
+        content,
+        posting.customer_id,
+        source_of(posting),
+        Status.POSTED,
+        Reason.NONE,
+        points,
+        points,
+        points,
+        0,
+        balance,
+        cumulative,
+        sequence,
+        now,
     )
 
 

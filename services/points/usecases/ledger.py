@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, connection_of, transaction
+from services.points.domain.adds import Add
 from services.points.domain.book import Book, accounts_of
 from services.points.domain.earning import Formula
-from services.points.domain.errors import formula_already_set
+from services.points.domain.errors import LedgerChangedError, formula_already_set
 from services.points.domain.model import AccountKey, Posted, Posting, PostingAnswer
 from services.points.domain.views import FormulaSetting
 from services.points.store.ledger import LedgerStore
+
+_ADDS_APART_MIN: Final = 32
+"""A batch that holds others, too, is parted if it has so many plain adds: a transaction costs what they save."""
 
 AfterPost = Callable[[Connection, Sequence[PostingAnswer]], Awaitable[None]]
 """Writes the caller's own rows in the transaction that posts."""
@@ -32,16 +38,38 @@ class Ledger:
         self._clock = clock
 
     async def post(self, postings: Sequence[Posting], *, pessimistic: bool = False) -> Posted:
-        """Posts a batch in one transaction.
+        """Posts a batch, or a part of it if it raises.
 
-        It is decided on what was read without locks, and written by one statement that holds only if that is still so.
-        `pessimistic`: accounts are locked before they are read, for a batch that others stood in the way of.
+        Plain adds are posted by one statement. Others, and those that something stands against, are decided on what was
+        read without locks, and written by a statement that holds only if that is still so. `pessimistic`: all in one
+        transaction whose accounts are locked before they are read, for a batch that others stood in the way of.
         """
         if pessimistic:
             return await self.post_with(postings, _nothing_else)
-        teams = list({posting.team_id for posting in postings})
+        now = self._clock.now()
+        parts = self._store.parted(postings, now)
+        if len(parts.adds) < len(postings) and len(parts.adds) < _ADDS_APART_MIN:
+            async with connection_of(self._pool) as connection:
+                return await self._decide(connection, postings)
         async with connection_of(self._pool) as connection:
-            return await self._post(connection, postings, teams)
+            given = await self._add(connection, parts.adds, now)
+            if not parts.others:
+                return given
+            decided = await self._decide(connection, parts.others)
+        answers = dict(zip(parts.add_places, given.answers, strict=True))
+        answers.update(zip(parts.other_places, decided.answers, strict=True))
+        return Posted([answers[place] for place in range(len(postings))], given.entries + decided.entries)
+
+    async def _add(self, connection: Connection, adds: Sequence[Add], now: datetime) -> Posted:
+        """Posts plain adds, decided upon if they turn out to be none."""
+        try:
+            outcomes = await self._store.post_adds(connection, adds, now)
+        except LedgerChangedError:
+            return await self._decide(connection, [add.posting for add in adds])
+        return Posted([PostingAnswer(outcome, replayed=False) for outcome in outcomes], len(outcomes))
+
+    async def _decide(self, connection: Connection, postings: Sequence[Posting]) -> Posted:
+        return await self._post(connection, postings, list({posting.team_id for posting in postings}))
 
     async def post_with(self, postings: Sequence[Posting], after_post: AfterPost) -> Posted:
         """Posts a batch and lets `after_post` write with it, all in one transaction whose accounts are locked first."""

@@ -1,4 +1,5 @@
--- What a batch of postings is decided on, as of one moment (STABLE) and locked by nobody: every row holds one of the four.
+-- What a batch of postings is decided on, as of one moment (STABLE) and locked by nobody: every row holds one of the four. An
+-- outcome is a row of `outcome`, or what the entry under the key tells.
 -- Columns of keys are filled up: one team is enough where all are of it, and an array of nothing may be null.
 -- `teams` null: the transaction is bound already. It looks rows up one by one: a plan is kept for long, and may have been
 -- made while the tables were empty.
@@ -28,6 +29,13 @@ BEGIN
          CROSS JOIN LATERAL (
             SELECT r FROM outcome AS r
              WHERE r.team_id = coalesce(wanted.team_id, key_teams[1]) AND r.key = wanted.key LIMIT 1
+         ) AS found (row);
+    RETURN QUERY
+        SELECT NULL::account, posted_outcome(found.row), NULL::shop_order, NULL::formula
+          FROM unnest(key_teams, keys) AS wanted (team_id, key)
+         CROSS JOIN LATERAL (
+            SELECT r FROM entry AS r
+             WHERE r.team_id = coalesce(wanted.team_id, key_teams[1]) AND r.key = wanted.key AND r.fingerprint IS NOT NULL LIMIT 1
          ) AS found (row);
     IF order_keys IS NOT NULL THEN
         RETURN QUERY

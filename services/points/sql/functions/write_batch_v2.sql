@@ -1,7 +1,8 @@
--- Writes a batch: in this order accounts, orders, outcomes, each by key, then the heads of the history, then the entries. So
--- every writer takes its locks in one order, and no two wait for each other in a circle. `entries` in the order of the fold,
--- `partitions` of their customers beside them; `account_count`: how many accounts they are of. `teams` null: the transaction
--- is bound already. 40001: what was read does not hold any more, and nothing is written.
+-- Writes a batch: in this order accounts, orders, keys, outcomes, each by key, then the heads of the history, then the entries.
+-- So every writer takes its locks in one order, and no two wait for each other in a circle. `entries` in the order of the fold,
+-- `partitions` of their customers beside them; `account_count`: how many accounts they are of; `outcomes` made no entry.
+-- `teams` null: the transaction is bound already. 40001: what was read does not hold any more, or a key is recorded, and
+-- nothing is written.
 CREATE OR REPLACE FUNCTION write_batch_v2(
     teams uuid[], recorded_at timestamptz, account_count integer, partitions smallint[], entries entry_row[],
     outcomes entryless_outcome_row[], orders order_row[]
@@ -49,27 +50,37 @@ BEGIN
             RAISE EXCEPTION 'an order has changed' USING ERRCODE = 'serialization_failure';
         END IF;
     END IF;
-    INSERT INTO outcome (team_id, key, fingerprint, customer_id, source, status, reason, requested_balance, delta_balance,
-                         delta_cumulative, shortfall, balance, cumulative, sequence, recorded_at)
-    SELECT e.team_id, e.key, e.fingerprint, e.customer_id, e.source, 1, e.reason, e.requested_balance, e.delta_balance,
-           e.delta_cumulative, e.shortfall, e.balance, e.cumulative, e.sequence, write_batch_v2.recorded_at
-      FROM unnest(entries) AS e
-     WHERE e.fingerprint IS NOT NULL
-     UNION ALL
-    SELECT o.team_id, o.key, o.fingerprint, o.customer_id, o.source, o.status, o.reason, o.requested_balance, 0, 0, o.shortfall,
-           o.balance, o.cumulative, o.sequence, write_batch_v2.recorded_at
-      FROM unnest(outcomes) AS o
-     ORDER BY 1, 2;
+    PERFORM hold_keys(ARRAY(SELECT e.key FROM unnest(entries) AS e WHERE e.fingerprint IS NOT NULL),
+                      ARRAY(SELECT o.key FROM unnest(outcomes) AS o));
+    IF EXISTS (
+        SELECT FROM unnest(entries) AS e
+         WHERE e.fingerprint IS NOT NULL
+           AND (SELECT true FROM outcome AS o WHERE o.team_id = e.team_id AND o.key = e.key LIMIT 1)
+    ) OR EXISTS (
+        SELECT FROM unnest(outcomes) AS o
+         WHERE (SELECT true FROM entry AS e WHERE e.team_id = o.team_id AND e.key = o.key AND e.fingerprint IS NOT NULL LIMIT 1)
+    ) THEN
+        RAISE EXCEPTION 'a key is recorded' USING ERRCODE = 'serialization_failure';
+    END IF;
+    IF outcomes IS NOT NULL THEN
+        INSERT INTO outcome (team_id, key, fingerprint, customer_id, source, status, reason, requested_balance, delta_balance,
+                             delta_cumulative, shortfall, balance, cumulative, sequence, recorded_at)
+        SELECT o.team_id, o.key, o.fingerprint, o.customer_id, o.source, o.status, o.reason, o.requested_balance, 0, 0,
+               o.shortfall, o.balance, o.cumulative, o.sequence, write_batch_v2.recorded_at
+          FROM unnest(outcomes) AS o
+         ORDER BY o.team_id, o.key;
+    END IF;
     IF entries IS NOT NULL THEN
         positions := allocate_positions(partitions);
         INSERT INTO entry (team_id, customer_id, sequence, partition, position, source, source_id, source_name, delta_balance,
                            delta_cumulative, requested_balance, requested_cumulative, balance, cumulative, occurred_at,
-                           posted_at, key, actor, order_key, enrolment_id, node_id, note, hash)
+                           posted_at, key, actor, order_key, enrolment_id, node_id, note, hash, fingerprint)
         SELECT e.team_id, e.customer_id, e.sequence, partitions[e.ordinality], positions[e.ordinality], e.source, e.source_id,
                e.source_name, e.delta_balance, e.delta_cumulative, e.requested_balance, e.requested_cumulative, e.balance,
                e.cumulative, e.occurred_at, e.posted_at, e.key, e.actor, e.order_key, e.enrolment_id, e.node_id, e.note,
-               e.hash
-          FROM unnest(entries) WITH ORDINALITY AS e;
+               e.hash, e.fingerprint
+          FROM unnest(entries) WITH ORDINALITY AS e
+         ORDER BY e.team_id, e.key;
     END IF;
 END
 $$;

@@ -9,9 +9,10 @@ SELECT customer_id, balance, cumulative, sequence, last_at, last_hash
  ORDER BY customer_id
 
 -- name: check_entries
+-- `told`: the entry tells the outcome of its key.
 SELECT team_id, customer_id, sequence, partition, position, source, source_id, source_name, delta_balance,
        delta_cumulative, requested_balance, requested_cumulative, balance, cumulative, occurred_at, posted_at, key,
-       actor, order_key, enrolment_id, node_id, note, hash
+       actor, order_key, enrolment_id, node_id, note, hash, fingerprint IS NOT NULL AS told
   FROM points.entry
  WHERE team_id = :team_id AND customer_id = ANY (:customers::uuid[])
    AND (:start_at::timestamptz IS NULL OR posted_at >= :start_at)
@@ -54,18 +55,25 @@ SELECT o.team_id, o.key, o.fingerprint, o.customer_id, o.source, o.status, o.rea
  ORDER BY o.key
 
 -- name: check_entry_keys
--- Entries without a POSTED outcome under their key, and keys with more entries than their source makes (two for a merge).
+-- Entries whose key is recorded nowhere: neither an entry of the key has the fingerprint, nor is there a POSTED outcome; keys
+-- with more entries than their source makes (two for a merge); and keys that are recorded in both places.
 -- `kept_since`: outcomes recorded before may have been dropped.
 SELECT e.key, min(e.customer_id::text)::uuid AS customer_id, min(e.sequence) AS sequence, count(*) AS entries,
-       bool_and(o.key IS NOT NULL) AS recorded
+       bool_and(o.key IS NOT NULL OR own.told) AS recorded, bool_or(o.key IS NOT NULL AND own.told) AS twice
   FROM points.entry AS e
-  LEFT JOIN points.outcome AS o ON o.team_id = e.team_id AND o.key = e.key AND o.status = outcome_status('POSTED')
+  LEFT JOIN points.outcome AS o
+    ON o.team_id = e.team_id AND o.key = e.key AND (o.status = outcome_status('POSTED') OR e.fingerprint IS NOT NULL)
+ CROSS JOIN LATERAL (
+    SELECT e.fingerprint IS NOT NULL
+           OR EXISTS (SELECT FROM points.entry AS m WHERE m.team_id = e.team_id AND m.key = e.key AND m.fingerprint IS NOT NULL)
+ ) AS own (told)
  WHERE e.team_id = :team_id AND (:customer_id::uuid IS NULL OR e.customer_id = :customer_id)
    AND (:start_at::timestamptz IS NULL OR e.posted_at >= :start_at)
    AND (:end_at::timestamptz IS NULL OR e.posted_at < :end_at)
-   AND e.posted_at >= :kept_since
+   AND (e.posted_at >= :kept_since OR e.fingerprint IS NOT NULL)
  GROUP BY e.key
-HAVING NOT bool_and(o.key IS NOT NULL) OR count(*) > CASE WHEN min(e.source) = entry_source('MERGE') THEN 2 ELSE 1 END
+HAVING NOT bool_and(o.key IS NOT NULL OR own.told) OR bool_or(o.key IS NOT NULL AND own.told)
+    OR count(*) > CASE WHEN min(e.source) = entry_source('MERGE') THEN 2 ELSE 1 END
  ORDER BY e.key
 
 -- name: check_orders

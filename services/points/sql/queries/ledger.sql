@@ -30,11 +30,24 @@ SELECT points.lock_accounts(:teams, :customers)
 -- name: write_batch
 SELECT points.write_batch_v2(:teams, :recorded_at, :account_count, :partitions, :entries, :outcomes, :orders)
 
+-- name: post_adds
+SELECT sequences, balances, cumulatives FROM points.post_adds(:teams, :recorded_at, :figure_max, :partitions, :adds)
+
+-- name: post_add
+-- The same of one.
+SELECT sequence, balance, cumulative FROM points.post_add(:teams, :recorded_at, :figure_max, :partition, :posted)
+
 -- name: read_outcome
 SELECT team_id, key, fingerprint, customer_id, source, status, reason, requested_balance, delta_balance, delta_cumulative,
        shortfall, balance, cumulative, sequence, recorded_at
   FROM points.outcome
  WHERE team_id = :team_id AND key = :key
+ UNION ALL
+SELECT o.team_id, o.key, o.fingerprint, o.customer_id, o.source, o.status, o.reason, o.requested_balance, o.delta_balance,
+       o.delta_cumulative, o.shortfall, o.balance, o.cumulative, o.sequence, o.recorded_at
+  FROM points.entry AS e
+ CROSS JOIN LATERAL points.posted_outcome(e) AS o
+ WHERE e.team_id = :team_id AND e.key = :key AND e.fingerprint IS NOT NULL
 
 -- name: read_balances
 -- Customers without an account are missing.
@@ -73,8 +86,8 @@ SELECT count(*) AS entries,
  WHERE team_id = :team_id
 
 -- name: sum_outcomes
--- Those that were dropped count on. Sources and statuses as in the domain.
-SELECT (kept.refund_shortfall + coalesce(dropped.refund_shortfall, 0))::bigint AS refund_shortfall,
+-- Those that were dropped count on, and those that entries tell. Sources and statuses as in the domain.
+SELECT (kept.refund_shortfall + told.refund_shortfall + coalesce(dropped.refund_shortfall, 0))::bigint AS refund_shortfall,
        kept.rejected + coalesce(dropped.rejected, 0) AS rejected,
        kept.skipped + coalesce(dropped.skipped, 0) AS skipped
   FROM (
@@ -84,6 +97,11 @@ SELECT (kept.refund_shortfall + coalesce(dropped.refund_shortfall, 0))::bigint A
       FROM points.outcome
      WHERE team_id = :team_id
   ) AS kept
+ CROSS JOIN (
+    SELECT coalesce(sum(delta_balance - requested_balance), 0) AS refund_shortfall
+      FROM points.entry
+     WHERE team_id = :team_id AND source = entry_source('REFUND') AND fingerprint IS NOT NULL
+  ) AS told
   LEFT JOIN points.dropped_outcome AS dropped ON dropped.team_id = :team_id
 
 -- name: count_accounts

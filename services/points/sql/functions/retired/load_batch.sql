@@ -1,3 +1,4 @@
+-- version: 2
 -- What is known of a batch: rows of kind 1 are accounts (id, figures, last time and hash), of kind 2 outcomes (id is the key,
 -- then customer, figures, time and fingerprint; others: source, status, reason, requested balance, both changes, shortfall),
 -- of kind 3 orders (id is the order's key, then customer; others: posted, earning, amount, refunded, earned, clawed, taken),
@@ -36,6 +37,15 @@ BEGIN
             SELECT * FROM outcome AS r
              WHERE r.team_id = coalesce(wanted.team_id, key_teams[1]) AND r.key = wanted.key LIMIT 1
          ) AS o;
+    RETURN QUERY
+        SELECT 2::smallint, o.team_id, o.key, o.customer_id, o.balance, o.cumulative, o.sequence, o.recorded_at, o.fingerprint,
+               ARRAY[o.source, o.status, o.reason, o.requested_balance, o.delta_balance, o.delta_cumulative, o.shortfall]
+          FROM unnest(key_teams, keys) AS wanted (team_id, key)
+         CROSS JOIN LATERAL (
+            SELECT r FROM entry AS r
+             WHERE r.team_id = coalesce(wanted.team_id, key_teams[1]) AND r.key = wanted.key AND r.fingerprint IS NOT NULL LIMIT 1
+         ) AS found (row)
+         CROSS JOIN LATERAL posted_outcome(found.row) AS o;
     IF order_keys IS NOT NULL THEN
         RETURN QUERY
             SELECT 3::smallint, o.team_id, o.order_key, o.customer_id, 0::bigint, 0::bigint, 0::bigint, NULL::timestamptz,

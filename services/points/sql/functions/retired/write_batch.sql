@@ -1,3 +1,4 @@
+-- version: 2
 -- Writes a batch: in this order accounts, orders, outcomes, each by key, then the heads of the history, then the entries. So
 -- every writer takes its locks in one order, and no two wait for each other in a circle.
 --
@@ -83,6 +84,18 @@ BEGIN
         IF written <> cardinality(order_keys) THEN
             RAISE EXCEPTION 'an order has changed' USING ERRCODE = 'serialization_failure';
         END IF;
+    END IF;
+    -- Its outcomes are all rows of `outcome`, and its entries have no keys of their own.
+    PERFORM hold_keys(NULL, array_cat(entry_keys, told_keys));
+    IF EXISTS (
+        SELECT FROM (
+            SELECT coalesce(e.team_id, entry_teams[1]) AS team_id, e.key FROM unnest(entry_teams, entry_keys) AS e (team_id, key)
+             UNION ALL
+            SELECT coalesce(t.team_id, told_teams[1]), t.key FROM unnest(told_teams, told_keys) AS t (team_id, key)
+        ) AS w
+         WHERE (SELECT true FROM entry AS p WHERE p.team_id = w.team_id AND p.key = w.key AND p.fingerprint IS NOT NULL LIMIT 1)
+    ) THEN
+        RAISE EXCEPTION 'a key is recorded' USING ERRCODE = 'serialization_failure';
     END IF;
     INSERT INTO outcome (team_id, key, fingerprint, customer_id, source, status, reason, requested_balance, delta_balance,
                          delta_cumulative, shortfall, balance, cumulative, sequence, recorded_at)
