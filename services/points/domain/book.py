@@ -65,7 +65,7 @@ class Book:
         self._orders = dict(orders)
         self._formulas = formulas
         self._outcomes = dict(outcomes)
-        self._now = now
+        self.now = now
         self.entries: list[Entry] = []
         self.outcomes: list[PostingOutcome] = []
         self._last_entries: dict[AccountKey, int] = {}
@@ -129,7 +129,7 @@ class Book:
         entries: list[Entry] = []
         for change in changes:
             account = self._account(posting.team_id, change.customer_id)
-            entry = make_entry(posting, change, account, self._now)
+            entry = make_entry(posting, change, account, self.now)
             if not (0 <= entry.balance <= FIGURE_MAX and 0 <= entry.cumulative <= FIGURE_MAX):
                 return None
             entries.append(entry)
@@ -165,7 +165,8 @@ class Book:
             account.balance,
             account.cumulative,
             account.sequence,
-            self._now,
+            # An entry tells when it was posted, which may be a tick after now; nothing else does.
+            account.last_at if change and account.last_at else self.now,
         )
 
 

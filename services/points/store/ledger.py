@@ -95,9 +95,7 @@ class LedgerStore:
         if not book.outcomes:
             return
         batch = rows.batch_rows(book, loaded.orders)
-        query = self._sql.bind(
-            "write_batch", teams=teams, recorded_at=book.outcomes[0].recorded_at, **batch._asdict()
-        )
+        query = self._sql.bind("write_batch", teams=teams, recorded_at=book.now, **batch._asdict())
         crash.reach("points.before_commit")
         with ledger_errors():
             await connection.execute(*query)

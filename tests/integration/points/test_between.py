@@ -64,7 +64,11 @@ BETWEEN: dict[str, tuple[list[postings_pb2.Posting], postings_pb2.Posting, posti
         build.coupon(TEAM, ANN, 80),
         build.coupon(TEAM, ANN, 70),
     ),
-    "the account was made": ([], build.manual(TEAM, ANN, 5), build.manual(TEAM, ANN, 7)),
+    "the account was made": (
+        [],
+        build.refund(TEAM, ANN, 40 * UNIT, order_key=ORDER),
+        build.earn(TEAM, ANN, 90 * UNIT, order_key=ORDER),
+    ),
     "the order was made, and earned nothing": (
         [],
         build.refund(TEAM, ANN, 40 * UNIT, order_key=ORDER),
@@ -76,8 +80,18 @@ BETWEEN: dict[str, tuple[list[postings_pb2.Posting], postings_pb2.Posting, posti
         build.refund(TEAM, ANN, 20 * UNIT, order_key=ORDER),
     ),
     "the key was recorded for another customer": (
+        [build.manual(TEAM, ANN, 5)],
+        build.coupon(TEAM, ANN, 5, key=KEY),
+        build.manual(TEAM, BOB, 5, key=KEY),
+    ),
+    "the key was recorded as a rejection of another customer": (
+        [build.manual(TEAM, ANN, 5)],
+        build.coupon(TEAM, ANN, 5, key=KEY),
+        build.coupon(TEAM, BOB, 5, key=KEY),
+    ),
+    "the rejected key was posted for another customer": (
         [],
-        build.manual(TEAM, ANN, 5, key=KEY),
+        build.coupon(TEAM, ANN, 5, key=KEY),
         build.manual(TEAM, BOB, 5, key=KEY),
     ),
 }

@@ -21,7 +21,6 @@ CORRUPTIONS = {
     "an account gone": ("DELETE FROM points.account", "CONSERVATION"),
     "the last entry gone": ("DELETE FROM points.entry WHERE sequence = 4", "CONSERVATION"),
     "an entry gone": ("DELETE FROM points.entry WHERE sequence = 2", "DENSE_SEQUENCE"),
-    "an entry gone, its outcome left": ("DELETE FROM points.entry WHERE sequence = 2", "EXACTLY_ONCE"),
     "an entry's figure": ("UPDATE points.entry SET balance = balance + 1 WHERE sequence = 2", "CONTINUITY"),
     "an entry's change": (
         "UPDATE points.entry SET delta_balance = delta_balance + 1 WHERE sequence = 2",
@@ -38,12 +37,19 @@ CORRUPTIONS = {
         "JUSTIFIED",
     ),
     "an entry's order": ("UPDATE points.entry SET order_key = team_id WHERE sequence = 1", "ORDER_LAW"),
-    "an outcome gone": ("DELETE FROM points.outcome WHERE sequence = 2 AND status = 1", "EXACTLY_ONCE"),
-    "an outcome's change": (
-        "UPDATE points.outcome SET delta_balance = delta_balance + 1 WHERE sequence = 2",
+    "an entry's fingerprint": (
+        "UPDATE points.entry SET fingerprint = NULL WHERE sequence = 2",
         "EXACTLY_ONCE",
     ),
-    "an outcome's status": ("UPDATE points.outcome SET status = 2 WHERE sequence = 2", "EXACTLY_ONCE"),
+    "a key recorded twice": (
+        "UPDATE points.entry AS e SET key = o.key FROM points.outcome AS o WHERE o.status = 2 AND e.sequence = 3",
+        "EXACTLY_ONCE",
+    ),
+    "an outcome's change": (
+        "UPDATE points.outcome SET delta_balance = delta_balance + 1 WHERE status = 2",
+        "EXACTLY_ONCE",
+    ),
+    "an outcome's status": ("UPDATE points.outcome SET status = 1 WHERE status = 2", "EXACTLY_ONCE"),
     "a rejection that was none": (
         "UPDATE points.outcome SET requested_balance = -1 WHERE status = 2",
         "JUSTIFIED",

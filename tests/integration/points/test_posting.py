@@ -278,7 +278,7 @@ async def test_two_spends_at_once_never_spend_the_same_points(points: Points) ->
 @pytest.mark.parametrize("role", ["service", "owner"])
 async def test_the_database_refuses_to_change_what_is_recorded(points: Points, table: str, role: str) -> None:
     await points.set_formula()
-    await points.post(build.manual(points.team_id, new_id(), 5))
+    await points.post(build.manual(points.team_id, new_id(), 5), build.manual(points.team_id, new_id(), -5))
     connection = await asyncpg.connect(points.dsn if role == "service" else points.admin_dsn)
     try:
         for statement in (

@@ -31,7 +31,7 @@ BEGIN
         SELECT e.number, e.previous, e.key, e.is_last, e.order_key, f.before, f.last_hash, f.balance, f.cumulative, f.posted_at,
                '\xc410'::bytea || uuid_send(e.team_id) || '\xc410'::bytea || uuid_send(e.customer_id)
                || packed_whole(f.before + e.number) || e.head || packed_whole(f.balance) || packed_whole(f.cumulative)
-               || packed_whole(coalesce((extract(epoch FROM e.occurred_at) * 1000000)::bigint, f.posted_micros))
+               || packed_whole(coalesce((extract(epoch FROM e.occurred_at) * 1000000)::bigint, recorded_micros))
                || packed_whole(f.posted_micros) || e.tail AS rest
           FROM unnest(adds) AS e
           LEFT JOIN LATERAL (
@@ -82,7 +82,7 @@ BEGIN
                        delta_cumulative, requested_balance, requested_cumulative, balance, cumulative, occurred_at, posted_at,
                        key, actor, order_key, enrolment_id, node_id, note, hash, fingerprint)
     SELECT e.team_id, e.customer_id, e.sequence, partitions[e.ordinality], positions[e.ordinality], e.source, e.source_id,
-           e.source_name, e.points, e.points, e.points, e.points, e.balance, e.cumulative, coalesce(e.occurred_at, e.posted_at),
+           e.source_name, e.points, e.points, e.points, e.points, e.balance, e.cumulative, coalesce(e.occurred_at, recorded_at),
            e.posted_at, e.key, e.actor, e.order_key, e.enrolment_id, e.node_id, e.note, e.hash, e.fingerprint
       FROM ROWS FROM (unnest(adds), unnest(added)) WITH ORDINALITY AS e
      WHERE (SELECT true FROM outcome AS o WHERE o.team_id = e.team_id AND o.key = e.key LIMIT 1) IS NULL

@@ -59,20 +59,26 @@ SELECT o.team_id, o.key, o.fingerprint, o.customer_id, o.source, o.status, o.rea
 -- with more entries than their source makes (two for a merge); and keys that are recorded in both places.
 -- `kept_since`: outcomes recorded before may have been dropped.
 SELECT e.key, min(e.customer_id::text)::uuid AS customer_id, min(e.sequence) AS sequence, count(*) AS entries,
-       bool_and(o.key IS NOT NULL OR own.told) AS recorded, bool_or(o.key IS NOT NULL AND own.told) AS twice
+       bool_and(own.told OR coalesce(o.posted, false)) AS recorded, bool_or(own.told AND o.posted IS NOT NULL) AS twice
   FROM points.entry AS e
-  LEFT JOIN points.outcome AS o
-    ON o.team_id = e.team_id AND o.key = e.key AND (o.status = outcome_status('POSTED') OR e.fingerprint IS NOT NULL)
+  LEFT JOIN LATERAL (
+    SELECT r.status = outcome_status('POSTED') AS posted FROM points.outcome AS r
+     WHERE r.team_id = e.team_id AND r.key = e.key LIMIT 1
+  ) AS o ON true
  CROSS JOIN LATERAL (
     SELECT e.fingerprint IS NOT NULL
-           OR EXISTS (SELECT FROM points.entry AS m WHERE m.team_id = e.team_id AND m.key = e.key AND m.fingerprint IS NOT NULL)
+           -- The other entry of a merge.
+           OR e.source = entry_source('MERGE') AND (
+               SELECT true FROM points.entry AS m
+                WHERE m.team_id = e.team_id AND m.key = e.key AND m.fingerprint IS NOT NULL LIMIT 1
+           ) IS NOT NULL
  ) AS own (told)
  WHERE e.team_id = :team_id AND (:customer_id::uuid IS NULL OR e.customer_id = :customer_id)
    AND (:start_at::timestamptz IS NULL OR e.posted_at >= :start_at)
    AND (:end_at::timestamptz IS NULL OR e.posted_at < :end_at)
    AND (e.posted_at >= :kept_since OR e.fingerprint IS NOT NULL)
  GROUP BY e.key
-HAVING NOT bool_and(o.key IS NOT NULL OR own.told) OR bool_or(o.key IS NOT NULL AND own.told)
+HAVING NOT bool_and(own.told OR coalesce(o.posted, false)) OR bool_or(own.told AND o.posted IS NOT NULL)
     OR count(*) > CASE WHEN min(e.source) = entry_source('MERGE') THEN 2 ELSE 1 END
  ORDER BY e.key
 
