@@ -160,7 +160,7 @@ POINTS = (
     Sabotage("a refund that took nothing", ("points taken by refunds",), drop("points.entry", "source = 5")),
     Sabotage(
         "a deduction without its entry",
-        ("deductions: posted ones are entries",),
+        ("deductions: one for each visit",),
         drop("points.entry", "source = 3 AND delta_balance < 0"),
     ),
     Sabotage("a deduction is lost", ("deductions: one for each visit",), drop("points.outcome", _COST)),

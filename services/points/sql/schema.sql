@@ -1,6 +1,41 @@
 -- The schema points as all migrations leave it. Written by `make schema`, never by hand.
 -- Functions stand in files of their own.
 
+-- A posting that adds, whatever the figures are that it adds to.
+CREATE TYPE add_row AS (
+    team_id uuid,
+    customer_id uuid,
+    number integer,
+    gained bigint,
+    previous integer,
+    is_last boolean,
+    source smallint,
+    source_id text,
+    source_name text,
+    points bigint,
+    occurred_at timestamp with time zone,
+    key uuid,
+    actor text,
+    order_key uuid,
+    amount_micros bigint,
+    enrolment_id uuid,
+    node_id text,
+    note text,
+    fingerprint bytea,
+    head bytea,
+    tail bytea
+);
+
+-- What an add becomes on the figures that were found.
+CREATE TYPE added_row AS (
+    sequence_before bigint,
+    sequence bigint,
+    balance bigint,
+    cumulative bigint,
+    posted_at timestamp with time zone,
+    hash bytea
+);
+
 -- A cursor that moves: it must still be at the position before.
 CREATE TYPE cursor_row AS (
     partition smallint,
@@ -237,16 +272,18 @@ CREATE TABLE entry (
     node_id              text NOT NULL,
     note                 text NOT NULL,
     hash                 bytea NOT NULL,
+    fingerprint          bytea,
     CONSTRAINT entry_pkey PRIMARY KEY (team_id, customer_id, sequence),
     CONSTRAINT entry_balance_check CHECK ((balance >= 0)),
     CONSTRAINT entry_cumulative_check CHECK ((cumulative >= 0)),
     CONSTRAINT entry_sequence_check CHECK ((sequence > 0)),
     CONSTRAINT entry_times_readable CHECK (((occurred_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occurred_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (posted_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (posted_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_analyze_scale_factor=0.5);
-SELECT platform.sample_lightly('entry');
+ALTER TABLE entry ALTER team_id SET STATISTICS 10, ALTER customer_id SET STATISTICS 10, ALTER sequence SET STATISTICS 10, ALTER partition SET STATISTICS 10, ALTER position SET STATISTICS 10, ALTER source SET STATISTICS 10, ALTER source_id SET STATISTICS 10, ALTER source_name SET STATISTICS 10, ALTER delta_balance SET STATISTICS 10, ALTER delta_cumulative SET STATISTICS 10, ALTER requested_balance SET STATISTICS 10, ALTER requested_cumulative SET STATISTICS 10, ALTER balance SET STATISTICS 10, ALTER cumulative SET STATISTICS 10, ALTER occurred_at SET STATISTICS 10, ALTER posted_at SET STATISTICS 10, ALTER key SET STATISTICS 10, ALTER actor SET STATISTICS 10, ALTER order_key SET STATISTICS 10, ALTER enrolment_id SET STATISTICS 10, ALTER node_id SET STATISTICS 10, ALTER note SET STATISTICS 10, ALTER hash SET STATISTICS 0;
 CREATE UNIQUE INDEX entry_by_position ON points.entry USING btree (partition, "position");
 -- The history report, newest first.
 CREATE INDEX entry_by_time ON points.entry USING btree (team_id, posted_at, customer_id, sequence);
+CREATE UNIQUE INDEX entry_key ON points.entry USING btree (team_id, key) WHERE (fingerprint IS NOT NULL);
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON points.entry FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 ALTER TABLE entry ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON entry USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

@@ -80,8 +80,9 @@ async def test_adds_are_written_as_the_fold_makes_them(points: Points, size: int
         part = sent[start : start + size]
         answers = await points.post(*part)
         folded = expected.fold(batch(*part))
-        assert [(a.status, a.balance, a.cumulative, a.sequence) for a in answers] == [
-            (f.outcome.status, f.outcome.balance, f.outcome.cumulative, f.outcome.sequence) for f in folded
+        assert [(int(a.status), a.balance, a.cumulative, a.sequence) for a in answers] == [
+            (int(f.outcome.status), f.outcome.balance, f.outcome.cumulative, f.outcome.sequence)
+            for f in folded
         ]
     found = [entry for entry in await entries_of(points) if entry not in book_before]
     assert found == sorted(expected.entries, key=lambda entry: (entry.customer_id, entry.sequence))
@@ -177,7 +178,7 @@ async def test_a_key_that_is_being_recorded_elsewhere_is_waited_for(
     assert [answer.outcome.status.value for answer in answers] == [REFUSED] + [POSTED] * (len(others) - 1)
     request = pb.GetPostingOutcomeRequest(team_id=str(team), key=str(KEY))
     found = await points.stub.GetPostingOutcome(request, timeout=TIMEOUT_S)
-    assert found.result.status == recorded.outcome.status
+    assert int(found.result.status) == int(recorded.outcome.status)
 
 
 async def _until_posted(side: Side, postings: Sequence[postings_pb2.Posting]) -> list[PostingAnswer]:

@@ -16,6 +16,7 @@ _WITHOUT_SEARCH_PATH: Final = {
     ("platform", "open_history"),
     ("platform", "open_pages"),
     ("platform", "teams"),
+    ("points", "packed_whole"),
 }
 
 _FUNCTIONS: Final = """
