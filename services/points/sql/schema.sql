@@ -279,7 +279,7 @@ CREATE TABLE entry (
     CONSTRAINT entry_sequence_check CHECK ((sequence > 0)),
     CONSTRAINT entry_times_readable CHECK (((occurred_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occurred_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (posted_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (posted_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_analyze_scale_factor=0.5);
-ALTER TABLE entry ALTER team_id SET STATISTICS 10, ALTER customer_id SET STATISTICS 10, ALTER sequence SET STATISTICS 10, ALTER partition SET STATISTICS 10, ALTER position SET STATISTICS 10, ALTER source SET STATISTICS 10, ALTER source_id SET STATISTICS 10, ALTER source_name SET STATISTICS 10, ALTER delta_balance SET STATISTICS 10, ALTER delta_cumulative SET STATISTICS 10, ALTER requested_balance SET STATISTICS 10, ALTER requested_cumulative SET STATISTICS 10, ALTER balance SET STATISTICS 10, ALTER cumulative SET STATISTICS 10, ALTER occurred_at SET STATISTICS 10, ALTER posted_at SET STATISTICS 10, ALTER key SET STATISTICS 10, ALTER actor SET STATISTICS 10, ALTER order_key SET STATISTICS 10, ALTER enrolment_id SET STATISTICS 10, ALTER node_id SET STATISTICS 10, ALTER note SET STATISTICS 10, ALTER hash SET STATISTICS 0;
+SELECT platform.sample_lightly('entry');
 CREATE UNIQUE INDEX entry_by_position ON points.entry USING btree (partition, "position");
 -- The history report, newest first.
 CREATE INDEX entry_by_time ON points.entry USING btree (team_id, posted_at, customer_id, sequence);

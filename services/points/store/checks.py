@@ -101,10 +101,10 @@ class CheckStore:
         bounds = {"team_id": scope.team_id, "start_at": scope.start, "end_at": scope.end}
         query = self._sql.bind("check_entries", **bounds, customers=customers)
         for row in await read_rows(connection, *query):
-            *fields, told = row
+            *fields, has_key = row
             entries[row["customer_id"]].append(rows.entry(fields))
             counts.entries += 1
-            counts.outcomes += told
+            counts.outcomes += has_key
         for customer_id, account in accounts.items():
             end = account if scope.end is None else None
             base = bases.get(customer_id, Account())

@@ -3,6 +3,7 @@
 -- Of the posting's content. Null with the second entry of a merge, and with entries whose outcome is a row of `outcome`.
 ALTER TABLE entry ADD COLUMN fingerprint bytea;
 CREATE UNIQUE INDEX entry_key ON entry (team_id, key) WHERE fingerprint IS NOT NULL;
+SELECT platform.sample_lightly('entry');
 
 -- A posting that adds, whatever the figures are that it adds to.
 CREATE TYPE add_row AS (

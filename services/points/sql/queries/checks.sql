@@ -9,10 +9,10 @@ SELECT customer_id, balance, cumulative, sequence, last_at, last_hash
  ORDER BY customer_id
 
 -- name: check_entries
--- `told`: the entry tells the outcome of its key.
+-- `has_key`: the entry tells the outcome of its key.
 SELECT team_id, customer_id, sequence, partition, position, source, source_id, source_name, delta_balance,
        delta_cumulative, requested_balance, requested_cumulative, balance, cumulative, occurred_at, posted_at, key,
-       actor, order_key, enrolment_id, node_id, note, hash, fingerprint IS NOT NULL AS told
+       actor, order_key, enrolment_id, node_id, note, hash, fingerprint IS NOT NULL AS has_key
   FROM points.entry
  WHERE team_id = :team_id AND customer_id = ANY (:customers::uuid[])
    AND (:start_at::timestamptz IS NULL OR posted_at >= :start_at)
@@ -59,7 +59,7 @@ SELECT o.team_id, o.key, o.fingerprint, o.customer_id, o.source, o.status, o.rea
 -- with more entries than their source makes (two for a merge); and keys that are recorded in both places.
 -- `kept_since`: outcomes recorded before may have been dropped.
 SELECT e.key, min(e.customer_id::text)::uuid AS customer_id, min(e.sequence) AS sequence, count(*) AS entries,
-       bool_and(own.told OR coalesce(o.posted, false)) AS recorded, bool_or(own.told AND o.posted IS NOT NULL) AS twice
+       bool_and(own.has_key OR coalesce(o.posted, false)) AS recorded, bool_or(own.has_key AND o.posted IS NOT NULL) AS twice
   FROM points.entry AS e
   LEFT JOIN LATERAL (
     SELECT r.status = outcome_status('POSTED') AS posted FROM points.outcome AS r
@@ -72,13 +72,13 @@ SELECT e.key, min(e.customer_id::text)::uuid AS customer_id, min(e.sequence) AS 
                SELECT true FROM points.entry AS m
                 WHERE m.team_id = e.team_id AND m.key = e.key AND m.fingerprint IS NOT NULL LIMIT 1
            ) IS NOT NULL
- ) AS own (told)
+ ) AS own (has_key)
  WHERE e.team_id = :team_id AND (:customer_id::uuid IS NULL OR e.customer_id = :customer_id)
    AND (:start_at::timestamptz IS NULL OR e.posted_at >= :start_at)
    AND (:end_at::timestamptz IS NULL OR e.posted_at < :end_at)
    AND (e.posted_at >= :kept_since OR e.fingerprint IS NOT NULL)
  GROUP BY e.key
-HAVING NOT bool_and(own.told OR coalesce(o.posted, false)) OR bool_or(own.told AND o.posted IS NOT NULL)
+HAVING NOT bool_and(own.has_key OR coalesce(o.posted, false)) OR bool_or(own.has_key AND o.posted IS NOT NULL)
     OR count(*) > CASE WHEN min(e.source) = entry_source('MERGE') THEN 2 ELSE 1 END
  ORDER BY e.key
 

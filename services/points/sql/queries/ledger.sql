@@ -87,7 +87,7 @@ SELECT count(*) AS entries,
 
 -- name: sum_outcomes
 -- Those that were dropped count on, and those that entries tell. Sources and statuses as in the domain.
-SELECT (kept.refund_shortfall + told.refund_shortfall + coalesce(dropped.refund_shortfall, 0))::bigint AS refund_shortfall,
+SELECT (kept.refund_shortfall + kept_in_entries.refund_shortfall + coalesce(dropped.refund_shortfall, 0))::bigint AS refund_shortfall,
        kept.rejected + coalesce(dropped.rejected, 0) AS rejected,
        kept.skipped + coalesce(dropped.skipped, 0) AS skipped
   FROM (
@@ -101,7 +101,7 @@ SELECT (kept.refund_shortfall + told.refund_shortfall + coalesce(dropped.refund_
     SELECT coalesce(sum(delta_balance - requested_balance), 0) AS refund_shortfall
       FROM points.entry
      WHERE team_id = :team_id AND source = entry_source('REFUND') AND fingerprint IS NOT NULL
-  ) AS told
+  ) AS kept_in_entries
   LEFT JOIN points.dropped_outcome AS dropped ON dropped.team_id = :team_id
 
 -- name: count_accounts
