@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.ids import derived_id
+from libs.common.ids import derived_id, driver_id
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain.engine import Again, Halt, Signal, Start, Wake, advance
@@ -221,8 +221,8 @@ class _ActorTurn:
     def _earn(self, mail: m.Mail, order: m.Checkout) -> fx.EarnPoints:
         return fx.EarnPoints(
             key=order.order_key,
-            team_id=mail.team_id,
-            customer_id=mail.customer_id,
+            team_id=self._given.actor.team_id,
+            customer_id=self._given.actor.customer_id,
             at=mail.occurred_at,
             shop_id=order.shop_id,
             order_id=order.order_id,
@@ -234,8 +234,8 @@ class _ActorTurn:
     def _refund(self, mail: m.Mail, refund: m.Refund) -> fx.RefundPoints:
         return fx.RefundPoints(
             key=refund.refund_key,
-            team_id=mail.team_id,
-            customer_id=mail.customer_id,
+            team_id=self._given.actor.team_id,
+            customer_id=self._given.actor.customer_id,
             at=mail.occurred_at,
             order_key=refund.order_key,
             shop_id=refund.shop_id,
@@ -287,12 +287,13 @@ class _ActorTurn:
     def _enrol(self, journey: Journey, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, None]:
         if journey.definition.enrolments_per_customer_max is not None:
             self._entries[journey.journey_id] = self._entries.get(journey.journey_id, 0) + 1
+        actor, event_id = self._given.actor, driver_id(mail.event_id)
         enrolment = Enrolment(
-            enrolment_id=derived_id(journey.journey_id, f"{mail.customer_id}:{mail.event_id}"),
+            enrolment_id=derived_id(journey.journey_id, f"{actor.customer_id}:{event_id}"),
             journey_id=journey.journey_id,
-            team_id=mail.team_id,
-            customer_id=mail.customer_id,
-            trigger_event_id=mail.event_id,
+            team_id=actor.team_id,
+            customer_id=actor.customer_id,
+            trigger_event_id=event_id,
             depth=mail.depth,
             created_at=self._now,
         )

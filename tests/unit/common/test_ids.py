@@ -13,6 +13,7 @@ from libs.common.ids import (
     PARTITIONS,
     derived_from,
     derived_id,
+    driver_id,
     encoded_name,
     endless_ids,
     epoch_ms,
@@ -83,6 +84,13 @@ def test_derived_ids_tell_their_parts_apart() -> None:
         derived_id(space, "a\x1fb")
     with pytest.raises(ValueError, match="separator"):
         derived_id(space, "a", "\x1f")
+
+
+@given(st.uuids())
+def test_a_driver_id_is_the_same_id(given_id: uuid.UUID) -> None:
+    made = driver_id(given_id)
+    assert (made, hash(made), str(made)) == (given_id, hash(given_id), str(given_id))
+    assert type(made) is type(new_id())
 
 
 def test_partitions_are_fixed_for_ever_and_even() -> None:
