@@ -215,9 +215,12 @@ def _asked(
     check.count("cursors", request.cursors, least=1, most=partitions)
     cursors: dict[int, int] = {}
     for index, each in enumerate(request.cursors):
-        partition, after = _cursor(check, f"cursors[{index}]", each, partitions)
-        if partition in cursors:
-            check.fault(f"cursors[{index}].partition", "is given twice")
+        partition, after = each.partition, each.after_position
+        # Each page has a cursor for each partition: their paths are made where one is faulty.
+        if partition in cursors or not (0 <= partition < partitions and after >= 0):
+            _cursor(check, f"cursors[{index}]", each, partitions)
+            if partition in cursors:
+                check.fault(f"cursors[{index}].partition", "is given twice")
         cursors[partition] = after
     size = check.whole("page_size", request.page_size or HISTORY_PAGE_DEFAULT, least=1, most=PAGE_MAX)
     wait_s = seconds_of(request.wait)
