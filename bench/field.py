@@ -184,7 +184,7 @@ SELECT COALESCE(sum(last.position - c.position), 0)
   FROM stats.cursor AS c
  CROSS JOIN LATERAL (
     SELECT CASE c.source
-        WHEN 1 THEN (SELECT max(h.position) FROM journey.history AS h WHERE h.partition = c.partition)
+        WHEN 1 THEN (SELECT h.position FROM journey.record_head AS h WHERE h.shard = c.partition - 64)
         WHEN 2 THEN (SELECT h.position FROM channel_gateway.record_head AS h WHERE h.shard = c.partition)
         WHEN 3 THEN (SELECT max(h.position) FROM points.entry AS h WHERE h.partition = c.partition)
         WHEN 4 THEN (SELECT max(h.position) FROM segment.fact AS h WHERE h.partition = c.partition)

@@ -129,7 +129,7 @@ async def _bytes(field: Field) -> dict[str, int]:
 
 
 async def _history_bytes(field: Field) -> int:
-    size: int = await field.admin.fetchval("SELECT pg_total_relation_size('journey.history')")
+    size: int = await field.admin.fetchval("SELECT pg_total_relation_size('journey.history_record')")
     return size
 
 

@@ -29,7 +29,7 @@ async def check_journeys(case: Case) -> None:
 
 async def refusals(case: Case) -> int:
     """Triggers that journey says it refused."""
-    return await case.records.number("SELECT count(*) FROM journey.history WHERE team_id = $1 AND kind = 2")
+    return await case.records.refusals()
 
 
 def _enrolled(case: Case, rows: Iterable[Row]) -> None:

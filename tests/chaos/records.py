@@ -27,6 +27,8 @@ SENT, SKIPPED, FAILED, UNKNOWN = 1, 2, 3, 5
 """States of a delivery; from 8 on it is not settled."""
 UNSETTLED_FROM: Final = 8
 LINE, WHATSAPP = 1, 2
+_RUN_SEGMENT, _REFUSAL = 1, 2
+"""First element of a fact of journey."""
 _SEPARATOR: Final = "\x1f"
 
 Row = Mapping[str, Any]
@@ -49,7 +51,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """A row of journey's history."""
+    """A run segment in journey's history."""
 
     customer_id: UUID
     enrolment_id: UUID
@@ -91,23 +93,32 @@ class Records:
 
     async def run_segments(self) -> list[Burst]:
         """Journey's run segments in order of positions."""
+        return [_burst(*found) for found in await self._told(_RUN_SEGMENT)]
+
+    async def refusals(self) -> int:
+        """Triggers that journey says it refused."""
+        return len(await self._told(_REFUSAL))
+
+    async def _told(self, kind: int) -> list[tuple[int, list[bytes], list[Any]]]:
+        """Facts of a kind in journey's records, with the position and the journeys of their records."""
         rows = await self.rows(
-            "SELECT partition, position, customer_id, enrolment_id, journey_id, body FROM journey.history"
-            " WHERE team_id = $1 AND kind = 1 ORDER BY partition, position"
+            "SELECT position, body FROM journey.history_record WHERE team_id = $1 ORDER BY shard, position"
         )
-        return [_burst(row) for row in rows]
+        found = []
+        for row in rows:
+            form, _, journeys, facts = msgspec.msgpack.decode(row["body"])
+            assert form == 1, f"a form that is not known: {form}"
+            found += [(row["position"], journeys, fact[1:]) for fact in facts if fact[0] == kind]
+        return found
 
 
-def _burst(row: Row) -> Burst:
-    enrolled, state, steps = msgspec.msgpack.decode(row["body"])[:3]
-    entered = tuple(
-        Visit(row["enrolment_id"], row["journey_id"], step[0], step[1])
-        for step in steps
-        if len(step) > 4 and step[4]
-    )
-    ids = (row["customer_id"], row["enrolment_id"], row["journey_id"])
+def _burst(position: int, journeys: list[bytes], fact: list[Any]) -> Burst:
+    index, customer, enrolment, enrolled, state, steps = fact[:6]
+    enrolment_id, journey_id = UUID(bytes=enrolment), UUID(bytes=journeys[index])
+    entered = tuple(Visit(enrolment_id, journey_id, step[0], step[1]) for step in steps if step[3])
     refused = tuple(step[0] for step in steps if step[2] == REFUSED_STEP)
-    return Burst(*ids, row["position"], bool(enrolled), int(state), entered, refused)
+    ids = (UUID(bytes=customer), enrolment_id, journey_id)
+    return Burst(*ids, position, bool(enrolled), int(state), entered, refused)
 
 
 def id_of(data: bytes) -> UUID:

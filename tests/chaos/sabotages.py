@@ -23,11 +23,13 @@ def _fact(kind: int) -> str:
 
 
 _CHECKOUT = f"{_fact(r.ORDER)} AND get_byte(body, 2) = {r.COMPLETED_STAGE}"
-_ENROLLED = "kind = 1 AND get_byte(body, 1) = 195"
+_SEGMENT = "9801..c410[0-9a-f]{32}c410[0-9a-f]{32}"
+"""A run segment within a record, as hexadecimal digits; whether it began and the state after it follow."""
+_ENROLLED = f"encode(body, 'hex') ~ '{_SEGMENT}c3'"
 """msgpack writes true as 0xc3."""
-_ENDED = f"kind = 1 AND get_byte(body, 2) = {r.ENDED}"
+_ENDED = f"encode(body, 'hex') ~ '{_SEGMENT}c[23]0{r.ENDED}'"
 _AWAY = f"position = position + {FAR}"
-_UNMAILED = f"{_AWAY}, mail_number = NULL"
+_UNMAILED = f"{_AWAY}, mail_number = NULL, event_key = NULL, effect_key = NULL, digest = NULL"
 
 EVENTS = (
     Sabotage(
@@ -177,9 +179,9 @@ JOURNEYS = (
         "points that were refused",
         ("effects that were refused",),
         change(
-            "journey.history",
+            "journey.history_record",
             f"body = set_byte(body, {_BONUS}, {r.REFUSED_STEP})",
-            f"kind = 1 AND {_BONUS} > 5 AND get_byte(body, {_BONUS}) = 12",
+            f"{_BONUS} > 5 AND get_byte(body, {_BONUS}) = 12",
         ),
     ),
     Sabotage(
@@ -203,18 +205,19 @@ JOURNEYS = (
     Sabotage(
         "an enrolment told twice",
         ("each enrolment is told once", "nodes entered twice in one visit"),
-        double("journey.history", _AWAY, _ENROLLED),
+        double("journey.history_record", _AWAY, _ENROLLED),
     ),
     Sabotage(
         "an end that was not told",
         ("each end is told once", "enrolments that walked no whole way"),
-        drop("journey.history", f"{_ENDED} AND position(convert_to('remind', 'UTF8') IN body) > 0"),
+        drop("journey.history_record", f"{_ENDED} AND position(convert_to('remind', 'UTF8') IN body) > 0"),
     ),
     Sabotage(
         "nobody was tagged",
         ("customers with orders whom no enrolment tagged",),
         (
-            "DELETE FROM journey.history WHERE team_id = $1 AND position(convert_to('tag', 'UTF8') IN body) > 0",
+            "DELETE FROM journey.history_record"
+            " WHERE team_id = $1 AND position(convert_to('tag', 'UTF8') IN body) > 0",
         ),
     ),
     Sabotage(
@@ -228,7 +231,11 @@ JOURNEYS = (
     Sabotage(
         "a trigger refused below the limit",
         ("triggers refused are those over the limit", "stats: refused"),
-        double("journey.history", f"{_AWAY}, kind = 2", "kind = 1"),
+        (
+            "INSERT INTO journey.history_record (shard, position, team_id, commit_key, body)"
+            f" SELECT 0, {FAR}, $1, 1, decode('94010091' || id || '91950200' || id || '0100', 'hex')"
+            " FROM (SELECT 'c410' || repeat('00', 16) AS id) AS nobody",
+        ),
     ),
 )
 

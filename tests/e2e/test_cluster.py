@@ -49,8 +49,10 @@ DONE_WITHIN_S = 90.0
 COUNTS = {
     "enrolments that ended": "SELECT count(*) FROM journey.enrolment WHERE state = 2",
     "enrolments": "SELECT count(*) FROM journey.enrolment",
-    # The body's first element is true (0xc3 in msgpack) where the burst began the enrolment.
-    "beginnings told": "SELECT count(*) FROM journey.history WHERE kind = 1 AND get_byte(body, 1) = 195",
+    # A run segment within a record: after its customer and enrolment stands true (0xc3 in msgpack) where it began.
+    "beginnings told": """
+        SELECT count(*) FROM journey.history_record AS h
+         CROSS JOIN regexp_matches(encode(h.body, 'hex'), '9801..c410[0-9a-f]{32}c410[0-9a-f]{32}c3', 'g')""",
     "sends that left": "SELECT count(*) FROM channel_gateway.delivery WHERE state = 1",
     "sends": "SELECT count(*) FROM channel_gateway.delivery",
     "outcomes told": "SELECT sum(cardinality(customers)) FROM channel_gateway.history_record",

@@ -71,8 +71,8 @@ class EnrolmentRpcs(BaseRpcs):
         """Shows what an enrolment did, step by step."""
         team_id, enrolment_id = ids_of(request.team_id, "enrolment_id", request.enrolment_id)
         stored = await self._deps.enrolments.get(team_id, enrolment_id)
-        segments = await self._deps.enrolments.run_segments(team_id, enrolment_id)
+        steps = await self._deps.enrolments.steps(stored)
         return pb.ExplainEnrolmentResponse(
             enrolment=convert.enrolment_message(stored),
-            steps=[convert.step_message(step) for segment in segments for step in segment.steps],
+            steps=map(convert.step_message, steps),
         )

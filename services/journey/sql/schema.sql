@@ -211,6 +211,7 @@ CREATE TABLE history (
 ) WITH (autovacuum_analyze_scale_factor=0.5);
 SELECT platform.sample_lightly('history');
 CREATE INDEX history_of_enrolment ON journey.history USING btree (enrolment_id, "position") WHERE (enrolment_id IS NOT NULL);
+CREATE TRIGGER ended BEFORE INSERT ON journey.history FOR EACH STATEMENT EXECUTE FUNCTION refuse_history();
 ALTER TABLE history ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON history USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 

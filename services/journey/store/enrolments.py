@@ -9,12 +9,14 @@ from uuid import UUID
 
 from libs.common.db.pool import Pool, transaction
 from libs.common.errors import NotFound
+from libs.common.feeds.journey_records import shard_of
 from libs.common.ids import partition_of
-from services.journey.domain.model import Enrolment, EnrolmentState, WaitReason
+from services.journey.domain.model import Enrolment, EnrolmentState, Step, WaitReason
 from services.journey.domain.views import EnrolmentFilter, StoredEnrolment
 from services.journey.store import codec
 from services.journey.store.book import BOOK
 from services.journey.store.packed import Named, read_state
+from services.journey.store.records import steps_of
 
 
 class EnrolmentStore:
@@ -50,13 +52,21 @@ class EnrolmentStore:
             )
         return {EnrolmentState(row["state"]): row["n"] for row in rows}
 
-    async def run_segments(self, team_id: UUID, enrolment_id: UUID) -> list[codec.RunSegmentRecord]:
-        """What an enrolment did, oldest first."""
+    async def steps(self, stored: StoredEnrolment) -> list[Step]:
+        """What an enrolment did up to the change with which it was read, oldest first."""
+        enrolment = stored.enrolment
+        team_id, enrolment_id = enrolment.team_id, enrolment.enrolment_id
+        shard = shard_of(partition_of(team_id, enrolment.customer_id))
+        keys = list(stored.commits)
         async with transaction(self._pool, [team_id]) as connection:
             rows = await connection.fetch(
                 *BOOK.bind("history_of_enrolment", team_id=team_id, enrolment_id=enrolment_id)
             )
-        return [codec.read_run_segment(row["body"]) for row in rows]
+            records = await connection.fetch(
+                *BOOK.bind("records_of_commits", team_id=team_id, commit_keys=keys, shard=shard)
+            )
+        before = [step for row in rows for step in codec.read_run_segment(row["body"]).steps]
+        return [*before, *steps_of(enrolment_id, (row["body"] for row in records))]
 
 
 def _page_query(

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any
 
 from libs.common.db.history import read_page
 from libs.common.db.pool import Connection, Pool
 from libs.common.db.reading import read_alone
 from libs.common.feeds.journey_records import FEED_START
 from libs.common.feeds.notifier import PAGE_MAX
-from libs.common.ids import partition_of
-from services.journey.domain.model import ActorKey, Journey
-from services.journey.domain.turn import Refusal, RunSegment
+from services.journey.domain.model import Journey
 from services.journey.store import codec
 from services.journey.store.book import BOOK
-
-
-class HistoryRow(NamedTuple):
-    """A row of history before it has a position."""
-
-    partition: int
-    team_id: UUID
-    journey_id: UUID
-    customer_id: UUID | None
-    enrolment_id: UUID | None
-    at: datetime
-    kind: codec.FactKind
-    body: bytes
+from services.journey.store.records import Records, new_commit_key
 
 
 class HistoryStore:
@@ -62,45 +47,12 @@ class HistoryStore:
         return bool(await self._pool.fetchval(*BOOK.bind("has_records")))
 
 
-async def append_history(connection: Connection, rows: Sequence[HistoryRow]) -> None:
-    """Appends rows to the history; the last thing before a commit, since it locks the partitions' heads."""
-    if rows:
-        await connection.execute(*BOOK.bind("append_history", facts=rows))
-
-
-def status_row(journey: Journey, change: codec.StatusRecord, at: datetime) -> HistoryRow:
-    """The history row of a change of status."""
-    partition = partition_of(journey.team_id, journey.journey_id)
-    kind = codec.FactKind.STATUS_CHANGED
-    return HistoryRow(
-        partition, journey.team_id, journey.journey_id, None, None, at, kind, codec.pack(change)
-    )
-
-
-def run_segment_row(key: ActorKey, segment: RunSegment) -> HistoryRow:
-    """The history row of a run segment."""
-    body = codec.pack(codec.RunSegmentRecord(segment.enrolled, segment.state, segment.steps))
-    return HistoryRow(
-        key.partition,
-        key.team_id,
-        segment.journey_id,
-        key.customer_id,
-        segment.enrolment_id,
-        segment.at,
-        codec.FactKind.RUN_SEGMENT,
-        body,
-    )
-
-
-def refusal_row(key: ActorKey, refusal: Refusal) -> HistoryRow:
-    """The history row of a trigger that did not enrol."""
-    return HistoryRow(
-        key.partition,
-        key.team_id,
-        refusal.journey_id,
-        key.customer_id,
-        None,
-        refusal.at,
-        codec.FactKind.TRIGGER_REFUSED,
-        codec.pack(codec.RefusalRecord(refusal.reason)),
+async def append_status(
+    connection: Connection, journey: Journey, change: codec.StatusRecord, at: datetime
+) -> None:
+    """Appends a change of status to the history; the last thing before a commit, since it locks its shard's head."""
+    records = Records()
+    records.add_status(journey, change, at)
+    await connection.execute(
+        *BOOK.bind("append_records", commit_key=new_commit_key(), records=records.rows())
     )

@@ -22,7 +22,7 @@ from services.journey.domain.model import (
 from services.journey.domain.views import TRIGGER_TYPES, JourneyFilter, StoredRevision
 from services.journey.store import codec
 from services.journey.store.book import BOOK
-from services.journey.store.history import append_history, status_row
+from services.journey.store.history import append_status
 
 
 class JourneyStore:
@@ -136,7 +136,7 @@ class JourneyStore:
             )
         )
         record = codec.StatusRecord(journey.status, after, reason, journey.definition.name)
-        await append_history(connection, [status_row(journey, record, now)])
+        await append_status(connection, journey, record, now)
         return msgspec.structs.replace(
             journey,
             status=after,

@@ -11,8 +11,8 @@ from libs.common.mailbox.mail import MailSource
 from services.journey.domain import effects as fx
 from services.journey.domain.model import ActorKey, EnrolmentState, StepResult, WaitReason
 from services.journey.domain.turn import RunSegment, TurnResult
-from services.journey.store.history import HistoryRow, refusal_row, run_segment_row
 from services.journey.store.packed import KeptVerdict, LiveRow, pack_state, pack_verdicts
+from services.journey.store.records import Records, new_commit_key
 from services.journey.store.turns_protocol import StoredActor
 
 _EVALUATED = frozenset({StepResult.YES, StepResult.NO, StepResult.REFUSED})
@@ -23,11 +23,16 @@ Row = tuple[Any, ...]
 
 
 class CommitRows(NamedTuple):
-    """What a batch of turns writes, as rows of the types `packed_actor_row`, `listed_enrolment_row`, `history_row`."""
+    """What a batch of turns writes: rows of the types `packed_actor_row` and `listed_enrolment_row`, and records."""
 
     actors: list[Row]
     enrolments: list[Row]
-    facts: list[HistoryRow]
+    commit_key: int
+    records: Records
+
+    def arguments(self) -> dict[str, Any]:
+        """As the functions that write them take them."""
+        return {**self._asdict(), "records": self.records.rows()}
 
 
 def commit_rows(
@@ -37,33 +42,39 @@ def commit_rows(
 
     Raises ValueError for a live enrolment that nothing would wake.
     """
-    rows = CommitRows([], [], [])
+    rows = CommitRows([], [], new_commit_key(), Records())
     for key, turn in turns.items():
         before = stored.get(key, _NOBODY)
-        live = _live_after(key, turn, before, now, rows.enrolments)
+        live = _live_after(key, turn, before, now, rows)
         rows.actors.append(_actor_row(key, turn, live, verdicts_left(before.verdicts, turn)))
-        rows.facts.extend(run_segment_row(key, segment) for segment in turn.run_segments)
-        rows.facts.extend(refusal_row(key, refusal) for refusal in turn.refusals)
+        for segment in turn.run_segments:
+            rows.records.add_segment(key, segment)
+        for refusal in turn.refusals:
+            rows.records.add_refusal(key, refusal)
     return rows
 
 
 def _live_after(
-    key: ActorKey, turn: TurnResult, before: StoredActor, now: datetime, listed_rows: list[Row]
+    key: ActorKey, turn: TurnResult, before: StoredActor, now: datetime, rows: CommitRows
 ) -> list[LiveRow]:
-    """The live enrolments after a turn; those that have or get a row of their own are added to `listed_rows`."""
+    """The live enrolments after a turn; those that have or get a row of their own are added to `rows`."""
+    reported = {segment.enrolment_id for segment in turn.run_segments}
     live = {row.enrolment.enrolment_id: row for row in before.live}
     in_actor = any(not row.listed for row in before.live)
     for enrolment in turn.enrolments:
         known = live.pop(enrolment.enrolment_id, None)
         listed = known.listed if known else in_actor
-        row = LiveRow(enrolment, now, listed, known.commits if known else ())
+        commits = known.commits if known else ()
+        if enrolment.enrolment_id in reported:
+            commits = (*commits, rows.commit_key)
+        row = LiveRow(enrolment, now, listed, commits)
         if enrolment.state is EnrolmentState.LIVE:
             live[enrolment.enrolment_id] = row
             in_actor = in_actor or not listed
         elif known is not None and not listed:
             in_actor = False
         if listed or enrolment.state is not EnrolmentState.LIVE:
-            listed_rows.append(_enrolment_row(key, row))
+            rows.enrolments.append(_enrolment_row(key, row))
     return sorted(live.values(), key=_age) if len(live) > 1 else list(live.values())
 
 

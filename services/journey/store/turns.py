@@ -24,7 +24,6 @@ from services.journey.domain.model import ActorKey, Journey, StatusReason
 from services.journey.domain.turn import TurnResult
 from services.journey.store import codec
 from services.journey.store.book import BOOK
-from services.journey.store.history import HistoryRow, status_row
 from services.journey.store.packed import (
     KeptVerdict,
     LiveRow,
@@ -33,6 +32,7 @@ from services.journey.store.packed import (
     read_state,
     read_verdicts,
 )
+from services.journey.store.records import Records
 from services.journey.store.turn_rows import CommitRows, commit_rows
 from services.journey.store.turns_protocol import DueTimers, LoadedTurns, StoredActor
 
@@ -136,7 +136,7 @@ class TurnStore:
             async with transaction(self._pool, {key.team_id for key in turns}) as connection:
                 await check_fence(connection, leases)
                 await connection.execute(*BOOK.bind("hold_journeys_to_change", **held))
-                rows.facts.extend(await _stop_journeys(connection, stops, journeys, now))
+                await _stop_journeys(connection, stops, journeys, rows.records, now)
                 await write_turns(connection, rows)
 
     async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> DueTimers:
@@ -217,13 +217,13 @@ def _commit_query(
         partitions=list(leases.keys()),
         epochs=list(leases.values()),
         **held,
-        **rows._asdict(),
+        **rows.arguments(),
     )
 
 
 async def write_turns(connection: Connection, rows: CommitRows) -> None:
     """Writes turns in the caller's transaction, last: it locks heads of the history."""
-    await connection.execute(*BOOK.bind("write_turns", **rows._asdict()))
+    await connection.execute(*BOOK.bind("write_turns", **rows.arguments()))
 
 
 async def load_turns(fetch: Callable[..., Awaitable[list[Any]]], keys: Sequence[ActorKey]) -> LoadedTurns:
@@ -322,9 +322,9 @@ async def _stop_journeys(
     connection: Connection,
     stops: Mapping[UUID, StatusReason],
     journeys: Mapping[UUID, Journey],
+    records: Records,
     now: datetime,
-) -> list[HistoryRow]:
-    rows = []
+) -> None:
     for journey_id, reason in sorted(stops.items()):
         journey = journeys[journey_id]
         after = stopped_by_itself(journey, reason)
@@ -342,6 +342,5 @@ async def _stop_journeys(
                 published_at=journey.published_at,
             )
         )
-        record = codec.StatusRecord(journey.status, after, reason, journey.definition.name)
-        rows.append(status_row(journey, record, now))
-    return rows
+        change = codec.StatusRecord(journey.status, after, reason, journey.definition.name)
+        records.add_status(journey, change, now)

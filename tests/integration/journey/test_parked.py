@@ -105,9 +105,11 @@ async def test_who_waits_for_a_dropped_outcome_is_halted(site: Site) -> None:
     dropped = await drop(site, customer, MailSource.GATEWAY, 1, outcome.event_id)
     assert len(dropped.halted) == 1
     assert await site.states(journey) == {State.HALTED: 1}
-    run_segments = await site.enrolments.run_segments(TEAM, dropped.halted[0].enrolment_id)
-    assert [(step.result, step.detail) for step in run_segments[-1].steps] == [
-        (d.StepResult.HALTED, "OUTCOME_DROPPED")
+    stored = await site.enrolments.get(TEAM, dropped.halted[0].enrolment_id)
+    steps = await site.enrolments.steps(stored)
+    assert [(step.result, step.detail) for step in steps] == [
+        (d.StepResult.SEND_REQUESTED, ""),
+        (d.StepResult.HALTED, "OUTCOME_DROPPED"),
     ]
     # A second time there is nothing left to drop.
     with pytest.raises(NotFound):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from itertools import islice
@@ -17,6 +18,7 @@ from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.model import ActorKey
 from services.journey.domain.views import EnrolmentFilter
+from services.journey.store.codec import RunSegmentRecord, pack
 from services.journey.store.turns_protocol import LoadedTurns
 from services.journey.worker.turns import Waiting
 from tests.chaos.actors import Turns
@@ -24,13 +26,17 @@ from tests.integration.journey.conftest import START, Site
 from tests.integration.journey.test_worker import POINTS, State, epochs, key_of, once_tagged
 
 HOUR = timedelta(hours=1)
+JOURNEY = UUID(int=100)
 WAIT = d.Node("wait", d.Delay(3600), "points")
 
 
-async def sleeper(site: Site, journey: d.Journey, customer: UUID, enrolment_id: UUID) -> None:
-    """A customer who sleeps for an hour, written in the form of the release before, with a count of one enrolment."""
+async def sleeper(site: Site, customer: UUID, enrolment_id: UUID) -> None:
+    """A customer who sleeps for an hour, written in the form of the release before, with a count of one enrolment.
+
+    Before the journey is saved, which is told in a record.
+    """
     key = key_of(customer)
-    entries = msgspec.msgpack.encode({journey.journey_id.bytes: 1})
+    entries = msgspec.msgpack.encode({JOURNEY.bytes: 1})
     async with transaction(site.pool, [TEAM]) as connection:
         await connection.execute(
             "INSERT INTO actor (partition, team_id, customer_id, taken_segment, entries, wake_at)"
@@ -41,7 +47,14 @@ async def sleeper(site: Site, journey: d.Journey, customer: UUID, enrolment_id: 
             "INSERT INTO enrolment (partition, team_id, customer_id, enrolment_id, journey_id, trigger_event_id,"
             " created_at, updated_at, wake_at, depth, state, rest, visit, node_id)"
             " VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, 0, 1, 1, 1, 'wait')",
-            *(*key, enrolment_id, journey.journey_id, UUID(int=7), START, START + HOUR),
+            *(*key, enrolment_id, JOURNEY, UUID(int=7), START, START + HOUR),
+        )
+        step = d.Step("wait", 1, d.StepResult.DELAY_STARTED, START, entered=True)
+        await connection.execute(
+            "INSERT INTO history SELECT $1, COALESCE(max(position), 0) + 1, $2, $3, $4, $5, $6, 1, $7 FROM history"
+            " WHERE partition = $1",
+            *(key.partition, TEAM, JOURNEY, customer, enrolment_id, START),
+            pack(RunSegmentRecord(True, d.EnrolmentState.LIVE, (step,))),
         )
 
 
@@ -53,11 +66,11 @@ async def faults(site: Site) -> list[str]:
 
 
 async def test_those_who_slept_before_the_upgrade_wake_and_end_once(site: Site) -> None:
-    journey = await site.save_journey(WAIT, POINTS, enrolments_per_customer_max=2)
     crowd = list(islice(customers(), 3))
     for number, customer in enumerate(crowd):
-        await sleeper(site, journey, customer, UUID(int=1_000 + number))
-    await sleeper(site, journey, crowd[0], UUID(int=2_000))
+        await sleeper(site, customer, UUID(int=1_000 + number))
+    await sleeper(site, crowd[0], UUID(int=2_000))
+    journey = await site.save_journey(WAIT, POINTS, enrolments_per_customer_max=2)
     assert await site.states(journey) == {State.LIVE: 4}
     fence = await epochs(site)
     # One of them gets mail first: the count goes on, and a second enrolment stands beside the old one.
@@ -73,13 +86,37 @@ async def test_those_who_slept_before_the_upgrade_wake_and_end_once(site: Site) 
     assert await faults(site) == []
     again = await site.turns.load([key_of(crowd[1])])
     assert again.actors[key_of(crowd[1])].entries == {journey.journey_id: 2}
+    result = d.StepResult
+    for each in await site.enrolments.page(TEAM, EnrolmentFilter(journey.journey_id, None), None, 10):
+        told = [step.result for step in await site.enrolments.steps(each)]
+        assert told == [result.DELAY_STARTED, result.DELAY_ENDED, result.APPLIED]
+
+
+async def test_nothing_is_appended_to_the_history_of_before_once_a_record_was_written(site: Site) -> None:
+    append = "INSERT INTO history SELECT 0, $1, $2, $3, NULL, NULL, $4, 3, ''"
+    async with transaction(site.pool, [TEAM]) as connection:
+        await connection.execute(append, 1, TEAM, UUID(int=1), START)
+        # The first record waits for whoever appends.
+        saving = asyncio.create_task(site.save_journey(POINTS))
+        await site.until(lambda: _is_waiting(site))
+    await saving
+    async with transaction(site.pool, [TEAM]) as connection:
+        with pytest.raises(asyncpg.CannotConnectNowError, match="later release"):
+            await connection.execute(append, 2, TEAM, UUID(int=1), START)
+
+
+async def _is_waiting(site: Site) -> bool:
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND wait_event_type = 'Lock'"
+    )
+    return bool(await site.pool.fetchval(waiting))
 
 
 async def test_lists_show_live_enrolments_of_both_forms_in_order_and_once(site: Site) -> None:
-    journey = await site.save_journey(WAIT, POINTS)
     crowd = list(islice(customers(), 6))
     for number, customer in enumerate(crowd[:3]):
-        await sleeper(site, journey, customer, UUID(int=1_000 + number))
+        await sleeper(site, customer, UUID(int=1_000 + number))
+    journey = await site.save_journey(WAIT, POINTS)
     fence = await epochs(site)
     site.step(minutes=1)
     batch = {key_of(customer): Waiting((site.order(customer),)) for customer in [crowd[0], *crowd[3:]]}

@@ -26,6 +26,7 @@ from omnijourney.internal.v1 import history_service_pb2
 from services.journey.domain import model as d
 from services.journey.domain.views import SystemTriggerRow
 from services.journey.servicer.internal import JourneyHistory
+from services.journey.store.codec import StatusRecord, pack
 from services.journey.store.history import HistoryStore
 from services.journey.store.mail import JourneyMailStore
 from tests.integration.journey.conftest import Site
@@ -87,8 +88,16 @@ async def test_a_trigger_of_no_time_is_told_as_unreadable_and_the_others_as_they
 async def test_a_row_of_the_history_of_no_time_is_told_by_its_place(
     site: Site, database: Database, at: str
 ) -> None:
-    for number in range(100, 103):
-        await site.save_journey(POINTS, number=number)
+    # In the form of the release before: records hold no time that a process did not write.
+    status = pack(StatusRecord(d.JourneyStatus.DRAFT, d.JourneyStatus.ACTIVE, d.StatusReason.NONE, "Welcome"))
+    await as_owner(
+        database,
+        *(
+            "INSERT INTO journey.history (partition, position, team_id, journey_id, at, kind, body)"
+            f" VALUES (7, {number}, '{TEAM}', '{UUID(int=number)}', now(), 3, '\\x{status.hex()}')"
+            for number in range(100, 103)
+        ),
+    )
     await as_owner(
         database,
         "ALTER TABLE journey.history DROP CONSTRAINT history_time_readable",
@@ -109,7 +118,7 @@ async def test_a_row_of_the_history_of_no_time_is_told_by_its_place(
 
 @pytest.mark.rule("C-20d")
 @pytest.mark.parametrize("at", NO_TIMES)
-@pytest.mark.parametrize("column", ["wake_at", "created_at"])
+@pytest.mark.parametrize("column", ["wake_at", "live_since"])
 async def test_a_timer_of_no_time_keeps_no_other_from_firing(
     site: Site, database: Database, column: str, at: str
 ) -> None:
@@ -124,13 +133,10 @@ async def test_a_timer_of_no_time_keeps_no_other_from_firing(
             return int(count) == 20
 
         await site.until(asleep)
-        also = f"UPDATE journey.actor SET wake_at = '{at}' WHERE customer_id = '{crowd[3]}'"
         await as_owner(
             database,
             "ALTER TABLE journey.actor DROP CONSTRAINT actor_times_readable",
-            "ALTER TABLE journey.enrolment DROP CONSTRAINT enrolment_times_readable",
-            f"UPDATE journey.enrolment SET {column} = '{at}' WHERE customer_id = '{crowd[3]}'",
-            *([also] if column == "wake_at" else []),
+            f"UPDATE journey.actor SET {column} = '{at}' WHERE customer_id = '{crowd[3]}'",
         )
         site.step(minutes=61)
 

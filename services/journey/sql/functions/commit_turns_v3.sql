@@ -2,7 +2,7 @@
 -- decided is written, see `write_turns_v3`. Raises what `hold_leases` and `hold_journeys` raise.
 CREATE OR REPLACE FUNCTION commit_turns_v3(
     teams uuid[], partitions smallint[], epochs bigint[], journeys uuid[], versions bigint[],
-    actors packed_actor_row[], enrolments listed_enrolment_row[], facts history_row[]
+    actors packed_actor_row[], enrolments listed_enrolment_row[], commit_key bigint, records record_row[]
 ) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
@@ -12,6 +12,6 @@ BEGIN
     IF cardinality(journeys) > 0 THEN
         PERFORM hold_journeys(journeys, versions, false);
     END IF;
-    PERFORM write_turns_v3(actors, enrolments, facts);
+    PERFORM write_turns_v3(actors, enrolments, commit_key, records);
 END
 $$;

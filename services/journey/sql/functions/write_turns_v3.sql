@@ -1,6 +1,7 @@
--- Writes what the turns of a batch decided: the commit of a batch, or the last part of one that stops journeys as well.
+-- Writes what the turns of a batch decided: the commit of a batch, or the last part of one that stops journeys as well. The enrolments
+-- that `records` tell of have `commit_key` in their actors or rows.
 CREATE OR REPLACE FUNCTION write_turns_v3(
-    actors packed_actor_row[], enrolments listed_enrolment_row[], facts history_row[]
+    actors packed_actor_row[], enrolments listed_enrolment_row[], commit_key bigint, records record_row[]
 ) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
@@ -22,8 +23,8 @@ BEGIN
            SET updated_at = excluded.updated_at, wake_at = excluded.wake_at, state = excluded.state, rest = excluded.rest,
                visit = excluded.visit, node_id = excluded.node_id, commit_keys = excluded.commit_keys;
     END IF;
-    IF cardinality(facts) > 0 THEN
-        PERFORM append_history(facts);
+    IF cardinality(records) > 0 THEN
+        PERFORM append_records(commit_key, records);
     END IF;
 END
 $$;

@@ -55,5 +55,10 @@ SELECT counted.state, sum(counted.n)::bigint AS n
         ) AS counted
  WHERE counted.n > 0 GROUP BY counted.state;
 
+-- name: records_of_commits
+SELECT body FROM history_record
+ WHERE team_id = :team_id AND commit_key = ANY (:commit_keys::bigint[]) AND shard = :shard ORDER BY position;
+
 -- name: history_of_enrolment
+-- What was told before there were records.
 SELECT body FROM history WHERE team_id = :team_id AND enrolment_id = :enrolment_id AND kind = fact_kind('RUN_SEGMENT') ORDER BY position;

@@ -1,7 +1,7 @@
 -- The history that other services read.
 
--- name: append_history
-SELECT append_history(:facts);
+-- name: append_records
+SELECT append_records(:commit_key, :records);
 
 -- name: read_records
 -- Records of all teams after the positions, at most `row_max`. Columns in the order of `libs.common.feeds.rows.RecordRow`; `first`

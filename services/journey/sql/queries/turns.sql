@@ -10,10 +10,10 @@ SELECT place, enrolment_id, journey_id, trigger_event_id, created_at, updated_at
   FROM load_unpacked(:team_ids, :partitions, :actor_team_ids, :customer_ids);
 
 -- name: commit_turns
-SELECT commit_turns_v3(:team_ids, :partitions, :epochs, :journey_ids, :versions, :actors, :enrolments, :facts);
+SELECT commit_turns_v3(:team_ids, :partitions, :epochs, :journey_ids, :versions, :actors, :enrolments, :commit_key, :records);
 
 -- name: write_turns
-SELECT write_turns_v3(:actors, :enrolments, :facts);
+SELECT write_turns_v3(:actors, :enrolments, :commit_key, :records);
 
 -- name: hold_journeys_to_change
 SELECT hold_journeys(:journey_ids, :versions, true);

@@ -1,0 +1,128 @@
+"""What a commit did, as the records in which history is written: one a shard and team."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from libs.common.feeds.journey_records import (
+    RunSegmentFact,
+    epoch_us,
+    pack_record,
+    read_record,
+    shard_of,
+)
+from libs.common.ids import new_id, partition_of
+from services.journey.domain.model import ActorKey, Journey, Step, StepResult
+from services.journey.domain.turn import Refusal, RunSegment
+from services.journey.store.codec import StatusRecord
+
+FACTS_MAX: Final = 250
+"""Facts of a record, some 100 bytes each: a page of a feed holds many records."""
+
+_VERSION: Final = 1
+_RUN_SEGMENT, _REFUSAL, _STATUS = 1, 2, 3
+_MICROSECOND: Final = timedelta(microseconds=1)
+_RESULTS: Final = {result.value: result for result in StepResult}
+
+
+class RecordRow(NamedTuple):
+    """A record before it has a position: a row of the type `record_row`."""
+
+    shard: int
+    team_id: UUID
+    body: bytes
+
+
+def new_commit_key() -> int:
+    """What the records of one commit are found by: real milliseconds, then chance; not necessarily of its own."""
+    return new_id().int >> 64
+
+
+class Records:
+    """Collects what one commit did."""
+
+    def __init__(self) -> None:
+        """Nothing so far."""
+        self._drafts: dict[tuple[int, UUID], _Draft] = {}
+
+    def add_segment(self, key: ActorKey, segment: RunSegment) -> None:
+        """An enrolment went on."""
+        draft = self._draft(key.partition, key.team_id, segment.at)
+        steps = [
+            (step.node_id, step.visit, step.result, step.entered, step.detail, draft.after(step.at))
+            for step in segment.steps
+        ]
+        draft.facts.append(
+            (
+                _RUN_SEGMENT,
+                draft.index(segment.journey_id),
+                key.customer_id.bytes,
+                segment.enrolment_id.bytes,
+                segment.enrolled,
+                segment.state,
+                steps,
+                draft.after(segment.at),
+            )
+        )
+
+    def add_refusal(self, key: ActorKey, refusal: Refusal) -> None:
+        """A trigger did not enrol."""
+        draft = self._draft(key.partition, key.team_id, refusal.at)
+        index, after = draft.index(refusal.journey_id), draft.after(refusal.at)
+        draft.facts.append((_REFUSAL, index, key.customer_id.bytes, refusal.reason, after))
+
+    def add_status(self, journey: Journey, change: StatusRecord, at: datetime) -> None:
+        """A journey changed its status."""
+        draft = self._draft(partition_of(journey.team_id, journey.journey_id), journey.team_id, at)
+        index, after = draft.index(journey.journey_id), draft.after(at)
+        draft.facts.append((_STATUS, index, change.before, change.after, change.reason, change.name, after))
+
+    def rows(self) -> list[RecordRow]:
+        """The records, none without facts."""
+        return [
+            RecordRow(shard, team_id, body)
+            for (shard, team_id), draft in self._drafts.items()
+            for body in draft.bodies()
+        ]
+
+    def _draft(self, partition: int, team_id: UUID, at: datetime) -> _Draft:
+        key = (shard_of(partition), team_id)
+        draft = self._drafts.get(key)
+        if draft is None:
+            draft = self._drafts[key] = _Draft(at)
+        return draft
+
+
+class _Draft:
+    """A record under way; facts are tuples in the order of their structs, which gives the same bytes."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+        self._journeys: dict[UUID, int] = {}
+        self.facts: list[tuple[Any, ...]] = []
+
+    def index(self, journey_id: UUID) -> int:
+        return self._journeys.setdefault(journey_id, len(self._journeys))
+
+    def after(self, at: datetime) -> int:
+        # Of one batch nearly all is of one moment.
+        return 0 if at is self._at or at == self._at else (at - self._at) // _MICROSECOND
+
+    def bodies(self) -> Iterator[bytes]:
+        at_us, journeys = epoch_us(self._at), [journey_id.bytes for journey_id in self._journeys]
+        for first in range(0, len(self.facts), FACTS_MAX):
+            yield pack_record((_VERSION, at_us, journeys, self.facts[first : first + FACTS_MAX]))
+
+
+def steps_of(enrolment_id: UUID, bodies: Iterable[bytes]) -> Iterator[Step]:
+    """What records tell of an enrolment, in their order. Raises `msgspec.ValidationError` for what is no record."""
+    wanted = enrolment_id.bytes
+    for record in map(read_record, bodies):
+        for fact in record.facts:
+            if isinstance(fact, RunSegmentFact) and fact.enrolment_id == wanted:
+                for step in fact.steps:
+                    at = record.time(step.after_us)
+                    yield Step(step.node_id, step.visit, _RESULTS[step.result], at, step.entered, step.detail)

@@ -1,0 +1,104 @@
+"""What a commit did, as records: each fact once, in the record of its team and shard, found again by its enrolment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.feeds import journey_records as jr
+from libs.common.ids import partition_of
+from services.journey.domain import model as d
+from services.journey.domain.turn import Refusal, RefusalReason, RunSegment
+from services.journey.store import records as r
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+TEAMS = [UUID(int=n) for n in (1, 2)]
+
+steps = st.builds(
+    d.Step,
+    st.sampled_from(["send", "wait", "問"]),
+    st.integers(1, 3),
+    st.sampled_from(d.StepResult),
+    st.integers(-5, 5).map(lambda us: AT + timedelta(microseconds=us)),
+    st.booleans(),
+    st.text(max_size=3),
+)
+segments = st.builds(
+    RunSegment,
+    st.integers(100, 103).map(lambda n: UUID(int=n)),
+    st.integers(200, 210).map(lambda n: UUID(int=n)),
+    st.booleans(),
+    st.lists(steps, max_size=4).map(tuple),
+    st.sampled_from(d.EnrolmentState),
+    st.integers(-3, 3).map(lambda us: AT + timedelta(microseconds=us)),
+)
+refusals = st.builds(
+    Refusal, st.integers(100, 103).map(lambda n: UUID(int=n)), st.sampled_from(RefusalReason), st.just(AT)
+)
+keys = st.builds(
+    lambda team, customer: d.ActorKey(partition_of(team, customer), team, customer),
+    st.sampled_from(TEAMS),
+    st.integers(1, 40).map(lambda n: UUID(int=n)),
+)
+
+
+@given(st.lists(st.tuples(keys, segments | refusals), max_size=30))
+def test_every_fact_is_in_one_record_of_its_team_and_shard_in_order(
+    facts: list[tuple[d.ActorKey, RunSegment | Refusal]],
+) -> None:
+    records = r.Records()
+    wanted: dict[tuple[int, UUID], list[tuple[object, ...]]] = {}
+    for key, fact in facts:
+        of_record = wanted.setdefault((jr.shard_of(key.partition), key.team_id), [])
+        if isinstance(fact, RunSegment):
+            records.add_segment(key, fact)
+            of_record.append(
+                (fact.journey_id, key.customer_id, fact.enrolment_id, fact.at, fact.state, fact.enrolled)
+            )
+        else:
+            records.add_refusal(key, fact)
+            of_record.append((fact.journey_id, key.customer_id, fact.reason))
+    found = {
+        (row.shard, row.team_id): [_read(row.body, fact) for fact in jr.read_record(row.body).facts]
+        for row in records.rows()
+    }
+    assert found == wanted
+    bodies = [row.body for row in records.rows()]
+    for enrolment_id in {fact.enrolment_id for _, fact in facts if isinstance(fact, RunSegment)}:
+        told = Counter(
+            step
+            for _, fact in facts
+            if isinstance(fact, RunSegment) and fact.enrolment_id == enrolment_id
+            for step in fact.steps
+        )
+        assert Counter(r.steps_of(enrolment_id, bodies)) == told
+
+
+def _read(body: bytes, fact: jr.Fact) -> tuple[object, ...]:
+    record = jr.read_record(body)
+    journey_id = UUID(bytes=record.journeys[fact.journey])
+    assert not isinstance(fact, jr.StatusFact)
+    ids = (journey_id, UUID(bytes=fact.customer_id))
+    if isinstance(fact, jr.RefusalFact):
+        return *ids, fact.reason
+    return *ids, UUID(bytes=fact.enrolment_id), record.time(fact.after_us), fact.state, fact.enrolled
+
+
+def test_a_commit_with_many_facts_is_several_records() -> None:
+    records, team, customer = r.Records(), TEAMS[0], UUID(int=1)
+    key = d.ActorKey(partition_of(team, customer), team, customer)
+    for number in range(r.FACTS_MAX + 1):
+        records.add_refusal(key, Refusal(UUID(int=number), RefusalReason.CUSTOMER_LIMIT, AT))
+    first, second = (jr.read_record(row.body) for row in records.rows())
+    assert (len(first.facts), len(second.facts)) == (r.FACTS_MAX, 1)
+    assert UUID(bytes=second.journeys[second.facts[0].journey]) == UUID(int=r.FACTS_MAX)
+
+
+def test_keys_of_commits_grow_with_time_and_fit_into_the_database() -> None:
+    before = r.new_commit_key()
+    assert 0 < before < 1 << 63
+    assert r.new_commit_key() >> 16 >= before >> 16
