@@ -14,9 +14,11 @@ from libs.common.rpc.operations import Progress
 from libs.embedded import attach
 from omnijourney.segment.v1 import segment_service_pb2, segment_service_pb2_grpc
 from services.segment import metrics
+from services.segment.clients.gateway import gateway_history
 from services.segment.clients.points import PointsClient
 from services.segment.config import Settings
 from services.segment.servicer import Dependencies, SegmentServicer, internal
+from services.segment.store.marks import MarkStore
 from services.segment.usecases.accounts import Accounts
 from services.segment.usecases.api_clients import ApiClients
 from services.segment.usecases.attributes import Attributes
@@ -28,6 +30,7 @@ from services.segment.usecases.evaluator import AudienceEvaluator
 from services.segment.usecases.history import History
 from services.segment.usecases.identities import Identities
 from services.segment.usecases.teams import Teams
+from services.segment.worker.marks import MarkProjection, Marks
 from services.segment.worker.notifier import FactNotifiers
 from services.segment.worker.relay import FactMailStore
 from services.segment.worker.writers import FactPublisher, SegmentLag, Writer
@@ -45,6 +48,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         runtime(settings, package=_PACKAGE, servers=attach, clock=clock) as rt,
         open_mailbox(rt.redis_url) as mailbox,
         rt.channel(settings.points_target) as points,
+        rt.channel(settings.channel_gateway_target) as gateway,
     ):
         notifiers, progress = FactNotifiers(), Progress()
         relay = MailRelay(
@@ -52,6 +56,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
+        marks = Marks(gateway_history(gateway), MarkProjection(MarkStore(rt.pool), rt.clock))
         async with rt.running("mail relay", relay):
             publisher = FactPublisher(relay, notifiers, progress)
             writer = Writer(rt.pool, rt.clock, publisher, settings.ahead_max)
@@ -67,7 +72,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 identities=Identities(edits, customers),
                 attributes=Attributes(rt.pool, edits),
                 audiences=Audiences(rt.pool, edits),
-                evaluator=AudienceEvaluator(rt.pool, rt.clock, PointsClient(points)),
+                evaluator=AudienceEvaluator(rt.pool, rt.clock, PointsClient(points), marks),
                 history=History(rt.pool, notifiers),
                 writer=writer,
                 intake=intake,
@@ -78,6 +83,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 segment_service_pb2.DESCRIPTOR.services_by_name["SegmentService"],
             )
             internal.serve(rt.server, dependencies, rt.draining)
+            rt.spawn("marks", marks.run)
             async with rt.serving(SegmentLag(writer, relay, progress)) as serving:
                 yield serving
             await writer.drain()

@@ -12,5 +12,7 @@ class Settings(MailSourceSettings):
 
     service: ClassVar[str] = "segment"
 
+    channel_gateway_target: str = peer_target("channel_gateway")
+    """`host:port` of the gateway, whose history says when the team last marketed."""
     points_target: str = peer_target("points")
     """`host:port` of the points service, asked when an audience names points."""

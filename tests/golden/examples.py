@@ -225,6 +225,9 @@ FORMS: Final[dict[str, Stored | Derived]] = {
     "history_rows_of_gateway_records": _rows(
         fr.GatewayRow(7, 7, A.bytes, 5, AT, None, None, None, None, None, body=b"\x93\x01")
     ),
+    "history_rows_of_gateway_customers": _rows(
+        fr.GatewayRow(7, 7, A.bytes, 5, AT, None, None, None, None, None, body=b"\x93\x01", customers=b"\x00")
+    ),
     "gateway_records": Stored(
         {
             "every kind of fact": gr.Record(

@@ -207,9 +207,13 @@ class _Judge:
         done = dict.fromkeys(self.site.services.segment.effects_used, 1)
         yield from _differences("tags", done, dict.fromkeys(changed, 1), stopped)
         marked = self.site.services.segment.marketed
-        yield from (f"a message left for {who}, and no mark says so" for who in marketed - marked)
+        yield from (f"a message left for {who}, and no mark says so" for who in marketed - marked.keys())
         if not stopped:
-            yield from (f"{who} is marked, and no message left" for who in marked - marketed)
+            yield from (f"{who} is marked, and no message left" for who in marked.keys() - marketed)
+        left = [row for row in self.site.services.gateway.history if int(row.state) == fx.SendState.SENT]
+        last = {row.delivery.send.customer_id: row.at for row in sorted(left, key=lambda row: row.at)}
+        if marked != last:
+            yield f"the team last marketed at {last}, and not at {marked}"
 
     def _earned(self) -> dict[UUID, int]:
         """What orders of people with a phone earn, by the orders' keys."""
@@ -225,7 +229,7 @@ class _Judge:
                 continue
             enrolment_id = uuid5(journey.journey_id, f"{mail.customer_id}:{mail.event_id}")
             for node in journey.definition.nodes:
-                keys |= {fx.effect_key(enrolment_id, node.node_id, 1, part) for part in ("", "marketed")}
+                keys.add(fx.effect_key(enrolment_id, node.node_id, 1))
         return keys
 
     def sends_left_once(self) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -32,7 +33,6 @@ from services.segment.domain.model import (
     Event,
     EventBody,
     IdentityKey,
-    MarketedChange,
     Order,
     OrderCompleted,
     OrderRefunded,
@@ -151,13 +151,9 @@ class Segment:
 
     # -- what journeys do and ask -----------------------------------------------------------------------------------
 
-    def change(self, effect: fx.ChangeTags | fx.MarkMarketed) -> fx.Answer:
+    def change(self, effect: fx.ChangeTags) -> fx.Answer:
         """`ApplyChanges`."""
-        body: TagChange | MarketedChange = (
-            TagChange(effect.add, effect.remove)
-            if isinstance(effect, fx.ChangeTags)
-            else MarketedChange(effect.at)
-        )
+        body = TagChange(effect.add, effect.remove)
         change = Change(effect.key, TEAM, effect.customer_id, effect.depth + 1, effect.at, body)
         applied = apply_changes(
             self._customers,
@@ -172,6 +168,12 @@ class Segment:
         self._commit(applied.changed, applied.facts)
         [result] = applied.results
         return fx.ChangeAnswer(fx.ChangeState(result.status), result.reason)
+
+    def mark(self, customer_id: UUID, at: datetime) -> None:
+        """The gateway's history says that a message left."""
+        customer = self._customers[TEAM, customer_id]
+        times = [at, customer.marketed_time or at]
+        self._customers[TEAM, customer_id] = replace(customer, marketed_time=max(times))
 
     def has(self, customer_id: UUID, tag: str) -> bool:
         """`EvaluateCustomers`, where the audience is a tag."""
@@ -193,9 +195,10 @@ class Segment:
         self._commit(pending.changed_customers(), pending.facts)
 
     @property
-    def marketed(self) -> set[UUID]:
-        """Customers with a time at which the team last marketed to them."""
-        return {customer_id for (_, customer_id), c in self._customers.items() if c.marketed_time is not None}
+    def marketed(self) -> dict[UUID, datetime]:
+        """When the team last marketed to customers, where it ever did."""
+        times = ((customer_id, c.marketed_time) for (_, customer_id), c in self._customers.items())
+        return {customer_id: time for customer_id, time in times if time is not None}
 
     @property
     def effects_used(self) -> set[UUID]:

@@ -57,7 +57,7 @@ class Services:
                 return self.gateway.ask(effect)
             case fx.EarnPoints() | fx.RefundPoints() | fx.ChangePoints():
                 return self.points.post(effect, self.segment.phone_of(effect.customer_id))
-            case fx.ChangeTags() | fx.MarkMarketed():
+            case fx.ChangeTags():
                 return self.segment.change(effect)
             case fx.SetAttribute():
                 raise AssertionError(f"no journey of the simulation asks for {effect}")

@@ -26,6 +26,7 @@ from services.segment.domain.model import OrderCompleted
 from tests.sim.chance import Chance
 from tests.sim.gateway import Gateway
 from tests.sim.journeys import JOURNEYS, STOPPABLE, SYSTEM
+from tests.sim.marks import Marks
 from tests.sim.points import Points
 from tests.sim.process import Process
 from tests.sim.segment import Segment
@@ -80,6 +81,7 @@ class Site:
             },
             self.chance,
         )
+        self.marks = Marks(self.services.gateway.history, self.services.segment, self.chance)
         count = self.chance.random.randint(1, 5)
         self.crowd = [next(islice(customers(n % len(PARTITIONS)), n, None)) for n in range(count)]
         for customer_id in self.crowd:
@@ -175,7 +177,7 @@ class Site:
     async def run(self) -> Stuck | None:
         """The whole story; afterwards everything is at rest, or the reason why it is not."""
         relays = [asyncio.ensure_future(source.relay()) for source in self.sources.values()]
-        relays += [asyncio.ensure_future(self.stats.run()) for _ in range(2)]
+        relays += [asyncio.ensure_future(run()) for run in (self.stats.run, self.marks.run) for _ in range(2)]
         for _ in range(self.chance.random.randint(1, 2)):
             self.start_process()
         for _ in range(self.chance.random.randint(4, 24)):
@@ -253,7 +255,7 @@ class Site:
             if self._busy():
                 continue
             if not any(True for _ in self.tables.live()):
-                if self.stats.behind:
+                if self.stats.behind or self.marks.behind:
                     continue
                 return None
             following = self._next_timer()

@@ -28,6 +28,12 @@ __all__ += ["shard_of"]
 
 SEND_BYTES: Final = 32
 """Of a send in `SettledFact.sends`: effect key, enrolment."""
+_ARRAY_HEAD: Final = 20
+"""Bytes before the items of an array as PostgreSQL sends it: dimensions, nulls, type, length, first index."""
+_ARRAY_ITEM: Final = 20
+"""Of an id in it: its length, and the id."""
+_EMPTY_ARRAY: Final = 12
+"""An array without items has no dimension."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -87,3 +93,10 @@ read_record: Final = _decoder.decode
 """The record of a body. Raises `msgspec.ValidationError` or `DecodeError` if it is none."""
 pack_record: Final = _encoder.encode
 """The body of a record; a tuple in place of a struct gives the same bytes, its tag first, and a UUID in place of 16."""
+
+
+def customers_of(packed: bytes) -> list[bytes]:
+    """The ids of the customers beside a body, as PostgreSQL sends an array of them. Raises ValueError if it is none."""
+    if (len(packed) - _ARRAY_HEAD) % _ARRAY_ITEM and len(packed) != _EMPTY_ARRAY:
+        raise ValueError("no array of ids")
+    return [packed[start + 4 : start + _ARRAY_ITEM] for start in range(_ARRAY_HEAD, len(packed), _ARRAY_ITEM)]

@@ -59,6 +59,9 @@ class GatewayRow(HistoryRow, array_like=True, gc=False):
     currency: str = ""
     body: bytes = b""
     """In the form of `libs/common/feeds/gateway_records.py`."""
+    customers: bytes = b""
+    """Of a record those of its sends, in their order, as `gateway_records.customers_of` reads them; of a fact of the
+    release before its one."""
 
 
 class EntryRow(HistoryRow, array_like=True, gc=False):

@@ -92,7 +92,7 @@ class GrpcEffects:
         match effect:
             case fx.Send():
                 return self._send
-            case fx.ChangeTags() | fx.SetAttribute() | fx.MarkMarketed():
+            case fx.ChangeTags() | fx.SetAttribute():
                 return self._change
             case fx.EvaluateAudience():
                 return self._evaluate

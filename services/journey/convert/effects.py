@@ -14,7 +14,7 @@ from services.journey.domain import effects as fx
 ACTOR: Final = "journey"
 """Who posts to the ledger."""
 
-SegmentChange = fx.ChangeTags | fx.SetAttribute | fx.MarkMarketed
+SegmentChange = fx.ChangeTags | fx.SetAttribute
 OrderPosting = fx.EarnPoints | fx.RefundPoints
 
 
@@ -55,7 +55,7 @@ def send_message(effect: fx.Send) -> send_pb2.Send:
 
 
 def change_message(effect: SegmentChange) -> change_pb2.Change:
-    """A change of tags, attribute or times as segment takes it; what it causes is one journey deeper."""
+    """A change of tags or of an attribute as segment takes it; what it causes is one journey deeper."""
     change = change_pb2.Change(
         effect_key=str(effect.key),
         team_id=str(effect.team_id),
@@ -70,8 +70,6 @@ def change_message(effect: SegmentChange) -> change_pb2.Change:
         case fx.SetAttribute():
             change.set_attribute.key = effect.attribute
             change.set_attribute.text = effect.text
-        case fx.MarkMarketed():
-            change.mark_marketed.at.CopyFrom(timestamp(effect.at))
     return change
 
 

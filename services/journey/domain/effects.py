@@ -84,16 +84,6 @@ class SetAttribute(msgspec.Struct, frozen=True):
     text: str
 
 
-class MarkMarketed(msgspec.Struct, frozen=True):
-    """Record when the team last marketed to the customer."""
-
-    key: UUID
-    team_id: UUID
-    customer_id: UUID
-    depth: int
-    at: datetime
-
-
 class ChangePoints(msgspec.Struct, frozen=True):
     """Add (positive) or deduct (negative) points at a node. `has_phone` is None where it has to be asked for."""
 
@@ -152,16 +142,7 @@ class EvaluateAudience(msgspec.Struct, frozen=True):
     view: CustomerView | None = None
 
 
-Effect = (
-    Send
-    | ChangeTags
-    | SetAttribute
-    | MarkMarketed
-    | ChangePoints
-    | EarnPoints
-    | RefundPoints
-    | EvaluateAudience
-)
+Effect = Send | ChangeTags | SetAttribute | ChangePoints | EarnPoints | RefundPoints | EvaluateAudience
 
 
 class SendState(IntEnum):

@@ -255,15 +255,7 @@ class _ActorTurn:
             return
         state = fx.SendState(outcome.outcome)
         answer = fx.SendAnswer(state, outcome.reason, outcome.settled_at)
-        if state is fx.SendState.SENT:
-            yield self._marked(enrolment, answer)
         yield from self._run(self._given.journeys[enrolment.journey_id], enrolment, answer)
-
-    def _marked(self, enrolment: Enrolment, sent: fx.SendAnswer) -> fx.MarkMarketed:
-        """Records "team last marketed" before the enrolment goes on from a message that left."""
-        key = fx.effect_key(enrolment.enrolment_id, enrolment.node_id, enrolment.visit, "marketed")
-        at = sent.at or self._now
-        return fx.MarkMarketed(key, enrolment.team_id, enrolment.customer_id, enrolment.depth, at)
 
     def _trigger(self, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, None]:
         for journey in matching(self._given.journeys.open, mail.body, mail.occurred_at):
@@ -318,9 +310,6 @@ class _ActorTurn:
             signal = yield self._informed(move.ask)
             if isinstance(signal, fx.Verdict):
                 self._has_phone = signal.has_phone
-            elif isinstance(signal, fx.SendAnswer) and signal.state is fx.SendState.SENT:
-                # A send that an earlier, lost run of this turn handed over may have been settled since.
-                yield self._marked(enrolment, signal)
         self._keep(enrolment)
         if steps or enrolled:
             state = enrolment.state

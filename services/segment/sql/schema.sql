@@ -23,6 +23,13 @@ CREATE TYPE cursor_position AS (
     position bigint
 );
 
+-- A cursor that moves: it must still be at the position before.
+CREATE TYPE cursor_row AS (
+    partition smallint,
+    before bigint,
+    after bigint
+);
+
 -- One of the three; texts are folded, but for the phone.
 CREATE TYPE customer_hint AS (
     team_id uuid,
@@ -526,6 +533,15 @@ CREATE INDEX fact_time ON segment.fact USING btree (team_id, occur_time, partiti
 ALTER TABLE fact ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON fact USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- "Team last marketed" is taken from the gateway's history: the position of each of its partitions up to which that is done.
+CREATE TABLE gateway_cursor (
+    partition smallint NOT NULL,
+    position  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT gateway_cursor_pkey PRIMARY KEY (partition),
+    CONSTRAINT gateway_cursor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT gateway_cursor_position_check CHECK (("position" >= 0))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
 -- Last position given to each partition of the service's history. Rows are locked in the order of partitions by the
 -- transaction that writes the history, so the order of positions is the order of commits. The table is small and hot:
 -- room on its pages keeps the updates in place.
@@ -594,6 +610,15 @@ CREATE TABLE request_log (
 CREATE INDEX request_log_by_time ON segment.request_log USING btree (real_time);
 ALTER TABLE request_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON request_log USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Rows of that history from which no time could be taken.
+CREATE TABLE row_set_aside (
+    partition    smallint NOT NULL,
+    position     bigint NOT NULL,
+    reason       text NOT NULL,
+    set_aside_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT row_set_aside_pkey PRIMARY KEY (partition, "position")
+);
 
 CREATE TABLE saved_audience (
     team_id     uuid NOT NULL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from libs.common.audience.evaluation import evaluate
@@ -106,11 +106,20 @@ class _Evaluation:
         return subject
 
 
+class MarketedTimes(Protocol):
+    """When the team last marketed to customers."""
+
+    async def catch_up(self) -> None:
+        """Returns when all that left before this was called is known. Raises Unavailable."""
+        ...
+
+
 class AudienceEvaluator:
     """Evaluates audiences over customers as they are now."""
 
-    def __init__(self, pool: Pool, clock: Clock, points: PointsFigures) -> None:
-        """`points` is asked once per batch, if at all."""
+    def __init__(self, pool: Pool, clock: Clock, points: PointsFigures, marketed: MarketedTimes) -> None:
+        """`points` is asked once per batch, if at all, and so is `marketed`."""
+        self._marketed = marketed
         self._pool = pool
         self._clock = clock
         self._points = points
@@ -122,6 +131,7 @@ class AudienceEvaluator:
         wanted = CustomerParts(
             tags=HasTags in named, attributes=HasAttribute in named, identities=IsBound in named
         )
+        await self._catch_up(*expressions.values())
         views = await read_views(self._pool, {(q.team_id, q.customer_id) for q in questions}, wanted)
         rules: dict[UUID, AudienceRules] = {}
         if named & {HasAttribute, HasTime}:
@@ -134,6 +144,7 @@ class AudienceEvaluator:
 
     async def count(self, team_id: UUID, expression: Expression) -> int:
         """How many customers of the team are in an audience."""
+        await self._catch_up(expression)
         if audience_sql.can_compile(expression):
             async with transaction(self._pool, [team_id]) as connection:
                 scope = await self._scope(connection, team_id)
@@ -154,6 +165,7 @@ class AudienceEvaluator:
             async for page in self._evaluated_pages(team_id, expression, after):
                 yield page
             return
+        await self._catch_up(expression)
         while True:
             async with transaction(self._pool, [team_id]) as connection:
                 scope = await self._scope(connection, team_id)
@@ -164,6 +176,12 @@ class AudienceEvaluator:
             if len(found) < PAGE:
                 return
             after = found[-1]
+
+    async def _catch_up(self, *expressions: Expression) -> None:
+        """Messages that left are told in the gateway's history: what is judged by them waits until it is taken."""
+        named = (item for expression in expressions for item in predicates(expression))
+        if any(isinstance(item, HasTime) and item.field is TimeField.MARKETED for item in named):
+            await self._marketed.catch_up()
 
     async def _scope(self, connection: Connection, team_id: UUID) -> audience_sql.Scope:
         team = await load_team(connection, team_id)

@@ -11,7 +11,13 @@ import asyncpg
 import pytest
 
 from libs.common.db.pool import Pool, open_pool
-from libs.common.feeds.gateway_records import shard_of
+from libs.common.feeds.gateway_records import (
+    SEND_BYTES,
+    SettledFact,
+    customers_of,
+    read_record,
+    shard_of,
+)
 from libs.common.feeds.reading import PackedHistory
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import PARTITIONS, new_id, partition_of
@@ -41,15 +47,27 @@ class Sender:
     """Settles sends of one team without a gateway around it."""
 
     def __init__(self, pool: Pool, admin: asyncpg.Connection[Any]) -> None:
-        self.team_id, self.id = new_id(), new_id()
+        self.team_id, self.id, self._journey_id, self._account_id = (new_id() for _ in range(4))
         self.store, self.feed = DeliveryStore(pool), FeedStore(pool)
         self._admin = admin
 
     async def job(self, customer_id: UUID) -> Job:
         """An unsettled send of this sender."""
         job = Job(
-            *(self.team_id, new_id(), customer_id, new_id(), new_id(), "hello", Channel.LINE, new_id()),
-            *(0, 0, None, "", [b"{}"], Price("TWD", 200_000)),
+            team_id=self.team_id,
+            effect_key=new_id(),
+            customer_id=customer_id,
+            enrolment_id=new_id(),
+            journey_id=self._journey_id,
+            node_id=f"node {customer_id.int % 2}",
+            channel=Channel.LINE,
+            account_id=self._account_id,
+            depth=0,
+            stop_epoch=0,
+            not_after=None,
+            recipient="",
+            parts=[b"{}"],
+            price=Price("TWD", 200_000),
         )
         keys = (job.team_id, job.effect_key, customer_id, job.enrolment_id, job.journey_id)
         await self._admin.execute(_UNSETTLED, *keys, self.id)
@@ -249,6 +267,19 @@ async def test_sends_that_are_settled_together_are_one_row_of_the_history_a_shar
     assert len({fact.key for fact in facts}) == len(facts) == 60
     mails = [mail for customer in customers for mail in await gateway.mail(customer)]
     assert [mail.body.outcome for mail in mails if isinstance(mail.body, SendOutcome)] == [Outcome.SENT] * 60
+
+
+async def test_the_feed_tells_the_customers_of_sends_beside_their_record(sender: Sender) -> None:
+    told: list[Mail] = []
+    for size in (1, 30):
+        told += await sender.settle(*[await sender.job(new_id()) for _ in range(size)])
+    rows, _ = await sender.feed.page(dict.fromkeys(range(PARTITIONS), 0), 100)
+    found: set[tuple[UUID, UUID]] = set()
+    for row in rows:
+        sends = b"".join(f.sends for f in read_record(row["body"]).facts if isinstance(f, SettledFact))
+        keys = [UUID(bytes=sends[start : start + 16]) for start in range(0, len(sends), SEND_BYTES)]
+        found |= set(zip((UUID(bytes=each) for each in customers_of(row["customers"])), keys, strict=True))
+    assert found == {(mail.customer_id, mail.event_id) for mail in told}
 
 
 _INDEXED = """

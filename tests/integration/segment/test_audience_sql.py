@@ -31,6 +31,13 @@ _CUSTOMERS = 60
 _SEED = 20_260_329
 
 
+class AllMarked:
+    """Everything that left is known."""
+
+    async def catch_up(self) -> None:
+        """See `MarketedTimes`."""
+
+
 class NoPoints:
     """Nobody asks for points here."""
 
@@ -111,7 +118,7 @@ async def test_sql_and_the_evaluator_agree(segment: Segment) -> None:
     try:
         ids = sorted(await _fill(pool, segment))
         segment.clock.set(NOW)
-        evaluator = AudienceEvaluator(pool, segment.clock, NoPoints())
+        evaluator = AudienceEvaluator(pool, segment.clock, NoPoints(), AllMarked())
         loop = asyncio.get_running_loop()
         zones = iter([*ZONES] * 1_000)
 

@@ -148,7 +148,7 @@ def test_whoever_is_inside_walks_on_to_the_end_after_the_trigger_was_closed() ->
     )
     [ended] = run([closed], [settled], sending, now=NOW + timedelta(hours=2), asked=asked).enrolments
     assert ended.state is d.EnrolmentState.COMPLETED
-    assert [type(effect) for effect in asked] == [fx.Send, fx.MarkMarketed, fx.ChangeTags]
+    assert [type(effect) for effect in asked] == [fx.Send, fx.ChangeTags]
 
 
 def test_a_schedule_is_half_open() -> None:
@@ -220,7 +220,7 @@ def test_who_asks_again_gets_what_became_of_the_send_and_goes_on() -> None:
     given = journey(message("hello", "tag"), TAG)
     waiting, asked = in_flight(given), list[fx.Effect]()
     turn = run([given], enrolments=[waiting], again=True, answer=answering(fx.SendState.SENT), asked=asked)
-    assert [type(effect) for effect in asked] == [fx.Send, fx.MarkMarketed, fx.ChangeTags]
+    assert [type(effect) for effect in asked] == [fx.Send, fx.ChangeTags]
     assert asked[0].key == fx.send_key(waiting)
     assert [e.state for e in turn.enrolments] == [d.EnrolmentState.COMPLETED]
     assert [step.result for step in turn.run_segments[0].steps] == [d.StepResult.SENT, d.StepResult.APPLIED]

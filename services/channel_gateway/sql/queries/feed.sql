@@ -8,14 +8,15 @@ SELECT * FROM history_record_page(:shards, :positions, :most)
 -- name: feed_old_facts
 -- Columns in the order of `libs.common.feeds.rows.GatewayRow`; ids as bytes, which cost the driver less than half.
 SELECT partition, position, uuid_send(team_id) AS team, kind, occurred_at, uuid_send(effect_key) AS key,
-       uuid_send(journey_id) AS journey, node_id, channel, outcome, reason, messages, micros, currency
+       uuid_send(journey_id) AS journey, node_id, channel, outcome, reason, messages, micros, currency, ''::bytea AS body,
+       coalesce(uuid_send(customer_id), '') AS customers
   FROM old_facts_page(:partitions, :positions, :most)
 
 -- name: feed_records
 -- The same for records, of kind 5, which have a body and nothing else.
 SELECT shard AS partition, position, uuid_send(team_id) AS team, 5 AS number, timestamptz 'epoch' AS occurred_at, NULL::bytea AS key,
        NULL::bytea AS journey, NULL::text AS node_id, NULL::smallint AS channel, NULL::smallint AS outcome, ''::text AS reason,
-       0 AS messages, 0 AS micros, ''::text AS currency, body
+       0 AS messages, 0 AS micros, ''::text AS currency, body, array_send(customers) AS customers
   FROM history_record_page(:shards, :positions, :most)
 
 -- name: open_shards

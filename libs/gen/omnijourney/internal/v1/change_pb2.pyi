@@ -85,7 +85,9 @@ class Change(_message.Message):
 
     @_builtins.property
     def mark_marketed(self) -> Global___MarketedChange:
-        """The team marketed to the customer. Its key is not remembered, since to do it again changes nothing."""
+        """The team marketed to the customer. Its key is not remembered, since to do it again changes nothing. Journeys of the
+        release before ask for it; segment follows the gateway's history by itself.
+        """
 
     def __init__(
         self,
