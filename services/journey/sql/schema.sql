@@ -151,7 +151,7 @@ CREATE TABLE actor (
     CONSTRAINT actor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT actor_times_readable CHECK (((wake_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (wake_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (sending_since >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (sending_since < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=85, autovacuum_analyze_scale_factor=0.5);
-ALTER TABLE actor ALTER partition SET STATISTICS 10, ALTER team_id SET STATISTICS 10, ALTER customer_id SET STATISTICS 10, ALTER taken_segment SET STATISTICS 10, ALTER taken_gateway SET STATISTICS 10, ALTER taken_journey SET STATISTICS 10, ALTER entries SET STATISTICS 0, ALTER wake_at SET STATISTICS 10, ALTER sending_since SET STATISTICS 10;
+SELECT platform.sample_lightly('actor');
 CREATE INDEX actor_due ON journey.actor USING btree (partition, wake_at) WHERE (wake_at IS NOT NULL);
 CREATE INDEX actor_live ON journey.actor USING btree (live_enrolment_id) WHERE (live_enrolment_id IS NOT NULL);
 -- Without the id, which would be told apart for each: those of one moment share an entry.
@@ -186,7 +186,7 @@ CREATE TABLE enrolment (
     CONSTRAINT enrolment_state_check CHECK (((state >= 1) AND (state <= 4))),
     CONSTRAINT enrolment_times_readable CHECK (((created_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (created_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (updated_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (updated_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (wake_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (wake_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=85, autovacuum_analyze_scale_factor=0.5);
-ALTER TABLE enrolment ALTER partition SET STATISTICS 10, ALTER team_id SET STATISTICS 10, ALTER customer_id SET STATISTICS 10, ALTER enrolment_id SET STATISTICS 10, ALTER journey_id SET STATISTICS 10, ALTER trigger_event_id SET STATISTICS 10, ALTER created_at SET STATISTICS 10, ALTER updated_at SET STATISTICS 10, ALTER wake_at SET STATISTICS 10, ALTER depth SET STATISTICS 10, ALTER state SET STATISTICS 10, ALTER rest SET STATISTICS 10, ALTER visit SET STATISTICS 10, ALTER node_id SET STATISTICS 10;
+SELECT platform.sample_lightly('enrolment');
 CREATE INDEX enrolment_by_id ON journey.enrolment USING btree (enrolment_id);
 -- Without the id, which would be told apart for each: those of one moment share an entry.
 CREATE INDEX enrolment_by_journey ON journey.enrolment USING btree (team_id, journey_id, created_at DESC);
@@ -236,7 +236,8 @@ CREATE TABLE history_record (
     commit_key bigint NOT NULL,
     body       bytea NOT NULL,
     CONSTRAINT history_record_pkey PRIMARY KEY (shard, "position")
-) WITH (toast_tuple_target=8160);
+) WITH (toast_tuple_target=8160, autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('history_record');
 CREATE INDEX history_record_of_commit ON journey.history_record USING btree (commit_key);
 ALTER TABLE history_record ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON history_record USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

@@ -524,7 +524,7 @@ CREATE TABLE fact (
     CONSTRAINT fact_position_check CHECK (("position" > 0)),
     CONSTRAINT fact_times_readable CHECK (((occur_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occur_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (record_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (record_time < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_analyze_scale_factor=0.5);
-ALTER TABLE fact ALTER partition SET STATISTICS 10, ALTER position SET STATISTICS 10, ALTER team_id SET STATISTICS 10, ALTER customer_id SET STATISTICS 10, ALTER event_id SET STATISTICS 10, ALTER occur_time SET STATISTICS 10, ALTER record_time SET STATISTICS 10, ALTER depth SET STATISTICS 10, ALTER mail_number SET STATISTICS 10, ALTER body SET STATISTICS 0;
+SELECT platform.sample_lightly('fact');
 CREATE UNIQUE INDEX fact_effect_key ON segment.fact USING btree (team_id, effect_key) WHERE (effect_key IS NOT NULL);
 CREATE UNIQUE INDEX fact_event_key ON segment.fact USING btree (team_id, event_key) WHERE (event_key IS NOT NULL);
 -- Gaps are found and doubles refused by it.
