@@ -74,11 +74,7 @@ def usable_view(
     """
     if mail_left or since is None:
         return None
-    newest = max(
-        (mail for mail in mails if mail.source == MailSource.SEGMENT),
-        key=lambda mail: mail.number,
-        default=None,
-    )
+    newest = next((mail for mail in reversed(mails) if mail.source == MailSource.SEGMENT), None)
     view = newest.view if newest is not None else None
     if newest is None or view is None or view.number != newest.number or view.as_of < since:
         return None

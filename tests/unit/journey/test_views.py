@@ -41,7 +41,7 @@ def test_the_view_of_the_newest_mail_is_used() -> None:
         usable(),
         usable(checkout(2)),
         usable(VIEWED, mail(3, m.ProfileChanged())),
-        usable(mail(3, m.TagApplied("vip")), VIEWED),
+        usable(VIEWED, mail(3, m.TagApplied("vip"))),
         usable(VIEWED, mail_left=True),
         usable(VIEWED, since=None),
         usable(VIEWED, since=NOW + timedelta(microseconds=1)),
