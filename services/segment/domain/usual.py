@@ -22,19 +22,23 @@ _SOME: Final = "?"
 
 
 class Hint(NamedTuple):
-    """The strongest hint at a customer who is not named by id; one of the three, as it is searched by."""
+    """The strongest hint at the customer of an order who is not named by id: one of the three, as it is searched by."""
 
     team_id: UUID
-    member_id: str | None = None
-    phone: str | None = None
-    email: str | None = None
+    member_id: str | None
+    phone: str | None
+    email: str | None
+    shop_id: str
+    order_id: str
 
 
 class Found(NamedTuple):
     """Whom a hint leads to."""
 
-    customer_id: UUID
+    customer_id: UUID | None
     has_phone: bool
+    known_order: bool = False
+    """The order was reported before."""
 
 
 def hints_of(events: Iterable[Event]) -> list[Hint] | None:
@@ -53,14 +57,19 @@ def hints_of(events: Iterable[Event]) -> list[Hint] | None:
 
 def hint_of(event: Event) -> Hint | None:
     """The hint of an order that does not name its customer by id."""
-    team, selector = event.team_id, event.selector
-    if selector.customer_id is not None or not isinstance(event.body, OrderCompleted):
+    selector, body = event.selector, event.body
+    if selector.customer_id is not None or not isinstance(body, OrderCompleted):
         return None
-    if selector.member_id is not None:
-        return Hint(team, member_id=fold(selector.member_id))
-    if selector.phone is not None:
-        return Hint(team, phone=selector.phone)
-    return None if selector.email is None else Hint(team, email=fold(selector.email))
+    member_id, phone, email = selector.member_id, selector.phone, selector.email
+    if member_id is not None:
+        member_id, phone, email = fold(member_id), None, None
+    elif phone is not None:
+        email = None
+    elif email is not None:
+        email = fold(email)
+    else:
+        return None
+    return Hint(event.team_id, member_id, phone, email, body.shop_id, body.order_id)
 
 
 def usual_context(events: Sequence[Event], found: Mapping[Hint, Found]) -> EventContext | None:
@@ -111,10 +120,10 @@ def _customer_of(event: Event, found: Mapping[Hint, Found]) -> Customer | None:
     customer_id, has_phone = selector.customer_id, isinstance(event.body, OrderCompleted)
     if customer_id is None:
         hint = hint_of(event)
-        if hint is None or hint not in found:
+        if hint is None:
             return None
-        customer_id, has_phone = found[hint]
-        if selector.phone is not None and not has_phone:
+        customer_id, has_phone, known_order = found[hint]
+        if customer_id is None or known_order or (selector.phone is not None and not has_phone):
             return None
     return Customer(
         team_id=event.team_id,

@@ -35,7 +35,9 @@ CREATE TYPE customer_hint AS (
     team_id uuid,
     member_id text,
     phone text,
-    email text
+    email text,
+    shop_id text,
+    order_id text
 );
 
 CREATE TYPE customer_writes AS (

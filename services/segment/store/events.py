@@ -108,11 +108,15 @@ def _note(hints: _Hints, key: tuple[Any, ...], unsure: bool) -> None:
     hints[key] = unsure or hints.get(key, False)
 
 
-async def load_event_context(connection: Connection, events: Sequence[Event]) -> EventContext:
-    """Everything that the events name; their customers are locked until the transaction ends."""
+async def load_event_context(
+    connection: Connection, events: Sequence[Event], creating: Iterable[UUID] = ()
+) -> EventContext:
+    """Everything that the events name; their customers are locked until the transaction ends. `creating`: teams in
+    which somebody will have to be created, as far as is known; saying so saves a question."""
     named = _Named(events)
     asked = {**named.reports(), **named.people(), "customers": list(named.customers) or None}
-    row = await _load_context(connection, {**asked, "unsure_count": named.unsure_count})
+    alone = {"unsure_count": named.unsure_count, "creating": sorted(creating) or None}
+    row = await _load_context(connection, {**asked, **alone})
     context = _context(row)
     _note_people(context, row)
     if not row["locked"]:

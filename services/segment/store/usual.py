@@ -41,12 +41,11 @@ _PARTITION, _EVENT_ID = 8, 9
 """Places in a row of `set_usual`."""
 
 
-async def find_hinted(pool: Pool, hints: Sequence[Hint]) -> dict[Hint, Found]:
-    """Whom hints lead to; those that lead to nobody are left out. Nobody is locked."""
+async def find_usual(pool: Pool, hints: Sequence[Hint]) -> dict[Hint, Found]:
+    """Whom hints lead to, and whether their orders are known. Nobody is locked."""
     teams = list({hint.team_id for hint in hints})
-    ((customers, have_phones),) = await fetch_alone(pool, *BOOK.bind("find_hinted", teams=teams, hints=hints))
-    answers = zip(hints, customers, have_phones, strict=True)
-    return {hint: Found(customer, has_phone) for hint, customer, has_phone in answers if customer}
+    (columns,) = await fetch_alone(pool, *BOOK.bind("find_usual", teams=teams, hints=hints))
+    return dict(zip(hints, map(Found, *columns), strict=True))
 
 
 async def record_usual(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, TypeVar
@@ -35,7 +36,7 @@ from services.segment.domain.usual import hints_of, usual_context
 from services.segment.store.changes import load_change_context, move_marketed_times, save_applied
 from services.segment.store.errors import CollisionError, domain_errors
 from services.segment.store.events import load_event_context, save_recording
-from services.segment.store.usual import find_hinted, record_usual, set_usual
+from services.segment.store.usual import find_usual, record_usual, set_usual
 from services.segment.worker.notifier import FactNotifiers
 
 Item = TypeVar("Item", Event, Change)
@@ -112,13 +113,20 @@ class Writer:
         return results
 
     async def _record_whole(self, events: list[Event]) -> list[EventResult]:
-        return await _in_two_steps(events, await self._record_usual(events), self._record_others)
-
-    async def _record_usual(self, events: list[Event]) -> Sequence[EventResult | None]:
-        """The results of events that were as presumed, written in one statement."""
-        context = await self._usual_context(events)
+        hints = hints_of(events)
+        if hints is None or len(hints) > HINTS_MAX:
+            return await self._record_others(events)
+        found = await find_usual(self._pool, hints) if hints else {}
+        context = usual_context(events, found)
         if context is None:
-            return [None] * len(events)
+            nobody = {
+                hint.team_id for hint, each in found.items() if not (each.customer_id or each.known_order)
+            }
+            return await self._record_others(events, nobody)
+        return await _in_two_steps(events, await self._record_usual(events, context), self._record_others)
+
+    async def _record_usual(self, events: list[Event], context: EventContext) -> Sequence[EventResult | None]:
+        """The results of events for which things were as in `context`, written in one statement."""
         now = self._clock.now()
         recording = record(context, events, now, ids_of(now), self._ahead_max)
         crash.reach("segment.before_commit")
@@ -126,16 +134,14 @@ class Writer:
         facts = await self._at_once("events", len(events), write, partial(_views, recording, now))
         return [result if fact else None for fact, result in zip(facts, recording.results, strict=True)]
 
-    async def _usual_context(self, events: list[Event]) -> EventContext | None:
-        hints = hints_of(events)
-        if hints is None or len(hints) > HINTS_MAX:
-            return None
-        return usual_context(events, await find_hinted(self._pool, hints) if hints else {})
+    async def _record_others(
+        self, events: list[Event], creating: AbstractSet[UUID] = frozenset()
+    ) -> list[EventResult]:
+        """The results of events that are decided with everything read; `creating` as in `load_event_context`."""
 
-    async def _record_others(self, events: list[Event]) -> list[EventResult]:
         async def once() -> list[EventResult]:
             async with transaction(self._pool, {event.team_id for event in events}) as connection:
-                context = await load_event_context(connection, events)
+                context = await load_event_context(connection, events, creating)
                 now = self._clock.now()
                 recording = record(context, events, now, ids_of(now), self._ahead_max)
                 facts = await save_recording(connection, context, recording, now)

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import grpc
@@ -181,6 +182,21 @@ async def test_a_hint_that_leads_elsewhere_meanwhile_is_followed_there(
     assert await segment.mail(before) == []
 
 
+async def test_a_second_report_of_an_order_and_one_of_a_new_customer_are_decided_at_leisure(
+    segment: Segment,
+) -> None:
+    (first,) = await segment.record(segment.order("e1", "o1", who={"member_id": "new"}))
+    assert (first.status, first.customer_created) == (ACCEPTED, True)
+    second, third = await segment.record(
+        segment.order("e2", "o1", who={"member_id": "new"}, items=["a tea"]),
+        segment.order("e3", "o3", who={"email": "other@example.com"}),
+    )
+    assert (second.status, second.customer_id) == (DUPLICATE, first.customer_id)
+    assert (third.status, third.customer_created) == (ACCEPTED, True)
+    kinds = await segment.fact_kinds()
+    assert (kinds.count("order_amended"), kinds.count("checkout_completed")) == (1, 2)
+
+
 async def test_a_hint_leads_to_the_one_known_longest(
     segment: Segment, owner: asyncpg.Connection[Any]
 ) -> None:
@@ -213,6 +229,32 @@ async def test_an_event_key_that_is_used_meanwhile_is_used_once(
     (result,) = await waiting
     assert result.reason == error_reason_pb2.ERROR_REASON_EVENT_KEY_REUSED
     assert await segment.mail(customer_id) == []
+
+
+async def test_a_key_that_is_used_in_a_fact_meanwhile_is_kept_nowhere_else(
+    segment: Segment, owner: asyncpg.Connection[Any]
+) -> None:
+    """A report that makes no fact, since its identity is bound by then, and whose key was looked for before."""
+    customer_id, other = await segment.create(), await segment.create()
+    event = _joined(segment, "e1", customer_id)
+    await segment.record(event)
+    await owner.execute("UPDATE fact SET event_key = NULL, digest = NULL")
+    async with owner.transaction():
+        await owner.execute("SELECT FROM customer FOR NO KEY UPDATE")
+        # Two events of a customer are no usual batch.
+        waiting = asyncio.create_task(
+            segment.record(event, _joined(segment, "e2", customer_id), _joined(segment, "e3", other, "3"))
+        )
+        while not await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+        await owner.execute(
+            "UPDATE fact SET event_key = 'e1', digest = '\\x00' WHERE customer_id = $1 AND mail_number = 1",
+            UUID(customer_id),
+        )
+    first, *others = await waiting
+    assert first.reason == error_reason_pb2.ERROR_REASON_EVENT_KEY_REUSED
+    assert [each.status for each in others] == [ACCEPTED, ACCEPTED]
+    assert await owner.fetchval("SELECT array_agg(event_key) FROM event_key") == ["e2"]
 
 
 async def test_effects_are_answered_from_their_facts_and_from_rows(

@@ -148,6 +148,13 @@ BEGIN
             RAISE EXCEPTION 'keys were used while they were decided on' USING ERRCODE = 'serialization_failure';
         END IF;
     END IF;
+    -- The same of a key that no fact carries.
+    IF (keys IS NOT NULL OR effects IS NOT NULL) AND (EXISTS (SELECT FROM unnest(keys) AS n CROSS JOIN LATERAL (
+                  SELECT FROM fact AS f WHERE f.team_id = n.team_id AND f.event_key = n.event_key LIMIT 1) AS used)
+       OR EXISTS (SELECT FROM unnest(effects) AS n CROSS JOIN LATERAL (
+                     SELECT FROM fact AS f WHERE f.team_id = n.team_id AND f.effect_key = n.effect_key LIMIT 1) AS used)) THEN
+        RAISE EXCEPTION 'keys were used while they were decided on' USING ERRCODE = 'serialization_failure';
+    END IF;
     RETURN positions;
 END
 $$;

@@ -11,6 +11,6 @@ SELECT * FROM load_event_context(
 SELECT places, numbers, positions, names, member_ids, phones, emails
   FROM record_usual(:teams, :now, :rows, :with_identities, :with_orders)
 
--- name: find_hinted
+-- name: find_usual
 -- A transaction of its own.
-SELECT customers, have_phones FROM find_hinted(:teams, :hints)
+SELECT customers, have_phones, are_known FROM find_usual(:teams, :hints)

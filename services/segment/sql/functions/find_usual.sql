@@ -1,14 +1,17 @@
--- Whom each hint leads to, and whether they have a phone; null where it leads to nobody. In the order of `hints`.
-CREATE OR REPLACE FUNCTION find_hinted(
-    teams uuid[], hints customer_hint[], OUT customers uuid[], OUT have_phones boolean[])
+-- Whom each hint leads to (null: nobody), whether they have a phone, and whether its order is known already. In the order of `hints`.
+CREATE OR REPLACE FUNCTION find_usual(
+    teams uuid[], hints customer_hint[], OUT customers uuid[], OUT have_phones boolean[], OUT are_known boolean[])
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 AS $$
 BEGIN
     PERFORM platform.bind(teams);
-    SELECT array_agg(c.customer_id ORDER BY h.place), array_agg(c.phone IS NOT NULL ORDER BY h.place)
-      INTO customers, have_phones
-      FROM unnest(hints) WITH ORDINALITY AS h (team_id, member_id, phone, email, place)
+    SELECT array_agg(c.customer_id ORDER BY h.place), array_agg(c.phone IS NOT NULL ORDER BY h.place),
+           array_agg(EXISTS (SELECT FROM shop_order AS o
+                              WHERE o.team_id = h.team_id AND o.shop_id = h.shop_id AND o.order_id = h.order_id OFFSET 0)
+                     ORDER BY h.place)
+      INTO customers, have_phones, are_known
+      FROM unnest(hints) WITH ORDINALITY AS h (team_id, member_id, phone, email, shop_id, order_id, place)
       LEFT JOIN LATERAL (
         (SELECT r.customer_id, r.phone FROM customer AS r
           WHERE r.team_id = h.team_id AND r.member_id_folded = h.member_id LIMIT 1)
