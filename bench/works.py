@@ -82,6 +82,7 @@ async def _w3(wanted: Wanted) -> Result:
         Line("messages/s", f"{taken.rate_per_s:,.0f}", f"{floor.rate_per_s:,.0f}", "50,000"),
         Line("accepted/s", f"{taken.accepted_per_s:,.0f}"),
         Line("CPU-s per 1,000", f"{taken.cpu_s_per_1000:.3f}", f"{floor.cpu_s_per_1000:.3f}"),
+        Line("  times floor-0", f"{taken.cpu_s_per_1000 / floor.cpu_s_per_1000:.2f}", "", "3.5"),
         *(Line(f"  {name}", f"{spent / taken.messages * 1e3:.3f}") for name, spent in taken.cpu_s.items()),
     ]
     figure = (
