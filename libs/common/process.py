@@ -142,7 +142,7 @@ async def _until_stopped(
     stopping: asyncio.Event,
     entered: asyncio.Event,
 ) -> None:
-    async with _ports_told(settings), app(settings) as serving:
+    async with _naming_ports(settings), app(settings) as serving:
         _tune_garbage_collection()
         entered.set()
         waiting = asyncio.create_task(stopping.wait(), name="stop signal")
@@ -153,7 +153,7 @@ async def _until_stopped(
 
 
 @contextlib.asynccontextmanager
-async def _ports_told(settings: ServiceSettings) -> AsyncIterator[None]:
+async def _naming_ports(settings: ServiceSettings) -> AsyncIterator[None]:
     """A port that is taken is told by the variable that changes it."""
     try:
         yield
