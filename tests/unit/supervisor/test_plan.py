@@ -1,14 +1,20 @@
 """Ports, variables and command lines of an installation, decided before anything runs."""
 
+import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from libs.client import SERVICES
+from libs.common import credentials
+from libs.common.config import EXIT_CONFIG
 from libs.embedded import Endpoints
-from libs.supervisor import InstallationOptions, InstallationSettings, PortTakenError
+from libs.supervisor import Installation, InstallationOptions, InstallationSettings, PortTakenError
 from libs.supervisor.plan import (
     Plan,
     channel_urls,
@@ -162,3 +168,41 @@ def test_keys_of_secrets_are_given_to_the_service_that_keeps_some(tmp_path: Path
     made = secret_environment(_options(), "channel_gateway", tmp_path)
     assert made == secret_environment(_options(), "channel_gateway", tmp_path), "made once"
     assert len(made["OMNIJOURNEY_SECRET_KEYS"]) == 64
+
+
+def test_one_process_has_one_page_of_metrics_and_the_ports_of_five() -> None:
+    installation = Installation(InstallationOptions(free_ports=True, one_process=True))
+    assert set(installation.metrics_urls) == set(SERVICES)
+    port = installation.plan.ports["journey_metrics"]
+    assert set(installation.metrics_urls.values()) == {f"http://127.0.0.1:{port}/metrics"}
+    assert len(set(installation.targets.values())) == len(SERVICES)
+
+
+@pytest.mark.parametrize(
+    "parted",
+    [{"more_workers": {"journey": 1}}, {"services": ("segment",)}, {"commands": {"stats": ["true"]}}],
+    ids=["workers", "services", "commands"],
+)
+def test_one_process_is_all_five_each_once(parted: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="all five services, each once"):
+        InstallationOptions(one_process=True, **parted)
+
+
+def test_five_in_one_process_are_refused_without_their_credentials() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OMNIJOURNEY_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "services"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == EXIT_CONFIG
+    assert done.stderr == "OMNIJOURNEY_CREDENTIALS_DIR: must be set: run `omnijourney migrate`\n"
+
+
+def test_five_in_one_process_are_refused_without_a_file_of_theirs(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OMNIJOURNEY_")}
+    environment[credentials.DIRECTORY_VARIABLE] = str(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "services"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == EXIT_CONFIG
+    assert "cannot be read" in done.stderr
+    assert str(tmp_path / "journey.env") in done.stderr
