@@ -616,9 +616,9 @@ class ProjectionState(_message.Message):
     source: _builtins.str
     """The service whose history it is."""
     counted_rows: _builtins.int
-    """Rows counted since the beginning."""
+    """Rows counted since the beginning; a record of journey or the gateway, with all its facts, is one."""
     waiting_rows: _builtins.int
-    """Rows that wait, counted up to 500."""
+    """Rows that wait, counted up to 500, records of journey up to 64."""
     error_message: _builtins.str
     """Fault of the last attempt to read; empty if there was none."""
     set_aside_count: _builtins.int
