@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from libs.common.feeds.gateway_records import SHARDS
 from libs.common.ids import partition_of
 from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
 from services.channel_gateway.domain.model import PLACE_KEPT, DeliveryOutcome, Job
@@ -33,41 +34,47 @@ class Settlement(NamedTuple):
 
 
 class Outcomes:
-    """Different sends that are to be settled as of one moment."""
+    """Different sends that are to be settled as of one moment. Most of a batch end alike, and go together."""
 
     def __init__(self, items: Sequence[Settlement], now: datetime) -> None:
         """To be recorded as of `now`."""
         self._items = items
         self._now = now
-        self._partitions = [partition_of(job.team_id, job.customer_id) for job, _ in items]
         self._records = RecordBatch(now, mailed=True)
         self._outcomes: dict[_OutcomeKey, tuple[list[UUID], list[str]]] = {}
-        for item, partition in zip(items, self._partitions, strict=True):
-            self._add(item, partition)
+        self._order: list[tuple[int, Settlement]] = []
+        """The items with their partitions, in the order in which the records have them added."""
+        groups: dict[tuple[Any, ...], list[tuple[int, Settlement]]] = {}
+        for item in items:
+            job, outcome = item
+            partition = partition_of(job.team_id, job.customer_id)
+            alike = (
+                *(partition % SHARDS, job.team_id, job.journey_id, job.node_id, job.channel, job.account_id),
+                *(outcome.state, outcome.reason, job.parts_sent, len(job.parts), job.price, job.depth),
+            )
+            groups.setdefault(alike, []).append((partition, item))
+        for group in groups.values():
+            self._add(group)
 
-    def _add(self, item: Settlement, partition: int) -> None:
-        job, outcome = item
-        messages = item.messages
+    def _add(self, group: Sequence[tuple[int, Settlement]]) -> None:
+        """Sends of one team, shard and node that ended alike."""
+        partition, first = group[0]
+        job, outcome = first
+        messages, price = first.messages, job.price
         # Request bodies that cannot be read are counted as none: the database knows what was taken.
         gives_back = messages < job.messages or not job.parts
         alike = (job.team_id, outcome.state, outcome.reason, messages, job.parts_sent, gives_back)
+        jobs = [item.job for _, item in group]
         keys, message_ids = self._outcomes.setdefault(alike, ([], []))
-        keys.append(job.effect_key)
-        message_ids.append("\n".join(job.message_ids))
-        price = job.price
+        keys += [each.effect_key for each in jobs]
+        message_ids += ["\n".join(each.message_ids) for each in jobs]
         what = SettledSends(
-            job.journey_id,
-            job.node_id,
-            job.channel,
-            job.account_id,
-            outcome.state,
-            outcome.reason,
-            messages,
-            messages * price.micros,
-            price.currency,
-            job.depth,
+            *(job.journey_id, job.node_id, job.channel, job.account_id, outcome.state, outcome.reason),
+            *(messages, messages * price.micros, price.currency, job.depth),
         )
-        self._records.add(partition, job.team_id, what, (job.customer_id, job.effect_key, job.enrolment_id))
+        sends = [(each.customer_id, each.effect_key, each.enrolment_id) for each in jobs]
+        self._records.add(partition % SHARDS, job.team_id, what, sends)
+        self._order += group
 
     def arguments(self, sender: UUID) -> dict[str, Any]:
         """All of the function's."""
@@ -91,13 +98,13 @@ class Outcomes:
         return Written(mails, self._records.ranges(positions))
 
     def _mail(self, index: int, number: int, position: int) -> Mail:
-        item = self._items[index]
+        partition, item = self._order[index]
         job, outcome = item
         return Mail(
             MailSource.GATEWAY,
             number,
             position,
-            self._partitions[index],
+            partition,
             job.team_id,
             job.customer_id,
             job.effect_key,

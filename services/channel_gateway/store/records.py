@@ -48,11 +48,14 @@ class RecordBatch:
         self._groups: dict[tuple[int, UUID], dict[SettledSends, list[int]]] = {}
         self._sends: list[tuple[UUID, UUID, UUID]] = []
 
-    def add(self, partition: int, team_id: UUID, what: SettledSends, send: tuple[UUID, UUID, UUID]) -> None:
-        """One more: `send` is customer, effect key, enrolment."""
-        alike = self._groups.setdefault((partition % SHARDS, team_id), {})
-        alike.setdefault(what, []).append(len(self._sends))
-        self._sends.append(send)
+    def add(
+        self, shard: int, team_id: UUID, what: SettledSends, sends: Iterable[tuple[UUID, UUID, UUID]]
+    ) -> None:
+        """Some more that ended alike, each as customer, effect key, enrolment."""
+        start = len(self._sends)
+        self._sends += sends
+        alike = self._groups.setdefault((shard, team_id), {})
+        alike.setdefault(what, []).extend(range(start, len(self._sends)))
 
     @functools.cached_property
     def _sorted(self) -> list[tuple[tuple[int, UUID], dict[SettledSends, list[int]], list[int]]]:
@@ -79,15 +82,16 @@ class RecordBatch:
         return ranges_of_records(zip((key[0] for key, _, _ in self._sorted), positions, strict=True))
 
     def _body(self, alike: dict[SettledSends, list[int]]) -> bytes:
+        sends = self._sends
         facts = [
-            (FactKind.SEND_SETTLED, *what, b"".join([self._ids(index) for index in indexes]))
+            (
+                FactKind.SEND_SETTLED,
+                *what,
+                b"".join([part.bytes for index in indexes for part in sends[index][1:]]),
+            )
             for what, indexes in alike.items()
         ]
         return pack_record((_RECORD, self._at_us, facts))
-
-    def _ids(self, index: int) -> bytes:
-        _, effect_key, enrolment_id = self._sends[index]
-        return effect_key.bytes + enrolment_id.bytes
 
 
 def content_rows(facts: Iterable[Fact]) -> list[RecordRow]:

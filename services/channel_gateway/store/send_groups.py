@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from libs.common.feeds.gateway_records import shard_of
 from libs.common.ids import partition_of
 from services.channel_gateway.domain.facts import GoneKind
 from services.channel_gateway.domain.model import Price, Send, SendAnswer, SendState, TemplateContent
@@ -113,22 +114,19 @@ class SendBatch:
         )
         row = (send.effect_key, send.customer_id, send.enrolment_id, "", None)
         self.groups.setdefault(group, []).append(row)
-        self.refused.add(
-            partition_of(send.team_id, send.customer_id),
-            send.team_id,
-            SettledSends(
-                *(
-                    send.journey_id,
-                    send.node_id,
-                    send.channel,
-                    send.account_id or b"",
-                    answer.state,
-                    answer.reason,
-                ),
-                *(0, 0, "", send.depth),
+        what = SettledSends(
+            *(
+                send.journey_id,
+                send.node_id,
+                send.channel,
+                send.account_id or b"",
+                answer.state,
+                answer.reason,
             ),
-            (send.customer_id, send.effect_key, send.enrolment_id),
+            *(0, 0, "", send.depth),
         )
+        shard = shard_of(partition_of(send.team_id, send.customer_id))
+        self.refused.add(shard, send.team_id, what, [(send.customer_id, send.effect_key, send.enrolment_id)])
 
     def _accept(self, send: Send, reserved: Reserved, state: SendState) -> None:
         prepared = reserved.prepared
