@@ -94,6 +94,7 @@ async def test_those_who_slept_before_the_upgrade_wake_and_end_once(site: Site) 
 
 async def test_nothing_is_appended_to_the_history_of_before_once_a_record_was_written(site: Site) -> None:
     append = "INSERT INTO history SELECT 0, $1, $2, $3, NULL, NULL, $4, 3, ''"
+    await site.pool.fetch("SELECT * FROM changing_journeys($1)", START)
     async with transaction(site.pool, [TEAM]) as connection:
         await connection.execute(append, 1, TEAM, UUID(int=1), START)
         # The first record waits for whoever appends.
@@ -103,6 +104,9 @@ async def test_nothing_is_appended_to_the_history_of_before_once_a_record_was_wr
     async with transaction(site.pool, [TEAM]) as connection:
         with pytest.raises(asyncpg.CannotConnectNowError, match="later release"):
             await connection.execute(append, 2, TEAM, UUID(int=1), START)
+    # It would take a journey for empty whose customers are in their actors alone.
+    with pytest.raises(asyncpg.CannotConnectNowError, match="later release"):
+        await site.pool.fetch("SELECT * FROM changing_journeys($1)", START)
 
 
 async def _is_waiting(site: Site) -> bool:

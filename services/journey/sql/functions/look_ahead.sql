@@ -1,4 +1,4 @@
--- version: 2
+-- version: 3
 -- What is due at a domain time, of all partitions and teams, and when the next thing will be: timers of customers who are
 -- not parked, and changes of journeys.
 -- It runs with its owner's rights, since a worker finds work of all teams before it can bind a transaction to them; it returns
@@ -26,6 +26,6 @@ AS $$
           FROM journey WHERE status IN (journey_status('SCHEDULED'), journey_status('ACTIVE'), journey_status('TRIGGER_CLOSED')) AND deleted_at IS NULL
     )
     SELECT (SELECT COALESCE(sum(timers.due), 0)::bigint FROM timers)
-           + (SELECT count(*) FROM changing_journeys(now_domain)),
+           + (SELECT count(*) FROM changing_journeys_v2(now_domain)),
            least((SELECT min(timers.following) FROM timers), (SELECT min(changes.following) FROM changes))
 $$;

@@ -5,7 +5,7 @@ SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, defin
   FROM journey WHERE journey_id = ANY (:journey_ids::uuid[]);
 
 -- name: changing_journeys
-SELECT team_id, journey_id FROM changing_journeys(:now);
+SELECT team_id, journey_id FROM changing_journeys_v2(:now);
 
 -- name: insert_journey
 INSERT INTO journey (team_id, journey_id, status, revision, version, name, name_folded, trigger_type, definition,

@@ -1,8 +1,7 @@
--- version: 2
 -- Journeys that have to change by themselves: a start or an end has come, or they are stopping.
 -- It runs with its owner's rights, since a worker finds work of all teams before it can bind a transaction to them; it returns
 -- ids and times only.
-CREATE OR REPLACE FUNCTION changing_journeys(now_domain timestamptz)
+CREATE OR REPLACE FUNCTION changing_journeys_v2(now_domain timestamptz)
 RETURNS TABLE (team_id uuid, journey_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
