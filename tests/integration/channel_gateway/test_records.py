@@ -282,6 +282,38 @@ async def test_the_feed_tells_the_customers_of_sends_beside_their_record(sender:
     assert found == {(mail.customer_id, mail.event_id) for mail in told}
 
 
+async def test_a_stint_stands_until_all_of_its_sends_are_settled(
+    sender: Sender, admin: asyncpg.Connection[Any]
+) -> None:
+    stint, jobs = new_id(), [await sender.job(new_id()) for _ in range(2)]
+    await admin.execute("INSERT INTO channel_gateway.sender_stint VALUES ($1, $2)", stint, sender.id)
+    await admin.execute("UPDATE channel_gateway.delivery SET stint_id = $1", stint)
+    for count, job in zip((2, 1), jobs, strict=True):
+        await sender.store.end_stints([stint])
+        assert await sender.store.stints() == [(stint, sender.id)]
+        assert (await sender.store.unsettled())[0] == count
+        assert await sender.store.unsettled_senders() == {sender.id: {sender.team_id}}
+        await sender.settle(job)
+    async with admin.transaction():
+        # As a reservation does that is under way, and stores another send of it.
+        await admin.execute("SELECT channel_gateway.hold_stint($1, $2)", stint, sender.id)
+        await sender.store.end_stints([stint])
+        assert await sender.store.stints() == [(stint, sender.id)]
+    await sender.store.end_stints([stint])
+    assert await sender.store.stints() == []
+    await admin.execute("SELECT channel_gateway.hold_stint($1, $2)", stint, sender.id)
+    assert await sender.store.stints() == [(stint, sender.id)], "a reservation that comes late has it again"
+
+
+async def test_the_stint_of_the_release_before_always_stands(
+    sender: Sender, admin: asyncpg.Connection[Any]
+) -> None:
+    await sender.job(new_id())
+    assert await sender.store.stints() == []
+    assert (await sender.store.unsettled())[0] == 1
+    assert await admin.fetchval("SELECT count(*) FROM channel_gateway.sender_stint") == 1
+
+
 _INDEXED = """
 SELECT DISTINCT a.attname
   FROM pg_index AS i
