@@ -95,7 +95,7 @@ class OutcomeMails:
     async def of_partition(self, partition: int, after_position: int, limit: int) -> MailPage:
         """See `Mails`."""
         mails = await self._deps.feed.fetch_after({partition: after_position}, limit)
-        return MailPage(mails, more=len(mails) == limit)
+        return MailPage(mails, more=len(mails) >= limit)
 
 
 def serve(server: GrpcServer, deps: Dependencies) -> None:

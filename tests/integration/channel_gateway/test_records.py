@@ -21,13 +21,15 @@ from libs.common.feeds.gateway_records import (
 from libs.common.feeds.reading import PackedHistory
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import PARTITIONS, new_id, partition_of
-from libs.common.mailbox.mail import Mail, Outcome, SendOutcome
+from libs.common.mailbox.mail import Mail, Outcome, SendOutcome, decode_all
 from libs.testing.fixtures import Database
+from omnijourney.common.v1.history_pb2 import HistoryCursor
+from omnijourney.internal.v1 import mail_service_pb2
 from services.channel_gateway.domain.model import Channel, DeliveryOutcome, Job, Price, SendState
 from services.channel_gateway.store.deliveries import DeliveryStore
 from services.channel_gateway.store.feed import FeedStore
 from services.channel_gateway.store.outcomes import Settlement
-from tests.integration.channel_gateway.conftest import LINE, START, Gateway, GatewayMaker
+from tests.integration.channel_gateway.conftest import LINE, START, TIMEOUT_S, Gateway, GatewayMaker
 
 _UNSETTLED = """
 INSERT INTO channel_gateway.delivery (team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel,
@@ -312,6 +314,29 @@ async def test_the_stint_of_the_release_before_always_stands(
     assert await sender.store.stints() == []
     assert (await sender.store.unsettled())[0] == 1
     assert await admin.fetchval("SELECT count(*) FROM channel_gateway.sender_stint") == 1
+
+
+async def test_a_partition_is_read_again_page_after_page_to_its_end(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.channel_gateway.store.feed.RECORDS_MAX", 1)
+    account, module = await gateway.account(LINE, sink=True), await gateway.module()
+    for size in (60, 60):
+        customers = [gateway.customer(account, LINE) for _ in range(size)]
+        await gateway.ask(*(gateway.send(customer, LINE, bot_module_id=module) for customer in customers))
+        await gateway.settled()
+    found: set[UUID] = set()
+    for partition in range(PARTITIONS):
+        after, more = 0, True
+        while more:
+            cursor = HistoryCursor(partition=partition, after_position=after)
+            page = await gateway.internal.mail.ListMail(
+                mail_service_pb2.ListMailRequest(partition=cursor, page_size=1), timeout=TIMEOUT_S
+            )
+            mails = decode_all(list(page.mails))
+            found |= {mail.event_id for mail in mails}
+            after, more = mails[-1].position if mails else after, page.more
+    assert len(found) == 120
 
 
 _INDEXED = """
