@@ -43,10 +43,18 @@ def leaves_open_minute(windows: Sequence[QuietWindow]) -> bool:
     return 0 in week
 
 
-def _merged(now: datetime, windows: Sequence[QuietWindow], zone: str) -> list[tuple[datetime, datetime]]:
+def _merged(now: datetime, windows: Sequence[QuietWindow], zone: str) -> Sequence[tuple[datetime, datetime]]:
     if not windows:
-        return []
+        return ()
     first_day = now.astimezone(_zone(zone)).date() - timedelta(days=2)
+    return _merged_from(first_day, tuple(windows), zone)
+
+
+@lru_cache(maxsize=1024)
+def _merged_from(
+    first_day: date, windows: tuple[QuietWindow, ...], zone: str
+) -> tuple[tuple[datetime, datetime], ...]:
+    """Spans of quiet time from a day on. Kept: all customers of a journey ask for those of one day."""
     spans = sorted(_spans(first_day, windows, _zone(zone)))
     merged = [spans[0]] if spans else []
     for start, end in spans[1:]:
@@ -54,7 +62,7 @@ def _merged(now: datetime, windows: Sequence[QuietWindow], zone: str) -> list[tu
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
-    return merged
+    return tuple(merged)
 
 
 def _spans(
