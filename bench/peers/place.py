@@ -9,7 +9,7 @@ from typing import Final
 
 from tools.paths import BUILD
 
-PLACE: Final = Path(os.environ.get("OMNIJOURNEY_BENCH_PEERS", BUILD / "peers"))
+PLACE: Final = Path(os.environ.get("BENCH_PEERS", BUILD / "peers"))
 PYTHON: Final = PLACE / "venv" / "bin" / "python"
 SCRIPTS: Final = Path(__file__).parent
 _END_S: Final = 10.0
