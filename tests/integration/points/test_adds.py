@@ -169,9 +169,11 @@ async def test_a_key_that_is_being_recorded_elsewhere_is_waited_for(
     early = asyncio.create_task(first.ledger.post_with(batch(mine), hold))
     await reached.wait()
     late = asyncio.create_task(_until_posted(second, theirs))
-    await _waits(points)
-    assert not late.done()
-    go_on.set()
+    try:
+        await _waits(points)
+        assert not late.done()
+    finally:
+        go_on.set()
     (recorded,) = (await early).answers
     answers = await late
     assert recorded.outcome.status.value == (POSTED if one is build.manual else REJECTED)

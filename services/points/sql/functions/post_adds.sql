@@ -55,7 +55,10 @@ BEGIN
     END IF;
     MERGE INTO account AS a
     USING (
-        SELECT * FROM ROWS FROM (unnest(adds), unnest(added)) AS e WHERE e.is_last ORDER BY e.team_id, e.customer_id
+        SELECT e.team_id, e.customer_id, e.sequence_before, e.sequence, e.balance, e.cumulative, e.posted_at, e.hash
+          FROM ROWS FROM (unnest(adds), unnest(added)) AS e
+         WHERE e.is_last
+         ORDER BY e.team_id, e.customer_id
     ) AS e
        ON a.team_id = e.team_id AND a.customer_id = e.customer_id
      WHEN MATCHED AND a.sequence = e.sequence_before AND e.balance <= figure_max AND e.cumulative <= figure_max THEN
