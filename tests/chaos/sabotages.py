@@ -139,7 +139,13 @@ def _accepting(evidence: Evidence, **changes: Any) -> Evidence:
     return dataclasses.replace(evidence, accepted=accepted)
 
 
-_COST = f"source = 3 AND requested_balance = -{w.BIG_COST}"
+_REFUSAL = (
+    "INSERT INTO points.outcome (team_id, key, fingerprint, customer_id, source, status, reason, requested_balance,"
+    " delta_balance, delta_cumulative, shortfall, balance, cumulative, sequence, recorded_at)"
+    f" SELECT team_id, gen_random_uuid(), '', customer_id, 3, 2, 1, -{w.BIG_COST}, 0, 0, 0, {w.BIG_COST}, 0, sequence,"
+    " posted_at FROM points.entry WHERE team_id = $1 LIMIT 1"
+)
+"""A deduction that was refused though there was enough. Few runs refuse one: it is made, not found."""
 POINTS = (
     Sabotage(
         "an entry of more than its figures",
@@ -165,11 +171,10 @@ POINTS = (
         ("deductions: one for each visit",),
         drop("points.entry", "source = 3 AND delta_balance < 0"),
     ),
-    Sabotage("a deduction is lost", ("deductions: one for each visit",), drop("points.outcome", _COST)),
     Sabotage(
         "a rich customer refused",
         ("deductions: refused though there was enough",),
-        change("points.outcome", f"status = 2, balance = {w.BIG_COST}", _COST),
+        (_REFUSAL,),
     ),
 )
 _BONUS = "position(convert_to('bonus', 'UTF8') IN body) + 5"
