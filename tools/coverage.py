@@ -32,7 +32,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Begins before any of the code is imported."""
     if early_config.known_args_namespace.coverage:
         early_config.pluginmanager.register(Meter(), "coverage-meter")
-        os.environ["PYTEST_PLUGINS"] = __name__  # workers load it as early, too
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            os.environ.pop("PYTEST_PLUGINS", None)  # what tests start is no part of this run
+        else:
+            os.environ["PYTEST_PLUGINS"] = __name__  # so that workers load it as early
 
 
 class Meter:
