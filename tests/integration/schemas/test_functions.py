@@ -17,6 +17,7 @@ _WITHOUT_SEARCH_PATH: Final = {
     ("platform", "open_pages"),
     ("platform", "teams"),
     ("points", "packed_whole"),
+    ("segment", "packed_text"),
 }
 
 _FUNCTIONS: Final = """
