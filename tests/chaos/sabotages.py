@@ -209,12 +209,16 @@ JOURNEYS = (
     ),
     Sabotage(
         "an enrolment told twice",
-        ("each enrolment is told once", "nodes entered twice in one visit"),
+        (
+            "each enrolment is told once",
+            "nodes entered twice in one visit",
+            "enrolments that walked no whole way",
+        ),
         double("journey.history_record", _AWAY, _ENROLLED),
     ),
     Sabotage(
         "an end that was not told",
-        ("each end is told once", "enrolments that walked no whole way"),
+        ("each end is told once",),
         drop("journey.history_record", f"{_ENDED} AND position(convert_to('remind', 'UTF8') IN body) > 0"),
     ),
     Sabotage(

@@ -1,4 +1,4 @@
--- version: 3
+-- version: 2
 -- Journeys that have to change by themselves, for the release before: that release looks for live enrolments in `enrolment` alone, and
 -- would stop a journey while customers are inside. 57P03 (cannot connect now) makes its schedule wait.
 CREATE OR REPLACE FUNCTION changing_journeys(now_domain timestamptz)
