@@ -1,4 +1,4 @@
--- version: 3
+-- version: 2
 -- State of customers, who are named in parallel; `place` is a customer's index among them, from 1. A customer in several
 -- journeys has a row for each, one who is in none has one without an enrolment, and of one who is parked only that is returned. Rows of
 -- place 0 have the versions of the teams' journeys that customers can be in.
