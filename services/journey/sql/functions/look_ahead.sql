@@ -1,4 +1,4 @@
--- version: 3
+-- version: 2
 -- What is due at a domain time, of all partitions and teams, and when the next thing will be: timers of customers who are
 -- not parked, and changes of journeys.
 -- It runs with its owner's rights, since a worker finds work of all teams before it can bind a transaction to them; it returns

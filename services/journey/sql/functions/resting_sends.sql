@@ -1,4 +1,4 @@
--- version: 3
+-- version: 2
 -- Sends in flight of these partitions whose customers have awaited one since before a domain time, after (partition, since,
 -- customer) in this order. Parked customers wait for an operator.
 -- It runs with its owner's rights, since a worker finds work of all teams before it can bind a transaction to them; it returns
