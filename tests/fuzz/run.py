@@ -191,6 +191,8 @@ class Runner:
     async def _call(self, case: Case, parts: Sequence[bytes]) -> None:
         deadline_s = calls.POLL_DEADLINE_S if case.waits else calls.DEADLINE_S
         channel = self._world.channel(case.rpc, by_team=case.by_team)
+        if not case.rpc.is_read:  # before the call: what it writes others may read before it is answered
+            self._written |= self._named(parts)
         answer = await calls.make(channel, case.rpc, parts, deadline_s)
         if answer.took_s > SLOW_S:
             # The machine may have been busy: what is slow is slow when it is alone, too.
@@ -203,15 +205,17 @@ class Runner:
         if why:
             self.report.fault(why, **_shown(case, parts, answer))
 
+    def _named(self, parts: Sequence[bytes]) -> set[str]:
+        """The ids of another team that a request names."""
+        asked = b" ".join(parts)
+        return {each for each in self._foreign_ids if each.encode() in asked}
+
     def _why_foreign(self, case: Case, parts: Sequence[bytes], answer: Answer) -> str:
         """Whether a team's client was told an id of another team that it did not name itself."""
-        asked = b" ".join(parts)
-        named = {each for each in self._foreign_ids if each.encode() in asked}
-        if not case.rpc.is_read:
-            self._written |= named
         if not case.by_team:
             return ""
         told = " ".join([answer.message, *map(str, answer.answers)])
+        named = self._named(parts)
         leaked = [each for each in self._foreign_ids if each in told and each not in named | self._written]
         return f"an id of another team: {leaked[0]}" if leaked else ""
 
