@@ -25,7 +25,7 @@ Row = TypeVar("Row")
 Row_co = TypeVar("Row_co", covariant=True)
 Row_contra = TypeVar("Row_contra", contravariant=True)
 
-WAIT_S: Final = 15.0
+WAIT_S: Final = 5.0
 """How long a read waits for news, real seconds."""
 REASON_LENGTH_MAX: Final = 500
 AWAY: Final = (Unavailable, ResourceExhausted, *PASSING)
