@@ -17,8 +17,9 @@ from tools.paths import ROOT
 
 _BIN: Final = ROOT / ".venv" / "bin"
 _PYTEST: Final = ("python", "-m", "pytest", "-q", "--no-header", "--hypothesis-profile=quick")
-# The folders of unit tests that take longest, in a step of their own: two halves run beside each other.
+# Two halves that run beside each other and take as long as each other: the folders of the second.
 _EDGES: Final = ("tests/unit/common", "tests/unit/channel_gateway")
+_ELSEWHERE: Final = (*_EDGES, "tests/sim")
 
 # Something hangs: all steps together take less than a minute.
 _STEP_SECONDS_MAX: Final = 240
@@ -27,11 +28,11 @@ _STEP_SECONDS_MAX: Final = 240
 STEPS: Final[dict[str, tuple[str, ...]]] = {
     "tests": (
         *_PYTEST,
-        *("tests/unit", "tests/property", "tests/golden", "tests/sim"),
+        *("tests/unit", "tests/property", "tests/golden"),
         *(f"--ignore={folder}" for folder in _EDGES),
     ),
     "types": ("mypy",),
-    "edges": (*_PYTEST, *_EDGES),
+    "edges": (*_PYTEST, *_ELSEWHERE),
     "contracts": ("python", "-m", "tools.contracts", "check"),
     "imports": ("lint-imports", "--no-logo"),
     "lint": ("ruff", "check", "--output-format=concise", "."),
@@ -76,7 +77,8 @@ def main(names: Sequence[str]) -> int:
         print(f"no step {', '.join(unknown)}; there are: {', '.join(STEPS)}", file=sys.stderr)
         return 2
     failed: list[Result] = []
-    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
+    # One more than there are CPUs: three steps take about as long as each other, and tests also wait.
+    with ThreadPoolExecutor(max_workers=1 + max(2, os.cpu_count() or 2)) as pool:
         for done in as_completed([pool.submit(run, name) for name in names or STEPS]):
             result = done.result()
             print(

@@ -50,7 +50,7 @@ def test_what_is_no_decision_is_decided_alike_on_all_figures(
     assert decision == Decision(Status.POSTED, changes=(change,), requested=points, order=order)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(st.lists(postings(), max_size=30), formulas)
 def test_the_parts_of_a_batch_do_what_the_batch_does(sent: list[Posting], formula: Formula | None) -> None:
     known = {TEAM: formula} if formula else {}
@@ -70,7 +70,7 @@ def _place(entry: Entry) -> tuple[UUID, int]:
     return entry.customer_id, entry.sequence
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(
     st.lists(postings(), max_size=30),
     formulas,

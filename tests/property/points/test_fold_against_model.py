@@ -126,7 +126,7 @@ def fold_in_batches(
 
 
 @pytest.mark.rule("P-04b", "P-04c", "P-06a", "P-06b", "P-06c", "P-06d", "P-06e", "P-08a", "P-08b")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(st.lists(postings(), max_size=40), st.lists(st.integers(0, 12), max_size=6), formulas)
 def test_the_fold_does_what_the_model_says(
     sent: list[Posting], sizes: list[int], formula: Formula | None
@@ -151,7 +151,7 @@ def test_the_fold_does_what_the_model_says(
 
 
 @pytest.mark.rule("P-07b")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(st.lists(postings(), max_size=40), st.lists(st.integers(0, 12), max_size=6), formulas)
 def test_the_checker_finds_nothing_in_what_the_fold_writes(
     sent: list[Posting], sizes: list[int], formula: Formula | None

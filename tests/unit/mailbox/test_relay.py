@@ -244,7 +244,7 @@ _EVENTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(events=_EVENTS)
 def test_nothing_is_lost_and_order_holds_whatever_happens(events: list[str]) -> None:
     asyncio.run(_play(events))

@@ -1,8 +1,6 @@
 """Ports, variables and command lines of an installation, decided before anything runs."""
 
-import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from libs.supervisor.plan import (
     worker_environment,
     worker_names,
 )
+from services import __main__ as five_in_one
 
 ENDPOINTS = Endpoints("postgresql://p", "redis://r", "t", owner=True)
 
@@ -188,21 +187,23 @@ def test_one_process_is_all_five_each_once(parted: dict[str, Any]) -> None:
         InstallationOptions(one_process=True, **parted)
 
 
-def test_five_in_one_process_are_refused_without_their_credentials() -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OMNIJOURNEY_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "services"], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == EXIT_CONFIG
-    assert done.stderr == "OMNIJOURNEY_CREDENTIALS_DIR: must be set: run `omnijourney migrate`\n"
+def test_five_in_one_process_are_refused_without_their_credentials(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(credentials.DIRECTORY_VARIABLE, raising=False)
+    with pytest.raises(SystemExit) as ended:
+        five_in_one.main()
+    assert ended.value.code == EXIT_CONFIG
+    assert capsys.readouterr().err == "OMNIJOURNEY_CREDENTIALS_DIR: must be set: run `omnijourney migrate`\n"
 
 
-def test_five_in_one_process_are_refused_without_a_file_of_theirs(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OMNIJOURNEY_")}
-    environment[credentials.DIRECTORY_VARIABLE] = str(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-m", "services"], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == EXIT_CONFIG
-    assert "cannot be read" in done.stderr
-    assert str(tmp_path / "journey.env") in done.stderr
+def test_five_in_one_process_are_refused_without_a_file_of_theirs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv(credentials.DIRECTORY_VARIABLE, str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        five_in_one.main()
+    assert ended.value.code == EXIT_CONFIG
+    told = capsys.readouterr().err
+    assert "cannot be read" in told
+    assert str(tmp_path / "journey.env") in told
