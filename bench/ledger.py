@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import random
-import socket
 import statistics
 import sys
 import time
@@ -33,6 +32,7 @@ from bench.usage import Usage
 from libs.common.db.migrate import migrate
 from libs.common.rpc.client import channel
 from libs.embedded import Embedded, start_embedded
+from libs.embedded.ports import free_port
 from omnijourney.common.v1 import money_pb2
 from omnijourney.internal.v1 import ledger_service_pb2, postings_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
@@ -140,7 +140,7 @@ class Field:
 async def _field(directory: Path) -> AsyncIterator[Field]:
     servers = await start_embedded(directory)
     try:
-        port = _free_port()
+        port = free_port()
         async with _service(servers, port) as pid, channel(f"127.0.0.1:{port}", servers.token) as calls:
             await asyncio.wait_for(calls.channel_ready(), _TIMEOUT_S)
             admin = await asyncpg.connect(servers.postgres_dsn)
@@ -176,13 +176,6 @@ def _pid_of(servers: Embedded) -> int:
     assert servers.postgres is not None
     assert servers.postgres.child is not None
     return servers.postgres.child.pid
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class _Timed:

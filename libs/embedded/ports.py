@@ -1,4 +1,4 @@
-"""Free ports on loopback."""
+"""Free ports on loopback, each handed out to one process of the machine at a time."""
 
 import errno
 import secrets
@@ -11,7 +11,9 @@ LOOPBACK = "127.0.0.1"
 _LOWEST, _HIGHEST = 20_000, 32_000
 _TRIES_MAX = 2_000
 
-_handed_out: set[int] = set()
+# By port, what tells other processes that it is handed out, from the moment it is chosen and while its server
+# is down: the UDP port of the same number, which nobody else uses here. The kernel frees it with this process.
+_handed_out: dict[int, socket.socket] = {}
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -32,13 +34,23 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def free_port(host: str = LOOPBACK) -> int:
-    """A port on which nobody listens and which this process has not handed out before.
+    """A port on which nobody listens and which neither this process nor another that lives has been handed.
 
     Errors: OSError when none is found.
     """
     for _ in range(_TRIES_MAX):
         port = _LOWEST + secrets.randbelow(_HIGHEST - _LOWEST)
-        if port not in _handed_out and is_free(port, host):
-            _handed_out.add(port)
+        if port not in _handed_out and is_free(port, host) and _reserve(port):
             return port
     raise OSError(errno.EADDRINUSE, f"no free port between {_LOWEST} and {_HIGHEST} on {host}")
+
+
+def _reserve(port: int) -> bool:
+    mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        mark.bind((LOOPBACK, port))
+    except OSError:
+        mark.close()
+        return False
+    _handed_out[port] = mark
+    return True

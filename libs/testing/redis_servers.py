@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from libs.embedded.binaries import find_valkey
 from libs.embedded.ports import free_port
+from libs.embedded.process import log_tail
 
 _PATIENCE_S = 15.0
 _POLL_S = 0.01
@@ -46,7 +47,12 @@ class RedisServer:
         with (self.directory / f"{self.port}.log").open("ab") as log:
             self._process = subprocess.Popen([self.binary, *own, *self.options], stdout=log, stderr=log)
         with self.client() as client:
-            wait_until(client.ping)
+            wait_until(lambda: self._lives() and client.ping())
+
+    def _lives(self) -> bool:
+        if self._process is not None and self._process.poll() is not None:
+            raise AssertionError(log_tail(self.directory / f"{self.port}.log"))
+        return True
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Stop it as an operator does, or otherwise."""
@@ -82,8 +88,8 @@ def redis_binary() -> Path | None:
 def running(binary: Path, directory: Path, *options: str) -> Iterator[RedisServer]:
     """One server, stopped at the end."""
     server = RedisServer(binary, directory, options)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()
@@ -94,14 +100,17 @@ def running_cluster(binary: Path, directory: Path, nodes: int = 3) -> Iterator[l
     """A cluster of primaries with all slots, stopped at the end."""
     with ExitStack() as stack:
         servers = []
-        for number in range(nodes):
-            options = ("--cluster-enabled", "yes", "--cluster-config-file", f"nodes-{number}.conf")
+        buses = [free_port() for _ in range(nodes)]
+        for number, bus in enumerate(buses):
+            options = ["--cluster-enabled", "yes", "--cluster-config-file", f"nodes-{number}.conf"]
+            # By default the bus is at port + 10,000, among the ports of the kernel's outgoing connections.
+            options += ["--cluster-port", str(bus)]
             servers.append(stack.enter_context(running(binary, directory, *options)))
         for number, server in enumerate(servers):
             first, last = number * _SLOTS // nodes, (number + 1) * _SLOTS // nodes - 1
             with server.client() as client:
                 client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
-                client.execute_command("CLUSTER MEET", "127.0.0.1", servers[0].port)
+                client.execute_command("CLUSTER MEET", "127.0.0.1", servers[0].port, buses[0])
         wait_until_whole(servers)
         yield servers
 

@@ -24,6 +24,7 @@ from libs.common.rpc.errors import remote_error
 from libs.common.rpc.operations import NothingPending, Progress
 from libs.common.rpc.server import PortTakenError
 from libs.embedded import attach
+from libs.embedded.ports import free_port
 from libs.testing.fixtures import Database, Databases, Servers
 from omnijourney.common.v1 import installation_service_pb2 as pb
 from omnijourney.common.v1 import installation_service_pb2_grpc as pb_grpc
@@ -183,9 +184,7 @@ async def test_a_service_that_cannot_start_frees_what_it_took(servers: Servers, 
         with pytest.raises(PortTakenError):
             async with app(servers.settings(Settings, database, port=serving.port)):
                 pass
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         with pytest.raises(PortTakenError):
             async with app(
                 servers.settings(Settings, database, port=port, metrics_port=serving.metrics_port)
@@ -321,10 +320,7 @@ async def test_a_faulty_variable_is_told(start: Start) -> None:
 
 
 async def test_a_signal_ends_a_service_that_waits_for_its_database(start: Start) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-    process = await start(POSTGRES_DSN=f"postgresql://a:b@127.0.0.1:{port}/c")
+    process = await start(POSTGRES_DSN=f"postgresql://a:b@127.0.0.1:{free_port()}/c")
     await asyncio.wait_for(_log_line(process, "waiting for the database"), 20)
     process.terminate()
     await asyncio.wait_for(process.communicate(), 20)

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from libs.embedded.ports import free_port
 from libs.testing.fixtures import Database, Servers
 from tools.paths import ROOT
 
@@ -35,7 +35,7 @@ class Process:
         cls, servers: Servers, database: Database, *, segment_target: str = _NOWHERE, crash_points: str = ""
     ) -> AsyncIterator[Process]:
         """Started, and ended with the context."""
-        process = cls(servers, database, segment_target, crash_points, _free_port())
+        process = cls(servers, database, segment_target, crash_points, free_port())
         await process.start()
         try:
             yield process
@@ -68,10 +68,3 @@ class Process:
         """Ends it and starts it again."""
         await self.stop(how)
         await self.start()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from libs.embedded import ports
 from libs.embedded.ports import free_port, is_free
 from libs.embedded.process import (
     Account,
@@ -80,3 +81,14 @@ def test_free_ports_differ_and_lie_below_those_of_outgoing_connections() -> None
     ports = [free_port() for _ in range(20)]
     assert len(set(ports)) == 20
     assert all(20_000 <= port < 32_000 and is_free(port) for port in ports)
+
+
+def test_a_port_handed_to_one_process_is_not_handed_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although nobody listens on it yet, or no more."""
+    port = free_port()
+    monkeypatch.setattr(ports, "_LOWEST", port)
+    monkeypatch.setattr(ports, "_HIGHEST", port + 1)
+    monkeypatch.setattr(ports, "_handed_out", {})  # as another process has it
+    assert is_free(port)
+    with pytest.raises(OSError, match="no free port"):
+        free_port()
