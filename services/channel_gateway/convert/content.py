@@ -28,7 +28,7 @@ from services.channel_gateway.domain.model import (
     Template,
     TextCard,
 )
-from services.channel_gateway.domain.render import card_texts, coupon_cards, unknown_variables
+from services.channel_gateway.domain.render import card_text_faults, coupon_cards
 
 NAME_MAX: Final = 100
 SECRET_MAX: Final = 4_000
@@ -175,9 +175,8 @@ def _card_of(check: FieldCheck, path: str, message: content_pb2.Card, depth: int
         case _:
             check.fault(path, "needs one of text, image, button, condition and coupon")
             return None
-    for field, text in card_texts(card):
-        for name in unknown_variables(text):
-            check.fault(f"{path}.{kind}.{field}", f"there is no variable {{{{{name}}}}}")
+    for field, fault in card_text_faults(card):
+        check.fault(f"{path}.{kind}.{field}", fault)
     return card
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from libs.common.ids import CustomerKey
+from libs.common.text_variables import fill
 from services.channel_gateway.domain.model import (
     DEFAULT_PRICES,
     Account,
@@ -33,7 +34,6 @@ from services.channel_gateway.domain.render import (
     Values,
     cards_need_attributes,
     cards_need_points,
-    fill,
     flatten,
     template_needs_attributes,
     template_needs_points,
@@ -250,9 +250,9 @@ def _write(
     template = catalogue.templates[send.team_id, content.template_id]
     filled = TemplateContent(
         content.template_id,
-        tuple(fill(text, values) for text in content.parameters),
-        fill(content.header_parameter, values),
-        tuple((index, fill(text, values)) for index, text in content.button_parameters),
+        tuple(fill(text, values.get) for text in content.parameters),
+        fill(content.header_parameter, values.get),
+        tuple((index, fill(text, values.get)) for index, text in content.button_parameters),
     )
     _check_parameters(template, filled)
     return writer.write_template(send, recipient, template, filled)

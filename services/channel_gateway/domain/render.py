@@ -1,11 +1,20 @@
 """Filling texts in: variables, their defaults, and cards that depend on the customer."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import msgspec
 
+from libs.common.text_variables import (
+    ATTRIBUTE,
+    BALANCE,
+    CUMULATIVE,
+    CUSTOMER_NAME,
+    POINTS,
+    faults_in,
+    fill,
+    names_in,
+)
 from services.channel_gateway.domain.model import (
     Balance,
     Button,
@@ -23,10 +32,12 @@ from services.channel_gateway.domain.model import (
     TextCard,
 )
 
-_VARIABLE: Final = re.compile(r"\{\{([^{}]*)\}\}")
-_PLAIN: Final = frozenset({"customer.name", "points.balance", "points.cumulative"})
-_ATTRIBUTE: Final = "attribute."
-_POINTS: Final = "points."
+BUTTON_FIELDS: Final = {
+    ButtonAction.URL: "url",
+    ButtonAction.POSTBACK: "postback_data",
+    ButtonAction.MESSAGE: "message_text",
+}
+"""Where the contract has what a button does."""
 
 
 class Values:
@@ -40,46 +51,21 @@ class Values:
         self.points_open = points_open
 
     def get(self, name: str) -> str:
-        """The value of a variable; empty when there is none."""
-        if name == "customer.name":
+        """The value of a variable; empty when there is none, or no such variable."""
+        if name == CUSTOMER_NAME:
             return self._profile.name
-        if name.startswith(_ATTRIBUTE):
-            return self._profile.attributes.get(name.removeprefix(_ATTRIBUTE), "")
+        if name.startswith(ATTRIBUTE):
+            return self._profile.attributes.get(name.removeprefix(ATTRIBUTE), "")
         if self.balance is None or not self.points_open:
             return ""
-        return str(self.balance.balance if name == "points.balance" else self.balance.cumulative)
-
-
-def fill(text: str, values: Values) -> str:
-    """`text` with its variables replaced: by the value, else the default after `|`, else nothing."""
-    if "{{" not in text:
-        return text
-
-    def replace(match: re.Match[str]) -> str:
-        name, _, default = match[1].partition("|")
-        return values.get(name.strip()) or default.strip()
-
-    return _VARIABLE.sub(replace, text)
-
-
-def unknown_variables(text: str) -> list[str]:
-    """Variables of a text that do not exist; a text that holds some is refused when saved."""
-    return [name for name in variables(text) if not _is_known(name)]
-
-
-def variables(text: str) -> Iterator[str]:
-    """Names of the variables in a text."""
-    for match in _VARIABLE.finditer(text):
-        yield match[1].partition("|")[0].strip()
-
-
-def _is_known(name: str) -> bool:
-    return name in _PLAIN or (name.startswith(_ATTRIBUTE) and len(name) > len(_ATTRIBUTE))
+        if name == BALANCE:
+            return str(self.balance.balance)
+        return str(self.balance.cumulative) if name == CUMULATIVE else ""
 
 
 def names_points(texts: Iterable[str]) -> bool:
     """Whether any text has a variable of points."""
-    return any(name.startswith(_POINTS) for text in texts for name in variables(text))
+    return any(name.startswith(POINTS) for text in texts for name in names_in(text))
 
 
 def cards_need_points(cards: Iterable[Card]) -> bool:
@@ -111,7 +97,7 @@ def template_needs_attributes(content: TemplateContent) -> bool:
 
 
 def _names_attributes(texts: Iterable[str]) -> bool:
-    return any(name.startswith(_ATTRIBUTE) for text in texts for name in variables(text))
+    return any(name.startswith(ATTRIBUTE) for text in texts for name in names_in(text))
 
 
 def _template_texts(content: TemplateContent) -> list[str]:
@@ -129,6 +115,28 @@ def card_texts(card: Card) -> Iterator[tuple[str, str]]:
         yield "text", card.text
     elif isinstance(card, CouponCard):
         yield "text", card.text
+
+
+def fixed_texts(card: Card) -> Iterator[tuple[str, str]]:
+    """(field, text) of the texts of one card that go out as they stand; not those of cards inside it."""
+    if isinstance(card, ButtonCard):
+        for index, button in enumerate(card.buttons):
+            yield f"buttons[{index}].label", button.label
+            yield f"buttons[{index}].{BUTTON_FIELDS[button.action]}", button.value
+    elif isinstance(card, CouponCard):
+        yield "button_label", card.button_label
+
+
+def card_text_faults(card: Card) -> Iterator[tuple[str, str]]:
+    """(field, what is wrong) of variables in the texts of one card that nothing will fill in; a card that has some is
+    refused when saved."""
+    for field, text in card_texts(card):
+        for fault in faults_in(text):
+            yield field, fault.message
+    for field, text in fixed_texts(card):
+        # An address may hold what looks like a variable elsewhere.
+        for fault in faults_in(text, ()) if "{{" in text or not field.endswith(("url", "data")) else ():
+            yield field, fault.message
 
 
 def coupon_cards(path: str, cards: Iterable[Card]) -> Iterator[tuple[str, CouponCard]]:
@@ -150,7 +158,7 @@ def flatten(cards: Iterable[Card], values: Values) -> list[FlatCard]:
             chosen = card.then_cards if holds(card, values.balance or Balance()) else card.else_cards
             flat.extend(flatten(chosen, values))
         elif values.points_open or not isinstance(card, CouponCard):
-            flat.append(_filled(card, lambda text: fill(text, values)))
+            flat.append(_filled(card, lambda text: fill(text, values.get)))
     return flat
 
 

@@ -13,10 +13,11 @@ from libs.common.ids import derived_id
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import changed_fields
 from libs.common.rpc.values import timestamp
+from libs.common.text_variables import faults_in
 from omnijourney.points.v1 import coupon_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert.requests import request_key
-from services.points.domain.coupons import Claim, Coupon, CouponType, Terms, filled_in, unknown_variables
+from services.points.domain.coupons import VARIABLES, Claim, Coupon, CouponType, Terms, filled_in
 from services.points.domain.model import POINTS_MAX
 from services.points.domain.views import ClaimRequest, ClaimResult, ClaimSearch
 
@@ -90,8 +91,8 @@ def _cost(check: FieldCheck, cost: int) -> int:
 
 def _insufficient_text(check: FieldCheck, text: str) -> str:
     field = "coupon.points_redemption.insufficient_text"
-    for name in unknown_variables(text):
-        check.fault(field, f"may hold {{{{points.balance}}}} only, not {name}")
+    for fault in faults_in(text, VARIABLES):
+        check.fault(field, fault.message)
     return _text(check, field, text, TEXT_LENGTH_MAX)
 
 

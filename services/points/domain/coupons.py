@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from enum import IntEnum
 from typing import Final
@@ -10,8 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-_VARIABLE: Final = re.compile(r"\{\{\s*([^{}|]*?)\s*(?:\|[^{}]*)?\}\}")
-_BALANCE: Final = "points.balance"
+from libs.common.text_variables import BALANCE, fill
 
 
 class CouponType(IntEnum):
@@ -76,11 +74,10 @@ def refusal(coupon: Coupon, claims_of_customer: int, now: datetime) -> str | Non
     return None
 
 
-def unknown_variables(text: str) -> list[str]:
-    """Variables of a text that it may not hold: all but the balance."""
-    return sorted({name for name in _VARIABLE.findall(text) if name != _BALANCE})
+VARIABLES: Final = frozenset({BALANCE})
+"""What the text for a customer with too few points may hold."""
 
 
 def filled_in(text: str, balance: int) -> str:
     """The text for a customer with too few points."""
-    return _VARIABLE.sub(str(balance), text)
+    return fill(text, {BALANCE: str(balance)}.get)

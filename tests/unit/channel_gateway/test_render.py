@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from libs.common.text_variables import fill
 from services.channel_gateway.domain.model import (
     Balance,
+    Button,
     ButtonAction,
     ButtonCard,
     ConditionCard,
@@ -19,12 +21,11 @@ from services.channel_gateway.domain.model import (
 )
 from services.channel_gateway.domain.render import (
     Values,
+    card_text_faults,
     cards_need_points,
-    fill,
     flatten,
     holds,
     template_needs_points,
-    unknown_variables,
 )
 from tests.unit.channel_gateway.build import TEMPLATE
 
@@ -44,26 +45,39 @@ VALUES = Values(Profile("Mei", {"tier": "gold"}), Balance(120, 300))
     ],
 )
 def test_variables_are_filled_in(text: str, filled: str) -> None:
-    assert fill(text, VALUES) == filled
+    assert fill(text, VALUES.get) == filled
 
 
 @pytest.mark.rule("C-10a")
 def test_a_missing_value_takes_the_default() -> None:
     nobody = Values(Profile(), None)
     assert (
-        fill("Hi {{customer.name|friend}}, {{points.balance|some}} points", nobody)
+        fill("Hi {{customer.name|friend}}, {{points.balance|some}} points", nobody.get)
         == "Hi friend, some points"
     )
 
 
 def test_values_are_not_filled_in_again() -> None:
     tricky = Values(Profile("{{points.balance}}"), Balance(5, 5))
-    assert fill("Hi {{customer.name}}", tricky) == "Hi {{points.balance}}"
+    assert fill("Hi {{customer.name}}", tricky.get) == "Hi {{points.balance}}"
 
 
-def test_unknown_variables_are_named() -> None:
-    text = "{{customer.name}} {{customer.age}} {{attribute.}} {{attribute.x}} {{}}"
-    assert unknown_variables(text) == ["customer.age", "attribute.", ""]
+@pytest.mark.parametrize("name", ["customer.first_name", "points.level", "points.balance.x", "name", "", "1"])
+def test_a_variable_that_does_not_exist_has_no_value(name: str) -> None:
+    assert fill(f"Hi {{{{{name}}}}}!", VALUES.get) == "Hi !"
+    assert fill(f"Hi {{{{{name}|friend}}}}!", VALUES.get) == "Hi friend!"
+
+
+def test_what_nothing_fills_in_is_named_by_its_field() -> None:
+    link = Button(
+        "Hi {{customer.name}}", ButtonAction.URL, "https://example.com/?n={{customer.name}}&p=%name%"
+    )
+    say = Button("More", ButtonAction.MESSAGE, "more for {name}")
+    card = ButtonCard("{{customer.age}}", (link, say), title="%name%")
+    fields = [field for field, _ in card_text_faults(card)]
+    assert set(fields) == {"title", "text", "buttons[0].label", "buttons[0].url", "buttons[1].message_text"}
+    plain = Button("Go", ButtonAction.URL, "https://example.com/?p=%name%")
+    assert list(card_text_faults(ButtonCard("Hi {{customer.name|you}}", (plain,)))) == []
 
 
 @pytest.mark.rule("C-10b")
