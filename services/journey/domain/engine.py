@@ -29,6 +29,7 @@ from services.journey.domain.model import (
     Tags,
     WaitReason,
 )
+from services.journey.domain.status import goes_on, sends_until
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -71,7 +72,7 @@ def advance(journey: Journey, enrolment: Enrolment, signal: Signal, now: datetim
     match signal:
         case Start():
             walk.enter(journey.definition.nodes[0].node_id)
-        case Wake() if journey.live:
+        case Wake() if goes_on(journey, now):
             walk.wake()
         case Halt() | Wake():
             walk.halt()
@@ -187,10 +188,10 @@ class _Walk:
         node = self._node()
         if self.wait is WaitReason.SEND and node is not None and isinstance(node.action, Message):
             windows, zone = self.journey.definition.quiet, self.journey.zone
-            may_leave = self.journey.live and quiet.quiet_until(self.now, windows, zone) is None
-            self._ask_to_send(
-                node.action, quiet.next_quiet_start(self.now, windows, zone) if may_leave else self.now
-            )
+            may_leave = goes_on(self.journey, self.now) and quiet.quiet_until(self.now, windows, zone) is None
+            self._ask_to_send(node.action, self._leaves_until() if may_leave else self.now)
+        elif node is None:
+            self._halt_here("NODE_MISSING")
 
     # -- answers ------------------------------------------------------------------------------------------------
 
@@ -249,7 +250,13 @@ class _Walk:
         if quiet_end is not None:
             self._wait_out_quiet(quiet_end, "")
             return
-        self._ask_to_send(message, quiet.next_quiet_start(self.now, windows, zone))
+        self._ask_to_send(message, self._leaves_until())
+
+    def _leaves_until(self) -> datetime | None:
+        """Until when a message that is handed over now may leave: the next window, or the end that stops."""
+        opens = quiet.next_quiet_start(self.now, self.journey.definition.quiet, self.journey.zone)
+        end = sends_until(self.journey)
+        return min(opens, end) if opens and end else opens or end
 
     def _ask_to_send(self, message: Message, not_after: datetime | None) -> None:
         target = self.journey.definition.target(message.channel)
@@ -306,11 +313,14 @@ class _Walk:
 
     def _go_on(self) -> None:
         node = self._node()
-        self._follow(node.next if node else None)
+        if node is None:
+            self._halt_here("NODE_MISSING")
+        else:
+            self._follow(node.next)
 
     def _follow(self, node_id: str | None) -> None:
         """Goes on, but in a journey that is stopping nobody enters another node."""
-        if node_id is None or self.journey.live:
+        if node_id is None or goes_on(self.journey, self.now):
             self.enter(node_id)
         else:
             self._halt_here("JOURNEY_STOPPED")
@@ -322,10 +332,14 @@ class _Walk:
 
     def _defer(self, answer: fx.SendAnswer) -> None:
         """The gateway saw a window begin: the next one, if that was after the turn had read the clock. A window that
-        was over when the gateway looked is waited for no longer, but by another turn, with the time of that."""
+        was over when the gateway looked is waited for no longer, but by another turn, with the time of that. So is the
+        end of the journey, at which that turn halts."""
+        if not goes_on(self.journey, self.now):
+            self._halt_here("JOURNEY_STOPPED")
+            return
         windows, zone = self.journey.definition.quiet, self.journey.zone
         asked_again = self.now if self.wait is WaitReason.SEND else None
-        seen = answer.at or asked_again or quiet.next_quiet_start(self.now, windows, zone) or self.now
+        seen = answer.at or asked_again or self._leaves_until() or self.now
         seen = max(self.now, seen)
         self._wait_out_quiet(quiet.quiet_until(seen, windows, zone) or seen, answer.reason)
 

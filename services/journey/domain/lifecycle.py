@@ -7,13 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from libs.common.errors import FailedPrecondition
-from services.journey.domain.model import (
-    ExpiryAction,
-    Journey,
-    JourneyStatus,
-    StatusReason,
-    SystemTriggerKind,
-)
+from services.journey.domain.model import Journey, JourneyStatus, StatusReason, SystemTriggerKind
+from services.journey.domain.status import accepts, journey_status_at
 
 
 class JourneyChanged(Exception):
@@ -96,17 +91,9 @@ def stopped_by_itself(journey: Journey, reason: StatusReason) -> JourneyStatus |
 
 
 def due_change(journey: Journey, now: datetime) -> JourneyStatus | None:
-    """What the schedule makes of the journey at `now`, or None."""
-    schedule = journey.definition.schedule
-    if schedule is None:
-        return None
-    if journey.status in (S.SCHEDULED, S.ACTIVE, S.TRIGGER_CLOSED) and now >= schedule.end:
-        if schedule.expiry is ExpiryAction.STOP:
-            return S.STOPPING
-        return S.TRIGGER_CLOSED if journey.status is not S.TRIGGER_CLOSED else None
-    if journey.status is S.SCHEDULED and now >= schedule.start:
-        return S.ACTIVE
-    return None
+    """The label that the schedule gives the journey at `now`, or None if it has it. Labels go forward only."""
+    after = journey_status_at(journey, now)
+    return None if after in (journey.status, S.SCHEDULED) else after
 
 
 def trigger_refusal(journey: Journey | None, now: datetime) -> str:
@@ -115,4 +102,4 @@ def trigger_refusal(journey: Journey | None, now: datetime) -> str:
         return "RESOURCE_NOT_FOUND"
     if not isinstance(journey.definition.trigger, SystemTriggerKind):
         return "TRIGGER_MISMATCH"
-    return "" if journey.accepts(now) else "STATUS_FORBIDS_ACTION"
+    return "" if accepts(journey, now, now) else "STATUS_FORBIDS_ACTION"

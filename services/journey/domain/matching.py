@@ -18,6 +18,7 @@ from services.journey.domain.model import (
     SystemTriggerKind,
     TagTrigger,
 )
+from services.journey.domain.status import accepts
 
 DEPTH_MAX = 16
 """Longest chain of journeys that cause one another; a trigger beyond it is refused (J-25)."""
@@ -32,10 +33,10 @@ class TeamJourneys(dict[UUID, Journey]):
         return [journey for journey in self.values() if journey.status in OPEN]
 
 
-def matching(journeys: Iterable[Journey], body: m.Body, at: datetime) -> Iterator[Journey]:
-    """Journeys that accept customers at `at` and whose trigger the event meets, in the order given."""
+def matching(journeys: Iterable[Journey], body: m.Body, at: datetime, now: datetime) -> Iterator[Journey]:
+    """Journeys that an event of `at` lets customers enter at `now` and whose trigger it meets, in the order given."""
     for journey in journeys:
-        if journey.accepts(at) and matches(journey, body):
+        if accepts(journey, at, now) and matches(journey, body):
             yield journey
 
 

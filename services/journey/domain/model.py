@@ -219,8 +219,9 @@ class Definition(msgspec.Struct, frozen=True, dict=True):
 class Journey(msgspec.Struct, frozen=True):
     """A journey with its present definition.
 
-    `version` changes with every change of the row; a turn that used an older one is not committed. `stop_epoch` grows
-    with each stop: the gateway starts no attempt of an older one.
+    `status` is the label that is stored; `status_at` says what the journey is at an instant. `version` changes with
+    every change of the row; a turn that used an older one is not committed. `stop_epoch` grows with each stop: the
+    gateway starts no attempt of an older one.
     """
 
     journey_id: UUID
@@ -235,18 +236,6 @@ class Journey(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     published_at: datetime | None = None
-
-    def accepts(self, at: datetime) -> bool:
-        """True if customers enter at `at`: the schedule decides, whether or not its label was changed in time."""
-        if self.status not in OPEN:
-            return False
-        schedule = self.definition.schedule
-        return schedule is None or schedule.start <= at < schedule.end
-
-    @property
-    def live(self) -> bool:
-        """True if customers inside go on."""
-        return self.status in (JourneyStatus.ACTIVE, JourneyStatus.TRIGGER_CLOSED)
 
 
 class EnrolmentState(IntEnum):

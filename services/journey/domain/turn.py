@@ -19,15 +19,18 @@ from libs.common.ids import derived_id, driver_id
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain.engine import Again, Halt, Signal, Start, Wake, advance
+from services.journey.domain.lifecycle import stopped_by_itself
 from services.journey.domain.matching import DEPTH_MAX, TeamJourneys, matching
 from services.journey.domain.model import (
+    OPEN,
     Enrolment,
     EnrolmentState,
     Journey,
-    JourneyStatus,
+    StatusReason,
     Step,
     WaitReason,
 )
+from services.journey.domain.status import goes_on, gone
 
 
 class RefusalReason(IntEnum):
@@ -154,7 +157,7 @@ class _ActorTurn:
                 timers.append(enrolment.wake_at)
             sending = sending or enrolment.wait is WaitReason.SEND
         return TurnResult(
-            Actor(given.team_id, given.customer_id, self._taken, self._entries),
+            Actor(given.team_id, given.customer_id, self._taken, self._counts()),
             min(timers, default=None),
             sending,
             tuple(self._changed.values()),
@@ -164,20 +167,28 @@ class _ActorTurn:
             frozenset(self._used),
         )
 
+    def _counts(self) -> Mapping[UUID, int]:
+        """Entries by journey, without those that nobody enters any more."""
+        journeys = self._given.journeys
+        return {
+            journey_id: count
+            for journey_id, count in self._entries.items()
+            if journey_id in journeys and journeys[journey_id].status in OPEN
+        }
+
     # -- timers and stops ---------------------------------------------------------------------------------------
 
     def halt_stopped(self) -> Generator[fx.Effect, fx.Answer, None]:
         """Halts everyone whose journey was stopped; a send in flight is awaited."""
         for enrolment in list(self._live.values()):
-            journey = self._given.journeys.get(enrolment.journey_id)
-            if journey is not None and not journey.live and enrolment.wait is not WaitReason.SEND:
+            journey = self._journey_of(enrolment)
+            if enrolment.wait is not WaitReason.SEND and not goes_on(journey, self._now):
                 yield from self._run(journey, enrolment, Halt())
 
     def fire_timers(self, until: datetime) -> Generator[fx.Effect, fx.Answer, None]:
         """Fires the timers due by `until`, earliest first, and those that they arm if due as well."""
         while (due := self._next_due(until)) is not None:
-            journey = self._given.journeys[due.journey_id]
-            yield from self._run(journey, due, Wake())
+            yield from self._run(self._journey_of(due), due, Wake())
 
     def _next_due(self, until: datetime) -> Enrolment | None:
         if not self._live:
@@ -193,7 +204,7 @@ class _ActorTurn:
         """Has those ask again who stand as they stood before the turn, without a timer."""
         for enrolment in self._given.enrolments:
             if enrolment.wake_at is None and self._live.get(enrolment.enrolment_id) is enrolment:
-                yield from self._run(self._given.journeys[enrolment.journey_id], enrolment, Again())
+                yield from self._run(self._journey_of(enrolment), enrolment, Again())
 
     # -- mail ---------------------------------------------------------------------------------------------------
 
@@ -255,10 +266,10 @@ class _ActorTurn:
             return
         state = fx.SendState(outcome.outcome)
         answer = fx.SendAnswer(state, outcome.reason, outcome.settled_at)
-        yield from self._run(self._given.journeys[enrolment.journey_id], enrolment, answer)
+        yield from self._run(self._journey_of(enrolment), enrolment, answer)
 
     def _trigger(self, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, None]:
-        for journey in matching(self._given.journeys.open, mail.body, mail.occurred_at):
+        for journey in matching(self._given.journeys.open, mail.body, mail.occurred_at, self._now):
             if journey.journey_id in self._stops:
                 continue
             self._used.add(journey.journey_id)
@@ -289,7 +300,16 @@ class _ActorTurn:
             depth=mail.depth,
             created_at=self._now,
         )
-        yield from self._run(_activated(journey), enrolment, Start(), enrolled=True)
+        yield from self._run(journey, enrolment, Start(), enrolled=True)
+
+    def _journey_of(self, enrolment: Enrolment) -> Journey:
+        """The journey that somebody is in, as this turn leaves it; one that is gone halts them."""
+        journey = self._given.journeys.get(enrolment.journey_id)
+        if journey is None:
+            return gone(enrolment)
+        reason = self._stops.get(journey.journey_id)
+        after = stopped_by_itself(journey, StatusReason[reason]) if reason else None
+        return journey if after is None else msgspec.structs.replace(journey, status=after)
 
     # -- running ------------------------------------------------------------------------------------------------
 
@@ -298,12 +318,14 @@ class _ActorTurn:
     ) -> Generator[fx.Effect, fx.Answer, None]:
         """Walks one enrolment until it waits or ends."""
         steps: list[Step] = []
-        self._used.add(journey.journey_id)
+        known = journey.journey_id in self._given.journeys
+        if known:
+            self._used.add(journey.journey_id)
         while True:
             move = advance(journey, enrolment, signal, self._now)
             enrolment = move.enrolment
             steps.extend(move.steps)
-            if move.stop_reason:
+            if move.stop_reason and known:
                 self._stops.setdefault(journey.journey_id, move.stop_reason)
             if move.ask is None:
                 break
@@ -346,13 +368,6 @@ class _ActorTurn:
             self._live[enrolment.enrolment_id] = enrolment
         else:
             self._live.pop(enrolment.enrolment_id, None)
-
-
-def _activated(journey: Journey) -> Journey:
-    """A scheduled journey whose start has come, though its label has not changed yet, is live."""
-    if journey.status is JourneyStatus.SCHEDULED:
-        return msgspec.structs.replace(journey, status=JourneyStatus.ACTIVE)
-    return journey
 
 
 def journeys_by_id(journeys: Iterable[Journey]) -> TeamJourneys:
