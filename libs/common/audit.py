@@ -1,8 +1,8 @@
 """Who changed what: the entry of a write, made of its request, its answer, and what the use case says was before.
 
-`answer_once` writes the entry of its write in the write's own transaction; of writes that are not answered once
-(batches with keys of their own) the guard has one written before the answer leaves. Secrets are cleared
-(`libs.common.redaction`), texts are bounded.
+`answer_once` writes the entry of its write in the write's own transaction, and so does `note_with` for a write that
+its key makes safe to repeat; of batches whose items have keys the guard has one written before the answer leaves.
+Secrets are cleared (`libs.common.redaction`), texts are bounded.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class Recording:
     """What a running call has to do with the audit log."""
 
     before: Message | None = None
+    after: Message | None = None
+    """The resource as it became, where the answer does not hold it."""
     settled: bool = False
     """Whether the call's entry is written, or none is due since the call is a repetition."""
 
@@ -85,6 +87,13 @@ def note_before(message: Message) -> None:
         running.before = message
 
 
+def note_change(before: Message, after: Message) -> None:
+    """Says how the resource of the running write was and became, where the answer does not hold it."""
+    running = _RECORDING.get()
+    if running is not None:
+        running.before, running.after = before, after
+
+
 def wants_before() -> bool:
     """Whether the running write is written down, so that how its resource was is worth a read."""
     return _RECORDING.get() is not None and is_audited(caller())
@@ -105,15 +114,15 @@ def is_write(rpc: str) -> bool:
     return method.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS
 
 
-def entry_of(request: Message, answer: Message, before: Message | None) -> Entry:
-    """The entry of a write; of one of many items it counts them."""
-    return _counted(request, answer) if _is_batch(request) else _single(request, answer, before)
+def entry_of(request: Message, answer: Message, noted: Recording) -> Entry:
+    """The entry of a write, of which the use case has `noted` how things were; of one of many items it counts them."""
+    return _counted(request, answer) if _is_batch(request) else _single(request, answer, noted)
 
 
-def _single(request: Message, answer: Message, before: Message | None) -> Entry:
-    method = _method_of(request.DESCRIPTOR)
+def _single(request: Message, answer: Message, noted: Recording) -> Entry:
+    method, before = _method_of(request.DESCRIPTOR), noted.before
     was = _resource(before) if before is not None and type(before) is type(answer) else before
-    became = _resource(answer)
+    became = _resource(answer) if noted.after is None else noted.after
     deletes = not answer.ListFields() and method.rpartition("/")[2].startswith("Delete")
     after = "" if deletes else _text(became) if answer.ListFields() else _text(request, _FROM_REQUESTS)
     shown = next((each for each in (became, was) if each is not None and each is not answer), None)
@@ -125,7 +134,7 @@ def _single(request: Message, answer: Message, before: Message | None) -> Entry:
         getattr(request, "request_id", ""),
         kind,
         _id_of(kind, [each for each in (shown, request, answer) if each is not None]),
-        _changed(request, was, None if deletes else became),
+        _changed(request, was, None if deletes else _like(was, became)),
         kept[0],
         kept[1],
         kept != (before_text, after),
@@ -183,6 +192,12 @@ def _resource(answer: Message) -> Message:
     """The one resource that an answer holds, else the answer."""
     held = [value for field, value in answer.ListFields() if _is_message(field) and not field.is_repeated]
     return held[0] if len(held) == 1 else answer
+
+
+def _like(was: Message | None, became: Message) -> Message:
+    """What is to be compared with how the resource was: of an answer that holds several things, the one of its kind."""
+    held = (value for field, value in became.ListFields() if _is_message(field) and not field.is_repeated)
+    return next((value for value in held if was is not None and type(value) is type(was)), became)
 
 
 def _is_message(field: FieldDescriptor) -> bool:

@@ -26,6 +26,7 @@ from services.points.store.imports import ImportStore
 from services.points.store.ledger import LedgerStore
 from services.points.store.outcomes import OutcomeStore
 from services.points.store.reports import ReportStore
+from services.points.usecases.adjustments import Adjustments
 from services.points.usecases.checks import LedgerChecks
 from services.points.usecases.coupons import Coupons
 from services.points.usecases.customers import Customers
@@ -62,6 +63,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         dependencies = Dependencies(
             clock=rt.clock,
             writer=writer,
+            adjustments=Adjustments(writer),
             ledger=ledger,
             ledger_store=ledger_store,
             reports=reports,

@@ -48,7 +48,7 @@ class AuditLog:
             if running.settled or not is_audited(caller()):
                 return
             running.settled = True
-            entry = entry_of(request, answer, running.before)
+            entry = entry_of(request, answer, running)
             for team_id in await self._seen(teams_of(request)):
                 async with transaction(self._pool, [team_id]) as connection:
                     await connection.execute(_ADD, *values_of(team_id, entry))
@@ -58,6 +58,16 @@ class AuditLog:
             return team_ids & {caller().team_id}
         known = {row[0] for row in await fetch_alone(self._pool, _KNOWN, list(team_ids))}
         return team_ids & (known | {NOBODY})
+
+
+async def note_with(connection: Connection, team_id: UUID, request: Message, answer: Message) -> None:
+    """Writes the entry of the running call in the transaction of its change, where one is due.
+
+    Whoever commits that transaction settles the recording then: one that is rolled back leaves nothing.
+    """
+    with recording() as running:
+        if not running.settled and is_audited(caller()):
+            await connection.execute(_ADD, *values_of(team_id, entry_of(request, answer, running)))
 
 
 async def answer_with_entry(

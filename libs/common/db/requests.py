@@ -89,7 +89,7 @@ async def _keep(
     """Keeps an answer without its secrets, and the entry of the audit log that is due."""
     kept = redacted(answer).SerializeToString()
     if isinstance(request, Message) and is_audited(caller()):
-        entry = entry_of(request, answer, audit.before)
+        entry = entry_of(request, answer, audit)
         await answer_with_entry(connection, scope, request.request_id, kept, entry)
     else:
         await connection.execute(_ANSWER, scope, request.request_id, kept)

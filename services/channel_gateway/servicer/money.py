@@ -61,7 +61,9 @@ class MoneyRpcs(Part):
             wallet = wallet_message(team_id, adjusted.wallet)
             return pb.AdjustWalletResponse(wallet=wallet, entry=entry_message(adjusted.entry))
 
-        call = Call(team_id, request, pb.AdjustWalletResponse, reply)
+        call = Call(
+            team_id, request, pb.AdjustWalletResponse, reply, shown=lambda held: wallet_message(team_id, held)
+        )
         return await self._deps.money.adjust_wallet(call, amount, request.note)
 
     async def ListWalletEntries(

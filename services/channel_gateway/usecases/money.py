@@ -44,7 +44,9 @@ class Money:
 
         async def adjust(connection: Connection) -> Adjusted:
             entry = await store.adjust_wallet(connection, call.team_id, amount, note, self._clock.now())
-            return Adjusted(await store.read_wallet(connection, call.team_id), entry)
+            wallet = await store.read_wallet(connection, call.team_id)
+            call.note_before(_without(entry, wallet))
+            return Adjusted(wallet, entry)
 
         return await once(self._pool, call, adjust)
 
@@ -81,3 +83,9 @@ class Money:
     async def _price_of(self, connection: Connection, team_id: UUID, channel: Channel) -> TeamPrice:
         prices = await store.read_prices(connection, team_id)
         return next(item for item in prices if item.channel is channel)
+
+
+def _without(entry: WalletEntry, wallet: WalletView) -> WalletView:
+    """A wallet as it was before its last change, which holds it until the commit."""
+    balance = wallet.balance_micros - entry.amount_micros
+    return WalletView(wallet.currency, balance, wallet.reserved_micros, None)

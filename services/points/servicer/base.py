@@ -17,6 +17,7 @@ from services.points.store.coupons import CouponStore
 from services.points.store.imports import ImportStore
 from services.points.store.ledger import LedgerStore
 from services.points.store.reports import ReportStore
+from services.points.usecases.adjustments import Adjustments
 from services.points.usecases.checks import LedgerChecks
 from services.points.usecases.coupons import Coupons
 from services.points.usecases.customers import Customers
@@ -40,6 +41,7 @@ class Dependencies:
 
     clock: Clock
     writer: Writer
+    adjustments: Adjustments
     ledger: Ledger
     ledger_store: LedgerStore
     reports: ReportStore

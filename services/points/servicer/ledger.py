@@ -17,11 +17,12 @@ from services.points.convert import ledger as convert
 from services.points.convert import requests
 from services.points.domain.earning import AMOUNT_MICROS_MAX, earned
 from services.points.domain.errors import insufficient_points, points_out_of_range
-from services.points.domain.model import Manual, Reason, Status
+from services.points.domain.model import AccountKey, Manual, PostingAnswer, Reason, Status
 from services.points.domain.views import CheckCounts, FormulaSetting
 from services.points.servicer.coupons import CouponCalls
 from services.points.servicer.imports import ImportCalls
 from services.points.servicer.reports import ReportCalls
+from services.points.usecases.adjustments import Adjustment
 
 
 class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
@@ -32,8 +33,13 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
     ) -> pb.SetEarningFormulaResponse:
         """Sets the formula, once."""
         team_id, wanted = requests.formula(request)
-        present = await self._deps.ledger.set_formula(team_id, wanted)
-        return pb.SetEarningFormulaResponse(formula=convert.formula(str(team_id), present))
+
+        def answer(present: FormulaSetting) -> pb.SetEarningFormulaResponse:
+            return pb.SetEarningFormulaResponse(formula=convert.formula(str(team_id), present))
+
+        return await self._deps.ledger.set_formula(
+            request, team_id, wanted, pb.SetEarningFormulaResponse, answer
+        )
 
     async def GetEarningFormula(
         self, request: pb.GetEarningFormulaRequest, context: Any
@@ -61,7 +67,9 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
         posting = requests.adjustment(request, caller().name)
         assert isinstance(posting.body, Manual)
         await self._deps.customers.require(posting.team_id, posting.customer_id)
-        (answer,) = await self._deps.writer.post([posting])
+        key = AccountKey((posting.team_id, posting.customer_id))
+        wanted = Adjustment(posting, request, _adjusted, lambda account: convert.balance(key, account))
+        answer = await self._deps.adjustments.adjust(wanted)
         outcome = answer.outcome
         if outcome.status == Status.REFUSED:
             raise AlreadyExists.request_id_reused(request.request_id)
@@ -69,7 +77,7 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
             raise insufficient_points(outcome.balance, -posting.body.points)
         if outcome.reason == Reason.OUT_OF_RANGE:
             raise points_out_of_range(outcome.balance)
-        return pb.AdjustBalanceResponse(result=convert.result(answer))
+        return _adjusted(answer)
 
     async def GetPostingOutcome(
         self, request: pb.GetPostingOutcomeRequest, context: Any
@@ -126,3 +134,7 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
             metrics.FINDINGS.inc()
             yield pb.CheckLedgerResponse(finding=convert.finding(finding))
         yield pb.CheckLedgerResponse(summary=convert.check_summary(counts, total))
+
+
+def _adjusted(answer: PostingAnswer) -> pb.AdjustBalanceResponse:
+    return pb.AdjustBalanceResponse(result=convert.result(answer))

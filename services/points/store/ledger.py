@@ -131,21 +131,26 @@ class LedgerStore:
             for add, content, after in zip(adds, contents, figures, strict=True)
         ]
 
-    async def set_formula(self, team_id: UUID, formula: Formula, now: datetime) -> FormulaSetting:
+    async def set_formula(
+        self, connection: Connection, team_id: UUID, formula: Formula, now: datetime
+    ) -> FormulaSetting:
         """Sets the team's formula unless one is set; returns the one that is set now, be it another."""
         query = self._sql.bind(
             "insert_formula", team_id=team_id, **msgspec.structs.asdict(formula), created_at=now
         )
-        async with transaction(self._pool, [team_id]) as connection:
-            await connection.execute(*query)
-        present = await self.formula(team_id)
+        await connection.execute(*query)
+        present = await self.formula_in(connection, team_id)
         assert present is not None, "a formula is never deleted"
         return present
 
     async def formula(self, team_id: UUID) -> FormulaSetting | None:
         """The team's formula, None if none is set."""
         async with transaction(self._pool, [team_id]) as connection:
-            row = await connection.fetchrow(*self._sql.bind("read_formulas", teams=[team_id]))
+            return await self.formula_in(connection, team_id)
+
+    async def formula_in(self, connection: Connection, team_id: UUID) -> FormulaSetting | None:
+        """The same, as the caller's transaction sees it."""
+        row = await connection.fetchrow(*self._sql.bind("read_formulas", teams=[team_id]))
         if row is None:
             return None
         return FormulaSetting(Formula(row["amount_micros"], row["points_micros"]), row["created_at"])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from libs.common.audit import note_before
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, connection_of, transaction
+from libs.common.db.requests import Reply, Write, answer_once
 from services.points.domain.adds import Add
 from services.points.domain.book import Book, accounts_of
 from services.points.domain.earning import Formula
@@ -16,12 +18,10 @@ from services.points.domain.errors import LedgerChangedError, formula_already_se
 from services.points.domain.model import AccountKey, Posted, Posting, PostingAnswer
 from services.points.domain.views import FormulaSetting
 from services.points.store.ledger import LedgerStore
+from services.points.worker.posting import AfterPost
 
 _ADDS_APART_MIN: Final = 32
 """A batch that holds others, too, is parted if it has so many plain adds: a transaction costs what they save."""
-
-AfterPost = Callable[[Connection, Sequence[PostingAnswer]], Awaitable[None]]
-"""Writes the caller's own rows in the transaction that posts."""
 
 
 class Ledger:
@@ -102,12 +102,30 @@ class Ledger:
         await self._store.write(connection, book, loaded, teams)
         return Posted(answers, len(book.entries))
 
-    async def set_formula(self, team_id: UUID, formula: Formula) -> FormulaSetting:
-        """Sets the formula, once. Raises FailedPrecondition `FORMULA_ALREADY_SET` when another one is set."""
-        present = await self._store.set_formula(team_id, formula, self._clock.now())
-        if present.formula != formula:
-            raise formula_already_set(present.formula)
-        return present
+    async def set_formula(
+        self,
+        request: Write,
+        team_id: UUID,
+        formula: Formula,
+        reply: type[Reply],
+        answer: Callable[[FormulaSetting], Reply],
+    ) -> Reply:
+        """Sets the formula, once. A repeated request gets the first answer, see `answer_once`.
+
+        `reply` is the message of the answer, `answer` makes it of what is set.
+        Raises FailedPrecondition `FORMULA_ALREADY_SET` when another one is set.
+        """
+
+        async def put(connection: Connection) -> Reply:
+            was = await self._store.formula_in(connection, team_id)
+            if was is not None:
+                note_before(answer(was))
+            present = await self._store.set_formula(connection, team_id, formula, self._clock.now())
+            if present.formula != formula:
+                raise formula_already_set(present.formula)
+            return answer(present)
+
+        return await answer_once(self._pool, team_id, request, reply, put)
 
 
 async def _nothing_else(connection: Connection, answers: Sequence[PostingAnswer]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from prometheus_client import Counter
@@ -17,6 +17,7 @@ from libs.common import crash
 from libs.common.backoff import Backoff
 from libs.common.batching import Batcher, Lanes
 from libs.common.db import faults
+from libs.common.db.pool import Connection
 from libs.common.db.retry import until_alone
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.ids import partition_of
@@ -37,6 +38,8 @@ _RETRY_AFTER_S: Final = 0.2
 _ATTEMPTS: Final = 5
 _AT_ONCE: Final = Backoff(0.0, 0.0)
 """Between attempts: all but the first wait for locks."""
+AfterPost = Callable[[Connection, Sequence[PostingAnswer]], Awaitable[None]]
+"""Writes what belongs to postings in the transaction that posts."""
 _COLLISIONS: Final = (LedgerChangedError, *faults.COLLIDED)
 
 
@@ -48,6 +51,10 @@ class Ledger(Protocol):
 
         `pessimistic`: under locks, so that no other writer gets in between. Raises LedgerChangedError if one did.
         """
+        ...
+
+    async def post_with(self, postings: Sequence[Posting], after_post: AfterPost) -> Posted:
+        """Posts a batch and lets `after_post` write with it, all in one transaction whose accounts are locked first."""
         ...
 
 
@@ -80,6 +87,22 @@ class PostingWriter:
         """
         return await self._batcher.submit(postings)
 
+    async def post_alone(self, posting: Posting, after_post: AfterPost) -> PostingAnswer:
+        """Posts in a transaction of its own, in which `after_post` writes as well: for people, who do it seldom.
+
+        Raises Aborted `WRITE_CONFLICT`, the driver's errors, and what `after_post` raises; nothing is recorded then.
+        """
+        posted = await until_alone(
+            lambda _: self._ledger.post_with([posting], after_post),
+            what="posting by hand",
+            collisions=_COLLISIONS,
+            attempts=_ATTEMPTS,
+            backoff=_AT_ONCE,
+            collided=metrics.BATCH_RETRIES.inc,
+        )
+        (answer,) = self._committed(posted)
+        return answer
+
     async def drain(self) -> None:
         """Returns when nothing waits and nothing is being written."""
         await self._batcher.drain()
@@ -94,10 +117,14 @@ class PostingWriter:
             backoff=_AT_ONCE,
             collided=metrics.BATCH_RETRIES.inc,
         )
-        crash.reach("points.after_commit")
+        answers = self._committed(posted)
         metrics.BATCH_SECONDS.observe(time.perf_counter() - began)
         metrics.BATCH_SIZE.observe(len(postings))
-        self._progress.add(len(postings))
+        return answers
+
+    def _committed(self, posted: Posted) -> list[PostingAnswer]:
+        crash.reach("points.after_commit")
+        self._progress.add(len(posted.answers))
         if posted.entries:
             self._notifier.notify()
         _count(posted.answers)

@@ -77,5 +77,10 @@ async def test_limits_and_money_show_what_was_there(gateway: Gateway) -> None:
     for before in ("500000", "1000000"):
         entry = await _call(gateway, "SetMessagePrice", channel=WHATSAPP, price=price)
         assert before in entry["before"]
+    await gateway.top_up(5_000_000)
     await gateway.top_up(7_000_000)
-    assert json.loads((await _last(gateway))["after"])["entry"]["amount"]["amount_micros"] == "7000000"
+    money = await _last(gateway)
+    assert json.loads(money["before"])["balance"]["amount_micros"] == "5000000"
+    assert json.loads(money["after"])["wallet"]["balance"]["amount_micros"] == "12000000"
+    assert json.loads(money["after"])["entry"]["amount"]["amount_micros"] == "7000000"
+    assert (money["resource_type"], money["fields"]) == ("Wallet", ["balance.amount_micros"])

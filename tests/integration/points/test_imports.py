@@ -22,7 +22,8 @@ from omnijourney.points.v1 import points_import_pb2 as messages
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.domain.model import Posted, Posting
 from services.points.store.imports import ImportStore
-from services.points.usecases.ledger import AfterPost, Ledger
+from services.points.usecases.ledger import Ledger
+from services.points.worker.posting import AfterPost
 from tests.integration.points import build
 from tests.integration.points.conftest import TIMEOUT_S, Neighboured
 

@@ -42,6 +42,26 @@ async def test_a_formula_is_set_once_and_never_changes(points: Points) -> None:
     assert (await points.stub.GetEarningFormula(request, timeout=TIMEOUT_S)).formula == first.formula
 
 
+@pytest.mark.rule("X-01d")
+async def test_a_formulas_request_id_stands_for_one_content(points: Points) -> None:
+    async def put(request_id: str, earns: str) -> pb.SetEarningFormulaResponse:
+        request = pb.SetEarningFormulaRequest(
+            request_id=request_id, team_id=str(points.team_id), amount="100", points=earns
+        )
+        return await points.stub.SetEarningFormula(request, timeout=TIMEOUT_S)
+
+    async def reason(request_id: str, earns: str) -> str:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await put(request_id, earns)
+        return remote_error(caught.value).reason
+
+    first = await put("once", "1")
+    assert await put("once", "1") == first
+    assert await reason("once", "2") == "REQUEST_ID_REUSED"
+    assert await reason("another", "2") == "FORMULA_ALREADY_SET"
+    assert await put("another", "1") == first, "a request that was refused leaves its id free"
+
+
 @pytest.mark.parametrize(
     "amount", ["", "0", "-1", "1e3", "1,000", "NaN", "0.0000001", "10000000000000", " 1"]
 )

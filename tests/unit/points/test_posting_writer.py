@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID
 
 import asyncpg
 import pytest
 
+from libs.common.db.pool import Connection
 from libs.common.errors import ResourceExhausted
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.ids import new_id, partition_of
 from libs.common.rpc.operations import Progress
 from services.points.domain.book import Book, accounts_of
 from services.points.domain.errors import LedgerChangedError
-from services.points.domain.model import Account, AccountKey, Manual, Posted, Posting
+from services.points.domain.model import Account, AccountKey, Manual, Posted, Posting, PostingAnswer
 from services.points.worker import posting as worker
-from services.points.worker.posting import BATCH_MAX, LANES, TOGETHER_MAX, PostingWriter
+from services.points.worker.posting import BATCH_MAX, LANES, TOGETHER_MAX, AfterPost, PostingWriter
 
 TEAM = new_id()
 
@@ -50,6 +52,11 @@ class FakeLedger:
         answers = book.fold(postings)
         self.accounts.update(book.changed_accounts)
         return Posted(answers, len(book.entries))
+
+    async def post_with(self, postings: Sequence[Posting], after_post: AfterPost) -> Posted:
+        posted = await self.post(postings, pessimistic=True)
+        await after_post(cast("Connection", None), posted.answers)
+        return posted
 
 
 def customer_of_lane(lane: int) -> UUID:
@@ -104,6 +111,20 @@ async def test_little_is_one_batch_of_all_lanes_and_much_one_of_each(ledger: Fak
     ledger.batches.clear()
     await writer.post([posting(customer) for customer in customers for _ in range(TOGETHER_MAX)])
     assert ledger.batches == [TOGETHER_MAX] * LANES
+
+
+async def test_what_is_posted_alone_shares_no_transaction_and_is_tried_again(ledger: FakeLedger) -> None:
+    ledger.errors = [LedgerChangedError.write_conflict()]
+    noted: list[int] = []
+
+    async def note(connection: Connection, answers: Sequence[PostingAnswer]) -> None:
+        noted.extend(answer.outcome.balance for answer in answers)
+
+    writer = writer_of(ledger)
+    customer = new_id()
+    answers = await asyncio.gather(*(writer.post_alone(posting(customer), note) for _ in range(3)))
+    assert ledger.batches == [1] * 4
+    assert sorted(answer.outcome.balance for answer in answers) == sorted(noted) == [1, 2, 3]
 
 
 async def test_a_collision_is_tried_again(ledger: FakeLedger) -> None:
