@@ -137,7 +137,7 @@ class Field:
         moved_s = time.monotonic()
         quiet, before = 0, None
         while quiet < 2:
-            lag = await self.admin.fetchval(_BEHIND)
+            lag = await self.admin.fetchval(BEHIND)
             quiet = quiet + 1 if lag == 0 else 0
             if lag != before:
                 before, moved_s = lag, time.monotonic()
@@ -179,15 +179,16 @@ class Field:
         return {row[0]: row[1] for row in rows}
 
 
-_BEHIND: Final = """
+BEHIND: Final = """
+/* rows that stats has not counted; its source 1 has what releases before wrote, of which there is nothing here */
 SELECT COALESCE(sum(last.position - c.position), 0)
   FROM stats.cursor AS c
  CROSS JOIN LATERAL (
     SELECT CASE c.source
-        WHEN 1 THEN (SELECT h.position FROM journey.record_head AS h WHERE h.shard = c.partition - 64)
         WHEN 2 THEN (SELECT h.position FROM channel_gateway.record_head AS h WHERE h.shard = c.partition)
         WHEN 3 THEN (SELECT max(h.position) FROM points.entry AS h WHERE h.partition = c.partition)
         WHEN 4 THEN (SELECT max(h.position) FROM segment.fact AS h WHERE h.partition = c.partition)
+        WHEN 5 THEN (SELECT h.position FROM journey.record_head AS h WHERE h.shard = c.partition - 64)
     END AS position
  ) AS last
  WHERE last.position > c.position

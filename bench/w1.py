@@ -12,7 +12,7 @@ from bench.own_rows import own_floor
 from bench.peers import Peer
 from bench.result import Line, Result, Wanted
 from bench.wal import Writes
-from bench.welcome import RATES_PER_S, STOPPED, Burst, Latency, Welcome, dear_statements, median_of
+from bench.welcome import RATES_PER_S, STEPS, STOPPED, Burst, Latency, Welcome, dear_statements, median_of
 
 _REPEATS = 3
 
@@ -103,7 +103,7 @@ def _burst_lines(burst: Burst, floor: Floor) -> list[Line]:
     ratio = burst.cpu_s_per_1000 / floor.cpu_s_per_1000
     return [
         Line("journeys/s", f"{burst.rate_per_s:,.0f}", f"{floor.rate_per_s:,.0f}"),
-        Line("steps/s", f"{burst.rate_per_s * 6:,.0f}"),
+        Line("steps/s", f"{burst.rate_per_s * STEPS:,.0f}"),
         Line("events accepted/s", f"{burst.accepted_per_s:,.0f}"),
         Line("CPU-s per 1,000", f"{burst.cpu_s_per_1000:.2f}", f"{floor.cpu_s_per_1000:.2f}"),
         Line("  times floor-0", f"{ratio:.2f}", "", "2.6"),
@@ -157,7 +157,7 @@ def _variant_lines(measured: Measured) -> list[Line]:
         return []
     told = (
         ("with windows of quiet", measured.variants.quiet_windows),
-        ("among 1,000 stopped", measured.variants.stopped),
+        (f"among {STOPPED:,} stopped", measured.variants.stopped),
     )
     return [
         Line(
