@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.db.queries import QueryBook
+from libs.common.feeds.cursors import steps
 from libs.common.feeds.follower import CursorMovedError
 from libs.common.text import fold
 from services.points.domain.customers import CustomerBasics
@@ -43,23 +44,23 @@ class CustomerStore:
                 teams, ids = [each.team_id for each in gone], [each.customer_id for each in gone]
                 await connection.execute(*self._sql.bind("delete_customers", teams=teams, customers=ids))
 
-    async def set_aside(self, before: Mapping[int, int], after: Mapping[int, int], reason: str) -> None:
-        """Moves the cursors past rows that cannot be applied, and keeps the reason. Raises as `write`."""
+    async def set_aside(
+        self, before: Mapping[int, int], after: Mapping[int, int], at: tuple[int, int], reason: str
+    ) -> None:
+        """Moves the cursors past the row `at` (partition, position), which cannot be applied, and keeps the reason.
+        Raises as `write`."""
+        place = {"partition": at[0], "position": at[1]}
         async with transaction(self._pool, ()) as connection:
-            for partition in await self._move(connection, before, after):
-                place = {"partition": partition, "position": after[partition]}
-                await connection.execute(*self._sql.bind("set_row_aside", **place, reason=reason))
+            await self._move(connection, before, after)
+            await connection.execute(*self._sql.bind("set_row_aside", **place, reason=reason))
 
     async def _move(
         self, connection: Connection, before: Mapping[int, int], after: Mapping[int, int]
-    ) -> list[int]:
-        """Moves the cursors; returns the partitions that moved."""
-        moved = sorted(partition for partition, position in after.items() if position != before[partition])
-        rows = [(partition, before[partition], after[partition]) for partition in moved]
+    ) -> None:
+        rows = steps(before, after)
         done = await connection.fetch(*self._sql.bind("move_customer_cursors", rows=rows))
-        if len(done) != len(moved):
+        if len(done) != len(rows):
             raise CursorMovedError
-        return moved
 
     async def names(self, team_id: UUID, customers: Iterable[UUID]) -> dict[UUID, CustomerName]:
         """What customers are called; those without a copy are missing."""

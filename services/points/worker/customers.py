@@ -35,8 +35,10 @@ class Copy(Protocol):
         """Writes customers and moves the cursors at once. Raises CursorMovedError."""
         ...
 
-    async def set_aside(self, before: Mapping[int, int], after: Mapping[int, int], reason: str) -> None:
-        """Moves the cursors past rows that cannot be applied. Raises CursorMovedError."""
+    async def set_aside(
+        self, before: Mapping[int, int], after: Mapping[int, int], at: tuple[int, int], reason: str
+    ) -> None:
+        """Moves the cursors past the row at (partition, position), and keeps the reason. Raises CursorMovedError."""
         ...
 
 
@@ -65,8 +67,9 @@ class CustomerProjection:
 
     async def set_aside(self, before: Mapping[int, int], page: Page[FactRow], reason: str) -> None:
         """See `Projection`."""
-        await self._copy.set_aside(before, page.cursors, reason)
-        metrics.SET_ASIDE.inc(len(page.rows))
+        (row,) = page.rows
+        await self._copy.set_aside(before, page.cursors, row.place, reason)
+        metrics.SET_ASIDE.inc()
 
 
 def _customer(row: FactRow) -> tuple[bytes, bytes]:

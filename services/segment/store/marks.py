@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
-
-import asyncpg
 
 from libs.common.db.pool import Pool, fetch_alone, transaction
-from libs.common.feeds.follower import CursorMovedError
+from libs.common.feeds.cursors import cursors_checked, steps
 from libs.common.ids import CustomerKey
 from services.segment.store.base import BOOK
-
-_CURSORS_MOVED: Final = "OJ003"
 
 
 class MarkStore:
@@ -41,33 +35,20 @@ class MarkStore:
         query = BOOK.bind(
             "follow_marks",
             teams=list({team_id for team_id, _ in marks}),
-            steps=_steps(before, after),
+            steps=steps(before, after),
             marks=[(*key, place, at) for place, (key, at) in enumerate(marks.items())],
             now=now,
         )
-        with _cursors_checked():
+        with cursors_checked():
             await fetch_alone(self._pool, *query)
 
-    async def set_aside(self, before: Mapping[int, int], after: Mapping[int, int], reason: str) -> None:
-        """Moves the cursors past a row that cannot be taken, and keeps the reason. Raises as `follow`."""
-        steps = _steps(before, after)
-        with _cursors_checked():
+    async def set_aside(
+        self, before: Mapping[int, int], after: Mapping[int, int], at: tuple[int, int], reason: str
+    ) -> None:
+        """Moves the cursors past the row `at` (partition, position), which cannot be taken, and keeps the reason.
+        Raises as `follow`."""
+        place = {"partition": at[0], "position": at[1]}
+        with cursors_checked():
             async with transaction(self._pool, ()) as connection:
-                await connection.execute(*BOOK.bind("move_gateway_cursors", steps=steps))
-                for partition, _, position in steps:
-                    place = {"partition": partition, "position": position}
-                    await connection.execute(*BOOK.bind("set_row_aside", **place, reason=reason))
-
-
-def _steps(before: Mapping[int, int], after: Mapping[int, int]) -> list[tuple[int, int, int]]:
-    return [(p, before[p], position) for p, position in after.items() if position != before[p]]
-
-
-@contextlib.contextmanager
-def _cursors_checked() -> Iterator[None]:
-    try:
-        yield
-    except asyncpg.PostgresError as error:
-        if error.sqlstate == _CURSORS_MOVED:
-            raise CursorMovedError from error
-        raise
+                await connection.execute(*BOOK.bind("move_gateway_cursors", steps=steps(before, after)))
+                await connection.execute(*BOOK.bind("set_row_aside", **place, reason=reason))

@@ -43,8 +43,10 @@ class Times(Protocol):
         """Moves times on and the cursors at once. Raises CursorMovedError."""
         ...
 
-    async def set_aside(self, before: Mapping[int, int], after: Mapping[int, int], reason: str) -> None:
-        """Moves the cursors past a row that cannot be taken. Raises CursorMovedError."""
+    async def set_aside(
+        self, before: Mapping[int, int], after: Mapping[int, int], at: tuple[int, int], reason: str
+    ) -> None:
+        """Moves the cursors past the row at (partition, position), and keeps the reason. Raises CursorMovedError."""
         ...
 
 
@@ -68,7 +70,8 @@ class MarkProjection:
 
     async def set_aside(self, before: Mapping[int, int], page: Page[GatewayRow], reason: str) -> None:
         """See `Projection`."""
-        await self._times.set_aside(before, page.cursors, reason)
+        (row,) = page.rows
+        await self._times.set_aside(before, page.cursors, row.place, reason)
         metrics.MARKS_SET_ASIDE.inc()
 
 

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Final
-
-import asyncpg
+from collections.abc import Mapping, Sequence
 
 from libs.common import crash
 from libs.common.db.pool import Pool, fetch_alone, transaction
-from libs.common.feeds.follower import CursorMovedError
+from libs.common.feeds.cursors import cursors_checked, steps
 from services.stats.domain.model import Counts, Source
 from services.stats.domain.views import RowPlace, RowSetAside
 from services.stats.store.aside import count_parts
 from services.stats.store.base import BOOK
 from services.stats.store.counting import columns
-
-_CURSORS_MOVED: Final = "OJ003"
-
-_Step = tuple[int, int, int]
-"""Partition, position before, position after: `cursor_step`."""
 
 
 class ProjectionStore:
@@ -48,12 +39,12 @@ class ProjectionStore:
             "count_rows",
             source=source,
             counted=sum(before.values()),
-            steps=_steps(before, after),
+            steps=steps(before, after),
             counters=counters,
             firsts=firsts,
         )
         crash.reach("stats.before_commit")
-        with _cursors_checked():
+        with cursors_checked():
             await fetch_alone(self._pool, *query)
         crash.reach("stats.after_commit")
 
@@ -72,9 +63,9 @@ class ProjectionStore:
 
         Raises CursorMovedError if they are not at `before` any more; nothing is kept then.
         """
-        moved = {"source": source, "counted": sum(before.values()), "steps": _steps(before, after)}
+        moved = {"source": source, "counted": sum(before.values()), "steps": steps(before, after)}
         place = {"partition": at[0], "position": at[1]}
-        with _cursors_checked():
+        with cursors_checked():
             if not parts:
                 await fetch_alone(self._pool, *BOOK.bind("set_row_aside", **moved, **place, reason=reason))
                 return
@@ -109,7 +100,7 @@ class ProjectionStore:
         False if something is left, or the row is not set aside any more. Raises CursorMovedError: then do it again.
         """
         row = dict(zip(("source", "partition", "position"), place, strict=True))
-        with _cursors_checked():
+        with cursors_checked():
             async with transaction(self._pool, ()) as connection:
                 held = await connection.fetch(*BOOK.bind("hold_row_aside", **row))
                 if not held:
@@ -129,17 +120,3 @@ class ProjectionStore:
         """Rows of these sources' histories that could not be counted."""
         count: int = await self._pool.fetchval(*BOOK.bind("count_set_aside", sources=list(sources)))
         return count
-
-
-def _steps(before: Mapping[int, int], after: Mapping[int, int]) -> list[_Step]:
-    return [(p, before[p], position) for p, position in after.items() if position != before[p]]
-
-
-@contextmanager
-def _cursors_checked() -> Iterator[None]:
-    try:
-        yield
-    except asyncpg.PostgresError as error:
-        if error.sqlstate == _CURSORS_MOVED:
-            raise CursorMovedError from error
-        raise

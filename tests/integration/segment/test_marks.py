@@ -14,6 +14,8 @@ import asyncpg
 import grpc
 import pytest
 
+from libs.common.db.pool import open_pool
+from libs.common.feeds.follower import CursorMovedError
 from libs.common.feeds.gateway_records import GoneFact, Record, SettledFact, epoch_us, pack_record
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import new_id
@@ -21,6 +23,7 @@ from libs.common.mailbox.mail import Outcome
 from libs.testing.feeds import FeedServer
 from libs.testing.fixtures import Database, Servers
 from omnijourney.segment.v1 import segment_service_pb2 as pb
+from services.segment.store.marks import MarkStore
 from services.segment.worker import marks
 from tests.integration.segment.conftest import START, Segment, serving_segment
 
@@ -214,3 +217,21 @@ async def test_a_page_that_was_taken_elsewhere_is_not_taken_again(
         assert await connection.fetchval("SELECT sum(position) FROM gateway_cursor") == 20
     finally:
         await connection.close()
+
+
+async def test_of_a_page_that_passes_over_other_partitions_only_its_row_is_kept_aside(
+    segment: Segment,
+) -> None:
+    pool = await open_pool(segment.dsn, name="marks")
+    try:
+        store = MarkStore(pool)
+        before = await store.cursors()
+        after = {**before, 3: 1, 9: 5}
+        await store.set_aside(before, after, (3, 1), "no record")
+        with pytest.raises(CursorMovedError):
+            await store.set_aside(before, after, (3, 1), "again")
+        assert await store.cursors() == after
+        places = await pool.fetch("SELECT partition, position, reason FROM row_set_aside")
+        assert [tuple(place) for place in places] == [(3, 1, "no record")]
+    finally:
+        await pool.close()

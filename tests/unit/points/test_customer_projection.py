@@ -35,7 +35,7 @@ class Copy:
     def __init__(self) -> None:
         self.positions: Mapping[int, int] = BEFORE
         self.names: dict[UUID, str] = {}
-        self.reasons: list[str] = []
+        self.aside: dict[tuple[int, int], str] = {}
 
     async def cursors(self) -> dict[int, int]:
         return dict(self.positions)
@@ -47,10 +47,12 @@ class Copy:
         self.positions = after
         self.names |= {each.customer_id: each.name for each in customers}
 
-    async def set_aside(self, before: Mapping[int, int], after: Mapping[int, int], reason: str) -> None:
+    async def set_aside(
+        self, before: Mapping[int, int], after: Mapping[int, int], at: tuple[int, int], reason: str
+    ) -> None:
         assert before == self.positions
         self.positions = after
-        self.reasons.append(reason)
+        self.aside[at] = reason
 
 
 def fact(customer: bytes) -> FactRow:
@@ -84,4 +86,4 @@ async def test_a_row_that_its_service_cannot_read_is_a_fault_and_moves_nothing()
 async def test_a_row_that_is_set_aside_is_passed_over_with_its_reason() -> None:
     copy = Copy()
     await CustomerProjection(Profiles(), copy).set_aside(BEFORE, Page([fact(b"nobody")], AFTER), "no id")
-    assert (copy.positions, copy.names, copy.reasons) == (AFTER, {}, ["no id"])
+    assert (copy.positions, copy.names, copy.aside) == (AFTER, {}, {(3, 1): "no id"})
