@@ -104,6 +104,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
         notifier, progress = CommitNotifier(), Progress()
         publisher = CommitPublisher(relay, notifier.notify, progress)
+        of_content, content_publisher = _content_publisher(relay, notifier, progress)
         adapters = _adapters(settings, transport)
         sender = Sender(
             SenderDependencies(
@@ -153,14 +154,15 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 clock=rt.clock,
             ),
             lost_sends=LostSends(LostSendStore(rt.pool), relay.is_behind),
-            accounts=Accounts(rt.pool, account_store, sender, publisher, rt.clock),
-            content=Content(rt.pool, vault, points, publisher, rt.clock),
+            accounts=Accounts(rt.pool, account_store, sender, content_publisher, rt.clock),
+            content=Content(rt.pool, vault, points, content_publisher, rt.clock),
             money=Money(rt.pool, vault, rt.clock),
             shops=Shops(rt.pool, vault, keys, worker, rt.clock),
             secret_keys=SecretKeys(rt.pool, vault, reseal_store, resealing),
             sender=sender,
             adapters=adapters,
             notifier=notifier,
+            content_notifier=of_content,
             draining=rt.draining,
             feed=feed,
             figures=FigureStore(rt.pool),
@@ -180,6 +182,19 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             listening(router, settings.bind_host, settings.http_port, bounds, tls) as port,
         ):
             yield GatewayApp(serving.port, serving.metrics_port, serving.failed, port)
+
+
+def _content_publisher(
+    relay: MailRelay, notifier: CommitNotifier, progress: Progress
+) -> tuple[CommitNotifier, CommitPublisher]:
+    """Who waits for content that is gone, and what wakes them together with those who wait for any row."""
+    of_content = CommitNotifier()
+
+    def notify() -> None:
+        notifier.notify()
+        of_content.notify()
+
+    return of_content, CommitPublisher(relay, notify, progress)
 
 
 def _key_ring(settings: Settings) -> KeyRing:

@@ -23,12 +23,20 @@ class PackedHistory(Generic[Row]):
     """The rows of one service, a `libs.common.feeds.follower.History`."""
 
     def __init__(
-        self, name: str, channel: grpc.aio.Channel, row: type[Row], *, kinds: Sequence[Any] = ()
+        self,
+        name: str,
+        channel: grpc.aio.Channel,
+        row: type[Row],
+        *,
+        kinds: Sequence[Any] = (),
+        content_only: bool = False,
     ) -> None:
-        """`name` of the service that `channel` leads to, `row` its struct; `kinds` of segment's facts, none: all."""
+        """`name` of the service that `channel` leads to, `row` its struct; `kinds` of segment's facts, none: all;
+        `content_only`: of the gateway's rows only those that tell of content that is gone."""
         self.name = name
         self._stub = history_service_pb2_grpc.HistoryServiceStub(channel)
         self._kinds = kinds
+        self._content_only = content_only
         self._read: Callable[[bytes], list[Row]] = reader_of(row)
 
     async def read(self, cursors: Mapping[int, int], wait_s: float, rows_max: int) -> Page[Row]:
@@ -39,6 +47,7 @@ class PackedHistory(Generic[Row]):
             wait=duration(timedelta(seconds=wait_s)),
             kinds=self._kinds,
             form=_PACKED,
+            content_only=self._content_only,
         )
 
         async def read(rows: int) -> history_service_pb2.ListHistoryResponse:

@@ -86,6 +86,12 @@ class FactRow(HistoryRow, array_like=True, gc=False):
     """A `segment.v1.FactKind`."""
     uncounted: int = 0
     """Of an order or refund: a `segment.v1.UncountedReason`."""
+    attribute: str = ""
+    """Of an attribute that was defined or changed: its key."""
+    archived: bool = False
+    """Of the same: it is archived now."""
+    retyped: bool = False
+    """Of the same: it has another type than before."""
 
 
 Row = TypeVar("Row", bound=HistoryRow)

@@ -99,9 +99,12 @@ class Mails(Protocol):
 class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer, Generic[Row]):
     """See `protos/omnijourney/internal/v1/history_service.proto`."""
 
-    def __init__(self, history: History[Row], draining: asyncio.Event) -> None:
-        """`draining` ends reads that wait."""
+    def __init__(
+        self, history: History[Row], draining: asyncio.Event, content: History[Row] | None = None
+    ) -> None:
+        """`draining` ends reads that wait. `content` is the same history without all that is not of content."""
         self._history = history
+        self._content = content
         self._draining = draining
 
     async def ListHistory(
@@ -109,7 +112,8 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer, Generic[R
     ) -> history_service_pb2.ListHistoryResponse:
         """A page of rows; waits for one if asked."""
         cursors, size, wait_s = _asked(request, self._history.partitions)
-        reading = self._history.reading(cursors, size, request.kinds)
+        history = self._content if request.content_only and self._content else self._history
+        reading = history.reading(cursors, size, request.kinds)
         rows, following = await long_poll(reading.rows, reading.notifier, wait_s, self._draining)
         packed = self._packed(rows) if rows else b""
         if len(packed) > HISTORY_BYTES_MAX:
@@ -187,11 +191,16 @@ class MailServicer(mail_service_pb2_grpc.MailServiceServicer):
         return mail_service_pb2.ListMailResponse(mails=map(encode, page.mails), more=page.more)
 
 
-def serve_history(server: GrpcServer, history: History[Any], draining: asyncio.Event) -> None:
-    """Adds a service's history to its server."""
+def serve_history(
+    server: GrpcServer,
+    history: History[Any],
+    draining: asyncio.Event,
+    content: History[Any] | None = None,
+) -> None:
+    """Adds a service's history to its server; see `HistoryServicer`."""
     server.add(
         history_service_pb2_grpc.add_HistoryServiceServicer_to_server,
-        HistoryServicer(history, draining),
+        HistoryServicer(history, draining, content),
         history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"],
     )
 

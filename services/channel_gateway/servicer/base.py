@@ -52,6 +52,8 @@ class Dependencies:
     sender: Sender
     adapters: Mapping[ConnectionKind, Adapter]
     notifier: CommitNotifier
+    content_notifier: CommitNotifier
+    """Notified when content is gone, and of nothing else."""
     draining: asyncio.Event
     """Set when long polls are to end."""
     feed: FeedStore

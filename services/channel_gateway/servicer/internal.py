@@ -80,6 +80,14 @@ class GatewayHistory:
         return row["partition"], row["position"]
 
 
+class ContentHistory(GatewayHistory):
+    """Of the same rows those that tell of content that is gone: what is sent all day wakes nobody who waits for it."""
+
+    def reading(self, cursors: Mapping[int, int], size: int, kinds: Sequence[int]) -> Reading[Any]:
+        """See `History`."""
+        return Reading(lambda: self._deps.feed.content_page(cursors), self._deps.content_notifier)
+
+
 class OutcomeMails:
     """The mail about sends, for `MailServicer`."""
 
@@ -105,5 +113,5 @@ def serve(server: GrpcServer, deps: Dependencies) -> None:
         SendsServicer(deps),
         sends_service_pb2.DESCRIPTOR.services_by_name["SendsService"],
     )
-    serve_history(server, GatewayHistory(deps), deps.draining)
+    serve_history(server, GatewayHistory(deps), deps.draining, ContentHistory(deps))
     serve_mail(server, OutcomeMails(deps))

@@ -17,9 +17,12 @@ from libs.common.feeds.gateway_records import SHARDS, shard_of
 from libs.common.feeds.notifier import PAGE_MAX
 from libs.common.ids import partition_of
 from libs.common.mailbox.mail import Mail
+from services.channel_gateway.domain.facts import FactKind
 from services.channel_gateway.store.book import QUERIES
 from services.channel_gateway.store.mails import mails_of_old_facts, mails_of_records
 
+_READS_MAX: Final = 20
+"""Pages that are looked at for content that is gone before a caller goes on from where that led."""
 RECORDS_MAX: Final = 100
 """Records read at once for their mail: few or hundreds of mails each."""
 
@@ -54,6 +57,27 @@ class FeedStore:
             following.update((row["partition"], row["position"]) for row in records)
             rows = [*rows, *records]
         return rows, following
+
+    async def content_page(self, cursors: Mapping[int, int]) -> tuple[list[Any], dict[int, int]]:
+        """As `page`, of rows that tell of content that is gone; the cursors move over all others, too."""
+        following = dict(cursors)
+        if old := await self._unfinished(cursors):
+            rows = await self._old_facts("feed_old_facts", old, PAGE_MAX)
+            following.update((row["partition"], row["position"]) for row in rows)
+            gone = [row for row in rows if row["kind"] == FactKind.CONTENT_GONE]
+            if len(rows) < PAGE_MAX:
+                following.update(self._finished(following, old))
+            return gone, following
+        shards = {p: at for p, at in following.items() if p < SHARDS}
+        for _ in range(_READS_MAX if shards else 0):
+            looked_at = await self._records("feed_content_records", shards, PAGE_MAX)
+            reached = {row["partition"]: row["position"] for row in looked_at}
+            gone = [row for row in looked_at if row["team"] is not None]
+            following |= reached
+            if gone or not any(at == shards[shard] + PAGE_MAX for shard, at in reached.items()):
+                return gone, following
+            shards |= reached
+        return [], following
 
     async def fetch_after(self, cursors: Mapping[int, int], limit: int) -> list[Mail]:
         """Mail after the cursors, in order within each partition; fewer than `limit`: there is no more. All mail of a

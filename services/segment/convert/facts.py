@@ -117,7 +117,7 @@ def row_values(fact: Fact) -> tuple[Any, ...]:
     """A fact as readers of the history get it, in the order of `libs.common.feeds.rows.FactRow`. Raises KeyError for
     one that cannot be read."""
     body = fact.body
-    return (
+    values = (
         fact.partition,
         fact.position,
         fact.team_id,
@@ -126,6 +126,9 @@ def row_values(fact: Fact) -> tuple[Any, ...]:
         kind_of(body),  # type: ignore[arg-type]  # one that cannot be read has none
         getattr(body, "uncounted", 0),
     )
+    if isinstance(body, facts.AttributeDefined):
+        return (*values, body.key, body.archived, body.old_kind not in {0, body.kind})
+    return values
 
 
 def shown_fact(fact: Fact) -> history_pb2.Fact:

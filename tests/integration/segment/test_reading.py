@@ -16,8 +16,8 @@ from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import duration, timestamp
 from omnijourney.common.v1 import history_pb2
 from omnijourney.internal.v1 import profile_pb2
+from omnijourney.segment.v1 import attribute_pb2, team_pb2
 from omnijourney.segment.v1 import history_pb2 as facts_pb2
-from omnijourney.segment.v1 import team_pb2
 from tests.integration.segment.conftest import Segment, identity
 
 
@@ -165,6 +165,21 @@ async def test_a_feed_of_some_kinds_moves_beyond_all_others(segment: Segment) ->
     told = await asyncio.wait_for(waiting, 20)
     assert [(row.customer, row.kind) for row in told.rows] == [
         (UUID(customer_id).bytes, facts_pb2.FACT_KIND_TAG_APPLIED)
+    ]
+
+
+async def test_what_became_of_an_attribute_is_told(segment: Segment) -> None:
+    await segment.define("size", "TEXT")
+    changed = attribute_pb2.Attribute(key="size", type=attribute_pb2.ATTRIBUTE_TYPE_NUMBER)
+    await segment.call("UpdateAttribute", attribute=changed, update_mask={"paths": ["type"]})
+    await segment.call("ArchiveAttribute", key="size")
+    await segment.call("RestoreAttribute", key="size")
+    page = await segment.feed(kinds=[facts_pb2.FACT_KIND_ATTRIBUTE_DEFINED])
+    assert [(row.attribute, row.archived, row.retyped) for row in page.rows] == [
+        ("size", False, False),
+        ("size", False, True),
+        ("size", True, False),
+        ("size", False, False),
     ]
 
 

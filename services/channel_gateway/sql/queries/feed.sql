@@ -19,6 +19,13 @@ SELECT shard AS partition, position, uuid_send(team_id) AS team, 5 AS number, ti
        0 AS messages, 0 AS micros, ''::text AS currency, body, array_send(customers) AS customers
   FROM history_record_page(:shards, :positions, :most)
 
+-- name: feed_content_records
+-- The same for records of content that is gone; then, for each shard with anything new, a row without team: how far it was looked at.
+SELECT shard AS partition, position, uuid_send(team_id) AS team, 5 AS number, timestamptz 'epoch' AS occurred_at, NULL::bytea AS key,
+       NULL::bytea AS journey, NULL::text AS node_id, NULL::smallint AS channel, NULL::smallint AS outcome, ''::text AS reason,
+       0 AS messages, 0 AS micros, ''::text AS currency, body, array_send('{}'::uuid[]) AS customers
+  FROM content_record_page(:shards, :positions, :most)
+
 -- name: open_shards
 -- Up to where the partitions of each shard hold facts of the release before, which writes no more of them from now on.
 SELECT shard, old_end FROM open_shards(:shards)

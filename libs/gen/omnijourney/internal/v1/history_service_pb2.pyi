@@ -53,10 +53,13 @@ class ListHistoryRequest(_message.Message):
     WAIT_FIELD_NUMBER: _builtins.int
     KINDS_FIELD_NUMBER: _builtins.int
     FORM_FIELD_NUMBER: _builtins.int
+    CONTENT_ONLY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many rows over all partitions, 1 to 5,000. 0: 1,000."""
     form: Global___HistoryForm.ValueType
     """The form that the reader reads; required."""
+    content_only: _builtins.bool
+    """Of the gateway only: rows that tell of content that is gone; others are no news."""
     @_builtins.property
     def cursors(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryCursor]:
         """Where to go on, one for each partition wanted: 1 to 64, none twice. Partitions of journey from 64 on are the shards of its
@@ -79,10 +82,11 @@ class ListHistoryRequest(_message.Message):
         wait: _duration_pb2.Duration | None = ...,
         kinds: _abc.Iterable[_history_pb2_1.FactKind.ValueType] | None = ...,
         form: Global___HistoryForm.ValueType = ...,
+        content_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursors", b"cursors", "form", b"form", "kinds", b"kinds", "page_size", b"page_size", "wait", b"wait"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_only", b"content_only", "cursors", b"cursors", "form", b"form", "kinds", b"kinds", "page_size", b"page_size", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
