@@ -68,6 +68,9 @@ DEFINITION: Final = j.Definition(
 DEFINITIONS: Final = {
     "everything": DEFINITION,
     "unfinished": j.Definition("Draft"),
+    "with gaps": j.Definition(
+        "Draft", draft=j.Draft(b"\x0a\x05Draft", (("trigger", "names no kind of event"),))
+    ),
     "contact": j.Definition("By contact", j.ContactTrigger()),
     "tag": j.Definition("By tag", j.TagTrigger(("a", "b"))),
     "attribute": j.Definition("By attribute", j.AttributeTrigger(("tier",), ("gold",))),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
+
+import msgspec
 
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import seconds_of, timestamp
@@ -21,62 +23,91 @@ _MATCHES: Final = {
 _MATCH_NUMBERS: Final = {text: number for number, text in _MATCHES.items()}
 _CHANNELS: Final = frozenset(channel.value for channel in d.Channel)
 _EXPIRIES: Final = frozenset(action.value for action in d.ExpiryAction)
-_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 CHINESE: Final = "zh-TW"
+DEFINITION_BYTES_MAX: Final = 512 * 1024
+"""Of a definition as it is sent, whole or not: 200 nodes of 2.5 kB each."""
 
 
 # ---- in -------------------------------------------------------------------------------------------------------
 
 
+class _Reading(FieldCheck):
+    """Keeps what is missing apart from what is wrong: a draft may be saved with gaps."""
+
+    def __init__(self) -> None:
+        """Nothing is missing yet."""
+        super().__init__()
+        self.gaps: list[tuple[str, str]] = []
+
+    def gap(self, field: str, need: str) -> None:
+        """Notes that something is missing, or not yet right by itself."""
+        self.gaps.append((field, need))
+
+
 def definition_from(message: journey_pb2.Definition, check: FieldCheck) -> d.Definition:
-    """A definition as it was sent; what cannot be read is noted in `check`. A draft may be incomplete."""
-    check.text("name", message.name, length_max=200)
+    """A definition as it was sent; what cannot be read is noted in `check`, what is missing in the definition."""
+    reading = _Reading()
+    if message.ByteSize() > DEFINITION_BYTES_MAX:
+        reading.fault("definition", f"takes more than {DEFINITION_BYTES_MAX} bytes")
+    reading.text("name", message.name, length_max=200)
     limit = message.enrolments_per_customer_max if message.HasField("enrolments_per_customer_max") else None
-    return d.Definition(
+    definition = d.Definition(
         name=message.name,
-        trigger=_trigger_from(message.trigger, check) if message.HasField("trigger") else None,
-        nodes=tuple(_node_from(node, f"nodes[{i}]", check) for i, node in enumerate(message.nodes)),
+        trigger=_trigger_from(message.trigger, reading) if message.HasField("trigger") else None,
+        nodes=tuple(_node_from(node, f"nodes[{i}]", reading) for i, node in enumerate(message.nodes)),
         targets=tuple(
             target
             for i, sent in enumerate(message.targets)
-            if (target := _target_from(sent, f"targets[{i}]", check)) is not None
+            if (target := _target_from(sent, f"targets[{i}]", reading)) is not None
         ),
-        schedule=_schedule_from(message.schedule, check) if message.HasField("schedule") else None,
+        schedule=_schedule_from(message.schedule, reading) if message.HasField("schedule") else None,
         quiet=tuple(
             d.QuietWindow(window.start_minute, window.end_minute, tuple(sorted(set(window.weekdays))))
             for window in message.do_not_disturb.windows
         ),
         enrolments_per_customer_max=limit,
     )
+    check.violations += reading.violations
+    if not reading.gaps:
+        return definition
+    draft = d.Draft(message.SerializeToString(deterministic=True), tuple(reading.gaps))
+    return msgspec.structs.replace(definition, draft=draft)
 
 
-def _channel_from(number: int, path: str, check: FieldCheck) -> d.Channel | None:
+def _channel_from(number: int, path: str, check: _Reading) -> d.Channel | None:
     if number in _CHANNELS:
         return d.Channel(number)
-    check.fault(
+    check.gap(
         path, "is required: one of CHANNEL_LINE, CHANNEL_WHATSAPP, CHANNEL_MESSENGER, CHANNEL_INSTAGRAM"
     )
     return None
 
 
-def _target_from(sent: journey_pb2.Target, path: str, check: FieldCheck) -> d.Target | None:
+def _target_from(sent: journey_pb2.Target, path: str, check: _Reading) -> d.Target | None:
     channel = _channel_from(sent.channel, f"{path}.channel", check)
     account_id = check.optional_uuid(f"{path}.account_id", sent.account_id)
     cap = sent.message_cap if sent.HasField("message_cap") else None
     return None if channel is None else d.Target(channel, account_id, cap)
 
 
-def _schedule_from(sent: journey_pb2.Schedule, check: FieldCheck) -> d.Schedule:
-    start = check.time("schedule.start_time", sent, "start_time")
-    end = check.time("schedule.end_time", sent, "end_time")
-    expiry = sent.expiry_action
-    if expiry not in _EXPIRIES:
-        check.fault("schedule.expiry_action", "is required: CLOSE_TRIGGER or STOP")
-        expiry = journey_pb2.EXPIRY_ACTION_STOP
-    return d.Schedule(start or _NEVER, end or _NEVER, d.ExpiryAction(expiry))
+def _schedule_from(sent: journey_pb2.Schedule, check: _Reading) -> d.Schedule | None:
+    start, end = (_schedule_time(sent, field, check) for field in ("start_time", "end_time"))
+    if sent.expiry_action not in _EXPIRIES:
+        check.gap("schedule.expiry_action", "is required: CLOSE_TRIGGER or STOP")
+        return None
+    return (
+        None if start is None or end is None else d.Schedule(start, end, d.ExpiryAction(sent.expiry_action))
+    )
 
 
-def _trigger_from(sent: trigger_pb2.Trigger, check: FieldCheck) -> d.Trigger | None:
+def _schedule_time(sent: journey_pb2.Schedule, field: str, check: _Reading) -> datetime | None:
+    if sent.HasField(field):  # type: ignore[arg-type]  # one of two names
+        return check.time(f"schedule.{field}", sent, field)
+    check.gap(f"schedule.{field}", "is required")
+    return None
+
+
+def _trigger_from(sent: trigger_pb2.Trigger, check: _Reading) -> d.Trigger | None:
     match sent.WhichOneof("kind"):
         case "checkout_completed":
             return _checkout_from(sent.checkout_completed, check)
@@ -86,24 +117,26 @@ def _trigger_from(sent: trigger_pb2.Trigger, check: FieldCheck) -> d.Trigger | N
             return d.TagTrigger(tuple(sent.tag_applied.tags))
         case "attribute_changed":
             changed = sent.attribute_changed
+            if changed.HasField("value") and not changed.value.any_of:
+                check.gap("trigger.attribute_changed.value.any_of", "needs 1 to 100 values")
             return d.AttributeTrigger(tuple(changed.keys), tuple(changed.value.any_of))
         case "system":
             return d.SystemTriggerKind()
         case _:
-            check.fault("trigger", "names no kind of event")
+            check.gap("trigger", "names no kind of event")
             return None
 
 
-def _checkout_from(sent: trigger_pb2.CheckoutCompleted, check: FieldCheck) -> d.CheckoutTrigger:
+def _checkout_from(sent: trigger_pb2.CheckoutCompleted, check: _Reading) -> d.CheckoutTrigger:
     match = ""
     if sent.HasField("item"):
         match = _MATCHES.get(sent.item.match, "")
         if not match:
-            check.fault("trigger.checkout_completed.item.match", "is required: IS or CONTAINS")
+            check.gap("trigger.checkout_completed.item.match", "is required: IS or CONTAINS")
     low, high = sent.amount.at_least, sent.amount.at_most
     currencies = {money.currency_code for money in (low, high)} - {""}
     if len(currencies) > 1:
-        check.fault("trigger.checkout_completed.amount", "has two currencies")
+        check.gap("trigger.checkout_completed.amount", "has two currencies")
     return d.CheckoutTrigger(
         item_match=match,
         item_names=tuple(sent.item.names),
@@ -113,18 +146,18 @@ def _checkout_from(sent: trigger_pb2.CheckoutCompleted, check: FieldCheck) -> d.
     )
 
 
-def _node_from(sent: node_pb2.Node, path: str, check: FieldCheck) -> d.Node:
+def _node_from(sent: node_pb2.Node, path: str, check: _Reading) -> d.Node:
     return d.Node(sent.node_id, _action_from(sent, path, check), sent.next_node_id or None)
 
 
-def _action_from(sent: node_pb2.Node, path: str, check: FieldCheck) -> d.Action | None:
+def _action_from(sent: node_pb2.Node, path: str, check: _Reading) -> d.Action | None:
     match sent.WhichOneof("kind"):
         case "message":
             return _message_from(sent.message, f"{path}.message", check)
         case "delay":
             seconds = seconds_of(sent.delay.delay)
             if seconds != int(seconds):
-                check.fault(f"{path}.delay", "must be whole minutes")
+                check.gap(f"{path}.delay", "must be whole minutes")
             return d.Delay(int(seconds))
         case "condition":
             return d.Condition(
@@ -142,20 +175,23 @@ def _action_from(sent: node_pb2.Node, path: str, check: FieldCheck) -> d.Action 
             return None
 
 
-def _branch_from(sent: node_pb2.Branch, path: str, check: FieldCheck) -> str | None:
+def _branch_from(sent: node_pb2.Branch, path: str, check: _Reading) -> str | None:
     kind = sent.WhichOneof("target")
     if kind is None or (kind == "node_id" and not sent.node_id):
-        check.fault(path, "must name a node or say that the journey ends here")
+        check.gap(path, "must name a node or say that the journey ends here")
     return sent.node_id or None
 
 
-def _message_from(sent: node_pb2.MessageNode, path: str, check: FieldCheck) -> d.Message | None:
+def _message_from(sent: node_pb2.MessageNode, path: str, check: _Reading) -> d.Message | None:
     channel = _channel_from(sent.channel, f"{path}.channel", check)
     module_id = check.optional_uuid(f"{path}.bot_module_id", sent.bot_module_id)
     template = None
     if sent.HasField("template"):
-        template_id = check.uuid(f"{path}.template.template_id", sent.template.template_id)
-        template = d.Template(template_id, tuple(sent.template.parameters))
+        template_id = check.optional_uuid(f"{path}.template.template_id", sent.template.template_id)
+        if template_id is None:
+            check.gap(f"{path}.template.template_id", "is required")
+        else:
+            template = d.Template(template_id, tuple(sent.template.parameters))
     return None if channel is None else d.Message(channel, module_id, template)
 
 
@@ -191,7 +227,11 @@ def revision_message(revision: StoredRevision) -> journey_pb2.Revision:
 
 
 def definition_message(definition: d.Definition) -> journey_pb2.Definition:
-    """A definition as the contract shows it."""
+    """A definition as the contract shows it; one that is not whole yet as it was sent."""
+    if definition.draft is not None:
+        message = journey_pb2.Definition.FromString(definition.draft.sent)
+        message.name = definition.name
+        return message
     message = journey_pb2.Definition(
         name=definition.name,
         enrolments_per_customer_max=definition.enrolments_per_customer_max,

@@ -6,7 +6,8 @@ author of a definition chooses.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
@@ -195,6 +196,15 @@ class Node(msgspec.Struct, frozen=True):
     next: str | None = None
 
 
+class Draft(msgspec.Struct, frozen=True):
+    """A draft that is not whole yet, as it was sent: the rest of the definition is what can be read of it."""
+
+    sent: bytes
+    """A serialised `journey.v1.Definition`."""
+    gaps: tuple[tuple[str, str], ...]
+    """Path of each field that is missing, and what it needs."""
+
+
 class Definition(msgspec.Struct, frozen=True, dict=True):
     """Everything that a marketer draws. The first node is the start. A draft may lack anything but the name."""
 
@@ -205,6 +215,8 @@ class Definition(msgspec.Struct, frozen=True, dict=True):
     schedule: Schedule | None = None
     quiet: tuple[QuietWindow, ...] = ()
     enrolments_per_customer_max: int | None = None
+    draft: Draft | None = None
+    """Of what is not whole yet, and cannot be live."""
 
     @cached_property
     def by_id(self) -> Mapping[str, Node]:
@@ -214,6 +226,17 @@ class Definition(msgspec.Struct, frozen=True, dict=True):
     def target(self, channel: Channel) -> Target | None:
         """The target on `channel`, or None."""
         return next((target for target in self.targets if target.channel == channel), None)
+
+    def lacks(self, path: str) -> bool:
+        """Whether something is missing at `path` or below it, which is told by itself."""
+        gaps = self.draft.gaps if self.draft else ()
+        return any(field == path or field.startswith((f"{path}.", f"{path}[")) for field, _ in gaps)
+
+    @property
+    def target_paths(self) -> Iterator[str]:
+        """Where the author has each target, in turn and without end: one whose channel is missing is none of them."""
+        places = (f"targets[{place}]" for place in itertools.count())
+        return (place for place in places if not self.lacks(f"{place}.channel"))
 
 
 class Journey(msgspec.Struct, frozen=True):

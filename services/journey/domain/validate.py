@@ -4,48 +4,69 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Final
 
 from libs.common.errors import FieldViolation
+from libs.common.money import is_currency
 from services.journey.domain.model import (
-    Attribute,
     AttributeTrigger,
     Channel,
     CheckoutTrigger,
     Condition,
     Definition,
-    Delay,
-    Message,
     Node,
-    Points,
     QuietWindow,
-    Tags,
+    Schedule,
     TagTrigger,
-    Target,
 )
+from services.journey.domain.node_faults import node_faults
 from services.journey.domain.quiet import leaves_open_minute
+from services.journey.domain.texts import (
+    ITEM_LENGTH_MAX,
+    TAG_LENGTH_MAX,
+    VALUE_LENGTH_MAX,
+    key_faults,
+    line_faults,
+)
 
 NODES_MAX: Final = 200
-DELAY_SECONDS_MAX: Final = 365 * 86_400
 NAMES_MAX: Final = 100
-TAGS_MAX: Final = 50
-ATTRIBUTE_TEXT_MAX: Final = 1_000
-POINTS_MAX: Final = 10**12
 NAME_MAX: Final = 200
+WINDOWS_MAX: Final = 50
 _NODE_ID: Final = re.compile(r"[a-z0-9_-]{1,64}")
 _CAPPED: Final = frozenset({Channel.LINE, Channel.WHATSAPP})
 
 
 def faults_of(definition: Definition) -> list[FieldViolation]:
-    """All faults that keep the definition from being published; empty if there is none."""
-    return [
+    """All faults that keep the definition from being live, whenever that is; empty if there is none."""
+    gaps = dict(definition.draft.gaps) if definition.draft else {}
+    found = [
         *_head(definition),
         *_trigger(definition),
-        *_targets(definition.targets),
+        *_targets(definition),
         *_quiet(definition.quiet),
         *_nodes(definition),
         *_tree(definition.nodes),
     ]
+    missing = [FieldViolation(field, need) for field, need in gaps.items()]
+    return missing + [fault for fault in found if fault.field not in gaps]
+
+
+def past_faults(schedule: Schedule | None, now: datetime) -> list[FieldViolation]:
+    """What keeps a definition that may be live from becoming so at `now`: nobody could ever enter."""
+    if schedule is None or now < schedule.end:
+        return []
+    return [FieldViolation("schedule.end_time", "has passed: nobody could enter")]
+
+
+def new_faults(edited: Definition, present: Definition) -> list[FieldViolation]:
+    """Faults of an edited definition that its present state has not.
+
+    What an older release let pass, and no edit can mend while the journey is live, keeps no edit from being made.
+    """
+    known = set(faults_of(present))
+    return [fault for fault in faults_of(edited) if fault not in known]
 
 
 def _head(definition: Definition) -> Iterator[FieldViolation]:
@@ -63,27 +84,41 @@ def _trigger(definition: Definition) -> Iterator[FieldViolation]:
     match definition.trigger:
         case None:
             yield FieldViolation("trigger", "is required")
-        case CheckoutTrigger(item_match=match, item_names=names, at_least=low, at_most=high):
-            if match and not 1 <= len(names) <= NAMES_MAX:
-                yield FieldViolation("trigger.checkout_completed.item.names", f"needs 1 to {NAMES_MAX} names")
-            if any(not name for name in names):
-                yield FieldViolation("trigger.checkout_completed.item.names", "must not hold an empty name")
-            if low is not None and high is not None and low > high:
-                yield FieldViolation(
-                    "trigger.checkout_completed.amount", "at_least must not be above at_most"
-                )
-        case TagTrigger(tags=tags) if not 1 <= len(tags) <= NAMES_MAX:
-            yield FieldViolation("trigger.tag_applied.tags", f"needs 1 to {NAMES_MAX} tags")
-        case AttributeTrigger(keys=keys) if not 1 <= len(keys) <= NAMES_MAX:
-            yield FieldViolation("trigger.attribute_changed.keys", f"needs 1 to {NAMES_MAX} keys")
+        case CheckoutTrigger() as checkout:
+            yield from _checkout("trigger.checkout_completed", checkout)
+        case TagTrigger(tags=tags):
+            yield from _names("trigger.tag_applied.tags", tags, TAG_LENGTH_MAX)
+        case AttributeTrigger(keys=keys, any_of=values):
+            if not 1 <= len(keys) <= NAMES_MAX:
+                yield FieldViolation("trigger.attribute_changed.keys", f"needs 1 to {NAMES_MAX} keys")
+            yield from key_faults("trigger.attribute_changed.keys", keys)
+            yield from line_faults("trigger.attribute_changed.value.any_of", values, VALUE_LENGTH_MAX)
 
 
-def _targets(targets: tuple[Target, ...]) -> Iterator[FieldViolation]:
-    if not targets:
+def _names(field: str, texts: tuple[str, ...], length_max: int) -> Iterator[FieldViolation]:
+    if not 1 <= len(texts) <= NAMES_MAX:
+        yield FieldViolation(field, f"needs 1 to {NAMES_MAX} of them")
+    yield from line_faults(field, texts, length_max)
+
+
+def _checkout(path: str, trigger: CheckoutTrigger) -> Iterator[FieldViolation]:
+    low, high = trigger.at_least, trigger.at_most
+    if trigger.item_match:
+        yield from _names(f"{path}.item.names", trigger.item_names, ITEM_LENGTH_MAX)
+    if low is not None and high is not None and low > high:
+        yield FieldViolation(f"{path}.amount", "at_least must not be above at_most")
+    if trigger.currency and not is_currency(trigger.currency):
+        end = "at_most" if low is None else "at_least"
+        yield FieldViolation(
+            f"{path}.amount.{end}.currency_code", "must be three capitals, such as TWD, or empty"
+        )
+
+
+def _targets(definition: Definition) -> Iterator[FieldViolation]:
+    if not definition.targets and not definition.lacks("targets"):
         yield FieldViolation("targets", "needs at least one channel")
     seen: set[Channel] = set()
-    for index, target in enumerate(targets):
-        path = f"targets[{index}]"
+    for target, path in zip(definition.targets, definition.target_paths, strict=False):
         if target.channel in seen:
             yield FieldViolation(f"{path}.channel", "is there twice")
         seen.add(target.channel)
@@ -96,12 +131,17 @@ def _targets(targets: tuple[Target, ...]) -> Iterator[FieldViolation]:
 
 
 def _quiet(windows: tuple[QuietWindow, ...]) -> Iterator[FieldViolation]:
+    if len(windows) > WINDOWS_MAX:
+        yield FieldViolation("do_not_disturb.windows", f"may be {WINDOWS_MAX} at most")
+        return
     for index, window in enumerate(windows):
         path = f"do_not_disturb.windows[{index}]"
         if not 0 <= window.start_minute <= 1439:
             yield FieldViolation(f"{path}.start_minute", "must be 0 to 1439")
         if not 1 <= window.end_minute <= 1440:
             yield FieldViolation(f"{path}.end_minute", "must be 1 to 1440")
+        if any(not 1 <= day <= 7 for day in window.weekdays):
+            yield FieldViolation(f"{path}.weekdays", "must be days of the week")
     if windows and not leaves_open_minute(windows):
         yield FieldViolation(
             "do_not_disturb.windows", "leave no minute of the week in which messages may be sent"
@@ -124,60 +164,7 @@ def _nodes(definition: Definition) -> Iterator[FieldViolation]:
         for field, target in _exits(node):
             if target not in ids:
                 yield FieldViolation(f"{path}.{field}", f"names no node of the journey: {target!r}")
-        yield from _action(path, node, definition)
-
-
-def _action(  # noqa: C901 - a case for each kind of node
-    path: str, node: Node, definition: Definition
-) -> Iterator[FieldViolation]:
-    match node.action:
-        case None:
-            yield FieldViolation(path, "says nothing to do: set one of message, delay, condition, tags, …")
-        case Message() as message:
-            yield from _message(f"{path}.message", message, definition)
-        case Delay(seconds=seconds) if not 60 <= seconds <= DELAY_SECONDS_MAX or seconds % 60:
-            yield FieldViolation(f"{path}.delay", "must be 1 minute to 365 days, in whole minutes")
-        case Condition() if node.next is not None:
-            yield FieldViolation(f"{path}.next_node_id", "is not used by a condition, which has branches")
-        case Tags(add=add, remove=remove):
-            yield from _tags(f"{path}.tags", add, remove)
-        case Attribute(key=key, text=text):
-            if not key:
-                yield FieldViolation(f"{path}.attribute.key", "is required")
-            if not 1 <= len(text) <= ATTRIBUTE_TEXT_MAX:
-                yield FieldViolation(
-                    f"{path}.attribute.text", f"must have 1 to {ATTRIBUTE_TEXT_MAX} characters"
-                )
-        case Points(delta=delta):
-            if not 1 <= abs(delta) <= POINTS_MAX:
-                yield FieldViolation(f"{path}.points", f"must be 1 to {POINTS_MAX}")
-
-
-def _message(path: str, message: Message, definition: Definition) -> Iterator[FieldViolation]:
-    if definition.target(message.channel) is None:
-        yield FieldViolation(f"{path}.channel", f"{message.channel.name} is no target channel of the journey")
-    if message.template is not None and message.channel is not Channel.WHATSAPP:
-        yield FieldViolation(f"{path}.template", "is possible on WhatsApp only")
-    if message.template is None and message.bot_module_id is None:
-        yield FieldViolation(path, "needs a bot module or a template")
-
-
-def _tags(path: str, add: tuple[str, ...], remove: tuple[str, ...]) -> Iterator[FieldViolation]:
-    if not add and not remove:
-        yield FieldViolation(path, "must add or remove at least one tag")
-    if max(len(add), len(remove)) > TAGS_MAX:
-        yield FieldViolation(path, f"may add and remove at most {TAGS_MAX} tags each")
-    if both := sorted(set(add) & set(remove)):
-        yield FieldViolation(path, f"adds and removes the same tag: {', '.join(both)}")
-    if any(not tag.strip() for tag in (*add, *remove)):
-        yield FieldViolation(path, "must not hold an empty tag")
-
-
-def _attribute(path: str, attribute: Attribute) -> Iterator[FieldViolation]:
-    if not attribute.key:
-        yield FieldViolation(f"{path}.key", "is required")
-    if not 1 <= len(attribute.text) <= ATTRIBUTE_TEXT_MAX:
-        yield FieldViolation(f"{path}.text", f"must have 1 to {ATTRIBUTE_TEXT_MAX} characters")
+        yield from node_faults(path, node, definition)
 
 
 def _exits(node: Node) -> Iterator[tuple[str, str]]:

@@ -10,13 +10,13 @@ import msgspec
 from libs.common.callers import caller
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection
-from libs.common.errors import InvalidArgument, NotFound
+from libs.common.errors import FieldViolation, InvalidArgument, NotFound
 from libs.common.ids import epoch_ms, new_id
 from services.journey.clients.sends import SendStopper
 from services.journey.domain.edit import require_editable
 from services.journey.domain.lifecycle import JourneyAction, published, require_allowed
 from services.journey.domain.model import Definition, Journey, JourneyStatus, StatusReason
-from services.journey.domain.validate import faults_of
+from services.journey.domain.validate import faults_of, new_faults, past_faults
 from services.journey.store.journeys import JourneyStore
 from services.journey.usecases.write import Call, Reply, once
 
@@ -72,7 +72,7 @@ class Lifecycle:
             definition = edit(journey.definition)
             require_editable(journey, definition)
             if journey.status is not JourneyStatus.DRAFT:
-                _require_faultless(definition)
+                _require(new_faults(definition, journey.definition))
             return await self._store.update_definition(
                 connection, journey, definition, caller().name, self._clock.now()
             )
@@ -86,8 +86,8 @@ class Lifecycle:
             journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
             call.note_before(journey)
             require_allowed(journey, JourneyAction.PUBLISH)
-            _require_faultless(journey.definition)
             now = self._clock.now()
+            _require(faults_of(journey.definition) + past_faults(journey.definition.schedule, now))
             return await self._store.change_status(connection, journey, published(journey, now), now)
 
         return await self._once(call, work)
@@ -166,7 +166,6 @@ class Lifecycle:
         return journey
 
 
-def _require_faultless(definition: Definition) -> None:
-    faults = faults_of(definition)
+def _require(faults: list[FieldViolation]) -> None:
     if faults:
         raise InvalidArgument.of(*faults)

@@ -303,6 +303,27 @@ async def test_publishing_reports_every_fault_of_the_definition(desk: Desk) -> N
     assert {fault.field for fault in told.violations} >= {"targets", "nodes[0]", "nodes[0].next_node_id"}
 
 
+@pytest.mark.rule("J-01a")
+async def test_a_draft_is_saved_with_gaps_and_shown_as_it_was_sent(desk: Desk) -> None:
+    nodes = [
+        node_pb2.Node(node_id="m", message=node_pb2.MessageNode(), next_node_id="c"),
+        node_pb2.Node(node_id="c", condition=node_pb2.ConditionNode()),
+    ]
+    schedule = journey_pb2.Schedule(start_time=timestamp(START))
+    draft = await desk.create(nodes=nodes, schedule=schedule, targets=[journey_pb2.Target()])
+    assert list(draft.definition.nodes) == nodes
+    definition = journey_pb2.Definition(name="Later")
+    again = await desk.call("UpdateJourney", journey_id=draft.journey_id, definition=definition)
+    assert (again.journey.definition.name, again.journey.definition.schedule) == ("Later", schedule)
+    copy = (await desk.call("CopyJourney", journey_id=draft.journey_id, name="Copy")).journey
+    assert (copy.definition.name, list(copy.definition.nodes)) == ("Copy", nodes)
+    told = await refusal(desk.publish(draft))
+    assert {fault.field for fault in told.violations} == {
+        *("nodes[0].message.channel", "nodes[1].condition.yes", "nodes[1].condition.no"),
+        *("schedule.end_time", "schedule.expiry_action", "targets[0].channel"),
+    }
+
+
 @pytest.mark.rule("J-01b", "J-08b")
 async def test_lists_filter_and_page_copies_are_drafts_and_deleted_journeys_are_gone(desk: Desk) -> None:
     journeys = []

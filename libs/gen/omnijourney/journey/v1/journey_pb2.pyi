@@ -275,7 +275,7 @@ Global___Journey: _TypeAlias = Journey  # noqa: Y015
 
 @_typing.final
 class Definition(_message.Message):
-    """Everything that a marketer draws."""
+    """Everything that a marketer draws; 512 KiB at most. A draft may lack whatever is required to publish, and comes back as it was sent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -375,14 +375,14 @@ class Schedule(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     EXPIRY_ACTION_FIELD_NUMBER: _builtins.int
     expiry_action: Global___ExpiryAction.ValueType
-    """Taken by itself at `end_time`. Required."""
+    """Taken by itself at `end_time`. Required to publish."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """First moment at which customers enter. Required."""
+        """First moment at which customers enter. Required to publish."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """First moment at which they do not any more; after `start_time`. Required."""
+        """First moment at which they do not any more; after `start_time`, and ahead when it is published. Required to publish."""
 
     def __init__(
         self,
@@ -414,7 +414,7 @@ class DoNotDisturb(_message.Message):
     """Key of the attribute that holds a customer's IANA time zone; empty: by the country of the phone."""
     @_builtins.property
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuietWindow]:
-        """Windows of local time in the team's zone. Windows that touch or overlap count as one; together they must leave an open minute."""
+        """Windows of local time in the team's zone. Windows that touch or overlap count as one; together they must leave an open minute. 50 at most."""
 
     def __init__(
         self,
@@ -473,7 +473,7 @@ class Target(_message.Message):
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     MESSAGE_CAP_FIELD_NUMBER: _builtins.int
     channel: _channel_pb2.Channel.ValueType
-    """The channel. Required."""
+    """The channel. Required to publish."""
     account_id: _builtins.str
     """The team's account on it. Required to publish."""
     message_cap: _builtins.int

@@ -134,7 +134,7 @@ class MessageNode(_message.Message):
     TEMPLATE_FIELD_NUMBER: _builtins.int
     CAPPED_ACTION_FIELD_NUMBER: _builtins.int
     channel: _channel_pb2.Channel.ValueType
-    """A target channel of the journey. Required."""
+    """A target channel of the journey. Required to publish."""
     bot_module_id: _builtins.str
     """Id of a bot module; all channels."""
     capped_action: Global___CappedAction.ValueType
@@ -175,7 +175,9 @@ class TemplateContent(_message.Message):
     """Id of the template at the gateway."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Parameters in the template's order; each may hold variables such as `{{customer.name}}` or `{{points.balance}}`."""
+        """Parameters in the template's order, 1 to 1,024 characters each; each may hold variables such as `{{customer.name}}` or
+        `{{points.balance|0}}`. Fixed text has no line breaks, tabs or more than 4 blanks on end.
+        """
 
     @_builtins.property
     def header_parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -342,11 +344,11 @@ class ConditionNode(_message.Message):
 
     @_builtins.property
     def yes(self) -> Global___Branch:
-        """Where those who belong go on. Required."""
+        """Where those who belong go on. Required to publish."""
 
     @_builtins.property
     def no(self) -> Global___Branch:
-        """Where the others go on. Required."""
+        """Where the others go on. Required to publish."""
 
     def __init__(
         self,
@@ -412,7 +414,7 @@ Global___EndOfJourney: _TypeAlias = EndOfJourney  # noqa: Y015
 
 @_typing.final
 class TagsNode(_message.Message):
-    """Changes tags. At least one; none in both lists."""
+    """Changes tags. At least one; none in both lists, compared after Unicode NFKC and case folding."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -420,11 +422,11 @@ class TagsNode(_message.Message):
     REMOVE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def add(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tags to add, at most 50."""
+        """Tags to add, at most 50, of 1 to 100 characters."""
 
     @_builtins.property
     def remove(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tags to remove, at most 50."""
+        """Tags to remove, at most 50, of 1 to 100 characters."""
 
     def __init__(
         self,

@@ -136,7 +136,7 @@ class ItemCondition(_message.Message):
     """How names are compared. Required."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names, 1 to 100, none empty."""
+        """Names, 1 to 100, none blank, of at most 500 characters."""
 
     def __init__(
         self,
@@ -162,11 +162,11 @@ class AmountCondition(_message.Message):
     AT_MOST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def at_least(self) -> _money_pb2.Money:
-        """At least this much; absent: no lower bound. The currency may be empty: any."""
+        """At least this much; absent: no lower bound. The currency is three capitals, or empty: any."""
 
     @_builtins.property
     def at_most(self) -> _money_pb2.Money:
-        """At most this much; absent: no upper bound. The currency may be empty: any."""
+        """At most this much; absent: no upper bound. The currency is three capitals, or empty: any."""
 
     def __init__(
         self,
@@ -208,7 +208,7 @@ class TagApplied(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tags, 1 to 100."""
+        """Tags, 1 to 100, of 1 to 100 characters."""
 
     def __init__(
         self,

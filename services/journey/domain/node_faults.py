@@ -1,0 +1,75 @@
+"""What is wrong with a node by itself: each fault with the path of its field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from libs.common.audience.values import KEY
+from libs.common.errors import FieldViolation
+from libs.common.text import trimmed
+from services.journey.domain import model as d
+from services.journey.domain.texts import TAG_LENGTH_MAX, in_both, line_faults, parameter_faults
+
+DELAY_SECONDS_MAX: Final = 365 * 86_400
+TAGS_MAX: Final = 50
+ATTRIBUTE_TEXT_MAX: Final = 1_000
+POINTS_MAX: Final = 10**12
+
+
+def node_faults(path: str, node: d.Node, definition: d.Definition) -> Iterator[FieldViolation]:
+    """Faults of what a node does, where `path` is the node's."""
+    match node.action:
+        case None:
+            if not definition.lacks(path):
+                yield FieldViolation(
+                    path, "says nothing to do: set one of message, delay, condition, tags, …"
+                )
+        case d.Message() as message:
+            yield from _message(f"{path}.message", message, definition)
+        case d.Delay(seconds=seconds) if not 60 <= seconds <= DELAY_SECONDS_MAX or seconds % 60:
+            yield FieldViolation(f"{path}.delay", "must be 1 minute to 365 days, in whole minutes")
+        case d.Condition() if node.next is not None:
+            yield FieldViolation(f"{path}.next_node_id", "is not used by a condition, which has branches")
+        case d.Tags(add=add, remove=remove):
+            yield from _tags(f"{path}.tags", add, remove)
+        case d.Attribute() as attribute:
+            yield from _attribute(f"{path}.attribute", attribute)
+        case d.Points(delta=delta):
+            if not 1 <= abs(delta) <= POINTS_MAX:
+                yield FieldViolation(f"{path}.points", f"must be 1 to {POINTS_MAX}")
+
+
+def _message(path: str, message: d.Message, definition: d.Definition) -> Iterator[FieldViolation]:
+    if definition.target(message.channel) is None:
+        yield FieldViolation(f"{path}.channel", f"{message.channel.name} is no target channel of the journey")
+    template = message.template
+    if template is None:
+        if message.bot_module_id is None and not definition.lacks(path):
+            yield FieldViolation(path, "needs a bot module or a template")
+        return
+    if message.channel is not d.Channel.WHATSAPP:
+        yield FieldViolation(f"{path}.template", "is possible on WhatsApp only")
+    yield from parameter_faults(f"{path}.template.parameters", template.parameters)
+
+
+def _tags(path: str, add: tuple[str, ...], remove: tuple[str, ...]) -> Iterator[FieldViolation]:
+    if not add and not remove:
+        yield FieldViolation(path, "must add or remove at least one tag")
+    if max(len(add), len(remove)) > TAGS_MAX:
+        yield FieldViolation(path, f"may add and remove at most {TAGS_MAX} tags each")
+    if both := in_both(add, remove):
+        yield FieldViolation(path, f"adds and removes the same tag: {', '.join(both)}")
+    yield from line_faults(f"{path}.add", add, TAG_LENGTH_MAX)
+    yield from line_faults(f"{path}.remove", remove, TAG_LENGTH_MAX)
+
+
+def _attribute(path: str, attribute: d.Attribute) -> Iterator[FieldViolation]:
+    if not attribute.key:
+        yield FieldViolation(f"{path}.key", "is required")
+    elif not KEY.fullmatch(attribute.key):
+        yield FieldViolation(f"{path}.key", "is no key of an attribute")
+    if not trimmed(attribute.text):
+        yield FieldViolation(f"{path}.text", "is required")
+    elif len(attribute.text) > ATTRIBUTE_TEXT_MAX:
+        yield FieldViolation(f"{path}.text", f"must have 1 to {ATTRIBUTE_TEXT_MAX} characters")
