@@ -1,6 +1,6 @@
 """Channels to other services, and how calls are repeated."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 import grpc
@@ -13,6 +13,7 @@ from libs.common.rpc.local import Codec, LocalServers, local_servers
 from libs.common.tls import Tls
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 CALL_DEADLINE_S: Final = 10.0
 """What a batch to another service may take, where nothing speaks for another figure."""
@@ -203,6 +204,30 @@ async def fitting_page(read: Callable[[int], Awaitable[T]], rows_max: int) -> T:
             if not is_too_large(error) or rows_max == 1:
                 raise
             rows_max = max(1, rows_max // 2)
+
+
+async def fitting_calls(
+    ask: Callable[[Sequence[K]], Awaitable[Sequence[T]]], items: Sequence[K], items_max: int
+) -> list[T]:
+    """What `ask` answers to `items`, one each and in order, in calls of at most `items_max`.
+
+    Where what is said of them does not fit into a message, fewer are asked about, down to one, and no more from then
+    on. Raises what `ask` raises otherwise.
+    """
+    answers: list[T] = []
+    while len(answers) < len(items):
+        part = items[len(answers) : len(answers) + items_max]
+        try:
+            found = await ask(part)
+        except grpc.aio.AioRpcError as error:
+            if not is_too_large(error) or len(part) == 1:
+                raise
+            items_max = len(part) // 2
+        else:
+            if len(found) != len(part):
+                raise ValueError(f"{len(found)} answers about {len(part)} items")
+            answers += found
+    return answers
 
 
 def is_too_large(error: grpc.aio.AioRpcError) -> bool:

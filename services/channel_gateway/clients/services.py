@@ -14,11 +14,18 @@ from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two class
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.errors import Unavailable
 from libs.common.ids import CustomerKey
-from libs.common.rpc.client import CALL_DEADLINE_S, is_busy, is_passing, is_too_large, retrying
+from libs.common.rpc.client import (
+    CALL_DEADLINE_S,
+    fitting_calls,
+    is_busy,
+    is_passing,
+    is_too_large,
+    retrying,
+)
 from libs.common.rpc.errors import remote_error
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.internal.v1 import customers_service_pb2, customers_service_pb2_grpc, profile_pb2
-from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
+from omnijourney.points.v1 import account_pb2, points_service_pb2, points_service_pb2_grpc
 from omnijourney.segment.v1 import event_pb2, segment_service_pb2, segment_service_pb2_grpc
 from services.channel_gateway.domain.model import Balance, Identity, Profile
 
@@ -32,7 +39,7 @@ _REASON_PREFIX: Final = "ERROR_REASON_"
 
 
 class ProfilesUnreadableError(Exception):
-    """Segment fails for one of the customers asked about, or all together fit into no message.
+    """Segment fails for one of the customers asked about, or one alone fits into no message.
 
     Whoever asked for sends to them gets INTERNAL, asks for fewer at once, and so finds the one.
     """
@@ -87,6 +94,8 @@ _FAILED_ALONE: Final[Mapping[int, RefusalKind]] = {
 """Results of events that say nothing of the event itself."""
 _COUNTRY_WAIT_S: Final = 1.0
 """A sender waits for the answer: after so long what was known last is taken."""
+ASKED_MAX: Final = 500
+"""Customers asked about in one call; fewer where what is said of them is too large for a message."""
 CALL_BYTES_MAX: Final = 4 * 1024 * 1024
 """Bytes of events in one call to segment: a quarter of what a message may hold."""
 
@@ -95,7 +104,7 @@ class CustomerProfiles(Protocol):
     """Who customers are and how they are reached."""
 
     async def profiles(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Profile]:
-        """Profiles of up to 500 customers; unknown ones are absent. Raises Unavailable."""
+        """Profiles of customers; unknown ones are absent. Raises Unavailable, ProfilesUnreadableError."""
         ...
 
 
@@ -103,7 +112,7 @@ class PointBalances(Protocol):
     """What points customers have."""
 
     async def balances(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Balance]:
-        """Balances of up to 500 customers; unknown ones are absent. Raises Unavailable."""
+        """Balances of customers; unknown ones are absent. Raises Unavailable."""
         ...
 
 
@@ -168,20 +177,22 @@ class SegmentClient:
     async def profiles(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Profile]:
         """See `CustomerProfiles`."""
         asked = list(keys)
-        request = customers_service_pb2.BatchGetProfilesRequest(parts=_PARTS)
-        for team_id, customer_id in asked:
-            request.items.add(team_id=str(team_id), customer_id=str(customer_id))
         try:
-            reply = await retrying(lambda: self._customers.BatchGetProfiles(request, timeout=CALL_DEADLINE_S))
+            profiles = await fitting_calls(self._profiles, asked, ASKED_MAX)
         except grpc.aio.AioRpcError as error:
             if is_too_large(error) or error.code() in _FAULTS:
                 raise ProfilesUnreadableError(f"{error.code().name}: {error.details()}") from error
             raise Unavailable.dependency("segment") from error
         return {
-            key: _profile_of(profile)
-            for key, profile in zip(asked, reply.profiles, strict=True)
-            if profile.found
+            key: _profile_of(profile) for key, profile in zip(asked, profiles, strict=True) if profile.found
         }
+
+    async def _profiles(self, keys: Sequence[CustomerKey]) -> Sequence[profile_pb2.Profile]:
+        request = customers_service_pb2.BatchGetProfilesRequest(parts=_PARTS)
+        for team_id, customer_id in keys:
+            request.items.add(team_id=str(team_id), customer_id=str(customer_id))
+        reply = await retrying(lambda: self._customers.BatchGetProfiles(request, timeout=CALL_DEADLINE_S))
+        return reply.profiles
 
     async def record(
         self, events: Sequence[event_pb2.CustomerEvent], deadline_s: float = CALL_DEADLINE_S
@@ -211,17 +222,20 @@ class PointsClient:
     async def balances(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Balance]:
         """See `PointBalances`."""
         asked = list(keys)
-        request = points_service_pb2.BatchGetBalancesRequest()
-        for team_id, customer_id in asked:
-            request.items.add(team_id=str(team_id), customer_id=str(customer_id))
         try:
-            reply = await retrying(lambda: self._stub.BatchGetBalances(request, timeout=CALL_DEADLINE_S))
+            balances = await fitting_calls(self._balances, asked, ASKED_MAX)
         except grpc.aio.AioRpcError as error:
             raise Unavailable.dependency("points") from error
         return {
-            key: Balance(item.balance, item.cumulative)
-            for key, item in zip(asked, reply.balances, strict=True)
+            key: Balance(item.balance, item.cumulative) for key, item in zip(asked, balances, strict=True)
         }
+
+    async def _balances(self, keys: Sequence[CustomerKey]) -> Sequence[account_pb2.Balance]:
+        request = points_service_pb2.BatchGetBalancesRequest()
+        for team_id, customer_id in keys:
+            request.items.add(team_id=str(team_id), customer_id=str(customer_id))
+        reply = await retrying(lambda: self._stub.BatchGetBalances(request, timeout=CALL_DEADLINE_S))
+        return reply.balances
 
     async def known_coupons(self, team_id: UUID, coupon_ids: Collection[str]) -> frozenset[str]:
         """See `TeamCoupons`. One after the other: a module has few."""

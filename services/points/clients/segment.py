@@ -14,7 +14,7 @@ from libs.common.errors import Unavailable
 from libs.common.feeds.follower import RefusedByPeerError
 from libs.common.feeds.reading import PackedHistory
 from libs.common.feeds.rows import FactRow
-from libs.common.rpc.client import CALL_DEADLINE_S, is_too_large
+from libs.common.rpc.client import CALL_DEADLINE_S, fitting_calls, is_too_large
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.internal.v1 import (
     customers_service_pb2,
@@ -91,33 +91,31 @@ class SegmentClient:
 
     async def profiles(self, customers: Sequence[AccountKey]) -> list[CustomerBasics]:
         """See `CustomerProfiles`."""
-        basics: list[CustomerBasics] = []
-        for part in _parts(customers):
+        with _refusing():
+            profiles = await self._profiles(customers, _BASICS)
+        return [
+            CustomerBasics(team, customer, each.name, each.member_id, each.email, each.phone, each.found)
+            for (team, customer), each in zip(customers, profiles, strict=True)
+        ]
+
+    async def _profiles(
+        self, customers: Sequence[tuple[UUID, UUID]], parts: Sequence[profile_pb2.ProfilePart.ValueType]
+    ) -> list[profile_pb2.Profile]:
+        async def ask(keys: Sequence[tuple[UUID, UUID]]) -> Sequence[profile_pb2.Profile]:
             items = [
                 customers_service_pb2.CustomerRef(team_id=str(team), customer_id=str(customer))
-                for team, customer in part
+                for team, customer in keys
             ]
-            request = customers_service_pb2.BatchGetProfilesRequest(items=items, parts=_BASICS)
-            with _refusing():
-                response = await self._customers.BatchGetProfiles(request, timeout=CALL_DEADLINE_S)
-            basics += [
-                CustomerBasics(team, customer, each.name, each.member_id, each.email, each.phone, each.found)
-                for (team, customer), each in zip(part, response.profiles, strict=True)
-            ]
-        return basics
+            request = customers_service_pb2.BatchGetProfilesRequest(items=items, parts=parts)
+            return (await self._customers.BatchGetProfiles(request, timeout=CALL_DEADLINE_S)).profiles
+
+        return await fitting_calls(ask, customers, _BATCH_MAX)
 
     async def known(self, customers: Sequence[AccountKey]) -> frozenset[AccountKey]:
         """See `CustomerDirectory`."""
-        found: set[AccountKey] = set()
-        for part in _parts(customers):
-            items = [
-                customers_service_pb2.CustomerRef(team_id=str(team), customer_id=str(customer))
-                for team, customer in part
-            ]
-            request = customers_service_pb2.BatchGetProfilesRequest(items=items, parts=_BASICS)
-            response = await _asked(self._customers.BatchGetProfiles, request)
-            found.update(key for key, each in zip(part, response.profiles, strict=True) if each.found)
-        return frozenset(found)
+        with _asking():
+            profiles = await self._profiles(customers, _BASICS)
+        return frozenset(key for key, each in zip(customers, profiles, strict=True) if each.found)
 
     async def find(self, team_id: UUID, hints: Sequence[Hints]) -> list[Match]:
         """See `CustomerFinder`."""
@@ -141,21 +139,13 @@ class SegmentClient:
 
     async def on_whatsapp(self, team_id: UUID, customers: Sequence[UUID]) -> dict[UUID, bool]:
         """See `CustomerFinder`."""
-        answers: dict[UUID, bool] = {}
-        for part in _parts(customers):
-            items = [
-                customers_service_pb2.CustomerRef(team_id=str(team_id), customer_id=str(each))
-                for each in part
-            ]
-            response = await _asked(
-                self._customers.BatchGetProfiles,
-                customers_service_pb2.BatchGetProfilesRequest(items=items, parts=_IDENTITIES),
-            )
-            for customer, profile in zip(part, response.profiles, strict=True):
-                if profile.found:
-                    channels = {identity.key.channel for identity in profile.identities}
-                    answers[customer] = channel_pb2.CHANNEL_WHATSAPP in channels
-        return answers
+        with _asking():
+            profiles = await self._profiles([(team_id, each) for each in customers], _IDENTITIES)
+        return {
+            customer: any(each.key.channel == channel_pb2.CHANNEL_WHATSAPP for each in profile.identities)
+            for customer, profile in zip(customers, profiles, strict=True)
+            if profile.found
+        }
 
 
 def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
