@@ -91,19 +91,27 @@ class Marks:
             failed=metrics.MARK_FAULTS.inc,
         )
         self._catching_up = asyncio.Lock()
+        self._looks_begun = self._look_done = 0
+        """Looks of `catch_up` are numbered from 1; `_look_done` is the last that came to the end."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Follows until told to stop."""
         await self._follower.run(stopping)
 
     async def catch_up(self) -> None:
-        """Returns when all that the gateway had committed when this was called is taken.
+        """Returns when all that the gateway had committed when this was called is taken: by the first look that begins
+        after that, which is one for all who wait for it.
 
         Raises Unavailable while the gateway is away, or has a row that cannot be taken and is not set aside yet.
         """
+        wanted = self._looks_begun + 1
         async with self._catching_up:
+            if self._look_done >= wanted:
+                return
+            self._looks_begun += 1
             while not await self._step():
                 pass
+            self._look_done = self._looks_begun
 
     async def _step(self) -> bool:
         """Takes one page; whether it was the last one."""

@@ -1,15 +1,17 @@
-"""Following the gateway's history: a row that cannot be taken is kept by its own place."""
+"""Following the gateway's history: a row that cannot be taken is kept by its place; one look serves all who wait."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 
 from libs.common.clock import SystemClock
+from libs.common.errors import Unavailable
 from libs.common.feeds.follower import Page
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import CustomerKey
-from services.segment.worker.marks import MarkProjection
+from services.segment.worker.marks import MarkProjection, Marks
 
 
 class Times:
@@ -46,3 +48,52 @@ async def test_of_a_page_that_passes_over_other_partitions_only_its_row_is_set_a
     after = {0: 7, 3: 5}
     await projection.set_aside(await projection.cursors(), Page([GatewayRow(3, 5, None)], after), "no body")
     assert (times.positions, times.aside) == (after, {(3, 5): "no body"})
+
+
+class Gateway:
+    """A history that answers when it is let go."""
+
+    name = "channel_gateway"
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.let_go = asyncio.Event()
+        self.is_away = False
+
+    async def read(self, cursors: Mapping[int, int], wait_s: float, rows_max: int) -> Page[GatewayRow]:
+        self.reads += 1
+        await self.let_go.wait()
+        if self.is_away:
+            raise Unavailable.dependency(self.name)
+        return Page([], cursors)
+
+
+async def _waiting(marks: Marks, count: int) -> list[asyncio.Task[None]]:
+    tasks = [asyncio.create_task(marks.catch_up()) for _ in range(count)]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_all_who_come_while_one_looks_share_the_look_after_it() -> None:
+    gateway = Gateway()
+    marks = Marks(gateway, MarkProjection(Times(), SystemClock()))
+    first = await _waiting(marks, 1)
+    others = await _waiting(marks, 20)
+    gateway.let_go.set()
+    await asyncio.gather(*first, *others)
+    assert gateway.reads == 2
+    await marks.catch_up()
+    assert gateway.reads == 3
+
+
+async def test_a_look_that_failed_serves_nobody() -> None:
+    gateway = Gateway()
+    gateway.is_away = True
+    marks = Marks(gateway, MarkProjection(Times(), SystemClock()))
+    tasks = await _waiting(marks, 3)
+    gateway.let_go.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unavailable] * 3
+    gateway.is_away = False
+    await marks.catch_up()
+    assert gateway.reads == 4
