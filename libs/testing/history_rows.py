@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from libs.common.feeds import journey_records as records
+from libs.common.feeds.records import epoch_us
 from libs.common.feeds.rows import EntryRow, FactRow, GatewayRow, RecordRow
 from libs.common.ids import partition_of
 from omnijourney.channel_gateway.v1 import delivery_pb2
@@ -29,7 +30,7 @@ def record(
     team_id: UUID = TEAM,
 ) -> RecordRow:
     """What a commit of journey did."""
-    body = records.Record(records.epoch_us(at), [each.bytes for each in journeys], list(facts))
+    body = records.Record(epoch_us(at), [each.bytes for each in journeys], list(facts))
     return RecordRow(partition_of(team_id, customer_id), 0, team_id.bytes, records.pack_record(body))
 
 

@@ -14,6 +14,7 @@ import msgspec
 from libs.common.feeds import gateway_records as gr
 from libs.common.feeds import journey_records as jr
 from libs.common.feeds import rows as fr
+from libs.common.feeds.records import epoch_us
 from libs.common.ids import derived_id, partition_of
 from libs.common.mailbox import mail as m
 from libs.common.paging import page_key, page_token
@@ -206,7 +207,7 @@ FORMS: Final[dict[str, Stored | Derived]] = {
     "journey_records": Stored(
         {
             "every kind of fact": jr.Record(
-                jr.epoch_us(AT),
+                epoch_us(AT),
                 [C.bytes, D.bytes],
                 [
                     jr.RunSegmentFact(
@@ -234,7 +235,7 @@ FORMS: Final[dict[str, Stored | Derived]] = {
     "gateway_records": Stored(
         {
             "every kind of fact": gr.Record(
-                gr.epoch_us(AT),
+                epoch_us(AT),
                 [
                     gr.SettledFact(
                         *(C.bytes, "hello 歡迎", 2, D.bytes, 2, "BLOCKED", 3, 1_500_000, "HKD", 4),

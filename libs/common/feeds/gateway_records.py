@@ -7,24 +7,12 @@ else changes needs a new tag, which old readers refuse.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from libs.common.feeds.journey_records import SHARDS, epoch_us, shard_of
-
-__all__ = [
-    "SEND_BYTES",
-    "SHARDS",
-    "GoneFact",
-    "Record",
-    "SettledFact",
-    "epoch_us",
-    "pack_record",
-    "read_record",
-]
-__all__ += ["shard_of"]
+from libs.common.feeds.records import time_of
 
 SEND_BYTES: Final = 32
 """Of a send in `SettledFact.sends`: effect key, enrolment."""
@@ -34,7 +22,6 @@ _ARRAY_ITEM: Final = 20
 """Of an id in it: its length, and the id."""
 _EMPTY_ARRAY: Final = 12
 """An array without items has no dimension."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SettledFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
@@ -83,7 +70,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
     @property
     def at(self) -> datetime:
         """When it happened, domain time. Raises OverflowError for a time that no datetime has."""
-        return _EPOCH + timedelta(microseconds=self.at_us)
+        return time_of(self.at_us)
 
 
 _decoder: Final = msgspec.msgpack.Decoder(Record)

@@ -7,20 +7,16 @@ else changes needs a new tag, which old readers refuse.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
+from libs.common.feeds.records import time_of
 from libs.common.ids import PARTITIONS
 
-SHARDS: Final = 8
-"""Parts of the history, each with positions of its own; fixed, as `PARTITIONS` is, and a divisor of it."""
 FEED_START: Final = PARTITIONS
 """What feeds call shard 0: numbers below are partitions of what was written before there were records."""
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class StepRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -84,7 +80,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
     def time(self, after_us: int) -> datetime:
         """A domain time of this record. Raises OverflowError for one that no datetime has."""
-        return _EPOCH + timedelta(microseconds=self.at_us + after_us)
+        return time_of(self.at_us + after_us)
 
 
 _decoder: Final = msgspec.msgpack.Decoder(Record)
@@ -94,18 +90,3 @@ read_record: Final = _decoder.decode
 """The record of a body. Raises `msgspec.ValidationError` or `DecodeError` if it is none."""
 pack_record: Final = _encoder.encode
 """The body of a record; a tuple in place of a struct gives the same bytes, its tag first."""
-
-
-def shard_of(partition: int) -> int:
-    """The shard in which the records of a partition's customers and journeys lie."""
-    return partition % SHARDS
-
-
-def epoch_us(at: datetime) -> int:
-    """Microseconds from 1970 to `at`. Raises TypeError when `at` has no zone."""
-    return (at - _EPOCH) // _MICROSECOND
-
-
-def time_of(us: int) -> datetime:
-    """The time so many microseconds after 1970. Raises OverflowError for one that no datetime has."""
-    return _EPOCH + timedelta(microseconds=us)

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from libs.common.db.pool import Pool, transaction
 from libs.common.db.reading import read_alone, read_rows
-from libs.common.feeds.gateway_records import SHARDS, shard_of
 from libs.common.feeds.notifier import PAGE_MAX
+from libs.common.feeds.records import SHARDS, shard_of
 from libs.common.ids import partition_of
 from libs.common.mailbox.mail import Mail
 from services.channel_gateway.domain.facts import FactKind

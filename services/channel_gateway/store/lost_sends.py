@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from libs.common.db.pool import Pool, transaction
-from libs.common.feeds.gateway_records import shard_of
+from libs.common.feeds.records import shard_of
 from libs.common.ids import partition_of
 from services.channel_gateway.domain.model import AwaitedSend
 from services.channel_gateway.store.book import QUERIES, columns

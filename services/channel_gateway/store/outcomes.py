@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from libs.common.feeds.gateway_records import SHARDS
+from libs.common.feeds.records import SHARDS
 from libs.common.ids import partition_of
 from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
 from services.channel_gateway.domain.model import PLACE_KEPT, DeliveryOutcome, Job

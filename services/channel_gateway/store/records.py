@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from libs.common.feeds.gateway_records import SHARDS, epoch_us, pack_record
+from libs.common.feeds.gateway_records import pack_record
 from libs.common.feeds.publisher import Ranges
+from libs.common.feeds.records import SHARDS, epoch_us
 from libs.common.ids import PARTITIONS
 from services.channel_gateway.domain.facts import Fact, FactKind
 

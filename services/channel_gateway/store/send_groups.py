@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from libs.common.feeds.gateway_records import shard_of
+from libs.common.feeds.records import shard_of
 from libs.common.ids import partition_of
 from services.channel_gateway.domain.facts import GoneKind
 from services.channel_gateway.domain.model import Price, Send, SendAnswer, SendState, TemplateContent

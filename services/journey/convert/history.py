@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from libs.common.feeds import journey_records as r
+from libs.common.feeds.records import epoch_us
 from services.journey.store import codec
 
 
 def row_values(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """A row by its values, in the order of `libs.common.feeds.rows.RecordRow`. Raises for one that cannot be read."""
-    at_us = r.epoch_us(row["at"])
+    at_us = epoch_us(row["at"])
     record = r.Record(at_us, [row["journey_id"].bytes], [_KINDS[row["kind"]](row, at_us)])
     return row["partition"], row["position"], row["team_id"], r.pack_record(record)
 
@@ -20,7 +21,7 @@ def _run_segment(row: Mapping[str, Any], at_us: int) -> r.Fact:
     segment = codec.read_run_segment(row["body"])
     steps = [
         r.StepRecord(
-            step.node_id, step.visit, step.result, step.entered, step.detail, r.epoch_us(step.at) - at_us
+            step.node_id, step.visit, step.result, step.entered, step.detail, epoch_us(step.at) - at_us
         )
         for step in segment.steps
     ]

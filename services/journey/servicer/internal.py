@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from libs.common.errors import FieldViolation, InvalidArgument
-from libs.common.feeds.journey_records import FEED_START, SHARDS
+from libs.common.feeds.journey_records import FEED_START
 from libs.common.feeds.notifier import CommitNotifier
+from libs.common.feeds.records import SHARDS
 from libs.common.feeds.serving import Reading, serve_history, serve_mail
 from libs.common.rpc.server import GrpcServer
 from services.journey.convert.history import row_values

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from libs.common.db.pool import Pool, transaction
 from libs.common.errors import NotFound
-from libs.common.feeds.journey_records import shard_of
+from libs.common.feeds.records import shard_of
 from libs.common.ids import partition_of
 from services.journey.domain.model import Enrolment, EnrolmentState, Step, WaitReason
 from services.journey.domain.views import EnrolmentFilter, StoredEnrolment

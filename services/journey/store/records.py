@@ -7,13 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from libs.common.feeds.journey_records import (
-    RunSegmentFact,
-    epoch_us,
-    pack_record,
-    read_record,
-    shard_of,
-)
+from libs.common.feeds.journey_records import RunSegmentFact, pack_record, read_record
+from libs.common.feeds.records import epoch_us, shard_of
 from libs.common.ids import new_id, partition_of
 from services.journey.domain.model import ActorKey, Journey, Step, StepResult
 from services.journey.domain.turn import Refusal, RunSegment

@@ -10,8 +10,9 @@ import asyncpg
 import pytest
 
 from libs.common.db.pool import open_pool
-from libs.common.feeds.gateway_records import SHARDS, GoneFact, read_record
+from libs.common.feeds.gateway_records import GoneFact, read_record
 from libs.common.feeds.reading import PackedHistory
+from libs.common.feeds.records import SHARDS
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import PARTITIONS, new_id
 from libs.testing.fixtures import Database

@@ -11,14 +11,9 @@ import asyncpg
 import pytest
 
 from libs.common.db.pool import Pool, open_pool
-from libs.common.feeds.gateway_records import (
-    SEND_BYTES,
-    SettledFact,
-    customers_of,
-    read_record,
-    shard_of,
-)
+from libs.common.feeds.gateway_records import SEND_BYTES, SettledFact, customers_of, read_record
 from libs.common.feeds.reading import PackedHistory
+from libs.common.feeds.records import shard_of
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import PARTITIONS, new_id, partition_of
 from libs.common.mailbox.mail import Mail, Outcome, SendOutcome, decode_all

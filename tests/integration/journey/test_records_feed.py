@@ -12,8 +12,9 @@ import pytest
 
 from libs.common.db.pool import Pool, open_pool, transaction
 from libs.common.errors import InvalidArgument
-from libs.common.feeds.journey_records import FEED_START, SHARDS
+from libs.common.feeds.journey_records import FEED_START
 from libs.common.feeds.notifier import CommitNotifier
+from libs.common.feeds.records import SHARDS
 from libs.common.feeds.rows import RecordRow, reader_of
 from libs.common.feeds.serving import HistoryServicer
 from libs.testing.fixtures import Database, Databases

@@ -16,7 +16,8 @@ import pytest
 
 from libs.common.db.pool import open_pool
 from libs.common.feeds.follower import CursorMovedError
-from libs.common.feeds.gateway_records import GoneFact, Record, SettledFact, epoch_us, pack_record
+from libs.common.feeds.gateway_records import GoneFact, Record, SettledFact, pack_record
+from libs.common.feeds.records import epoch_us
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import new_id
 from libs.common.mailbox.mail import Outcome

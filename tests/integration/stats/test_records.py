@@ -13,6 +13,7 @@ import pytest
 
 from libs.common.feeds import gateway_records as sends
 from libs.common.feeds import journey_records as records
+from libs.common.feeds.records import epoch_us, shard_of
 from libs.common.feeds.rows import GatewayRow, RecordRow
 from libs.common.ids import partition_of
 from libs.common.rpc.values import timestamp
@@ -183,7 +184,7 @@ async def test_facts_of_other_journeys_and_quarters_in_one_record_are_counted_wh
         segment_fact(PEOPLE[2], ENTERED, enrolled=True, after_us=later),
     ]
     row = record(PEOPLE[0], *facts, journeys=[JOURNEY, UUID(int=9)])
-    row.partition = records.FEED_START + records.shard_of(partition_of(TEAM, PEOPLE[0]))
+    row.partition = records.FEED_START + shard_of(partition_of(TEAM, PEOPLE[0]))
     stats.feeds["journey"].record(row)
     await stats.settle()
     assert await triggered(stats) == 2
@@ -194,7 +195,7 @@ async def test_facts_of_other_journeys_and_quarters_in_one_record_are_counted_wh
 
 
 def of_gateway(*facts: object) -> GatewayRow:
-    body = sends.pack_record((1, sends.epoch_us(NOON), facts))
+    body = sends.pack_record((1, epoch_us(NOON), facts))
     return GatewayRow(2, 0, TEAM.bytes, RECORD, body=body)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from libs.common.feeds import journey_records as records
 from libs.common.feeds.follower import CursorMovedError, Page
+from libs.common.feeds.records import shard_of
 from libs.common.feeds.rows import RecordRow
 from libs.common.rpc.operations import Progress
 from libs.testing.history_rows import (
@@ -65,7 +66,7 @@ _facts = st.one_of(
 
 def _record(who: UUID, when: datetime, facts: list[records.Fact]) -> RecordRow:
     row = record(who, *facts, at=when, journeys=[JOURNEY, UUID(int=7)])
-    row.partition = records.FEED_START + records.shard_of(row.partition)
+    row.partition = records.FEED_START + shard_of(row.partition)
     return row
 
 

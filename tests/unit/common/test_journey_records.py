@@ -6,13 +6,14 @@ import msgspec
 import pytest
 
 from libs.common.feeds import journey_records as r
+from libs.common.feeds.records import SHARDS, epoch_us, shard_of, time_of
 from libs.common.ids import PARTITIONS
 
 AT = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 JOURNEY, CUSTOMER, ENROLMENT = (letter * 16 for letter in (b"j", b"c", b"e"))
 STEPS = [r.StepRecord("send", 1, 2, entered=True), r.StepRecord("wait", 1, 8, True, "", 5)]
 RECORD = r.Record(
-    r.epoch_us(AT),
+    epoch_us(AT),
     [JOURNEY],
     [
         r.RunSegmentFact(0, CUSTOMER, ENROLMENT, True, 1, STEPS),
@@ -26,9 +27,7 @@ def test_a_record_is_read_as_it_was_written() -> None:
     assert r.read_record(r.pack_record(RECORD)) == RECORD
     assert RECORD.time(0) == AT
     assert (
-        RECORD.time(RECORD.facts[2].after_us)
-        == r.time_of(r.epoch_us(AT) + 7)
-        == AT + timedelta(microseconds=7)
+        RECORD.time(RECORD.facts[2].after_us) == time_of(epoch_us(AT) + 7) == AT + timedelta(microseconds=7)
     )
 
 
@@ -39,7 +38,7 @@ def test_tuples_with_their_tags_first_are_the_same_bytes() -> None:
         (2, 0, CUSTOMER, 1, 0),
         (3, 0, 3, 5, 1, "Welcome 歡迎", 7),
     ]
-    assert r.pack_record((1, r.epoch_us(AT), [JOURNEY], facts)) == r.pack_record(RECORD)
+    assert r.pack_record((1, epoch_us(AT), [JOURNEY], facts)) == r.pack_record(RECORD)
 
 
 def test_a_fact_of_a_kind_that_is_not_known_is_refused() -> None:
@@ -57,5 +56,5 @@ def test_a_fact_that_a_later_release_has_made_longer_is_read() -> None:
 
 
 def test_each_partition_lies_in_one_shard_and_all_shards_are_used() -> None:
-    assert PARTITIONS % r.SHARDS == 0
-    assert {r.shard_of(partition) for partition in range(PARTITIONS)} == set(range(r.SHARDS))
+    assert PARTITIONS % SHARDS == 0
+    assert {shard_of(partition) for partition in range(PARTITIONS)} == set(range(SHARDS))

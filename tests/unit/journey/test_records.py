@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.feeds import journey_records as jr
+from libs.common.feeds.records import shard_of
 from libs.common.ids import partition_of
 from services.journey.domain import model as d
 from services.journey.domain.turn import Refusal, RefusalReason, RunSegment
@@ -53,7 +54,7 @@ def test_every_fact_is_in_one_record_of_its_team_and_shard_in_order(
     records = r.Records()
     wanted: dict[tuple[int, UUID], list[tuple[object, ...]]] = {}
     for key, fact in facts:
-        of_record = wanted.setdefault((jr.shard_of(key.partition), key.team_id), [])
+        of_record = wanted.setdefault((shard_of(key.partition), key.team_id), [])
         if isinstance(fact, RunSegment):
             records.add_segment(key, fact)
             of_record.append(
