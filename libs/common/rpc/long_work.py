@@ -50,8 +50,13 @@ class Operations(Protocol):
         """Up to `limit` after a key."""
         ...
 
-    async def cancel(self, team_id: UUID, operation_id: UUID) -> operation_pb2.Operation:
-        """Ends one early; one that has ended stays. Raises NotFound, FailedPrecondition `OPERATION_NOT_CANCELLABLE`."""
+    async def cancel(
+        self, request: pb.CancelOperationRequest, team_id: UUID, operation_id: UUID
+    ) -> pb.CancelOperationResponse:
+        """Ends one early; one that has ended stays. The request is answered once (`answer_once`).
+
+        Raises NotFound, FailedPrecondition `OPERATION_NOT_CANCELLABLE`, and what `answer_once` raises.
+        """
         ...
 
 
@@ -66,7 +71,9 @@ class NoOperations:
         """Nothing."""
         return OperationPage((), None)
 
-    async def cancel(self, team_id: UUID, operation_id: UUID) -> operation_pb2.Operation:
+    async def cancel(
+        self, request: pb.CancelOperationRequest, team_id: UUID, operation_id: UUID
+    ) -> pb.CancelOperationResponse:
         """Raises NotFound."""
         raise NotFound.of("operation", operation_id)
 
@@ -117,8 +124,8 @@ class OperationsServicer(operations_service_pb2_grpc.OperationsServiceServicer):
     async def CancelOperation(
         self, request: pb.CancelOperationRequest, context: Any
     ) -> pb.CancelOperationResponse:
-        """Ends one early. Repeating it changes nothing, so that the request id need not be kept."""
-        return pb.CancelOperationResponse(operation=await self._operations.cancel(*_ids(request)))
+        """Ends one early."""
+        return await self._operations.cancel(request, *_ids(request))
 
 
 def _ids(request: Any) -> tuple[UUID, UUID]:

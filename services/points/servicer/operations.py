@@ -7,8 +7,10 @@ from uuid import UUID
 from libs.common.errors import FailedPrecondition, NotFound
 from libs.common.rpc.long_work import OperationPage, PageKey
 from omnijourney.common.v1 import operation_pb2
+from omnijourney.common.v1 import operations_service_pb2 as pb
 from services.points.convert.imports import operation
 from services.points.domain.imports import ImportState
+from services.points.domain.views import Import, ImportCounts
 from services.points.servicer.base import Dependencies
 
 
@@ -21,10 +23,7 @@ class ImportOperations:
 
     async def read(self, team_id: UUID, operation_id: UUID) -> operation_pb2.Operation:
         """See `Operations`."""
-        shown = operation(*await self._deps.imports.read((team_id, operation_id)))
-        if shown is None:
-            raise NotFound.of("operation", operation_id)
-        return shown
+        return _shown(*await self._deps.imports.read((team_id, operation_id)))
 
     async def page(self, team_id: UUID, after: PageKey | None, limit: int) -> OperationPage:
         """See `Operations`."""
@@ -36,13 +35,27 @@ class ImportOperations:
         following = (last.created_at, last.import_id) if last else None
         return OperationPage([each for each in shown if each is not None], following)
 
-    async def cancel(self, team_id: UUID, operation_id: UUID) -> operation_pb2.Operation:
+    async def cancel(
+        self, request: pb.CancelOperationRequest, team_id: UUID, operation_id: UUID
+    ) -> pb.CancelOperationResponse:
         """See `Operations`: rows are posted in chunks that nothing holds back."""
-        shown = await self.read(team_id, operation_id)
-        if shown.state == operation_pb2.OPERATION_STATE_RUNNING:
-            raise FailedPrecondition(
-                "OPERATION_NOT_CANCELLABLE",
-                "an import that posts its rows cannot be ended; undo it when it is done",
-                metadata={"state": ImportState.RUNNING.name},
-            )
-        return shown
+
+        def answer(found: Import, counts: ImportCounts) -> pb.CancelOperationResponse:
+            shown = _shown(found, counts)
+            if shown.state == operation_pb2.OPERATION_STATE_RUNNING:
+                raise FailedPrecondition(
+                    "OPERATION_NOT_CANCELLABLE",
+                    "an import that posts its rows cannot be ended; undo it when it is done",
+                    metadata={"state": ImportState.RUNNING.name},
+                )
+            return pb.CancelOperationResponse(operation=shown)
+
+        key = (team_id, operation_id)
+        return await self._deps.imports.leave(request, key, pb.CancelOperationResponse, answer)
+
+
+def _shown(found: Import, counts: ImportCounts) -> operation_pb2.Operation:
+    shown = operation(found, counts)
+    if shown is None:
+        raise NotFound.of("operation", found.import_id)
+    return shown

@@ -48,7 +48,11 @@ class ImportStore:
     async def read(self, team_id: UUID, import_id: UUID) -> Import:
         """Reads an import. Raises NotFound."""
         async with transaction(self._pool, [team_id]) as connection:
-            return await self._one(connection, "read_import", team_id, import_id)
+            return await self.read_in(connection, team_id, import_id)
+
+    async def read_in(self, connection: Connection, team_id: UUID, import_id: UUID) -> Import:
+        """The same, as the caller's transaction sees it."""
+        return await self._one(connection, "read_import", team_id, import_id)
 
     async def lock(
         self, connection: Connection, team_id: UUID, import_id: UUID, *states: ImportState

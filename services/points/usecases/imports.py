@@ -186,6 +186,21 @@ class Imports:
 
         return await answer_once(self._pool, key[0], request, reply, work)
 
+    async def leave(
+        self,
+        request: Write,
+        key: ImportKey,
+        reply: type[Reply],
+        answer: Callable[[Import, ImportCounts], Reply],
+    ) -> Reply:
+        """Leaves an import as it is, whoever asks it to end. Raises NotFound, and what `answer` raises."""
+
+        async def work(connection: Connection) -> Reply:
+            found = await self._store.read_in(connection, *key)
+            return answer(found, await self._counts(connection, key))
+
+        return await answer_once(self._pool, key[0], request, reply, work)
+
 
 class ImportChunks:
     """Posts and takes back the rows of imports, a chunk a transaction."""

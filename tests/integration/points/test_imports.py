@@ -492,6 +492,7 @@ async def test_the_checker_finds_a_row_that_says_something_else_than_the_ledger(
     await points.corrupt("UPDATE points.import SET state = 3")
 
 
+@pytest.mark.rule("X-01d")
 async def test_an_import_that_was_executed_is_an_operation_like_any_other(
     neighboured: Neighboured, people: People
 ) -> None:
@@ -510,7 +511,17 @@ async def test_an_import_that_was_executed_is_an_operation_like_any_other(
         operation_pb2.OPERATION_STATE_SUCCEEDED,
     )
     assert (shown.done_count, shown.total_count, shown.refused_count) == (1, 1, 1)
+    cancel = operations.CancelOperationRequest(
+        team_id=str(neighboured.team_id), request_id="end it", operation_id=import_id
+    )
+    left = await stub.CancelOperation(cancel, timeout=TIMEOUT_S)
+    assert left.operation == shown
     await undo(neighboured, import_id)
+    assert await stub.CancelOperation(cancel, timeout=TIMEOUT_S) == left, "the first answer"
+    cancel.operation_id = str(new_id())
+    with pytest.raises(grpc.aio.AioRpcError) as reused:
+        await stub.CancelOperation(cancel, timeout=TIMEOUT_S)
+    assert remote_error(reused.value).reason == "REQUEST_ID_REUSED"
     listing = operations.ListOperationsRequest(team_id=str(neighboured.team_id))
     (undone,) = (await stub.ListOperations(listing, timeout=TIMEOUT_S)).operations
     assert undone.kind == operation_pb2.OPERATION_KIND_POINTS_IMPORT_UNDO

@@ -54,10 +54,12 @@ class Works:
         more = start + limit < len(ids)
         return OperationPage(page, (CREATED, ids[start + limit - 1]) if more else None)
 
-    async def cancel(self, team_id: UUID, operation_id: UUID) -> Operation:
+    async def cancel(
+        self, request: pb.CancelOperationRequest, team_id: UUID, operation_id: UUID
+    ) -> pb.CancelOperationResponse:
         found = await self.read(team_id, operation_id)
         found.state = OPERATION_STATE_CANCELLED
-        return found
+        return pb.CancelOperationResponse(operation=found)
 
 
 @pytest.fixture

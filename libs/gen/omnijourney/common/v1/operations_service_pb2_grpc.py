@@ -84,7 +84,7 @@ class OperationsServiceServicer:
 
     def CancelOperation(self, request, context):
         """Ends an operation after the item in hand; what was done stays done. One that has ended stays as it is.
-        Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_CANCELLABLE`.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_CANCELLABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,7 +41,7 @@ class OperationsServiceStub:
     """Reads one operation as soon as it has ended, or as it stands when the time is over. Errors: NOT_FOUND."""
     CancelOperation: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.CancelOperationRequest, _operations_service_pb2.CancelOperationResponse]
     """Ends an operation after the item in hand; what was done stays done. One that has ended stays as it is.
-    Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_CANCELLABLE`.
+    Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_CANCELLABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
 
 @_typing.type_check_only
@@ -57,7 +57,7 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """Reads one operation as soon as it has ended, or as it stands when the time is over. Errors: NOT_FOUND."""
     CancelOperation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.CancelOperationRequest, _operations_service_pb2.CancelOperationResponse]  # type: ignore[assignment]
     """Ends an operation after the item in hand; what was done stays done. One that has ended stays as it is.
-    Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_CANCELLABLE`.
+    Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_CANCELLABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -94,7 +94,7 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_service_pb2.CancelOperationResponse, _abc.Awaitable[_operations_service_pb2.CancelOperationResponse]]:
         """Ends an operation after the item in hand; what was done stays done. One that has ended stays as it is.
-        Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_CANCELLABLE`.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_CANCELLABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
 
 def add_OperationsServiceServicer_to_server(servicer: OperationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -208,7 +208,7 @@ class PointsServiceServicer:
 
     def SetEarningFormula(self, request, context):
         """Sets the team's formula, once. Setting the same one again answers the first.
-        Errors: FAILED_PRECONDITION `FORMULA_ALREADY_SET` for a different one.
+        Errors: FAILED_PRECONDITION `FORMULA_ALREADY_SET` for a different one, ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

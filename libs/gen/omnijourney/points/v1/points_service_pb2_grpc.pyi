@@ -35,7 +35,7 @@ class PointsServiceStub:
     def __new__(cls, channel: _aio.Channel) -> PointsServiceAsyncStub: ...
     SetEarningFormula: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.SetEarningFormulaRequest, _points_service_pb2.SetEarningFormulaResponse]
     """Sets the team's formula, once. Setting the same one again answers the first.
-    Errors: FAILED_PRECONDITION `FORMULA_ALREADY_SET` for a different one.
+    Errors: FAILED_PRECONDITION `FORMULA_ALREADY_SET` for a different one, ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
     GetEarningFormula: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetEarningFormulaRequest, _points_service_pb2.GetEarningFormulaResponse]
     """Reads the team's formula. Errors: NOT_FOUND `RESOURCE_NOT_FOUND` if none is set."""
@@ -134,7 +134,7 @@ class PointsServiceAsyncStub(PointsServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetEarningFormula: _aio.UnaryUnaryMultiCallable[_points_service_pb2.SetEarningFormulaRequest, _points_service_pb2.SetEarningFormulaResponse]  # type: ignore[assignment]
     """Sets the team's formula, once. Setting the same one again answers the first.
-    Errors: FAILED_PRECONDITION `FORMULA_ALREADY_SET` for a different one.
+    Errors: FAILED_PRECONDITION `FORMULA_ALREADY_SET` for a different one, ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
     GetEarningFormula: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetEarningFormulaRequest, _points_service_pb2.GetEarningFormulaResponse]  # type: ignore[assignment]
     """Reads the team's formula. Errors: NOT_FOUND `RESOURCE_NOT_FOUND` if none is set."""
@@ -236,7 +236,7 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.SetEarningFormulaResponse, _abc.Awaitable[_points_service_pb2.SetEarningFormulaResponse]]:
         """Sets the team's formula, once. Setting the same one again answers the first.
-        Errors: FAILED_PRECONDITION `FORMULA_ALREADY_SET` for a different one.
+        Errors: FAILED_PRECONDITION `FORMULA_ALREADY_SET` for a different one, ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
 
     @_abc_1.abstractmethod
