@@ -18,6 +18,7 @@ from omnijourney.internal.v1 import (
     profile_pb2,
     sends_service_pb2,
 )
+from omnijourney.points.v1 import posting_pb2
 from omnijourney.segment.v1 import audience_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as segment_calls
 from services.journey.clients.calls import ServiceUnavailable
@@ -142,10 +143,10 @@ class GrpcEffects:
         response = await retrying(lambda: self._segment.EvaluateCustomers(request, timeout=CALL_DEADLINE_S))
         return [convert.verdict_from(evaluation) for evaluation in response.evaluations]
 
-    async def _post(self, effects: Sequence[convert.OrderPosting]) -> list[fx.Answer]:
+    async def _post(self, effects: Sequence[convert.OrderPosting]) -> list[fx.Answer | Exception]:
         return await self._post_all([convert.posting_message(effect) for effect in effects])
 
-    async def _post_with_phone(self, effects: Sequence[fx.ChangePoints]) -> list[fx.Answer]:
+    async def _post_with_phone(self, effects: Sequence[fx.ChangePoints]) -> list[fx.Answer | Exception]:
         """A customer without a phone gets no points, so segment is asked first where that is open."""
         unknown = [effect for effect in effects if effect.has_phone is None]
         phones = await self._phones(unknown) if unknown else {}
@@ -170,13 +171,18 @@ class GrpcEffects:
         profiles = zip(effects, response.profiles, strict=True)
         return {effect.key: bool(profile.phone) for effect, profile in profiles}
 
-    async def _post_all(self, items: list[postings_pb2.Posting]) -> list[fx.Answer]:
+    async def _post_all(self, items: list[postings_pb2.Posting]) -> list[fx.Answer | Exception]:
         request = ledger_service_pb2.PostEntriesRequest(postings=items)
         response = await retrying(lambda: self._ledger.PostEntries(request, timeout=CALL_DEADLINE_S))
-        return [convert.posting_answer(result) for result in response.results]
+        return [
+            RuntimeError("points could not store the posting")
+            if result.status == posting_pb2.POSTING_STATUS_FAILED
+            else convert.posting_answer(result)
+            for result in response.results
+        ]
 
 
-_Asker = Callable[[Sequence[E]], Awaitable[list[fx.Answer]]]
+_Asker = Callable[[Sequence[E]], Awaitable[Sequence[fx.Answer | Exception]]]
 
 
 async def _ask(

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from services.points.domain.decide import Change, Decision, decide, order_key_of, source_of
 from services.points.domain.earning import Formula
-from services.points.domain.identity import fingerprint, hash_of
+from services.points.domain.identity import EPOCH, fingerprint, hash_of
 from services.points.domain.model import (
     FIGURE_MAX,
     UNDO_NOTE,
@@ -168,6 +168,12 @@ class Book:
             # An entry tells when it was posted, which may be a tick after now; nothing else does.
             account.last_at if change and account.last_at else self.now,
         )
+
+
+def not_stored(posting: Posting) -> PostingAnswer:
+    """The answer to a posting that could not be written: nothing is recorded, and it may come again."""
+    outcome = Book({}, {}, {}, {}, EPOCH)._outcome(posting, b"", Decision(Status.FAILED), _NEW)
+    return PostingAnswer(outcome, replayed=False)
 
 
 def make_entry(posting: Posting, change: Change, account: Account, now: datetime) -> Entry:

@@ -42,6 +42,7 @@ class Status(IntEnum):
     REJECTED = 2
     SKIPPED = 3
     REFUSED = 4
+    FAILED = 5
 
 
 class Reason(IntEnum):
@@ -232,7 +233,7 @@ class PostingOutcome(msgspec.Struct, frozen=True):
 
 
 class PostingAnswer(msgspec.Struct, frozen=True):
-    """An outcome as it is answered. `replayed`: it was recorded before; REFUSED ones are never recorded."""
+    """An outcome as it is answered. `replayed`: it was recorded before; REFUSED and FAILED ones are never recorded."""
 
     outcome: PostingOutcome
     replayed: bool

@@ -10,6 +10,7 @@ import time
 from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
+from uuid import UUID
 
 from prometheus_client import Counter
 
@@ -19,12 +20,14 @@ from libs.common.batching import Batcher, Lanes
 from libs.common.db import faults
 from libs.common.db.pool import Connection
 from libs.common.db.retry import until_alone
+from libs.common.errors import Aborted, DomainError
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.ids import partition_of
 from libs.common.rpc.operations import Progress
 from services.points import metrics
+from services.points.domain.book import not_stored
 from services.points.domain.errors import LedgerChangedError
-from services.points.domain.model import Posted, Posting, PostingAnswer, Source, Status
+from services.points.domain.model import Manual, Posted, Posting, PostingAnswer, Source, Status
 
 LANES: Final = 2
 """Batches written at once: while PostgreSQL works for one lane, Python works for the other. More brought nothing."""
@@ -75,6 +78,7 @@ class PostingWriter:
             away=faults.AWAY,
             lanes=Lanes(LANES, _lane_of, TOGETHER_MAX),
             team_of=lambda posting: posting.team_id,
+            failed=_failed,
         )
         metrics.WAITING.set_function(lambda: self._batcher.waiting)
 
@@ -83,9 +87,10 @@ class PostingWriter:
 
         Raises ResourceExhausted `OVERLOADED` when too much waits, Aborted `WRITE_CONFLICT` when others stood in the way
         again and again, and the driver's errors; some postings may be recorded then, and posting all of them again is
-        safe.
+        safe. A posting of several that cannot be written, whereas others can, is FAILED by itself.
         """
-        return await self._batcher.submit(postings)
+        answers = await self._batcher.submit(postings)
+        return answers if len(answers) == 1 else list(map(_own_answer, postings, answers))
 
     async def post_alone(self, posting: Posting, after_post: AfterPost) -> PostingAnswer:
         """Posts in a transaction of its own, in which `after_post` writes as well: for people, who do it seldom.
@@ -131,6 +136,19 @@ class PostingWriter:
         return posted.answers
 
 
+_NO_POSTING: Final = Posting(UUID(int=0), UUID(int=0), UUID(int=0), None, "", Manual(0, False, ""))
+_NOT_STORED: Final = not_stored(_NO_POSTING)
+
+
+def _failed(error: Exception) -> PostingAnswer | None:
+    """What a posting that fails alone is answered; None for an error that says nothing of the posting."""
+    return _NOT_STORED if isinstance(error, Aborted) or not isinstance(error, DomainError) else None
+
+
+def _own_answer(posting: Posting, answer: PostingAnswer) -> PostingAnswer:
+    return not_stored(posting) if answer is _NOT_STORED else answer
+
+
 def _lane_of(posting: Posting) -> int:
     return partition_of(posting.team_id, posting.customer_id) % LANES
 
@@ -139,7 +157,7 @@ _POSTED: Final[dict[tuple[Source, Status], Counter]] = {
     (source, status): metrics.POSTINGS.labels(source.name, status.name)
     for source in Source
     for status in Status
-    if status != Status.REFUSED
+    if status not in {Status.REFUSED, Status.FAILED}
 }
 
 

@@ -9,7 +9,8 @@ from uuid import UUID, uuid5
 import grpc
 import pytest
 
-from omnijourney.internal.v1 import change_pb2, customers_service_pb2
+from omnijourney.internal.v1 import change_pb2, customers_service_pb2, ledger_service_pb2
+from omnijourney.points.v1 import posting_pb2
 from services.journey.clients import effects as calls
 from services.journey.clients.calls import ServiceUnavailable
 from services.journey.clients.effects import GrpcEffects
@@ -105,3 +106,33 @@ async def test_a_service_that_fails_for_everybody_parks_few() -> None:
     assert all(isinstance(answer, Exception) for answer in answers)
     assert sum(isinstance(answer, ServiceUnavailable) for answer in answers) > 350
     assert customers.calls <= 250
+
+
+class Ledger:
+    """Posts what it is given; some it cannot store."""
+
+    def __init__(self, *failing: int) -> None:
+        self.failing = {str(UUID(int=number)) for number in failing}
+
+    async def PostEntries(self, request: Any, timeout: float) -> Any:  # noqa: ASYNC109, N802 - as the stub has it
+        return ledger_service_pb2.PostEntriesResponse(
+            results=[
+                posting_pb2.PostingResult(
+                    status=posting_pb2.POSTING_STATUS_FAILED
+                    if each.customer_id in self.failing
+                    else posting_pb2.POSTING_STATUS_POSTED
+                )
+                for each in request.postings
+            ]
+        )
+
+
+async def test_a_posting_that_points_cannot_store_fails_alone_and_is_not_refused() -> None:
+    stub: Any = Ledger(3)
+    effects = [
+        fx.RefundPoints(uuid5(TEAM, str(number)), TEAM, UUID(int=number), NOW, None, "", "", 1, "USD")
+        for number in range(5)
+    ]
+    answers = await GrpcEffects(stub, stub, stub, stub).answer(effects)
+    assert [isinstance(answer, Exception) for answer in answers] == [number == 3 for number in range(5)]
+    assert not isinstance(answers[3], ServiceUnavailable)

@@ -18,7 +18,7 @@ from libs.common.ids import new_id, partition_of
 from libs.common.rpc.operations import Progress
 from services.points.domain.book import Book, accounts_of
 from services.points.domain.errors import LedgerChangedError
-from services.points.domain.model import Account, AccountKey, Manual, Posted, Posting, PostingAnswer
+from services.points.domain.model import Account, AccountKey, Manual, Posted, Posting, PostingAnswer, Status
 from services.points.worker import posting as worker
 from services.points.worker.posting import BATCH_MAX, LANES, TOGETHER_MAX, AfterPost, PostingWriter
 
@@ -34,6 +34,7 @@ class FakeLedger:
         self.free.set()
         self.errors: list[Exception] = []
         self.poison: UUID | None = None
+        self.contested: UUID | None = None
         self.accounts: dict[AccountKey, Account] = {}
 
     async def until_held(self) -> None:
@@ -47,6 +48,8 @@ class FakeLedger:
             raise self.errors.pop(0)
         if any(posting.key == self.poison for posting in postings):
             raise asyncpg.DataError("poison")
+        if any(posting.key == self.contested for posting in postings):
+            raise LedgerChangedError.write_conflict()
         keys = accounts_of(postings)
         book = Book({key: self.accounts.get(key, Account()) for key in keys}, {}, {}, {}, datetime.now(UTC))
         answers = book.fold(postings)
@@ -149,6 +152,37 @@ async def test_a_call_that_cannot_be_written_fails_alone(ledger: FakeLedger) -> 
     assert isinstance(first, list)
     assert isinstance(last, list)
     assert last[0].outcome.balance == 2
+
+
+async def test_a_posting_that_cannot_be_written_fails_none_of_its_call(ledger: FakeLedger) -> None:
+    sent = [posting(points=number) for number in range(1, 21)]
+    ledger.poison = sent[7].key
+    answers = await writer_of(ledger).post(sent)
+    assert [answer.outcome.key for answer in answers] == [each.key for each in sent]
+    statuses = [answer.outcome.status for answer in answers]
+    assert statuses == [Status.POSTED] * 7 + [Status.FAILED] + [Status.POSTED] * 12
+    assert sum(account.balance for account in ledger.accounts.values()) == sum(range(1, 21)) - 8
+
+
+async def test_one_that_met_others_again_and_again_fails_none_of_its_call(ledger: FakeLedger) -> None:
+    sent = [posting() for _ in range(4)]
+    ledger.contested = sent[2].key
+    answers = await writer_of(ledger).post(sent)
+    assert [answer.outcome.status == Status.FAILED for answer in answers] == [False, False, True, False]
+
+
+async def test_an_error_that_is_no_postings_fails_the_call(ledger: FakeLedger) -> None:
+    ledger.errors = [ResourceExhausted.overloaded("database connections", 1.0)]
+    customer = customer_of_lane(0)
+    with pytest.raises(ResourceExhausted):
+        await writer_of(ledger).post([posting(customer), posting(customer)])
+    assert ledger.batches == [2]
+
+
+async def test_where_no_posting_can_be_written_the_call_fails(ledger: FakeLedger) -> None:
+    ledger.errors = [asyncpg.DataError("whatever it is") for _ in range(100)]
+    with pytest.raises(asyncpg.DataError):
+        await writer_of(ledger).post([posting() for _ in range(40)])
 
 
 async def test_a_database_that_is_away_fails_what_waits_without_trying_each(ledger: FakeLedger) -> None:

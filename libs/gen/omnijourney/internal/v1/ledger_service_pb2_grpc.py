@@ -48,7 +48,8 @@ class LedgerServiceServicer:
 
     def PostEntries(self, request, context):
         """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
-        request. Repeating is always safe. A faulty posting is refused by itself.
+        request. Repeating is always safe. A faulty posting is refused by itself, and one that cannot be stored beside others
+        that can is FAILED by itself.
         Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

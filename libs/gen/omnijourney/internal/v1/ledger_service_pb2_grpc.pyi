@@ -35,7 +35,8 @@ class LedgerServiceStub:
     def __new__(cls, channel: _aio.Channel) -> LedgerServiceAsyncStub: ...
     PostEntries: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.PostEntriesRequest, _ledger_service_pb2.PostEntriesResponse]
     """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
-    request. Repeating is always safe. A faulty posting is refused by itself.
+    request. Repeating is always safe. A faulty posting is refused by itself, and one that cannot be stored beside others
+    that can is FAILED by itself.
     Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
     """
 
@@ -46,7 +47,8 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     PostEntries: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.PostEntriesRequest, _ledger_service_pb2.PostEntriesResponse]  # type: ignore[assignment]
     """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
-    request. Repeating is always safe. A faulty posting is refused by itself.
+    request. Repeating is always safe. A faulty posting is refused by itself, and one that cannot be stored beside others
+    that can is FAILED by itself.
     Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
     """
 
@@ -60,7 +62,8 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_service_pb2.PostEntriesResponse, _abc.Awaitable[_ledger_service_pb2.PostEntriesResponse]]:
         """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
-        request. Repeating is always safe. A faulty posting is refused by itself.
+        request. Repeating is always safe. A faulty posting is refused by itself, and one that cannot be stored beside others
+        that can is FAILED by itself.
         Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
         """
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#omnijourney/points/v1/posting.proto\x12\x15omnijourney.points.v1\"\x95\x02\n\rPostingResult\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x06status\x18\x02 \x01(\x0e\x32$.omnijourney.points.v1.PostingStatus\x12\x34\n\x06reason\x18\x03 \x01(\x0e\x32$.omnijourney.points.v1.PostingReason\x12\x15\n\rdelta_balance\x18\x04 \x01(\x03\x12\x18\n\x10\x64\x65lta_cumulative\x18\x05 \x01(\x03\x12\x11\n\tshortfall\x18\x06 \x01(\x03\x12\x0f\n\x07\x62\x61lance\x18\x07 \x01(\x03\x12\x12\n\ncumulative\x18\x08 \x01(\x03\x12\x10\n\x08sequence\x18\t \x01(\x03\x12\x10\n\x08replayed\x18\n \x01(\x08*\x9f\x01\n\rPostingStatus\x12\x1e\n\x1aPOSTING_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15POSTING_STATUS_POSTED\x10\x01\x12\x1b\n\x17POSTING_STATUS_REJECTED\x10\x02\x12\x1a\n\x16POSTING_STATUS_SKIPPED\x10\x03\x12\x1a\n\x16POSTING_STATUS_REFUSED\x10\x04*\x8b\x03\n\rPostingReason\x12\x1e\n\x1aPOSTING_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPOSTING_REASON_INSUFFICIENT\x10\x01\x12\x1b\n\x17POSTING_REASON_NO_PHONE\x10\x02\x12\x1d\n\x19POSTING_REASON_NO_FORMULA\x10\x03\x12\x1e\n\x1aPOSTING_REASON_ZERO_POINTS\x10\x04\x12 \n\x1cPOSTING_REASON_ORDER_PENDING\x10\x05\x12\x1f\n\x1bPOSTING_REASON_ORDER_POSTED\x10\x06\x12\x1f\n\x1bPOSTING_REASON_NOTHING_LEFT\x10\x07\x12\x1f\n\x1bPOSTING_REASON_OUT_OF_RANGE\x10\x08\x12\x1d\n\x19POSTING_REASON_KEY_REUSED\x10\t\x12\x16\n\x12POSTING_REASON_CUT\x10\n\x12!\n\x1dPOSTING_REASON_INVALID_FIELDS\x10\x0b\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#omnijourney/points/v1/posting.proto\x12\x15omnijourney.points.v1\"\x95\x02\n\rPostingResult\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x06status\x18\x02 \x01(\x0e\x32$.omnijourney.points.v1.PostingStatus\x12\x34\n\x06reason\x18\x03 \x01(\x0e\x32$.omnijourney.points.v1.PostingReason\x12\x15\n\rdelta_balance\x18\x04 \x01(\x03\x12\x18\n\x10\x64\x65lta_cumulative\x18\x05 \x01(\x03\x12\x11\n\tshortfall\x18\x06 \x01(\x03\x12\x0f\n\x07\x62\x61lance\x18\x07 \x01(\x03\x12\x12\n\ncumulative\x18\x08 \x01(\x03\x12\x10\n\x08sequence\x18\t \x01(\x03\x12\x10\n\x08replayed\x18\n \x01(\x08*\xba\x01\n\rPostingStatus\x12\x1e\n\x1aPOSTING_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15POSTING_STATUS_POSTED\x10\x01\x12\x1b\n\x17POSTING_STATUS_REJECTED\x10\x02\x12\x1a\n\x16POSTING_STATUS_SKIPPED\x10\x03\x12\x1a\n\x16POSTING_STATUS_REFUSED\x10\x04\x12\x19\n\x15POSTING_STATUS_FAILED\x10\x05*\x8b\x03\n\rPostingReason\x12\x1e\n\x1aPOSTING_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPOSTING_REASON_INSUFFICIENT\x10\x01\x12\x1b\n\x17POSTING_REASON_NO_PHONE\x10\x02\x12\x1d\n\x19POSTING_REASON_NO_FORMULA\x10\x03\x12\x1e\n\x1aPOSTING_REASON_ZERO_POINTS\x10\x04\x12 \n\x1cPOSTING_REASON_ORDER_PENDING\x10\x05\x12\x1f\n\x1bPOSTING_REASON_ORDER_POSTED\x10\x06\x12\x1f\n\x1bPOSTING_REASON_NOTHING_LEFT\x10\x07\x12\x1f\n\x1bPOSTING_REASON_OUT_OF_RANGE\x10\x08\x12\x1d\n\x19POSTING_REASON_KEY_REUSED\x10\t\x12\x16\n\x12POSTING_REASON_CUT\x10\n\x12!\n\x1dPOSTING_REASON_INVALID_FIELDS\x10\x0b\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,9 +32,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.points.v1.posti
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_POSTINGSTATUS']._serialized_start=343
-  _globals['_POSTINGSTATUS']._serialized_end=502
-  _globals['_POSTINGREASON']._serialized_start=505
-  _globals['_POSTINGREASON']._serialized_end=900
+  _globals['_POSTINGSTATUS']._serialized_end=529
+  _globals['_POSTINGREASON']._serialized_start=532
+  _globals['_POSTINGREASON']._serialized_end=927
   _globals['_POSTINGRESULT']._serialized_start=63
   _globals['_POSTINGRESULT']._serialized_end=340
 # @@protoc_insertion_point(module_scope)

@@ -33,6 +33,8 @@ class _PostingStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Posting
     """Nothing to change, no entry. Recorded under the key."""
     POSTING_STATUS_REFUSED: _PostingStatus.ValueType  # 4
     """The posting is faulty, or its key belongs to other content; nothing changed and nothing is recorded."""
+    POSTING_STATUS_FAILED: _PostingStatus.ValueType  # 5
+    """It could not be stored, whereas others of its batch were; nothing changed and nothing is recorded: it may come again."""
 
 class PostingStatus(_PostingStatus, metaclass=_PostingStatusEnumTypeWrapper):
     """What became of a posting."""
@@ -47,6 +49,8 @@ POSTING_STATUS_SKIPPED: PostingStatus.ValueType  # 3
 """Nothing to change, no entry. Recorded under the key."""
 POSTING_STATUS_REFUSED: PostingStatus.ValueType  # 4
 """The posting is faulty, or its key belongs to other content; nothing changed and nothing is recorded."""
+POSTING_STATUS_FAILED: PostingStatus.ValueType  # 5
+"""It could not be stored, whereas others of its batch were; nothing changed and nothing is recorded: it may come again."""
 Global___PostingStatus: _TypeAlias = PostingStatus  # noqa: Y015
 
 class _PostingReason:
