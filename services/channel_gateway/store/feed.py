@@ -35,6 +35,9 @@ class FeedStore:
         self._pool = pool
         self._old_ends: dict[int, int] = {}
         """By shard; empty: not asked yet."""
+        self._without_mail: dict[int, tuple[int, int]] = {}
+        """By partition a position, and the one up to which no record after it holds mail of the partition: a partition
+        without mail shares its shard with others, and its cursor stays where it is."""
 
     async def page(self, cursors: Mapping[int, int], row_max: int) -> tuple[list[Any], dict[int, int]]:
         """One page of rows after the cursors, each a `GatewayRow` by its values, and the cursors to go on from.
@@ -99,7 +102,9 @@ class FeedStore:
         shards: dict[int, int] = {}
         for partition, at in cursors.items():
             shard = shard_of(partition)
-            shards[shard] = min(at, shards.get(shard, at))
+            after, looked_at = self._without_mail.get(partition, (at, at))
+            start = looked_at if after == at else at
+            shards[shard] = min(start, shards.get(shard, start))
         mails: list[Mail] = []
         while len(mails) < limit:
             records = await self._records("read_records", shards, RECORDS_MAX)
@@ -108,9 +113,11 @@ class FeedStore:
                 for mail in mails_of_records(records)
                 if mail.position > cursors.get(mail.partition, mail.position)
             )
+            shards.update((row["shard"], row["position"]) for row in records)
             if len(records) < RECORDS_MAX:
                 break
-            shards.update((row["shard"], row["position"]) for row in records)
+        last = {**cursors, **{mail.partition: mail.position for mail in mails}}
+        self._without_mail.update((p, (at, max(at, shards[shard_of(p)]))) for p, at in last.items())
         return mails
 
     async def customer_mail(

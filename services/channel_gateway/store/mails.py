@@ -52,6 +52,7 @@ def _mails_of(row: Row) -> list[Mail]:
 
 def _outcomes(record: Record) -> Iterator[tuple[SendOutcome, int]]:
     """The outcomes in a record, each with its depth. Raises ValueError for a broken id."""
+    at = record.at
     for fact in record.facts:
         if isinstance(fact, SettledFact):
             for start in range(0, len(fact.sends), SEND_BYTES):
@@ -62,7 +63,7 @@ def _outcomes(record: Record) -> Iterator[tuple[SendOutcome, int]]:
                         UUID(bytes=ids[_ID_BYTES:]),
                         fact.outcome,
                         fact.reason,
-                        record.at,
+                        at,
                         fact.messages,
                     ),
                     fact.depth,

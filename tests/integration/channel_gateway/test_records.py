@@ -146,6 +146,27 @@ async def test_each_partition_of_a_shard_is_read_from_its_own_position(sender: S
     }
 
 
+async def test_records_without_mail_of_a_partition_are_not_read_for_it_again(
+    sender: Sender, admin: asyncpg.Connection[Any]
+) -> None:
+    busy = new_id()
+    partition = partition_of(sender.team_id, busy)
+    quiet = (partition + 8) % PARTITIONS
+    for _ in range(3):
+        mails = await sender.settle(await sender.job(busy))
+    assert len(await sender.feed.fetch_after({partition: 0, quiet: 0}, 100)) == 3
+    # Whoever read the records again would find mail of the quiet partition in them.
+    late = next(
+        each for each in (new_id() for _ in range(10_000)) if partition_of(sender.team_id, each) == quiet
+    )
+    await admin.execute("UPDATE channel_gateway.history_record SET customers = ARRAY[$1::uuid]", late)
+    assert await sender.feed.fetch_after({partition: mails[0].position, quiet: 0}, 100) == []
+    # What comes afterwards is read, and so is what a repair asks for.
+    (after,) = await sender.settle(await sender.job(late))
+    assert await sender.feed.fetch_after({partition: mails[0].position, quiet: 0}, 100) == [after]
+    assert len(await sender.feed.fetch_after({quiet: 1}, 100)) == 3
+
+
 async def test_mail_of_one_record_is_read_whole_whatever_the_limit(sender: Sender) -> None:
     mails = await sender.settle(*[await sender.job(new_id()) for _ in range(40)])
     shard = shard_of(mails[0].partition)
