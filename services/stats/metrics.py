@@ -19,7 +19,7 @@ SET_ASIDE: Final = metrics.counter(
 )
 WAITING: Final = metrics.gauge(
     "stats_waiting_count",
-    "Rows that waited to be counted when the lag was last asked for, 500 a history at most, 64 records of journey.",
+    "Rows that waited to be counted when the lag was last asked for, 500 a history at most, 64 records.",
 )
 FINDINGS: Final = metrics.counter(
     "stats_check_findings_total",

@@ -15,7 +15,7 @@ from services.stats.domain.model import Source
 PAGE_ROWS: Final = 2_000
 """Rows of one page."""
 PAGE_RECORDS: Final = 256
-"""Records of one page, each of some sixty facts where turns come in full batches."""
+"""Records of one page, each of some sixty facts or sends where they come in full batches: some 1 MB then."""
 _SEGMENT_KINDS: Final = (
     segment_facts.FACT_KIND_CHECKOUT_COMPLETED,
     segment_facts.FACT_KIND_ORDER_STORED,
@@ -58,7 +58,9 @@ def histories(peers: Peers) -> list[CountedHistory]:
     return [
         CountedHistory(Source.RECORDS, "journey", peers.journey, RecordRow, rows_max=PAGE_RECORDS),
         CountedHistory(Source.JOURNEY, "journey", peers.journey, RecordRow),
-        CountedHistory(Source.GATEWAY, "channel_gateway", peers.channel_gateway, GatewayRow),
+        CountedHistory(
+            Source.GATEWAY, "channel_gateway", peers.channel_gateway, GatewayRow, rows_max=PAGE_RECORDS
+        ),
         CountedHistory(Source.POINTS, "points", peers.points, EntryRow),
         CountedHistory(Source.SEGMENT, "segment", peers.segment, FactRow, kinds=_SEGMENT_KINDS),
     ]

@@ -616,9 +616,11 @@ class ProjectionState(_message.Message):
     source: _builtins.str
     """The service whose history it is."""
     counted_rows: _builtins.int
-    """Rows counted since the beginning; a record of journey or the gateway, with all its facts, is one."""
+    """Rows counted since the beginning; a record of journey or the gateway, with all its facts, is one. Of the gateway somewhat
+    more after an upgrade from a release that had no records: those of a shard begin beyond the longest of its partitions.
+    """
     waiting_rows: _builtins.int
-    """Rows that wait, counted up to 500, records of journey up to 64."""
+    """Rows that wait, counted up to 500, of histories of records up to 64."""
     error_message: _builtins.str
     """Fault of the last attempt to read; empty if there was none."""
     set_aside_count: _builtins.int
@@ -642,7 +644,7 @@ Global___ProjectionState: _TypeAlias = ProjectionState  # noqa: Y015
 
 @_typing.final
 class RowSetAside(_message.Message):
-    """A row of a history that could not be counted; of a record of journey perhaps some of its facts only."""
+    """A row of a history that could not be counted; of a record perhaps some of its facts only."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -654,7 +656,7 @@ class RowSetAside(_message.Message):
     source: _builtins.str
     """The service whose history it is of."""
     partition: _builtins.int
-    """Its partition in that history; of journey from 64 on a shard of its records."""
+    """Its partition in that history; of records their shard, of journey from 64 on, of the gateway from 0 on."""
     position: _builtins.int
     """Its position in that partition."""
     message: _builtins.str
