@@ -26,24 +26,6 @@ Servicer = TypeVar("Servicer")
 DRAIN_GRACE_S: Final = 3.0
 """How long calls that are being worked on may take to end when the service stops."""
 
-_OPTIONS: Final = (
-    # Without this, two servers could share a port and each would get half of the calls.
-    ("grpc.so_reuseport", 0),
-    # As it is sent, nothing else: a few kilobytes would have to be made millions before any limit sees them.
-    ("grpc.compression_enabled_algorithms_bitset", 1),
-    ("grpc.max_receive_message_length", limits.MESSAGE_BYTES_MAX),
-    ("grpc.max_send_message_length", limits.MESSAGE_BYTES_MAX),
-    ("grpc.keepalive_time_ms", limits.KEEPALIVE_MS),
-    ("grpc.keepalive_timeout_ms", limits.KEEPALIVE_TIMEOUT_MS),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", limits.KEEPALIVE_MS // 2),
-    ("grpc.http2.max_ping_strikes", 0),
-    ("grpc.max_concurrent_streams", limits.STREAMS_MAX),
-    ("grpc.max_connection_idle_ms", limits.CONNECTION_IDLE_MAX_MS),
-    ("grpc.server_handshake_timeout_ms", limits.HANDSHAKE_MAX_MS),
-    ("grpc.max_allowed_incoming_connections", limits.CONNECTIONS_MAX),
-)
-
 
 class PortTakenError(Exception):
     """The address cannot be had: something else listens there, or it is not of this machine."""
@@ -82,7 +64,7 @@ class GrpcServer:
         """Opens port `port` (0: any free one) at `start`, for the `callers`. Clients among them may name `teams` that
         are there (None: any), and call `client_rate` times a second; `audit` writes down what they change. Raises
         PortTakenError when it is taken already."""
-        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server = grpc.aio.server(options=_options())
         guard = Guard(self._server, callers, teams, client_rate, audit=audit)
         # To generated code it is a server.
         self._guard = cast("grpc.aio.Server", guard)
@@ -145,3 +127,23 @@ class GrpcServer:
     async def __aexit__(self, *_: object) -> None:
         """Drains."""
         await asyncio.shield(self.drain())
+
+
+def _options() -> tuple[tuple[str, int], ...]:
+    return (
+        # Without this, two servers could share a port and each would get half of the calls.
+        ("grpc.so_reuseport", 0),
+        # As it is sent, nothing else: a few kilobytes would have to be made millions before any limit sees them.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
+        ("grpc.max_receive_message_length", limits.MESSAGE_BYTES_MAX),
+        ("grpc.max_send_message_length", limits.MESSAGE_BYTES_MAX),
+        ("grpc.keepalive_time_ms", limits.KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", limits.KEEPALIVE_TIMEOUT_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", limits.KEEPALIVE_MS // 2),
+        ("grpc.http2.max_ping_strikes", 0),
+        ("grpc.max_concurrent_streams", limits.STREAMS_MAX),
+        ("grpc.max_connection_idle_ms", limits.CONNECTION_IDLE_MAX_MS),
+        ("grpc.server_handshake_timeout_ms", limits.HANDSHAKE_MAX_MS),
+        ("grpc.max_allowed_incoming_connections", limits.CONNECTIONS_MAX),
+    )
