@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from libs.common.audit import NOBODY, Entry, entry_of, is_audited, recording, teams_of
 from libs.common.callers import caller
-from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
+from libs.common.db.pool import Connection, Pool, fetch_alone
 from libs.common.ids import new_id
 
 _ADD: Final = """
@@ -17,7 +17,7 @@ INSERT INTO platform.audit_entry (team_id, audit_entry_id, actor, client_id, met
                                   resource_id, fields, before, after, cut)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 """
-_KNOWN: Final = "SELECT platform.known_teams($1::uuid[])"
+_ADD_ALONE: Final = "SELECT platform.add_audit_entries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 # One round trip for both, in the transaction of the write.
 _ANSWER: Final = (
     "WITH answered AS (UPDATE request_log SET answer = $13 WHERE team_id = $1 AND request_id = $14)"
@@ -42,22 +42,23 @@ class AuditLog:
         """Writes the entry of a call that is about to be answered, one for each team that it names, that there is, and
         that its caller sees: items of others were refused.
 
-        Raises what `transaction` raises, and the driver's errors.
+        Raises what `fetch_alone` raises.
         """
         with recording() as running:
             if running.settled or not is_audited(caller()):
                 return
             running.settled = True
-            entry = entry_of(request, answer, running)
-            for team_id in await self._seen(teams_of(request)):
-                async with transaction(self._pool, [team_id]) as connection:
-                    await connection.execute(_ADD, *values_of(team_id, entry))
+            team_ids = [team_id for team_id in teams_of(request) if _sees(team_id)]
+            if team_ids:
+                # One entry for all: of which teams there are the statement asks itself.
+                _, _, *values = values_of(NOBODY, entry_of(request, answer, running))
+                await fetch_alone(self._pool, _ADD_ALONE, team_ids, [new_id() for _ in team_ids], *values)
 
-    async def _seen(self, team_ids: set[UUID]) -> set[UUID]:
-        if caller().team_id is not None:
-            return team_ids & {caller().team_id}
-        known = {row[0] for row in await fetch_alone(self._pool, _KNOWN, list(team_ids))}
-        return team_ids & (known | {NOBODY})
+
+def _sees(team_id: UUID) -> bool:
+    """A client of one team leaves no entry of none."""
+    found = caller()
+    return found.team_id in (None, team_id)
 
 
 async def note_with(connection: Connection, team_id: UUID, request: Message, answer: Message) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from libs.common.callers import caller
-from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.db.pool import Connection, Pool
 from services.segment.domain.events import named_accounts
 from services.segment.domain.model import Event, IdentityKey
-from services.segment.store.accounts import AccountKey, find_accounts
+from services.segment.store.accounts import AccountKey, find_accounts, known_accounts
 
 
 async def strange_accounts(
@@ -38,5 +38,4 @@ class Accounts:
         named = {(event.team_id, account_id) for event in events for account_id in named_accounts(event)}
         if not named:
             return frozenset()
-        async with transaction(self._pool, {team_id for team_id, _ in named}) as connection:
-            return frozenset(named - await find_accounts(connection, named))
+        return frozenset(named - await known_accounts(self._pool, named))

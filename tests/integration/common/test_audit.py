@@ -129,6 +129,21 @@ async def test_a_batch_has_one_entry_a_team_with_counts(pool: Pool, database: Da
     }
 
 
+async def test_a_batch_of_a_teams_client_leaves_an_entry_of_its_team_alone(
+    pool: Pool, database: Database
+) -> None:
+    for team in (TEAM, OTHER):
+        await make_known(database, team)
+    events = [event_pb2.CustomerEvent(team_id=str(team)) for team in (OTHER, TEAM)]
+    with calling(ANN):
+        await AuditLog(pool).note(segment.RecordEventsRequest(events=events), segment.RecordEventsResponse())
+        await AuditLog(pool).note(
+            segment.RecordEventsRequest(events=events[:1]), segment.RecordEventsResponse()
+        )
+    (entry,) = await _entries(database)
+    assert (entry["team_id"], entry["actor"], entry["cut"]) == (TEAM, "Ann's token", False)
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -7,3 +7,7 @@ SELECT found.team_id, found.account_id
     SELECT a.team_id, a.account_id FROM platform.channel_account AS a
      WHERE a.team_id = named.team_id AND a.account_id = named.account_id LIMIT 1
  ) AS found
+
+-- name: known_accounts
+-- A transaction of its own.
+SELECT team_id, account_id FROM known_accounts(:team_ids, :account_ids)
