@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.audience.expressions import AttributeType
 from libs.common.feeds import gateway_records as gr
 from libs.common.feeds import journey_records as jr
 from libs.common.feeds import rows as fr
@@ -42,7 +43,7 @@ MAILS: Final[dict[str, m.Body]] = {
     "contact added": m.ContactAdded(2, C),
     "tag applied": m.TagApplied("VIP"),
     "tag removed": m.TagRemoved("VIP"),
-    "attribute changed": m.AttributeChanged("tier", m.AttributeKind.TEXT, None, "gold"),
+    "attribute changed": m.AttributeChanged("tier", AttributeType.TEXT, None, "gold"),
     "send outcome": m.SendOutcome(C, D, m.Outcome.SKIPPED, "BLOCKED", AT, 0),
     "system trigger": m.SystemTrigger(C, D),
     "profile changed": m.ProfileChanged(),

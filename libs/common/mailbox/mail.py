@@ -30,15 +30,6 @@ class MailSource(IntEnum):
     """System triggers."""
 
 
-class AttributeKind(IntEnum):
-    """Data type of a custom attribute."""
-
-    TEXT = 1
-    NUMBER = 2
-    DATE = 3
-    BOOLEAN = 4
-
-
 class Outcome(IntEnum):
     """How a send ended (C-03)."""
 
@@ -104,7 +95,7 @@ class TagRemoved(msgspec.Struct, array_like=True, frozen=True, tag=5):
 
 class AttributeChanged(msgspec.Struct, array_like=True, frozen=True, tag=6):
     """A custom attribute got another value; None is no value. Values are canonical text of their kind
-    (`AttributeKind`).
+    (`libs.common.audience.expressions.AttributeType`).
     """
 
     key: str

@@ -8,6 +8,7 @@ from datetime import timedelta
 import grpc
 import pytest
 
+from libs.common.audience.expressions import AttributeType
 from libs.common.ids import new_id
 from libs.common.mailbox import mail as letters
 from libs.common.rpc.errors import remote_error
@@ -69,8 +70,8 @@ async def test_a_text_attribute_is_set_and_told(segment: Segment) -> None:
     assert (first.status, again.status) == (APPLIED, UNCHANGED)
     told = [(letter.depth, letter.body) for letter in await segment.mail(customer_id)]
     assert told == [
-        (0, letters.AttributeChanged("tier", letters.AttributeKind.TEXT, None, "gold")),
-        (2, letters.AttributeChanged("tier", letters.AttributeKind.TEXT, "gold", "platinum")),
+        (0, letters.AttributeChanged("tier", AttributeType.TEXT, None, "gold")),
+        (2, letters.AttributeChanged("tier", AttributeType.TEXT, "gold", "platinum")),
     ]
 
 

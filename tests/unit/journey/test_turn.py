@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from libs.common.audience.expressions import AttributeType
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
@@ -91,12 +92,12 @@ def test_an_applied_tag_starts_the_journeys_that_name_it() -> None:
 def test_a_changed_attribute_starts_the_journeys_that_name_it_and_its_value() -> None:
     anything = journey(TAG, trigger=d.AttributeTrigger(("tier",)))
     platinum = journey(TAG, number=101, trigger=d.AttributeTrigger(("tier",), ("Platinum",)))
-    changed = mail(1, m.AttributeChanged("tier", m.AttributeKind.TEXT, "gold", "platinum"))
+    changed = mail(1, m.AttributeChanged("tier", AttributeType.TEXT, "gold", "platinum"))
     assert len(run([anything, platinum], [changed]).enrolments) == 2
-    other = mail(1, m.AttributeChanged("tier", m.AttributeKind.TEXT, "gold", "silver"))
+    other = mail(1, m.AttributeChanged("tier", AttributeType.TEXT, "gold", "silver"))
     assert len(run([anything, platinum], [other]).enrolments) == 1
     assert not run(
-        [anything], [mail(1, m.AttributeChanged("size", m.AttributeKind.TEXT, None, "L"))]
+        [anything], [mail(1, m.AttributeChanged("size", AttributeType.TEXT, None, "L"))]
     ).enrolments
 
 

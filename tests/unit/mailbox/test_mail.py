@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from libs.common.audience.expressions import AttributeType
 from libs.common.mailbox import mail as m
 from libs.common.mailbox.redis_mailbox import parts_of
 
@@ -19,7 +20,7 @@ BODIES: list[m.Body] = [
     m.ContactAdded(1, ID),
     m.TagApplied("vip"),
     m.TagRemoved("vip"),
-    m.AttributeChanged("tier", m.AttributeKind.TEXT, None, "platinum"),
+    m.AttributeChanged("tier", AttributeType.TEXT, None, "platinum"),
     m.SendOutcome(ID, ID, m.Outcome.SENT, "", AT, 2),
     m.SystemTrigger(ID, ID),
     m.Unreadable("of a later release"),
