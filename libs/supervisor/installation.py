@@ -231,7 +231,8 @@ class Installation:
             listener=self._options.listener,
         )
         if self._options.own_ca:
-            holders = (*(TOGETHER,) * self._options.one_process, *self._options.services, certificates.TOOLS)
+            together = [TOGETHER] if self._options.one_process else []
+            holders = (*together, *self._options.services, certificates.TOOLS)
             make_certificates(self.tls_dir, holders, self._plan.host)
         try:
             await self._prepare()

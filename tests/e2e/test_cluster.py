@@ -45,7 +45,8 @@ BATCH = 40
 RATE = 60.0
 """Domain seconds a real one: the journey's minute takes one."""
 GIFT = 10
-DONE_WITHIN_S = 90.0
+DONE_WITHIN_S = 180.0
+"""For a busy machine; nobody waits so long where nothing is lost."""
 COUNTS = {
     "enrolments that ended": "SELECT count(*) FROM journey.enrolment WHERE state = 2",
     "enrolments": "SELECT count(*) FROM journey.enrolment",
@@ -234,7 +235,7 @@ def _forgets(server: RedisServer) -> None:
         client.flushall()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_journeys_walk_on_a_cluster_that_loses_nodes(site: Site, nodes: list[RedisServer]) -> None:
     await set_up(site)
     blows: dict[int, tuple[Callable[[RedisServer], None], RedisServer]] = {

@@ -14,13 +14,18 @@ from typer.testing import CliRunner
 
 from libs.cli.main import app
 from libs.client import SERVICES, Client
+from libs.common.process import EXIT_SERVER_AWAY
 from libs.supervisor import Died, Event, Installation, InstallationOptions, InstallationSettings
+from libs.supervisor.plan import TOGETHER
 from tests.e2e.test_cluster import BATCH, CUSTOMERS, WANTED, Site, counts_at_last, join, set_up
 from tests.e2e.test_up import up
 from tests.integration.embedded.holder import still_running
 
 BLOWS = (2, 6)
 """Batches after which the process is killed."""
+KILLED = "signal SIGKILL"
+TOO_LATE = f"exit code {EXIT_SERVER_AWAY}"
+"""On a busy machine the servers may answer five services that start at once too late; then these are started again."""
 
 
 @pytest.fixture
@@ -31,12 +36,13 @@ def directory() -> Iterator[Path]:
         yield Path(made)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_journeys_walk_through_one_process_that_dies_twice(directory: Path) -> None:
-    deaths: Counter[str] = Counter()
+    deaths: Counter[tuple[str, str]] = Counter()
 
     def hear(event: Event) -> None:
-        deaths[event.name] += isinstance(event, Died)
+        if isinstance(event, Died):
+            deaths[event.name, event.why] += 1
 
     settings = InstallationSettings(clock_control="on", data_dir=directory / "data")
     options = InstallationOptions(settings=settings, free_ports=True, one_process=True, listener=hear)
@@ -51,12 +57,13 @@ async def test_journeys_walk_through_one_process_that_dies_twice(directory: Path
             for number, start in enumerate(range(0, len(CUSTOMERS), BATCH)):
                 await join(site, CUSTOMERS[start : start + BATCH])
                 if number in BLOWS:
-                    os.kill(installation.pid_of("services"), signal.SIGKILL)
+                    os.kill(installation.pid_of(TOGETHER), signal.SIGKILL)
             assert await counts_at_last(site) == WANTED
         finally:
             await admin.close()
-        assert deaths == {"services": len(BLOWS)}
-        assert {installation.pid_of(service) for service in SERVICES} == {installation.pid_of("services")}
+        assert deaths[TOGETHER, KILLED] == len(BLOWS)
+        assert set(deaths) <= {(TOGETHER, KILLED), (TOGETHER, TOO_LATE)}
+        assert {installation.pid_of(service) for service in SERVICES} == {installation.pid_of(TOGETHER)}
 
 
 @pytest.mark.parametrize("options", [(), ("--tls", "mutual")], ids=["plain", "tls"])
