@@ -45,6 +45,7 @@ from services.journey.usecases.parked import ParkedCustomers
 from services.journey.usecases.schedule import ScheduledChanges
 from services.journey.usecases.triggers import SystemTriggers
 from services.journey.worker.actors import Worker
+from services.journey.worker.brakes import Brakes
 from services.journey.worker.catalog import JourneyCatalog
 from services.journey.worker.lag import JourneyLag
 from services.journey.worker.orphans import OrphanChecker
@@ -114,7 +115,8 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             every_s=settings.orphan_check_seconds,
             age_s=settings.orphan_age_seconds,
         )
-        scheduler = Scheduler(ScheduledChanges(journeys), sends, rt.clock, progress, worker.set_stopping)
+        brakes = Brakes(sends, journeys)
+        scheduler = Scheduler(ScheduledChanges(journeys), brakes, rt.clock, progress, worker.set_stopping)
 
         def journeys_changed() -> None:
             notifier.notify()
@@ -122,7 +124,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             worker.wake()
 
         dependencies = Dependencies(
-            lifecycle=Lifecycle(journeys, sends, rt.clock, journeys_changed),
+            lifecycle=Lifecycle(journeys, brakes, rt.clock, journeys_changed),
             triggers=SystemTriggers(
                 journeys=journeys,
                 mail=mail,
@@ -142,6 +144,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             mail=mail,
             mailbox=mailbox,
             notifier=notifier,
+            clock=rt.clock,
             draining=rt.draining,
         )
         rt.server.add(

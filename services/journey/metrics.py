@@ -33,6 +33,10 @@ SCHEDULE_FAULTS = counter(
     "journey_schedule_faults_total",
     "Looks at a journey that could not follow its schedule, and is looked at again; see the log.",
 )
+BRAKES_FAILED = counter(
+    "journey_brakes_failed_total",
+    "Times that the gateway did not acknowledge that it sends nothing more of a stopping journey; it is asked again.",
+)
 STATUS_CHANGES = counter("journey_status_changes_total", "Journeys that changed their status by themselves.")
 ORPHANS = gauge(
     "journey_orphans_count",

@@ -24,8 +24,8 @@ from services.channel_gateway.worker.outcomes import count_outcomes
 
 STOP_WAIT_S: Final = CONNECT_TIMEOUT_S + 0.5
 """After so long every attempt that had begun before a stop has left or failed; what remains waits for an answer."""
-STOP_OTHERS_WAIT_S: Final = 16.0
-"""Longest wait for the requests of other processes."""
+STOP_OTHERS_WAIT_S: Final = 4.0
+"""Longest wait for the requests of other processes. Both waits fit into the deadline of the caller, who comes again."""
 
 JourneyKey = tuple[UUID, UUID]
 """Team, journey."""

@@ -7,8 +7,6 @@ from typing import TypeVar
 
 import grpc
 
-from libs.common.rpc.client import retrying
-
 R = TypeVar("R")
 
 
@@ -22,8 +20,3 @@ async def call_once(call: Callable[[], Awaitable[R]]) -> R:
         return await call()
     except grpc.aio.AioRpcError as error:
         raise ServiceUnavailable(f"{error.code().name}: {error.details()}") from error
-
-
-async def call_retrying(call: Callable[[], Awaitable[R]]) -> R:
-    """For calls that somebody waits for. Raises `ServiceUnavailable` when repeating did not help."""
-    return await call_once(lambda: retrying(call))

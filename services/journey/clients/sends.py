@@ -8,7 +8,7 @@ from uuid import UUID
 
 from libs.common.rpc.client import CALL_DEADLINE_S
 from omnijourney.internal.v1 import sends_service_pb2
-from services.journey.clients.calls import call_once, call_retrying
+from services.journey.clients.calls import call_once
 
 if TYPE_CHECKING:
     from omnijourney.internal.v1.sends_service_pb2_grpc import SendsServiceAsyncStub
@@ -55,7 +55,7 @@ class GatewaySends:
         request = sends_service_pb2.StopSendsRequest(
             team_id=str(team_id), journey_id=str(journey_id), epoch=epoch
         )
-        await call_retrying(lambda: self._stub.StopSends(request, timeout=CALL_DEADLINE_S))
+        await call_once(lambda: self._stub.StopSends(request, timeout=CALL_DEADLINE_S))
 
     async def find_lost(self, sends: Sequence[AwaitedSend]) -> list[int]:
         """See `SendProbe`."""

@@ -32,7 +32,7 @@ ALLOWED: Mapping[JourneyStatus, frozenset[JourneyAction]] = {
     S.SCHEDULED: frozenset({A.EDIT, A.STOP, A.DELETE}),
     S.ACTIVE: frozenset({A.EDIT, A.CLOSE_TRIGGER, A.STOP}),
     S.TRIGGER_CLOSED: frozenset({A.STOP}),
-    S.STOPPING: frozenset(),
+    S.STOPPING: frozenset({A.STOP}),
     S.STOPPED: frozenset({A.EDIT, A.DELETE}),
 }
 
@@ -75,6 +75,15 @@ def require_allowed(journey: Journey, action: JourneyAction) -> None:
             f"a journey that is {journey.status.name} does not allow: {action}",
             metadata={"status": journey.status.name, "action": action.value},
         )
+
+
+def somebody_inside(journey: Journey, action: JourneyAction) -> FailedPrecondition:
+    """The refusal of what is allowed only while nobody is inside."""
+    return FailedPrecondition(
+        "STATUS_FORBIDS_ACTION",
+        f"customers are inside the journey, which is {journey.status.name}: stop it first",
+        metadata={"status": journey.status.name, "action": action.value},
+    )
 
 
 def published(journey: Journey, now: datetime) -> JourneyStatus:

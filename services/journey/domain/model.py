@@ -244,7 +244,7 @@ class Journey(msgspec.Struct, frozen=True):
 
     `status` is the label that is stored; `status_at` says what the journey is at an instant. `version` changes with
     every change of the row; a turn that used an older one is not committed. `stop_epoch` grows with each stop: the
-    gateway starts no attempt of an older one.
+    gateway starts no attempt of an older one once it has acknowledged, which `braked_epoch` says.
     """
 
     journey_id: UUID
@@ -259,6 +259,12 @@ class Journey(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     published_at: datetime | None = None
+    braked_epoch: int = 0
+
+    @property
+    def is_braked(self) -> bool:
+        """True if nothing of it leaves that a stop forbids."""
+        return self.braked_epoch >= self.stop_epoch
 
 
 class EnrolmentState(IntEnum):

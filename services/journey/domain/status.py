@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from services.journey.domain.model import (
     Definition,
     Enrolment,
@@ -40,6 +42,12 @@ def status_at(stored: JourneyStatus, schedule: Schedule | None, at: datetime) ->
 def journey_status_at(journey: Journey, at: datetime) -> JourneyStatus:
     """What a journey is at `at`."""
     return status_at(journey.status, journey.definition.schedule, at)
+
+
+def as_it_is(journey: Journey, at: datetime) -> Journey:
+    """The journey with what it is at `at` in place of its label."""
+    status = journey_status_at(journey, at)
+    return journey if status is journey.status else msgspec.structs.replace(journey, status=status)
 
 
 def goes_on(journey: Journey, now: datetime) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.mailbox.api import Mailbox
 from libs.common.rpc.servicing import Edge
@@ -38,6 +39,7 @@ class Dependencies:
     mailbox: Mailbox
     notifier: CommitNotifier
     """Notified when history was written."""
+    clock: Clock
     draining: asyncio.Event
     """Set when the service stops; ends reads that wait."""
 

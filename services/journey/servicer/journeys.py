@@ -14,6 +14,7 @@ from omnijourney.journey.v1 import journey_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.convert import journeys as convert
 from services.journey.domain import model as d
+from services.journey.domain.status import as_it_is
 from services.journey.domain.views import TRIGGER_TYPES, JourneyFilter
 from services.journey.servicer.base import BaseRpcs
 from services.journey.usecases.write import Call
@@ -37,7 +38,7 @@ class JourneyRpcs(BaseRpcs):
     async def GetJourney(self, request: pb.GetJourneyRequest, context: Any) -> pb.GetJourneyResponse:
         """Reads one journey."""
         team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
-        journey = await self._deps.journeys.get(team_id, journey_id)
+        journey = as_it_is(await self._deps.journeys.get(team_id, journey_id), self._deps.clock.now())
         return pb.GetJourneyResponse(journey=convert.journey_message(journey, request.language_code))
 
     async def ListJourneys(self, request: pb.ListJourneysRequest, context: Any) -> pb.ListJourneysResponse:
@@ -55,10 +56,14 @@ class JourneyRpcs(BaseRpcs):
         size = page_size(request.page_size)
         arguments = ("journeys", team_id, *wanted)
         after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
-        rows = await self._deps.journeys.page(team_id, wanted, after, size + 1)
+        now = self._deps.clock.now()
+        rows = await self._deps.journeys.page(team_id, wanted, after, limit=size + 1, now=now)
         page = page_of(rows, size, lambda row: (row.created_at, row.journey_id), *arguments)
         return pb.ListJourneysResponse(
-            journeys=[convert.journey_message(journey, request.language_code) for journey in page.rows],
+            journeys=[
+                convert.journey_message(as_it_is(journey, now), request.language_code)
+                for journey in page.rows
+            ],
             next_page_token=page.next_token,
         )
 

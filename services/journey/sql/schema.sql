@@ -190,6 +190,8 @@ SELECT platform.sample_lightly('enrolment');
 CREATE INDEX enrolment_by_id ON journey.enrolment USING btree (enrolment_id);
 -- Without the id, which would be told apart for each: those of one moment share an entry.
 CREATE INDEX enrolment_by_journey ON journey.enrolment USING btree (team_id, journey_id, created_at DESC);
+-- Those inside that have a row (state LIVE): a stop does not go through everybody who has ended.
+CREATE INDEX enrolment_live ON journey.enrolment USING btree (team_id, journey_id) WHERE (state = 1);
 ALTER TABLE enrolment ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON enrolment USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -260,6 +262,7 @@ CREATE TABLE journey (
     updated_at   timestamp with time zone NOT NULL,
     published_at timestamp with time zone,
     deleted_at   timestamp with time zone,
+    braked_epoch bigint NOT NULL DEFAULT 0,
     CONSTRAINT journey_pkey PRIMARY KEY (team_id, journey_id),
     CONSTRAINT journey_revision_check CHECK ((revision > 0)),
     CONSTRAINT journey_status_check CHECK (((status >= 1) AND (status <= 6))),

@@ -98,6 +98,7 @@ def journey_from(row: Mapping[str, Any], zone: str = DEFAULT_ZONE) -> Journey:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         published_at=row["published_at"],
+        braked_epoch=row["braked_epoch"],
     )
 
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from libs.common.db.pool import Pool, transaction
 from libs.common.errors import NotFound
 from libs.common.feeds.records import shard_of
@@ -114,4 +116,5 @@ def _packed(row: Mapping[str, Any]) -> StoredEnrolment:
     named = Named(row["enrolment_id"], row["journey_id"], row["created_at"])
     live, _ = read_state(row["team_id"], row["customer_id"], row["packed"], named)
     [found] = (each for each in live if not each.listed)
-    return StoredEnrolment(found.enrolment, found.updated_at, found.commits)
+    enrolment = msgspec.structs.replace(found.enrolment, state=EnrolmentState(row["state"]))
+    return StoredEnrolment(enrolment, found.updated_at, found.commits)

@@ -70,9 +70,15 @@ class JourneyStore:
         return journey
 
     async def page(
-        self, team_id: UUID, wanted: JourneyFilter, after: tuple[datetime, UUID] | None, limit: int
+        self,
+        team_id: UUID,
+        wanted: JourneyFilter,
+        after: tuple[datetime, UUID] | None,
+        *,
+        limit: int,
+        now: datetime,
     ) -> list[Journey]:
-        """A page of journeys, newest first, after the keyset of the page before."""
+        """A page of journeys, newest first, after the keyset of the page before; statuses are those of `now`."""
         created_at, journey_id = after or (None, None)
         query = BOOK.bind(
             "list_journeys",
@@ -83,6 +89,7 @@ class JourneyStore:
             after_created_at=created_at,
             after_journey_id=journey_id,
             limit=limit,
+            now=now,
         )
         async with transaction(self.pool, [team_id]) as connection:
             rows = await connection.fetch(*query)
@@ -147,6 +154,20 @@ class JourneyStore:
             published_at=published_at,
         )
 
+    async def raise_brake(self, connection: Connection, journey: Journey, now: datetime) -> Journey:
+        """Makes the gateway stop what it holds of a journey that stops by itself; returns it after the change."""
+        query = BOOK.bind("raise_brake", team_id=journey.team_id, journey_id=journey.journey_id, now=now)
+        await connection.execute(*query)
+        return msgspec.structs.replace(
+            journey, stop_epoch=journey.stop_epoch + 1, version=journey.version + 1, updated_at=now
+        )
+
+    async def acknowledge(self, team_id: UUID, journey_id: UUID, epoch: int) -> None:
+        """Keeps that the gateway starts no attempt of an epoch before `epoch` any more."""
+        async with transaction(self.pool, [team_id]) as connection:
+            query = BOOK.bind("acknowledge_brake", team_id=team_id, journey_id=journey_id, epoch=epoch)
+            await connection.execute(*query)
+
     async def delete(self, connection: Connection, journey: Journey, now: datetime) -> None:
         """Removes a journey from lists; its history stays."""
         query = BOOK.bind("delete_journey", team_id=journey.team_id, journey_id=journey.journey_id, now=now)
@@ -189,7 +210,7 @@ class JourneyStore:
         return [(row["team_id"], row["journey_id"]) for row in rows]
 
     async def has_live_enrolments(self, connection: Connection, team_id: UUID, journey_id: UUID) -> bool:
-        """Whether somebody is inside a journey."""
+        """Whether somebody is inside a journey who is not parked."""
         query = BOOK.bind("has_live_enrolments", team_id=team_id, journey_id=journey_id)
         return bool(await connection.fetchval(*query))
 

@@ -46,9 +46,9 @@ class ParkedStore:
         """What the customer's actor has taken, and its live enrolments."""
         return await load_turns(partial(read_alone, self._pool), [key])
 
-    async def unpark(self, connection: Connection, key: ActorKey) -> None:
-        """Lets the customer's actor work again. Raises NotFound if they are not parked."""
-        if not await connection.fetchval(*BOOK.bind("unpark_customer", **key._asdict())):
+    async def unpark(self, connection: Connection, key: ActorKey, now: datetime) -> None:
+        """Lets the customer's actor work again, with a turn that is due. Raises NotFound if they are not parked."""
+        if not await connection.fetchval(*BOOK.bind("unpark_customer", **key._asdict(), now=now)):
             raise NotFound.of("parked customer", key.customer_id)
 
     async def hold(self, connection: Connection, key: ActorKey) -> LoadedTurns:

@@ -10,15 +10,16 @@ import msgspec
 from libs.common.callers import caller
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection
-from libs.common.errors import FieldViolation, InvalidArgument, NotFound
+from libs.common.errors import FieldViolation, InvalidArgument, NotFound, Unavailable
 from libs.common.ids import epoch_ms, new_id
-from services.journey.clients.sends import SendStopper
 from services.journey.domain.edit import require_editable
-from services.journey.domain.lifecycle import JourneyAction, published, require_allowed
+from services.journey.domain.lifecycle import JourneyAction, published, require_allowed, somebody_inside
 from services.journey.domain.model import Definition, Journey, JourneyStatus, StatusReason
 from services.journey.domain.validate import faults_of, new_faults, past_faults
 from services.journey.store.journeys import JourneyStore
+from services.journey.usecases.schedule import caught_up
 from services.journey.usecases.write import Call, Reply, once
+from services.journey.worker.brakes import Brakes
 
 
 class Lifecycle:
@@ -28,11 +29,11 @@ class Lifecycle:
     """
 
     def __init__(
-        self, store: JourneyStore, stopper: SendStopper, clock: Clock, changed: Callable[[], None]
+        self, store: JourneyStore, brakes: Brakes, clock: Clock, changed: Callable[[], None]
     ) -> None:
         """`changed` is called after each change, so that schedule and worker look at once."""
         self._store = store
-        self._stopper = stopper
+        self._brakes = brakes
         self._clock = clock
         self._changed = changed
 
@@ -67,8 +68,7 @@ class Lifecycle:
         """
 
         async def work(connection: Connection) -> Journey:
-            journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
-            call.note_before(journey)
+            journey = await self._as_it_is(connection, call, journey_id, etag)
             definition = edit(journey.definition)
             require_editable(journey, definition)
             if journey.status is not JourneyStatus.DRAFT:
@@ -83,8 +83,7 @@ class Lifecycle:
         """Makes a draft live. Raises InvalidArgument with every fault of its definition."""
 
         async def work(connection: Connection) -> Journey:
-            journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
-            call.note_before(journey)
+            journey = await self._as_it_is(connection, call, journey_id, etag)
             require_allowed(journey, JourneyAction.PUBLISH)
             now = self._clock.now()
             _require(faults_of(journey.definition) + past_faults(journey.definition.schedule, now))
@@ -96,8 +95,7 @@ class Lifecycle:
         """Lets nobody enter any more."""
 
         async def work(connection: Connection) -> Journey:
-            journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
-            call.note_before(journey)
+            journey = await self._as_it_is(connection, call, journey_id, etag)
             require_allowed(journey, JourneyAction.CLOSE_TRIGGER)
             closed = JourneyStatus.TRIGGER_CLOSED
             return await self._store.change_status(connection, journey, closed, self._clock.now())
@@ -107,38 +105,59 @@ class Lifecycle:
     async def stop(self, call: Call[Journey, Reply], journey_id: UUID, etag: str) -> Reply:
         """Stops a journey; returns when the gateway starts no attempt of it any more.
 
-        The brake is pulled at every repetition too: a caller whose first call broke off between the two steps gets
-        what the answer promises. Raises `ServiceUnavailable` if the gateway does not answer; the journey is stopping.
+        On a journey that is stopping it waits for the same. Raises Unavailable `DEPENDENCY_UNAVAILABLE` if the gateway
+        does not acknowledge; the journey is stopping, and the gateway is asked again until it does.
         """
 
         async def work(connection: Connection) -> Journey:
-            journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
-            call.note_before(journey)
+            journey = await self._as_it_is(connection, call, journey_id, etag)
             require_allowed(journey, JourneyAction.STOP)
-            stopping = JourneyStatus.STOPPING
-            return await self._store.change_status(
-                connection, journey, stopping, self._clock.now(), stops_sends=True
-            )
+            return await self._stopping(connection, journey)
 
         answer = await self._once(call, work)
         try:
             journey = await self._store.get(call.team_id, journey_id)
         except NotFound:
             return answer  # a repetition, after a delete, which only a journey that has stopped allows
-        await self._stopper.stop_sends(call.team_id, journey_id, journey.stop_epoch)
+        if not journey.is_braked and not await self._brakes.pull_and_wait(journey):
+            raise Unavailable(
+                "DEPENDENCY_UNAVAILABLE",
+                "the journey is stopping, and the gateway has not acknowledged yet that nothing more leaves;"
+                " it is asked until it does",
+                metadata={"dependency": "channel_gateway", "status": journey.status.name},
+            )
         return answer
+
+    async def _stopping(self, connection: Connection, journey: Journey) -> Journey:
+        now = self._clock.now()
+        if journey.status is not JourneyStatus.STOPPING:
+            stopping = JourneyStatus.STOPPING
+            return await self._store.change_status(connection, journey, stopping, now, stops_sends=True)
+        if journey.stop_epoch == 0:  # it stops by itself, and lets what was handed over leave
+            return await self._store.raise_brake(connection, journey, now)
+        return journey
 
     async def delete(self, call: Call[Journey, Reply], journey_id: UUID, etag: str) -> Reply:
         """Removes a journey from lists."""
 
         async def work(connection: Connection) -> Journey:
-            journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
-            call.note_before(journey)
+            journey = await self._as_it_is(connection, call, journey_id, etag)
             require_allowed(journey, JourneyAction.DELETE)
+            # Under the lock: a turn in which somebody enters holds the journey until it is committed.
+            if await self._store.has_live_enrolments(connection, call.team_id, journey_id):
+                raise somebody_inside(journey, JourneyAction.DELETE)
             await self._store.delete(connection, journey, self._clock.now())
             return journey
 
         return await self._once(call, work)
+
+    async def _as_it_is(
+        self, connection: Connection, call: Call[Journey, Reply], journey_id: UUID, etag: str
+    ) -> Journey:
+        """The journey, locked, as the schedule makes it by now: what a command finds does not depend on its label."""
+        journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
+        call.note_before(journey)
+        return await caught_up(self._store, connection, journey, self._clock.now())
 
     async def _once(
         self, call: Call[Journey, Reply], work: Callable[[Connection], Awaitable[Journey]]

@@ -92,7 +92,7 @@ class ParkedCustomers:
         _require_all(await self._waiting(call.team_id, customer_id))
 
         async def work(connection: Connection) -> None:
-            await self._store.unpark(connection, actor_key(call.team_id, customer_id))
+            await self._store.unpark(connection, actor_key(call.team_id, customer_id), self._clock.now())
 
         answer = await once(self._pool, call, work)
         self._unparked()

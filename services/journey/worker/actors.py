@@ -29,6 +29,7 @@ from services.journey.worker.batches import Batches
 from services.journey.worker.candidates import Batch, Candidates
 from services.journey.worker.checkouts import LIMITS, BatchLimits, Checkouts
 from services.journey.worker.checkpoints import Checkpoints
+from services.journey.worker.halting import Halting
 from services.journey.worker.outages import OUTAGES, is_outage
 from services.journey.worker.pacing import IDLE_WAIT_S, Pacing
 from services.journey.worker.partitions import Partitions
@@ -78,11 +79,11 @@ class Worker:
         self._wake = asyncio.Event()
         self._candidates = Candidates(
             mailbox=mailbox,
-            store=store,
             partitions=self._partitions,
             checkouts=self._checkouts,
             timers=self._timers,
             retries=self._retries,
+            halting=Halting(store, real_time),
         )
 
     # -- what the rest of the service asks ----------------------------------------------------------------------

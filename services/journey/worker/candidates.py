@@ -10,8 +10,8 @@ import msgspec
 
 from libs.common.mailbox.api import Mailbox, TakenMailbox
 from services.journey.domain.model import ActorKey
-from services.journey.store.turns_protocol import TurnStorage
 from services.journey.worker.checkouts import Checkouts
+from services.journey.worker.halting import Halting
 from services.journey.worker.partitions import Partitions
 from services.journey.worker.retries import Retries
 from services.journey.worker.timers import TimerWatch
@@ -32,26 +32,24 @@ class Candidates:
         self,
         *,
         mailbox: Mailbox,
-        store: TurnStorage,
         partitions: Partitions,
         checkouts: Checkouts,
         timers: TimerWatch,
         retries: Retries,
+        halting: Halting,
     ) -> None:
         """The rest of the worker, which it changes by taking mail only."""
+        self._halting = halting
         self._mailbox = mailbox
-        self._store = store
         self._partitions = partitions
         self._checkouts = checkouts
         self._timers = timers
         self._retries = retries
-        self._stopping_journeys: tuple[tuple[UUID, UUID], ...] = ()
         self._stuck: set[ActorKey] = set()
 
     def set_stopping(self, journeys: Iterable[tuple[UUID, UUID]]) -> bool:
-        """Journeys (team, journey) whose customers have to be halted; True if there are any."""
-        self._stopping_journeys = tuple(journeys)
-        return bool(self._stopping_journeys)
+        """Journeys (team, journey) whose customers have to be halted; True if it may be time to."""
+        return self._halting.set_stopping(journeys)
 
     def ask_again(self, customers: Iterable[ActorKey]) -> bool:
         """Customers whose enrolments ask once more what they asked last; True if there are any."""
@@ -67,7 +65,7 @@ class Candidates:
         most = self._checkouts.limits.customers_max
         room = most - len(batch) if all_mail_fits else most // ROOM_BESIDE_MAIL
         due = await self._timers.due(self._partitions.owned.keys(), room, busy)
-        due += await self._halting(room - len(due), busy)
+        due += await self._halting.take(room - len(due), self._partitions.owned.keys(), busy)
         if due and not all_mail_fits:
             # Their mail comes first: they are looked at for both in one turn.
             due = await self._without_mail(due)
@@ -92,17 +90,6 @@ class Candidates:
         for partition in {*result.fenced, *result.lost}:
             self._partitions.drop(partition)
         return len(result.taken) < self._checkouts.limits.customers_max
-
-    async def _halting(self, limit: int, busy: Set[ActorKey]) -> list[ActorKey]:
-        """Customers of journeys that stop."""
-        halting: list[ActorKey] = []
-        for team_id, journey_id in self._stopping_journeys:
-            if len(halting) < limit:
-                room = limit - len(halting) + len(busy)
-                owned = self._partitions.owned
-                found = await self._store.halting_customers(team_id, journey_id, owned, room)
-                halting += [key for key in found if key not in busy]
-        return halting[: max(0, limit)]
 
     async def _add_stuck(self, batch: Batch, busy: Set[ActorKey]) -> None:
         """Adds those who are to ask again. Mail that waits comes first: it may be what they wait for."""

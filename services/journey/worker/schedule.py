@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import Final, Protocol
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
@@ -15,15 +17,19 @@ from libs.common.errors import NotFound
 from libs.common.rpc.operations import Progress
 from libs.common.tasks import any_set
 from services.journey import metrics
-from services.journey.clients.sends import SendStopper
 from services.journey.domain.lifecycle import due_change
 from services.journey.domain.model import Journey, JourneyStatus
+from services.journey.worker.brakes import Brakes
 from services.journey.worker.outages import OUTAGES
 
 LOOK_EVERY_S: Final = 1.0
 """How often the schedule is looked at when nothing else wakes it, real seconds."""
 STOPPING_EVERY_S: Final = 0.02
-"""The same while a journey is stopping: its last customer may be halted at any moment."""
+"""The same while a journey has just begun to stop: its last customer may be halted at any moment."""
+CHANGES_AT_ONCE: Final = 4
+"""Journeys that are changed at once, each on a connection of its own."""
+
+R = TypeVar("R")
 
 _log = structlog.get_logger(__name__)
 
@@ -51,20 +57,26 @@ class Changes(Protocol):
 class Scheduler:
     """Moves journeys through their schedules, and names to the worker those whose customers it has to halt."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - parts, each of its own type
         self,
         changes: Changes,
-        stopper: SendStopper,
+        brakes: Brakes,
         clock: Clock,
         progress: Progress,
         set_stopping: Callable[[Iterable[tuple[UUID, UUID]]], None],
+        real_time: Callable[[], float] = time.monotonic,
     ) -> None:
         """`set_stopping` takes the journeys (team, journey) that are stopping."""
         self._changes = changes
-        self._stopper = stopper
+        self._brakes = brakes
         self._clock = clock
         self._progress = progress
         self._set_stopping = set_stopping
+        self._real_time = real_time
+        self._stopping_since: dict[UUID, float] = {}
+        self._room = asyncio.Semaphore(CHANGES_AT_ONCE)
+        self._moving: dict[tuple[UUID, UUID], asyncio.Task[Any]] = {}
+        """Changes under way, by journey."""
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -73,48 +85,98 @@ class Scheduler:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until `stopping` is set."""
-        while not stopping.is_set():
-            self._woken.clear()
-            ends_soon = False
-            try:
-                ends_soon = await self.step(self._clock.now())
-            except OUTAGES as error:
-                _log.warning("schedule waits for a service", error=repr(error))
-            wait_s = STOPPING_EVERY_S if ends_soon else LOOK_EVERY_S
-            await any_set(stopping, self._woken, timeout_s=wait_s)
+        try:
+            while not stopping.is_set():
+                self._woken.clear()
+                wait_s = LOOK_EVERY_S
+                try:
+                    if await self.step(self._clock.now()):
+                        wait_s = self._look_again_s()
+                except OUTAGES as error:
+                    _log.warning("schedule waits for a service", error=repr(error))
+                await any_set(stopping, self._woken, timeout_s=wait_s)
+        finally:
+            await self._brakes.release()
+            for task in self._moving.values():
+                task.cancel()
+            await asyncio.gather(*self._moving.values(), return_exceptions=True)
 
     async def step(self, now: datetime) -> bool:
-        """Makes every change that is due at `now`; True if a journey is still stopping."""
-        stopping: list[tuple[UUID, UUID]] = []
-        for team_id, journey_id in await self._changes.due(now):
-            try:
-                if await self._move(team_id, journey_id, now) is JourneyStatus.STOPPING:
-                    stopping.append((team_id, journey_id))
-            except NotFound:  # deleted meanwhile
-                continue
-            except OUTAGES:
-                raise
-            except Exception:  # noqa: BLE001 - whatever it is, it is this journey's: the others move
-                metrics.SCHEDULE_FAULTS.inc()
-                _log.exception("a journey cannot follow its schedule", journey_id=str(journey_id))
-        self._set_stopping(stopping)
-        return bool(stopping)
+        """Makes every change that is due at `now`; True if a journey is still stopping.
 
-    async def _move(self, team_id: UUID, journey_id: UUID, now: datetime) -> JourneyStatus:
+        Labels first, then what they lead to: no start or end waits for another journey's stop.
+        """
+        due = await self._changes.due(now)
+        journeys = await self._each(due, self._follow, now)
+        ending = [journey for journey in journeys if journey.status is JourneyStatus.STOPPING]
+        for journey in ending:
+            if not journey.is_braked:
+                self._brakes.pull(journey)
+        self._set_stopping([(journey.team_id, journey.journey_id) for journey in ending])
+        ended = await self._each(
+            [(j.team_id, j.journey_id) for j in ending if j.is_braked], self._settle, now
+        )
+        left = {journey.journey_id for journey in ending}.difference(ended)
+        self._stopping_since = {id_: self._stopping_since.get(id_, self._real_time()) for id_ in left}
+        return bool(left)
+
+    async def _each(
+        self,
+        journeys: Iterable[tuple[UUID, UUID]],
+        work: Callable[[UUID, UUID, datetime], Awaitable[R]],
+        now: datetime,
+    ) -> list[R]:
+        """What `work` gives for each journey, as far as it is done within a second; the rest is left to go on."""
+        tasks = [
+            self._start(journey, partial(work, *journey, now))
+            for journey in journeys
+            if journey not in self._moving
+        ]
+        done: set[asyncio.Task[R | None]] = set()
+        if tasks:
+            done, _ = await asyncio.wait(tasks, timeout=LOOK_EVERY_S)
+        return [found for task in tasks if task in done and (found := task.result()) is not None]
+
+    def _start(self, journey: tuple[UUID, UUID], work: Callable[[], Awaitable[R]]) -> asyncio.Task[R | None]:
+        task = asyncio.create_task(self._guarded(journey[1], work), name="change of a journey")
+        self._moving[journey] = task
+        task.add_done_callback(lambda _: self._moving.pop(journey, None))
+        return task
+
+    async def _guarded(self, journey_id: UUID, work: Callable[[], Awaitable[R]]) -> R | None:
+        """What one raises is its own: the others go on, and it is looked at again."""
+        try:
+            async with self._room:
+                return await work()
+        except NotFound:  # deleted meanwhile
+            return None
+        except OUTAGES as error:
+            _log.warning("a change waits for a service", journey_id=str(journey_id), error=repr(error))
+        except Exception:  # noqa: BLE001 - whatever it is, it is this journey's: the others move
+            metrics.SCHEDULE_FAULTS.inc()
+            _log.exception("a journey cannot follow its schedule", journey_id=str(journey_id))
+        return None
+
+    async def _follow(self, team_id: UUID, journey_id: UUID, now: datetime) -> Journey:
         journey = await self._changes.get(team_id, journey_id)
-        if journey.status is JourneyStatus.STOPPING:
-            if not await self._changes.settle_stop(team_id, journey_id, now):
-                return JourneyStatus.STOPPING
-            self._note(journey_id, JourneyStatus.STOPPED)
-            return JourneyStatus.STOPPED
-        after = due_change(journey, now)
-        if after is None:
-            return journey.status
+        if due_change(journey, now) is None:
+            return journey
         changed = await self._changes.follow_schedule(team_id, journey_id, now)
-        if changed.status is JourneyStatus.STOPPING:
-            await self._stopper.stop_sends(team_id, journey_id, changed.stop_epoch)
-        self._note(journey_id, changed.status)
-        return changed.status
+        if changed.status is not journey.status:
+            self._note(journey_id, changed.status)
+        return changed
+
+    async def _settle(self, team_id: UUID, journey_id: UUID, now: datetime) -> UUID | None:
+        if not await self._changes.settle_stop(team_id, journey_id, now):
+            return None
+        self._note(journey_id, JourneyStatus.STOPPED)
+        return journey_id
+
+    def _look_again_s(self) -> float:
+        """The longer all have been stopping the rarer: the last look is late by a tenth of that at most."""
+        latest = max(self._stopping_since.values(), default=0.0)
+        age_s = self._real_time() - latest
+        return min(LOOK_EVERY_S, max(STOPPING_EVERY_S, age_s / 10))
 
     def _note(self, journey_id: UUID, status: JourneyStatus) -> None:
         metrics.STATUS_CHANGES.inc()

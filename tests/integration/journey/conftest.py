@@ -28,6 +28,7 @@ from services.journey.store.journeys import JourneyStore
 from services.journey.store.turns import TurnStore
 from services.journey.usecases.schedule import ScheduledChanges
 from services.journey.worker.actors import Worker
+from services.journey.worker.brakes import Brakes
 from services.journey.worker.catalog import JourneyCatalog
 from services.journey.worker.schedule import Scheduler
 from services.journey.worker.takeover import MailboxRepair
@@ -125,7 +126,11 @@ class Site:
             progress=Progress(),
         )
         schedule = Scheduler(
-            ScheduledChanges(self.journeys), self.stopper, self.clock, Progress(), worker.set_stopping
+            ScheduledChanges(self.journeys),
+            Brakes(self.stopper, self.journeys),
+            self.clock,
+            Progress(),
+            worker.set_stopping,
         )
         keeper = LeaseKeeper(self.pool, worker.set_leases, lease_s=lease_s, hand_over=worker.hand_over)
         async with running(keeper, name="leases"):

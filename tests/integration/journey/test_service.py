@@ -35,6 +35,7 @@ from services.journey.app import app
 from services.journey.config import Settings
 from services.journey.domain.model import ActorKey
 from services.journey.store.turns import TurnStore
+from tests.integration.journey.brake_server import BrakeServer, brake_server
 
 if TYPE_CHECKING:
     from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceAsyncStub
@@ -54,9 +55,15 @@ class Desk:
     """A running service, a clock and a team."""
 
     def __init__(
-        self, stub: JourneyServiceAsyncStub, internal: Internal, clock: SteppedClock, dsn: str
+        self,
+        stub: JourneyServiceAsyncStub,
+        internal: Internal,
+        clock: SteppedClock,
+        dsn: str,
+        gateway: BrakeServer,
     ) -> None:
         self.stub = stub
+        self.gateway = gateway
         self.internal = internal
         self.clock = clock
         self.dsn = dsn
@@ -142,17 +149,18 @@ async def desk_on(
     servers: Servers, database: Database, clock: SteppedClock, **changes: Any
 ) -> AsyncIterator[Desk]:
     """The service on a database that stays when it ends."""
-    settings = servers.settings(
-        Settings,
-        database,
-        segment_target="127.0.0.1:1",
-        points_target="127.0.0.1:1",
-        channel_gateway_target="127.0.0.1:1",
-        **changes,
-    )
-    async with app(settings, clock=clock) as serving, servers.channel(serving.port) as channel:
-        stub: Any = journey_service_pb2_grpc.JourneyServiceStub(channel)
-        yield Desk(stub, Internal(channel), clock, database.dsn_of("journey"))
+    async with brake_server() as gateway:
+        settings = servers.settings(
+            Settings,
+            database,
+            segment_target="127.0.0.1:1",
+            points_target="127.0.0.1:1",
+            channel_gateway_target=f"127.0.0.1:{gateway.port}",
+            **changes,
+        )
+        async with app(settings, clock=clock) as serving, servers.channel(serving.port) as channel:
+            stub: Any = journey_service_pb2_grpc.JourneyServiceStub(channel)
+            yield Desk(stub, Internal(channel), clock, database.dsn_of("journey"), gateway)
 
 
 @pytest.mark.rule("J-01b")
@@ -160,7 +168,7 @@ async def desk_on(
     ("action", "end"),
     [
         (journey_pb2.EXPIRY_ACTION_CLOSE_TRIGGER, journey_pb2.JOURNEY_STATUS_TRIGGER_CLOSED),
-        (journey_pb2.EXPIRY_ACTION_STOP, journey_pb2.JOURNEY_STATUS_STOPPING),
+        (journey_pb2.EXPIRY_ACTION_STOP, journey_pb2.JOURNEY_STATUS_STOPPED),
     ],
 )
 async def test_a_scheduled_journey_starts_and_ends_by_itself(desk: Desk, action: int, end: int) -> None:
@@ -258,8 +266,10 @@ async def test_points_of_a_node_have_no_sign(desk: Desk, change: str) -> None:
 async def test_a_stop_is_answered_once_also_after_a_delete(desk: Desk) -> None:
     journey = await desk.publish(await desk.create())
     stop = {"journey_id": journey.journey_id, "request_id": "stop"}
-    # The gateway, which has to acknowledge, is away.
-    await refusal(desk.call("StopJourney", **stop))
+    desk.gateway.away = True
+    told = await refusal(desk.call("StopJourney", **stop))
+    assert (told.reason, told.metadata["status"]) == ("DEPENDENCY_UNAVAILABLE", "STOPPING")
+    desk.gateway.away = False
     await desk.until_status(journey, journey_pb2.JOURNEY_STATUS_STOPPED)
     await desk.call("DeleteJourney", journey_id=journey.journey_id)
     again = await desk.call("StopJourney", **stop)
@@ -269,8 +279,7 @@ async def test_a_stop_is_answered_once_also_after_a_delete(desk: Desk) -> None:
 @pytest.mark.rule("J-03c")
 async def test_a_stopped_journey_stays_so_and_its_copy_runs(desk: Desk) -> None:
     journey = await desk.publish(await desk.create())
-    # The gateway, which has to acknowledge, is away; the journey stops all the same.
-    await refusal(desk.call("StopJourney", journey_id=journey.journey_id))
+    await desk.call("StopJourney", journey_id=journey.journey_id)
     await desk.until_status(journey, journey_pb2.JOURNEY_STATUS_STOPPED)
     told = await refusal(desk.publish(journey))
     assert (told.reason, told.metadata["status"]) == ("STATUS_FORBIDS_ACTION", "STOPPED")

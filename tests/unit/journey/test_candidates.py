@@ -19,6 +19,7 @@ from services.journey.domain import model as d
 from services.journey.domain.model import ActorKey
 from services.journey.worker.candidates import Candidates
 from services.journey.worker.checkouts import BatchLimits, Checkouts
+from services.journey.worker.halting import Halting
 from services.journey.worker.partitions import Partitions
 from services.journey.worker.retries import Retries
 from services.journey.worker.timers import TimerWatch
@@ -86,11 +87,11 @@ async def world_of(limits: BatchLimits) -> World:
     checkouts, retries = Checkouts(mailbox, partitions.owned, limits), Retries()
     candidates = Candidates(
         mailbox=mailbox,
-        store=store,
         partitions=partitions,
         checkouts=checkouts,
         timers=TimerWatch(store, SteppedClock(START + timedelta(hours=1)), lambda: 0.0),
         retries=retries,
+        halting=Halting(store, lambda: 0.0),
     )
     return World(mailbox, tables, partitions, checkouts, retries, candidates, Numberer())
 

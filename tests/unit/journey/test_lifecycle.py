@@ -27,7 +27,7 @@ TABLE = {
     S.SCHEDULED: {A.EDIT, A.STOP, A.DELETE},
     S.ACTIVE: {A.EDIT, A.CLOSE_TRIGGER, A.STOP},
     S.TRIGGER_CLOSED: {A.STOP},
-    S.STOPPING: set[JourneyAction](),
+    S.STOPPING: {A.STOP},
     S.STOPPED: {A.EDIT, A.DELETE},
 }
 

@@ -2,58 +2,83 @@
 -- in its actor's row, with `packed` in place of what the state holds.
 
 -- name: get_enrolment
-SELECT team_id, customer_id, enrolment_id, journey_id, created_at, trigger_event_id, depth, updated_at, state, node_id, visit, rest,
-       wake_at, commit_keys, NULL::bytea AS packed
-  FROM enrolment WHERE team_id = :team_id AND enrolment_id = :enrolment_id
+SELECT e.team_id, e.customer_id, e.enrolment_id, e.journey_id, e.created_at, e.trigger_event_id, e.depth, e.updated_at,
+       shown_state(e.state, e.partition, e.team_id, e.customer_id) AS state, e.node_id, e.visit, e.rest, e.wake_at, e.commit_keys,
+       NULL::bytea AS packed
+  FROM enrolment AS e WHERE e.team_id = :team_id AND e.enrolment_id = :enrolment_id
 UNION ALL
-SELECT team_id, customer_id, live_enrolment_id, live_journey_id, live_since, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, state
-  FROM actor WHERE team_id = :team_id AND live_enrolment_id = :enrolment_id;
+SELECT a.team_id, a.customer_id, a.live_enrolment_id, a.live_journey_id, a.live_since, NULL, NULL, NULL,
+       shown_state(enrolment_state('LIVE'), a.partition, a.team_id, a.customer_id), NULL, NULL, NULL, NULL, NULL, a.state
+  FROM actor AS a WHERE a.team_id = :team_id AND a.live_enrolment_id = :enrolment_id;
 
 -- name: list_enrolments_of_journey
 -- States that are null take all; so does the keyset.
-(SELECT team_id, customer_id, enrolment_id, journey_id, created_at, trigger_event_id, depth, updated_at, state, node_id, visit, rest,
-        wake_at, commit_keys, NULL::bytea AS packed
-   FROM enrolment
-  WHERE team_id = :team_id AND journey_id = :journey_id AND (:states::smallint[] IS NULL OR state = ANY (:states))
-    AND (:after_created_at::timestamptz IS NULL OR (created_at, enrolment_id) < (:after_created_at, :after_enrolment_id::uuid))
-  ORDER BY created_at DESC, enrolment_id DESC LIMIT :limit)
+(SELECT e.team_id, e.customer_id, e.enrolment_id, e.journey_id, e.created_at, e.trigger_event_id, e.depth, e.updated_at,
+        shown_state(e.state, e.partition, e.team_id, e.customer_id) AS state, e.node_id, e.visit, e.rest, e.wake_at, e.commit_keys,
+        NULL::bytea AS packed
+   FROM enrolment AS e
+  WHERE e.team_id = :team_id AND e.journey_id = :journey_id
+    AND (:states::smallint[] IS NULL OR shown_state(e.state, e.partition, e.team_id, e.customer_id) = ANY (:states))
+    AND (:after_created_at::timestamptz IS NULL OR (e.created_at, e.enrolment_id) < (:after_created_at, :after_enrolment_id::uuid))
+  ORDER BY e.created_at DESC, e.enrolment_id DESC LIMIT :limit)
 UNION ALL
-(SELECT team_id, customer_id, live_enrolment_id, live_journey_id, live_since, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, state
-   FROM actor
-  WHERE team_id = :team_id AND live_journey_id = :journey_id
-    AND (:states::smallint[] IS NULL OR enrolment_state('LIVE') = ANY (:states))
+(SELECT a.team_id, a.customer_id, a.live_enrolment_id, a.live_journey_id, a.live_since, NULL, NULL, NULL,
+        shown_state(enrolment_state('LIVE'), a.partition, a.team_id, a.customer_id), NULL, NULL, NULL, NULL, NULL, a.state
+   FROM actor AS a
+  WHERE a.team_id = :team_id AND a.live_journey_id = :journey_id
+    AND (:states::smallint[] IS NULL
+         OR shown_state(enrolment_state('LIVE'), a.partition, a.team_id, a.customer_id) = ANY (:states))
     AND (:after_created_at::timestamptz IS NULL
-         OR (live_since, live_enrolment_id) < (:after_created_at, :after_enrolment_id::uuid))
-  ORDER BY live_since DESC, live_enrolment_id DESC LIMIT :limit)
+         OR (a.live_since, a.live_enrolment_id) < (:after_created_at, :after_enrolment_id::uuid))
+  ORDER BY a.live_since DESC, a.live_enrolment_id DESC LIMIT :limit)
 ORDER BY created_at DESC, enrolment_id DESC LIMIT :limit;
 
 -- name: list_enrolments_of_customer
 -- A journey or states that are null take all; so does the keyset.
-(SELECT team_id, customer_id, enrolment_id, journey_id, created_at, trigger_event_id, depth, updated_at, state, node_id, visit, rest,
-        wake_at, commit_keys, NULL::bytea AS packed
-   FROM enrolment
-  WHERE team_id = :team_id AND partition = :partition AND customer_id = :customer_id
-    AND (:journey_id::uuid IS NULL OR journey_id = :journey_id) AND (:states::smallint[] IS NULL OR state = ANY (:states))
-    AND (:after_created_at::timestamptz IS NULL OR (created_at, enrolment_id) < (:after_created_at, :after_enrolment_id::uuid))
-  ORDER BY created_at DESC, enrolment_id DESC LIMIT :limit)
+(SELECT e.team_id, e.customer_id, e.enrolment_id, e.journey_id, e.created_at, e.trigger_event_id, e.depth, e.updated_at,
+        shown_state(e.state, e.partition, e.team_id, e.customer_id) AS state, e.node_id, e.visit, e.rest, e.wake_at, e.commit_keys,
+        NULL::bytea AS packed
+   FROM enrolment AS e
+  WHERE e.team_id = :team_id AND e.partition = :partition AND e.customer_id = :customer_id
+    AND (:journey_id::uuid IS NULL OR e.journey_id = :journey_id)
+    AND (:states::smallint[] IS NULL OR shown_state(e.state, e.partition, e.team_id, e.customer_id) = ANY (:states))
+    AND (:after_created_at::timestamptz IS NULL OR (e.created_at, e.enrolment_id) < (:after_created_at, :after_enrolment_id::uuid))
+  ORDER BY e.created_at DESC, e.enrolment_id DESC LIMIT :limit)
 UNION ALL
-SELECT team_id, customer_id, live_enrolment_id, live_journey_id, live_since, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, state
-  FROM actor
- WHERE team_id = :team_id AND partition = :partition AND customer_id = :customer_id AND live_enrolment_id IS NOT NULL
-   AND (:journey_id::uuid IS NULL OR live_journey_id = :journey_id)
-   AND (:states::smallint[] IS NULL OR enrolment_state('LIVE') = ANY (:states))
+SELECT a.team_id, a.customer_id, a.live_enrolment_id, a.live_journey_id, a.live_since, NULL, NULL, NULL,
+       shown_state(enrolment_state('LIVE'), a.partition, a.team_id, a.customer_id), NULL, NULL, NULL, NULL, NULL, a.state
+  FROM actor AS a
+ WHERE a.team_id = :team_id AND a.partition = :partition AND a.customer_id = :customer_id AND a.live_enrolment_id IS NOT NULL
+   AND (:journey_id::uuid IS NULL OR a.live_journey_id = :journey_id)
+   AND (:states::smallint[] IS NULL OR shown_state(enrolment_state('LIVE'), a.partition, a.team_id, a.customer_id) = ANY (:states))
    AND (:after_created_at::timestamptz IS NULL
-        OR (live_since, live_enrolment_id) < (:after_created_at, :after_enrolment_id::uuid))
+        OR (a.live_since, a.live_enrolment_id) < (:after_created_at, :after_enrolment_id::uuid))
 ORDER BY created_at DESC, enrolment_id DESC LIMIT :limit;
 
 -- name: count_enrolments
-SELECT counted.state, sum(counted.n)::bigint AS n
-  FROM (SELECT state::integer AS state, count(*) AS n FROM enrolment
-         WHERE team_id = :team_id AND journey_id = :journey_id GROUP BY state
+-- Those of parked customers are counted apart, from the few customers that are parked.
+WITH stands AS (
+    SELECT e.state::integer AS state, count(*) AS n FROM enrolment AS e
+     WHERE e.team_id = :team_id AND e.journey_id = :journey_id GROUP BY e.state
+    UNION ALL
+    SELECT enrolment_state('LIVE'), count(*) FROM actor AS a WHERE a.team_id = :team_id AND a.live_journey_id = :journey_id
+), parked AS (
+    SELECT count(*) AS n FROM parked_customer AS k
+     CROSS JOIN LATERAL (
+        SELECT FROM enrolment AS e
+         WHERE e.partition = k.partition AND e.team_id = k.team_id AND e.customer_id = k.customer_id
+           AND e.journey_id = :journey_id AND e.state = enrolment_state('LIVE')
         UNION ALL
-        SELECT enrolment_state('LIVE'), count(*) FROM actor WHERE team_id = :team_id AND live_journey_id = :journey_id
-        ) AS counted
- WHERE counted.n > 0 GROUP BY counted.state;
+        SELECT FROM actor AS a
+         WHERE a.partition = k.partition AND a.team_id = k.team_id AND a.customer_id = k.customer_id
+           AND a.live_journey_id = :journey_id) AS inside
+     WHERE k.team_id = :team_id
+), counted AS (
+    SELECT state, n FROM stands
+    UNION ALL SELECT enrolment_state('LIVE'), -n FROM parked
+    UNION ALL SELECT enrolment_state('PARKED'), n FROM parked
+)
+SELECT state, sum(n)::bigint AS n FROM counted GROUP BY state HAVING sum(n) > 0;
 
 -- name: records_of_commits
 SELECT body FROM history_record

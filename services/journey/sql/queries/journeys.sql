@@ -1,7 +1,8 @@
 -- Journeys and their revisions.
 
 -- name: journeys_by_id
-SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at
+SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at,
+       braked_epoch
   FROM journey WHERE journey_id = ANY (:journey_ids::uuid[]);
 
 -- name: changing_journeys
@@ -17,19 +18,23 @@ INSERT INTO journey_revision (team_id, journey_id, revision, definition, actor, 
 VALUES (:team_id, :journey_id, :revision, :definition, :actor, :now);
 
 -- name: get_journey
-SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at
+SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at,
+       braked_epoch
   FROM journey WHERE team_id = :team_id AND journey_id = :journey_id AND deleted_at IS NULL;
 
 -- name: get_journey_for_change
-SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at
+SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at,
+       braked_epoch
   FROM journey WHERE team_id = :team_id AND journey_id = :journey_id AND deleted_at IS NULL FOR NO KEY UPDATE;
 
 -- name: list_journeys
--- A filter that is null takes everything; so does the keyset.
-SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at
+-- A filter that is null takes everything; so does the keyset. Journeys are filtered by what they are at `now`.
+SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at,
+       braked_epoch
   FROM journey
  WHERE team_id = :team_id AND deleted_at IS NULL
-   AND (:statuses::smallint[] IS NULL OR status = ANY (:statuses))
+   AND (:statuses::smallint[] IS NULL
+        OR journey_status_at(status, starts_at, ends_at, (definition #>> '{schedule,expiry}')::integer, :now) = ANY (:statuses))
    AND (:trigger_type::text IS NULL OR trigger_type = :trigger_type)
    AND (:name_part::text IS NULL OR strpos(name_folded, :name_part) > 0)
    AND (:after_created_at::timestamptz IS NULL OR (created_at, journey_id) < (:after_created_at, :after_journey_id::uuid))
@@ -55,6 +60,26 @@ UPDATE journey SET deleted_at = :now, updated_at = :now, version = version + 1
 SELECT revision, definition, actor, created_at FROM journey_revision
  WHERE team_id = :team_id AND journey_id = :journey_id AND revision < :before ORDER BY revision DESC LIMIT :limit;
 
+-- name: raise_brake
+-- A journey that stops by itself is stopped by a person too.
+UPDATE journey SET stop_epoch = stop_epoch + 1, updated_at = :now, version = version + 1
+ WHERE team_id = :team_id AND journey_id = :journey_id;
+
+-- name: acknowledge_brake
+-- The version stays: nothing that turns use has changed.
+UPDATE journey SET braked_epoch = :epoch
+ WHERE team_id = :team_id AND journey_id = :journey_id AND braked_epoch < :epoch;
+
 -- name: has_live_enrolments
-SELECT EXISTS (SELECT FROM actor WHERE team_id = :team_id AND live_journey_id = :journey_id)
-    OR EXISTS (SELECT FROM enrolment WHERE team_id = :team_id AND journey_id = :journey_id AND state = enrolment_state('LIVE'));
+-- Parked customers wait for an operator, and are halted by their next turn.
+SELECT EXISTS (
+        SELECT FROM actor AS a WHERE a.team_id = :team_id AND a.live_journey_id = :journey_id
+           AND NOT EXISTS (
+                SELECT FROM parked_customer AS k
+                 WHERE k.partition = a.partition AND k.team_id = a.team_id AND k.customer_id = a.customer_id))
+    OR EXISTS (
+        SELECT FROM enrolment AS e
+         WHERE e.team_id = :team_id AND e.journey_id = :journey_id AND e.state = enrolment_state('LIVE')
+           AND NOT EXISTS (
+                SELECT FROM parked_customer AS k
+                 WHERE k.partition = e.partition AND k.team_id = e.team_id AND k.customer_id = e.customer_id));

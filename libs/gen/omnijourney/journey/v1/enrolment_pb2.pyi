@@ -33,7 +33,9 @@ class _EnrolmentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Enrolm
     ENROLMENT_STATE_HALTED: _EnrolmentState.ValueType  # 3
     """Halted where it stood, since the journey was stopped."""
     ENROLMENT_STATE_PARKED: _EnrolmentState.ValueType  # 4
-    """Set aside after repeated faults; an operator decides. This release parks customers, not enrolments: never sent."""
+    """Live, of a customer who was set aside after repeated faults: it goes on, or halts if the journey has stopped, when an operator has
+    the customer tried again (`RetryParkedCustomer`).
+    """
 
 class EnrolmentState(_EnrolmentState, metaclass=_EnrolmentStateEnumTypeWrapper):
     """State of an enrolment."""
@@ -47,7 +49,9 @@ ENROLMENT_STATE_COMPLETED: EnrolmentState.ValueType  # 2
 ENROLMENT_STATE_HALTED: EnrolmentState.ValueType  # 3
 """Halted where it stood, since the journey was stopped."""
 ENROLMENT_STATE_PARKED: EnrolmentState.ValueType  # 4
-"""Set aside after repeated faults; an operator decides. This release parks customers, not enrolments: never sent."""
+"""Live, of a customer who was set aside after repeated faults: it goes on, or halts if the journey has stopped, when an operator has
+the customer tried again (`RetryParkedCustomer`).
+"""
 Global___EnrolmentState: _TypeAlias = EnrolmentState  # noqa: Y015
 
 class _WaitReason:

@@ -1015,13 +1015,13 @@ class CountEnrolmentsResponse(_message.Message):
     HALTED_COUNT_FIELD_NUMBER: _builtins.int
     PARKED_COUNT_FIELD_NUMBER: _builtins.int
     live_count: _builtins.int
-    """Live."""
+    """Live, of customers who are not parked."""
     completed_count: _builtins.int
     """Completed."""
     halted_count: _builtins.int
     """Halted."""
     parked_count: _builtins.int
-    """Parked. This release parks customers, not enrolments: always 0."""
+    """Of parked customers; they are not among the live."""
     def __init__(
         self,
         *,

@@ -277,7 +277,9 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StopJourney(self, request, context):
-        """Stops a journey: after the answer no request leaves for a channel. Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
+        """Stops a journey: after the answer no request leaves for a channel. On a journey that is stopping it waits for the same.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, UNAVAILABLE `DEPENDENCY_UNAVAILABLE`: the journey is stopping, and
+        the gateway has not acknowledged within 9 s. It is asked until it does, and the journey is not STOPPED before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -291,7 +293,8 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteJourney(self, request, context):
-        """Removes a journey from lists; its figures stay. Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
+        """Removes a journey from lists; its figures stay.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, also while customers are inside.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

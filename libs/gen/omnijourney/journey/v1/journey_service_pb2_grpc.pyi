@@ -52,11 +52,16 @@ class JourneyServiceStub:
     CloseTrigger: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.CloseTriggerRequest, _journey_service_pb2.CloseTriggerResponse]
     """Lets nobody enter any more. Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`."""
     StopJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.StopJourneyRequest, _journey_service_pb2.StopJourneyResponse]
-    """Stops a journey: after the answer no request leaves for a channel. Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`."""
+    """Stops a journey: after the answer no request leaves for a channel. On a journey that is stopping it waits for the same.
+    Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, UNAVAILABLE `DEPENDENCY_UNAVAILABLE`: the journey is stopping, and
+    the gateway has not acknowledged within 9 s. It is asked until it does, and the journey is not STOPPED before.
+    """
     CopyJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.CopyJourneyRequest, _journey_service_pb2.CopyJourneyResponse]
     """Makes a draft with the same tree. Errors: NOT_FOUND."""
     DeleteJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.DeleteJourneyRequest, _journey_service_pb2.DeleteJourneyResponse]
-    """Removes a journey from lists; its figures stay. Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`."""
+    """Removes a journey from lists; its figures stay.
+    Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, also while customers are inside.
+    """
     ListRevisions: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListRevisionsRequest, _journey_service_pb2.ListRevisionsResponse]
     """Lists the revisions of a journey, newest first. Errors: NOT_FOUND."""
     TriggerJourneys: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.TriggerJourneysRequest, _journey_service_pb2.TriggerJourneysResponse]
@@ -167,11 +172,16 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     CloseTrigger: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.CloseTriggerRequest, _journey_service_pb2.CloseTriggerResponse]  # type: ignore[assignment]
     """Lets nobody enter any more. Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`."""
     StopJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.StopJourneyRequest, _journey_service_pb2.StopJourneyResponse]  # type: ignore[assignment]
-    """Stops a journey: after the answer no request leaves for a channel. Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`."""
+    """Stops a journey: after the answer no request leaves for a channel. On a journey that is stopping it waits for the same.
+    Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, UNAVAILABLE `DEPENDENCY_UNAVAILABLE`: the journey is stopping, and
+    the gateway has not acknowledged within 9 s. It is asked until it does, and the journey is not STOPPED before.
+    """
     CopyJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.CopyJourneyRequest, _journey_service_pb2.CopyJourneyResponse]  # type: ignore[assignment]
     """Makes a draft with the same tree. Errors: NOT_FOUND."""
     DeleteJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.DeleteJourneyRequest, _journey_service_pb2.DeleteJourneyResponse]  # type: ignore[assignment]
-    """Removes a journey from lists; its figures stay. Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`."""
+    """Removes a journey from lists; its figures stay.
+    Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, also while customers are inside.
+    """
     ListRevisions: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListRevisionsRequest, _journey_service_pb2.ListRevisionsResponse]  # type: ignore[assignment]
     """Lists the revisions of a journey, newest first. Errors: NOT_FOUND."""
     TriggerJourneys: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.TriggerJourneysRequest, _journey_service_pb2.TriggerJourneysResponse]  # type: ignore[assignment]
@@ -321,7 +331,10 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.StopJourneyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.StopJourneyResponse, _abc.Awaitable[_journey_service_pb2.StopJourneyResponse]]:
-        """Stops a journey: after the answer no request leaves for a channel. Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`."""
+        """Stops a journey: after the answer no request leaves for a channel. On a journey that is stopping it waits for the same.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, UNAVAILABLE `DEPENDENCY_UNAVAILABLE`: the journey is stopping, and
+        the gateway has not acknowledged within 9 s. It is asked until it does, and the journey is not STOPPED before.
+        """
 
     @_abc_1.abstractmethod
     def CopyJourney(
@@ -337,7 +350,9 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.DeleteJourneyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.DeleteJourneyResponse, _abc.Awaitable[_journey_service_pb2.DeleteJourneyResponse]]:
-        """Removes a journey from lists; its figures stay. Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`."""
+        """Removes a journey from lists; its figures stay.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, also while customers are inside.
+        """
 
     @_abc_1.abstractmethod
     def ListRevisions(

@@ -1,0 +1,110 @@
+"""The brake: the gateway is asked to stop a journey's sends until it has acknowledged (J-03d).
+
+That is kept with the journey, so a process that dies, or a gateway that is away, only delays it: every process asks for
+every journey that is stopping and not acknowledged. One that hangs holds nobody back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+from uuid import UUID
+
+import structlog
+
+from libs.common.backoff import Backoff, Retries
+from services.journey import metrics
+from services.journey.clients.sends import SendStopper
+from services.journey.domain.model import Journey
+from services.journey.worker.outages import is_outage
+
+AT_ONCE_MAX: Final = 64
+"""Brakes that are pulled at once; more wait."""
+ANSWER_FAILED_S: Final = 2.0
+ANSWER_S: Final = 9.0
+"""How long a person waits for the acknowledgement, where the gateway does not answer, and where it is at work. Real
+seconds, within the 10 that callers give a call."""
+_BACKOFF: Final = Backoff(0.05, 1.0)
+
+_log = structlog.get_logger(__name__)
+
+
+class Acknowledgements(Protocol):
+    """Where it is kept that the gateway has acknowledged."""
+
+    async def acknowledge(self, team_id: UUID, journey_id: UUID, epoch: int) -> None:
+        """No attempt of an epoch before `epoch` can start any more."""
+        ...
+
+
+class Brakes:
+    """Brakes under way, one a journey."""
+
+    def __init__(self, stopper: SendStopper, kept: Acknowledgements) -> None:
+        """None is under way."""
+        self._stopper = stopper
+        self._kept = kept
+        self._room = asyncio.Semaphore(AT_ONCE_MAX)
+        self._under_way: dict[tuple[UUID, int], _Brake] = {}
+
+    def pull(self, journey: Journey) -> None:
+        """Asks for a journey that was stopped, until it is acknowledged or `release`."""
+        self._pulled(journey)
+
+    async def pull_and_wait(self, journey: Journey) -> bool:
+        """The same; True when it is acknowledged, False when it will not be for a while."""
+        brake = self._pulled(journey)
+        done, _ = await asyncio.wait({brake.task}, timeout=ANSWER_FAILED_S)
+        if not done and not brake.failures:
+            done, _ = await asyncio.wait({brake.task}, timeout=ANSWER_S - ANSWER_FAILED_S)
+        return bool(done) and not brake.task.cancelled()
+
+    async def release(self) -> None:
+        """Ends what is under way; whoever comes next begins anew."""
+        tasks = [brake.task for brake in self._under_way.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _pulled(self, journey: Journey) -> _Brake:
+        key = (journey.journey_id, journey.stop_epoch)
+        brake = self._under_way.get(key)
+        if brake is None:
+            brake = self._under_way[key] = _Brake()
+            brake.task = asyncio.create_task(self._ask(journey, brake), name="brake")
+            brake.task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        return brake
+
+    async def _ask(self, journey: Journey, brake: _Brake) -> None:
+        retries = Retries(_BACKOFF)
+        while (error := await self._refused(journey)) is not None:
+            metrics.BRAKES_FAILED.inc()
+            if not brake.failures:
+                log = _log.warning if is_outage(error) else _log.error
+                log(
+                    "sends of a journey are not stopped yet",
+                    journey_id=str(journey.journey_id),
+                    error=repr(error),
+                )
+            brake.failures += 1
+            await asyncio.sleep(retries.failed())
+        if brake.failures:
+            _log.info("sends of a journey are stopped", journey_id=str(journey.journey_id))
+
+    async def _refused(self, journey: Journey) -> Exception | None:
+        """Why it is not acknowledged, or not kept that it is; None if it is."""
+        team_id, journey_id, epoch = journey.team_id, journey.journey_id, journey.stop_epoch
+        try:
+            async with self._room:
+                await self._stopper.stop_sends(team_id, journey_id, epoch)
+                await self._kept.acknowledge(team_id, journey_id, epoch)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sends have to be stopped: it is asked again
+            return error
+        return None
+
+
+class _Brake:
+    task: asyncio.Task[None]
+
+    def __init__(self) -> None:
+        self.failures = 0
