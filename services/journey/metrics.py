@@ -7,8 +7,13 @@ from libs.common.metrics import counter, gauge, histogram
 TURNS = counter("journey_turns_total", "Customers' turns that were committed.")
 TURNS_REPEATED = counter(
     "journey_turns_repeated_total",
-    "Turns run again at once because a journey was changed under them.",
+    "Turns run again at once because a journey or the actor was changed under them.",
 )
+TURNS_RESIDENT = counter(
+    "journey_turns_resident_total",
+    "Turns that began with what the worker itself had committed, without a load.",
+)
+RESIDENT_BYTES = gauge("journey_resident_actors_bytes", "About what remembered actors take in memory.")
 TURNS_FAILED = counter("journey_turns_failed_total", "Customers' turns that failed and are tried again.")
 BATCH_SIZE = histogram(
     "journey_batch_customers_count",

@@ -256,6 +256,7 @@ class Process:
                 readers=readers,
                 clock=clock,
                 notifier=CommitNotifier(),
+                real_time=loop.time,
             ),
             repair=MailboxRepair(mailbox, store, readers),
             clock=clock,

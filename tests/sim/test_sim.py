@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
@@ -14,7 +16,9 @@ import pytest
 
 from libs.testing.leases import LeaseTable
 from services.journey.domain.inbox import Inbox
+from services.journey.domain.model import ActorKey
 from services.journey.worker.checkouts import Checkouts
+from services.journey.worker.residents import Residents
 from services.points.domain.earning import earned
 from services.segment.domain.facts import ContactLeft, ContactRemoved, ContactReturned, is_mail
 from services.segment.domain.keys import digest_of
@@ -62,6 +66,29 @@ def _starts_something(body: Any) -> bool:
     return is_mail(body) and not isinstance(body, ContactLeft | ContactReturned | ContactRemoved)
 
 
+@contextlib.contextmanager
+def _both(*bugs: AbstractContextManager[Any]) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for bug in bugs:
+            stack.enter_context(bug)
+        yield
+
+
+def _no_versions() -> AbstractContextManager[Any]:
+    """Whoever has written an actor is overwritten."""
+    return mock.patch("tests.sim.turn_store.InMemoryTurnStore._check_version")
+
+
+def _whatever_the_lease(self: Residents, keys: Iterable[ActorKey], fence: object) -> Any:
+    popped = {key: self._pop(key) for key in keys}
+    return {key: resident.packed for key, resident in popped.items() if resident is not None}
+
+
+def _left_there(self: Residents, keys: Iterable[ActorKey], fence: Mapping[int, int]) -> Any:
+    there = {key: self._actors[key] for key in keys if key in self._actors}
+    return {key: each.packed for key, each in there.items() if each.epoch == fence[key.partition]}
+
+
 PLANTED: dict[str, Callable[[], Any]] = {
     "mail is read twice": lambda: mock.patch("services.journey.worker.turns.read_inbox", _deaf),
     "a view is believed though later mail is there": lambda: mock.patch(
@@ -70,7 +97,17 @@ PLANTED: dict[str, Callable[[], Any]] = {
     "who leaves an account sends no mail": lambda: mock.patch(
         "services.segment.domain.customer_changes.is_mail", _starts_something
     ),
-    "no fence": lambda: mock.patch.object(LeaseTable, "check_fence", return_value=None),
+    "neither fence nor versions": lambda: _both(
+        mock.patch.object(LeaseTable, "check_fence", return_value=None), _no_versions()
+    ),
+    "what is remembered outlives its lease": lambda: _both(
+        mock.patch("services.journey.worker.residents.Residents.take", _whatever_the_lease),
+        mock.patch("services.journey.worker.residents.Residents.drop"),
+        _no_versions(),
+    ),
+    "what is remembered outlives a turn that failed": lambda: _both(
+        mock.patch("services.journey.worker.residents.Residents.take", _left_there), _no_versions()
+    ),
     "what a failed batch took stays taken": lambda: mock.patch.object(Checkouts, "put_back"),
     "verdicts are not kept": lambda: mock.patch(
         "tests.sim.turn_store.InMemoryTurnStore.keep_verdicts", _verdicts_as_given

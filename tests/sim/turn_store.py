@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -24,16 +24,12 @@ from services.journey.domain.model import (
     WaitReason,
 )
 from services.journey.domain.turn import Actor, Refusal, RunSegment, TurnResult
-from services.journey.store.packed import (
-    KeptVerdict,
-    Named,
-    pack_state,
-    pack_verdicts,
-    read_state,
-    read_verdicts,
-)
+from services.journey.store.packed import KeptVerdict, PackedActor, pack_state, pack_verdicts
 from services.journey.store.turn_rows import commit_rows
-from services.journey.store.turns_protocol import DueTimers, LoadedTurns, StoredActor
+from services.journey.store.turns_protocol import ActorChanged, DueTimers, LoadedTurns
+
+NOBODY: Final = PackedActor(0, (0, 0, 0), None, pack_state((), {}), None)
+"""An actor that was never committed."""
 
 
 class Fact(NamedTuple):
@@ -54,8 +50,8 @@ class Tables:
         default_factory=lambda: defaultdict(dict)
     )
     parked: dict[ActorKey, str] = field(default_factory=dict)
-    states: dict[ActorKey, tuple[Named | None, bytes]] = field(default_factory=dict)
-    """Live enrolments and counts as the actors' rows hold them."""
+    states: dict[ActorKey, PackedActor] = field(default_factory=dict)
+    """Actors as their rows hold them, but for verdicts."""
     verdicts: dict[ActorKey, bytes | None] = field(default_factory=dict)
     """Packed; only between an evaluation and the commit of its turn."""
     checkpoints: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -89,33 +85,48 @@ class InMemoryTurnStore:
         """`tables` are shared by all stores of one installation."""
         self._tables = tables
 
-    async def load(self, keys: Sequence[ActorKey]) -> LoadedTurns:
+    async def load(self, keys: Sequence[ActorKey], teams: Collection[UUID] = ()) -> LoadedTurns:
         """See `TurnStorage`."""
-        tables = self._tables
-        teams = {key.team_id for key in keys}
-        stored = {key: self._stored(key) for key in keys}
-        return LoadedTurns(
-            {key: tables.actors.get(key) or Actor(key.team_id, key.customer_id, {}, {}) for key in keys},
-            {key: [row.enrolment for row in stored[key].live] for key in keys},
-            {key for key in keys if key in tables.parked},
-            {
-                journey_id: journey.version
-                for journey_id, journey in tables.journeys.items()
-                if journey.team_id in teams
-                and journey.status not in (JourneyStatus.DRAFT, JourneyStatus.STOPPED)
-            },
-            stored,
-        )
+        parked = {key for key in keys if key in self._tables.parked}
+        versions = self._versions({key.team_id for key in keys}.union(teams))
+        loaded = LoadedTurns({}, {}, parked, versions, {})
+        for key in keys:
+            packed = self._tables.states.get(key, NOBODY)
+            loaded.add(key, replace(packed, verdicts=self._tables.verdicts.get(key)))
+            self._check_loaded(key, loaded)
+        return loaded
 
-    def _stored(self, key: ActorKey) -> StoredActor:
-        """What is packed of an actor; it must be what the rows of its enrolments say."""
-        named, state = self._tables.states.get(key, (None, pack_state((), {})))
-        live, entries = read_state(key.team_id, key.customer_id, state, named)
+    def _check_loaded(self, key: ActorKey, loaded: LoadedTurns) -> None:
+        """What is packed of an actor must be what the rows of its enrolments say."""
         rows = _live_of(self._tables.enrolments[key].values())
         actor = self._tables.actors.get(key)
-        if [row.enrolment for row in live] != rows or (actor is not None and actor.entries != entries):
+        if loaded.enrolments[key] != rows or (
+            actor is not None and actor.entries != loaded.actors[key].entries
+        ):
             raise AssertionError(f"the packed state of {key} is not what was decided")
-        return StoredActor(live, read_verdicts(self._tables.verdicts.get(key)))
+
+    def _versions(self, teams: Collection[UUID]) -> dict[UUID, int]:
+        """Of the journeys that customers can be in."""
+        return {
+            journey_id: journey.version
+            for journey_id, journey in self._tables.journeys.items()
+            if journey.team_id in teams and journey.status not in (JourneyStatus.DRAFT, JourneyStatus.STOPPED)
+        }
+
+    async def prove_journeys(self, loaded: LoadedTurns) -> None:
+        """See `TurnStorage`."""
+        self._prove(loaded)
+
+    def _prove(self, loaded: LoadedTurns) -> None:
+        if loaded.unproven is not None:
+            if self._versions({key.team_id for key in loaded.actors}) != loaded.unproven:
+                raise JourneyChanged
+            loaded.unproven = None
+
+    def _check_version(self, key: ActorKey, version: int) -> None:
+        """Nobody else may have written an actor since its turn began."""
+        if self._tables.states.get(key, NOBODY).version != version:
+            raise ActorChanged
 
     async def journeys(self, teams: Iterable[UUID], journey_ids: Sequence[UUID]) -> list[Journey]:
         """See `TurnStorage`."""
@@ -131,6 +142,9 @@ class InMemoryTurnStore:
     ) -> dict[ActorKey, fx.Verdict]:
         """See `TurnStorage`."""
         self._tables.leases.check_fence({key.partition: fence[key.partition] for key in evaluated})
+        self._prove(loaded)
+        for key in evaluated:
+            self._check_version(key, loaded.stored[key].version)
         first: dict[ActorKey, fx.Verdict] = {}
         for key, (asked, verdict) in evaluated.items():
             kept = loaded.stored[key].verdicts
@@ -146,21 +160,23 @@ class InMemoryTurnStore:
         journeys: Mapping[UUID, Journey],
         fence: Mapping[int, int],
         now: datetime,
-    ) -> None:
+    ) -> dict[ActorKey, PackedActor]:
         """See `TurnStorage`."""
         self._tables.leases.check_fence({key.partition: fence[key.partition] for key in turns})
         self._hold(turns.values(), journeys)
+        self._prove(loaded)
+        for key in turns:
+            self._check_version(key, loaded.stored[key].version)
         for turn in turns.values():
             for enrolment in turn.enrolments:
                 _check(enrolment)
         rows = commit_rows(turns, loaded.stored, now)
         self._stop(turns.values())
-        for row, (key, turn) in zip(rows.actors, turns.items(), strict=True):
-            *_, enrolment_id, journey_id, since, _, state, verdicts = row
-            named = None if since is None else Named(enrolment_id, journey_id, since)
-            self._tables.states[key] = named, state
-            self._tables.verdicts[key] = verdicts
+        for key, turn in turns.items():
+            self._tables.states[key] = rows.packed[key]
+            self._tables.verdicts[key] = rows.packed[key].verdicts
             self._save(key, turn)
+        return rows.packed
 
     def _hold(self, turns: Iterable[TurnResult], journeys: Mapping[UUID, Journey]) -> None:
         used = frozenset[UUID]().union(*(turn.journeys_used for turn in turns))

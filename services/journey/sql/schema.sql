@@ -92,7 +92,8 @@ CREATE TYPE packed_actor_row AS (
     live_since timestamp with time zone,
     live_wait smallint,
     state bytea,
-    verdicts bytea
+    verdicts bytea,
+    version integer
 );
 
 -- A record before it has a position.
@@ -126,7 +127,8 @@ CREATE TYPE verdicts_row AS (
     partition smallint,
     team_id uuid,
     customer_id uuid,
-    verdicts bytea
+    verdicts bytea,
+    version integer
 );
 
 -- What the actor of a customer remembers. Written by the owner of the partition only, in the commit of a turn.
@@ -147,10 +149,11 @@ CREATE TABLE actor (
     live_wait         smallint,
     state             bytea,
     verdicts          bytea,
+    version           integer NOT NULL DEFAULT 0,
     CONSTRAINT actor_pkey PRIMARY KEY (partition, team_id, customer_id),
     CONSTRAINT actor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT actor_times_readable CHECK (((wake_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (wake_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (sending_since >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (sending_since < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
-) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_analyze_scale_factor=0.5, fillfactor=70);
+) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=70, autovacuum_analyze_scale_factor=0.5);
 SELECT platform.sample_lightly('actor');
 CREATE INDEX actor_due ON journey.actor USING btree (partition, wake_at) WHERE (wake_at IS NOT NULL);
 CREATE INDEX actor_live ON journey.actor USING btree (live_enrolment_id) WHERE (live_enrolment_id IS NOT NULL);

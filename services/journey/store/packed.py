@@ -46,6 +46,25 @@ class Named(NamedTuple):
     created_at: datetime
 
 
+class PackedActor(msgspec.Struct, frozen=True, gc=False):
+    """An actor as its row holds it.
+
+    `version` counts the commits that have written it; `taken` are the last mail numbers taken of segment, gateway and
+    journey.
+    """
+
+    version: int
+    taken: tuple[int, int, int]
+    named: Named | None
+    state: bytes
+    verdicts: bytes | None
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes in memory, with its key."""
+        return _AROUND_BYTES + len(self.state) + len(self.verdicts or b"")
+
+
 class _Live(msgspec.Struct, frozen=True, array_like=True, gc=False):
     enrolment_id: bytes
     journey_id: bytes
@@ -77,6 +96,8 @@ class _Verdicts(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
 
 _VERSION: Final = 1
+_AROUND_BYTES: Final = 1_000
+"""Of an actor in memory, beside what is packed: ids, numbers, times and their places, measured."""
 _IN_COLUMNS: Final = (b"", b"", None)
 _pack: Final = msgspec.msgpack.Encoder().encode
 _states: Final = msgspec.msgpack.Decoder(_State)

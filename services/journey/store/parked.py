@@ -15,8 +15,9 @@ from services.journey.domain.model import ActorKey
 from services.journey.domain.parked import ParkedRow
 from services.journey.domain.turn import TurnResult
 from services.journey.store.book import BOOK
+from services.journey.store.turn_loads import load_turns
 from services.journey.store.turn_rows import commit_rows
-from services.journey.store.turns import load_turns, write_turns
+from services.journey.store.turns import write_turns
 from services.journey.store.turns_protocol import LoadedTurns
 
 

@@ -11,13 +11,14 @@ from libs.common.mailbox.mail import MailSource
 from services.journey.domain import effects as fx
 from services.journey.domain.model import ActorKey, EnrolmentState, StepResult, WaitReason
 from services.journey.domain.turn import RunSegment, TurnResult
-from services.journey.store.packed import KeptVerdict, LiveRow, pack_state, pack_verdicts
+from services.journey.store.packed import KeptVerdict, LiveRow, Named, PackedActor, pack_state, pack_verdicts
 from services.journey.store.records import Records, new_commit_key
 from services.journey.store.turns_protocol import StoredActor
 
 _EVALUATED = frozenset({StepResult.YES, StepResult.NO, StepResult.REFUSED})
 """What a condition comes to."""
 _NOBODY = StoredActor((), {})
+_NO_NAME = (None, None, None)
 
 Row = tuple[Any, ...]
 
@@ -29,10 +30,17 @@ class CommitRows(NamedTuple):
     enrolments: list[Row]
     commit_key: int
     records: Records
+    packed: dict[ActorKey, PackedActor]
+    """The actors once the rows are written."""
 
     def arguments(self) -> dict[str, Any]:
         """As the functions that write them take them."""
-        return {**self._asdict(), "records": self.records.rows()}
+        return {
+            "actors": self.actors,
+            "enrolments": self.enrolments,
+            "commit_key": self.commit_key,
+            "records": self.records.rows(),
+        }
 
 
 def commit_rows(
@@ -42,11 +50,12 @@ def commit_rows(
 
     Raises ValueError for a live enrolment that nothing would wake.
     """
-    rows = CommitRows([], [], new_commit_key(), Records())
+    rows = CommitRows([], [], new_commit_key(), Records(), {})
     for key, turn in turns.items():
         before = stored.get(key, _NOBODY)
         live = _live_after(key, turn, before, now, rows)
-        rows.actors.append(_actor_row(key, turn, live, verdicts_left(before.verdicts, turn)))
+        packed = rows.packed[key] = _packed(turn, live, before)
+        rows.actors.append(_actor_row(key, turn, live, packed))
         for segment in turn.run_segments:
             rows.records.add_segment(key, segment)
         for refusal in turn.refusals:
@@ -82,33 +91,44 @@ def _age(row: LiveRow) -> tuple[datetime, UUID]:
     return row.enrolment.created_at, row.enrolment.enrolment_id
 
 
-def _actor_row(
-    key: ActorKey, turn: TurnResult, live: list[LiveRow], verdicts: Mapping[UUID, KeptVerdict]
-) -> Row:
+def _packed(turn: TurnResult, live: list[LiveRow], before: StoredActor) -> PackedActor:
     taken = turn.actor.taken
-    sending_since = None
-    named: tuple[object, ...] = (None, None, None, None)
+    named = None
     for row in live:
-        enrolment = row.enrolment
-        if enrolment.wait is WaitReason.SEND and (sending_since is None or row.updated_at < sending_since):
+        if not row.listed:
+            enrolment = row.enrolment
+            named = Named(enrolment.enrolment_id, enrolment.journey_id, enrolment.created_at)
+    return PackedActor(
+        before.version + 1,
+        (
+            taken.get(MailSource.SEGMENT, 0),
+            taken.get(MailSource.GATEWAY, 0),
+            taken.get(MailSource.JOURNEY, 0),
+        ),
+        named,
+        pack_state(live, turn.actor.entries),
+        pack_verdicts(verdicts_left(before.verdicts, turn)),
+    )
+
+
+def _actor_row(key: ActorKey, turn: TurnResult, live: list[LiveRow], packed: PackedActor) -> Row:
+    sending_since = live_wait = None
+    for row in live:
+        wait = row.enrolment.wait
+        if wait is WaitReason.SEND and (sending_since is None or row.updated_at < sending_since):
             sending_since = row.updated_at
         if not row.listed:
-            named = (
-                enrolment.enrolment_id,
-                enrolment.journey_id,
-                enrolment.created_at,
-                enrolment.wait,
-            )
+            live_wait = wait
     return (
         *key,
-        taken.get(MailSource.SEGMENT, 0),
-        taken.get(MailSource.GATEWAY, 0),
-        taken.get(MailSource.JOURNEY, 0),
+        *packed.taken,
         turn.wake_at,
         sending_since,
-        *named,
-        pack_state(live, turn.actor.entries),
-        pack_verdicts(verdicts),
+        *(packed.named or _NO_NAME),
+        live_wait,
+        packed.state,
+        packed.verdicts,
+        packed.version,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -26,15 +26,18 @@ from services.journey.store import codec
 from services.journey.store.book import BOOK
 from services.journey.store.packed import (
     KeptVerdict,
-    LiveRow,
-    Named,
+    PackedActor,
     pack_verdicts,
-    read_state,
-    read_verdicts,
 )
 from services.journey.store.records import Records
+from services.journey.store.turn_loads import load_turns
 from services.journey.store.turn_rows import CommitRows, commit_rows
-from services.journey.store.turns_protocol import DueTimers, LoadedTurns, StoredActor
+from services.journey.store.turns_protocol import (
+    ActorChanged,
+    DueTimers,
+    LoadedTurns,
+    StoredActor,
+)
 
 _TIMERS_OF_PARTITION_MIN: Final = 8
 
@@ -46,9 +49,17 @@ class TurnStore:
         """`pool` connects as the service's own role."""
         self._pool = pool
 
-    async def load(self, keys: Sequence[ActorKey]) -> LoadedTurns:
-        """State of these customers; a customer without an actor row gets a fresh actor."""
-        return await load_turns(partial(read_alone, self._pool), keys)
+    async def load(self, keys: Sequence[ActorKey], teams: Collection[UUID] = ()) -> LoadedTurns:
+        """State of these customers, and versions for their teams and `teams`; a customer without an actor row gets a
+        fresh actor."""
+        return await load_turns(partial(read_alone, self._pool), keys, teams)
+
+    async def prove_journeys(self, loaded: LoadedTurns) -> None:
+        """See `TurnStorage`."""
+        if loaded.unproven is not None:
+            with _refusals():
+                await fetch_alone(self._pool, *_proof_query(loaded))
+            loaded.unproven = None
 
     async def journeys(self, teams: Iterable[UUID], journey_ids: Sequence[UUID]) -> list[Journey]:
         """These journeys with their definitions."""
@@ -65,7 +76,8 @@ class TurnStore:
         """Keeps verdicts until their turns are committed, before anything is done because of them.
 
         Returns the first one of each key: a turn that is run again takes the branch whose effects it has begun. Raises
-        `Fenced` (a worker that lost its lease must not begin another branch) and the driver's errors.
+        `Fenced` (a worker that lost its lease must not begin another branch), `JourneyChanged` and `ActorChanged` (nor
+        must one that remembers what is not so any more) and the driver's errors.
         """
         fresh = {
             key: given for key, given in evaluated.items() if given[0].key not in loaded.stored[key].verdicts
@@ -96,15 +108,17 @@ class TurnStore:
                 self._pool,
                 *BOOK.bind(
                     "keep_verdicts",
-                    team_ids=list({key.team_id for key in fresh}),
+                    team_ids=_teams_to_bind(fresh, loaded),
                     partitions=list(leases.keys()),
                     epochs=list(leases.values()),
-                    rows=[(*key, pack_verdicts(loaded.stored[key].verdicts)) for key in fresh],
+                    rows=[_verdicts_row(key, loaded.stored[key]) for key in fresh],
                     enrolment_ids=[asked.enrolment_id for asked, _ in fresh.values()],
                     keys=[asked.key for asked, _ in fresh.values()],
                     moved=moved,
+                    **_known(loaded),
                 ),
             )
+        loaded.unproven = None
         return {row["key"]: fx.Verdict(row["belongs"], row["reason"]) for row in rows}
 
     async def commit(
@@ -114,11 +128,13 @@ class TurnStore:
         journeys: Mapping[UUID, Journey],
         fence: Mapping[int, int],
         now: datetime,
-    ) -> None:
-        """Writes everything that these turns decided, given what they began with, or nothing.
+    ) -> dict[ActorKey, PackedActor]:
+        """Writes everything that these turns decided, given what they began with, or nothing; returns what the actors
+        are now.
 
         `fence` maps partition → epoch of the leases under which they ran. Raises `Fenced` if a lease was lost,
-        `JourneyChanged` if a journey that a turn used has another version now, and the driver's errors.
+        `JourneyChanged` if a journey that a turn used has another version now, or the unproven ones are not those that
+        are stored, `ActorChanged` if an actor was written since its turn began, and the driver's errors.
         """
         rows = commit_rows(turns, loaded.stored, now)
         leases = {key.partition: fence[key.partition] for key in turns}
@@ -131,13 +147,18 @@ class TurnStore:
         with _refusals():
             crash.reach("journey.before_commit")
             if not stops:
-                await fetch_alone(self._pool, *_commit_query(turns, leases, held, rows))
-                return
-            async with transaction(self._pool, {key.team_id for key in turns}) as connection:
+                known = _known(loaded)
+                teams = _teams_to_bind(turns, loaded)
+                await fetch_alone(self._pool, *_commit_query(teams, leases, {**held, **known}, rows))
+                return rows.packed
+            async with transaction(self._pool, _teams_to_bind(turns, loaded)) as connection:
                 await check_fence(connection, leases)
                 await connection.execute(*BOOK.bind("hold_journeys_to_change", **held))
+                if loaded.unproven is not None:
+                    await connection.execute(*_proof_query(loaded))
                 await _stop_journeys(connection, stops, journeys, rows.records, now)
                 await write_turns(connection, rows)
+        return rows.packed
 
     async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> DueTimers:
         """See `TurnStorage`."""
@@ -208,12 +229,31 @@ class TurnStore:
             )
 
 
+def _teams_to_bind(keys: Iterable[ActorKey], loaded: LoadedTurns) -> list[UUID]:
+    """Teams of these customers; of the whole batch while its journeys are to be compared."""
+    return list({key.team_id for key in (keys if loaded.unproven is None else loaded.actors)})
+
+
+def _known(loaded: LoadedTurns) -> dict[str, list[Any] | None]:
+    if loaded.unproven is None:
+        return {"known_ids": None, "known_versions": None}
+    return {"known_ids": list(loaded.unproven.keys()), "known_versions": list(loaded.unproven.values())}
+
+
+def _proof_query(loaded: LoadedTurns) -> tuple[Any, ...]:
+    return BOOK.bind("prove_journeys", team_ids=_teams_to_bind((), loaded), **_known(loaded))
+
+
+def _verdicts_row(key: ActorKey, stored: StoredActor) -> tuple[Any, ...]:
+    return (*key, pack_verdicts(stored.verdicts), stored.version)
+
+
 def _commit_query(
-    turns: Iterable[ActorKey], leases: Mapping[int, int], held: Mapping[str, Any], rows: CommitRows
+    teams: list[UUID], leases: Mapping[int, int], held: Mapping[str, Any], rows: CommitRows
 ) -> tuple[Any, ...]:
     return BOOK.bind(
         "commit_turns",
-        team_ids=list({key.team_id for key in turns}),
+        team_ids=teams,
         partitions=list(leases.keys()),
         epochs=list(leases.values()),
         **held,
@@ -226,64 +266,6 @@ async def write_turns(connection: Connection, rows: CommitRows) -> None:
     await connection.execute(*BOOK.bind("write_turns", **rows.arguments()))
 
 
-async def load_turns(fetch: Callable[..., Awaitable[list[Any]]], keys: Sequence[ActorKey]) -> LoadedTurns:
-    """State of these customers; `fetch` runs a statement with its arguments."""
-    rows = await fetch(*_keyed("load_turns", keys))
-    loaded = LoadedTurns({}, {}, set(), {}, {})
-    unpacked: list[ActorKey] = []
-    for row in rows:
-        ordinal = row["place"]
-        if ordinal == 0:
-            loaded.versions[row["journey_id"]] = row["version"]
-            continue
-        key = keys[ordinal - 1]
-        if row["parked"]:
-            loaded.parked.add(key)
-        live, entries = live_of(key, row)
-        if row["state"] is None and row["taken_segment"] is not None:
-            unpacked.append(key)
-        loaded.actors[key] = codec.actor_from(key.team_id, key.customer_id, row, entries)
-        loaded.stored[key] = StoredActor(live, read_verdicts(row["verdicts"]))
-    if unpacked:
-        await _load_unpacked(fetch, unpacked, loaded)
-    for key in keys:
-        loaded.enrolments[key] = [row.enrolment for row in loaded.stored[key].live]
-    return loaded
-
-
-def live_of(key: ActorKey, row: Any) -> tuple[list[LiveRow], dict[UUID, int]]:
-    """Live enrolments and counts from a row of `load_turns`, as far as the actor is packed."""
-    if row["state"] is None:
-        return [], codec.read_entries(row["entries"])
-    created_at = row["created_at"]
-    named = None if created_at is None else Named(row["enrolment_id"], row["journey_id"], created_at)
-    return read_state(key.team_id, key.customer_id, row["state"], named)
-
-
-async def _load_unpacked(
-    fetch: Callable[..., Awaitable[list[Any]]], keys: Sequence[ActorKey], loaded: LoadedTurns
-) -> None:
-    """Adds the live enrolments of customers whose actors are in the form of the release before."""
-    rows: dict[ActorKey, list[LiveRow]] = {}
-    for row in await fetch(*_keyed("load_unpacked", keys)):
-        key = keys[row["place"] - 1]
-        enrolment = codec.live_enrolment_from(key.team_id, key.customer_id, row)
-        rows.setdefault(key, []).append(LiveRow(enrolment, row["updated_at"], listed=True))
-    for key, live in rows.items():
-        loaded.stored[key].live = live
-
-
-def _keyed(query: str, keys: Sequence[ActorKey]) -> tuple[Any, ...]:
-    partitions, teams, customers = zip(*keys, strict=True)
-    return BOOK.bind(
-        query,
-        team_ids=list(set(teams)),
-        partitions=partitions,
-        actor_team_ids=teams,
-        customer_ids=customers,
-    )
-
-
 def _note_verdicts(
     evaluated: Mapping[ActorKey, tuple[fx.EvaluateAudience, fx.Verdict]], loaded: LoadedTurns
 ) -> None:
@@ -294,6 +276,7 @@ def _note_verdicts(
 
 FENCED: Final = "OJ010"
 JOURNEY_CHANGED: Final = "OJ011"
+ACTOR_CHANGED: Final = "OJ012"
 """Errors that the functions of the migrations raise."""
 
 
@@ -307,6 +290,8 @@ def _refusals() -> Iterator[None]:
             raise Fenced([int(partition) for partition in str(error).split(",")]) from None
         if error.sqlstate == JOURNEY_CHANGED:
             raise JourneyChanged from None
+        if error.sqlstate == ACTOR_CHANGED:
+            raise ActorChanged from None
         raise
 
 

@@ -168,6 +168,7 @@ class Worker:
             self._batches.start(batch, self._work(batch))
             return True
         self._pacing.calm()
+        self._runner.residents.expire()
         await self._checkpoints.save(self._real_time(), dict(self.owned))
         return False
 
@@ -238,6 +239,7 @@ class Worker:
         self._checkouts.drop(partition)
         self._retries.drop(partition)
         self._checkpoints.forget(partition)
+        self._runner.residents.drop(partition)
 
     async def _hand_back(self) -> None:
         """Ends the batches under way; what else is checked out becomes ready again for the next owner."""

@@ -36,6 +36,13 @@ class _InZones(NamedTuple):
     by_team: ByTeam
 
 
+class Recalled(NamedTuple):
+    """Journeys by team as they were found last, and their versions, which nothing has compared since."""
+
+    by_team: ByTeam
+    versions: Mapping[UUID, int]
+
+
 class JourneyCatalog:
     """Definitions by journey. A turn loads the versions with its state, and the catalogue what is new of them."""
 
@@ -44,6 +51,8 @@ class JourneyCatalog:
         self._store = store
         self._zones = zones
         self._journeys: dict[UUID, Journey] = {}
+        self._teams: dict[UUID, TeamJourneys] = {}
+        """As found last, without zones."""
         self._found = _Found(frozenset(), {}, {}, frozenset())
         self._in_zones = _InZones(self._found, {}, {})
 
@@ -52,6 +61,21 @@ class JourneyCatalog:
         wanted, found = frozenset(teams), self._found
         if (found.teams, found.versions) != (wanted, versions):
             found = self._found = await self._find(wanted, versions)
+        self._teams.update(found.by_team)
+        return await self._zoned(found)
+
+    async def recall(self, teams: Iterable[UUID]) -> Recalled | None:
+        """Journeys of these teams as they were found last; None if any is not remembered. Raises
+        `ServiceUnavailable`."""
+        wanted = frozenset(teams)
+        if self._found.teams != wanted:
+            if not wanted <= self._teams.keys():
+                return None
+            self._found = _found(wanted, {team: self._teams[team] for team in wanted})
+        found = self._found
+        return Recalled(await self._zoned(found), found.versions)
+
+    async def _zoned(self, found: _Found) -> ByTeam:
         if not found.with_windows:
             return found.by_team
         zones = await self._zones.zones(found.with_windows)
@@ -68,21 +92,23 @@ class JourneyCatalog:
         stale = [journey_id for journey_id in versions if journey_id not in known]
         if stale:
             fresh = {journey.journey_id: journey for journey in await self._store.journeys(teams, stale)}
-            if len(self._journeys) >= KEPT_MAX:
+            if max(len(self._journeys), len(self._teams)) >= KEPT_MAX:
                 self._journeys.clear()
+                self._teams.clear()
             self._journeys |= fresh
             known |= fresh
         by_team: dict[UUID, list[Journey]] = {team: [] for team in teams}
         for journey_id in versions:
             journey = known[journey_id]
             by_team.get(journey.team_id, []).append(journey)
-        with_windows = {
-            team
-            for team, journeys in by_team.items()
-            if any(journey.definition.quiet for journey in journeys)
-        }
         ordered = {team: journeys_by_id(journeys) for team, journeys in by_team.items()}
-        return _Found(teams, dict(versions), ordered, frozenset(with_windows))
+        return _found(teams, ordered)
+
+
+def _found(teams: frozenset[UUID], by_team: ByTeam) -> _Found:
+    every = [journey for journeys in by_team.values() for journey in journeys.values()]
+    with_windows = frozenset(journey.team_id for journey in every if journey.definition.quiet)
+    return _Found(teams, {journey.journey_id: journey.version for journey in every}, by_team, with_windows)
 
 
 def _in_zones(found: _Found, zones: Mapping[UUID, str]) -> ByTeam:

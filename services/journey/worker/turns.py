@@ -1,8 +1,9 @@
-"""Runs the turns of a batch: one load, lockstep through the effects, one commit."""
+"""Runs the turns of a batch: one load of those who are not remembered, lockstep through the effects, one commit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -25,12 +26,14 @@ from services.journey.domain.lifecycle import JourneyChanged
 from services.journey.domain.matching import TeamJourneys
 from services.journey.domain.model import ActorKey
 from services.journey.domain.turn import Actor, Turn, TurnInput, TurnResult, take_turn
-from services.journey.store.turns_protocol import LoadedTurns, TurnStorage
-from services.journey.worker.catalog import JourneyCatalog
+from services.journey.store.packed import PackedActor
+from services.journey.store.turns_protocol import ActorChanged, LoadedTurns, TurnStorage
+from services.journey.worker.catalog import ByTeam, JourneyCatalog
 from services.journey.worker.outages import is_outage
+from services.journey.worker.residents import Residents
 
 CHANGED_ATTEMPTS: Final = 5
-"""How often a batch is run again at once because a journey was changed under it."""
+"""How often a batch is run at once because a journey or an actor was changed under it."""
 VIEW_AGE_MAX_S: Final = 10.0
 """Real time for which what came with mail may be used: no mail that makes it false is on its way for longer, unless the
 mailboxes are full or away (ADR 27)."""
@@ -75,8 +78,11 @@ class TurnRunner:
         readers: Mapping[int, MailReader],
         clock: Clock,
         notifier: CommitNotifier,
+        real_time: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`readers` gives the repair read of each mail source; `notifier` is notified when history was written."""
+        """`readers` gives the repair read of each mail source; `notifier` is notified when history was written;
+        `real_time` gives seconds that never run backwards."""
+        self.residents = Residents(real_time)
         self._store = store
         self._catalog = catalog
         self._effects = effects
@@ -108,29 +114,55 @@ class TurnRunner:
 
         Raises `Fenced`, and what load and commit raise when they fail for all: then nothing of the batch is committed.
         """
-        for _ in range(CHANGED_ATTEMPTS):
+        remembered = self.residents.take(batch, fence)
+        for _ in range(CHANGED_ATTEMPTS - 1):
             try:
-                return await self._run_once(batch, fence)
-            except JourneyChanged:
+                return await self._run_once(batch, remembered, fence)
+            except (JourneyChanged, ActorChanged):
                 metrics.TURNS_REPEATED.inc(len(batch))
-        raise JourneyChanged
+                remembered = {}
+        return await self._run_once(batch, remembered, fence)
 
-    async def _run_once(self, batch: Mapping[ActorKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
-        loaded = await self._store.load(list(batch))
+    async def _run_once(
+        self,
+        batch: Mapping[ActorKey, Waiting],
+        remembered: Mapping[ActorKey, PackedActor],
+        fence: Mapping[int, int],
+    ) -> BatchOutcome:
+        loaded, by_team = await self._load(batch, remembered)
         outcome = BatchOutcome({}, loaded.parked, {})
         work = {key: waiting for key, waiting in batch.items() if key not in loaded.parked}
-        by_team = await self._catalog.current({key.team_id for key in work}, loaded.versions)
         turns, failed = await self._begin(work, loaded, by_team)
         outcome.failed.update(failed)
         results, failed = await self._drive(turns, loaded, fence)
         outcome.failed.update(failed)
         if results:
             journeys = {id_: j for journeys in by_team.values() for id_, j in journeys.items()}
-            await self._store.commit(results, loaded, journeys, fence, self._clock.now())
+            committed = await self._store.commit(results, loaded, journeys, fence, self._clock.now())
             crash.reach("journey.after_commit")
+            self.residents.keep(committed, fence)
             self._notifier.notify()
         outcome.committed = results
         return outcome
+
+    async def _load(
+        self, batch: Iterable[ActorKey], remembered: Mapping[ActorKey, PackedActor]
+    ) -> tuple[LoadedTurns, ByTeam]:
+        """What the turns begin with: what is remembered, and the rest in one statement. If nobody has to be loaded, the
+        journeys are those of the last load, and are still to be proven."""
+        teams = {key.team_id for key in batch}
+        missing = [key for key in batch if key not in remembered]
+        recalled = None if missing else await self._catalog.recall(teams)
+        if recalled is None:
+            loaded = await self._store.load(missing, teams)
+            by_team = await self._catalog.current(teams, loaded.versions)
+        else:
+            by_team, versions = recalled
+            loaded = LoadedTurns({}, {}, set(), {}, {}, unproven=versions)
+        for key, packed in remembered.items():
+            loaded.add(key, packed)
+        metrics.TURNS_RESIDENT.inc(len(remembered))
+        return loaded, by_team
 
     async def _begin(
         self,
@@ -191,6 +223,8 @@ class TurnRunner:
         answers: Mapping[ActorKey, fx.Answer | Exception | None] = dict.fromkeys(turns)
         while answers:
             asking = progress.advance(answers)
+            if loaded.unproven is not None and any(map(_is_of_journeys, asking.values())):
+                await self._store.prove_journeys(loaded)
             replies = await self._effects.answer(list(asking.values())) if asking else []
             crash.reach("journey.between_effects")
             answers = await self._settled(asking, dict(zip(asking, replies, strict=True)), loaded, fence)
@@ -216,6 +250,15 @@ class TurnRunner:
                 _, given = evaluated[key]
                 answers[key] = msgspec.structs.replace(verdict, has_phone=given.has_phone)
         return answers
+
+
+_NOT_OF_JOURNEYS: Final = (fx.EarnPoints, fx.RefundPoints, fx.EvaluateAudience)
+"""Effects that follow from mail, whatever journeys there are; and one that only reads, whose answer is kept by a
+statement that proves the journeys."""
+
+
+def _is_of_journeys(effect: fx.Effect) -> bool:
+    return not isinstance(effect, _NOT_OF_JOURNEYS)
 
 
 class _Lockstep:

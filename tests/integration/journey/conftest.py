@@ -114,13 +114,15 @@ class Site:
         )
 
     @contextlib.asynccontextmanager
-    async def worker(self, *, lease_s: float = 1.0) -> AsyncIterator[Worker]:
+    async def worker(
+        self, *, lease_s: float = 1.0, runner: TurnRunner | None = None
+    ) -> AsyncIterator[Worker]:
         """A worker with leases and a schedule, running."""
         mailbox = InMemoryMailbox(self.server)
         worker = Worker(
             mailbox=mailbox,
             store=self.turns,
-            runner=self.runner(),
+            runner=runner or self.runner(),
             repair=MailboxRepair(mailbox, self.turns, dict(self.archives)),
             clock=self.clock,
             progress=Progress(),

@@ -2,11 +2,13 @@
 
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from libs.common.db.pool import transaction
 from libs.testing.mails import TEAM
 from services.journey.domain import model as d
+from services.journey.domain.lifecycle import JourneyChanged
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.test_worker import POINTS, epochs
 from tests.integration.journey.turn_store_suite import Kept, TurnStorageSuite, keys
@@ -33,3 +35,26 @@ class TestTurnStore(TurnStorageSuite):
         loaded = await kept.store.load(keys(1))
         nobody = {d.JourneyStatus.DRAFT, d.JourneyStatus.STOPPED}
         assert {UUID(int=status) for status in set(d.JourneyStatus) - nobody} == set(loaded.versions)
+
+    async def test_journeys_are_proven_by_all_that_customers_can_be_in(self, kept: Kept, site: Site) -> None:
+        first = await site.save_journey(POINTS, number=1)
+        second = await site.save_journey(POINTS, number=2)
+        known = {first.journey_id: first.version, second.journey_id: second.version}
+        loaded = await kept.store.load(keys(1))
+        assert loaded.versions == known
+
+        async def proves(versions: dict[UUID, int]) -> bool:
+            try:
+                await kept.store.prove_journeys(msgspec.structs.replace(loaded, unproven=versions))
+            except JourneyChanged:
+                return False
+            return True
+
+        assert await proves(known)
+        assert not await proves({first.journey_id: first.version})
+        assert not await proves({**known, UUID(int=3): 1})
+        assert not await proves({**known, first.journey_id: first.version + 1})
+        async with transaction(site.pool, [TEAM]) as connection:
+            await site.journeys.delete(connection, second, site.clock.now())
+        assert not await proves(known)
+        assert await proves({first.journey_id: first.version})

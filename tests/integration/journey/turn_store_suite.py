@@ -17,9 +17,10 @@ from libs.common.mailbox.mail import MailSource
 from libs.testing.mails import TEAM, customers
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.lifecycle import JourneyChanged
 from services.journey.domain.model import ActorKey
 from services.journey.domain.turn import Actor, RunSegment, TurnResult
-from services.journey.store.turns_protocol import TurnStorage
+from services.journey.store.turns_protocol import ActorChanged, LoadedTurns, TurnStorage
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 JOURNEY = UUID(int=100)
@@ -204,6 +205,54 @@ class TurnStorageSuite:
         await commit(kept, {ann: _telling(turn, node_id, result, state)})
         later = {ann: (judge, fx.Verdict(belongs=False))}
         assert await keep(kept, later) == {ann: fx.Verdict(belongs=False)}
+
+    async def test_what_a_commit_returns_is_what_is_stored(self, kept: Kept) -> None:
+        [ann] = keys(1)
+        loaded = await kept.store.load([ann])
+        for number in (1, 2):
+            turns = {ann: asleep(ann, NOW + MINUTE, number)}
+            packed = await kept.store.commit(turns, loaded, {}, kept.fence, NOW)
+            loaded = LoadedTurns({}, {}, set(), {}, {})
+            loaded.add(ann, packed[ann])
+            assert loaded == await kept.store.load([ann])
+
+    async def test_who_began_before_another_commit_writes_nothing(self, kept: Kept) -> None:
+        [ann, bob] = keys(2)
+        for number in (1, 2):
+            began = await kept.store.load([ann, bob])
+            await commit(kept, {ann: asleep(ann, NOW + MINUTE, number)})
+            turns = {key: asleep(key, None) for key in (bob, ann)}
+            with pytest.raises(ActorChanged):
+                await kept.store.commit(turns, began, {}, kept.fence, NOW)
+            judge = _evaluation(asleep(ann, NOW).enrolments[0])
+            with pytest.raises(ActorChanged):
+                await kept.store.keep_verdicts({ann: (judge, fx.Verdict(belongs=True))}, began, kept.fence)
+        loaded = await kept.store.load([ann, bob])
+        assert loaded.actors[ann].taken[MailSource.SEGMENT] == 2
+        assert not any(loaded.actors[bob].taken.values())
+        assert not loaded.stored[ann].verdicts
+
+    async def test_journeys_that_are_not_those_remembered_write_nothing(self, kept: Kept) -> None:
+        [ann] = keys(1)
+        turns = {ann: asleep(ann, NOW + MINUTE)}
+        judge = _evaluation(turns[ann].enrolments[0])
+
+        async def remembering(versions: dict[UUID, int]) -> LoadedTurns:
+            return msgspec.structs.replace(await kept.store.load([ann]), unproven=versions)
+
+        with pytest.raises(JourneyChanged):
+            await kept.store.prove_journeys(await remembering({JOURNEY: 1}))
+        with pytest.raises(JourneyChanged):
+            await kept.store.keep_verdicts(
+                {ann: (judge, fx.Verdict(belongs=True))}, await remembering({JOURNEY: 1}), kept.fence
+            )
+        with pytest.raises(JourneyChanged):
+            await kept.store.commit(turns, await remembering({JOURNEY: 1}), {}, kept.fence, NOW)
+        assert (await kept.store.load([ann])).enrolments == {ann: []}
+        loaded = await remembering({})
+        await kept.store.prove_journeys(loaded)
+        assert loaded.unproven is None
+        await kept.store.commit(turns, await remembering({}), {}, kept.fence, NOW)
 
     async def test_checkpoints_only_go_forward(self, kept: Kept) -> None:
         await kept.store.save_checkpoints({(3, 1): 10, (4, 1): 7}, kept.fence)

@@ -81,3 +81,21 @@ async def test_a_zone_that_changed_holds_from_the_next_batch_on() -> None:
         zones.append([each.zone for each in (*found[TEAM].values(), *found[OTHER].values())])
     assert zones == [["UTC"] * 3, ["Asia/Taipei", "UTC", "UTC"], ["Asia/Taipei", "UTC", "UTC"]]
     assert table.read == 3
+
+
+async def test_journeys_are_recalled_as_they_were_found_last_for_any_teams_found() -> None:
+    table = Definitions(_of(TEAM, 1), _of(TEAM, 2, quiet=(WINDOW,)), _of(OTHER, 3))
+    catalog = table.catalog()
+    assert await catalog.recall({TEAM}) is None
+    found = await catalog.current({TEAM, OTHER}, table.versions())
+    assert await catalog.recall({TEAM, OTHER}) == (found, table.versions())
+    for team, versions in ((TEAM, {1: 1, 2: 1}), (OTHER, {3: 1})):
+        recalled = await catalog.recall({team})
+        assert recalled == ({team: found[team]}, {UUID(int=n): v for n, v in versions.items()})
+    assert await catalog.recall({TEAM, UUID(int=10)}) is None
+    assert table.read == 3
+    table.by_id[UUID(int=3)] = msgspec.structs.replace(table.by_id[UUID(int=3)], version=2)
+    await catalog.current({OTHER}, {UUID(int=3): 2})
+    again = await catalog.recall({TEAM, OTHER})
+    assert again is not None
+    assert again.versions == {**table.versions(), UUID(int=3): 2}

@@ -14,6 +14,7 @@ from libs.testing.virtual_loop import VirtualLoop
 from services.journey.domain.model import ActorKey
 from services.journey.worker.actors import Worker
 from services.journey.worker.pacing import LINGER_S
+from services.journey.worker.residents import Residents
 from services.journey.worker.takeover import MailboxRepair
 from services.journey.worker.turns import BatchOutcome, TurnRunner, Waiting
 from tests.sim.turn_store import InMemoryTurnStore, Tables
@@ -27,6 +28,7 @@ class RecordingRunner(TurnRunner):
 
     def __init__(self) -> None:
         self.batches: list[tuple[float, int]] = []
+        self.residents = Residents()
 
     async def run_all(self, batch: Mapping[ActorKey, Waiting], leases: Mapping[int, int]) -> BatchOutcome:
         self.batches.append((asyncio.get_running_loop().time(), len(batch)))

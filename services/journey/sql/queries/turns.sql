@@ -2,15 +2,16 @@
 
 -- name: load_turns
 SELECT place, parked, taken_segment, taken_gateway, taken_journey, enrolment_id, journey_id, created_at, entries, state, verdicts,
-       version
-  FROM load_turns_v2(:team_ids, :partitions, :actor_team_ids, :customer_ids);
+       actor_version, version
+  FROM load_turns_v3(:team_ids, :partitions, :actor_team_ids, :customer_ids);
 
 -- name: load_unpacked
 SELECT place, enrolment_id, journey_id, trigger_event_id, created_at, updated_at, wake_at, depth, rest, visit, node_id
   FROM load_unpacked(:team_ids, :partitions, :actor_team_ids, :customer_ids);
 
 -- name: commit_turns
-SELECT commit_turns_v3(:team_ids, :partitions, :epochs, :journey_ids, :versions, :actors, :enrolments, :commit_key, :records);
+SELECT commit_turns_v4(:team_ids, :partitions, :epochs, :journey_ids, :versions, :known_ids, :known_versions, :actors, :enrolments,
+                       :commit_key, :records);
 
 -- name: write_turns
 SELECT write_turns_v3(:actors, :enrolments, :commit_key, :records);
@@ -18,9 +19,12 @@ SELECT write_turns_v3(:actors, :enrolments, :commit_key, :records);
 -- name: hold_journeys_to_change
 SELECT hold_journeys(:journey_ids, :versions, true);
 
+-- name: prove_journeys
+SELECT prove_journeys(:team_ids, :known_ids, :known_versions);
+
 -- name: keep_verdicts
 SELECT key, belongs, reason
-  FROM keep_verdicts_v2(:team_ids, :partitions, :epochs, :rows, :enrolment_ids, :keys, :moved);
+  FROM keep_verdicts_v3(:team_ids, :partitions, :epochs, :rows, :enrolment_ids, :keys, :moved, :known_ids, :known_versions);
 
 -- name: look_at_timers
 SELECT partition, team_id, customer_id, wake_at FROM look_at_timers(:partitions, :until, :limit, :partition_limit);
