@@ -94,12 +94,14 @@ class Projections:
         )
 
     async def _state(self, reader: Reader) -> ProjectionState:
+        aside = counted = waiting = 0
         try:
             aside = await self._store.count_set_aside([reader.source])
-            counted, waiting = await reader.counted(), await reader.waiting()
+            counted = await reader.counted()
+            waiting, fault = await reader.waiting(), reader.error
         except AWAY as error:
-            return ProjectionState(reader.name, 0, 0, str(error) or type(error).__name__, 0)
-        return ProjectionState(reader.name, counted, waiting, reader.error, aside)
+            fault = str(error) or type(error).__name__
+        return ProjectionState(reader.name, counted, waiting, fault, aside)
 
     async def compare(self, team_id: UUID) -> AsyncIterator[Compared]:
         """A team's figures beside what the owners of the records say. Raises Unavailable."""
