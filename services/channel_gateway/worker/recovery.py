@@ -87,12 +87,13 @@ class Recovery:
 
     async def _end_stints(self) -> None:
         """Ends stints that take no more sends: our own but for the last one, and those of processes that are gone."""
-        ended = [
-            stint
-            for stint, sender in await self._store.stints()
-            if stint != self._sender.stints.current
-            and (sender == self._sender.sender_id or await self._liveness.is_gone(sender))
-        ]
+        stints = await self._store.stints()
+        over = {self._sender.sender_id}
+        over |= {
+            each for each in {sender for _, sender in stints} - over if await self._liveness.is_gone(each)
+        }
+        current = self._sender.stints.current
+        ended = [stint for stint, sender in stints if stint != current and sender in over]
         if ended:
             await self._store.end_stints(ended)
 
