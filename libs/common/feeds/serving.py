@@ -76,6 +76,21 @@ class History(Protocol[Row]):
         ...
 
 
+class SelectedRows:
+    """A history, but for its reading, that lies in all partitions and whose rows are selected with the columns of their
+    struct, in its order."""
+
+    partitions = PARTITIONS
+
+    def values(self, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """See `History`."""
+        return list(map(tuple, rows))
+
+    def place(self, row: Any) -> tuple[int, int]:
+        """See `History`."""
+        return row["partition"], row["position"]
+
+
 class MailPage(NamedTuple):
     """Some mail, in order."""
 

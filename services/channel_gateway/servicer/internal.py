@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from libs.common.feeds.serving import MailPage, Reading, serve_history, serve_mail
-from libs.common.ids import PARTITIONS
+from libs.common.feeds.serving import MailPage, Reading, SelectedRows, serve_history, serve_mail
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.server import GrpcServer
 from omnijourney.internal.v1 import sends_service_pb2, sends_service_pb2_grpc
@@ -55,7 +54,7 @@ class SendsServicer(sends_service_pb2_grpc.SendsServiceServicer):
         return sends_service_pb2.FindLostSendsResponse(places=places)
 
 
-class GatewayHistory:
+class GatewayHistory(SelectedRows):
     """The facts in order of commit, for `HistoryServicer`."""
 
     def __init__(self, deps: Dependencies) -> None:
@@ -65,19 +64,6 @@ class GatewayHistory:
     def reading(self, cursors: Mapping[int, int], size: int, kinds: Sequence[int]) -> Reading[Any]:
         """See `History`."""
         return Reading(lambda: self._deps.feed.page(cursors, size), self._deps.notifier)
-
-    @property
-    def partitions(self) -> int:
-        """See `History`."""
-        return PARTITIONS
-
-    def values(self, rows: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
-        """See `History`."""
-        return list(map(tuple, rows))
-
-    def place(self, row: Any) -> tuple[int, int]:
-        """See `History`."""
-        return row["partition"], row["position"]
 
 
 class ContentHistory(GatewayHistory):

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from libs.common.errors import FieldViolation, InvalidArgument
-from libs.common.feeds.serving import Reading, serve_history
-from libs.common.ids import PARTITIONS
+from libs.common.feeds.serving import Reading, SelectedRows, serve_history
 from libs.common.rpc.server import GrpcServer
 from libs.common.rpc.servicing import Edge
 from omnijourney.internal.v1 import ledger_service_pb2, ledger_service_pb2_grpc
@@ -37,7 +36,7 @@ class LedgerServicer(Edge[Dependencies], ledger_service_pb2_grpc.LedgerServiceSe
         )
 
 
-class EntryHistory:
+class EntryHistory(SelectedRows):
     """The entries in order of posting, for `HistoryServicer`."""
 
     def __init__(self, deps: Dependencies) -> None:
@@ -51,19 +50,6 @@ class EntryHistory:
             return await self._deps.reports.history(dict(cursors), size)
 
         return Reading(rows, self._deps.notifier)
-
-    @property
-    def partitions(self) -> int:
-        """See `History`."""
-        return PARTITIONS
-
-    def values(self, rows: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
-        """See `History`."""
-        return list(map(tuple, rows))
-
-    def place(self, row: Any) -> tuple[int, int]:
-        """See `History`."""
-        return row["partition"], row["position"]
 
 
 def serve(server: GrpcServer, deps: Dependencies) -> None:
