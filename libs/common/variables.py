@@ -5,6 +5,7 @@ from typing import Final
 PREFIX: Final = "OMNIJOURNEY_"
 VARIABLES: Final = frozenset(
     {
+        "AUDIT_RETENTION_DAYS",
         "BIND_HOST",
         "CHANNEL_GATEWAY_METRICS_PORT",
         "CHANNEL_GATEWAY_PORT",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from libs.common.app import App, runtime
 from libs.common.clock import Clock, SystemClock
@@ -57,6 +58,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
         marks = Marks(gateway_history(gateway), MarkProjection(MarkStore(rt.pool), rt.clock))
+        audit_trail = AuditTrail(rt.pool)
         async with rt.running("mail relay", relay):
             publisher = FactPublisher(relay, notifiers, progress)
             writer = Writer(rt.pool, rt.clock, publisher, settings.ahead_max)
@@ -66,7 +68,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             dependencies = Dependencies(
                 teams=Teams(rt.pool, edits),
                 api_clients=ApiClients(rt.pool, edits, SystemClock()),
-                audit_trail=AuditTrail(rt.pool),
+                audit_trail=audit_trail,
                 customers=customers,
                 accounts=Accounts(rt.pool),
                 identities=Identities(edits, customers),
@@ -84,6 +86,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             )
             internal.serve(rt.server, dependencies, rt.draining)
             rt.spawn("marks", marks.run)
+            rt.spawn("audit log", partial(audit_trail.keep_forgetting, settings.audit_retention_days))
             async with rt.serving(SegmentLag(writer, relay, progress)) as serving:
                 yield serving
             await writer.drain()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from libs.common.config import MailSourceSettings, peer_target
 
 
@@ -12,6 +14,8 @@ class Settings(MailSourceSettings):
 
     service: ClassVar[str] = "segment"
 
+    audit_retention_days: int = Field(default=730, ge=30, le=36_500)
+    """Days of real time for which entries of the audit log of all services are kept: two years."""
     channel_gateway_target: str = peer_target("channel_gateway")
     """`host:port` of the gateway, whose history says when the team last marketed."""
     points_target: str = peer_target("points")

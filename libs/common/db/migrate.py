@@ -45,8 +45,9 @@ TOKEN_OVERLAP: Final = timedelta(hours=1)
 _PUBLIC_SCOPES: Final = {"channel_gateway": SCOPE_WRITE}
 """What a service may call of the public contracts beside what is internal, where it is more than to read."""
 _GENERATION: Final = re.compile(r"password ([1-9][0-9]{0,8})")
-# What a service may do with the platform's tables beyond what all may: segment serves the RPCs of API clients and looks
-# for channel accounts. It can neither make a client of configuration nor turn one into it.
+# What a service may do with the platform's tables beyond what all may: segment serves the RPCs of API clients, looks
+# for channel accounts, shows the audit log and takes out of it what is old. It can neither make a client of
+# configuration nor turn one into it.
 _WRITES_PLATFORM: Final = {
     "segment": """
         GRANT INSERT (api_client_id, team_id, name, name_folded, scopes, token_sha256, expire_at),
@@ -54,6 +55,7 @@ _WRITES_PLATFORM: Final = {
                       revoked_at)
            ON platform.api_client TO %2$I;
         GRANT SELECT ON platform.audit_entry, platform.channel_account TO %2$I;
+        GRANT EXECUTE ON FUNCTION platform.forget_audit_entries(timestamptz, integer) TO %2$I;
     """
 }
 

@@ -57,6 +57,8 @@ CREATE TABLE audit_entry (
 );
 CREATE INDEX audit_entry_by_actor ON platform.audit_entry USING btree (team_id, actor, audit_entry_id);
 CREATE INDEX audit_entry_by_resource ON platform.audit_entry USING btree (team_id, resource_type, resource_id, audit_entry_id);
+-- Entries of the audit log are removed by their time, of all teams (`forget_audit_entries`).
+CREATE INDEX audit_entry_by_time ON platform.audit_entry USING btree (changed_at);
 ALTER TABLE audit_entry ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON audit_entry USING ((( SELECT teams() AS teams) @> ARRAY[team_id]));
 

@@ -38,6 +38,8 @@ _ANSWER: Final = "UPDATE request_log SET answer = $3 WHERE team_id = $1 AND requ
 _FORGET: Final = "SELECT forget_requests(clock_timestamp() - make_interval(secs => $1), $2)"
 
 Reply = TypeVar("Reply", bound=Message)
+Forget = Callable[[int], Awaitable[int]]
+"""Forgets at most so many of the oldest rows; how many it were."""
 
 
 class Write(Protocol):
@@ -103,13 +105,18 @@ async def forget_answers(pool: Pool, older_than_s: float, row_max: int = _FORGET
 
 
 async def keep_forgetting(pool: Pool, stop: asyncio.Event) -> None:
-    """Forgets old answers, a little at a time, until `stop` is set. A database that is away is tried again later."""
+    """Forgets old answers until `stop` is set."""
+    await forget_by_batches(lambda row_max: forget_answers(pool, ANSWERS_KEPT_S, row_max), "answers", stop)
+
+
+async def forget_by_batches(forget: Forget, what: str, stop: asyncio.Event) -> None:
+    """Forgets old rows, a little at a time, until `stop` is set. A database that is away is tried again later."""
     wait_s = 0.0
     while not await set_within(stop, wait_s):
         try:
-            forgotten = await forget_answers(pool, ANSWERS_KEPT_S)
+            forgotten = await forget(_FORGET_ROWS)
         except PASSING as error:
-            _log.warning("answers were not forgotten", error=str(error) or type(error).__name__)
+            _log.warning("old rows were not forgotten", what=what, error=str(error) or type(error).__name__)
             forgotten = 0
         wait_s = _FORGET_PAUSE_S if forgotten == _FORGET_ROWS else _FORGET_EVERY_S
 

@@ -1,10 +1,10 @@
-"""The audit log, read: a team's entries in pages."""
+"""The audit log: a team's entries in pages, and the end of those that are old."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from libs.common.db.pool import Connection
+from libs.common.db.pool import Connection, Pool
 from services.segment.domain.audit import AuditEntry, AuditFilter
 from services.segment.store.base import BOOK
 
@@ -17,3 +17,11 @@ async def list_entries(
         "list_audit_entries", team_id=team_id, **wanted._asdict(), before_id=before_id, most=row_max
     )
     return [AuditEntry(*row) for row in await connection.fetch(*query)]
+
+
+async def forget_entries(pool: Pool, kept_days: int, row_max: int) -> int:
+    """Removes the oldest entries of all teams that are older than so many days of real time; returns how many."""
+    forgotten: int = await pool.fetchval(
+        *BOOK.bind("forget_audit_entries", kept_days=kept_days, row_max=row_max)
+    )
+    return forgotten

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 from libs.common.audit import NOBODY
 from libs.common.callers import caller
 from libs.common.db.pool import Pool, replanned, transaction
+from libs.common.db.requests import forget_by_batches
 from libs.common.errors import PermissionDenied
 from services.segment.domain.audit import AuditEntry, AuditFilter
 from services.segment.store import audit, teams
 
 
 class AuditTrail:
-    """Lists entries of all services."""
+    """Lists entries of all services, and ends those that are old."""
 
     def __init__(self, pool: Pool) -> None:
         """`pool` of the service's own role, which may read them."""
@@ -33,3 +35,9 @@ class AuditTrail:
                 await teams.load_team(connection, team_id)
             await replanned(connection)
             return await audit.list_entries(connection, team_id or NOBODY, wanted, before_id, row_max)
+
+    async def keep_forgetting(self, kept_days: int, stopping: asyncio.Event) -> None:
+        """Removes entries older than `kept_days`, a little at a time, until `stopping` is set."""
+        await forget_by_batches(
+            lambda row_max: audit.forget_entries(self._pool, kept_days, row_max), "audit entries", stopping
+        )

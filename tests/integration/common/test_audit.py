@@ -151,6 +151,7 @@ async def test_a_batch_of_a_teams_client_leaves_an_entry_of_its_team_alone(
         "DELETE FROM platform.audit_entry",
         "TRUNCATE platform.audit_entry",
         "SELECT * FROM platform.audit_entry",
+        "SELECT platform.forget_audit_entries(now(), 1)",
     ],
 )
 async def test_a_service_can_only_add(pool: Pool, statement: str) -> None:

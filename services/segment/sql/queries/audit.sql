@@ -1,5 +1,9 @@
 -- The audit log, in a table of the platform that all services add to.
 
+-- name: forget_audit_entries
+-- Of all teams; those that are older than so many days of real time.
+SELECT platform.forget_audit_entries(clock_timestamp() - make_interval(days => :kept_days), :row_max)
+
 -- name: list_audit_entries
 -- Newest first.
 SELECT audit_entry_id, changed_at, actor, client_id, method, request_id, resource_type, resource_id, fields, before, after, cut

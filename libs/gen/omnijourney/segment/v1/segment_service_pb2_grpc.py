@@ -816,7 +816,7 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAuditEntries(self, request, context):
-        """Lists who changed what, newest first.
+        """Lists who changed what, newest first, as far back as `OMNIJOURNEY_AUDIT_RETENTION_DAYS` says: two years by default.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -193,7 +193,7 @@ class SegmentServiceStub:
     UpdateRetention: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateRetentionRequest, _segment_service_pb2.UpdateRetentionResponse]
     """Changes how long records are kept; what is older is removed from then on. Errors: ABORTED `ETAG_MISMATCH`."""
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListAuditEntriesRequest, _segment_service_pb2.ListAuditEntriesResponse]
-    """Lists who changed what, newest first."""
+    """Lists who changed what, newest first, as far back as `OMNIJOURNEY_AUDIT_RETENTION_DAYS` says: two years by default."""
     NormalizePhones: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.NormalizePhonesRequest, _segment_service_pb2.NormalizePhonesResponse]
     """Reads up to 500 phone numbers as people in the team's country write them; in order."""
     GetOrder: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.GetOrderRequest, _segment_service_pb2.GetOrderResponse]
@@ -388,7 +388,7 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     UpdateRetention: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateRetentionRequest, _segment_service_pb2.UpdateRetentionResponse]  # type: ignore[assignment]
     """Changes how long records are kept; what is older is removed from then on. Errors: ABORTED `ETAG_MISMATCH`."""
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListAuditEntriesRequest, _segment_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
-    """Lists who changed what, newest first."""
+    """Lists who changed what, newest first, as far back as `OMNIJOURNEY_AUDIT_RETENTION_DAYS` says: two years by default."""
     NormalizePhones: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.NormalizePhonesRequest, _segment_service_pb2.NormalizePhonesResponse]  # type: ignore[assignment]
     """Reads up to 500 phone numbers as people in the team's country write them; in order."""
     GetOrder: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.GetOrderRequest, _segment_service_pb2.GetOrderResponse]  # type: ignore[assignment]
@@ -922,7 +922,7 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.ListAuditEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_segment_service_pb2.ListAuditEntriesResponse]]:
-        """Lists who changed what, newest first."""
+        """Lists who changed what, newest first, as far back as `OMNIJOURNEY_AUDIT_RETENTION_DAYS` says: two years by default."""
 
     @_abc_1.abstractmethod
     def NormalizePhones(
