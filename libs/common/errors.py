@@ -21,6 +21,8 @@ class FieldViolation:
     """Path of the field in the request, for example `nodes[3].delay`."""
     description: str
     """What is wrong with it, for people."""
+    reason: str = ""
+    """Name in `ErrorReason` where the fault is not the field's own form; empty: `INVALID_FIELDS`."""
 
 
 class DomainError(Exception):

@@ -41,6 +41,7 @@ from services.channel_gateway.servicer.http.rates import Rates
 from services.channel_gateway.servicer.http.router import Router
 from services.channel_gateway.servicer.http.shop_events import ShopEvents
 from services.channel_gateway.store.accounts import AccountStore
+from services.channel_gateway.store.catalogue import CatalogueStore
 from services.channel_gateway.store.content import ContentStore
 from services.channel_gateway.store.deliveries import DeliveryStore
 from services.channel_gateway.store.feed import FeedStore
@@ -57,6 +58,7 @@ from services.channel_gateway.usecases.accounts import Accounts
 from services.channel_gateway.usecases.content import Content
 from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.money import Money
+from services.channel_gateway.usecases.references import References
 from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
@@ -154,6 +156,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 clock=rt.clock,
             ),
             lost_sends=LostSends(LostSendStore(rt.pool), relay.is_behind),
+            references=References(CatalogueStore(rt.pool, vault), points, adapters, SinkAdapter.writer),
             accounts=Accounts(rt.pool, account_store, sender, content_publisher, rt.clock),
             content=Content(rt.pool, vault, points, content_publisher, rt.clock),
             money=Money(rt.pool, vault, rt.clock),

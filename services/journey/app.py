@@ -27,6 +27,7 @@ from omnijourney.journey.v1 import journey_service_pb2, journey_service_pb2_grpc
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.journey import metrics
 from services.journey.clients.effects import GrpcEffects
+from services.journey.clients.gate import GrpcReferences
 from services.journey.clients.mail import MailReader, SourceMail
 from services.journey.clients.sends import GatewaySends
 from services.journey.clients.zones import SegmentZones
@@ -39,6 +40,7 @@ from services.journey.store.leases import LeaseStore
 from services.journey.store.mail import JourneyMailStore
 from services.journey.store.orphans import OrphanStore
 from services.journey.store.turns import TurnStore
+from services.journey.usecases.gate import Gate
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
 from services.journey.usecases.parked import ParkedCustomers
@@ -124,7 +126,13 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             worker.wake()
 
         dependencies = Dependencies(
-            lifecycle=Lifecycle(journeys, brakes, rt.clock, journeys_changed),
+            lifecycle=Lifecycle(
+                journeys,
+                Gate(GrpcReferences(CustomersServiceStub(to_segment), gateway), rt.clock),
+                brakes,
+                rt.clock,
+                journeys_changed,
+            ),
             triggers=SystemTriggers(
                 journeys=journeys,
                 mail=mail,

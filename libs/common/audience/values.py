@@ -7,7 +7,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from libs.common.audience.expressions import AttributeType
+
 NUMBER_DIGITS_MAX: Final = 30
+TEXT_LENGTH_MAX: Final = 2_000
 _NUMBER: Final = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?", re.ASCII)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
@@ -34,3 +37,30 @@ def parse_date(text: str) -> date:
     except ValueError:
         pass
     raise ValueFault("must be a day such as 2026-01-31")
+
+
+def canonical(kind: AttributeType, text: str) -> str:
+    """The one text of a value of the type. Raises ValueFault."""
+    match kind:
+        case AttributeType.TEXT:
+            if not 0 < len(text) <= TEXT_LENGTH_MAX:
+                raise ValueFault("must have 1 to 2,000 characters")
+            return text
+        case AttributeType.NUMBER:
+            return _canonical_number(parse_number(text))
+        case AttributeType.DATE:
+            return parse_date(text).isoformat()
+        case AttributeType.BOOLEAN:
+            if text not in {"true", "false"}:
+                raise ValueFault("must be true or false")
+            return text
+
+
+def _canonical_number(number: Decimal) -> str:
+    text = f"{number:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
+    whole, point, fraction = digits.partition(".")
+    digits = (whole.lstrip("0") or "0") + point + fraction
+    return digits if digits == "0" else sign + digits

@@ -1,7 +1,8 @@
 """Errors on the wire: the one table from what is raised to `google.rpc.Status`, and the way back.
 
 A status carries one `ErrorInfo` (reason of `common.v1.ErrorReason`, domain `omnijourney`), all field violations in one
-`BadRequest`, and `RetryInfo` where the same call may succeed later.
+`BadRequest` (with a reason of its own where a fault is not the field's form), and `RetryInfo` where the same call may
+succeed later.
 """
 
 from collections.abc import Mapping, Sequence
@@ -161,11 +162,14 @@ def _bad_request(
 ) -> error_details_pb2.BadRequest:
     request = error_details_pb2.BadRequest()
     for index, violation in enumerate(violations):
-        bytes_left -= len(violation.field.encode()) + len(violation.description.encode()) + 8
+        texts = (violation.field, violation.description, violation.reason)
+        bytes_left -= sum(len(text.encode()) for text in texts) + 10
         if bytes_left < 0:
             request.field_violations.add(field="…", description=f"and {len(violations) - index} more")
             break
-        request.field_violations.add(field=violation.field, description=violation.description)
+        request.field_violations.add(
+            field=violation.field, description=violation.description, reason=violation.reason
+        )
     return request
 
 
@@ -203,7 +207,7 @@ def remote_error(error: grpc.RpcError) -> RemoteError:
         reason=info.reason if info.domain == ERROR_DOMAIN else "",
         metadata=dict(info.metadata),
         violations=tuple(
-            errors.FieldViolation(violation.field, violation.description)
+            errors.FieldViolation(violation.field, violation.description, violation.reason)
             for violation in bad_request.field_violations
         ),
         retry_after_s=retry.retry_delay.ToTimedelta().total_seconds()

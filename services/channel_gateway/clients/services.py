@@ -119,8 +119,8 @@ class PointBalances(Protocol):
 class TeamCoupons(Protocol):
     """Which coupons teams have."""
 
-    async def known_coupons(self, team_id: UUID, coupon_ids: Collection[str]) -> frozenset[str]:
-        """Those of some coupons that the team has, archived ones too, within CALL_DEADLINE_S. Raises Unavailable."""
+    async def known_coupons(self, team_id: UUID, coupon_ids: Collection[str]) -> Mapping[str, bool]:
+        """Those of some coupons that the team has, true for archived ones, in CALL_DEADLINE_S. Raises Unavailable."""
         ...
 
 
@@ -237,23 +237,28 @@ class PointsClient:
         reply = await retrying(lambda: self._stub.BatchGetBalances(request, timeout=CALL_DEADLINE_S))
         return reply.balances
 
-    async def known_coupons(self, team_id: UUID, coupon_ids: Collection[str]) -> frozenset[str]:
+    async def known_coupons(self, team_id: UUID, coupon_ids: Collection[str]) -> Mapping[str, bool]:
         """See `TeamCoupons`. One after the other: a module has few."""
+        known: dict[str, bool] = {}
         try:
             async with asyncio.timeout(CALL_DEADLINE_S):
-                return frozenset([each for each in coupon_ids if await self._has_coupon(team_id, each)])
+                for coupon_id in coupon_ids:
+                    if (archived := await self._is_archived(team_id, coupon_id)) is not None:
+                        known[coupon_id] = archived
         except (grpc.aio.AioRpcError, TimeoutError) as error:
             raise Unavailable.dependency("points") from error
+        return known
 
-    async def _has_coupon(self, team_id: UUID, coupon_id: str) -> bool:
+    async def _is_archived(self, team_id: UUID, coupon_id: str) -> bool | None:
+        """None for a coupon that the team has not."""
         request = points_service_pb2.GetCouponRequest(team_id=str(team_id), coupon_id=coupon_id)
         try:
-            await retrying(lambda: self._stub.GetCoupon(request, timeout=CALL_DEADLINE_S))
+            answer = await retrying(lambda: self._stub.GetCoupon(request, timeout=CALL_DEADLINE_S))
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
-                return False
+                return None
             raise
-        return True
+        return bool(answer.coupon.archived)
 
 
 def _profile_of(profile: profile_pb2.Profile) -> Profile:

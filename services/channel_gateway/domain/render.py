@@ -158,13 +158,12 @@ def flatten(cards: Iterable[Card], values: Values) -> list[FlatCard]:
             chosen = card.then_cards if holds(card, values.balance or Balance()) else card.else_cards
             flat.extend(flatten(chosen, values))
         elif values.points_open or not isinstance(card, CouponCard):
-            flat.append(_filled(card, lambda text: fill(text, values.get)))
+            flat.append(filled(card, lambda text: fill(text, values.get)))
     return flat
 
 
-def _filled(
-    card: TextCard | ImageCard | ButtonCard | CouponCard, fill_text: Callable[[str], str]
-) -> FlatCard:
+def filled(card: TextCard | ImageCard | ButtonCard | CouponCard, fill_text: Callable[[str], str]) -> FlatCard:
+    """One card with its texts filled in; a coupon becomes a button."""
     if isinstance(card, TextCard):
         return TextCard(fill_text(card.text))
     if isinstance(card, ImageCard):

@@ -23,6 +23,7 @@ from services.channel_gateway.usecases.accounts import Accounts
 from services.channel_gateway.usecases.content import Content
 from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.money import Money
+from services.channel_gateway.usecases.references import References
 from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
@@ -44,6 +45,7 @@ class Dependencies:
     clock: Clock
     reservation: Reservation
     lost_sends: LostSends
+    references: References
     accounts: Accounts
     content: Content
     money: Money

@@ -12,6 +12,7 @@ from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.server import GrpcServer
 from omnijourney.internal.v1 import sends_service_pb2, sends_service_pb2_grpc
 from services.channel_gateway.convert import deliveries as convert
+from services.channel_gateway.convert import references
 from services.channel_gateway.domain.model import Send
 from services.channel_gateway.servicer.base import Dependencies
 
@@ -52,6 +53,14 @@ class SendsServicer(sends_service_pb2_grpc.SendsServiceServicer):
         """Finds sends of which nothing will be heard any more."""
         places = await self._deps.lost_sends.find(convert.awaited_sends_of(request))
         return sends_service_pb2.FindLostSendsResponse(places=places)
+
+    async def CheckMessages(
+        self, request: sends_service_pb2.CheckMessagesRequest, context: Any
+    ) -> sends_service_pb2.CheckMessagesResponse:
+        """Looks at what a journey names before it is published."""
+        team_id, accounts, messages = references.references_of(request)
+        found = await self._deps.references.check(team_id, accounts, messages)
+        return references.findings_message(*found)
 
 
 class GatewayHistory(SelectedRows):

@@ -6,7 +6,7 @@ no longer the present ones: so nothing is sent of content that is gone (J-07), a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from services.channel_gateway.domain.model import (
     Price,
     Send,
     Template,
+    TemplateContent,
 )
 from services.channel_gateway.domain.prepare import Catalogue
 from services.channel_gateway.store.book import QUERIES, columns
@@ -101,6 +102,18 @@ class CatalogueStore:
     async def read(self, connection: Connection, sends: Sequence[Send]) -> Catalogue:
         """The catalogue of a batch as it is now, in a transaction that is bound to the batch's teams."""
         return (await self._read(connection, *_named(sends))).catalogue()
+
+    async def of_team(self, team_id: UUID, contents: Iterable[ModuleContent | TemplateContent]) -> Catalogue:
+        """The accounts of a team and some contents, as they are now."""
+        modules: set[ContentKey] = set()
+        templates: set[ContentKey] = set()
+        for content in contents:
+            if isinstance(content, ModuleContent):
+                modules.add((team_id, content.bot_module_id))
+            else:
+                templates.add((team_id, content.template_id))
+        async with transaction(self._pool, [team_id]) as connection:
+            return (await self._read(connection, {team_id}, modules, templates)).catalogue()
 
     def forget(self, catalogue: Catalogue) -> None:
         """Something of it has changed: it is read again when it is needed next."""

@@ -24,6 +24,7 @@ _MATCH_NUMBERS: Final = {text: number for number, text in _MATCHES.items()}
 _CHANNELS: Final = frozenset(channel.value for channel in d.Channel)
 _EXPIRIES: Final = frozenset(action.value for action in d.ExpiryAction)
 CHINESE: Final = "zh-TW"
+LANGUAGES: Final = ("", "en", CHINESE)
 DEFINITION_BYTES_MAX: Final = 512 * 1024
 """Of a definition as it is sent, whole or not: 200 nodes of 2.5 kB each."""
 

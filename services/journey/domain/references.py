@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import Final
@@ -11,6 +10,7 @@ import msgspec
 
 from libs.common.audience.expressions import Expression, HasAttribute, HasTags, IsBound, predicates
 from libs.common.text import fold
+from libs.common.text_variables import attribute_key, names_in
 from services.journey.domain.model import (
     Attribute,
     AttributeTrigger,
@@ -24,7 +24,6 @@ from services.journey.domain.model import (
 
 THING_BYTES_MAX: Final = 1_000
 """Of an id, key or tag; nothing that exists has a longer one."""
-_ATTRIBUTE_VARIABLE: Final = re.compile(r"\{\{\s*attribute\.([^{}|]+?)\s*(?:\|[^{}]*)?\}\}")
 
 
 class ReferenceKind(IntEnum):
@@ -68,7 +67,7 @@ def references_of(
 
 def attributes_in(text: str) -> list[str]:
     """Keys of the attributes that a text has variables of."""
-    return _ATTRIBUTE_VARIABLE.findall(text)
+    return [key for name in names_in(text) if (key := attribute_key(name))]
 
 
 def _may_exist(thing: str) -> bool:

@@ -12,6 +12,7 @@ from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import ids_of
 from omnijourney.journey.v1 import journey_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
+from services.journey.convert import faults as convert_faults
 from services.journey.convert import journeys as convert
 from services.journey.domain import model as d
 from services.journey.domain.status import as_it_is
@@ -90,6 +91,25 @@ class JourneyRpcs(BaseRpcs):
         team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
         call = _call(team_id, request, pb.PublishJourneyResponse)
         return await self._deps.lifecycle.publish(call, journey_id, request.etag)
+
+    async def ValidateJourney(
+        self, request: pb.ValidateJourneyRequest, context: Any
+    ) -> pb.ValidateJourneyResponse:
+        """Says what publishing would find."""
+        check = FieldCheck()
+        team_id = check.uuid("team_id", request.team_id)
+        if request.language_code not in convert.LANGUAGES:
+            check.fault(
+                "language_code", f"must be one of {', '.join(filter(None, convert.LANGUAGES))}, or empty"
+            )
+        if request.WhichOneof("subject") == "definition":
+            definition = convert.definition_from(request.definition, check)
+            check.done()
+        else:
+            check.done()
+            definition = (await self._deps.journeys.get(team_id, UUID(request.journey_id))).definition
+        verdict = await self._deps.lifecycle.validate(team_id, definition)
+        return convert_faults.validation_message(verdict, request.language_code)
 
     async def CloseTrigger(self, request: pb.CloseTriggerRequest, context: Any) -> pb.CloseTriggerResponse:
         """Lets nobody enter any more."""

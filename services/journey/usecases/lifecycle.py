@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -10,16 +11,37 @@ import msgspec
 from libs.common.callers import caller
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection
-from libs.common.errors import FieldViolation, InvalidArgument, NotFound, Unavailable
+from libs.common.errors import Aborted, FieldViolation, InvalidArgument, NotFound, Unavailable
 from libs.common.ids import epoch_ms, new_id
 from services.journey.domain.edit import require_editable
+from services.journey.domain.gate import Verdict
 from services.journey.domain.lifecycle import JourneyAction, published, require_allowed, somebody_inside
 from services.journey.domain.model import Definition, Journey, JourneyStatus, StatusReason
-from services.journey.domain.validate import faults_of, new_faults, past_faults
+from services.journey.domain.validate import new_faults
 from services.journey.store.journeys import JourneyStore
+from services.journey.usecases.gate import Gate
 from services.journey.usecases.schedule import caught_up
 from services.journey.usecases.write import Call, Reply, once
 from services.journey.worker.brakes import Brakes
+
+
+class Look(NamedTuple):
+    """What was found of one revision of a journey."""
+
+    revision: int | None
+    """None: there was nothing to be looked at."""
+    faults: Sequence[FieldViolation] = ()
+    outage: Unavailable | None = None
+    """Why nobody could say."""
+
+    def require(self, journey: Journey, more: Sequence[FieldViolation] = ()) -> None:
+        """Raises what keeps the journey, or what an edit makes of it, from being live; `more` faults are known."""
+        if journey.revision != self.revision:
+            raise Aborted.write_conflict("the journey was changed meanwhile: ask again")
+        if faults := [*more, *self.faults]:
+            raise InvalidArgument.of(*faults)
+        if self.outage is not None:
+            raise self.outage
 
 
 class Lifecycle:
@@ -29,10 +51,16 @@ class Lifecycle:
     """
 
     def __init__(
-        self, store: JourneyStore, brakes: Brakes, clock: Clock, changed: Callable[[], None]
+        self,
+        store: JourneyStore,
+        gate: Gate,
+        brakes: Brakes,
+        clock: Clock,
+        changed: Callable[[], None],
     ) -> None:
         """`changed` is called after each change, so that schedule and worker look at once."""
         self._store = store
+        self._gate = gate
         self._brakes = brakes
         self._clock = clock
         self._changed = changed
@@ -64,15 +92,17 @@ class Lifecycle:
     ) -> Reply:
         """Takes an edit over as far as the status allows; what is or was live stays fit to be.
 
-        Raises FailedPrecondition `EDIT_FORBIDDEN`, InvalidArgument with all faults.
+        Raises FailedPrecondition `EDIT_FORBIDDEN`, InvalidArgument with all faults, and as `publish` where what is or
+        was live names other things than before.
         """
+        look = await self._look_at_edit(call.team_id, journey_id, edit)
 
         async def work(connection: Connection) -> Journey:
             journey = await self._as_it_is(connection, call, journey_id, etag)
             definition = edit(journey.definition)
             require_editable(journey, definition)
             if journey.status is not JourneyStatus.DRAFT:
-                _require(new_faults(definition, journey.definition))
+                look.require(journey, new_faults(definition, journey.definition))
             return await self._store.update_definition(
                 connection, journey, definition, caller().name, self._clock.now()
             )
@@ -80,16 +110,25 @@ class Lifecycle:
         return await self._once(call, work)
 
     async def publish(self, call: Call[Journey, Reply], journey_id: UUID, etag: str) -> Reply:
-        """Makes a draft live. Raises InvalidArgument with every fault of its definition."""
+        """Makes a draft live.
+
+        Raises InvalidArgument with every fault of its definition and of what that names elsewhere, Unavailable when
+        nobody can say, Aborted `WRITE_CONFLICT` when it was edited after it was looked at.
+        """
+        look = await self._look_at_draft(call.team_id, journey_id)
 
         async def work(connection: Connection) -> Journey:
             journey = await self._as_it_is(connection, call, journey_id, etag)
             require_allowed(journey, JourneyAction.PUBLISH)
+            look.require(journey)
             now = self._clock.now()
-            _require(faults_of(journey.definition) + past_faults(journey.definition.schedule, now))
             return await self._store.change_status(connection, journey, published(journey, now), now)
 
         return await self._once(call, work)
+
+    async def validate(self, team_id: UUID, definition: Definition) -> Verdict:
+        """Everything that publishing it now would find. Raises Unavailable."""
+        return await self._gate.look(team_id, definition)
 
     async def close_trigger(self, call: Call[Journey, Reply], journey_id: UUID, etag: str) -> Reply:
         """Lets nobody enter any more."""
@@ -159,6 +198,35 @@ class Lifecycle:
         call.note_before(journey)
         return await caught_up(self._store, connection, journey, self._clock.now())
 
+    async def _look_at_draft(self, team_id: UUID, journey_id: UUID) -> Look:
+        """Looked at outside the transaction, raised inside: a repeated request gets its first answer all the same."""
+        journey = await self._found(team_id, journey_id)
+        if journey is None or journey.status is not JourneyStatus.DRAFT:
+            return Look(None)
+        try:
+            return Look(journey.revision, (await self._gate.look(team_id, journey.definition)).faults)
+        except Unavailable as error:
+            return Look(journey.revision, outage=error)
+
+    async def _look_at_edit(
+        self, team_id: UUID, journey_id: UUID, edit: Callable[[Definition], Definition]
+    ) -> Look:
+        """The same of an edit; a draft is not looked at."""
+        journey = await self._found(team_id, journey_id)
+        if journey is None or journey.status is JourneyStatus.DRAFT:
+            return Look(None)
+        present = journey.definition
+        try:
+            return Look(journey.revision, await self._gate.new_faults(team_id, edit(present), present))
+        except Unavailable as error:
+            return Look(journey.revision, outage=error)
+
+    async def _found(self, team_id: UUID, journey_id: UUID) -> Journey | None:
+        try:
+            return await self._store.get(team_id, journey_id)
+        except NotFound:
+            return None
+
     async def _once(
         self, call: Call[Journey, Reply], work: Callable[[Connection], Awaitable[Journey]]
     ) -> Reply:
@@ -183,8 +251,3 @@ class Lifecycle:
         )
         await self._store.create(connection, journey, caller().name)
         return journey
-
-
-def _require(faults: list[FieldViolation]) -> None:
-    if faults:
-        raise InvalidArgument.of(*faults)

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from libs.common.audience.values import KEY, ValueFault, parse_number
+from libs.common.audience.values import KEY, TEXT_LENGTH_MAX, ValueFault, parse_number
 from libs.common.hints import Reason, read_email, read_id, read_name, read_phone_hint
 from libs.common.phones import is_e164
 from omnijourney.internal.v1 import change_pb2
 from omnijourney.segment.v1 import customer_pb2, event_pb2
 from services.segment.convert.checks import Check, reason_number
 from services.segment.domain import model
-from services.segment.domain.attributes import TEXT_LENGTH_MAX
 from services.segment.domain.changes import overlap
 from services.segment.domain.model import Change, Event, Selector
 from services.segment.domain.results import ChangeResult, ChangeStatus, EventResult, refused_event

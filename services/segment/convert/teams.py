@@ -10,13 +10,12 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from libs.common.audience.expressions import AttributeType, ChannelNumber
-from libs.common.audience.values import ValueFault, parse_number
+from libs.common.audience.values import ValueFault, canonical, parse_number
 from libs.common.money import is_currency
 from libs.common.phones import COUNTRIES
 from libs.common.rpc.values import duration, seconds_of, timestamp
 from omnijourney.segment.v1 import team_pb2
 from services.segment.convert.checks import Check
-from services.segment.domain.attributes import canonical
 from services.segment.domain.model import CurrencyRate, Module, Team, TeamSettings
 
 _HOUR_S: Final = 3_600

@@ -20,9 +20,10 @@ from uuid import UUID
 import msgspec
 
 from libs.common.audience.expressions import AttributeType
+from libs.common.audience.values import canonical
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
-from services.segment.domain.attributes import canonical, is_usable, visible_text
+from services.segment.domain.attributes import is_usable, visible_text
 from services.segment.domain.customer_changes import CustomerChanges, later
 from services.segment.domain.facts import AttributeChanged, Fact, TagApplied, TagRemoved
 from services.segment.domain.keys import digest_of

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.audience.values import ValueFault
+from libs.common.audience.values import ValueFault, canonical
 from libs.common.errors import (
     AlreadyExists,
     DomainError,
@@ -23,7 +23,7 @@ from libs.common.errors import (
 )
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
-from services.segment.domain.attributes import canonical, is_usable
+from services.segment.domain.attributes import is_usable
 from services.segment.domain.changes import TAGS_MAX, TraitChanges, TraitEditor, Traits
 from services.segment.domain.customer_changes import CustomerChanges
 from services.segment.domain.facts import ContactJoined, ContactRemoved, Fact

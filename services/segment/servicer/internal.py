@@ -16,6 +16,7 @@ from omnijourney.internal.v1 import (
     customers_service_pb2_grpc,
     profile_pb2,
 )
+from services.segment.convert.audiences import audience_findings
 from services.segment.convert.checks import Check
 from services.segment.convert.customers import attribute_message, profile_message, read_parts
 from services.segment.convert.events import change_result_message, read_change
@@ -28,6 +29,8 @@ from services.segment.servicer.base import Base, Dependencies
 from services.segment.usecases.history import History
 
 _BATCH_MAX: Final = 500
+_KEYS_MAX: Final = 50_000
+"""Of attributes that one journey names."""
 
 
 class CustomersServicer(Base, customers_service_pb2_grpc.CustomersServiceServicer):
@@ -102,6 +105,27 @@ class CustomersServicer(Base, customers_service_pb2_grpc.CustomersServiceService
             message = answer.settings.add()
             if team := found.get(team_id):
                 message.CopyFrom(settings_message(team_id, team.settings, team.revision))
+        return answer
+
+    async def CheckTraits(
+        self, request: customers_service_pb2.CheckTraitsRequest, context: Any
+    ) -> customers_service_pb2.CheckTraitsResponse:
+        """What a journey's definition is held to."""
+        check = Check()
+        team_id = check.uuid("team_id", request.team_id)
+        check.count("attribute_keys", request.attribute_keys, most=_KEYS_MAX)
+        check.count("audiences", request.audiences, most=_BATCH_MAX)
+        check.done()
+        survey = await self._deps.audiences.survey(team_id, set(request.attribute_keys), request.audiences)
+        answer = customers_service_pb2.CheckTraitsResponse()
+        if survey is None:
+            return answer
+        answer.settings.CopyFrom(settings_message(team_id, survey.team.settings, survey.team.revision))
+        for key in request.attribute_keys:
+            message = answer.attributes.add()
+            if attribute := survey.attributes.get(key):
+                message.CopyFrom(attribute_message(attribute))
+        answer.audiences.extend(map(audience_findings, survey.faults))
         return answer
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from libs.common.audience.expressions import Expression
@@ -14,11 +15,21 @@ from libs.common.ids import epoch_ms, new_id
 from libs.common.rpc.servicing import check_etag
 from omnijourney.segment.v1 import audience_pb2
 from services.segment.domain.facts import Fact
-from services.segment.domain.model import Module
+from services.segment.domain.model import Attribute, Module, Team
 from services.segment.domain.views import SavedAudience
 from services.segment.store import audiences, teams
-from services.segment.store.attributes import usable_attributes
+from services.segment.store.attributes import find_attributes, usable_attributes
 from services.segment.usecases.edits import Edits, Once, Reply
+
+
+class TeamSurvey(NamedTuple):
+    """A team with what was asked about."""
+
+    team: Team
+    attributes: dict[str, Attribute]
+    """By key; those that are not there are left out."""
+    faults: list[list[Fault]]
+    """Of each audience."""
 
 
 class Audiences:
@@ -34,6 +45,19 @@ class Audiences:
         readings = [read_audience(audience) for audience in given]
         async with transaction(self._pool, [team_id]) as connection:
             return await _faults(connection, team_id, readings)
+
+    async def survey(
+        self, team_id: UUID, keys: Collection[str], given: Sequence[audience_pb2.Audience]
+    ) -> TeamSurvey | None:
+        """What a journey is held to; None for a team that is not there."""
+        readings = [read_audience(audience) for audience in given]
+        async with transaction(self._pool, [team_id]) as connection:
+            team = (await teams.load_teams(connection, [team_id])).get(team_id)
+            if team is None:
+                return None
+            found = await find_attributes(connection, [(team_id, key) for key in keys])
+            faults = await _faults(connection, team_id, readings)
+        return TeamSurvey(team, {key: attribute for (_, key), attribute in found.items()}, faults)
 
     async def resolve(
         self, team_id: UUID, audience_id: UUID | None, given: audience_pb2.Audience

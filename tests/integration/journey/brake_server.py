@@ -1,4 +1,4 @@
-"""The gateway as far as a stop is concerned, over gRPC: it acknowledges, is away, or does not answer."""
+"""The gateway as far as stops and the gate are concerned, over gRPC: it acknowledges, is away, or does not answer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from omnijourney.internal.v1 import reference_pb2
 from omnijourney.internal.v1 import sends_service_pb2 as pb
 from omnijourney.internal.v1 import sends_service_pb2_grpc as pb_grpc
 
@@ -33,6 +34,15 @@ class BrakeServer(pb_grpc.SendsServiceServicer):
             await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
         self.acknowledged.append(stop)
         return pb.StopSendsResponse()
+
+    async def CheckMessages(  # noqa: N802
+        self, request: pb.CheckMessagesRequest, context: Any
+    ) -> pb.CheckMessagesResponse:
+        """See the contract. Everything is there."""
+        return pb.CheckMessagesResponse(
+            accounts=[reference_pb2.AccountFindings() for _ in request.accounts],
+            messages=[reference_pb2.MessageFindings() for _ in request.messages],
+        )
 
 
 @contextlib.asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 from libs.common.feeds.serving import MailPage
@@ -116,6 +117,18 @@ class LostSends:
             for mail in self._archive.mails
         )
         return not self._effects.is_under_way(send.effect_key) and not any(told)
+
+
+class NothingAsked:
+    """For tests in which no definition goes live."""
+
+    async def check_messages(self, team_id: UUID, accounts: object, messages: object) -> Any:
+        """See `References`."""
+        raise AssertionError("nothing goes live here")
+
+    async def traits(self, team_id: UUID, keys: object, audiences: object) -> Any:
+        """See `References`."""
+        raise AssertionError("nothing goes live here")
 
 
 class UtcZones:

@@ -36,6 +36,7 @@ from services.journey.config import Settings
 from services.journey.domain.model import ActorKey
 from services.journey.store.turns import TurnStore
 from tests.integration.journey.brake_server import BrakeServer, brake_server
+from tests.integration.journey.open_gate import open_gate
 
 if TYPE_CHECKING:
     from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceAsyncStub
@@ -129,7 +130,7 @@ async def refusal(call: Awaitable[Any]) -> Any:
 
 @pytest.fixture
 async def desk(servers: Servers, databases: Databases, redis: object) -> AsyncIterator[Desk]:
-    """The service on a database of its own; its neighbours are away."""
+    """The service on a database of its own; its neighbours find no fault with what is named, and are away else."""
     async with serving_desk(servers, databases) as desk:
         yield desk
 
@@ -149,11 +150,11 @@ async def desk_on(
     servers: Servers, database: Database, clock: SteppedClock, **changes: Any
 ) -> AsyncIterator[Desk]:
     """The service on a database that stays when it ends."""
-    async with brake_server() as gateway:
+    async with brake_server() as gateway, open_gate() as segment:
         settings = servers.settings(
             Settings,
             database,
-            segment_target="127.0.0.1:1",
+            segment_target=segment,
             points_target="127.0.0.1:1",
             channel_gateway_target=f"127.0.0.1:{gateway.port}",
             **changes,

@@ -17,11 +17,13 @@ from omnijourney.journey.v1 import journey_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.domain import model as d
 from services.journey.domain.status import status_at
+from services.journey.usecases.gate import Gate
 from services.journey.usecases.lifecycle import Lifecycle
 from services.journey.usecases.write import Call
 from services.journey.worker.brakes import Brakes
 from services.journey.worker.schedule import Scheduler
 from tests.integration.journey.conftest import Site
+from tests.integration.journey.neighbours import NothingAsked
 from tests.integration.journey.test_service import START, Desk, _schedule, refusal, serving_desk
 
 HOUR = timedelta(hours=1)
@@ -99,7 +101,8 @@ async def test_a_journey_with_somebody_inside_is_not_deleted(site: Site) -> None
     # As where the clock of the process that is asked is behind: to it the start lies ahead.
     async with transaction(site.pool, [TEAM]) as connection:
         await connection.execute("UPDATE journey SET status = $1", S.SCHEDULED)
-    lifecycle = Lifecycle(site.journeys, Brakes(site.stopper, site.journeys), site.clock, lambda: None)
+    gate, brakes = Gate(NothingAsked(), site.clock), Brakes(site.stopper, site.journeys)
+    lifecycle = Lifecycle(site.journeys, gate, brakes, site.clock, lambda: None)
     request = pb.DeleteJourneyRequest(request_id="delete", journey_id=str(journey.journey_id))
     form = pb.DeleteJourneyResponse
     call: Call[d.Journey, pb.DeleteJourneyResponse] = Call(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from libs.common.audience.expressions import AttributeType
-from libs.common.audience.values import ValueFault
-from services.segment.domain.attributes import canonical
+from libs.common.audience.values import ValueFault, canonical
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,8 @@ BUTTON_TEXT_HEADED_MAX: Final = 60
 """With a title or a picture above it."""
 BUTTONS_MAX: Final = 4
 TITLE_MAX: Final = 40
+ADDRESS_MAX: Final = 1_000
+"""Characters of the address that a button opens."""
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -137,6 +139,10 @@ def _buttons(card: ButtonCard) -> dict[str, Any]:
 def _action(button: Button) -> dict[str, str]:
     match button.action:
         case ButtonAction.URL:
+            if len(button.value) > ADDRESS_MAX:
+                raise ContentRefusedError(
+                    Reason.CONTENT_INVALID, f"a button's address has more than {ADDRESS_MAX} characters"
+                )
             return {"type": "uri", "label": button.label, "uri": button.value}
         case ButtonAction.POSTBACK:
             return {

@@ -9,8 +9,10 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from omnijourney.internal.v1 import change_pb2 as _change_pb2
 from omnijourney.internal.v1 import profile_pb2 as _profile_pb2
+from omnijourney.internal.v1 import reference_pb2 as _reference_pb2
 from omnijourney.segment.v1 import api_client_pb2 as _api_client_pb2
 from omnijourney.segment.v1 import attribute_pb2 as _attribute_pb2
+from omnijourney.segment.v1 import audience_pb2 as _audience_pb2
 from omnijourney.segment.v1 import team_pb2 as _team_pb2
 import builtins as _builtins
 import sys
@@ -344,3 +346,73 @@ class ResolvedToken(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolvedToken: _TypeAlias = ResolvedToken  # noqa: Y015
+
+@_typing.final
+class CheckTraitsRequest(_message.Message):
+    """Asks what there is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_KEYS_FIELD_NUMBER: _builtins.int
+    AUDIENCES_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    @_builtins.property
+    def attribute_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Keys of attributes, up to 50,000."""
+
+    @_builtins.property
+    def audiences(self) -> _containers.RepeatedCompositeFieldContainer[_audience_pb2.Audience]:
+        """Audiences, up to 500."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        attribute_keys: _abc.Iterable[_builtins.str] | None = ...,
+        audiences: _abc.Iterable[_audience_pb2.Audience] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute_keys", b"attribute_keys", "audiences", b"audiences", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckTraitsRequest: _TypeAlias = CheckTraitsRequest  # noqa: Y015
+
+@_typing.final
+class CheckTraitsResponse(_message.Message):
+    """What there is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    AUDIENCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def settings(self) -> _team_pb2.TeamSettings:
+        """Settings of the team; an empty `team_id` if it is not there."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[_attribute_pb2.Attribute]:
+        """One for each key, in order; one with an empty key for an attribute that is not there."""
+
+    @_builtins.property
+    def audiences(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.AudienceFindings]:
+        """One for each audience, in order; none if the team is not there."""
+
+    def __init__(
+        self,
+        *,
+        settings: _team_pb2.TeamSettings | None = ...,
+        attributes: _abc.Iterable[_attribute_pb2.Attribute] | None = ...,
+        audiences: _abc.Iterable[_reference_pb2.AudienceFindings] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "audiences", b"audiences", "settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckTraitsResponse: _TypeAlias = CheckTraitsResponse  # noqa: Y015

@@ -60,6 +60,11 @@ class CustomersServiceStub:
                 request_serializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchResolveTokensRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchResolveTokensResponse.FromString,
                 _registered_method=True)
+        self.CheckTraits = channel.unary_unary(
+                '/omnijourney.internal.v1.CustomersService/CheckTraits',
+                request_serializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.CheckTraitsRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.CheckTraitsResponse.FromString,
+                _registered_method=True)
 
 
 class CustomersServiceServicer:
@@ -101,6 +106,14 @@ class CustomersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckTraits(self, request, context):
+        """Reads what a journey's definition is held to before it is published: the team's settings and attributes, and every fault of
+        audiences. Errors: INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CustomersServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +141,11 @@ def add_CustomersServiceServicer_to_server(servicer, server):
                     servicer.BatchResolveTokens,
                     request_deserializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchResolveTokensRequest.FromString,
                     response_serializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchResolveTokensResponse.SerializeToString,
+            ),
+            'CheckTraits': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckTraits,
+                    request_deserializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.CheckTraitsRequest.FromString,
+                    response_serializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.CheckTraitsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +284,33 @@ class CustomersService:
             '/omnijourney.internal.v1.CustomersService/BatchResolveTokens',
             omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchResolveTokensRequest.SerializeToString,
             omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchResolveTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckTraits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.internal.v1.CustomersService/CheckTraits',
+            omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.CheckTraitsRequest.SerializeToString,
+            omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.CheckTraitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

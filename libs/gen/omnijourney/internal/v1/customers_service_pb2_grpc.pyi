@@ -43,6 +43,10 @@ class CustomersServiceStub:
     """Reads the settings of up to 500 teams; the answers come in order, absent ones with an empty team id."""
     BatchResolveTokens: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.BatchResolveTokensRequest, _customers_service_pb2.BatchResolveTokensResponse]
     """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client."""
+    CheckTraits: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.CheckTraitsRequest, _customers_service_pb2.CheckTraitsResponse]
+    """Reads what a journey's definition is held to before it is published: the team's settings and attributes, and every fault of
+    audiences. Errors: INVALID_ARGUMENT.
+    """
 
 @_typing.type_check_only
 class CustomersServiceAsyncStub(CustomersServiceStub):
@@ -59,6 +63,10 @@ class CustomersServiceAsyncStub(CustomersServiceStub):
     """Reads the settings of up to 500 teams; the answers come in order, absent ones with an empty team id."""
     BatchResolveTokens: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.BatchResolveTokensRequest, _customers_service_pb2.BatchResolveTokensResponse]  # type: ignore[assignment]
     """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client."""
+    CheckTraits: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.CheckTraitsRequest, _customers_service_pb2.CheckTraitsResponse]  # type: ignore[assignment]
+    """Reads what a journey's definition is held to before it is published: the team's settings and attributes, and every fault of
+    audiences. Errors: INVALID_ARGUMENT.
+    """
 
 class CustomersServiceServicer(metaclass=_abc_1.ABCMeta):
     """What our own services ask of customers, teams and tokens."""
@@ -102,5 +110,15 @@ class CustomersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_customers_service_pb2.BatchResolveTokensResponse, _abc.Awaitable[_customers_service_pb2.BatchResolveTokensResponse]]:
         """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client."""
+
+    @_abc_1.abstractmethod
+    def CheckTraits(
+        self,
+        request: _customers_service_pb2.CheckTraitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customers_service_pb2.CheckTraitsResponse, _abc.Awaitable[_customers_service_pb2.CheckTraitsResponse]]:
+        """Reads what a journey's definition is held to before it is published: the team's settings and attributes, and every fault of
+        audiences. Errors: INVALID_ARGUMENT.
+        """
 
 def add_CustomersServiceServicer_to_server(servicer: CustomersServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from omnijourney.internal.v1 import reference_pb2 as _reference_pb2
 from omnijourney.internal.v1 import send_pb2 as _send_pb2
 import builtins as _builtins
 import sys
@@ -204,3 +205,67 @@ class FindLostSendsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FindLostSendsResponse: _TypeAlias = FindLostSendsResponse  # noqa: Y015
+
+@_typing.final
+class CheckMessagesRequest(_message.Message):
+    """Request of `CheckMessages`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.AccountReference]:
+        """Accounts, up to 500."""
+
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.MessageReference]:
+        """Messages, up to 500."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        accounts: _abc.Iterable[_reference_pb2.AccountReference] | None = ...,
+        messages: _abc.Iterable[_reference_pb2.MessageReference] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "messages", b"messages", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckMessagesRequest: _TypeAlias = CheckMessagesRequest  # noqa: Y015
+
+@_typing.final
+class CheckMessagesResponse(_message.Message):
+    """Answer of `CheckMessages`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.AccountFindings]:
+        """One for each account, in order."""
+
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.MessageFindings]:
+        """One for each message, in order."""
+
+    def __init__(
+        self,
+        *,
+        accounts: _abc.Iterable[_reference_pb2.AccountFindings] | None = ...,
+        messages: _abc.Iterable[_reference_pb2.MessageFindings] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "messages", b"messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckMessagesResponse: _TypeAlias = CheckMessagesResponse  # noqa: Y015

@@ -50,6 +50,11 @@ class SendsServiceStub:
                 request_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.FindLostSendsRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.FindLostSendsResponse.FromString,
                 _registered_method=True)
+        self.CheckMessages = channel.unary_unary(
+                '/omnijourney.internal.v1.SendsService/CheckMessages',
+                request_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.CheckMessagesRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.CheckMessagesResponse.FromString,
+                _registered_method=True)
 
 
 class SendsServiceServicer:
@@ -85,6 +90,14 @@ class SendsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckMessages(self, request, context):
+        """Looks at the accounts and messages that a journey's definition names, before it is published: whether they are there, fit
+        their channel and could be sent as they are now. Errors: INVALID_ARGUMENT, UNAVAILABLE while coupons cannot be looked up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SendsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -102,6 +115,11 @@ def add_SendsServiceServicer_to_server(servicer, server):
                     servicer.FindLostSends,
                     request_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.FindLostSendsRequest.FromString,
                     response_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.FindLostSendsResponse.SerializeToString,
+            ),
+            'CheckMessages': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckMessages,
+                    request_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.CheckMessagesRequest.FromString,
+                    response_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.CheckMessagesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -186,6 +204,33 @@ class SendsService:
             '/omnijourney.internal.v1.SendsService/FindLostSends',
             omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.FindLostSendsRequest.SerializeToString,
             omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.FindLostSendsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckMessages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.internal.v1.SendsService/CheckMessages',
+            omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.CheckMessagesRequest.SerializeToString,
+            omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.CheckMessagesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,10 @@ class SendsServiceStub:
     settled them and numbered no outcome after the one that was taken. Customers of a partition with outcomes that are not
     delivered yet are left out. Errors: INVALID_ARGUMENT.
     """
+    CheckMessages: _grpc.UnaryUnaryMultiCallable[_sends_service_pb2.CheckMessagesRequest, _sends_service_pb2.CheckMessagesResponse]
+    """Looks at the accounts and messages that a journey's definition names, before it is published: whether they are there, fit
+    their channel and could be sent as they are now. Errors: INVALID_ARGUMENT, UNAVAILABLE while coupons cannot be looked up.
+    """
 
 @_typing.type_check_only
 class SendsServiceAsyncStub(SendsServiceStub):
@@ -72,6 +76,10 @@ class SendsServiceAsyncStub(SendsServiceStub):
     """Of sends that journeys await, finds those of which nothing will be heard any more: the gateway does not know them, or has
     settled them and numbered no outcome after the one that was taken. Customers of a partition with outcomes that are not
     delivered yet are left out. Errors: INVALID_ARGUMENT.
+    """
+    CheckMessages: _aio.UnaryUnaryMultiCallable[_sends_service_pb2.CheckMessagesRequest, _sends_service_pb2.CheckMessagesResponse]  # type: ignore[assignment]
+    """Looks at the accounts and messages that a journey's definition names, before it is published: whether they are there, fit
+    their channel and could be sent as they are now. Errors: INVALID_ARGUMENT, UNAVAILABLE while coupons cannot be looked up.
     """
 
 class SendsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -110,6 +118,16 @@ class SendsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Of sends that journeys await, finds those of which nothing will be heard any more: the gateway does not know them, or has
         settled them and numbered no outcome after the one that was taken. Customers of a partition with outcomes that are not
         delivered yet are left out. Errors: INVALID_ARGUMENT.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckMessages(
+        self,
+        request: _sends_service_pb2.CheckMessagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sends_service_pb2.CheckMessagesResponse, _abc.Awaitable[_sends_service_pb2.CheckMessagesResponse]]:
+        """Looks at the accounts and messages that a journey's definition names, before it is published: whether they are there, fit
+        their channel and could be sent as they are now. Errors: INVALID_ARGUMENT, UNAVAILABLE while coupons cannot be looked up.
         """
 
 def add_SendsServiceServicer_to_server(servicer: SendsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1606,7 +1606,7 @@ class ValidateJourneyRequest(_message.Message):
     team_id: _builtins.str
     """Owner. Required."""
     journey_id: _builtins.str
-    """A journey as it is saved."""
+    """A journey as it is saved, as it would be published: the faults of one that is live are those of now."""
     language_code: _builtins.str
     """Language of the messages: `en` (default) or `zh-TW`."""
     @_builtins.property

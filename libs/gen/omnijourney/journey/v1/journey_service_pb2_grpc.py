@@ -262,8 +262,10 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PublishJourney(self, request, context):
-        """Makes a draft live. Reports every fault of the definition at once, each with its path.
-        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
+        """Makes a draft live. Reports every fault at once, each with its path and reason: of the definition by itself, and of what it
+        names in other services (accounts, bot modules, templates, coupons, attributes, audiences, modules of the team).
+        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, UNAVAILABLE while segment, the
+        gateway or points does not answer, ABORTED `WRITE_CONFLICT` when it was edited meanwhile; nothing is published then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -425,7 +427,8 @@ class JourneyServiceServicer:
 
     def ValidateJourney(self, request, context):
         """Checks a definition without publishing it: every fault and every warning at once, each with its path.
-        Errors: NOT_FOUND.
+        Errors: NOT_FOUND, INVALID_ARGUMENT for a definition that could not be saved, UNAVAILABLE while segment, the gateway or points
+        does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

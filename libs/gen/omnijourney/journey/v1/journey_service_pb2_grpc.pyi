@@ -46,8 +46,10 @@ class JourneyServiceStub:
     Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
     """
     PublishJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.PublishJourneyRequest, _journey_service_pb2.PublishJourneyResponse]
-    """Makes a draft live. Reports every fault of the definition at once, each with its path.
-    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
+    """Makes a draft live. Reports every fault at once, each with its path and reason: of the definition by itself, and of what it
+    names in other services (accounts, bot modules, templates, coupons, attributes, audiences, modules of the team).
+    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, UNAVAILABLE while segment, the
+    gateway or points does not answer, ABORTED `WRITE_CONFLICT` when it was edited meanwhile; nothing is published then.
     """
     CloseTrigger: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.CloseTriggerRequest, _journey_service_pb2.CloseTriggerResponse]
     """Lets nobody enter any more. Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`."""
@@ -112,7 +114,8 @@ class JourneyServiceStub:
     """
     ValidateJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ValidateJourneyRequest, _journey_service_pb2.ValidateJourneyResponse]
     """Checks a definition without publishing it: every fault and every warning at once, each with its path.
-    Errors: NOT_FOUND.
+    Errors: NOT_FOUND, INVALID_ARGUMENT for a definition that could not be saved, UNAVAILABLE while segment, the gateway or points
+    does not answer.
     """
     CompareRevisions: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.CompareRevisionsRequest, _journey_service_pb2.CompareRevisionsResponse]
     """Compares two revisions of a journey. Errors: NOT_FOUND."""
@@ -166,8 +169,10 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
     """
     PublishJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.PublishJourneyRequest, _journey_service_pb2.PublishJourneyResponse]  # type: ignore[assignment]
-    """Makes a draft live. Reports every fault of the definition at once, each with its path.
-    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
+    """Makes a draft live. Reports every fault at once, each with its path and reason: of the definition by itself, and of what it
+    names in other services (accounts, bot modules, templates, coupons, attributes, audiences, modules of the team).
+    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, UNAVAILABLE while segment, the
+    gateway or points does not answer, ABORTED `WRITE_CONFLICT` when it was edited meanwhile; nothing is published then.
     """
     CloseTrigger: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.CloseTriggerRequest, _journey_service_pb2.CloseTriggerResponse]  # type: ignore[assignment]
     """Lets nobody enter any more. Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`."""
@@ -232,7 +237,8 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     """
     ValidateJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ValidateJourneyRequest, _journey_service_pb2.ValidateJourneyResponse]  # type: ignore[assignment]
     """Checks a definition without publishing it: every fault and every warning at once, each with its path.
-    Errors: NOT_FOUND.
+    Errors: NOT_FOUND, INVALID_ARGUMENT for a definition that could not be saved, UNAVAILABLE while segment, the gateway or points
+    does not answer.
     """
     CompareRevisions: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.CompareRevisionsRequest, _journey_service_pb2.CompareRevisionsResponse]  # type: ignore[assignment]
     """Compares two revisions of a journey. Errors: NOT_FOUND."""
@@ -313,8 +319,10 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.PublishJourneyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.PublishJourneyResponse, _abc.Awaitable[_journey_service_pb2.PublishJourneyResponse]]:
-        """Makes a draft live. Reports every fault of the definition at once, each with its path.
-        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
+        """Makes a draft live. Reports every fault at once, each with its path and reason: of the definition by itself, and of what it
+        names in other services (accounts, bot modules, templates, coupons, attributes, audiences, modules of the team).
+        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, UNAVAILABLE while segment, the
+        gateway or points does not answer, ABORTED `WRITE_CONFLICT` when it was edited meanwhile; nothing is published then.
         """
 
     @_abc_1.abstractmethod
@@ -505,7 +513,8 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.ValidateJourneyResponse, _abc.Awaitable[_journey_service_pb2.ValidateJourneyResponse]]:
         """Checks a definition without publishing it: every fault and every warning at once, each with its path.
-        Errors: NOT_FOUND.
+        Errors: NOT_FOUND, INVALID_ARGUMENT for a definition that could not be saved, UNAVAILABLE while segment, the gateway or points
+        does not answer.
         """
 
     @_abc_1.abstractmethod
