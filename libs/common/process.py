@@ -171,6 +171,9 @@ async def _all_until_stopped(
         asyncio.create_task(_as_member(settings, app, stopping, each), name=settings.service)
         for (settings, app), each in zip(members, served, strict=True)
     ]
+    failed: list[Exception] = []
+    for task in tasks:
+        task.add_done_callback(partial(_note_failure, failed))
     ready = asyncio.create_task(_when_all(served, entered), name="all serve")
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -180,10 +183,15 @@ async def _all_until_stopped(
         for task, each in zip(tasks, served, strict=True):
             if not each.is_set():
                 task.cancel()  # still starting: nothing to drain
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-    for error in ended:
-        if isinstance(error, Exception):
-            raise error
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if failed:
+        raise failed[0]
+
+
+def _note_failure(failed: list[Exception], task: "asyncio.Task[None]") -> None:
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, Exception):
+        failed.append(error)
 
 
 async def _as_member(
