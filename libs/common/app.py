@@ -111,7 +111,10 @@ class Runtime:
 
     def channel(self, target: str) -> grpc.aio.Channel:
         """A channel to another service at `host:port`, by which this one proves itself."""
-        return channel(target, self.token, self.settings.tls)
+        settings = self.settings
+        return channel(
+            target, self.token, settings.tls, calls_dir=settings.calls_dir, bind_host=settings.bind_host
+        )
 
     def spawn(self, name: str, run: Run) -> None:
         """Runs a loop until the service stops: the `run` of a `libs.common.tasks.Loop`, or a function like it. One that
@@ -235,6 +238,7 @@ async def runtime(
             client_rate=settings.client_rate_max,
             tls=settings.tls,
             audit=AuditLog(pool).note,
+            calls_dir=settings.calls_dir,
         )
         redis_url = Tls(settings.tls_ca_file).of_redis(ends.redis_url)
         made = Runtime(settings, pool, dsn, redis_url, clock, token, server)

@@ -133,6 +133,9 @@ class ServiceSettings(TlsSettings):
     service_token: SecretStr = SecretStr("")
     """The service's own token, which it shows to the others; whom it lets in, the database then says alone. Stands in
     the credentials file."""
+    calls_dir: Path | None = None
+    """Where services of this machine have sockets by which they call each other, unless TLS is on: a folder that is
+    there, and closed to other users. Empty: they call each other by gRPC only."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
     bind_host: str = "127.0.0.1"

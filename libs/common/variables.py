@@ -7,6 +7,7 @@ VARIABLES: Final = frozenset(
     {
         "AUDIT_RETENTION_DAYS",
         "BIND_HOST",
+        "CALLS_DIR",
         "CHANNEL_GATEWAY_METRICS_PORT",
         "CHANNEL_GATEWAY_PORT",
         "CHANNEL_GATEWAY_TARGET",

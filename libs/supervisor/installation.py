@@ -31,6 +31,7 @@ from libs.supervisor.plan import (
     TOGETHER,
     AlreadyRunningError,
     Plan,
+    calls_folder,
     certificate_environment,
     channel_urls,
     check_ports,
@@ -240,6 +241,8 @@ class Installation:
             raise StartFailedError(
                 f"the database does not let us in ({error}): see OMNIJOURNEY_POSTGRES_DSN"
             ) from error
+        if (folder := calls_folder(self._data_dir)) is not None:
+            folder.mkdir(mode=0o700, exist_ok=True)
         self._processes = {process.name: process for process in self._plan_processes()}
         for process in self._processes.values():
             await process.start()

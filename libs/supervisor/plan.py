@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.client.services import ServiceName
+from libs.common.rpc.beside import socket_of
 from libs.embedded import Endpoints, secret_key
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.ports import LOOPBACK, free_port, is_free
@@ -15,6 +16,8 @@ _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
 EMULATED = ("whatsapp", "line")
 OWNERS_ONLY = frozenset({"OMNIJOURNEY_POSTGRES_DSN", "OMNIJOURNEY_TOKEN"})
 """Variables of ours that no process gets."""
+_CALLS_FOLDER = "calls"
+_PORT_MAX = 65_535
 
 
 class PortTakenError(EmbeddedError):
@@ -121,6 +124,7 @@ def environment(
         # Whatever our own environment has: `secret_environment` says who gets them.
         "OMNIJOURNEY_SECRET_KEYS": "",
         "OMNIJOURNEY_DATA_DIR": str(data_dir),
+        "OMNIJOURNEY_CALLS_DIR": str(calls_folder(data_dir) or "") if not options.one_process else "",
         "OMNIJOURNEY_BIND_HOST": plan.bind_host,
         "OMNIJOURNEY_CLOCK_CONTROL": settings.clock_control,
         "OMNIJOURNEY_EMULATOR_HOST": plan.host,
@@ -137,6 +141,12 @@ def environment(
     for channel, url in channel_urls(options, plan).items():
         variables[f"OMNIJOURNEY_{channel.upper()}_URL"] = url
     return {**variables, **options.environment}
+
+
+def calls_folder(data_dir: Path) -> Path | None:
+    """Where the services have the sockets by which they call each other; None: its path is too long for sockets."""
+    folder = data_dir / _CALLS_FOLDER
+    return folder if socket_of(folder, _PORT_MAX) is not None else None
 
 
 def secret_environment(options: InstallationOptions, service: ServiceName, data_dir: Path) -> dict[str, str]:

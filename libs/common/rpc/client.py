@@ -1,7 +1,9 @@
 """Channels to other services, and how calls are repeated."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
 
 import grpc
 import structlog
@@ -9,7 +11,8 @@ import structlog
 from libs.common import backoff
 from libs.common.rpc import limits
 from libs.common.rpc.errors import remote_error
-from libs.common.rpc.local import Codec, LocalServers, local_servers
+from libs.common.rpc.local import LOOPBACK, Call, Codec, Metadata, local_servers
+from libs.common.rpc.neighbours import Neighbour, neighbour_at
 from libs.common.tls import Tls
 
 T = TypeVar("T")
@@ -46,22 +49,44 @@ class DeadlineMissingError(TypeError):
     """A call was made without `timeout=`: a fault of the code that made it."""
 
 
-def channel(target: str, token: str, tls: Tls | None = None) -> grpc.aio.Channel:
+class Nearby(Protocol):
+    """A server that can be called without gRPC: `LocalServer`, or a connection to one beside us."""
+
+    def call(self, codec: Codec, request: Any, timeout_s: float, metadata: Metadata, remote: Call) -> Any:
+        """A call that has begun: await it, or cancel it. `remote` makes it by gRPC where that is needed. Raises
+        AioRpcError when awaited."""
+        ...
+
+
+FindNearby = Callable[[], Nearby | None]
+"""The server now; None: it is called by gRPC."""
+
+
+def channel(
+    target: str,
+    token: str,
+    tls: Tls | None = None,
+    *,
+    calls_dir: Path | None = None,
+    bind_host: str = LOOPBACK,
+) -> grpc.aio.Channel:
     """A channel to `host:port` that sends the token and refuses calls without a deadline. Connects when first used.
-    Raises OSError when the files of `tls` cannot be read."""
+
+    `calls_dir` is where the services of this machine have their sockets, those that listen on the loopback or on
+    `bind_host`; with TLS none is used. Raises OSError when the files of `tls` cannot be read.
+    """
     if tls is None:
         opened = grpc.aio.insecure_channel(target, options=_OPTIONS)
     else:
         opened = grpc.aio.secure_channel(target, tls.channel_credentials(), options=_OPTIONS)
     servers = local_servers()
-    return _Channel(opened, token) if servers is None else _NearChannel(opened, token, servers, target)
-
-
-class _Near(NamedTuple):
-    """Where a channel looks first."""
-
-    servers: LocalServers
-    target: str
+    if servers is not None:
+        return _NearChannel(opened, token, partial(servers.find, target))
+    if calls_dir is not None and tls is None:
+        neighbour = neighbour_at(target, calls_dir, bind_host)
+        if neighbour is not None:
+            return _BesideChannel(opened, token, neighbour)
+    return _Channel(opened, token)
 
 
 class _Method:
@@ -123,20 +148,22 @@ class _Channel(grpc.aio.Channel):
 
 
 class _NearMethod:
-    """One unary method of a stub, whose server may be of this process."""
+    """One unary method of a stub, whose server may be near."""
 
-    __slots__ = ("_authorization", "_codec", "_remote", "_servers", "_target")
+    __slots__ = ("_authorization", "_codec", "_find", "_remote")
 
-    def __init__(self, codec: Codec, remote: _Method, authorization: tuple[str, str], near: _Near) -> None:
+    def __init__(
+        self, codec: Codec, remote: _Method, authorization: tuple[str, str], find: FindNearby
+    ) -> None:
         self._codec = codec
         self._remote = remote
         self._authorization = authorization
-        self._servers, self._target = near
+        self._find = find
 
     def __call__(
         self, request: Any = None, timeout: float | None = None, metadata: Any = None, **options: Any
     ) -> Any:
-        server = self._servers.find(self._target)
+        server = self._find()
         if server is None or timeout is None:
             return self._remote(request, timeout, metadata, **options)
         sent = (*(metadata or ()), self._authorization)
@@ -149,11 +176,11 @@ def _as_it_is(data: bytes) -> bytes:
 
 
 class _NearChannel(_Channel):
-    """A channel that looks its target up among the servers of this process, at each call."""
+    """A channel that looks at each call whether its server is near."""
 
-    def __init__(self, inner: grpc.aio.Channel, token: str, servers: LocalServers, target: str) -> None:
+    def __init__(self, inner: grpc.aio.Channel, token: str, find: FindNearby) -> None:
         super().__init__(inner, token)
-        self._near = _Near(servers, target)
+        self._find = find
 
     def unary_unary(self, method: str, *codec: Any, **options: Any) -> Any:
         remote = super().unary_unary(method, *codec, **options)
@@ -163,7 +190,27 @@ class _NearChannel(_Channel):
             named.get("request_serializer") or _as_it_is,
             named.get("response_deserializer") or _as_it_is,
         )
-        return _NearMethod(coded, remote, self._authorization, self._near)
+        return _NearMethod(coded, remote, self._authorization, self._find)
+
+
+class _BesideChannel(_NearChannel):
+    """One to a server of this machine, with its connection."""
+
+    def __init__(self, inner: grpc.aio.Channel, token: str, neighbour: Neighbour) -> None:
+        super().__init__(inner, token, neighbour.find)
+        self._neighbour = neighbour
+
+    async def channel_ready(self) -> None:
+        """Both ways."""
+        await super().channel_ready()
+        await self._neighbour.ready()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self, grace: float | None = None) -> None:
+        await self._neighbour.close()
+        await super().close(grace)
 
 
 async def retrying(call: Callable[[], Awaitable[T]], *, attempts: int | None = ATTEMPTS_DEFAULT) -> T:

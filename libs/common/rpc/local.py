@@ -84,9 +84,9 @@ class LocalServer:
                     refuse(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
                 if handler.unary_unary is None:
                     return await remote(request, timeout=timeout_s)
-                sent = handler.request_deserializer(_held(codec.serialize(request)))
+                sent = handler.request_deserializer(held(codec.serialize(request)))
                 answer = await handler.unary_unary(sent, context)
-                return codec.deserialize(_held(handler.response_serializer(answer)))
+                return codec.deserialize(held(handler.response_serializer(answer)))
         except grpc.aio.AbortError:
             raise context.error() from None
         except TimeoutError:
@@ -143,7 +143,7 @@ class LocalContext:
         self, code: grpc.StatusCode, details: str = "", trailing_metadata: Metadata = ()
     ) -> NoReturn:
         """Ends the call."""
-        self._aborted = _error(code, details, trailing_metadata)
+        self._aborted = rpc_error(code, details, trailing_metadata)
         raise grpc.aio.AbortError
 
     def error(self) -> grpc.aio.AioRpcError:
@@ -200,10 +200,10 @@ def together(metrics_of: str) -> Iterator[LocalServers]:
 
 def refuse(code: grpc.StatusCode, details: str) -> NoReturn:
     """Ends a call as gRPC would."""
-    raise _error(code, details, ())
+    raise rpc_error(code, details)
 
 
-def _held(data: bytes) -> bytes:
+def held(data: bytes) -> bytes:
     """Bytes that fit into a message. Raises RESOURCE_EXHAUSTED, as gRPC does."""
     if len(data) > limits.MESSAGE_BYTES_MAX:
         refuse(
@@ -213,5 +213,6 @@ def _held(data: bytes) -> bytes:
     return data
 
 
-def _error(code: grpc.StatusCode, details: str, trailing: Metadata) -> grpc.aio.AioRpcError:
+def rpc_error(code: grpc.StatusCode, details: str, trailing: Metadata = ()) -> grpc.aio.AioRpcError:
+    """How a call ended, as gRPC says it."""
     return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(*trailing), details)

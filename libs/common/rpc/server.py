@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import grpc
@@ -14,6 +15,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from libs.common.callers import CallerDirectory
 from libs.common.rpc import limits
 from libs.common.rpc.audited import NoteWrite
+from libs.common.rpc.beside import BesideServer, socket_of
 from libs.common.rpc.guard import Guard
 from libs.common.rpc.local import LocalServer, local_servers
 from libs.common.rpc.open_services import Health
@@ -60,15 +62,19 @@ class GrpcServer:
         client_rate: float = limits.CLIENT_RATE_DEFAULT,
         tls: Tls | None = None,
         audit: NoteWrite | None = None,
+        calls_dir: Path | None = None,
     ) -> None:
         """Opens port `port` (0: any free one) at `start`, for the `callers`. Clients among them may name `teams` that
-        are there (None: any), and call `client_rate` times a second; `audit` writes down what they change. Raises
-        PortTakenError when it is taken already."""
+        are there (None: any), and call `client_rate` times a second; `audit` writes down what they change. Without TLS
+        it has a socket in `calls_dir` as well, which is closed to other users. Raises PortTakenError when the port is
+        taken already."""
         self._server = grpc.aio.server(options=_options())
         guard = Guard(self._server, callers, teams, client_rate, audit=audit)
         # To generated code it is a server.
         self._guard = cast("grpc.aio.Server", guard)
         self._local = LocalServer(guard)
+        self._calls_dir = calls_dir if tls is None else None
+        self._beside: BesideServer | None = None
         self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._guard)
         self._names: list[str] = []
@@ -91,7 +97,8 @@ class GrpcServer:
         self._names.append(service.full_name)
 
     async def start(self) -> None:
-        """Serves, and reports SERVING for every service added. Raises PortTakenError."""
+        """Serves, and reports SERVING for every service added. Raises PortTakenError, OSError where no socket can be
+        made in `calls_dir`."""
         address = f"{self._host}:{self.port}"
         try:
             if self._tls is None:
@@ -110,6 +117,10 @@ class GrpcServer:
         servers = local_servers()
         if servers is not None:
             servers.offer(self._host, self.port, self._local)
+        path = socket_of(self._calls_dir, self.port) if self._calls_dir is not None else None
+        if path is not None:
+            self._beside = BesideServer(self._local, path)
+            await self._beside.start()
 
     async def drain(self, grace_s: float = DRAIN_GRACE_S) -> None:
         """Reports NOT_SERVING, takes no new call, lets the running ones end within `grace_s` and cancels the rest."""
@@ -117,7 +128,11 @@ class GrpcServer:
         servers = local_servers()
         if servers is not None:
             servers.withdraw(self._local)
+        if self._beside is not None:
+            self._beside.stop_taking()
         await asyncio.gather(self._server.stop(grace_s), self._local.drain(grace_s))
+        if self._beside is not None:
+            await self._beside.close()
 
     async def __aenter__(self) -> "GrpcServer":
         """Starts."""

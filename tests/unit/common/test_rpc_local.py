@@ -1,9 +1,11 @@
-"""Calls within a process are held to what gRPC does: each test runs both ways."""
+"""Calls within a process, and over a socket, are held to what gRPC does: each test runs all ways."""
 
 import asyncio
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -25,7 +27,7 @@ from tests.unit.common.conftest import TOKEN
 
 CLIENT = "of-a-client"
 READER = "of-a-reader"
-BOTH = pytest.mark.parametrize("way", ["near", "far"])
+ALL = pytest.mark.parametrize("way", ["near", "beside", "far"])
 
 
 class Servicer(pb_grpc.InstallationServiceServicer):
@@ -83,13 +85,25 @@ async def served(way: str) -> AsyncIterator[Served]:
     own = Caller.of(new_id(), "points", None, [SCOPE_INTERNAL, SCOPE_OPERATE])
     client = Caller.of(new_id(), "a client", None, [SCOPE_OPERATE])
     reader = Caller.of(new_id(), "a reader", None, [SCOPE_READ])
-    with local.together(metrics_of="journey") if way == "near" else contextlib.nullcontext():
+    with (
+        local.together(metrics_of="journey") if way == "near" else contextlib.nullcontext(),
+        tempfile.TemporaryDirectory(prefix="oj-") as folder,  # short, unlike pytest's own
+    ):
+        calls_dir = Path(folder) if way == "beside" else None
         servicer = Servicer()  # type: ignore[abstract]  # a part of the service is enough
         callers = StaticDirectory({TOKEN: own, CLIENT: client, READER: reader})
-        server = GrpcServer(host="127.0.0.1", port=0, callers=callers)
+        server = GrpcServer(host="127.0.0.1", port=0, callers=callers, calls_dir=calls_dir)
         server.add(pb_grpc.add_InstallationServiceServicer_to_server, servicer, operations.DESCRIPTOR)
         async with server:
-            made = Served(servicer, server, lambda token: channel(f"127.0.0.1:{server.port}", token))
+            made = Served(
+                servicer,
+                server,
+                lambda token: channel(f"127.0.0.1:{server.port}", token, calls_dir=calls_dir),
+            )
+            if way == "beside":
+                for token in (TOKEN, CLIENT, READER, "wrong"):
+                    made.stub(token)
+                    await made.opened[token].channel_ready()
             try:
                 yield made
             finally:
@@ -103,17 +117,17 @@ async def _failed(call: Any) -> grpc.aio.AioRpcError:
     return caught.value
 
 
-@BOTH
+@ALL
 async def test_a_call_is_answered_and_its_caller_known_for_the_call_alone(way: str) -> None:
     async with served(way) as on:
         answer = await on.stub().GetClock(pb.GetClockRequest(), timeout=5)
         assert answer.version == 3
         assert [found.name for found in on.servicer.callers] == ["points"]
         assert caller() is ITSELF
-        assert (on.servicer.peers == ["in-process"]) == (way == "near")
+        assert (on.servicer.peers == ["in-process"]) == (way != "far")
 
 
-@BOTH
+@ALL
 async def test_who_shows_no_good_token_is_refused(way: str) -> None:
     async with served(way) as on:
         error = await _failed(on.stub("wrong").GetClock(pb.GetClockRequest(), timeout=5))
@@ -121,21 +135,21 @@ async def test_who_shows_no_good_token_is_refused(way: str) -> None:
         assert on.servicer.callers == []
 
 
-@BOTH
+@ALL
 async def test_a_scope_that_is_missing_refuses(way: str) -> None:
     async with served(way) as on:
         error = await _failed(on.stub(READER).GetClock(pb.GetClockRequest(), timeout=5))
         assert (error.code().name, remote_error(error).reason) == ("PERMISSION_DENIED", "SCOPE_MISSING")
 
 
-@BOTH
+@ALL
 async def test_a_client_is_held_to_what_clients_are_held_to(way: str) -> None:
     async with served(way) as on:
         assert (await on.stub(CLIENT).GetClock(pb.GetClockRequest(), timeout=5)).version == 3
         assert [found.name for found in on.servicer.callers] == ["a client"]
 
 
-@BOTH
+@ALL
 async def test_bytes_that_are_no_request_are_the_callers_fault(way: str) -> None:
     async with served(way) as on:
         on.stub()
@@ -144,7 +158,7 @@ async def test_bytes_that_are_no_request_are_the_callers_fault(way: str) -> None
         assert (told.code.name, told.reason) == ("INVALID_ARGUMENT", "INVALID_FIELDS")
 
 
-@BOTH
+@ALL
 async def test_an_error_of_the_domain_keeps_reason_metadata_and_wait(way: str) -> None:
     async with served(way) as on:
         on.servicer.faults = [ResourceExhausted.overloaded("mail", 1.5)]
@@ -152,7 +166,7 @@ async def test_an_error_of_the_domain_keeps_reason_metadata_and_wait(way: str) -
         assert (told.code.name, told.reason, told.retry_after_s) == ("RESOURCE_EXHAUSTED", "OVERLOADED", 1.5)
 
 
-@BOTH
+@ALL
 async def test_what_nobody_foresaw_is_told_as_an_incident(way: str) -> None:
     async with served(way) as on:
         on.servicer.faults = [ZeroDivisionError("secret")]
@@ -161,7 +175,7 @@ async def test_what_nobody_foresaw_is_told_as_an_incident(way: str) -> None:
         assert "secret" not in (error.details() or "")
 
 
-@BOTH
+@ALL
 async def test_a_passing_fault_is_repeated(way: str) -> None:
     async with served(way) as on:
         on.servicer.faults = [Aborted("WRITE_CONFLICT", "x")]
@@ -169,7 +183,7 @@ async def test_a_passing_fault_is_repeated(way: str) -> None:
         assert answer.version == 3
 
 
-@BOTH
+@ALL
 async def test_a_late_call_ends_and_its_handler_with_it(way: str) -> None:
     async with served(way) as on:
         error = await _failed(on.stub().GetLag(pb.GetLagRequest(), timeout=0.1))
@@ -177,7 +191,7 @@ async def test_a_late_call_ends_and_its_handler_with_it(way: str) -> None:
         await _until(lambda: on.servicer.cancelled)
 
 
-@BOTH
+@ALL
 async def test_a_caller_that_is_cancelled_cancels_the_handler(way: str) -> None:
     async with served(way) as on:
         calling = asyncio.ensure_future(on.stub().GetLag(pb.GetLagRequest(), timeout=5))
@@ -188,14 +202,14 @@ async def test_a_caller_that_is_cancelled_cancels_the_handler(way: str) -> None:
         await _until(lambda: on.servicer.cancelled)
 
 
-@BOTH
+@ALL
 async def test_a_call_needs_a_deadline(way: str) -> None:
     async with served(way) as on:
         with pytest.raises(DeadlineMissingError):
             await on.stub().GetClock(pb.GetClockRequest())
 
 
-@BOTH
+@ALL
 async def test_what_one_side_does_with_its_message_the_other_does_not_see(way: str) -> None:
     async with served(way) as on:
         request = pb.GetLagRequest(min_clock_version=1)
@@ -207,7 +221,7 @@ async def test_what_one_side_does_with_its_message_the_other_does_not_see(way: s
         assert on.servicer.answer.version == 3
 
 
-@BOTH
+@ALL
 async def test_a_method_that_no_servicer_has_is_unimplemented(way: str) -> None:
     async with served(way) as on:
         on.stub()
@@ -220,7 +234,7 @@ async def test_a_method_that_no_servicer_has_is_unimplemented(way: str) -> None:
         assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-@BOTH
+@ALL
 async def test_draining_lets_running_calls_end_and_takes_no_new_ones(way: str) -> None:
     async with served(way) as on:
         running = asyncio.ensure_future(on.stub().GetLag(pb.GetLagRequest(), timeout=5))
@@ -234,7 +248,7 @@ async def test_draining_lets_running_calls_end_and_takes_no_new_ones(way: str) -
         await asyncio.wait_for(draining, 10)
 
 
-@BOTH
+@ALL
 async def test_draining_cuts_off_what_does_not_end_and_its_caller_is_told(way: str) -> None:
     async with served(way) as on:
         running = asyncio.ensure_future(on.stub().GetLag(pb.GetLagRequest(), timeout=5))
