@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+
+import grpc
 
 from libs.common.app import App, Runtime, runtime
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
 from libs.common.cpu_wait import CpuWait
 from libs.common.feeds.notifier import CommitNotifier
+from libs.common.feeds.reading import PackedHistory
+from libs.common.feeds.rows import FactRow, GatewayRow
 from libs.common.leases import LeaseKeeper
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.intake import Intake
@@ -19,19 +23,23 @@ from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.operations import Progress
 from libs.common.tasks import work_until
 from libs.embedded import attach
+from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
 from omnijourney.internal.v1.customers_service_pb2_grpc import CustomersServiceStub
 from omnijourney.internal.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from omnijourney.internal.v1.mail_service_pb2_grpc import MailServiceStub
 from omnijourney.internal.v1.sends_service_pb2_grpc import SendsServiceStub
 from omnijourney.journey.v1 import journey_service_pb2, journey_service_pb2_grpc
+from omnijourney.segment.v1.history_pb2 import FACT_KIND_ATTRIBUTE_DEFINED
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.journey import metrics
 from services.journey.clients.effects import GrpcEffects
 from services.journey.clients.gate import GrpcReferences
 from services.journey.clients.mail import MailReader, SourceMail
+from services.journey.clients.modules import GatewayModules
 from services.journey.clients.sends import GatewaySends
 from services.journey.clients.zones import SegmentZones
 from services.journey.config import Settings
+from services.journey.convert.gone import attribute_changes, content_changes
 from services.journey.servicer import Dependencies, JourneyServicer, internal
 from services.journey.store.enrolments import EnrolmentStore
 from services.journey.store.history import HistoryStore
@@ -39,18 +47,22 @@ from services.journey.store.journeys import JourneyStore
 from services.journey.store.leases import LeaseStore
 from services.journey.store.mail import JourneyMailStore
 from services.journey.store.orphans import OrphanStore
+from services.journey.store.references import FollowedSource, ReferenceStore
 from services.journey.store.turns import TurnStore
 from services.journey.usecases.gate import Gate
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
 from services.journey.usecases.parked import ParkedCustomers
+from services.journey.usecases.references import Uses
 from services.journey.usecases.schedule import ScheduledChanges
 from services.journey.usecases.triggers import SystemTriggers
 from services.journey.worker.actors import Worker
 from services.journey.worker.brakes import Brakes
 from services.journey.worker.catalog import JourneyCatalog
+from services.journey.worker.gone import GoneProjection, Stopper, gone_follower
 from services.journey.worker.lag import JourneyLag
 from services.journey.worker.orphans import OrphanChecker
+from services.journey.worker.references import ReferenceIndexer
 from services.journey.worker.schedule import Scheduler
 from services.journey.worker.takeover import MailboxRepair
 from services.journey.worker.turns import TurnRunner
@@ -120,10 +132,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         brakes = Brakes(sends, journeys)
         scheduler = Scheduler(ScheduledChanges(journeys), brakes, rt.clock, progress, worker.set_stopping)
 
-        def journeys_changed() -> None:
-            notifier.notify()
-            scheduler.wake()
-            worker.wake()
+        journeys_stopped = _each(notifier.notify, scheduler.wake, worker.wake)
+        references = _References(rt, journeys, to_segment, to_gateway, journeys_stopped)
+        journeys_changed = _each(journeys_stopped, references.indexer.wake)
 
         dependencies = Dependencies(
             lifecycle=Lifecycle(
@@ -143,6 +154,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             parked=ParkedCustomers(
                 rt.pool, mailbox, readers, rt.clock, changed=notifier.notify, unparked=worker.wake
             ),
+            uses=references.uses,
             draining_of_workers=WorkerDraining(rt.pool, leases),
             journeys=journeys,
             enrolments=EnrolmentStore(rt.pool),
@@ -165,12 +177,54 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         rt.spawn("worker", partial(_work, rt, settings, worker))
         rt.spawn("schedule", scheduler.run)
         rt.spawn("orphans", orphans.run)
+        references.spawn(rt)
         rt.spawn("clock watch", partial(_watch_clock, rt.clock, worker, scheduler))
         lag = JourneyLag(
             worker=worker, mailbox=mailbox, turns=turns, relay=relay, clock=rt.clock, progress=progress
         )
         async with rt.serving(lag) as serving:
             yield serving
+
+
+def _each(*calls: Callable[[], None]) -> Callable[[], None]:
+    """Calls each, in this order."""
+
+    def call() -> None:
+        for each in calls:
+            each()
+
+    return call
+
+
+class _References:
+    """The index of what journeys name, and what stops them when that goes."""
+
+    def __init__(
+        self,
+        rt: Runtime,
+        journeys: JourneyStore,
+        to_segment: grpc.aio.Channel,
+        to_gateway: grpc.aio.Channel,
+        stopped: Callable[[], None],
+    ) -> None:
+        store = ReferenceStore(rt.pool, journeys)
+        modules = GatewayModules(ChannelGatewayServiceStub(to_gateway))
+        stopper = Stopper(store, rt.clock, stopped)
+        self.indexer = ReferenceIndexer(store, stopper, rt.clock)
+        self.uses = Uses(store, self.indexer, modules)
+        self._content = gone_follower(
+            PackedHistory("channel_gateway", to_gateway, GatewayRow, content_only=True),
+            GoneProjection(FollowedSource.GATEWAY, content_changes, store, modules, stopper),
+        )
+        self._attributes = gone_follower(
+            PackedHistory("segment", to_segment, FactRow, kinds=[FACT_KIND_ATTRIBUTE_DEFINED]),
+            GoneProjection(FollowedSource.SEGMENT, attribute_changes, store, modules, stopper),
+        )
+
+    def spawn(self, rt: Runtime) -> None:
+        rt.spawn("references", self.indexer.run)
+        rt.spawn("gone content", self._content.run)
+        rt.spawn("gone attributes", self._attributes.run)
 
 
 async def _work(rt: Runtime, settings: Settings, worker: Worker, stopping: asyncio.Event) -> None:

@@ -54,3 +54,13 @@ MAIL_HELD = gauge(
     "journey_mail_held_partitions_count",
     "Partitions that get no system triggers, since their mailboxes are full.",
 )
+GONE_FAULTS = counter(
+    "journey_gone_faults_total", "Failed attempts to follow what is gone at gateway and segment."
+)
+GONE_SET_ASIDE = counter(
+    "journey_gone_rows_set_aside_total", "Rows of their histories that could not be applied; see the log."
+)
+INDEX_FAULTS = counter(
+    "journey_index_faults_total",
+    "Journeys of which it could not be noted what they name, and are looked at again.",
+)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from enum import IntEnum
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -18,6 +20,7 @@ from services.journey.domain.model import (
     Definition,
     Message,
     Node,
+    StatusReason,
     Tags,
     TagTrigger,
 )
@@ -45,6 +48,31 @@ class Reference(msgspec.Struct, frozen=True):
     kind: ReferenceKind
     thing: str
     fields: tuple[str, ...]
+
+
+STOPS: Final[Mapping[ReferenceKind, StatusReason]] = {
+    # An account that messages go through is the bot.
+    ReferenceKind.ACCOUNT: StatusReason.BOT_MODULE_MISSING,
+    ReferenceKind.BOT_MODULE: StatusReason.BOT_MODULE_MISSING,
+    ReferenceKind.TEMPLATE: StatusReason.WHATSAPP_TEMPLATE_MISSING,
+    ReferenceKind.ATTRIBUTE: StatusReason.ATTRIBUTE_UNAVAILABLE,
+}
+"""Why a live journey stops when a thing of a kind that it names goes (J-07 e to g)."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What became of a thing at `at`, domain time.
+
+    One that is gone for good, or archived, stops every journey that names it (`lasting`), until it is `back`; another
+    change those that have named it since before.
+    """
+
+    team_id: UUID
+    kind: ReferenceKind
+    thing: str
+    at: datetime
+    lasting: bool = False
+    back: bool = False
 
 
 Named = Iterator[tuple[ReferenceKind, str, str]]

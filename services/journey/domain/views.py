@@ -78,6 +78,16 @@ class StoredRevision(NamedTuple):
     created_at: datetime
 
 
+class Referring(NamedTuple):
+    """A journey that names something, and at which paths."""
+
+    journey_id: UUID
+    name: str
+    status: JourneyStatus
+    fields: Sequence[str]
+    created_at: datetime
+
+
 class SystemTriggerRow(NamedTuple):
     """A system trigger to be mailed; the request key is the caller's, each is mailed once."""
 

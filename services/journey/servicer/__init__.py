@@ -5,10 +5,11 @@ from services.journey.servicer.base import Dependencies
 from services.journey.servicer.enrolments import EnrolmentRpcs
 from services.journey.servicer.journeys import JourneyRpcs
 from services.journey.servicer.parked import ParkedRpcs
+from services.journey.servicer.references import ReferenceRpcs
 from services.journey.servicer.triggers import TriggerRpcs
 
 
-class JourneyServicer(JourneyRpcs, EnrolmentRpcs, TriggerRpcs, ActorRpcs, ParkedRpcs):
+class JourneyServicer(JourneyRpcs, EnrolmentRpcs, TriggerRpcs, ActorRpcs, ParkedRpcs, ReferenceRpcs):
     """See `protos/omnijourney/journey/v1/journey_service.proto`."""
 
 

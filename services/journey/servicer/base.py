@@ -19,6 +19,7 @@ from services.journey.store.orphans import OrphanStore
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
 from services.journey.usecases.parked import ParkedCustomers
+from services.journey.usecases.references import Uses
 from services.journey.usecases.triggers import SystemTriggers
 
 
@@ -29,6 +30,7 @@ class Dependencies:
     lifecycle: Lifecycle
     triggers: SystemTriggers
     parked: ParkedCustomers
+    uses: Uses
     draining_of_workers: WorkerDraining
     journeys: JourneyStore
     enrolments: EnrolmentStore

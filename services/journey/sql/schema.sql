@@ -14,6 +14,12 @@ CREATE TYPE actor_row AS (
     sending boolean
 );
 
+CREATE TYPE cursor_step AS (
+    partition smallint,
+    position_before bigint,
+    position_after bigint
+);
+
 -- An enrolment, and where it lies.
 CREATE TYPE enrolment_key AS (
     partition smallint,
@@ -198,6 +204,38 @@ CREATE INDEX enrolment_live ON journey.enrolment USING btree (team_id, journey_i
 ALTER TABLE enrolment ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON enrolment USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- How far the histories of segment (1) and of the gateway (2) are taken.
+CREATE TABLE followed_cursor (
+    source    smallint NOT NULL,
+    partition smallint NOT NULL,
+    position  bigint NOT NULL,
+    CONSTRAINT followed_cursor_pkey PRIMARY KEY (source, partition),
+    CONSTRAINT followed_cursor_position_check CHECK (("position" >= 0))
+);
+
+-- Rows of these histories that could not be applied: passed over, and kept with the reason.
+CREATE TABLE followed_row_set_aside (
+    source       smallint NOT NULL,
+    partition    smallint NOT NULL,
+    position     bigint NOT NULL,
+    reason       text NOT NULL,
+    set_aside_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT followed_row_set_aside_pkey PRIMARY KEY (source, partition, "position")
+);
+
+-- What other services have told of such things: deleted or archived (`lasting`, until it is restored), or changed at `at`.
+CREATE TABLE gone_thing (
+    team_id uuid NOT NULL,
+    kind    smallint NOT NULL,
+    thing   text NOT NULL,
+    lasting boolean NOT NULL,
+    at      timestamp with time zone NOT NULL,
+    CONSTRAINT gone_thing_pkey PRIMARY KEY (team_id, kind, thing, lasting),
+    CONSTRAINT gone_thing_at_check CHECK (((at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE gone_thing ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON gone_thing USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Append-only: what happened, as other services read it. `body` is msgpack, by `kind`: 1 a burst, 2 a refused trigger,
 -- 3 a change of status.
 CREATE TABLE history (
@@ -248,24 +286,25 @@ ALTER TABLE history_record ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON history_record USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 CREATE TABLE journey (
-    team_id      uuid NOT NULL,
-    journey_id   uuid NOT NULL,
-    status       smallint NOT NULL,
-    reason       smallint NOT NULL DEFAULT 0,
-    revision     bigint NOT NULL,
-    version      bigint NOT NULL,
-    stop_epoch   bigint NOT NULL DEFAULT 0,
-    name         text NOT NULL,
-    name_folded  text NOT NULL,
-    trigger_type text NOT NULL DEFAULT ''::text,
-    definition   jsonb NOT NULL,
-    starts_at    timestamp with time zone,
-    ends_at      timestamp with time zone,
-    created_at   timestamp with time zone NOT NULL,
-    updated_at   timestamp with time zone NOT NULL,
-    published_at timestamp with time zone,
-    deleted_at   timestamp with time zone,
-    braked_epoch bigint NOT NULL DEFAULT 0,
+    team_id         uuid NOT NULL,
+    journey_id      uuid NOT NULL,
+    status          smallint NOT NULL,
+    reason          smallint NOT NULL DEFAULT 0,
+    revision        bigint NOT NULL,
+    version         bigint NOT NULL,
+    stop_epoch      bigint NOT NULL DEFAULT 0,
+    name            text NOT NULL,
+    name_folded     text NOT NULL,
+    trigger_type    text NOT NULL DEFAULT ''::text,
+    definition      jsonb NOT NULL,
+    starts_at       timestamp with time zone,
+    ends_at         timestamp with time zone,
+    created_at      timestamp with time zone NOT NULL,
+    updated_at      timestamp with time zone NOT NULL,
+    published_at    timestamp with time zone,
+    deleted_at      timestamp with time zone,
+    braked_epoch    bigint NOT NULL DEFAULT 0,
+    indexed_version bigint NOT NULL DEFAULT 0,
     CONSTRAINT journey_pkey PRIMARY KEY (team_id, journey_id),
     CONSTRAINT journey_revision_check CHECK ((revision > 0)),
     CONSTRAINT journey_status_check CHECK (((status >= 1) AND (status <= 6))),
@@ -275,8 +314,27 @@ CREATE TABLE journey (
 CREATE INDEX journey_by_creation ON journey.journey USING btree (team_id, created_at DESC, journey_id DESC) WHERE (deleted_at IS NULL);
 -- What the schedule has to look at: journeys that change by time, and those that are stopping.
 CREATE INDEX journey_changing ON journey.journey USING btree (status, starts_at, ends_at) WHERE (status = ANY (ARRAY[2, 3, 4, 5]));
+-- Few at a time: what was changed a moment ago. Nobody asks any more what a stopped one names.
+CREATE INDEX journey_unindexed ON journey.journey USING btree (team_id, journey_id) WHERE ((indexed_version <> version) AND (deleted_at IS NULL) AND ((status >= 1) AND (status <= 4)));
 ALTER TABLE journey ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON journey USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- What each journey names in other services, at which paths of its definition, and since when (domain time): made of the definition
+-- after each change of the journey, of `journey.indexed_version`. `kind` is a ReferenceKind of domain/references.py.
+CREATE TABLE journey_reference (
+    team_id    uuid NOT NULL,
+    kind       smallint NOT NULL,
+    thing      text NOT NULL,
+    journey_id uuid NOT NULL,
+    fields     text[] NOT NULL,
+    since      timestamp with time zone NOT NULL,
+    CONSTRAINT journey_reference_pkey PRIMARY KEY (team_id, kind, thing, journey_id),
+    CONSTRAINT journey_reference_since_check CHECK (((since >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (since < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT journey_reference_team_id_journey_id_fkey FOREIGN KEY (team_id, journey_id) REFERENCES journey(team_id, journey_id)
+);
+CREATE INDEX journey_reference_by_journey ON journey.journey_reference USING btree (team_id, journey_id);
+ALTER TABLE journey_reference ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON journey_reference USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 CREATE TABLE journey_revision (
     team_id    uuid NOT NULL,

@@ -457,7 +457,9 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListReferringJourneys(self, request, context):
-        """Lists the journeys that use a thing, newest first, with the places where they do.
+        """Lists the journeys that use a thing, newest first, with the places where they do: drafts and live ones, not those that are
+        stopping or stopped. One that sends a bot module uses the attributes and coupons that are in it, where it sends it.
+        Errors: UNAVAILABLE when the gateway has to be asked for modules and does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -126,7 +126,10 @@ class JourneyServiceStub:
     ListStatusChanges: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListStatusChangesRequest, _journey_service_pb2.ListStatusChangesResponse]
     """Lists the changes of a journey's status, newest first. Errors: NOT_FOUND."""
     ListReferringJourneys: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListReferringJourneysRequest, _journey_service_pb2.ListReferringJourneysResponse]
-    """Lists the journeys that use a thing, newest first, with the places where they do."""
+    """Lists the journeys that use a thing, newest first, with the places where they do: drafts and live ones, not those that are
+    stopping or stopped. One that sends a bot module uses the attributes and coupons that are in it, where it sends it.
+    Errors: UNAVAILABLE when the gateway has to be asked for modules and does not answer.
+    """
     ApplyJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ApplyJourneyRequest, _journey_service_pb2.ApplyJourneyResponse]
     """Creates or edits a journey from text, as the text says; with `dry_run` answers what would change and changes nothing.
     Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` with line and field, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION
@@ -249,7 +252,10 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     ListStatusChanges: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListStatusChangesRequest, _journey_service_pb2.ListStatusChangesResponse]  # type: ignore[assignment]
     """Lists the changes of a journey's status, newest first. Errors: NOT_FOUND."""
     ListReferringJourneys: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListReferringJourneysRequest, _journey_service_pb2.ListReferringJourneysResponse]  # type: ignore[assignment]
-    """Lists the journeys that use a thing, newest first, with the places where they do."""
+    """Lists the journeys that use a thing, newest first, with the places where they do: drafts and live ones, not those that are
+    stopping or stopped. One that sends a bot module uses the attributes and coupons that are in it, where it sends it.
+    Errors: UNAVAILABLE when the gateway has to be asked for modules and does not answer.
+    """
     ApplyJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ApplyJourneyRequest, _journey_service_pb2.ApplyJourneyResponse]  # type: ignore[assignment]
     """Creates or edits a journey from text, as the text says; with `dry_run` answers what would change and changes nothing.
     Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` with line and field, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION
@@ -549,7 +555,10 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.ListReferringJourneysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.ListReferringJourneysResponse, _abc.Awaitable[_journey_service_pb2.ListReferringJourneysResponse]]:
-        """Lists the journeys that use a thing, newest first, with the places where they do."""
+        """Lists the journeys that use a thing, newest first, with the places where they do: drafts and live ones, not those that are
+        stopping or stopped. One that sends a bot module uses the attributes and coupons that are in it, where it sends it.
+        Errors: UNAVAILABLE when the gateway has to be asked for modules and does not answer.
+        """
 
     @_abc_1.abstractmethod
     def ApplyJourney(

@@ -1,0 +1,111 @@
+"""Journeys that name what was deleted, archived or changed elsewhere stop, whether or not anybody is there (J-07k)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Generic, TypeVar
+from uuid import UUID
+
+import structlog
+
+from libs.common.backoff import Backoff
+from libs.common.clock import Clock
+from libs.common.feeds.follower import Follower, History, Page
+from libs.common.feeds.rows import HistoryRow
+from services.journey import metrics
+from services.journey.clients.modules import Modules
+from services.journey.domain.model import StatusReason
+from services.journey.domain.references import STOPS, Change, ReferenceKind
+from services.journey.store.references import FollowedSource, ReferenceStore, Stops
+
+PAGE_ROWS: Final = 500
+_BACKOFF: Final = Backoff(0.1, 1.0)
+"""What went while a service was away stops journeys within 5 s of its return."""
+
+Row = TypeVar("Row", bound=HistoryRow)
+_log = structlog.get_logger(__name__)
+
+
+class Stopper:
+    """Stops journeys, and tells those who wait for changes."""
+
+    def __init__(self, store: ReferenceStore, clock: Clock, changed: Callable[[], None]) -> None:
+        """`changed` is called after journeys were stopped."""
+        self._store = store
+        self._clock = clock
+        self._changed = changed
+
+    async def stop(self, stops: Stops) -> None:
+        """Stops those that are live. Raises the driver's errors."""
+        stopped = await self._store.stop(stops, self._clock.now()) if stops else 0
+        if stopped:
+            metrics.STATUS_CHANGES.inc(stopped)
+            _log.info("journeys stopped, since what they name is gone", journeys=stopped)
+            self._changed()
+
+
+class GoneProjection(Generic[Row]):
+    """A `Projection` of the history of gateway or segment: what is gone is noted, and stops who names it.
+
+    Everything may be done twice; the cursors move when all of it is done.
+    """
+
+    def __init__(
+        self,
+        source: FollowedSource,
+        changes_in: Callable[[Row], Iterator[Change]],
+        store: ReferenceStore,
+        modules: Modules,
+        stopper: Stopper,
+    ) -> None:
+        """`changes_in` reads a row of the source; `modules` says which of them have variables of attributes."""
+        self._source = source
+        self._changes_in = changes_in
+        self._store = store
+        self._modules = modules
+        self._stopper = stopper
+
+    async def cursors(self) -> dict[int, int]:
+        """See `Projection`."""
+        return await self._store.cursors(self._source)
+
+    async def apply(self, before: Mapping[int, int], page: Page[Row]) -> None:
+        """See `Projection`."""
+        changes = [change for row in page.rows for change in self._changes_in(row)]
+        await self._stopper.stop(await self._store.note(changes))
+        await self._stopper.stop(await self._through_modules(changes))
+        await self._store.take(self._source, before, page.cursors)
+
+    async def set_aside(self, before: Mapping[int, int], page: Page[Row], reason: str) -> None:
+        """See `Projection`."""
+        (row,) = page.rows
+        await self._store.set_aside(self._source, before, page.cursors, row.place, reason)
+        metrics.GONE_SET_ASIDE.inc()
+
+    async def _through_modules(self, changes: Sequence[Change]) -> Stops:
+        """Journeys that send a module with a variable of an attribute that has gone. Raises Unavailable."""
+        stops: dict[tuple[UUID, UUID], StatusReason] = {}
+        for change in _still_gone(changes):
+            if change.kind is ReferenceKind.ATTRIBUTE:
+                naming = await self._store.naming(change.team_id, ReferenceKind.BOT_MODULE)
+                modules = sorted({each.thing for each in naming})
+                found = await self._modules.naming_attributes(change.team_id, modules, {change.thing})
+                for each in naming:
+                    if each.thing in found and (change.lasting or change.at >= each.since):
+                        stops[change.team_id, each.journey_id] = STOPS[change.kind]
+        return stops
+
+
+def _still_gone(changes: Sequence[Change]) -> list[Change]:
+    """Without what is back."""
+    last = {(each.team_id, each.kind, each.thing): each for each in changes if each.lasting or each.back}
+    return [
+        change
+        for change in changes
+        if not change.back and not (change.lasting and last[change.team_id, change.kind, change.thing].back)
+    ]
+
+
+def gone_follower(history: History[Row], projection: GoneProjection[Row]) -> Follower[Row]:
+    """The loop that follows."""
+    return Follower(history, projection, rows_max=PAGE_ROWS, failed=metrics.GONE_FAULTS.inc, backoff=_BACKOFF)
