@@ -206,7 +206,7 @@ async def house(servers: Servers, databases: Databases, redis: object) -> AsyncI
                 await made.start(name)
             team = team_pb2.Team(team_id=made.team_id, name="Team")
             settings = team_pb2.TeamSettings(time_zone="Asia/Taipei", currency_code="TWD")
-            settings.modules.extend([team_pb2.MODULE_JOURNEYS, team_pb2.MODULE_POINTS])
+            settings.modules.extend(number for number in team_pb2.Module.values() if number)
             team.settings.CopyFrom(settings)
             await made.call("segment", "CreateTeam", team=team)
             await made.start("journey")
