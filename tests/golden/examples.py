@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.audience import expressions as e
 from libs.common.audience.expressions import AttributeType
 from libs.common.feeds import gateway_records as gr
 from libs.common.feeds import journey_records as jr
@@ -76,6 +77,10 @@ DEFINITIONS: Final = {
     "contact": j.Definition("By contact", j.ContactTrigger()),
     "tag": j.Definition("By tag", j.TagTrigger(("a", "b"))),
     "attribute": j.Definition("By attribute", j.AttributeTrigger(("tier",), ("gold",))),
+    "attribute by a test": j.Definition(
+        "By a number",
+        j.AttributeTrigger(("spent",), (), j.ValueTest(e.AttributeType.NUMBER, 7, ("1.50",), "9")),
+    ),
     "system": j.Definition("By call", j.SystemTriggerKind()),
 }
 STEPS: Final = tuple(

@@ -57,10 +57,10 @@ def evaluate(  # noqa: PLR0911 - one way out per kind of expression
             return _evaluate_tags(expression, subject.tags)
         case HasAttribute(key, test):
             text = subject.values.get(key)
-            return text is not None and _evaluate_value(test, text)
+            return text is not None and meets_value(test, text)
         case HasBasic(field, test):
             text = subject.basics.get(field)
-            return text is not None and _evaluate_value(test, text)
+            return text is not None and meets_value(test, text)
         case HasTime(field, test):
             return _evaluate_time(test, subject.times.get(field), now, zone)
         case IsBound(bound, channel, account):
@@ -81,7 +81,8 @@ def _evaluate_tags(predicate: HasTags, tags: frozenset[str]) -> bool:
             return predicate.tags.isdisjoint(tags)
 
 
-def _evaluate_value(test: AttributeTest, text: str) -> bool:
+def meets_value(test: AttributeTest, text: str) -> bool:
+    """Whether a value, as its canonical text (a text folded), meets the test; it is of the test's type."""
     match test:
         case IsSet():
             return True

@@ -12,6 +12,7 @@ from libs.common.rpc.values import seconds_of, timestamp
 from omnijourney.common.v1 import channel_pb2, money_pb2
 from omnijourney.journey.v1 import journey_pb2, node_pb2, trigger_pb2
 from omnijourney.segment.v1 import audience_pb2
+from services.journey.convert.value_tests import add_value_test, value_test_from
 from services.journey.domain import model as d
 from services.journey.domain.lifecycle import MESSAGES
 from services.journey.domain.views import StoredRevision
@@ -118,9 +119,8 @@ def _trigger_from(sent: trigger_pb2.Trigger, check: _Reading) -> d.Trigger | Non
             return d.TagTrigger(tuple(sent.tag_applied.tags))
         case "attribute_changed":
             changed = sent.attribute_changed
-            if changed.HasField("value") and not changed.value.any_of:
-                check.gap("trigger.attribute_changed.value.any_of", "needs 1 to 100 values")
-            return d.AttributeTrigger(tuple(changed.keys), tuple(changed.value.any_of))
+            test = value_test_from(changed, check.gap)
+            return d.AttributeTrigger(tuple(changed.keys), tuple(changed.value.any_of), test)
         case "system":
             return d.SystemTriggerKind()
         case _:
@@ -278,6 +278,8 @@ def _trigger_message(trigger: d.Trigger) -> trigger_pb2.Trigger:
             message.attribute_changed.keys.extend(trigger.keys)
             if trigger.any_of:
                 message.attribute_changed.value.any_of.extend(trigger.any_of)
+            if trigger.test is not None:
+                add_value_test(message.attribute_changed.value, trigger.test)
         case d.SystemTriggerKind():
             message.system.SetInParent()
     return message

@@ -199,6 +199,14 @@ def _trigger_faults(
 ) -> Iterator[FieldViolation]:
     for index, key in enumerate(trigger.keys):
         yield from _missing(f"{path}.keys[{index}]", key, attributes)
+        known = attributes.get(key)
+        if trigger.test and known and not known.archived and known.kind is not trigger.test.kind:
+            wanted = trigger.test.kind.name
+            yield FieldViolation(
+                f"{path}.keys[{index}]",
+                f"{key} is of type {known.kind.name}, the test is for {wanted}",
+                UNAVAILABLE,
+            )
     kinds = {known.kind for key in trigger.keys if (known := attributes.get(key)) and not known.archived}
     for index, value in enumerate(trigger.any_of):
         if kinds and not any(_is_value(kind, value) for kind in kinds):

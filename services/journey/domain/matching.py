@@ -19,6 +19,7 @@ from services.journey.domain.model import (
     TagTrigger,
 )
 from services.journey.domain.status import accepts
+from services.journey.domain.values import meets
 
 DEPTH_MAX = 16
 """Longest chain of journeys that cause one another; a trigger beyond it is refused (J-25)."""
@@ -54,9 +55,7 @@ def matches(journey: Journey, body: m.Body) -> bool:
         case m.TagApplied(), TagTrigger():
             return fold(body.tag) in _folded(trigger.tags)
         case m.AttributeChanged(), AttributeTrigger():
-            if body.key not in trigger.keys or body.new is None:
-                return False
-            return not trigger.any_of or fold(body.new) in _folded(trigger.any_of)
+            return body.key in trigger.keys and body.new is not None and meets(trigger, body.kind, body.new)
         case m.SystemTrigger(), SystemTriggerKind():
             return body.journey_id == journey.journey_id
         case _:

@@ -16,6 +16,8 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.audience.expressions import AttributeType
+
 
 class ActorKey(NamedTuple):
     """Names an actor: its customer, and the partition in which it lives."""
@@ -122,11 +124,23 @@ class TagTrigger(msgspec.Struct, frozen=True, tag="tag"):
     tags: tuple[str, ...]
 
 
+class ValueTest(msgspec.Struct, frozen=True):
+    """A test of an attribute's value, as in audiences. `operator` has the numbers of the contract; `values` are as they
+    were written, one for all but a text."""
+
+    kind: AttributeType
+    operator: int
+    values: tuple[str, ...]
+    upper: str = ""
+    """For BETWEEN."""
+
+
 class AttributeTrigger(msgspec.Struct, frozen=True, tag="attribute"):
-    """One of these attributes got a new value, one of `any_of` if that is given."""
+    """One of these attributes got a new value, one of `any_of` or one that meets `test`, if either is given."""
 
     keys: tuple[str, ...]
     any_of: tuple[str, ...] = ()
+    test: ValueTest | None = None
 
 
 class SystemTriggerKind(msgspec.Struct, frozen=True, tag="system"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import grpc
 import pytest
 import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
+from redis.asyncio import Redis
 
 from libs.common.ids import new_id
 from libs.common.rpc.errors import RemoteError, remote_error
@@ -22,7 +24,7 @@ from omnijourney.journey.v1 import journey_pb2, journey_service_pb2, node_pb2, t
 from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceStub
 from omnijourney.points.v1 import coupon_pb2, points_service_pb2
 from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
-from omnijourney.segment.v1 import attribute_pb2, audience_pb2, segment_service_pb2, team_pb2
+from omnijourney.segment.v1 import attribute_pb2, audience_pb2, customer_pb2, segment_service_pb2, team_pb2
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.channel_gateway.app import app as gateway_app
 from services.channel_gateway.config import Settings as GatewaySettings
@@ -240,6 +242,8 @@ async def serving_site(servers: Servers, databases: Databases) -> AsyncIterator[
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def services(servers: Servers, databases: Databases) -> AsyncIterator[Site]:
     """Four services, once for all tests here: each test has a team of its own."""
+    async with Redis.from_url(servers.redis_url, protocol=2) as redis:
+        await redis.flushall()
     async with serving_site(servers, databases) as site:
         yield site
 
@@ -341,6 +345,37 @@ async def test_attributes_are_there_and_of_a_type_that_can_be_set_or_met(site: S
         "trigger.attribute_changed.keys[1]": "ATTRIBUTE_UNAVAILABLE",
         "trigger.attribute_changed.value.any_of[1]": "INVALID_FIELDS",
     }
+
+
+@pytest.mark.rule("J-23c")
+async def test_a_typed_condition_decides_who_enters(site: Site) -> None:
+    await site.attribute("spent", attribute_pb2.ATTRIBUTE_TYPE_NUMBER)
+    await site.attribute("tier")
+    least = audience_pb2.NumberTest(operator=audience_pb2.COMPARE_OPERATOR_GREATER_OR_EQUAL, value="10000.0")
+
+    def trigger(key: str) -> trigger_pb2.Trigger:
+        value = trigger_pb2.ValueCondition(number=least)
+        return trigger_pb2.Trigger(attribute_changed={"keys": [key], "value": value})  # type: ignore[arg-type]
+
+    line = [target(LINE, await site.account(LINE))]
+    assert await site.faults(wait(), targets=line, trigger=trigger("tier")) == {
+        "trigger.attribute_changed.keys[0]": "ATTRIBUTE_UNAVAILABLE"
+    }
+    journey_id = await site.draft(wait(), targets=line, trigger=trigger("spent"))
+    await site.call("PublishJourney", journey_id=journey_id)
+    entered = []
+    for values in (["9999.99", "-10000"], ["9999.99", "10000"]):
+        created = await site.call("CreateCustomer", customer=customer_pb2.Customer(name="C"))
+        entered.append(created.customer.customer_id)
+        for value in values:
+            changed = {"customer_id": entered[-1], "values": {"spent": value}}
+            await site.call("SetCustomerAttributes", **changed)
+    async with asyncio.timeout(TIMEOUT_S):
+        while not (found := await site.call("ListEnrolments", journey_id=journey_id)).enrolments:
+            await asyncio.sleep(0.05)
+    assert [enrolment.customer_id for enrolment in found.enrolments] == entered[1:]
+    first = await site.call("ListEnrolments", customer_id=entered[0])
+    assert not first.enrolments
 
 
 @pytest.mark.rule("S-04")

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import money_pb2 as _money_pb2
+from omnijourney.segment.v1 import audience_pb2 as _audience_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -255,25 +256,53 @@ Global___AttributeChanged: _TypeAlias = AttributeChanged  # noqa: Y015
 
 @_typing.final
 class ValueCondition(_message.Message):
-    """Condition on an attribute's new value, as text."""
+    """Condition on an attribute's new value. One of the two is required."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ANY_OF_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    BOOLEAN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def any_of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Met when the value is one of these; letter case and width are ignored. 1 to 100."""
+        """Met when the value is one of these, 1 to 100: of a text, letter case and width are ignored; of a number `10000.0` is `10000`.
+        Each has to be a value of the type of one of the attributes.
+        """
+
+    @_builtins.property
+    def text(self) -> _audience_pb2.TextTest:
+        """For `TEXT`."""
+
+    @_builtins.property
+    def number(self) -> _audience_pb2.NumberTest:
+        """For `NUMBER`."""
+
+    @_builtins.property
+    def date(self) -> _audience_pb2.DateTest:
+        """For `DATE`."""
+
+    @_builtins.property
+    def boolean(self) -> _audience_pb2.BooleanTest:
+        """For `BOOLEAN`."""
 
     def __init__(
         self,
         *,
         any_of: _abc.Iterable[_builtins.str] | None = ...,
+        text: _audience_pb2.TextTest | None = ...,
+        number: _audience_pb2.NumberTest | None = ...,
+        date: _audience_pb2.DateTest | None = ...,
+        boolean: _audience_pb2.BooleanTest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "date", b"date", "number", b"number", "test", b"test", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_of", b"any_of"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_of", b"any_of", "boolean", b"boolean", "date", b"date", "number", b"number", "test", b"test", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_test: _TypeAlias = _typing.Literal["text", "number", "date", "boolean"]  # noqa: Y015
+    _WhichOneofArgType_test: _TypeAlias = _typing.Literal["test", b"test"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_test) -> _WhichOneofReturnType_test | None: ...
 
 Global___ValueCondition: _TypeAlias = ValueCondition  # noqa: Y015
 
