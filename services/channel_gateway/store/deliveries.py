@@ -208,6 +208,10 @@ class DeliveryStore:
         rows = await self._pool.fetch(QUERIES["find_stints"])
         return [(row["stint_id"], row["sender"]) for row in rows]
 
+    async def gather_stints(self, stints: Sequence[UUID], target: UUID, sender: UUID) -> None:
+        """Moves the few unsettled sends of sparse stints into the stint `target` of `sender`."""
+        await self._pool.execute(*QUERIES.bind("gather_stints", stints=stints, target=target, sender=sender))
+
     async def end_stints(self, stints: Sequence[UUID]) -> None:
         """Removes those of the stints of which no send is unsettled."""
         await self._pool.execute(*QUERIES.bind("end_stints", stints=stints))

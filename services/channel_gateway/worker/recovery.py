@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol
 from uuid import UUID
@@ -19,6 +20,10 @@ from services.channel_gateway.worker.sender import Sender
 from services.channel_gateway.worker.spill import Refill
 
 INTERVAL_S: Final = 2.0
+GATHER_FROM: Final = 20
+"""Stints that may stand without anybody minding what is settled in them."""
+GATHER_EVERY_S: Final = 60.0
+"""Real seconds between two looks at how much of the stints that stand is unsettled: each reads all of them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -60,6 +65,7 @@ class Recovery:
         self._liveness = liveness
         self._sender = sender
         self._missed: set[tuple[UUID, UUID]] = set()
+        self._gather_at_s = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Adopts until told to stop."""
@@ -94,6 +100,10 @@ class Recovery:
         }
         current = self._sender.stints.current
         ended = [stint for stint, sender in stints if stint != current and sender in over]
+        if len(ended) > GATHER_FROM and time.monotonic() >= self._gather_at_s:
+            self._gather_at_s = time.monotonic() + GATHER_EVERY_S
+            target = self._sender.stints.take(0)
+            await self._store.gather_stints(ended, target, self._sender.sender_id)
         if ended:
             await self._store.end_stints(ended)
 

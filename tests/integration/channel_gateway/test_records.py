@@ -323,6 +323,29 @@ async def test_a_stint_stands_until_all_of_its_sends_are_settled(
     assert await sender.store.stints() == [(stint, sender.id)], "a reservation that comes late has it again"
 
 
+async def test_the_few_that_wait_in_a_stint_are_gathered_so_that_it_can_end(
+    sender: Sender, admin: asyncpg.Connection[Any]
+) -> None:
+    sparse, dense, target = new_id(), new_id(), new_id()
+    stinted: dict[UUID, list[Job]] = {}
+    for stint, sends in ((sparse, 40), (dense, 2)):
+        stinted[stint] = [await sender.job(new_id()) for _ in range(sends)]
+        await admin.execute("INSERT INTO channel_gateway.sender_stint VALUES ($1, $2)", stint, sender.id)
+        keys = [job.effect_key for job in stinted[stint]]
+        await admin.execute(
+            "UPDATE channel_gateway.delivery SET stint_id = $1 WHERE effect_key = ANY ($2)", stint, keys
+        )
+    await sender.settle(*stinted[sparse][1:-1])
+    await sender.store.gather_stints([sparse, dense], target, sender.id)
+    assert {stint for stint, _ in await sender.store.stints()} == {sparse, dense, target}
+    await sender.store.end_stints([sparse, dense, target])
+    assert {stint for stint, _ in await sender.store.stints()} == {dense, target}
+    assert (await sender.store.unsettled())[0] == 4
+    await sender.settle(*stinted[dense], stinted[sparse][0], stinted[sparse][-1])
+    await sender.store.end_stints([dense, target])
+    assert await sender.store.stints() == []
+
+
 async def test_the_stint_of_the_release_before_always_stands(
     sender: Sender, admin: asyncpg.Connection[Any]
 ) -> None:

@@ -24,6 +24,9 @@ SELECT d.*
 -- But for the one of the release before, whose processes do not look whether it stands.
 SELECT stint_id, sender FROM sender_stint WHERE stint_id <> '00000000-0000-0000-0000-000000000000'
 
+-- name: gather_stints
+SELECT gather_stints(:stints, :target, :sender)
+
 -- name: end_stints
 SELECT end_stints(:stints)
 
