@@ -7,10 +7,11 @@ import pytest
 
 from tests.integration.schemas.services import PLATFORM, SERVICES, functions_of
 
-# Their bodies name nothing that another schema could have. A SET of its own would keep the planner from putting the
-# body of `same_or`, or a named number, in the place of a call.
+# Their bodies name nothing that another schema could have, or were bound to what they name when they were made. A
+# SET of its own would keep the planner from putting the body of `same_or`, or a named number, in the place of a call.
 _WITHOUT_SEARCH_PATH: Final = {
     ("channel_gateway", "same_or"),
+    ("journey", "journey_status_at"),
     ("platform", "bind"),
     ("platform", "hold_teams_apart"),
     ("platform", "open_history"),
