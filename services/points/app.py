@@ -33,6 +33,7 @@ from services.points.usecases.customers import Customers
 from services.points.usecases.imports import ImportChunks, Imports
 from services.points.usecases.ledger import Ledger
 from services.points.usecases.reports import HistoryReport
+from services.points.usecases.rows_set_aside import RowsSetAside
 from services.points.worker.customers import CustomerProjection, customer_follower
 from services.points.worker.imports import Importer
 from services.points.worker.posting import PostingWriter
@@ -58,7 +59,8 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         ledger = Ledger(rt.pool, ledger_store, rt.clock)
         importer = Importer(ImportChunks(rt.pool, import_store, ledger, rt.clock), notifier, progress)
         retention = OutcomeRetention(OutcomeStore(rt.pool, queries), rt.clock)
-        follower = customer_follower(customer_history(to_segment), CustomerProjection(segment, customers))
+        history = customer_history(to_segment)
+        follower = customer_follower(history, CustomerProjection(segment, customers))
         writer = PostingWriter(ledger, notifier, progress)
         dependencies = Dependencies(
             clock=rt.clock,
@@ -76,6 +78,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             importer=importer,
             settings=TeamSettingsClient(to_segment),
             customers=Customers(customers, segment),
+            rows_set_aside=RowsSetAside(rt.pool, history, segment, customers),
             notifier=notifier,
             draining=rt.draining,
         )

@@ -41,7 +41,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         dependencies = Dependencies(
             counters=counters,
             series=Series(counters, TeamSettingsClient(peers.segment)),
-            projections=Projections(readers, projections, counters, GrpcRecords(peers)),
+            projections=Projections(rt.pool, readers, projections, counters, GrpcRecords(peers)),
         )
         rt.server.add(
             stats_service_pb2_grpc.add_StatsServiceServicer_to_server,

@@ -43,6 +43,8 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "team-id: omnijourney.stats.v1.StatsService.ListProjectionStates": "operators: the installation's",
     "team-id: omnijourney.stats.v1.StatsService.ListRowsSetAside": "operators: the installation's",
     "team-id: omnijourney.stats.v1.StatsService.RetryRowsSetAside": "operators: the installation's",
+    "team-id: omnijourney.points.v1.PointsService.ListRowsSetAside": "operators: the installation's",
+    "team-id: omnijourney.points.v1.PointsService.RetryRowsSetAside": "operators: the installation's",
     "team-id: omnijourney.channel_gateway.v1.ChannelGatewayService.ListSecretKeys": "operators: the installation's",
     "team-id: omnijourney.channel_gateway.v1.ChannelGatewayService.RotateSecrets": "operators: the installation's",
     "page-fields: omnijourney.channel_gateway.v1.ChannelGatewayService.ListSecretKeys": "16 at most",

@@ -85,6 +85,32 @@ async def answer_once(
             return answer
 
 
+async def answer_after(
+    pool: Pool,
+    scope: UUID,
+    request: Write,
+    reply: type[Reply],
+    work: Callable[[], Awaitable[Reply]],
+) -> Reply:
+    """As `answer_once`, for work of many transactions that may be done again: its answer is kept when it is done.
+
+    Raises what `answer_once` raises, and what `work` raises; what that has done stays done, and the id free.
+    """
+    _check(request.request_id)
+    async with transaction(pool, [scope]) as connection:
+        record = await connection.fetchrow(_RECALL, scope, request.request_id)
+    if record is not None:
+        with recording() as audit:
+            audit.settled = True
+            return _recalled(record, request.request_id, _digest(request), reply)
+    answer = await work()
+
+    async def done(_: Connection) -> Reply:
+        return answer
+
+    return await answer_once(pool, scope, request, reply, done)
+
+
 async def _keep(
     connection: Connection, scope: UUID, request: Write, answer: Message, audit: Recording
 ) -> None:

@@ -20,6 +20,7 @@ from omnijourney.points.v1 import (
     entry_pb2,
     formula_pb2,
     posting_pb2,
+    row_set_aside_pb2,
 )
 from services.points.domain.check import Finding
 from services.points.domain.model import (
@@ -45,6 +46,7 @@ from services.points.domain.views import (
     LedgerSums,
     NamedEntry,
     PlacedEntry,
+    RowSetAside,
 )
 
 ID_LENGTH_MAX: Final = 200
@@ -277,6 +279,17 @@ def formula(team_id: str, present: FormulaSetting) -> formula_pb2.EarningFormula
         amount=format_micros(present.formula.amount_micros, 0),
         points=format_micros(present.formula.points_micros, 0),
         create_time=timestamp(present.created_at),
+    )
+
+
+def row_set_aside(source: str, row: RowSetAside) -> row_set_aside_pb2.RowSetAside:
+    """A row that could not be applied; `source` is the service's name."""
+    return row_set_aside_pb2.RowSetAside(
+        source=source,
+        partition=row.partition,
+        position=row.position,
+        message=row.reason,
+        create_time=timestamp(row.set_aside_at),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -77,6 +78,20 @@ class CustomerName(msgspec.Struct, frozen=True):
 
     name: str = ""
     member_id: str = ""
+
+
+class RowSetAside(NamedTuple):
+    """A row of segment's history that could not be applied to the copy of customers."""
+
+    partition: int
+    position: int
+    reason: str
+    set_aside_at: datetime
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it is found."""
+        return self[:2]
 
 
 class NamedEntry(msgspec.Struct, frozen=True):

@@ -22,10 +22,11 @@ from services.points.domain.views import CheckCounts, FormulaSetting
 from services.points.servicer.coupons import CouponCalls
 from services.points.servicer.imports import ImportCalls
 from services.points.servicer.reports import ReportCalls
+from services.points.servicer.rows_set_aside import SetAsideCalls
 from services.points.usecases.adjustments import Adjustment
 
 
-class PointsServicer(ReportCalls, CouponCalls, ImportCalls):
+class PointsServicer(ReportCalls, CouponCalls, ImportCalls, SetAsideCalls):
     """See `protos/omnijourney/points/v1/points_service.proto`."""
 
     async def SetEarningFormula(

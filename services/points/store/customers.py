@@ -12,7 +12,7 @@ from libs.common.feeds.cursors import steps
 from libs.common.feeds.follower import CursorMovedError
 from libs.common.text import fold
 from services.points.domain.customers import CustomerBasics
-from services.points.domain.views import CustomerName
+from services.points.domain.views import CustomerName, RowSetAside
 
 _SEPARATOR: Final = "\x1f"
 
@@ -36,13 +36,16 @@ class CustomerStore:
         """Writes customers and moves the cursors at once. Raises CursorMovedError if they are not at `before`."""
         async with transaction(self._pool, {each.team_id for each in customers}) as connection:
             await self._move(connection, before, after)
-            kept = [each for each in customers if each.found]
-            gone = [each for each in customers if not each.found]
-            if kept:
-                await connection.execute(*self._sql.bind("write_customers", rows=_rows(kept)))
-            if gone:
-                teams, ids = [each.team_id for each in gone], [each.customer_id for each in gone]
-                await connection.execute(*self._sql.bind("delete_customers", teams=teams, customers=ids))
+            await self._put(connection, customers)
+
+    async def _put(self, connection: Connection, customers: Sequence[CustomerBasics]) -> None:
+        kept = [each for each in customers if each.found]
+        gone = [each for each in customers if not each.found]
+        if kept:
+            await connection.execute(*self._sql.bind("write_customers", rows=_rows(kept)))
+        if gone:
+            teams, ids = [each.team_id for each in gone], [each.customer_id for each in gone]
+            await connection.execute(*self._sql.bind("delete_customers", teams=teams, customers=ids))
 
     async def set_aside(
         self, before: Mapping[int, int], after: Mapping[int, int], at: tuple[int, int], reason: str
@@ -53,6 +56,32 @@ class CustomerStore:
         async with transaction(self._pool, ()) as connection:
             await self._move(connection, before, after)
             await connection.execute(*self._sql.bind("set_row_aside", **place, reason=reason))
+
+    async def list_set_aside(self, after: tuple[int, int], row_max: int) -> list[RowSetAside]:
+        """Rows that could not be applied, in order of partition and position."""
+        place = {"after_partition": after[0], "after_position": after[1]}
+        rows = await self._pool.fetch(*self._sql.bind("list_rows_aside", **place, row_max=row_max))
+        return [RowSetAside(*row) for row in rows]
+
+    async def count_set_aside(self) -> int:
+        """Rows that could not be applied."""
+        count: int = await self._pool.fetchval(self._sql["count_rows_aside"])
+        return count
+
+    async def write_again(self, row: RowSetAside, taken: int, customer: CustomerBasics) -> bool:
+        """Writes the customer of a row that was set aside, as read while the row's partition was `taken` up to there.
+
+        False if the row is not set aside any more. Raises CursorMovedError if more is taken now: what was read may be
+        older than what was written since."""
+        place = {"partition": row.partition, "position": row.position}
+        async with transaction(self._pool, [customer.team_id]) as connection:
+            held = await connection.fetchval(*self._sql.bind("hold_customer_cursor", partition=row.partition))
+            if held != taken:
+                raise CursorMovedError
+            if not await connection.fetchval(*self._sql.bind("drop_row_aside", **place)):
+                return False
+            await self._put(connection, [customer])
+            return True
 
     async def _move(
         self, connection: Connection, before: Mapping[int, int], after: Mapping[int, int]

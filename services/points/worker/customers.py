@@ -59,7 +59,7 @@ class CustomerProjection:
 
     async def apply(self, before: Mapping[int, int], page: Page[FactRow]) -> None:
         """See `Projection`. Raises Unavailable too."""
-        changed = sorted({_customer(row) for row in page.rows})
+        changed = sorted({customer_of(row) for row in page.rows})
         keys = [AccountKey((DriverUUID(team), DriverUUID(customer))) for team, customer in changed]
         customers = await self._profiles.profiles(keys)
         await self._copy.write(before, page.cursors, customers)
@@ -72,7 +72,8 @@ class CustomerProjection:
         metrics.SET_ASIDE.inc()
 
 
-def _customer(row: FactRow) -> tuple[bytes, bytes]:
+def customer_of(row: FactRow) -> tuple[bytes, bytes]:
+    """Team and customer of a row. Raises ValueError for one that segment cannot read."""
     if row.team is None or row.customer is None:
         raise ValueError("the service whose row it is cannot read it")
     return row.team, row.customer

@@ -43,8 +43,11 @@ class ProjectionRpcs(Edge[Dependencies]):
     ) -> pb.RetryRowsSetAsideResponse:
         """Counts rows that could not be counted before."""
         sources = self._deps.projections.sources_of(request.source)
-        counted, left = await self._deps.projections.retry(sources)
-        return pb.RetryRowsSetAsideResponse(counted_count=counted, left_count=left)
+
+        def answer(counted: int, left: int) -> pb.RetryRowsSetAsideResponse:
+            return pb.RetryRowsSetAsideResponse(counted_count=counted, left_count=left)
+
+        return await self._deps.projections.retry(request, sources, pb.RetryRowsSetAsideResponse, answer)
 
     async def CheckProjections(
         self, request: pb.CheckProjectionsRequest, context: Any

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
 import structlog
 
 from libs.common.db.faults import COLLIDED
+from libs.common.db.pool import Pool
+from libs.common.db.requests import Reply, Write, answer_after
 from libs.common.db.retry import until_alone
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.feeds.follower import AWAY, POISON, CursorMovedError
@@ -25,6 +27,7 @@ from services.stats.worker.readers import Reader
 RETRIED_MAX: Final = 500
 """Rows set aside that one call reads again."""
 _ATTEMPTS: Final = 10
+_OPERATORS: Final = UUID(int=0)
 
 _log = structlog.get_logger(__name__)
 
@@ -33,9 +36,15 @@ class Projections:
     """All projections of this service."""
 
     def __init__(
-        self, readers: Sequence[Reader], store: ProjectionStore, counters: CounterStore, records: Records
+        self,
+        pool: Pool,
+        readers: Sequence[Reader],
+        store: ProjectionStore,
+        counters: CounterStore,
+        records: Records,
     ) -> None:
         """`readers` are asked how far they are, `records` what the counters should say."""
+        self._pool = pool
         self._readers = readers
         self._store = store
         self._counters = counters
@@ -66,11 +75,24 @@ class Projections:
         """Rows that could not be counted, in order of place."""
         return await self._store.list_set_aside(sources, after, row_max)
 
-    async def retry(self, sources: Sequence[Source]) -> tuple[int, int]:
-        """Counts rows that were set aside, up to RETRIED_MAX; returns how many, and how many are left.
+    async def retry(
+        self,
+        request: Write,
+        sources: Sequence[Source],
+        reply: type[Reply],
+        answer: Callable[[int, int], Reply],
+    ) -> Reply:
+        """Counts rows that were set aside, up to RETRIED_MAX; `answer` is told how many, and how many are left.
 
-        Raises Unavailable.
+        A repeated request gets the first answer. Raises Unavailable; what was counted before stays so.
         """
+
+        async def work() -> Reply:
+            return answer(*await self._retry(sources))
+
+        return await answer_after(self._pool, _OPERATORS, request, reply, work)
+
+    async def _retry(self, sources: Sequence[Source]) -> tuple[int, int]:
         readers = {reader.source.value: reader for reader in self._readers}
         rows = await self._store.list_set_aside(sources, (0, 0, 0), RETRIED_MAX)
         counted = 0

@@ -15,7 +15,7 @@ from libs.common.db.pool import Pool, open_pool
 from libs.common.db.roles import service_dsn
 from libs.common.feeds.follower import Page
 from libs.common.feeds.rows import FactRow
-from libs.common.ids import PARTITIONS
+from libs.common.ids import PARTITIONS, new_id
 from libs.testing.fixtures import Database
 from libs.testing.history_rows import entry, order
 from libs.testing.mails import customers
@@ -116,10 +116,14 @@ async def test_rows_set_aside_are_listed_and_counted_once_they_can_be(stats: Sta
         ("segment", 7, bare.position),
     }
     assert any("cannot read it" in row.message for row in rows)
-    assert await retry(stats) == (0, 2)
+    assert await retry_as(stats, "first") == (0, 2)
     faulty.customer = PEOPLE[1].bytes
+    assert await retry_as(stats, "first") == (0, 2), "the first answer"
     assert await retry(stats) == (1, 1)
     assert await retry(stats) == (0, 1)
+    with pytest.raises(grpc.aio.AioRpcError) as reused:
+        await retry_as(stats, "first", "points")
+    assert reused.value.code() is grpc.StatusCode.ALREADY_EXISTS
     team = await stats.team()
     assert (team.order_count, team.customer_count) == (5, 5)
     assert await retry(stats, "points") == (0, 0)
@@ -129,7 +133,11 @@ async def test_rows_set_aside_are_listed_and_counted_once_they_can_be(stats: Sta
 
 
 async def retry(stats: Stats, source: str = "segment") -> tuple[int, int]:
-    request = pb.RetryRowsSetAsideRequest(request_id="r", source=source)
+    return await retry_as(stats, str(new_id()), source)
+
+
+async def retry_as(stats: Stats, request_id: str, source: str = "segment") -> tuple[int, int]:
+    request = pb.RetryRowsSetAsideRequest(request_id=request_id, source=source)
     answer = await stats.stub.RetryRowsSetAside(request, timeout=TIMEOUT_S)
     return answer.counted_count, answer.left_count
 

@@ -23,6 +23,20 @@ RETURNING c.partition
 INSERT INTO points.row_set_aside (partition, position, reason) VALUES (:partition, :position, :reason)
 ON CONFLICT (partition, position) DO NOTHING
 
+-- name: list_rows_aside
+SELECT partition, position, reason, set_aside_at FROM points.row_set_aside
+ WHERE (partition, position) > (:after_partition::bigint, :after_position::bigint)
+ ORDER BY partition, position LIMIT :row_max
+
+-- name: count_rows_aside
+SELECT count(*) FROM points.row_set_aside
+
+-- name: hold_customer_cursor
+SELECT position FROM points.customer_cursor WHERE partition = :partition FOR UPDATE
+
+-- name: drop_row_aside
+DELETE FROM points.row_set_aside WHERE partition = :partition AND position = :position RETURNING true
+
 -- name: write_customers
 INSERT INTO points.customer (team_id, customer_id, name, member_id, email, phone, folded)
 SELECT input.* FROM unnest(:rows::points.customer_row[]) AS input

@@ -18,6 +18,7 @@ from omnijourney.points.v1 import entry_pb2 as _entry_pb2
 from omnijourney.points.v1 import formula_pb2 as _formula_pb2
 from omnijourney.points.v1 import points_import_pb2 as _points_import_pb2
 from omnijourney.points.v1 import posting_pb2 as _posting_pb2
+from omnijourney.points.v1 import row_set_aside_pb2 as _row_set_aside_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -2007,6 +2008,116 @@ class UseCouponClaimRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UseCouponClaimRequest: _TypeAlias = UseCouponClaimRequest  # noqa: Y015
+
+@_typing.final
+class ListRowsSetAsideRequest(_message.Message):
+    """Asks for rows that were set aside."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """Only of this service's history, `segment`; empty: of all, which is the same."""
+    page_size: _builtins.int
+    """At most this many rows, 1 to 500; default 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same other arguments; empty: the first page."""
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRowsSetAsideRequest: _TypeAlias = ListRowsSetAsideRequest  # noqa: Y015
+
+@_typing.final
+class ListRowsSetAsideResponse(_message.Message):
+    """Rows that were set aside."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[_row_set_aside_pb2.RowSetAside]:
+        """The rows."""
+
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[_row_set_aside_pb2.RowSetAside] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRowsSetAsideResponse: _TypeAlias = ListRowsSetAsideResponse  # noqa: Y015
+
+@_typing.final
+class RetryRowsSetAsideRequest(_message.Message):
+    """Asks to apply rows again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    source: _builtins.str
+    """Only of this service's history, `segment`; empty: of all, which is the same."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryRowsSetAsideRequest: _TypeAlias = RetryRowsSetAsideRequest  # noqa: Y015
+
+@_typing.final
+class RetryRowsSetAsideResponse(_message.Message):
+    """What became of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLIED_COUNT_FIELD_NUMBER: _builtins.int
+    LEFT_COUNT_FIELD_NUMBER: _builtins.int
+    applied_count: _builtins.int
+    """Rows that are applied now."""
+    left_count: _builtins.int
+    """Rows that still cannot be applied, or that were not tried."""
+    def __init__(
+        self,
+        *,
+        applied_count: _builtins.int = ...,
+        left_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_count", b"applied_count", "left_count", b"left_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryRowsSetAsideResponse: _TypeAlias = RetryRowsSetAsideResponse  # noqa: Y015
 
 @_typing.final
 class UseCouponClaimResponse(_message.Message):

@@ -95,6 +95,16 @@ class PointsServiceStub:
                 request_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.CheckLedgerRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.CheckLedgerResponse.FromString,
                 _registered_method=True)
+        self.ListRowsSetAside = channel.unary_unary(
+                '/omnijourney.points.v1.PointsService/ListRowsSetAside',
+                request_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.ListRowsSetAsideRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.ListRowsSetAsideResponse.FromString,
+                _registered_method=True)
+        self.RetryRowsSetAside = channel.unary_unary(
+                '/omnijourney.points.v1.PointsService/RetryRowsSetAside',
+                request_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.RetryRowsSetAsideRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.RetryRowsSetAsideResponse.FromString,
+                _registered_method=True)
         self.CreateCoupon = channel.unary_unary(
                 '/omnijourney.points.v1.PointsService/CreateCoupon',
                 request_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.CreateCouponRequest.SerializeToString,
@@ -290,6 +300,22 @@ class PointsServiceServicer:
     def CheckLedger(self, request, context):
         """Checks the team's ledger: sends each finding as it is found, and a summary last. An incremental check that finds
         nothing is where the next one goes on from; nothing else is changed, and repeating any check is safe.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRowsSetAside(self, request, context):
+        """Operators: lists rows of segment's history that could not be applied to the copy of customers, in order of their place.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryRowsSetAside(self, request, context):
+        """Operators: reads up to 500 rows that were set aside again, and applies those that can be applied now.
+        Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`, rows that were applied before stay applied; ALREADY_EXISTS
+        `REQUEST_ID_REUSED`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -516,6 +542,16 @@ def add_PointsServiceServicer_to_server(servicer, server):
                     servicer.CheckLedger,
                     request_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.CheckLedgerRequest.FromString,
                     response_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.CheckLedgerResponse.SerializeToString,
+            ),
+            'ListRowsSetAside': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRowsSetAside,
+                    request_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.ListRowsSetAsideRequest.FromString,
+                    response_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.ListRowsSetAsideResponse.SerializeToString,
+            ),
+            'RetryRowsSetAside': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryRowsSetAside,
+                    request_deserializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.RetryRowsSetAsideRequest.FromString,
+                    response_serializer=omnijourney_dot_points_dot_v1_dot_points__service__pb2.RetryRowsSetAsideResponse.SerializeToString,
             ),
             'CreateCoupon': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateCoupon,
@@ -948,6 +984,60 @@ class PointsService:
             '/omnijourney.points.v1.PointsService/CheckLedger',
             omnijourney_dot_points_dot_v1_dot_points__service__pb2.CheckLedgerRequest.SerializeToString,
             omnijourney_dot_points_dot_v1_dot_points__service__pb2.CheckLedgerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRowsSetAside(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.points.v1.PointsService/ListRowsSetAside',
+            omnijourney_dot_points_dot_v1_dot_points__service__pb2.ListRowsSetAsideRequest.SerializeToString,
+            omnijourney_dot_points_dot_v1_dot_points__service__pb2.ListRowsSetAsideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryRowsSetAside(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.points.v1.PointsService/RetryRowsSetAside',
+            omnijourney_dot_points_dot_v1_dot_points__service__pb2.RetryRowsSetAsideRequest.SerializeToString,
+            omnijourney_dot_points_dot_v1_dot_points__service__pb2.RetryRowsSetAsideResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -67,6 +67,13 @@ class PointsServiceStub:
     """Checks the team's ledger: sends each finding as it is found, and a summary last. An incremental check that finds
     nothing is where the next one goes on from; nothing else is changed, and repeating any check is safe.
     """
+    ListRowsSetAside: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ListRowsSetAsideRequest, _points_service_pb2.ListRowsSetAsideResponse]
+    """Operators: lists rows of segment's history that could not be applied to the copy of customers, in order of their place."""
+    RetryRowsSetAside: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.RetryRowsSetAsideRequest, _points_service_pb2.RetryRowsSetAsideResponse]
+    """Operators: reads up to 500 rows that were set aside again, and applies those that can be applied now.
+    Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`, rows that were applied before stay applied; ALREADY_EXISTS
+    `REQUEST_ID_REUSED`.
+    """
     CreateCoupon: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.CreateCouponRequest, _points_service_pb2.CreateCouponResponse]
     """Creates a coupon. Errors: ALREADY_EXISTS `REQUEST_ID_REUSED`."""
     GetCoupon: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetCouponRequest, _points_service_pb2.GetCouponResponse]
@@ -165,6 +172,13 @@ class PointsServiceAsyncStub(PointsServiceStub):
     CheckLedger: _aio.UnaryStreamMultiCallable[_points_service_pb2.CheckLedgerRequest, _points_service_pb2.CheckLedgerResponse]  # type: ignore[assignment]
     """Checks the team's ledger: sends each finding as it is found, and a summary last. An incremental check that finds
     nothing is where the next one goes on from; nothing else is changed, and repeating any check is safe.
+    """
+    ListRowsSetAside: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ListRowsSetAsideRequest, _points_service_pb2.ListRowsSetAsideResponse]  # type: ignore[assignment]
+    """Operators: lists rows of segment's history that could not be applied to the copy of customers, in order of their place."""
+    RetryRowsSetAside: _aio.UnaryUnaryMultiCallable[_points_service_pb2.RetryRowsSetAsideRequest, _points_service_pb2.RetryRowsSetAsideResponse]  # type: ignore[assignment]
+    """Operators: reads up to 500 rows that were set aside again, and applies those that can be applied now.
+    Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`, rows that were applied before stay applied; ALREADY_EXISTS
+    `REQUEST_ID_REUSED`.
     """
     CreateCoupon: _aio.UnaryUnaryMultiCallable[_points_service_pb2.CreateCouponRequest, _points_service_pb2.CreateCouponResponse]  # type: ignore[assignment]
     """Creates a coupon. Errors: ALREADY_EXISTS `REQUEST_ID_REUSED`."""
@@ -333,6 +347,25 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_points_service_pb2.CheckLedgerResponse], _abc.AsyncIterator[_points_service_pb2.CheckLedgerResponse]]:
         """Checks the team's ledger: sends each finding as it is found, and a summary last. An incremental check that finds
         nothing is where the next one goes on from; nothing else is changed, and repeating any check is safe.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRowsSetAside(
+        self,
+        request: _points_service_pb2.ListRowsSetAsideRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_points_service_pb2.ListRowsSetAsideResponse, _abc.Awaitable[_points_service_pb2.ListRowsSetAsideResponse]]:
+        """Operators: lists rows of segment's history that could not be applied to the copy of customers, in order of their place."""
+
+    @_abc_1.abstractmethod
+    def RetryRowsSetAside(
+        self,
+        request: _points_service_pb2.RetryRowsSetAsideRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_points_service_pb2.RetryRowsSetAsideResponse, _abc.Awaitable[_points_service_pb2.RetryRowsSetAsideResponse]]:
+        """Operators: reads up to 500 rows that were set aside again, and applies those that can be applied now.
+        Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`, rows that were applied before stay applied; ALREADY_EXISTS
+        `REQUEST_ID_REUSED`.
         """
 
     @_abc_1.abstractmethod

@@ -515,7 +515,7 @@ Global___RetryRowsSetAsideRequest: _TypeAlias = RetryRowsSetAsideRequest  # noqa
 
 @_typing.final
 class RetryRowsSetAsideResponse(_message.Message):
-    """What became of them. A repeated call counts nothing twice and tells what it did itself."""
+    """What became of them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

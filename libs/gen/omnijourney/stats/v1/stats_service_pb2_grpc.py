@@ -175,7 +175,8 @@ class StatsServiceServicer:
 
     def RetryRowsSetAside(self, request, context):
         """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once.
-        Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`; rows that were counted before stay counted.
+        Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`, rows that were counted before stay counted; ALREADY_EXISTS
+        `REQUEST_ID_REUSED`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -53,7 +53,8 @@ class StatsServiceStub:
     """Operators: rows of histories that could not be counted, in order of source, partition and position."""
     RetryRowsSetAside: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.RetryRowsSetAsideRequest, _stats_service_pb2.RetryRowsSetAsideResponse]
     """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once.
-    Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`; rows that were counted before stay counted.
+    Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`, rows that were counted before stay counted; ALREADY_EXISTS
+    `REQUEST_ID_REUSED`.
     """
     CheckProjections: _grpc.UnaryStreamMultiCallable[_stats_service_pb2.CheckProjectionsRequest, _stats_service_pb2.CheckProjectionsResponse]
     """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
@@ -97,7 +98,8 @@ class StatsServiceAsyncStub(StatsServiceStub):
     """Operators: rows of histories that could not be counted, in order of source, partition and position."""
     RetryRowsSetAside: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.RetryRowsSetAsideRequest, _stats_service_pb2.RetryRowsSetAsideResponse]  # type: ignore[assignment]
     """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once.
-    Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`; rows that were counted before stay counted.
+    Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`, rows that were counted before stay counted; ALREADY_EXISTS
+    `REQUEST_ID_REUSED`.
     """
     CheckProjections: _aio.UnaryStreamMultiCallable[_stats_service_pb2.CheckProjectionsRequest, _stats_service_pb2.CheckProjectionsResponse]  # type: ignore[assignment]
     """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
@@ -192,7 +194,8 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_stats_service_pb2.RetryRowsSetAsideResponse, _abc.Awaitable[_stats_service_pb2.RetryRowsSetAsideResponse]]:
         """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once.
-        Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`; rows that were counted before stay counted.
+        Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`, rows that were counted before stay counted; ALREADY_EXISTS
+        `REQUEST_ID_REUSED`.
         """
 
     @_abc_1.abstractmethod
