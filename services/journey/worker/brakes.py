@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 
 from libs.common.backoff import Backoff, Retries
+from libs.common.tasks import set_within
 from services.journey import metrics
 from services.journey.clients.sends import SendStopper
 from services.journey.domain.model import Journey
@@ -24,6 +25,8 @@ ANSWER_FAILED_S: Final = 2.0
 ANSWER_S: Final = 9.0
 """How long a person waits for the acknowledgement, where the gateway does not answer, and where it is at work. Real
 seconds, within the 10 that callers give a call."""
+LOOK_EVERY_S: Final = 0.05
+"""How often whoever waits looks which of the two it is."""
 _BACKOFF: Final = Backoff(0.05, 1.0)
 
 _log = structlog.get_logger(__name__)
@@ -54,10 +57,15 @@ class Brakes:
     async def pull_and_wait(self, journey: Journey) -> bool:
         """The same; True when it is acknowledged, False when it will not be for a while."""
         brake = self._pulled(journey)
-        done, _ = await asyncio.wait({brake.task}, timeout=ANSWER_FAILED_S)
-        if not done and not brake.failures:
-            done, _ = await asyncio.wait({brake.task}, timeout=ANSWER_S - ANSWER_FAILED_S)
-        return bool(done) and not brake.task.cancelled()
+        brake.now.set()
+        begun, failures = asyncio.get_running_loop().time(), brake.failures
+        waited_s = 0.0
+        while waited_s < (ANSWER_S if brake.failures == failures else ANSWER_FAILED_S):
+            done, _ = await asyncio.wait({brake.task}, timeout=LOOK_EVERY_S)
+            if done:
+                return not brake.task.cancelled()
+            waited_s = asyncio.get_running_loop().time() - begun
+        return False
 
     async def release(self) -> None:
         """Ends what is under way; whoever comes next begins anew."""
@@ -77,7 +85,7 @@ class Brakes:
 
     async def _ask(self, journey: Journey, brake: _Brake) -> None:
         retries = Retries(_BACKOFF)
-        while (error := await self._refused(journey)) is not None:
+        while (error := await self._refused(journey, brake)) is not None:
             metrics.BRAKES_FAILED.inc()
             if not brake.failures:
                 log = _log.warning if is_outage(error) else _log.error
@@ -87,12 +95,13 @@ class Brakes:
                     error=repr(error),
                 )
             brake.failures += 1
-            await asyncio.sleep(retries.failed())
+            await set_within(brake.now, retries.failed())
         if brake.failures:
             _log.info("sends of a journey are stopped", journey_id=str(journey.journey_id))
 
-    async def _refused(self, journey: Journey) -> Exception | None:
+    async def _refused(self, journey: Journey, brake: _Brake) -> Exception | None:
         """Why it is not acknowledged, or not kept that it is; None if it is."""
+        brake.now.clear()
         team_id, journey_id, epoch = journey.team_id, journey.journey_id, journey.stop_epoch
         try:
             async with self._room:
@@ -108,3 +117,5 @@ class _Brake:
 
     def __init__(self) -> None:
         self.failures = 0
+        self.now = asyncio.Event()
+        """Somebody waits: the next attempt is due."""

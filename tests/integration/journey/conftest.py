@@ -62,6 +62,12 @@ class Site:
 
     async def save_journey(self, *nodes: d.Node, number: int = 100, **definition: object) -> d.Journey:
         """A live journey of these nodes on one LINE account, started by any checkout."""
+        journey = await self.save_draft(*nodes, number=number, **definition)
+        async with transaction(self.pool, [TEAM]) as connection:
+            return await self.journeys.change_status(connection, journey, d.JourneyStatus.ACTIVE, START)
+
+    async def save_draft(self, *nodes: d.Node, number: int = 100, **definition: object) -> d.Journey:
+        """The same, not published."""
         given: dict[str, object] = {
             "trigger": d.CheckoutTrigger(),
             "targets": (d.Target(d.Channel.LINE, UUID(int=3)),),
@@ -81,12 +87,12 @@ class Site:
         )
         async with transaction(self.pool, [TEAM]) as connection:
             await self.journeys.create(connection, journey, "test")
-            return await self.journeys.change_status(connection, journey, d.JourneyStatus.ACTIVE, START)
+        return journey
 
-    def order(self, customer_id: UUID) -> Mail:
-        """The next order of a customer, recorded by its source but not delivered."""
+    def order(self, customer_id: UUID, at: datetime | None = None) -> Mail:
+        """The next order of a customer, by default of now, recorded by its source but not delivered."""
         mail = self.segment.mail(customer_id, _checkout(customer_id))
-        mail = _at(mail, self.clock.now())
+        mail = _at(mail, at or self.clock.now())
         self.archives[MailSource.SEGMENT].mails.append(mail)
         return mail
 

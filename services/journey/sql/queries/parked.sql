@@ -8,7 +8,7 @@ ON CONFLICT (partition, team_id, customer_id) DO UPDATE SET error = excluded.err
 -- name: unpark_customer
 -- Whoever is inside a journey has a turn at once, whichever process owns the partition: it may have stopped meanwhile.
 WITH woken AS (
-    UPDATE actor SET wake_at = LEAST(wake_at, :now)
+    UPDATE actor SET wake_at = LEAST(wake_at, :now), version = version + 1
      WHERE partition = :partition AND team_id = :team_id AND customer_id = :customer_id
        AND (wake_at IS NOT NULL OR sending_since IS NOT NULL)
 )
