@@ -12,6 +12,7 @@ from libs.common.mailbox.mail import Mail, SendOutcome
 from services.journey.clients.calls import ServiceUnavailable
 from services.journey.clients.sends import AwaitedSend
 from services.journey.domain import effects as fx
+from services.journey.domain.gate import AccountAnswer, MessageAnswer, Traits
 
 TAGGED = b"tagged"
 """The audience of customers with a tag; everybody belongs to any other."""
@@ -129,6 +130,21 @@ class NothingAsked:
     async def traits(self, team_id: UUID, keys: object, audiences: object) -> Any:
         """See `References`."""
         raise AssertionError("nothing goes live here")
+
+
+class AllThere:
+    """For tests in which everything that a definition names is there."""
+
+    async def check_messages(
+        self, team_id: UUID, accounts: Sequence[object], messages: Sequence[object]
+    ) -> tuple[list[AccountAnswer], list[MessageAnswer]]:
+        """See `References`."""
+        return [AccountAnswer()] * len(accounts), [MessageAnswer()] * len(messages)
+
+    async def traits(self, team_id: UUID, keys: object, audiences: Sequence[bytes]) -> Traits:
+        """See `References`."""
+        every = frozenset(range(16))
+        return Traits(True, every, every, {}, [()] * len(audiences))
 
 
 class UtcZones:

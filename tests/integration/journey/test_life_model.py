@@ -30,6 +30,7 @@ from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.status import as_it_is
 from services.journey.store.turns import TurnStore
+from services.journey.usecases.gate import Gate
 from services.journey.usecases.lifecycle import Lifecycle
 from services.journey.usecases.schedule import ScheduledChanges
 from services.journey.usecases.write import Call
@@ -39,7 +40,7 @@ from services.journey.worker.halting import Halting
 from services.journey.worker.schedule import Scheduler
 from services.journey.worker.turns import TurnRunner, Waiting
 from tests.integration.journey.conftest import Site
-from tests.integration.journey.neighbours import UtcZones
+from tests.integration.journey.neighbours import AllThere, UtcZones
 from tests.integration.journey.test_worker import epochs, key_of
 
 SEQUENCES, ACTIONS = 40, 40
@@ -215,7 +216,9 @@ class World:
         self.scheduler = Scheduler(
             ScheduledChanges(site.journeys), self.brakes, site.clock, Progress(), self._set_stopping
         )
-        self.lifecycle = Lifecycle(site.journeys, self.brakes, site.clock, lambda: None)
+        self.lifecycle = Lifecycle(
+            site.journeys, Gate(AllThere(), site.clock), self.brakes, site.clock, lambda: None
+        )
         self.models: dict[UUID, Model] = {}
         self.mails: dict[UUID, list[Mail]] = {}
         self.expected: Counter[UUID] = Counter()
