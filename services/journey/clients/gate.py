@@ -11,8 +11,7 @@ import grpc
 from libs.common.errors import Unavailable
 from libs.common.rpc.client import CALL_DEADLINE_S, retrying
 from services.journey.convert import gate as convert
-from services.journey.domain.gate import AccountAnswer, MessageAnswer, NamedMessage, Traits
-from services.journey.domain.model import Channel
+from services.journey.domain.gate import AccountAnswer, MessageAnswer, NamedAccount, NamedMessage, Traits
 
 if TYPE_CHECKING:
     from omnijourney.internal.v1.customers_service_pb2_grpc import CustomersServiceAsyncStub
@@ -25,7 +24,7 @@ class References(Protocol):
     async def check_messages(
         self,
         team_id: UUID,
-        accounts: Sequence[tuple[str, Channel, UUID]],
+        accounts: Sequence[NamedAccount],
         messages: Sequence[NamedMessage],
     ) -> tuple[list[AccountAnswer], list[MessageAnswer]]:
         """What the gateway finds of each, in order."""
@@ -47,7 +46,7 @@ class GrpcReferences:
     async def check_messages(
         self,
         team_id: UUID,
-        accounts: Sequence[tuple[str, Channel, UUID]],
+        accounts: Sequence[NamedAccount],
         messages: Sequence[NamedMessage],
     ) -> tuple[list[AccountAnswer], list[MessageAnswer]]:
         """See `References`. Nothing named, nothing asked."""

@@ -15,23 +15,23 @@ from services.journey.domain.gate import (
     Finding,
     KnownAttribute,
     MessageAnswer,
+    NamedAccount,
     NamedMessage,
     Traits,
 )
-from services.journey.domain.model import Channel
 
 
 def messages_request(
-    team_id: UUID, accounts: Sequence[tuple[str, Channel, UUID]], messages: Sequence[NamedMessage]
+    team_id: UUID, accounts: Sequence[NamedAccount], messages: Sequence[NamedMessage]
 ) -> sends_service_pb2.CheckMessagesRequest:
     """The question to the gateway."""
     return sends_service_pb2.CheckMessagesRequest(
         team_id=str(team_id),
         accounts=[
             reference_pb2.AccountReference(
-                channel=channel_pb2.Channel.ValueType(channel), account_id=str(account_id)
+                channel=channel_pb2.Channel.ValueType(account.channel), account_id=str(account.account_id)
             )
-            for _, channel, account_id in accounts
+            for account in accounts
         ],
         messages=map(_message_reference, messages),
     )

@@ -15,6 +15,7 @@ from omnijourney.segment.v1 import audience_pb2
 from services.journey.convert.value_tests import add_value_test, value_test_from
 from services.journey.domain import model as d
 from services.journey.domain.lifecycle import MESSAGES
+from services.journey.domain.texts import parameter_faults
 from services.journey.domain.views import StoredRevision
 
 _MATCHES: Final = {
@@ -187,6 +188,10 @@ def _message_from(sent: node_pb2.MessageNode, path: str, check: _Reading) -> d.M
     channel = _channel_from(sent.channel, f"{path}.channel", check)
     module_id = check.optional_uuid(f"{path}.bot_module_id", sent.bot_module_id)
     template = None
+    if sent.HasField("template") and (channel is None or not sent.template.template_id):
+        # What cannot be read as a template is not looked at as one.
+        for fault in parameter_faults(f"{path}.template.parameters", sent.template.parameters):
+            check.gap(fault.field, fault.description)
     if sent.HasField("template"):
         template_id = check.optional_uuid(f"{path}.template.template_id", sent.template.template_id)
         if template_id is None:

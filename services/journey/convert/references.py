@@ -11,10 +11,10 @@ from services.journey.domain.references import Reference, references_of
 
 def named_by(definition: Definition) -> tuple[Reference, ...]:
     """See `references_of`."""
-    return references_of(definition, _expression)
+    return references_of(definition, expression_of)
 
 
-def _expression(audience: bytes) -> Expression:
+def expression_of(audience: bytes) -> Expression:
     """As far as it can be read: what has faults names nothing."""
     message = audience_pb2.Audience.FromString(audience)
     return read_audience(message).expression if message.WhichOneof("expression") else AnyOf(())

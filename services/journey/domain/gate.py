@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from libs.common.audience.expressions import AttributeType
-from libs.common.audience.values import ValueFault, canonical
+from libs.common.audience.expressions import AttributeType, Expression, IsBound, predicates
+from libs.common.audience.values import KEY, ValueFault, canonical
 from libs.common.errors import FieldViolation
 from services.journey.domain import model as d
 from services.journey.domain.references import attributes_in
@@ -18,6 +18,8 @@ from services.journey.domain.references import attributes_in
 MISSING = "MODULE_MISSING"
 UNAVAILABLE = "ATTRIBUTE_UNAVAILABLE"
 NOT_FOUND = "RESOURCE_NOT_FOUND"
+_STRANGE = frozenset({NOT_FOUND, "CHANNEL_UNSUPPORTED"})
+"""Why nobody can be bound to an account; one that is disabled has those whom it had."""
 
 
 class Module(IntEnum):
@@ -37,10 +39,20 @@ class NamedMessage(NamedTuple):
     account_id: UUID | None
 
 
+class NamedAccount(NamedTuple):
+    """An account, and what it is named for."""
+
+    path: str
+    channel: d.Channel
+    account_id: UUID
+    sends: bool
+    """Whether messages go through it; False: a condition asks who is bound to it."""
+
+
 class Named(msgspec.Struct, frozen=True):
     """What a definition names, each with its path."""
 
-    accounts: tuple[tuple[str, d.Channel, UUID], ...]
+    accounts: tuple[NamedAccount, ...]
     messages: tuple[NamedMessage, ...]
     audiences: tuple[tuple[str, bytes], ...]
     attribute_keys: frozenset[str]
@@ -95,9 +107,16 @@ class Verdict(NamedTuple):
     warnings: list[FieldViolation]
 
 
-def named_by(definition: d.Definition) -> Named:
-    """Everything that has to be asked about before the definition goes live."""
-    targets = zip(definition.targets, definition.target_paths, strict=False)
+def named_by(definition: d.Definition, read_audience: Callable[[bytes], Expression]) -> Named:
+    """Everything that has to be asked about before the definition goes live.
+
+    `read_audience` reads a condition's audience, as far as it can be read.
+    """
+    accounts = [
+        NamedAccount(f"{path}.account_id", target.channel, target.account_id, sends=True)
+        for target, path in zip(definition.targets, definition.target_paths, strict=False)
+        if target.account_id
+    ]
     messages: list[NamedMessage] = []
     audiences: list[tuple[str, bytes]] = []
     keys: set[str] = set()
@@ -113,13 +132,14 @@ def named_by(definition: d.Definition) -> Named:
                 keys.update(key for _, key in _parameter_keys(message))
             case d.Condition(audience=audience):
                 audiences.append((f"{path}.condition.audience", audience))
+                accounts += _bound_to(f"{path}.condition.audience", read_audience(audience))
             case d.Attribute(key=key):
                 keys.add(key)
     return Named(
-        tuple((path, target.channel, target.account_id) for target, path in targets if target.account_id),
+        tuple(accounts),
         tuple(messages),
         tuple(audiences),
-        frozenset(key for key in keys if key),
+        frozenset(key for key in keys if KEY.fullmatch(key)),
     )
 
 
@@ -133,9 +153,12 @@ def judged(
     """What is wrong with what the definition names; answers in the order of what was named."""
     faults: list[FieldViolation] = []
     warnings: list[FieldViolation] = []
-    for (path, *_), answer in zip(named.accounts, accounts, strict=True):
-        faults += _below(f"{path}.account_id", answer.faults)
-        warnings += _below(f"{path}.account_id", answer.warnings)
+    for account, answer in zip(named.accounts, accounts, strict=True):
+        if account.sends:
+            faults += _below(account.path, answer.faults)
+            warnings += _below(account.path, answer.warnings)
+        else:
+            faults += _below(account.path, [found for found in answer.faults if found.reason in _STRANGE])
     for (path, *_), found in zip(named.messages, messages, strict=True):
         faults += _below(path, found.faults)
     if not traits.known:
@@ -146,6 +169,13 @@ def judged(
     faults += _attribute_faults(definition, named, messages, traits.attributes)
     warnings += _closed_points(named, messages, traits)
     return Verdict(faults, warnings)
+
+
+def _bound_to(path: str, expression: Expression) -> Iterator[NamedAccount]:
+    for predicate in predicates(expression):
+        if isinstance(predicate, IsBound) and predicate.account:
+            channel = d.Channel(predicate.channel)
+            yield NamedAccount(path, channel, UUID(predicate.account), sends=False)
 
 
 def _below(path: str, findings: Sequence[Finding]) -> Iterator[FieldViolation]:
@@ -224,9 +254,11 @@ def _is_value(kind: AttributeType, text: str) -> bool:
 
 def _missing(path: str, key: str, attributes: Mapping[str, KnownAttribute]) -> Iterator[FieldViolation]:
     known = attributes.get(key)
-    if key and known is None:
+    if not KEY.fullmatch(key):
+        return  # what no attribute can have as its key is told as such
+    if known is None:
         yield FieldViolation(path, f"there is no attribute {key}", UNAVAILABLE)
-    elif known is not None and known.archived:
+    elif known.archived:
         yield FieldViolation(path, f"the attribute {key} is archived", UNAVAILABLE)
 
 

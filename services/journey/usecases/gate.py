@@ -7,6 +7,7 @@ from uuid import UUID
 from libs.common.clock import Clock
 from libs.common.errors import FieldViolation
 from services.journey.clients.gate import References
+from services.journey.convert.references import expression_of
 from services.journey.domain.gate import Verdict, judged, named_by
 from services.journey.domain.model import Definition
 from services.journey.domain.validate import faults_of, past_faults
@@ -38,13 +39,13 @@ class Gate:
     ) -> list[FieldViolation]:
         """Faults of what an edit names that the present definition has not: what is gone meanwhile stops the journey
         by itself, and keeps no other edit from being made."""
-        if named_by(edited) == named_by(present):
+        if named_by(edited, expression_of) == named_by(present, expression_of):
             return []
         known = set((await self._elsewhere(team_id, present)).faults)
         return [fault for fault in (await self._elsewhere(team_id, edited)).faults if fault not in known]
 
     async def _elsewhere(self, team_id: UUID, definition: Definition) -> Verdict:
-        named = named_by(definition)
+        named = named_by(definition, expression_of)
         accounts, messages = await self._references.check_messages(team_id, named.accounts, named.messages)
         keys = named.attribute_keys.union(*(answer.attribute_keys for answer in messages))
         traits = await self._references.traits(team_id, keys, [audience for _, audience in named.audiences])

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from redis.asyncio import Redis
 
 from libs.common.ids import new_id
 from libs.common.rpc.errors import RemoteError, remote_error
+from libs.common.rpc.values import timestamp
 from libs.testing.fixtures import Databases, Servers
 from omnijourney.channel_gateway.v1 import account_pb2, channel_gateway_service_pb2, content_pb2
 from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
@@ -188,6 +190,13 @@ def wait() -> node_pb2.Node:
     return node_pb2.Node(delay=node_pb2.DelayNode(delay=Duration(seconds=60)))
 
 
+def _bound(account_id: str) -> audience_pb2.Audience:
+    """Those who are bound to a LINE account."""
+    operator = audience_pb2.BINDING_OPERATOR_BOUND
+    predicate = audience_pb2.BindingPredicate(operator=operator, channel=LINE, account_id=account_id)
+    return audience_pb2.Audience(binding=predicate)
+
+
 def _text(text: str) -> content_pb2.Card:
     return content_pb2.Card(text=content_pb2.TextCard(text=text))
 
@@ -259,11 +268,15 @@ async def site(services: Site) -> Site:
 async def test_modules_that_the_team_lacks_are_told_with_all_else_that_is_missing(site: Site) -> None:
     await site.team([])
     nothing = str(new_id())
+    many = audience_pb2.PointsPredicate(
+        figure=audience_pb2.POINTS_FIGURE_BALANCE, operator=audience_pb2.COMPARE_OPERATOR_GREATER, value=5
+    )
     nodes = (
         say(LINE, nothing),
         node_pb2.Node(attribute=node_pb2.AttributeNode(key="tier", text="gold")),
         node_pb2.Node(points=node_pb2.PointsNode(add=5)),
         ask(audience_pb2.Audience()),
+        ask(audience_pb2.Audience(points=many)),
     )
     assert await site.faults(*nodes, targets=[target(LINE, nothing)]) == {
         "targets[0].account_id": "RESOURCE_NOT_FOUND",
@@ -272,7 +285,42 @@ async def test_modules_that_the_team_lacks_are_told_with_all_else_that_is_missin
         "nodes[1].attribute.key": "ATTRIBUTE_UNAVAILABLE",
         "nodes[2].points": "MODULE_MISSING",
         "nodes[3].condition.audience": "AUDIENCE_INVALID",
+        "nodes[4].condition.audience.points": "MODULE_MISSING",
         "team_id": "MODULE_MISSING",
+    }
+
+
+@pytest.mark.rule("J-11a")
+async def test_every_fault_of_shape_is_told_at_once(site: Site) -> None:
+    def node(node_id: str, following: str = "", **kind: Any) -> node_pb2.Node:
+        return node_pb2.Node(node_id=node_id, next_node_id=following, **kind)
+
+    delay = node_pb2.DelayNode(delay=Duration(seconds=60))
+    whole = journey_pb2.Definition(
+        name="J",
+        schedule=journey_pb2.Schedule(
+            start_time=timestamp(datetime(2020, 1, 1, tzinfo=UTC)),
+            end_time=timestamp(datetime(2020, 1, 2, tzinfo=UTC)),
+            expiry_action=journey_pb2.EXPIRY_ACTION_STOP,
+        ),
+        nodes=[
+            node("a", "b", delay=delay),
+            node("b", "c", message=node_pb2.MessageNode(channel=LINE)),
+            node("c", condition=node_pb2.ConditionNode(yes=node_pb2.Branch(node_id="a"))),
+            node("lonely", "nowhere", tags=node_pb2.TagsNode(add=["VIP", " "], remove=["vip"])),
+            node("Bad Id", points=node_pb2.PointsNode()),
+        ],
+    )
+    journey_id = (await site.call("CreateJourney", definition=whole)).journey.journey_id
+    told = await refusal(site.call("PublishJourney", journey_id=journey_id))
+    validated = await site.call("ValidateJourney", journey_id=journey_id)
+    paths = {fault.field for fault in told.violations}
+    assert paths == {fault.field for fault in validated.faults}
+    assert paths == {
+        *("trigger", "targets", "schedule.end_time", "nodes[1].message.channel", "nodes[1].message"),
+        *("nodes[2]", "nodes[2].condition.no", "nodes[2].condition.audience"),
+        *("nodes[3]", "nodes[3].next_node_id", "nodes[3].tags", "nodes[3].tags.add[1]"),
+        *("nodes[4]", "nodes[4].node_id", "nodes[4].points"),
     }
 
 
@@ -301,6 +349,11 @@ async def test_accounts_modules_and_templates_are_looked_at_as_they_are(site: Si
     crossed = [target(LINE, whatsapp), target(WHATSAPP, line)]
     found = await site.faults(say(LINE, module), targets=crossed)
     assert found == {f"targets[{place}].account_id": "CHANNEL_UNSUPPORTED" for place in (0, 1)}
+    asked = [_bound(account) for account in (line, whatsapp, str(new_id()))]
+    assert await site.faults(*map(ask, asked), targets=targets) == {
+        "nodes[1].condition.audience": "CHANNEL_UNSUPPORTED",
+        "nodes[2].condition.audience": "RESOURCE_NOT_FOUND",
+    }
     await site.call("DeleteBotModule", bot_module_id=module)
     assert list(await site.faults(*good, targets=targets)) == ["nodes[0].message.bot_module_id"]
 
