@@ -26,7 +26,8 @@ Row_co = TypeVar("Row_co", covariant=True)
 Row_contra = TypeVar("Row_contra", contravariant=True)
 
 WAIT_S: Final = 5.0
-"""How long a read waits for news, real seconds."""
+"""How long a read waits for news, real seconds. Over rows of kinds that it does not ask for it moves its cursors when
+it ends, so this is also how far behind they may stand while nothing else comes."""
 REASON_LENGTH_MAX: Final = 500
 AWAY: Final = (Unavailable, ResourceExhausted, *PASSING)
 """The service or the database does not answer, or not now."""
