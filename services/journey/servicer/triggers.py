@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from libs.common.rpc.errors import reason_named
@@ -28,13 +29,18 @@ class TriggerRpcs(BaseRpcs):
         check.done()
         read = [_read(item) for item in request.items]
         sound = [trigger for trigger in read if trigger is not None]
-        refusals = iter(await self._deps.triggers.trigger(team_id, sound))
-        reasons = ["INVALID_FIELDS" if trigger is None else next(refusals) for trigger in read]
-        return pb.TriggerJourneysResponse(
-            results=[
-                pb.SystemTriggerResult(accepted=not reason, reason=reason_named(reason)) for reason in reasons
-            ]
-        )
+
+        def reply(refusals: Sequence[str]) -> pb.TriggerJourneysResponse:
+            of_sound = iter(refusals)
+            reasons = ["INVALID_FIELDS" if trigger is None else next(of_sound) for trigger in read]
+            return pb.TriggerJourneysResponse(
+                results=[
+                    pb.SystemTriggerResult(accepted=not reason, reason=reason_named(reason))
+                    for reason in reasons
+                ]
+            )
+
+        return await self._deps.triggers.trigger(request, team_id, sound, reply)
 
 
 def _read(item: pb.SystemTriggerItem) -> SystemTriggerRow | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,9 @@ from libs.common.mailbox.mail import Mail, MailSource, SystemTrigger, with_sound
 from services.journey.domain.views import SystemTriggerRow
 from services.journey.store.book import BOOK
 
+Note = Callable[[Connection], Awaitable[None]]
+"""Writes what belongs to mail in its transaction."""
+
 
 class JourneyMailStore:
     """Mail that this service numbers: system triggers. What the relay reads, and what the RPCs write."""
@@ -25,8 +28,12 @@ class JourneyMailStore:
         """`pool` connects as the service's own role."""
         self._pool = pool
 
-    async def append(self, team_id: UUID, triggers: Sequence[SystemTriggerRow], now: datetime) -> list[Mail]:
-        """Records triggers of one team, each request key once; returns the mail of those that are new."""
+    async def append(
+        self, team_id: UUID, triggers: Sequence[SystemTriggerRow], now: datetime, note: Note | None = None
+    ) -> list[Mail]:
+        """Records triggers of one team, each request key once; returns the mail of those that are new.
+
+        Where there is any, `note` writes in the same transaction."""
         async with transaction(self._pool, [team_id]) as connection:
             recorded = await self._recorded(connection, team_id, triggers)
             fresh = list({t.request_key: t for t in triggers if t.request_key not in recorded}.values())
@@ -53,6 +60,8 @@ class JourneyMailStore:
                 )
                 following[partition] += 1
             await self._insert(connection, mails)
+            if note is not None:
+                await note(connection)
         return mails
 
     async def _recorded(
