@@ -1,9 +1,10 @@
-"""w-ledger: how fast points are posted through gRPC, beside what the same server does without services.
+"""w-ledger: how fast points are posted, beside what the same server does without services.
 
 Batches of 100 spread over 200,000 accounts, on one hot account, and single calls at once, which the service writes
-together. The service is a process of its own and so is the load. In the same rounds runs the floor: one client that
-posts the same batches by one bare statement, with rows as narrow as they can be. Afterwards the ledger is checked: a
-fast ledger that is wrong is no figure.
+together: as services of one machine make them, by frames, and by gRPC, as everything else goes. The service is a
+process of its own and so is the load. In the same rounds runs the floor: one client that posts the same batches by one
+bare statement, with rows as narrow as they can be. Afterwards the ledger is checked: a fast ledger that is wrong is no
+figure.
 """
 
 import asyncio
@@ -23,13 +24,14 @@ import asyncpg
 import grpc
 import msgspec
 
-from bench import pages
+from bench import pages, raw_frames
 from bench.bare import BareLedger
 from bench.measure import chunks
 from bench.raw_calls import Method, call_all
 from bench.tpcb import tpcb_tps
 from bench.usage import Usage
 from libs.common.db.migrate import migrate
+from libs.common.rpc.beside import socket_of
 from libs.common.rpc.client import channel
 from libs.embedded import Embedded, start_embedded
 from libs.embedded.ports import free_port
@@ -75,6 +77,7 @@ class Posting(msgspec.Struct, frozen=True):
     spread: Case
     hot: Case
     singles: Case
+    grpc_singles: Case
     floor: Case
     share: float
     hot_factor: float
@@ -133,6 +136,7 @@ class Field:
     admin: "asyncpg.Connection[Any]"
     calls: grpc.aio.Channel
     port: int
+    socket: Path
     usage: Usage
 
 
@@ -141,12 +145,17 @@ async def _field(directory: Path) -> AsyncIterator[Field]:
     servers = await start_embedded(directory)
     try:
         port = free_port()
-        async with _service(servers, port) as pid, channel(f"127.0.0.1:{port}", servers.token) as calls:
+        async with (
+            _service(servers, port, directory) as pid,
+            channel(f"127.0.0.1:{port}", servers.token) as calls,
+        ):
             await asyncio.wait_for(calls.channel_ready(), _TIMEOUT_S)
             admin = await asyncpg.connect(servers.postgres_dsn)
             pids = {"points": pid, "postgres": _pid_of(servers)}
             try:
-                yield Field(servers, admin, calls, port, Usage(pids))
+                socket = socket_of(directory, port)
+                assert socket is not None
+                yield Field(servers, admin, calls, port, socket, Usage(pids))
             finally:
                 await admin.close()
     finally:
@@ -154,12 +163,13 @@ async def _field(directory: Path) -> AsyncIterator[Field]:
 
 
 @contextlib.asynccontextmanager
-async def _service(servers: Embedded, port: int) -> AsyncIterator[int]:
+async def _service(servers: Embedded, port: int, calls_dir: Path) -> AsyncIterator[int]:
     own = {
         "OMNIJOURNEY_POSTGRES_DSN": (await migrate(servers.postgres_dsn, "points", "services.points")).dsn,
         "OMNIJOURNEY_REDIS_URL": servers.redis_url,
         "OMNIJOURNEY_TOKEN": servers.token,
         "OMNIJOURNEY_POINTS_PORT": str(port),
+        "OMNIJOURNEY_CALLS_DIR": str(calls_dir),
         "OMNIJOURNEY_POINTS_METRICS_PORT": "0",
         "OMNIJOURNEY_LOG_LEVEL": "error",
     }
@@ -227,10 +237,10 @@ async def measured(directory: Path, entries: int) -> tuple[Posting, dict[str, fl
         await _check(stub, load.team_id)
         tpcb = await tpcb_tps(field.servers.postgres_dsn)
         page_ms = await pages.measure(field.servers.postgres_dsn, stub, entries)
-    spread, hot, singles, floor = (case.case() for case in cases)
+    spread, hot, singles, grpc_singles, floor = (case.case() for case in cases)
     return (
         Posting(
-            *(spread, hot, singles, floor),
+            *(spread, hot, singles, grpc_singles, floor),
             share=_median_ratio(spread.posts_per_s, floor.posts_per_s),
             hot_factor=_median_ratio(spread.posts_per_s, hot.posts_per_s),
             tpcb_tps=tpcb,
@@ -250,19 +260,21 @@ async def _rounds(field: Field, load: Load, bare: BareLedger) -> list[_Timed]:
 
 def _timed(field: Field) -> list[_Timed]:
     ours = ("points", "postgres", "load")
-    names = ("spread", "one hot account", "single calls")
+    names = ("spread", "one hot account", "single calls", "single calls by gRPC")
     floor = _Timed("bare statement", field.usage, ("postgres", "load"))
     return [*(_Timed(name, field.usage, ours) for name in names), floor]
 
 
 async def _round(field: Field, load: Load, bare: BareLedger, cases: Sequence[_Timed]) -> None:
-    spread, hot, singles, floor = cases
+    spread, hot, singles, grpc_singles, floor = cases
     requests, hot_requests = load.messages(_POSTS, BATCH), load.messages(_POSTS, BATCH, hot=True)
-    single_requests, batches = load.messages(_SINGLES, 1), bare.batches(load.postings(_POSTS), BATCH)
+    by_frames, by_grpc = load.messages(_SINGLES, 1), load.messages(_SINGLES, 1)
+    batches = bare.batches(load.postings(_POSTS), BATCH)
     await spread.run(_POSTS, lambda: _post(field.calls, requests))
     await floor.run(_POSTS, lambda: bare.post(batches))
     await hot.run(_POSTS, lambda: _post(field.calls, hot_requests))
-    await singles.run(_SINGLES, lambda: _single(field, single_requests))
+    await singles.run(_SINGLES, lambda: _single(field, by_frames))
+    await grpc_singles.run(_SINGLES, lambda: _single_by_grpc(field, by_grpc))
 
 
 async def _post(calls: grpc.aio.Channel, requests: Sequence[bytes]) -> list[float]:
@@ -281,6 +293,10 @@ async def _post(calls: grpc.aio.Channel, requests: Sequence[bytes]) -> list[floa
 
 
 async def _single(field: Field, requests: Sequence[bytes]) -> list[float]:
+    return await raw_frames.call_all(field.socket, _METHOD, field.servers.token, requests, _SINGLES_AT_ONCE)
+
+
+async def _single_by_grpc(field: Field, requests: Sequence[bytes]) -> list[float]:
     method = Method("127.0.0.1", field.port, _METHOD, field.servers.token)
     return await call_all(method, requests, _SINGLES_AT_ONCE)
 

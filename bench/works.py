@@ -128,6 +128,7 @@ async def _ledger(wanted: Wanted) -> Result:
         *_case_lines(posting.spread, posting.floor),
         *_case_lines(posting.hot, posting.floor),
         *_case_lines(posting.singles, posting.floor, "5,000"),
+        *_case_lines(posting.grpc_singles, posting.floor),
         Line("share of the bare statement", f"{posting.share:.0%}", "", "60%"),
         Line("hot account, times slower", f"{posting.hot_factor:.2f}", "", "2"),
         Line("pgbench TPC-B, transactions/s", _told(posting.tpcb_tps)),
@@ -140,7 +141,8 @@ async def _ledger(wanted: Wanted) -> Result:
         f"ledger {spread:,.0f} posts/s in batches of {ledger.BATCH} over {ledger.ACCOUNTS:,} accounts = "
         f"{posting.share:.0%} of the bare statement's {floor:,.0f} (target 60%), one hot account "
         f"{posting.hot.rate_per_s:,.0f} (x{posting.hot_factor:.2f} slower, target 2), single calls "
-        f"{posting.singles.rate_per_s:,.0f}/s (target 5,000), TPC-B {_told(posting.tpcb_tps)}/s; at {n:,} entries "
+        f"{posting.singles.rate_per_s:,.0f}/s (target 5,000; by gRPC {posting.grpc_singles.rate_per_s:,.0f}), "
+        f"TPC-B {_told(posting.tpcb_tps)}/s; at {n:,} entries "
         f"page {page_ms['no keyword']:.1f} ms (target 10), broad keyword {page_ms['broad keyword']:.1f} ms (target 50)"
     )
     return Result(wanted.work, wanted.n, lines, {"posting": posting, "page_ms": page_ms}, [], figure)
