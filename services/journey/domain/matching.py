@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property, lru_cache
+from typing import Final
 from uuid import UUID
 
 from libs.common.mailbox import mail as m
@@ -29,9 +30,31 @@ class TeamJourneys(dict[UUID, Journey]):
     """The journeys of a team that customers can be in, by id."""
 
     @cached_property
-    def open(self) -> Sequence[Journey]:
-        """Those that customers may enter at some time. Those that were stopped are not looked at for every mail."""
-        return [journey for journey in self.values() if journey.status in OPEN]
+    def _started_by(self) -> Mapping[type, Sequence[Journey]]:
+        """Those that customers may enter at some time, by the mail that their trigger waits for. Those that were
+        stopped, or wait for other mail, are not looked at for every mail."""
+        waiting: dict[type, list[Journey]] = {}
+        for journey in self.values():
+            if journey.status in OPEN:
+                waiting.setdefault(_EVENTS[type(journey.definition.trigger)], []).append(journey)
+        return waiting
+
+    def still_counted(self, entries: Mapping[UUID, int]) -> Mapping[UUID, int]:
+        """Entries by journey, without those that nobody enters any more."""
+        return {id_: count for id_, count in entries.items() if id_ in self and self[id_].status in OPEN}
+
+    def started_by(self, event: type) -> Sequence[Journey]:
+        """Those that mail with a body of this type may start, in their order."""
+        return self._started_by.get(event, ())
+
+
+_EVENTS: Final[Mapping[type, type]] = {
+    CheckoutTrigger: m.Checkout,
+    ContactTrigger: m.ContactAdded,
+    TagTrigger: m.TagApplied,
+    AttributeTrigger: m.AttributeChanged,
+    SystemTriggerKind: m.SystemTrigger,
+}
 
 
 def matching(journeys: Iterable[Journey], body: m.Body, at: datetime, now: datetime) -> Iterator[Journey]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
-from typing import assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
 import msgspec
@@ -22,7 +22,6 @@ from services.journey.domain.engine import Again, Halt, Signal, Start, Wake, adv
 from services.journey.domain.lifecycle import stopped_by_itself
 from services.journey.domain.matching import DEPTH_MAX, TeamJourneys, matching
 from services.journey.domain.model import (
-    OPEN,
     Enrolment,
     EnrolmentState,
     Journey,
@@ -122,6 +121,8 @@ def take_turn(given: TurnInput) -> Turn:
     Mail and timers are merged by domain time: before mail that occurred at `t`, the customer's timers due by `t` fire,
     so that what a journey sees does not depend on how fast anybody works.
     """
+    if _only_counts(given):
+        return _counted(given)
     actor = _ActorTurn(given)
     yield from actor.halt_stopped()
     for mail in given.mails:
@@ -132,6 +133,29 @@ def take_turn(given: TurnInput) -> Turn:
         if given.again:
             yield from actor.ask_again()
     return actor.result()
+
+
+_NEWS: Final = frozenset({m.ContactAdded, m.TagApplied, m.TagRemoved, m.AttributeChanged, m.ProfileChanged})
+"""Mail that does nothing but start journeys."""
+
+
+def _only_counts(given: TurnInput) -> bool:
+    """Whether all that happens is that mail is taken: most of what segment tells is waited for by no journey."""
+    if given.enrolments:
+        return False
+    kinds = {type(mail.body) for mail in given.mails}
+    return kinds <= _NEWS and not any(map(given.journeys.started_by, kinds))
+
+
+def _counted(given: TurnInput) -> TurnResult:
+    """What a turn that only counts comes to, as `_ActorTurn` would tell it."""
+    taken = dict(given.actor.taken)
+    for mail in given.mails:
+        taken[mail.source] = mail.number
+    actor = Actor(
+        given.actor.team_id, given.actor.customer_id, taken, given.journeys.still_counted(given.actor.entries)
+    )
+    return TurnResult(actor, None, False, (), (), (), {}, frozenset())
 
 
 class _ActorTurn:
@@ -157,7 +181,12 @@ class _ActorTurn:
                 timers.append(enrolment.wake_at)
             sending = sending or enrolment.wait is WaitReason.SEND
         return TurnResult(
-            Actor(given.team_id, given.customer_id, self._taken, self._counts()),
+            Actor(
+                given.team_id,
+                given.customer_id,
+                self._taken,
+                self._given.journeys.still_counted(self._entries),
+            ),
             min(timers, default=None),
             sending,
             tuple(self._changed.values()),
@@ -166,15 +195,6 @@ class _ActorTurn:
             self._stops,
             frozenset(self._used),
         )
-
-    def _counts(self) -> Mapping[UUID, int]:
-        """Entries by journey, without those that nobody enters any more."""
-        journeys = self._given.journeys
-        return {
-            journey_id: count
-            for journey_id, count in self._entries.items()
-            if journey_id in journeys and journeys[journey_id].status in OPEN
-        }
 
     # -- timers and stops ---------------------------------------------------------------------------------------
 
@@ -269,7 +289,8 @@ class _ActorTurn:
         yield from self._run(self._journey_of(enrolment), enrolment, answer)
 
     def _trigger(self, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, None]:
-        for journey in matching(self._given.journeys.open, mail.body, mail.occurred_at, self._now):
+        waiting = self._given.journeys.started_by(type(mail.body))
+        for journey in matching(waiting, mail.body, mail.occurred_at, self._now):
             if journey.journey_id in self._stops:
                 continue
             self._used.add(journey.journey_id)

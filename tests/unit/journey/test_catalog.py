@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.mailbox import mail as m
 from services.journey.domain import model as d
 from services.journey.store.turns_protocol import TurnStorage
 from services.journey.worker.catalog import JourneyCatalog
@@ -64,8 +65,9 @@ async def test_a_new_version_is_read_and_a_journey_that_is_gone_is_not_there() -
     table.by_id = {changed.journey_id: changed, UUID(int=3): table.by_id[UUID(int=3)]}
     found = await catalog.current({TEAM, OTHER}, table.versions())
     assert found[TEAM] == {changed.journey_id: changed}
-    assert not found[TEAM].open
-    assert list(found[OTHER]) == [UUID(int=3)] == [each.journey_id for each in found[OTHER].open]
+    assert not found[TEAM].started_by(m.Checkout)
+    started = found[OTHER].started_by(m.Checkout)
+    assert list(found[OTHER]) == [UUID(int=3)] == [each.journey_id for each in started]
     assert table.read == 4
     alone = await catalog.current({OTHER}, table.versions())
     assert list(alone) == [OTHER]
