@@ -63,7 +63,7 @@ class DomainTime:
     """The installation's clock as the load believes it to be: it runs at RATE since it was set."""
 
     def __init__(self, start: datetime) -> None:
-        self._start = start
+        self.start = start
         self._began_s = time.monotonic()
 
     @classmethod
@@ -76,7 +76,7 @@ class DomainTime:
 
     def now(self) -> datetime:
         """About now."""
-        return self._start + timedelta(seconds=(time.monotonic() - self._began_s) * RATE)
+        return self.start + timedelta(seconds=(time.monotonic() - self._began_s) * RATE)
 
 
 class Load:
@@ -172,7 +172,9 @@ class Load:
 
     def _order(self, reference: str) -> Checkout:
         cents = self._rng.choice((self._rng.randint(1, 9_999), self._rng.randint(10_000, 40_000)))
-        late = LATE_MAX * self._rng.random() if self._rng.random() < LATE else timedelta(0)
+        # Nothing of before the journeys were published starts them (J-26a).
+        latest = min(LATE_MAX, self._clock.now() - self._clock.start)
+        late = latest * self._rng.random() if self._rng.random() < LATE else timedelta(0)
         return Checkout(
             kind=Kind.ORDER,
             reference=reference,
