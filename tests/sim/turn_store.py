@@ -26,7 +26,7 @@ from services.journey.domain.model import (
 from services.journey.domain.turn import Actor, Refusal, RunSegment, TurnResult
 from services.journey.store.packed import KeptVerdict, PackedActor, pack_state, pack_verdicts
 from services.journey.store.turn_rows import commit_rows
-from services.journey.store.turns_protocol import ActorChanged, DueTimers, LoadedTurns
+from services.journey.store.turns_protocol import ActorChanged, FoundTimers, LoadedTurns
 
 NOBODY: Final = PackedActor(0, (0, 0, 0), None, pack_state((), {}), None)
 """An actor that was never committed."""
@@ -204,17 +204,17 @@ class InMemoryTurnStore:
         for refusal in turn.refusals:
             self._tables.history.append(Fact(key, refusal))
 
-    async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> DueTimers:
+    async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> FoundTimers:
         """See `TurnStorage`."""
-        timers = sorted(
-            (enrolment.wake_at, key)
-            for key, enrolment in self._tables.live()
-            if enrolment.wake_at is not None and key.partition in partitions
-        )
-        due = [key for at, key in timers if at <= until and key not in self._tables.parked]
-        customers = list(dict.fromkeys(due))
-        following = next((at for at, _ in timers if at > until), None)
-        return DueTimers(customers[:limit], following, more=len(customers) >= limit)
+        first: dict[ActorKey, datetime] = {}
+        for key, enrolment in self._tables.live():
+            if enrolment.wake_at is not None and key.partition in partitions:
+                first[key] = min(enrolment.wake_at, first.get(key, enrolment.wake_at))
+        timers = sorted((wake_at, key) for key, wake_at in first.items())
+        found = [(at, key) for at, key in timers if at <= until and key not in self._tables.parked][:limit]
+        if len(found) == limit:
+            return FoundTimers(found, found[-1][0])
+        return FoundTimers(found, next((at for at, _ in timers if at > until), None))
 
     async def halting_customers(
         self, team_id: UUID, journey_id: UUID, partitions: Iterable[int], limit: int

@@ -34,7 +34,7 @@ from services.journey.store.turn_loads import load_turns
 from services.journey.store.turn_rows import CommitRows, commit_rows
 from services.journey.store.turns_protocol import (
     ActorChanged,
-    DueTimers,
+    FoundTimers,
     LoadedTurns,
     StoredActor,
 )
@@ -160,22 +160,25 @@ class TurnStore:
                 await write_turns(connection, rows)
         return rows.packed
 
-    async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> DueTimers:
+    async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> FoundTimers:
         """See `TurnStorage`."""
         if not partitions:
-            return DueTimers([], None, more=False)
+            return FoundTimers([], None)
         # Two shares a partition: rarely are they so uneven that it has to be looked at again.
         each = max(_TIMERS_OF_PARTITION_MIN, 2 * limit // len(partitions))
-        rows = await read_alone(
+        *rows, last = await read_alone(
             self._pool,
             *BOOK.bind(
                 "look_at_timers", partitions=list(partitions), until=until, limit=limit, partition_limit=each
             ),
         )
-        due = [ActorKey(row["partition"], row["team_id"], row["customer_id"]) for row in rows[:-1]]
-        counts = count_by_partition(key.partition for key in due)
-        more = len(due) >= limit or max(counts.values(), default=0) >= each
-        return DueTimers(due, rows[-1]["wake_at"], more)
+        found = [
+            (row["wake_at"], ActorKey(row["partition"], row["team_id"], row["customer_id"])) for row in rows
+        ]
+        following = last["wake_at"]
+        if isinstance(following, UnreadableTime):
+            following = None
+        return FoundTimers(found, _cut_at(found, limit, each) or following)
 
     async def look_ahead(self, now: datetime) -> tuple[int, datetime | None]:
         """What is due by `now` in all partitions, timers and changes of journeys; and when the next thing is."""
@@ -227,6 +230,15 @@ class TurnStore:
                     positions=[positions[key] for key in keys],
                 )
             )
+
+
+def _cut_at(found: Sequence[tuple[datetime, ActorKey]], limit: int, each: int) -> datetime | None:
+    """From when on timers may be missing, since there were more than `limit`, or than `each` of a partition."""
+    counts = count_by_partition(key.partition for _, key in found)
+    full = {partition for partition, count in counts.items() if count >= each}
+    last = {key.partition: wake_at for wake_at, key in found if key.partition in full}
+    cuts = [*last.values(), *(wake_at for wake_at, _ in found[limit - 1 :])]
+    return min(cuts, default=None)
 
 
 def _teams_to_bind(keys: Iterable[ActorKey], loaded: LoadedTurns) -> list[UUID]:

@@ -58,12 +58,11 @@ class LoadedTurns(msgspec.Struct):
         self.stored[key] = StoredActor(live, read_verdicts(packed.verdicts), packed.version)
 
 
-class DueTimers(NamedTuple):
-    """Customers whose timer is due, earliest first, and the first timer that is not. With `more`, others may be due."""
+class FoundTimers(NamedTuple):
+    """The timers of customers, earliest first. All before `before` are among them; None: there are no others."""
 
-    due: list[ActorKey]
-    following: datetime | None
-    more: bool
+    found: list[tuple[datetime, ActorKey]]
+    before: datetime | None
 
 
 class TurnStorage(Protocol):
@@ -109,9 +108,8 @@ class TurnStorage(Protocol):
         """
         ...
 
-    async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> DueTimers:
-        """Up to `limit` customers with a timer due by `until` who are not parked, earliest first; the first timer
-        after that."""
+    async def look_at_timers(self, partitions: Collection[int], until: datetime, limit: int) -> FoundTimers:
+        """Up to `limit` customers with a timer due by `until` who are not parked, earliest first."""
         ...
 
     async def halting_customers(

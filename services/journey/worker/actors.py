@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -275,7 +275,7 @@ class Worker:
     async def _settle(self, batch: Batch, outcome: BatchOutcome) -> None:
         for key, error in outcome.failed.items():
             await self._failed(batch, key, error)
-        self._note(outcome.committed.values())
+        self._note(outcome.committed)
         # Timers behind the last mail were left to the next turn, which comes only if there is more mail.
         if outcome.failed or any(waiting.mail_left for waiting in batch.values()):
             self._timers.look_again()
@@ -283,14 +283,14 @@ class Worker:
             self._retries.forget(key)
         await self._trim(batch, [*outcome.committed, *outcome.parked])
 
-    def _note(self, results: Collection[TurnResult]) -> None:
+    def _note(self, committed: Mapping[ActorKey, TurnResult]) -> None:
+        results = committed.values()
         segments = [segment for result in results for segment in result.run_segments]
         metrics.TURNS.inc(len(results))
         metrics.ENROLMENTS.inc(sum(segment.enrolled for segment in segments))
         metrics.NODES.inc(sum(step.entered for segment in segments for step in segment.steps))
-        self._timers.expect(
-            min((result.wake_at for result in results if result.wake_at is not None), default=None)
-        )
+        for customer, result in committed.items():
+            self._timers.moved(customer, result.wake_at)
 
     async def _trim(self, batch: Batch, keys: Iterable[ActorKey]) -> None:
         """Removes the mail that these customers of a batch are done with."""

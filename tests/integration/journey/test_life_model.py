@@ -288,7 +288,8 @@ class World:
         for mail in self.gateway.outcomes:
             self.mails.setdefault(mail.customer_id, []).append(mail)
         self.gateway.outcomes.clear()
-        due = (await self.site.turns.look_at_timers(range(PARTITIONS), now, 500)).due
+        timers = await self.site.turns.look_at_timers(range(PARTITIONS), now, 500)
+        due = [customer for _, customer in timers.found]
         halting = await self.halting.take(500, range(PARTITIONS), set())
         batch = {key: Waiting() for key in (*due, *halting)}
         batch |= {key_of(customer): Waiting(mails) for customer, mails in self.mails.items() if mails}

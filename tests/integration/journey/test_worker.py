@@ -73,7 +73,7 @@ async def test_a_hundred_customers_walk_to_the_end(site: Site) -> None:
 
 async def _asleep(site: Site, count: int) -> bool:
     timers = await site.turns.look_at_timers(range(PARTITIONS), site.clock.now(), 1)
-    return bool(timers.following and count) and await site.pool.fetchval("SELECT count_orphans()") == 0
+    return bool(timers.before and count) and await site.pool.fetchval("SELECT count_orphans()") == 0
 
 
 async def _all_in(site: Site, journey: d.Journey, state: State, count: int) -> bool:

@@ -158,13 +158,14 @@ class TurnStorageSuite:
         turns = {key: asleep(key, NOW + n * MINUTE) for n, key in enumerate((ann, bob, cid))}
         await commit(kept, turns)
         look = kept.store.look_at_timers
-        assert await look(kept.fence, NOW + MINUTE, 10) == ([ann, bob], NOW + 2 * MINUTE, False)
-        first = await look(kept.fence, NOW + MINUTE, 1)
-        assert (first.due, first.more) == ([ann], True)
-        assert await look(kept.fence, NOW, 10) == ([ann], NOW + MINUTE, False)
-        assert await look([], NOW + MINUTE, 10) == ([], None, False)
+        both = [(NOW, ann), (NOW + MINUTE, bob)]
+        assert await look(kept.fence, NOW + MINUTE, 10) == (both, NOW + 2 * MINUTE)
+        assert await look(kept.fence, NOW + MINUTE, 1) == (both[:1], NOW)
+        assert await look(kept.fence, NOW, 10) == (both[:1], NOW + MINUTE)
+        assert (await look(kept.fence, NOW + 2 * MINUTE, 10)).before is None
+        assert await look([], NOW + MINUTE, 10) == ([], None)
         await kept.store.park(ann, "poison", 8, kept.fence)
-        assert (await look(kept.fence, NOW + MINUTE, 10)).due == [bob]
+        assert (await look(kept.fence, NOW + MINUTE, 10)).found == both[1:]
         assert (await kept.store.load([ann, bob])).parked == {ann}
 
     async def test_the_first_verdict_holds_until_the_commit(self, kept: Kept) -> None:
