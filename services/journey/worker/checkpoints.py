@@ -8,8 +8,8 @@ from typing import Final
 from libs.common.mailbox.api import QuietMarks
 from services.journey.store.turns_protocol import TurnStorage
 
-CHECKPOINT_EVERY_S: Final = 1.0
-"""Least real time between two writes."""
+CHECKPOINT_EVERY_S: Final = 5.0
+"""Least real time between two writes, four statements each. Only a repair reads them, after Redis lost its data."""
 
 
 class Checkpoints:
