@@ -125,7 +125,12 @@ class JourneyRpcs(BaseRpcs):
 
     async def CopyJourney(self, request: pb.CopyJourneyRequest, context: Any) -> pb.CopyJourneyResponse:
         """Makes a draft with the same tree."""
-        team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
+        check = FieldCheck()
+        team_id = check.uuid("team_id", request.team_id)
+        journey_id = check.uuid("journey_id", request.journey_id)
+        if request.name:
+            check.text("name", request.name, length_max=200)
+        check.done()
         call = _call(team_id, request, pb.CopyJourneyResponse)
         return await self._deps.lifecycle.copy(call, journey_id, request.name)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,236 +14,32 @@ from google.protobuf.duration_pb2 import Duration
 from redis.asyncio import Redis
 
 from libs.common.ids import new_id
-from libs.common.rpc.errors import RemoteError, remote_error
 from libs.common.rpc.values import timestamp
 from libs.testing.fixtures import Databases, Servers
-from omnijourney.channel_gateway.v1 import account_pb2, channel_gateway_service_pb2, content_pb2
-from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
-from omnijourney.common.v1 import channel_pb2, error_reason_pb2
-from omnijourney.journey.v1 import journey_pb2, journey_service_pb2, node_pb2, trigger_pb2
-from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceStub
-from omnijourney.points.v1 import coupon_pb2, points_service_pb2
-from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
-from omnijourney.segment.v1 import attribute_pb2, audience_pb2, customer_pb2, segment_service_pb2, team_pb2
-from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
-from services.channel_gateway.app import app as gateway_app
-from services.channel_gateway.config import Settings as GatewaySettings
-from services.journey.app import app as journey_app
-from services.journey.config import Settings as JourneySettings
-from services.points.app import app as points_app
-from services.points.config import Settings as PointsSettings
-from services.segment.app import app as segment_app
-from services.segment.config import Settings as SegmentSettings
-
-LINE, WHATSAPP = channel_pb2.CHANNEL_LINE, channel_pb2.CHANNEL_WHATSAPP
-AWAY = "127.0.0.1:1"
-TIMEOUT_S = 30.0
-ALL = [
-    team_pb2.MODULE_JOURNEYS,
-    team_pb2.MODULE_POINTS,
-    team_pb2.MODULE_CUSTOM_ATTRIBUTES,
-    team_pb2.MODULE_SOCIAL_CDP,
-]
-TEXT = attribute_pb2.ATTRIBUTE_TYPE_TEXT
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-SERVED = (
-    (segment_service_pb2, "segment"),
-    (channel_gateway_service_pb2, "gateway"),
-    (points_service_pb2, "points"),
-    (journey_service_pb2, "journey"),
+from omnijourney.channel_gateway.v1 import content_pb2
+from omnijourney.journey.v1 import journey_pb2, node_pb2, trigger_pb2
+from omnijourney.points.v1 import coupon_pb2
+from omnijourney.segment.v1 import attribute_pb2, audience_pb2, customer_pb2
+from tests.integration.journey.whole_site import (
+    ALL,
+    LINE,
+    TIMEOUT_S,
+    WHATSAPP,
+    Site,
+    ask,
+    bound,
+    definition_of,
+    link,
+    refusal,
+    say,
+    send,
+    serving_site,
+    target,
+    text,
+    wait,
 )
 
-
-@dataclass
-class Site:
-    """The services, and a team."""
-
-    stubs: dict[str, Any]
-    team_id: str
-    stack: AsyncExitStack
-
-    async def call(self, name: str, /, **fields: Any) -> Any:
-        """Calls an RPC of whichever service has it."""
-        pb, service = next(pair for pair in SERVED if hasattr(pair[0], f"{name}Request"))
-        form = getattr(pb, f"{name}Request")
-        known = form.DESCRIPTOR.fields_by_name
-        if "team_id" in known:
-            fields.setdefault("team_id", self.team_id)
-        if "request_id" in known:
-            fields.setdefault("request_id", str(new_id()))
-        return await getattr(self.stubs[service], name)(form(**fields), timeout=TIMEOUT_S)
-
-    async def team(self, modules: Sequence[int]) -> None:
-        """Another team, which the calls from now on are about."""
-        self.team_id = str(new_id())
-        settings = team_pb2.TeamSettings(time_zone="Asia/Taipei", currency_code="TWD")
-        settings.modules.extend(team_pb2.Module.ValueType(module) for module in modules)
-        await self.call("CreateTeam", team=team_pb2.Team(team_id=self.team_id, name="T", settings=settings))
-
-    async def account(self, channel: int) -> str:
-        """An account that accepts everything."""
-        account = account_pb2.ChannelAccount(channel=channel_pb2.Channel.ValueType(channel), display_name="A")
-        account.sink.SetInParent()
-        made = await self.call("CreateChannelAccount", account=account)
-        return str(made.account.channel_account_id)
-
-    async def module(self, *cards: content_pb2.Card) -> str:
-        """A bot module."""
-        module = content_pb2.BotModule(name="M", cards=cards or [_text("Hi")])
-        return str((await self.call("CreateBotModule", module=module)).module.bot_module_id)
-
-    async def template(self, account_id: str, parameters: int = 2, **changes: Any) -> str:
-        """A template that WhatsApp has approved."""
-        name = f"t{new_id().hex}"
-        template = content_pb2.MessageTemplate(
-            account_id=account_id, name=name, language="en", parameter_count=parameters, **changes
-        )
-        made = await self.call("CreateMessageTemplate", template=template)
-        return str(made.template.message_template_id)
-
-    async def attribute(self, key: str, kind: int = TEXT, *, archived: bool = False) -> None:
-        """An attribute."""
-        attribute = attribute_pb2.Attribute(
-            key=key, display_name=key, type=attribute_pb2.AttributeType.ValueType(kind)
-        )
-        await self.call("CreateAttribute", attribute=attribute)
-        if archived:
-            await self.call("ArchiveAttribute", key=key)
-
-    async def draft(self, *nodes: node_pb2.Node, **definition: Any) -> str:
-        """A draft of nodes that follow each other."""
-        made = await self.call("CreateJourney", definition=definition_of(*nodes, **definition))
-        return str(made.journey.journey_id)
-
-    async def faults(self, *nodes: node_pb2.Node, **definition: Any) -> dict[str, str]:
-        """Path and reason of what keeps a definition from being published, as both doors tell it."""
-        journey_id = await self.draft(*nodes, **definition)
-        validated = await self.call("ValidateJourney", journey_id=journey_id)
-        found = {fault.field: reason(fault) for fault in validated.faults}
-        unsaved = await self.call("ValidateJourney", definition=definition_of(*nodes, **definition))
-        assert unsaved == validated
-        if not found:
-            published = await self.call("PublishJourney", journey_id=journey_id)
-            assert published.journey.status == journey_pb2.JOURNEY_STATUS_ACTIVE
-            return {}
-        told = await refusal(self.call("PublishJourney", journey_id=journey_id))
-        assert (told.code, told.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELDS")
-        assert {fault.field: fault.reason or "INVALID_FIELDS" for fault in told.violations} == found
-        journey = (await self.call("GetJourney", journey_id=journey_id)).journey
-        assert journey.status == journey_pb2.JOURNEY_STATUS_DRAFT
-        return found
-
-    async def warnings(self, *nodes: node_pb2.Node, **definition: Any) -> list[str]:
-        """Paths of warnings of what could be published."""
-        validated = await self.call("ValidateJourney", definition=definition_of(*nodes, **definition))
-        assert not validated.faults
-        return [warning.field for warning in validated.warnings]
-
-
-def reason(fault: Any) -> str:
-    """Its reason in a word."""
-    return error_reason_pb2.ErrorReason.Name(fault.reason).removeprefix("ERROR_REASON_")
-
-
-def definition_of(*nodes: node_pb2.Node, **definition: Any) -> journey_pb2.Definition:
-    """A definition whose nodes follow each other, started by any order."""
-    given = {
-        "name": "J",
-        "trigger": trigger_pb2.Trigger(checkout_completed=trigger_pb2.CheckoutCompleted()),
-        **definition,
-    }
-    whole = journey_pb2.Definition(nodes=nodes, **given)
-    for index, node in enumerate(whole.nodes):
-        node.node_id = f"n{index}"
-        if index + 1 < len(whole.nodes) and node.WhichOneof("kind") != "condition":
-            node.next_node_id = f"n{index + 1}"
-        elif node.WhichOneof("kind") == "condition":
-            node.condition.no.end.SetInParent()
-            if index + 1 < len(whole.nodes):
-                node.condition.yes.node_id = f"n{index + 1}"
-            else:
-                node.condition.yes.end.SetInParent()
-    return whole
-
-
-def target(channel: int, account_id: str) -> journey_pb2.Target:
-    return journey_pb2.Target(channel=channel_pb2.Channel.ValueType(channel), account_id=account_id)
-
-
-def say(channel: int, module_id: str) -> node_pb2.Node:
-    message = node_pb2.MessageNode(channel=channel_pb2.Channel.ValueType(channel), bot_module_id=module_id)
-    return node_pb2.Node(message=message)
-
-
-def send(template_id: str, *parameters: str) -> node_pb2.Node:
-    template = node_pb2.TemplateContent(template_id=template_id, parameters=parameters)
-    return node_pb2.Node(message=node_pb2.MessageNode(channel=WHATSAPP, template=template))
-
-
-def ask(audience: audience_pb2.Audience) -> node_pb2.Node:
-    return node_pb2.Node(condition=node_pb2.ConditionNode(audience=audience))
-
-
-def wait() -> node_pb2.Node:
-    return node_pb2.Node(delay=node_pb2.DelayNode(delay=Duration(seconds=60)))
-
-
-def _bound(account_id: str) -> audience_pb2.Audience:
-    """Those who are bound to a LINE account."""
-    operator = audience_pb2.BINDING_OPERATOR_BOUND
-    predicate = audience_pb2.BindingPredicate(operator=operator, channel=LINE, account_id=account_id)
-    return audience_pb2.Audience(binding=predicate)
-
-
-def _text(text: str) -> content_pb2.Card:
-    return content_pb2.Card(text=content_pb2.TextCard(text=text))
-
-
-def _link(url: str) -> content_pb2.Card:
-    button = content_pb2.Button(label="Go", url=url)
-    return content_pb2.Card(button=content_pb2.ButtonCard(text="Look", buttons=[button]))
-
-
-async def refusal(call: Any) -> RemoteError:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return remote_error(caught.value)
-
-
-@asynccontextmanager
-async def serving_site(servers: Servers, databases: Databases) -> AsyncIterator[Site]:
-    """Journey with points, segment and the gateway; those three end with `site.stack`."""
-    services = ("journey", "segment", "points", "channel_gateway")
-    async with (
-        databases.fresh({each: f"services.{each}" for each in services}) as database,
-        AsyncExitStack() as later,
-    ):
-        stack = await later.enter_async_context(AsyncExitStack())
-        stubs: dict[str, Any] = {}
-        targets: dict[str, Any] = {
-            "segment_target": AWAY,
-            "channel_gateway_target": AWAY,
-            "points_target": AWAY,
-        }
-
-        async def serve(name: str, app: Any, settings: Any, stub: Any, on: AsyncExitStack) -> str:
-            known = {key: value for key, value in targets.items() if key in settings.model_fields}
-            extra = {"http_port": 0} if name == "gateway" else {}
-            serving = await on.enter_async_context(
-                app(servers.settings(settings, database, **known, **extra))
-            )
-            stubs[name] = stub(await on.enter_async_context(servers.channel(serving.port)))
-            return f"127.0.0.1:{serving.port}"
-
-        targets["points_target"] = await serve("points", points_app, PointsSettings, PointsServiceStub, stack)
-        targets["segment_target"] = await serve(
-            "segment", segment_app, SegmentSettings, SegmentServiceStub, stack
-        )
-        targets["channel_gateway_target"] = await serve(
-            "gateway", gateway_app, GatewaySettings, ChannelGatewayServiceStub, stack
-        )
-        await serve("journey", journey_app, JourneySettings, JourneyServiceStub, later)
-        yield Site(stubs, "", stack)
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -349,7 +143,7 @@ async def test_accounts_modules_and_templates_are_looked_at_as_they_are(site: Si
     crossed = [target(LINE, whatsapp), target(WHATSAPP, line)]
     found = await site.faults(say(LINE, module), targets=crossed)
     assert found == {f"targets[{place}].account_id": "CHANNEL_UNSUPPORTED" for place in (0, 1)}
-    asked = [_bound(account) for account in (line, whatsapp, str(new_id()))]
+    asked = [bound(account) for account in (line, whatsapp, str(new_id()))]
     assert await site.faults(*map(ask, asked), targets=targets) == {
         "nodes[1].condition.audience": "CHANNEL_UNSUPPORTED",
         "nodes[2].condition.audience": "RESOURCE_NOT_FOUND",
@@ -361,7 +155,7 @@ async def test_accounts_modules_and_templates_are_looked_at_as_they_are(site: Si
 @pytest.mark.rule("J-11d")
 async def test_text_that_can_never_fit_its_channel_is_told(site: Site) -> None:
     targets = [target(channel, await site.account(channel)) for channel in (LINE, WHATSAPP)]
-    long_link = await site.module(_text("Hi"), _link(f"https://example.com/{'x' * 1_100}"))
+    long_link = await site.module(text("Hi"), link(f"https://example.com/{'x' * 1_100}"))
     assert await site.faults(say(LINE, long_link), targets=targets) == {
         "nodes[0].message.bot_module_id": "CONTENT_INVALID"
     }
@@ -386,7 +180,7 @@ async def test_attributes_are_there_and_of_a_type_that_can_be_set_or_met(site: S
     assert await site.faults(put("tier")) == {"targets": "INVALID_FIELDS"}
     found = await site.faults(put("tier"), put("spent"), put("old"), put("none"), targets=line)
     assert found == {f"nodes[{place}].attribute.key": "ATTRIBUTE_UNAVAILABLE" for place in (1, 2, 3)}
-    named = await site.module(_text("{{attribute.tier}} {{attribute.old}}"))
+    named = await site.module(text("{{attribute.tier}} {{attribute.old}}"))
     assert await site.faults(say(LINE, named), targets=line) == {
         "nodes[0].message.bot_module_id": "ATTRIBUTE_UNAVAILABLE"
     }
@@ -453,6 +247,34 @@ async def test_every_fault_of_an_audience_is_told_below_its_node(site: Site) -> 
         "nodes[0].condition.audience.all_of.items[0].attribute": "ATTRIBUTE_UNAVAILABLE",
         "nodes[0].condition.audience.all_of.items[1].attribute.key": "ATTRIBUTE_UNAVAILABLE",
         "nodes[1].condition.audience.all_of.items": "AUDIENCE_INVALID",
+    }
+
+
+@pytest.mark.rule("J-10b")
+async def test_a_definition_is_bounded_in_everything(site: Site) -> None:
+    async def fields(*nodes: node_pb2.Node, **definition: Any) -> set[str]:
+        told = await refusal(site.draft(*nodes, **definition))
+        assert told.reason == "INVALID_FIELDS"
+        return {fault.field for fault in told.violations}
+
+    assert await fields(*[wait()] * 201) == {"definition.nodes"}
+    assert await fields(name="x" * 201) == {"definition.name"}
+    tags = node_pb2.Node(tags=node_pb2.TagsNode(add=["x" * 60_000] * 10))
+    assert await fields(tags) == {"definition"}
+    assert await fields(node_pb2.Node(tags=node_pb2.TagsNode(add=["x"] * 51))) == {
+        "definition.nodes[0].tags.add"
+    }
+    copied = await site.draft(wait())
+    for name in (" ", "x" * 201):
+        told = await refusal(site.call("CopyJourney", journey_id=copied, name=name))
+        assert [fault.field for fault in told.violations] == ["name"]
+    window = journey_pb2.QuietWindow(start_minute=60, end_minute=120)
+    quiet = journey_pb2.DoNotDisturb(windows=[window] * 51)
+    line = [target(LINE, await site.account(LINE))]
+    long = node_pb2.Node(tags=node_pb2.TagsNode(add=["x" * 101]))
+    assert set(await site.faults(long, targets=line, do_not_disturb=quiet)) == {
+        "do_not_disturb.windows",
+        "nodes[0].tags.add[0]",
     }
 
 

@@ -500,7 +500,7 @@ class CopyJourneyRequest(_message.Message):
     journey_id: _builtins.str
     """The journey. Required."""
     name: _builtins.str
-    """Name of the copy; empty: the same name."""
+    """Name of the copy, 1 to 200 characters; empty: the same name."""
     def __init__(
         self,
         *,
