@@ -29,6 +29,7 @@ class Reason(Enum):
     TOO_LONG = "is too long"
     OUT_OF_RANGE = "is out of range"
     CONTROL_CHARACTERS = "must not hold control characters"
+    TOO_FAR_AHEAD = "lies too far ahead: the time of receipt counts"
 
 
 def line_fault(text: str, length_max: int) -> Reason | None:

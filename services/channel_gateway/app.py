@@ -137,6 +137,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 rates=Rates(settings.shop_requests_per_second),
                 countries=segment,
                 clock=rt.clock,
+                ahead_max=settings.ahead_max,
                 bound=InboxBound(inbox, settings.webhook_events_max),
                 stored=worker.wake,
             )

@@ -9,10 +9,17 @@ from typing import Any, Final
 from uuid import UUID
 
 from libs.common.callers import caller
+from libs.common.hints import Reason
 from libs.common.paging import fitting, page_key, page_of, page_size
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check
-from services.segment.convert.events import ReadEvent, event_result_message, needs_country, read_event
+from services.segment.convert.events import (
+    LeftOut,
+    ReadEvent,
+    event_result_message,
+    needs_country,
+    read_event,
+)
 from services.segment.convert.facts import shown_fact
 from services.segment.domain.events import NO_SUCH_TEAM, named_accounts, no_such_account
 from services.segment.domain.facts import Fact
@@ -38,7 +45,8 @@ class HistoryRpcs(Base):
         self._deps.intake.check()
         local = {event.team_id for event in request.events if needs_country(event)}
         countries = await self.countries(local) if local else {}
-        read = [read_event(event, countries) for event in request.events]
+        latest = self._deps.writer.latest
+        read = [_with_time_cut(read_event(event, countries), latest) for event in request.events]
         if not caller().is_internal:
             read = await self._of_known_accounts([_seen(each) for each in read])
         results = iter(
@@ -93,6 +101,13 @@ def _known(read: ReadEvent, strange: Collection[tuple[UUID, UUID]]) -> ReadEvent
             if (read.event.team_id, account_id) in strange:
                 return ReadEvent(no_such_account(account_id), ())
     return read
+
+
+def _with_time_cut(read: ReadEvent, latest: datetime) -> ReadEvent:
+    """The same, with a time to come told, which is cut when the event is recorded."""
+    if not isinstance(read.event, Event) or read.event.occurred_at <= latest:
+        return read
+    return ReadEvent(read.event, [*read.left_out, LeftOut("occur_time", Reason.TOO_FAR_AHEAD)])
 
 
 def _seen(read: ReadEvent) -> ReadEvent:

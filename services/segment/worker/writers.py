@@ -98,6 +98,11 @@ class Writer:
         self.changes: Batcher[Change, ChangeResult] = _batcher("changes waiting", self._apply)
 
     @property
+    def latest(self) -> datetime:
+        """The latest time that an event may have now; a later one counts as now."""
+        return self._clock.now() + self._ahead_max
+
+    @property
     def pending(self) -> int:
         """Items taken and not answered."""
         return self.events.pending + self.changes.pending

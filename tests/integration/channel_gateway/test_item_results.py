@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -152,3 +153,25 @@ async def test_a_returned_line_and_a_total_below_zero_are_taken(gateway: Gateway
     completed = gateway.neighbours.segment.events[0].order_completed
     assert completed.amount.amount_micros == -100_000_000
     assert [item.quantity for item in completed.items] == ["-1", "1"]
+
+
+@pytest.mark.rule("J-26b")
+async def test_a_time_ahead_is_the_time_of_receipt_and_told(gateway: Gateway, shop: Shop) -> None:
+    now = gateway.clock.now()
+    times = [now + timedelta(days=2), now + timedelta(minutes=4), now - timedelta(days=400)]
+    items = [order(n, occurred_at=at.isoformat()) for n, at in enumerate(times)]
+    _, answer = await shop.post(items)
+    assert [result.get("left_out", []) for result in answer["results"]] == [
+        [
+            {
+                "field": "[0].occurred_at",
+                "reason": "TOO_FAR_AHEAD",
+                "message": "lies too far ahead: the time of receipt counts",
+            }
+        ],
+        [],
+        [],
+    ]
+    await gateway.settled()
+    recorded = [event.occur_time.ToDatetime(UTC) for event in gateway.neighbours.segment.events]
+    assert recorded == [now, *times[1:]]

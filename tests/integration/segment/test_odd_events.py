@@ -80,6 +80,7 @@ async def test_an_odd_event_is_refused_and_its_neighbour_recorded(segment: Segme
     assert [fact.customer_id for fact in await segment.facts()].count(customer.customer_id) > 0
 
 
+@pytest.mark.rule("J-26b")
 async def test_a_time_ahead_is_no_time_of_an_event(segment: Segment) -> None:
     """Ten years ahead "within the last day" would hold until then; clocks that go a little wrong are believed."""
     now = segment.clock.now()
@@ -88,6 +89,7 @@ async def test_a_time_ahead_is_no_time_of_an_event(segment: Segment) -> None:
         segment.order("close", "o2", who={"member_id": "2"}, at=now + timedelta(minutes=4)),
     )
     assert (ahead.status, close.status) == (ACCEPTED, ACCEPTED)
+    assert [[each.field for each in result.left_out] for result in (ahead, close)] == [["occur_time"], []]
     times = [
         (await segment.customer(each.customer_id)).times.checkout_time.ToDatetime(UTC)
         for each in (ahead, close)

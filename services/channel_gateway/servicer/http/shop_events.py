@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from aiohttp import web
 from libs.common.batching import Batcher, Lanes
 from libs.common.clock import Clock
 from libs.common.errors import DomainError, ResourceExhausted, Unavailable
+from libs.common.hints import Reason
 from services.channel_gateway.domain.inbox import InboxSource, Incoming, Receipt
 from services.channel_gateway.domain.shop_events import (
     EventFaultError,
@@ -63,15 +65,18 @@ class ShopEvents:
         rates: Rates,
         countries: Countries,
         clock: Clock,
+        ahead_max: timedelta,
         bound: InboxBound,
         stored: Callable[[], None],
     ) -> None:
-        """`stored` is called after a commit with new webhooks."""
+        """An event of more than `ahead_max` from now counts as of now. `stored` is called after a commit with new
+        webhooks."""
         self._head = head
         self._room = room
         self._rates = rates
         self._countries = countries
         self._clock = clock
+        self._ahead_max = ahead_max
         self._bound = bound
         self._stored = stored
         self._batcher: Batcher[Incoming, Receipt] = Batcher(
@@ -110,6 +115,8 @@ class ShopEvents:
         except EventFaultError as fault:
             return answers.refusal(400, "", fault.message, fault.remedy)
         reports = await self._with_phones_read(head.place.team_id, reports)
+        latest = self._clock.now() + self._ahead_max
+        reports = [_with_time_cut(report, latest) for report in reports]
         results = _results(reports, is_list)
         taken = sum(1 for report in reports if report.event is not None)
         if not taken:
@@ -146,6 +153,13 @@ class ShopEvents:
 def _with_phone_read(report: ShopReport, country: str) -> ShopReport:
     fault = report.event and unreadable_phone(report.event, country)
     return report._replace(left_out=(*report.left_out, fault)) if fault else report
+
+
+def _with_time_cut(report: ShopReport, latest: datetime) -> ShopReport:
+    """The same, with a time to come told: what is stored stays as it came, and is cut when it is handed on."""
+    if report.event is None or report.event.occurred_at <= latest:
+        return report
+    return report._replace(left_out=(*report.left_out, LeftOut("occurred_at", Reason.TOO_FAR_AHEAD)))
 
 
 def _results(reports: Iterable[ShopReport], is_list: bool) -> list[dict[str, Any]]:

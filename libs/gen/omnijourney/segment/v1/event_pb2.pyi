@@ -85,7 +85,7 @@ class CustomerEvent(_message.Message):
 
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
-        """When it happened, in the years 1970 to 9998. Required. More than 5 minutes ahead it becomes the time of receipt."""
+        """When it happened, in the years 1970 to 9998. Required. More than 5 minutes ahead it becomes the time of receipt, and `left_out` tells."""
 
     @_builtins.property
     def order_completed(self) -> Global___OrderCompleted:
@@ -409,7 +409,7 @@ class EventResult(_message.Message):
     """True when the report itself made a customer."""
     @_builtins.property
     def left_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeftOut]:
-        """What the report says of its customer and cannot be used; the rest of it counts."""
+        """What the report says of its customer and cannot be used, and a time too far ahead; the rest of it counts."""
 
     def __init__(
         self,
