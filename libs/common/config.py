@@ -173,6 +173,13 @@ class ServiceSettings(TlsSettings):
                 raise ValueError(f"cannot be read ({error.strerror}): run `omnijourney migrate`") from error
         return given
 
+    @field_validator("calls_dir")
+    @classmethod
+    def _is_closed_to_others(cls, given: Path | None) -> Path | None:
+        if given is not None and not (given.is_dir() and given.stat().st_mode & 0o077 == 0):
+            raise ValueError("must be a folder that is there and closed to other users (mode 0700)")
+        return given
+
     @field_validator("redis_url")
     @classmethod
     def _is_redis_address(cls, given: SecretStr) -> SecretStr:

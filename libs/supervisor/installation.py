@@ -16,6 +16,7 @@ from libs.client.services import SERVICES, ServiceName
 from libs.common import credentials
 from libs.common.clock import begin_clock
 from libs.common.db.roles import token_of
+from libs.common.rpc.beside import make_folder
 from libs.common.tls import Tls
 from libs.embedded import Attachment, StartFailedError, open_attachment
 from libs.embedded.datadir import DataDir, OwnerLock
@@ -242,7 +243,7 @@ class Installation:
                 f"the database does not let us in ({error}): see OMNIJOURNEY_POSTGRES_DSN"
             ) from error
         if (folder := calls_folder(self._data_dir)) is not None:
-            folder.mkdir(mode=0o700, exist_ok=True)
+            make_folder(folder)
         self._processes = {process.name: process for process in self._plan_processes()}
         for process in self._processes.values():
             await process.start()

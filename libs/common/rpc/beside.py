@@ -79,6 +79,15 @@ def socket_of(directory: Path, port: int) -> Path | None:
     return path if len(str(path).encode()) <= PATH_BYTES_MAX else None
 
 
+def make_folder(folder: Path) -> None:
+    """Makes the folder of an installation's sockets, closed to other users, without those that killed processes left.
+    To be called while none of its services runs. Raises OSError."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    for left in folder.glob("*.sock"):
+        left.unlink()
+
+
 class Frames(asyncio.Protocol):
     """One end of a connection: frames in and out."""
 

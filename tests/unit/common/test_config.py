@@ -1,6 +1,7 @@
 """Configuration by environment."""
 
 import importlib
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -61,6 +62,21 @@ def test_variables_of_the_product_and_of_the_service_are_read(monkeypatch: pytes
 def test_any_free_port_goes_for_metrics_too() -> None:
     settings = Settings(port=0)
     assert (settings.grpc_port, settings.prometheus_port) == (0, 0)
+
+
+def test_sockets_lie_in_a_folder_that_nobody_else_enters(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_CALLS_DIR", str(tmp_path / "calls"))
+    with pytest.raises(SystemExit):
+        load_or_exit(Settings)
+    (tmp_path / "calls").mkdir()
+    (tmp_path / "calls").chmod(0o750)
+    with pytest.raises(SystemExit):
+        load_or_exit(Settings)
+    assert capsys.readouterr().err.count("OMNIJOURNEY_CALLS_DIR: Value error, must be a folder") == 2
+    (tmp_path / "calls").chmod(0o700)
+    assert load_or_exit(Settings).calls_dir == tmp_path / "calls"
 
 
 @pytest.mark.parametrize(

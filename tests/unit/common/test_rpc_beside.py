@@ -13,7 +13,7 @@ import pytest
 
 from libs.common.callers import StaticDirectory
 from libs.common.rpc import limits, operations
-from libs.common.rpc.beside import ELSEWHERE, OK, BesideServer, socket_of
+from libs.common.rpc.beside import ELSEWHERE, OK, BesideServer, make_folder, socket_of
 from libs.common.rpc.client import channel, is_too_large
 from libs.common.rpc.local import LocalServer
 from libs.common.rpc.neighbours import neighbour_at
@@ -235,3 +235,13 @@ def test_a_path_that_no_socket_could_have_is_none() -> None:
 
 def test_no_status_means_elsewhere() -> None:
     assert ELSEWHERE not in {code.value[0] for code in grpc.StatusCode}
+
+
+def test_the_folder_of_sockets_is_closed_and_holds_none_of_before(folder: Path) -> None:
+    calls = folder / "calls"
+    calls.mkdir(mode=0o755)
+    (calls / "7401.sock").touch()
+    make_folder(calls)
+    make_folder(calls)
+    assert calls.stat().st_mode & 0o777 == 0o700
+    assert list(calls.iterdir()) == []
