@@ -218,6 +218,8 @@ class Lifecycle:
         present = journey.definition
         try:
             return Look(journey.revision, await self._gate.new_faults(team_id, edit(present), present))
+        except InvalidArgument:
+            return Look(journey.revision)  # the edit itself says so again, unless it is a repetition
         except Unavailable as error:
             return Look(journey.revision, outage=error)
 
