@@ -36,6 +36,7 @@ from services.journey.clients.effects import GrpcEffects
 from services.journey.clients.gate import GrpcReferences
 from services.journey.clients.mail import MailReader, SourceMail
 from services.journey.clients.modules import GatewayModules
+from services.journey.clients.plans import SegmentPlans
 from services.journey.clients.sends import GatewaySends
 from services.journey.clients.zones import SegmentZones
 from services.journey.config import Settings
@@ -47,6 +48,7 @@ from services.journey.store.journeys import JourneyStore
 from services.journey.store.leases import LeaseStore
 from services.journey.store.mail import JourneyMailStore
 from services.journey.store.orphans import OrphanStore
+from services.journey.store.places import PlacedEffects, PlaceStore
 from services.journey.store.references import FollowedSource, ReferenceStore
 from services.journey.store.turns import TurnStore
 from services.journey.usecases.gate import Gate
@@ -93,13 +95,16 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             MailSource.GATEWAY: SourceMail(MailSource.GATEWAY, MailServiceStub(to_gateway)),
             MailSource.JOURNEY: mail,
         }
-        progress, notifier = Progress(), CommitNotifier()
-        catalog = JourneyCatalog(turns, SegmentZones(TeamSettingsClient(to_segment)))
-        effects = GrpcEffects(
-            SegmentServiceStub(to_segment),
-            CustomersServiceStub(to_segment),
-            LedgerServiceStub(to_points),
-            gateway,
+        progress, notifier, team_settings = Progress(), CommitNotifier(), TeamSettingsClient(to_segment)
+        catalog = JourneyCatalog(turns, SegmentZones(team_settings), SegmentPlans(team_settings))
+        effects = PlacedEffects(
+            GrpcEffects(
+                SegmentServiceStub(to_segment),
+                CustomersServiceStub(to_segment),
+                LedgerServiceStub(to_points),
+                gateway,
+            ),
+            PlaceStore(rt.pool),
         )
         cpu_wait = stack.enter_context(CpuWait())
         worker = Worker(

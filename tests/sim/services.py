@@ -59,7 +59,7 @@ class Services:
                 return self.points.post(effect, self.segment.phone_of(effect.customer_id))
             case fx.ChangeTags():
                 return self.segment.change(effect)
-            case fx.SetAttribute():
+            case fx.SetAttribute() | fx.TakePlace():
                 raise AssertionError(f"no journey of the simulation asks for {effect}")
 
     def _ask_as_well(self, effect: fx.Effect) -> None:

@@ -35,6 +35,8 @@ class TeamSettings(NamedTuple):
     known: bool
     country: str = ""
     """ISO 3166-1 alpha-2 of the country in whose form phone numbers are read; empty for none."""
+    monthly_enrolments_max: int | None = None
+    """Most enrolments in a calendar month of the zone; None: no limit."""
 
 
 class TeamSettingsClient:
@@ -94,6 +96,7 @@ def _settings(settings: team_pb2.TeamSettings) -> TeamSettings:
         frozenset(settings.points_channels) or _POINTS_CHANNELS_DEFAULT,
         bool(settings.time_zone),
         settings.country_code,
+        settings.plan.monthly_enrolments_max if settings.plan.HasField("monthly_enrolments_max") else None,
     )
 
 

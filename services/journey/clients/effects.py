@@ -101,6 +101,8 @@ class GrpcEffects:
                 return self._post
             case fx.ChangePoints():
                 return self._post_with_phone
+            case fx.TakePlace():
+                raise TypeError("places are given by no other service")
 
     async def _send(self, effects: Sequence[fx.Send]) -> list[fx.Answer]:
         request = sends_service_pb2.SendMessagesRequest(

@@ -17,6 +17,7 @@ import msgspec
 from libs.common.ids import derived_from, encoded_name
 from libs.common.mailbox.mail import CustomerView
 from services.journey.domain.model import Channel, Enrolment, Template
+from services.journey.domain.plan import Month
 
 VISITS_KEPT: Final = 4_096
 """Names of visits whose encoding is kept, some 0.2 kB each."""
@@ -142,7 +143,22 @@ class EvaluateAudience(msgspec.Struct, frozen=True):
     view: CustomerView | None = None
 
 
-Effect = Send | ChangeTags | SetAttribute | ChangePoints | EarnPoints | RefundPoints | EvaluateAudience
+class TakePlace(msgspec.Struct, frozen=True):
+    """Ask for one of the enrolments that the team's plan has in a month. `key` is the enrolment; `source` and `number`
+    are of the mail that it is for. A place that an enrolment has stays its own, however often it asks."""
+
+    key: UUID
+    team_id: UUID
+    customer_id: UUID
+    month: Month
+    most: int | None
+    source: int
+    number: int
+
+
+Effect = (
+    TakePlace | Send | ChangeTags | SetAttribute | ChangePoints | EarnPoints | RefundPoints | EvaluateAudience
+)
 
 
 class SendState(IntEnum):
@@ -195,7 +211,13 @@ class Verdict(msgspec.Struct, frozen=True):
     has_phone: bool | None = None
 
 
-Answer = SendAnswer | ChangeAnswer | Verdict
+class Place(msgspec.Struct, frozen=True):
+    """Answer to a `TakePlace`."""
+
+    taken: bool
+
+
+Answer = SendAnswer | ChangeAnswer | Verdict | Place
 
 
 def send_key(enrolment: Enrolment) -> UUID:

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from libs.common.errors import FailedPrecondition
-from services.journey.domain.model import Journey, JourneyStatus, StatusReason, SystemTriggerKind
+from services.journey.domain.model import OPEN, Journey, JourneyStatus, StatusReason, SystemTriggerKind
 from services.journey.domain.status import accepts, journey_status_at
 
 
@@ -95,7 +95,7 @@ def published(journey: Journey, now: datetime) -> JourneyStatus:
 def stopped_by_itself(journey: Journey, reason: StatusReason) -> JourneyStatus | None:
     """Status after a stop for `reason`, or None if the journey is stopping, stopped or closed already."""
     if reason is StatusReason.PLAN_TRIGGER_LIMIT:
-        return S.TRIGGER_CLOSED if journey.status is S.ACTIVE else None
+        return S.TRIGGER_CLOSED if journey.status in OPEN else None
     return S.STOPPING if journey.status in (S.SCHEDULED, S.ACTIVE, S.TRIGGER_CLOSED) else None
 
 

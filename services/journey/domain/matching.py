@@ -8,6 +8,8 @@ from functools import cached_property, lru_cache
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from libs.common.mailbox import mail as m
 from libs.common.text import fold
 from services.journey.domain.model import (
@@ -16,9 +18,12 @@ from services.journey.domain.model import (
     CheckoutTrigger,
     ContactTrigger,
     Journey,
+    JourneyStatus,
+    StatusReason,
     SystemTriggerKind,
     TagTrigger,
 )
+from services.journey.domain.plan import TeamPlan
 from services.journey.domain.status import accepts
 from services.journey.domain.values import meets
 
@@ -29,6 +34,9 @@ DEPTH_MAX = 16
 class TeamJourneys(dict[UUID, Journey]):
     """The journeys of a team that customers can be in, by id."""
 
+    plan: TeamPlan | None = None
+    """What the team has bought, where that has a limit."""
+
     @cached_property
     def _started_by(self) -> Mapping[type, Sequence[Journey]]:
         """Those that customers may enter at some time, by the mail that their trigger waits for. Those that were
@@ -38,6 +46,21 @@ class TeamJourneys(dict[UUID, Journey]):
             if journey.status in OPEN:
                 waiting.setdefault(_EVENTS[type(journey.definition.trigger)], []).append(journey)
         return waiting
+
+    @property
+    def lets_in(self) -> bool:
+        """Whether customers may enter any of them at some time."""
+        return bool(self._started_by)
+
+    @cached_property
+    def used_up(self) -> Sequence[Journey]:
+        """Those that the plan has closed, as they were before."""
+        return [
+            msgspec.structs.replace(journey, status=JourneyStatus.ACTIVE)
+            for journey in self.values()
+            if journey.status is JourneyStatus.TRIGGER_CLOSED
+            and journey.reason is StatusReason.PLAN_TRIGGER_LIMIT
+        ]
 
     def still_counted(self, entries: Mapping[UUID, int]) -> Mapping[UUID, int]:
         """Entries by journey, without those that nobody enters any more."""

@@ -29,6 +29,7 @@ from services.journey.domain.model import (
     Step,
     WaitReason,
 )
+from services.journey.domain.plan import month_of
 from services.journey.domain.status import goes_on, gone
 
 
@@ -141,7 +142,7 @@ _NEWS: Final = frozenset({m.ContactAdded, m.TagApplied, m.TagRemoved, m.Attribut
 
 def _only_counts(given: TurnInput) -> bool:
     """Whether all that happens is that mail is taken: most of what segment tells is waited for by no journey."""
-    if given.enrolments:
+    if given.enrolments or given.journeys.used_up:
         return False
     kinds = {type(mail.body) for mail in given.mails}
     return kinds <= _NEWS and not any(map(given.journeys.started_by, kinds))
@@ -295,10 +296,40 @@ class _ActorTurn:
                 continue
             self._used.add(journey.journey_id)
             refusal = self._refusal(journey, mail)
+            enrolment = self._enrolment(journey, mail)
+            if refusal is None and not (yield from self._has_place(enrolment, mail)):
+                refusal = RefusalReason.PLAN_LIMIT
+                self._stops[journey.journey_id] = StatusReason.PLAN_TRIGGER_LIMIT.name
             if refusal is None:
-                yield from self._enrol(journey, mail)
+                yield from self._enrol(journey, enrolment)
             else:
                 self._refusals.append(Refusal(journey.journey_id, refusal, self._now))
+        if self._given.journeys.used_up:
+            self._refuse_late(mail)
+
+    def _refuse_late(self, mail: m.Mail) -> None:
+        """Counts what occurred before the plan closed a journey, and is worked after it."""
+        for journey in matching(self._given.journeys.used_up, mail.body, mail.occurred_at, self._now):
+            if mail.occurred_at <= journey.updated_at:
+                reason = self._refusal(journey, mail) or RefusalReason.PLAN_LIMIT
+                self._refusals.append(Refusal(journey.journey_id, reason, self._now))
+
+    def _has_place(self, enrolment: Enrolment, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, bool]:
+        """Whether the team's plan has room for an enrolment this month."""
+        plan = self._given.journeys.plan
+        if plan is None:
+            return True
+        actor, month = self._given.actor, month_of(self._now, plan.zone)
+        place = yield fx.TakePlace(
+            enrolment.enrolment_id,
+            actor.team_id,
+            actor.customer_id,
+            month,
+            plan.most,
+            int(mail.source),
+            mail.number,
+        )
+        return isinstance(place, fx.Place) and place.taken
 
     def _refusal(self, journey: Journey, mail: m.Mail) -> RefusalReason | None:
         if mail.depth > DEPTH_MAX:
@@ -308,11 +339,14 @@ class _ActorTurn:
             return RefusalReason.CUSTOMER_LIMIT
         return None
 
-    def _enrol(self, journey: Journey, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, None]:
+    def _enrol(self, journey: Journey, enrolment: Enrolment) -> Generator[fx.Effect, fx.Answer, None]:
         if journey.definition.enrolments_per_customer_max is not None:
             self._entries[journey.journey_id] = self._entries.get(journey.journey_id, 0) + 1
+        yield from self._run(journey, enrolment, Start(), enrolled=True)
+
+    def _enrolment(self, journey: Journey, mail: m.Mail) -> Enrolment:
         actor, event_id = self._given.actor, driver_id(mail.event_id)
-        enrolment = Enrolment(
+        return Enrolment(
             enrolment_id=derived_id(journey.journey_id, f"{actor.customer_id}:{event_id}"),
             journey_id=journey.journey_id,
             team_id=actor.team_id,
@@ -321,7 +355,6 @@ class _ActorTurn:
             depth=mail.depth,
             created_at=self._now,
         )
-        yield from self._run(journey, enrolment, Start(), enrolled=True)
 
     def _journey_of(self, enrolment: Enrolment) -> Journey:
         """The journey that somebody is in, as this turn leaves it; one that is gone halts them."""
@@ -350,7 +383,7 @@ class _ActorTurn:
                 self._stops.setdefault(journey.journey_id, move.stop_reason)
             if move.ask is None:
                 break
-            signal = yield self._informed(move.ask)
+            signal = yield self._informed(move.ask)  # type: ignore[assignment]  # places are asked for elsewhere
             if isinstance(signal, fx.Verdict):
                 self._has_phone = signal.has_phone
         self._keep(enrolment)

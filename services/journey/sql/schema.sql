@@ -102,6 +102,18 @@ CREATE TYPE packed_actor_row AS (
     version integer
 );
 
+CREATE TYPE place_row AS (
+    team_id uuid,
+    month date,
+    month_start timestamp with time zone,
+    most bigint,
+    partition smallint,
+    customer_id uuid,
+    enrolment_id uuid,
+    source smallint,
+    number integer
+);
+
 -- A record before it has a position.
 CREATE TYPE record_row AS (
     shard smallint,
@@ -439,6 +451,32 @@ CREATE TABLE partition_lease (
     CONSTRAINT partition_lease_pkey PRIMARY KEY (partition),
     CONSTRAINT partition_lease_partition_check CHECK (((partition >= 0) AND (partition <= 63)))
 ) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- How many enrolments of a team's plan are used in a calendar month of its zone, and whose places among these are not settled: a place is
+-- taken before the enrolment's first effect, by `enrolment_id`, for the mail `number` of a `source`, and stays when its turn is run again.
+CREATE TABLE plan_month (
+    team_id uuid NOT NULL,
+    month   date NOT NULL,
+    used    bigint NOT NULL,
+    CONSTRAINT plan_month_pkey PRIMARY KEY (team_id, month),
+    CONSTRAINT plan_month_used_check CHECK ((used >= 0))
+) WITH (fillfactor=50);
+ALTER TABLE plan_month ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON plan_month USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+CREATE TABLE plan_place (
+    team_id      uuid NOT NULL,
+    month        date NOT NULL,
+    enrolment_id uuid NOT NULL,
+    partition    smallint NOT NULL,
+    customer_id  uuid NOT NULL,
+    source       smallint NOT NULL,
+    number       integer NOT NULL,
+    CONSTRAINT plan_place_pkey PRIMARY KEY (team_id, month, enrolment_id)
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('plan_place');
+ALTER TABLE plan_place ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON plan_place USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- Last position given to each shard. As `history_head`: locked in the order of shards by the transaction that writes.
 CREATE TABLE record_head (

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from services.journey.clients.plans import NoPlans, TeamPlans
 from services.journey.clients.zones import TeamZones
 from services.journey.domain.matching import TeamJourneys
 from services.journey.domain.model import Journey
@@ -46,10 +47,11 @@ class Recalled(NamedTuple):
 class JourneyCatalog:
     """Definitions by journey. A turn loads the versions with its state, and the catalogue what is new of them."""
 
-    def __init__(self, store: TurnStorage, zones: TeamZones) -> None:
-        """`zones` is asked for teams with do-not-disturb windows only."""
+    def __init__(self, store: TurnStorage, zones: TeamZones, plans: TeamPlans | None = None) -> None:
+        """`zones` is asked for teams with do-not-disturb windows only, `plans` for those with open journeys."""
         self._store = store
         self._zones = zones
+        self._plans = plans or NoPlans()
         self._journeys: dict[UUID, Journey] = {}
         self._teams: dict[UUID, TeamJourneys] = {}
         """As found last, without zones."""
@@ -62,7 +64,7 @@ class JourneyCatalog:
         if (found.teams, found.versions) != (wanted, versions):
             found = self._found = await self._find(wanted, versions)
         self._teams.update(found.by_team)
-        return await self._zoned(found)
+        return await self._planned(found)
 
     async def recall(self, teams: Iterable[UUID]) -> Recalled | None:
         """Journeys of these teams as they were found last; None if any is not remembered. Raises
@@ -73,7 +75,14 @@ class JourneyCatalog:
                 return None
             self._found = _found(wanted, {team: self._teams[team] for team in wanted})
         found = self._found
-        return Recalled(await self._zoned(found), found.versions)
+        return Recalled(await self._planned(found), found.versions)
+
+    async def _planned(self, found: _Found) -> ByTeam:
+        by_team = await self._zoned(found)
+        plans = await self._plans.plans([team for team, journeys in by_team.items() if journeys.lets_in])
+        for team, journeys in by_team.items():
+            journeys.plan = plans.get(team)
+        return by_team
 
     async def _zoned(self, found: _Found) -> ByTeam:
         if not found.with_windows:

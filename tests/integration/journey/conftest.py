@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -20,11 +20,13 @@ from libs.common.mailbox.mail import Checkout, Mail, MailSource, Outcome, SendOu
 from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
 from libs.common.rpc.operations import Progress
 from libs.common.tasks import running
-from libs.testing.fixtures import Databases
+from libs.testing.fixtures import Databases, Servers
 from libs.testing.mails import TEAM, Numberer
+from services.journey.clients.plans import NoPlans, TeamPlans
 from services.journey.domain import model as d
 from services.journey.store.enrolments import EnrolmentStore
 from services.journey.store.journeys import JourneyStore
+from services.journey.store.places import PlacedEffects, PlaceStore
 from services.journey.store.turns import TurnStore
 from services.journey.usecases.schedule import ScheduledChanges
 from services.journey.worker.actors import Worker
@@ -33,6 +35,7 @@ from services.journey.worker.catalog import JourneyCatalog
 from services.journey.worker.schedule import Scheduler
 from services.journey.worker.takeover import MailboxRepair
 from services.journey.worker.turns import TurnRunner
+from tests.integration.journey.house import House
 from tests.integration.journey.neighbours import KeyedEffects, MailArchive, RecordingStopper, UtcZones
 
 START = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -48,6 +51,7 @@ class Site:
     server: MemoryServer = field(default_factory=MemoryServer)
     effects: KeyedEffects = field(default_factory=KeyedEffects)
     stopper: RecordingStopper = field(default_factory=RecordingStopper)
+    plans: TeamPlans = field(default_factory=NoPlans)
     archives: dict[int, MailArchive] = field(
         default_factory=lambda: {source: MailArchive() for source in MailSource}
     )
@@ -112,8 +116,8 @@ class Site:
         """Runs batches of turns."""
         return TurnRunner(
             store=self.turns,
-            catalog=JourneyCatalog(self.turns, UtcZones()),
-            effects=self.effects,
+            catalog=JourneyCatalog(self.turns, UtcZones(), self.plans),
+            effects=PlacedEffects(self.effects, PlaceStore(self.pool)),
             readers=dict(self.archives),
             clock=self.clock,
             notifier=CommitNotifier(),
@@ -195,3 +199,30 @@ async def site(databases: Databases) -> AsyncIterator[Site]:
             yield Site(pool)
         finally:
             pool.terminate()
+
+
+@pytest.fixture
+async def houses(
+    servers: Servers, databases: Databases, redis: object
+) -> AsyncIterator[Callable[..., Awaitable[House]]]:
+    """Makes segment, gateway and journey with a team; what is given is its plan."""
+    services = {name: f"services.{name}" for name in ("journey", "segment", "channel_gateway")}
+    async with databases.fresh(services) as database:
+        made: list[House] = []
+
+        async def make(**plan: int) -> House:
+            made.append(House(servers, database))
+            await made[-1].furnish(**plan)
+            return made[-1]
+
+        try:
+            yield make
+        finally:
+            for each in made:
+                await each.close()
+
+
+@pytest.fixture
+async def house(houses: Callable[..., Awaitable[House]]) -> House:
+    """One without a plan."""
+    return await houses()

@@ -86,7 +86,7 @@ class _StatusReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StatusRe
     STATUS_REASON_ATTRIBUTE_UNAVAILABLE: _StatusReason.ValueType  # 7
     """An attribute that the journey names is missing, archived or of another type now. Becomes STOPPED."""
     STATUS_REASON_PLAN_TRIGGER_LIMIT: _StatusReason.ValueType  # 8
-    """The plan's enrolments of this month are used up. Becomes TRIGGER_CLOSED. This release does not count them: never sent."""
+    """The plan's enrolments of this month are used up, and a trigger was refused for it. Becomes TRIGGER_CLOSED."""
 
 class StatusReason(_StatusReason, metaclass=_StatusReasonEnumTypeWrapper):
     """Why a journey changed its status by itself."""
@@ -108,7 +108,7 @@ STATUS_REASON_WHATSAPP_TEMPLATE_MISSING: StatusReason.ValueType  # 6
 STATUS_REASON_ATTRIBUTE_UNAVAILABLE: StatusReason.ValueType  # 7
 """An attribute that the journey names is missing, archived or of another type now. Becomes STOPPED."""
 STATUS_REASON_PLAN_TRIGGER_LIMIT: StatusReason.ValueType  # 8
-"""The plan's enrolments of this month are used up. Becomes TRIGGER_CLOSED. This release does not count them: never sent."""
+"""The plan's enrolments of this month are used up, and a trigger was refused for it. Becomes TRIGGER_CLOSED."""
 Global___StatusReason: _TypeAlias = StatusReason  # noqa: Y015
 
 class _ExpiryAction:
