@@ -173,9 +173,16 @@ def judged(
 
 def _bound_to(path: str, expression: Expression) -> Iterator[NamedAccount]:
     for predicate in predicates(expression):
-        if isinstance(predicate, IsBound) and predicate.account:
-            channel = d.Channel(predicate.channel)
-            yield NamedAccount(path, channel, UUID(predicate.account), sends=False)
+        if isinstance(predicate, IsBound) and (account_id := _uuid(predicate.account)):
+            yield NamedAccount(path, d.Channel(predicate.channel), account_id, sends=False)
+
+
+def _uuid(text: str) -> UUID | None:
+    """None for any account, and for what is none: an audience with faults is read as far as it goes."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
 
 
 def _below(path: str, findings: Sequence[Finding]) -> Iterator[FieldViolation]:

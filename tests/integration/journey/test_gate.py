@@ -240,6 +240,7 @@ async def test_every_fault_of_an_audience_is_told_below_its_node(site: Site) -> 
         audience_pb2.Audience(all_of=audience_pb2.AudienceList(items=both)),
         audience_pb2.Audience(all_of=audience_pb2.AudienceList()),
         deep,
+        bound("no id"),
     )
     found = await site.faults(*map(ask, audiences), targets=line)
     assert found.pop(f"nodes[2].condition.audience.{'.'.join(['negation'] * 8)}") == "AUDIENCE_INVALID"
@@ -247,6 +248,7 @@ async def test_every_fault_of_an_audience_is_told_below_its_node(site: Site) -> 
         "nodes[0].condition.audience.all_of.items[0].attribute": "ATTRIBUTE_UNAVAILABLE",
         "nodes[0].condition.audience.all_of.items[1].attribute.key": "ATTRIBUTE_UNAVAILABLE",
         "nodes[1].condition.audience.all_of.items": "AUDIENCE_INVALID",
+        "nodes[3].condition.audience.binding.account_id": "AUDIENCE_INVALID",
     }
 
 
