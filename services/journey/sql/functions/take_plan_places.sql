@@ -2,7 +2,7 @@
 -- it is given from, in their order, and by nobody for longer than this takes. Where a month has no room, or has grown by thousands,
 -- places whose turns are over are settled first.
 CREATE OR REPLACE FUNCTION take_plan_places(places place_row[]) RETURNS SETOF uuid
-LANGUAGE plpgsql SET search_path FROM CURRENT
+LANGUAGE plpgsql SET search_path FROM CURRENT SET enable_seqscan = off
 AS $$
 DECLARE
     of record;
@@ -17,10 +17,13 @@ BEGIN
         IF had IS NULL THEN
             had := open_plan_month(of.team_id, of.month, of.start);
         END IF;
-        SELECT count(DISTINCT p.enrolment_id) INTO wanted FROM unnest(places) AS p
-         WHERE p.team_id = of.team_id AND p.month = of.month
-           AND NOT EXISTS (SELECT FROM plan_place AS h
-                            WHERE h.team_id = p.team_id AND h.month = p.month AND h.enrolment_id = p.enrolment_id);
+        SELECT count(DISTINCT p.enrolment_id) INTO wanted
+          FROM unnest(places) AS p
+          LEFT JOIN LATERAL (
+            SELECT true AS given FROM plan_place AS r
+             WHERE r.team_id = of.team_id AND r.month = of.month AND r.enrolment_id = p.enrolment_id OFFSET 0
+          ) AS h ON true
+         WHERE p.team_id = of.team_id AND p.month = of.month AND h.given IS NULL;
         IF had + wanted > of.most OR had / 10000 <> (had + wanted) / 10000 THEN
             had := settle_plan_places(of.team_id, of.month);
         END IF;
@@ -30,9 +33,11 @@ BEGIN
                 SELECT p.team_id, p.month, p.enrolment_id, p.partition, p.customer_id, p.source, p.number
                   FROM unnest(places) WITH ORDINALITY
                        AS p (team_id, month, month_start, most, partition, customer_id, enrolment_id, source, number, place)
-                 WHERE p.team_id = of.team_id AND p.month = of.month
-                   AND NOT EXISTS (SELECT FROM plan_place AS h
-                                    WHERE h.team_id = p.team_id AND h.month = p.month AND h.enrolment_id = p.enrolment_id)
+                  LEFT JOIN LATERAL (
+                    SELECT true AS given FROM plan_place AS r
+                     WHERE r.team_id = of.team_id AND r.month = of.month AND r.enrolment_id = p.enrolment_id OFFSET 0
+                  ) AS h ON true
+                 WHERE p.team_id = of.team_id AND p.month = of.month AND h.given IS NULL
                  ORDER BY p.place LIMIT of.most - had
                 RETURNING 1
             )
@@ -42,6 +47,9 @@ BEGIN
     END LOOP;
     RETURN QUERY
         SELECT h.enrolment_id FROM unnest(places) AS p
-          JOIN plan_place AS h ON h.team_id = p.team_id AND h.month = p.month AND h.enrolment_id = p.enrolment_id;
+         CROSS JOIN LATERAL (
+            SELECT r.enrolment_id FROM plan_place AS r
+             WHERE r.team_id = p.team_id AND r.month = p.month AND r.enrolment_id = p.enrolment_id OFFSET 0
+         ) AS h;
 END
 $$;
