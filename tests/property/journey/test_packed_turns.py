@@ -52,7 +52,7 @@ def test_rows_say_what_was_decided(turns: list[dict[int, d.WaitReason | None]], 
             else:
                 live[number] = enrolment
         commit = commit_rows({KEY: _turn(changed, live, now)}, {KEY: stored}, now)
-        *_, enrolment_id, journey_id, since, wait, state, _ = commit.actors[0]
+        *_, enrolment_id, journey_id, since, wait, state, _, _ = commit.actors[0]
         named = None if since is None else packed.Named(enrolment_id, journey_id, since)
         found, _ = packed.read_state(KEY.team_id, KEY.customer_id, state, named)
         assert sorted((row.enrolment for row in found), key=_number) == sorted(live.values(), key=_number)

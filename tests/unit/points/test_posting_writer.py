@@ -165,7 +165,8 @@ async def test_a_posting_that_cannot_be_written_fails_none_of_its_call(ledger: F
 
 
 async def test_one_that_met_others_again_and_again_fails_none_of_its_call(ledger: FakeLedger) -> None:
-    sent = [posting() for _ in range(4)]
+    customer = customer_of_lane(0)
+    sent = [posting(customer) for _ in range(4)]
     ledger.contested = sent[2].key
     answers = await writer_of(ledger).post(sent)
     assert [answer.outcome.status == Status.FAILED for answer in answers] == [False, False, True, False]
