@@ -4,21 +4,21 @@ import asyncio
 from datetime import datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
-from pydantic import ValidationError
 
 from libs.cli import tokens
 from libs.cli.audit import export_audit
-from libs.cli.console import err, out
+from libs.cli.console import out
+from libs.cli.journey_commands import journey
 from libs.cli.migrate import run_migrate
+from libs.cli.options import DataDir, configured
 from libs.cli.points import check_points
 from libs.cli.secrets import rotate_secrets, show_secrets
 from libs.cli.status import show_status
 from libs.cli.up import run_up
 from libs.client import ClientSettings, ServiceName
-from libs.common.config import EXIT_CONFIG, fault_lines, unknown_variables
 from libs.supervisor import InstallationOptions, InstallationSettings
 
 app = typer.Typer(
@@ -43,11 +43,7 @@ app.add_typer(secrets)
 
 audit = typer.Typer(name="audit", help="Who changed what.", no_args_is_help=True)
 app.add_typer(audit)
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="Data directory. [default: OMNIJOURNEY_DATA_DIR or .omnijourney]"),
-]
+app.add_typer(journey)
 
 
 @app.command()
@@ -92,7 +88,7 @@ def up(
         changes["clock_control"] = "on"
     if tls != "configured":
         changes |= {"tls_ca_file": None, "tls_cert_file": None, "tls_key_file": None, "tls_clients": "off"}
-    settings = _configured(InstallationSettings, changes)
+    settings = configured(InstallationSettings, changes)
     if tls == "mutual":
         settings = settings.model_copy(update={"tls_clients": "required"})
     options = InstallationOptions(
@@ -122,7 +118,7 @@ def migrate(
 ) -> None:
     """Make schemas and roles with the owner's OMNIJOURNEY_POSTGRES_DSN, and each service's credentials file."""
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
-    settings = _configured(InstallationSettings, changes)
+    settings = configured(InstallationSettings, changes)
     raise typer.Exit(asyncio.run(run_migrate(settings, credentials_dir, rotate)))
 
 
@@ -160,7 +156,7 @@ def status(
 ) -> None:
     """Show which services serve, what each has still to do, and the clock. Exit code 1 if one does not serve."""
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
-    settings = _configured(ClientSettings, changes)
+    settings = configured(ClientSettings, changes)
     raise typer.Exit(asyncio.run(show_status(settings, as_json=as_json)))
 
 
@@ -175,7 +171,7 @@ def check(
 ) -> None:
     """Check the ledger of points. Exit code 1 if a law is broken."""
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
-    settings = _configured(ClientSettings, changes)
+    settings = configured(ClientSettings, changes)
     raise typer.Exit(asyncio.run(check_points(settings, team, incremental=incremental)))
 
 
@@ -236,21 +232,21 @@ def token_revoke(client_id: ClientId, *, team: Team = "", data_dir: DataDir = No
 
 def _run_token(data_dir: Path | None, command: tokens.Command) -> None:
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
-    raise typer.Exit(asyncio.run(tokens.run(_configured(ClientSettings, changes), command)))
+    raise typer.Exit(asyncio.run(tokens.run(configured(ClientSettings, changes), command)))
 
 
 @secrets.command("status")
 def secrets_status(*, data_dir: DataDir = None) -> None:
     """Show which key encrypts how many secrets."""
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
-    raise typer.Exit(asyncio.run(show_secrets(_configured(ClientSettings, changes))))
+    raise typer.Exit(asyncio.run(show_secrets(configured(ClientSettings, changes))))
 
 
 @secrets.command()
 def rotate(*, data_dir: DataDir = None) -> None:
     """Encrypt with the first key of OMNIJOURNEY_SECRET_KEYS what is under another one. Exit code 1 if some is left."""
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
-    raise typer.Exit(asyncio.run(rotate_secrets(_configured(ClientSettings, changes))))
+    raise typer.Exit(asyncio.run(rotate_secrets(configured(ClientSettings, changes))))
 
 
 @audit.command()
@@ -263,7 +259,7 @@ def export(
 ) -> None:
     """Write who changed what to stdout, newest first, a JSON object a line."""
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
-    settings = _configured(ClientSettings, changes)
+    settings = configured(ClientSettings, changes)
     raise typer.Exit(asyncio.run(export_audit(settings, team, since, until)))
 
 
@@ -271,22 +267,6 @@ def export(
 def version() -> None:
     """Print the version."""
     out.print(f"omnijourney {installed_version('omnijourney')}", highlight=False)
-
-
-Settings = TypeVar("Settings", InstallationSettings, ClientSettings)
-
-
-def _configured(kind: type[Settings], changes: dict[str, Any]) -> Settings:
-    """The settings from the environment with `changes`; a fault ends the command and names the variable, as a variable
-    is named that nothing reads."""
-    for line in unknown_variables():
-        err.print(line, highlight=False, markup=False, soft_wrap=True)
-    try:
-        return kind(**changes)
-    except ValidationError as error:
-        for line in fault_lines(kind, error):
-            err.print(line, highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(EXIT_CONFIG) from None
 
 
 def main() -> None:

@@ -36,6 +36,7 @@ from services.journey.clients.effects import GrpcEffects
 from services.journey.clients.gate import GrpcReferences
 from services.journey.clients.mail import MailReader, SourceMail
 from services.journey.clients.modules import GatewayModules
+from services.journey.clients.names import GatewayDirectory
 from services.journey.clients.plans import SegmentPlans
 from services.journey.clients.sends import GatewaySends
 from services.journey.clients.zones import SegmentZones
@@ -51,6 +52,7 @@ from services.journey.store.orphans import OrphanStore
 from services.journey.store.places import PlacedEffects, PlaceStore
 from services.journey.store.references import FollowedSource, ReferenceStore
 from services.journey.store.turns import TurnStore
+from services.journey.usecases.applying import Applying
 from services.journey.usecases.gate import Gate
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
@@ -141,14 +143,17 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         references = _References(rt, journeys, to_segment, to_gateway, journeys_stopped)
         journeys_changed = _each(journeys_stopped, references.indexer.wake)
 
+        lifecycle = Lifecycle(
+            journeys,
+            Gate(GrpcReferences(CustomersServiceStub(to_segment), gateway), rt.clock),
+            brakes,
+            rt.clock,
+            journeys_changed,
+        )
         dependencies = Dependencies(
-            lifecycle=Lifecycle(
-                journeys,
-                Gate(GrpcReferences(CustomersServiceStub(to_segment), gateway), rt.clock),
-                brakes,
-                rt.clock,
-                journeys_changed,
-            ),
+            lifecycle=lifecycle,
+            applying=Applying(journeys, lifecycle, journeys_changed),
+            directory=GatewayDirectory(ChannelGatewayServiceStub(to_gateway)),
             triggers=SystemTriggers(
                 journeys=journeys,
                 mail=mail,

@@ -71,7 +71,7 @@ def check_of(rpc: str) -> Check | None:
 
     def check(request: Any) -> None:
         _refuse_unimplemented(request)
-        refuse(_faults(request))
+        refuse(faults_of(request))
 
     return check
 
@@ -86,12 +86,13 @@ def _check_of_batch(form: Descriptor) -> Check | None:
         _refuse_unimplemented(request)
         beside = type(request)(**{field: getattr(request, field) for field in own})
         # How many items there are is judged with them.
-        refuse([fault for fault in _faults(beside) if fault.field in own])
+        refuse([fault for fault in faults_of(beside) if fault.field in own])
 
     return check
 
 
-def _faults(request: Message) -> list[FieldViolation]:
+def faults_of(request: Message) -> list[FieldViolation]:
+    """Everything that the contract's rules find in a message, but for fields that nothing acts on yet."""
     return plain_faults(request) + [
         _violation(violation) for violation in _VALIDATOR.collect_violations(request)
     ]

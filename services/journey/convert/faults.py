@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from libs.common.errors import FieldViolation
@@ -30,11 +30,19 @@ _FIELD_IN_CHINESE: Final = "欄位內容不正確"
 _NOTE_IN_CHINESE: Final = "請留意"
 
 
-def validation_message(verdict: Verdict, language: str) -> pb.ValidateJourneyResponse:
-    """All of it, in order."""
+def validation_message(
+    verdict: Verdict, language: str, line_of: Callable[[str], int] = lambda _: 0
+) -> pb.ValidateJourneyResponse:
+    """All of it, in order; `line_of` says in which line of a text a field is."""
+
+    def message(fault: FieldViolation, reason: str) -> validation_pb2.DefinitionFault:
+        shown = _message(fault, reason, language)
+        shown.line = line_of(fault.field)
+        return shown
+
     return pb.ValidateJourneyResponse(
-        faults=[_message(fault, fault.reason or "INVALID_FIELDS", language) for fault in verdict.faults],
-        warnings=[_message(warning, warning.reason, language) for warning in verdict.warnings],
+        faults=[message(fault, fault.reason or "INVALID_FIELDS") for fault in verdict.faults],
+        warnings=[message(warning, warning.reason) for warning in verdict.warnings],
     )
 
 

@@ -10,12 +10,14 @@ from libs.common.feeds.notifier import CommitNotifier
 from libs.common.mailbox.api import Mailbox
 from libs.common.rpc.servicing import Edge
 from omnijourney.journey.v1 import journey_service_pb2_grpc as pb_grpc
+from services.journey.clients.names import Directory
 from services.journey.store.enrolments import EnrolmentStore
 from services.journey.store.history import HistoryStore
 from services.journey.store.journeys import JourneyStore
 from services.journey.store.leases import LeaseStore
 from services.journey.store.mail import JourneyMailStore
 from services.journey.store.orphans import OrphanStore
+from services.journey.usecases.applying import Applying
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
 from services.journey.usecases.parked import ParkedCustomers
@@ -28,6 +30,8 @@ class Dependencies:
     """Stores and use cases, as the composition root has built them."""
 
     lifecycle: Lifecycle
+    applying: Applying
+    directory: Directory
     triggers: SystemTriggers
     parked: ParkedCustomers
     uses: Uses

@@ -17,13 +17,13 @@ from services.journey.convert import journeys as convert
 from services.journey.domain import model as d
 from services.journey.domain.status import as_it_is
 from services.journey.domain.views import TRIGGER_TYPES, JourneyFilter
-from services.journey.servicer.base import BaseRpcs
+from services.journey.servicer.definition_texts import TextRpcs
 from services.journey.usecases.write import Call
 
 REVISION_AFTER_ALL: Final = 2**62
 
 
-class JourneyRpcs(BaseRpcs):
+class JourneyRpcs(TextRpcs):
     """Journeys and their revisions."""
 
     async def CreateJourney(self, request: pb.CreateJourneyRequest, context: Any) -> pb.CreateJourneyResponse:
@@ -84,6 +84,15 @@ class JourneyRpcs(BaseRpcs):
         call = _call(team_id, request, pb.UpdateJourneyResponse)
         return await self._deps.lifecycle.update(call, journey_id, request.etag, edit)
 
+    async def RestoreRevision(
+        self, request: pb.RestoreRevisionRequest, context: Any
+    ) -> pb.RestoreRevisionResponse:
+        """Makes an older definition the present one."""
+        team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
+        kept = await self._deps.journeys.revision(team_id, journey_id, request.revision)
+        call = _call(team_id, request, pb.RestoreRevisionResponse)
+        return await self._deps.lifecycle.update(call, journey_id, request.etag, lambda _: kept.definition)
+
     async def PublishJourney(
         self, request: pb.PublishJourneyRequest, context: Any
     ) -> pb.PublishJourneyResponse:
@@ -102,11 +111,15 @@ class JourneyRpcs(BaseRpcs):
             check.fault(
                 "language_code", f"must be one of {', '.join(filter(None, convert.LANGUAGES))}, or empty"
             )
-        if request.WhichOneof("subject") == "definition":
+        subject = request.WhichOneof("subject")
+        if subject == "definition":
             definition = convert.definition_from(request.definition, check)
-            check.done()
-        else:
-            check.done()
+        check.done()
+        if subject == "text":
+            text, definition = await self._read(team_id, request.text)
+            verdict = await self._deps.lifecycle.validate(team_id, definition)
+            return convert_faults.validation_message(verdict, request.language_code, text.line_of)
+        if subject != "definition":
             definition = (await self._deps.journeys.get(team_id, UUID(request.journey_id))).definition
         verdict = await self._deps.lifecycle.validate(team_id, definition)
         return convert_faults.validation_message(verdict, request.language_code)

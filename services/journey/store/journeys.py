@@ -59,6 +59,12 @@ class JourneyStore:
             rows = await connection.fetch(*BOOK.bind("journeys_by_id", journey_ids=list(journey_ids)))
         return [codec.journey_from(row) for row in rows]
 
+    async def named(self, connection: Connection, team_id: UUID, name: str) -> list[UUID]:
+        """The journeys of a name, two at most; until the transaction ends nobody else who asks makes one."""
+        await connection.execute(*BOOK.bind("hold_name", team_id=team_id, name=name))
+        rows = await connection.fetch(*BOOK.bind("journeys_named", team_id=team_id, name=name))
+        return [row["journey_id"] for row in rows]
+
     async def get_for_change(
         self, connection: Connection, team_id: UUID, journey_id: UUID, etag: str = ""
     ) -> Journey:
@@ -188,6 +194,13 @@ class JourneyStore:
             )
             for row in rows
         ]
+
+    async def revision(self, team_id: UUID, journey_id: UUID, number: int) -> StoredRevision:
+        """One revision. Raises NotFound."""
+        found = await self.revisions(team_id, journey_id, number + 1, 1)
+        if not found or found[0].revision != number:
+            raise NotFound.of("revision", str(number))
+        return found[0]
 
     async def _revision(self, connection: Connection, journey: Journey, actor: str, now: datetime) -> None:
         await connection.execute(

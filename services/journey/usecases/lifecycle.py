@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -69,7 +69,7 @@ class Lifecycle:
         """Saves a draft."""
 
         async def work(connection: Connection) -> Journey:
-            return await self._save_draft(connection, call.team_id, definition)
+            return await self.save_draft(connection, call.team_id, definition)
 
         return await self._once(call, work)
 
@@ -79,7 +79,7 @@ class Lifecycle:
         async def work(connection: Connection) -> Journey:
             origin = await self._store.get_for_change(connection, call.team_id, journey_id)
             definition = msgspec.structs.replace(origin.definition, name=name or origin.definition.name)
-            return await self._save_draft(connection, call.team_id, definition)
+            return await self.save_draft(connection, call.team_id, definition)
 
         return await self._once(call, work)
 
@@ -95,19 +95,24 @@ class Lifecycle:
         Raises FailedPrecondition `EDIT_FORBIDDEN`, InvalidArgument with all faults, and as `publish` where what is or
         was live names other things than before.
         """
-        look = await self._look_at_edit(call.team_id, journey_id, edit)
+        look = await self.look_at_edit(call.team_id, journey_id, edit)
 
         async def work(connection: Connection) -> Journey:
-            journey = await self._as_it_is(connection, call, journey_id, etag)
-            definition = edit(journey.definition)
-            require_editable(journey, definition)
-            if journey.status is not JourneyStatus.DRAFT:
-                look.require(journey, new_faults(definition, journey.definition))
-            return await self._store.update_definition(
-                connection, journey, definition, caller().name, self._clock.now()
-            )
+            journey = await self.as_it_is(connection, call, journey_id, etag)
+            return await self.edited(connection, journey, edit(journey.definition), look)
 
         return await self._once(call, work)
+
+    async def edited(
+        self, connection: Connection, journey: Journey, definition: Definition, look: Look
+    ) -> Journey:
+        """Takes an edit of a journey that is locked over; `look` is `look_at_edit`'s. Raises as `update`."""
+        require_editable(journey, definition)
+        if journey.status is not JourneyStatus.DRAFT:
+            look.require(journey, new_faults(definition, journey.definition))
+        return await self._store.update_definition(
+            connection, journey, definition, caller().name, self._clock.now()
+        )
 
     async def publish(self, call: Call[Journey, Reply], journey_id: UUID, etag: str) -> Reply:
         """Makes a draft live.
@@ -118,7 +123,7 @@ class Lifecycle:
         look = await self._look_at_draft(call.team_id, journey_id)
 
         async def work(connection: Connection) -> Journey:
-            journey = await self._as_it_is(connection, call, journey_id, etag)
+            journey = await self.as_it_is(connection, call, journey_id, etag)
             require_allowed(journey, JourneyAction.PUBLISH)
             look.require(journey)
             now = self._clock.now()
@@ -134,7 +139,7 @@ class Lifecycle:
         """Lets nobody enter any more."""
 
         async def work(connection: Connection) -> Journey:
-            journey = await self._as_it_is(connection, call, journey_id, etag)
+            journey = await self.as_it_is(connection, call, journey_id, etag)
             require_allowed(journey, JourneyAction.CLOSE_TRIGGER)
             closed = JourneyStatus.TRIGGER_CLOSED
             return await self._store.change_status(connection, journey, closed, self._clock.now())
@@ -149,7 +154,7 @@ class Lifecycle:
         """
 
         async def work(connection: Connection) -> Journey:
-            journey = await self._as_it_is(connection, call, journey_id, etag)
+            journey = await self.as_it_is(connection, call, journey_id, etag)
             require_allowed(journey, JourneyAction.STOP)
             return await self._stopping(connection, journey)
 
@@ -180,7 +185,7 @@ class Lifecycle:
         """Removes a journey from lists."""
 
         async def work(connection: Connection) -> Journey:
-            journey = await self._as_it_is(connection, call, journey_id, etag)
+            journey = await self.as_it_is(connection, call, journey_id, etag)
             require_allowed(journey, JourneyAction.DELETE)
             # Under the lock: a turn in which somebody enters holds the journey until it is committed.
             if await self._store.has_live_enrolments(connection, call.team_id, journey_id):
@@ -190,8 +195,8 @@ class Lifecycle:
 
         return await self._once(call, work)
 
-    async def _as_it_is(
-        self, connection: Connection, call: Call[Journey, Reply], journey_id: UUID, etag: str
+    async def as_it_is(
+        self, connection: Connection, call: Call[Any, Any], journey_id: UUID, etag: str
     ) -> Journey:
         """The journey, locked, as the schedule makes it by now: what a command finds does not depend on its label."""
         journey = await self._store.get_for_change(connection, call.team_id, journey_id, etag)
@@ -208,10 +213,10 @@ class Lifecycle:
         except Unavailable as error:
             return Look(journey.revision, outage=error)
 
-    async def _look_at_edit(
+    async def look_at_edit(
         self, team_id: UUID, journey_id: UUID, edit: Callable[[Definition], Definition]
     ) -> Look:
-        """The same of an edit; a draft is not looked at."""
+        """What an edit would add, looked at before its transaction; a draft is not looked at."""
         journey = await self._found(team_id, journey_id)
         if journey is None or journey.status is JourneyStatus.DRAFT:
             return Look(None)
@@ -236,7 +241,8 @@ class Lifecycle:
         self._changed()
         return reply
 
-    async def _save_draft(self, connection: Connection, team_id: UUID, definition: Definition) -> Journey:
+    async def save_draft(self, connection: Connection, team_id: UUID, definition: Definition) -> Journey:
+        """Saves a new draft in the caller's transaction."""
         now = self._clock.now()
         journey = Journey(
             journey_id=new_id(epoch_ms(now)),

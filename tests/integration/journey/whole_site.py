@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import grpc
@@ -13,10 +14,13 @@ from google.protobuf.duration_pb2 import Duration
 
 from libs.common.ids import new_id
 from libs.common.rpc.errors import RemoteError, remote_error
+from libs.common.rpc.values import datetime_of, timestamp
 from libs.testing.fixtures import Databases, Servers
 from omnijourney.channel_gateway.v1 import account_pb2, channel_gateway_service_pb2, content_pb2
 from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
 from omnijourney.common.v1 import channel_pb2, error_reason_pb2
+from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, GetLagRequest, SetClockRequest
+from omnijourney.common.v1.installation_service_pb2_grpc import InstallationServiceStub
 from omnijourney.journey.v1 import journey_pb2, journey_service_pb2, node_pb2, trigger_pb2
 from omnijourney.journey.v1.journey_service_pb2_grpc import JourneyServiceStub
 from omnijourney.points.v1 import points_service_pb2
@@ -57,6 +61,9 @@ class Site:
     stubs: dict[str, Any]
     team_id: str
     stack: AsyncExitStack
+    installations: list[Any] = field(default_factory=list)
+    """Of each service, journey's last."""
+    journey_target: str = ""
 
     async def call(self, name: str, /, **fields: Any) -> Any:
         """Calls an RPC of whichever service has it."""
@@ -69,10 +76,25 @@ class Site:
             fields.setdefault("request_id", str(new_id()))
         return await getattr(self.stubs[service], name)(form(**fields), timeout=TIMEOUT_S)
 
-    async def team(self, modules: Sequence[int]) -> None:
+    async def now(self) -> datetime:
+        """Domain time."""
+        clock = await self.installations[-1].GetClock(GetClockRequest(), timeout=TIMEOUT_S)
+        return datetime_of(clock.now)
+
+    async def advance(self, **by: float) -> None:
+        """Moves the clock of all services on."""
+        at = timestamp(await self.now() + timedelta(**by))
+        changed = await self.installations[-1].SetClock(
+            SetClockRequest(rate=1, domain_time=at), timeout=TIMEOUT_S
+        )
+        for service in self.installations:
+            await service.GetLag(GetLagRequest(min_clock_version=changed.version), timeout=TIMEOUT_S)
+
+    async def team(self, modules: Sequence[int], points_channels: Sequence[int] = ()) -> None:
         """Another team, which the calls from now on are about."""
         self.team_id = str(new_id())
         settings = team_pb2.TeamSettings(time_zone="Asia/Taipei", currency_code="TWD")
+        settings.points_channels.extend(map(channel_pb2.Channel.ValueType, points_channels))
         settings.modules.extend(team_pb2.Module.ValueType(module) for module in modules)
         await self.call("CreateTeam", team=team_pb2.Team(team_id=self.team_id, name="T", settings=settings))
 
@@ -216,6 +238,7 @@ async def serving_site(servers: Servers, databases: Databases) -> AsyncIterator[
     ):
         stack = await later.enter_async_context(AsyncExitStack())
         stubs: dict[str, Any] = {}
+        installations: list[Any] = []
         targets: dict[str, Any] = {
             "segment_target": AWAY,
             "channel_gateway_target": AWAY,
@@ -228,7 +251,9 @@ async def serving_site(servers: Servers, databases: Databases) -> AsyncIterator[
             serving = await on.enter_async_context(
                 app(servers.settings(settings, database, **known, **extra))
             )
-            stubs[name] = stub(await on.enter_async_context(servers.channel(serving.port)))
+            channel = await on.enter_async_context(servers.channel(serving.port))
+            stubs[name] = stub(channel)
+            installations.append(InstallationServiceStub(channel))
             return f"127.0.0.1:{serving.port}"
 
         targets["points_target"] = await serve("points", points_app, PointsSettings, PointsServiceStub, stack)
@@ -238,5 +263,5 @@ async def serving_site(servers: Servers, databases: Databases) -> AsyncIterator[
         targets["channel_gateway_target"] = await serve(
             "gateway", gateway_app, GatewaySettings, ChannelGatewayServiceStub, stack
         )
-        await serve("journey", journey_app, JourneySettings, JourneyServiceStub, later)
-        yield Site(stubs, "", stack)
+        journey = await serve("journey", journey_app, JourneySettings, JourneyServiceStub, later)
+        yield Site(stubs, "", stack, installations, journey)

@@ -5,6 +5,7 @@ import socket
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from typer.testing import CliRunner
@@ -22,7 +23,7 @@ def test_version() -> None:
 def test_help_names_every_command() -> None:
     done = RUN.invoke(app, ["--help"])
     assert done.exit_code == 0
-    for command in ("up", "migrate", "demo", "status", "token", "version"):
+    for command in ("up", "migrate", "demo", "status", "token", "journey", "version"):
         assert f" {command} " in done.output
 
 
@@ -93,6 +94,28 @@ def nobody_home(monkeypatch: pytest.MonkeyPatch) -> str:
     for service in ("JOURNEY", "POINTS", "CHANNEL_GATEWAY", "SEGMENT", "STATS"):
         monkeypatch.setenv(f"OMNIJOURNEY_{service}_TARGET", target)
     return target
+
+
+def test_commands_about_texts_say_what_failed_for_each_file(tmp_path: Path, nobody_home: str) -> None:
+    files = [str(tmp_path / name) for name in ("a.yaml", "b.json")]
+    for file in files:
+        Path(file).write_text("name: A")
+    done = RUN.invoke(
+        app, ["journey", "apply", *files, "--team", str(UUID(int=1)), "--data-dir", str(tmp_path)]
+    )
+    assert done.exit_code == 1
+    assert [line.split(": ")[:2] for line in done.output.splitlines()] == [
+        [file, "UNAVAILABLE"] for file in files
+    ]
+
+
+def test_an_id_is_for_one_file(tmp_path: Path) -> None:
+    files = [str(tmp_path / name) for name in ("a.yaml", "b.yaml")]
+    for file in files:
+        Path(file).write_text("name: A")
+    done = RUN.invoke(app, ["journey", "apply", *files, "--team", "t", "--id", "x"], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert "--id and --etag are for one file" in done.output
 
 
 def test_status_of_nothing(tmp_path: Path, nobody_home: str) -> None:

@@ -22,6 +22,15 @@ SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, defin
        braked_epoch
   FROM journey WHERE team_id = :team_id AND journey_id = :journey_id AND deleted_at IS NULL;
 
+-- name: hold_name
+-- Who makes a journey of a name if there is none waits for others who do.
+SELECT pg_advisory_xact_lock(hashtextextended(:team_id::uuid::text || :name, 7317));
+
+-- name: journeys_named
+-- Two of them say that there are several.
+SELECT journey_id FROM journey
+ WHERE team_id = :team_id AND name = :name AND deleted_at IS NULL ORDER BY created_at DESC, journey_id DESC LIMIT 2;
+
 -- name: get_journey_for_change
 SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at,
        braked_epoch

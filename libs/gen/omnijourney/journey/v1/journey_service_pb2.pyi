@@ -38,17 +38,23 @@ class _TextFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TextFormat
     TEXT_FORMAT_UNSPECIFIED: _TextFormat.ValueType  # 0
     """Not given; refused."""
     TEXT_FORMAT_YAML: _TextFormat.ValueType  # 1
-    """YAML."""
+    """YAML: one document, without anchors, aliases and tags. What stands without quotes is whatever its field is."""
     TEXT_FORMAT_JSON: _TextFormat.ValueType  # 2
     """JSON."""
 
 class TextFormat(_TextFormat, metaclass=_TextFormatEnumTypeWrapper):
-    """Form of an exported definition."""
+    """Form of a definition as text.
+
+    It has the fields of `Definition` by their names; what is not set is left out. Values of enums go without the prefix of their enum
+    (`LINE`), spans as `1d12h`, times as RFC 3339, amounts as `100.50 TWD`. Accounts, bot modules and templates go by their names,
+    under `account`, `bot_module` and `template` (`name/language`), wherever one thing only has the name among the accounts of its
+    channel, the team's bot modules, the templates of the journey's account; otherwise by their ids, under the names of the fields.
+    """
 
 TEXT_FORMAT_UNSPECIFIED: TextFormat.ValueType  # 0
 """Not given; refused."""
 TEXT_FORMAT_YAML: TextFormat.ValueType  # 1
-"""YAML."""
+"""YAML: one document, without anchors, aliases and tags. What stands without quotes is whatever its field is."""
 TEXT_FORMAT_JSON: TextFormat.ValueType  # 2
 """JSON."""
 Global___TextFormat: _TypeAlias = TextFormat  # noqa: Y015
@@ -1163,7 +1169,7 @@ class ImportJourneyRequest(_message.Message):
     format: Global___TextFormat.ValueType
     """Form of the text. Required."""
     content: _builtins.str
-    """The text, at most 1 MiB."""
+    """The text, at most 1 MiB. Required."""
     def __init__(
         self,
         *,
@@ -1602,6 +1608,7 @@ class ValidateJourneyRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     JOURNEY_ID_FIELD_NUMBER: _builtins.int
     DEFINITION_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     LANGUAGE_CODE_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Owner. Required."""
@@ -1613,23 +1620,54 @@ class ValidateJourneyRequest(_message.Message):
     def definition(self) -> _journey_pb2.Definition:
         """A definition that is not saved."""
 
+    @_builtins.property
+    def text(self) -> Global___DefinitionText:
+        """The same as text: faults and warnings tell their lines."""
+
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         journey_id: _builtins.str = ...,
         definition: _journey_pb2.Definition | None = ...,
+        text: Global___DefinitionText | None = ...,
         language_code: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "journey_id", b"journey_id", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "journey_id", b"journey_id", "subject", b"subject", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "journey_id", b"journey_id", "language_code", b"language_code", "subject", b"subject", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "journey_id", b"journey_id", "language_code", b"language_code", "subject", b"subject", "team_id", b"team_id", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["journey_id", "definition"]  # noqa: Y015
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["journey_id", "definition", "text"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 
 Global___ValidateJourneyRequest: _TypeAlias = ValidateJourneyRequest  # noqa: Y015
+
+@_typing.final
+class DefinitionText(_message.Message):
+    """A definition as text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    format: Global___TextFormat.ValueType
+    """Form of the text. Required."""
+    content: _builtins.str
+    """The text, at most 1 MiB. Required."""
+    def __init__(
+        self,
+        *,
+        format: Global___TextFormat.ValueType = ...,
+        content: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "format", b"format"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DefinitionText: _TypeAlias = DefinitionText  # noqa: Y015
 
 @_typing.final
 class ValidateJourneyResponse(_message.Message):
@@ -1953,7 +1991,9 @@ class ApplyJourneyRequest(_message.Message):
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     journey_id: _builtins.str
-    """The journey to edit; empty: the one of the text's name, or a new draft if there is none."""
+    """The journey to edit; empty: the one of the text's name, or a new draft if there is none. Two such calls of one
+    name at the same time make one journey.
+    """
     format: Global___TextFormat.ValueType
     """Form of the text. Required."""
     content: _builtins.str
@@ -1994,7 +2034,7 @@ class ApplyJourneyResponse(_message.Message):
     """Whether it is a new one."""
     @_builtins.property
     def journey(self) -> _journey_pb2.Journey:
-        """The journey afterwards; with `dry_run` as it would be."""
+        """The journey afterwards; with `dry_run` as it would be, a new one without id and etag."""
 
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[_validation_pb2.DefinitionChange]:

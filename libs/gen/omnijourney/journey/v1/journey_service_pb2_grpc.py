@@ -355,14 +355,16 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportJourney(self, request, context):
-        """Writes a definition as text that can be compared and imported. Errors: NOT_FOUND.
+        """Writes a definition as text that can be compared and imported (`TextFormat`).
+        Errors: NOT_FOUND, UNAVAILABLE while the gateway, which knows what things are called, does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportJourney(self, request, context):
-        """Makes a draft of exported text. Errors: INVALID_ARGUMENT `INVALID_FIELDS` with line and field.
+        """Makes a draft of exported text. Errors: INVALID_ARGUMENT `INVALID_FIELDS` with line and field, UNAVAILABLE while the gateway, which
+        knows what the names in the text stand for, does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -427,8 +429,8 @@ class JourneyServiceServicer:
 
     def ValidateJourney(self, request, context):
         """Checks a definition without publishing it: every fault and every warning at once, each with its path.
-        Errors: NOT_FOUND, INVALID_ARGUMENT for a definition that could not be saved, UNAVAILABLE while segment, the gateway or points
-        does not answer.
+        Errors: NOT_FOUND, INVALID_ARGUMENT for a definition or a text that could not be saved, UNAVAILABLE while segment, the gateway or
+        points does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -466,9 +468,12 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ApplyJourney(self, request, context):
-        """Creates or edits a journey from text, as the text says; with `dry_run` answers what would change and changes nothing.
-        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` with line and field, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION
-        `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
+        """Creates or edits a journey from text, so that its definition is what the text says: what the text leaves out is not set any more.
+        A text that says what is there already changes nothing, and makes no revision. With `dry_run` answers what would change and
+        changes nothing.
+        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` with line and field (of `journey_id`: several journeys have the text's name),
+        ABORTED `ETAG_MISMATCH` or `WRITE_CONFLICT`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`, UNAVAILABLE as
+        `ImportJourney`, and as `UpdateJourney` where what is or was live names other things than before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

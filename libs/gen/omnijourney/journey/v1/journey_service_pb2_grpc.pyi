@@ -84,9 +84,13 @@ class JourneyServiceStub:
     ExplainEnrolment: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainEnrolmentRequest, _journey_service_pb2.ExplainEnrolmentResponse]
     """Tells what an enrolment did, step by step, with times and reasons. Errors: NOT_FOUND."""
     ExportJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ExportJourneyRequest, _journey_service_pb2.ExportJourneyResponse]
-    """Writes a definition as text that can be compared and imported. Errors: NOT_FOUND."""
+    """Writes a definition as text that can be compared and imported (`TextFormat`).
+    Errors: NOT_FOUND, UNAVAILABLE while the gateway, which knows what things are called, does not answer.
+    """
     ImportJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ImportJourneyRequest, _journey_service_pb2.ImportJourneyResponse]
-    """Makes a draft of exported text. Errors: INVALID_ARGUMENT `INVALID_FIELDS` with line and field."""
+    """Makes a draft of exported text. Errors: INVALID_ARGUMENT `INVALID_FIELDS` with line and field, UNAVAILABLE while the gateway, which
+    knows what the names in the text stand for, does not answer.
+    """
     ListPartitions: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListPartitionsRequest, _journey_service_pb2.ListPartitionsResponse]
     """Operators: lists the partitions with owners and depths."""
     PeekMailbox: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.PeekMailboxRequest, _journey_service_pb2.PeekMailboxResponse]
@@ -114,8 +118,8 @@ class JourneyServiceStub:
     """
     ValidateJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ValidateJourneyRequest, _journey_service_pb2.ValidateJourneyResponse]
     """Checks a definition without publishing it: every fault and every warning at once, each with its path.
-    Errors: NOT_FOUND, INVALID_ARGUMENT for a definition that could not be saved, UNAVAILABLE while segment, the gateway or points
-    does not answer.
+    Errors: NOT_FOUND, INVALID_ARGUMENT for a definition or a text that could not be saved, UNAVAILABLE while segment, the gateway or
+    points does not answer.
     """
     CompareRevisions: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.CompareRevisionsRequest, _journey_service_pb2.CompareRevisionsResponse]
     """Compares two revisions of a journey. Errors: NOT_FOUND."""
@@ -131,9 +135,12 @@ class JourneyServiceStub:
     Errors: UNAVAILABLE when the gateway has to be asked for modules and does not answer.
     """
     ApplyJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ApplyJourneyRequest, _journey_service_pb2.ApplyJourneyResponse]
-    """Creates or edits a journey from text, as the text says; with `dry_run` answers what would change and changes nothing.
-    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` with line and field, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION
-    `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
+    """Creates or edits a journey from text, so that its definition is what the text says: what the text leaves out is not set any more.
+    A text that says what is there already changes nothing, and makes no revision. With `dry_run` answers what would change and
+    changes nothing.
+    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` with line and field (of `journey_id`: several journeys have the text's name),
+    ABORTED `ETAG_MISMATCH` or `WRITE_CONFLICT`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`, UNAVAILABLE as
+    `ImportJourney`, and as `UpdateJourney` where what is or was live names other things than before.
     """
     GetDefinitionSchema: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.GetDefinitionSchemaRequest, _journey_service_pb2.GetDefinitionSchemaResponse]
     """Reads the JSON Schema of definitions as text, for editors."""
@@ -210,9 +217,13 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     ExplainEnrolment: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainEnrolmentRequest, _journey_service_pb2.ExplainEnrolmentResponse]  # type: ignore[assignment]
     """Tells what an enrolment did, step by step, with times and reasons. Errors: NOT_FOUND."""
     ExportJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ExportJourneyRequest, _journey_service_pb2.ExportJourneyResponse]  # type: ignore[assignment]
-    """Writes a definition as text that can be compared and imported. Errors: NOT_FOUND."""
+    """Writes a definition as text that can be compared and imported (`TextFormat`).
+    Errors: NOT_FOUND, UNAVAILABLE while the gateway, which knows what things are called, does not answer.
+    """
     ImportJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ImportJourneyRequest, _journey_service_pb2.ImportJourneyResponse]  # type: ignore[assignment]
-    """Makes a draft of exported text. Errors: INVALID_ARGUMENT `INVALID_FIELDS` with line and field."""
+    """Makes a draft of exported text. Errors: INVALID_ARGUMENT `INVALID_FIELDS` with line and field, UNAVAILABLE while the gateway, which
+    knows what the names in the text stand for, does not answer.
+    """
     ListPartitions: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListPartitionsRequest, _journey_service_pb2.ListPartitionsResponse]  # type: ignore[assignment]
     """Operators: lists the partitions with owners and depths."""
     PeekMailbox: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.PeekMailboxRequest, _journey_service_pb2.PeekMailboxResponse]  # type: ignore[assignment]
@@ -240,8 +251,8 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     """
     ValidateJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ValidateJourneyRequest, _journey_service_pb2.ValidateJourneyResponse]  # type: ignore[assignment]
     """Checks a definition without publishing it: every fault and every warning at once, each with its path.
-    Errors: NOT_FOUND, INVALID_ARGUMENT for a definition that could not be saved, UNAVAILABLE while segment, the gateway or points
-    does not answer.
+    Errors: NOT_FOUND, INVALID_ARGUMENT for a definition or a text that could not be saved, UNAVAILABLE while segment, the gateway or
+    points does not answer.
     """
     CompareRevisions: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.CompareRevisionsRequest, _journey_service_pb2.CompareRevisionsResponse]  # type: ignore[assignment]
     """Compares two revisions of a journey. Errors: NOT_FOUND."""
@@ -257,9 +268,12 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     Errors: UNAVAILABLE when the gateway has to be asked for modules and does not answer.
     """
     ApplyJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ApplyJourneyRequest, _journey_service_pb2.ApplyJourneyResponse]  # type: ignore[assignment]
-    """Creates or edits a journey from text, as the text says; with `dry_run` answers what would change and changes nothing.
-    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` with line and field, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION
-    `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
+    """Creates or edits a journey from text, so that its definition is what the text says: what the text leaves out is not set any more.
+    A text that says what is there already changes nothing, and makes no revision. With `dry_run` answers what would change and
+    changes nothing.
+    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` with line and field (of `journey_id`: several journeys have the text's name),
+    ABORTED `ETAG_MISMATCH` or `WRITE_CONFLICT`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`, UNAVAILABLE as
+    `ImportJourney`, and as `UpdateJourney` where what is or was live names other things than before.
     """
     GetDefinitionSchema: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.GetDefinitionSchemaRequest, _journey_service_pb2.GetDefinitionSchemaResponse]  # type: ignore[assignment]
     """Reads the JSON Schema of definitions as text, for editors."""
@@ -435,7 +449,9 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.ExportJourneyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.ExportJourneyResponse, _abc.Awaitable[_journey_service_pb2.ExportJourneyResponse]]:
-        """Writes a definition as text that can be compared and imported. Errors: NOT_FOUND."""
+        """Writes a definition as text that can be compared and imported (`TextFormat`).
+        Errors: NOT_FOUND, UNAVAILABLE while the gateway, which knows what things are called, does not answer.
+        """
 
     @_abc_1.abstractmethod
     def ImportJourney(
@@ -443,7 +459,9 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.ImportJourneyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.ImportJourneyResponse, _abc.Awaitable[_journey_service_pb2.ImportJourneyResponse]]:
-        """Makes a draft of exported text. Errors: INVALID_ARGUMENT `INVALID_FIELDS` with line and field."""
+        """Makes a draft of exported text. Errors: INVALID_ARGUMENT `INVALID_FIELDS` with line and field, UNAVAILABLE while the gateway, which
+        knows what the names in the text stand for, does not answer.
+        """
 
     @_abc_1.abstractmethod
     def ListPartitions(
@@ -519,8 +537,8 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.ValidateJourneyResponse, _abc.Awaitable[_journey_service_pb2.ValidateJourneyResponse]]:
         """Checks a definition without publishing it: every fault and every warning at once, each with its path.
-        Errors: NOT_FOUND, INVALID_ARGUMENT for a definition that could not be saved, UNAVAILABLE while segment, the gateway or points
-        does not answer.
+        Errors: NOT_FOUND, INVALID_ARGUMENT for a definition or a text that could not be saved, UNAVAILABLE while segment, the gateway or
+        points does not answer.
         """
 
     @_abc_1.abstractmethod
@@ -566,9 +584,12 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.ApplyJourneyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.ApplyJourneyResponse, _abc.Awaitable[_journey_service_pb2.ApplyJourneyResponse]]:
-        """Creates or edits a journey from text, as the text says; with `dry_run` answers what would change and changes nothing.
-        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` with line and field, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION
-        `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
+        """Creates or edits a journey from text, so that its definition is what the text says: what the text leaves out is not set any more.
+        A text that says what is there already changes nothing, and makes no revision. With `dry_run` answers what would change and
+        changes nothing.
+        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` with line and field (of `journey_id`: several journeys have the text's name),
+        ABORTED `ETAG_MISMATCH` or `WRITE_CONFLICT`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`, UNAVAILABLE as
+        `ImportJourney`, and as `UpdateJourney` where what is or was live names other things than before.
         """
 
     @_abc_1.abstractmethod

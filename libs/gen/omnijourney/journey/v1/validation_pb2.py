@@ -27,7 +27,7 @@ from omnijourney.common.v1 import error_reason_pb2 as omnijourney_dot_common_dot
 from omnijourney.journey.v1 import journey_pb2 as omnijourney_dot_journey_dot_v1_dot_journey__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'omnijourney/journey/v1/validation.proto\x12\x16omnijourney.journey.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(omnijourney/common/v1/error_reason.proto\x1a$omnijourney/journey/v1/journey.proto\"e\n\x0f\x44\x65\x66initionFault\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x32\n\x06reason\x18\x02 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\"L\n\x10\x44\x65\x66initionChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x14\n\x0c\x62\x65\x66ore_value\x18\x02 \x01(\t\x12\x13\n\x0b\x61\x66ter_value\x18\x03 \x01(\t\"\xa8\x02\n\x0cStatusChange\x12<\n\rbefore_status\x18\x01 \x01(\x0e\x32%.omnijourney.journey.v1.JourneyStatus\x12;\n\x0c\x61\x66ter_status\x18\x02 \x01(\x0e\x32%.omnijourney.journey.v1.JourneyStatus\x12;\n\rstatus_reason\x18\x03 \x01(\x0e\x32$.omnijourney.journey.v1.StatusReason\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12/\n\x0b\x63hange_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"{\n\x10ReferringJourney\x12\x12\n\njourney_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x35\n\x06status\x18\x03 \x01(\x0e\x32%.omnijourney.journey.v1.JourneyStatus\x12\x0e\n\x06\x66ields\x18\x04 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'omnijourney/journey/v1/validation.proto\x12\x16omnijourney.journey.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(omnijourney/common/v1/error_reason.proto\x1a$omnijourney/journey/v1/journey.proto\"s\n\x0f\x44\x65\x66initionFault\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x32\n\x06reason\x18\x02 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0c\n\x04line\x18\x04 \x01(\x05\"L\n\x10\x44\x65\x66initionChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x14\n\x0c\x62\x65\x66ore_value\x18\x02 \x01(\t\x12\x13\n\x0b\x61\x66ter_value\x18\x03 \x01(\t\"\xa8\x02\n\x0cStatusChange\x12<\n\rbefore_status\x18\x01 \x01(\x0e\x32%.omnijourney.journey.v1.JourneyStatus\x12;\n\x0c\x61\x66ter_status\x18\x02 \x01(\x0e\x32%.omnijourney.journey.v1.JourneyStatus\x12;\n\rstatus_reason\x18\x03 \x01(\x0e\x32$.omnijourney.journey.v1.StatusReason\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12/\n\x0b\x63hange_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"{\n\x10ReferringJourney\x12\x12\n\njourney_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x35\n\x06status\x18\x03 \x01(\x0e\x32%.omnijourney.journey.v1.JourneyStatus\x12\x0e\n\x06\x66ields\x18\x04 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,11 +35,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.journey.v1.vali
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DEFINITIONFAULT']._serialized_start=180
-  _globals['_DEFINITIONFAULT']._serialized_end=281
-  _globals['_DEFINITIONCHANGE']._serialized_start=283
-  _globals['_DEFINITIONCHANGE']._serialized_end=359
-  _globals['_STATUSCHANGE']._serialized_start=362
-  _globals['_STATUSCHANGE']._serialized_end=658
-  _globals['_REFERRINGJOURNEY']._serialized_start=660
-  _globals['_REFERRINGJOURNEY']._serialized_end=783
+  _globals['_DEFINITIONFAULT']._serialized_end=295
+  _globals['_DEFINITIONCHANGE']._serialized_start=297
+  _globals['_DEFINITIONCHANGE']._serialized_end=373
+  _globals['_STATUSCHANGE']._serialized_start=376
+  _globals['_STATUSCHANGE']._serialized_end=672
+  _globals['_REFERRINGJOURNEY']._serialized_start=674
+  _globals['_REFERRINGJOURNEY']._serialized_end=797
 # @@protoc_insertion_point(module_scope)

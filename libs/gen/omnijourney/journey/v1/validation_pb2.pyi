@@ -30,22 +30,26 @@ class DefinitionFault(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
     field: _builtins.str
     """Path of the field, for example `nodes[3].delay`."""
     reason: _error_reason_pb2.ErrorReason.ValueType
     """Kind of fault."""
     message: _builtins.str
     """A sentence that says what would be right, in the language asked for."""
+    line: _builtins.int
+    """Line of the field in the text, or of what it would be in, from 1; 0: it was no text."""
     def __init__(
         self,
         *,
         field: _builtins.str = ...,
         reason: _error_reason_pb2.ErrorReason.ValueType = ...,
         message: _builtins.str = ...,
+        line: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "line", b"line", "message", b"message", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,107 @@
+"""`omnijourney journey`: one function per subcommand; `libs.cli.journeys` does the work."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from libs.cli import journeys
+from libs.cli.options import DataDir, configured
+from libs.client import ClientSettings
+
+journey = typer.Typer(
+    name="journey", help="Journeys as texts: read, compared, applied, published.", no_args_is_help=True
+)
+
+Team = Annotated[str, typer.Option(help="The team (UUID).")]
+Files = Annotated[
+    list[Path],
+    typer.Argument(exists=True, dir_okay=False, help="Texts of journeys: YAML, or JSON where named .json."),
+]
+Journeys = Annotated[list[str], typer.Argument(help="Names or ids of journeys.")]
+Etag = Annotated[str, typer.Option(help="Only if this is the journey's etag still. [default: no check]")]
+
+
+@journey.command("list")
+def list_journeys(
+    *,
+    team: Team,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List journeys, newest first."""
+    _run(data_dir, journeys.show(team, as_json=as_json))
+
+
+@journey.command()
+def get(
+    name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
+    *,
+    team: Team,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON instead of YAML.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Write a journey's text to stdout."""
+    _run(data_dir, journeys.get(team, name, as_json=as_json))
+
+
+@journey.command()
+def validate(files: Files, *, team: Team, data_dir: DataDir = None) -> None:
+    """Say what keeps texts from being published, with file, line and field. Exit code 1 if anything does."""
+    _run(data_dir, journeys.validate(team, files))
+
+
+@journey.command()
+def diff(
+    files: Files,
+    *,
+    team: Team,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 3 if anything is different.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show what applying texts would change; changes nothing."""
+    _run(data_dir, journeys.diff(team, files, exit_code=exit_code))
+
+
+@journey.command()
+def apply(
+    files: Files,
+    *,
+    team: Team,
+    journey_id: Annotated[
+        str,
+        typer.Option("--id", help="The journey to edit. [default: the one of the text's name, or a new one]"),
+    ] = "",
+    etag: Etag = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Make journeys what texts say: new drafts, or edits as far as the status of a journey allows them."""
+    if len(files) > 1 and (journey_id or etag):
+        raise typer.BadParameter("--id and --etag are for one file")
+    _run(data_dir, journeys.apply(team, files, journey_id, etag))
+
+
+@journey.command()
+def publish(names: Journeys, *, team: Team, data_dir: DataDir = None) -> None:
+    """Make drafts live. Exit code 1, with every fault, if one cannot be."""
+    _run(data_dir, journeys.publish(team, names))
+
+
+@journey.command()
+def stop(names: Journeys, *, team: Team, data_dir: DataDir = None) -> None:
+    """Stop journeys: afterwards no message of theirs leaves."""
+    _run(data_dir, journeys.stop(team, names))
+
+
+@journey.command()
+def schema(*, team: Team, data_dir: DataDir = None) -> None:
+    """Write the JSON Schema of texts to stdout, for editors."""
+    _run(data_dir, journeys.schema(team))
+
+
+def _run(data_dir: Path | None, command: journeys.Command) -> None:
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    raise typer.Exit(asyncio.run(journeys.run(configured(ClientSettings, changes), command)))
