@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 
+# gRPC's own lines, one for each idle connection that is closed, would stand between what a target prints.
+export GRPC_VERBOSITY ?= NONE
+
 # Options of `make demo`; one that is not given is left to the demo's own default.
 DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') \
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)')
