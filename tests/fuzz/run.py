@@ -206,8 +206,8 @@ class Runner:
             self.report.fault(why, **_shown(case, parts, answer))
 
     def _named(self, parts: Sequence[bytes]) -> set[str]:
-        """The ids of another team that a request names."""
-        asked = b" ".join(parts)
+        """The ids of another team that a request names, in capitals or not."""
+        asked = b" ".join(parts).lower()
         return {each for each in self._foreign_ids if each.encode() in asked}
 
     def _why_foreign(self, case: Case, parts: Sequence[bytes], answer: Answer) -> str:
