@@ -78,6 +78,16 @@ def dsn(port: int, password: str, database: str = DATABASE) -> str:
     return f"postgresql://{ADMIN}:{password}@{LOOPBACK}:{port}/{database}"
 
 
+_NOT_READY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+)
+"""It does not answer yet, or ends while it is asked: whether it has ended, its process says."""
+
+
 class PostgresServer:
     """One PostgreSQL in a data directory. `start` may be called again after the server died."""
 
@@ -138,7 +148,7 @@ class PostgresServer:
                 )
             try:
                 await self._ensure_database()
-            except (OSError, TimeoutError, asyncpg.CannotConnectNowError):
+            except _NOT_READY:
                 await asyncio.sleep(_POLL_S)
             else:
                 return

@@ -15,6 +15,7 @@ import redis.asyncio
 from redis.exceptions import AuthenticationError
 
 from libs.embedded import Embedded, binaries, start_embedded
+from libs.embedded.postgres import PostgresServer
 from libs.embedded.process import Account
 from tests.integration.embedded.holder import Hold
 
@@ -114,6 +115,34 @@ async def test_only_the_servers_that_are_asked_for_run(data_dir: Path) -> None:
     try:
         assert embedded.postgres_dsn == ""
         assert [server.name for server in embedded.servers] == ["valkey"]
+    finally:
+        await embedded.stop()
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
+        asyncpg.AdminShutdownError("terminating connection due to administrator command"),
+        asyncpg.InterfaceError("connection is closed"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_server_that_ends_while_it_is_asked_is_asked_again(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, ended: Exception
+) -> None:
+    """Whether it has ended its process says; one that is recovering cuts whoever came too early."""
+    ensure, faults = PostgresServer._ensure_database, [ended]
+
+    async def cut_once(server: PostgresServer) -> None:
+        if faults:
+            raise faults.pop()
+        await ensure(server)
+
+    monkeypatch.setattr(PostgresServer, "_ensure_database", cut_once)
+    embedded = await start_embedded(data_dir, valkey=False)
+    try:
+        assert await ask(embedded.postgres_dsn, "SELECT 1") == 1
     finally:
         await embedded.stop()
 
