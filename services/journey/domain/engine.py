@@ -187,7 +187,7 @@ class _Walk:
         """
         node = self._node()
         if self.wait is WaitReason.SEND and node is not None and isinstance(node.action, Message):
-            windows, zone = self.journey.definition.quiet, self.journey.zone
+            windows, zone = self.journey.definition.quiet_set, self.journey.zone
             may_leave = goes_on(self.journey, self.now) and quiet.quiet_until(self.now, windows, zone) is None
             self._ask_to_send(node.action, self._leaves_until() if may_leave else self.now)
         elif node is None:
@@ -245,7 +245,7 @@ class _Walk:
 
     def do_message(self, message: Message) -> None:
         """Hands a message over, unless nobody is to be disturbed now."""
-        windows, zone = self.journey.definition.quiet, self.journey.zone
+        windows, zone = self.journey.definition.quiet_set, self.journey.zone
         quiet_end = quiet.quiet_until(self.now, windows, zone)
         if quiet_end is not None:
             self._wait_out_quiet(quiet_end, "")
@@ -254,7 +254,7 @@ class _Walk:
 
     def _leaves_until(self) -> datetime | None:
         """Until when a message that is handed over now may leave: the next window, or the end that stops."""
-        opens = quiet.next_quiet_start(self.now, self.journey.definition.quiet, self.journey.zone)
+        opens = quiet.next_quiet_start(self.now, self.journey.definition.quiet_set, self.journey.zone)
         end = sends_until(self.journey)
         return min(opens, end) if opens and end else opens or end
 
@@ -337,7 +337,7 @@ class _Walk:
         if not goes_on(self.journey, self.now):
             self._halt_here("JOURNEY_STOPPED")
             return
-        windows, zone = self.journey.definition.quiet, self.journey.zone
+        windows, zone = self.journey.definition.quiet_set, self.journey.zone
         asked_again = self.now if self.wait is WaitReason.SEND else None
         seen = answer.at or asked_again or self._leaves_until() or self.now
         seen = max(self.now, seen)

@@ -7,7 +7,7 @@ author of a definition chooses.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
@@ -90,6 +90,26 @@ class QuietWindow(msgspec.Struct, frozen=True):
     start_minute: int
     end_minute: int
     weekdays: tuple[int, ...] = ()
+
+
+class WindowSet:
+    """Do-not-disturb windows as one value that is hashed once: each message looks its quiet time up by them."""
+
+    __slots__ = ("_hash", "windows")
+
+    def __init__(self, windows: Iterable[QuietWindow]) -> None:
+        """In the order in which they were drawn."""
+        self.windows = tuple(windows)
+        self._hash = hash(self.windows)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, WindowSet) and self.windows == other.windows
+
+    def __len__(self) -> int:
+        return len(self.windows)
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -249,6 +269,11 @@ class Definition(msgspec.Struct, frozen=True, dict=True):
     @property
     def target_paths(self) -> Iterator[str]:
         """Where the author has each target, in turn and without end: one whose channel is missing is none of them."""
+    @cached_property
+    def quiet_set(self) -> WindowSet:
+        """The do-not-disturb windows, to be asked by."""
+        return WindowSet(self.quiet)
+
         places = (f"targets[{place}]" for place in itertools.count())
         return (place for place in places if not self.lacks(f"{place}.channel"))
 

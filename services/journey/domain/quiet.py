@@ -6,29 +6,49 @@ a start takes the first and an end the second, so that nobody is disturbed in a 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.journey.domain.model import QuietWindow
+from services.journey.domain.model import QuietWindow, WindowSet
 
 MINUTES_A_DAY = 1440
-DAYS_AHEAD = 9
-"""A week and the two days that a window may reach into: with an open minute a week, quiet time ends before that."""
+DAYS_BEHIND: Final = 3
+"""A window that began a day ago may reach into now; a zone's date is a day from UTC's, two where one is skipped."""
+DAYS_AHEAD: Final = 17
+"""Two weeks and a window: the one open minute of a week may be skipped by the clock, and is there a week later."""
+DAYS_KEPT: Final = 512
+"""Quiet times kept, each of some windows, a zone and a day; some 2 kB a window, if none touch."""
+
+Windows = Sequence[QuietWindow] | WindowSet
 
 
-def quiet_until(now: datetime, windows: Sequence[QuietWindow], zone: str) -> datetime | None:
+class QuietTimes(NamedTuple):
+    """Quiet times in order, none touching another: the one that starts at `starts[n]` ends at `ends[n]`."""
+
+    starts: Sequence[datetime]
+    ends: Sequence[datetime]
+
+
+_NONE: Final = QuietTimes((), ())
+_MOMENT: Final = timedelta(seconds=1)
+
+
+def quiet_until(now: datetime, windows: Windows, zone: str) -> datetime | None:
     """First instant at or after `now` that is not quiet, or None if `now` itself is not."""
-    for start, end in _merged(now, windows, zone):
-        if start <= now < end:
-            return end
-    return None
+    starts, ends = _around(now, windows, zone)
+    last = bisect_right(starts, now) - 1
+    return ends[last] if last >= 0 and now < ends[last] else None
 
 
-def next_quiet_start(now: datetime, windows: Sequence[QuietWindow], zone: str) -> datetime | None:
+def next_quiet_start(now: datetime, windows: Windows, zone: str) -> datetime | None:
     """Start of the first quiet time after `now`, or None without windows."""
-    return next((start for start, _ in _merged(now, windows, zone) if start > now), None)
+    starts, _ = _around(now, windows, zone)
+    following = bisect_right(starts, now)
+    return starts[following] if following < len(starts) else None
 
 
 def leaves_open_minute(windows: Sequence[QuietWindow]) -> bool:
@@ -43,32 +63,34 @@ def leaves_open_minute(windows: Sequence[QuietWindow]) -> bool:
     return 0 in week
 
 
-def _merged(now: datetime, windows: Sequence[QuietWindow], zone: str) -> Sequence[tuple[datetime, datetime]]:
+def _around(now: datetime, windows: Windows, zone: str) -> QuietTimes:
+    """Those that a message at `now` can meet. Whoever asks often gives a `WindowSet`, whose hash is known."""
     if not windows:
-        return ()
-    first_day = now.astimezone(_zone(zone)).date() - timedelta(days=2)
-    return _merged_from(first_day, tuple(windows), zone)
+        return _NONE
+    windows = windows if isinstance(windows, WindowSet) else WindowSet(windows)
+    return _quiet_times(now.toordinal() - DAYS_BEHIND, windows, zone)
 
 
-@lru_cache(maxsize=1024)
-def _merged_from(
-    first_day: date, windows: tuple[QuietWindow, ...], zone: str
-) -> tuple[tuple[datetime, datetime], ...]:
-    """Spans of quiet time from a day on. Kept: all customers of a journey ask for those of one day."""
-    spans = sorted(_spans(first_day, windows, _zone(zone)))
-    merged = [spans[0]] if spans else []
-    for start, end in spans[1:]:
-        if start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+@lru_cache(maxsize=DAYS_KEPT)
+def _quiet_times(first_day: int, windows: WindowSet, zone: str) -> QuietTimes:
+    """Those of the windows that begin on a day (its ordinal) and on those that follow. Kept: all customers of a journey
+    ask for those of one day."""
+    spans = sorted(_spans(date.fromordinal(first_day), windows.windows, _zone(zone)))
+    starts: list[datetime] = []
+    ends: list[datetime] = []
+    for start, end in spans:
+        if ends and start <= ends[-1]:
+            ends[-1] = max(end, ends[-1])
         else:
-            merged.append((start, end))
-    return tuple(merged)
+            starts.append(start)
+            ends.append(end)
+    return QuietTimes(tuple(starts), tuple(ends))
 
 
 def _spans(
     first: date, windows: Sequence[QuietWindow], zone: ZoneInfo
 ) -> Iterator[tuple[datetime, datetime]]:
-    for offset in range(DAYS_AHEAD + 2):
+    for offset in range(DAYS_BEHIND + DAYS_AHEAD):
         day = first + timedelta(days=offset)
         for window in windows:
             if window.weekdays and day.isoweekday() not in window.weekdays:
@@ -85,7 +107,9 @@ def _instant(day: date, minute: int, zone: ZoneInfo, *, latest: bool) -> datetim
     early = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
     late = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
     if early.astimezone(zone).replace(tzinfo=None) == local:
-        return late if latest else early
+        # Where what comes twice begins with it, nothing before it comes again.
+        comes_again = (late - _MOMENT).astimezone(zone).replace(tzinfo=None) < local
+        return late if latest and comes_again else early
     return _transition(late, early, zone)
 
 
