@@ -16,6 +16,7 @@ from omnijourney.channel_gateway.v1 import delivery_pb2, quota_pb2
 from omnijourney.common.v1 import error_reason_pb2, money_pb2
 from omnijourney.internal.v1 import send_pb2, sends_service_pb2
 from services.channel_gateway.domain.model import (
+    BUTTONS_MAX,
     NODE_ID_MAX,
     PARAMETERS_MAX,
     SENDS_MAX,
@@ -123,12 +124,21 @@ def _template_of(check: FieldCheck, message: send_pb2.TemplateContent) -> Templa
         for index, text in enumerate(parameters):
             field = f"template.parameters[{index}]"
             check.text(field, text, length_max=PARAMETER_LENGTH_MAX, length_min=0)
+    header = message.header_parameter
     return TemplateContent(
         check.uuid("template.template_id", message.template_id),
         parameters,
-        check.text("template.header_parameter", message.header_parameter, length_max=60, length_min=0),
-        tuple(sorted(message.button_parameters.items())),
+        check.text("template.header_parameter", header, length_max=PARAMETER_LENGTH_MAX, length_min=0),
+        _buttons_of(check, message.button_parameters),
     )
+
+
+def _buttons_of(check: FieldCheck, sent: Mapping[int, str]) -> tuple[tuple[int, str], ...]:
+    for index, text in sent.items():
+        field = f"template.button_parameters[{index}]"
+        check.whole(field, index, least=0, most=BUTTONS_MAX - 1)
+        check.text(field, text, length_max=PARAMETER_LENGTH_MAX)
+    return tuple(sorted(sent.items()))
 
 
 def channel_of(check: FieldCheck, field: str, number: int) -> Channel:

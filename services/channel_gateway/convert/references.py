@@ -63,8 +63,13 @@ def _content(
         case "bot_module_id":
             return ModuleContent(check.uuid(f"{path}.bot_module_id", message.bot_module_id))
         case "template":
-            template_id = check.uuid(f"{path}.template.template_id", message.template.template_id)
-            return TemplateContent(template_id, tuple(message.template.parameters))
+            sent = message.template
+            return TemplateContent(
+                check.uuid(f"{path}.template.template_id", sent.template_id),
+                tuple(sent.parameters),
+                sent.header_parameter,
+                tuple(sorted(sent.button_parameters.items())),
+            )
         case _:
             return None
 

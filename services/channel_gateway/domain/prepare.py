@@ -11,6 +11,7 @@ from libs.common.ids import CustomerKey
 from libs.common.text_variables import fill
 from services.channel_gateway.domain.model import (
     DEFAULT_PRICES,
+    HEADER_LENGTH_MAX,
     Account,
     AccountState,
     Balance,
@@ -254,15 +255,22 @@ def _write(
         fill(content.header_parameter, values.get),
         tuple((index, fill(text, values.get)) for index, text in content.button_parameters),
     )
-    _check_parameters(template, filled)
+    _check_parameters(template, content, filled)
     return writer.write_template(send, recipient, template, filled)
 
 
-def _check_parameters(template: Template, content: TemplateContent) -> None:
-    if len(content.parameters) != template.parameter_count:
+def _check_parameters(template: Template, content: TemplateContent, filled: TemplateContent) -> None:
+    """Raises ContentRefusedError for what the channel would refuse; `filled` is the content with its values."""
+    if len(filled.parameters) != template.parameter_count:
         raise ContentRefusedError(
             Reason.TEMPLATE_PARAMETERS,
-            f"{len(content.parameters)} parameters for {template.parameter_count}",
+            f"{len(filled.parameters)} parameters for {template.parameter_count}",
         )
-    if not all(text.strip() for text in content.parameters):
+    header = [filled.header_parameter] if content.header_parameter else []
+    buttons = [text for _, text in filled.button_parameters]
+    if not all(text.strip() for text in (*filled.parameters, *header, *buttons)):
         raise ContentRefusedError(Reason.TEMPLATE_PARAMETERS, "a parameter is empty when filled in")
+    if len(filled.header_parameter) > HEADER_LENGTH_MAX:
+        raise ContentRefusedError(
+            Reason.TEMPLATE_PARAMETERS, f"the header's has {len(filled.header_parameter)} characters"
+        )

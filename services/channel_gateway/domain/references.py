@@ -34,6 +34,7 @@ from services.channel_gateway.domain.render import (
     coupon_cards,
     filled,
     template_needs_points,
+    template_texts,
 )
 
 NOT_FOUND: Final = "RESOURCE_NOT_FOUND"
@@ -127,7 +128,7 @@ def message_findings(
             template = catalogue.templates.get((team_id, content.template_id))
             return MessageFindings(
                 tuple(_template_faults(reference, content, template)),
-                _keys(content.parameters),
+                _keys(template_texts(content)),
                 template_needs_points(content),
             )
         case ModuleContent(bot_module_id=module_id):
@@ -168,6 +169,9 @@ def _template_faults(
     if len(content.parameters) != template.parameter_count:
         message = f"has {len(content.parameters)} parameters, the template takes {template.parameter_count}"
         yield Finding("template.parameters", Reason.TEMPLATE_PARAMETERS, message)
+    if content.header_parameter and template.parameter_names:
+        message = "the template's parameters have names, and that of its header's is not known"
+        yield Finding("template.header_parameters", Reason.TEMPLATE_PARAMETERS, message)
 
 
 def _card_faults(

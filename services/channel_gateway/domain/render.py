@@ -78,7 +78,7 @@ def cards_need_points(cards: Iterable[Card]) -> bool:
 
 def template_needs_points(content: TemplateContent) -> bool:
     """Whether a template's parameters name the customer's points."""
-    return names_points(_template_texts(content))
+    return names_points(template_texts(content))
 
 
 def cards_need_attributes(cards: Iterable[Card]) -> bool:
@@ -93,14 +93,15 @@ def cards_need_attributes(cards: Iterable[Card]) -> bool:
 
 def template_needs_attributes(content: TemplateContent) -> bool:
     """Whether a template's parameters name the customer's attributes."""
-    return _names_attributes(_template_texts(content))
+    return _names_attributes(template_texts(content))
 
 
 def _names_attributes(texts: Iterable[str]) -> bool:
     return any(name.startswith(ATTRIBUTE) for text in texts for name in names_in(text))
 
 
-def _template_texts(content: TemplateContent) -> list[str]:
+def template_texts(content: TemplateContent) -> list[str]:
+    """What may hold variables of a template's content."""
     return [*content.parameters, content.header_parameter, *dict(content.button_parameters).values()]
 
 

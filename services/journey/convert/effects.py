@@ -10,6 +10,7 @@ from omnijourney.internal.v1 import change_pb2, postings_pb2, send_pb2
 from omnijourney.points.v1 import posting_pb2 as postings
 from omnijourney.segment.v1 import segment_service_pb2 as segment_calls
 from services.journey.domain import effects as fx
+from services.journey.domain.model import Template
 
 ACTOR: Final = "journey"
 """Who posts to the ledger."""
@@ -44,14 +45,29 @@ def send_message(effect: fx.Send) -> send_pb2.Send:
         stop_epoch=effect.stop_epoch,
     )
     if effect.template is not None:
-        send.template.template_id = str(effect.template.template_id)
-        send.template.parameters.extend(effect.template.parameters)
+        send.template.CopyFrom(template_message(effect.template))
     else:
         send.bot_module_id = str(effect.bot_module_id)
     if effect.recipient is not None:
         send.recipient.external_id = effect.recipient.external_id
         send.recipient.name = effect.recipient.name
     return send
+
+
+def send_answer(result: send_pb2.SendResult) -> fx.SendAnswer:
+    """The gateway's answer to a send; of one that was settled before, with when that was."""
+    settled_at = datetime_of(result.settle_time) if result.HasField("settle_time") else None
+    return fx.SendAnswer(fx.SendState(result.state), result.reason, settled_at)
+
+
+def template_message(template: Template) -> send_pb2.TemplateContent:
+    """A template and what fills it, as the gateway takes it."""
+    return send_pb2.TemplateContent(
+        template_id=str(template.template_id),
+        parameters=template.parameters,
+        header_parameter=next(iter(template.header_parameters), ""),
+        button_parameters={index: text for index, text in enumerate(template.button_parameters) if text},
+    )
 
 
 def change_message(effect: SegmentChange) -> change_pb2.Change:

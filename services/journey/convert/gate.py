@@ -9,7 +9,7 @@ from libs.common.audience.expressions import AttributeType
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.internal.v1 import customers_service_pb2, reference_pb2, sends_service_pb2
 from omnijourney.segment.v1 import attribute_pb2, audience_pb2
-from services.journey.convert.effects import reason_text
+from services.journey.convert.effects import reason_text, template_message
 from services.journey.domain.gate import (
     AccountAnswer,
     Finding,
@@ -44,8 +44,7 @@ def _message_reference(named: NamedMessage) -> reference_pb2.MessageReference:
         account_id=str(named.account_id) if named.account_id else "",
     )
     if message.template is not None:
-        reference.template.template_id = str(message.template.template_id)
-        reference.template.parameters.extend(message.template.parameters)
+        reference.template.CopyFrom(template_message(message.template))
     elif message.bot_module_id is not None:
         reference.bot_module_id = str(message.bot_module_id)
     return reference

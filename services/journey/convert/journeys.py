@@ -15,8 +15,8 @@ from omnijourney.segment.v1 import audience_pb2
 from services.journey.convert.value_tests import add_value_test, value_test_from
 from services.journey.domain import model as d
 from services.journey.domain.lifecycle import MESSAGES
-from services.journey.domain.texts import parameter_faults
-from services.journey.domain.views import StoredRevision
+from services.journey.domain.texts import template_faults
+from services.journey.domain.views import StoredRevision, StoredStatusChange
 
 _MATCHES: Final = {
     trigger_pb2.ITEM_MATCH_IS: "is",
@@ -190,14 +190,20 @@ def _message_from(sent: node_pb2.MessageNode, path: str, check: _Reading) -> d.M
     template = None
     if sent.HasField("template") and (channel is None or not sent.template.template_id):
         # What cannot be read as a template is not looked at as one.
-        for fault in parameter_faults(f"{path}.template.parameters", sent.template.parameters):
+        texts = sent.template.parameters, sent.template.header_parameters, sent.template.button_parameters
+        for fault in template_faults(f"{path}.template", *texts):
             check.gap(fault.field, fault.description)
     if sent.HasField("template"):
         template_id = check.optional_uuid(f"{path}.template.template_id", sent.template.template_id)
         if template_id is None:
             check.gap(f"{path}.template.template_id", "is required")
         else:
-            template = d.Template(template_id, tuple(sent.template.parameters))
+            template = d.Template(
+                template_id,
+                tuple(sent.template.parameters),
+                tuple(sent.template.header_parameters),
+                tuple(sent.template.button_parameters),
+            )
     return None if channel is None else d.Message(channel, module_id, template)
 
 
@@ -348,3 +354,5 @@ def _points_message(action: d.Points) -> node_pb2.PointsNode:
 
 def _branch_message(node_id: str | None) -> node_pb2.Branch:
     return node_pb2.Branch(node_id=node_id) if node_id else node_pb2.Branch(end=node_pb2.EndOfJourney())
+        message.template.header_parameters.extend(action.template.header_parameters)
+        message.template.button_parameters.extend(action.template.button_parameters)

@@ -290,6 +290,6 @@ def _parameter_keys(message: d.Message) -> Iterator[tuple[str, str]]:
     """(field, key) of the attributes that a template's parameters name."""
     if message.template is None:
         return
-    for index, text in enumerate(message.template.parameters):
+    for field, text in message.template.texts:
         for key in dict.fromkeys(attributes_in(text)):
-            yield f"template.parameters[{index}]", key
+            yield f"template.{field}", key

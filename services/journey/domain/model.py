@@ -178,6 +178,15 @@ class Template(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True, tag="message"):
+    header_parameters: tuple[str, ...] = ()
+    button_parameters: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """(path, text) of each parameter."""
+        for field in ("parameters", "header_parameters", "button_parameters"):
+            for place, text in enumerate(getattr(self, field)):
+                yield f"{field}[{place}]", text
     """Sends one message; exactly one of module and template is set."""
 
     channel: Channel

@@ -9,7 +9,7 @@ from libs.common.audience.values import KEY
 from libs.common.errors import FieldViolation
 from libs.common.text import trimmed
 from services.journey.domain import model as d
-from services.journey.domain.texts import TAG_LENGTH_MAX, in_both, line_faults, parameter_faults
+from services.journey.domain.texts import TAG_LENGTH_MAX, in_both, line_faults, template_faults
 
 DELAY_SECONDS_MAX: Final = 365 * 86_400
 TAGS_MAX: Final = 50
@@ -50,7 +50,9 @@ def _message(path: str, message: d.Message, definition: d.Definition) -> Iterato
         return
     if message.channel is not d.Channel.WHATSAPP:
         yield FieldViolation(f"{path}.template", "is possible on WhatsApp only")
-    yield from parameter_faults(f"{path}.template.parameters", template.parameters)
+    yield from template_faults(
+        f"{path}.template", template.parameters, template.header_parameters, template.button_parameters
+    )
 
 
 def _tags(path: str, add: tuple[str, ...], remove: tuple[str, ...]) -> Iterator[FieldViolation]:

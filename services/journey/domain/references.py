@@ -134,9 +134,9 @@ def _named_by_message(message: Message, path: str) -> Named:
     if message.template is not None:
         template_id = str(message.template.template_id)
         yield ReferenceKind.TEMPLATE, template_id, f"{path}.template.template_id"
-        for index, text in enumerate(message.template.parameters):
+        for field, text in message.template.texts:
             for key in attributes_in(text):
-                yield ReferenceKind.ATTRIBUTE, key, f"{path}.template.parameters[{index}]"
+                yield ReferenceKind.ATTRIBUTE, key, f"{path}.template.{field}"
 
 
 def _named_by_audience(expression: Expression, path: str) -> Named:

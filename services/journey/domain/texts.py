@@ -20,7 +20,13 @@ VALUE_LENGTH_MAX: Final = 2_000
 """Segment's bound of an attribute's value."""
 PARAMETER_LENGTH_MAX: Final = 1_024
 """WhatsApp's bound of a template's body, of which a parameter is a part."""
+HEADER_LENGTH_MAX: Final = 60
+"""WhatsApp's bound of a template's header."""
+BUTTONS_MAX: Final = 10
+"""Buttons of a template."""
 
+_TAKES_NONE: Final = "-"
+"""Stands for the parameter of a button without one: no fault of any kind."""
 _UNFIT_SPACE: Final = re.compile(r"[\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029]|\s{5}")
 """What WhatsApp refuses in a parameter: another line, a tab, more than four blanks on end."""
 
@@ -52,7 +58,16 @@ def in_both(add: Sequence[str], remove: Sequence[str]) -> list[str]:
     return sorted(tag for tag in dict.fromkeys(add) if fold(tag) in removed)
 
 
-def parameter_faults(field: str, texts: Sequence[str]) -> Iterator[FieldViolation]:
+def template_faults(
+    path: str, parameters: Sequence[str], header: Sequence[str], buttons: Sequence[str]
+) -> Iterator[FieldViolation]:
+    """Those of all parameters of a template, where `path` is the template's."""
+    yield from _parameter_faults(f"{path}.parameters", parameters)
+    yield from _header_faults(f"{path}.header_parameters", header)
+    yield from _button_faults(f"{path}.button_parameters", buttons)
+
+
+def _parameter_faults(field: str, texts: Sequence[str]) -> Iterator[FieldViolation]:
     """Faults of a template's parameters: variables that nobody fills in, and what WhatsApp takes in none."""
     for index, text in enumerate(texts):
         path = f"{field}[{index}]"
@@ -65,3 +80,20 @@ def parameter_faults(field: str, texts: Sequence[str]) -> Iterator[FieldViolatio
         fixed = (part.default if isinstance(part, Variable) else part for part in parts_of(text))
         if any(_UNFIT_SPACE.search(part) for part in fixed):
             yield FieldViolation(path, "must not hold line breaks, tabs or more than 4 blanks on end")
+
+
+def _header_faults(field: str, texts: Sequence[str]) -> Iterator[FieldViolation]:
+    """Those of the parameters of a template's header."""
+    if len(texts) > 1:
+        yield FieldViolation(field, "may hold one: no header takes more")
+    yield from _parameter_faults(field, texts)
+    for index, text in enumerate(texts):
+        if sum(len(part) for part in parts_of(text) if isinstance(part, str)) > HEADER_LENGTH_MAX:
+            yield FieldViolation(f"{field}[{index}]", f"must have at most {HEADER_LENGTH_MAX} characters")
+
+
+def _button_faults(field: str, texts: Sequence[str]) -> Iterator[FieldViolation]:
+    """Those of the parameters of a template's buttons, empty where a button takes none."""
+    if len(texts) > BUTTONS_MAX:
+        yield FieldViolation(field, f"may hold {BUTTONS_MAX}: no template has more buttons")
+    yield from _parameter_faults(field, [text or _TAKES_NONE for text in texts])

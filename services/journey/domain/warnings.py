@@ -21,11 +21,11 @@ def warnings_of(definition: d.Definition) -> Iterator[FieldViolation]:
                 yield FieldViolation(f"{path}.tags.add", CIRCLE)
             case d.Attribute(key=key), d.AttributeTrigger(keys=keys) if key in keys:
                 yield FieldViolation(f"{path}.attribute.key", CIRCLE)
-            case d.Message(template=d.Template(parameters=parameters)), _:
-                for place, text in enumerate(parameters):
+            case d.Message(template=d.Template() as template), _:
+                for field, text in template.texts:
                     if _may_be_empty(text):
                         yield FieldViolation(
-                            f"{path}.message.template.parameters[{place}]",
+                            f"{path}.message.template.{field}",
                             "is empty for customers without a value, and their message fails: give it a default",
                             "TEMPLATE_PARAMETERS",
                         )

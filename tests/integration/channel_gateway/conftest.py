@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -240,14 +240,19 @@ class Gateway:
         self.neighbours.points.coupons.add((str(team_id or self.team_id), coupon_id))
         return coupon_id
 
-    async def template(self, account_id: str, name: str = "hello", parameters: int = 2) -> str:
-        """A template here and at the emulator."""
+    async def template(
+        self, account_id: str, name: str = "hello", parameters: int = 2, more: Sequence[dict[str, Any]] = ()
+    ) -> str:
+        """A template here and at the emulator, where it has `more` components than its body."""
         body = "Dear " + ", ".join(f"{{{{{number + 1}}}}}" for number in range(parameters)) + "."
         definition = {
             "name": name,
             "language": "en",
             "category": "MARKETING",
-            "components": [{"type": "BODY", "text": body, "example": {"body_text": [["a"] * parameters]}}],
+            "components": [
+                {"type": "BODY", "text": body, "example": {"body_text": [["a"] * parameters]}},
+                *more,
+            ],
         }
         url = self.emulators.urls["whatsapp"] + "/v25.0/200000000000001/message_templates"
         headers = {"Authorization": "Bearer emulator-token"}

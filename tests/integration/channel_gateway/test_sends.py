@@ -116,6 +116,34 @@ async def test_whatsapp_template_is_filled_in_and_paid(gateway: Gateway) -> None
     assert [(f.channel, f.sends_sent, f.messages_sent) for f in figures.figures] == [(WHATSAPP, 1, 1)]
 
 
+@pytest.mark.rule("J-30b")
+async def test_whatsapp_takes_what_fills_header_and_buttons(gateway: Gateway) -> None:
+    account = await gateway.account(WHATSAPP)
+    header = {"type": "HEADER", "format": "TEXT", "text": "For {{1}}"}
+    buttons = [
+        {"type": "QUICK_REPLY", "text": "Stop"},
+        {"type": "URL", "text": "Look", "url": "https://shop.example/{{1}}"},
+    ]
+    more: list[dict[str, Any]] = [header, {"type": "BUTTONS", "buttons": buttons}]
+    template = await gateway.template(account, "offer", 1, more)
+    await gateway.top_up(10 * HKD)
+    customer = gateway.customer(account, WHATSAPP)
+    content = send_pb2.TemplateContent(
+        template_id=template,
+        parameters=["x"],
+        header_parameter="{{customer.name|a very long text that stands where nobody has told us any name}}",
+        button_parameters={1: "offers/{{attribute.tier|new}}"},
+    )
+    (answer,) = await gateway.ask(gateway.send(customer, WHATSAPP, template=content))
+    assert answer.state == ACCEPTED
+    await gateway.settled()
+    (message,) = await gateway.accepted("whatsapp")
+    assert [
+        (component["type"], component.get("index"), [each["text"] for each in component["parameters"]])
+        for component in message["body"]["template"]["components"]
+    ] == [("header", None, ["Mei"]), ("body", None, ["x"]), ("button", "1", ["offers/new"])]
+
+
 async def test_customers_who_cannot_be_reached_are_skipped_and_take_nothing(gateway: Gateway) -> None:
     account = await gateway.account(LINE)
     module = await gateway.module()

@@ -119,6 +119,32 @@ def test_template_parameters_must_fit(texts: tuple[str, ...]) -> None:
     assert refusal(decided(one)) == (SendState.FAILED, "TEMPLATE_PARAMETERS")
 
 
+@pytest.mark.rule("J-30b")
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"header_parameter": "{{attribute.none}}"},
+        {"header_parameter": "x" * 61},
+        {"header_parameter": " "},
+        {"button_parameters": ((0, "a"), (1, "{{attribute.none}}"))},
+    ],
+)
+def test_parameters_of_header_and_buttons_must_fit(texts: dict[str, Any]) -> None:
+    content = TemplateContent(TEMPLATE, ("a", "b"), **texts)
+    one = send(channel=Channel.WHATSAPP, content=content)
+    assert refusal(decided(one)) == (SendState.FAILED, "TEMPLATE_PARAMETERS")
+
+
+@pytest.mark.rule("J-30b")
+def test_a_long_text_of_variables_may_come_to_a_short_header() -> None:
+    header = "{{customer.name|" + "x" * 80 + "}}"
+    content = TemplateContent(TEMPLATE, ("a", "b"), header, ((1, "{{customer.name}}"),))
+    result = decided(send(channel=Channel.WHATSAPP, content=content))
+    assert isinstance(result, Prepared)
+    [part] = result.parts
+    assert part.count(b"Mei") == 2
+
+
 def test_free_content_needs_an_open_window_where_it_is_known() -> None:
     free = send(channel=Channel.WHATSAPP)
     person = (ACCOUNT, "447700900123")

@@ -23,6 +23,7 @@ from services.channel_gateway.domain.model import (
     ModuleContent,
     PointComparison,
     PointFigure,
+    TemplateContent,
     TextCard,
 )
 from services.channel_gateway.domain.prepare import Catalogue
@@ -33,7 +34,7 @@ from services.channel_gateway.domain.references import (
     account_findings,
     message_findings,
 )
-from tests.unit.channel_gateway.build import ACCOUNT, MODULE, TEAM, account, module
+from tests.unit.channel_gateway.build import ACCOUNT, MODULE, TEAM, TEMPLATE, account, module, template
 
 COUPON = str(UUID(int=77))
 SENDERS = {ConnectionKind.LINE: None}
@@ -114,3 +115,22 @@ def test_accounts_are_there_of_the_channel_and_usable() -> None:
     assert reasons(account(account_id=new_id())) == (["RESOURCE_NOT_FOUND"], [])
     # One that nothing can be sent through yet is for people to know.
     assert reasons(account(Channel.WHATSAPP), Channel.WHATSAPP) == ([], ["CHANNEL_UNSUPPORTED"])
+
+
+@pytest.mark.rule("J-11b")
+def test_variables_and_faults_of_a_templates_header_and_buttons_are_told() -> None:
+    content = TemplateContent(
+        TEMPLATE, ("a", "b"), "{{attribute.tier}}", ((0, "{{points.balance}}{{attribute.id}}"),)
+    )
+    reference = MessageReference(Channel.WHATSAPP, ACCOUNT, content)
+
+    def told(**changes: object) -> MessageFindings:
+        known = Catalogue({}, {}, {}, {(TEAM, TEMPLATE): template(**changes)}, {}, {})
+        return message_findings(TEAM, reference, known, SinkAdapter.writer, {})
+
+    findings = told()
+    assert findings.faults == ()
+    assert set(findings.attribute_keys) == {"tier", "id"}
+    assert findings.needs_points
+    named = told(parameter_names=("first", "second"))
+    assert [fault.field for fault in named.faults] == ["template.header_parameters"]

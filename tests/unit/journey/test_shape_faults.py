@@ -128,3 +128,26 @@ def test_an_edit_is_held_to_what_it_makes_worse() -> None:
     assert new_faults(old, old) == []
     worse = journey(d.Node("tags", d.Tags(("VIP", ""), ("vip",))), delay("wait", 60)).definition
     assert [fault.field for fault in new_faults(worse, old)] == ["nodes[0].tags.add[1]"]
+
+
+def of_template(**texts: tuple[str, ...]) -> list[str]:
+    template = d.Template(UUID(int=5), **texts)
+    return faults(d.Node("send", d.Message(d.Channel.WHATSAPP, template=template)), targets=(WHATSAPP,))
+
+
+@pytest.mark.rule("J-11a", "J-30b")
+def test_parameters_of_header_and_buttons_are_looked_at_as_those_of_the_body() -> None:
+    path = "nodes[0].message.template"
+    assert (
+        of_template(
+            header_parameters=("{{customer.name|you}}",), button_parameters=("", "a/{{attribute.id}}")
+        )
+        == []
+    )
+    for bad in ("{{customer.first_name}}", " ", "a\nb", "x" * 1_025):
+        assert set(of_template(header_parameters=(bad,))) == {f"{path}.header_parameters[0]"}
+        assert set(of_template(button_parameters=("", bad))) == {f"{path}.button_parameters[1]"}
+    assert of_template(header_parameters=("x" * 61,)) == [f"{path}.header_parameters[0]"]
+    assert of_template(header_parameters=("x" * 60,)) == []
+    assert of_template(header_parameters=("a", "b")) == [f"{path}.header_parameters"]
+    assert of_template(button_parameters=("a",) * 11) == [f"{path}.button_parameters"]

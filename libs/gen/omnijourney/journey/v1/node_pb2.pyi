@@ -181,11 +181,15 @@ class TemplateContent(_message.Message):
 
     @_builtins.property
     def header_parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Parameters of the header, in order; variables allowed."""
+        """The parameter of the header, for a template whose header is a text with one: none or one, of 60 characters at most when it is
+        filled in; else as `parameters`.
+        """
 
     @_builtins.property
     def button_parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Parameters of the buttons, in order; variables allowed."""
+        """Parameters of the buttons with a link that ends in one, in the order of the template's buttons, all kinds counted: empty for a
+        button that takes none. At most 10; else as `parameters`.
+        """
 
     def __init__(
         self,
