@@ -157,6 +157,7 @@ def result_of(answer: SendAnswer) -> send_pb2.SendResult:
         reason=answer.reason,
         messages=answer.messages,
         replayed=answer.replayed,
+        settle_time=timestamp(answer.settled_at) if answer.settled_at else None,
     )
 
 

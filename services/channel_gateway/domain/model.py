@@ -384,12 +384,13 @@ DEFAULT_PRICES: Final = {
 
 
 class SendAnswer(msgspec.Struct, frozen=True):
-    """The answer to one send."""
+    """The answer to one send. `settled_at` is of one that was known already."""
 
     state: SendState
     reason: str = ""
     messages: int = 0
     replayed: bool = False
+    settled_at: datetime | None = None
 
 
 class Job(msgspec.Struct):

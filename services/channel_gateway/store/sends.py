@@ -158,7 +158,8 @@ def _first_answer(send: Send, row: Any) -> SendAnswer:
     # The mail of an outcome may have reached a caller who did not remember the send yet: it is answered once more here.
     if row["state"] in _UNSETTLED:
         return SendAnswer(SendState.ACCEPTED, messages=row["messages"], replayed=True)
-    return SendAnswer(SendState(row["state"]), row["reason"], replayed=True)
+    state = SendState(row["state"])
+    return SendAnswer(state, row["reason"], replayed=True, settled_at=row["settled_at"])
 
 
 async def _hold_limits(

@@ -109,7 +109,7 @@ class GrpcEffects:
             sends=[convert.send_message(effect) for effect in effects]
         )
         response = await retrying(lambda: self._sends.SendMessages(request, timeout=CALL_DEADLINE_S))
-        return [fx.SendAnswer(fx.SendState(result.state), result.reason) for result in response.results]
+        return [convert.send_answer(result) for result in response.results]
 
     async def _change(self, effects: Sequence[convert.SegmentChange]) -> list[fx.Answer]:
         request = customers_service_pb2.ApplyChangesRequest(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from libs.common.rpc.values import timestamp
+from libs.common.rpc.values import datetime_of, timestamp
 from omnijourney.common.v1 import channel_pb2, error_reason_pb2, money_pb2
 from omnijourney.internal.v1 import change_pb2, postings_pb2, send_pb2
 from omnijourney.points.v1 import posting_pb2 as postings

@@ -249,6 +249,7 @@ async def test_the_same_key_sends_once_and_is_told_how_the_send_stands(gateway: 
     # A journey whose turn was lost after the first answer may have taken the mail of the outcome before it asks again.
     (again,) = await gateway.ask(send)
     assert (again.state, again.replayed) == (SENT, True)
+    assert again.settle_time == (await gateway.delivery(send.effect_key)).settle_time
     assert len(await gateway.accepted("line")) == 1
     assert await usage(gateway) == 1
     other = send_pb2.Send()

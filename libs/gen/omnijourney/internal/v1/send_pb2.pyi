@@ -175,14 +175,14 @@ class TemplateContent(_message.Message):
     template_id: _builtins.str
     """Template, a UUID. Required."""
     header_parameter: _builtins.str
-    """Text of the header's variable, when the template has one."""
+    """Text of the header's variable, when the template has one; variables are allowed."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Texts of the body's parameters in order; variables are allowed as in bot modules."""
 
     @_builtins.property
     def button_parameters(self) -> _containers.ScalarMap[_builtins.int, _builtins.str]:
-        """Texts of the URL buttons' variables by button index, when the template has them."""
+        """Texts of the URL buttons' variables by button index, 0 to 9, when the template has them; variables are allowed."""
 
     def __init__(
         self,
@@ -212,6 +212,7 @@ class SendResult(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGES_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    SETTLE_TIME_FIELD_NUMBER: _builtins.int
     state: _delivery_pb2.SendState.ValueType
     """`ACCEPTED`, `SKIPPED`, `FAILED`, `EXHAUSTED`, `DEFERRED` or `CANCELLED`. Asked again under the key of a send that has been
     settled since: its outcome, `SENT` and `UNKNOWN` among them, since the mail about it may have come too early.
@@ -227,6 +228,10 @@ class SendResult(_message.Message):
     """Messages that the send takes, as the channel bills them; 0 when it is not accepted."""
     replayed: _builtins.bool
     """Whether the send was known already."""
+    @_builtins.property
+    def settle_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was settled, of a send that was known and is settled, in domain time; what follows it counts from then."""
+
     def __init__(
         self,
         *,
@@ -234,10 +239,11 @@ class SendResult(_message.Message):
         reason: _builtins.str = ...,
         messages: _builtins.int = ...,
         replayed: _builtins.bool = ...,
+        settle_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settle_time", b"settle_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "reason", b"reason", "replayed", b"replayed", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "reason", b"reason", "replayed", b"replayed", "settle_time", b"settle_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
