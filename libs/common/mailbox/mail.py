@@ -58,6 +58,8 @@ class Checkout(msgspec.Struct, array_like=True, frozen=True, tag=1):
     has_phone: bool
     """Whether the customer had a phone number when the order was recorded (P-03)."""
     test: bool
+    order_number: str = ""
+    """The number that people know the order by, where it differs from its id."""
 
 
 class Refund(msgspec.Struct, array_like=True, frozen=True, tag=2):
@@ -72,6 +74,8 @@ class Refund(msgspec.Struct, array_like=True, frozen=True, tag=2):
     amount_micros: int
     """Positive."""
     currency: str
+    order_number: str = ""
+    """The number that people know the order by, where the order is known and has one."""
 
 
 class ContactAdded(msgspec.Struct, array_like=True, frozen=True, tag=3):

@@ -107,6 +107,7 @@ def posting_message(effect: OrderPosting) -> postings_pb2.Posting:
                 order_id=effect.order_id,
                 amount=amount,
                 has_phone=effect.has_phone,
+                order_number=effect.order_number,
             )
             posting.earn.CopyFrom(earn)
         case fx.RefundPoints():
@@ -115,6 +116,8 @@ def posting_message(effect: OrderPosting) -> postings_pb2.Posting:
                 order_key=str(effect.order_key) if effect.order_key else "",
                 shop_id=effect.shop_id,
                 refund_id=effect.refund_id,
+                order_id=effect.order_id,
+                order_number=effect.order_number,
                 amount=amount,
             )
             posting.refund.CopyFrom(refund)

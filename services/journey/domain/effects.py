@@ -112,6 +112,7 @@ class EarnPoints(msgspec.Struct, frozen=True):
     amount_micros: int
     currency: str
     has_phone: bool
+    order_number: str = ""
 
 
 class RefundPoints(msgspec.Struct, frozen=True):
@@ -126,6 +127,8 @@ class RefundPoints(msgspec.Struct, frozen=True):
     refund_id: str
     amount_micros: int
     currency: str
+    order_id: str = ""
+    order_number: str = ""
 
 
 class EvaluateAudience(msgspec.Struct, frozen=True):

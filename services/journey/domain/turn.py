@@ -261,6 +261,7 @@ class _ActorTurn:
             amount_micros=order.amount_micros,
             currency=order.currency,
             has_phone=order.has_phone,
+            order_number=order.order_number,
         )
 
     def _refund(self, mail: m.Mail, refund: m.Refund) -> fx.RefundPoints:
@@ -274,6 +275,8 @@ class _ActorTurn:
             refund_id=refund.refund_id,
             amount_micros=refund.amount_micros,
             currency=refund.currency,
+            order_id=refund.order_id or "",
+            order_number=refund.order_number,
         )
 
     def _settle(self, mail: m.Mail, outcome: m.SendOutcome) -> Generator[fx.Effect, fx.Answer, None]:

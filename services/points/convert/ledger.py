@@ -160,6 +160,7 @@ def _refund(body: postings_pb2.RefundPosting, check: PostingCheck) -> Refund:
         order_id=check.words("refund.order_id", body.order_id, ID_LENGTH_MAX),
         amount_micros=amount_micros,
         currency=currency,
+        order_number=check.words("refund.order_number", body.order_number, ID_LENGTH_MAX),
     )
 
 

@@ -231,7 +231,7 @@ def naming_of(posting: Posting) -> tuple[str, str]:
         case Earn():
             return body.order_id, body.order_number or body.order_id
         case Refund():
-            return body.refund_id, body.order_id or body.refund_id
+            return body.refund_id, body.order_number or body.order_id or body.refund_id
         case JourneyChange():
             return str(body.journey_id), body.journey_name
         case CouponSpend():

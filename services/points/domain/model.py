@@ -83,6 +83,7 @@ class Refund(msgspec.Struct, frozen=True):
     order_id: str
     amount_micros: int
     currency: str
+    order_number: str = ""
 
 
 class JourneyChange(msgspec.Struct, frozen=True):

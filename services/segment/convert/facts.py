@@ -65,6 +65,7 @@ def _mail_body(body: facts.FactBody | facts.Unreadable) -> mail.Body:
                 earns=body.uncounted == Uncounted.COUNTS,
                 has_phone=body.has_phone,
                 test=order.test,
+                order_number=order.order_number,
             )
         case facts.RefundReported(refund=refund):
             return mail.Refund(
@@ -75,6 +76,7 @@ def _mail_body(body: facts.FactBody | facts.Unreadable) -> mail.Body:
                 order_key=body.order_key,
                 amount_micros=refund.amount_micros,
                 currency=refund.currency,
+                order_number=body.order_number,
             )
         case facts.ContactJoined(identity=identity):
             return mail.ContactAdded(identity.channel, identity.account_id)

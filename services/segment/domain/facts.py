@@ -47,6 +47,8 @@ class RefundReported(msgspec.Struct, frozen=True, array_like=True, tag=2):
     order_key: UUID | None
     refund: OrderRefunded
     uncounted: Uncounted
+    order_number: str = ""
+    """Number of the order for people, where the order is known and has one."""
 
 
 class ContactJoined(msgspec.Struct, frozen=True, array_like=True, tag=3):

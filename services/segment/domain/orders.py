@@ -76,7 +76,7 @@ def order_refunded(recorder: Recorder, event: Event) -> EventResult:
         occurred_at=event.occurred_at,
     )
     recorder.refunds[refund_id] = refund
-    _tell_refund(recorder, event, refund, customer)
+    _tell_refund(recorder, event, refund, customer, order)
     return EventResult(EventStatus.ACCEPTED, _id_of(customer), customer_created=created)
 
 
@@ -173,10 +173,13 @@ def _tell_order(recorder: Recorder, event: Event, order: Order, customer: Custom
         )
 
 
-def _tell_refund(recorder: Recorder, event: Event, refund: Refund, customer: Customer | None) -> None:
+def _tell_refund(
+    recorder: Recorder, event: Event, refund: Refund, customer: Customer | None, order: Order | None
+) -> None:
     body = refund.body
     order_key = order_key_of(event.team_id, body.shop_id, body.order_id) if body.order_id else None
-    reported = RefundReported(refund.refund_key, order_key, body, refund.uncounted)
+    number = "" if order is None else order.body.order_number
+    reported = RefundReported(refund.refund_key, order_key, body, refund.uncounted, number)
     if customer is None:
         recorder.pending.emit_for_team(event.team_id, event.occurred_at, reported)
     else:

@@ -51,6 +51,27 @@ async def test_the_report_shows_the_last_thirty_days_newest_first(points: Points
     assert (error.reason, error.metadata) == ("SEARCH_RANGE_TOO_LONG", {"days": "91", "days_max": "90"})
 
 
+@pytest.mark.rule("P-11d")
+async def test_an_order_and_its_refund_go_by_the_number_that_people_know(points: Points) -> None:
+    await points.set_formula("1", "1")
+    customer, order = new_id(), new_id()
+    earned = build.earn(points.team_id, customer, 100_000_000, order_key=order)
+    earned.earn.order_number = "#1001"
+    back = build.refund(points.team_id, customer, 30_000_000, order_key=order)
+    back.refund.order_id, back.refund.order_number = earned.earn.order_id, "#1001"
+    unnumbered = build.refund(points.team_id, customer, 10_000_000, order_key=order)
+    unnumbered.refund.order_id = "4711"
+    of_none = build.refund(points.team_id, customer, 10_000_000)
+    await points.post(earned, back, unnumbered, of_none)
+    entries, _ = await report(points, pb.ListEntriesRequest())
+    names = {entry.source_id: entry.source_name for entry in entries}
+    assert names[earned.earn.order_id] == names[back.refund.refund_id] == "#1001"
+    assert {each.refund.refund_id: names.get(each.refund.refund_id) for each in (unnumbered, of_none)} == {
+        unnumbered.refund.refund_id: "4711",
+        of_none.refund.refund_id: of_none.refund.refund_id,
+    }
+
+
 @pytest.mark.rule("P-11c")
 async def test_pages_hold_every_entry_once(points: Points) -> None:
     customers = [new_id() for _ in range(7)]

@@ -127,7 +127,7 @@ async def test_a_trial_order_does_nothing_but_is_stored(segment: Segment) -> Non
 async def test_a_refund_goes_to_the_customer_of_its_order(segment: Segment) -> None:
     customer_id = await segment.create(member_id="1")
     await segment.create(member_id="2")
-    await segment.record(segment.order("e1", "o1", who={"member_id": "1"}))
+    await segment.record(segment.order("e1", "o1", who={"member_id": "1"}, order={"order_number": "#7"}))
     first, again, named = await segment.record(
         segment.refund("e2", "r1", 40, refund={"order_id": "o1"}),
         segment.refund("e3", "r1", 40),
@@ -140,6 +140,7 @@ async def test_a_refund_goes_to_the_customer_of_its_order(segment: Segment) -> N
     assert isinstance(refund.body, letters.Refund)
     assert refund.body.order_key == checkout.body.order_key
     assert refund.body.amount_micros == 40_000_000
+    assert (checkout.body.order_number, refund.body.order_number) == ("#7", "#7")
 
 
 async def test_a_refund_that_names_no_order_goes_to_whom_it_names(segment: Segment) -> None:

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from omnijourney.common.v1 import money_pb2 as omnijourney_dot_common_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&omnijourney/internal/v1/postings.proto\x12\x17omnijourney.internal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!omnijourney/common/v1/money.proto\"\xe9\x04\n\x07Posting\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12.\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x34\n\x04\x65\x61rn\x18\n \x01(\x0b\x32$.omnijourney.internal.v1.EarnPostingH\x00\x12\x38\n\x06refund\x18\x0b \x01(\x0b\x32&.omnijourney.internal.v1.RefundPostingH\x00\x12\x41\n\x0bjourney_add\x18\x0c \x01(\x0b\x32*.omnijourney.internal.v1.JourneyAddPostingH\x00\x12G\n\x0ejourney_deduct\x18\r \x01(\x0b\x32-.omnijourney.internal.v1.JourneyDeductPostingH\x00\x12\x38\n\x06\x63oupon\x18\x0e \x01(\x0b\x32&.omnijourney.internal.v1.CouponPostingH\x00\x12<\n\nimport_row\x18\x0f \x01(\x0b\x32&.omnijourney.internal.v1.ImportPostingH\x00\x12\x38\n\x06manual\x18\x10 \x01(\x0b\x32&.omnijourney.internal.v1.ManualPostingH\x00\x12\x36\n\x05merge\x18\x11 \x01(\x0b\x32%.omnijourney.internal.v1.MergePostingH\x00\x42\x06\n\x04kind\"\x9a\x01\n\x0b\x45\x61rnPosting\x12\x11\n\torder_key\x18\x01 \x01(\t\x12\x0f\n\x07shop_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12,\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x11\n\thas_phone\x18\x05 \x01(\x08\x12\x14\n\x0corder_number\x18\x06 \x01(\t\"\x9a\x01\n\rRefundPosting\x12\x12\n\nrefund_key\x18\x01 \x01(\t\x12\x11\n\torder_key\x18\x02 \x01(\t\x12\x0f\n\x07shop_id\x18\x03 \x01(\t\x12\x11\n\trefund_id\x18\x04 \x01(\t\x12\x10\n\x08order_id\x18\x05 \x01(\t\x12,\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\"\x87\x01\n\x11JourneyAddPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\x14\n\x0cjourney_name\x18\x03 \x01(\t\x12\x14\n\x0c\x65nrolment_id\x18\x04 \x01(\t\x12\x0f\n\x07node_id\x18\x05 \x01(\t\x12\x11\n\thas_phone\x18\x06 \x01(\x08\"\x8a\x01\n\x14JourneyDeductPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\x14\n\x0cjourney_name\x18\x03 \x01(\t\x12\x14\n\x0c\x65nrolment_id\x18\x04 \x01(\t\x12\x0f\n\x07node_id\x18\x05 \x01(\t\x12\x11\n\thas_phone\x18\x06 \x01(\x08\"Y\n\rCouponPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x11\n\tcoupon_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63oupon_name\x18\x03 \x01(\t\x12\x10\n\x08\x63laim_id\x18\x04 \x01(\t\"t\n\rImportPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x19\n\x11\x64\x65\x64uct_cumulative\x18\x02 \x01(\x08\x12\x11\n\timport_id\x18\x03 \x01(\t\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\x12\n\nrow_number\x18\x05 \x01(\x03\"H\n\rManualPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x19\n\x11\x64\x65\x64uct_cumulative\x18\x02 \x01(\x08\x12\x0c\n\x04note\x18\x03 \x01(\t\">\n\x0cMergePosting\x12\x1c\n\x14survivor_customer_id\x18\x01 \x01(\t\x12\x10\n\x08merge_id\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&omnijourney/internal/v1/postings.proto\x12\x17omnijourney.internal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!omnijourney/common/v1/money.proto\"\xe9\x04\n\x07Posting\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12.\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x34\n\x04\x65\x61rn\x18\n \x01(\x0b\x32$.omnijourney.internal.v1.EarnPostingH\x00\x12\x38\n\x06refund\x18\x0b \x01(\x0b\x32&.omnijourney.internal.v1.RefundPostingH\x00\x12\x41\n\x0bjourney_add\x18\x0c \x01(\x0b\x32*.omnijourney.internal.v1.JourneyAddPostingH\x00\x12G\n\x0ejourney_deduct\x18\r \x01(\x0b\x32-.omnijourney.internal.v1.JourneyDeductPostingH\x00\x12\x38\n\x06\x63oupon\x18\x0e \x01(\x0b\x32&.omnijourney.internal.v1.CouponPostingH\x00\x12<\n\nimport_row\x18\x0f \x01(\x0b\x32&.omnijourney.internal.v1.ImportPostingH\x00\x12\x38\n\x06manual\x18\x10 \x01(\x0b\x32&.omnijourney.internal.v1.ManualPostingH\x00\x12\x36\n\x05merge\x18\x11 \x01(\x0b\x32%.omnijourney.internal.v1.MergePostingH\x00\x42\x06\n\x04kind\"\x9a\x01\n\x0b\x45\x61rnPosting\x12\x11\n\torder_key\x18\x01 \x01(\t\x12\x0f\n\x07shop_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12,\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x11\n\thas_phone\x18\x05 \x01(\x08\x12\x14\n\x0corder_number\x18\x06 \x01(\t\"\xb0\x01\n\rRefundPosting\x12\x12\n\nrefund_key\x18\x01 \x01(\t\x12\x11\n\torder_key\x18\x02 \x01(\t\x12\x0f\n\x07shop_id\x18\x03 \x01(\t\x12\x11\n\trefund_id\x18\x04 \x01(\t\x12\x10\n\x08order_id\x18\x05 \x01(\t\x12,\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x14\n\x0corder_number\x18\x07 \x01(\t\"\x87\x01\n\x11JourneyAddPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\x14\n\x0cjourney_name\x18\x03 \x01(\t\x12\x14\n\x0c\x65nrolment_id\x18\x04 \x01(\t\x12\x0f\n\x07node_id\x18\x05 \x01(\t\x12\x11\n\thas_phone\x18\x06 \x01(\x08\"\x8a\x01\n\x14JourneyDeductPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\x14\n\x0cjourney_name\x18\x03 \x01(\t\x12\x14\n\x0c\x65nrolment_id\x18\x04 \x01(\t\x12\x0f\n\x07node_id\x18\x05 \x01(\t\x12\x11\n\thas_phone\x18\x06 \x01(\x08\"Y\n\rCouponPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x11\n\tcoupon_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63oupon_name\x18\x03 \x01(\t\x12\x10\n\x08\x63laim_id\x18\x04 \x01(\t\"t\n\rImportPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x19\n\x11\x64\x65\x64uct_cumulative\x18\x02 \x01(\x08\x12\x11\n\timport_id\x18\x03 \x01(\t\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\x12\n\nrow_number\x18\x05 \x01(\x03\"H\n\rManualPosting\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x19\n\x11\x64\x65\x64uct_cumulative\x18\x02 \x01(\x08\x12\x0c\n\x04note\x18\x03 \x01(\t\">\n\x0cMergePosting\x12\x1c\n\x14survivor_customer_id\x18\x01 \x01(\t\x12\x10\n\x08merge_id\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,17 +38,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EARNPOSTING']._serialized_start=756
   _globals['_EARNPOSTING']._serialized_end=910
   _globals['_REFUNDPOSTING']._serialized_start=913
-  _globals['_REFUNDPOSTING']._serialized_end=1067
-  _globals['_JOURNEYADDPOSTING']._serialized_start=1070
-  _globals['_JOURNEYADDPOSTING']._serialized_end=1205
-  _globals['_JOURNEYDEDUCTPOSTING']._serialized_start=1208
-  _globals['_JOURNEYDEDUCTPOSTING']._serialized_end=1346
-  _globals['_COUPONPOSTING']._serialized_start=1348
-  _globals['_COUPONPOSTING']._serialized_end=1437
-  _globals['_IMPORTPOSTING']._serialized_start=1439
-  _globals['_IMPORTPOSTING']._serialized_end=1555
-  _globals['_MANUALPOSTING']._serialized_start=1557
-  _globals['_MANUALPOSTING']._serialized_end=1629
-  _globals['_MERGEPOSTING']._serialized_start=1631
-  _globals['_MERGEPOSTING']._serialized_end=1693
+  _globals['_REFUNDPOSTING']._serialized_end=1089
+  _globals['_JOURNEYADDPOSTING']._serialized_start=1092
+  _globals['_JOURNEYADDPOSTING']._serialized_end=1227
+  _globals['_JOURNEYDEDUCTPOSTING']._serialized_start=1230
+  _globals['_JOURNEYDEDUCTPOSTING']._serialized_end=1368
+  _globals['_COUPONPOSTING']._serialized_start=1370
+  _globals['_COUPONPOSTING']._serialized_end=1459
+  _globals['_IMPORTPOSTING']._serialized_start=1461
+  _globals['_IMPORTPOSTING']._serialized_end=1577
+  _globals['_MANUALPOSTING']._serialized_start=1579
+  _globals['_MANUALPOSTING']._serialized_end=1651
+  _globals['_MERGEPOSTING']._serialized_start=1653
+  _globals['_MERGEPOSTING']._serialized_end=1715
 # @@protoc_insertion_point(module_scope)

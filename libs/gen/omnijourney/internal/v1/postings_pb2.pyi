@@ -173,6 +173,7 @@ class RefundPosting(_message.Message):
     REFUND_ID_FIELD_NUMBER: _builtins.int
     ORDER_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     refund_key: _builtins.str
     """Key of the refund (UUID). Required."""
     order_key: _builtins.str
@@ -185,6 +186,8 @@ class RefundPosting(_message.Message):
     """The shop's id of the refund, at most 200 characters."""
     order_id: _builtins.str
     """The shop's id of the order, when the refund names one."""
+    order_number: _builtins.str
+    """The number that people know the order by; default `order_id`."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """Amount given back, 0 or more, at most 10^12 major units. Never converted."""
@@ -198,10 +201,11 @@ class RefundPosting(_message.Message):
         refund_id: _builtins.str = ...,
         order_id: _builtins.str = ...,
         amount: _money_pb2.Money | None = ...,
+        order_number: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "order_id", b"order_id", "order_key", b"order_key", "refund_id", b"refund_id", "refund_key", b"refund_key", "shop_id", b"shop_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "order_id", b"order_id", "order_key", b"order_key", "order_number", b"order_number", "refund_id", b"refund_id", "refund_key", b"refund_key", "shop_id", b"shop_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
