@@ -89,6 +89,8 @@ class TagApplied(msgspec.Struct, array_like=True, frozen=True, tag=4):
     """A tag that the customer did not have."""
 
     tag: str
+    before: tuple[str, ...] = ()
+    """Tags that the same call applied before it, each by a mail of its own."""
 
 
 class TagRemoved(msgspec.Struct, array_like=True, frozen=True, tag=5):

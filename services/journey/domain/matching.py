@@ -99,7 +99,8 @@ def matches(journey: Journey, body: m.Body) -> bool:
                 for target in journey.definition.targets
             )
         case m.TagApplied(), TagTrigger():
-            return fold(body.tag) in _folded(trigger.tags)
+            chosen = _folded(trigger.tags)
+            return fold(body.tag) in chosen and not any(fold(tag) in chosen for tag in body.before)
         case m.AttributeChanged(), AttributeTrigger():
             return body.key in trigger.keys and body.new is not None and meets(trigger, body.kind, body.new)
         case m.SystemTrigger(), SystemTriggerKind():

@@ -80,8 +80,8 @@ def _mail_body(body: facts.FactBody | facts.Unreadable) -> mail.Body:
             )
         case facts.ContactJoined(identity=identity):
             return mail.ContactAdded(identity.channel, identity.account_id)
-        case facts.TagApplied(tag=tag):
-            return mail.TagApplied(tag)
+        case facts.TagApplied():
+            return mail.TagApplied(body.tag, body.before)
         case facts.TagRemoved(tag=tag):
             return mail.TagRemoved(tag)
         case facts.AttributeChanged():

@@ -123,14 +123,23 @@ class TraitEditor:
         loss = sum(self._tag((*key, tag)) is not None for tag in {fold(tag) for tag in remove})
         return growth <= loss or present + growth - loss <= TAGS_MAX
 
-    def add_tag(self, customer: Customer, tag: str, at: datetime, depth: int = 0) -> bool:
-        """Returns whether the customer did not have it."""
+    def add_tags(self, customer: Customer, tags: Iterable[str], at: datetime, depth: int = 0) -> bool:
+        """Adds what one call adds. Returns whether the customer lacked any. Each fact names those told before it."""
+        added: list[str] = []
+        for tag in tags:
+            if self._add_tag(customer, tag, at, depth, tuple(added)):
+                added.append(tag)
+        return bool(added)
+
+    def _add_tag(
+        self, customer: Customer, tag: str, at: datetime, depth: int, before: tuple[str, ...]
+    ) -> bool:
         key = (customer.team_id, customer.customer_id, fold(tag))
         if self._tag(key) is not None:
             return False
         self._tags[key] = tag
         self._grown[key[:2]] += 1
-        self._pending.emit(customer, at, TagApplied(tag), depth)
+        self._pending.emit(customer, at, TagApplied(tag, before), depth)
         return True
 
     def remove_tag(self, customer: Customer, tag: str, at: datetime, depth: int = 0) -> bool:
@@ -255,6 +264,6 @@ def _apply(pending: CustomerChanges, editor: TraitEditor, change: Change) -> Cha
 
 
 def _change_tags(editor: TraitEditor, customer: Customer, body: TagChange, change: Change) -> bool:
-    added = [editor.add_tag(customer, tag, change.occurred_at, change.depth) for tag in body.add]
+    added = editor.add_tags(customer, body.add, change.occurred_at, change.depth)
     removed = [editor.remove_tag(customer, tag, change.occurred_at, change.depth) for tag in body.remove]
-    return any(added) or any(removed)
+    return added or any(removed)

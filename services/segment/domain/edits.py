@@ -169,8 +169,7 @@ class Editor:
     def change_tags(self, customer: Customer, add: Sequence[str], remove: Sequence[str]) -> None:
         """Adds and removes tags. Raises FailedPrecondition `CUSTOMER_LIMIT_REACHED`."""
         self._check_tags(customer, add, remove)
-        for tag in add:
-            self._traits.add_tag(customer, tag, self._pending.now)
+        self._traits.add_tags(customer, add, self._pending.now)
         for tag in remove:
             self._traits.remove_tag(customer, tag, self._pending.now)
 

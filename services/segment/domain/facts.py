@@ -86,6 +86,10 @@ class TagApplied(msgspec.Struct, frozen=True, array_like=True, tag=8):
 
     tag: str
 
+    before: tuple[str, ...] = ()
+    """Tags that the same call applied before it."""
+    quiet: bool = False
+    """See `ContactJoined`."""
 
 class TagRemoved(msgspec.Struct, frozen=True, array_like=True, tag=9):
     """A tag that the customer had."""

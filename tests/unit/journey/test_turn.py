@@ -88,6 +88,24 @@ def test_an_applied_tag_starts_the_journeys_that_name_it() -> None:
     assert not run([given], [mail(1, m.TagRemoved("vip"))]).enrolments
 
 
+@pytest.mark.rule("J-22c")
+def test_several_tags_of_one_call_start_a_journey_once() -> None:
+    given = journey(TAG, trigger=d.TagTrigger(("VIP", "gold", "silver")))
+    by_call = [
+        mail(1, m.TagApplied("new")),
+        mail(2, m.TagApplied("Gold", ("new",))),
+        mail(3, m.TagApplied("vip", ("new", "Gold"))),
+    ]
+    assert len(run([given], by_call).enrolments) == 1
+    turn = run([given], by_call[:2])
+    assert len(run([given], by_call[2:], actor=turn.actor).enrolments) == 0
+    by_another = mail(4, m.TagApplied("silver"))
+    assert len(run([given], [*by_call, by_another]).enrolments) == 2
+    gold = journey(TAG, number=101, trigger=d.TagTrigger(("gold",)))
+    vip = journey(TAG, number=102, trigger=d.TagTrigger(("vip",)))
+    assert len(run([gold, vip], by_call).enrolments) == 2
+
+
 @pytest.mark.rule("J-23a")
 def test_a_changed_attribute_starts_the_journeys_that_name_it_and_its_value() -> None:
     anything = journey(TAG, trigger=d.AttributeTrigger(("tier",)))

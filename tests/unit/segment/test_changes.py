@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
 from msgspec.structs import replace
 
 from libs.testing.mails import TEAM
 from services.segment.domain.changes import Applied, Traits, apply_changes
+from services.segment.domain.facts import TagApplied
 from services.segment.domain.model import Change, ChangeBody, Customer, MarketedChange, TagChange
 from services.segment.domain.results import ChangeStatus
 
@@ -56,3 +58,15 @@ def test_marks_need_no_key_the_latest_stays() -> None:
     result = applied(change(MarketedChange(LATER)), change(MarketedChange(NOW)))
     assert [r.status for r in result.results] == [ChangeStatus.APPLIED, ChangeStatus.UNCHANGED]
     assert result.effects == {}
+
+
+@pytest.mark.rule("J-22c")
+def test_a_tag_is_told_with_those_that_the_same_call_applied_before_it() -> None:
+    other = replace(change(TagChange(add=("d",))), effect_key=UUID(int=3))
+    told = [fact.body for fact in applied(change(TagChange(add=("a", "A", "b", "c"))), other).facts]
+    assert told == [
+        TagApplied("a"),
+        TagApplied("b", ("a",)),
+        TagApplied("c", ("a", "b")),
+        TagApplied("d"),
+    ]
