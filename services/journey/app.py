@@ -32,6 +32,7 @@ from omnijourney.journey.v1 import journey_service_pb2, journey_service_pb2_grpc
 from omnijourney.segment.v1.history_pb2 import FACT_KIND_ATTRIBUTE_DEFINED
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.journey import metrics
+from services.journey.clients.customers import SegmentCustomers
 from services.journey.clients.effects import GrpcEffects
 from services.journey.clients.gate import GrpcReferences
 from services.journey.clients.mail import MailReader, SourceMail
@@ -156,6 +157,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             directory=GatewayDirectory(ChannelGatewayServiceStub(to_gateway)),
             triggers=SystemTriggers(
                 journeys=journeys,
+                customers=SegmentCustomers(CustomersServiceStub(to_segment)),
                 mail=mail,
                 clock=rt.clock,
                 check_intake=Intake(relay, settings.mail_backlog_max).check,

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from libs.common.errors import FailedPrecondition
 from services.journey.domain.model import OPEN, Journey, JourneyStatus, StatusReason, SystemTriggerKind
 from services.journey.domain.status import accepts, journey_status_at
+
+NOT_FOUND: Final = "RESOURCE_NOT_FOUND"
+"""Why nobody can enter a journey that there is not, and a customer that there is not enters none."""
 
 
 class JourneyChanged(Exception):
@@ -108,7 +112,7 @@ def due_change(journey: Journey, now: datetime) -> JourneyStatus | None:
 def trigger_refusal(journey: Journey | None, now: datetime) -> str:
     """Why the API cannot enrol anybody in this journey now, a name of ErrorReason; empty if it can."""
     if journey is None:
-        return "RESOURCE_NOT_FOUND"
+        return NOT_FOUND
     if not isinstance(journey.definition.trigger, SystemTriggerKind):
         return "TRIGGER_MISMATCH"
     return "" if accepts(journey, now, now) else "STATUS_FORBIDS_ACTION"

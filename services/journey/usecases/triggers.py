@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -10,10 +10,12 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from libs.common.audit import recording
+from libs.common.callers import caller
 from libs.common.clock import Clock
 from libs.common.db.audit import note_with
 from libs.common.mailbox.mail import Mail
-from services.journey.domain.lifecycle import trigger_refusal
+from services.journey.clients.customers import CustomerDirectory
+from services.journey.domain.lifecycle import NOT_FOUND, trigger_refusal
 from services.journey.domain.model import Journey
 from services.journey.domain.views import SystemTriggerRow
 from services.journey.store.journeys import JourneyStore
@@ -41,6 +43,7 @@ class SystemTriggers:
         self,
         *,
         journeys: JourneyStore,
+        customers: CustomerDirectory,
         mail: TriggerMail,
         clock: Clock,
         check_intake: Callable[[], None],
@@ -48,6 +51,7 @@ class SystemTriggers:
     ) -> None:
         """`check_intake` raises while too many triggers wait; `deliver` takes recorded mail to the mailboxes."""
         self._journeys = journeys
+        self._customers = customers
         self._mail = mail
         self._clock = clock
         self._check_intake = check_intake
@@ -63,25 +67,39 @@ class SystemTriggers:
         """Takes triggers of one team; `reply` makes the answer of why each was refused, empty if it was accepted.
 
         The entry of the audit log is written with the mail; a repetition, which has none, leaves that to the guard.
-        Raises ResourceExhausted while too many wait, then nothing is taken; Aborted `WRITE_CONFLICT` when another call
-        records the same triggers.
+        Raises ResourceExhausted while too many wait and Unavailable while nobody can say which customers there are,
+        then nothing is taken; Aborted `WRITE_CONFLICT` when another call records the same triggers.
         """
         self._check_intake()
-        now = self._clock.now()
-        refusals = await self._refusals(team_id, {trigger.journey_id for trigger in triggers}, now)
-        accepted = [trigger for trigger in triggers if not refusals[trigger.journey_id]]
-        answer = reply([refusals[trigger.journey_id] for trigger in triggers])
+        refusals = await self._refusals(team_id, triggers)
+        accepted = [trigger for trigger, why in zip(triggers, refusals, strict=True) if not why]
+        answer = reply(refusals)
         if accepted:
             with recording() as running:
                 mails = await self._mail.append(
-                    team_id, accepted, now, lambda connection: note_with(connection, team_id, request, answer)
+                    team_id,
+                    accepted,
+                    self._clock.now(),
+                    lambda connection: note_with(connection, team_id, request, answer),
                 )
                 running.settled |= bool(mails)
             self._deliver(mails)
         return answer
 
-    async def _refusals(self, team_id: UUID, journey_ids: Iterable[UUID], now: datetime) -> dict[UUID, str]:
-        wanted = list(journey_ids)
+    async def _refusals(self, team_id: UUID, triggers: Sequence[SystemTriggerRow]) -> list[str]:
+        """Why each trigger is refused; what our own services ask for was looked at where it came in."""
+        journeys = await self._of_journeys(team_id, {trigger.journey_id for trigger in triggers})
+        named = {trigger.customer_id for trigger in triggers if not journeys[trigger.journey_id]}
+        strangers: Collection[UUID] = ()
+        if not caller().is_internal:
+            strangers = await self._customers.strangers(team_id, named)
+        return [
+            journeys[trigger.journey_id] or (NOT_FOUND if trigger.customer_id in strangers else "")
+            for trigger in triggers
+        ]
+
+    async def _of_journeys(self, team_id: UUID, journey_ids: Iterable[UUID]) -> dict[UUID, str]:
+        wanted, now = list(journey_ids), self._clock.now()
         found: dict[UUID, Journey] = {
             journey.journey_id: journey for journey in await self._journeys.by_ids(team_id, wanted)
         }

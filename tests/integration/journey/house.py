@@ -60,7 +60,7 @@ class House:
 
     def __init__(self, servers: Servers, database: Database) -> None:
         self._servers = servers
-        self._database = database
+        self.database = database
         self._stacks: dict[str, AsyncExitStack] = {}
         self._ports: dict[str, int] = {}
         self._stubs: dict[str, Any] = {}
@@ -83,7 +83,7 @@ class House:
             changes["http_port"] = 0
         stack = self._stacks[name] = AsyncExitStack()
         serving = await stack.enter_async_context(
-            app(self._servers.settings(settings, self._database, **changes))
+            app(self._servers.settings(settings, self.database, **changes))
         )
         self._ports[name] = serving.port
         channel = await stack.enter_async_context(self._servers.channel(serving.port))
@@ -100,6 +100,10 @@ class House:
         team = team_pb2.Team(team_id=self.team_id, name="Team", settings=settings)
         await self.call("segment", "CreateTeam", team=team)
         await self.start("journey")
+
+    def target(self, name: str) -> str:
+        """Where a service is called."""
+        return f"127.0.0.1:{self._ports[name]}"
 
     async def stop(self, name: str) -> None:
         """Ends a service; its database stays."""
