@@ -31,6 +31,11 @@ MAIL_REPAIRED = counter(
     "journey_mails_repaired_total", "Mail delivered again when a partition was taken over."
 )
 ENROLMENTS = counter("journey_enrolments_total", "Enrolments.")
+REFUSALS = counter(
+    "journey_refusals_total",
+    "Triggers that met all conditions and did not enrol, by the limit that was in the way.",
+    ["reason"],
+)
 NODES = counter("journey_nodes_entered_total", "Nodes that customers entered.")
 PARKED = counter("journey_customers_parked_total", "Customers set aside after repeated faults.")
 PARTITIONS = gauge("journey_partitions_owned_count", "Partitions that this worker owns.")

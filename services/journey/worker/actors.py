@@ -22,8 +22,9 @@ from libs.common.mailbox.errors import Fenced, MailboxUnavailable
 from libs.common.rpc.operations import Progress
 from libs.common.tasks import set_within
 from services.journey import metrics
+from services.journey.domain.matching import DEPTH_MAX
 from services.journey.domain.model import ActorKey
-from services.journey.domain.turn import TurnResult
+from services.journey.domain.turn import Refusal, RefusalReason, TurnResult
 from services.journey.store.turns_protocol import TurnStorage
 from services.journey.worker.batches import Batches
 from services.journey.worker.candidates import Batch, Candidates
@@ -291,6 +292,21 @@ class Worker:
         metrics.NODES.inc(sum(step.entered for segment in segments for step in segment.steps))
         for customer, result in committed.items():
             self._timers.moved(customer, result.wake_at)
+            if result.refusals:
+                self._note_refusals(customer, result.refusals)
+
+    def _note_refusals(self, customer: ActorKey, refusals: Iterable[Refusal]) -> None:
+        for refusal in refusals:
+            metrics.REFUSALS.labels(refusal.reason.name).inc()
+            if refusal.reason is RefusalReason.CAUSATION_DEPTH:
+                # Journeys set each other off in a circle: somebody has to look at them.
+                _log.warning(
+                    "a chain of journeys was cut",
+                    journey_id=str(refusal.journey_id),
+                    team_id=str(customer.team_id),
+                    customer_id=str(customer.customer_id),
+                    depth_max=DEPTH_MAX,
+                )
 
     async def _trim(self, batch: Batch, keys: Iterable[ActorKey]) -> None:
         """Removes the mail that these customers of a batch are done with."""
