@@ -111,6 +111,7 @@ class JourneyRpcs(TextRpcs):
             check.fault(
                 "language_code", f"must be one of {', '.join(filter(None, convert.LANGUAGES))}, or empty"
             )
+        journey_id = None
         subject = request.WhichOneof("subject")
         if subject == "definition":
             definition = convert.definition_from(request.definition, check)
@@ -120,8 +121,9 @@ class JourneyRpcs(TextRpcs):
             verdict = await self._deps.lifecycle.validate(team_id, definition)
             return convert_faults.validation_message(verdict, request.language_code, text.line_of)
         if subject != "definition":
-            definition = (await self._deps.journeys.get(team_id, UUID(request.journey_id))).definition
-        verdict = await self._deps.lifecycle.validate(team_id, definition)
+            journey_id = UUID(request.journey_id)
+            definition = (await self._deps.journeys.get(team_id, journey_id)).definition
+        verdict = await self._deps.lifecycle.validate(team_id, definition, journey_id)
         return convert_faults.validation_message(verdict, request.language_code)
 
     async def CloseTrigger(self, request: pb.CloseTriggerRequest, context: Any) -> pb.CloseTriggerResponse:

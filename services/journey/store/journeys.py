@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -13,13 +15,15 @@ from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import NotFound
 from libs.common.rpc.servicing import check_etag
 from libs.common.text import fold
+from services.journey.domain.circles import Chained, chained_of
 from services.journey.domain.model import (
     Definition,
     Journey,
     JourneyStatus,
     StatusReason,
 )
-from services.journey.domain.views import TRIGGER_TYPES, JourneyFilter, StoredRevision
+from services.journey.domain.references import ReferenceKind
+from services.journey.domain.views import TRIGGER_TYPES, JourneyFilter, StoredRevision, StoredStatusChange
 from services.journey.store import codec
 from services.journey.store.book import BOOK
 from services.journey.store.history import append_status
@@ -220,6 +224,38 @@ class JourneyStore:
     async def changing_journeys(self, now: datetime) -> list[tuple[UUID, UUID]]:
         """(team, journey) of those that have to change by themselves at `now`."""
         rows = await self.pool.fetch(*BOOK.bind("changing_journeys", now=now))
+    async def status_changes(
+        self, team_id: UUID, journey_id: UUID, before: int, limit: int
+    ) -> list[StoredStatusChange]:
+        """Changes of status that led to a lower version of the journey than `before`, newest first."""
+        query = BOOK.bind(
+            "list_status_changes", team_id=team_id, journey_id=journey_id, before_version=before, limit=limit
+        )
+        async with transaction(self.pool, [team_id]) as connection:
+            rows = await connection.fetch(*query)
+        return [
+            StoredStatusChange(
+                row["version"],
+                JourneyStatus(row["before"]),
+                JourneyStatus(row["after"]),
+                StatusReason(row["reason"]),
+                row["subject"],
+                row["actor"],
+                row["changed_at"],
+            )
+            for row in rows
+        ]
+
+    async def chained(self, team_id: UUID) -> list[Chained]:
+        """Journeys that customers may enter as links of circles, by what they are noted to name."""
+        kinds = [ReferenceKind.TAG, ReferenceKind.ATTRIBUTE]
+        async with transaction(self.pool, [team_id]) as connection:
+            rows = await connection.fetch(*BOOK.bind("chained_journeys", team_id=team_id, kinds=kinds))
+        return [
+            chained_of(journey_id, name, [((row["kind"], row["thing"]), row["fields"]) for row in named])
+            for (journey_id, name), named in groupby(rows, key=itemgetter("journey_id", "name"))
+        ]
+
         return [(row["team_id"], row["journey_id"]) for row in rows]
 
     async def has_live_enrolments(self, connection: Connection, team_id: UUID, journey_id: UUID) -> bool:

@@ -14,6 +14,7 @@ from libs.common.db.pool import Connection
 from libs.common.errors import Aborted, FieldViolation, InvalidArgument, NotFound, Unavailable
 from libs.common.ids import epoch_ms, new_id
 from services.journey.domain.edit import require_editable
+from services.journey.domain.circles import circles_of
 from services.journey.domain.gate import Verdict
 from services.journey.domain.lifecycle import JourneyAction, published, require_allowed, somebody_inside
 from services.journey.domain.model import Definition, Journey, JourneyStatus, StatusReason
@@ -131,9 +132,13 @@ class Lifecycle:
 
         return await self._once(call, work)
 
-    async def validate(self, team_id: UUID, definition: Definition) -> Verdict:
-        """Everything that publishing it now would find. Raises Unavailable."""
-        return await self._gate.look(team_id, definition)
+    async def validate(
+        self, team_id: UUID, definition: Definition, journey_id: UUID | None = None
+    ) -> Verdict:
+        """Everything that publishing it now would find, as that journey if it is one. Raises Unavailable."""
+        faults, warnings = await self._gate.look(team_id, definition)
+        live = [each for each in await self._store.chained(team_id) if each.journey_id != journey_id]
+        return Verdict(faults, [*warnings, *circles_of(definition, live)])
 
     async def close_trigger(self, call: Call[Journey, Reply], journey_id: UUID, etag: str) -> Reply:
         """Lets nobody enter any more."""

@@ -348,3 +348,27 @@ async def test_nothing_is_published_while_nobody_can_say(site: Site) -> None:
     assert journey.status == journey_pb2.JOURNEY_STATUS_DRAFT
     # What was answered is answered again.
     assert await site.call("PublishJourney", journey_id=live, request_id="once") == published
+
+
+@pytest.mark.rule("J-25c")
+async def test_a_circle_by_way_of_a_live_journey_is_warned_of(site: Site) -> None:
+    await site.team(ALL)
+
+    def by(*tags: str) -> trigger_pb2.Trigger:
+        return trigger_pb2.Trigger(tag_applied=trigger_pb2.TagApplied(tags=tags))
+
+    def adds(*tags: str) -> node_pb2.Node:
+        return node_pb2.Node(tags=node_pb2.TagsNode(add=tags))
+
+    targets = [target(LINE, await site.account(LINE))]
+    back = await site.draft(adds("first"), trigger=by("second"), targets=targets, name="Back")
+    there = {"trigger": by("First"), "targets": targets}
+    assert await site.warnings(adds("Second"), **there) == []
+    await site.call("PublishJourney", journey_id=back)
+    async with asyncio.timeout(20):
+        while await site.warnings(adds("Second"), **there) != ["nodes[0].tags.add"]:
+            await asyncio.sleep(0.05)
+    itself = await site.call("ValidateJourney", journey_id=back)
+    assert not itself.warnings
+    await site.call("StopJourney", journey_id=back)
+    assert await site.warnings(adds("Second"), **there) == []

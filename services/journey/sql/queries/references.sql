@@ -63,6 +63,14 @@ SELECT j.journey_id, j.name, j.status, j.created_at, array_agg(field.path ORDER 
  GROUP BY j.journey_id, j.name, j.status, j.created_at
  ORDER BY j.created_at DESC, j.journey_id DESC LIMIT :limit;
 
+-- name: chained_journeys
+-- What journeys that customers may enter name of some kinds.
+SELECT j.journey_id, j.name, r.kind, r.thing, r.fields
+  FROM journey AS j JOIN journey_reference AS r ON r.team_id = j.team_id AND r.journey_id = j.journey_id
+ WHERE j.team_id = :team_id AND j.deleted_at IS NULL AND r.kind = ANY (:kinds::smallint[])
+   AND j.status IN (journey_status('SCHEDULED'), journey_status('ACTIVE'))
+ ORDER BY j.journey_id;
+
 -- name: followed_cursors
 SELECT partition, position FROM followed_cursor WHERE source = :source;
 
