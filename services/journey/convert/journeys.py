@@ -10,7 +10,7 @@ import msgspec
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import seconds_of, timestamp
 from omnijourney.common.v1 import channel_pb2, money_pb2
-from omnijourney.journey.v1 import journey_pb2, node_pb2, trigger_pb2
+from omnijourney.journey.v1 import journey_pb2, node_pb2, trigger_pb2, validation_pb2
 from omnijourney.segment.v1 import audience_pb2
 from services.journey.convert.value_tests import add_value_test, value_test_from
 from services.journey.domain import model as d
@@ -212,20 +212,38 @@ def _message_from(sent: node_pb2.MessageNode, path: str, check: _Reading) -> d.M
 
 def journey_message(journey: d.Journey, language: str = "") -> journey_pb2.Journey:
     """A journey as the contract shows it; the reason's text in `language`, English by default."""
-    english, chinese = MESSAGES.get(journey.reason, ("", ""))
     return journey_pb2.Journey(
         journey_id=str(journey.journey_id),
         team_id=str(journey.team_id),
         status=journey_pb2.JourneyStatus.ValueType(journey.status),
         status_reason=journey_pb2.StatusReason.ValueType(journey.reason),
-        status_message=chinese if language == CHINESE else english,
+        status_message=_reason_text(journey.reason, language),
         revision=journey.revision,
         definition=definition_message(journey.definition),
         create_time=timestamp(journey.created_at),
         update_time=timestamp(journey.updated_at),
         publish_time=timestamp(journey.published_at) if journey.published_at else None,
         etag=str(journey.version),
+        delete_time=timestamp(journey.deleted_at) if journey.deleted_at else None,
     )
+
+
+def status_change_message(change: StoredStatusChange, language: str) -> validation_pb2.StatusChange:
+    """A change of status as the contract shows it; the reason's text in `language`, English by default."""
+    return validation_pb2.StatusChange(
+        before_status=journey_pb2.JourneyStatus.ValueType(change.before),
+        after_status=journey_pb2.JourneyStatus.ValueType(change.after),
+        status_reason=journey_pb2.StatusReason.ValueType(change.reason),
+        subject=change.subject,
+        message=_reason_text(change.reason, language),
+        actor=change.actor,
+        change_time=timestamp(change.changed_at),
+    )
+
+
+def _reason_text(reason: d.StatusReason, language: str) -> str:
+    english, chinese = MESSAGES.get(reason, ("", ""))
+    return chinese if language == CHINESE else english
 
 
 def revision_message(revision: StoredRevision) -> journey_pb2.Revision:
@@ -341,6 +359,8 @@ def _message_message(action: d.Message) -> node_pb2.MessageNode:
     if action.template is not None:
         message.template.template_id = str(action.template.template_id)
         message.template.parameters.extend(action.template.parameters)
+        message.template.header_parameters.extend(action.template.header_parameters)
+        message.template.button_parameters.extend(action.template.button_parameters)
     elif action.bot_module_id is not None:
         message.bot_module_id = str(action.bot_module_id)
     return message
@@ -354,5 +374,3 @@ def _points_message(action: d.Points) -> node_pb2.PointsNode:
 
 def _branch_message(node_id: str | None) -> node_pb2.Branch:
     return node_pb2.Branch(node_id=node_id) if node_id else node_pb2.Branch(end=node_pb2.EndOfJourney())
-        message.template.header_parameters.extend(action.template.header_parameters)
-        message.template.button_parameters.extend(action.template.button_parameters)

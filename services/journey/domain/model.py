@@ -171,13 +171,13 @@ Trigger = CheckoutTrigger | ContactTrigger | TagTrigger | AttributeTrigger | Sys
 
 
 class Template(msgspec.Struct, frozen=True):
-    """A WhatsApp template and its parameters, which may hold variables."""
+    """A WhatsApp template and its parameters, which may hold variables.
+
+    Those of buttons are in the order of the buttons, empty for one that takes none.
+    """
 
     template_id: UUID
     parameters: tuple[str, ...] = ()
-
-
-class Message(msgspec.Struct, frozen=True, tag="message"):
     header_parameters: tuple[str, ...] = ()
     button_parameters: tuple[str, ...] = ()
 
@@ -187,6 +187,9 @@ class Message(msgspec.Struct, frozen=True, tag="message"):
         for field in ("parameters", "header_parameters", "button_parameters"):
             for place, text in enumerate(getattr(self, field)):
                 yield f"{field}[{place}]", text
+
+
+class Message(msgspec.Struct, frozen=True, tag="message"):
     """Sends one message; exactly one of module and template is set."""
 
     channel: Channel
@@ -266,6 +269,11 @@ class Definition(msgspec.Struct, frozen=True, dict=True):
         """The nodes by their ids."""
         return {node.node_id: node for node in self.nodes}
 
+    @cached_property
+    def quiet_set(self) -> WindowSet:
+        """The do-not-disturb windows, to be asked by."""
+        return WindowSet(self.quiet)
+
     def target(self, channel: Channel) -> Target | None:
         """The target on `channel`, or None."""
         return next((target for target in self.targets if target.channel == channel), None)
@@ -278,11 +286,6 @@ class Definition(msgspec.Struct, frozen=True, dict=True):
     @property
     def target_paths(self) -> Iterator[str]:
         """Where the author has each target, in turn and without end: one whose channel is missing is none of them."""
-    @cached_property
-    def quiet_set(self) -> WindowSet:
-        """The do-not-disturb windows, to be asked by."""
-        return WindowSet(self.quiet)
-
         places = (f"targets[{place}]" for place in itertools.count())
         return (place for place in places if not self.lacks(f"{place}.channel"))
 
@@ -308,6 +311,7 @@ class Journey(msgspec.Struct, frozen=True):
     updated_at: datetime
     published_at: datetime | None = None
     braked_epoch: int = 0
+    deleted_at: datetime | None = None
 
     @property
     def is_braked(self) -> bool:

@@ -15,6 +15,7 @@ from services.journey.domain.model import (
     Enrolment,
     EnrolmentState,
     JourneyStatus,
+    StatusReason,
     SystemTriggerKind,
     TagTrigger,
 )
@@ -67,6 +68,18 @@ class StoredEnrolment(NamedTuple):
     enrolment: Enrolment
     updated_at: datetime
     commits: Sequence[int] = ()
+
+
+class StoredStatusChange(NamedTuple):
+    """A change of a journey's status. `version` is the journey's after it; `subject` names what was gone elsewhere."""
+
+    version: int
+    before: JourneyStatus
+    after: JourneyStatus
+    reason: StatusReason
+    subject: str
+    actor: str
+    changed_at: datetime
 
 
 class StoredRevision(NamedTuple):

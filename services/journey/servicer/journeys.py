@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from libs.common.paging import page_key, page_of, page_size
@@ -20,7 +20,7 @@ from services.journey.domain.views import TRIGGER_TYPES, JourneyFilter
 from services.journey.servicer.definition_texts import TextRpcs
 from services.journey.usecases.write import Call
 
-REVISION_AFTER_ALL: Final = 2**62
+REVISION_AFTER_ALL = VERSION_AFTER_ALL = 2**62
 
 
 class JourneyRpcs(TextRpcs):
@@ -39,7 +39,9 @@ class JourneyRpcs(TextRpcs):
     async def GetJourney(self, request: pb.GetJourneyRequest, context: Any) -> pb.GetJourneyResponse:
         """Reads one journey."""
         team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
-        journey = as_it_is(await self._deps.journeys.get(team_id, journey_id), self._deps.clock.now())
+        journeys = self._deps.journeys
+        find = journeys.get_deleted_too if request.show_deleted else journeys.get
+        journey = as_it_is(await find(team_id, journey_id), self._deps.clock.now())
         return pb.GetJourneyResponse(journey=convert.journey_message(journey, request.language_code))
 
     async def ListJourneys(self, request: pb.ListJourneysRequest, context: Any) -> pb.ListJourneysResponse:
@@ -107,12 +109,9 @@ class JourneyRpcs(TextRpcs):
         """Says what publishing would find."""
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
-        if request.language_code not in convert.LANGUAGES:
-            check.fault(
-                "language_code", f"must be one of {', '.join(filter(None, convert.LANGUAGES))}, or empty"
-            )
-        journey_id = None
+        _in_a_language(check, request.language_code)
         subject = request.WhichOneof("subject")
+        journey_id = None
         if subject == "definition":
             definition = convert.definition_from(request.definition, check)
         check.done()
@@ -170,6 +169,34 @@ class JourneyRpcs(TextRpcs):
         return pb.ListRevisionsResponse(
             revisions=map(convert.revision_message, page.rows), next_page_token=page.next_token
         )
+
+    async def ListStatusChanges(
+        self, request: pb.ListStatusChangesRequest, context: Any
+    ) -> pb.ListStatusChangesResponse:
+        """Lists changes of status, newest first; those of a deleted journey, too."""
+        check = FieldCheck()
+        team_id = check.uuid("team_id", request.team_id)
+        journey_id = check.uuid("journey_id", request.journey_id)
+        _in_a_language(check, request.language_code)
+        check.done()
+        await self._deps.journeys.get_deleted_too(team_id, journey_id)
+        size = page_size(request.page_size)
+        arguments = ("status changes", team_id, journey_id)
+        before = page_key(request.page_token, int, *arguments) or VERSION_AFTER_ALL
+        rows = await self._deps.journeys.status_changes(team_id, journey_id, before, size + 1)
+        page = page_of(rows, size, lambda row: row.version, *arguments)
+        return pb.ListStatusChangesResponse(
+            status_changes=[
+                convert.status_change_message(change, request.language_code) for change in page.rows
+            ],
+            next_page_token=page.next_token,
+        )
+
+
+def _in_a_language(check: FieldCheck, language_code: str) -> None:
+    if language_code not in convert.LANGUAGES:
+        named = ", ".join(filter(None, convert.LANGUAGES))
+        check.fault("language_code", f"must be one of {named}, or empty")
 
 
 def _call(team_id: UUID, request: Any, form: Any) -> Call[d.Journey, Any]:

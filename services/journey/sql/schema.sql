@@ -502,6 +502,25 @@ CREATE INDEX request_log_by_time ON journey.request_log USING btree (real_time);
 ALTER TABLE request_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON request_log USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Every change of a journey's status: who or what, why, when. `version` is the journey's after it; `subject` is what was missing or used
+-- up, empty without one. They stay when the journey is deleted.
+CREATE TABLE status_change (
+    team_id    uuid NOT NULL,
+    journey_id uuid NOT NULL,
+    version    bigint NOT NULL,
+    before     smallint NOT NULL,
+    after      smallint NOT NULL,
+    reason     smallint NOT NULL,
+    subject    text NOT NULL,
+    actor      text NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT status_change_pkey PRIMARY KEY (team_id, journey_id, version),
+    CONSTRAINT status_change_changed_at_check CHECK (((changed_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (changed_at < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT status_change_team_id_journey_id_fkey FOREIGN KEY (team_id, journey_id) REFERENCES journey(team_id, journey_id)
+);
+ALTER TABLE status_change ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON status_change USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 CREATE TABLE verdict (
     team_id      uuid NOT NULL,
     enrolment_id uuid NOT NULL,

@@ -28,6 +28,9 @@ from services.journey.store import codec
 from services.journey.store.book import BOOK
 from services.journey.store.history import append_status
 
+BY_ITSELF: Final = "journey"
+"""Who changes a status where nobody asked for it."""
+
 
 class JourneyStore:
     """Reads and changes journeys. Methods with a connection run in the caller's transaction."""
@@ -56,6 +59,13 @@ class JourneyStore:
         async with transaction(self.pool, [team_id]) as connection:
             query = BOOK.bind("get_journey", team_id=team_id, journey_id=journey_id)
             return _found(await connection.fetchrow(*query), journey_id)
+
+    async def get_deleted_too(self, team_id: UUID, journey_id: UUID) -> Journey:
+        """One journey, deleted or not. Raises NotFound."""
+        found = await self.by_ids(team_id, [journey_id])
+        if not found:
+            raise NotFound.of("journey", journey_id)
+        return found[0]
 
     async def by_ids(self, team_id: UUID, journey_ids: Iterable[UUID]) -> list[Journey]:
         """Those of these journeys that are there; deleted ones among them."""
@@ -137,8 +147,13 @@ class JourneyStore:
         *,
         reason: StatusReason = StatusReason.NONE,
         stops_sends: bool = False,
+        subject: str = "",
+        actor: str = BY_ITSELF,
     ) -> Journey:
-        """Changes a journey that `get_for_change` returned, with its history; returns it after the change."""
+        """Changes a journey that `get_for_change` returned, with its history; returns it after the change.
+
+        `subject` names what was missing or used up, `actor` who asked for it.
+        """
         published_at = journey.published_at or now
         await connection.execute(
             *BOOK.bind(
@@ -150,6 +165,9 @@ class JourneyStore:
                 stops=int(stops_sends),
                 now=now,
                 published_at=published_at,
+                before=journey.status,
+                subject=subject,
+                actor=actor,
             )
         )
         record = codec.StatusRecord(journey.status, after, reason, journey.definition.name)
@@ -206,24 +224,6 @@ class JourneyStore:
             raise NotFound.of("revision", str(number))
         return found[0]
 
-    async def _revision(self, connection: Connection, journey: Journey, actor: str, now: datetime) -> None:
-        await connection.execute(
-            *BOOK.bind(
-                "insert_revision",
-                team_id=journey.team_id,
-                journey_id=journey.journey_id,
-                revision=journey.revision,
-                definition=codec.definition_text(journey.definition),
-                actor=actor,
-                now=now,
-            )
-        )
-
-    # -- changes by themselves ----------------------------------------------------------------------------------
-
-    async def changing_journeys(self, now: datetime) -> list[tuple[UUID, UUID]]:
-        """(team, journey) of those that have to change by themselves at `now`."""
-        rows = await self.pool.fetch(*BOOK.bind("changing_journeys", now=now))
     async def status_changes(
         self, team_id: UUID, journey_id: UUID, before: int, limit: int
     ) -> list[StoredStatusChange]:
@@ -256,6 +256,24 @@ class JourneyStore:
             for (journey_id, name), named in groupby(rows, key=itemgetter("journey_id", "name"))
         ]
 
+    async def _revision(self, connection: Connection, journey: Journey, actor: str, now: datetime) -> None:
+        await connection.execute(
+            *BOOK.bind(
+                "insert_revision",
+                team_id=journey.team_id,
+                journey_id=journey.journey_id,
+                revision=journey.revision,
+                definition=codec.definition_text(journey.definition),
+                actor=actor,
+                now=now,
+            )
+        )
+
+    # -- changes by themselves ----------------------------------------------------------------------------------
+
+    async def changing_journeys(self, now: datetime) -> list[tuple[UUID, UUID]]:
+        """(team, journey) of those that have to change by themselves at `now`."""
+        rows = await self.pool.fetch(*BOOK.bind("changing_journeys", now=now))
         return [(row["team_id"], row["journey_id"]) for row in rows]
 
     async def has_live_enrolments(self, connection: Connection, team_id: UUID, journey_id: UUID) -> bool:

@@ -33,7 +33,14 @@ class FollowedSource(IntEnum):
     GATEWAY = 2
 
 
-Stops = Mapping[tuple[UUID, UUID], StatusReason]
+class Stop(NamedTuple):
+    """Why a journey has to stop: what it names, itself or by a bot module, and is gone or is another now."""
+
+    reason: StatusReason
+    thing: str
+
+
+Stops = Mapping[tuple[UUID, UUID], Stop]
 """Journeys (team, journey) that have to stop, and why."""
 
 
@@ -146,15 +153,17 @@ class ReferenceStore:
         """Stops journeys, those that are live; returns how many those are. Each alone: a journey is locked before the
         history's heads, by everybody."""
         stopped = 0
-        for (team_id, journey_id), reason in sorted(stops.items()):
+        for (team_id, journey_id), why in sorted(stops.items(), key=lambda item: item[0]):
             async with transaction(self._pool, [team_id]) as connection:
                 try:
                     journey = await self._journeys.get_for_change(connection, team_id, journey_id)
                 except NotFound:
                     continue  # deleted meanwhile
-                after = stopped_by_itself(journey, reason)
+                after = stopped_by_itself(journey, why.reason)
                 if after is not None:
-                    await self._journeys.change_status(connection, journey, after, now, reason=reason)
+                    await self._journeys.change_status(
+                        connection, journey, after, now, reason=why.reason, subject=why.thing
+                    )
                     stopped += 1
         return stopped
 
@@ -203,7 +212,7 @@ async def _without(
         )
     )
     return {
-        (row["team_id"], row["journey_id"]): STOPS[kind]
+        (row["team_id"], row["journey_id"]): Stop(STOPS[kind], row["thing"])
         for row in rows
         if (kind := ReferenceKind(row["kind"])) in STOPS
     }

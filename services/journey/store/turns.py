@@ -24,6 +24,7 @@ from services.journey.domain.model import ActorKey, Journey, StatusReason
 from services.journey.domain.turn import TurnResult
 from services.journey.store import codec
 from services.journey.store.book import BOOK
+from services.journey.store.journeys import BY_ITSELF
 from services.journey.store.packed import (
     KeptVerdict,
     PackedActor,
@@ -337,6 +338,9 @@ async def _stop_journeys(
                 stops=0,
                 now=now,
                 published_at=journey.published_at,
+                before=journey.status,
+                subject="",
+                actor=BY_ITSELF,
             )
         )
         change = codec.StatusRecord(journey.status, after, reason, journey.definition.name)

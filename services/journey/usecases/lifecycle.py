@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,8 +14,8 @@ from libs.common.clock import Clock
 from libs.common.db.pool import Connection
 from libs.common.errors import Aborted, FieldViolation, InvalidArgument, NotFound, Unavailable
 from libs.common.ids import epoch_ms, new_id
-from services.journey.domain.edit import require_editable
 from services.journey.domain.circles import circles_of
+from services.journey.domain.edit import require_editable
 from services.journey.domain.gate import Verdict
 from services.journey.domain.lifecycle import JourneyAction, published, require_allowed, somebody_inside
 from services.journey.domain.model import Definition, Journey, JourneyStatus, StatusReason
@@ -128,7 +129,7 @@ class Lifecycle:
             require_allowed(journey, JourneyAction.PUBLISH)
             look.require(journey)
             now = self._clock.now()
-            return await self._store.change_status(connection, journey, published(journey, now), now)
+            return await self._changed_by_caller(connection, journey, published(journey, now), now)
 
         return await self._once(call, work)
 
@@ -147,7 +148,7 @@ class Lifecycle:
             journey = await self.as_it_is(connection, call, journey_id, etag)
             require_allowed(journey, JourneyAction.CLOSE_TRIGGER)
             closed = JourneyStatus.TRIGGER_CLOSED
-            return await self._store.change_status(connection, journey, closed, self._clock.now())
+            return await self._changed_by_caller(connection, journey, closed, self._clock.now())
 
         return await self._once(call, work)
 
@@ -181,10 +182,24 @@ class Lifecycle:
         now = self._clock.now()
         if journey.status is not JourneyStatus.STOPPING:
             stopping = JourneyStatus.STOPPING
-            return await self._store.change_status(connection, journey, stopping, now, stops_sends=True)
+            return await self._changed_by_caller(connection, journey, stopping, now, stops_sends=True)
         if journey.stop_epoch == 0:  # it stops by itself, and lets what was handed over leave
             return await self._store.raise_brake(connection, journey, now)
         return journey
+
+    async def _changed_by_caller(
+        self,
+        connection: Connection,
+        journey: Journey,
+        after: JourneyStatus,
+        now: datetime,
+        *,
+        stops_sends: bool = False,
+    ) -> Journey:
+        who = caller().name
+        return await self._store.change_status(
+            connection, journey, after, now, stops_sends=stops_sends, actor=who
+        )
 
     async def delete(self, call: Call[Journey, Reply], journey_id: UUID, etag: str) -> Reply:
         """Removes a journey from lists."""

@@ -14,9 +14,8 @@ from libs.common.feeds.follower import Follower, History, Page
 from libs.common.feeds.rows import HistoryRow
 from services.journey import metrics
 from services.journey.clients.modules import Modules
-from services.journey.domain.model import StatusReason
 from services.journey.domain.references import STOPS, Change, ReferenceKind
-from services.journey.store.references import FollowedSource, ReferenceStore, Stops
+from services.journey.store.references import FollowedSource, ReferenceStore, Stop, Stops
 
 PAGE_ROWS: Final = 500
 _BACKOFF: Final = Backoff(0.1, 1.0)
@@ -84,7 +83,7 @@ class GoneProjection(Generic[Row]):
 
     async def _through_modules(self, changes: Sequence[Change]) -> Stops:
         """Journeys that send a module with a variable of an attribute that has gone. Raises Unavailable."""
-        stops: dict[tuple[UUID, UUID], StatusReason] = {}
+        stops: dict[tuple[UUID, UUID], Stop] = {}
         for change in _still_gone(changes):
             if change.kind is ReferenceKind.ATTRIBUTE:
                 naming = await self._store.naming(change.team_id, ReferenceKind.BOT_MODULE)
@@ -92,7 +91,7 @@ class GoneProjection(Generic[Row]):
                 found = await self._modules.naming_attributes(change.team_id, modules, {change.thing})
                 for each in naming:
                     if each.thing in found and (change.lasting or change.at >= each.since):
-                        stops[change.team_id, each.journey_id] = STOPS[change.kind]
+                        stops[change.team_id, each.journey_id] = Stop(STOPS[change.kind], change.thing)
         return stops
 
 

@@ -2,7 +2,7 @@
 
 -- name: journeys_by_id
 SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at,
-       braked_epoch
+       braked_epoch, deleted_at
   FROM journey WHERE journey_id = ANY (:journey_ids::uuid[]);
 
 -- name: changing_journeys
@@ -37,11 +37,14 @@ SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, defin
   FROM journey WHERE team_id = :team_id AND journey_id = :journey_id AND deleted_at IS NULL FOR NO KEY UPDATE;
 
 -- name: list_journeys
--- A filter that is null takes everything; so does the keyset. Journeys are filtered by what they are at `now`.
+-- A filter that is null takes everything; so does the keyset. Journeys are filtered by what they are at `now`: time moves few
+-- labels, and of the others no definition is read.
 SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at,
        braked_epoch
   FROM journey
  WHERE team_id = :team_id AND deleted_at IS NULL
+   AND (:statuses::smallint[] IS NULL OR status = ANY (:statuses)
+        OR status BETWEEN journey_status('SCHEDULED') AND journey_status('TRIGGER_CLOSED'))
    AND (:statuses::smallint[] IS NULL
         OR journey_status_at(status, starts_at, ends_at, (definition #>> '{schedule,expiry}')::integer, :now) = ANY (:statuses))
    AND (:trigger_type::text IS NULL OR trigger_type = :trigger_type)
@@ -56,10 +59,19 @@ UPDATE journey
  WHERE team_id = :team_id AND journey_id = :journey_id;
 
 -- name: change_status
-UPDATE journey
-   SET status = :status, reason = :reason, stop_epoch = stop_epoch + :stops, updated_at = :now,
-       published_at = COALESCE(published_at, :published_at), version = version + 1
- WHERE team_id = :team_id AND journey_id = :journey_id;
+WITH changed AS (
+    UPDATE journey
+       SET status = :status, reason = :reason, stop_epoch = stop_epoch + :stops, updated_at = :now,
+           published_at = COALESCE(published_at, :published_at), version = version + 1
+     WHERE team_id = :team_id AND journey_id = :journey_id
+    RETURNING team_id, journey_id, version, status, reason, updated_at
+)
+INSERT INTO status_change (team_id, journey_id, version, before, after, reason, subject, actor, changed_at)
+SELECT team_id, journey_id, version, :before::smallint, status, reason, :subject::text, :actor::text, updated_at FROM changed;
+
+-- name: list_status_changes
+SELECT version, before, after, reason, subject, actor, changed_at FROM status_change
+ WHERE team_id = :team_id AND journey_id = :journey_id AND version < :before_version ORDER BY version DESC LIMIT :limit;
 
 -- name: delete_journey
 UPDATE journey SET deleted_at = :now, updated_at = :now, version = version + 1

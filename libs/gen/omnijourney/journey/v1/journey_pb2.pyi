@@ -220,6 +220,7 @@ class Journey(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     PUBLISH_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    DELETE_TIME_FIELD_NUMBER: _builtins.int
     journey_id: _builtins.str
     """Assigned by the server."""
     team_id: _builtins.str
@@ -250,6 +251,10 @@ class Journey(_message.Message):
     def publish_time(self) -> _timestamp_pb2.Timestamp:
         """When it was published; absent in DRAFT."""
 
+    @_builtins.property
+    def delete_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was deleted; absent unless it was."""
+
     def __init__(
         self,
         *,
@@ -264,10 +269,11 @@ class Journey(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         publish_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        delete_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "definition", b"definition", "publish_time", b"publish_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "definition", b"definition", "delete_time", b"delete_time", "publish_time", b"publish_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "definition", b"definition", "etag", b"etag", "journey_id", b"journey_id", "publish_time", b"publish_time", "revision", b"revision", "status", b"status", "status_message", b"status_message", "status_reason", b"status_reason", "team_id", b"team_id", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "definition", b"definition", "delete_time", b"delete_time", "etag", b"etag", "journey_id", b"journey_id", "publish_time", b"publish_time", "revision", b"revision", "status", b"status", "status_message", b"status_message", "status_reason", b"status_reason", "team_id", b"team_id", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

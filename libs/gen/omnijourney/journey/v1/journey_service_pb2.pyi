@@ -124,22 +124,26 @@ class GetJourneyRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     JOURNEY_ID_FIELD_NUMBER: _builtins.int
     LANGUAGE_CODE_FIELD_NUMBER: _builtins.int
+    SHOW_DELETED_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Owner. Required."""
     journey_id: _builtins.str
     """The journey. Required."""
     language_code: _builtins.str
     """Language of `status_message`: `en` (default) or `zh-TW`."""
+    show_deleted: _builtins.bool
+    """Whether a deleted journey is found, too, as it was: its figures are kept, and this is what they are of."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         journey_id: _builtins.str = ...,
         language_code: _builtins.str = ...,
+        show_deleted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["journey_id", b"journey_id", "language_code", b"language_code", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["journey_id", b"journey_id", "language_code", b"language_code", "show_deleted", b"show_deleted", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

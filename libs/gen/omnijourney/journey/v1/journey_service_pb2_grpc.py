@@ -311,8 +311,9 @@ class JourneyServiceServicer:
 
     def TriggerJourneys(self, request, context):
         """Enrols customers by the journey's id, up to 500 a call; one result each, in order.
-        Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too many triggers wait to be delivered; nothing of the call is
-        taken then.
+        A journey or a customer that there is not is told with the item (`RESOURCE_NOT_FOUND`).
+        Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too many triggers wait to be delivered, UNAVAILABLE while segment
+        does not answer for the customers; nothing of the call is taken then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -452,7 +453,7 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListStatusChanges(self, request, context):
-        """Lists the changes of a journey's status, newest first. Errors: NOT_FOUND.
+        """Lists the changes of a journey's status, newest first; those of a deleted journey stay. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -68,8 +68,9 @@ class JourneyServiceStub:
     """Lists the revisions of a journey, newest first. Errors: NOT_FOUND."""
     TriggerJourneys: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.TriggerJourneysRequest, _journey_service_pb2.TriggerJourneysResponse]
     """Enrols customers by the journey's id, up to 500 a call; one result each, in order.
-    Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too many triggers wait to be delivered; nothing of the call is
-    taken then.
+    A journey or a customer that there is not is told with the item (`RESOURCE_NOT_FOUND`).
+    Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too many triggers wait to be delivered, UNAVAILABLE while segment
+    does not answer for the customers; nothing of the call is taken then.
     """
     TriggerAudience: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.TriggerAudienceRequest, _journey_service_pb2.TriggerAudienceResponse]
     """Enrols everyone in a saved audience; its progress is read by `OperationsService`.
@@ -128,7 +129,7 @@ class JourneyServiceStub:
     Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
     """
     ListStatusChanges: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListStatusChangesRequest, _journey_service_pb2.ListStatusChangesResponse]
-    """Lists the changes of a journey's status, newest first. Errors: NOT_FOUND."""
+    """Lists the changes of a journey's status, newest first; those of a deleted journey stay. Errors: NOT_FOUND."""
     ListReferringJourneys: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListReferringJourneysRequest, _journey_service_pb2.ListReferringJourneysResponse]
     """Lists the journeys that use a thing, newest first, with the places where they do: drafts and live ones, not those that are
     stopping or stopped. One that sends a bot module uses the attributes and coupons that are in it, where it sends it.
@@ -201,8 +202,9 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     """Lists the revisions of a journey, newest first. Errors: NOT_FOUND."""
     TriggerJourneys: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.TriggerJourneysRequest, _journey_service_pb2.TriggerJourneysResponse]  # type: ignore[assignment]
     """Enrols customers by the journey's id, up to 500 a call; one result each, in order.
-    Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too many triggers wait to be delivered; nothing of the call is
-    taken then.
+    A journey or a customer that there is not is told with the item (`RESOURCE_NOT_FOUND`).
+    Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too many triggers wait to be delivered, UNAVAILABLE while segment
+    does not answer for the customers; nothing of the call is taken then.
     """
     TriggerAudience: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.TriggerAudienceRequest, _journey_service_pb2.TriggerAudienceResponse]  # type: ignore[assignment]
     """Enrols everyone in a saved audience; its progress is read by `OperationsService`.
@@ -261,7 +263,7 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
     """
     ListStatusChanges: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListStatusChangesRequest, _journey_service_pb2.ListStatusChangesResponse]  # type: ignore[assignment]
-    """Lists the changes of a journey's status, newest first. Errors: NOT_FOUND."""
+    """Lists the changes of a journey's status, newest first; those of a deleted journey stay. Errors: NOT_FOUND."""
     ListReferringJourneys: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListReferringJourneysRequest, _journey_service_pb2.ListReferringJourneysResponse]  # type: ignore[assignment]
     """Lists the journeys that use a thing, newest first, with the places where they do: drafts and live ones, not those that are
     stopping or stopped. One that sends a bot module uses the attributes and coupons that are in it, where it sends it.
@@ -397,8 +399,9 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.TriggerJourneysResponse, _abc.Awaitable[_journey_service_pb2.TriggerJourneysResponse]]:
         """Enrols customers by the journey's id, up to 500 a call; one result each, in order.
-        Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too many triggers wait to be delivered; nothing of the call is
-        taken then.
+        A journey or a customer that there is not is told with the item (`RESOURCE_NOT_FOUND`).
+        Errors: RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while too many triggers wait to be delivered, UNAVAILABLE while segment
+        does not answer for the customers; nothing of the call is taken then.
         """
 
     @_abc_1.abstractmethod
@@ -565,7 +568,7 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.ListStatusChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.ListStatusChangesResponse, _abc.Awaitable[_journey_service_pb2.ListStatusChangesResponse]]:
-        """Lists the changes of a journey's status, newest first. Errors: NOT_FOUND."""
+        """Lists the changes of a journey's status, newest first; those of a deleted journey stay. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListReferringJourneys(

@@ -105,11 +105,13 @@ class StatusChange(_message.Message):
     status_reason: _journey_pb2.StatusReason.ValueType
     """Why; UNSPECIFIED when a person did it."""
     subject: _builtins.str
-    """What was missing or used up, for people: its name, or its id. Empty without one."""
+    """What was deleted or archived elsewhere: its id, of an attribute its key. Empty where the journey stopped or closed for
+    anything else.
+    """
     message: _builtins.str
     """Message for people, in the language asked for."""
     actor: _builtins.str
-    """Who did it: the name of the caller's token, or of the service."""
+    """Who did it: the name of the caller's token, or `journey` for what the journey did by itself, by its schedule too."""
     @_builtins.property
     def change_time(self) -> _timestamp_pb2.Timestamp:
         """When, in domain time."""
