@@ -43,6 +43,9 @@ MAILS: Final[dict[str, m.Body]] = {
     "refund of none": m.Refund(C, "shop", "r-1", None, None, 5_000_000, "TWD"),
     "contact added": m.ContactAdded(2, C),
     "tag applied": m.TagApplied("VIP"),
+    "tag applied after others": m.TagApplied("VIP", ("a", "b")),
+    "refund of an order with a number": m.Refund(C, "shop", "r-1", "o-1", D, 5_000_000, "TWD", "#1"),
+    "checkout with a number": m.Checkout(C, "shop", "o-1", 1, "TWD", [], True, False, False, "#1"),
     "tag removed": m.TagRemoved("VIP"),
     "attribute changed": m.AttributeChanged("tier", AttributeType.TEXT, None, "gold"),
     "send outcome": m.SendOutcome(C, D, m.Outcome.SKIPPED, "BLOCKED", AT, 0),
@@ -82,6 +85,12 @@ DEFINITIONS: Final = {
         j.AttributeTrigger(("spent",), (), j.ValueTest(e.AttributeType.NUMBER, 7, ("1.50",), "9")),
     ),
     "system": j.Definition("By call", j.SystemTriggerKind()),
+    "template with header and buttons": j.Definition(
+        "Offer",
+        nodes=(
+            j.Node("a", j.Message(j.Channel.WHATSAPP, template=j.Template(B, ("x",), ("h",), ("", "b")))),
+        ),
+    ),
 }
 STEPS: Final = tuple(
     j.Step(f"n{result.value}", 1, result, AT, result.value == 1, "why") for result in j.StepResult
@@ -101,6 +110,11 @@ FACTS: Final[dict[str, f.FactBody]] = {
     "contact returned": f.ContactReturned(PERSON),
     "message": f.MessageTaken(PERSON),
     "tag applied": f.TagApplied("VIP"),
+    "tag applied after others": f.TagApplied("VIP", ("a", "b")),
+    "tag applied quietly": f.TagApplied("VIP", (), True),
+    "contact joined quietly": f.ContactJoined(PERSON, True),
+    "attribute changed quietly": f.AttributeChanged("tier", 1, "silver", None, True),
+    "refund of a known order": f.RefundReported(C, D, REFUND, s.Uncounted.COUNTS, "#1"),
     "tag removed": f.TagRemoved("VIP"),
     "attribute changed": f.AttributeChanged("tier", 1, "silver", None),
     "customer created": f.CustomerCreated("M-1"),

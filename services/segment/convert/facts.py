@@ -14,7 +14,7 @@ from omnijourney.segment.v1 import customer_pb2, event_pb2, history_pb2
 from omnijourney.segment.v1.history_pb2 import FactKind as Kind
 from services.segment.convert.checks import Check
 from services.segment.domain import facts
-from services.segment.domain.facts import Fact, OrderStage
+from services.segment.domain.facts import Fact, OrderStage, is_quiet
 from services.segment.domain.known import NO_VIEWS, Views
 from services.segment.domain.model import IdentityKey, Item, OrderCompleted, Uncounted
 
@@ -46,7 +46,7 @@ def mail_of(fact: Fact) -> mail.Mail | None:
         event_id=fact.event_id,
         occurred_at=fact.occurred_at,
         depth=fact.depth,
-        body=_mail_body(fact.body),
+        body=mail.ProfileChanged() if is_quiet(fact.body) else _mail_body(fact.body),
     )
 
 

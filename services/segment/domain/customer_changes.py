@@ -12,12 +12,17 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from libs.common.ids import CustomerKey
 from services.segment.domain.facts import (
+    AttributeChanged,
+    ContactJoined,
     CustomerChanged,
     CustomerCreated,
     Fact,
     FactBody,
+    TagApplied,
     fact_partition,
     is_mail,
 )
@@ -36,6 +41,8 @@ class CustomerChanges:
         self._customers = dict(customers)
         self._now = now
         self._ids = ids
+        self.quiet = False
+        """Whether what is told from now on triggers no journeys."""
         self.facts: list[Fact] = []
         self.created: set[CustomerKey] = set()
         self.touched: set[CustomerKey] = set()
@@ -81,6 +88,8 @@ class CustomerChanges:
         """Appends a fact about a customer; when it is mail it gets the next number."""
         team_id, customer_id = key = (customer.team_id, customer.customer_id)
         number = None
+        if self.quiet and isinstance(body, (ContactJoined, TagApplied, AttributeChanged)):
+            body = replace(body, quiet=True)
         if is_mail(body):
             own = self._own(key)
             number = own.mail_number = own.mail_number + 1

@@ -95,9 +95,12 @@ class Edited(msgspec.Struct):
 class Editor:
     """Works out edits of one transaction. Methods raise a DomainError before they change anything."""
 
-    def __init__(self, context: EditContext, now: datetime, ids: Iterator[UUID]) -> None:
-        """`context` is read-only."""
+    def __init__(
+        self, context: EditContext, now: datetime, ids: Iterator[UUID], *, triggers: bool = True
+    ) -> None:
+        """`context` is read-only. Without `triggers` what is told starts no journeys."""
         self._pending = CustomerChanges(context.customers, now, ids)
+        self._pending.quiet = not triggers
         self._traits = TraitEditor(self._pending, context.traits)
         self._members = dict(context.members)
         self._identities = dict(context.identities)

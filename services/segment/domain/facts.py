@@ -52,9 +52,10 @@ class RefundReported(msgspec.Struct, frozen=True, array_like=True, tag=2):
 
 
 class ContactJoined(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """A new binding."""
+    """A new binding. `quiet`: it triggers no journey, since whoever told it did not ask for that."""
 
     identity: IdentityKey
+    quiet: bool = False
 
 
 class ContactRemoved(msgspec.Struct, frozen=True, array_like=True, tag=4):
@@ -85,11 +86,11 @@ class TagApplied(msgspec.Struct, frozen=True, array_like=True, tag=8):
     """A tag that the customer did not have."""
 
     tag: str
-
     before: tuple[str, ...] = ()
     """Tags that the same call applied before it."""
     quiet: bool = False
     """See `ContactJoined`."""
+
 
 class TagRemoved(msgspec.Struct, frozen=True, array_like=True, tag=9):
     """A tag that the customer had."""
@@ -104,6 +105,8 @@ class AttributeChanged(msgspec.Struct, frozen=True, array_like=True, tag=10):
     kind: int
     old: str | None
     new: str | None
+    quiet: bool = False
+    """See `ContactJoined`."""
 
 
 class CustomerCreated(msgspec.Struct, frozen=True, array_like=True, tag=11):
@@ -195,6 +198,11 @@ def is_mail(body: FactBody | Unreadable) -> bool:
             return True  # it starts nothing, but what travelled with earlier mail is no longer true
         case _:
             return False
+
+
+def is_quiet(body: FactBody | Unreadable) -> bool:
+    """Whether the mail that the fact is starts no journey, though such a fact else does."""
+    return isinstance(body, ContactJoined | TagApplied | AttributeChanged) and body.quiet
 
 
 def fact_partition(team_id: UUID, customer_id: UUID | None) -> int:

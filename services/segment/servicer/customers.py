@@ -46,7 +46,7 @@ class CustomerRpcs(Base):
         profile = read_profile(check, request.customer, "customer", country)
         check.done()
         once = Once(team_id, request, pb.CreateCustomerResponse, _create_reply)
-        return await self._deps.customers.create(once, team_id, profile)
+        return await self._deps.customers.create(once, team_id, profile, triggers=request.triggers)
 
     async def BatchCreateCustomers(
         self, request: pb.BatchCreateCustomersRequest, context: Any
@@ -68,7 +68,7 @@ class CustomerRpcs(Base):
 
         once = Once(team_id, request, pb.BatchCreateCustomersResponse, reply)
         sound = [profile for profile in read if isinstance(profile, Profile)]
-        return await self._deps.customers.create_many(once, team_id, sound)
+        return await self._deps.customers.create_many(once, team_id, sound, triggers=request.triggers)
 
     async def UpsertCustomer(
         self, request: pb.UpsertCustomerRequest, context: Any
@@ -82,7 +82,7 @@ class CustomerRpcs(Base):
             check.fault("customer.member_id", "is required")
         check.done()
         once = Once(team_id, request, pb.UpsertCustomerResponse, _upsert_reply)
-        return await self._deps.customers.upsert(once, team_id, profile)
+        return await self._deps.customers.upsert(once, team_id, profile, triggers=request.triggers)
 
     async def GetCustomer(self, request: pb.GetCustomerRequest, context: Any) -> pb.GetCustomerResponse:
         """A customer, whole."""

@@ -150,7 +150,7 @@ def _value_row(place: int, change: Change, event_id: UUID) -> tuple[Any, ...]:
 def packed_around(key: str, text: str) -> tuple[bytes, bytes]:
     """The body of the fact that a text attribute was set, before and behind the value that it had."""
     whole = encode_body(AttributeChanged(key, _TEXT, None, text))
-    split = len(whole) - len(_ENCODE(text))
+    split = len(whole) - len(_ENCODE(text)) - len(_ENCODE(False))
     return whole[: split - 1], whole[split:]  # the byte between them is that of "no value"
 
 

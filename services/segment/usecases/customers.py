@@ -36,41 +36,54 @@ class Customers:
 
     # ---- creating
 
-    async def create(self, once: Once[CustomerView, Reply], team_id: UUID, profile: Profile) -> Reply:
-        """A new customer."""
+    async def create(
+        self, once: Once[CustomerView, Reply], team_id: UUID, profile: Profile, *, triggers: bool
+    ) -> Reply:
+        """A new customer; `triggers`: what it comes with starts journeys."""
 
         async def work(connection: Connection, facts: list[Fact]) -> CustomerView:
-            return await self._create_one(connection, team_id, profile, facts)
+            return await self._create_one(connection, team_id, profile, facts, triggers=triggers)
 
         return await self._edits.once(once, work)
 
     async def create_many(
-        self, once: Once[list[Created], Reply], team_id: UUID, profiles: Sequence[Profile]
+        self,
+        once: Once[list[Created], Reply],
+        team_id: UUID,
+        profiles: Sequence[Profile],
+        *,
+        triggers: bool,
     ) -> Reply:
-        """New customers, each by itself: one that cannot be created keeps none of the others."""
+        """New customers, each by itself: one that cannot be created keeps none of the others. `triggers` as there."""
 
         async def work(connection: Connection, facts: list[Fact]) -> list[Created]:
-            return await self._create(connection, team_id, profiles, facts)
+            return await self._create(connection, team_id, profiles, facts, triggers=triggers)
 
         return await self._edits.once(once, work)
 
     async def upsert(
-        self, once: Once[tuple[CustomerView, bool], Reply], team_id: UUID, profile: Profile
+        self,
+        once: Once[tuple[CustomerView, bool], Reply],
+        team_id: UUID,
+        profile: Profile,
+        *,
+        triggers: bool,
     ) -> Reply:
-        """The customer of the profile's member id, and whether it is new."""
+        """The customer of the profile's member id, and whether it is new. `triggers`: see `create`."""
 
         async def work(connection: Connection, facts: list[Fact]) -> tuple[CustomerView, bool]:
             context = await customers.load_for_creation(connection, team_id, [profile])
             owner = context.members.get((team_id, fold(profile.member_id or "")))
             if owner is None:
-                return await self._create_one(connection, team_id, profile, facts), True
+                made = await self._create_one(connection, team_id, profile, facts, triggers=triggers)
+                return made, True
 
             def complete(editor: Editor, customer: Customer) -> None:
                 editor.complete(customer, profile)
 
             if wants_before():
                 once.note_before((await _whole(connection, (team_id, owner)), False))
-            await self._edit_one(connection, (team_id, owner), profile, complete, facts)
+            await self._edit_one(connection, (team_id, owner), profile, complete, facts, triggers=triggers)
             return await _whole(connection, (team_id, owner)), False
 
         return await self._edits.once(once, work)
@@ -175,23 +188,35 @@ class Customers:
     # ---- steps
 
     async def _create_one(
-        self, connection: Connection, team_id: UUID, profile: Profile, facts: list[Fact]
+        self,
+        connection: Connection,
+        team_id: UUID,
+        profile: Profile,
+        facts: list[Fact],
+        *,
+        triggers: bool,
     ) -> CustomerView:
-        (created,) = await self._create(connection, team_id, [profile], facts)
+        (created,) = await self._create(connection, team_id, [profile], facts, triggers=triggers)
         if created.error is not None:
             raise created.error
         assert created.customer_id is not None
         return await _whole(connection, (team_id, created.customer_id))
 
     async def _create(
-        self, connection: Connection, team_id: UUID, profiles: Sequence[Profile], facts: list[Fact]
+        self,
+        connection: Connection,
+        team_id: UUID,
+        profiles: Sequence[Profile],
+        facts: list[Fact],
+        *,
+        triggers: bool,
     ) -> list[Created]:
         await teams.load_team(connection, team_id)
         context = await customers.load_for_creation(connection, team_id, profiles)
         identities = (key for profile in profiles for key in profile.identities)
         context.strange_accounts = await strange_accounts(connection, team_id, identities)
         now = self._edits.now()
-        editor = Editor(context, now, ids_of(now))
+        editor = Editor(context, now, ids_of(now), triggers=triggers)
         created = editor.create_many(team_id, profiles)
         facts += await customers.save_edited(connection, editor.edited(), context.customers, now)
         return created
@@ -218,6 +243,8 @@ class Customers:
         named: Profile,
         edit: Callable[[Editor, Customer], Result],
         facts: list[Fact],
+        *,
+        triggers: bool = True,
     ) -> Result:
         context = await customers.load_for_edit(connection, key[0], [(key[1], named)])
         customer = context.customers.get(key)
@@ -225,7 +252,7 @@ class Customers:
             raise NotFound.of("customer", key[1])
         context.strange_accounts = await strange_accounts(connection, key[0], named.identities)
         now = self._edits.now()
-        editor = Editor(context, now, ids_of(now))
+        editor = Editor(context, now, ids_of(now), triggers=triggers)
         result = edit(editor, customer)
         facts += await customers.save_edited(connection, editor.edited(), context.customers, now)
         return result

@@ -99,9 +99,10 @@ class Segment:
         await self.call("CreateTeam", team=team)
 
     async def create(self, **fields: Any) -> str:
-        """Makes a customer and returns its id."""
+        """Makes a customer, who triggers journeys, and returns its id."""
         customer = customer_pb2.Customer(**fields)
-        return str((await self.call("CreateCustomer", customer=customer)).customer.customer_id)
+        made = await self.call("CreateCustomer", customer=customer, triggers=True)
+        return str(made.customer.customer_id)
 
     async def define(self, key: str, kind: str) -> None:
         """Defines an attribute."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -39,6 +40,25 @@ async def test_tags_tell_real_changes_only(segment: Segment) -> None:
         (4, letters.TagRemoved("vip")),
     ]
     assert list((await segment.customer(customer_id)).tags) == []
+
+
+@pytest.mark.rule("J-26c")
+async def test_who_is_made_quietly_is_told_with_mail_that_starts_nothing(segment: Segment) -> None:
+    await segment.define("tier", "TEXT")
+    brought: dict[str, Any] = {"tags": ["vip"], "attributes": {"tier": "gold"}}
+    unasked = {"identities": [{"key": identity("1")}], **brought}
+    quiet = (await segment.call("CreateCustomer", customer=unasked)).customer.customer_id
+    heard = await segment.create(identities=[{"key": identity("2")}], **brought)
+    assert [(each.number, each.body) for each in await segment.mail(quiet)] == [
+        (number, letters.ProfileChanged()) for number in (1, 2, 3)
+    ]
+    assert {type(each.body) for each in await segment.mail(heard)} == {
+        letters.TagApplied,
+        letters.AttributeChanged,
+        letters.ContactAdded,
+    }
+    await segment.apply(segment.change(quiet, tags={"add": ["new"]}))
+    assert (await segment.mail(quiet))[-1].body == letters.TagApplied("new")
 
 
 async def test_an_effect_is_applied_once(segment: Segment) -> None:
@@ -187,6 +207,7 @@ async def test_every_write_tells_one_event_per_real_change(segment: Segment) -> 
     await segment.define("tier", "TEXT")
     upserted = await segment.call(
         "UpsertCustomer",
+        triggers=True,
         customer={
             "member_id": "1",
             "tags": ["a"],
@@ -204,6 +225,7 @@ async def test_every_write_tells_one_event_per_real_change(segment: Segment) -> 
     ]
     again = await segment.call(
         "UpsertCustomer",
+        triggers=True,
         customer={
             "member_id": "1",
             "name": "Mei",

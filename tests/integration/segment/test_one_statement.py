@@ -364,6 +364,7 @@ async def test_texts_are_packed_as_the_code_packs_them(owner: asyncpg.Connection
         1,
         "old",
         "gold",
+        False,
     ]
 
 

@@ -292,10 +292,13 @@ class CreateCustomerRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_FIELD_NUMBER: _builtins.int
+    TRIGGERS_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    triggers: _builtins.bool
+    """Whether the tags, attributes and identities that it comes with trigger journeys. Default false: they were there before."""
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
         """The customer; `customer_id` may be chosen by the caller (UUID)."""
@@ -306,10 +309,11 @@ class CreateCustomerRequest(_message.Message):
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         customer: _customer_pb2.Customer | None = ...,
+        triggers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "request_id", b"request_id", "team_id", b"team_id", "triggers", b"triggers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -348,10 +352,13 @@ class BatchCreateCustomersRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CUSTOMERS_FIELD_NUMBER: _builtins.int
+    TRIGGERS_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    triggers: _builtins.bool
+    """Whether the tags, attributes and identities that they come with trigger journeys. Default false: they were there before."""
     @_builtins.property
     def customers(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.Customer]:
         """Up to 500 customers."""
@@ -362,10 +369,11 @@ class BatchCreateCustomersRequest(_message.Message):
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         customers: _abc.Iterable[_customer_pb2.Customer] | None = ...,
+        triggers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customers", b"customers", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customers", b"customers", "request_id", b"request_id", "team_id", b"team_id", "triggers", b"triggers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -434,10 +442,13 @@ class UpsertCustomerRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_FIELD_NUMBER: _builtins.int
+    TRIGGERS_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    triggers: _builtins.bool
+    """Whether the tags, attributes and identities that it brings trigger journeys. Default false: they were there before."""
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
         """The customer; `member_id` is required, empty fields change nothing."""
@@ -448,10 +459,11 @@ class UpsertCustomerRequest(_message.Message):
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         customer: _customer_pb2.Customer | None = ...,
+        triggers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "request_id", b"request_id", "team_id", b"team_id", "triggers", b"triggers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
