@@ -189,7 +189,7 @@ class Segment:
         pending = CustomerChanges(self._customers, self._clock.now(), self._ids)
         editor = TraitEditor(pending, Traits(tags=self._tags))
         customer = self._customers[TEAM, customer_id]
-        if not editor.add_tag(customer, tag, pending.now):
+        if not editor.add_tags(customer, [tag], pending.now):
             editor.remove_tag(customer, tag, pending.now)
         self._save_tags(editor.changes().tags)
         self._commit(pending.changed_customers(), pending.facts)

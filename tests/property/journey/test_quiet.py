@@ -81,6 +81,8 @@ def test_the_next_quiet_time_begins_where_an_open_minute_ends(
         ("America/New_York", QuietWindow(0, 150), "2026-03-08T06:00Z", "2026-03-08T07:00Z"),
         # It repeats 01:00 to 02:00 on 1 November: a window until 01:30 ends with the second 01:30.
         ("America/New_York", QuietWindow(0, 90), "2026-11-01T05:00Z", "2026-11-01T06:30Z"),
+        # One until 01:00 is over when the clock comes to it: of what it holds nothing comes again.
+        ("America/New_York", QuietWindow(0, 60), "2026-11-01T04:30Z", "2026-11-01T05:00Z"),
         # A night over midnight, written as one window or as two.
         ("Asia/Taipei", QuietWindow(23 * 60, 8 * 60), "2026-05-01T15:30Z", "2026-05-02T00:00Z"),
         ("Asia/Taipei", QuietWindow(0, 8 * 60), "2026-05-01T23:00Z", "2026-05-02T00:00Z"),
