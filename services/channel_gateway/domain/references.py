@@ -141,7 +141,7 @@ def message_findings(
             return MessageFindings(
                 (*_card_faults(leaves, send, writer), *_coupon_faults(module.cards, coupons)),
                 _keys(text for _, card in leaves for _, text in card_texts(card)),
-                cards_need_points(module.cards) or any(True for _ in coupon_cards("", module.cards)),
+                cards_need_points(module.cards),
             )
 
 

@@ -69,9 +69,9 @@ def names_points(texts: Iterable[str]) -> bool:
 
 
 def cards_need_points(cards: Iterable[Card]) -> bool:
-    """Whether cards can only be filled in with the customer's points."""
+    """Whether cards can only be filled in with the customer's points, or are shown only where points are open."""
     return any(
-        isinstance(card, ConditionCard) or names_points(text for _, text in card_texts(card))
+        isinstance(card, ConditionCard | CouponCard) or names_points(text for _, text in card_texts(card))
         for card in cards
     )
 

@@ -135,6 +135,7 @@ def test_where_points_are_closed_their_variables_take_defaults_and_coupons_are_l
 
 def test_points_are_asked_for_only_where_they_are_named() -> None:
     assert not cards_need_points([TextCard("{{customer.name}}")])
+    assert cards_need_points([CouponCard("c-1", "A coupon", "Claim")]), "shown only where points are open"
     assert cards_need_points([TextCard("{{points.balance|0}}")])
     assert cards_need_points([ConditionCard(PointFigure.BALANCE, PointComparison.AT_LEAST, 1)])
     assert not template_needs_points(TemplateContent(TEMPLATE, ("{{customer.name}}", "fixed")))
