@@ -114,7 +114,6 @@ async def test_what_is_exported_from_one_team_is_applied_in_another(site: Site) 
     assert await names(site) == ["Hello", "Hello"]
 
 
-@pytest.mark.rule("J-42b")
 async def test_a_text_that_is_applied_again_changes_nothing_and_makes_no_revision(site: Site) -> None:
     first = await apply(site)
     assert first.created
@@ -138,7 +137,6 @@ async def test_a_text_that_is_applied_again_changes_nothing_and_makes_no_revisio
     assert nothing.code is grpc.StatusCode.NOT_FOUND
 
 
-@pytest.mark.rule("J-42b")
 async def test_a_dry_run_answers_what_would_be_and_changes_nothing(site: Site) -> None:
     request_id = str(new_id())
     would = await apply(site, dry_run=True, request_id=request_id)
@@ -186,7 +184,6 @@ async def test_an_etag_holds_an_apply_to_what_was_seen(site: Site) -> None:
     assert nobody.code is grpc.StatusCode.NOT_FOUND
 
 
-@pytest.mark.rule("J-42b")
 async def test_what_is_live_takes_what_an_edit_of_it_may_change(site: Site) -> None:
     made = (await apply(site)).journey
     await site.call("PublishJourney", journey_id=made.journey_id)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from google.protobuf.json_format import ParseDict
 from jsonschema import Draft202012Validator
 
+import services.journey
 from libs.common.errors import InvalidArgument
 from libs.common.rpc.comments import comments
 from omnijourney.journey.v1 import journey_pb2
@@ -313,3 +316,11 @@ def test_the_schema_tells_editors_what_a_text_may_say() -> None:
         {"nodes": {"a": {}}},
     )
     assert [wrong for wrong in wrongs if valid(wrong)] == []
+
+
+def test_the_examples_fit_the_schema() -> None:
+    valid = Draft202012Validator(json.loads(schema_text(comments()))).is_valid
+    examples = sorted((Path(services.journey.__path__[0]) / "examples").glob("*.yaml"))
+    assert len(examples) == 10
+    wrong = [file.name for file in examples if not valid(yaml.safe_load(file.read_text(encoding="utf-8")))]
+    assert wrong == []

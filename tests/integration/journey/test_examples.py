@@ -1,0 +1,303 @@
+"""The example journeys, each on its whole path: applied, published, triggered, and what it did."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+import services.journey
+from libs.common.ids import new_id
+from libs.common.rpc.values import timestamp
+from libs.testing.fixtures import Databases, Servers
+from omnijourney.channel_gateway.v1 import account_pb2, content_pb2
+from omnijourney.channel_gateway.v1.delivery_pb2 import SEND_STATE_SENT
+from omnijourney.common.v1 import channel_pb2, money_pb2
+from omnijourney.journey.v1 import journey_service_pb2 as pb
+from omnijourney.points.v1 import coupon_pb2
+from omnijourney.segment.v1 import customer_pb2, event_pb2
+from tests.integration.journey.whole_site import ALL, LINE, WHATSAPP, Site, serving_site, text
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+EXAMPLES: Final = sorted((Path(services.journey.__path__[0]) / "examples").glob("*.yaml"))
+MODULES: Final = (
+    *("Welcome", "Best sellers", "Birthday", "We miss you", "VIP", "Your points", "Back in stock"),
+    *("Keep collecting", "News", "Gold"),
+)
+WAIT_S: Final = 20.0
+
+
+@dataclass
+class Shop:
+    """A team with all that the examples name."""
+
+    site: Site
+    accounts: dict[int, str] = field(default_factory=dict)
+
+    async def furnish(self) -> None:
+        """Accounts, content and an attribute by the names that the examples have."""
+        await self.site.team(ALL, [LINE, WHATSAPP])
+        credit = money_pb2.Money(currency_code="HKD", amount_micros=10**9)
+        await self.site.call("AdjustWallet", amount=credit)
+        for channel in (LINE, WHATSAPP):
+            account = account_pb2.ChannelAccount(channel=channel, display_name="Shop")
+            account.sink.SetInParent()
+            made = await self.site.call("CreateChannelAccount", account=account)
+            self.accounts[channel] = made.account.channel_account_id
+        for name in MODULES:
+            module = content_pb2.BotModule(name=name, cards=[text("Hello {{customer.name|you}}")])
+            await self.site.call("CreateBotModule", module=module)
+        await self.site.call(
+            "CreateBotModule", module=content_pb2.BotModule(name="Coupon", cards=[await self._coupon()])
+        )
+        template = content_pb2.MessageTemplate(
+            account_id=self.accounts[WHATSAPP], name="order_review", language="zh_TW", parameter_count=1
+        )
+        await self.site.call("CreateMessageTemplate", template=template)
+        await self.site.attribute("tier")
+
+    async def _coupon(self) -> content_pb2.Card:
+        coupon = coupon_pb2.Coupon(
+            name="Ten per cent",
+            type=coupon_pb2.COUPON_TYPE_MARKETING,
+            points_redemption=coupon_pb2.PointsRedemption(cost=500, insufficient_text="no"),
+        )
+        made = (await self.site.call("CreateCoupon", coupon=coupon)).coupon
+        card = content_pb2.CouponCard(coupon_id=made.coupon_id, text="Yours", button_label="Claim")
+        return content_pb2.Card(coupon=card)
+
+    async def live(self, name: str) -> str:
+        """An example, applied and published; its id. What it is applied from says nothing else of it afterwards."""
+        content = next(file for file in EXAMPLES if file.stem == name).read_text(encoding="utf-8")
+        applied = await self.site.call("ApplyJourney", format=pb.TEXT_FORMAT_YAML, content=content)
+        journey_id: str = applied.journey.journey_id
+        await self.site.call("PublishJourney", journey_id=journey_id)
+        again = await self.site.call("ApplyJourney", format=pb.TEXT_FORMAT_YAML, content=content)
+        assert not again.changes
+        return journey_id
+
+    async def customer(self, channel: channel_pb2.Channel.ValueType = LINE, points: int = 0) -> str:
+        """Somebody with a phone who joins the shop on a channel now."""
+        identity = customer_pb2.IdentityKey(
+            channel=channel, account_id=self.accounts[channel], external_id=f"8869{new_id().int % 10**8:08}"
+        )
+        customer_id = await self.report(contact_added=event_pb2.ContactAdded(identity=identity))
+        if channel == LINE:
+            known = customer_pb2.Customer(customer_id=customer_id, phone=f"+{identity.external_id}")
+            await self.site.call("UpdateCustomer", customer=known)
+        if points:
+            await self.site.call("AdjustBalance", customer_id=customer_id, points=points, note="gift")
+        return customer_id
+
+    async def order(self, customer_id: str, amount: int = 500, item: str = "Oolong tea") -> None:
+        """A signed order of now."""
+        order = event_pb2.OrderCompleted(
+            shop_id="shop",
+            order_id=str(new_id()),
+            amount=money_pb2.Money(currency_code="TWD", amount_micros=amount * 1_000_000),
+            items=[event_pb2.OrderItem(name=item)],
+            signed=True,
+        )
+        await self.report(
+            customer=customer_pb2.CustomerSelector(customer_id=customer_id), order_completed=order
+        )
+
+    async def report(self, **event: Any) -> str:
+        """Reports an event of now; the customer's id."""
+        now = timestamp(await self.site.now())
+        whole = event_pb2.CustomerEvent(
+            team_id=self.site.team_id, event_key=str(new_id()), occur_time=now, customer_name="Mei", **event
+        )
+        (result,) = (await self.site.call("RecordEvents", events=[whole])).results
+        assert result.status == event_pb2.EVENT_STATUS_ACCEPTED, result
+        return str(result.customer_id)
+
+    async def trigger(self, journey_id: str, *customers: str) -> None:
+        """Enrols customers by the journey's id."""
+        items = [
+            pb.SystemTriggerItem(journey_id=journey_id, customer_id=each, request_id=str(new_id()))
+            for each in customers
+        ]
+        await self.site.call("TriggerJourneys", items=items)
+
+    async def sent(self, journey_id: str) -> list[tuple[str, str]]:
+        """(node, customer) of every message that left."""
+        listed = await self.site.call("ListDeliveries", journey_id=journey_id, page_size=500)
+        return sorted(
+            (each.node_id, each.customer_id) for each in listed.deliveries if each.state == SEND_STATE_SENT
+        )
+
+    async def settled(self, journey_id: str, *, live: int = 0, completed: int = 0) -> None:
+        """Waits until so many rest, and so many have come to the end."""
+
+        async def counts() -> tuple[int, int]:
+            found = await self.site.call("CountEnrolments", journey_id=journey_id)
+            return found.live_count, found.completed_count
+
+        async with asyncio.timeout(WAIT_S):
+            while await counts() != (live, completed):
+                await asyncio.sleep(0.05)
+
+    async def until_tagged(self, customer_id: str, tags: list[str]) -> None:
+        """Waits until a customer has these tags: who waits for a send to leave is inside, too."""
+        async with asyncio.timeout(WAIT_S):
+            while list((await self.seen(customer_id)).tags) != tags:
+                await asyncio.sleep(0.05)
+
+    async def seen(self, customer_id: str) -> customer_pb2.Customer:
+        """A customer as they are."""
+        found: customer_pb2.Customer = (await self.site.call("GetCustomer", customer_id=customer_id)).customer
+        return found
+
+    async def balance(self, customer_id: str) -> int:
+        """A customer's points."""
+        return int((await self.site.call("GetBalance", customer_id=customer_id)).balance.balance)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def services_on(servers: Servers, databases: Databases) -> AsyncIterator[Site]:
+    """Four services, once for all tests here."""
+    async with Redis.from_url(servers.redis_url, protocol=2) as redis:
+        await redis.flushall()
+    async with serving_site(servers, databases) as site:
+        yield site
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(services_on: Site) -> Shop:
+    """A team of its own for each test, at noon of its zone."""
+    now = await services_on.now()
+    noon = now.replace(hour=4, minute=0, second=0, microsecond=0)
+    await services_on.advance(
+        seconds=((noon if noon > now else noon + timedelta(days=1)) - now).total_seconds()
+    )
+    shop = Shop(services_on)
+    await shop.furnish()
+    return shop
+
+
+async def test_welcome_greets_once_and_shows_best_sellers_after_three_days(shop: Shop) -> None:
+    journey_id = await shop.live("welcome")
+    customer = await shop.customer()
+    await shop.until_tagged(customer, ["newcomer"])
+    await shop.settled(journey_id, live=1)
+    assert await shop.sent(journey_id) == [("greet", customer)]
+    await shop.site.advance(days=3)
+    await shop.settled(journey_id, completed=1)
+    assert await shop.sent(journey_id) == [("best", customer), ("greet", customer)]
+
+
+async def test_birthday_gives_points_at_night_and_wishes_in_the_morning(shop: Shop) -> None:
+    journey_id = await shop.live("birthday")
+    customer = await shop.customer()
+    await shop.site.advance(hours=11)
+    await shop.trigger(journey_id, customer)
+    await shop.settled(journey_id, live=1)
+    assert (await shop.balance(customer), await shop.sent(journey_id)) == (100, [])
+    await shop.site.advance(hours=10, minutes=1)
+    await shop.settled(journey_id, completed=1)
+    assert await shop.sent(journey_id) == [("wish", customer)]
+
+
+async def test_win_back_asks_those_who_have_bought_nothing_since(shop: Shop) -> None:
+    journey_id = await shop.live("win_back")
+    gone, loyal = await shop.customer(), await shop.customer()
+    await shop.order(gone)
+    await shop.order(loyal)
+    await shop.settled(journey_id, live=2)
+    await shop.site.advance(days=30)
+    await shop.order(loyal)
+    await shop.settled(journey_id, live=3)
+    await shop.site.advance(days=30, minutes=1)
+    await shop.settled(journey_id, live=1, completed=2)
+    assert await shop.sent(journey_id) == [("ask-back", gone)]
+    assert list((await shop.seen(gone)).tags) == ["asked back"]
+    assert not (await shop.seen(loyal)).tags
+
+
+async def test_vip_upgrade_makes_vips_of_large_orders_once(shop: Shop) -> None:
+    journey_id = await shop.live("vip_upgrade")
+    large, small = await shop.customer(), await shop.customer()
+    await shop.order(small, 9_999)
+    await shop.order(large, 10_000)
+    await shop.settled(journey_id, completed=1)
+    await shop.order(large, 20_000)
+    await shop.settled(journey_id, completed=2)
+    assert await shop.sent(journey_id) == [("tell", large)]
+    upgraded = await shop.seen(large)
+    assert (list(upgraded.tags), dict(upgraded.attributes)) == (["VIP"], {"tier": "gold"})
+    assert not (await shop.seen(small)).tags
+
+
+async def test_points_reminder_is_for_those_who_have_enough(shop: Shop) -> None:
+    journey_id = await shop.live("points_reminder")
+    rich, poor = await shop.customer(points=300), await shop.customer(points=299)
+    for each in (rich, poor):
+        await shop.order(each)
+    await shop.settled(journey_id, live=2)
+    await shop.site.advance(days=7)
+    await shop.settled(journey_id, completed=2)
+    assert await shop.sent(journey_id) == [("remind", rich)]
+
+
+async def test_review_request_asks_buyers_of_tea_by_template(shop: Shop) -> None:
+    journey_id = await shop.live("review_request")
+    tea, coffee = await shop.customer(WHATSAPP), await shop.customer(WHATSAPP)
+    await shop.order(coffee, item="Coffee")
+    await shop.order(tea, item="凍頂烏龍茶")
+    await shop.settled(journey_id, live=1)
+    await shop.site.advance(days=5)
+    await shop.settled(journey_id, completed=1)
+    assert await shop.sent(journey_id) == [("ask", tea)]
+
+
+async def test_restock_tells_those_who_are_tagged_and_takes_the_tag_away(shop: Shop) -> None:
+    journey_id = await shop.live("tag_restock")
+    waiting = await shop.customer()
+    for times in (1, 2):
+        await shop.site.call("ChangeCustomerTags", customer_id=waiting, add=["Restock Tea", "other"])
+        await shop.settled(journey_id, completed=times)
+        assert await shop.sent(journey_id) == [("tell", waiting)] * times
+        assert list((await shop.seen(waiting)).tags) == ["other"]
+
+
+async def test_coupon_by_points_offers_it_to_those_who_can_pay_for_it(shop: Shop) -> None:
+    journey_id = await shop.live("coupon_by_points")
+    rich, poor = await shop.customer(points=500), await shop.customer(points=499)
+    for each in (rich, poor):
+        await shop.order(each)
+    await shop.settled(journey_id, completed=2)
+    assert await shop.sent(journey_id) == [("coupon", rich), ("go-on", poor)]
+
+
+async def test_fallback_by_binding_goes_by_line_where_it_can(shop: Shop) -> None:
+    journey_id = await shop.live("fallback_by_binding")
+    by_line, by_whatsapp = await shop.customer(), await shop.customer(WHATSAPP)
+    await shop.trigger(journey_id, by_line, by_whatsapp)
+    await shop.settled(journey_id, completed=2)
+    assert await shop.sent(journey_id) == [("by-line", by_line), ("by-whatsapp", by_whatsapp)]
+
+
+async def test_tier_gift_gives_points_and_tells_the_next_day(shop: Shop) -> None:
+    journey_id = await shop.live("tier_gift")
+    gold, silver = await shop.customer(), await shop.customer()
+    await shop.site.call("SetCustomerAttributes", customer_id=silver, values={"tier": "silver"})
+    await shop.site.call("SetCustomerAttributes", customer_id=gold, values={"tier": "Gold"})
+    await shop.settled(journey_id, live=1)
+    assert (await shop.balance(gold), await shop.balance(silver)) == (50, 0)
+    await shop.site.advance(days=1)
+    await shop.settled(journey_id, completed=1)
+    assert await shop.sent(journey_id) == [("tell", gold)]
+
+
+async def test_every_example_is_tested_here() -> None:
+    tested = Path(__file__).read_text(encoding="utf-8")
+    assert [file.stem for file in EXAMPLES if f'shop.live("{file.stem}")' not in tested] == []
