@@ -29,6 +29,7 @@ from omnijourney.internal.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from omnijourney.internal.v1.mail_service_pb2_grpc import MailServiceStub
 from omnijourney.internal.v1.sends_service_pb2_grpc import SendsServiceStub
 from omnijourney.journey.v1 import journey_service_pb2, journey_service_pb2_grpc
+from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
 from omnijourney.segment.v1.history_pb2 import FACT_KIND_ATTRIBUTE_DEFINED
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.journey import metrics
@@ -40,10 +41,12 @@ from services.journey.clients.modules import GatewayModules
 from services.journey.clients.names import GatewayDirectory
 from services.journey.clients.plans import SegmentPlans
 from services.journey.clients.sends import GatewaySends
+from services.journey.clients.simulation import GrpcRecorded
 from services.journey.clients.zones import SegmentZones
 from services.journey.config import Settings
 from services.journey.convert.gone import attribute_changes, content_changes
 from services.journey.servicer import Dependencies, JourneyServicer, internal
+from services.journey.servicer.simulations import SimulationOperations
 from services.journey.store.enrolments import EnrolmentStore
 from services.journey.store.history import HistoryStore
 from services.journey.store.journeys import JourneyStore
@@ -52,6 +55,7 @@ from services.journey.store.mail import JourneyMailStore
 from services.journey.store.orphans import OrphanStore
 from services.journey.store.places import PlacedEffects, PlaceStore
 from services.journey.store.references import FollowedSource, ReferenceStore
+from services.journey.store.simulations import SimulationStore
 from services.journey.store.turns import TurnStore
 from services.journey.usecases.applying import Applying
 from services.journey.usecases.gate import Gate
@@ -60,6 +64,7 @@ from services.journey.usecases.lifecycle import Lifecycle
 from services.journey.usecases.parked import ParkedCustomers
 from services.journey.usecases.references import Uses
 from services.journey.usecases.schedule import ScheduledChanges
+from services.journey.usecases.simulations import Simulations
 from services.journey.usecases.triggers import SystemTriggers
 from services.journey.worker.actors import Worker
 from services.journey.worker.brakes import Brakes
@@ -69,6 +74,7 @@ from services.journey.worker.lag import JourneyLag
 from services.journey.worker.orphans import OrphanChecker
 from services.journey.worker.references import ReferenceIndexer
 from services.journey.worker.schedule import Scheduler
+from services.journey.worker.simulations import Simulator
 from services.journey.worker.takeover import MailboxRepair
 from services.journey.worker.turns import TurnRunner
 
@@ -143,10 +149,10 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         journeys_stopped = _each(notifier.notify, scheduler.wake, worker.wake)
         references = _References(rt, journeys, to_segment, to_gateway, journeys_stopped)
         journeys_changed = _each(journeys_stopped, references.indexer.wake)
-
+        gate = Gate(GrpcReferences(CustomersServiceStub(to_segment), gateway), rt.clock)
         lifecycle = Lifecycle(
             journeys,
-            Gate(GrpcReferences(CustomersServiceStub(to_segment), gateway), rt.clock),
+            gate,
             brakes,
             rt.clock,
             journeys_changed,
@@ -167,6 +173,18 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 rt.pool, mailbox, readers, rt.clock, changed=notifier.notify, unparked=worker.wake
             ),
             uses=references.uses,
+            simulations=_simulations(
+                rt,
+                journeys,
+                gate,
+                GrpcRecorded(
+                    mail=MailServiceStub(to_segment),
+                    customers=CustomersServiceStub(to_segment),
+                    points=PointsServiceStub(to_points),
+                    gateway=ChannelGatewayServiceStub(to_gateway),
+                    settings=team_settings,
+                ),
+            ),
             draining_of_workers=WorkerDraining(rt.pool, leases),
             journeys=journeys,
             enrolments=EnrolmentStore(rt.pool),
@@ -194,7 +212,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         lag = JourneyLag(
             worker=worker, mailbox=mailbox, turns=turns, relay=relay, clock=rt.clock, progress=progress
         )
-        async with rt.serving(lag) as serving:
+        async with rt.serving(lag, SimulationOperations(dependencies.simulations)) as serving:
             yield serving
 
 
@@ -206,6 +224,14 @@ def _each(*calls: Callable[[], None]) -> Callable[[], None]:
             each()
 
     return call
+
+
+def _simulations(rt: Runtime, journeys: JourneyStore, gate: Gate, recorded: GrpcRecorded) -> Simulations:
+    """Simulations, and the loop that runs them."""
+    store = SimulationStore(rt.pool)
+    simulator = Simulator(store, recorded, rt.clock)
+    rt.spawn("simulations", simulator.run)
+    return Simulations(store, journeys, gate, rt.clock, simulator.wake)
 
 
 class _References:

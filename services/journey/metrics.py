@@ -69,3 +69,6 @@ INDEX_FAULTS = counter(
     "journey_index_faults_total",
     "Journeys of which it could not be noted what they name, and are looked at again.",
 )
+SIMULATION_FAULTS = counter(
+    "journey_simulation_faults_total", "Simulations that failed by a fault of their own; see the log."
+)

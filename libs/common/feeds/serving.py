@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -111,6 +112,16 @@ class Mails(Protocol):
         ...
 
 
+class TeamMails(Protocol):
+    """The mail that one service numbers, for who reads all of a team."""
+
+    async def of_team(
+        self, team_id: UUID, since: datetime, after: tuple[UUID, int] | None, limit: int
+    ) -> MailPage:
+        """Mail recorded since an instant, in order of customer and number, after the last that was read."""
+        ...
+
+
 class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer, Generic[Row]):
     """See `protos/omnijourney/internal/v1/history_service.proto`."""
 
@@ -181,17 +192,20 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer, Generic[R
 class MailServicer(mail_service_pb2_grpc.MailServiceServicer):
     """See `protos/omnijourney/internal/v1/mail_service.proto`."""
 
-    def __init__(self, mails: Mails) -> None:
-        """`mails` of the service."""
+    def __init__(self, mails: Mails, of_teams: TeamMails | None = None) -> None:
+        """`mails` of the service; `of_teams` where whole teams may be read, too."""
         self._mails = mails
+        self._of_teams = of_teams
 
     async def ListMail(
         self, request: mail_service_pb2.ListMailRequest, context: Any
     ) -> mail_service_pb2.ListMailResponse:
-        """Mail of a partition or of a customer."""
+        """Mail of a partition, of a customer or of a team."""
         check = FieldCheck()
         size = check.whole("page_size", request.page_size or MAIL_PAGE_DEFAULT, least=1, most=MAIL_PAGE_MAX)
-        if request.WhichOneof("scope") == "customer":
+        if request.WhichOneof("scope") == "team" and self._of_teams is not None:
+            page = await self._of_teams.of_team(*_team_cursor(check, request.team), size)
+        elif request.WhichOneof("scope") == "customer":
             cursor = request.customer
             team_id = check.uuid("customer.team_id", cursor.team_id)
             customer_id = check.uuid("customer.customer_id", cursor.customer_id)
@@ -199,8 +213,8 @@ class MailServicer(mail_service_pb2_grpc.MailServiceServicer):
             page = await self._mails.of_customer(team_id, customer_id, cursor.after_number, size)
         else:
             partition, after = _cursor(check, "partition", request.partition)
-            if request.WhichOneof("scope") is None:
-                check.fault("scope", "is required")
+            if request.WhichOneof("scope") != "partition":
+                check.fault("scope", "is required: one that this service has")
             check.done()
             page = await self._mails.of_partition(partition, after, size)
         return mail_service_pb2.ListMailResponse(mails=map(encode, page.mails), more=page.more)
@@ -220,13 +234,26 @@ def serve_history(
     )
 
 
-def serve_mail(server: GrpcServer, mails: Mails) -> None:
-    """Adds a service's mail to its server."""
+def serve_mail(server: GrpcServer, mails: Mails, of_teams: TeamMails | None = None) -> None:
+    """Adds a service's mail to its server; see `MailServicer`."""
     server.add(
         mail_service_pb2_grpc.add_MailServiceServicer_to_server,
-        MailServicer(mails),
+        MailServicer(mails, of_teams),
         mail_service_pb2.DESCRIPTOR.services_by_name["MailService"],
     )
+
+
+def _team_cursor(
+    check: FieldCheck, cursor: mail_service_pb2.TeamMailCursor
+) -> tuple[UUID, datetime, tuple[UUID, int] | None]:
+    """Team, since when, and the customer and number of the last mail that was read."""
+    team_id = check.uuid("team.team_id", cursor.team_id)
+    since = check.time("team.start_time", cursor, "start_time")
+    customer_id = check.optional_uuid("team.after_customer_id", cursor.after_customer_id)
+    number = check.whole("team.after_number", cursor.after_number, least=0, most=POSITION_MAX)
+    check.done()
+    assert since is not None
+    return team_id, since, None if customer_id is None else (customer_id, number)
 
 
 def _asked(

@@ -6,10 +6,13 @@ from services.journey.servicer.enrolments import EnrolmentRpcs
 from services.journey.servicer.journeys import JourneyRpcs
 from services.journey.servicer.parked import ParkedRpcs
 from services.journey.servicer.references import ReferenceRpcs
+from services.journey.servicer.simulations import SimulationRpcs
 from services.journey.servicer.triggers import TriggerRpcs
 
 
-class JourneyServicer(JourneyRpcs, EnrolmentRpcs, TriggerRpcs, ActorRpcs, ParkedRpcs, ReferenceRpcs):
+class JourneyServicer(
+    JourneyRpcs, EnrolmentRpcs, TriggerRpcs, ActorRpcs, ParkedRpcs, ReferenceRpcs, SimulationRpcs
+):
     """See `protos/omnijourney/journey/v1/journey_service.proto`."""
 
 

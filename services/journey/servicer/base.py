@@ -22,6 +22,7 @@ from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
 from services.journey.usecases.parked import ParkedCustomers
 from services.journey.usecases.references import Uses
+from services.journey.usecases.simulations import Simulations
 from services.journey.usecases.triggers import SystemTriggers
 
 
@@ -35,6 +36,7 @@ class Dependencies:
     triggers: SystemTriggers
     parked: ParkedCustomers
     uses: Uses
+    simulations: Simulations
     draining_of_workers: WorkerDraining
     journeys: JourneyStore
     enrolments: EnrolmentStore

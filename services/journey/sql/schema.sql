@@ -504,6 +504,39 @@ CREATE INDEX request_log_by_time ON journey.request_log USING btree (real_time);
 ALTER TABLE request_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON request_log USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Simulations: what each was asked, how far it is, and what it found. `state` is an OperationState. Who works on one holds a claim until
+-- a real time and renews it; what it has found so far is kept nowhere, so one that is taken over begins again.
+CREATE TABLE simulation (
+    team_id       uuid NOT NULL,
+    simulation_id uuid NOT NULL,
+    journey_id    uuid NOT NULL,
+    definition    jsonb NOT NULL,
+    start_at      timestamp with time zone NOT NULL,
+    end_at        timestamp with time zone NOT NULL,
+    state         smallint NOT NULL DEFAULT 1,
+    done          bigint NOT NULL DEFAULT 0,
+    tries         smallint NOT NULL DEFAULT 0,
+    claim         uuid,
+    claimed_until timestamp with time zone,
+    reason        text NOT NULL DEFAULT ''::text,
+    message       text NOT NULL DEFAULT ''::text,
+    findings      bytea,
+    created_at    timestamp with time zone NOT NULL,
+    ended_at      timestamp with time zone,
+    CONSTRAINT simulation_pkey PRIMARY KEY (team_id, simulation_id),
+    CONSTRAINT simulation_check CHECK ((start_at < end_at)),
+    CONSTRAINT simulation_check1 CHECK (((state > 2) = (ended_at IS NOT NULL))),
+    CONSTRAINT simulation_check2 CHECK (((state = 3) = (findings IS NOT NULL))),
+    CONSTRAINT simulation_done_check CHECK ((done >= 0)),
+    CONSTRAINT simulation_state_check CHECK (((state >= 1) AND (state <= 5))),
+    CONSTRAINT simulation_times_readable CHECK (((start_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (start_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (end_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (end_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+CREATE INDEX simulation_by_time ON journey.simulation USING btree (team_id, created_at DESC, simulation_id DESC);
+-- PENDING and RUNNING: those that somebody has to work on.
+CREATE INDEX simulation_unfinished ON journey.simulation USING btree (created_at) WHERE (state = ANY (ARRAY[1, 2]));
+ALTER TABLE simulation ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON simulation USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Every change of a journey's status: who or what, why, when. `version` is the journey's after it; `subject` is what was missing or used
 -- up, empty without one. They stay when the journey is deleted.
 CREATE TABLE status_change (

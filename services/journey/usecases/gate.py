@@ -34,6 +34,10 @@ class Gate:
             [*warnings_of(definition), *elsewhere.warnings],
         )
 
+    async def faults(self, team_id: UUID, definition: Definition) -> list[FieldViolation]:
+        """Every fault of a definition, whenever it is to be live."""
+        return [*faults_of(definition), *(await self._elsewhere(team_id, definition)).faults]
+
     async def new_faults(
         self, team_id: UUID, edited: Definition, present: Definition
     ) -> list[FieldViolation]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -172,6 +173,12 @@ class FactMails:
         """See `libs.common.feeds.serving.Mails`."""
         return _mails(await self._history.partition_mail(partition, after_position, limit))
 
+    async def of_team(
+        self, team_id: UUID, since: datetime, after: tuple[UUID, int] | None, limit: int
+    ) -> MailPage:
+        """See `libs.common.feeds.serving.TeamMails`."""
+        return _mails(await self._history.team_mail(team_id, since, after, limit))
+
 
 def serve(server: GrpcServer, dependencies: Dependencies, draining: asyncio.Event) -> None:
     """Adds all of it to the server; `draining` ends reads that wait."""
@@ -181,7 +188,8 @@ def serve(server: GrpcServer, dependencies: Dependencies, draining: asyncio.Even
         customers_service_pb2.DESCRIPTOR.services_by_name["CustomersService"],
     )
     serve_history(server, FactHistory(dependencies.history), draining)
-    serve_mail(server, FactMails(dependencies.history))
+    mails = FactMails(dependencies.history)
+    serve_mail(server, mails, mails)
 
 
 def _mails(page: MailFacts) -> MailPage:

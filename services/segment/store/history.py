@@ -10,7 +10,7 @@ from uuid import UUID
 from libs.common.db.pool import Pool, connection_of, replanned, transaction
 from libs.common.db.reading import read_alone, read_rows
 from libs.common.feeds.notifier import PAGE_MAX
-from services.segment.domain.facts import Fact
+from services.segment.domain.facts import NOBODY, Fact
 from services.segment.domain.views import FactKey, FactPage, MailFacts
 from services.segment.store.base import BOOK, fact_of
 
@@ -91,6 +91,35 @@ async def partition_mail(
         if page.facts or page.is_last:
             return MailFacts(page.facts, page.is_last)
         after = page.cursors[partition]
+
+
+async def team_mail(
+    pool: Pool,
+    team_id: UUID,
+    since: datetime,
+    after: tuple[UUID, int] | None,
+    row_max: int,
+    *,
+    byte_max: int = PAGE_BYTES_MAX,
+) -> MailFacts:
+    """Facts that are mail to a team's customers and were recorded since then, in order of customer and number, after
+    the last one read; cut short as in `read_facts`. What was recorded before is passed over row by row."""
+    customer_id, number = after or (NOBODY, 0)
+    query = BOOK.bind(
+        "read_team_mail",
+        team_id=team_id,
+        since=since,
+        after_customer_id=customer_id,
+        after_number=number,
+        row_max=row_max,
+        byte_max=byte_max,
+    )
+    async with transaction(pool, [team_id]) as connection:
+        await replanned(connection)
+        rows = await read_rows(connection, *query)
+    facts = [fact_of(list(row.values())[:-1]) for row in rows]
+    read = rows[0]["page_rows"] if rows else 0
+    return MailFacts(facts, is_last=read < row_max and len(facts) == read)
 
 
 async def list_facts(

@@ -42,6 +42,12 @@ class History:
         """Facts that are mail to customers of a partition, in the order of positions."""
         return await history.partition_mail(self._pool, partition, after, row_max)
 
+    async def team_mail(
+        self, team_id: UUID, since: datetime, after: tuple[UUID, int] | None, row_max: int
+    ) -> MailFacts:
+        """Facts that are mail to customers of a team and were recorded since then, customer by customer."""
+        return await history.team_mail(self._pool, team_id, since, after, row_max)
+
     def reading(
         self, cursors: Mapping[int, int], row_max: int, kinds: frozenset[int] | None
     ) -> Reading[Fact]:

@@ -64,6 +64,7 @@ class Site:
     installations: list[Any] = field(default_factory=list)
     """Of each service, journey's last."""
     journey_target: str = ""
+    channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
 
     async def call(self, name: str, /, **fields: Any) -> Any:
         """Calls an RPC of whichever service has it."""
@@ -239,6 +240,7 @@ async def serving_site(servers: Servers, databases: Databases) -> AsyncIterator[
         stack = await later.enter_async_context(AsyncExitStack())
         stubs: dict[str, Any] = {}
         installations: list[Any] = []
+        channels: dict[str, grpc.aio.Channel] = {}
         targets: dict[str, Any] = {
             "segment_target": AWAY,
             "channel_gateway_target": AWAY,
@@ -251,7 +253,7 @@ async def serving_site(servers: Servers, databases: Databases) -> AsyncIterator[
             serving = await on.enter_async_context(
                 app(servers.settings(settings, database, **known, **extra))
             )
-            channel = await on.enter_async_context(servers.channel(serving.port))
+            channel = channels[name] = await on.enter_async_context(servers.channel(serving.port))
             stubs[name] = stub(channel)
             installations.append(InstallationServiceStub(channel))
             return f"127.0.0.1:{serving.port}"
@@ -264,4 +266,4 @@ async def serving_site(servers: Servers, databases: Databases) -> AsyncIterator[
             "gateway", gateway_app, GatewaySettings, ChannelGatewayServiceStub, stack
         )
         journey = await serve("journey", journey_app, JourneySettings, JourneyServiceStub, later)
-        yield Site(stubs, "", stack, installations, journey)
+        yield Site(stubs, "", stack, installations, journey, channels)

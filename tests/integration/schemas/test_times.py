@@ -25,6 +25,7 @@ async def test_times_that_nobody_can_read_are_refused(connection: "asyncpg.Conne
         "journey.history",
         "journey.journey",
         "journey.mail",
+        "journey.simulation",
         "platform.api_client",
         "platform.audit_entry",
         "points.coupon",
@@ -59,6 +60,8 @@ OURS_ALONE = {
     "journey.lease_worker.expires_at",
     "journey.orphan.rested_at",
     "journey.parked_customer.parked_at",
+    "journey.simulation.claimed_until",  # a claim of nobody has ended
+    "journey.simulation.ended_at",
     "journey.partition_lease.expires_at",  # a lease of nobody has ended for ever
     "platform.clock.domain_anchor",  # the time of the installation, which only ever goes on from its present one
     "platform.clock.real_anchor",

@@ -10,6 +10,24 @@ SELECT partition, position, team_id, customer_id, event_id, occur_time, record_t
 SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body
   FROM customer_mail_v2(:team_id, :customer_id, :after_number, :row_max, :byte_max)
 
+-- name: read_team_mail
+-- `after_…` is the key of the last mail read. `page_rows`: how many there were before those after `byte_max` bytes were left out.
+SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body, page_rows
+  FROM (
+    SELECT f.*, count(*) OVER () AS page_rows,
+           sum(octet_length(f.body)) OVER (ORDER BY f.customer_id, f.mail_number ROWS UNBOUNDED PRECEDING)
+           - octet_length(f.body) AS bytes_before
+      FROM (
+        SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body
+          FROM fact
+         WHERE team_id = :team_id AND mail_number IS NOT NULL AND record_time >= :since
+           AND (customer_id, mail_number) > (:after_customer_id, :after_number)
+         ORDER BY customer_id, mail_number LIMIT :row_max
+      ) AS f
+  ) AS page
+ WHERE bytes_before < :byte_max
+ ORDER BY customer_id, mail_number
+
 -- name: list_facts
 -- `customer_id` may be null; `after_…` is the key of the last fact seen.
 SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body

@@ -86,6 +86,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Reason of one result: the journey is not started through the API but by another trigger. Example: `{}`."""
     ERROR_REASON_ENROLMENT_ENDED: _ErrorReason.ValueType  # 120
     """FAILED_PRECONDITION: the enrolment has ended already. Example: `{"state": "COMPLETED"}`."""
+    ERROR_REASON_CUSTOMER_LIMIT: _ErrorReason.ValueType  # 121
+    """Reason of a refused trigger: the customer was enrolled as often as the journey allows. Example: `{}`."""
+    ERROR_REASON_PLAN_LIMIT: _ErrorReason.ValueType  # 122
+    """Reason of a refused trigger: the team's plan has no enrolments left this month. Example: `{}`."""
+    ERROR_REASON_CAUSATION_DEPTH: _ErrorReason.ValueType  # 123
+    """Reason of a refused trigger: the chain of journeys that caused it is longer than 16. Example: `{}`."""
     ERROR_REASON_FORMULA_ALREADY_SET: _ErrorReason.ValueType  # 200
     """---- points: 200 to 299 ----
     FAILED_PRECONDITION: the team has another earning formula; it never changes. Example: `{"amount": "100", "points": "1"}`.
@@ -286,6 +292,12 @@ ERROR_REASON_TRIGGER_MISMATCH: ErrorReason.ValueType  # 102
 """Reason of one result: the journey is not started through the API but by another trigger. Example: `{}`."""
 ERROR_REASON_ENROLMENT_ENDED: ErrorReason.ValueType  # 120
 """FAILED_PRECONDITION: the enrolment has ended already. Example: `{"state": "COMPLETED"}`."""
+ERROR_REASON_CUSTOMER_LIMIT: ErrorReason.ValueType  # 121
+"""Reason of a refused trigger: the customer was enrolled as often as the journey allows. Example: `{}`."""
+ERROR_REASON_PLAN_LIMIT: ErrorReason.ValueType  # 122
+"""Reason of a refused trigger: the team's plan has no enrolments left this month. Example: `{}`."""
+ERROR_REASON_CAUSATION_DEPTH: ErrorReason.ValueType  # 123
+"""Reason of a refused trigger: the chain of journeys that caused it is longer than 16. Example: `{}`."""
 ERROR_REASON_FORMULA_ALREADY_SET: ErrorReason.ValueType  # 200
 """---- points: 200 to 299 ----
 FAILED_PRECONDITION: the team has another earning formula; it never changes. Example: `{"amount": "100", "points": "1"}`.

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from omnijourney.common.v1 import history_pb2 as omnijourney_dot_common_dot_v1_dot_history__pb2
 from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*omnijourney/internal/v1/mail_service.proto\x12\x17omnijourney.internal.v1\x1a#omnijourney/common/v1/history.proto\x1a#omnijourney/common/v1/options.proto\"\xa9\x01\n\x0fListMailRequest\x12\x39\n\tpartition\x18\x01 \x01(\x0b\x32$.omnijourney.common.v1.HistoryCursorH\x00\x12?\n\x08\x63ustomer\x18\x02 \x01(\x0b\x32+.omnijourney.internal.v1.CustomerMailCursorH\x00\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x42\x07\n\x05scope\"P\n\x12\x43ustomerMailCursor\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x66ter_number\x18\x03 \x01(\x03\"/\n\x10ListMailResponse\x12\r\n\x05mails\x18\x01 \x03(\x0c\x12\x0c\n\x04more\x18\x02 \x01(\x08\x32w\n\x0bMailService\x12h\n\x08ListMail\x12(.omnijourney.internal.v1.ListMailRequest\x1a).omnijourney.internal.v1.ListMailResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*omnijourney/internal/v1/mail_service.proto\x12\x17omnijourney.internal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/history.proto\x1a#omnijourney/common/v1/options.proto\"\xe2\x01\n\x0fListMailRequest\x12\x39\n\tpartition\x18\x01 \x01(\x0b\x32$.omnijourney.common.v1.HistoryCursorH\x00\x12?\n\x08\x63ustomer\x18\x02 \x01(\x0b\x32+.omnijourney.internal.v1.CustomerMailCursorH\x00\x12\x37\n\x04team\x18\x04 \x01(\x0b\x32\'.omnijourney.internal.v1.TeamMailCursorH\x00\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x42\x07\n\x05scope\"P\n\x12\x43ustomerMailCursor\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x66ter_number\x18\x03 \x01(\x03\"\x82\x01\n\x0eTeamMailCursor\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11\x61\x66ter_customer_id\x18\x03 \x01(\t\x12\x14\n\x0c\x61\x66ter_number\x18\x04 \x01(\x03\"/\n\x10ListMailResponse\x12\r\n\x05mails\x18\x01 \x03(\x0c\x12\x0c\n\x04more\x18\x02 \x01(\x08\x32w\n\x0bMailService\x12h\n\x08ListMail\x12(.omnijourney.internal.v1.ListMailRequest\x1a).omnijourney.internal.v1.ListMailResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +36,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MAILSERVICE'].methods_by_name['ListMail']._loaded_options = None
   _globals['_MAILSERVICE'].methods_by_name['ListMail']._serialized_options = b'\220\002\001\250\273\030\005'
-  _globals['_LISTMAILREQUEST']._serialized_start=146
-  _globals['_LISTMAILREQUEST']._serialized_end=315
-  _globals['_CUSTOMERMAILCURSOR']._serialized_start=317
-  _globals['_CUSTOMERMAILCURSOR']._serialized_end=397
-  _globals['_LISTMAILRESPONSE']._serialized_start=399
-  _globals['_LISTMAILRESPONSE']._serialized_end=446
-  _globals['_MAILSERVICE']._serialized_start=448
-  _globals['_MAILSERVICE']._serialized_end=567
+  _globals['_LISTMAILREQUEST']._serialized_start=179
+  _globals['_LISTMAILREQUEST']._serialized_end=405
+  _globals['_CUSTOMERMAILCURSOR']._serialized_start=407
+  _globals['_CUSTOMERMAILCURSOR']._serialized_end=487
+  _globals['_TEAMMAILCURSOR']._serialized_start=490
+  _globals['_TEAMMAILCURSOR']._serialized_end=620
+  _globals['_LISTMAILRESPONSE']._serialized_start=622
+  _globals['_LISTMAILRESPONSE']._serialized_end=669
+  _globals['_MAILSERVICE']._serialized_start=671
+  _globals['_MAILSERVICE']._serialized_end=790
 # @@protoc_insertion_point(module_scope)

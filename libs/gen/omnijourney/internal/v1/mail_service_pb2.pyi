@@ -6,6 +6,7 @@ Mail for mailboxes, read again from its source."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from omnijourney.common.v1 import history_pb2 as _history_pb2
 import builtins as _builtins
@@ -27,6 +28,7 @@ class ListMailRequest(_message.Message):
 
     PARTITION_FIELD_NUMBER: _builtins.int
     CUSTOMER_FIELD_NUMBER: _builtins.int
+    TEAM_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many, 1 to 2,000. 0: 500."""
@@ -38,18 +40,23 @@ class ListMailRequest(_message.Message):
     def customer(self) -> Global___CustomerMailCursor:
         """Mail of one customer after a number."""
 
+    @_builtins.property
+    def team(self) -> Global___TeamMailCursor:
+        """Of segment only: mail of one team, in order of customer and number."""
+
     def __init__(
         self,
         *,
         partition: _history_pb2.HistoryCursor | None = ...,
         customer: Global___CustomerMailCursor | None = ...,
+        team: Global___TeamMailCursor | None = ...,
         page_size: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "partition", b"partition", "scope", b"scope"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "partition", b"partition", "scope", b"scope", "team", b"team"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "page_size", b"page_size", "partition", b"partition", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "page_size", b"page_size", "partition", b"partition", "scope", b"scope", "team", b"team"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_scope: _TypeAlias = _typing.Literal["partition", "customer"]  # noqa: Y015
+    _WhichOneofReturnType_scope: _TypeAlias = _typing.Literal["partition", "customer", "team"]  # noqa: Y015
     _WhichOneofArgType_scope: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_scope) -> _WhichOneofReturnType_scope | None: ...
 
@@ -84,6 +91,42 @@ class CustomerMailCursor(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CustomerMailCursor: _TypeAlias = CustomerMailCursor  # noqa: Y015
+
+@_typing.final
+class TeamMailCursor(_message.Message):
+    """How far the mail of one team has been read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    AFTER_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    AFTER_NUMBER_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """The team. Required."""
+    after_customer_id: _builtins.str
+    """The customer of the last mail read; empty is the beginning."""
+    after_number: _builtins.int
+    """Its number."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Mail that was recorded from here on. Required."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        after_customer_id: _builtins.str = ...,
+        after_number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_customer_id", b"after_customer_id", "after_number", b"after_number", "start_time", b"start_time", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TeamMailCursor: _TypeAlias = TeamMailCursor  # noqa: Y015
 
 @_typing.final
 class ListMailResponse(_message.Message):

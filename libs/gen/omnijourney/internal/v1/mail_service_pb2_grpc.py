@@ -47,7 +47,7 @@ class MailServiceServicer:
     """
 
     def ListMail(self, request, context):
-        """Reads mail of a partition in order of position, or of a customer in order of number.
+        """Reads mail of a partition in order of position, of a customer in order of number, or of a team customer by customer.
         Errors: INVALID_ARGUMENT `INVALID_FIELDS`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -34,7 +34,7 @@ class MailServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MailServiceAsyncStub: ...
     ListMail: _grpc.UnaryUnaryMultiCallable[_mail_service_pb2.ListMailRequest, _mail_service_pb2.ListMailResponse]
-    """Reads mail of a partition in order of position, or of a customer in order of number.
+    """Reads mail of a partition in order of position, of a customer in order of number, or of a team customer by customer.
     Errors: INVALID_ARGUMENT `INVALID_FIELDS`.
     """
 
@@ -44,7 +44,7 @@ class MailServiceAsyncStub(MailServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListMail: _aio.UnaryUnaryMultiCallable[_mail_service_pb2.ListMailRequest, _mail_service_pb2.ListMailResponse]  # type: ignore[assignment]
-    """Reads mail of a partition in order of position, or of a customer in order of number.
+    """Reads mail of a partition in order of position, of a customer in order of number, or of a team customer by customer.
     Errors: INVALID_ARGUMENT `INVALID_FIELDS`.
     """
 
@@ -57,7 +57,7 @@ class MailServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _mail_service_pb2.ListMailRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_mail_service_pb2.ListMailResponse, _abc.Awaitable[_mail_service_pb2.ListMailResponse]]:
-        """Reads mail of a partition in order of position, or of a customer in order of number.
+        """Reads mail of a partition in order of position, of a customer in order of number, or of a team customer by customer.
         Errors: INVALID_ARGUMENT `INVALID_FIELDS`.
         """
 

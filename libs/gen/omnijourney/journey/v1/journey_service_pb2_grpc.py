@@ -517,15 +517,16 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartSimulation(self, request, context):
-        """Starts to run a definition over past events, by the same engine and without effects.
-        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`.
+        """Starts to run a definition over past events, by the same engine and without effects. It is held to the faults of its shape; what it
+        names elsewhere need not be there. One that is started through the API only has no recorded events, and is refused.
+        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, RESOURCE_EXHAUSTED `OVERLOADED` while 10 of the team wait.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetSimulation(self, request, context):
-        """Reads what a simulation found. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`.
+        """Reads what a simulation found; the newest 100 of a team are kept. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

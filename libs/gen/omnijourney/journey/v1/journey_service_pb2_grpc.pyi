@@ -156,11 +156,12 @@ class JourneyServiceStub:
     ExplainCustomer: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainCustomerRequest, _journey_service_pb2.ExplainCustomerResponse]
     """Tells why a customer entered a journey, or why not, event by event, newest first. Errors: NOT_FOUND."""
     StartSimulation: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.StartSimulationRequest, _journey_service_pb2.StartSimulationResponse]
-    """Starts to run a definition over past events, by the same engine and without effects.
-    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`.
+    """Starts to run a definition over past events, by the same engine and without effects. It is held to the faults of its shape; what it
+    names elsewhere need not be there. One that is started through the API only has no recorded events, and is refused.
+    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, RESOURCE_EXHAUSTED `OVERLOADED` while 10 of the team wait.
     """
     GetSimulation: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.GetSimulationRequest, _journey_service_pb2.GetSimulationResponse]
-    """Reads what a simulation found. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`."""
+    """Reads what a simulation found; the newest 100 of a team are kept. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`."""
 
 @_typing.type_check_only
 class JourneyServiceAsyncStub(JourneyServiceStub):
@@ -290,11 +291,12 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     ExplainCustomer: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainCustomerRequest, _journey_service_pb2.ExplainCustomerResponse]  # type: ignore[assignment]
     """Tells why a customer entered a journey, or why not, event by event, newest first. Errors: NOT_FOUND."""
     StartSimulation: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.StartSimulationRequest, _journey_service_pb2.StartSimulationResponse]  # type: ignore[assignment]
-    """Starts to run a definition over past events, by the same engine and without effects.
-    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`.
+    """Starts to run a definition over past events, by the same engine and without effects. It is held to the faults of its shape; what it
+    names elsewhere need not be there. One that is started through the API only has no recorded events, and is refused.
+    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, RESOURCE_EXHAUSTED `OVERLOADED` while 10 of the team wait.
     """
     GetSimulation: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.GetSimulationRequest, _journey_service_pb2.GetSimulationResponse]  # type: ignore[assignment]
-    """Reads what a simulation found. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`."""
+    """Reads what a simulation found; the newest 100 of a team are kept. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`."""
 
 class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owner of journeys, enrolments and actors."""
@@ -643,8 +645,9 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.StartSimulationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.StartSimulationResponse, _abc.Awaitable[_journey_service_pb2.StartSimulationResponse]]:
-        """Starts to run a definition over past events, by the same engine and without effects.
-        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`.
+        """Starts to run a definition over past events, by the same engine and without effects. It is held to the faults of its shape; what it
+        names elsewhere need not be there. One that is started through the API only has no recorded events, and is refused.
+        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, RESOURCE_EXHAUSTED `OVERLOADED` while 10 of the team wait.
         """
 
     @_abc_1.abstractmethod
@@ -653,6 +656,6 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.GetSimulationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.GetSimulationResponse, _abc.Awaitable[_journey_service_pb2.GetSimulationResponse]]:
-        """Reads what a simulation found. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`."""
+        """Reads what a simulation found; the newest 100 of a team are kept. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`."""
 
 def add_JourneyServiceServicer_to_server(servicer: JourneyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

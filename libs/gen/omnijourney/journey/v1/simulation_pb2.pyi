@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
 from omnijourney.common.v1 import money_pb2 as _money_pb2
@@ -22,9 +23,57 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _SimulationPremise:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SimulationPremiseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SimulationPremise.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SIMULATION_PREMISE_UNSPECIFIED: _SimulationPremise.ValueType  # 0
+    """Never sent."""
+    SIMULATION_PREMISE_ALL_DELIVERED: _SimulationPremise.ValueType  # 1
+    """Every message to a customer whom its account can reach was delivered at once."""
+    SIMULATION_PREMISE_BASICS_OF_NOW: _SimulationPremise.ValueType  # 2
+    """Member id, phone and e-mail address are those of now."""
+    SIMULATION_PREMISE_BINDINGS_OF_NOW: _SimulationPremise.ValueType  # 3
+    """Whoever is bound to an account now was so before, but for what came before they were added to it."""
+    SIMULATION_PREMISE_TIMES_OF_NOW: _SimulationPremise.ValueType  # 4
+    """The last times are those of now; that of a checkout is as of the event, where it lies in the simulated time."""
+    SIMULATION_PREMISE_POINTS_OF_NOW: _SimulationPremise.ValueType  # 5
+    """Points are those of now, and what the simulated journey adds and deducts."""
+    SIMULATION_PREMISE_LIMITS_OF_NOW: _SimulationPremise.ValueType  # 6
+    """Plan quotas and limits of enrolments are those of now, and all there for this journey."""
+    SIMULATION_PREMISE_BALANCE_OF_NOW: _SimulationPremise.ValueType  # 7
+    """The prepaid balance is that of now. When it would be used up is told, and stops nothing."""
+    SIMULATION_PREMISE_SCHEDULE_LEFT_ASIDE: _SimulationPremise.ValueType  # 8
+    """The schedule begins after the simulated time and was left aside."""
+
+class SimulationPremise(_SimulationPremise, metaclass=_SimulationPremiseEnumTypeWrapper):
+    """What a simulation took for granted, since recorded events do not tell it. Only what its definition depends on is named."""
+
+SIMULATION_PREMISE_UNSPECIFIED: SimulationPremise.ValueType  # 0
+"""Never sent."""
+SIMULATION_PREMISE_ALL_DELIVERED: SimulationPremise.ValueType  # 1
+"""Every message to a customer whom its account can reach was delivered at once."""
+SIMULATION_PREMISE_BASICS_OF_NOW: SimulationPremise.ValueType  # 2
+"""Member id, phone and e-mail address are those of now."""
+SIMULATION_PREMISE_BINDINGS_OF_NOW: SimulationPremise.ValueType  # 3
+"""Whoever is bound to an account now was so before, but for what came before they were added to it."""
+SIMULATION_PREMISE_TIMES_OF_NOW: SimulationPremise.ValueType  # 4
+"""The last times are those of now; that of a checkout is as of the event, where it lies in the simulated time."""
+SIMULATION_PREMISE_POINTS_OF_NOW: SimulationPremise.ValueType  # 5
+"""Points are those of now, and what the simulated journey adds and deducts."""
+SIMULATION_PREMISE_LIMITS_OF_NOW: SimulationPremise.ValueType  # 6
+"""Plan quotas and limits of enrolments are those of now, and all there for this journey."""
+SIMULATION_PREMISE_BALANCE_OF_NOW: SimulationPremise.ValueType  # 7
+"""The prepaid balance is that of now. When it would be used up is told, and stops nothing."""
+SIMULATION_PREMISE_SCHEDULE_LEFT_ASIDE: SimulationPremise.ValueType  # 8
+"""The schedule begins after the simulated time and was left aside."""
+Global___SimulationPremise: _TypeAlias = SimulationPremise  # noqa: Y015
+
 @_typing.final
 class Simulation(_message.Message):
-    """Findings of a simulation. Nothing left, and nothing was changed."""
+    """Findings of a simulation: what would have happened from its start to its end. Nothing left, and nothing was changed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -37,6 +86,10 @@ class Simulation(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     POINTS_ADDED_FIELD_NUMBER: _builtins.int
     POINTS_DEDUCTED_FIELD_NUMBER: _builtins.int
+    HALTED_COUNT_FIELD_NUMBER: _builtins.int
+    LIVE_COUNT_FIELD_NUMBER: _builtins.int
+    EVENTS_COUNT_FIELD_NUMBER: _builtins.int
+    PREMISES_FIELD_NUMBER: _builtins.int
     enrolled_count: _builtins.int
     """Enrolments."""
     completed_count: _builtins.int
@@ -45,6 +98,12 @@ class Simulation(_message.Message):
     """Points added."""
     points_deducted: _builtins.int
     """Points deducted."""
+    halted_count: _builtins.int
+    """Enrolments that were halted where they stood."""
+    live_count: _builtins.int
+    """Enrolments that waited for something at the end of the simulated time."""
+    events_count: _builtins.int
+    """Recorded events of the simulated time, whether or not they met the trigger."""
     @_builtins.property
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimulatedRefusal]:
         """Triggers refused, by reason."""
@@ -65,6 +124,10 @@ class Simulation(_message.Message):
     def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimulatedLimit]:
         """When a cap, quota or balance would have been used up; only those that would."""
 
+    @_builtins.property
+    def premises(self) -> _containers.RepeatedScalarFieldContainer[Global___SimulationPremise.ValueType]:
+        """What was taken for granted, in the order of the numbers."""
+
     def __init__(
         self,
         *,
@@ -77,10 +140,14 @@ class Simulation(_message.Message):
         limits: _abc.Iterable[Global___SimulatedLimit] | None = ...,
         points_added: _builtins.int = ...,
         points_deducted: _builtins.int = ...,
+        halted_count: _builtins.int = ...,
+        live_count: _builtins.int = ...,
+        events_count: _builtins.int = ...,
+        premises: _abc.Iterable[Global___SimulationPremise.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed_count", b"completed_count", "edges", b"edges", "enrolled_count", b"enrolled_count", "limits", b"limits", "nodes", b"nodes", "points_added", b"points_added", "points_deducted", b"points_deducted", "refusals", b"refusals", "sends", b"sends"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed_count", b"completed_count", "edges", b"edges", "enrolled_count", b"enrolled_count", "events_count", b"events_count", "halted_count", b"halted_count", "limits", b"limits", "live_count", b"live_count", "nodes", b"nodes", "points_added", b"points_added", "points_deducted", b"points_deducted", "premises", b"premises", "refusals", b"refusals", "sends", b"sends"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -185,7 +252,7 @@ class SimulatedSends(_message.Message):
     channel: _channel_pb2.Channel.ValueType
     """The channel."""
     message_count: _builtins.int
-    """Messages, as the channel bills them."""
+    """Messages: one a template, one a card of a bot module."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Start of the hour."""
@@ -222,7 +289,7 @@ class SimulatedLimit(_message.Message):
     """Which."""
     @_builtins.property
     def reach_time(self) -> _timestamp_pb2.Timestamp:
-        """When."""
+        """When the first that it has no room for would have come."""
 
     def __init__(
         self,

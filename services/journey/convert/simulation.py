@@ -1,0 +1,206 @@
+"""Simulations: what is asked of the other services, and what was found, as the contracts have it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from msgspec.structs import replace
+
+from libs.common.audience.expressions import AttributeType, BasicField, Expression, TimeField
+from libs.common.rpc.errors import reason_named
+from libs.common.rpc.values import datetime_of, timestamp
+from libs.common.text import fold
+from omnijourney.common.v1 import channel_pb2, money_pb2, operation_pb2
+from omnijourney.internal.v1 import profile_pb2
+from omnijourney.journey.v1 import simulation_pb2
+from omnijourney.points.v1 import account_pb2
+from services.journey.convert.references import expression_of
+from services.journey.domain.model import (
+    Channel,
+    Condition,
+    Definition,
+    Journey,
+    JourneyStatus,
+    StatusReason,
+)
+from services.journey.domain.simulated_customer import Standing
+from services.journey.domain.simulated_limits import Consequence
+from services.journey.domain.simulation import Pass, Terms
+from services.journey.domain.simulation_premises import Needs, Price, Surroundings, needs_of, premises_of
+from services.journey.domain.simulation_work import (
+    AskedSimulation,
+    SimulationState,
+    StoredSimulation,
+    schedule_within,
+)
+
+_PARTS: Final = {
+    "basics": profile_pb2.PROFILE_PART_BASICS,
+    "tags": profile_pb2.PROFILE_PART_TAGS,
+    "attributes": profile_pb2.PROFILE_PART_ATTRIBUTES,
+    "identities": profile_pb2.PROFILE_PART_IDENTITIES,
+    "times": profile_pb2.PROFILE_PART_TIMES,
+}
+_TIMES: Final = {
+    "customer_interact_time": TimeField.CUSTOMER_INTERACTED,
+    "team_interact_time": TimeField.TEAM_INTERACTED,
+    "marketed_time": TimeField.MARKETED,
+    "checkout_time": TimeField.CHECKOUT,
+}
+
+
+# ---- what is asked --------------------------------------------------------------------------------------------
+
+
+def expressions_of(definition: Definition) -> dict[bytes, Expression]:
+    """Of the audiences of its conditions."""
+    conditions = (node.action for node in definition.nodes if isinstance(node.action, Condition))
+    return {condition.audience: expression_of(condition.audience) for condition in conditions}
+
+
+def terms_of(asked: AskedSimulation, around: Surroundings) -> Terms:
+    """What is simulated, and what that goes by."""
+    definition = asked.definition
+    schedule = schedule_within(definition.schedule, asked.end)
+    journey = Journey(
+        journey_id=asked.journey_id,
+        team_id=asked.team_id,
+        status=JourneyStatus.ACTIVE,
+        reason=StatusReason.NONE,
+        revision=1,
+        version=1,
+        stop_epoch=0,
+        definition=replace(definition, schedule=schedule),
+        zone=around.zone,
+        created_at=asked.start,
+        updated_at=asked.start,
+    )
+    return Terms(
+        journey=journey,
+        start=asked.start,
+        end=asked.end,
+        plan=around.plan,
+        expressions=expressions_of(definition),
+        messages=around.messages,
+        quotas=around.quotas,
+        affordable=around.affordable,
+    )
+
+
+def parts_of(needs: Needs) -> list[profile_pb2.ProfilePart.ValueType]:
+    """What of profiles is asked for."""
+    return [part for name, part in _PARTS.items() if getattr(needs, name)]
+
+
+def standing_of(
+    profile: profile_pb2.Profile, points: account_pb2.Balance | None, kinds: Mapping[str, AttributeType]
+) -> Standing:
+    """A customer as they are now."""
+    basics = {
+        BasicField.MEMBER_ID: profile.member_id,
+        BasicField.PHONE: profile.phone,
+        BasicField.EMAIL: profile.email,
+    }
+    identities = [(int(i.key.channel), i.key.account_id, i.blocked) for i in profile.identities]
+    return Standing(
+        basics={field: fold(text) for field, text in basics.items() if text},
+        times={
+            field: datetime_of(getattr(profile.times, name))
+            for name, field in _TIMES.items()
+            if profile.times.HasField(name)  # type: ignore[arg-type]  # one of four names
+        },
+        tags=set(map(fold, profile.tags)),
+        values={
+            key: fold(text) if kinds[key] is AttributeType.TEXT else text
+            for key, text in profile.attributes.items()
+            if key in kinds
+        },
+        bound={(channel, account) for channel, account, _ in identities},
+        blocked={(channel, account) for channel, account, blocked in identities if blocked},
+        balance=points.balance if points is not None else 0,
+        cumulative=points.cumulative if points is not None else 0,
+    )
+
+
+# ---- what was found -------------------------------------------------------------------------------------------
+
+
+def findings_message(asked: AskedSimulation, around: Surroundings, found: Pass) -> simulation_pb2.Simulation:
+    """The findings of the last pass, nodes in the definition's order."""
+    tally, definition = found.tally, asked.definition
+    needs = needs_of(definition, found.terms.expressions.values())
+    left_aside = definition.schedule is not None and found.terms.journey.definition.schedule is None
+    place = {node.node_id: index for index, node in enumerate(definition.nodes)}
+    return simulation_pb2.Simulation(
+        enrolled_count=tally.enrolled,
+        refusals=[
+            simulation_pb2.SimulatedRefusal(reason=reason_named(reason.name), refused_count=count)
+            for reason, count in sorted(tally.refusals.items())
+        ],
+        completed_count=tally.completed,
+        nodes=[
+            simulation_pb2.SimulatedNode(
+                node_id=node_id,
+                entered_count=tally.entered[node_id],
+                deferred_count=tally.deferred[node_id],
+            )
+            for node_id in place
+        ],
+        edges=[
+            simulation_pb2.SimulatedEdge(node_id=start, next_node_id=end, taken_count=count)
+            for (start, end), count in sorted(
+                tally.edges.items(), key=lambda edge: (place[edge[0][0]], place.get(edge[0][1], len(place)))
+            )
+        ],
+        sends=list(_sends(found, around.prices)),
+        limits=list(_limits(found)),
+        points_added=tally.points_added,
+        points_deducted=tally.points_deducted,
+        halted_count=tally.halted,
+        live_count=tally.live,
+        events_count=tally.events,
+        premises=[
+            simulation_pb2.SimulationPremise.ValueType(premise)
+            for premise in premises_of(definition, needs, around, schedule_left_aside=left_aside)
+        ],
+    )
+
+
+def _sends(found: Pass, prices: Mapping[Channel, Price]) -> Iterator[simulation_pb2.SimulatedSends]:
+    for (channel, hour), count in sorted(found.tally.sends.items()):
+        price = prices.get(channel)
+        yield simulation_pb2.SimulatedSends(
+            channel=channel_pb2.Channel.ValueType(channel),
+            start_time=timestamp(hour),
+            message_count=count,
+            cost=None
+            if price is None
+            else money_pb2.Money(currency_code=price.currency, amount_micros=price.micros * count),
+        )
+
+
+def _limits(found: Pass) -> Iterator[simulation_pb2.SimulatedLimit]:
+    unenforced = (meter.reached() for meter in found.meters.values() if meter.consequence is Consequence.NONE)
+    reached = [limit for limit in (*found.imposed, *unenforced) if limit is not None]
+    for limit in sorted(reached, key=lambda each: each.at):
+        yield simulation_pb2.SimulatedLimit(reason=reason_named(limit.reason), reach_time=timestamp(limit.at))
+
+
+def operation_message(found: StoredSimulation) -> operation_pb2.Operation:
+    """A simulation as the operation that runs it."""
+    shown = operation_pb2.Operation(
+        operation_id=str(found.asked.simulation_id),
+        team_id=str(found.asked.team_id),
+        kind=operation_pb2.OPERATION_KIND_SIMULATION,
+        state=operation_pb2.OperationState.ValueType(found.state),
+        done_count=found.done,
+        total_count=found.done if found.state is SimulationState.SUCCEEDED else 0,
+        resource_id=str(found.asked.simulation_id),
+        create_time=timestamp(found.created_at),
+        end_time=timestamp(found.ended_at) if found.ended_at else None,
+    )
+    if found.state is SimulationState.FAILED:
+        shown.error.reason = reason_named(found.reason)
+        shown.error.message = found.message
+    return shown

@@ -1,0 +1,196 @@
+"""Runs simulations, one at a time: customers in pages, an answer at the end. What it has found so far is kept nowhere,
+so one that is interrupted begins again, here or in another process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from libs.common.clock import Clock
+from libs.common.ids import new_id
+from libs.common.mailbox.mail import Mail
+from libs.common.tasks import any_set
+from services.journey import metrics
+from services.journey.clients.simulation import MailKey, Recorded
+from services.journey.convert.simulation import findings_message, terms_of
+from services.journey.domain.simulated_customer import PastCustomer
+from services.journey.domain.simulated_limits import Imposed, tightened
+from services.journey.domain.simulation import Pass
+from services.journey.domain.simulation_premises import Surroundings, needs_of
+from services.journey.domain.simulation_work import TRIES_MAX, AskedSimulation, StoredSimulation
+from services.journey.store.simulations import SimulationKey, SimulationStore
+from services.journey.worker.outages import OUTAGES
+
+POLL_S: Final = 5.0
+"""How often it is looked for simulations that another process has left, real seconds."""
+CLAIM_S: Final = 30.0
+"""How long a simulation stays with a process that does not tell how far it is, real seconds."""
+RETRY_S: Final = 5.0
+"""How long one waits for a service that does not answer, the first time; twice as long each time after."""
+SLICE: Final = 10
+"""Customers that are run without a pause: a millisecond or two in which nothing else of the process runs."""
+MAILS_OF_CUSTOMER_MAX: Final = 50_000
+"""Mails of one customer that are held; later ones are left out."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Interrupted(Exception):
+    """The service stops; the simulation begins again elsewhere."""
+
+
+class Lost(Exception):
+    """The simulation was cancelled, or somebody else works on it."""
+
+
+class Simulator:
+    """The loop that runs simulations."""
+
+    def __init__(self, store: SimulationStore, recorded: Recorded, clock: Clock) -> None:
+        """`clock` says when one ended."""
+        self._store = store
+        self._recorded = recorded
+        self._clock = clock
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is one to be run."""
+        self._woken.set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Works until `stopping` is set; ends between two pages of a simulation."""
+        while not stopping.is_set():
+            self._woken.clear()
+            try:
+                while not stopping.is_set() and await self.step(stopping):
+                    pass
+            except OUTAGES as error:
+                _log.warning("simulations wait for the database", error=repr(error))
+            await any_set(stopping, self._woken, timeout_s=POLL_S)
+
+    async def step(self, stopping: asyncio.Event) -> bool:
+        """Runs the simulation that has waited longest; False if there is none. Raises the driver's errors."""
+        own = new_id()
+        key = await self._store.claim(own, CLAIM_S)
+        if key is None:
+            return False
+        found = await self._store.read(key)
+        work = _Work(self._store, self._recorded, key, own, stopping)
+        try:
+            if found.tries > TRIES_MAX:
+                await self._fail(work, "INTERNAL", f"it was begun {TRIES_MAX} times and never ended")
+            else:
+                findings = await work.findings(found.asked)
+                await self._store.end(key, own, work.done, self._clock.now(), findings=findings)
+        except Lost:
+            pass
+        except Interrupted:
+            await self._store.leave(key, own, found.tries - 1, 0)
+        except OUTAGES as error:
+            await self._wait(work, found, error)
+        except Exception:  # noqa: BLE001 - whatever it is, it is this simulation's: the others are run
+            metrics.SIMULATION_FAULTS.inc()
+            _log.exception("a simulation failed", simulation_id=str(key[1]))
+            await self._fail(
+                work, "INTERNAL", "it failed by a fault of its own; the log of the service has it"
+            )
+        return True
+
+    async def _wait(self, work: _Work, found: StoredSimulation, error: Exception) -> None:
+        """Tries it again later, a few times."""
+        _log.warning("a simulation waits", simulation_id=str(work.key[1]), error=repr(error))
+        if found.tries >= TRIES_MAX:
+            await self._fail(work, "DEPENDENCY_UNAVAILABLE", "a service that it has to ask did not answer")
+        else:
+            await self._store.leave(work.key, work.own, found.tries, RETRY_S * 2 ** (found.tries - 1))
+
+    async def _fail(self, work: _Work, reason: str, message: str) -> None:
+        await self._store.end(
+            work.key, work.own, work.done, self._clock.now(), reason=reason, message=message
+        )
+
+
+class _Work:
+    """One simulation, from claim to findings."""
+
+    def __init__(
+        self,
+        store: SimulationStore,
+        recorded: Recorded,
+        key: SimulationKey,
+        own: UUID,
+        stopping: asyncio.Event,
+    ) -> None:
+        self.key = key
+        self.own = own
+        self.done = 0
+        """Events gone through in the longest pass so far."""
+        self._store = store
+        self._recorded = recorded
+        self._stopping = stopping
+
+    async def findings(self, asked: AskedSimulation) -> bytes:
+        """Looks at all customers, once more for each limit that they reach together.
+
+        Raises Interrupted, Lost, and what `Recorded` and the store raise.
+        """
+        around = await self._recorded.surroundings(asked.team_id, asked.definition)
+        terms, imposed = terms_of(asked, around), Imposed()
+        while True:
+            found = Pass(terms, imposed)
+            await self._play(found, around)
+            more = tightened(imposed, found.meters.values())
+            if more is None:
+                return findings_message(asked, around, found).SerializeToString()
+            imposed = more
+
+    async def _play(self, pass_: Pass, around: Surroundings) -> None:
+        terms = pass_.terms
+        needs = needs_of(terms.journey.definition, terms.expressions.values())
+        async for page in self._customers(pass_):
+            pass_.tally.events += sum(terms.holds(mail) for mails in page for mail in mails)
+            entering = [mails for mails in page if terms.may_enter(mails)]
+            ids = [mails[0].customer_id for mails in entering]
+            standings = await self._recorded.standings(terms.journey.team_id, ids, needs, around)
+            for place, (mails, standing) in enumerate(zip(entering, standings, strict=True)):
+                pass_.play(PastCustomer(mails[0].customer_id, mails, standing))
+                if place % SLICE == 0:
+                    await asyncio.sleep(0)
+            await self._note(pass_.tally.events)
+
+    async def _customers(self, pass_: Pass) -> AsyncIterator[list[list[Mail]]]:
+        """All customers with mail, some at a time, each with all that was recorded since the start."""
+        team_id = pass_.terms.journey.team_id
+        after: MailKey | None = None
+        held: list[list[Mail]] = []
+        while True:
+            page = await self._recorded.mails(team_id, pass_.terms.start, after)
+            _gather(held, page.mails)
+            if not page.more:
+                yield held
+                return
+            last = page.mails[-1]
+            after = (last.customer_id, last.number)
+            yield held[:-1]
+            del held[:-1]
+
+    async def _note(self, done: int) -> None:
+        """Tells how far it is, and finds out whether it is still wanted here."""
+        if self._stopping.is_set():
+            raise Interrupted
+        self.done = max(self.done, done)
+        if not await self._store.note(self.key, self.own, self.done, CLAIM_S):
+            raise Lost
+
+
+def _gather(held: list[list[Mail]], mails: Sequence[Mail]) -> None:
+    """Puts mail, in order of customers, with its customers; of one with very much the rest is left out."""
+    for mail in mails:
+        if not held or held[-1][0].customer_id != mail.customer_id:
+            held.append([mail])
+        elif len(held[-1]) < MAILS_OF_CUSTOMER_MAX:
+            held[-1].append(mail)

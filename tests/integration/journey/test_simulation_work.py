@@ -1,0 +1,198 @@
+"""Simulations as work: cancelled, interrupted, taken over, given up, each with a clear end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from libs.common.db.pool import transaction
+from libs.common.feeds.serving import MailPage
+from libs.common.ids import new_id
+from libs.testing.mails import TEAM, Numberer, customers
+from omnijourney.journey.v1 import simulation_pb2
+from services.journey.clients.calls import ServiceUnavailable
+from services.journey.domain import model as d
+from services.journey.domain.simulated_customer import Standing
+from services.journey.domain.simulation_premises import Surroundings
+from services.journey.domain.simulation_work import (
+    KEPT_MAX,
+    TRIES_MAX,
+    AskedSimulation,
+    SimulationState,
+    StoredSimulation,
+)
+from services.journey.store.simulations import SimulationKey, SimulationStore
+from services.journey.worker import simulations as worker
+from services.journey.worker.simulations import Simulator
+from tests.integration.journey.conftest import START, Site
+from tests.integration.journey.house import until
+
+State = SimulationState
+
+
+class Records:
+    """Tags of two customers, a page each, as the services around would tell them."""
+
+    def __init__(self) -> None:
+        self.away: Exception | None = None
+        self.between: Callable[[], Awaitable[None]] | None = None
+        """Called before the second page."""
+        numberer = Numberer()
+        self._mails = [numberer.mail(id_) for id_, _ in zip(sorted(customers_of(2)), range(2), strict=True)]
+
+    async def mails(self, team_id: object, since: object, after: tuple[Any, int] | None) -> MailPage:
+        """See `Recorded`."""
+        if after is not None and self.between is not None:
+            await self.between()
+        return MailPage([self._mails[after is not None]], more=after is None)
+
+    async def standings(self, team_id: object, ids: Sequence[object], *_: object) -> list[Standing]:
+        """See `Recorded`."""
+        return [Standing() for _ in ids]
+
+    async def surroundings(self, *_: object) -> Surroundings:
+        """See `Recorded`."""
+        if self.away is not None:
+            raise self.away
+        return Surroundings("UTC", None, {}, {}, {}, None, {})
+
+
+def customers_of(count: int) -> list[Any]:
+    found = customers()
+    return [next(found) for _ in range(count)]
+
+
+class Work:
+    """One simulation, and whoever runs it."""
+
+    def __init__(self, site: Site) -> None:
+        self.store = SimulationStore(site.pool)
+        self.records = Records()
+        self.stopping = asyncio.Event()
+        self.simulator = Simulator(self.store, self.records, site.clock)
+        mails = self.records._mails
+        self._span = mails[0].occurred_at, max(mail.occurred_at for mail in mails)
+
+    async def ask(self) -> SimulationKey:
+        """One of a journey that any tag starts."""
+        definition = d.Definition("J", d.TagTrigger(("vip",)), (d.Node("wait", d.Delay(60)),))
+        start, last = self._span
+        asked = AskedSimulation(TEAM, new_id(), new_id(), definition, start, last.replace(year=last.year + 1))
+        async with transaction(self.store.pool, [TEAM]) as connection:
+            await self.store.insert(connection, asked, START)
+        return TEAM, asked.simulation_id
+
+    async def step(self) -> bool:
+        """Runs what waits."""
+        return await self.simulator.step(self.stopping)
+
+    async def cancel(self, key: SimulationKey) -> None:
+        """As a person does."""
+        async with transaction(self.store.pool, [TEAM]) as connection:
+            await self.store.cancel(connection, key, START)
+
+
+@pytest.fixture
+def work(site: Site, monkeypatch: pytest.MonkeyPatch) -> Work:
+    """Nobody waits before trying again."""
+    monkeypatch.setattr(worker, "RETRY_S", 0.0)
+    return Work(site)
+
+
+def entered(found: StoredSimulation) -> int:
+    assert found.findings is not None
+    return simulation_pb2.Simulation.FromString(found.findings).enrolled_count
+
+
+async def test_one_that_waits_is_run_to_its_end(work: Work) -> None:
+    key = await work.ask()
+    assert (await work.store.read(key)).state is State.PENDING
+    assert await work.step()
+    found = await work.store.read(key)
+    assert (found.state, found.done, entered(found)) == (State.SUCCEEDED, 2, 2)
+    assert not await work.step(), "nothing waits any more"
+
+
+async def test_one_that_is_cancelled_while_it_runs_ends_and_finds_nothing(work: Work) -> None:
+    key = await work.ask()
+    work.records.between = lambda: work.cancel(key)
+    assert await work.step()
+    found = await work.store.read(key)
+    assert (found.state, found.findings) == (State.CANCELLED, None)
+    assert not await work.step()
+
+
+async def test_one_that_a_stopping_service_leaves_begins_again_elsewhere(work: Work) -> None:
+    key = await work.ask()
+
+    async def stop() -> None:
+        work.stopping.set()
+
+    work.records.between = stop
+    await work.step()
+    left = await work.store.read(key)
+    assert (left.state, left.tries) == (State.RUNNING, 0), "a stop is no try"
+    work.records.between = None
+    work.stopping.clear()
+    assert await work.step()
+    assert entered(await work.store.read(key)) == 2, "nobody is counted twice"
+
+
+async def test_one_whose_process_was_killed_is_taken_over_when_its_claim_ends(work: Work) -> None:
+    key = await work.ask()
+    dead = new_id()
+    assert await work.store.claim(dead, 3_600) == key
+    assert not await work.step(), "it is claimed"
+    assert await work.store.note(key, dead, 1, 0)
+    assert await work.step()
+    assert entered(await work.store.read(key)) == 2
+    await work.store.end(key, dead, 9, START, reason="INTERNAL")
+    assert (await work.store.read(key)).state is State.SUCCEEDED, "who lost the claim writes nothing"
+
+
+async def test_one_that_kills_whoever_runs_it_fails_in_the_end(work: Work) -> None:
+    key = await work.ask()
+    for _ in range(TRIES_MAX):
+        assert await work.store.claim(new_id(), 0) == key
+    await work.step()
+    found = await work.store.read(key)
+    assert (found.state, found.reason) == (State.FAILED, "INTERNAL")
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries", "reason"),
+    [(ServiceUnavailable("away"), TRIES_MAX, "DEPENDENCY_UNAVAILABLE"), (ValueError("odd"), 1, "INTERNAL")],
+)
+async def test_one_that_cannot_be_run_fails_with_the_reason(
+    work: Work, fault: Exception, tries: int, reason: str
+) -> None:
+    key = await work.ask()
+    work.records.away = fault
+    for _ in range(tries):
+        assert (await work.store.read(key)).state in (State.PENDING, State.RUNNING)
+        await until(work.step)
+    found = await work.store.read(key)
+    assert (found.state, found.reason, found.tries) == (State.FAILED, reason, tries)
+    assert not await work.step()
+
+
+async def test_a_service_that_comes_back_is_no_failure(work: Work) -> None:
+    key = await work.ask()
+    work.records.away = ServiceUnavailable("away")
+    await work.step()
+    work.records.away = None
+    await until(work.step)
+    assert (await work.store.read(key)).state is State.SUCCEEDED
+
+
+async def test_the_oldest_that_have_ended_are_forgotten(work: Work) -> None:
+    keys = [await work.ask() for _ in range(KEPT_MAX + 2)]
+    for key in keys[1:]:
+        await work.cancel(key)
+    await work.ask()
+    kept = await work.store.page(TEAM, None, 1_000)
+    assert len(kept) == KEPT_MAX + 1, "and one that waits, however old"
+    assert keys[0] in {(TEAM, each.asked.simulation_id) for each in kept}
