@@ -206,9 +206,9 @@ class Runner:
             self.report.fault(why, **_shown(case, parts, answer))
 
     def _named(self, parts: Sequence[bytes]) -> set[str]:
-        """The ids of another team that a request names, in capitals or not."""
-        asked = b" ".join(parts).lower()
-        return {each for each in self._foreign_ids if each.encode() in asked}
+        """The ids of another team that a request names, in capitals or not, with hyphens or without."""
+        asked = b" ".join(parts).lower().replace(b"-", b"")
+        return {each for each in self._foreign_ids if each.replace("-", "").encode() in asked}
 
     def _why_foreign(self, case: Case, parts: Sequence[bytes], answer: Answer) -> str:
         """Whether a team's client was told an id of another team that it did not name itself."""
