@@ -241,7 +241,8 @@ def test_json_keeps_texts_and_numbers_apart() -> None:
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
 def test_what_is_nested_too_deep_is_refused_before_it_is_read(opening: str) -> None:
-    assert "nested deeper" in faults(opening * 5_000)["content"]
+    said = faults(opening * 5_000)["content"]
+    assert "nested deeper" in said or "maximum nesting depth" in said  # ours, or the scanner's before it
     assert "nested deeper" in faults("[" * 5_000, JSON)["content"]
 
 
