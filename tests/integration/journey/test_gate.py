@@ -332,24 +332,6 @@ async def test_an_edit_of_a_live_journey_names_what_is_there(site: Site) -> None
     assert (await change(second, "Renamed")).journey.definition.name == "Renamed"
 
 
-async def test_nothing_is_published_while_nobody_can_say(site: Site) -> None:
-    """The last one: the other services are gone then."""
-    targets = [target(LINE, await site.account(LINE))]
-    module = await site.module()
-    live = await site.draft(say(LINE, module), targets=targets)
-    published = await site.call("PublishJourney", journey_id=live, request_id="once")
-    journey_id = await site.draft(say(LINE, module), targets=targets)
-    await site.stack.aclose()
-    told = await refusal(site.call("PublishJourney", journey_id=journey_id))
-    assert (told.code, told.reason) == (grpc.StatusCode.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE")
-    told = await refusal(site.call("ValidateJourney", journey_id=journey_id))
-    assert told.code == grpc.StatusCode.UNAVAILABLE
-    journey = (await site.call("GetJourney", journey_id=journey_id)).journey
-    assert journey.status == journey_pb2.JOURNEY_STATUS_DRAFT
-    # What was answered is answered again.
-    assert await site.call("PublishJourney", journey_id=live, request_id="once") == published
-
-
 @pytest.mark.rule("J-25c")
 async def test_a_circle_by_way_of_a_live_journey_is_warned_of(site: Site) -> None:
     await site.team(ALL)
@@ -372,3 +354,21 @@ async def test_a_circle_by_way_of_a_live_journey_is_warned_of(site: Site) -> Non
     assert not itself.warnings
     await site.call("StopJourney", journey_id=back)
     assert await site.warnings(adds("Second"), **there) == []
+
+
+async def test_nothing_is_published_while_nobody_can_say(site: Site) -> None:
+    """The last one: the other services are gone then."""
+    targets = [target(LINE, await site.account(LINE))]
+    module = await site.module()
+    live = await site.draft(say(LINE, module), targets=targets)
+    published = await site.call("PublishJourney", journey_id=live, request_id="once")
+    journey_id = await site.draft(say(LINE, module), targets=targets)
+    await site.stack.aclose()
+    told = await refusal(site.call("PublishJourney", journey_id=journey_id))
+    assert (told.code, told.reason) == (grpc.StatusCode.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE")
+    told = await refusal(site.call("ValidateJourney", journey_id=journey_id))
+    assert told.code == grpc.StatusCode.UNAVAILABLE
+    journey = (await site.call("GetJourney", journey_id=journey_id)).journey
+    assert journey.status == journey_pb2.JOURNEY_STATUS_DRAFT
+    # What was answered is answered again.
+    assert await site.call("PublishJourney", journey_id=live, request_id="once") == published
