@@ -18,7 +18,7 @@ pytest.register_assert_rewrite("libs.testing")
 # Neither a deadline nor the slow-input check: both judge the machine, not the code.
 settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # `make check` tries the same few cases every time; `make test` looks for new ones.
-settings.register_profile("quick", settings.get_profile("full"), derandomize=True, max_examples=50)
+settings.register_profile("quick", settings.get_profile("full"), derandomize=True, max_examples=25)
 settings.load_profile("full")
 
 

@@ -21,7 +21,7 @@ from tests.property.journey.definitions import IDS, TEXTS, definitions
 
 YAML, JSON = pb.TEXT_FORMAT_YAML, pb.TEXT_FORMAT_JSON
 SCHEMA = Draft202012Validator(json.loads(schema_text(comments())))
-RUN = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+RUN = settings(deadline=None, suppress_health_check=list(HealthCheck))
 THINGS = st.builds(
     NamedThing,
     st.sampled_from(NamedKind),
