@@ -31,8 +31,8 @@ from bench.raw_calls import Method, call_all
 from bench.tpcb import tpcb_tps
 from bench.usage import Usage
 from libs.common.db.migrate import migrate
-from libs.common.rpc.beside import socket_of
 from libs.common.rpc.client import channel
+from libs.common.rpc.frame_server import socket_of
 from libs.embedded import Embedded, start_embedded
 from libs.embedded.ports import free_port
 from omnijourney.common.v1 import money_pb2

@@ -1,4 +1,4 @@
-"""Unary calls as services of one machine make them (`libs.common.rpc.beside`), by a load that costs little.
+"""Unary calls as services of one machine make them (`libs.common.rpc.frame_server`), by a load that costs little.
 
 It makes a closed loop of calls of one method over one connection, as `bench.raw_calls` does by gRPC: frames are packed
 before the first call is made, and of answers only code and number are looked at.
@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from bench.raw_calls import RawCallError
-from libs.common.rpc.beside import OK, Answered, Asked, Frames
+from libs.common.rpc.frame_server import OK, Answered, Asked, Frames
 
 _TIMEOUT_S: Final = 60.0
 _answered: Final = msgspec.msgpack.Decoder(Answered).decode

@@ -16,7 +16,7 @@ from libs.client.services import SERVICES, ServiceName
 from libs.common import credentials
 from libs.common.clock import begin_clock
 from libs.common.db.roles import token_of
-from libs.common.rpc.beside import make_folder
+from libs.common.rpc.frame_server import make_folder
 from libs.common.tls import Tls
 from libs.embedded import Attachment, StartFailedError, open_attachment
 from libs.embedded.datadir import DataDir, OwnerLock

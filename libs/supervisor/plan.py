@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.client.services import ServiceName
-from libs.common.rpc.beside import socket_of
+from libs.common.rpc.frame_server import socket_of
 from libs.embedded import Endpoints, secret_key
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.ports import LOOPBACK, free_port, is_free

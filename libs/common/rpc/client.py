@@ -11,8 +11,8 @@ import structlog
 from libs.common import backoff
 from libs.common.rpc import limits
 from libs.common.rpc.errors import remote_error
+from libs.common.rpc.frame_client import FrameClient, frame_client_at
 from libs.common.rpc.local import LOOPBACK, Call, Codec, Metadata, local_servers
-from libs.common.rpc.neighbours import Neighbour, neighbour_at
 from libs.common.tls import Tls
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class DeadlineMissingError(TypeError):
 
 
 class Nearby(Protocol):
-    """A server that can be called without gRPC: `LocalServer`, or a connection to one beside us."""
+    """A server that can be called without gRPC: `LocalServer`, or a connection to a server of this machine."""
 
     def call(self, codec: Codec, request: Any, timeout_s: float, metadata: Metadata, remote: Call) -> Any:
         """A call that has begun: await it, or cancel it. `remote` makes it by gRPC where that is needed. Raises
@@ -83,9 +83,9 @@ def channel(
     if servers is not None:
         return _NearChannel(opened, token, partial(servers.find, target))
     if calls_dir is not None and tls is None:
-        neighbour = neighbour_at(target, calls_dir, bind_host)
-        if neighbour is not None:
-            return _BesideChannel(opened, token, neighbour)
+        frames = frame_client_at(target, calls_dir, bind_host)
+        if frames is not None:
+            return _FrameChannel(opened, token, frames)
     return _Channel(opened, token)
 
 
@@ -193,23 +193,23 @@ class _NearChannel(_Channel):
         return _NearMethod(coded, remote, self._authorization, self._find)
 
 
-class _BesideChannel(_NearChannel):
+class _FrameChannel(_NearChannel):
     """One to a server of this machine, with its connection."""
 
-    def __init__(self, inner: grpc.aio.Channel, token: str, neighbour: Neighbour) -> None:
-        super().__init__(inner, token, neighbour.find)
-        self._neighbour = neighbour
+    def __init__(self, inner: grpc.aio.Channel, token: str, frames: FrameClient) -> None:
+        super().__init__(inner, token, frames.find)
+        self._frames = frames
 
     async def channel_ready(self) -> None:
         """Both ways."""
         await super().channel_ready()
-        await self._neighbour.ready()
+        await self._frames.ready()
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self, grace: float | None = None) -> None:
-        await self._neighbour.close()
+        await self._frames.close()
         await super().close(grace)
 
 

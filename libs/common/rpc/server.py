@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from libs.common.callers import CallerDirectory
 from libs.common.rpc import limits
 from libs.common.rpc.audited import NoteWrite
-from libs.common.rpc.beside import BesideServer, socket_of
+from libs.common.rpc.frame_server import FrameServer, socket_of
 from libs.common.rpc.guard import Guard
 from libs.common.rpc.local import LocalServer, local_servers
 from libs.common.rpc.open_services import Health
@@ -74,7 +74,7 @@ class GrpcServer:
         self._guard = cast("grpc.aio.Server", guard)
         self._local = LocalServer(guard)
         self._calls_dir = calls_dir if tls is None else None
-        self._beside: BesideServer | None = None
+        self._frames: FrameServer | None = None
         self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._guard)
         self._names: list[str] = []
@@ -119,8 +119,8 @@ class GrpcServer:
             servers.offer(self._host, self.port, self._local)
         path = socket_of(self._calls_dir, self.port) if self._calls_dir is not None else None
         if path is not None:
-            self._beside = BesideServer(self._local, path)
-            await self._beside.start()
+            self._frames = FrameServer(self._local, path)
+            await self._frames.start()
 
     async def drain(self, grace_s: float = DRAIN_GRACE_S) -> None:
         """Reports NOT_SERVING, takes no new call, lets the running ones end within `grace_s` and cancels the rest."""
@@ -128,11 +128,11 @@ class GrpcServer:
         servers = local_servers()
         if servers is not None:
             servers.withdraw(self._local)
-        if self._beside is not None:
-            self._beside.stop_taking()
+        if self._frames is not None:
+            self._frames.stop_taking()
         await asyncio.gather(self._server.stop(grace_s), self._local.drain(grace_s))
-        if self._beside is not None:
-            await self._beside.close()
+        if self._frames is not None:
+            await self._frames.close()
 
     async def __aenter__(self) -> "GrpcServer":
         """Starts."""

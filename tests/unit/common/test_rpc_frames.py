@@ -13,10 +13,10 @@ import pytest
 
 from libs.common.callers import StaticDirectory
 from libs.common.rpc import limits, operations
-from libs.common.rpc.beside import ELSEWHERE, OK, BesideServer, make_folder, socket_of
 from libs.common.rpc.client import channel, is_too_large
+from libs.common.rpc.frame_client import frame_client_at
+from libs.common.rpc.frame_server import ELSEWHERE, OK, FrameServer, make_folder, socket_of
 from libs.common.rpc.local import LocalServer
-from libs.common.rpc.neighbours import neighbour_at
 from libs.common.rpc.server import GrpcServer
 from omnijourney.common.v1 import installation_service_pb2 as pb
 from omnijourney.common.v1 import installation_service_pb2_grpc as pb_grpc
@@ -172,14 +172,14 @@ async def test_messages_of_any_size_that_is_allowed_go_over(
             return grpc.unary_unary_rpc_method_handler(echo, bytes, bytes)
 
     path = folder / "1.sock"
-    server = BesideServer(LocalServer(Echo()), path)
+    server = FrameServer(LocalServer(Echo()), path)
     await server.start()
-    neighbour = neighbour_at("127.0.0.1:1", folder, "127.0.0.1")
-    assert neighbour is not None
-    await neighbour.ready()
+    frames = frame_client_at("127.0.0.1:1", folder, "127.0.0.1")
+    assert frames is not None
+    await frames.ready()
     opened = channel("127.0.0.1:1", TOKEN, calls_dir=folder)
     call: Any = opened.unary_unary("/a.B/C")
-    await opened._neighbour.ready()  # type: ignore[attr-defined]  # gRPC's is not there
+    await opened._frames.ready()  # type: ignore[attr-defined]  # gRPC's is not there
     sent = [bytes([number]) * size for number, size in enumerate((0, 1, 70_000, 5 * MEBIBYTE, 3))]
     assert [await call(body, timeout=30) for body in sent] == sent
     monkeypatch.setattr(limits, "MESSAGE_BYTES_MAX", 2)
@@ -188,7 +188,7 @@ async def test_messages_of_any_size_that_is_allowed_go_over(
     assert is_too_large(caught.value)
     server.stop_taking()
     await opened.close()
-    await neighbour.close()
+    await frames.close()
     await server.close()
 
 
@@ -200,15 +200,15 @@ async def test_who_writes_faster_than_is_read_goes_by_grpc(folder: Path) -> None
     stopping = asyncio.Event()
     server = await asyncio.start_unix_server(deaf, str(folder / "1.sock"), limit=1)
     opened = channel("127.0.0.1:1", TOKEN, calls_dir=folder)
-    neighbour = opened._neighbour  # type: ignore[attr-defined]
-    await neighbour.ready()
+    frames = opened._frames  # type: ignore[attr-defined]
+    await frames.ready()
     call: Any = opened.unary_unary("/a.B/C")
     calls = [call(bytes(MEBIBYTE), timeout=0.2) for _ in range(4)]
-    assert neighbour.find() is None
+    assert frames.find() is None
     for each in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(each, grpc.aio.AioRpcError)
     stopping.set()
-    await _until(lambda: neighbour._connection.transport is None)
+    await _until(lambda: frames._connection.transport is None)
     await opened.close()
     server.close()
 
@@ -225,7 +225,7 @@ async def test_who_writes_faster_than_is_read_goes_by_grpc(folder: Path) -> None
     ],
 )
 def test_only_what_listens_on_this_machine_is_near(target: str, bind_host: str, is_near: bool) -> None:
-    assert (neighbour_at(target, Path("/run/calls"), bind_host) is not None) == is_near
+    assert (frame_client_at(target, Path("/run/calls"), bind_host) is not None) == is_near
 
 
 def test_a_path_that_no_socket_could_have_is_none() -> None:

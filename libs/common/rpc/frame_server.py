@@ -1,9 +1,9 @@
 """Calls between services of one machine: by frames over a unix socket, to the same guard (docs/adr/0031).
 
-A call by gRPC costs both ends some 0.8 ms whatever it carries, one by frames a tenth of that. It keeps of one by gRPC
+A call by gRPC costs both ends some 0.8 ms whatever it carries, one by frames a quarter of that. It keeps of one by gRPC
 what `libs.common.rpc.local` keeps: bytes of the same size at most, token, deadline, cancellation, draining. Who is not
 reached this way (its socket is not there, it drains, it answers with a stream, it reads slower than it is written to)
-is called by gRPC. Here are the frames and the server's end, in `libs.common.rpc.neighbours` the caller's.
+is called by gRPC. Here are the frames and the server's end, in `libs.common.rpc.frame_client` the caller's.
 
 A frame is its length (4 bytes, the high one first) and an array in msgpack: `Asked` one way, `Answered` the other.
 """
@@ -138,7 +138,7 @@ class Frames(asyncio.Protocol):
 class _Served(Frames):
     """A caller's connection, at the server."""
 
-    def __init__(self, server: BesideServer) -> None:
+    def __init__(self, server: FrameServer) -> None:
         super().__init__()
         self._server = server
         self._calls: dict[int, asyncio.Task[Any]] = {}
@@ -191,7 +191,7 @@ class _Served(Frames):
             self.send(Answered(number, ELSEWHERE))
 
 
-class BesideServer:
+class FrameServer:
     """A server's socket, for callers of the same machine and user."""
 
     def __init__(self, local: LocalServer, path: Path) -> None:

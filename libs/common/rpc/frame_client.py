@@ -1,4 +1,4 @@
-"""Calling a server beside us: see `libs.common.rpc.beside`."""
+"""Calling a server of this machine: see `libs.common.rpc.frame_server`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 import grpc
 import msgspec
 
-from libs.common.rpc.beside import ELSEWHERE, OK, Answered, Asked, Frames, socket_of
+from libs.common.rpc.frame_server import ELSEWHERE, OK, Answered, Asked, Frames, socket_of
 from libs.common.rpc.local import EVERYWHERE, LOOPBACK, Call, Codec, Metadata, held, rpc_error
 
 CONNECT_AGAIN_S: Final = 0.5
@@ -40,7 +40,7 @@ class _Calling:
 
 
 class Connection(Frames):
-    """A connection to a server beside us, at the caller."""
+    """A connection to a server of this machine, at the caller."""
 
     def __init__(self) -> None:
         """Takes calls once it is made."""
@@ -153,7 +153,7 @@ class Connection(Frames):
             call.answer.set_result(result)
 
 
-class Neighbour:
+class FrameClient:
     """The server at one target, as a channel looks for it: connected to when it is first called, and again when it is
     back."""
 
@@ -176,7 +176,9 @@ class Neighbour:
             self._connection = None
         if self._connecting is None and self._elapsed_s() >= self._look_at_s:
             self._look_at_s = self._elapsed_s() + CONNECT_AGAIN_S
-            self._connecting = asyncio.get_running_loop().create_task(self._connect(), name="connect beside")
+            self._connecting = asyncio.get_running_loop().create_task(
+                self._connect(), name="connect by frames"
+            )
         return None
 
     async def ready(self) -> None:
@@ -204,10 +206,10 @@ class Neighbour:
             self._connecting = None
 
 
-def neighbour_at(target: str, directory: Path, bind_host: str) -> Neighbour | None:
+def frame_client_at(target: str, directory: Path, bind_host: str) -> FrameClient | None:
     """The server at `host:port`, if that is where services of this machine listen."""
     host, _, port = target.rpartition(":")
     if host not in {LOOPBACK, *({bind_host} - set(EVERYWHERE))} or not port.isdecimal():
         return None
     path = socket_of(directory, int(port))
-    return Neighbour(path) if path is not None else None
+    return FrameClient(path) if path is not None else None
