@@ -24,6 +24,7 @@ from services.channel_gateway.domain import model as g
 from services.channel_gateway.store import rows
 from services.journey.domain import effects as fx
 from services.journey.domain import model as j
+from services.journey.domain.splits import way_of
 from services.journey.domain.turn import RefusalReason
 from services.journey.store import codec, packed
 from services.points.domain import identity
@@ -85,6 +86,10 @@ DEFINITIONS: Final = {
         j.AttributeTrigger(("spent",), (), j.ValueTest(e.AttributeType.NUMBER, 7, ("1.50",), "9")),
     ),
     "system": j.Definition("By call", j.SystemTriggerKind()),
+    "split": j.Definition(
+        "Test",
+        nodes=(j.Node("divide", j.Split((j.Way(60, "wait"), j.Way(30), j.Way(10, holdout=True)))),),
+    ),
     "template with header and buttons": j.Definition(
         "Offer",
         nodes=(
@@ -93,8 +98,15 @@ DEFINITIONS: Final = {
     ),
 }
 STEPS: Final = tuple(
-    j.Step(f"n{result.value}", 1, result, AT, result.value == 1, "why") for result in j.StepResult
+    j.Step(f"n{result.value}", 1, result, AT, result.value == 1, "why")
+    for result in j.StepResult
+    if result <= j.StepResult.CANCELLED
 )
+WAYS: Final = (
+    j.Step("divide", 1, j.StepResult.WAY_TAKEN, AT, True, "1"),
+    j.Step("divide", 1, j.StepResult.HELD_OUT, AT, True, "3"),
+)
+TEN_WAYS: Final = j.Split(tuple(j.Way(10) for _ in range(10)))
 
 ORDER: Final = s.OrderCompleted(
     "shop", "o-1", 12_340_000, "TWD", "#1", (s.Item("Tea", "2", 6_170_000, "TWD", "p", "k"),), True, True, "c"
@@ -207,7 +219,10 @@ FORMS: Final[dict[str, Stored | Derived]] = {
         lambda data: codec.read_definition(data.decode()),
     ),
     "journey_run_segments": Stored(
-        {"all results": codec.RunSegmentRecord(True, j.EnrolmentState.COMPLETED, STEPS)},
+        {
+            "all results": codec.RunSegmentRecord(True, j.EnrolmentState.COMPLETED, STEPS),
+            "ways of splits": codec.RunSegmentRecord(True, j.EnrolmentState.COMPLETED, WAYS),
+        },
         codec.pack,
         codec.read_run_segment,
     ),
@@ -326,6 +341,7 @@ FORMS: Final[dict[str, Stored | Derived]] = {
             "refund": keys.refund_key_of(A, "shop", "r-1").bytes,
             "effect": fx.effect_key(A, "points", 2, "mark").bytes,
             "partition": bytes([partition_of(A, B)]),
+            "ways of a split": bytes(way_of(TEN_WAYS, A, "divide", UUID(int=n)) for n in range(64)),
             "content of a report": keys.digest_of((ORDER, AT)),
         }
     ),

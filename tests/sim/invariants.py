@@ -22,6 +22,7 @@ from services.journey.domain.model import (
     Message,
     Node,
     Points,
+    Split,
     Step,
     StepResult,
     SystemTriggerKind,
@@ -75,6 +76,7 @@ class _Judge:
         yield from self.order_was_kept()
         for enrolment in self.enrolments.values():
             yield from self.path_is_whole(enrolment)
+        yield from self.same_customers_went_the_same_way()
         yield from self.effects_are_those_of_the_paths()
         yield from self.sends_left_once()
 
@@ -186,6 +188,18 @@ class _Judge:
         if enrolment.state is EnrolmentState.HALTED and journey.status is JourneyStatus.ACTIVE:
             yield f"halted in a journey that was never stopped: {visited}"
 
+    def same_customers_went_the_same_way(self) -> Iterator[str]:
+        """At a split, whatever enrolment it was; and told as held out who is."""
+        ways: dict[tuple[UUID, UUID, str], str] = {}
+        for enrolment, node, step in self._steps():
+            if not isinstance(node.action, Split) or step.result is StepResult.HALTED:
+                continue
+            way = ways.setdefault((enrolment.customer_id, enrolment.journey_id, node.node_id), step.detail)
+            if way != step.detail:
+                yield f"{enrolment.customer_id} went ways {way} and {step.detail} of {node.node_id}"
+            if node.action.ways[int(way) - 1].holdout is not (step.result is StepResult.HELD_OUT):
+                yield f"way {way} of {node.node_id} was told as {step.result.name}"
+
     def effects_are_those_of_the_paths(self) -> Iterator[str]:
         """Services did exactly what the paths told say: points, tags, messages, times."""
         points, changed, marketed = self._earned(), set(), set()
@@ -284,6 +298,9 @@ def _following(node: Node, last: Step) -> str | None:
         return None
     if isinstance(node.action, Condition):
         return node.action.yes if last.result is StepResult.YES else node.action.no
+    if isinstance(node.action, Split):
+        way = node.action.ways[int(last.detail) - 1]
+        return None if last.result is StepResult.HELD_OUT else way.target
     return node.next
 
 

@@ -18,12 +18,14 @@ from services.journey.domain.model import (
     Node,
     Points,
     QuietWindow,
+    Split,
     StatusReason,
     SystemTriggerKind,
     Tags,
     TagTrigger,
     Target,
     Trigger,
+    Way,
 )
 
 ACCOUNT: Final = UUID(int=3)
@@ -65,7 +67,9 @@ JOURNEYS: Final = (
     _journey(
         102,
         CheckoutTrigger(),
-        Node("gift", Points(5), "wait"),
+        Node("gift", Points(5), "divide"),
+        Node("divide", Split((Way(30, "more"), Way(50, "wait"), Way(20, holdout=True)))),
+        Node("more", Points(4), "wait"),
         Node("wait", Delay(30 * 60), "bye"),
         Node("bye", SAY, None),
         enrolments_per_customer_max=2,

@@ -173,8 +173,19 @@ def _action_from(sent: node_pb2.Node, path: str, check: _Reading) -> d.Action | 
             return d.Attribute(sent.attribute.key, sent.attribute.text)
         case "points":
             return d.Points(sent.points.add or -sent.points.deduct)
+        case "split":
+            ways = enumerate(sent.split.ways)
+            return d.Split(tuple(_way_from(way, f"{path}.split.ways[{i}]", check) for i, way in ways))
         case _:
             return None
+
+
+def _way_from(sent: node_pb2.SplitWay, path: str, check: _Reading) -> d.Way:
+    if not sent.holdout:
+        return d.Way(sent.share, _branch_from(sent.target, f"{path}.target", check))
+    if sent.HasField("target"):
+        check.gap(f"{path}.target", "is of no use: those who are held out end here")
+    return d.Way(sent.share, None, sent.holdout)
 
 
 def _branch_from(sent: node_pb2.Branch, path: str, check: _Reading) -> str | None:
@@ -349,6 +360,8 @@ def _node_message(node: d.Node) -> node_pb2.Node:
             message.attribute.text = action.text
         case d.Points() as action:
             message.points.CopyFrom(_points_message(action))
+        case d.Split(ways=ways):
+            message.split.ways.extend(map(_way_message, ways))
         case None:
             pass
     return message
@@ -370,6 +383,11 @@ def _points_message(action: d.Points) -> node_pb2.PointsNode:
     if action.delta > 0:
         return node_pb2.PointsNode(add=action.delta)
     return node_pb2.PointsNode(deduct=-action.delta)
+
+
+def _way_message(way: d.Way) -> node_pb2.SplitWay:
+    target = None if way.holdout else _branch_message(way.target)
+    return node_pb2.SplitWay(share=way.share, holdout=way.holdout, target=target)
 
 
 def _branch_message(node_id: str | None) -> node_pb2.Branch:

@@ -13,7 +13,7 @@ from libs.common.rpc.values import datetime_of, timestamp
 from libs.common.text import fold
 from omnijourney.common.v1 import channel_pb2, money_pb2, operation_pb2
 from omnijourney.internal.v1 import profile_pb2
-from omnijourney.journey.v1 import simulation_pb2
+from omnijourney.journey.v1 import enrolment_pb2, simulation_pb2
 from omnijourney.points.v1 import account_pb2
 from services.journey.convert.references import expression_of
 from services.journey.domain.model import (
@@ -144,6 +144,11 @@ def findings_message(asked: AskedSimulation, around: Surroundings, found: Pass) 
                 node_id=node_id,
                 entered_count=tally.entered[node_id],
                 deferred_count=tally.deferred[node_id],
+                ways=[
+                    enrolment_pb2.WayCount(way=way, count=count)
+                    for (node, way), count in sorted(tally.ways.items())
+                    if node == node_id
+                ],
             )
             for node_id in place
         ],

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from services.journey.domain import effects as fx
-from services.journey.domain import quiet
+from services.journey.domain import quiet, splits
 from services.journey.domain.model import (
     Attribute,
     Condition,
@@ -24,6 +24,7 @@ from services.journey.domain.model import (
     Message,
     Node,
     Points,
+    Split,
     Step,
     StepResult,
     Tags,
@@ -161,6 +162,8 @@ class _Walk:
                 self.ask = fx.SetAttribute(*self._head(), attribute=attribute.key, text=attribute.text)
             case Points() as points:
                 self.do_points(points)
+            case Split() as split:
+                self.do_split(split)
             case None:
                 self._halt_here("NODE_MISSING")
 
@@ -300,6 +303,14 @@ class _Walk:
             enrolment_id=enrolment.enrolment_id,
             node_id=self.node_id,
         )
+
+    def do_split(self, split: Split) -> None:
+        """Takes the customer's way; who is held out ends here."""
+        enrolment = self.enrolment
+        place = splits.way_of(split, enrolment.journey_id, self.node_id, enrolment.customer_id)
+        way = split.ways[place]
+        self._step(StepResult.HELD_OUT if way.holdout else StepResult.WAY_TAKEN, str(place + 1))
+        self._follow(way.target)
 
     # -- small parts --------------------------------------------------------------------------------------------
 

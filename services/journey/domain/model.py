@@ -211,6 +211,20 @@ class Condition(msgspec.Struct, frozen=True, tag="condition"):
     no: str | None
 
 
+class Way(msgspec.Struct, frozen=True):
+    """One way of a split: per cent of the customers, and where they go on; None ends the journey. A holdout ends it."""
+
+    share: int
+    target: str | None = None
+    holdout: bool = False
+
+
+class Split(msgspec.Struct, frozen=True, tag="split"):
+    """Divides the customers by shares, which add up to 100."""
+
+    ways: tuple[Way, ...] = ()
+
+
 class Tags(msgspec.Struct, frozen=True, tag="tags"):
     """Adds and removes tags."""
 
@@ -231,11 +245,11 @@ class Points(msgspec.Struct, frozen=True, tag="points"):
     delta: int
 
 
-Action = Message | Delay | Condition | Tags | Attribute | Points
+Action = Message | Delay | Condition | Tags | Attribute | Points | Split
 
 
 class Node(msgspec.Struct, frozen=True):
-    """One node of the tree; `next` None ends the journey. A condition has branches instead."""
+    """One node of the tree; `next` None ends the journey. A condition and a split have branches instead."""
 
     node_id: str
     action: Action | None
@@ -380,6 +394,8 @@ class StepResult(IntEnum):
     REFUSED = 15
     HALTED = 16
     CANCELLED = 17
+    WAY_TAKEN = 22
+    HELD_OUT = 23
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True):

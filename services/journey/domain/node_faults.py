@@ -9,12 +9,14 @@ from libs.common.audience.values import KEY
 from libs.common.errors import FieldViolation
 from libs.common.text import trimmed
 from services.journey.domain import model as d
+from services.journey.domain.splits import WHOLE
 from services.journey.domain.texts import TAG_LENGTH_MAX, in_both, line_faults, template_faults
 
 DELAY_SECONDS_MAX: Final = 365 * 86_400
 TAGS_MAX: Final = 50
 ATTRIBUTE_TEXT_MAX: Final = 1_000
 POINTS_MAX: Final = 10**12
+WAYS_MAX: Final = 10
 
 
 def node_faults(path: str, node: d.Node, definition: d.Definition) -> Iterator[FieldViolation]:
@@ -31,13 +33,14 @@ def node_faults(path: str, node: d.Node, definition: d.Definition) -> Iterator[F
             yield FieldViolation(f"{path}.delay", "must be 1 minute to 365 days, in whole minutes")
         case d.Condition() if node.next is not None:
             yield FieldViolation(f"{path}.next_node_id", "is not used by a condition, which has branches")
+        case d.Split():
+            yield from _split(path, node, node.action.ways)
         case d.Tags(add=add, remove=remove):
             yield from _tags(f"{path}.tags", add, remove)
         case d.Attribute() as attribute:
             yield from _attribute(f"{path}.attribute", attribute)
-        case d.Points(delta=delta):
-            if not 1 <= abs(delta) <= POINTS_MAX:
-                yield FieldViolation(f"{path}.points", f"must be 1 to {POINTS_MAX}")
+        case d.Points(delta=delta) if not 1 <= abs(delta) <= POINTS_MAX:
+            yield FieldViolation(f"{path}.points", f"must be 1 to {POINTS_MAX}")
 
 
 def _message(path: str, message: d.Message, definition: d.Definition) -> Iterator[FieldViolation]:
@@ -53,6 +56,21 @@ def _message(path: str, message: d.Message, definition: d.Definition) -> Iterato
     yield from template_faults(
         f"{path}.template", template.parameters, template.header_parameters, template.button_parameters
     )
+
+
+def _split(node_path: str, node: d.Node, ways: tuple[d.Way, ...]) -> Iterator[FieldViolation]:
+    path = f"{node_path}.split.ways"
+    if node.next is not None:
+        yield FieldViolation(f"{node_path}.next_node_id", "is not used by a split, which has ways")
+    if not 2 <= len(ways) <= WAYS_MAX:
+        yield FieldViolation(path, f"must be 2 to {WAYS_MAX}")
+    if (whole := sum(way.share for way in ways)) != WHOLE:
+        yield FieldViolation(path, f"must have shares that add up to {WHOLE}, not {whole}")
+    for place, way in enumerate(ways):
+        if not 0 <= way.share <= WHOLE:
+            yield FieldViolation(f"{path}[{place}].share", f"must be 0 to {WHOLE}")
+    for place in [place for place, way in enumerate(ways) if way.holdout][1:]:
+        yield FieldViolation(f"{path}[{place}].holdout", "is possible for one way only")
 
 
 def _tags(path: str, add: tuple[str, ...], remove: tuple[str, ...]) -> Iterator[FieldViolation]:

@@ -41,6 +41,7 @@ QUOTA_ZONE: Final = "Etc/GMT-9"
 _INSTANT: Final = timedelta(microseconds=1)
 _APPLIED: Final = fx.ChangeAnswer(fx.ChangeState.APPLIED)
 _UNCHANGED: Final = fx.ChangeAnswer(fx.ChangeState.UNCHANGED)
+_WAYS: Final = frozenset({StepResult.WAY_TAKEN, StepResult.HELD_OUT})
 _CAP_REASONS: Final = {channel: f"{channel.name}_CAP_REACHED" for channel in Channel}
 
 
@@ -80,6 +81,8 @@ class Tally:
         self.entered: Counter[str] = Counter()
         """Visits by node."""
         self.deferred: Counter[str] = Counter()
+        self.ways: Counter[tuple[str, int]] = Counter()
+        """Of splits, by node and the way's number, from 1."""
         self.edges: Counter[tuple[str, str]] = Counter()
         """By the node that is left and the one that follows, which is empty for the end."""
         self.sends: Counter[tuple[Channel, datetime]] = Counter()
@@ -103,6 +106,8 @@ class Tally:
                 place = step.node_id
             if step.result is StepResult.DEFERRED:
                 self.deferred[step.node_id] += 1
+            if step.result in _WAYS:
+                self.ways[step.node_id, int(step.detail)] += 1
         places[segment.enrolment_id] = place
         if segment.state is EnrolmentState.COMPLETED:
             self.completed += 1

@@ -18,6 +18,7 @@ from services.journey.domain.model import (
     Node,
     QuietWindow,
     Schedule,
+    Split,
     TagTrigger,
 )
 from services.journey.domain.node_faults import node_faults
@@ -174,6 +175,10 @@ def _exits(node: Node) -> Iterator[tuple[str, str]]:
             yield "condition.yes", node.action.yes
         if node.action.no is not None:
             yield "condition.no", node.action.no
+    elif isinstance(node.action, Split):
+        for place, way in enumerate(node.action.ways):
+            if way.target is not None:
+                yield f"split.ways[{place}].target", way.target
     elif node.next is not None:
         yield "next_node_id", node.next
 
@@ -217,8 +222,10 @@ def _targets_of(node: Node) -> Iterator[str]:
 
 
 def shape_of(definition: Definition) -> Iterable[object]:
-    """What outside DRAFT stays as it is (J-06): trigger, node ids, kinds and the ways between nodes."""
+    """What outside DRAFT stays as it is (J-06): trigger, node ids, kinds, the ways between nodes, and splits, by which
+    the same customer always goes the same way."""
     return (
         definition.trigger,
         [(node.node_id, type(node.action), sorted(_exits(node))) for node in definition.nodes],
+        [node.action for node in definition.nodes if isinstance(node.action, Split)],
     )

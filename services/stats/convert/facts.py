@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
@@ -46,6 +47,11 @@ _ENTRY_SOURCES: Final[Mapping[int, f.EntrySource]] = {
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _QUARTER: Final = timedelta(seconds=QUARTER_S)
 _QUARTER_US: Final = QUARTER_S * 1_000_000
+
+_OF_WAYS: Final = frozenset({enrolment_pb2.STEP_RESULT_WAY_TAKEN, enrolment_pb2.STEP_RESULT_HELD_OUT})
+_WAY: Final = re.compile(r"[1-9][0-9]{0,2}")
+_WAY_SHIFT: Final = 16
+_RESULT: Final = (1 << _WAY_SHIFT) - 1
 
 _Shape = tuple[Any, ...]
 """A fact as far as it is counted: what makes it, and the plain values to make it of. Facts are many, their shapes few
@@ -178,7 +184,7 @@ def _tally_record(
                 [
                     (
                         step.node_id,
-                        step.result,
+                        step.result if step.result not in _OF_WAYS else _with_way(step),
                         step.entered,
                         (at_us + step.after_us) // _QUARTER_US if step.after_us else quarter,
                     )
@@ -206,8 +212,17 @@ def _run_segment(
         quarter=_quarter_at(quarter),
         enrolled=enrolled,
         end=_RUN_ENDS.get(state, f.RunEnd.NOT_YET),
-        steps=tuple(f.Step(node, result, entered, _quarter_at(at)) for node, result, entered, at in steps),
+        steps=tuple(
+            f.Step(node, result & _RESULT, entered, _quarter_at(at), result >> _WAY_SHIFT)
+            for node, result, entered, at in steps
+        ),
     )
+
+
+def _with_way(step: records.StepRecord) -> int:
+    """The result, and the way in front of it: together what is counted. A detail that is no way leaves it out."""
+    way = int(step.detail) if _WAY.fullmatch(step.detail) else 0
+    return step.result | way << _WAY_SHIFT
 
 
 def _refused(team: bytes, journey: bytes, quarter: int) -> f.Fact:

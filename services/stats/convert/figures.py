@@ -87,9 +87,12 @@ def node_messages(totals: Iterable[Total]) -> list[pb.NodeFigures]:
     """Figures of nodes in order of their ids."""
     entered: defaultdict[str, int] = defaultdict(int)
     results: defaultdict[str, dict[int, int]] = defaultdict(dict)
+    ways: defaultdict[str, dict[int, int]] = defaultdict(dict)
     for total in totals:
         if total.metric == Metric.NODE_ENTERED:
             entered[total.node_id] += total.value
+        elif total.metric > Metric.NODE_WAY:
+            ways[total.node_id][total.metric - Metric.NODE_WAY] = total.value
         elif total.metric > Metric.NODE_RESULT:
             results[total.node_id][total.metric - Metric.NODE_RESULT] = total.value
     return [
@@ -99,6 +102,9 @@ def node_messages(totals: Iterable[Total]) -> list[pb.NodeFigures]:
             results=[
                 pb.NodeResult(result=enrolment_pb2.StepResult.ValueType(result), count=value)
                 for result, value in sorted(results[node_id].items())
+            ],
+            ways=[
+                enrolment_pb2.WayCount(way=way, count=value) for way, value in sorted(ways[node_id].items())
             ],
         )
         for node_id in sorted(entered.keys() | results.keys())

@@ -49,12 +49,14 @@ class EntrySource(IntEnum):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One step at a node. `result` is the number of the journey contract's `StepResult`."""
+    """One step at a node. `result` is the number of the journey contract's `StepResult`; `way` that of a split's way,
+    from 1, where one was taken."""
 
     node_id: str
     result: int
     entered: bool
     quarter: datetime
+    way: int = 0
 
 
 class RunSegment(msgspec.Struct, frozen=True):

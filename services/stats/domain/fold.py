@@ -84,6 +84,9 @@ def _count_run_segment(segment: RunSegment, times: int, deltas: _Deltas, _: _Fir
             deltas[CounterKey(team_id, Metric.NODE_ENTERED, step.quarter, journey_id, step.node_id)] += times
         result = Metric.NODE_RESULT + step.result
         deltas[CounterKey(team_id, result, step.quarter, journey_id, step.node_id)] += times
+        if step.way:
+            way = Metric.NODE_WAY + step.way
+            deltas[CounterKey(team_id, way, step.quarter, journey_id, step.node_id)] += times
     if segment.end in _RUN_ENDS:
         deltas[CounterKey(team_id, _RUN_ENDS[segment.end], segment.quarter, journey_id)] += times
 

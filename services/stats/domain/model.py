@@ -68,6 +68,8 @@ class Metric(IntEnum):
     """Points that refunds asked back and that were not there any more."""
     NODE_RESULT = 1000
     """And the number of the step's result."""
+    NODE_WAY = 10_000
+    """And the number of the way that a split took, from 1."""
 
 
 class FirstKind(IntEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -33,6 +34,11 @@ MODULES: Final = (
     *("Keep collecting", "News", "Gold"),
 )
 WAIT_S: Final = 20.0
+
+
+def of(sent: list[tuple[str, str]], node_id: str) -> list[tuple[str, str]]:
+    """Those of a node."""
+    return [each for each in sent if each[0] == node_id]
 
 
 @dataclass
@@ -145,6 +151,15 @@ class Shop:
         async with asyncio.timeout(WAIT_S):
             while await counts() != (live, completed):
                 await asyncio.sleep(0.05)
+
+    async def ways(self, journey_id: str) -> list[str]:
+        """The way that each enrolment of a split at the start took."""
+        listed = await self.site.call("ListEnrolments", journey_id=journey_id, page_size=500)
+        explained = [
+            await self.site.call("ExplainEnrolment", enrolment_id=each.enrolment_id)
+            for each in listed.enrolments
+        ]
+        return [each.steps[0].detail for each in explained]
 
     async def until_tagged(self, customer_id: str, tags: list[str]) -> None:
         """Waits until a customer has these tags: who waits for a send to leave is inside, too."""
@@ -296,6 +311,24 @@ async def test_tier_gift_gives_points_and_tells_the_next_day(shop: Shop) -> None
     await shop.site.advance(days=1)
     await shop.settled(journey_id, completed=1)
     assert await shop.sent(journey_id) == [("tell", gold)]
+
+
+async def test_holdout_test_divides_customers_and_each_goes_the_same_way_again(shop: Shop) -> None:
+    journey_id = await shop.live("holdout_test")
+    customers = [await shop.customer() for _ in range(20)]
+    for times in (1, 2):
+        await shop.trigger(journey_id, *customers)
+        await shop.settled(journey_id, completed=times * len(customers))
+        sent = await shop.sent(journey_id)
+        if times == 1:
+            once = sent
+    assert sent == sorted(once * 2), "the same message as before, or none again"
+    ways = await shop.ways(journey_id)
+    assert Counter(ways) == Counter(
+        {"1": 2 * len(of(once, "best-sellers")), "2": 2 * len(of(once, "news"))}
+        | ({"3": 2 * held} if (held := len(customers) - len(once)) else {})
+    )
+    assert len({customer for _, customer in once}) == len(once), "nobody went two ways"
 
 
 async def test_every_example_is_tested_here() -> None:

@@ -322,6 +322,6 @@ def test_the_schema_tells_editors_what_a_text_may_say() -> None:
 def test_the_examples_fit_the_schema() -> None:
     valid = Draft202012Validator(json.loads(schema_text(comments()))).is_valid
     examples = sorted((Path(services.journey.__path__[0]) / "examples").glob("*.yaml"))
-    assert len(examples) == 10
+    assert examples
     wrong = [file.name for file in examples if not valid(yaml.safe_load(file.read_text(encoding="utf-8")))]
     assert wrong == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from services.journey.domain.plan import TeamPlan
 from services.journey.domain.simulated_customer import PastCustomer, Standing
 from services.journey.domain.simulated_limits import Consequence, Imposed, Meter, Reached, tightened
 from services.journey.domain.simulation import Pass, Terms
+from services.journey.domain.splits import way_of
 from services.journey.domain.turn import RefusalReason
 from tests.unit.journey.builders import ACCOUNT, CUSTOMER, NOW, checkout, delay, journey, mail, message
 
@@ -85,6 +87,22 @@ def test_delays_and_quiet_time_pass_in_virtual_time() -> None:
     assert tally.edges == {("wait", "say"): 2, ("say", "end"): 2, ("end", ""): 2}
     line = d.Channel.LINE
     assert tally.sends == {(line, NOW + 3 * HOUR): 1, (line, NOW + 4 * HOUR): 1}
+
+
+def test_a_split_is_counted_by_its_ways_and_customers_go_those_of_the_journey_itself() -> None:
+    split = d.Split((d.Way(60, "say"), d.Way(20), d.Way(20, holdout=True)))
+    found = simulate(
+        tree(d.Node("divide", split), message("say")), [customer(number, NOW) for number in range(40)]
+    )
+    tally, journey_id = found.tally, found.terms.journey.journey_id
+    ways = Counter(way_of(split, journey_id, "divide", uuid5(CUSTOMER, str(n))) for n in range(40))
+    assert tally.ways == {("divide", place + 1): count for place, count in ways.items()}
+    assert tally.edges == {
+        ("divide", "say"): ways[0],
+        ("divide", ""): ways[1] + ways[2],
+        ("say", ""): ways[0],
+    }
+    assert (tally.completed, tally.sends.total()) == (40, ways[0])
 
 
 def test_who_still_waits_at_the_end_of_the_time_is_inside() -> None:

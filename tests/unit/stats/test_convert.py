@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from libs.testing.history_rows import JOURNEY, LINE, WHATSAPP
+from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.stats.v1 import figures_pb2 as pb
 from services.stats.convert import figures as convert
 from services.stats.domain.model import NO_JOURNEY, Metric, Total
@@ -48,6 +49,19 @@ def test_a_journey() -> None:
         ("HKD", 1_000_000),
         ("TWD", 200_000),
     ]
+
+
+def test_a_split_has_figures_of_each_way() -> None:
+    held_out = Metric.NODE_RESULT + enrolment_pb2.STEP_RESULT_HELD_OUT
+    totals = [
+        total(Metric.NODE_ENTERED, 9, node_id="divide"),
+        total(Metric.NODE_WAY + 2, 3, node_id="divide"),
+        total(Metric.NODE_WAY + 1, 6, node_id="divide"),
+        total(held_out, 3, node_id="divide"),
+    ]
+    (node,) = convert.node_messages(totals)
+    assert [(each.way, each.count) for each in node.ways] == [(1, 6), (2, 3)]
+    assert [(each.result, each.count) for each in node.results] == [(enrolment_pb2.STEP_RESULT_HELD_OUT, 3)]
 
 
 def test_what_a_channel_does_not_tell_or_we_do_not_measure() -> None:

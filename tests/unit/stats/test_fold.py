@@ -88,6 +88,26 @@ def test_a_node_is_entered_once_a_visit_whatever_happens_there() -> None:
     assert sums[CounterKey(TEAM, Metric.COMPLETED, NOON, JOURNEY)] == 1
 
 
+def test_a_split_is_counted_by_its_ways_and_by_what_became_of_those_who_went_them() -> None:
+    taken, held_out = enrolment_pb2.STEP_RESULT_WAY_TAKEN, enrolment_pb2.STEP_RESULT_HELD_OUT
+
+    def went(result: int, way: str) -> Any:
+        steps = [records.StepRecord("divide", 1, result, True, way)]
+        return record(ANN, records.RunSegmentFact(0, ANN.bytes, ANN.bytes, False, 1, steps))
+
+    rows = [went(taken, "1"), went(taken, "10"), went(taken, "1"), went(held_out, "3"), went(taken, "none")]
+    sums = {key.metric: value for key, value in counted(Source.RECORDS, *rows).items()}
+    way, result = int(Metric.NODE_WAY), int(Metric.NODE_RESULT)
+    assert sums == {
+        Metric.NODE_ENTERED: 5,
+        result + taken: 4,
+        result + held_out: 1,
+        way + 1: 2,
+        way + 3: 1,
+        way + 10: 1,
+    }
+
+
 def test_halted_parked_and_refused() -> None:
     rows = [
         run_segment(ANN, state=enrolment_pb2.ENROLMENT_STATE_HALTED),

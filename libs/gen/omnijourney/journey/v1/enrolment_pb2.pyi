@@ -124,6 +124,10 @@ class _StepResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StepResult
     """Halted here."""
     STEP_RESULT_CANCELLED: _StepResult.ValueType  # 17
     """The message was cancelled by a stop before it left."""
+    STEP_RESULT_WAY_TAKEN: _StepResult.ValueType  # 22
+    """A way of a split was taken; the detail is its number, from 1."""
+    STEP_RESULT_HELD_OUT: _StepResult.ValueType  # 23
+    """Held out by a split, whose holdout this customer belongs to; the detail is the number of that way, from 1."""
 
 class StepResult(_StepResult, metaclass=_StepResultEnumTypeWrapper):
     """What happened at a node."""
@@ -164,6 +168,10 @@ STEP_RESULT_HALTED: StepResult.ValueType  # 16
 """Halted here."""
 STEP_RESULT_CANCELLED: StepResult.ValueType  # 17
 """The message was cancelled by a stop before it left."""
+STEP_RESULT_WAY_TAKEN: StepResult.ValueType  # 22
+"""A way of a split was taken; the detail is its number, from 1."""
+STEP_RESULT_HELD_OUT: StepResult.ValueType  # 23
+"""Held out by a split, whose holdout this customer belongs to; the detail is the number of that way, from 1."""
 Global___StepResult: _TypeAlias = StepResult  # noqa: Y015
 
 @_typing.final
@@ -253,7 +261,7 @@ class Step(_message.Message):
     result: Global___StepResult.ValueType
     """What happened."""
     detail: _builtins.str
-    """Reason in a word, such as `UNBOUND` or `LINE_CAP_REACHED`; may be empty."""
+    """Reason in a word, such as `UNBOUND` or `LINE_CAP_REACHED`, or the number of a way; may be empty."""
     entered: _builtins.bool
     """True on the first step of a visit: the node was entered."""
     @_builtins.property
@@ -277,3 +285,29 @@ class Step(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Step: _TypeAlias = Step  # noqa: Y015
+
+@_typing.final
+class WayCount(_message.Message):
+    """How many went one way of a split."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAY_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    way: _builtins.int
+    """Number of the way in the definition, from 1."""
+    count: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        way: _builtins.int = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "way", b"way"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WayCount: _TypeAlias = WayCount  # noqa: Y015

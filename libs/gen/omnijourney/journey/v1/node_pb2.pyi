@@ -66,7 +66,7 @@ class Node(_message.Message):
     node_id: _builtins.str
     """Chosen by the author, stable over the journey's life: 1 to 64 of `a-z 0-9 _ -`. Required, unique in the journey."""
     next_node_id: _builtins.str
-    """Node that follows; empty: the journey ends here. Unused by a condition, which has branches."""
+    """Node that follows; empty: the journey ends here. Unused by a condition and a split, which have branches."""
     @_builtins.property
     def message(self) -> Global___MessageNode:
         """Sends a message."""
@@ -255,14 +255,16 @@ Global___WaitNode: _TypeAlias = WaitNode  # noqa: Y015
 
 @_typing.final
 class SplitNode(_message.Message):
-    """Divides the customers by shares; the same customer always goes the same way."""
+    """Divides the customers by shares. The same customer always goes the same way: it follows from the journey, the node and the customer, and
+    from nothing else. So shares stay as they are once the journey is published; a copy of a journey divides anew.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     WAYS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def ways(self) -> _containers.RepeatedCompositeFieldContainer[Global___SplitWay]:
-        """The ways, 2 to 10; their shares add up to 100. Required."""
+        """The ways, 2 to 10; their shares add up to 100. Required to publish."""
 
     def __init__(
         self,
@@ -289,10 +291,10 @@ class SplitWay(_message.Message):
     share: _builtins.int
     """Per cent of the customers, 0 to 100."""
     holdout: _builtins.bool
-    """Whether these get nothing and are only counted, to compare the others with; at most one way. It ends here."""
+    """Whether these get nothing more of this enrolment and are only counted, to compare the others with; at most one way. It ends here."""
     @_builtins.property
     def target(self) -> Global___Branch:
-        """Where they go on. Required unless `holdout`."""
+        """Where they go on. Required to publish, but for `holdout`, which has none."""
 
     def __init__(
         self,

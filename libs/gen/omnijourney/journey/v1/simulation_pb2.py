@@ -26,27 +26,28 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from omnijourney.common.v1 import channel_pb2 as omnijourney_dot_common_dot_v1_dot_channel__pb2
 from omnijourney.common.v1 import error_reason_pb2 as omnijourney_dot_common_dot_v1_dot_error__reason__pb2
 from omnijourney.common.v1 import money_pb2 as omnijourney_dot_common_dot_v1_dot_money__pb2
+from omnijourney.journey.v1 import enrolment_pb2 as omnijourney_dot_journey_dot_v1_dot_enrolment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'omnijourney/journey/v1/simulation.proto\x12\x16omnijourney.journey.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a(omnijourney/common/v1/error_reason.proto\x1a!omnijourney/common/v1/money.proto\"\x80\x04\n\nSimulation\x12\x16\n\x0e\x65nrolled_count\x18\x01 \x01(\x03\x12:\n\x08refusals\x18\x02 \x03(\x0b\x32(.omnijourney.journey.v1.SimulatedRefusal\x12\x17\n\x0f\x63ompleted_count\x18\x03 \x01(\x03\x12\x34\n\x05nodes\x18\x04 \x03(\x0b\x32%.omnijourney.journey.v1.SimulatedNode\x12\x34\n\x05\x65\x64ges\x18\x05 \x03(\x0b\x32%.omnijourney.journey.v1.SimulatedEdge\x12\x35\n\x05sends\x18\x06 \x03(\x0b\x32&.omnijourney.journey.v1.SimulatedSends\x12\x36\n\x06limits\x18\x07 \x03(\x0b\x32&.omnijourney.journey.v1.SimulatedLimit\x12\x14\n\x0cpoints_added\x18\x08 \x01(\x03\x12\x17\n\x0fpoints_deducted\x18\t \x01(\x03\x12\x14\n\x0chalted_count\x18\n \x01(\x03\x12\x12\n\nlive_count\x18\x0b \x01(\x03\x12\x14\n\x0c\x65vents_count\x18\x0c \x01(\x03\x12;\n\x08premises\x18\r \x03(\x0e\x32).omnijourney.journey.v1.SimulationPremise\"]\n\x10SimulatedRefusal\x12\x32\n\x06reason\x18\x01 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12\x15\n\rrefused_count\x18\x02 \x01(\x03\"O\n\rSimulatedNode\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x15\n\rentered_count\x18\x02 \x01(\x03\x12\x16\n\x0e\x64\x65\x66\x65rred_count\x18\x03 \x01(\x03\"K\n\rSimulatedEdge\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x14\n\x0cnext_node_id\x18\x02 \x01(\t\x12\x13\n\x0btaken_count\x18\x03 \x01(\x03\"\xb4\x01\n\x0eSimulatedSends\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmessage_count\x18\x03 \x01(\x03\x12*\n\x04\x63ost\x18\x04 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\"t\n\x0eSimulatedLimit\x12\x32\n\x06reason\x18\x01 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12.\n\nreach_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xef\x02\n\x11SimulationPremise\x12\"\n\x1eSIMULATION_PREMISE_UNSPECIFIED\x10\x00\x12$\n SIMULATION_PREMISE_ALL_DELIVERED\x10\x01\x12$\n SIMULATION_PREMISE_BASICS_OF_NOW\x10\x02\x12&\n\"SIMULATION_PREMISE_BINDINGS_OF_NOW\x10\x03\x12#\n\x1fSIMULATION_PREMISE_TIMES_OF_NOW\x10\x04\x12$\n SIMULATION_PREMISE_POINTS_OF_NOW\x10\x05\x12$\n SIMULATION_PREMISE_LIMITS_OF_NOW\x10\x06\x12%\n!SIMULATION_PREMISE_BALANCE_OF_NOW\x10\x07\x12*\n&SIMULATION_PREMISE_SCHEDULE_LEFT_ASIDE\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'omnijourney/journey/v1/simulation.proto\x12\x16omnijourney.journey.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a(omnijourney/common/v1/error_reason.proto\x1a!omnijourney/common/v1/money.proto\x1a&omnijourney/journey/v1/enrolment.proto\"\x80\x04\n\nSimulation\x12\x16\n\x0e\x65nrolled_count\x18\x01 \x01(\x03\x12:\n\x08refusals\x18\x02 \x03(\x0b\x32(.omnijourney.journey.v1.SimulatedRefusal\x12\x17\n\x0f\x63ompleted_count\x18\x03 \x01(\x03\x12\x34\n\x05nodes\x18\x04 \x03(\x0b\x32%.omnijourney.journey.v1.SimulatedNode\x12\x34\n\x05\x65\x64ges\x18\x05 \x03(\x0b\x32%.omnijourney.journey.v1.SimulatedEdge\x12\x35\n\x05sends\x18\x06 \x03(\x0b\x32&.omnijourney.journey.v1.SimulatedSends\x12\x36\n\x06limits\x18\x07 \x03(\x0b\x32&.omnijourney.journey.v1.SimulatedLimit\x12\x14\n\x0cpoints_added\x18\x08 \x01(\x03\x12\x17\n\x0fpoints_deducted\x18\t \x01(\x03\x12\x14\n\x0chalted_count\x18\n \x01(\x03\x12\x12\n\nlive_count\x18\x0b \x01(\x03\x12\x14\n\x0c\x65vents_count\x18\x0c \x01(\x03\x12;\n\x08premises\x18\r \x03(\x0e\x32).omnijourney.journey.v1.SimulationPremise\"]\n\x10SimulatedRefusal\x12\x32\n\x06reason\x18\x01 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12\x15\n\rrefused_count\x18\x02 \x01(\x03\"\x7f\n\rSimulatedNode\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x15\n\rentered_count\x18\x02 \x01(\x03\x12\x16\n\x0e\x64\x65\x66\x65rred_count\x18\x03 \x01(\x03\x12.\n\x04ways\x18\x04 \x03(\x0b\x32 .omnijourney.journey.v1.WayCount\"K\n\rSimulatedEdge\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x14\n\x0cnext_node_id\x18\x02 \x01(\t\x12\x13\n\x0btaken_count\x18\x03 \x01(\x03\"\xb4\x01\n\x0eSimulatedSends\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmessage_count\x18\x03 \x01(\x03\x12*\n\x04\x63ost\x18\x04 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\"t\n\x0eSimulatedLimit\x12\x32\n\x06reason\x18\x01 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12.\n\nreach_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xef\x02\n\x11SimulationPremise\x12\"\n\x1eSIMULATION_PREMISE_UNSPECIFIED\x10\x00\x12$\n SIMULATION_PREMISE_ALL_DELIVERED\x10\x01\x12$\n SIMULATION_PREMISE_BASICS_OF_NOW\x10\x02\x12&\n\"SIMULATION_PREMISE_BINDINGS_OF_NOW\x10\x03\x12#\n\x1fSIMULATION_PREMISE_TIMES_OF_NOW\x10\x04\x12$\n SIMULATION_PREMISE_POINTS_OF_NOW\x10\x05\x12$\n SIMULATION_PREMISE_LIMITS_OF_NOW\x10\x06\x12%\n!SIMULATION_PREMISE_BALANCE_OF_NOW\x10\x07\x12*\n&SIMULATION_PREMISE_SCHEDULE_LEFT_ASIDE\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.journey.v1.simulation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SIMULATIONPREMISE']._serialized_start=1284
-  _globals['_SIMULATIONPREMISE']._serialized_end=1651
-  _globals['_SIMULATION']._serialized_start=215
-  _globals['_SIMULATION']._serialized_end=727
-  _globals['_SIMULATEDREFUSAL']._serialized_start=729
-  _globals['_SIMULATEDREFUSAL']._serialized_end=822
-  _globals['_SIMULATEDNODE']._serialized_start=824
-  _globals['_SIMULATEDNODE']._serialized_end=903
-  _globals['_SIMULATEDEDGE']._serialized_start=905
-  _globals['_SIMULATEDEDGE']._serialized_end=980
-  _globals['_SIMULATEDSENDS']._serialized_start=983
-  _globals['_SIMULATEDSENDS']._serialized_end=1163
-  _globals['_SIMULATEDLIMIT']._serialized_start=1165
-  _globals['_SIMULATEDLIMIT']._serialized_end=1281
+  _globals['_SIMULATIONPREMISE']._serialized_start=1372
+  _globals['_SIMULATIONPREMISE']._serialized_end=1739
+  _globals['_SIMULATION']._serialized_start=255
+  _globals['_SIMULATION']._serialized_end=767
+  _globals['_SIMULATEDREFUSAL']._serialized_start=769
+  _globals['_SIMULATEDREFUSAL']._serialized_end=862
+  _globals['_SIMULATEDNODE']._serialized_start=864
+  _globals['_SIMULATEDNODE']._serialized_end=991
+  _globals['_SIMULATEDEDGE']._serialized_start=993
+  _globals['_SIMULATEDEDGE']._serialized_end=1068
+  _globals['_SIMULATEDSENDS']._serialized_start=1071
+  _globals['_SIMULATEDSENDS']._serialized_end=1251
+  _globals['_SIMULATEDLIMIT']._serialized_start=1253
+  _globals['_SIMULATEDLIMIT']._serialized_end=1369
 # @@protoc_insertion_point(module_scope)

@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
 from omnijourney.common.v1 import money_pb2 as _money_pb2
+from omnijourney.journey.v1 import enrolment_pb2 as _enrolment_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -188,22 +189,30 @@ class SimulatedNode(_message.Message):
     NODE_ID_FIELD_NUMBER: _builtins.int
     ENTERED_COUNT_FIELD_NUMBER: _builtins.int
     DEFERRED_COUNT_FIELD_NUMBER: _builtins.int
+    WAYS_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     """The node."""
     entered_count: _builtins.int
     """Visits."""
     deferred_count: _builtins.int
     """Messages that had to wait for the end of quiet time."""
+    @_builtins.property
+    def ways(self) -> _containers.RepeatedCompositeFieldContainer[_enrolment_pb2.WayCount]:
+        """Of a split: how many went each way, in the order of the ways; only ways that somebody went. Customers are divided as the journey itself
+        divides them; as a definition that is not saved would, once it is, cannot be known.
+        """
+
     def __init__(
         self,
         *,
         node_id: _builtins.str = ...,
         entered_count: _builtins.int = ...,
         deferred_count: _builtins.int = ...,
+        ways: _abc.Iterable[_enrolment_pb2.WayCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deferred_count", b"deferred_count", "entered_count", b"entered_count", "node_id", b"node_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deferred_count", b"deferred_count", "entered_count", b"entered_count", "node_id", b"node_id", "ways", b"ways"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -298,6 +298,7 @@ class NodeFigures(_message.Message):
     ENTERED_COUNT_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
     WAITS_FIELD_NUMBER: _builtins.int
+    WAYS_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     """The node."""
     entered_count: _builtins.int
@@ -310,6 +311,10 @@ class NodeFigures(_message.Message):
     def waits(self) -> _containers.RepeatedCompositeFieldContainer[_explain_pb2.WaitCount]:
         """How many wait there now, and for what."""
 
+    @_builtins.property
+    def ways(self) -> _containers.RepeatedCompositeFieldContainer[_enrolment_pb2.WayCount]:
+        """Of a split: how many went each way, in the order of the ways; only ways that somebody went."""
+
     def __init__(
         self,
         *,
@@ -317,10 +322,11 @@ class NodeFigures(_message.Message):
         entered_count: _builtins.int = ...,
         results: _abc.Iterable[Global___NodeResult] | None = ...,
         waits: _abc.Iterable[_explain_pb2.WaitCount] | None = ...,
+        ways: _abc.Iterable[_enrolment_pb2.WayCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entered_count", b"entered_count", "node_id", b"node_id", "results", b"results", "waits", b"waits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entered_count", b"entered_count", "node_id", b"node_id", "results", b"results", "waits", b"waits", "ways", b"ways"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
