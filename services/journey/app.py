@@ -48,6 +48,7 @@ from services.journey.convert.gone import attribute_changes, content_changes
 from services.journey.servicer import Dependencies, JourneyServicer, internal
 from services.journey.servicer.simulations import SimulationOperations
 from services.journey.store.enrolments import EnrolmentStore
+from services.journey.store.explain import ExplanationStore
 from services.journey.store.history import HistoryStore
 from services.journey.store.journeys import JourneyStore
 from services.journey.store.leases import LeaseStore
@@ -58,6 +59,7 @@ from services.journey.store.references import FollowedSource, ReferenceStore
 from services.journey.store.simulations import SimulationStore
 from services.journey.store.turns import TurnStore
 from services.journey.usecases.applying import Applying
+from services.journey.usecases.explain import Explanations
 from services.journey.usecases.gate import Gate
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
@@ -132,7 +134,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             progress=progress,
             cpu_wait=cpu_wait.share,
         )
-        orphan_store, leases = OrphanStore(rt.pool), LeaseStore(rt.pool)
+        orphan_store, leases, enrolments = OrphanStore(rt.pool), LeaseStore(rt.pool), EnrolmentStore(rt.pool)
         orphans = OrphanChecker(
             store=orphan_store,
             probe=sends,
@@ -185,9 +187,17 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                     settings=team_settings,
                 ),
             ),
+            explanations=Explanations(
+                journeys,
+                enrolments,
+                ExplanationStore(rt.pool),
+                readers=readers,
+                customers=SegmentCustomers(CustomersServiceStub(to_segment)),
+                clock=rt.clock,
+            ),
             draining_of_workers=WorkerDraining(rt.pool, leases),
             journeys=journeys,
-            enrolments=EnrolmentStore(rt.pool),
+            enrolments=enrolments,
             leases=leases,
             orphans=orphan_store,
             history=HistoryStore(rt.pool),

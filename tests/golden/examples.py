@@ -251,7 +251,17 @@ FORMS: Final[dict[str, Stored | Derived]] = {
                     jr.RefusalFact(0, B.bytes, 3, 5),
                     jr.StatusFact(0, 3, 5, 1, "Welcome 歡迎", 6),
                 ],
-            )
+            ),
+            "with revisions, and what was seen": jr.Record(
+                epoch_us(AT),
+                [C.bytes],
+                [
+                    jr.RunSegmentFact(
+                        0, B.bytes, A.bytes, True, 1, [jr.StepRecord("a", 1, 10, True, "", 3, "tags: vip")], 4
+                    )
+                ],
+                [12],
+            ),
         },
         jr.pack_record,
         jr.read_record,
@@ -308,7 +318,8 @@ FORMS: Final[dict[str, Stored | Derived]] = {
             "both": {
                 A: packed.KeptVerdict(C, fx.Verdict(belongs=True)),
                 B: packed.KeptVerdict(C, fx.Verdict(belongs=False, reason="AUDIENCE_DELETED")),
-            }
+            },
+            "with what was seen": {A: packed.KeptVerdict(C, fx.Verdict(belongs=True, seen="tags: vip"))},
         },
         lambda kept: packed.pack_verdicts(kept) or b"",
         packed.read_verdicts,

@@ -170,7 +170,7 @@ class InMemoryTurnStore:
         for turn in turns.values():
             for enrolment in turn.enrolments:
                 _check(enrolment)
-        rows = commit_rows(turns, loaded.stored, now)
+        rows = commit_rows(turns, loaded.stored, now, journeys)
         self._stop(turns.values())
         for key, turn in turns.items():
             self._tables.states[key] = rows.packed[key]

@@ -20,7 +20,10 @@ FEED_START: Final = PARTITIONS
 
 
 class StepRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One step of an enrolment; `result` is a `journey.v1.StepResult`, `after_us` counts from the record's time."""
+    """One step of an enrolment; `result` is a `journey.v1.StepResult`, `after_us` counts from the record's time.
+
+    `seen` is what decided a condition and what the customer had there, for people; written where there is any.
+    """
 
     node_id: str
     visit: int
@@ -28,6 +31,7 @@ class StepRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     entered: bool
     detail: str = ""
     after_us: int = 0
+    seen: str = ""
 
 
 class RunSegmentFact(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -72,11 +76,15 @@ Fact = RunSegmentFact | RefusalFact | StatusFact
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """The body of a row: `at_us` is the time from which `after_us` counts. The facts of an enrolment are in order."""
+    """The body of a row: `at_us` is the time from which `after_us` counts. The facts of an enrolment are in order.
+
+    `revisions` are those of `journeys`, by which the commit decided; 0 is not known, none are known where it is empty.
+    """
 
     at_us: int
     journeys: list[bytes]
     facts: list[Fact]
+    revisions: list[int] = []
 
     def time(self, after_us: int) -> datetime:
         """A domain time of this record. Raises OverflowError for one that no datetime has."""

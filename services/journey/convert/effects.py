@@ -26,6 +26,7 @@ def verdict_from(answer: segment_calls.Evaluation) -> fx.Verdict:
         answer.verdict == segment_calls.VERDICT_YES,
         reason_text(answer.reason),
         answer.has_phone if looked_up else None,
+        answer.seen,
     )
 
 

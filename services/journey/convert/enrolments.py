@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from libs.common.rpc.values import timestamp
 from omnijourney.journey.v1 import enrolment_pb2
-from services.journey.domain import model as d
-from services.journey.domain.views import StoredEnrolment
+from services.journey.domain.views import KeptStep, StoredEnrolment
 
 
 def enrolment_message(stored: StoredEnrolment) -> enrolment_pb2.Enrolment:
@@ -26,8 +25,9 @@ def enrolment_message(stored: StoredEnrolment) -> enrolment_pb2.Enrolment:
     )
 
 
-def step_message(step: d.Step) -> enrolment_pb2.Step:
+def step_message(kept: KeptStep) -> enrolment_pb2.Step:
     """A step as the contract shows it."""
+    step = kept.step
     return enrolment_pb2.Step(
         node_id=step.node_id,
         visit=step.visit,
@@ -35,4 +35,6 @@ def step_message(step: d.Step) -> enrolment_pb2.Step:
         detail=step.detail,
         occur_time=timestamp(step.at),
         entered=step.entered,
+        revision=kept.revision,
+        seen=step.seen,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from libs.common.audience.evaluation import evaluate
+from libs.common.audience.deciding import Decision, decide
 from libs.common.audience.expressions import (
     BasicField,
     Expression,
@@ -34,16 +34,18 @@ def known_verdict(effect: fx.EvaluateAudience) -> fx.Verdict | None:
     view = effect.view
     if view is None or (expression := _expression(effect.audience)) is None:
         return None
-    belongs = answer_from(view, expression)
-    return None if belongs is None else fx.Verdict(belongs, has_phone=view.phone is not None)
+    found = decision_from(view, expression)
+    if found is None:
+        return None
+    return fx.Verdict(found.belongs, has_phone=view.phone is not None, seen=found.seen)
 
 
-def answer_from(view: CustomerView, expression: Expression) -> bool | None:
+def decision_from(view: CustomerView, expression: Expression) -> Decision | None:
     """Whether the customer is in an audience, whatever else is true of them; None if that depends on it."""
     known = _WHOLE if view.whole else _ALWAYS
     if any(type(item) not in known for item in predicates(expression)):
         return None
-    return evaluate(expression, _subject(view), view.as_of, _NO_ZONE)
+    return decide(expression, _subject(view), view.as_of, _NO_ZONE)
 
 
 @lru_cache(maxsize=_AUDIENCES_MAX)

@@ -206,12 +206,14 @@ class ChangeAnswer(msgspec.Struct, frozen=True):
 class Verdict(msgspec.Struct, frozen=True):
     """Answer to an `EvaluateAudience`. With a `reason` it could not be evaluated, and nobody belongs to it.
 
-    `has_phone` is of that moment, None where segment did not say; it saves a question.
+    `has_phone` is of that moment, None where segment did not say; it saves a question. `seen` is what decided it and
+    what the customer had there, for people.
     """
 
     belongs: bool
     reason: str = ""
     has_phone: bool | None = None
+    seen: str = ""
 
 
 class Place(msgspec.Struct, frozen=True):

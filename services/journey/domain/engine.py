@@ -241,7 +241,7 @@ class _Walk:
             self._step(StepResult.REFUSED, verdict.reason)
             self._stop(verdict.reason)
             return
-        self._step(StepResult.YES if verdict.belongs else StepResult.NO, verdict.reason)
+        self._step(StepResult.YES if verdict.belongs else StepResult.NO, verdict.reason, verdict.seen)
         self._follow(node.action.yes if verdict.belongs else node.action.no)
 
     # -- nodes --------------------------------------------------------------------------------------------------
@@ -372,6 +372,8 @@ class _Walk:
     def _wait(self, reason: WaitReason, until: datetime | None = None) -> None:
         self.wait, self.wake_at = reason, until
 
-    def _step(self, result: StepResult, detail: str = "") -> None:
-        self.steps.append(Step(self.node_id, self.enrolment.visit, result, self.now, self.fresh, detail))
+    def _step(self, result: StepResult, detail: str = "", seen: str = "") -> None:
+        self.steps.append(
+            Step(self.node_id, self.enrolment.visit, result, self.now, self.fresh, detail, seen)
+        )
         self.fresh = False

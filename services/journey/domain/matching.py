@@ -116,10 +116,15 @@ def _checkout(trigger: CheckoutTrigger, body: m.Checkout) -> bool:
         return False
     if trigger.at_most is not None and body.amount_micros > trigger.at_most:
         return False
+    return has_item(trigger, body.items)
+
+
+def has_item(trigger: CheckoutTrigger, names_of_items: Sequence[str]) -> bool:
+    """True if an order with items of these names meets the trigger's condition on items, if it has one."""
     if not trigger.item_names:
         return True
     names = _folded(trigger.item_names)
-    items = [fold(item) for item in body.items]
+    items = [fold(item) for item in names_of_items]
     if trigger.item_match == "is":
         return any(item in names for item in items)
     return any(name in item for item in items for name in names)

@@ -399,7 +399,7 @@ class StepResult(IntEnum):
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True):
-    """One step of an enrolment, as history keeps it."""
+    """One step of an enrolment, as history keeps it. `seen` is what decided a condition, for people."""
 
     node_id: str
     visit: int
@@ -407,3 +407,4 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
     at: datetime
     entered: bool = False
     detail: str = ""
+    seen: str = ""

@@ -59,15 +59,24 @@ def accepts(journey: Journey, at: datetime, now: datetime) -> bool:
     """True if what occurred at `at` lets a customer enter at `now`.
 
     It must be active at both: what is worked on late enters no more, whoever comes first, worker or schedule. A time
-    to come counts as now. Nobody enters by what occurred before the journey was published (J-26a); a time in whole
-    seconds is compared with the second in which that was.
+    to come counts as now. Nobody enters by what occurred before the journey was published (J-26a).
     """
     at = min(at, now)
-    published = journey.published_at
-    if published is not None and at < published and (at.microsecond or at < published.replace(microsecond=0)):
+    if is_before_publishing(journey, at):
         return False
     active = JourneyStatus.ACTIVE
     return journey_status_at(journey, now) is active and journey_status_at(journey, at) is active
+
+
+def is_before_publishing(journey: Journey, at: datetime) -> bool:
+    """True if what occurred at `at` is older than the journey's publishing.
+
+    A time in whole seconds is compared with the second in which that was.
+    """
+    published = journey.published_at
+    if published is None or at >= published:
+        return False
+    return bool(at.microsecond) or at < published.replace(microsecond=0)
 
 
 def sends_until(journey: Journey) -> datetime | None:

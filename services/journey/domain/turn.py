@@ -350,7 +350,7 @@ class _ActorTurn:
     def _enrolment(self, journey: Journey, mail: m.Mail) -> Enrolment:
         actor, event_id = self._given.actor, driver_id(mail.event_id)
         return Enrolment(
-            enrolment_id=derived_id(journey.journey_id, f"{actor.customer_id}:{event_id}"),
+            enrolment_id=enrolment_id_of(journey.journey_id, actor.customer_id, event_id),
             journey_id=journey.journey_id,
             team_id=actor.team_id,
             customer_id=actor.customer_id,
@@ -425,6 +425,11 @@ class _ActorTurn:
             self._live[enrolment.enrolment_id] = enrolment
         else:
             self._live.pop(enrolment.enrolment_id, None)
+
+
+def enrolment_id_of(journey_id: UUID, customer_id: UUID, event_id: UUID) -> UUID:
+    """The enrolment that an event leads to, if it leads to one: however often the turn is run, it is the same."""
+    return derived_id(journey_id, f"{customer_id}:{event_id}")
 
 
 def journeys_by_id(journeys: Iterable[Journey]) -> TeamJourneys:

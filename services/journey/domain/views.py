@@ -16,6 +16,7 @@ from services.journey.domain.model import (
     EnrolmentState,
     JourneyStatus,
     StatusReason,
+    Step,
     SystemTriggerKind,
     TagTrigger,
 )
@@ -80,6 +81,13 @@ class StoredStatusChange(NamedTuple):
     subject: str
     actor: str
     changed_at: datetime
+
+
+class KeptStep(NamedTuple):
+    """A step, and the revision of the definition by which it was done; 0 where that was not kept."""
+
+    step: Step
+    revision: int = 0
 
 
 class StoredRevision(NamedTuple):

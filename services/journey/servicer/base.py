@@ -18,6 +18,7 @@ from services.journey.store.leases import LeaseStore
 from services.journey.store.mail import JourneyMailStore
 from services.journey.store.orphans import OrphanStore
 from services.journey.usecases.applying import Applying
+from services.journey.usecases.explain import Explanations
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
 from services.journey.usecases.parked import ParkedCustomers
@@ -37,6 +38,7 @@ class Dependencies:
     parked: ParkedCustomers
     uses: Uses
     simulations: Simulations
+    explanations: Explanations
     draining_of_workers: WorkerDraining
     journeys: JourneyStore
     enrolments: EnrolmentStore

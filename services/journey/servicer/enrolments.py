@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.common.paging import page_key, page_of, page_size
+from libs.common.paging import page_key, page_of, page_size, page_token
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import ids_of
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.convert import enrolments as convert
+from services.journey.convert.explain import explanation_message
 from services.journey.domain import model as d
 from services.journey.domain.views import EnrolmentFilter
 from services.journey.servicer.base import BaseRpcs
@@ -75,4 +76,26 @@ class EnrolmentRpcs(BaseRpcs):
         return pb.ExplainEnrolmentResponse(
             enrolment=convert.enrolment_message(stored),
             steps=map(convert.step_message, steps),
+        )
+
+    async def ExplainCustomer(
+        self, request: pb.ExplainCustomerRequest, context: Any
+    ) -> pb.ExplainCustomerResponse:
+        """Tells what events of a customer led to at a journey, newest first, or what one event did."""
+        check = FieldCheck()
+        team_id = check.uuid("team_id", request.team_id)
+        journey_id = check.uuid("journey_id", request.journey_id)
+        customer_id = check.uuid("customer_id", request.customer_id)
+        event_id = check.optional_uuid("event_id", request.event_id)
+        check.done()
+        size = page_size(request.page_size)
+        arguments = ("explanations", team_id, journey_id, customer_id, event_id)
+        before = page_key(request.page_token, int, *arguments) or 0
+        if event_id is not None:
+            found = await self._deps.explanations.event(team_id, journey_id, customer_id, event_id)
+            return pb.ExplainCustomerResponse(entries=map(explanation_message, found))
+        page = await self._deps.explanations.page(team_id, journey_id, customer_id, before=before, size=size)
+        return pb.ExplainCustomerResponse(
+            entries=map(explanation_message, page.explained),
+            next_page_token=page_token(page.before, *arguments) if page.before else "",
         )

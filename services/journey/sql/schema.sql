@@ -181,6 +181,20 @@ CREATE INDEX actor_sending ON journey.actor USING btree (partition, sending_sinc
 ALTER TABLE actor ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON actor USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Mail of customers that were set aside which operators dropped: numbers of a source after `after_number`, up to `through_number`.
+CREATE TABLE dropped_mail (
+    team_id        uuid NOT NULL,
+    customer_id    uuid NOT NULL,
+    source         smallint NOT NULL,
+    through_number integer NOT NULL,
+    after_number   integer NOT NULL,
+    at             timestamp with time zone NOT NULL,
+    CONSTRAINT dropped_mail_pkey PRIMARY KEY (team_id, customer_id, source, through_number),
+    CONSTRAINT dropped_mail_at_check CHECK (((at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE dropped_mail ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON dropped_mail USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- One row a run. `wake_at` is the durable timer: it is set exactly while the run rests until a time.
 CREATE TABLE enrolment (
     partition        smallint NOT NULL,

@@ -13,8 +13,8 @@ from libs.common.db.pool import Pool, transaction
 from libs.common.errors import NotFound
 from libs.common.feeds.records import shard_of
 from libs.common.ids import partition_of
-from services.journey.domain.model import Enrolment, EnrolmentState, Step, WaitReason
-from services.journey.domain.views import EnrolmentFilter, StoredEnrolment
+from services.journey.domain.model import Enrolment, EnrolmentState, WaitReason
+from services.journey.domain.views import EnrolmentFilter, KeptStep, StoredEnrolment
 from services.journey.store import codec
 from services.journey.store.book import BOOK
 from services.journey.store.packed import Named, read_state
@@ -36,7 +36,7 @@ class EnrolmentStore:
             )
         if row is None:
             raise NotFound.of("enrolment", enrolment_id)
-        return _stored(row)
+        return stored_enrolment(row)
 
     async def page(
         self, team_id: UUID, wanted: EnrolmentFilter, after: tuple[datetime, UUID] | None, limit: int
@@ -44,7 +44,7 @@ class EnrolmentStore:
         """A page of enrolments of a journey, of a customer, or of both; newest first."""
         async with transaction(self._pool, [team_id]) as connection:
             rows = await connection.fetch(*_page_query(team_id, wanted, after, limit))
-        return [_stored(row) for row in rows]
+        return [stored_enrolment(row) for row in rows]
 
     async def count(self, team_id: UUID, journey_id: UUID) -> dict[EnrolmentState, int]:
         """Enrolments of a journey by state."""
@@ -54,7 +54,7 @@ class EnrolmentStore:
             )
         return {EnrolmentState(row["state"]): row["n"] for row in rows}
 
-    async def steps(self, stored: StoredEnrolment) -> list[Step]:
+    async def steps(self, stored: StoredEnrolment) -> list[KeptStep]:
         """What an enrolment did up to the change with which it was read, oldest first."""
         enrolment = stored.enrolment
         team_id, enrolment_id = enrolment.team_id, enrolment.enrolment_id
@@ -67,7 +67,7 @@ class EnrolmentStore:
             records = await connection.fetch(
                 *BOOK.bind("records_of_commits", team_id=team_id, commit_keys=keys, shard=shard)
             )
-        before = [step for row in rows for step in codec.read_run_segment(row["body"]).steps]
+        before = [KeptStep(step) for row in rows for step in codec.read_run_segment(row["body"]).steps]
         return [*before, *steps_of(enrolment_id, (row["body"] for row in records))]
 
 
@@ -91,7 +91,8 @@ def _page_query(
     )
 
 
-def _stored(row: Mapping[str, Any]) -> StoredEnrolment:
+def stored_enrolment(row: Mapping[str, Any]) -> StoredEnrolment:
+    """The enrolment of a row, one of its own or its actor's."""
     if row["packed"] is not None:
         return _packed(row)
     enrolment = Enrolment(

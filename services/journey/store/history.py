@@ -51,7 +51,7 @@ async def append_status(
     connection: Connection, journey: Journey, change: codec.StatusRecord, at: datetime
 ) -> None:
     """Appends a change of status to the history; the last thing before a commit, since it locks its shard's head."""
-    records = Records()
+    records = Records({journey.journey_id: journey})
     records.add_status(journey, change, at)
     await connection.execute(
         *BOOK.bind("append_records", commit_key=new_commit_key(), records=records.rows())

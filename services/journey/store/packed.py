@@ -89,6 +89,7 @@ class _Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
     enrolment_id: bytes
     belongs: bool
     reason: str
+    seen: str = ""
 
 
 class _Verdicts(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -177,7 +178,7 @@ def pack_verdicts(kept: Mapping[UUID, KeptVerdict]) -> bytes | None:
     if not kept:
         return None
     rows: Sequence[tuple[object, ...]] = [
-        (key.bytes, each.enrolment_id.bytes, each.verdict.belongs, each.verdict.reason)
+        (key.bytes, each.enrolment_id.bytes, each.verdict.belongs, each.verdict.reason, each.verdict.seen)
         for key, each in kept.items()
     ]
     return _pack((_VERSION, rows))
@@ -188,6 +189,8 @@ def read_verdicts(body: bytes | None) -> dict[UUID, KeptVerdict]:
     if not body:
         return {}
     return {
-        DriverUUID(each.key): KeptVerdict(DriverUUID(each.enrolment_id), Verdict(each.belongs, each.reason))
+        DriverUUID(each.key): KeptVerdict(
+            DriverUUID(each.enrolment_id), Verdict(each.belongs, each.reason, seen=each.seen)
+        )
         for each in _verdicts.decode(body).verdicts
     }

@@ -72,7 +72,20 @@ class ParkedStore:
         held: LoadedTurns,
         now: datetime,
     ) -> None:
-        """Writes the turn that drops mail; `held` is what `hold` returned."""
+        """Writes the turn that drops mail, and that it does; `held` is what `hold` returned."""
+        before = held.actors[key].taken
+        dropped = {s: number for s, number in turn.actor.taken.items() if number != before.get(s, 0)}
+        await connection.execute(
+            *BOOK.bind(
+                "note_dropped_mail",
+                team_id=key.team_id,
+                customer_id=key.customer_id,
+                sources=list(dropped),
+                through_numbers=list(dropped.values()),
+                after_numbers=[before.get(source, 0) for source in dropped],
+                now=now,
+            )
+        )
         await write_turns(connection, commit_rows({key: turn}, held.stored, now))
 
 

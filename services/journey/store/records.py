@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -12,6 +12,7 @@ from libs.common.feeds.records import epoch_us, shard_of
 from libs.common.ids import new_id, partition_of
 from services.journey.domain.model import ActorKey, Journey, Step, StepResult
 from services.journey.domain.turn import Refusal, RunSegment
+from services.journey.domain.views import KeptStep
 from services.journey.store.codec import StatusRecord
 
 FACTS_MAX: Final = 250
@@ -21,6 +22,8 @@ _VERSION: Final = 1
 _RUN_SEGMENT, _REFUSAL, _STATUS = 1, 2, 3
 _MICROSECOND: Final = timedelta(microseconds=1)
 _RESULTS: Final = {result.value: result for result in StepResult}
+NO_JOURNEYS: Final[Mapping[UUID, Journey]] = {}
+"""Of a commit that goes by no definitions."""
 
 
 class RecordRow(NamedTuple):
@@ -39,8 +42,9 @@ def new_commit_key() -> int:
 class Records:
     """Collects what one commit did."""
 
-    def __init__(self) -> None:
-        """Nothing so far."""
+    def __init__(self, journeys: Mapping[UUID, Journey] = NO_JOURNEYS) -> None:
+        """Nothing so far; `journeys` are those by which the commit decided, as far as it did."""
+        self._journeys = journeys
         self._drafts: dict[tuple[int, UUID], _Draft] = {}
 
     def add_segment(self, key: ActorKey, segment: RunSegment) -> None:
@@ -48,6 +52,8 @@ class Records:
         draft = self._draft(key.partition, key.team_id, segment.at)
         steps = [
             (step.node_id, step.visit, step.result, step.entered, step.detail, draft.after(step.at))
+            if not step.seen
+            else _with_seen(step, draft)
             for step in segment.steps
         ]
         draft.facts.append(
@@ -87,15 +93,16 @@ class Records:
         key = (shard_of(partition), team_id)
         draft = self._drafts.get(key)
         if draft is None:
-            draft = self._drafts[key] = _Draft(at)
+            draft = self._drafts[key] = _Draft(at, self._journeys)
         return draft
 
 
 class _Draft:
     """A record under way; facts are tuples in the order of their structs, which gives the same bytes."""
 
-    def __init__(self, at: datetime) -> None:
+    def __init__(self, at: datetime, known: Mapping[UUID, Journey]) -> None:
         self._at = at
+        self._known = known
         self._journeys: dict[UUID, int] = {}
         self.facts: list[tuple[Any, ...]] = []
 
@@ -108,16 +115,25 @@ class _Draft:
 
     def bodies(self) -> Iterator[bytes]:
         at_us, journeys = epoch_us(self._at), [journey_id.bytes for journey_id in self._journeys]
+        found = map(self._known.get, self._journeys)
+        revisions = [0 if journey is None else journey.revision for journey in found]
         for first in range(0, len(self.facts), FACTS_MAX):
-            yield pack_record((_VERSION, at_us, journeys, self.facts[first : first + FACTS_MAX]))
+            yield pack_record((_VERSION, at_us, journeys, self.facts[first : first + FACTS_MAX], revisions))
 
 
-def steps_of(enrolment_id: UUID, bodies: Iterable[bytes]) -> Iterator[Step]:
+def _with_seen(step: Step, draft: _Draft) -> tuple[Any, ...]:
+    after = draft.after(step.at)
+    return step.node_id, step.visit, step.result, step.entered, step.detail, after, step.seen
+
+
+def steps_of(enrolment_id: UUID, bodies: Iterable[bytes]) -> Iterator[KeptStep]:
     """What records tell of an enrolment, in their order. Raises `msgspec.ValidationError` for what is no record."""
     wanted = enrolment_id.bytes
     for record in map(read_record, bodies):
         for fact in record.facts:
             if isinstance(fact, RunSegmentFact) and fact.enrolment_id == wanted:
-                for step in fact.steps:
-                    at = record.time(step.after_us)
-                    yield Step(step.node_id, step.visit, _RESULTS[step.result], at, step.entered, step.detail)
+                revision = record.revisions[fact.journey] if record.revisions else 0
+                for each in fact.steps:
+                    at, result = record.time(each.after_us), _RESULTS[each.result]
+                    step = Step(each.node_id, each.visit, result, at, each.entered, each.detail, each.seen)
+                    yield KeptStep(step, revision)

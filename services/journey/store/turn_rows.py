@@ -9,10 +9,10 @@ from uuid import UUID
 
 from libs.common.mailbox.mail import MailSource
 from services.journey.domain import effects as fx
-from services.journey.domain.model import ActorKey, EnrolmentState, StepResult, WaitReason
+from services.journey.domain.model import ActorKey, EnrolmentState, Journey, StepResult, WaitReason
 from services.journey.domain.turn import RunSegment, TurnResult
 from services.journey.store.packed import KeptVerdict, LiveRow, Named, PackedActor, pack_state, pack_verdicts
-from services.journey.store.records import Records, new_commit_key
+from services.journey.store.records import NO_JOURNEYS, Records, new_commit_key
 from services.journey.store.turns_protocol import StoredActor
 
 _EVALUATED = frozenset({StepResult.YES, StepResult.NO, StepResult.REFUSED})
@@ -44,13 +44,16 @@ class CommitRows(NamedTuple):
 
 
 def commit_rows(
-    turns: Mapping[ActorKey, TurnResult], stored: Mapping[ActorKey, StoredActor], now: datetime
+    turns: Mapping[ActorKey, TurnResult],
+    stored: Mapping[ActorKey, StoredActor],
+    now: datetime,
+    journeys: Mapping[UUID, Journey] = NO_JOURNEYS,
 ) -> CommitRows:
-    """The rows of a commit at `now`, given what was loaded of the actors.
+    """The rows of a commit at `now`, given what was loaded of the actors, and the journeys by which it goes.
 
     Raises ValueError for a live enrolment that nothing would wake.
     """
-    rows = CommitRows([], [], new_commit_key(), Records(), {})
+    rows = CommitRows([], [], new_commit_key(), Records(journeys), {})
     for key, turn in turns.items():
         before = stored.get(key, _NOBODY)
         live = _live_after(key, turn, before, now, rows)

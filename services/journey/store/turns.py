@@ -137,7 +137,7 @@ class TurnStore:
         `JourneyChanged` if a journey that a turn used has another version now, or the unproven ones are not those that
         are stored, `ActorChanged` if an actor was written since its turn began, and the driver's errors.
         """
-        rows = commit_rows(turns, loaded.stored, now)
+        rows = commit_rows(turns, loaded.stored, now, journeys)
         leases = {key.partition: fence[key.partition] for key in turns}
         used = frozenset[UUID]().union(*(turn.journeys_used for turn in turns.values()))
         stops = _stops(turns.values())
@@ -283,7 +283,7 @@ def _note_verdicts(
     evaluated: Mapping[ActorKey, tuple[fx.EvaluateAudience, fx.Verdict]], loaded: LoadedTurns
 ) -> None:
     for key, (asked, verdict) in evaluated.items():
-        plain = fx.Verdict(verdict.belongs, verdict.reason)
+        plain = fx.Verdict(verdict.belongs, verdict.reason, seen=verdict.seen)
         loaded.stored[key].verdicts[asked.key] = KeptVerdict(asked.enrolment_id, plain)
 
 

@@ -133,7 +133,7 @@ class AudienceRpcs(Base):
             for key, reading in zip(keys, chosen, strict=True)
             if not reading.faults
         ]
-        answers = iter(await self._deps.evaluator.evaluate(sound) if sound else [])
+        answers = iter(await self._deps.evaluator.evaluate(sound, tells=True) if sound else [])
         return pb.EvaluateCustomersResponse(
             evaluations=[
                 _evaluation(AudienceAnswer(False, reading.faults[0]) if reading.faults else next(answers))
@@ -222,7 +222,7 @@ def _saved_message(saved: SavedAudience) -> audience_pb2.SavedAudience:
 def _evaluation(answer: AudienceAnswer) -> pb.Evaluation:
     if answer.fault is None:
         verdict = pb.VERDICT_YES if answer.matches else pb.VERDICT_NO
-        return pb.Evaluation(verdict=verdict, has_phone=answer.has_phone)
+        return pb.Evaluation(verdict=verdict, has_phone=answer.has_phone, seen=answer.seen)
     return pb.Evaluation(
         verdict=pb.VERDICT_IMPOSSIBLE,
         reason=reason_number(answer.fault.reason),

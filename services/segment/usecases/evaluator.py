@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
+from libs.common.audience.deciding import Decision, decide
 from libs.common.audience.evaluation import evaluate
 from libs.common.audience.expressions import (
     AttributeType,
@@ -55,11 +56,15 @@ class AudienceQuestion(NamedTuple):
 
 
 class AudienceAnswer(NamedTuple):
-    """Whether the customer is in the audience, or why that cannot be evaluated; and whether they have a phone."""
+    """Whether the customer is in the audience, or why that cannot be evaluated; and whether they have a phone.
+
+    `seen` is what decided it, where that was to be told.
+    """
 
     matches: bool
     fault: Fault | None = None
     has_phone: bool = False
+    seen: str = ""
 
 
 class _Evaluation:
@@ -71,8 +76,11 @@ class _Evaluation:
         views: Mapping[CustomerKey, CustomerView],
         rules: Mapping[UUID, AudienceRules],
         balances: Mapping[CustomerKey, Balance],
+        *,
+        tells: bool,
     ) -> None:
         self._now = now
+        self._tells = tells
         self._views = views
         self._rules = rules
         self._balances = balances
@@ -89,7 +97,13 @@ class _Evaluation:
         if faults := self._faults_of(team_id, expression, rules):
             return AudienceAnswer(False, faults[0], has_phone)
         subject = self._subject((team_id, customer_id), view, rules)
-        return AudienceAnswer(evaluate(expression, subject, self._now, rules.zone), None, has_phone)
+        found = self._decide(expression, subject, rules.zone)
+        return AudienceAnswer(found.belongs, None, has_phone, found.seen)
+
+    def _decide(self, expression: Expression, subject: Subject, zone: str) -> Decision:
+        if self._tells:
+            return decide(expression, subject, self._now, zone)
+        return Decision(evaluate(expression, subject, self._now, zone), "")
 
     def _faults_of(self, team_id: UUID, expression: Expression, rules: AudienceRules) -> list[Fault]:
         key = (team_id, id(expression))
@@ -124,8 +138,11 @@ class AudienceEvaluator:
         self._clock = clock
         self._points = points
 
-    async def evaluate(self, questions: Sequence[AudienceQuestion]) -> list[AudienceAnswer]:
-        """One answer per question, in order. What no audience names is not read."""
+    async def evaluate(
+        self, questions: Sequence[AudienceQuestion], *, tells: bool = False
+    ) -> list[AudienceAnswer]:
+        """One answer per question, in order; only one that `tells` says what decided it. What no audience names is not
+        read."""
         expressions = {id(question.expression): question.expression for question in questions}
         named = {type(item) for expression in expressions.values() for item in predicates(expression)}
         wanted = CustomerParts(
@@ -137,7 +154,7 @@ class AudienceEvaluator:
         if named & {HasAttribute, HasTime}:
             rules = await load_audience_rules(self._pool, {question.team_id for question in questions})
         balances = await self._balances(questions) if HasPoints in named else {}
-        evaluation = _Evaluation(self._clock.now(), views, rules, balances)
+        evaluation = _Evaluation(self._clock.now(), views, rules, balances, tells=tells)
         answers = [evaluation.answer(question) for question in questions]
         metrics.EVALUATIONS.inc(len(questions))
         return answers

@@ -107,7 +107,7 @@ async def test_who_waits_for_a_dropped_outcome_is_halted(site: Site) -> None:
     assert await site.states(journey) == {State.HALTED: 1}
     stored = await site.enrolments.get(TEAM, dropped.halted[0].enrolment_id)
     steps = await site.enrolments.steps(stored)
-    assert [(step.result, step.detail) for step in steps] == [
+    assert [(told.step.result, told.step.detail) for told in steps] == [
         (d.StepResult.SEND_REQUESTED, ""),
         (d.StepResult.HALTED, "OUTCOME_DROPPED"),
     ]

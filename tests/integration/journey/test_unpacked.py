@@ -88,7 +88,7 @@ async def test_those_who_slept_before_the_upgrade_wake_and_end_once(site: Site) 
     assert again.actors[key_of(crowd[1])].entries == {journey.journey_id: 2}
     result = d.StepResult
     for each in await site.enrolments.page(TEAM, EnrolmentFilter(journey.journey_id, None), None, 10):
-        told = [step.result for step in await site.enrolments.steps(each)]
+        told = [step.result for step, _ in await site.enrolments.steps(each)]
         assert told == [result.DELAY_STARTED, result.DELAY_ENDED, result.APPLIED]
 
 

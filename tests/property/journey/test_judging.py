@@ -24,7 +24,7 @@ from libs.common.audience.expressions import (
 )
 from libs.common.mailbox.mail import CustomerView, KnownIdentity
 from libs.common.text import fold
-from services.journey.convert.judging import answer_from
+from services.journey.convert.judging import decision_from
 from services.segment.domain.model import Customer, Identity, IdentityKey
 from services.segment.domain.model import CustomerView as Stored
 from services.segment.usecases.evaluator import subject_of
@@ -67,23 +67,25 @@ def test_what_a_view_answers_segment_answers_whatever_else_it_knows(
     expression: Expression, view: CustomerView, more: list[KnownIdentity], rest: Subject, zone: str
 ) -> None:
     """`rest` is everything that no view says: times, values and points of anybody, tags of those that are not whole."""
-    answer = answer_from(view, expression)
-    event(f"answered: {answer is not None}, whole: {view.whole}")
-    if answer is None:  # as for most: to assume otherwise is too rare for the generator
+    found = decision_from(view, expression)
+    event(f"answered: {found is not None}, whole: {view.whole}")
+    if found is None:  # as for most: to assume otherwise is too rare for the generator
         return
     known = subject_of(_stored(view, more), {}, rest.points)
     tags = known.tags if view.whole else rest.tags
     asked = replace(known, times=rest.times, values=rest.values, tags=tags)
-    assert evaluate(expression, asked, NOW + timedelta(seconds=10), zone) == answer
+    assert evaluate(expression, asked, NOW + timedelta(seconds=10), zone) == found.belongs
 
 
 @given(predicates, _views)
 def test_only_what_a_view_says_is_answered(predicate: Expression, view: CustomerView) -> None:
     says = {HasBasic, HasTags, IsBound} if view.whole else {HasBasic}
-    assert (answer_from(view, predicate) is not None) == (type(predicate) in says)
+    assert (decision_from(view, predicate) is not None) == (type(predicate) in says)
 
 
 def test_texts_are_folded_as_segment_folds_them() -> None:
     view = CustomerView(1, NOW, "", "Ａb", None, None, [])
     expression = HasBasic(BasicField.MEMBER_ID, TextTest(TextOperator.EQUALS, (fold("ab"),)))
-    assert answer_from(view, expression) is True
+    found = decision_from(view, expression)
+    assert found is not None
+    assert found.belongs

@@ -32,13 +32,13 @@ def test_a_record_is_read_as_it_was_written() -> None:
 
 
 def test_tuples_with_their_tags_first_are_the_same_bytes() -> None:
-    steps = [("send", 1, 2, True, "", 0), ("wait", 1, 8, True, "", 5)]
+    steps = [("send", 1, 2, True, "", 0, ""), ("wait", 1, 8, True, "", 5, "")]
     facts = [
         (1, 0, CUSTOMER, ENROLMENT, True, 1, steps, 0),
         (2, 0, CUSTOMER, 1, 0),
         (3, 0, 3, 5, 1, "Welcome 歡迎", 7),
     ]
-    assert r.pack_record((1, epoch_us(AT), [JOURNEY], facts)) == r.pack_record(RECORD)
+    assert r.pack_record((1, epoch_us(AT), [JOURNEY], facts, [])) == r.pack_record(RECORD)
 
 
 def test_a_fact_of_a_kind_that_is_not_known_is_refused() -> None:
@@ -50,7 +50,7 @@ def test_a_fact_of_a_kind_that_is_not_known_is_refused() -> None:
 
 def test_a_fact_that_a_later_release_has_made_longer_is_read() -> None:
     fact = (2, 0, CUSTOMER, 1, 0, "new")
-    assert r.read_record(r.pack_record((1, 0, [JOURNEY], [fact], "new"))).facts == [
+    assert r.read_record(r.pack_record((1, 0, [JOURNEY], [fact], [], "new"))).facts == [
         r.RefusalFact(0, CUSTOMER, 1)
     ]
 
@@ -58,3 +58,12 @@ def test_a_fact_that_a_later_release_has_made_longer_is_read() -> None:
 def test_each_partition_lies_in_one_shard_and_all_shards_are_used() -> None:
     assert PARTITIONS % SHARDS == 0
     assert {shard_of(partition) for partition in range(PARTITIONS)} == set(range(SHARDS))
+
+
+def test_a_record_of_before_there_were_revisions_is_read() -> None:
+    step = ("send", 1, 2, True, "", 0)
+    record = r.read_record(
+        r.pack_record((1, 0, [JOURNEY], [(1, 0, CUSTOMER, ENROLMENT, True, 1, [step], 0)]))
+    )
+    assert record.revisions == []
+    assert record.facts[0].steps == [r.StepRecord("send", 1, 2, entered=True)]  # type: ignore[union-attr]

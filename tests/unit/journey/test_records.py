@@ -6,6 +6,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +17,7 @@ from libs.common.ids import partition_of
 from services.journey.domain import model as d
 from services.journey.domain.turn import Refusal, RefusalReason, RunSegment
 from services.journey.store import records as r
+from tests.unit.journey.builders import journey
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TEAMS = [UUID(int=n) for n in (1, 2)]
@@ -27,6 +30,7 @@ steps = st.builds(
     st.integers(-5, 5).map(lambda us: AT + timedelta(microseconds=us)),
     st.booleans(),
     st.text(max_size=3),
+    st.sampled_from(["", "tags: vip"]),
 )
 segments = st.builds(
     RunSegment,
@@ -76,7 +80,7 @@ def test_every_fact_is_in_one_record_of_its_team_and_shard_in_order(
             if isinstance(fact, RunSegment) and fact.enrolment_id == enrolment_id
             for step in fact.steps
         )
-        assert Counter(r.steps_of(enrolment_id, bodies)) == told
+        assert Counter(step for step, _ in r.steps_of(enrolment_id, bodies)) == told
 
 
 def _read(body: bytes, fact: jr.Fact) -> tuple[object, ...]:
@@ -97,6 +101,27 @@ def test_a_commit_with_many_facts_is_several_records() -> None:
     first, second = (jr.read_record(row.body) for row in records.rows())
     assert (len(first.facts), len(second.facts)) == (r.FACTS_MAX, 1)
     assert UUID(bytes=second.journeys[second.facts[0].journey]) == UUID(int=r.FACTS_MAX)
+
+
+@pytest.mark.rule("J-06e", "J-41a")
+def test_a_step_is_told_with_the_revision_by_which_it_was_done() -> None:
+    first, second = (msgspec.structs.replace(journey(number=n), revision=n) for n in (7, 8))
+    records, customer = r.Records({each.journey_id: each for each in (first, second)}), UUID(int=1)
+    key = d.ActorKey(partition_of(TEAMS[0], customer), TEAMS[0], customer)
+    step = d.Step("ask", 1, d.StepResult.YES, AT, True, seen="tags: vip")
+    for number, each in enumerate((second, first, journey(number=9))):
+        done = RunSegment(each.journey_id, UUID(int=number), True, (step,), d.EnrolmentState.LIVE, AT)
+        records.add_segment(key, done)
+    [row] = records.rows()
+    told = [list(r.steps_of(UUID(int=number), [row.body])) for number in range(3)]
+    assert told == [[(step, 8)], [(step, 7)], [(step, 0)]]
+
+
+@pytest.mark.rule("J-41a")
+def test_a_record_of_before_revisions_were_kept_has_none() -> None:
+    fact = (1, 0, b"c" * 16, b"e" * 16, True, 1, [("ask", 1, 10, True, "", 0)], 0)
+    [(step, revision)] = r.steps_of(UUID(bytes=b"e" * 16), [jr.pack_record((1, 0, [b"j" * 16], [fact]))])
+    assert (step.result, step.seen, revision) == (d.StepResult.YES, "", 0)
 
 
 def test_keys_of_commits_grow_with_time_and_fit_into_the_database() -> None:

@@ -25,23 +25,23 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&omnijourney/journey/v1/enrolment.proto\x12\x16omnijourney.journey.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x03\n\tEnrolment\x12\x14\n\x0c\x65nrolment_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32&.omnijourney.journey.v1.EnrolmentState\x12\x0f\n\x07node_id\x18\x05 \x01(\t\x12\x37\n\x0bwait_reason\x18\x06 \x01(\x0e\x32\".omnijourney.journey.v1.WaitReason\x12-\n\twake_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x63\x61usation_depth\x18\n \x01(\x05\x12\x18\n\x10trigger_event_id\x18\x0b \x01(\t\"\xab\x01\n\x04Step\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\r\n\x05visit\x18\x02 \x01(\x05\x12\x32\n\x06result\x18\x03 \x01(\x0e\x32\".omnijourney.journey.v1.StepResult\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12.\n\noccur_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x65ntered\x18\x06 \x01(\x08\"&\n\x08WayCount\x12\x0b\n\x03way\x18\x01 \x01(\x05\x12\r\n\x05\x63ount\x18\x02 \x01(\x03*\xa2\x01\n\x0e\x45nrolmentState\x12\x1f\n\x1b\x45NROLMENT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45NROLMENT_STATE_LIVE\x10\x01\x12\x1d\n\x19\x45NROLMENT_STATE_COMPLETED\x10\x02\x12\x1a\n\x16\x45NROLMENT_STATE_HALTED\x10\x03\x12\x1a\n\x16\x45NROLMENT_STATE_PARKED\x10\x04*m\n\nWaitReason\x12\x1b\n\x17WAIT_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11WAIT_REASON_DELAY\x10\x01\x12\x14\n\x10WAIT_REASON_SEND\x10\x02\x12\x15\n\x11WAIT_REASON_QUIET\x10\x03*\x96\x04\n\nStepResult\x12\x1b\n\x17STEP_RESULT_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSTEP_RESULT_SEND_REQUESTED\x10\x01\x12\x14\n\x10STEP_RESULT_SENT\x10\x02\x12\x17\n\x13STEP_RESULT_SKIPPED\x10\x03\x12\x16\n\x12STEP_RESULT_FAILED\x10\x04\x12\x17\n\x13STEP_RESULT_UNKNOWN\x10\x05\x12\x19\n\x15STEP_RESULT_EXHAUSTED\x10\x06\x12\x18\n\x14STEP_RESULT_DEFERRED\x10\x07\x12\x1d\n\x19STEP_RESULT_DELAY_STARTED\x10\x08\x12\x1b\n\x17STEP_RESULT_DELAY_ENDED\x10\t\x12\x13\n\x0fSTEP_RESULT_YES\x10\n\x12\x12\n\x0eSTEP_RESULT_NO\x10\x0b\x12\x17\n\x13STEP_RESULT_APPLIED\x10\x0c\x12\x19\n\x15STEP_RESULT_UNCHANGED\x10\r\x12\x1c\n\x18STEP_RESULT_INSUFFICIENT\x10\x0e\x12\x17\n\x13STEP_RESULT_REFUSED\x10\x0f\x12\x16\n\x12STEP_RESULT_HALTED\x10\x10\x12\x19\n\x15STEP_RESULT_CANCELLED\x10\x11\x12\x19\n\x15STEP_RESULT_WAY_TAKEN\x10\x16\x12\x18\n\x14STEP_RESULT_HELD_OUT\x10\x17\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&omnijourney/journey/v1/enrolment.proto\x12\x16omnijourney.journey.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x03\n\tEnrolment\x12\x14\n\x0c\x65nrolment_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32&.omnijourney.journey.v1.EnrolmentState\x12\x0f\n\x07node_id\x18\x05 \x01(\t\x12\x37\n\x0bwait_reason\x18\x06 \x01(\x0e\x32\".omnijourney.journey.v1.WaitReason\x12-\n\twake_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x63\x61usation_depth\x18\n \x01(\x05\x12\x18\n\x10trigger_event_id\x18\x0b \x01(\t\"\xcb\x01\n\x04Step\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\r\n\x05visit\x18\x02 \x01(\x05\x12\x32\n\x06result\x18\x03 \x01(\x0e\x32\".omnijourney.journey.v1.StepResult\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12.\n\noccur_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x65ntered\x18\x06 \x01(\x08\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12\x0c\n\x04seen\x18\x08 \x01(\t\"&\n\x08WayCount\x12\x0b\n\x03way\x18\x01 \x01(\x05\x12\r\n\x05\x63ount\x18\x02 \x01(\x03*\xa2\x01\n\x0e\x45nrolmentState\x12\x1f\n\x1b\x45NROLMENT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45NROLMENT_STATE_LIVE\x10\x01\x12\x1d\n\x19\x45NROLMENT_STATE_COMPLETED\x10\x02\x12\x1a\n\x16\x45NROLMENT_STATE_HALTED\x10\x03\x12\x1a\n\x16\x45NROLMENT_STATE_PARKED\x10\x04*m\n\nWaitReason\x12\x1b\n\x17WAIT_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11WAIT_REASON_DELAY\x10\x01\x12\x14\n\x10WAIT_REASON_SEND\x10\x02\x12\x15\n\x11WAIT_REASON_QUIET\x10\x03*\x96\x04\n\nStepResult\x12\x1b\n\x17STEP_RESULT_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSTEP_RESULT_SEND_REQUESTED\x10\x01\x12\x14\n\x10STEP_RESULT_SENT\x10\x02\x12\x17\n\x13STEP_RESULT_SKIPPED\x10\x03\x12\x16\n\x12STEP_RESULT_FAILED\x10\x04\x12\x17\n\x13STEP_RESULT_UNKNOWN\x10\x05\x12\x19\n\x15STEP_RESULT_EXHAUSTED\x10\x06\x12\x18\n\x14STEP_RESULT_DEFERRED\x10\x07\x12\x1d\n\x19STEP_RESULT_DELAY_STARTED\x10\x08\x12\x1b\n\x17STEP_RESULT_DELAY_ENDED\x10\t\x12\x13\n\x0fSTEP_RESULT_YES\x10\n\x12\x12\n\x0eSTEP_RESULT_NO\x10\x0b\x12\x17\n\x13STEP_RESULT_APPLIED\x10\x0c\x12\x19\n\x15STEP_RESULT_UNCHANGED\x10\r\x12\x1c\n\x18STEP_RESULT_INSUFFICIENT\x10\x0e\x12\x17\n\x13STEP_RESULT_REFUSED\x10\x0f\x12\x16\n\x12STEP_RESULT_HALTED\x10\x10\x12\x19\n\x15STEP_RESULT_CANCELLED\x10\x11\x12\x19\n\x15STEP_RESULT_WAY_TAKEN\x10\x16\x12\x18\n\x14STEP_RESULT_HELD_OUT\x10\x17\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.journey.v1.enrolment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENROLMENTSTATE']._serialized_start=716
-  _globals['_ENROLMENTSTATE']._serialized_end=878
-  _globals['_WAITREASON']._serialized_start=880
-  _globals['_WAITREASON']._serialized_end=989
-  _globals['_STEPRESULT']._serialized_start=992
-  _globals['_STEPRESULT']._serialized_end=1526
+  _globals['_ENROLMENTSTATE']._serialized_start=748
+  _globals['_ENROLMENTSTATE']._serialized_end=910
+  _globals['_WAITREASON']._serialized_start=912
+  _globals['_WAITREASON']._serialized_end=1021
+  _globals['_STEPRESULT']._serialized_start=1024
+  _globals['_STEPRESULT']._serialized_end=1558
   _globals['_ENROLMENT']._serialized_start=100
   _globals['_ENROLMENT']._serialized_end=499
   _globals['_STEP']._serialized_start=502
-  _globals['_STEP']._serialized_end=673
-  _globals['_WAYCOUNT']._serialized_start=675
-  _globals['_WAYCOUNT']._serialized_end=713
+  _globals['_STEP']._serialized_end=705
+  _globals['_WAYCOUNT']._serialized_start=707
+  _globals['_WAYCOUNT']._serialized_end=745
 # @@protoc_insertion_point(module_scope)

@@ -254,6 +254,8 @@ class Step(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
     ENTERED_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    SEEN_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     """Node."""
     visit: _builtins.int
@@ -264,6 +266,12 @@ class Step(_message.Message):
     """Reason in a word, such as `UNBOUND` or `LINE_CAP_REACHED`, or the number of a way; may be empty."""
     entered: _builtins.bool
     """True on the first step of a visit: the node was entered."""
+    revision: _builtins.int
+    """Revision of the definition by which it was done; 0 for what was done before revisions were kept."""
+    seen: _builtins.str
+    """What decided a condition, and what the customer had there, such as `all_of.items[1].points: 30`: paths in the audience of the
+    condition. Empty for other nodes, and for what was decided before it was kept.
+    """
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When, in domain time."""
@@ -277,10 +285,12 @@ class Step(_message.Message):
         detail: _builtins.str = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
         entered: _builtins.bool = ...,
+        revision: _builtins.int = ...,
+        seen: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "entered", b"entered", "node_id", b"node_id", "occur_time", b"occur_time", "result", b"result", "visit", b"visit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "entered", b"entered", "node_id", b"node_id", "occur_time", b"occur_time", "result", b"result", "revision", b"revision", "seen", b"seen", "visit", b"visit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

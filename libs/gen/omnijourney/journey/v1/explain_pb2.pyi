@@ -3,9 +3,11 @@
 isort:skip_file
 Why customers entered, or did not, and where they wait."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
 from omnijourney.journey.v1 import enrolment_pb2 as _enrolment_pb2
@@ -27,7 +29,7 @@ class _EntryResult:
 class _EntryResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryResult.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ENTRY_RESULT_UNSPECIFIED: _EntryResult.ValueType  # 0
-    """Not known: no such event, or not kept any more."""
+    """Never sent."""
     ENTRY_RESULT_PENDING: _EntryResult.ValueType  # 1
     """Accepted, not worked yet."""
     ENTRY_RESULT_ENROLLED: _EntryResult.ValueType  # 2
@@ -43,13 +45,15 @@ class _EntryResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryResu
     ENTRY_RESULT_DUPLICATE: _EntryResult.ValueType  # 7
     """The same event was seen before."""
     ENTRY_RESULT_UNKNOWN_SUBJECT: _EntryResult.ValueType  # 8
-    """No such customer or journey."""
+    """No such customer, journey, or event of the customer."""
+    ENTRY_RESULT_DROPPED: _EntryResult.ValueType  # 9
+    """It met all conditions, and its mail was dropped by an operator while the customer was set aside."""
 
 class EntryResult(_EntryResult, metaclass=_EntryResultEnumTypeWrapper):
     """What became of a trigger, or of an event that might have been one."""
 
 ENTRY_RESULT_UNSPECIFIED: EntryResult.ValueType  # 0
-"""Not known: no such event, or not kept any more."""
+"""Never sent."""
 ENTRY_RESULT_PENDING: EntryResult.ValueType  # 1
 """Accepted, not worked yet."""
 ENTRY_RESULT_ENROLLED: EntryResult.ValueType  # 2
@@ -65,7 +69,9 @@ ENTRY_RESULT_TOO_OLD: EntryResult.ValueType  # 6
 ENTRY_RESULT_DUPLICATE: EntryResult.ValueType  # 7
 """The same event was seen before."""
 ENTRY_RESULT_UNKNOWN_SUBJECT: EntryResult.ValueType  # 8
-"""No such customer or journey."""
+"""No such customer, journey, or event of the customer."""
+ENTRY_RESULT_DROPPED: EntryResult.ValueType  # 9
+"""It met all conditions, and its mail was dropped by an operator while the customer was set aside."""
 Global___EntryResult: _TypeAlias = EntryResult  # noqa: Y015
 
 @_typing.final
@@ -115,21 +121,36 @@ class EntryExplanation(_message.Message):
     ENROLMENT_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    ENROLMENT_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The event."""
     result: Global___EntryResult.ValueType
     """What became of it."""
     field: _builtins.str
-    """Path in the definition of the condition that was not met, for example `trigger.checkout_completed.amount`; empty otherwise."""
+    """Path in the definition of what kept the customer out, for example `trigger.checkout_completed.amount.at_least` or
+    `schedule.end_time`; empty where nothing of the definition did.
+    """
     value: _builtins.str
-    """What the event had there, for people; empty otherwise."""
+    """What the event or the customer had there, for people; empty otherwise."""
     enrolment_id: _builtins.str
     """The enrolment; empty unless ENROLLED."""
     reason: _error_reason_pb2.ErrorReason.ValueType
     """Why it was refused; UNSPECIFIED otherwise."""
+    message: _builtins.str
+    """All of this in a sentence, in English."""
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
-        """When it occurred, in domain time."""
+        """When it occurred, in domain time; absent for an event that is not known."""
+
+    @_builtins.property
+    def enrolment(self) -> _enrolment_pb2.Enrolment:
+        """The enrolment; absent unless ENROLLED."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[_enrolment_pb2.Step]:
+        """What the enrolment did, oldest first; only where one event was asked for."""
 
     def __init__(
         self,
@@ -141,10 +162,13 @@ class EntryExplanation(_message.Message):
         enrolment_id: _builtins.str = ...,
         reason: _error_reason_pb2.ErrorReason.ValueType = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
+        message: _builtins.str = ...,
+        enrolment: _enrolment_pb2.Enrolment | None = ...,
+        steps: _abc.Iterable[_enrolment_pb2.Step] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment_id", b"enrolment_id", "event_id", b"event_id", "field", b"field", "occur_time", b"occur_time", "reason", b"reason", "result", b"result", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "enrolment_id", b"enrolment_id", "event_id", b"event_id", "field", b"field", "message", b"message", "occur_time", b"occur_time", "reason", b"reason", "result", b"result", "steps", b"steps", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

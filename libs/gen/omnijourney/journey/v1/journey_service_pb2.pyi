@@ -2286,7 +2286,9 @@ class ExplainCustomerRequest(_message.Message):
     customer_id: _builtins.str
     """The customer. Required."""
     event_id: _builtins.str
-    """Only this event; empty: all that are kept."""
+    """Only this event; empty: all that might start journeys of this kind of trigger. A UUID, as histories show it; of a system trigger
+    its `request_id`.
+    """
     page_size: _builtins.int
     """At most this many events, 1 to 500; default 50."""
     page_token: _builtins.str

@@ -510,7 +510,9 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExplainCustomer(self, request, context):
-        """Tells why a customer entered a journey, or why not, event by event, newest first. Errors: NOT_FOUND.
+        """Tells why a customer entered a journey, or why not, event by event, newest first. Trigger, targets and limits of a journey that was
+        published never change, so an event of any age is judged by what it met. Errors: NOT_FOUND for a journey or a customer that is
+        not there, UNAVAILABLE while segment does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

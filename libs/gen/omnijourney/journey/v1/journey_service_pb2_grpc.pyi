@@ -154,7 +154,10 @@ class JourneyServiceStub:
     CountWaits: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.CountWaitsRequest, _journey_service_pb2.CountWaitsResponse]
     """Counts the live enrolments of a journey by node and by what they wait for, exactly, now. Errors: NOT_FOUND."""
     ExplainCustomer: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainCustomerRequest, _journey_service_pb2.ExplainCustomerResponse]
-    """Tells why a customer entered a journey, or why not, event by event, newest first. Errors: NOT_FOUND."""
+    """Tells why a customer entered a journey, or why not, event by event, newest first. Trigger, targets and limits of a journey that was
+    published never change, so an event of any age is judged by what it met. Errors: NOT_FOUND for a journey or a customer that is
+    not there, UNAVAILABLE while segment does not answer.
+    """
     StartSimulation: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.StartSimulationRequest, _journey_service_pb2.StartSimulationResponse]
     """Starts to run a definition over past events, by the same engine and without effects. It is held to the faults of its shape; what it
     names elsewhere need not be there. One that is started through the API only has no recorded events, and is refused.
@@ -289,7 +292,10 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     CountWaits: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.CountWaitsRequest, _journey_service_pb2.CountWaitsResponse]  # type: ignore[assignment]
     """Counts the live enrolments of a journey by node and by what they wait for, exactly, now. Errors: NOT_FOUND."""
     ExplainCustomer: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainCustomerRequest, _journey_service_pb2.ExplainCustomerResponse]  # type: ignore[assignment]
-    """Tells why a customer entered a journey, or why not, event by event, newest first. Errors: NOT_FOUND."""
+    """Tells why a customer entered a journey, or why not, event by event, newest first. Trigger, targets and limits of a journey that was
+    published never change, so an event of any age is judged by what it met. Errors: NOT_FOUND for a journey or a customer that is
+    not there, UNAVAILABLE while segment does not answer.
+    """
     StartSimulation: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.StartSimulationRequest, _journey_service_pb2.StartSimulationResponse]  # type: ignore[assignment]
     """Starts to run a definition over past events, by the same engine and without effects. It is held to the faults of its shape; what it
     names elsewhere need not be there. One that is started through the API only has no recorded events, and is refused.
@@ -637,7 +643,10 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.ExplainCustomerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.ExplainCustomerResponse, _abc.Awaitable[_journey_service_pb2.ExplainCustomerResponse]]:
-        """Tells why a customer entered a journey, or why not, event by event, newest first. Errors: NOT_FOUND."""
+        """Tells why a customer entered a journey, or why not, event by event, newest first. Trigger, targets and limits of a journey that was
+        published never change, so an event of any age is judged by what it met. Errors: NOT_FOUND for a journey or a customer that is
+        not there, UNAVAILABLE while segment does not answer.
+        """
 
     @_abc_1.abstractmethod
     def StartSimulation(

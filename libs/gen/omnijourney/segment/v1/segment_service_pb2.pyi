@@ -2088,6 +2088,7 @@ class Evaluation(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     HAS_PHONE_FIELD_NUMBER: _builtins.int
+    SEEN_FIELD_NUMBER: _builtins.int
     verdict: Global___Verdict.ValueType
     """The answer."""
     reason: _error_reason_pb2.ErrorReason.ValueType
@@ -2096,6 +2097,10 @@ class Evaluation(_message.Message):
     """The same for people, with the path of the fault."""
     has_phone: _builtins.bool
     """Whether the customer has a phone now. False where nobody was looked up: no such customer, or a faulty audience."""
+    seen: _builtins.str
+    """What decided it: paths of predicates in the audience and what the customer had there, for people, at most 200 characters. Of
+    member id, phone and e-mail only whether they are set. Empty where it is impossible.
+    """
     def __init__(
         self,
         *,
@@ -2103,10 +2108,11 @@ class Evaluation(_message.Message):
         reason: _error_reason_pb2.ErrorReason.ValueType = ...,
         message: _builtins.str = ...,
         has_phone: _builtins.bool = ...,
+        seen: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_phone", b"has_phone", "message", b"message", "reason", b"reason", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_phone", b"has_phone", "message", b"message", "reason", b"reason", "seen", b"seen", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,248 @@
+"""Why an event let a customer enter a journey, or why not: by what is kept, with the functions of the turn.
+
+Trigger, targets and limits of a journey never change once it is published, so an event of any age is judged by the
+conditions that it met. When its mail was worked is not kept; what follows from that is told apart by what is: the
+enrolments, how far mail is taken, what was dropped of it, and what the journey was at each instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from enum import IntEnum
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from libs.common.mailbox.mail import Mail
+from services.journey.domain.lifecycle import MESSAGES
+from services.journey.domain.matching import DEPTH_MAX
+from services.journey.domain.model import OPEN, Journey, JourneyStatus, StatusReason
+from services.journey.domain.status import is_before_publishing, status_at
+from services.journey.domain.turn import enrolment_id_of
+from services.journey.domain.unmet import unmet
+from services.journey.domain.views import KeptStep, StoredEnrolment
+
+
+class EntryResult(IntEnum):
+    """What became of an event at a journey; the numbers are those of the contract."""
+
+    PENDING = 1
+    ENROLLED = 2
+    NOT_MATCHED = 3
+    REFUSED = 4
+    NOT_LIVE = 5
+    TOO_OLD = 6
+    UNKNOWN_SUBJECT = 8
+    DROPPED = 9
+
+
+class Why(NamedTuple):
+    """What became of an event, in a sentence; the rest is as in `EntryExplanation`, empty for none."""
+
+    result: EntryResult
+    message: str
+    field: str = ""
+    value: str = ""
+    reason: str = ""
+    """A name of ErrorReason."""
+
+
+class StatusChange(NamedTuple):
+    """What a journey became at an instant of domain time."""
+
+    at: datetime
+    before: JourneyStatus
+    after: JourneyStatus
+    reason: StatusReason
+
+
+class DroppedMail(NamedTuple):
+    """Mail that an operator dropped: the numbers of a source after `after_number`, up to `through_number`."""
+
+    source: int
+    after_number: int
+    through_number: int
+    at: datetime
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What is kept of a customer and a journey, and is needed to judge some events.
+
+    `changes` are in order; `taken` is the last mail taken of each source; `enrolments` are those that the events led
+    to, by id; `entries` counts all of the customer in this journey.
+    """
+
+    journey: Journey
+    changes: Sequence[StatusChange]
+    taken: Mapping[int, int]
+    parked_at: datetime | None
+    dropped: Sequence[DroppedMail]
+    enrolments: Mapping[UUID, StoredEnrolment]
+    entries: int
+    now: datetime
+
+
+class Explained(NamedTuple):
+    """An event, what became of it, and the enrolment that it led to with its steps, where they were asked for."""
+
+    event_id: UUID
+    why: Why
+    occurred_at: datetime | None = None
+    enrolment: StoredEnrolment | None = None
+    steps: Sequence[KeptStep] = ()
+
+
+_ENTERED: Final = (JourneyStatus.DRAFT, *OPEN)
+NO_EVENT: Final = Why(
+    EntryResult.UNKNOWN_SUBJECT,
+    "the customer has no such event; one that repeats an earlier event is told under the id of that one",
+)
+
+
+def explain(kept: Kept, mail: Mail) -> Explained:
+    """What became of an event at the journey."""
+    id_ = enrolment_id_of(kept.journey.journey_id, mail.customer_id, mail.event_id)
+    enrolment = kept.enrolments.get(id_)
+    why = Why(EntryResult.ENROLLED, "the customer entered") if enrolment else why_not(kept, mail)
+    return Explained(mail.event_id, why, mail.occurred_at, enrolment)
+
+
+def why_not(kept: Kept, mail: Mail) -> Why:
+    """Why an event led to no enrolment: the first of the reasons, in the order in which a turn looks at them."""
+    for reason in _REASONS:
+        if (found := reason(kept, mail)) is not None:
+            return found
+    return Why(
+        EntryResult.NOT_LIVE,
+        "it was worked in the moment in which the journey was published, or dropped before drops were kept",
+    )
+
+
+def _age(kept: Kept, mail: Mail) -> Why | None:
+    published = kept.journey.published_at
+    if published is None:
+        return Why(EntryResult.NOT_LIVE, "the journey is a draft: it was never published", value="DRAFT")
+    if not is_before_publishing(kept.journey, mail.occurred_at):
+        return None
+    message = f"it occurred before the journey was published, at {_time(published)}"
+    return Why(EntryResult.TOO_OLD, message, value=_time(mail.occurred_at))
+
+
+def _conditions(kept: Kept, mail: Mail) -> Why | None:
+    found = unmet(kept.journey, mail.body)
+    return None if found is None else Why(EntryResult.NOT_MATCHED, found.message, found.field, found.value)
+
+
+def _status(kept: Kept, mail: Mail) -> Why | None:
+    at, schedule = min(mail.occurred_at, kept.now), kept.journey.definition.schedule
+    status = _status_at(kept, at)
+    if status is JourneyStatus.ACTIVE:
+        return None
+    if status is JourneyStatus.SCHEDULED and schedule is not None:
+        message = f"it occurred before the journey's start, at {_time(schedule.start)}"
+        return Why(EntryResult.TOO_OLD, message, "schedule.start_time", _time(mail.occurred_at))
+    field, since = _closed_at(kept)
+    message = f"the journey was {status.name} when it occurred: nobody entered from {since}"
+    return Why(EntryResult.NOT_LIVE, message, field, status.name)
+
+
+def _not_worked(kept: Kept, mail: Mail) -> Why | None:
+    if mail.number <= kept.taken.get(mail.source, 0):
+        return None
+    if kept.parked_at is None:
+        return Why(EntryResult.PENDING, "it is not worked yet")
+    message = (
+        "it waits: the customer was set aside after repeated faults, until an operator has them tried again"
+    )
+    return Why(EntryResult.PENDING, message)
+
+
+def _dropped(kept: Kept, mail: Mail) -> Why | None:
+    for drop in kept.dropped:
+        if drop.source == mail.source and drop.after_number < mail.number <= drop.through_number:
+            message = f"an operator dropped it at {_time(drop.at)}, while the customer was set aside"
+            return Why(EntryResult.DROPPED, message)
+    return None
+
+
+def _limits(kept: Kept, mail: Mail) -> Why | None:
+    """Limits never come back: one that is reached now was reached then, or the event had let the customer in."""
+    refused, most = EntryResult.REFUSED, kept.journey.definition.enrolments_per_customer_max
+    if mail.depth > DEPTH_MAX:
+        message = f"journeys caused one another in a chain of more than {DEPTH_MAX}"
+        return Why(refused, message, value=str(mail.depth), reason="CAUSATION_DEPTH")
+    if most is not None and kept.entries >= most:
+        message = f"the customer had entered {kept.entries} times, as often as the journey allows"
+        return Why(
+            refused, message, "enrolments_per_customer_max", str(kept.entries), reason="CUSTOMER_LIMIT"
+        )
+    if (closed := _plan_closed(kept)) is not None and mail.occurred_at <= closed:
+        message = (
+            f"the enrolments of the team's plan were used up, which closed the journey at {_time(closed)}"
+        )
+        return Why(refused, message, reason="PLAN_LIMIT")
+    return None
+
+
+def _late(kept: Kept, _mail: Mail) -> Why | None:
+    status = _status_at(kept, kept.now)
+    if status is JourneyStatus.ACTIVE:
+        return None
+    field, since = _closed_at(kept)
+    message = f"it was worked only when nobody could enter any more, which was from {since}"
+    return Why(EntryResult.NOT_LIVE, message, field, status.name)
+
+
+_REASONS: Final[Sequence[Callable[[Kept, Mail], Why | None]]] = (
+    _age,
+    _conditions,
+    _status,
+    _not_worked,
+    _dropped,
+    _limits,
+    _late,
+)
+
+
+def _status_at(kept: Kept, at: datetime) -> JourneyStatus:
+    """What the journey was at an instant, by the label that was stored then.
+
+    Of the second in which it was published, by the label after that. A plan closes it after the instant of the close.
+    """
+    instant = max(at, kept.journey.published_at or at)
+    label = kept.changes[0].before if kept.changes else _before_changes_were_kept(kept.journey, instant)
+    for change in kept.changes:
+        by_plan = change.reason is StatusReason.PLAN_TRIGGER_LIMIT
+        if change.at < instant or (change.at == instant and not by_plan):
+            label = change.after
+    return status_at(label, kept.journey.definition.schedule, at)
+
+
+def _before_changes_were_kept(journey: Journey, at: datetime) -> JourneyStatus:
+    """A journey that was published, and has no change that is kept, was open until its last change."""
+    was_open = journey.published_at is not None and at < journey.updated_at
+    return JourneyStatus.ACTIVE if was_open else journey.status
+
+
+def _closed_at(kept: Kept) -> tuple[str, str]:
+    """Which field closed the journey for good, if its definition did; since when, and the cause where it has one."""
+    schedule = kept.journey.definition.schedule
+    closed = next((change for change in kept.changes if change.after not in _ENTERED), None)
+    if schedule is not None and (closed is None or schedule.end <= closed.at):
+        return "schedule.end_time", f"{_time(schedule.end)} on"
+    if closed is None:
+        return "", f"{_time(kept.journey.updated_at)} on"
+    cause, _ = MESSAGES.get(closed.reason, ("", ""))
+    return "", f"{_time(closed.at)} on" + (f" ({cause})" if cause else "")
+
+
+def _plan_closed(kept: Kept) -> datetime | None:
+    """When the plan closed the journey, if it did."""
+    by_plan = (change.at for change in kept.changes if change.reason is StatusReason.PLAN_TRIGGER_LIMIT)
+    return next(by_plan, None)
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
