@@ -43,6 +43,10 @@ class Decision(NamedTuple):
 
 def decide(expression: Expression, subject: Subject, now: datetime, zone: str) -> Decision:
     """What `evaluate` says, and why: of all that had to be true all, of what one was enough for the first."""
+    kind = _KINDS.get(type(expression))
+    if kind is not None:  # one predicate alone, as most are: turns wait for this
+        seen = f"{kind}: {_had(expression, subject)}"
+        return Decision(evaluate(expression, subject, now, zone), seen[:SEEN_LENGTH_MAX])
     belongs, leaves = _decide(expression, subject, now, zone, "")
     parts = [f"{path}: {_had(leaf, subject)}" for path, leaf in leaves[:_PREDICATES_MAX]]
     return Decision(belongs, "; ".join(parts)[:SEEN_LENGTH_MAX])
