@@ -86,6 +86,9 @@ DEFINITIONS: Final = {
         j.AttributeTrigger(("spent",), (), j.ValueTest(e.AttributeType.NUMBER, 7, ("1.50",), "9")),
     ),
     "system": j.Definition("By call", j.SystemTriggerKind()),
+    "quiet by own clocks": j.Definition(
+        "Own", quiet=(j.QuietWindow(0, 480),), quiet_zone=j.QuietZone.CUSTOMER, zone_attribute_key="zone"
+    ),
     "split": j.Definition(
         "Test",
         nodes=(j.Node("divide", j.Split((j.Way(60, "wait"), j.Way(30), j.Way(10, holdout=True)))),),

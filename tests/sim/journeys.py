@@ -18,6 +18,7 @@ from services.journey.domain.model import (
     Node,
     Points,
     QuietWindow,
+    QuietZone,
     Split,
     StatusReason,
     SystemTriggerKind,
@@ -88,6 +89,7 @@ JOURNEYS: Final = (
         Node("good morning", SAY, "thanks"),
         Node("thanks", Points(2), None),
         quiet=NIGHT,
+        quiet_zone=QuietZone.CUSTOMER,
     ),
     _journey(
         STOPPABLE.int,

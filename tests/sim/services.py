@@ -22,6 +22,14 @@ SLEPT_TURN_MAX_S: Final = 10.0
 """The same where a process may have stood still."""
 
 
+ZONES: Final = ("", "Asia/Taipei", "America/New_York", "Pacific/Auckland")
+
+
+def zone_of(customer_id: UUID) -> str:
+    """By whose clock a customer lives; empty: nobody knows."""
+    return ZONES[customer_id.int % len(ZONES)]
+
+
 class Services:
     """Segment, points and gateway as journey calls them."""
 
@@ -49,6 +57,8 @@ class Services:
             return RuntimeError("poison")
         if isinstance(effect, fx.EvaluateAudience):
             return fx.Verdict(belongs=self.segment.has(effect.customer_id, effect.audience.decode()))
+        if isinstance(effect, fx.FindZone):
+            return fx.Zone(zone_of(effect.customer_id))
         if effect.key not in self._first:
             self._ask_as_well(effect)
         self._compare(effect, self._first.setdefault(effect.key, effect))
@@ -59,7 +69,7 @@ class Services:
                 return self.points.post(effect, self.segment.phone_of(effect.customer_id))
             case fx.ChangeTags():
                 return self.segment.change(effect)
-            case fx.SetAttribute() | fx.TakePlace():
+            case fx.SetAttribute() | fx.TakePlace() | fx.FindZone():
                 raise AssertionError(f"no journey of the simulation asks for {effect}")
 
     def _ask_as_well(self, effect: fx.Effect) -> None:

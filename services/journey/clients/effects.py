@@ -101,6 +101,8 @@ class GrpcEffects:
                 return self._post
             case fx.ChangePoints():
                 return self._post_with_phone
+            case fx.FindZone():
+                return self._find_zones
             case fx.TakePlace():
                 raise TypeError("places are given by no other service")
 
@@ -160,6 +162,17 @@ class GrpcEffects:
                 for effect in effects
             ]
         )
+
+    async def _find_zones(self, effects: Sequence[fx.FindZone]) -> list[fx.Answer]:
+        request = customers_service_pb2.BatchGetProfilesRequest(
+            items=[
+                customers_service_pb2.CustomerRef(team_id=str(e.team_id), customer_id=str(e.customer_id))
+                for e in effects
+            ],
+            parts=[profile_pb2.PROFILE_PART_BASICS, profile_pb2.PROFILE_PART_ATTRIBUTES],
+        )
+        response = await retrying(lambda: self._customers.BatchGetProfiles(request, timeout=CALL_DEADLINE_S))
+        return [convert.zone_from(*pair) for pair in zip(effects, response.profiles, strict=True)]
 
     async def _phones(self, effects: Sequence[fx.ChangePoints]) -> dict[UUID, bool]:
         request = customers_service_pb2.BatchGetProfilesRequest(

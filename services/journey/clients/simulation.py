@@ -136,9 +136,10 @@ class GrpcRecorded:
         )
 
     async def _kinds(self, team_id: UUID, definition: Definition) -> dict[str, AttributeType]:
-        """Of the attributes that conditions name, without those that are archived."""
+        """Of the attributes that conditions name, and that which holds zones, without those that are archived."""
         expressions = convert.expressions_of(definition).values()
-        keys = sorted({key for expression in expressions for key in attribute_keys(expression)})
+        named = {key for expression in expressions for key in attribute_keys(expression)}
+        keys = sorted(named | ({definition.zone_attribute_key} - {""}))
         request = customers_service_pb2.CheckTraitsRequest(team_id=str(team_id), attribute_keys=keys)
         answer = await call_once(
             lambda: retrying(lambda: self.customers.CheckTraits(request, timeout=CALL_DEADLINE_S))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from libs.common.own_zones import zone_named, zone_of_phone
 from libs.common.rpc.values import datetime_of, timestamp
 from omnijourney.common.v1 import channel_pb2, error_reason_pb2, money_pb2
-from omnijourney.internal.v1 import change_pb2, postings_pb2, send_pb2
+from omnijourney.internal.v1 import change_pb2, postings_pb2, profile_pb2, send_pb2
 from omnijourney.points.v1 import posting_pb2 as postings
 from omnijourney.segment.v1 import segment_service_pb2 as segment_calls
 from services.journey.domain import effects as fx
@@ -28,6 +29,12 @@ def verdict_from(answer: segment_calls.Evaluation) -> fx.Verdict:
         answer.has_phone if looked_up else None,
         answer.seen,
     )
+
+
+def zone_from(effect: fx.FindZone, profile: profile_pb2.Profile) -> fx.Zone:
+    """By whose clock a customer lives: what the attribute says, else their phone."""
+    named = zone_named(profile.attributes.get(effect.attribute, "")) if effect.attribute else ""
+    return fx.Zone(named or zone_of_phone(profile.phone, effect.at))
 
 
 def send_message(effect: fx.Send) -> send_pb2.Send:

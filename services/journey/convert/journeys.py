@@ -24,6 +24,7 @@ _MATCHES: Final = {
 }
 _MATCH_NUMBERS: Final = {text: number for number, text in _MATCHES.items()}
 _CHANNELS: Final = frozenset(channel.value for channel in d.Channel)
+_QUIET_ZONES: Final = frozenset(zone.value for zone in d.QuietZone)
 _EXPIRIES: Final = frozenset(action.value for action in d.ExpiryAction)
 CHINESE: Final = "zh-TW"
 LANGUAGES: Final = ("", "en", CHINESE)
@@ -69,6 +70,8 @@ def definition_from(message: journey_pb2.Definition, check: FieldCheck) -> d.Def
             for window in message.do_not_disturb.windows
         ),
         enrolments_per_customer_max=limit,
+        quiet_zone=_quiet_zone_from(message.do_not_disturb.zone, reading),
+        zone_attribute_key=message.do_not_disturb.zone_attribute_key,
     )
     check.violations += reading.violations
     if not reading.gaps:
@@ -84,6 +87,13 @@ def _channel_from(number: int, path: str, check: _Reading) -> d.Channel | None:
         path, "is required: one of CHANNEL_LINE, CHANNEL_WHATSAPP, CHANNEL_MESSENGER, CHANNEL_INSTAGRAM"
     )
     return None
+
+
+def _quiet_zone_from(number: int, check: _Reading) -> d.QuietZone:
+    if number in _QUIET_ZONES:
+        return d.QuietZone(number)
+    check.gap("do_not_disturb.zone", "is none of TEAM and CUSTOMER")
+    return d.QuietZone.UNSPECIFIED
 
 
 def _target_from(sent: journey_pb2.Target, path: str, check: _Reading) -> d.Target | None:
@@ -291,6 +301,9 @@ def definition_message(definition: d.Definition) -> journey_pb2.Definition:
             end_minute=window.end_minute,
             weekdays=[journey_pb2.Weekday.ValueType(day) for day in window.weekdays],
         )
+    if definition.quiet_zone or definition.zone_attribute_key:
+        message.do_not_disturb.zone = journey_pb2.QuietZone.ValueType(definition.quiet_zone)
+        message.do_not_disturb.zone_attribute_key = definition.zone_attribute_key
     return message
 
 

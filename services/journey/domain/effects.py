@@ -159,8 +159,25 @@ class TakePlace(msgspec.Struct, frozen=True):
     number: int
 
 
+class FindZone(msgspec.Struct, frozen=True):
+    """Ask by whose clock a customer lives now; `attribute` may hold it, empty: none does."""
+
+    team_id: UUID
+    customer_id: UUID
+    attribute: str
+    at: datetime
+
+
 Effect = (
-    TakePlace | Send | ChangeTags | SetAttribute | ChangePoints | EarnPoints | RefundPoints | EvaluateAudience
+    TakePlace
+    | Send
+    | ChangeTags
+    | SetAttribute
+    | ChangePoints
+    | EarnPoints
+    | RefundPoints
+    | EvaluateAudience
+    | FindZone
 )
 
 
@@ -222,7 +239,13 @@ class Place(msgspec.Struct, frozen=True):
     taken: bool
 
 
-Answer = SendAnswer | ChangeAnswer | Verdict | Place
+class Zone(msgspec.Struct, frozen=True):
+    """Answer to a `FindZone`: an IANA name, empty where it is not known."""
+
+    name: str
+
+
+Answer = SendAnswer | ChangeAnswer | Verdict | Place | Zone
 
 
 def send_key(enrolment: Enrolment) -> UUID:

@@ -122,6 +122,8 @@ def named_by(definition: d.Definition, read_audience: Callable[[bytes], Expressi
     keys: set[str] = set()
     if isinstance(definition.trigger, d.AttributeTrigger):
         keys.update(definition.trigger.keys)
+    if definition.quiet_zone is d.QuietZone.CUSTOMER:
+        keys.add(definition.zone_attribute_key)
     for index, node in enumerate(definition.nodes):
         path = f"nodes[{index}]"
         match node.action:
@@ -216,13 +218,11 @@ def _attribute_faults(
 ) -> Iterator[FieldViolation]:
     if isinstance(definition.trigger, d.AttributeTrigger):
         yield from _trigger_faults("trigger.attribute_changed", definition.trigger, attributes)
+    if definition.quiet_zone is d.QuietZone.CUSTOMER:
+        yield from _no_text("do_not_disturb.zone_attribute_key", definition.zone_attribute_key, attributes)
     for index, node in enumerate(definition.nodes):
         if isinstance(node.action, d.Attribute):
-            path, key = f"nodes[{index}].attribute.key", node.action.key
-            yield from _missing(path, key, attributes)
-            known = attributes.get(key)
-            if known and not known.archived and known.kind is not AttributeType.TEXT:
-                yield FieldViolation(path, f"{key} is of type {known.kind.name}, not TEXT", UNAVAILABLE)
+            yield from _no_text(f"nodes[{index}].attribute.key", node.action.key, attributes)
     for place, answer in zip(named.messages, messages, strict=True):
         if place.message.template is None:
             for key in answer.attribute_keys:
@@ -257,6 +257,13 @@ def _is_value(kind: AttributeType, text: str) -> bool:
     except ValueFault:
         return False
     return True
+
+
+def _no_text(path: str, key: str, attributes: Mapping[str, KnownAttribute]) -> Iterator[FieldViolation]:
+    yield from _missing(path, key, attributes)
+    known = attributes.get(key)
+    if known and not known.archived and known.kind is not AttributeType.TEXT:
+        yield FieldViolation(path, f"{key} is of type {known.kind.name}, not TEXT", UNAVAILABLE)
 
 
 def _missing(path: str, key: str, attributes: Mapping[str, KnownAttribute]) -> Iterator[FieldViolation]:

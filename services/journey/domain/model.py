@@ -92,6 +92,14 @@ class QuietWindow(msgspec.Struct, frozen=True):
     weekdays: tuple[int, ...] = ()
 
 
+class QuietZone(IntEnum):
+    """Whose clock do-not-disturb windows go by; the numbers are those of the contract."""
+
+    UNSPECIFIED = 0
+    TEAM = 1
+    CUSTOMER = 2
+
+
 class WindowSet:
     """Do-not-disturb windows as one value that is hashed once: each message looks its quiet time up by them."""
 
@@ -277,6 +285,14 @@ class Definition(msgspec.Struct, frozen=True, dict=True):
     enrolments_per_customer_max: int | None = None
     draft: Draft | None = None
     """Of what is not whole yet, and cannot be live."""
+    quiet_zone: QuietZone = QuietZone.UNSPECIFIED
+    zone_attribute_key: str = ""
+    """Attribute that holds the customer's zone; empty: by their phone."""
+
+    @cached_property
+    def in_own_zone(self) -> bool:
+        """Whether quiet time depends on the customer."""
+        return bool(self.quiet) and self.quiet_zone is QuietZone.CUSTOMER
 
     @cached_property
     def by_id(self) -> Mapping[str, Node]:

@@ -20,6 +20,7 @@ from services.journey.domain.model import (
     Definition,
     Message,
     Node,
+    QuietZone,
     StatusReason,
     Tags,
     TagTrigger,
@@ -108,6 +109,8 @@ def _named(definition: Definition, read_audience: Callable[[bytes], Expression])
             yield from _listed(ReferenceKind.TAG, map(fold, tags), "trigger.tag_applied.tags")
         case AttributeTrigger(keys=keys):
             yield from _listed(ReferenceKind.ATTRIBUTE, iter(keys), "trigger.attribute_changed.keys")
+    if definition.quiet_zone is QuietZone.CUSTOMER and definition.zone_attribute_key:
+        yield ReferenceKind.ATTRIBUTE, definition.zone_attribute_key, "do_not_disturb.zone_attribute_key"
     for index, target in enumerate(definition.targets):
         if target.account_id is not None:
             yield ReferenceKind.ACCOUNT, str(target.account_id), f"targets[{index}].account_id"

@@ -10,7 +10,9 @@ import msgspec
 
 from libs.common.audience.expressions import AttributeType, Balance, BasicField, Subject, TimeField
 from libs.common.mailbox import mail as m
+from libs.common.own_zones import zone_named, zone_of_phone
 from libs.common.text import fold
+from services.journey.domain import effects as fx
 
 
 class Standing(msgspec.Struct):
@@ -36,6 +38,11 @@ class Standing(msgspec.Struct):
             bound=frozenset(self.bound | {(channel, "") for channel, _ in self.bound}),
             points=Balance(self.balance, self.cumulative),
         )
+
+    def zone(self, asked: fx.FindZone) -> fx.Zone:
+        """By whose clock they live."""
+        named = zone_named(self.values.get(asked.attribute, ""))
+        return fx.Zone(named or zone_of_phone(self.basics.get(BasicField.PHONE, ""), asked.at))
 
     def undo(self, mails: Iterable[m.Mail]) -> None:
         """Takes back what mail told, the last first: the customer is then as before the first."""

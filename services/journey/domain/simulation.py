@@ -291,6 +291,8 @@ class _CustomerRun:
                 return self._change_points(effect)
             case fx.TakePlace(month=month, most=most):
                 return fx.Place(most is None or self._pass.place(month, most, self._now))
+            case fx.FindZone():
+                return self._standing.zone(effect)
             case fx.EarnPoints() | fx.RefundPoints():
                 return _APPLIED  # they follow from the order, not from the journey
 

@@ -75,9 +75,9 @@ def needs_of(definition: Definition, expressions: Collection[Expression]) -> Nee
     points = [node.action.delta for node in definition.nodes if isinstance(node.action, Points)]
     sends = any(isinstance(node.action, Message) for node in definition.nodes)
     return Needs(
-        basics=HasBasic in named or bool(points),
+        basics=HasBasic in named or bool(points) or definition.in_own_zone,
         tags=HasTags in named,
-        attributes=HasAttribute in named,
+        attributes=HasAttribute in named or (definition.in_own_zone and bool(definition.zone_attribute_key)),
         identities=IsBound in named or sends,
         times=HasTime in named,
         points=HasPoints in named or any(delta < 0 for delta in points),

@@ -29,6 +29,7 @@ from services.journey.domain.model import (
     Step,
     WaitReason,
 )
+from services.journey.domain.own_zone import in_own_zone, may_change_zone
 from services.journey.domain.plan import month_of
 from services.journey.domain.status import goes_on, gone
 
@@ -375,6 +376,9 @@ class _ActorTurn:
     ) -> Generator[fx.Effect, fx.Answer, None]:
         """Walks one enrolment until it waits or ends."""
         steps: list[Step] = []
+        of_team = journey
+        if not isinstance(signal, Halt):
+            journey = yield from in_own_zone(of_team, enrolment, self._now)
         known = journey.journey_id in self._given.journeys
         if known:
             self._used.add(journey.journey_id)
@@ -389,6 +393,8 @@ class _ActorTurn:
             signal = yield self._informed(move.ask)  # type: ignore[assignment]  # places are asked for elsewhere
             if isinstance(signal, fx.Verdict):
                 self._has_phone = signal.has_phone
+            elif may_change_zone(of_team, move.ask):
+                journey = yield from in_own_zone(of_team, enrolment, self._now)
         self._keep(enrolment)
         if steps or enrolled:
             state = enrolment.state

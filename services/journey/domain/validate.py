@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
+from libs.common.audience.values import KEY
 from libs.common.errors import FieldViolation
 from libs.common.money import is_currency
 from services.journey.domain.model import (
@@ -17,6 +18,7 @@ from services.journey.domain.model import (
     Definition,
     Node,
     QuietWindow,
+    QuietZone,
     Schedule,
     Split,
     TagTrigger,
@@ -47,6 +49,7 @@ def faults_of(definition: Definition) -> list[FieldViolation]:
         *_trigger(definition),
         *_targets(definition),
         *_quiet(definition.quiet),
+        *_quiet_zone(definition),
         *_nodes(definition),
         *_tree(definition.nodes),
     ]
@@ -129,6 +132,14 @@ def _targets(definition: Definition) -> Iterator[FieldViolation]:
             yield FieldViolation(f"{path}.message_cap", "is possible on LINE and WhatsApp only")
         elif target.cap is not None and target.cap < 1:
             yield FieldViolation(f"{path}.message_cap", "must be at least 1, or absent for no cap")
+
+
+def _quiet_zone(definition: Definition) -> Iterator[FieldViolation]:
+    path, key = "do_not_disturb.zone_attribute_key", definition.zone_attribute_key
+    if key and definition.quiet_zone is not QuietZone.CUSTOMER:
+        yield FieldViolation(path, "is of use with the zone CUSTOMER only")
+    elif key and not KEY.fullmatch(key):
+        yield FieldViolation(path, "is no key of an attribute")
 
 
 def _quiet(windows: tuple[QuietWindow, ...]) -> Iterator[FieldViolation]:

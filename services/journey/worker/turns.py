@@ -252,9 +252,9 @@ class TurnRunner:
         return answers
 
 
-_NOT_OF_JOURNEYS: Final = (fx.EarnPoints, fx.RefundPoints, fx.EvaluateAudience)
-"""Effects that follow from mail, whatever journeys there are; and one that only reads, whose answer is kept by a
-statement that proves the journeys."""
+_NOT_OF_JOURNEYS: Final = (fx.EarnPoints, fx.RefundPoints, fx.EvaluateAudience, fx.FindZone)
+"""Effects that follow from mail, whatever journeys there are; and those that only read: a verdict is kept by a
+statement that proves the journeys, and a zone does nothing by itself."""
 
 
 def _is_of_journeys(effect: fx.Effect) -> bool:

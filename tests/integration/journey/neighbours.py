@@ -30,6 +30,7 @@ class KeyedEffects:
         self.exhausted = ""
         self.on_ask: list[object] = []
         self.tagged: set[UUID] = set()
+        self.zones: dict[UUID, str] = {}
         self._answers: dict[UUID, fx.Answer] = {}
 
     async def answer(self, effects: Sequence[fx.Effect]) -> list[fx.Answer | Exception]:
@@ -44,6 +45,8 @@ class KeyedEffects:
             return RuntimeError("poison")
         if isinstance(effect, fx.EvaluateAudience):
             return fx.Verdict(belongs=effect.audience != TAGGED or effect.customer_id in self.tagged)
+        if isinstance(effect, fx.FindZone):
+            return fx.Zone(self.zones.get(effect.customer_id, ""))
         if effect.key not in self._answers:
             self._answers[effect.key] = self._first(effect)
         return self._answers[effect.key]

@@ -146,7 +146,7 @@ class _QuietZoneEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QuietZone.V
     QUIET_ZONE_TEAM: _QuietZone.ValueType  # 1
     """The team's time zone."""
     QUIET_ZONE_CUSTOMER: _QuietZone.ValueType  # 2
-    """The customer's own, by attribute or country; the team's when neither is known."""
+    """The customer's own at the moment of the message, by attribute or country; the team's when neither is known."""
 
 class QuietZone(_QuietZone, metaclass=_QuietZoneEnumTypeWrapper):
     """Whose clock quiet time goes by."""
@@ -156,7 +156,7 @@ QUIET_ZONE_UNSPECIFIED: QuietZone.ValueType  # 0
 QUIET_ZONE_TEAM: QuietZone.ValueType  # 1
 """The team's time zone."""
 QUIET_ZONE_CUSTOMER: QuietZone.ValueType  # 2
-"""The customer's own, by attribute or country; the team's when neither is known."""
+"""The customer's own at the moment of the message, by attribute or country; the team's when neither is known."""
 Global___QuietZone: _TypeAlias = QuietZone  # noqa: Y015
 
 class _Weekday:
@@ -417,10 +417,12 @@ class DoNotDisturb(_message.Message):
     zone: Global___QuietZone.ValueType
     """Whose clock the windows go by."""
     zone_attribute_key: _builtins.str
-    """Key of the attribute that holds a customer's IANA time zone; empty: by the country of the phone."""
+    """With `QUIET_ZONE_CUSTOMER`: key of the TEXT attribute that holds a customer's IANA time zone, such as `Asia/Taipei`, in whatever letter
+    case. Empty, or no zone in it: by the phone, if its country has one clock, or its number says which. Else the team's.
+    """
     @_builtins.property
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuietWindow]:
-        """Windows of local time in the team's zone. Windows that touch or overlap count as one; together they must leave an open minute. 50 at most."""
+        """Windows of local time. Windows that touch or overlap count as one; together they must leave an open minute. 50 at most."""
 
     def __init__(
         self,
