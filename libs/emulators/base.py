@@ -12,7 +12,7 @@ from aiohttp import web
 from libs.emulators.clock import EmulatorClock
 from libs.emulators.faults import Fault, Faults
 from libs.emulators.journal import Journal, Record
-from libs.emulators.webhooks import WebhookSender
+from libs.emulators.webhooks import Aim, WebhookSender
 
 BODY_BYTES_MAX = 2 * 1024 * 1024
 """Largest request body taken; LINE documents 2 MB."""
@@ -25,7 +25,7 @@ class Emulator(ABC):
 
     channel: str
 
-    def __init__(self, data_dir: Path, clock: EmulatorClock, sender: WebhookSender | None) -> None:
+    def __init__(self, data_dir: Path, clock: EmulatorClock, sender: WebhookSender) -> None:
         self.clock = clock
         self.faults = Faults()
         self.sender = sender
@@ -54,6 +54,9 @@ class Emulator(ABC):
                 web.post("/_emulator/faults", self._add_fault),
                 web.delete("/_emulator/faults", self._clear_faults),
                 web.post("/_emulator/clock", self._advance_clock),
+                web.post("/_emulator/webhooks", self._aim_webhooks),
+                web.post("/_emulator/webhooks/release", self._release_webhooks),
+                web.post("/_emulator/webhooks/idle", self._await_webhooks),
             ]
         )
         app.add_routes(self.routes())
@@ -144,6 +147,27 @@ class Emulator(ABC):
     async def _clear_faults(self, _request: web.Request) -> web.Response:
         self.faults.active.clear()
         return web.json_response({})
+
+    async def _aim_webhooks(self, request: web.Request) -> web.Response:
+        """Sends webhooks from now on to `{"url", "secret", "times"?, "held"?}`."""
+        self.sender.aim = Aim(**await read_object(request))
+        return web.json_response({})
+
+    async def _release_webhooks(self, request: web.Request) -> web.Response:
+        """Sends what was held: `{"reverse"?}`."""
+        data = await read_object(request)
+        return web.json_response({"released": self.sender.release(reverse=bool(data.get("reverse", False)))})
+
+    async def _await_webhooks(self, _request: web.Request) -> web.Response:
+        """Answers when every webhook was answered or given up."""
+        await self.sender.idle()
+        return web.json_response({})
+
+    def aimed(self) -> WebhookSender:
+        """Whoever sends webhooks; raises ValueError where none can be sent."""
+        if not self.sender.aim.url:
+            raise ValueError("no webhook address is set")
+        return self.sender
 
     async def _advance_clock(self, request: web.Request) -> web.Response:
         data = await read_object(request)

@@ -14,6 +14,7 @@ from libs.emulators.clock import EmulatorClock
 from libs.emulators.config import EmulatorSettings
 from libs.emulators.faults import Fault, FaultKind, cut
 from libs.emulators.journal import Record
+from libs.emulators.line_acts import again, event_of
 from libs.emulators.line_rules import Details, check_messages, check_multicast, check_push
 from libs.emulators.line_state import REPLY_TOKEN_LIFE, LineChannel, LineState, digest_of
 from libs.emulators.webhooks import WebhookSender
@@ -22,6 +23,8 @@ MONTHLY_LIMIT = "You have reached your monthly limit."
 RATE_LIMIT = "The API rate limit has been exceeded. Try again later."
 KEY_ACCEPTED = "The retry key is already accepted"
 FIRST_CHANNEL_ID = "1000000001"
+_STATES = {"follow": "friend", "unfollow": "blocked"}
+"""What people are after what they do."""
 BEFORE = (FaultKind.ERROR_BEFORE, FaultKind.TIMEOUT_BEFORE, FaultKind.RATE, FaultKind.QUOTA)
 AFTER = (FaultKind.ERROR_AFTER, FaultKind.TIMEOUT_AFTER, FaultKind.RESET_AFTER, FaultKind.DELAY)
 
@@ -32,7 +35,7 @@ class LineEmulator(Emulator):
     channel = "line"
 
     def __init__(
-        self, settings: EmulatorSettings, data_dir: Path, clock: EmulatorClock, sender: WebhookSender | None
+        self, settings: EmulatorSettings, data_dir: Path, clock: EmulatorClock, sender: WebhookSender
     ) -> None:
         super().__init__(data_dir, clock, sender)
         first = LineChannel(FIRST_CHANNEL_ID, settings.token, settings.line_quota)
@@ -54,6 +57,8 @@ class LineEmulator(Emulator):
             web.post("/_emulator/accounts", self._set_account),
             web.post("/_emulator/people", self._set_person),
             web.post("/_emulator/events", self._send_events),
+            web.post("/_emulator/acts", self._act),
+            web.post("/_emulator/webhooks/again", self._send_again),
             web.get("/_emulator/state", self._show_state),
         ]
 
@@ -271,15 +276,32 @@ class LineEmulator(Emulator):
 
     async def _send_events(self, request: web.Request) -> web.Response:
         """Sends `{"channel_id"?, "events": […]}` as one signed webhook; reply tokens in it become usable."""
-        if self.sender is None:
-            raise ValueError("no webhook address is set")
         data = await read_object(request)
-        until = self.clock.now() + REPLY_TOKEN_LIFE
-        for event in data["events"]:
-            if event.get("replyToken"):
+        self._tell_of(data.get("channel_id", FIRST_CHANNEL_ID), data["events"])
+        return web.json_response({}, status=202)
+
+    def _tell_of(self, channel_id: str, events: list[Any]) -> None:
+        sender, until = self.aimed(), self.clock.now() + REPLY_TOKEN_LIFE
+        for event in events:
+            if isinstance(event, dict) and event.get("replyToken"):
                 self.state.reply_tokens[event["replyToken"]] = (event["source"]["userId"], until)
-        destination = bot_user_id(data.get("channel_id", FIRST_CHANNEL_ID))
-        self.sender.send({"destination": destination, "events": data["events"]})
+        sender.send({"destination": bot_user_id(channel_id), "events": events})
+
+    async def _act(self, request: web.Request) -> web.Response:
+        """A person does what `Act` says, or several do: `{"acts": […], "channel_id"?}`, told in one webhook."""
+        data = await read_object(request)
+        now_ms = int(self.clock.now().timestamp() * 1_000)
+        events = [event_of(act, self.next_id(), now_ms) for act in data["acts"]]
+        for act in data["acts"]:
+            if act["kind"] in _STATES:
+                state = {"user_id": act["user_id"], "state": _STATES[act["kind"]]}
+                self.tell({**state, "command": "person"})
+        self._tell_of(data.get("channel_id", FIRST_CHANNEL_ID), events)
+        return web.json_response({"events": events}, status=202)
+
+    async def _send_again(self, _request: web.Request) -> web.Response:
+        """The last webhook once more, as LINE redelivers it."""
+        self.aimed().send(again(self.sender.last))
         return web.json_response({}, status=202)
 
     async def _show_state(self, _request: web.Request) -> web.Response:

@@ -70,3 +70,9 @@ class MetaError(Exception):
             "fbtrace_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{self.code}{self.details}").hex[:24],
         }
         return web.json_response({"error": error}, status=self.status)
+
+
+def error_object(code: int) -> dict[str, Any]:
+    """An error as statuses of messages tell it."""
+    title = ERRORS.get(code, (400, "Unknown error"))[1]
+    return {"code": code, "title": title, "message": title, "error_data": {"details": title}}

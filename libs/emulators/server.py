@@ -10,7 +10,7 @@ from libs.emulators.base import Emulator
 from libs.emulators.clock import EmulatorClock
 from libs.emulators.config import EmulatorSettings
 from libs.emulators.line import LineEmulator
-from libs.emulators.webhooks import WebhookSender, line_signature, meta_signature
+from libs.emulators.webhooks import LINE, META, Aim, WebhookSender
 from libs.emulators.whatsapp import WhatsAppEmulator
 
 CHANNELS = ("whatsapp", "line")
@@ -47,14 +47,12 @@ async def _emulator(
     stack: AsyncExitStack, channel: str, settings: EmulatorSettings, clock: EmulatorClock
 ) -> Emulator:
     if channel == "whatsapp":
-        url, sign = settings.whatsapp_webhook_url, meta_signature
+        url, platform = settings.whatsapp_webhook_url, META
     elif channel == "line":
-        url, sign = settings.line_webhook_url, line_signature
+        url, platform = settings.line_webhook_url, LINE
     else:
         raise ValueError(f"no emulator of {channel}; there are {', '.join(CHANNELS)}")
-    sender = None
-    if url:
-        sender = await stack.enter_async_context(WebhookSender(url, settings.secret, sign))
+    sender = await stack.enter_async_context(WebhookSender(platform, Aim(url, settings.secret)))
     made = WhatsAppEmulator if channel == "whatsapp" else LineEmulator
     return made(settings, settings.data_dir, clock, sender)
 

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -17,6 +18,8 @@ TRIES_MAX = 8
 """Attempts for one webhook before it is dropped with a line in the log."""
 FIRST_WAIT_S = 0.1
 """Real seconds before the second attempt; doubles with each."""
+CHALLENGE = "1158201444"
+TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 log = structlog.get_logger(__name__)
 
@@ -33,14 +36,40 @@ def line_signature(secret: str, body: bytes) -> dict[str, str]:
     return {"x-line-signature": base64.b64encode(digest).decode()}
 
 
-class WebhookSender:
-    """Posts webhooks to one URL. Start with `async with`; leaving drops what still waits."""
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """How a platform writes its webhooks."""
 
-    def __init__(self, url: str, secret: str, sign: Callable[[str, bytes], dict[str, str]]) -> None:
-        self._url = url
-        self._secret = secret
-        self._sign = sign
+    sign: Callable[[str, bytes], dict[str, str]]
+    escapes: bool
+    """Whether what is no ASCII is escaped."""
+
+
+LINE = Platform(line_signature, escapes=False)
+META = Platform(meta_signature, escapes=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Where webhooks go and how. Without a `url` none are sent."""
+
+    url: str = ""
+    secret: str = ""
+    times: int = 1
+    """Each is sent so often."""
+    held: bool = False
+    """They are kept until they are released, in any order."""
+
+
+class WebhookSender:
+    """Posts webhooks to one URL at a time. Start with `async with`; leaving drops what still waits."""
+
+    def __init__(self, platform: Platform, aim: Aim) -> None:
+        self.aim = aim
+        self._platform = platform
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE_MAX)
+        self._kept: list[bytes] = []
+        self._last: dict[str, Any] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "WebhookSender":
@@ -52,17 +81,46 @@ class WebhookSender:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    @property
+    def last(self) -> dict[str, Any]:
+        """The webhook that was sent last."""
+        return self._last
+
     def send(self, payload: dict[str, Any]) -> None:
-        """Queues one webhook; raises asyncio.QueueFull when nobody has answered for very long."""
-        self._queue.put_nowait(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode())
+        """Queues one webhook, if there is an address; raises asyncio.QueueFull when too many wait."""
+        if not self.aim.url:
+            return
+        self._last = payload
+        escapes = self._platform.escapes
+        body = json.dumps(payload, ensure_ascii=escapes, separators=(",", ":")).encode()
+        for _ in range(self.aim.times):
+            if self.aim.held:
+                self._kept.append(body)
+            else:
+                self._queue.put_nowait(body)
+
+    def release(self, *, reverse: bool) -> int:
+        """Sends what was held, the last first if wanted; how many."""
+        kept, self._kept = self._kept, []
+        for body in reversed(kept) if reverse else kept:
+            self._queue.put_nowait(body)
+        return len(kept)
+
+    async def greet(self, token: str) -> bool:
+        """Meta's handshake: whether the address gives back the challenge. Raises aiohttp.ClientError."""
+        asked = {"hub.mode": "subscribe", "hub.challenge": CHALLENGE, "hub.verify_token": token}
+        async with (
+            aiohttp.ClientSession(timeout=TIMEOUT) as session,
+            session.get(self.aim.url, params=asked) as answer,
+        ):
+            return answer.status == 200 and await answer.text() == CHALLENGE
 
     async def idle(self) -> None:
         """Waits until all queued webhooks are answered or given up."""
         await self._queue.join()
 
     async def _run(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=5)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
             while True:
                 body = await self._queue.get()
                 try:
@@ -71,13 +129,13 @@ class WebhookSender:
                     self._queue.task_done()
 
     async def _deliver(self, session: aiohttp.ClientSession, body: bytes) -> None:
-        headers = {"Content-Type": "application/json", **self._sign(self._secret, body)}
+        headers = {"Content-Type": "application/json", **self._platform.sign(self.aim.secret, body)}
         for attempt in range(TRIES_MAX):
             try:
-                async with session.post(self._url, data=body, headers=headers) as answer:
+                async with session.post(self.aim.url, data=body, headers=headers) as answer:
                     if answer.status == 200:
                         return
             except (aiohttp.ClientError, TimeoutError) as error:
                 log.debug("webhook_failed", error=str(error), attempt=attempt)
             await asyncio.sleep(FIRST_WAIT_S * 2**attempt)
-        log.warning("webhook_dropped", url=self._url, bytes=len(body))
+        log.warning("webhook_dropped", url=self.aim.url, bytes=len(body))

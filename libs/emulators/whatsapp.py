@@ -15,7 +15,15 @@ from libs.emulators.clock import EmulatorClock
 from libs.emulators.config import EmulatorSettings
 from libs.emulators.faults import Fault, FaultKind, cut
 from libs.emulators.journal import Record
-from libs.emulators.meta_errors import MetaError
+from libs.emulators.meta_acts import (
+    CHANGED,
+    envelope,
+    inbound_value,
+    number_entry,
+    preference_value,
+    talk_entry,
+)
+from libs.emulators.meta_errors import MetaError, error_object
 from libs.emulators.webhooks import WebhookSender
 from libs.emulators.whatsapp_rules import check_message
 from libs.emulators.whatsapp_state import Sender, WhatsAppState
@@ -37,7 +45,7 @@ class WhatsAppEmulator(Emulator):
     channel = "whatsapp"
 
     def __init__(
-        self, settings: EmulatorSettings, data_dir: Path, clock: EmulatorClock, sender: WebhookSender | None
+        self, settings: EmulatorSettings, data_dir: Path, clock: EmulatorClock, sender: WebhookSender
     ) -> None:
         super().__init__(data_dir, clock, sender)
         first = Sender(settings.whatsapp_phone_number_id, settings.whatsapp_waba_id, settings.token)
@@ -52,6 +60,10 @@ class WhatsAppEmulator(Emulator):
             web.post("/_emulator/accounts", self._set_account),
             web.post("/_emulator/people", self._set_person),
             web.post("/_emulator/inbound", self._inbound),
+            web.post("/_emulator/statuses", self._tell_status),
+            web.post("/_emulator/preferences", self._prefer),
+            web.post("/_emulator/talk", self._talk),
+            web.post("/_emulator/webhooks/greet", self._greet),
             web.get("/_emulator/templates", self._show_templates),
             web.post("/_emulator/templates", self._set_template),
             web.patch("/_emulator/templates", self._set_template_status),
@@ -137,9 +149,8 @@ class WhatsAppEmulator(Emulator):
             "accepted_at": self.clock.now().isoformat(),
         }
         self.accept([record])
-        if self.sender is not None:
-            for status in ("sent", "delivered"):
-                self.sender.send(self._status_webhook(sender, record, status))
+        for status in ("sent", "delivered"):
+            self.sender.send(self._status_webhook(sender, record, status))
         return record
 
     async def _spoil(
@@ -156,23 +167,26 @@ class WhatsAppEmulator(Emulator):
             return answer
         return MetaError(131000, "switched fault", status=fault.status).answer()
 
-    def _status_webhook(self, sender: Sender, record: Record, status: str) -> dict[str, Any]:
+    def _status_webhook(self, sender: Sender, record: Record, status: str, code: int = 0) -> dict[str, Any]:
         entry: dict[str, Any] = {
             "id": record["id"],
             "status": status,
             "timestamp": str(int(self.clock.now().timestamp())),
             "recipient_id": record["recipient"],
+            "recipient_user_id": f"US.{record['recipient']}",
         }
         if record["callback_data"] is not None:
             entry["biz_opaque_callback_data"] = record["callback_data"]
         template = record["body"].get("type") == "template"
+        if status == "failed":
+            return _status(sender, {**entry, "errors": [error_object(code)]})
         entry["pricing"] = {
             "billable": template,
             "pricing_model": "PMP",
             "type": "regular" if template else "free_customer_service",
             "category": "marketing" if template else "service",
         }
-        return _webhook(sender, {"statuses": [entry]})
+        return _status(sender, entry)
 
     # ---- management ----
 
@@ -239,23 +253,60 @@ class WhatsAppEmulator(Emulator):
         return web.json_response({})
 
     async def _inbound(self, request: web.Request) -> web.Response:
-        """A person writes `{"wa_id","text"?}`: opens the window, and reaches the product if it can."""
+        """A person writes `{"wa_id","text"?,"name"?}`: opens the window, and reaches the product if it can."""
         data = await read_object(request)
         now = self.clock.now()
         wa_id = str(data["wa_id"])
         self.tell({"command": "inbound", "wa_id": wa_id, "at": now.isoformat()})
-        if self.sender is not None:
-            message = {
-                "from": wa_id,
-                "id": f"wamid.{base64.b64encode(f'in/{self.next_id()}'.encode()).decode()}",
-                "timestamp": str(int(now.timestamp())),
-                "type": "text",
-                "text": {"body": str(data.get("text", "hi"))},
-            }
-            contact = {"profile": {"name": f"Person {wa_id[-4:]}"}, "wa_id": wa_id}
-            sender = next(iter(self.state.senders.values()))
-            self.sender.send(_webhook(sender, {"contacts": [contact], "messages": [message]}))
+        message = {
+            "id": f"wamid.{base64.b64encode(f'in/{self.next_id()}'.encode()).decode()}",
+            "timestamp": str(int(now.timestamp())),
+            "type": "text",
+            "text": {"body": str(data.get("text", "hi"))},
+        }
+        name = str(data.get("name", f"Person {wa_id[-4:]}"))
+        sender = self._sender(data)
+        self.sender.send(_webhook(sender, inbound_value(wa_id, name, message)))
         return web.json_response({}, status=202)
+
+    def _sender(self, data: Mapping[str, Any]) -> Sender:
+        given = data.get("phone_number_id")
+        return self.state.senders[given] if given is not None else next(iter(self.state.senders.values()))
+
+    async def _tell_status(self, request: web.Request) -> web.Response:
+        """Tells what became of an accepted message: `{"id", "status", "code"?}`."""
+        data = await read_object(request)
+        found = next((each for each in self.accepted.records() if each["id"] == data["id"]), None)
+        if found is None:
+            raise ValueError("no such message was accepted")
+        sender = self.state.senders[found["account"]]
+        self.aimed().send(self._status_webhook(sender, found, data["status"], int(data.get("code", 131026))))
+        return web.json_response({}, status=202)
+
+    async def _prefer(self, request: web.Request) -> web.Response:
+        """A person stops marketing messages, or takes them again: `{"wa_id", "value": "stop|resume"}`."""
+        data = await read_object(request)
+        wa_id, value = str(data["wa_id"]), data["value"]
+        self.tell(
+            {"command": "person", "wa_id": wa_id, "state": "opted_out" if value == "stop" else "normal"}
+        )
+        at_s, sender = int(self.clock.now().timestamp()), self._sender(data)
+        self.aimed().send(_webhook(sender, preference_value(wa_id, value, at_s), "user_preferences"))
+        return web.json_response({}, status=202)
+
+    async def _talk(self, request: web.Request) -> web.Response:
+        """Somebody acts at a page or an Instagram account: `{"object": "page|instagram", "id", "person_id", "what"}`,
+        where `what` is as `messaging` has it: a message, a postback, a receipt."""
+        data = await read_object(request)
+        now_ms = int(self.clock.now().timestamp() * 1_000)
+        entry = talk_entry(data["id"], data["person_id"], data.get("timestamp", now_ms), data["what"])
+        self.aimed().send(envelope(data["object"], entry))
+        return web.json_response({}, status=202)
+
+    async def _greet(self, request: web.Request) -> web.Response:
+        """Asks the address as Meta does when it is set: `{"verify_token"}`."""
+        verified = await self.aimed().greet((await read_object(request))["verify_token"])
+        return web.json_response({"verified": verified})
 
     async def _show_templates(self, _request: web.Request) -> web.Response:
         return web.json_response({"templates": [t.to_json() for t in self.state.templates.values()]})
@@ -309,8 +360,11 @@ def _accepted(record: Record, body: Mapping[str, Any]) -> dict[str, Any]:
     return {"messaging_product": "whatsapp", "contacts": [contact], "messages": [message]}
 
 
-def _webhook(sender: Sender, value: dict[str, Any]) -> dict[str, Any]:
-    metadata = {"display_phone_number": "15550783881", "phone_number_id": sender.phone_number_id}
-    value = {"messaging_product": "whatsapp", "metadata": metadata, **value}
-    change = {"field": "messages", "value": value}
-    return {"object": "whatsapp_business_account", "entry": [{"id": sender.waba_id, "changes": [change]}]}
+def _webhook(sender: Sender, value: dict[str, Any], field: str = CHANGED) -> dict[str, Any]:
+    entry = number_entry(sender.waba_id, sender.phone_number_id, value, field)
+    return envelope("whatsapp_business_account", entry)
+
+
+def _status(sender: Sender, status: dict[str, Any]) -> dict[str, Any]:
+    person = {"wa_id": status["recipient_id"], "user_id": status["recipient_user_id"]}
+    return _webhook(sender, {"contacts": [person], "statuses": [status]})

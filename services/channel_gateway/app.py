@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from libs.common.app import App, ConfigurationFault, Runtime, runtime
 from libs.common.clock import Clock
@@ -28,18 +28,20 @@ from services.channel_gateway.clients.channels.transport import Transport
 from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
 from services.channel_gateway.clients.services import PointsClient, SegmentClient
 from services.channel_gateway.config import Settings
-from services.channel_gateway.convert.events import customer_events
+from services.channel_gateway.convert.heard import stored_events
 from services.channel_gateway.domain.model import ConnectionKind
 from services.channel_gateway.servicer import internal
 from services.channel_gateway.servicer.admission import InboxBound
 from services.channel_gateway.servicer.base import Dependencies
 from services.channel_gateway.servicer.deliveries import ChannelGatewayServicer
 from services.channel_gateway.servicer.http.bodies import ReadingRoom
+from services.channel_gateway.servicer.http.channel_hooks import ChannelHooks
 from services.channel_gateway.servicer.http.head import HeadCheck
 from services.channel_gateway.servicer.http.listener import Bounds, listening
 from services.channel_gateway.servicer.http.rates import Rates
 from services.channel_gateway.servicer.http.router import Router
-from services.channel_gateway.servicer.http.shop_events import ShopEvents
+from services.channel_gateway.servicer.http.shop_events import Countries, ShopEvents
+from services.channel_gateway.servicer.http.storing import Storing
 from services.channel_gateway.store.accounts import AccountStore
 from services.channel_gateway.store.catalogue import CatalogueStore
 from services.channel_gateway.store.content import ContentStore
@@ -62,6 +64,7 @@ from services.channel_gateway.usecases.references import References
 from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
+from services.channel_gateway.worker.heard_accounts import HeardAccounts
 from services.channel_gateway.worker.inbox import InboxWorker
 from services.channel_gateway.worker.lag import GatewayLag
 from services.channel_gateway.worker.presence import Presence
@@ -125,25 +128,15 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             segment,
             presence,
             progress,
-            functools.partial(customer_events, tolerance=settings.webhook_tolerance),
+            functools.partial(stored_events, tolerance=settings.webhook_tolerance),
         )
         keys = ShopKeys(inbox, rt.clock)
-        share = settings.http_client_share
-        router = Router(
-            ShopEvents(
-                store=inbox,
-                head=HeadCheck(keys, rt.clock, settings.webhook_tolerance),
-                room=ReadingRoom(settings.http_bytes_max, int(settings.http_bytes_max * share)),
-                rates=Rates(settings.shop_requests_per_second),
-                countries=segment,
-                clock=rt.clock,
-                ahead_max=settings.ahead_max,
-                bound=InboxBound(inbox, settings.webhook_events_max),
-                stored=worker.wake,
-            )
-        )
+        heard = HeardAccounts(inbox)
+        storing = Storing(inbox, InboxBound(inbox, settings.webhook_events_max), worker.wake)
+        router = _router(settings, rt.clock, storing, EdgeKeys(keys, heard, segment))
         tls = settings.http_tls.server_context() if settings.http_tls is not None else None
-        bounds = Bounds(settings.http_connections_max, max(1, int(settings.http_connections_max * share)))
+        of_one = int(settings.http_connections_max * settings.http_client_share)
+        bounds = Bounds(settings.http_connections_max, max(1, of_one))
         deps = Dependencies(
             clock=rt.clock,
             reservation=Reservation(
@@ -158,7 +151,14 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             ),
             lost_sends=LostSends(LostSendStore(rt.pool), relay.is_behind),
             references=References(CatalogueStore(rt.pool, vault), points, adapters, SinkAdapter.writer),
-            accounts=Accounts(rt.pool, account_store, sender, content_publisher, rt.clock),
+            accounts=Accounts(
+                pool=rt.pool,
+                accounts=account_store,
+                sender=sender,
+                heard=heard,
+                publisher=content_publisher,
+                clock=rt.clock,
+            ),
             content=Content(rt.pool, vault, points, content_publisher, rt.clock),
             money=Money(rt.pool, vault, rt.clock),
             shops=Shops(rt.pool, vault, keys, worker, rt.clock),
@@ -186,6 +186,31 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             listening(router, settings.bind_host, settings.http_port, bounds, tls) as port,
         ):
             yield GatewayApp(serving.port, serving.metrics_port, serving.failed, port)
+
+
+class EdgeKeys(NamedTuple):
+    """By whom webhooks are signed, and how they are read."""
+
+    shops: ShopKeys
+    accounts: HeardAccounts
+    countries: Countries
+
+
+def _router(settings: Settings, clock: Clock, storing: Storing, keys: EdgeKeys) -> Router:
+    """The HTTP edge."""
+    room = ReadingRoom(settings.http_bytes_max, int(settings.http_bytes_max * settings.http_client_share))
+    rates = Rates(settings.shop_requests_per_second)
+    shop_events = ShopEvents(
+        storing=storing,
+        head=HeadCheck(keys.shops, clock, settings.webhook_tolerance),
+        room=room,
+        rates=rates,
+        countries=keys.countries,
+        clock=clock,
+        ahead_max=settings.ahead_max,
+    )
+    channel_hooks = ChannelHooks(storing=storing, accounts=keys.accounts, room=room, rates=rates, clock=clock)
+    return Router(shop_events, channel_hooks)
 
 
 def _content_publisher(

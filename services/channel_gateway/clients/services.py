@@ -96,6 +96,8 @@ _COUNTRY_WAIT_S: Final = 1.0
 """A sender waits for the answer: after so long what was known last is taken."""
 ASKED_MAX: Final = 500
 """Customers asked about in one call; fewer where what is said of them is too large for a message."""
+EVENTS_MAX: Final = 500
+"""Events of one call to segment."""
 CALL_BYTES_MAX: Final = 4 * 1024 * 1024
 """Bytes of events in one call to segment: a quarter of what a message may hold."""
 
@@ -278,12 +280,13 @@ def _profile_of(profile: profile_pb2.Profile) -> Profile:
 
 
 def _calls(events: Sequence[event_pb2.CustomerEvent]) -> Iterator[list[event_pb2.CustomerEvent]]:
-    """The events in order, in calls of at most CALL_BYTES_MAX; one that is larger alone is a call of its own."""
+    """The events in order, in calls of at most EVENTS_MAX and CALL_BYTES_MAX; one that is larger alone is a call of its
+    own."""
     call: list[event_pb2.CustomerEvent] = []
     size = 0
     for event in events:
         event_size = event.ByteSize()
-        if call and size + event_size > CALL_BYTES_MAX:
+        if call and (size + event_size > CALL_BYTES_MAX or len(call) == EVENTS_MAX):
             yield call
             call, size = [], 0
         call.append(event)

@@ -72,12 +72,27 @@ def connection_of(check: FieldCheck, path: str, message: account_pb2.ChannelAcco
                 owner_id=whatsapp.waba_id,
                 access_token=_secret(check, f"{path}.whatsapp.access_token", whatsapp.access_token),
                 secrets=_secrets(check, f"{path}.whatsapp.app_secrets", whatsapp.app_secrets),
-                verify_token=whatsapp.verify_token,
+                verify_token=_secret(check, f"{path}.whatsapp.verify_token", whatsapp.verify_token),
             )
         case "messenger":
-            return Connection(ConnectionKind.MESSENGER, sender_id=message.messenger.page_id)
+            messenger = message.messenger
+            return Connection(
+                ConnectionKind.MESSENGER,
+                sender_id=check.text(f"{path}.messenger.page_id", messenger.page_id, length_max=64),
+                access_token=_secret(check, f"{path}.messenger.access_token", messenger.access_token),
+                secrets=_secrets(check, f"{path}.messenger.app_secrets", messenger.app_secrets),
+                verify_token=_secret(check, f"{path}.messenger.verify_token", messenger.verify_token),
+            )
         case "instagram":
-            return Connection(ConnectionKind.INSTAGRAM, sender_id=message.instagram.instagram_id)
+            instagram = message.instagram
+            return Connection(
+                ConnectionKind.INSTAGRAM,
+                sender_id=check.text(f"{path}.instagram.instagram_id", instagram.instagram_id, length_max=64),
+                owner_id=instagram.page_id,
+                access_token=_secret(check, f"{path}.instagram.access_token", instagram.access_token),
+                secrets=_secrets(check, f"{path}.instagram.app_secrets", instagram.app_secrets),
+                verify_token=_secret(check, f"{path}.instagram.verify_token", instagram.verify_token),
+            )
         case "sink":
             return Connection(ConnectionKind.SINK)
         case _:
@@ -91,6 +106,8 @@ def _secret(check: FieldCheck, field: str, text: str) -> str:
 
 def _secrets(check: FieldCheck, field: str, texts: Sequence[str]) -> tuple[str, ...]:
     check.count(field, texts, most=SECRETS_MAX)
+    for index, text in enumerate(texts):
+        check.text(f"{field}[{index}]", text, length_max=SECRET_MAX)  # anybody could sign with an empty one
     return tuple(texts)
 
 
@@ -122,6 +139,7 @@ def account_message(account: Account) -> account_pb2.ChannelAccount:
             message.messenger.page_id = connection.sender_id
         case ConnectionKind.INSTAGRAM:
             message.instagram.instagram_id = connection.sender_id
+            message.instagram.page_id = connection.owner_id
         case ConnectionKind.SINK:
             message.sink.SetInParent()
     return message

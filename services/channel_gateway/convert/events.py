@@ -13,7 +13,9 @@ from libs.common.money import parse_micros
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import money_pb2
 from omnijourney.segment.v1 import event_pb2
+from services.channel_gateway.domain.heard import Heard
 from services.channel_gateway.domain.inbox import Refusal, StoredWebhook
+from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.shop_events import EventFaultError, ShopCustomer, ShopEvent, parse
 
 KEY_DIGEST_BYTES: Final = 8
@@ -32,6 +34,10 @@ class ConvertedWebhook(NamedTuple):
     """Where each event stands in the body, where some of the body were refused at receipt."""
     faults: Sequence[Refusal] = ()
     """Events of the body that cannot be converted; the others are in `events`."""
+    channel: Channel | None = None
+    """Of a channel's webhook."""
+    heard: Sequence[Heard] = ()
+    """What a channel's webhook tells, which the gateway itself goes by, too."""
 
     def place_of(self, index: int) -> int:
         """Where `events[index]` stands in the body."""

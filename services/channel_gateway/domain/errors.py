@@ -11,7 +11,7 @@ class ChannelUnsupported(FailedPrecondition):
         """The channel that was asked for."""
         super().__init__(
             "CHANNEL_UNSUPPORTED",
-            f"this release has no adapter for {channel.name}: use a LINE, WhatsApp or sink connection",
+            f"this release has no adapter for {channel.name}: it cannot send there",
             metadata={"channel": channel.name},
         )
 

@@ -58,11 +58,9 @@ class AccountRpcs(Part):
         connection = convert.connection_of(check, "account", message)
         if connection.kind not in {ConnectionKind.SINK, KIND_OF[channel]}:
             check.fault("account.connection", f"does not fit {channel.name}")
-        if connection.kind in {ConnectionKind.LINE, ConnectionKind.WHATSAPP} and not connection.access_token:
+        if connection.kind is not ConnectionKind.SINK and not connection.access_token:
             check.fault(f"account.{connection.kind.value}.access_token", "is required")
         check.done()
-        if connection.kind not in self._deps.adapters:
-            raise ChannelUnsupported(channel)
         now = self._clock.now()
         return Account(
             team_id,
@@ -142,7 +140,10 @@ class AccountRpcs(Part):
         """Asks the channel."""
         team_id, account_id = ids_of(request.team_id, "channel_account_id", request.channel_account_id)
         account = await self._deps.account_store.account(team_id, account_id)
-        usable, detail = await self._deps.adapters[account.connection.kind].check(account)
+        adapter = self._deps.adapters.get(account.connection.kind)
+        if adapter is None:
+            raise ChannelUnsupported(account.channel)
+        usable, detail = await adapter.check(account)
         return pb.CheckChannelAccountResponse(usable=usable, detail=detail)
 
 
@@ -170,13 +171,15 @@ def _changed_account(account: Account, message: Any, fields: frozenset[str]) -> 
 
 
 def _renewed(check: FieldCheck, account: Account, given: Connection) -> Account:
-    """The account with a connection as given; secrets that were left empty stay."""
+    """The account with a connection as given; what was left empty stays."""
     kept = account.connection
     if given.kind is not kept.kind:
         check.fault("account.connection", f"is of the kind {kept.kind.value} and stays so")
         return account
     connection = msgspec.structs.replace(
         given,
+        owner_id=given.owner_id or kept.owner_id,
+        bot_user_id=given.bot_user_id or kept.bot_user_id,
         access_token=given.access_token or kept.access_token,
         secrets=given.secrets or kept.secrets,
         verify_token=given.verify_token or kept.verify_token,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -16,6 +16,7 @@ from services.channel_gateway.domain.inbox import (
     StoredWebhook,
     Worked,
 )
+from services.channel_gateway.domain.model import Account
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.errors import absences
 from services.channel_gateway.store.vault import Vault
@@ -48,6 +49,16 @@ class InboxStore:
                 )
         keys = (self._vault.key_of(row).secret for row in rows)
         return [key for key in keys if key]
+
+    async def heard_accounts(self, team_id: UUID, most: int) -> list[Account]:
+        """A team's accounts that webhooks may come from, the oldest first: those whose secrets can be opened. Raises
+        Unavailable."""
+        with absences():
+            async with transaction(self._pool, [team_id]) as connection:
+                rows = await connection.fetch(
+                    *QUERIES.bind("find_heard_accounts", team_id=team_id, most=most)
+                )
+        return [account for row in rows if (account := self._vault.opened_account_of(row)) is not None]
 
     async def store(self, items: Sequence[Incoming]) -> list[Receipt]:
         """Stores webhooks in one transaction, in order; those whose id is stored are left alone. Raises Unavailable."""
@@ -102,6 +113,12 @@ class InboxStore:
             )
             for row in rows
         ]
+
+    async def note_messages(self, team_id: UUID, last: Mapping[tuple[str, str], datetime]) -> None:
+        """Notes when people last wrote, by account and person; never goes back."""
+        rows = [(account, person, at) for (account, person), at in sorted(last.items())]
+        async with transaction(self._pool, [team_id]) as connection:
+            await connection.execute(QUERIES["note_messages"], team_id, *columns(rows, 3))
 
     async def set_aside_next(self, team_id: UUID, reason: str) -> int | None:
         """Marks a team's next webhook as refused without reading it; its sequence, None if there is none."""

@@ -18,6 +18,7 @@ from services.channel_gateway.store import accounts as store
 from services.channel_gateway.store.accounts import AccountStore
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.usecases.call import Call, Reply, once
+from services.channel_gateway.worker.heard_accounts import HeardAccounts
 from services.channel_gateway.worker.sender import Sender
 
 
@@ -25,13 +26,22 @@ class Accounts:
     """Writes accounts. All raise NotFound, and Aborted `ETAG_MISMATCH` where an etag is given."""
 
     def __init__(
-        self, pool: Pool, accounts: AccountStore, sender: Sender, publisher: CommitPublisher, clock: Clock
+        self,
+        *,
+        pool: Pool,
+        accounts: AccountStore,
+        sender: Sender,
+        heard: HeardAccounts,
+        publisher: CommitPublisher,
+        clock: Clock,
     ) -> None:
-        """`sender` sends by what accounts are now, `publisher` publishes that content is gone."""
+        """`sender` sends by what accounts are now, `heard` forgets what has changed, `publisher` publishes that content
+        is gone."""
         self._pool = pool
         self._vault = accounts.vault
         self._accounts = accounts
         self._sender = sender
+        self._heard = heard
         self._publisher = publisher
         self._clock = clock
 
@@ -41,7 +51,9 @@ class Accounts:
         async def create(connection: Connection) -> Account:
             return await store.create_account(connection, self._vault, account)
 
-        return await once(self._pool, call, create)
+        reply = await once(self._pool, call, create)
+        self._heard.forget(call.team_id)
+        return reply
 
     async def update(
         self, call: Call[Account, Reply], account_id: UUID, etag: str, change: Callable[[Account], Account]
@@ -55,6 +67,7 @@ class Accounts:
             return await store.update_account(connection, self._vault, change(account), self._clock.now())
 
         reply = await once(self._pool, call, update)
+        self._heard.forget(call.team_id)
         # A repeated call is answered also where the account has been deleted since.
         with contextlib.suppress(NotFound):
             self._sender.update_account(await self._accounts.account(call.team_id, account_id))
@@ -71,6 +84,7 @@ class Accounts:
             deleted.append((account, written))
 
         reply = await once(self._pool, call, delete)
+        self._heard.forget(call.team_id)
         for account, written in deleted:
             self._sender.update_account(msgspec.structs.replace(account, state=AccountState.DISABLED))
             self._publisher.publish(*written)

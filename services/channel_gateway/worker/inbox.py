@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -17,16 +18,15 @@ from libs.common.db.faults import PASSING
 from libs.common.errors import ResourceExhausted, Unavailable
 from libs.common.rpc.operations import Progress
 from libs.common.tasks import any_set
-from services.channel_gateway.clients.services import EventRecorder
+from services.channel_gateway.clients.services import EVENTS_MAX, EventRecorder
 from services.channel_gateway.convert.events import ConvertedWebhook
+from services.channel_gateway.convert.heard import last_messages
 from services.channel_gateway.domain.inbox import StoredWebhook
 from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.worker.forwarding import Course, Forwarding
 from services.channel_gateway.worker.presence import Presence
 from services.channel_gateway.worker.turns import WORKING_MAX, Turns
 
-EVENTS_MAX: Final = 500
-"""Events of one call to segment."""
 TEAMS_MAX: Final = 1_000
 """Teams with work looked for at once; the next look goes on behind them."""
 IDLE_S: Final = 5.0
@@ -218,8 +218,19 @@ class InboxWorker:
         """Works one batch of a team; whether there was one. Raises what the servers raise."""
         webhooks = await self._store.next(team_id, events_max)
         if webhooks:
-            await self._forwarding.forward(await self._converted(webhooks), course)
+            converted = await self._converted(webhooks)
+            # First what sends go by, which is the same however often it is noted.
+            await self._note_messages(team_id, converted)
+            await self._forwarding.forward(converted, course)
         return bool(webhooks)
+
+    async def _note_messages(self, team_id: UUID, webhooks: Iterable[ConvertedWebhook]) -> None:
+        last: dict[tuple[str, str], datetime] = {}
+        for webhook in webhooks:
+            for key, at in last_messages(webhook).items():
+                last[key] = max(at, last.get(key, at))
+        if last:
+            await self._store.note_messages(team_id, last)
 
     async def _converted(self, webhooks: Sequence[StoredWebhook]) -> list[ConvertedWebhook]:
         """Nothing else waits long for it: what is large is converted in a thread beside."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +16,25 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from libs.common.hints import Reason
-from services.channel_gateway.domain import shop_events
-from services.channel_gateway.servicer.http import connections, head, listener, router
-from tests.integration.channel_gateway.conftest import Gateway
+from services.channel_gateway.domain import heard, shop_events
+from services.channel_gateway.servicer.http import channel_hooks, connections, head, listener, router
+from tests.integration.channel_gateway.conftest import LINE, WHATSAPP, Gateway
+from tests.integration.channel_gateway.test_hooks import (
+    INSTAGRAM,
+    PAGE,
+    SECRET,
+    TOKEN,
+    Platform,
+    account,
+    kinds,
+    meta_headers,
+)
 from tests.integration.channel_gateway.test_webhooks import Shop, order
 
 FILE = Path(__file__).parents[3] / "docs" / "openapi.yaml"
 SPEC: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
 POST = SPEC["paths"]["/v1/teams/{team_id}/shops/{shop_id}/events"]["post"]
+CHANNELS = "/v1/teams/{team_id}/accounts/{account_id}/events"
 SCHEMAS = SPEC["components"]["schemas"]
 
 
@@ -54,7 +70,13 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"{connections.IDLE_S:g} s between two requests",
     ):
         assert limit in text
-    assert set(SPEC["paths"]) == {"/healthz", "/v1/teams/{team_id}/shops/{shop_id}/events"}
+    assert set(SPEC["paths"]) == {"/healthz", "/v1/teams/{team_id}/shops/{shop_id}/events", CHANNELS}
+    channels = SPEC["paths"][CHANNELS]
+    assert channels["get"]["parameters"][2]["schema"]["pattern"] == f"^{channel_hooks.CHALLENGE.pattern}$"
+    assert SCHEMAS["LineWebhook"]["properties"]["events"]["maxItems"] == heard.ITEMS_MAX
+    assert f"{head.HOOK_BYTES_MAX:,} bytes and {heard.ITEMS_MAX:,} events" in text
+    path = CHANNELS.format(team_id=uuid.UUID(int=0), account_id=uuid.UUID(int=1))
+    assert router.CHANNEL_EVENTS.fullmatch(path)
     patterns = {each["name"]: each["schema"].get("pattern") for each in POST["parameters"]}
     assert patterns["webhook-id"] == f"^{head.ID.pattern}$"
     assert patterns["webhook-timestamp"] == f"^{head.TIMESTAMP.pattern}$"
@@ -114,3 +136,56 @@ async def test_answers_fit_what_the_file_says_of_them(gateway: Gateway, shop: Sh
         async with gateway.http.get(base + path) as answered:
             assert answered.status == expected
             assert valid(schema_of(POST["responses"][str(expected)]), await answered.json())
+
+
+async def hooked(gateway: Gateway, example: str) -> Platform:
+    """The account that an example is for."""
+    channel, ids = {
+        "line": (LINE, {}),
+        "whatsapp": (WHATSAPP, {"phone_number_id": "100000000000001"}),
+        "messenger": (PAGE, {"page_id": "77"}),
+        "instagram": (INSTAGRAM, {"instagram_id": "88"}),
+    }[example]
+    return Platform(gateway, await account(gateway, channel, **ids), "line")
+
+
+def signed(example: str, body: bytes) -> dict[str, str]:
+    """As the platform signs."""
+    if example != "line":
+        return meta_headers(body)
+    digest = hmac.digest(SECRET.encode(), body, hashlib.sha256)
+    return {"x-line-signature": base64.b64encode(digest).decode()}
+
+
+async def test_the_examples_of_channels_are_taken_and_recorded(gateway: Gateway) -> None:
+    post = SPEC["paths"][CHANNELS]["post"]
+    content = post["requestBody"]["content"]["application/json"]
+    counts = {"line": 4, "whatsapp": 1, "messenger": 2, "instagram": 1}
+    assert set(content["examples"]) == set(counts)
+    for name, example in content["examples"].items():
+        assert valid(content["schema"], example["value"])
+        platform = await hooked(gateway, name)
+        body = json.dumps(example["value"]).encode()
+        status, answer = await platform.post(body, signed(name, body))
+        assert (status, answer) == (200, {"events": counts[name]})
+        assert valid(schema_of(post["responses"]["200"]), answer)
+        for spoilt, expected in ((b"{", "400"), (b"{}", "401")):
+            status, answer = await platform.post(spoilt, signed(name, b"{"))
+            assert str(status) == expected
+            assert valid(schema_of(post["responses"][expected]), answer)
+    await gateway.settled()
+    told = gateway.neighbours.segment.events
+    assert sorted(kinds(told)) == sorted(
+        ["contact_added", "contact_blocked", *["message_received"] * (sum(counts.values()) - 2)]
+    )
+
+
+async def test_answers_to_the_trial_of_an_address_fit_the_file(gateway: Gateway) -> None:
+    responses = SPEC["paths"][CHANNELS]["get"]["responses"]
+    platform = await hooked(gateway, "whatsapp")
+    asked = {"hub.mode": "subscribe", "hub.verify_token": TOKEN, "hub.challenge": "7"}
+    async with gateway.http.get(platform.url, params=asked) as answered:
+        assert (answered.status, answered.content_type, await answered.text()) == (200, "text/plain", "7")
+    async with gateway.http.get(platform.url) as answered:
+        assert answered.status == 403
+        assert valid(schema_of(responses["403"]), await answered.json())

@@ -137,21 +137,52 @@ async def test_another_team_sees_nothing(gateway: Gateway) -> None:
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_channels_without_an_adapter_are_refused_clearly(gateway: Gateway) -> None:
+async def test_channels_without_an_adapter_are_heard_and_not_sent_on(gateway: Gateway) -> None:
     account = account_pb2.ChannelAccount(
         channel=channel_pb2.CHANNEL_MESSENGER,
         display_name="Page",
-        messenger=account_pb2.MessengerConnection(page_id="1", access_token="t"),
+        messenger=account_pb2.MessengerConnection(page_id="1", access_token="t", app_secrets=["s"]),
     )
+    request = pb.CreateChannelAccountRequest(
+        team_id=str(gateway.team_id), request_id=str(new_id()), account=account
+    )
+    made = (await gateway.stub.CreateChannelAccount(request, timeout=TIMEOUT_S)).account
+    assert (made.messenger.page_id, list(made.messenger.app_secrets)) == ("1", [])
+    check = pb.CheckChannelAccountRequest(
+        team_id=str(gateway.team_id), channel_account_id=made.channel_account_id
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await gateway.stub.CheckChannelAccount(check, timeout=TIMEOUT_S)
+    assert remote_error(refused.value).reason == "CHANNEL_UNSUPPORTED"
+    customer = gateway.customer(made.channel_account_id, channel_pb2.CHANNEL_MESSENGER)
+    send = gateway.send(customer, channel_pb2.CHANNEL_MESSENGER, bot_module_id=await gateway.module())
+    (result,) = await gateway.ask(send)
+    assert result.reason == "CHANNEL_UNSUPPORTED"
+
+
+async def test_an_empty_secret_signs_nothing(gateway: Gateway) -> None:
+    account = account_pb2.ChannelAccount(channel=LINE, display_name="Shop")
+    account.line.access_token = "t"
+    account.line.channel_secrets.append("")
     request = pb.CreateChannelAccountRequest(
         team_id=str(gateway.team_id), request_id=str(new_id()), account=account
     )
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await gateway.stub.CreateChannelAccount(request, timeout=TIMEOUT_S)
-    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-    assert remote_error(refused.value).reason == "CHANNEL_UNSUPPORTED"
-    sink = await gateway.account(channel_pb2.CHANNEL_MESSENGER, sink=True)
-    assert sink
+    (violation,) = remote_error(refused.value).violations
+    assert violation.field == "account.line.channel_secrets[0]"
+
+
+async def test_renewing_a_token_keeps_the_ids_that_are_not_given(gateway: Gateway) -> None:
+    account_id = await gateway.account(WHATSAPP)
+    changed = account_pb2.ChannelAccount(channel_account_id=account_id)
+    changed.whatsapp.phone_number_id = "100000000000001"
+    changed.whatsapp.access_token = "another"
+    request = pb.UpdateChannelAccountRequest(
+        team_id=str(gateway.team_id), request_id=str(new_id()), account=changed
+    )
+    renewed = (await gateway.stub.UpdateChannelAccount(request, timeout=TIMEOUT_S)).account
+    assert renewed.whatsapp.waba_id == "200000000000001"
 
 
 async def test_the_wallet_keeps_its_currency_and_never_goes_below_zero(gateway: Gateway) -> None:

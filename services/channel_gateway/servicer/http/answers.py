@@ -59,7 +59,10 @@ def malformed() -> web.Response:
 
 def no_such_path() -> web.Response:
     """To a path that the edge does not have."""
-    remedy = "post to /v1/teams/{team}/shops/{shop}/events, the team being a UUID and the shop its id"
+    remedy = (
+        "post to /v1/teams/{team}/shops/{shop}/events or /v1/teams/{team}/accounts/{account}/events, the team and the "
+        "account being UUIDs and the shop its id"
+    )
     return refusal(404, "path", "there is nothing at this path", remedy)
 
 
@@ -78,6 +81,32 @@ def unsigned() -> web.Response:
         "the webhook is not signed by a valid key of this shop, or its time is off",
         "sign webhook-id.webhook-timestamp.body with the shop's key (Standard Webhooks) at the present time",
     )
+
+
+def unsigned_by_channel() -> web.Response:
+    """To whoever is not known to be the account's platform; which of the reasons it is, is not said."""
+    return refusal(
+        401,
+        "signature",
+        "the webhook is not signed with a secret of this account",
+        "sign the body as the platform does, with a secret that the account has here",
+    )
+
+
+def not_greeted() -> web.Response:
+    """To a trial of a channel's address that does not know the account's token."""
+    return refusal(
+        403,
+        "hub.verify_token",
+        "the address is not this account's, or its verify token is another",
+        "set the account's verify_token here, and the same one at the platform",
+    )
+
+
+def text_answer(text: str) -> web.Response:
+    """A plain text, which no browser takes for anything else."""
+    headers = {"X-Content-Type-Options": "nosniff"}
+    return web.Response(status=200, text=text, content_type="text/plain", headers=headers)
 
 
 def too_large(bytes_max: int) -> web.Response:

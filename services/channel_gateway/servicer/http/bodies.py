@@ -11,7 +11,7 @@ from aiohttp import HttpVersion11, hdrs, web
 
 from services.channel_gateway.servicer.http import answers
 from services.channel_gateway.servicer.http.connections import BODY_S, Connection, Phase
-from services.channel_gateway.servicer.http.head import BODY_BYTES_MAX
+from services.channel_gateway.servicer.http.head import HOOK_BYTES_MAX
 
 ROOM_WAIT_S: Final = 5.0
 """A body waits so long for room to be read into; then it is told to come later."""
@@ -22,8 +22,8 @@ class ReadingRoom:
 
     def __init__(self, bytes_max: int, of_one_max: int) -> None:
         """`bytes_max` in all, `of_one_max` for one client; one body fits into either."""
-        self._bytes_max = max(bytes_max, BODY_BYTES_MAX)
-        self._of_one_max = max(of_one_max, BODY_BYTES_MAX)
+        self._bytes_max = max(bytes_max, HOOK_BYTES_MAX)
+        self._of_one_max = max(of_one_max, HOOK_BYTES_MAX)
         self._taken = 0
         self._of: dict[str, int] = {}
         self._freed = asyncio.Condition()
@@ -60,7 +60,7 @@ class ReadingRoom:
             self._of.pop(peer, None)
 
 
-async def read(request: web.BaseRequest, connection: Connection) -> bytes:
+async def read(request: web.BaseRequest, connection: Connection, bytes_max: int) -> bytes:
     """The bytes as they came. Raises RefusedError for too many or too late, aiohttp's errors for a sender that left."""
     parts: list[bytes] = []
     size = 0
@@ -70,8 +70,8 @@ async def read(request: web.BaseRequest, connection: Connection) -> bytes:
                 await _invite(request)
                 while part := await request.content.readany():
                     size += len(part)
-                    if size > BODY_BYTES_MAX:
-                        raise answers.RefusedError(answers.too_large(BODY_BYTES_MAX))
+                    if size > bytes_max:
+                        raise answers.RefusedError(answers.too_large(bytes_max))
                     parts.append(part)
         except TimeoutError:
             raise answers.RefusedError(answers.too_slow(BODY_S)) from None

@@ -15,6 +15,8 @@ from services.channel_gateway.worker.shop_keys import ShopKeys
 
 BODY_BYTES_MAX: Final = 1024 * 1024
 """Largest body of a shop's webhook."""
+HOOK_BYTES_MAX: Final = 3 * 1024 * 1024
+"""Largest body of a channel's webhook; Meta promises no more."""
 ID: Final = re.compile(r"[!-~]{1,200}")
 TIMESTAMP: Final = re.compile(r"[0-9]{1,11}")
 SIGNATURE: Final = re.compile(r"[ -~]{1,2000}")
@@ -52,11 +54,7 @@ class HeadCheck:
 
     async def read(self, request: web.BaseRequest, place: Place) -> Head:
         """Raises RefusedError, and Unavailable where the keys cannot be read."""
-        if _only(request, hdrs.CONTENT_ENCODING, "identity").strip().lower() not in {"", "identity"}:
-            raise answers.RefusedError(answers.encoded())
-        if _only(request, hdrs.TRANSFER_ENCODING, "chunked").strip().lower() not in {"", "chunked"}:
-            raise answers.RefusedError(answers.encoded())
-        length = _length(request)
+        length = body_length(request, BODY_BYTES_MAX)
         webhook_id = _formed(request, "webhook-id", ID)
         timestamp = _formed(request, "webhook-timestamp", TIMESTAMP)
         signature = _formed(request, "webhook-signature", SIGNATURE)
@@ -74,14 +72,19 @@ def _only(request: web.BaseRequest, name: str, otherwise: str) -> str:
     return values[0] if len(values) == 1 else "several"
 
 
-def _length(request: web.BaseRequest) -> int | None:
+def body_length(request: web.BaseRequest, bytes_max: int) -> int | None:
+    """Bytes of a body that comes as it is; None where they are not told beforehand. Raises RefusedError."""
+    if _only(request, hdrs.CONTENT_ENCODING, "identity").strip().lower() not in {"", "identity"}:
+        raise answers.RefusedError(answers.encoded())
+    if _only(request, hdrs.TRANSFER_ENCODING, "chunked").strip().lower() not in {"", "chunked"}:
+        raise answers.RefusedError(answers.encoded())
     if hdrs.TRANSFER_ENCODING in request.headers:
         return None
     text = request.headers.get(hdrs.CONTENT_LENGTH, "0").strip()
     if not _LENGTH.fullmatch(text):
         raise answers.RefusedError(answers.malformed())
-    if int(text) > BODY_BYTES_MAX:
-        raise answers.RefusedError(answers.too_large(BODY_BYTES_MAX))
+    if int(text) > bytes_max:
+        raise answers.RefusedError(answers.too_large(bytes_max))
     return int(text)
 
 

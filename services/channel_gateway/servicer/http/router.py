@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import traceback
+from collections.abc import Collection
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from aiohttp import web
 
 from services.channel_gateway import metrics
 from services.channel_gateway.servicer.http import answers
+from services.channel_gateway.servicer.http.channel_hooks import ChannelHooks, HookPlace
 from services.channel_gateway.servicer.http.connections import Connection
 from services.channel_gateway.servicer.http.head import Place
 from services.channel_gateway.servicer.http.shop_events import ShopEvents
@@ -21,6 +23,10 @@ WORK_S: Final = 30.0
 """For everything between a head and its answer."""
 SHOP_EVENTS: Final = re.compile(
     r"/v1/teams/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/shops/([A-Z0-9._-]{1,64})/events",
+    re.ASCII | re.IGNORECASE,
+)
+CHANNEL_EVENTS: Final = re.compile(
+    r"/v1/teams/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/accounts/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/events",
     re.ASCII | re.IGNORECASE,
 )
 _FRAMES: Final = 3
@@ -33,13 +39,14 @@ _log = structlog.get_logger(__name__)
 class Router:
     """The paths of the edge."""
 
-    def __init__(self, shop_events: ShopEvents) -> None:
+    def __init__(self, shop_events: ShopEvents, channel_hooks: ChannelHooks) -> None:
         """One handler a path."""
         self._shop_events = shop_events
+        self._channel_hooks = channel_hooks
 
     async def answer(self, request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
         """The answer to a request. Never raises but for cancellation."""
-        source = "shop" if SHOP_EVENTS.fullmatch(_path(request)) else "other"
+        source = _source(_path(request))
         answer = await self._answer(request, connection)
         metrics.WEBHOOKS.labels(source, str(answer.status)).inc()
         return answer
@@ -64,12 +71,14 @@ class Router:
         path = _path(request)
         if path == "/healthz":
             return _health(request)
-        match = SHOP_EVENTS.fullmatch(path)
-        if match is None:
-            raise answers.RefusedError(answers.closing(answers.no_such_path()))
-        if request.method != "POST":
-            raise answers.RefusedError(answers.closing(answers.wrong_method("POST")))
-        return await self._shop_events.answer(request, connection, Place(UUID(match[1]), match[2]))
+        if match := SHOP_EVENTS.fullmatch(path):
+            _check_method(request, {"POST"})
+            return await self._shop_events.answer(request, connection, Place(UUID(match[1]), match[2]))
+        if match := CHANNEL_EVENTS.fullmatch(path):
+            _check_method(request, {"GET", "POST"})
+            place = HookPlace(UUID(match[1]), UUID(match[2]))
+            return await self._channel_hooks.answer(request, connection, place)
+        raise answers.RefusedError(answers.closing(answers.no_such_path()))
 
 
 def _path(request: web.BaseRequest) -> str:
@@ -77,7 +86,17 @@ def _path(request: web.BaseRequest) -> str:
     return request.raw_path.partition("?")[0]
 
 
+def _source(path: str) -> str:
+    if SHOP_EVENTS.fullmatch(path):
+        return "shop"
+    return "channel" if CHANNEL_EVENTS.fullmatch(path) else "other"
+
+
+def _check_method(request: web.BaseRequest, allowed: Collection[str]) -> None:
+    if request.method not in allowed:
+        raise answers.RefusedError(answers.closing(answers.wrong_method(", ".join(sorted(allowed)))))
+
+
 def _health(request: web.BaseRequest) -> web.Response:
-    if request.method not in {"GET", "HEAD"}:
-        raise answers.RefusedError(answers.closing(answers.wrong_method("GET, HEAD")))
+    _check_method(request, {"GET", "HEAD"})
     return answers.json_answer(200, {"status": "serving"})

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
 from aiohttp import web
 
-from libs.common.batching import Batcher, Lanes
 from libs.common.clock import Clock
-from libs.common.errors import DomainError, ResourceExhausted, Unavailable
+from libs.common.errors import DomainError, ResourceExhausted
 from libs.common.hints import Reason
 from services.channel_gateway.domain.inbox import InboxSource, Incoming, Receipt
 from services.channel_gateway.domain.shop_events import (
@@ -25,22 +24,12 @@ from services.channel_gateway.domain.shop_events import (
     unreadable_phone,
 )
 from services.channel_gateway.domain.signing import is_signed_by_shop
-from services.channel_gateway.servicer.admission import InboxBound
 from services.channel_gateway.servicer.http import answers
 from services.channel_gateway.servicer.http.bodies import ReadingRoom, read
 from services.channel_gateway.servicer.http.connections import Connection
 from services.channel_gateway.servicer.http.head import BODY_BYTES_MAX, Head, HeadCheck, Place
 from services.channel_gateway.servicer.http.rates import Rates
-from services.channel_gateway.store.inbox import InboxStore
-
-STORE_BATCH_MAX: Final = 100
-"""Webhooks stored in one transaction."""
-STORE_BYTES_MAX: Final = 2 * 1024 * 1024
-"""Bodies stored in one transaction, unless one alone is larger."""
-STORE_LANES: Final = 4
-"""Transactions at once, each of other teams: large bodies of one keep few others waiting."""
-STORE_WAITING_MAX: Final = 2_000
-"""Webhooks that wait to be stored; more are answered 429."""
+from services.channel_gateway.servicer.http.storing import Storing
 
 _log = structlog.get_logger(__name__)
 
@@ -54,42 +43,27 @@ class Countries(Protocol):
 
 
 class ShopEvents:
-    """Takes webhooks of shops, and batches what it writes."""
+    """Takes webhooks of shops."""
 
     def __init__(
         self,
         *,
-        store: InboxStore,
+        storing: Storing,
         head: HeadCheck,
         room: ReadingRoom,
         rates: Rates,
         countries: Countries,
         clock: Clock,
         ahead_max: timedelta,
-        bound: InboxBound,
-        stored: Callable[[], None],
     ) -> None:
-        """An event of more than `ahead_max` from now counts as of now. `stored` is called after a commit with new
-        webhooks."""
+        """An event of more than `ahead_max` from now counts as of now."""
+        self._storing = storing
         self._head = head
         self._room = room
         self._rates = rates
         self._countries = countries
         self._clock = clock
         self._ahead_max = ahead_max
-        self._bound = bound
-        self._stored = stored
-        self._batcher: Batcher[Incoming, Receipt] = Batcher(
-            "webhooks",
-            store.store,
-            size_max=STORE_BATCH_MAX,
-            waiting_max=STORE_WAITING_MAX,
-            retry_after_s=1.0,
-            bytes_of=lambda webhook: len(webhook.body),
-            bytes_max=STORE_BYTES_MAX,
-            away=(Unavailable,),
-            lanes=Lanes(STORE_LANES, lambda webhook: webhook.team_id.int % STORE_LANES),
-        )
 
     async def answer(self, request: web.BaseRequest, connection: Connection, place: Place) -> web.Response:
         """The answer to a webhook. Raises RefusedError."""
@@ -97,7 +71,7 @@ class ShopEvents:
             head = await self._head.read(request, place)
             size = BODY_BYTES_MAX if head.length is None else head.length
             async with self._room.hold(connection, size):
-                return await self._take(head, await read(request, connection))
+                return await self._take(head, await read(request, connection, BODY_BYTES_MAX))
         except ResourceExhausted as error:
             return answers.busy(error.message, error.retry_after_s)
         except DomainError as error:
@@ -134,13 +108,10 @@ class ShopEvents:
     async def _store(
         self, head: Head, body: bytes, taken: int, results: list[dict[str, Any]], headers: dict[str, str]
     ) -> web.Response:
-        await self._bound.admit(head.place.team_id, taken)
-        receipt = await self._batcher.submit_one(self._incoming(head, body, taken))
+        receipt = await self._storing.put(self._incoming(head, body, taken))
         if receipt is Receipt.CONFLICT:
             remedy = "give every webhook an id of its own, and repeat it only with the same body"
             return answers.refusal(409, "webhook-id", "the id was used with another body", remedy)
-        if receipt is Receipt.STORED:
-            self._stored()
         return answers.json_answer(202, {"results": results}, headers)
 
     def _incoming(self, head: Head, body: bytes, taken: int) -> Incoming:

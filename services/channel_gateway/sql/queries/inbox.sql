@@ -60,3 +60,17 @@ SELECT k.team_id, k.shop_id, k.key_id, k.secret, k.sealed, k.created_at, k.expir
   FROM shop_key AS k JOIN shop AS s USING (team_id, shop_id)
  WHERE k.team_id = :team_id AND k.shop_id = :shop_id AND s.enabled AND NOT s.deleted
    AND (k.expires_at IS NULL OR k.expires_at > :now)
+
+-- name: find_heard_accounts
+-- A team's accounts, the oldest first; disabled ones, too: who blocks them is to be known when they are used again.
+SELECT team_id, account_id, channel, display_name, state, state_reason, connection, sealed, rate_per_second, concurrency_max,
+       created_at, updated_at, version
+  FROM account
+ WHERE team_id = :team_id AND NOT deleted
+ ORDER BY created_at, account_id LIMIT :most
+
+-- name: note_messages
+-- When people last wrote, in the order of keys, each once.
+INSERT INTO inbound AS i (team_id, account_id, external_id, last_at)
+SELECT :team_id, * FROM unnest(:account_ids::uuid[], :external_ids::text[], :times::timestamptz[])
+ON CONFLICT (team_id, account_id, external_id) DO UPDATE SET last_at = EXCLUDED.last_at WHERE i.last_at < EXCLUDED.last_at

@@ -1,0 +1,39 @@
+"""What people do on WhatsApp, Messenger and Instagram, as Meta tells it."""
+
+from typing import Any
+
+CHANGED = "messages"
+"""The field of what people write and of what became of messages."""
+
+
+def envelope(name: str, *entries: dict[str, Any]) -> dict[str, Any]:
+    """A body."""
+    return {"object": name, "entry": list(entries)}
+
+
+def number_entry(
+    waba_id: str, phone_number_id: str, value: dict[str, Any], field: str = CHANGED
+) -> dict[str, Any]:
+    """An entry of a business account, about one of its numbers."""
+    metadata = {"display_phone_number": "15550783881", "phone_number_id": phone_number_id}
+    whole = {"messaging_product": "whatsapp", "metadata": metadata, **value}
+    return {"id": waba_id, "changes": [{"field": field, "value": whole}]}
+
+
+def inbound_value(wa_id: str, name: str, message: dict[str, Any]) -> dict[str, Any]:
+    """Of a person who wrote. Since April 2026 people have an id of the business's beside their number."""
+    own_id = f"US.{wa_id}"
+    contact = {"profile": {"name": name}, "wa_id": wa_id, "user_id": own_id}
+    return {"contacts": [contact], "messages": [{**message, "from": wa_id, "from_user_id": own_id}]}
+
+
+def preference_value(wa_id: str, value: str, at_s: int) -> dict[str, Any]:
+    """Of a person who wants marketing messages no more, or again: `stop`, `resume`."""
+    preference = {"wa_id": wa_id, "category": "marketing_messages", "value": value, "timestamp": at_s}
+    return {"contacts": [{"wa_id": wa_id}], "user_preferences": [preference]}
+
+
+def talk_entry(page_id: str, person_id: str, at_ms: int, what: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a page or an Instagram account; `what` is a message, a postback, a receipt."""
+    event = {"sender": {"id": person_id}, "recipient": {"id": page_id}, "timestamp": at_ms, **what}
+    return {"id": page_id, "time": at_ms, "messaging": [event]}

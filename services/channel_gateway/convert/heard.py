@@ -1,0 +1,108 @@
+"""What channels tell to events of segment. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Final
+
+from libs.common.hints import read_name
+from libs.common.phones import is_e164
+from libs.common.rpc.values import timestamp
+from omnijourney.segment.v1 import customer_pb2, event_pb2
+from services.channel_gateway.convert.events import ConvertedWebhook, customer_events
+from services.channel_gateway.domain.heard import BodyFaultError, Heard, Item, Joined, Left, Wrote
+from services.channel_gateway.domain.inbox import InboxSource, Refusal, StoredWebhook
+from services.channel_gateway.domain.line_hooks import read_line
+from services.channel_gateway.domain.meta_hooks import read_meta
+from services.channel_gateway.domain.model import Channel
+
+_KEY_LENGTH_MAX: Final = 150
+"""Of a channel's name of an event, within a key of 200 that names the account, too."""
+
+
+def stored_events(webhook: StoredWebhook, tolerance: timedelta) -> ConvertedWebhook:
+    """The events of a stored webhook, whoever sent it. A time more than `tolerance` ahead of the receipt becomes the
+    time of receipt."""
+    if webhook.source is InboxSource.SHOP:
+        return customer_events(webhook, tolerance)
+    try:
+        channel, items = _read(webhook)
+    except BodyFaultError as error:
+        return ConvertedWebhook(webhook, [], str(error))
+    if channel is None:
+        return ConvertedWebhook(webhook, [], "")
+    return _converted(webhook, channel, items, tolerance)
+
+
+def _read(webhook: StoredWebhook) -> tuple[Channel | None, list[Item]]:
+    match webhook.source:
+        case InboxSource.LINE:
+            return Channel.LINE, read_line(webhook.body)
+        case InboxSource.META:
+            return read_meta(webhook.body)
+        case _:
+            return None, []
+
+
+def _converted(
+    webhook: StoredWebhook, channel: Channel, items: list[Item], tolerance: timedelta
+) -> ConvertedWebhook:
+    events, places, heard = [], [], []
+    latest = webhook.received_at + tolerance
+    for place, item in enumerate(items):
+        for each in item.heard:
+            kept = each if each.at <= latest else each._replace(at=webhook.received_at)
+            events.append(_event(webhook, channel, kept))
+            places.append(place)
+            heard.append(kept)
+    faults = [Refusal(place, item.fault) for place, item in enumerate(items) if item.fault]
+    return ConvertedWebhook(webhook, events, "", places, faults, channel, heard)
+
+
+def _event(webhook: StoredWebhook, channel: Channel, heard: Heard) -> event_pb2.CustomerEvent:
+    identity = customer_pb2.IdentityKey(
+        channel=int(channel),  # type: ignore[arg-type]  # the enums have the same numbers
+        account_id=webhook.origin,
+        external_id=heard.external_id,
+    )
+    event = event_pb2.CustomerEvent(
+        team_id=str(webhook.team_id),
+        event_key=_key(webhook.origin, heard.key),
+        occur_time=timestamp(heard.at),
+    )
+    match heard:
+        case Joined():
+            event.contact_added.identity.CopyFrom(identity)
+        case Left():
+            event.contact_blocked.identity.CopyFrom(identity)
+        case Wrote(name=name):
+            event.message_received.identity.CopyFrom(identity)
+            event.customer_name = found if isinstance(found := read_name(name), str) else ""
+    phone = f"+{heard.external_id}"
+    if channel is Channel.WHATSAPP and is_e164(phone):
+        event.customer.phone = phone
+    return event
+
+
+def _key(account_id: str, key: str) -> str:
+    if len(key) > _KEY_LENGTH_MAX:
+        key = hashlib.blake2b(key.encode(), digest_size=32).hexdigest()
+    return f"{account_id}:{key}"
+
+
+def is_windowed(channel: Channel) -> bool:
+    """Whether the channel takes free content only within a time after the customer's last message."""
+    return channel is not Channel.LINE
+
+
+def last_messages(converted: ConvertedWebhook) -> dict[tuple[str, str], datetime]:
+    """When each person last wrote, by account and id, where the channel has a window."""
+    last: dict[tuple[str, str], datetime] = {}
+    if converted.channel is None or not is_windowed(converted.channel):
+        return last
+    for heard in converted.heard:
+        if isinstance(heard, Wrote):
+            key = (converted.webhook.origin, heard.external_id)
+            last[key] = max(heard.at, last.get(key, heard.at))
+    return last

@@ -1,0 +1,86 @@
+"""What channels tell of people and of what was sent to them: one form for all channels."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from libs.common.times import in_range
+from services.channel_gateway.domain.json_faults import Fault
+
+ITEMS_MAX: Final = 5_000
+"""Events of one body; Meta has up to 1,000."""
+ID_LENGTH_MAX: Final = 200
+_MS: Final = 1_000
+
+
+class Joined(NamedTuple):
+    """Somebody added the account, or came back to it."""
+
+    external_id: str
+    at: datetime
+    key: str
+    """Names the event on its channel: the same when the channel sends it again."""
+
+
+class Left(NamedTuple):
+    """Somebody blocked the account."""
+
+    external_id: str
+    at: datetime
+    key: str
+
+
+class Wrote(NamedTuple):
+    """Somebody wrote, answered or pressed a button."""
+
+    external_id: str
+    at: datetime
+    key: str
+    name: str = ""
+    """As the channel tells it; empty where it does not."""
+    text: str = ""
+    """What was written; empty where it was no text."""
+
+
+Heard = Joined | Left | Wrote
+
+
+class Item(NamedTuple):
+    """One event of a body."""
+
+    heard: tuple[Heard, ...] = ()
+    """Empty: nothing that concerns us."""
+    fault: str = ""
+    """Why it cannot be understood; for people."""
+
+
+class BodyFaultError(Exception):
+    """The body as a whole cannot be taken apart."""
+
+    def __init__(self, fault: Fault) -> None:
+        """For whoever sent it."""
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+class ItemFaultError(Exception):
+    """One event cannot be understood; the text is for people and quotes nothing of it."""
+
+
+def time_of_ms(milliseconds: int) -> datetime:
+    """Raises ItemFaultError for a time that is none."""
+    try:
+        at = datetime.fromtimestamp(milliseconds / _MS, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise ItemFaultError("its time is none") from None
+    if not in_range(at):
+        raise ItemFaultError("its time is none")
+    return at
+
+
+def checked_id(text: str, what: str) -> str:
+    """An id of a channel: printable, without blanks. Raises ItemFaultError."""
+    if not 0 < len(text) <= ID_LENGTH_MAX or not text.isascii() or not text.isprintable() or " " in text:
+        raise ItemFaultError(f"{what} is no id")
+    return text

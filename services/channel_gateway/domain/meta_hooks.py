@@ -1,0 +1,338 @@
+"""Webhooks of Meta: WhatsApp, Messenger and Instagram have one envelope, in which entries of several accounts may come.
+
+https://developers.facebook.com/docs/graph-api/webhooks, and the pages of the three products. Fields and kinds of events
+that are not named here are passed over.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from services.channel_gateway.domain.heard import (
+    Heard,
+    Item,
+    ItemFaultError,
+    Wrote,
+    checked_id,
+    time_of_ms,
+)
+from services.channel_gateway.domain.hook_bodies import check_count, read_items, read_part, read_whole
+from services.channel_gateway.domain.model import Channel, ConnectionKind
+
+_KINDS: Final = {
+    "whatsapp_business_account": ConnectionKind.WHATSAPP,
+    "page": ConnectionKind.MESSENGER,
+    "instagram": ConnectionKind.INSTAGRAM,
+}
+CHANNELS: Final = {
+    "whatsapp_business_account": Channel.WHATSAPP,
+    "page": Channel.MESSENGER,
+    "instagram": Channel.INSTAGRAM,
+}
+_WA_ID: Final = re.compile(r"[0-9]{5,20}")
+_PERSON_ID: Final = re.compile(r"[0-9]{1,32}")
+_SECONDS: Final = re.compile(r"[0-9]{1,11}")
+_Id = str | int
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    id: _Id = ""
+    changes: list[msgspec.Raw] = []
+    messaging: list[msgspec.Raw] = []
+    standby: list[msgspec.Raw] = []
+    """In place of `messaging` while another app answers."""
+
+
+class _Body(msgspec.Struct, frozen=True):
+    object: str
+    entry: list[msgspec.Raw] = []
+
+
+class _Metadata(msgspec.Struct, frozen=True):
+    phone_number_id: _Id = ""
+
+
+class _Place(msgspec.Struct, frozen=True):
+    metadata: _Metadata | None = None
+
+
+class _PlacedChange(msgspec.Struct, frozen=True):
+    value: _Place | None = None
+
+
+class _Profile(msgspec.Struct, frozen=True):
+    name: str = ""
+
+
+class _Contact(msgspec.Struct, frozen=True):
+    wa_id: str = ""
+    profile: _Profile | None = None
+
+
+class _Value(msgspec.Struct, frozen=True):
+    contacts: list[msgspec.Raw] = []
+    messages: list[msgspec.Raw] = []
+    statuses: list[msgspec.Raw] = []
+
+
+class _Change(msgspec.Struct, frozen=True):
+    field: str = ""
+    value: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Text(msgspec.Struct, frozen=True):
+    body: str = ""
+
+
+class _Message(msgspec.Struct, frozen=True, rename={"sender": "from"}):
+    id: str
+    timestamp: _Id
+    """Seconds."""
+    sender: str = ""
+    """Absent where the person shows no phone number."""
+    type: str = ""
+    text: _Text | None = None
+
+
+class _Person(msgspec.Struct, frozen=True):
+    id: str = ""
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    """Written by a person, or by the account itself (an echo)."""
+
+    mid: str = ""
+    text: str = ""
+    is_echo: bool = False
+    is_self: bool = False
+    is_deleted: bool = False
+
+
+class _Postback(msgspec.Struct, frozen=True):
+    mid: str = ""
+    payload: str = ""
+
+
+class _Messaging(msgspec.Struct, frozen=True):
+    sender: _Person = _Person()
+    timestamp: int = -1
+    """Milliseconds."""
+    message: _Sent | None = None
+    postback: _Postback | None = None
+    referral: Any = None
+    optin: Any = None
+
+
+_ONE: Final = msgspec.json.Decoder(_Body)
+_SEVERAL: Final = msgspec.json.Decoder(list[_Body])
+_ENTRY: Final = msgspec.json.Decoder(_Entry)
+_PLACED: Final = msgspec.json.Decoder(_PlacedChange)
+_CHANGE: Final = msgspec.json.Decoder(_Change)
+_VALUE: Final = msgspec.json.Decoder(_Value)
+_CONTACT: Final = msgspec.json.Decoder(_Contact)
+_MESSAGE: Final = msgspec.json.Decoder(_Message)
+_MESSAGING: Final = msgspec.json.Decoder(_Messaging)
+
+
+class Sender(NamedTuple):
+    """The account that a part of a body is for, as Meta names it."""
+
+    kind: ConnectionKind
+    sender_id: str
+    """Phone number, page or Instagram account."""
+
+
+class Share(NamedTuple):
+    """What a body has for one account."""
+
+    body: bytes
+    """A body by itself, its entries byte for byte as they came."""
+    event_count: int
+
+
+# ---- for whom it is
+
+
+def shares(body: bytes) -> dict[Sender, Share]:
+    """A body by the accounts that it is for; what names none is left out. Raises BodyFaultError."""
+    wholes = _wholes(body)
+    parts: dict[Sender, list[bytes]] = {}
+    counts: dict[Sender, int] = {}
+    names: dict[Sender, str] = {}
+    for whole in wholes:
+        for sender, entry, count in _entries(whole):
+            parts.setdefault(sender, []).append(entry)
+            counts[sender] = counts.get(sender, 0) + count
+            names[sender] = whole.object
+    check_count(sum(counts.values()))
+    if len(parts) == 1 and len(wholes) == 1 and len(wholes[0].entry) == len(next(iter(parts.values()))):
+        return {sender: Share(body, count) for sender, count in counts.items()}
+    return {sender: Share(_body(names[sender], own), counts[sender]) for sender, own in parts.items()}
+
+
+def _wholes(body: bytes) -> list[_Body]:
+    if body.lstrip()[:1] == b"[":
+        return read_whole(_SEVERAL, body)
+    return [read_whole(_ONE, body)]
+
+
+def _entries(whole: _Body) -> Iterator[tuple[Sender, bytes, int]]:
+    """Whom each entry, or a part of one, is for, and how many events it has."""
+    kind = _KINDS.get(whole.object)
+    for raw in whole.entry if kind is not None else ():
+        try:
+            entry = read_part(_ENTRY, raw)
+        except ItemFaultError:
+            continue  # it names nobody who could be told
+        assert kind is not None
+        if kind is ConnectionKind.WHATSAPP:
+            yield from _numbers(entry, bytes(raw))
+        else:
+            count = len(entry.messaging) + len(entry.standby) + len(entry.changes)
+            yield Sender(kind, str(entry.id)), bytes(raw), count
+
+
+def _numbers(entry: _Entry, raw: bytes) -> Iterator[tuple[Sender, bytes, int]]:
+    """Changes of a business account by its phone numbers."""
+    by_number: dict[str, list[bytes]] = {}
+    for change in entry.changes:
+        number = _number(change)
+        if number:
+            by_number.setdefault(number, []).append(bytes(change))
+    for number, changes in by_number.items():
+        whole = len(changes) == len(entry.changes)
+        part = raw if whole else b'{"id":%b,"changes":[%b]}' % (_json(str(entry.id)), b",".join(changes))
+        count = sum(_count(msgspec.Raw(change)) for change in changes)
+        yield Sender(ConnectionKind.WHATSAPP, number), part, count
+
+
+def _number(change: msgspec.Raw) -> str:
+    try:
+        value = read_part(_PLACED, change).value
+    except ItemFaultError:
+        return ""
+    return str(value.metadata.phone_number_id) if value is not None and value.metadata is not None else ""
+
+
+def _body(name: str, entries: Iterable[bytes]) -> bytes:
+    return b'{"object":%b,"entry":[%b]}' % (_json(name), b",".join(entries))
+
+
+def _json(text: str) -> bytes:
+    return msgspec.json.encode(text)
+
+
+# ---- what it says
+
+
+def read_meta(body: bytes) -> tuple[Channel | None, list[Item]]:
+    """What an account's share of a body tells, event by event, and of which channel; None: of none that is known.
+    Raises BodyFaultError."""
+    whole = read_whole(_ONE, body)
+    channel = CHANNELS.get(whole.object)
+    items: list[Item] = []
+    for raw in whole.entry if channel is not None else ():
+        try:
+            entry = read_part(_ENTRY, raw)
+        except ItemFaultError as fault:
+            items.append(Item(fault=str(fault)))
+            continue
+        items += _of_number(entry) if channel is Channel.WHATSAPP else _of_page(entry)
+    return channel, items
+
+
+def _of_page(entry: _Entry) -> list[Item]:
+    """Of Messenger and Instagram. Some Instagram accounts get what `messaging` has as changes of `messages`."""
+    own = str(entry.id)
+    items = read_items([*entry.messaging, *entry.standby], lambda part: _talk(part, own))
+    return items + read_items(entry.changes, lambda part: _changed_talk(part, own))
+
+
+def _changed_talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
+    change = read_part(_CHANGE, part)
+    return _talk(change.value, own) if change.field == "messages" else ()
+
+
+def _talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
+    event = read_part(_MESSAGING, part)
+    message, postback = event.message, event.postback
+    if message is not None:
+        if message.is_echo or message.is_self or message.is_deleted or event.sender.id == own:
+            return ()
+        return (_wrote(event, message.mid, message.text),)
+    if postback is not None:
+        return (_wrote(event, postback.mid or f"postback:{event.sender.id}:{event.timestamp}"),)
+    if event.referral is not None or event.optin is not None:
+        return (_wrote(event, f"opened:{event.sender.id}:{event.timestamp}"),)
+    return ()
+
+
+def _wrote(event: _Messaging, key: str, text: str = "") -> Wrote:
+    if not _PERSON_ID.fullmatch(event.sender.id):
+        raise ItemFaultError("sender.id is no id of a person")
+    return Wrote(event.sender.id, time_of_ms(event.timestamp), checked_id(key, "mid"), text=text)
+
+
+def _of_number(entry: _Entry) -> list[Item]:
+    """Of WhatsApp."""
+    items: list[Item] = []
+    for raw in entry.changes:
+        try:
+            value = _value(raw)
+        except ItemFaultError as fault:
+            items.append(Item(fault=str(fault)))
+            continue
+        items += read_items(value.messages, functools.partial(_message, names=_names(value.contacts)))
+        items += read_items(value.statuses, lambda _: ())
+    return items
+
+
+def _value(raw: msgspec.Raw) -> _Value:
+    """What a change says of messages; nothing where it is of another field."""
+    change = read_part(_CHANGE, raw)
+    return read_part(_VALUE, change.value) if change.field == "messages" else _Value()
+
+
+def _count(raw: msgspec.Raw) -> int:
+    try:
+        value = _value(raw)
+    except ItemFaultError:
+        return 1
+    return max(1, len(value.messages) + len(value.statuses))
+
+
+def _names(contacts: Iterable[msgspec.Raw]) -> dict[str, str]:
+    """Names of people, by their numbers."""
+    names: dict[str, str] = {}
+    for raw in contacts:
+        try:
+            contact = read_part(_CONTACT, raw)
+        except ItemFaultError:
+            continue  # the message counts without it
+        if contact.profile is not None:
+            names[contact.wa_id] = contact.profile.name
+    return names
+
+
+def _message(part: msgspec.Raw, names: Mapping[str, str]) -> tuple[Heard, ...]:
+    message = read_part(_MESSAGE, part)
+    if message.type == "system":
+        return ()
+    if not _WA_ID.fullmatch(message.sender):
+        raise ItemFaultError("from is no phone number")
+    text = message.text.body if message.type == "text" and message.text is not None else ""
+    key = checked_id(message.id, "id")
+    return (Wrote(message.sender, _at(message.timestamp), key, names.get(message.sender, ""), text),)
+
+
+def _at(seconds: _Id) -> datetime:
+    text = str(seconds)
+    if not _SECONDS.fullmatch(text):
+        raise ItemFaultError("its time is none")
+    return time_of_ms(int(text) * 1_000)
