@@ -315,20 +315,23 @@ async def test_circles_and_empty_parameters_are_warnings(site: Site) -> None:
 
 async def test_an_edit_of_a_live_journey_names_what_is_there(site: Site) -> None:
     targets = [target(LINE, await site.account(LINE))]
-    first, second = await site.module(), await site.module()
-    journey_id = await site.draft(say(LINE, first), targets=targets)
+    first, second = await site.account(LINE), await site.account(LINE)
+    nodes = (ask(bound(first)), say(LINE, await site.module()))
+    journey_id = await site.draft(*nodes, targets=targets)
     await site.call("PublishJourney", journey_id=journey_id)
 
-    async def change(module_id: str, name: str) -> Any:
-        edited = definition_of(say(LINE, module_id), targets=targets, name=name)
+    async def change(account_id: str, name: str) -> Any:
+        edited = definition_of(ask(bound(account_id)), nodes[1], targets=targets, name=name)
         return await site.call("UpdateJourney", journey_id=journey_id, definition=edited)
 
     told = await refusal(change(str(new_id()), "J"))
     assert [(fault.field, fault.reason) for fault in told.violations] == [
-        ("nodes[0].message.bot_module_id", "RESOURCE_NOT_FOUND")
+        ("nodes[0].condition.audience", "RESOURCE_NOT_FOUND")
     ]
     await change(second, "J")
-    await site.call("DeleteBotModule", bot_module_id=second)
+    await site.call(
+        "DeleteChannelAccount", channel_account_id=second
+    )  # which stops nobody who only asks about it
     assert (await change(second, "Renamed")).journey.definition.name == "Renamed"
 
 
