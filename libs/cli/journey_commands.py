@@ -1,12 +1,15 @@
 """`omnijourney journey`: one function per subcommand; `libs.cli.journeys` does the work."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from libs.cli import journeys
+from libs.cli.journey_explanations import explain as explain_entries
+from libs.cli.journey_simulations import simulate as simulate_events
 from libs.cli.options import DataDir, configured
 from libs.client import ClientSettings
 
@@ -94,6 +97,42 @@ def publish(names: Journeys, *, team: Team, data_dir: DataDir = None) -> None:
 def stop(names: Journeys, *, team: Team, data_dir: DataDir = None) -> None:
     """Stop journeys: afterwards no message of theirs leaves."""
     _run(data_dir, journeys.stop(team, names))
+
+
+@journey.command()
+def explain(
+    name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
+    customer: Annotated[str, typer.Argument(help="The customer (UUID).")],
+    *,
+    team: Team,
+    event: Annotated[str, typer.Option(help="Only this event (UUID), with the steps that it led to.")] = "",
+    newest: Annotated[int, typer.Option(min=1, help="So many events, the newest.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Tell why a customer entered a journey, or why not, event by event."""
+    command = explain_entries(team, name, customer, event, newest=newest, as_json=as_json)
+    _run(data_dir, command)
+
+
+@journey.command()
+def simulate(
+    subject: Annotated[
+        str, typer.Argument(help="Name or id of a journey, or a file with a text, which need not be applied.")
+    ],
+    *,
+    team: Team,
+    since: Annotated[
+        datetime | None, typer.Option(help="Events from here on, local time. [default: 30 days before]")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="Events before this, local time. [default: now]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All findings as one JSON object.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Tell node by node what a journey would have done to recorded events. Nothing is sent, nothing changes."""
+    _run(data_dir, simulate_events(team, subject, since, until, as_json=as_json))
 
 
 @journey.command()

@@ -12,7 +12,7 @@ from uuid import UUID
 import grpc
 from google.protobuf.json_format import MessageToJson
 
-from libs.cli.console import EXIT_FAULT, err, out
+from libs.cli.console import EXIT_FAULT, complain, say
 from libs.client import Client, ClientSettings
 from libs.client.paging import items
 from libs.common.ids import new_id
@@ -20,7 +20,7 @@ from libs.common.rpc.errors import remote_error
 from omnijourney.journey.v1 import journey_pb2, validation_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 
-_TIMEOUT_S: Final = 30.0
+TIMEOUT_S: Final = 30.0
 _EXIT_DIFFERENT: Final = 3
 _LINE: Final = re.compile(r"line (\d+): (.*)", re.DOTALL)
 """How the service begins what is wrong with a text."""
@@ -29,7 +29,7 @@ Command = Callable[[Client], Awaitable[int]]
 """Returns the exit code."""
 
 
-class _NoSuch(Exception):
+class NoSuch(Exception):
     """A name that leads to no journey, or to several."""
 
 
@@ -40,8 +40,8 @@ async def run(settings: ClientSettings, command: Command) -> int:
             return await command(client)
         except grpc.aio.AioRpcError as error:
             _show_refusal(error, "")
-        except _NoSuch as error:
-            _complain(str(error))
+        except NoSuch as error:
+            complain(str(error))
     return EXIT_FAULT
 
 
@@ -50,8 +50,8 @@ def show(team_id: str, *, as_json: bool = False) -> Command:
 
     async def command(client: Client) -> int:
         request = pb.ListJourneysRequest(team_id=team_id, page_size=100)
-        async for each in items(client.journey.ListJourneys, request, "journeys", timeout_s=_TIMEOUT_S):
-            _say(_json(each) if as_json else _line(each))
+        async for each in items(client.journey.ListJourneys, request, "journeys", timeout_s=TIMEOUT_S):
+            say(_json(each) if as_json else _line(each))
         return 0
 
     return command
@@ -61,13 +61,13 @@ def get(team_id: str, name: str, *, as_json: bool) -> Command:
     """Writes a journey's text."""
 
     async def command(client: Client) -> int:
-        journey_id = await _id_of(client, team_id, name)
+        journey_id = await id_of(client, team_id, name)
         request = pb.ExportJourneyRequest(
             team_id=team_id,
             journey_id=journey_id,
             format=pb.TEXT_FORMAT_JSON if as_json else pb.TEXT_FORMAT_YAML,
         )
-        answer = await client.journey.ExportJourney(request, timeout=_TIMEOUT_S)
+        answer = await client.journey.ExportJourney(request, timeout=TIMEOUT_S)
         sys.stdout.write(answer.content)
         return 0
 
@@ -80,66 +80,66 @@ def validate(team_id: str, files: Sequence[Path]) -> Command:
     async def look(client: Client, file: Path) -> int:
         text = pb.DefinitionText(format=_format(file), content=_content(file))
         request = pb.ValidateJourneyRequest(team_id=team_id, text=text)
-        answer = await client.journey.ValidateJourney(request, timeout=_TIMEOUT_S)
+        answer = await client.journey.ValidateJourney(request, timeout=TIMEOUT_S)
         for fault in answer.faults:
-            _complain(f"{file}:{fault.line}: {_field_and_fault(fault)}")
+            complain(f"{file}:{fault.line}: {_field_and_fault(fault)}")
         for warning in answer.warnings:
-            _complain(f"{file}:{warning.line}: warning: {_field_and_fault(warning)}")
+            complain(f"{file}:{warning.line}: warning: {_field_and_fault(warning)}")
         if not answer.faults:
-            _say(f"{file}: could be published")
+            say(f"{file}: could be published")
         return EXIT_FAULT if answer.faults else 0
 
-    return _each(files, look)
+    return each(files, look)
 
 
 def diff(team_id: str, files: Sequence[Path], *, exit_code: bool) -> Command:
     """Shows what applying texts would change."""
 
     async def look(client: Client, file: Path) -> int:
-        request = _apply_request(team_id, file, dry_run=True)
-        answer = await client.journey.ApplyJourney(request, timeout=_TIMEOUT_S)
+        request = apply_request(team_id, file, dry_run=True)
+        answer = await client.journey.ApplyJourney(request, timeout=TIMEOUT_S)
         _show_changes(file, answer, "would be a new draft", "no difference")
         return _EXIT_DIFFERENT if exit_code and answer.changes else 0
 
-    return _each(files, look)
+    return each(files, look)
 
 
 def apply(team_id: str, files: Sequence[Path], journey_id: str, etag: str) -> Command:
     """Makes journeys what texts say, one file after the other, whatever becomes of the others."""
 
     async def make(client: Client, file: Path) -> int:
-        request = _apply_request(team_id, file, journey_id=journey_id, etag=etag)
-        answer = await client.journey.ApplyJourney(request, timeout=_TIMEOUT_S)
+        request = apply_request(team_id, file, journey_id=journey_id, etag=etag)
+        answer = await client.journey.ApplyJourney(request, timeout=TIMEOUT_S)
         _show_changes(file, answer, "is a new draft", "nothing to change")
         return 0
 
-    return _each(files, make)
+    return each(files, make)
 
 
 def publish(team_id: str, names: Sequence[str]) -> Command:
     """Makes drafts live."""
 
     async def make_live(client: Client, name: str) -> int:
-        journey_id = await _id_of(client, team_id, name)
+        journey_id = await id_of(client, team_id, name)
         request = pb.PublishJourneyRequest(team_id=team_id, request_id=str(new_id()), journey_id=journey_id)
-        answer = await client.journey.PublishJourney(request, timeout=_TIMEOUT_S)
-        _say(_line(answer.journey))
+        answer = await client.journey.PublishJourney(request, timeout=TIMEOUT_S)
+        say(_line(answer.journey))
         return 0
 
-    return _each(names, make_live)
+    return each(names, make_live)
 
 
 def stop(team_id: str, names: Sequence[str]) -> Command:
     """Stops journeys."""
 
     async def halt(client: Client, name: str) -> int:
-        journey_id = await _id_of(client, team_id, name)
+        journey_id = await id_of(client, team_id, name)
         request = pb.StopJourneyRequest(team_id=team_id, request_id=str(new_id()), journey_id=journey_id)
-        answer = await client.journey.StopJourney(request, timeout=_TIMEOUT_S)
-        _say(_line(answer.journey))
+        answer = await client.journey.StopJourney(request, timeout=TIMEOUT_S)
+        say(_line(answer.journey))
         return 0
 
-    return _each(names, halt)
+    return each(names, halt)
 
 
 def schema(team_id: str) -> Command:
@@ -147,7 +147,7 @@ def schema(team_id: str) -> Command:
 
     async def command(client: Client) -> int:
         request = pb.GetDefinitionSchemaRequest(team_id=team_id)
-        answer = await client.journey.GetDefinitionSchema(request, timeout=_TIMEOUT_S)
+        answer = await client.journey.GetDefinitionSchema(request, timeout=TIMEOUT_S)
         sys.stdout.write(answer.schema)
         return 0
 
@@ -157,7 +157,7 @@ def schema(team_id: str) -> Command:
 Thing = TypeVar("Thing")
 
 
-def _each(things: Sequence[Thing], work: Callable[[Client, Thing], Awaitable[int]]) -> Command:
+def each(things: Sequence[Thing], work: Callable[[Client, Thing], Awaitable[int]]) -> Command:
     """Does the work for each thing, whatever becomes of the others; the exit code is the worst one."""
 
     async def command(client: Client) -> int:
@@ -171,12 +171,12 @@ async def _one(client: Client, thing: Thing, work: Callable[[Client, Thing], Awa
         return await work(client, thing)
     except grpc.aio.AioRpcError as error:
         _show_refusal(error, str(thing))
-    except (_NoSuch, OSError, UnicodeDecodeError) as error:
-        _complain(f"{thing}: {error}")
+    except (NoSuch, OSError, UnicodeDecodeError) as error:
+        complain(f"{thing}: {error}")
     return EXIT_FAULT
 
 
-def _apply_request(
+def apply_request(
     team_id: str, file: Path, *, journey_id: str = "", etag: str = "", dry_run: bool = False
 ) -> pb.ApplyJourneyRequest:
     return pb.ApplyJourneyRequest(
@@ -198,21 +198,19 @@ def _content(file: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-async def _id_of(client: Client, team_id: str, name: str) -> str:
-    """A journey by its id, or by its name, which no other one may have. Raises _NoSuch."""
+async def id_of(client: Client, team_id: str, name: str) -> str:
+    """A journey by its id, or by its name, which no other one may have. Raises NoSuch."""
     try:
         return str(UUID(name))
     except ValueError:
         pass
     request = pb.ListJourneysRequest(team_id=team_id, page_size=100, name_contains=name)
-    listed = items(client.journey.ListJourneys, request, "journeys", timeout_s=_TIMEOUT_S)
+    listed = items(client.journey.ListJourneys, request, "journeys", timeout_s=TIMEOUT_S)
     found = [each.journey_id async for each in listed if each.definition.name == name]
     if not found:
-        raise _NoSuch(f"there is no journey {name!r}")
+        raise NoSuch(f"there is no journey {name!r}")
     if len(found) > 1:
-        raise _NoSuch(
-            f"{len(found)} journeys are called {name!r}: give the id, one of {', '.join(found[:5])}"
-        )
+        raise NoSuch(f"{len(found)} journeys are called {name!r}: give the id, one of {', '.join(found[:5])}")
     return str(found[0])
 
 
@@ -229,13 +227,13 @@ def _line(journey: journey_pb2.Journey) -> str:
 def _show_changes(file: Path, answer: pb.ApplyJourneyResponse, created: str, unchanged: str) -> None:
     journey = answer.journey
     if answer.created:
-        _say(f"{file}: {journey.definition.name!r} {created} {journey.journey_id}".rstrip())
+        say(f"{file}: {journey.definition.name!r} {created} {journey.journey_id}".rstrip())
     elif not answer.changes:
-        _say(f"{file}: {journey.definition.name!r}: {unchanged}")
+        say(f"{file}: {journey.definition.name!r}: {unchanged}")
     else:
-        _say(f"{file}: {_line(journey)}")
+        say(f"{file}: {_line(journey)}")
         for change in answer.changes:
-            _say(f"  {_changed(change)}")
+            say(f"  {_changed(change)}")
 
 
 def _changed(change: validation_pb2.DefinitionChange) -> str:
@@ -253,18 +251,10 @@ def _field_and_fault(fault: validation_pb2.DefinitionFault) -> str:
 def _show_refusal(error: grpc.aio.AioRpcError, where: str) -> None:
     """A line a fault; those of texts as compilers have them, with file and line."""
     refusal = remote_error(error)
-    _complain(f"{where}: {refusal.code.name}: {refusal.message}".removeprefix(": "))
+    complain(f"{where}: {refusal.code.name}: {refusal.message}".removeprefix(": "))
     for fault in refusal.violations:
         at = _LINE.fullmatch(fault.description)
         if at is None:
-            _complain(f"  {fault.field}: {fault.description}")
+            complain(f"  {fault.field}: {fault.description}")
         else:
-            _complain(f"{where}:{at[1]}: {fault.field}: {at[2]}")
-
-
-def _say(text: str) -> None:
-    out.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _complain(text: str) -> None:
-    err.print(text, highlight=False, markup=False, soft_wrap=True)
+            complain(f"{where}:{at[1]}: {fault.field}: {at[2]}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 import pytest
@@ -21,6 +20,7 @@ from omnijourney.channel_gateway.v1 import account_pb2, content_pb2
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.journey.v1 import journey_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
+from tests.integration.journey.command_line import Done, command
 from tests.integration.journey.whole_site import (
     ALL,
     LINE,
@@ -256,28 +256,7 @@ async def test_the_schema_can_be_had_and_takes_what_is_exported(site: Site) -> N
     assert schema.is_valid(json.loads(exported.content))
 
 
-class Done(NamedTuple):
-    """What a command did."""
-
-    code: int | None
-    out: str
-    err: str
-
-
-async def command(site: Site, servers: Servers, folder: Path, *arguments: str) -> Done:
-    """`omnijourney journey …` of the team, as a process in `folder`."""
-    environment = {"OMNIJOURNEY_JOURNEY_TARGET": site.journey_target, "OMNIJOURNEY_TOKEN": servers.token}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "libs.cli.main", "journey", *arguments, "--team", site.team_id),
-        cwd=folder,
-        env=environment | {"PYTHONPATH": str(Path.cwd())},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return Done(process.returncode, out.decode(), err.decode())
-
-
+@pytest.mark.timeout(300)
 @pytest.mark.rule("J-42b")
 async def test_the_command_line_takes_a_journey_from_a_file_to_its_stop(
     site: Site, servers: Servers, tmp_path: Path

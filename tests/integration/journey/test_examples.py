@@ -55,7 +55,7 @@ class Shop:
         await self.site.call("AdjustWallet", amount=credit)
         for channel in (LINE, WHATSAPP):
             account = account_pb2.ChannelAccount(channel=channel, display_name="Shop")
-            account.sink.SetInParent()
+            self.connect(account)
             made = await self.site.call("CreateChannelAccount", account=account)
             self.accounts[channel] = made.account.channel_account_id
         for name in MODULES:
@@ -69,6 +69,10 @@ class Shop:
         )
         await self.site.call("CreateMessageTemplate", template=template)
         await self.site.attribute("tier")
+
+    def connect(self, account: account_pb2.ChannelAccount) -> None:
+        """Says where an account sends: nowhere, and all is accepted."""
+        account.sink.SetInParent()
 
     async def _coupon(self) -> content_pb2.Card:
         coupon = coupon_pb2.Coupon(
@@ -92,12 +96,15 @@ class Shop:
 
     async def customer(self, channel: channel_pb2.Channel.ValueType = LINE, points: int = 0) -> str:
         """Somebody with a phone who joins the shop on a channel now."""
+        phone = f"8869{new_id().int % 10**8:08}"
         identity = customer_pb2.IdentityKey(
-            channel=channel, account_id=self.accounts[channel], external_id=f"8869{new_id().int % 10**8:08}"
+            channel=channel,
+            account_id=self.accounts[channel],
+            external_id=f"U{new_id().hex}" if channel == LINE else phone,
         )
         customer_id = await self.report(contact_added=event_pb2.ContactAdded(identity=identity))
         if channel == LINE:
-            known = customer_pb2.Customer(customer_id=customer_id, phone=f"+{identity.external_id}")
+            known = customer_pb2.Customer(customer_id=customer_id, phone=f"+{phone}")
             await self.site.call("UpdateCustomer", customer=known)
         if points:
             await self.site.call("AdjustBalance", customer_id=customer_id, points=points, note="gift")
