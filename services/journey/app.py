@@ -29,7 +29,6 @@ from omnijourney.internal.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from omnijourney.internal.v1.mail_service_pb2_grpc import MailServiceStub
 from omnijourney.internal.v1.sends_service_pb2_grpc import SendsServiceStub
 from omnijourney.journey.v1 import journey_service_pb2, journey_service_pb2_grpc
-from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
 from omnijourney.segment.v1.history_pb2 import FACT_KIND_ATTRIBUTE_DEFINED
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.journey import metrics
@@ -182,7 +181,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 GrpcRecorded(
                     mail=MailServiceStub(to_segment),
                     customers=CustomersServiceStub(to_segment),
-                    points=PointsServiceStub(to_points),
+                    ledger=LedgerServiceStub(to_points),
                     gateway=ChannelGatewayServiceStub(to_gateway),
                     settings=team_settings,
                 ),

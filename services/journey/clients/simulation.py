@@ -18,8 +18,7 @@ from libs.common.mailbox.mail import decode_all
 from libs.common.rpc.client import CALL_DEADLINE_S, fitting_calls, fitting_page, retrying
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway_calls
-from omnijourney.internal.v1 import customers_service_pb2, mail_service_pb2
-from omnijourney.points.v1 import points_service_pb2
+from omnijourney.internal.v1 import customers_service_pb2, ledger_service_pb2, mail_service_pb2
 from services.journey.clients.calls import ServiceUnavailable, call_once
 from services.journey.convert import simulation as convert
 from services.journey.convert.gate import traits_of
@@ -31,8 +30,8 @@ from services.journey.domain.simulation_premises import Needs, Price, Surroundin
 if TYPE_CHECKING:
     from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceAsyncStub
     from omnijourney.internal.v1.customers_service_pb2_grpc import CustomersServiceAsyncStub
+    from omnijourney.internal.v1.ledger_service_pb2_grpc import LedgerServiceAsyncStub
     from omnijourney.internal.v1.mail_service_pb2_grpc import MailServiceAsyncStub
-    from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceAsyncStub
 
 PAGE_MAX: Final = 2_000
 """Mails of a page."""
@@ -51,9 +50,9 @@ class Recorded(Protocol):
         ...
 
     async def standings(
-        self, team_id: UUID, customers: Sequence[UUID], needs: Needs, around: Surroundings
+        self, team_id: UUID, customers: Sequence[UUID], needs: Needs, around: Surroundings, since: datetime
     ) -> list[Standing]:
-        """Customers as they are now, in order, as far as that is needed."""
+        """Customers as they are now, in order, as far as that is needed; with what changed their points since then."""
         ...
 
     async def surroundings(self, team_id: UUID, definition: Definition) -> Surroundings:
@@ -68,7 +67,7 @@ class GrpcRecorded:
     mail: MailServiceAsyncStub
     """Of segment."""
     customers: CustomersServiceAsyncStub
-    points: PointsServiceAsyncStub
+    ledger: LedgerServiceAsyncStub
     gateway: ChannelGatewayServiceAsyncStub
     settings: TeamSettingsClient
 
@@ -86,7 +85,7 @@ class GrpcRecorded:
         return MailPage(decode_all(response.mails), response.more)
 
     async def standings(
-        self, team_id: UUID, customers: Sequence[UUID], needs: Needs, around: Surroundings
+        self, team_id: UUID, customers: Sequence[UUID], needs: Needs, around: Surroundings, since: datetime
     ) -> list[Standing]:
         """See `Recorded`."""
         parts = convert.parts_of(needs)
@@ -101,18 +100,19 @@ class GrpcRecorded:
             answer = await retrying(lambda: self.customers.BatchGetProfiles(request, timeout=CALL_DEADLINE_S))
             return answer.profiles
 
-        async def balances(ids: Sequence[UUID]) -> Sequence[Any]:
-            items = [
-                points_service_pb2.BalanceQuery(team_id=str(team_id), customer_id=str(id_)) for id_ in ids
-            ]
-            request = points_service_pb2.BatchGetBalancesRequest(items=items)
-            answer = await retrying(lambda: self.points.BatchGetBalances(request, timeout=CALL_DEADLINE_S))
-            return answer.balances
+        async def changes(ids: Sequence[UUID]) -> Sequence[Any]:
+            request = ledger_service_pb2.BatchListPointChangesRequest(
+                team_id=str(team_id), customer_ids=map(str, ids), start_time=timestamp(since)
+            )
+            answer = await retrying(
+                lambda: self.ledger.BatchListPointChanges(request, timeout=CALL_DEADLINE_S)
+            )
+            return answer.customers
 
         found = await call_once(lambda: fitting_calls(profiles, customers, CUSTOMERS_MAX))
         held: Sequence[Any] = [None] * len(customers)
         if needs.points:
-            held = await call_once(lambda: fitting_calls(balances, customers, CUSTOMERS_MAX))
+            held = await call_once(lambda: fitting_calls(changes, customers, CUSTOMERS_MAX))
         return [
             convert.standing_of(profile, points, around.kinds)
             for profile, points in zip(found, held, strict=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Final
+from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -12,9 +14,8 @@ from libs.common.rpc.errors import reason_named
 from libs.common.rpc.values import datetime_of, timestamp
 from libs.common.text import fold
 from omnijourney.common.v1 import channel_pb2, money_pb2, operation_pb2
-from omnijourney.internal.v1 import profile_pb2
+from omnijourney.internal.v1 import ledger_service_pb2, profile_pb2
 from omnijourney.journey.v1 import enrolment_pb2, simulation_pb2
-from omnijourney.points.v1 import account_pb2
 from services.journey.convert.references import expression_of
 from services.journey.domain.model import (
     Channel,
@@ -24,7 +25,7 @@ from services.journey.domain.model import (
     JourneyStatus,
     StatusReason,
 )
-from services.journey.domain.simulated_customer import Standing
+from services.journey.domain.simulated_customer import PointChange, Standing
 from services.journey.domain.simulated_limits import Consequence
 from services.journey.domain.simulation import Pass, Terms
 from services.journey.domain.simulation_premises import Needs, Price, Surroundings, needs_of, premises_of
@@ -94,7 +95,9 @@ def parts_of(needs: Needs) -> list[profile_pb2.ProfilePart.ValueType]:
 
 
 def standing_of(
-    profile: profile_pb2.Profile, points: account_pb2.Balance | None, kinds: Mapping[str, AttributeType]
+    profile: profile_pb2.Profile,
+    points: ledger_service_pb2.PointChanges | None,
+    kinds: Mapping[str, AttributeType],
 ) -> Standing:
     """A customer as they are now."""
     basics = {
@@ -120,7 +123,14 @@ def standing_of(
         blocked={(channel, account) for channel, account, blocked in identities if blocked},
         balance=points.balance if points is not None else 0,
         cumulative=points.cumulative if points is not None else 0,
+        changes=deque(map(_point_change, points.changes if points is not None else ())),
     )
+
+
+def _point_change(change: ledger_service_pb2.PointChange) -> PointChange:
+    journey_id = UUID(change.journey_id) if change.journey_id else None
+    at = datetime_of(change.occur_time)
+    return PointChange(at, change.delta_balance, change.delta_cumulative, journey_id)
 
 
 # ---- what was found -------------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -13,6 +15,15 @@ from libs.common.mailbox import mail as m
 from libs.common.own_zones import zone_named, zone_of_phone
 from libs.common.text import fold
 from services.journey.domain import effects as fx
+
+
+class PointChange(NamedTuple):
+    """What something recorded did to a customer's points; `journey_id` is that of the journey that did it."""
+
+    at: datetime
+    balance: int
+    cumulative: int
+    journey_id: UUID | None = None
 
 
 class Standing(msgspec.Struct):
@@ -27,6 +38,8 @@ class Standing(msgspec.Struct):
     blocked: set[tuple[int, str]] = set()
     balance: int = 0
     cumulative: int = 0
+    changes: deque[PointChange] = msgspec.field(default_factory=deque)
+    """What changed the points since the start of the simulated time, in order; taken back by `undo_points`."""
 
     def subject(self) -> Subject:
         """As audiences see them."""
@@ -60,6 +73,20 @@ class Standing(msgspec.Struct):
                     self.times.pop(TimeField.CHECKOUT, None)
                 case _:
                     pass
+
+    def undo_points(self, own: UUID) -> None:
+        """Takes back all changes; those of the journey `own`, which is run again, are forgotten."""
+        self.balance -= sum(each.balance for each in self.changes)
+        self.cumulative -= sum(each.cumulative for each in self.changes)
+        kept = (each for each in self.changes if each.journey_id != own)
+        self.changes = deque(sorted(kept, key=lambda each: each.at))
+
+    def apply_points(self, until: datetime) -> None:
+        """Makes true what changed the points up to an instant, it included. Neither figure falls below 0."""
+        while self.changes and self.changes[0].at <= until:
+            change = self.changes.popleft()
+            self.balance = max(0, self.balance + change.balance)
+            self.cumulative = max(0, self.cumulative + change.cumulative)
 
     def apply(self, mail: m.Mail) -> None:
         """Makes true what mail tells."""

@@ -225,6 +225,7 @@ class _CustomerRun:
         """From the first mail to the end of the simulated time."""
         terms, starts = self._terms, self._pass.journeys_at(self._now)
         self._standing.undo(reversed(mails))
+        self._standing.undo_points(terms.journey.journey_id)
         for mail in mails:
             if mail.occurred_at >= terms.end:
                 continue
@@ -254,6 +255,7 @@ class _CustomerRun:
 
     def _turn(self, now: datetime, mails: tuple[Mail, ...]) -> None:
         self._now = now
+        self._standing.apply_points(now)
         live, journeys = tuple(self._live.values()), self._pass.journeys_at(now)
         turn = take_turn(TurnInput(self._actor, live, mails, journeys, now))
         answer: fx.Answer | None = None

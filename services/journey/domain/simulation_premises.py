@@ -29,7 +29,6 @@ class Premise(IntEnum):
     BASICS_OF_NOW = 2
     BINDINGS_OF_NOW = 3
     TIMES_OF_NOW = 4
-    POINTS_OF_NOW = 5
     LIMITS_OF_NOW = 6
     BALANCE_OF_NOW = 7
     SCHEDULE_LEFT_ASIDE = 8
@@ -94,7 +93,6 @@ def premises_of(
         Premise.BASICS_OF_NOW: needs.basics,
         Premise.BINDINGS_OF_NOW: needs.identities,
         Premise.TIMES_OF_NOW: needs.times,
-        Premise.POINTS_OF_NOW: needs.points,
         Premise.LIMITS_OF_NOW: bool(around.plan or around.quotas),
         Premise.BALANCE_OF_NOW: Channel.WHATSAPP in channels and around.affordable is not None,
         Premise.SCHEDULE_LEFT_ASIDE: schedule_left_aside,

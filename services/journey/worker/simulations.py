@@ -155,7 +155,7 @@ class _Work:
             pass_.tally.events += sum(terms.holds(mail) for mails in page for mail in mails)
             entering = [mails for mails in page if terms.may_enter(mails)]
             ids = [mails[0].customer_id for mails in entering]
-            standings = await self._recorded.standings(terms.journey.team_id, ids, needs, around)
+            standings = await self._recorded.standings(terms.journey.team_id, ids, needs, around, terms.start)
             for place, (mails, standing) in enumerate(zip(entering, standings, strict=True)):
                 pass_.play(PastCustomer(mails[0].customer_id, mails, standing))
                 if place % SLICE == 0:

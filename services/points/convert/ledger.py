@@ -13,7 +13,7 @@ from libs.common.money import format_micros, is_currency
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import money_pb2
-from omnijourney.internal.v1 import postings_pb2
+from omnijourney.internal.v1 import ledger_service_pb2, postings_pb2
 from omnijourney.points.v1 import (
     account_pb2,
     check_pb2,
@@ -40,6 +40,7 @@ from services.points.domain.model import (
     Refund,
 )
 from services.points.domain.views import (
+    ChangedPoints,
     CheckCounts,
     DailyStatement,
     FormulaSetting,
@@ -349,6 +350,23 @@ def finding(found: Finding) -> check_pb2.Finding:
         sequence=found.sequence,
         key=str(found.key or ""),
         detail=found.detail,
+    )
+
+
+def point_changes(found: ChangedPoints) -> ledger_service_pb2.PointChanges:
+    """What has changed one customer's points."""
+    return ledger_service_pb2.PointChanges(
+        balance=found.balance,
+        cumulative=found.cumulative,
+        changes=[
+            ledger_service_pb2.PointChange(
+                occur_time=timestamp(each.occurred_at),
+                delta_balance=each.delta_balance,
+                delta_cumulative=each.delta_cumulative,
+                journey_id=each.journey_id,
+            )
+            for each in found.changes
+        ],
     )
 
 

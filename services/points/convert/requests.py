@@ -14,6 +14,7 @@ from libs.common.ids import derived_id
 from libs.common.money import MoneyError, parse_micros
 from libs.common.rpc.fields import FieldCheck
 from libs.common.text import fold
+from omnijourney.internal.v1 import ledger_service_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.domain.days import SEARCH_DAYS_DEFAULT, Days, beginning, day_of, last_days
 from services.points.domain.earning import AMOUNT_MICROS_MAX, Formula
@@ -119,6 +120,20 @@ def balances(request: pb.BatchGetBalancesRequest) -> list[AccountKey]:
             check.uuid(f"items[{index}].customer_id", item.customer_id)
     check.done()
     return keys
+
+
+def point_changes(
+    request: ledger_service_pb2.BatchListPointChangesRequest,
+) -> tuple[UUID, list[UUID], datetime]:
+    """Team, customers, and since when."""
+    check = FieldCheck()
+    check.count("customer_ids", request.customer_ids, least=1, most=BATCH_MAX)
+    team_id = check.uuid("team_id", request.team_id)
+    customers = [check.uuid(f"customer_ids[{n}]", id_) for n, id_ in enumerate(request.customer_ids)]
+    start = check.time("start_time", request, "start_time")
+    check.done()
+    assert start is not None
+    return team_id, customers, start
 
 
 def names_days(given: pb.EntryFilter) -> bool:

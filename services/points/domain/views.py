@@ -51,6 +51,23 @@ class PlacedEntry(msgspec.Struct, frozen=True):
     entry: Entry
 
 
+class PointChange(NamedTuple):
+    """An entry, as far as it concerns figures; `journey_id` is that of a journey's node, empty for others."""
+
+    occurred_at: datetime
+    delta_balance: int
+    delta_cumulative: int
+    journey_id: str
+
+
+class ChangedPoints(NamedTuple):
+    """Figures of a customer as they are, and what has changed them, in order."""
+
+    balance: int
+    cumulative: int
+    changes: list[PointChange]
+
+
 class EntrySearch(msgspec.Struct, frozen=True):
     """A search in the history: posted from `start` to `end` (exclusive); no `sources` are all of them.
 

@@ -35,6 +35,13 @@ class LedgerServicer(Edge[Dependencies], ledger_service_pb2_grpc.LedgerServiceSe
             results=[convert.result(next(answers)) if isinstance(each, Posting) else each for each in read]
         )
 
+    async def BatchListPointChanges(
+        self, request: ledger_service_pb2.BatchListPointChangesRequest, context: Any
+    ) -> ledger_service_pb2.BatchListPointChangesResponse:
+        """What has changed customers' points."""
+        found = await self._deps.reports.changes(*requests.point_changes(request))
+        return ledger_service_pb2.BatchListPointChangesResponse(customers=map(convert.point_changes, found))
+
 
 class EntryHistory(SelectedRows):
     """The entries in order of posting, for `HistoryServicer`."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -16,12 +16,24 @@ from libs.common.db.queries import QueryBook
 from libs.common.db.reading import read_alone
 from libs.common.feeds.notifier import PAGE_MAX
 from services.points.domain.days import Days
-from services.points.domain.views import DailyStatement, DayChanges, EntryPosition, EntrySearch, PlacedEntry
+from services.points.domain.model import Source
+from services.points.domain.views import (
+    ChangedPoints,
+    DailyStatement,
+    DayChanges,
+    EntryPosition,
+    EntrySearch,
+    PlacedEntry,
+    PointChange,
+)
 from services.points.store import rows
 from services.points.store.customers import pattern_of
 
 NARROW_MAX: Final = 1_000
 """Up to so many customers that a keyword finds are asked one by one; of more, entries are read by time."""
+
+CHANGES_MAX: Final = 10_000
+"""Changes of one customer that are told; of more, the newest."""
 
 
 class ReportStore:
@@ -94,6 +106,26 @@ class ReportStore:
             statements.append(DailyStatement(day, beginnings[number], opening, changed, closing))
             opening = closing
         return statements
+
+    async def changes(self, team_id: UUID, customers: Sequence[UUID], start: datetime) -> list[ChangedPoints]:
+        """Figures of customers, in their order, and what was posted to them from `start` on."""
+        query = self._sql.bind(
+            "list_point_changes",
+            team_id=team_id,
+            customers=list(customers),
+            start_at=start,
+            row_max=CHANGES_MAX,
+        )
+        found = [ChangedPoints(0, 0, []) for _ in customers]
+        async with transaction(self._pool, [team_id]) as connection:
+            rows_found = await connection.fetch(*query)
+        for place, balance, cumulative, at, *delta, source, source_id in rows_found:
+            changes = found[place - 1].changes
+            found[place - 1] = ChangedPoints(balance, cumulative, changes)
+            if at is not None:
+                journey_id = source_id if source == Source.JOURNEY else ""
+                changes.append(PointChange(at, delta[0], delta[1], journey_id))
+        return found
 
     async def history(self, cursors: Mapping[int, int], limit: int) -> tuple[list[Any], dict[int, int]]:
         """Up to `limit` entries of all teams after the cursors, each an `EntryRow` by its values, and the cursors after

@@ -51,6 +51,8 @@ POINTS_NODE: Final = "n3"
 PRICE_MICROS: Final = 200_000
 """Of a message on LINE, where the team has set none."""
 LIMIT: Final = 2
+COLLECTED: Final = 45
+"""Points that some have collected by the middle of the month, and most at its end."""
 LEAST: Final = 100
 CAP: Final = 7
 
@@ -237,6 +239,15 @@ def vip() -> audience_pb2.Audience:
     return audience_pb2.Audience(tags=predicate)
 
 
+def collected(points: int) -> audience_pb2.Audience:
+    predicate = audience_pb2.PointsPredicate(
+        figure=audience_pb2.POINTS_FIGURE_CUMULATIVE,
+        operator=audience_pb2.COMPARE_OPERATOR_GREATER_OR_EQUAL,
+        value=points,
+    )
+    return audience_pb2.Audience(points=predicate)
+
+
 def after(hours: int) -> node_pb2.Node:
     node = wait()
     node.delay.delay.FromSeconds(hours * 3600)
@@ -250,7 +261,7 @@ def over(amount: int) -> trigger_pb2.Trigger:
 
 
 def journeys(account_id: str, module_id: str) -> Iterator[journey_pb2.Definition]:
-    """One with everything that waits and branches; one whose cap stops it within the month."""
+    """One with everything that waits and branches; one whose cap stops it within the month; one that asks points."""
     night = journey_pb2.DoNotDisturb()
     night.windows.add(start_minute=22 * 60, end_minute=9 * 60)
     yield definition_of(
@@ -277,6 +288,14 @@ def journeys(account_id: str, module_id: str) -> Iterator[journey_pb2.Definition
         trigger=over(0),
         targets=[capped],
     )
+    yield definition_of(
+        after(30),
+        ask(collected(COLLECTED)),
+        say(LINE, module_id),
+        name="collected",
+        trigger=over(0),
+        targets=[target(LINE, account_id)],
+    )
 
 
 def happenings(month: Month, people: list[str]) -> Iterator[tuple[datetime, Callable[[], Awaitable[None]]]]:
@@ -296,6 +315,7 @@ def happenings(month: Month, people: list[str]) -> Iterator[tuple[datetime, Call
 @pytest.mark.rule("J-40a", "J-40b", "J-40c")
 async def test_a_month_simulated_counts_what_the_month_lived_counted(site: Site) -> None:
     account_id, module_id = await site.account(LINE), await site.module(text("Hi"))
+    await site.call("SetEarningFormula", amount="10", points="1")
     people = await customers(site, account_id, 9)
     clock = _Clock(site)
     month = Month(site, clock, await clock.now())
@@ -320,7 +340,8 @@ async def test_a_month_simulated_counts_what_the_month_lived_counted(site: Site)
         definition = (await site.call("GetJourney", journey_id=journey_id)).journey.definition
         assert await findings(site, definition=definition, **span) == found, "saved or not"
         seen.append((found, lived))
-    (whole, lived), (capped, stopped) = seen
+    (whole, lived), (capped, stopped), (_, asked) = seen
+    assert {edge for edge in asked.edges if edge[0] == "n1"} == {("n1", "n2"), ("n1", "")}
     assert lived.deferred
     assert lived.points > 0
     refused = sum(amount >= LEAST for amount in month.amounts) - whole.enrolled_count

@@ -12,6 +12,8 @@ import pytest
 
 from libs.common.ids import new_id
 from libs.common.rpc.errors import remote_error
+from libs.common.rpc.values import timestamp
+from omnijourney.internal.v1 import ledger_service_pb2
 from omnijourney.points.v1 import entry_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from omnijourney.segment.v1 import customer_pb2, segment_service_pb2
@@ -214,3 +216,32 @@ async def test_a_statement_of_each_day_adds_up(neighboured: Neighboured) -> None
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await points.stub.ListDailyStatements(request, timeout=TIMEOUT_S)
     assert remote_error(caught.value).reason == "SEARCH_RANGE_TOO_LONG"
+
+
+@pytest.mark.rule("J-40c")
+async def test_what_changed_points_is_told_by_customer_with_the_figures_after_it(
+    neighboured: Neighboured,
+) -> None:
+    points, team = neighboured, neighboured.team_id
+    ann, bob, nobody = new_id(), new_id(), new_id()
+    await points.post(build.manual(team, ann, 5))
+    points.clock.advance(HOUR)
+    start = points.clock.now()
+    await points.post(build.manual(team, ann, 7), build.manual(team, bob, 2))
+    await points.post(build.manual(team, ann, -4))
+    request = ledger_service_pb2.BatchListPointChangesRequest(
+        team_id=str(team), customer_ids=map(str, (bob, nobody, ann)), start_time=timestamp(start)
+    )
+    answer = await points.internal.ledger.BatchListPointChanges(request, timeout=TIMEOUT_S)
+    told = [
+        (each.balance, each.cumulative, [(c.delta_balance, c.delta_cumulative) for c in each.changes])
+        for each in answer.customers
+    ]
+    assert told == [(2, 2, [(2, 2)]), (0, 0, []), (8, 12, [(7, 7), (-4, 0)])]
+    request.team_id = str(new_id())
+    strangers = await points.internal.ledger.BatchListPointChanges(request, timeout=TIMEOUT_S)
+    assert [len(each.changes) for each in strangers.customers] == [0, 0, 0]
+    del request.customer_ids[:]
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await points.internal.ledger.BatchListPointChanges(request, timeout=TIMEOUT_S)
+    assert remote_error(caught.value).reason == "INVALID_FIELDS"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,11 +12,19 @@ from uuid import UUID, uuid5
 import pytest
 from msgspec.structs import replace
 
-from libs.common.audience.expressions import BasicField, Expression, HasTags, TagOperator
+from libs.common.audience.expressions import (
+    BasicField,
+    CompareOperator,
+    Expression,
+    Figure,
+    HasPoints,
+    HasTags,
+    TagOperator,
+)
 from libs.common.mailbox import mail as m
 from services.journey.domain import model as d
 from services.journey.domain.plan import TeamPlan
-from services.journey.domain.simulated_customer import PastCustomer, Standing
+from services.journey.domain.simulated_customer import PastCustomer, PointChange, Standing
 from services.journey.domain.simulated_limits import Consequence, Imposed, Meter, Reached, tightened
 from services.journey.domain.simulation import Pass, Terms
 from services.journey.domain.splits import way_of
@@ -25,8 +33,13 @@ from tests.unit.journey.builders import ACCOUNT, CUSTOMER, NOW, checkout, delay,
 
 HOUR = timedelta(hours=1)
 END = NOW + timedelta(days=30)
+DAY = timedelta(days=1)
+RICH = b"rich"
 VIP = b"vip"
-TAGGED: dict[bytes, Expression] = {VIP: HasTags(TagOperator.ANY_OF, frozenset({"vip"}))}
+AUDIENCES: dict[bytes, Expression] = {
+    VIP: HasTags(TagOperator.ANY_OF, frozenset({"vip"})),
+    RICH: HasPoints(Figure.CUMULATIVE, CompareOperator.GREATER_OR_EQUAL, 100),
+}
 BOUND = {(int(d.Channel.LINE), str(ACCOUNT))}
 
 
@@ -68,12 +81,13 @@ def _copy(standing: Standing) -> Standing:
         set(standing.blocked),
         standing.balance,
         standing.cumulative,
+        deque(standing.changes),
     )
 
 
 def tree(*nodes: d.Node, **definition: Any) -> Terms:
     """A journey of these nodes over thirty days."""
-    return Terms(journey(*nodes, **definition), NOW, END, expressions=TAGGED)
+    return Terms(journey(*nodes, **definition), NOW, END, expressions=AUDIENCES)
 
 
 def test_delays_and_quiet_time_pass_in_virtual_time() -> None:
@@ -87,6 +101,25 @@ def test_delays_and_quiet_time_pass_in_virtual_time() -> None:
     assert tally.edges == {("wait", "say"): 2, ("say", "end"): 2, ("end", ""): 2}
     line = d.Channel.LINE
     assert tally.sends == {(line, NOW + 3 * HOUR): 1, (line, NOW + 4 * HOUR): 1}
+
+
+@pytest.mark.rule("J-40c")
+def test_points_are_those_of_then_without_what_the_journey_itself_did_when_it_ran() -> None:
+    asks = d.Node("rich", d.Condition(RICH, "say", None))
+    terms = tree(delay("wait", 86_400, "rich"), asks, message("say"))
+    own = terms.journey.journey_id
+    changes = [
+        PointChange(NOW + HOUR, 60, 60),
+        PointChange(NOW + 26 * HOUR, 50, 50, own),
+        PointChange(NOW + 40 * HOUR, -30, 0),
+        PointChange(NOW + 5 * DAY, 60, 60, CUSTOMER),
+        PointChange(END + DAY, 1_000, 1_000),
+    ]
+    sums = {"balance": sum(c.balance for c in changes), "cumulative": sum(c.cumulative for c in changes)}
+    times = (NOW + HOUR, NOW + 3 * DAY, NOW + 4 * DAY, NOW + 4 * DAY + HOUR)
+    found = simulate(terms, [customer(1, *times, changes=deque(changes), **sums)])
+    assert found.tally.edges[("rich", "say")] == 2, "120 from the fifth day on: who waits until then has them"
+    assert found.tally.edges[("rich", "")] == 2, "60 before, whatever there is now"
 
 
 def test_a_split_is_counted_by_its_ways_and_customers_go_those_of_the_journey_itself() -> None:

@@ -71,6 +71,25 @@ SELECT e.team_id, e.customer_id, e.sequence, e.partition, e.position, e.source, 
  ORDER BY e.posted_at DESC, e.customer_id DESC, e.sequence DESC
  LIMIT :row_max
 
+-- name: list_point_changes
+-- Figures of some customers, and what has changed them since a moment, up to `row_max` of each, the newest; nulls where
+-- nothing did. One without an account is missing. `place` counts from 1.
+SELECT wanted.place, a.balance, a.cumulative, e.occurred_at, e.delta_balance, e.delta_cumulative, e.source, e.source_id
+  FROM unnest(:customers::uuid[]) WITH ORDINALITY AS wanted (customer_id, place)
+ CROSS JOIN LATERAL (
+    SELECT balance, cumulative FROM points.account
+     WHERE team_id = :team_id AND customer_id = wanted.customer_id
+     LIMIT 1
+ ) AS a
+  LEFT JOIN LATERAL (
+    SELECT sequence, occurred_at, delta_balance, delta_cumulative, source, source_id
+      FROM points.entry
+     WHERE team_id = :team_id AND customer_id = wanted.customer_id AND posted_at >= :start_at
+     ORDER BY sequence DESC
+     LIMIT :row_max
+ ) AS e ON true
+ ORDER BY wanted.place, e.sequence
+
 -- name: sum_before
 -- Sum of balances before a moment, from the balances now.
 SELECT (coalesce((SELECT sum(balance) FROM points.account WHERE team_id = :team_id), 0)

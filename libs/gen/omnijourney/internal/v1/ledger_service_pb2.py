@@ -22,24 +22,42 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_dot_options__pb2
 from omnijourney.internal.v1 import postings_pb2 as omnijourney_dot_internal_dot_v1_dot_postings__pb2
 from omnijourney.points.v1 import posting_pb2 as omnijourney_dot_points_dot_v1_dot_posting__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,omnijourney/internal/v1/ledger_service.proto\x12\x17omnijourney.internal.v1\x1a#omnijourney/common/v1/options.proto\x1a&omnijourney/internal/v1/postings.proto\x1a#omnijourney/points/v1/posting.proto\"H\n\x12PostEntriesRequest\x12\x32\n\x08postings\x18\x01 \x03(\x0b\x32 .omnijourney.internal.v1.Posting\"L\n\x13PostEntriesResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32$.omnijourney.points.v1.PostingResult2\x82\x01\n\rLedgerService\x12q\n\x0bPostEntries\x12+.omnijourney.internal.v1.PostEntriesRequest\x1a,.omnijourney.internal.v1.PostEntriesResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,omnijourney/internal/v1/ledger_service.proto\x12\x17omnijourney.internal.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/options.proto\x1a&omnijourney/internal/v1/postings.proto\x1a#omnijourney/points/v1/posting.proto\"H\n\x12PostEntriesRequest\x12\x32\n\x08postings\x18\x01 \x03(\x0b\x32 .omnijourney.internal.v1.Posting\"L\n\x13PostEntriesResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32$.omnijourney.points.v1.PostingResult\"\x9b\x01\n\x1c\x42\x61tchListPointChangesRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12(\n\x0c\x63ustomer_ids\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x08\x01\x10\xf4\x03\"\x05r\x03\xb0\x01\x01\x12\x36\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"Y\n\x1d\x42\x61tchListPointChangesResponse\x12\x38\n\tcustomers\x18\x01 \x03(\x0b\x32%.omnijourney.internal.v1.PointChanges\"j\n\x0cPointChanges\x12\x35\n\x07\x63hanges\x18\x01 \x03(\x0b\x32$.omnijourney.internal.v1.PointChange\x12\x0f\n\x07\x62\x61lance\x18\x02 \x01(\x03\x12\x12\n\ncumulative\x18\x03 \x01(\x03\"\x82\x01\n\x0bPointChange\x12.\n\noccur_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rdelta_balance\x18\x02 \x01(\x03\x12\x18\n\x10\x64\x65lta_cumulative\x18\x03 \x01(\x03\x12\x12\n\njourney_id\x18\x04 \x01(\t2\x94\x02\n\rLedgerService\x12q\n\x0bPostEntries\x12+.omnijourney.internal.v1.PostEntriesRequest\x1a,.omnijourney.internal.v1.PostEntriesResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x12\x8f\x01\n\x15\x42\x61tchListPointChanges\x12\x35.omnijourney.internal.v1.BatchListPointChangesRequest\x1a\x36.omnijourney.internal.v1.BatchListPointChangesResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.internal.v1.ledger_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_BATCHLISTPOINTCHANGESREQUEST'].fields_by_name['team_id']._loaded_options = None
+  _globals['_BATCHLISTPOINTCHANGESREQUEST'].fields_by_name['team_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_BATCHLISTPOINTCHANGESREQUEST'].fields_by_name['customer_ids']._loaded_options = None
+  _globals['_BATCHLISTPOINTCHANGESREQUEST'].fields_by_name['customer_ids']._serialized_options = b'\272H\017\222\001\014\010\001\020\364\003\"\005r\003\260\001\001'
+  _globals['_BATCHLISTPOINTCHANGESREQUEST'].fields_by_name['start_time']._loaded_options = None
+  _globals['_BATCHLISTPOINTCHANGESREQUEST'].fields_by_name['start_time']._serialized_options = b'\272H\003\310\001\001'
   _globals['_LEDGERSERVICE'].methods_by_name['PostEntries']._loaded_options = None
   _globals['_LEDGERSERVICE'].methods_by_name['PostEntries']._serialized_options = b'\220\002\002\250\273\030\005'
-  _globals['_POSTENTRIESREQUEST']._serialized_start=187
-  _globals['_POSTENTRIESREQUEST']._serialized_end=259
-  _globals['_POSTENTRIESRESPONSE']._serialized_start=261
-  _globals['_POSTENTRIESRESPONSE']._serialized_end=337
-  _globals['_LEDGERSERVICE']._serialized_start=340
-  _globals['_LEDGERSERVICE']._serialized_end=470
+  _globals['_LEDGERSERVICE'].methods_by_name['BatchListPointChanges']._loaded_options = None
+  _globals['_LEDGERSERVICE'].methods_by_name['BatchListPointChanges']._serialized_options = b'\220\002\001\250\273\030\005'
+  _globals['_POSTENTRIESREQUEST']._serialized_start=249
+  _globals['_POSTENTRIESREQUEST']._serialized_end=321
+  _globals['_POSTENTRIESRESPONSE']._serialized_start=323
+  _globals['_POSTENTRIESRESPONSE']._serialized_end=399
+  _globals['_BATCHLISTPOINTCHANGESREQUEST']._serialized_start=402
+  _globals['_BATCHLISTPOINTCHANGESREQUEST']._serialized_end=557
+  _globals['_BATCHLISTPOINTCHANGESRESPONSE']._serialized_start=559
+  _globals['_BATCHLISTPOINTCHANGESRESPONSE']._serialized_end=648
+  _globals['_POINTCHANGES']._serialized_start=650
+  _globals['_POINTCHANGES']._serialized_end=756
+  _globals['_POINTCHANGE']._serialized_start=759
+  _globals['_POINTCHANGE']._serialized_end=889
+  _globals['_LEDGERSERVICE']._serialized_start=892
+  _globals['_LEDGERSERVICE']._serialized_end=1168
 # @@protoc_insertion_point(module_scope)

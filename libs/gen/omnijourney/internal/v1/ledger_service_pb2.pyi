@@ -6,6 +6,7 @@ The ledger, as our own services write it."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from omnijourney.internal.v1 import postings_pb2 as _postings_pb2
 from omnijourney.points.v1 import posting_pb2 as _posting_pb2
@@ -67,3 +68,129 @@ class PostEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PostEntriesResponse: _TypeAlias = PostEntriesResponse  # noqa: Y015
+
+@_typing.final
+class BatchListPointChangesRequest(_message.Message):
+    """Asks what has changed customers' points."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_IDS_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team (UUID). Required."""
+    @_builtins.property
+    def customer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """1 to 500 customers (UUID)."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Entries posted from this time on. Required."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        customer_ids: _abc.Iterable[_builtins.str] | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_ids", b"customer_ids", "start_time", b"start_time", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchListPointChangesRequest: _TypeAlias = BatchListPointChangesRequest  # noqa: Y015
+
+@_typing.final
+class BatchListPointChangesResponse(_message.Message):
+    """What has changed customers' points."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def customers(self) -> _containers.RepeatedCompositeFieldContainer[Global___PointChanges]:
+        """One per customer, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        customers: _abc.Iterable[Global___PointChanges] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customers", b"customers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchListPointChangesResponse: _TypeAlias = BatchListPointChangesResponse  # noqa: Y015
+
+@_typing.final
+class PointChanges(_message.Message):
+    """What has changed one customer's points."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
+    CUMULATIVE_FIELD_NUMBER: _builtins.int
+    balance: _builtins.int
+    """Balance after the last of them."""
+    cumulative: _builtins.int
+    """Cumulative points after the last of them."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PointChange]:
+        """In order of posting; of more than 10,000 the newest."""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___PointChange] | None = ...,
+        balance: _builtins.int = ...,
+        cumulative: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "changes", b"changes", "cumulative", b"cumulative"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PointChanges: _TypeAlias = PointChanges  # noqa: Y015
+
+@_typing.final
+class PointChange(_message.Message):
+    """One entry of the ledger, as far as it concerns figures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    DELTA_BALANCE_FIELD_NUMBER: _builtins.int
+    DELTA_CUMULATIVE_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    delta_balance: _builtins.int
+    """Change of the balance."""
+    delta_cumulative: _builtins.int
+    """Change of the cumulative points."""
+    journey_id: _builtins.str
+    """The journey whose node made it (UUID); empty for others."""
+    @_builtins.property
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
+        """Domain time at which the cause occurred."""
+
+    def __init__(
+        self,
+        *,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
+        delta_balance: _builtins.int = ...,
+        delta_cumulative: _builtins.int = ...,
+        journey_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta_balance", b"delta_balance", "delta_cumulative", b"delta_cumulative", "journey_id", b"journey_id", "occur_time", b"occur_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PointChange: _TypeAlias = PointChange  # noqa: Y015

@@ -40,6 +40,11 @@ class LedgerServiceStub:
                 request_serializer=omnijourney_dot_internal_dot_v1_dot_ledger__service__pb2.PostEntriesRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_internal_dot_v1_dot_ledger__service__pb2.PostEntriesResponse.FromString,
                 _registered_method=True)
+        self.BatchListPointChanges = channel.unary_unary(
+                '/omnijourney.internal.v1.LedgerService/BatchListPointChanges',
+                request_serializer=omnijourney_dot_internal_dot_v1_dot_ledger__service__pb2.BatchListPointChangesRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_internal_dot_v1_dot_ledger__service__pb2.BatchListPointChangesResponse.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer:
@@ -56,6 +61,14 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchListPointChanges(self, request, context):
+        """Tells what has changed customers' points since a time, one answer per customer, in the order of the request.
+        Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -63,6 +76,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.PostEntries,
                     request_deserializer=omnijourney_dot_internal_dot_v1_dot_ledger__service__pb2.PostEntriesRequest.FromString,
                     response_serializer=omnijourney_dot_internal_dot_v1_dot_ledger__service__pb2.PostEntriesResponse.SerializeToString,
+            ),
+            'BatchListPointChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchListPointChanges,
+                    request_deserializer=omnijourney_dot_internal_dot_v1_dot_ledger__service__pb2.BatchListPointChangesRequest.FromString,
+                    response_serializer=omnijourney_dot_internal_dot_v1_dot_ledger__service__pb2.BatchListPointChangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -93,6 +111,33 @@ class LedgerService:
             '/omnijourney.internal.v1.LedgerService/PostEntries',
             omnijourney_dot_internal_dot_v1_dot_ledger__service__pb2.PostEntriesRequest.SerializeToString,
             omnijourney_dot_internal_dot_v1_dot_ledger__service__pb2.PostEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchListPointChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.internal.v1.LedgerService/BatchListPointChanges',
+            omnijourney_dot_internal_dot_v1_dot_ledger__service__pb2.BatchListPointChangesRequest.SerializeToString,
+            omnijourney_dot_internal_dot_v1_dot_ledger__service__pb2.BatchListPointChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

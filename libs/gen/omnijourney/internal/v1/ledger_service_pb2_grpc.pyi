@@ -39,6 +39,10 @@ class LedgerServiceStub:
     that can is FAILED by itself.
     Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
     """
+    BatchListPointChanges: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.BatchListPointChangesRequest, _ledger_service_pb2.BatchListPointChangesResponse]
+    """Tells what has changed customers' points since a time, one answer per customer, in the order of the request.
+    Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
+    """
 
 @_typing.type_check_only
 class LedgerServiceAsyncStub(LedgerServiceStub):
@@ -49,6 +53,10 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
     request. Repeating is always safe. A faulty posting is refused by itself, and one that cannot be stored beside others
     that can is FAILED by itself.
+    Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
+    """
+    BatchListPointChanges: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.BatchListPointChangesRequest, _ledger_service_pb2.BatchListPointChangesResponse]  # type: ignore[assignment]
+    """Tells what has changed customers' points since a time, one answer per customer, in the order of the request.
     Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
     """
 
@@ -64,6 +72,16 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
         request. Repeating is always safe. A faulty posting is refused by itself, and one that cannot be stored beside others
         that can is FAILED by itself.
+        Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
+        """
+
+    @_abc_1.abstractmethod
+    def BatchListPointChanges(
+        self,
+        request: _ledger_service_pb2.BatchListPointChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_service_pb2.BatchListPointChangesResponse, _abc.Awaitable[_ledger_service_pb2.BatchListPointChangesResponse]]:
+        """Tells what has changed customers' points since a time, one answer per customer, in the order of the request.
         Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
         """
 

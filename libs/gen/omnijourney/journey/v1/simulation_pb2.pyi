@@ -41,7 +41,7 @@ class _SimulationPremiseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sim
     SIMULATION_PREMISE_TIMES_OF_NOW: _SimulationPremise.ValueType  # 4
     """The last times are those of now; that of a checkout is as of the event, where it lies in the simulated time."""
     SIMULATION_PREMISE_POINTS_OF_NOW: _SimulationPremise.ValueType  # 5
-    """Points are those of now, and what the simulated journey adds and deducts."""
+    """Points were those of now. Not told since they are those of then, and what the simulated journey adds and deducts."""
     SIMULATION_PREMISE_LIMITS_OF_NOW: _SimulationPremise.ValueType  # 6
     """Plan quotas and limits of enrolments are those of now, and all there for this journey."""
     SIMULATION_PREMISE_BALANCE_OF_NOW: _SimulationPremise.ValueType  # 7
@@ -63,7 +63,7 @@ SIMULATION_PREMISE_BINDINGS_OF_NOW: SimulationPremise.ValueType  # 3
 SIMULATION_PREMISE_TIMES_OF_NOW: SimulationPremise.ValueType  # 4
 """The last times are those of now; that of a checkout is as of the event, where it lies in the simulated time."""
 SIMULATION_PREMISE_POINTS_OF_NOW: SimulationPremise.ValueType  # 5
-"""Points are those of now, and what the simulated journey adds and deducts."""
+"""Points were those of now. Not told since they are those of then, and what the simulated journey adds and deducts."""
 SIMULATION_PREMISE_LIMITS_OF_NOW: SimulationPremise.ValueType  # 6
 """Plan quotas and limits of enrolments are those of now, and all there for this journey."""
 SIMULATION_PREMISE_BALANCE_OF_NOW: SimulationPremise.ValueType  # 7
