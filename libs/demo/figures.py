@@ -1,6 +1,7 @@
 """The figures of a finished replay, as the services tell them, and the report made of them."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,17 @@ class Journey:
 
 
 @dataclass(frozen=True, slots=True)
+class Simulated:
+    """One journey, run once more over the recorded events by a simulation."""
+
+    triggered: int
+    refused: int
+    sent: int
+    nodes: dict[str, int]
+    """Times entered, by node id."""
+
+
+@dataclass(frozen=True, slots=True)
 class Channel:
     """Messages of one channel, by who says so."""
 
@@ -113,6 +125,8 @@ class Figures:
     channels: dict[str, Channel]
     events_per_s: float
     wall_s: float
+    simulated: Mapping[str, Simulated] = field(default_factory=dict)
+    """By journey."""
 
 
 def report_of(figures: Figures) -> dict[str, Any]:

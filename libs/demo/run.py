@@ -24,9 +24,10 @@ from libs.demo.grocer import read_grocer
 from libs.demo.patience import DemoFault
 from libs.demo.progress import ReplayProgress
 from libs.demo.receipts import ReceiptCounter
-from libs.demo.replay import Replay, grid_for
+from libs.demo.replay import GRID_MAX, Replay, grid_for
 from libs.demo.shop import read_shop
 from libs.demo.shopfront import Builder, Shopfront, approve_templates
+from libs.demo.simulated import Simulator
 from libs.demo.stream import SourceFault, Stream
 from libs.demo.tables import show_checks, show_figures, show_stream
 from libs.demo.webhooks import WebhookPoster
@@ -163,6 +164,8 @@ class _Demo:
     session: aiohttp.ClientSession
     shopfront: Shopfront | None = None
     """Set by `run`."""
+    span: tuple[datetime, datetime] | None = None
+    """The time of the replay, set by `run`."""
 
     @property
     def receipts(self) -> Path:
@@ -170,7 +173,7 @@ class _Demo:
         return self.installation.data_dir / "emulators"
 
     async def run(self, start: datetime) -> Figures:
-        """Sets up, replays, collects."""
+        """Sets up, replays, collects, and simulates the same."""
         self.console.print(
             f"setting up the team and {len(self.stream.members):,} customers …", highlight=False
         )
@@ -183,7 +186,10 @@ class _Demo:
         rate = await self._replay(conductor)
         collector = Collector(self.client, self.shopfront, self.stream.members, self.receipts)
         await collector.wait_for_stats()
-        return await collector.collect(rate)
+        figures = await collector.collect(rate)
+        self.span = start, conductor.now + GRID_MAX
+        simulated = await Simulator(self.client, self.shopfront).run(*self.span)
+        return replace(figures, simulated=simulated)
 
     async def _replay(self, conductor: Conductor) -> float:
         """Returns checkouts a second."""
@@ -207,7 +213,8 @@ def _finish(figures: Figures, stream: Stream, options: DemoOptions, console: Con
     show_figures(console, figures)
     show_checks(console, checks)
     assert demo.shopfront is not None
-    show_where_to_look(console, demo.installation.data_dir, demo.shopfront)
+    assert demo.span is not None
+    show_where_to_look(console, demo.installation.data_dir, demo.shopfront, demo.span)
     if options.report is not None:
         write_report(figures, options.report)
     return 0 if all(found.good for found in checks) else EXIT_FAULT

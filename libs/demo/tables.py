@@ -35,6 +35,7 @@ def show_figures(console: Console, figures: Figures) -> None:
     for journey in figures.journeys.values():
         console.print(_tree(journey))
         console.print()
+    console.print(_simulated(figures))
     console.print(_points(figures))
     console.print(_channels(figures))
     console.print(
@@ -99,6 +100,24 @@ def _grow(tree: Tree, journey: Journey, steps: dict[str, Step], node_id: str) ->
     grown = tree.add(f"[cyan]{journey.nodes.get(node_id, 0):>6,}[/]  {node_id}  [dim]{step.what}[/]")
     for branch, following in step.leads_to:
         _grow(grown.add(f"[yellow]{branch}[/]") if branch else tree, journey, steps, following)
+
+
+def _simulated(figures: Figures) -> Table:
+    title = "The same events simulated"
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.add_column("journey")
+    table.add_column("node")
+    for heading in ("counted", "simulated"):
+        table.add_column(heading, justify="right")
+    for name, simulated in figures.simulated.items():
+        journey = figures.journeys[name]
+        rows = {"[dim]triggered[/]": (journey.triggered, simulated.triggered)}
+        rows["[dim]refused[/]"] = journey.refused, simulated.refused
+        rows |= {node: (count, simulated.nodes.get(node, 0)) for node, count in journey.nodes.items()}
+        rows["[dim]sent[/]"] = journey.messages.sent, simulated.sent
+        for place, (what, (counted, found)) in enumerate(rows.items()):
+            table.add_row("" if place else f"[bold]{name}[/]", what, f"{counted:,}", f"{found:,}")
+    return table
 
 
 def _points(figures: Figures) -> Table:

@@ -1,6 +1,7 @@
 """How to look further once the demo has ended: its data are kept, and any gRPC client can ask."""
 
 import os
+from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -11,23 +12,30 @@ from libs.demo.definitions import BIG_BASKET
 from libs.demo.shopfront import Shopfront
 
 
-def show_where_to_look(console: Console, directory: Path, shopfront: Shopfront) -> None:
-    """Commands that work as they are printed, in the repository's folder, while `make up` runs on the demo's data."""
+def show_where_to_look(
+    console: Console, directory: Path, shopfront: Shopfront, span: tuple[datetime, datetime]
+) -> None:
+    """Commands that work as they are printed, in the repository's folder, while `make up` runs on the demo's data.
+
+    `span` is the time of the replay.
+    """
     place = os.path.relpath(directory)
     team = f'"team_id": "{shopfront.team_id}"'
     journey = f'{team}, "journey_id": "{shopfront.journeys[BIG_BASKET]}"'
+    since, until = (f"{at.astimezone():%Y-%m-%dT%H:%M:%S}" for at in span)
     lines = [
         "",
         "[bold]Look further[/]: start the five services on the demo's data,",
         f"  OMNIJOURNEY_DATA_DIR={place} make up",
         "and ask them in another terminal; they describe themselves, so no .proto file is needed (grpcurl comes with",
         "`make install-dev`):",
-        f"  export PATH=$PWD/.venv/bin:$PATH TOKEN=$(cat {place}/token)",
+        f"  export PATH=$PWD/.venv/bin:$PATH TOKEN=$(cat {place}/token) OMNIJOURNEY_DATA_DIR={place}",
         f"  grpcurl -plaintext {_at('stats')} list",
         _ask("stats", "StatsService/GetTeamOverview", f"{{{team}}}"),
         _ask("stats", "StatsService/GetJourneyOverview", f"{{{journey}}}"),
         _ask("journey", "JourneyService/ListJourneys", f"{{{team}}}"),
         _ask("points", "PointsService/GetLedgerSummary", f"{{{team}}}"),
+        f"  omnijourney journey simulate {BIG_BASKET} --team {shopfront.team_id} --since {since} --until {until}",
         f"Logs and the emulators' records: {place}/logs, {place}/emulators",
     ]
     for line in lines:

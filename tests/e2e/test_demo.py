@@ -144,6 +144,7 @@ def test_a_small_month_comes_out_as_counted_by_hand(month: Path, tmp_path: Path)
     assert "1, quantity is not a number" in text
     assert "no order and no refund: 1, sum is 0 or less" in text
     assert "cross-checks" in text
+    assert "The same events simulated" in text
     assert "grpcurl" in text
     assert processes_in(tmp_path) == []
 

@@ -18,6 +18,7 @@ from libs.demo.figures import (
     Journey,
     Messages,
     Points,
+    Simulated,
     Step,
     report_of,
     write_report,
@@ -101,6 +102,38 @@ def test_figures_that_agree_pass_every_check() -> None:
     checks = check(good_figures(), EXPECTED)
     assert [found for found in checks if not found.good] == []
     assert len(checks) > 40
+
+
+def with_simulations(**changes: Simulated) -> Figures:
+    """Good figures, and simulations that agree with them but for `changes`, by journey with underscores."""
+    figures = good_figures()
+    agreeing = {
+        each.name: Simulated(each.triggered, each.refused, each.messages.sent, dict(each.nodes))
+        for each in figures.journeys.values()
+    }
+    changed = {name.replace("_", "-"): simulated for name, simulated in changes.items()}
+    return replace(figures, simulated={**agreeing, **changed})
+
+
+@pytest.mark.rule("J-40c")
+def test_a_simulation_is_held_to_what_was_counted_node_by_node() -> None:
+    assert [found for found in check(with_simulations(), EXPECTED) if not found.good] == []
+    other = with_simulations(vip_welcome=Simulated(1, 0, 1, {"platinum": 1, "welcome": 0}))
+    bad = [found.what for found in check(other, EXPECTED) if not found.good]
+    assert bad == ["vip-welcome: visits of `welcome` in the simulation = visits"]
+    text = io.StringIO()
+    show_figures(Console(file=text, width=120), other)
+    assert [line.split() for line in text.getvalue().splitlines() if line.split()[:1] == ["welcome"]] == [
+        ["welcome", "1", "0"]
+    ]
+
+
+def test_of_a_journey_that_its_cap_stopped_only_what_was_sent_is_compared() -> None:
+    figures = with_simulations(favourite_item=Simulated(3, 0, 3, {"remind": 3}))
+    stopped = replace(figures.journeys[FAVOURITE_ITEM], status="STOPPED", reason="LINE_CAP_REACHED")
+    figures = replace(figures, journeys={**figures.journeys, FAVOURITE_ITEM: stopped})
+    wrong = [each.what for each in check(figures, EXPECTED) if not each.good]
+    assert not [what for what in wrong if "simulation" in what]
 
 
 def test_a_disagreement_is_found_and_shown() -> None:
