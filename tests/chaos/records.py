@@ -106,7 +106,7 @@ class Records:
         )
         found = []
         for row in rows:
-            form, _, journeys, facts = msgspec.msgpack.decode(row["body"])
+            form, _, journeys, facts, *_ = msgspec.msgpack.decode(row["body"])
             assert form == 1, f"a form that is not known: {form}"
             found += [(row["position"], journeys, fact[1:]) for fact in facts if fact[0] == kind]
         return found
