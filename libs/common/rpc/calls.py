@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any, Final
 
@@ -64,7 +65,8 @@ class Call:
         self._code = grpc.StatusCode.CANCELLED
         if isinstance(error, grpc.aio.AbortError):
             self._code = context.code() or grpc.StatusCode.UNKNOWN
-        elif isinstance(error, Exception):  # the last resort: gRPC would send the exception's text
+        elif isinstance(error, Exception) or _is_the_handlers_own(error):
+            # The last resort: gRPC would send the exception's text, and nothing at all of a cancellation.
             status = status_of(error, self._tally.rpc)
             _release(error)
             await self.refuse(context, status)
@@ -78,6 +80,12 @@ class Call:
     def end(self) -> None:
         """Counts the call."""
         self._tally.note(self._code, time.perf_counter() - self._began)
+
+
+def _is_the_handlers_own(error: BaseException) -> bool:
+    """Whether something in the handler was cancelled, and not the call: whoever made it still waits."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling()
 
 
 def _release(error: BaseException | None) -> None:

@@ -60,7 +60,7 @@ class StatusError(Exception):
         self.status = status
 
 
-def status_of(error: Exception, rpc: str) -> status_pb2.Status:
+def status_of(error: BaseException, rpc: str) -> status_pb2.Status:
     """The status that a caller gets for `error`, raised while serving `rpc` (full method name).
 
     Errors that nobody foresaw are logged with a new incident id; the caller gets the id and nothing else.
@@ -120,7 +120,7 @@ def _dependency_away(error: Exception, rpc: str, name: str) -> status_pb2.Status
     return _status_of_domain_error(errors.Unavailable.dependency(name, errors.RETRY_SOON_S))
 
 
-def _incident(error: Exception, rpc: str) -> status_pb2.Status:
+def _incident(error: BaseException, rpc: str) -> status_pb2.Status:
     incident_id = str(new_id())
     _log.error("call failed", rpc=rpc, incident_id=incident_id, exc_info=error)
     message = f"internal error {incident_id}"

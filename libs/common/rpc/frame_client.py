@@ -12,7 +12,15 @@ from typing import Any, Final
 import grpc
 import msgspec
 
-from libs.common.rpc.frame_server import ELSEWHERE, OK, Answered, Asked, Frames, socket_of
+from libs.common.rpc.frame_server import (
+    ELSEWHERE,
+    OK,
+    TIMEOUT_MAX_S,
+    Answered,
+    Asked,
+    Frames,
+    socket_of,
+)
 from libs.common.rpc.local import EVERYWHERE, LOOPBACK, Call, Codec, Metadata, held, rpc_error
 
 CONNECT_AGAIN_S: Final = 0.5
@@ -84,6 +92,7 @@ class Connection(Frames):
             return answer
         self._number += 1
         number = self._number
+        timeout_s = min(max(0.0, timeout_s), TIMEOUT_MAX_S)
         due_s = loop.time() + timeout_s
 
         def again() -> Any:
@@ -120,6 +129,9 @@ class Connection(Frames):
     async def _by_grpc(self, call: _Calling) -> None:
         try:
             result = await call.again()
+        except asyncio.CancelledError:
+            call.answer.cancel()  # the channel was closed, or the caller gave up
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the caller's
             self._end(call, error)
         else:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, cast
 
 import grpc
 import msgspec
@@ -29,6 +29,8 @@ _FRAME_BYTES_MAX: Final = limits.MESSAGE_BYTES_MAX + 64 * 1024
 """A message, and what stands around it."""
 UNSENT_BYTES_MAX: Final = 1024 * 1024
 """What may wait to be sent on a connection before calls take the other way, or none is read."""
+TIMEOUT_MAX_S: Final = 86_400.0
+"""Longest that a call may take; one that asks for more has so much."""
 _CLOSE_S: Final = 0.5
 """How long a stopping server waits for callers to take their answers."""
 _HEAD: Final = 4
@@ -45,7 +47,7 @@ class Asked(msgspec.Struct, array_like=True, gc=False):
     number: int
     """The caller's; of one connection."""
     path: str = ""
-    timeout_s: float = 0.0
+    timeout_s: Annotated[float, msgspec.Meta(ge=0, le=TIMEOUT_MAX_S)] = 0.0
     metadata: list[tuple[str, Any]] = []
     body: bytes = b""
 
@@ -167,6 +169,8 @@ class _Served(Frames):
             if (running := self._calls.get(asked.number)) is not None:
                 running.cancel()
             return
+        if asked.number in self._calls:
+            raise ValueError(f"call {asked.number} is under way already")
         if self._server.draining:
             self.send(Answered(asked.number, ELSEWHERE))
             return
@@ -182,13 +186,14 @@ class _Served(Frames):
         error = call.exception()
         if error is None:
             self.send(Answered(number, OK, call.result()))
+        elif isinstance(error, _ElsewhereError):
+            self.send(Answered(number, ELSEWHERE))
         elif isinstance(error, grpc.aio.AioRpcError):
             code, trailing = error.code().value[0], list(error.trailing_metadata())
             self.send(Answered(number, code, b"", error.details() or "", trailing))
-        else:
-            if not isinstance(error, _ElsewhereError):
-                _log.error("a call ended by what is no status", exc_info=error)
-            self.send(Answered(number, ELSEWHERE))
+        else:  # it may have begun: it is not made again
+            _log.error("a call ended by what is no status", exc_info=error)
+            self.send(Answered(number, grpc.StatusCode.UNKNOWN.value[0]))
 
 
 class FrameServer:

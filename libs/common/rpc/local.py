@@ -14,6 +14,7 @@ from contextvars import ContextVar, copy_context
 from typing import Any, Final, NamedTuple, NoReturn, Protocol
 
 import grpc
+import structlog
 
 from libs.common.rpc import limits
 
@@ -23,6 +24,7 @@ Call = Callable[..., Any]
 
 LOOPBACK: Final = "127.0.0.1"
 EVERYWHERE: Final = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
+_log = structlog.get_logger(__name__)
 
 
 class Handlers(Protocol):
@@ -84,11 +86,7 @@ class LocalServer:
                     refuse(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
                 if handler.unary_unary is None:
                     return await remote(request, timeout=timeout_s)
-                sent = handler.request_deserializer(held(codec.serialize(request)))
-                answer = await handler.unary_unary(sent, context)
-                return codec.deserialize(held(handler.response_serializer(answer)))
-        except grpc.aio.AbortError:
-            raise context.error() from None
+                return codec.deserialize(await _handled(handler, held(codec.serialize(request)), context))
         except TimeoutError:
             if limit.expired():
                 refuse(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
@@ -99,6 +97,20 @@ class LocalServer:
             raise
         finally:
             context.end()
+
+
+async def _handled(handler: Any, request: bytes, context: LocalContext) -> bytes:
+    """What a handler answers. Raises AioRpcError, for what is no status as well: gRPC's server says it as UNKNOWN."""
+    try:
+        answer = await handler.unary_unary(handler.request_deserializer(request), context)
+        return held(handler.response_serializer(answer))
+    except grpc.aio.AbortError:
+        raise context.error() from None
+    except grpc.aio.AioRpcError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever it is, the caller gets a status
+        _log.exception("a call ended by what is no status")
+        refuse(grpc.StatusCode.UNKNOWN, "the call ended by what is no status")
 
 
 class Codec(NamedTuple):

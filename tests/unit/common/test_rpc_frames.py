@@ -150,7 +150,7 @@ async def test_frames_may_come_in_pieces_and_a_broken_one_closes_its_connection_
         size = int.from_bytes(await reader.readexactly(4))
         number, code, body, *_ = msgspec.msgpack.decode(await reader.readexactly(size))
         assert (number, code, pb.GetClockResponse.FromString(body).version) == (7, OK, 1)
-        for broken in (b"\xff\xff\xff\xff", (2).to_bytes(4) + b"\xc1\xc1"):
+        for broken in (b"\xff\xff\xff\xff", _framed(b"\xc1\xc1"), *map(_framed, _rubbish(metadata))):
             answers, second = await asyncio.open_unix_connection(str(path))
             second.write(broken)
             with contextlib.suppress(ConnectionResetError):
@@ -158,6 +158,33 @@ async def test_frames_may_come_in_pieces_and_a_broken_one_closes_its_connection_
             second.close()
         writer.write(len(frame).to_bytes(4) + frame)
         assert await reader.readexactly(4)
+        writer.close()
+
+
+def _framed(frame: bytes) -> bytes:
+    return len(frame).to_bytes(4) + frame
+
+
+def _rubbish(metadata: Any) -> list[bytes]:
+    """Frames that no caller of ours would send."""
+    calls = [(1, METHOD, deadline_s, metadata, b"") for deadline_s in (float("nan"), float("inf"), -1.0)]
+    return [msgspec.msgpack.encode(each) for each in (*calls, "a text", [1, 2], {})]
+
+
+async def test_a_number_that_is_under_way_closes_the_connection_and_ends_the_call(folder: Path) -> None:
+    servicer = Servicer()  # type: ignore[abstract]  # a part of the service is enough
+    async with served(folder, servicer) as server:
+        path = socket_of(folder, server.port)
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        metadata = [("authorization", f"Bearer {TOKEN}")]
+        waits = METHOD.replace("GetClock", "GetLag")
+        frame = _framed(msgspec.msgpack.encode((7, waits, 60.0, metadata, b"")))
+        writer.write(frame)
+        await servicer.entered.wait()
+        writer.write(frame)
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        await asyncio.wait_for(servicer.cancelled.wait(), 10)
         writer.close()
 
 

@@ -34,7 +34,7 @@ class Servicer(pb_grpc.InstallationServiceServicer):
     """Answers GetClock, or fails; GetLag waits until it is told to go on."""
 
     def __init__(self) -> None:
-        self.faults: list[Exception] = []
+        self.faults: list[BaseException] = []
         self.entered = asyncio.Event()
         self.release = asyncio.Event()
         self.cancelled = False
@@ -173,6 +173,34 @@ async def test_what_nobody_foresaw_is_told_as_an_incident(way: str) -> None:
         error = await _failed(on.stub().GetClock(pb.GetClockRequest(), timeout=5))
         assert error.code() is grpc.StatusCode.INTERNAL
         assert "secret" not in (error.details() or "")
+
+
+@ALL
+async def test_an_answer_that_is_none_ends_the_call_and_makes_it_no_second_time(way: str) -> None:
+    async with served(way) as on:
+        on.servicer.answer = "no message"  # type: ignore[assignment]  # a fault of the handler
+        error = await _failed(on.stub().GetClock(pb.GetClockRequest(), timeout=5))
+        assert error.code() is grpc.StatusCode.UNKNOWN
+        assert len(on.servicer.peers) == 1
+
+
+@ALL
+async def test_a_handler_that_is_cancelled_by_itself_ends_the_call(way: str) -> None:
+    async with served(way) as on:
+        on.servicer.faults = [asyncio.CancelledError()]
+        error = await _failed(on.stub().GetClock(pb.GetClockRequest(), timeout=5))
+        assert remote_error(error).reason == "INTERNAL"
+
+
+@ALL
+async def test_a_channel_that_is_closed_ends_the_calls_that_went_by_grpc(way: str) -> None:
+    async with served(way) as on:
+        calling = asyncio.ensure_future(on.stub(CLIENT).GetLag(pb.GetLagRequest(), timeout=5))
+        await on.servicer.entered.wait()
+        await on.opened[CLIENT].close()
+        with pytest.raises((asyncio.CancelledError, grpc.aio.AioRpcError)) as caught:
+            await asyncio.wait_for(asyncio.shield(calling), 4)
+        assert not isinstance(caught.value, TimeoutError)
 
 
 @ALL
