@@ -31,8 +31,9 @@ _HOMES: Final = {
 _HEAD: Final = """\
 # What the contracts have and this release has not
 
-These RPCs answer `UNIMPLEMENTED`, and so does a request that sets one of the fields at the end; answers never set
-them. `make unimplemented` writes this page from the servicers and the contracts, and a test holds it to them.
+These RPCs answer `UNIMPLEMENTED`, and so does a request that sets one of the fields at the end; of a batch that answers
+item by item only the item that sets one is refused, as `NOT_IMPLEMENTED`. Answers never set them. `make unimplemented`
+writes this page from the servicers and the contracts, and a test holds it to them.
 """
 
 

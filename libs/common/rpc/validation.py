@@ -60,8 +60,8 @@ _PLAIN: Final = {
 def check_of(rpc: str) -> Check | None:
     """The check of an RPC (`package.Service/Method`); None where nothing is to be checked here.
 
-    Of batches that judge by item, items are only held to leave fields unset that nothing acts on yet. Raises
-    NotImplementedYet for those, InvalidArgument for everything else.
+    It raises InvalidArgument, and NotImplementedYet for fields that nothing acts on yet. Of batches that judge by item
+    it leaves the items alone: a servicer whose items may have such fields asks `unimplemented_paths` of each.
     """
     method = method_of(rpc)
     if method is None:
@@ -79,11 +79,12 @@ def check_of(rpc: str) -> Check | None:
 def _check_of_batch(form: Descriptor) -> Check | None:
     """What a batch is held to apart from its items; None where it has nothing else."""
     own = [field.name for field in form.fields if not field.is_repeated]
+    items = frozenset(field.name for field in form.fields if field.is_repeated and field.message_type)
     if not own:
-        return _refuse_unimplemented if reaches(form, _is_unimplemented) else None
+        return None
 
     def check(request: Any) -> None:
-        _refuse_unimplemented(request)
+        _refuse_unimplemented(request, items)
         beside = type(request)(**{field: getattr(request, field) for field in own})
         # How many items there are is judged with them.
         refuse([fault for fault in faults_of(beside) if fault.field in own])
@@ -116,15 +117,20 @@ def unimplemented_fields(message: Descriptor) -> list[str]:
     return [field.name for field in message.fields if _is_unimplemented(field)]
 
 
-def _refuse_unimplemented(request: Message) -> None:
-    if reaches(request.DESCRIPTOR, _is_unimplemented):
-        found = list(_unimplemented(request, ""))
-        if found:
-            raise NotImplementedYet.fields(*found[:_VIOLATIONS_MAX])
+def unimplemented_paths(message: Message, left_out: frozenset[str] = frozenset()) -> list[str]:
+    """Paths of what a message sets and nothing acts on yet; what lies within its fields `left_out` is not looked at."""
+    return (
+        list(_unimplemented(message, "", left_out)) if reaches(message.DESCRIPTOR, _is_unimplemented) else []
+    )
 
 
-def _unimplemented(message: Message, path: str) -> Iterator[str]:
-    wanted = fields_to(message.DESCRIPTOR, _is_unimplemented)
+def _refuse_unimplemented(request: Message, items: frozenset[str] = frozenset()) -> None:
+    if found := unimplemented_paths(request, items):
+        raise NotImplementedYet.fields(*found[:_VIOLATIONS_MAX])
+
+
+def _unimplemented(message: Message, path: str, left_out: frozenset[str] = frozenset()) -> Iterator[str]:
+    wanted = fields_to(message.DESCRIPTOR, _is_unimplemented) - left_out
     for field, value in message.ListFields():
         if _is_unimplemented(field):
             yield f"{path}{field.name}"

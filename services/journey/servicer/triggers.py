@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from libs.common.rpc.errors import reason_named
 from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.validation import unimplemented_paths
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.domain.views import SystemTriggerRow
 from services.journey.servicer.base import BaseRpcs
@@ -28,11 +29,11 @@ class TriggerRpcs(BaseRpcs):
         check.count("items", request.items, least=1, most=TRIGGERS_MAX)
         check.done()
         read = [_read(item) for item in request.items]
-        sound = [trigger for trigger in read if trigger is not None]
+        sound = [trigger for trigger in read if not isinstance(trigger, str)]
 
         def reply(refusals: Sequence[str]) -> pb.TriggerJourneysResponse:
             of_sound = iter(refusals)
-            reasons = ["INVALID_FIELDS" if trigger is None else next(of_sound) for trigger in read]
+            reasons = [trigger if isinstance(trigger, str) else next(of_sound) for trigger in read]
             return pb.TriggerJourneysResponse(
                 results=[
                     pb.SystemTriggerResult(accepted=not reason, reason=reason_named(reason))
@@ -43,12 +44,14 @@ class TriggerRpcs(BaseRpcs):
         return await self._deps.triggers.trigger(request, team_id, sound, reply)
 
 
-def _read(item: pb.SystemTriggerItem) -> SystemTriggerRow | None:
-    """A trigger; None for one that is faulty whatever is stored."""
+def _read(item: pb.SystemTriggerItem) -> SystemTriggerRow | str:
+    """A trigger, or the reason that refuses one whatever is stored."""
     check = FieldCheck()
     trigger = SystemTriggerRow(
         check.uuid("customer_id", item.customer_id),
         check.uuid("journey_id", item.journey_id),
         check.uuid("request_id", item.request_id),
     )
-    return None if check.violations else trigger
+    if check.violations:
+        return "INVALID_FIELDS"
+    return "NOT_IMPLEMENTED" if unimplemented_paths(item) else trigger

@@ -2,10 +2,20 @@
 
 import pytest
 from google.protobuf import duration_pb2, empty_pb2, timestamp_pb2
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from libs.common.errors import InvalidArgument, NotImplementedYet
-from libs.common.rpc.validation import BY_ITEM, NESTED_MAX, check_of, plain_faults
+from libs.common.rpc.admission import method_of
+from libs.common.rpc.validation import (
+    BY_ITEM,
+    NESTED_MAX,
+    check_of,
+    plain_faults,
+    reaches,
+    unimplemented_fields,
+    unimplemented_paths,
+)
 from omnijourney.common.v1 import channel_pb2, installation_service_pb2
 from omnijourney.journey.v1 import journey_pb2, journey_service_pb2
 from omnijourney.points.v1 import points_service_pb2
@@ -182,12 +192,30 @@ def test_a_field_that_nothing_acts_on_yet_is_refused_wherever_it_is() -> None:
     ]
 
 
-def test_batches_judged_by_item_refuse_such_fields_too() -> None:
+def test_of_batches_judged_by_item_only_the_item_is_refused_that_sets_such_a_field() -> None:
     check = check_of(TRIGGER)
     assert check is not None
     request = journey_service_pb2.TriggerJourneysRequest(
         team_id=TEAM, items=[journey_service_pb2.SystemTriggerItem(journey_id="not looked at here")]
     )
     request.items.add(data={"code": "A7"})
-    with pytest.raises(NotImplementedYet, match=r"items\[1\]\.data"):
-        check(request)
+    check(request)
+    assert [unimplemented_paths(item) for item in request.items] == [[], ["data"]]
+
+
+def test_who_serves_batches_with_such_items_is_known_to_ask_for_them() -> None:
+    methods = {rpc: method_of(rpc) for rpc in BY_ITEM}
+    items = {
+        rpc: [field.message_type for field in method.input_type.fields if field.is_repeated]
+        for rpc, method in methods.items()
+        if method is not None
+    }
+    assert items.keys() == BY_ITEM
+    # A servicer that comes to this list asks `unimplemented_paths` of each item.
+    assert {rpc for rpc, forms in items.items() if any(map(_has_unimplemented, forms))} == {TRIGGER}
+
+
+def _has_unimplemented(form: Descriptor | None) -> bool:
+    return form is not None and reaches(
+        form, lambda field: field.name in unimplemented_fields(field.containing_type)
+    )

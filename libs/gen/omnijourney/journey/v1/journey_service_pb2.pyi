@@ -783,8 +783,8 @@ class SystemTriggerResult(_message.Message):
     accepted: _builtins.bool
     """True: the customer's actor has the trigger; it decides on limits and enrols. A repeated request id is accepted again and does nothing."""
     reason: _error_reason_pb2.ErrorReason.ValueType
-    """Why not: `INVALID_FIELDS` (an id is missing or none), `RESOURCE_NOT_FOUND`, `STATUS_FORBIDS_ACTION` or `TRIGGER_MISMATCH`;
-    unspecified if accepted.
+    """Why not: `INVALID_FIELDS` (an id is missing or none), `NOT_IMPLEMENTED` (`data` is set), `RESOURCE_NOT_FOUND`,
+    `STATUS_FORBIDS_ACTION` or `TRIGGER_MISMATCH`; unspecified if accepted.
     """
     def __init__(
         self,
