@@ -17,6 +17,7 @@ import asyncpg
 
 from libs.common.callers import Caller, token_digest
 from libs.common.clock import Clock, SystemClock
+from libs.common.db.book import BOOK
 from libs.common.db.listening import Listening
 from libs.common.db.reading import read_rows
 from libs.common.errors import Unavailable
@@ -32,13 +33,6 @@ _CHANNEL: Final = "omnijourney_clients"
 _PAGE: Final = 1_000
 _HOUR_S: Final = 3_600
 _RETRY_S: Final = 1.0
-
-_READ: Final = """
-SELECT api_client_id, team_id, name, scopes, token_sha256, old_token_sha256, old_token_expire_at, expire_at,
-       revoked_at IS NOT NULL AS revoked, version
-  FROM platform.api_client WHERE version > $1 ORDER BY version LIMIT $2
-"""
-_NOTE: Final = "SELECT platform.note_client_uses($1::uuid[], $2::timestamptz[])"
 
 
 @dataclass(slots=True)
@@ -106,7 +100,9 @@ class ClientDirectory:
         """Takes over what has changed, and writes now and then who called. Raises the driver's errors."""
         # What a read of everything does not find again is gone (the database was restored from a backup).
         gone = set(self._digests) if self._version == 0 else set()
-        while rows := await read_rows(connection, _READ, self._version, _PAGE):
+        while rows := await read_rows(
+            connection, *BOOK.bind("read_clients", version=self._version, row_max=_PAGE)
+        ):
             for row in rows:
                 self._take(row)
                 gone.discard(row["api_client_id"])
@@ -141,7 +137,7 @@ class ClientDirectory:
     async def _write_uses(self, connection: asyncpg.Connection[Any]) -> None:
         used = dict(list(self._used.items())[:USES_WRITTEN_MAX])
         hours = [datetime.fromtimestamp(hour * _HOUR_S, UTC) for hour in used.values()]
-        await connection.execute(_NOTE, list(used), hours)
+        await connection.execute(*BOOK.bind("note_client_uses", client_ids=list(used), hours=hours))
         self._uses_written_s = self._elapsed_s()
         for client_id, hour in used.items():
             if self._used.get(client_id) == hour:

@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 
 import asyncpg
 
+from libs.common.db.book import BOOK
 from libs.common.db.listening import Listening
 from libs.common.db.pool import Connection, Pool
 
@@ -29,15 +30,6 @@ _CONNECT_TIMEOUT_S: Final = 5.0
 _COMMAND_TIMEOUT_S: Final = 5.0
 _END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """Domain time stops here instead of overflowing: at the highest rate it is 70 real hours away."""
-
-_READ: Final = (
-    "SELECT real_anchor, domain_anchor, rate, version, clock_timestamp() AS server_now FROM platform.clock"
-)
-_VERSION: Final = "SELECT version FROM platform.clock"
-_BEGIN: Final = (
-    "UPDATE platform.clock SET real_anchor = clock_timestamp(), domain_anchor = $1, rate = 0, version = 2"
-    " WHERE version = 1 RETURNING version"
-)
 
 
 class Clock(Protocol):
@@ -229,7 +221,7 @@ class InstallationClock:
 
     async def _read(self, connection: "asyncpg.Connection[Any]") -> None:
         before_s = time.time()
-        record = await connection.fetchrow(_READ)
+        record = await connection.fetchrow(BOOK["read_clock"])
         after_s = time.time()
         if record is None:
             raise LookupError("platform.clock has no row: the database was not migrated")
@@ -260,10 +252,9 @@ async def set_clock(
     `rate` 0 to RATE_MAX; `domain_time` not before the present one, None keeps it; `expected_version` 0 skips the
     check. Raises ClockRefusedError.
     """
+    query = BOOK.bind("set_clock", rate=rate, domain_time=domain_time, expected_version=expected_version)
     try:
-        version: int = await connection.fetchval(
-            "SELECT platform.set_clock($1, $2, $3)", rate, domain_time, expected_version
-        )
+        version: int = await connection.fetchval(*query)
     except asyncpg.PostgresError as error:
         kind = {"OJ001": "version", "OJ002": "value"}.get(error.sqlstate or "")
         if kind is None:
@@ -274,7 +265,7 @@ async def set_clock(
 
 async def clock_version(pool: Pool) -> int:
     """The version of the installation's clock, of its row: a process may follow an earlier one for a moment."""
-    version: int = await pool.fetchval(_VERSION)
+    version: int = await pool.fetchval(BOOK["read_clock_version"])
     return version
 
 
@@ -286,7 +277,7 @@ async def begin_clock(dsn: str, at: datetime) -> None:
     """
     connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S, command_timeout=_COMMAND_TIMEOUT_S)
     try:
-        begun = await connection.fetchval(_BEGIN, _utc(at))
+        begun = await connection.fetchval(*BOOK.bind("begin_clock", domain_time=_utc(at)))
     finally:
         await connection.close()
     if begun is None:

@@ -23,6 +23,7 @@ from typing import Final
 
 import structlog
 
+from libs.common.db.book import BOOK
 from libs.common.db.faults import PASSING
 from libs.common.db.pool import Connection, Pool
 from libs.common.ids import PARTITIONS, new_id
@@ -31,53 +32,6 @@ from libs.common.tasks import work_until
 
 RENEWALS_A_LEASE: Final = 3
 """A lease is renewed this often within its length, so that one lost call does not lose it."""
-
-# Locks are taken in the order of partitions by everybody: commits share them, renewals and hand-overs need them alone.
-_FENCE: Final = """
-/* check_fence */
-SELECT l.partition FROM unnest($1::smallint[], $2::bigint[]) AS k (partition, epoch)
-  JOIN partition_lease AS l ON l.partition = k.partition AND l.epoch = k.epoch
- ORDER BY l.partition FOR SHARE OF l
-"""
-# Of the others it tells how many there are with a share, and forgets those that are gone for long.
-_SIGN_ON: Final = """
-/* lease_sign_on */
-WITH forgotten AS (
-    DELETE FROM lease_worker WHERE expires_at < clock_timestamp() - interval '1 minute' AND worker_id <> $1
-), me AS (
-    INSERT INTO lease_worker (worker_id, expires_at, draining)
-    VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3)
-    ON CONFLICT (worker_id) DO UPDATE SET expires_at = excluded.expires_at
-    RETURNING draining
-)
-SELECT me.draining,
-       (SELECT count(*) FROM lease_worker WHERE worker_id <> $1 AND expires_at > clock_timestamp() AND NOT draining)
-  FROM me
-"""
-_RENEW: Final = """
-/* lease_renew */
-WITH mine AS (SELECT partition FROM partition_lease WHERE owner = $1 ORDER BY partition FOR UPDATE)
-UPDATE partition_lease AS l SET expires_at = clock_timestamp() + make_interval(secs => $2)
-  FROM mine WHERE l.partition = mine.partition RETURNING l.partition, l.epoch
-"""
-_ACQUIRE: Final = """
-/* lease_acquire */
-UPDATE partition_lease SET owner = $1, epoch = epoch + 1, expires_at = clock_timestamp() + make_interval(secs => $2)
- WHERE partition IN (
-    SELECT partition FROM partition_lease WHERE expires_at < clock_timestamp()
-     ORDER BY partition LIMIT $3 FOR UPDATE SKIP LOCKED)
-RETURNING partition, epoch
-"""
-_RELEASE: Final = """
-/* lease_release */
-WITH mine AS (
-    SELECT partition FROM partition_lease WHERE owner = $1 AND partition = ANY ($2::smallint[])
-     ORDER BY partition FOR UPDATE
-)
-UPDATE partition_lease AS l SET owner = NULL, expires_at = '-infinity' FROM mine WHERE l.partition = mine.partition
-"""
-_RAISE: Final = "/* lease_raise */ UPDATE partition_lease SET epoch = epoch + 1 WHERE partition = $1"
-_SIGN_OFF: Final = "/* lease_sign_off */ DELETE FROM lease_worker WHERE worker_id = $1"
 
 HandOver = Callable[[Sequence[int]], Awaitable[None]]
 
@@ -89,7 +43,9 @@ async def check_fence(connection: Connection, epochs: Mapping[int, int]) -> None
 
     A new owner waits for the transaction. Raises `Fenced` with the partitions that have another epoch by now.
     """
-    rows = await connection.fetch(_FENCE, list(epochs.keys()), list(epochs.values()))
+    rows = await connection.fetch(
+        *BOOK.bind("check_fence", partitions=list(epochs.keys()), epochs=list(epochs.values()))
+    )
     lost = epochs.keys() - {row["partition"] for row in rows}
     if lost:
         raise Fenced(sorted(lost))
@@ -101,7 +57,7 @@ async def fence_off(connection: Connection, partition: int) -> None:
     For the rare write that is not the owner's. It waits for commits that are under way; the owner learns of the new
     epoch when it renews its lease, and takes the partition over again.
     """
-    await connection.execute(_RAISE, partition)
+    await connection.execute(*BOOK.bind("lease_raise", partition=partition))
 
 
 def worker_name() -> str:
@@ -161,9 +117,10 @@ class LeaseKeeper:
         """One round: renew, hand back what is over the share, take what is free up to it."""
         asked_at = time.monotonic()
         # Passed here as well: a row that was forgotten while the process stood still is made again as it was.
-        (signed,) = await self._pool.fetch(_SIGN_ON, self._worker_id, self._lease_s, self._draining)
+        me = {"worker_id": self._worker_id, "lease_s": self._lease_s}
+        (signed,) = await self._pool.fetch(*BOOK.bind("lease_sign_on", **me, draining=self._draining))
         self._draining, others = signed
-        held = dict(await self._pool.fetch(_RENEW, self._worker_id, self._lease_s))
+        held = dict(await self._pool.fetch(*BOOK.bind("lease_renew", **me)))
         share = 0 if self._draining else -(-PARTITIONS // (others + 1))
         surplus = sorted(held)[share:]
         takes_back, self._asked = self._asked and not surplus, bool(surplus)
@@ -171,13 +128,18 @@ class LeaseKeeper:
             held = {partition: epoch for partition, epoch in held.items() if partition not in surplus}
             # First the worker lets go, then others may take: its commits after that are fenced, not lost silently.
             self._set(held)
-            await self._pool.execute(_RELEASE, self._worker_id, surplus)
+            await self._release(surplus)
         elif len(held) < share:
-            held |= dict(await self._pool.fetch(_ACQUIRE, self._worker_id, self._lease_s, share - len(held)))
+            wanted = BOOK.bind("lease_acquire", **me, most=share - len(held))
+            held |= dict(await self._pool.fetch(*wanted))
         self._sure_until = asked_at + self._lease_s
         # A worker that was asked for partitions and may keep them after all has to hear of that.
         if held != self._held or takes_back:
             self._set(held)
+
+    async def _release(self, partitions: Sequence[int]) -> None:
+        query = BOOK.bind("lease_release", worker_id=self._worker_id, partitions=list(partitions))
+        await self._pool.execute(*query)
 
     async def _are_free(self, partitions: Sequence[int]) -> bool:
         """Whether the worker has handed these over. False: they are kept, and asked for again in the next round."""
@@ -198,7 +160,7 @@ class LeaseKeeper:
     async def hand_back(self) -> None:
         """So that the next owner need not wait for the leases' end."""
         try:
-            await self._pool.execute(_RELEASE, self._worker_id, list(range(PARTITIONS)))
-            await self._pool.execute(_SIGN_OFF, self._worker_id)
+            await self._release(range(PARTITIONS))
+            await self._pool.execute(*BOOK.bind("lease_sign_off", worker_id=self._worker_id))
         except PASSING as error:
             _log.warning("leases were not handed back; they run out by themselves", error=repr(error))

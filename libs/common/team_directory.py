@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 from uuid import UUID
 
+from libs.common.db.book import BOOK
 from libs.common.db.pool import Pool, fetch_alone
 from libs.common.errors import NotFound, ResourceExhausted
 from libs.common.token_bucket import TokenBucket
@@ -17,8 +18,6 @@ ASKED_PER_S: Final = 500.0
 """Times a second that the database is asked for teams that are not remembered, some 0.2 ms each."""
 _AT_ONCE: Final = 1_000.0
 _RETRY_S: Final = 1.0
-
-_KNOWN: Final = "SELECT platform.known_teams($1::uuid[])"
 
 
 class TeamDirectory:
@@ -47,7 +46,8 @@ class TeamDirectory:
     async def _ask(self, unknown: set[UUID]) -> frozenset[UUID]:
         if not self._asking.take(self._elapsed_s()):
             raise ResourceExhausted.overloaded("questions for unknown teams", _RETRY_S)
-        found = {row[0] for row in await fetch_alone(self._pool, _KNOWN, list(unknown))}
+        query = BOOK.bind("known_teams", team_ids=list(unknown))
+        found = {row[0] for row in await fetch_alone(self._pool, *query)}
         for team_id in found:
             self._known[team_id] = None
         while len(self._known) > KNOWN_MAX:

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from google.protobuf.message import Message
 
-from libs.common.audit import NOBODY, Entry, entry_of, is_audited, recording, teams_of
+from libs.common.audit import Entry, entry_of, is_audited, recording, teams_of
 from libs.common.callers import caller
+from libs.common.db.book import BOOK
 from libs.common.db.pool import Connection, Pool, fetch_alone
 from libs.common.ids import new_id
 
-_ADD: Final = """
-INSERT INTO platform.audit_entry (team_id, audit_entry_id, actor, client_id, method, request_id, resource_type,
-                                  resource_id, fields, before, after, cut)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-"""
-_ADD_ALONE: Final = "SELECT platform.add_audit_entries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-# One round trip for both, in the transaction of the write.
-_ANSWER: Final = (
-    "WITH answered AS (UPDATE request_log SET answer = $13 WHERE team_id = $1 AND request_id = $14)"
-)
-_ANSWER_AND_ADD: Final = _ANSWER + _ADD
 
-
-def values_of(team_id: UUID, entry: Entry) -> tuple[Any, ...]:
-    """The row of an entry of the present caller."""
+def _row(entry: Entry) -> dict[str, Any]:
+    """The columns of an entry of the present caller, but for team and id."""
     who = caller()
-    return (team_id, new_id(), who.name, who.client_id, *entry)
+    return {"actor": who.name, "client_id": who.client_id, **entry._asdict()}
 
 
 class AuditLog:
@@ -51,8 +40,10 @@ class AuditLog:
             team_ids = [team_id for team_id in teams_of(request) if _sees(team_id)]
             if team_ids:
                 # One entry for all: of which teams there are the statement asks itself.
-                _, _, *values = values_of(NOBODY, entry_of(request, answer, running))
-                await fetch_alone(self._pool, _ADD_ALONE, team_ids, [new_id() for _ in team_ids], *values)
+                ids = [new_id() for _ in team_ids]
+                row = _row(entry_of(request, answer, running))
+                query = BOOK.bind("add_audit_entries", team_ids=team_ids, audit_entry_ids=ids, **row)
+                await fetch_alone(self._pool, *query)
 
 
 def _sees(team_id: UUID) -> bool:
@@ -68,11 +59,12 @@ async def note_with(connection: Connection, team_id: UUID, request: Message, ans
     """
     with recording() as running:
         if not running.settled and is_audited(caller()):
-            await connection.execute(_ADD, *values_of(team_id, entry_of(request, answer, running)))
+            row = _row(entry_of(request, answer, running))
+            query = BOOK.bind("add_audit_entry", team_id=team_id, audit_entry_id=new_id(), **row)
+            await connection.execute(*query)
 
 
-async def answer_with_entry(
-    connection: Connection, scope: UUID, request_id: str, answer: bytes, entry: Entry
-) -> None:
+async def answer_with_entry(connection: Connection, scope: UUID, answer: bytes, entry: Entry) -> None:
     """Keeps the answer of a write, and its entry, in the write's own transaction."""
-    await connection.execute(_ANSWER_AND_ADD, *values_of(scope, entry), answer, request_id)
+    values = {"team_id": scope, "audit_entry_id": new_id(), "answer": answer, **_row(entry)}
+    await connection.execute(*BOOK.bind("answer_request_with_entry", **values))

@@ -13,27 +13,12 @@ from uuid import UUID
 import asyncpg
 
 from libs.common.callers import ALL_BUT_INTERNAL
+from libs.common.db.book import BOOK
 from libs.common.ids import derived_id
 from libs.common.text import fold
 
 _CONFIGURED: Final = UUID("5b0f6c5e-7a3c-4f3e-9d53-0e6a3c1d9b42")
 """Namespace of their ids."""
-
-_REGISTER: Final = """
-INSERT INTO platform.api_client (api_client_id, name, name_folded, scopes, token_sha256, configured, version)
-VALUES ($1, $2, $3, $4, $5, true, 0)
-ON CONFLICT (api_client_id) DO UPDATE
-   SET name = excluded.name, scopes = excluded.scopes, token_sha256 = excluded.token_sha256, revoked_at = NULL,
-       old_token_sha256 = CASE WHEN $6 THEN api_client.token_sha256 END,
-       old_token_expire_at = CASE WHEN $6 THEN clock_timestamp() + $7::interval END
-"""
-_IS_KNOWN: Final = """
-SELECT true FROM platform.api_client WHERE configured AND scopes = $1 AND token_sha256 = $2 AND revoked_at IS NULL
-"""
-_IS_REGISTERED: Final = """
-SELECT true FROM platform.api_client
- WHERE api_client_id = $1 AND name = $2 AND scopes = $3 AND token_sha256 = $4 AND revoked_at IS NULL
-"""
 
 
 def configured_client_id(name: str) -> UUID:
@@ -56,13 +41,15 @@ async def register_client(
     another client has the token.
     """
     client_id, numbers = configured_client_id(name), sorted(set(scopes))
-    if not await connection.fetchval(_IS_REGISTERED, client_id, name, numbers, token_sha256):
-        values = (client_id, name, fold(name), numbers, token_sha256, bool(overlap), overlap)
-        await connection.execute(_REGISTER, *values)
+    wanted = {"client_id": client_id, "name": name, "scopes": numbers, "token_sha256": token_sha256}
+    if not await connection.fetchval(*BOOK.bind("is_client_registered", **wanted)):
+        before = {"overlaps": bool(overlap), "overlap": overlap}
+        await connection.execute(*BOOK.bind("register_client", **wanted, name_folded=fold(name), **before))
 
 
 async def register_first_token(connection: asyncpg.Connection[Any], name: str, token_sha256: bytes) -> None:
     """Lets the installation's first token in: all teams, all scopes but INTERNAL. `name` of the client; nothing changes
     when the token is known under another one. Raises what `register_client` raises."""
-    if not await connection.fetchval(_IS_KNOWN, sorted(ALL_BUT_INTERNAL), token_sha256):
+    query = BOOK.bind("is_token_known", scopes=sorted(ALL_BUT_INTERNAL), token_sha256=token_sha256)
+    if not await connection.fetchval(*query):
         await register_client(connection, name, ALL_BUT_INTERNAL, token_sha256)

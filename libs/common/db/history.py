@@ -11,28 +11,13 @@ for each of its histories, in `sql/functions`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
+from libs.common.db.book import BOOK
 from libs.common.db.pool import Connection, Pool, bind_teams, snapshot
 from libs.common.db.reading import read_alone, read_rows
 from libs.common.feeds.notifier import PAGE_MAX
 from libs.common.ids import PARTITIONS
-
-# The locks are taken by the inner query alone, in the order of partitions; the update then finds them its own.
-_ALLOCATE: Final = """
-WITH locked AS (
-    SELECT h.partition, wanted.count
-      FROM history_head AS h
-      JOIN unnest($1::smallint[], $2::bigint[]) AS wanted (partition, count) USING (partition)
-     ORDER BY h.partition
-       FOR UPDATE OF h
-)
-UPDATE history_head AS h
-   SET position = h.position + locked.count
-  FROM locked
- WHERE h.partition = locked.partition
-RETURNING h.partition, h.position - locked.count + 1
-"""
 
 
 async def allocate(connection: Connection, counts: Mapping[int, int]) -> dict[int, int]:
@@ -51,7 +36,10 @@ async def allocate(connection: Connection, counts: Mapping[int, int]) -> dict[in
     assert connection.is_in_transaction(), (
         "positions are given out inside the transaction that writes the rows"
     )
-    records = await connection.fetch(_ALLOCATE, [p for p, _ in wanted], [c for _, c in wanted])
+    partitions, by_partition = map(list, zip(*wanted, strict=True))
+    records = await connection.fetch(
+        *BOOK.bind("allocate_positions", partitions=partitions, counts=by_partition)
+    )
     first = {int(partition): int(position) for partition, position in records}
     assert len(first) == len(wanted), "history_head lacks partitions"
     return first

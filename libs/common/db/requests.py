@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from libs.common.audit import Recording, entry_of, is_audited, recording
 from libs.common.callers import caller
 from libs.common.db.audit import answer_with_entry
+from libs.common.db.book import BOOK
 from libs.common.db.faults import PASSING
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument
@@ -26,16 +27,6 @@ _FORGET_PAUSE_S: Final = 0.2
 _FORGET_ROWS: Final = 5_000
 
 _log = structlog.get_logger(__name__)
-
-# A second request with the id waits here until the first one's transaction has ended.
-_CLAIM: Final = """
-INSERT INTO request_log (team_id, request_id, digest) VALUES ($1, $2, $3)
-ON CONFLICT (team_id, request_id) DO NOTHING
-RETURNING true
-"""
-_RECALL: Final = "SELECT digest, answer FROM request_log WHERE team_id = $1 AND request_id = $2"
-_ANSWER: Final = "UPDATE request_log SET answer = $3 WHERE team_id = $1 AND request_id = $2"
-_FORGET: Final = "SELECT forget_requests(clock_timestamp() - make_interval(secs => $1), $2)"
 
 Reply = TypeVar("Reply", bound=Message)
 Forget = Callable[[int], Awaitable[int]]
@@ -72,9 +63,10 @@ async def answer_once(
     _check(request.request_id)
     digest = _digest(request)
     with recording() as audit:
+        key = {"team_id": scope, "request_id": request.request_id}
         async with transaction(pool, {scope, *teams}) as connection:
-            while not await connection.fetchval(_CLAIM, scope, request.request_id, digest):
-                record = await connection.fetchrow(_RECALL, scope, request.request_id)
+            while not await connection.fetchval(*BOOK.bind("claim_request", **key, digest=digest)):
+                record = await connection.fetchrow(*BOOK.bind("recall_request", **key))
                 if record is not None:
                     audit.settled = True  # by the first call
                     recalled = _recalled(record, request.request_id, digest, reply)
@@ -98,7 +90,8 @@ async def answer_after(
     """
     _check(request.request_id)
     async with transaction(pool, [scope]) as connection:
-        record = await connection.fetchrow(_RECALL, scope, request.request_id)
+        query = BOOK.bind("recall_request", team_id=scope, request_id=request.request_id)
+        record = await connection.fetchrow(*query)
     if record is not None:
         with recording() as audit:
             audit.settled = True
@@ -118,15 +111,17 @@ async def _keep(
     kept = redacted(answer).SerializeToString()
     if isinstance(request, Message) and is_audited(caller()):
         entry = entry_of(request, answer, audit)
-        await answer_with_entry(connection, scope, request.request_id, kept, entry)
+        await answer_with_entry(connection, scope, kept, entry)
     else:
-        await connection.execute(_ANSWER, scope, request.request_id, kept)
+        query = BOOK.bind("answer_request", team_id=scope, request_id=request.request_id, answer=kept)
+        await connection.execute(*query)
     audit.settled = True
 
 
 async def forget_answers(pool: Pool, older_than_s: float, row_max: int = _FORGET_ROWS) -> int:
     """Forgets answers older than `older_than_s` real seconds, of all teams; returns how many, at most `row_max`."""
-    forgotten: int = await pool.fetchval(_FORGET, older_than_s, row_max)
+    query = BOOK.bind("forget_requests", older_than_s=older_than_s, row_max=row_max)
+    forgotten: int = await pool.fetchval(*query)
     return forgotten
 
 

@@ -47,8 +47,8 @@ def test_faulty_books_are_refused_when_read(text: str, message: str) -> None:
 
 
 def test_a_missing_book_is_told() -> None:
-    with pytest.raises(QueryBookError, match=r"libs\.common/sql/queries does not exist"):
-        QueryBook.load("libs.common")
+    with pytest.raises(QueryBookError, match=r"libs\.client/sql/queries does not exist"):
+        QueryBook.load("libs.client")
     with pytest.raises(QueryBookError, match="does not exist"):
         QueryBook.load("libs.no_such_package")
 
