@@ -58,8 +58,10 @@ class Checkouts:
         self._woken.clear()
         result = await self._mailbox.take(looked_at, *self.limits)
         for taken in result.taken:
-            key = ActorKey(taken.partition, taken.team_id, taken.customer_id)
-            self._last_entries[key] = taken.last_entry_id
+            # A lease may have been lost during the call: nothing of it is checked out then, see `drop`.
+            if taken.partition in self._owned:
+                key = ActorKey(taken.partition, taken.team_id, taken.customer_id)
+                self._last_entries[key] = taken.last_entry_id
         metrics.MAILS.inc(sum(len(taken.mails) for taken in result.taken))
         if len(result.taken) >= self.limits.customers_max:
             self._woken.update(partition for partition, _ in looked_at)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from itertools import islice
 
 import pytest
 
 from libs.common.ids import PARTITIONS, partition_of
+from libs.common.mailbox.api import TakeResult
 from libs.common.mailbox.memory import InMemoryMailbox
 from libs.testing.mails import TEAM, Numberer, customers
 from services.journey.domain.model import ActorKey
@@ -14,6 +17,18 @@ from services.journey.worker.checkouts import BatchLimits, Checkouts
 
 EPOCH = 3
 ANNA, BELA = (ActorKey(partition_of(TEAM, c), TEAM, c) for c in islice(customers(), 2))
+
+
+class OnTheWay(InMemoryMailbox):
+    """Answers a take a moment after it was done."""
+
+    async def take(
+        self, partitions: Sequence[tuple[int, int]], customers_max: int, mail_max: int
+    ) -> TakeResult:
+        """See `Mailbox.take`."""
+        result = await super().take(partitions, customers_max, mail_max)
+        await asyncio.sleep(0)
+        return result
 
 
 @pytest.fixture
@@ -105,6 +120,21 @@ async def test_a_partition_that_another_worker_has_claimed_is_refused(
     checkouts.wake_all()
     result = await checkouts.take()
     assert (result.fenced, checkouts.customers) == ([ANNA.partition], set())
+
+
+async def test_nothing_of_a_partition_that_is_lost_during_a_take_is_checked_out(
+    mailbox: InMemoryMailbox, owned: dict[int, int]
+) -> None:
+    """It would be for ever: nobody here trims it or puts it back, and `GetLag` counts it."""
+    checkouts, source = Checkouts(OnTheWay(mailbox.server), owned), Numberer()
+    await mailbox.deliver([source.mail(key.customer_id) for key in (ANNA, BELA)])
+    checkouts.wake_all()
+    taking = asyncio.ensure_future(checkouts.take())
+    await asyncio.sleep(0)
+    del owned[ANNA.partition]
+    checkouts.drop(ANNA.partition)
+    assert len((await taking).taken) == 2
+    assert checkouts.customers == {BELA}
 
 
 async def test_a_full_take_is_repeated(mailbox: InMemoryMailbox, owned: dict[int, int]) -> None:
