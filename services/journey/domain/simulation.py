@@ -143,9 +143,12 @@ class Pass:
         journeys.plan = self.terms.plan
         return journeys
 
-    def play(self, customer: PastCustomer) -> None:
-        """Runs one customer through the whole simulated time; their standing is of now and is changed."""
-        _CustomerRun(self, customer).run(customer.mails)
+    def play(self, customer: PastCustomer) -> Iterator[None]:
+        """Runs one customer through the whole simulated time; their standing is of now and is changed.
+
+        Stops after each event and each wake, of which one customer may have tens of thousands.
+        """
+        return _CustomerRun(self, customer).run(customer.mails)
 
     def journeys_at(self, now: datetime) -> TeamJourneys:
         """The journey as it is at an instant, but for its schedule."""
@@ -221,8 +224,8 @@ class _CustomerRun:
         self._now = pass_.terms.start
         self._halts_at = pass_.halts_at()
 
-    def run(self, mails: Sequence[Mail]) -> None:
-        """From the first mail to the end of the simulated time."""
+    def run(self, mails: Sequence[Mail]) -> Iterator[None]:
+        """From the first mail to the end of the simulated time, step by step."""
         terms, starts = self._terms, self._pass.journeys_at(self._now)
         self._standing.undo(reversed(mails))
         self._standing.undo_points(terms.journey.journey_id)
@@ -233,17 +236,19 @@ class _CustomerRun:
                 self._standing.apply(mail)
                 continue
             at = max(self._now, mail.occurred_at)
-            self._wait_until(at)
+            yield from self._wait_until(at)
             self._standing.apply(mail)
             if starts.started_by(type(mail.body)):
                 self._turn(at, (mail,))
-        self._wait_until(terms.end - _INSTANT)
+            yield
+        yield from self._wait_until(terms.end - _INSTANT)
         self._pass.tally.live += len(self._live)
 
-    def _wait_until(self, until: datetime) -> None:
+    def _wait_until(self, until: datetime) -> Iterator[None]:
         """Wakes whoever is due by then, each at their own time; halts all when the journey stops."""
         while (due := self._next_due()) is not None and due <= until:
             self._turn(max(self._now, due), ())
+            yield
 
     def _next_due(self) -> datetime | None:
         if not self._live:

@@ -4,7 +4,8 @@ so one that is interrupted begins again, here or in another process."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -31,8 +32,9 @@ CLAIM_S: Final = 30.0
 """How long a simulation stays with a process that does not tell how far it is, real seconds."""
 RETRY_S: Final = 5.0
 """How long one waits for a service that does not answer, the first time; twice as long each time after."""
-SLICE: Final = 10
-"""Customers that are run without a pause: a millisecond or two in which nothing else of the process runs."""
+SLICE_S: Final = 0.002
+"""How long customers are run without a pause, in which nothing else of the process runs, real seconds; a single step
+may take longer."""
 MAILS_OF_CUSTOMER_MAX: Final = 50_000
 """Mails of one customer that are held; later ones are left out."""
 
@@ -50,11 +52,18 @@ class Lost(Exception):
 class Simulator:
     """The loop that runs simulations."""
 
-    def __init__(self, store: SimulationStore, recorded: Recorded, clock: Clock) -> None:
-        """`clock` says when one ended."""
+    def __init__(
+        self,
+        store: SimulationStore,
+        recorded: Recorded,
+        clock: Clock,
+        real_time: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` says when one ended; `real_time` gives seconds that never run backwards."""
         self._store = store
         self._recorded = recorded
         self._clock = clock
+        self._real_time = real_time
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -79,7 +88,7 @@ class Simulator:
         if key is None:
             return False
         found = await self._store.read(key)
-        work = _Work(self._store, self._recorded, key, own, stopping)
+        work = _Work(self._store, self._recorded, key, own, stopping, self._real_time)
         try:
             if found.tries > TRIES_MAX:
                 await self._fail(work, "INTERNAL", f"it was begun {TRIES_MAX} times and never ended")
@@ -117,13 +126,14 @@ class Simulator:
 class _Work:
     """One simulation, from claim to findings."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - parts, each of its own type
         self,
         store: SimulationStore,
         recorded: Recorded,
         key: SimulationKey,
         own: UUID,
         stopping: asyncio.Event,
+        real_time: Callable[[], float],
     ) -> None:
         self.key = key
         self.own = own
@@ -132,6 +142,8 @@ class _Work:
         self._store = store
         self._recorded = recorded
         self._stopping = stopping
+        self._real_time = real_time
+        self._paused_at = self._noted_at = real_time()
 
     async def findings(self, asked: AskedSimulation) -> bytes:
         """Looks at all customers, once more for each limit that they reach together.
@@ -156,10 +168,9 @@ class _Work:
             entering = [mails for mails in page if terms.may_enter(mails)]
             ids = [mails[0].customer_id for mails in entering]
             standings = await self._recorded.standings(terms.journey.team_id, ids, needs, around, terms.start)
-            for place, (mails, standing) in enumerate(zip(entering, standings, strict=True)):
-                pass_.play(PastCustomer(mails[0].customer_id, mails, standing))
-                if place % SLICE == 0:
-                    await asyncio.sleep(0)
+            for mails, standing in zip(entering, standings, strict=True):
+                for _ in pass_.play(PastCustomer(mails[0].customer_id, mails, standing)):
+                    await self._pause()
             await self._note(pass_.tally.events)
 
     async def _customers(self, pass_: Pass) -> AsyncIterator[list[list[Mail]]]:
@@ -178,11 +189,21 @@ class _Work:
             yield held[:-1]
             del held[:-1]
 
+    async def _pause(self) -> None:
+        """Lets the rest of the process run after a slice, and renews the claim while a page takes long."""
+        if self._real_time() - self._paused_at < SLICE_S:
+            return
+        await asyncio.sleep(0)
+        if self._stopping.is_set() or self._real_time() - self._noted_at >= CLAIM_S / 3:
+            await self._note(self.done)
+        self._paused_at = self._real_time()
+
     async def _note(self, done: int) -> None:
         """Tells how far it is, and finds out whether it is still wanted here."""
         if self._stopping.is_set():
             raise Interrupted
         self.done = max(self.done, done)
+        self._noted_at = self._real_time()
         if not await self._store.note(self.key, self.own, self.done, CLAIM_S):
             raise Lost
 

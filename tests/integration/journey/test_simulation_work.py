@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -72,7 +73,8 @@ class Work:
         self.store = SimulationStore(site.pool)
         self.records = Records()
         self.stopping = asyncio.Event()
-        self.simulator = Simulator(self.store, self.records, site.clock)
+        self.clock = site.clock
+        self.simulator = Simulator(self.store, self.records, self.clock)
         mails = self.records._mails
         self._span = mails[0].occurred_at, max(mail.occurred_at for mail in mails)
 
@@ -186,6 +188,62 @@ async def test_a_service_that_comes_back_is_no_failure(work: Work) -> None:
     work.records.away = None
     await until(work.step)
     assert (await work.store.read(key)).state is State.SUCCEEDED
+
+
+class OneCustomer(Records):
+    """Of one customer who has many events, on one page."""
+
+    def __init__(self, begun: asyncio.Event) -> None:
+        super().__init__()
+        self._begun = begun
+        numberer, (customer_id,) = Numberer(), customers_of(1)
+        self._mails = [numberer.mail(customer_id) for _ in range(40)]
+
+    async def mails(self, team_id: object, since: object, after: object) -> MailPage:
+        """See `Recorded`."""
+        return MailPage(self._mails, more=False)
+
+    async def standings(self, team_id: object, ids: Sequence[object], *_: object) -> list[Standing]:
+        """See `Recorded`."""
+        self._begun.set()
+        return await super().standings(team_id, ids)
+
+
+async def test_the_service_goes_on_between_the_events_of_one_customer(work: Work) -> None:
+    """One may have tens of thousands; a stop is heeded in the midst of them."""
+    begun, hurried = asyncio.Event(), itertools.count(0.0, worker.SLICE_S)
+    work.simulator = Simulator(work.store, OneCustomer(begun), work.clock, lambda: next(hurried))
+    key = await work.ask()
+
+    async def stop() -> None:
+        await begun.wait()
+        work.stopping.set()
+
+    stopping = asyncio.create_task(stop())
+    await work.step()
+    await stopping
+    left = await work.store.read(key)
+    assert (left.state, left.tries, left.done) == (State.RUNNING, 0, 0)
+
+
+async def test_the_claim_is_renewed_while_one_page_takes_long(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = 0
+    note = work.store.note
+
+    async def counted(*arguments: Any) -> bool:
+        nonlocal noted
+        noted += 1
+        return await note(*arguments)
+
+    monkeypatch.setattr(work.store, "note", counted)
+    slow = itertools.count(0.0, worker.CLAIM_S / 6)
+    work.simulator = Simulator(work.store, OneCustomer(asyncio.Event()), work.clock, lambda: next(slow))
+    key = await work.ask()
+    await work.step()
+    assert entered(await work.store.read(key)) == 40
+    assert noted > 10
 
 
 async def test_the_oldest_that_have_ended_are_forgotten(work: Work) -> None:

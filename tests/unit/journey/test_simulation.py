@@ -64,7 +64,7 @@ def simulate(terms: Terms, customers: Iterable[PastCustomer]) -> Pass:
     while True:
         found = Pass(terms, imposed)
         for each in customers:
-            found.play(PastCustomer(each.customer_id, each.mails, _copy(each.standing)))
+            deque(found.play(PastCustomer(each.customer_id, each.mails, _copy(each.standing))), maxlen=0)
         more = tightened(imposed, found.meters.values())
         if more is None:
             return found
