@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from libs.common.clock import Clock
+from libs.common.errors import NotFound
 from libs.common.ids import new_id
 from libs.common.mailbox.mail import Mail
 from libs.common.tasks import any_set
@@ -87,20 +88,13 @@ class Simulator:
         key = await self._store.claim(own, CLAIM_S)
         if key is None:
             return False
-        found = await self._store.read(key)
         work = _Work(self._store, self._recorded, key, own, stopping, self._real_time)
         try:
-            if found.tries > TRIES_MAX:
-                await self._fail(work, "INTERNAL", f"it was begun {TRIES_MAX} times and never ended")
-            else:
-                findings = await work.findings(found.asked)
-                await self._store.end(key, own, work.done, self._clock.now(), findings=findings)
-        except Lost:
+            await self._run(work)
+        except OUTAGES:
+            raise
+        except (Lost, NotFound):
             pass
-        except Interrupted:
-            await self._store.leave(key, own, found.tries - 1, 0)
-        except OUTAGES as error:
-            await self._wait(work, found, error)
         except Exception:  # noqa: BLE001 - whatever it is, it is this simulation's: the others are run
             metrics.SIMULATION_FAULTS.inc()
             _log.exception("a simulation failed", simulation_id=str(key[1]))
@@ -108,6 +102,21 @@ class Simulator:
                 work, "INTERNAL", "it failed by a fault of its own; the log of the service has it"
             )
         return True
+
+    async def _run(self, work: _Work) -> None:
+        """Begins it, and ends it or leaves it. Raises Lost, NotFound if it is gone, the driver's errors and what is
+        this simulation's own fault."""
+        found = await self._store.read(work.key)
+        try:
+            if found.tries > TRIES_MAX:
+                await self._fail(work, "INTERNAL", f"it was begun {TRIES_MAX} times and never ended")
+            else:
+                findings = await work.findings(found.asked)
+                await self._store.end(work.key, work.own, work.done, self._clock.now(), findings=findings)
+        except Interrupted:
+            await self._store.leave(work.key, work.own, found.tries - 1, 0)
+        except OUTAGES as error:
+            await self._wait(work, found, error)
 
     async def _wait(self, work: _Work, found: StoredSimulation, error: Exception) -> None:
         """Tries it again later, a few times."""

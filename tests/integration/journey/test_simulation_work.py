@@ -181,6 +181,20 @@ async def test_one_that_cannot_be_run_fails_with_the_reason(
     assert not await work.step()
 
 
+async def test_one_that_cannot_be_read_fails_and_the_next_is_run(work: Work) -> None:
+    """Of a later release, say, that was taken back."""
+    odd, sound = await work.ask(), await work.ask()
+    async with transaction(work.store.pool, [TEAM]) as connection:
+        change = "UPDATE simulation SET definition = $2 WHERE simulation_id = $1"
+        await connection.execute(change, odd[1], '{"nodes": 7}')
+    assert await work.step()
+    assert await work.step()
+    async with transaction(work.store.pool, [TEAM]) as connection:
+        state = "SELECT state FROM simulation WHERE simulation_id = $1 AND reason = 'INTERNAL'"
+        assert await connection.fetchval(state, odd[1]) == State.FAILED
+    assert (await work.store.read(sound)).state is State.SUCCEEDED
+
+
 async def test_a_service_that_comes_back_is_no_failure(work: Work) -> None:
     key = await work.ask()
     work.records.away = ServiceUnavailable("away")
