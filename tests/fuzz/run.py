@@ -160,9 +160,10 @@ class Runner:
 
     async def _end(self) -> None:
         left = Counter(await self._world.until_calm())
-        left -= Counter(channel_gateway=await self._world.repeated_sends())
+        left -= await self._world.waiting_for_channels()
+        at_journey = await self._world.left_at_journey()
         if left:
-            self.report.fault("work is left", pending=dict(left))
+            self.report.fault("work is left", pending=dict(left), at_journey=at_journey)
         await asyncio.to_thread(self.report.memory.sample, self._world)
         for fault in self.report.memory.faults():
             self.report.fault("memory", why=fault)

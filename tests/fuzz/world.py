@@ -2,6 +2,7 @@
 somebody else's whose ids are tried, and nobody ever names `bystander`, whose orders must go on flowing."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,9 +37,25 @@ MEMBERS: Final = range(FIRST_MEMBER, FIRST_MEMBER + 12)
 CALM_WITHIN_S: Final = 5.0
 """What a new team's first order may take; what is not done then is not known to the cases."""
 LAG_WITHIN_S: Final = 60.0
-_REPEATED_SENDS: Final = """
-SELECT count(*) FROM channel_gateway.delivery
- WHERE state >= channel_gateway.send_state('ACCEPTED') AND attempts > 0 AND next_attempt_at IS NOT NULL
+_WAITING_FOR_CHANNELS: Final = """
+WITH repeated AS (
+    SELECT team_id, journey_id FROM channel_gateway.delivery
+     WHERE state >= channel_gateway.send_state('ACCEPTED') AND attempts > 0 AND next_attempt_at IS NOT NULL
+)
+SELECT (SELECT count(*) FROM repeated) AS channel_gateway,
+       (SELECT count(*) FROM journey.journey AS j
+         WHERE j.status = journey.journey_status('STOPPING') AND j.deleted_at IS NULL
+           AND (j.team_id, j.journey_id) IN (SELECT team_id, journey_id FROM repeated)) AS journey
+"""
+_LEFT_AT_JOURNEY: Final = """
+SELECT 'STOPPING: ' || journey_id || ', reason ' || reason || ', stop epochs ' || stop_epoch || ' and ' || braked_epoch
+  FROM journey.journey WHERE status = journey.journey_status('STOPPING') AND deleted_at IS NULL
+ UNION ALL
+SELECT 'due: customer ' || customer_id || ', parked: ' || EXISTS (
+        SELECT FROM journey.parked_customer AS p
+         WHERE (p.partition, p.team_id, p.customer_id) = (a.partition, a.team_id, a.customer_id))
+  FROM journey.actor AS a WHERE wake_at <= now()
+ LIMIT 20
 """
 
 
@@ -109,11 +126,20 @@ class World:
         internal = ".internal." in rpc.full_name
         return self.client.internal(rpc.service).channel if internal else self.client.channel(rpc.service)
 
-    async def repeated_sends(self) -> int:
-        """Sends that a channel has refused for now: they are tried again, for up to a day."""
+    async def waiting_for_channels(self) -> Counter[str]:
+        """What services still have since a channel has refused for now: sends, which are tried again for up to a day,
+        and journeys that stop by themselves, which let those leave."""
+        [counts] = await self._rows(_WAITING_FOR_CHANNELS)
+        return Counter(dict(counts))
+
+    async def left_at_journey(self) -> list[str]:
+        """What journey may count as pending, in words; what is not among it is mail."""
+        return [line for (line,) in await self._rows(_LEFT_AT_JOURNEY)]
+
+    async def _rows(self, query: str) -> list[Any]:
         connection = await asyncpg.connect(self.installation.postgres_dsn)
         try:
-            return int(await connection.fetchval(_REPEATED_SENDS))
+            return list(await connection.fetch(query))
         finally:
             await connection.close()
 
