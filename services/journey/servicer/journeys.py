@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.common.paging import page_key, page_of, page_size
+from libs.common.paging import fitting, page_key, page_of, page_size
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import ids_of
 from omnijourney.journey.v1 import journey_pb2
@@ -16,7 +16,7 @@ from services.journey.convert import faults as convert_faults
 from services.journey.convert import journeys as convert
 from services.journey.domain import model as d
 from services.journey.domain.status import as_it_is
-from services.journey.domain.views import TRIGGER_TYPES, JourneyFilter
+from services.journey.domain.views import TRIGGER_TYPES, JourneyFilter, StoredRevision
 from services.journey.servicer.definition_texts import TextRpcs
 from services.journey.usecases.write import Call
 
@@ -61,14 +61,12 @@ class JourneyRpcs(TextRpcs):
         after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
         now = self._deps.clock.now()
         rows = await self._deps.journeys.page(team_id, wanted, after, limit=size + 1, now=now)
-        page = page_of(rows, size, lambda row: (row.created_at, row.journey_id), *arguments)
-        return pb.ListJourneysResponse(
-            journeys=[
-                convert.journey_message(as_it_is(journey, now), request.language_code)
-                for journey in page.rows
-            ],
-            next_page_token=page.next_token,
-        )
+        page = page_of(rows, size, _journey_key, *arguments)
+        messages = [
+            convert.journey_message(as_it_is(journey, now), request.language_code) for journey in page.rows
+        ]
+        shown, token = fitting(page, messages, _journey_key, *arguments)
+        return pb.ListJourneysResponse(journeys=shown, next_page_token=token)
 
     async def UpdateJourney(self, request: pb.UpdateJourneyRequest, context: Any) -> pb.UpdateJourneyResponse:
         """Edits as far as the status allows."""
@@ -165,10 +163,10 @@ class JourneyRpcs(TextRpcs):
         arguments = ("revisions", team_id, journey_id)
         before = page_key(request.page_token, int, *arguments) or REVISION_AFTER_ALL
         rows = await self._deps.journeys.revisions(team_id, journey_id, before, size + 1)
-        page = page_of(rows, size, lambda row: row.revision, *arguments)
-        return pb.ListRevisionsResponse(
-            revisions=map(convert.revision_message, page.rows), next_page_token=page.next_token
-        )
+        page = page_of(rows, size, _revision_key, *arguments)
+        messages = [convert.revision_message(revision) for revision in page.rows]
+        shown, token = fitting(page, messages, _revision_key, *arguments)
+        return pb.ListRevisionsResponse(revisions=shown, next_page_token=token)
 
     async def ListStatusChanges(
         self, request: pb.ListStatusChangesRequest, context: Any
@@ -191,6 +189,14 @@ class JourneyRpcs(TextRpcs):
             ],
             next_page_token=page.next_token,
         )
+
+
+def _journey_key(journey: d.Journey) -> tuple[datetime, UUID]:
+    return journey.created_at, journey.journey_id
+
+
+def _revision_key(revision: StoredRevision) -> int:
+    return revision.revision
 
 
 def _in_a_language(check: FieldCheck, language_code: str) -> None:

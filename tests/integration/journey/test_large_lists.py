@@ -1,0 +1,47 @@
+"""Definitions so large that a page of them fits into no answer: the page is shorter, and the next goes on."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from libs.common import paging
+from libs.testing.fixtures import Databases, Servers
+from omnijourney.journey.v1 import journey_pb2, node_pb2
+from tests.integration.journey.test_service import Desk, serving_desk
+
+
+async def _pages(desk: Desk, name: str, **fields: Any) -> list[Any]:
+    pages = [await desk.call(name, **fields)]
+    while token := pages[-1].next_page_token:
+        pages.append(await desk.call(name, page_token=token, **fields))
+    return pages
+
+
+async def test_large_definitions_are_listed_in_pages_that_fit(
+    servers: Servers, databases: Databases, redis: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "PAGE_BYTES_MAX", 10_000)
+    async with serving_desk(servers, databases) as desk:
+        await _look(desk)
+
+
+async def _look(desk: Desk) -> None:
+    nodes = [node_pb2.Node(node_id=f"node-{place:032}") for place in range(100)]
+    large = []
+    for _ in range(3):
+        large.append(await desk.create(nodes=nodes))
+        desk.clock.advance(timedelta(minutes=1))
+    changed = large[0].journey_id
+    for name in ("second", "third"):
+        edit = journey_pb2.Definition(name=name)
+        await desk.call("UpdateJourney", journey_id=changed, definition=edit)
+    pages = [page.journeys for page in await _pages(desk, "ListJourneys")]
+    assert [[each.journey_id for each in page] for page in pages] == [
+        [large[2].journey_id, large[1].journey_id],
+        [changed],
+    ]
+    revisions = [page.revisions for page in await _pages(desk, "ListRevisions", journey_id=changed)]
+    assert [[each.revision for each in page] for page in revisions] == [[3, 2], [1]]
