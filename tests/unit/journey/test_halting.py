@@ -48,6 +48,7 @@ class World:
 
 async def test_a_page_serves_many_batches_with_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(halting, "PAGE_MAX", 100)
+    monkeypatch.setattr(halting, "PAGE_MIN", 100)
     crowd = [key(n) for n in range(250)]
     world = World({JOURNEY: crowd})
     assert world.halting.set_stopping(world.journeys)
@@ -91,3 +92,22 @@ async def test_what_was_found_and_not_halted_is_found_again_by_a_later_look() ->
     assert world.halting.set_stopping(world.journeys)
     assert await world.take(10) == [key(1), key(2)]
     assert not world.halting.set_stopping([])
+
+
+@pytest.mark.parametrize("first", [JOURNEY, OTHER])
+async def test_a_stop_does_not_wait_for_the_customers_of_another(first: UUID) -> None:
+    crowds = {JOURNEY: [key(n) for n in range(100, 1_000)], OTHER: [key(1), key(2), key(3)]}
+    world = World({each: crowds[each] for each in sorted(crowds, key=lambda each: each != first)})
+    world.halting.set_stopping(world.journeys)
+    batch = await world.take(10)
+    assert set(crowds[OTHER]) <= set(batch)
+    assert len(batch) == 10, "the rest of the batch is the other's"
+
+
+async def test_each_of_more_journeys_than_a_batch_has_room_for_has_its_turn() -> None:
+    world = World({UUID(int=n): [key(100 * n + place) for place in range(9)] for n in range(1, 8)})
+    halted: set[UUID] = set()
+    for _ in range(3):
+        world.halting.set_stopping(world.journeys)
+        halted |= {UUID(int=each.customer_id.int // 100) for each in await world.take(3)}
+    assert halted == set(world.inside.inside)
