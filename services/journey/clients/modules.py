@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Set
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
@@ -24,8 +24,8 @@ class Modules(Protocol):
 
     async def naming_attributes(
         self, team_id: UUID, modules: Collection[str], keys: Collection[str]
-    ) -> set[str]:
-        """Those of some modules (ids) with a variable of any of some attributes. Raises Unavailable."""
+    ) -> Mapping[str, Set[str]]:
+        """Those of some modules (ids) with variables of any of some attributes, and of which. Raises Unavailable."""
         ...
 
     async def naming_coupon(self, team_id: UUID, modules: Collection[str], coupon_id: str) -> set[str]:
@@ -42,14 +42,15 @@ class GatewayModules:
 
     async def naming_attributes(
         self, team_id: UUID, modules: Collection[str], keys: Collection[str]
-    ) -> set[str]:
+    ) -> Mapping[str, Set[str]]:
         """See `Modules`."""
-        return {
-            module_id
+        wanted = frozenset(keys)
+        found = {
+            module_id: wanted & frozenset[str]().union(*_attributes(module))
             for module_id in modules
             if (module := await self._read(team_id, module_id)) is not None
-            and any(not attributes.isdisjoint(keys) for attributes in _attributes(module))
         }
+        return {module_id: named for module_id, named in found.items() if named}
 
     async def naming_coupon(self, team_id: UUID, modules: Collection[str], coupon_id: str) -> set[str]:
         """See `Modules`."""

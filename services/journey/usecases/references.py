@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -70,5 +71,5 @@ class Uses:
         return sorted({each.thing for each in await self._store.naming(team_id, ReferenceKind.BOT_MODULE)})
 
 
-def _modules(found: set[str]) -> Things:
+def _modules(found: Iterable[str]) -> Things:
     return [(ReferenceKind.BOT_MODULE, module_id) for module_id in sorted(found)]

@@ -83,16 +83,26 @@ class GoneProjection(Generic[Row]):
 
     async def _through_modules(self, changes: Sequence[Change]) -> Stops:
         """Journeys that send a module with a variable of an attribute that has gone. Raises Unavailable."""
-        stops: dict[tuple[UUID, UUID], Stop] = {}
+        by_team: dict[UUID, list[Change]] = {}
         for change in _still_gone(changes):
             if change.kind is ReferenceKind.ATTRIBUTE:
-                naming = await self._store.naming(change.team_id, ReferenceKind.BOT_MODULE)
-                modules = sorted({each.thing for each in naming})
-                found = await self._modules.naming_attributes(change.team_id, modules, {change.thing})
-                for each in naming:
-                    if each.thing in found and (change.lasting or change.at >= each.since):
-                        stops[change.team_id, each.journey_id] = Stop(STOPS[change.kind], change.thing)
+                by_team.setdefault(change.team_id, []).append(change)
+        stops: dict[tuple[UUID, UUID], Stop] = {}
+        for team_id, gone in by_team.items():
+            stops |= await self._of_team(team_id, gone)
         return stops
+
+    async def _of_team(self, team_id: UUID, gone: Sequence[Change]) -> Stops:
+        """The same of one team, whose modules are read once, however many attributes have gone."""
+        naming = await self._store.naming(team_id, ReferenceKind.BOT_MODULE)
+        modules = sorted({each.thing for each in naming})
+        found = await self._modules.naming_attributes(team_id, modules, {change.thing for change in gone})
+        return {
+            (team_id, each.journey_id): Stop(STOPS[change.kind], change.thing)
+            for change in gone
+            for each in naming
+            if change.thing in found.get(each.thing, ()) and (change.lasting or change.at >= each.since)
+        }
 
 
 def _still_gone(changes: Sequence[Change]) -> list[Change]:
