@@ -101,6 +101,11 @@ class JourneyMailStore:
         ]
         await connection.execute(*BOOK.bind("append_mail", rows=rows))
 
+    async def recorded(self, team_id: UUID, triggers: Sequence[SystemTriggerRow]) -> set[UUID]:
+        """Request keys of those of these triggers that have mail."""
+        async with transaction(self._pool, [team_id]) as connection:
+            return await self._recorded(connection, team_id, triggers)
+
     async def fetch_after(self, cursors: Mapping[int, int], limit: int) -> list[Mail]:
         """See `MailStore` of the relay."""
         rows, _ = await read_page(self._pool, "mail", cursors, limit)

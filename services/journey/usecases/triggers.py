@@ -35,6 +35,10 @@ class TriggerMail(Protocol):
         Where there is any, `note` writes in the same transaction."""
         ...
 
+    async def recorded(self, team_id: UUID, triggers: Sequence[SystemTriggerRow]) -> set[UUID]:
+        """Request keys of those of these triggers that are recorded."""
+        ...
+
 
 class SystemTriggers:
     """Records what may be triggered now, and has it delivered."""
@@ -71,7 +75,7 @@ class SystemTriggers:
         then nothing is taken; Aborted `WRITE_CONFLICT` when another call records the same triggers.
         """
         self._check_intake()
-        refusals = await self._refusals(team_id, triggers)
+        refusals = await self._but_repeated(team_id, triggers, await self._refusals(team_id, triggers))
         accepted = [trigger for trigger, why in zip(triggers, refusals, strict=True) if not why]
         answer = reply(refusals)
         if accepted:
@@ -96,6 +100,19 @@ class SystemTriggers:
         return [
             journeys[trigger.journey_id] or (NOT_FOUND if trigger.customer_id in strangers else "")
             for trigger in triggers
+        ]
+
+    async def _but_repeated(
+        self, team_id: UUID, triggers: Sequence[SystemTriggerRow], refusals: Sequence[str]
+    ) -> Sequence[str]:
+        """The refusals, but of what was accepted before: that is accepted again, whatever became of the journey."""
+        refused = [trigger for trigger, why in zip(triggers, refusals, strict=True) if why]
+        if not refused:
+            return refusals
+        recorded = await self._mail.recorded(team_id, refused)
+        return [
+            "" if trigger.request_key in recorded else why
+            for trigger, why in zip(triggers, refusals, strict=True)
         ]
 
     async def _of_journeys(self, team_id: UUID, journey_ids: Iterable[UUID]) -> dict[UUID, str]:
