@@ -8,13 +8,17 @@ from typing import Any, Final
 
 import pytest
 
+_WHOLE_PATHS: Final = "tests/integration/whole_path/"
+"""Its files share services that take seconds to start."""
 _INSTALLATIONS: Final = tuple(f"tests/{folder}/" for folder in ("e2e", "chaos", "fuzz", "overload", "walk"))
 """What takes longest begins first."""
 
 
 def unit_of(nodeid: str) -> str:
-    """What a test is given to a worker with: ``installations``, or its file."""
+    """What a test is given to a worker with: ``installations``, its folder where files share services, or its file."""
     file = nodeid.partition("::")[0]
+    if file.startswith(_WHOLE_PATHS):
+        return _WHOLE_PATHS
     return "installations" if file.startswith(_INSTALLATIONS) else file
 
 

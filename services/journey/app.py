@@ -144,7 +144,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             every_s=settings.orphan_check_seconds,
             age_s=settings.orphan_age_seconds,
         )
-        brakes = Brakes(sends, journeys)
+        brakes = Brakes(sends, journeys, rt.clock, worker.wake)
         scheduler = Scheduler(ScheduledChanges(journeys), brakes, rt.clock, progress, worker.set_stopping)
 
         journeys_stopped = _each(notifier.notify, scheduler.wake, worker.wake)

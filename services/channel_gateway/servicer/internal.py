@@ -39,13 +39,15 @@ class SendsServicer(sends_service_pb2_grpc.SendsServiceServicer):
         self, request: sends_service_pb2.StopSendsRequest, context: Any
     ) -> sends_service_pb2.StopSendsResponse:
         """Cancels a journey's sends of older epochs."""
-        check = FieldCheck()
-        team_id = check.uuid("team_id", request.team_id)
-        journey_id = check.uuid("journey_id", request.journey_id)
-        epoch = check.whole("epoch", request.epoch, least=1, most=2**62)
-        check.done()
-        cancelled, on_the_wire = await self._deps.sender.stop(team_id, journey_id, epoch)
+        cancelled, on_the_wire = await self._deps.sender.stop(*_journey_and_epoch(request))
         return sends_service_pb2.StopSendsResponse(cancelled=cancelled, on_the_wire=on_the_wire)
+
+    async def RecallSends(
+        self, request: sends_service_pb2.RecallSendsRequest, context: Any
+    ) -> sends_service_pb2.RecallSendsResponse:
+        """Takes back a journey's sends of older epochs."""
+        recalled = await self._deps.sender.recall(*_journey_and_epoch(request))
+        return sends_service_pb2.RecallSendsResponse(recalled=recalled)
 
     async def FindLostSends(
         self, request: sends_service_pb2.FindLostSendsRequest, context: Any
@@ -61,6 +63,17 @@ class SendsServicer(sends_service_pb2_grpc.SendsServiceServicer):
         team_id, accounts, messages = references.references_of(request)
         found = await self._deps.references.check(team_id, accounts, messages)
         return references.findings_message(*found)
+
+
+def _journey_and_epoch(
+    request: sends_service_pb2.StopSendsRequest | sends_service_pb2.RecallSendsRequest,
+) -> tuple[UUID, UUID, int]:
+    check = FieldCheck()
+    team_id = check.uuid("team_id", request.team_id)
+    journey_id = check.uuid("journey_id", request.journey_id)
+    epoch = check.whole("epoch", request.epoch, least=1, most=2**62)
+    check.done()
+    return team_id, journey_id, epoch
 
 
 class GatewayHistory(SelectedRows):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 from libs.common.db.pool import Pool, fetch_alone, transaction
 from libs.common.db.reading import read_rows, times_of_any_year
 from services.channel_gateway.domain.errors import NotOursError
-from services.channel_gateway.domain.model import DeliveryOutcome, Job, SendState
+from services.channel_gateway.domain.model import DeliveryOutcome, Job, Reason, SendState
 from services.channel_gateway.store.book import QUERIES, columns, slim_columns
 from services.channel_gateway.store.errors import sends_of_others
 from services.channel_gateway.store.facts import Written
@@ -21,6 +21,7 @@ STOP_PAGE_MAX: Final = 2_000
 """Sends cancelled in one transaction of a stop."""
 _KEYS: Final = (1,)
 """The column of a row that is its own: the effect key."""
+_RECALLED: Final = DeliveryOutcome(SendState.DEFERRED, Reason.DO_NOT_DISTURB)
 ADOPT_PAGE_MAX: Final = 1_000
 """Sends adopted in one transaction."""
 
@@ -116,23 +117,31 @@ class DeliveryStore:
         self, team_id: UUID, journey_id: UUID, epoch: int, now: datetime, sender: UUID
     ) -> tuple[list[Settlement], Written]:
         """Raises the stop epoch and cancels a page of the journey's waiting sends; call again while it is full."""
-        async with transaction(self._pool, [team_id]) as connection:
+        older = {"team_id": team_id, "journey_id": journey_id, "epoch": epoch, "begun": True}
+        return await self._settle_older(older, cancelled_outcome, now, sender)
+
+    async def recall(
+        self, team_id: UUID, journey_id: UUID, epoch: int, now: datetime, sender: UUID
+    ) -> tuple[list[Settlement], Written]:
+        """The same, but puts off those that have not begun to leave, and no others."""
+        older = {"team_id": team_id, "journey_id": journey_id, "epoch": epoch, "begun": False}
+        return await self._settle_older(older, lambda _: _RECALLED, now, sender)
+
+    async def _settle_older(
+        self, older: dict[str, Any], outcome: Callable[[Job], DeliveryOutcome], now: datetime, sender: UUID
+    ) -> tuple[list[Settlement], Written]:
+        async with transaction(self._pool, [older["team_id"]]) as connection:
             await connection.execute(
-                *QUERIES.bind("raise_stop", team_id=team_id, journey_id=journey_id, epoch=epoch)
+                *QUERIES.bind("raise_stop", **{key: older[key] for key in ("team_id", "journey_id", "epoch")})
             )
-            await connection.execute(
-                *QUERIES.bind("take_over", team_id=team_id, journey_id=journey_id, epoch=epoch, sender=sender)
-            )
-            rows = await read_rows(
-                connection,
-                *QUERIES.bind("find_stopped", team_id=team_id, journey_id=journey_id, epoch=epoch),
-            )
-            cancelled = [Settlement(job, cancelled_outcome(job)) for job in map(job_of, rows)]
-            if not cancelled:
+            await connection.execute(*QUERIES.bind("take_over", **older, sender=sender))
+            rows = await read_rows(connection, *QUERIES.bind("find_older", **older))
+            settled = [Settlement(job, outcome(job)) for job in map(job_of, rows)]
+            if not settled:
                 return [], Written([], {})
-            made = Outcomes(cancelled, now)
+            made = Outcomes(settled, now)
             (row,) = await connection.fetch(*QUERIES.bind("settle_sends", **made.arguments(sender)))
-            return cancelled, made.written(row)
+            return settled, made.written(row)
 
     async def on_wire(self, team_id: UUID, journey_id: UUID, epoch: int, sender: UUID) -> OnWire:
         """Counts the journey's sends of older epochs that are in flight."""

@@ -46,7 +46,7 @@ class StoredSends(NamedTuple):
 
     answers: dict[SendKey, SendAnswer]
     re_reserve: set[UUID]
-    """Effect keys of deferred sends that are asked again with another `not_after`."""
+    """Effect keys of sends that were put off or refused, and are asked again otherwise."""
     catalogue: Catalogue
     """For the sends that have no answer."""
 
@@ -135,9 +135,10 @@ class SendStore:
 
 
 def _is_to_re_reserve(send: Send, row: Any) -> bool:
-    return (
-        row["state"] == SendState.DEFERRED and row["not_after"] != send.not_after and _same_effect(send, row)
-    )
+    asked_otherwise = row["stop_epoch"] < send.stop_epoch
+    if row["state"] == SendState.DEFERRED:
+        asked_otherwise = asked_otherwise or row["not_after"] != send.not_after
+    return asked_otherwise and row["state"] in _PUT_OFF and _same_effect(send, row)
 
 
 def _same_effect(send: Send, row: Any) -> bool:
@@ -149,6 +150,7 @@ def _same_effect(send: Send, row: Any) -> bool:
     )
 
 
+_PUT_OFF: Final = frozenset({SendState.DEFERRED, SendState.CANCELLED})
 _UNSETTLED: Final = frozenset({SendState.ACCEPTED, SendState.IN_FLIGHT})
 
 

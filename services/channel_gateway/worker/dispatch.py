@@ -146,9 +146,12 @@ class Dispatcher:
             task.add_done_callback(self._attempts.discard)
 
     def _fit(self, collected: Iterable[Ready]) -> list[Ready]:
-        """Those that may leave; the others are settled."""
+        """Those that may leave; the others are settled. What was recalled and asked for again is another send."""
         ready: list[Ready] = []
         for lane, job in collected:
+            if not self._queue.works_on(job):
+                lane.in_flight -= 1
+                continue
             refusal = self._refuse(lane, job)
             if refusal is None:
                 ready.append((lane, job))

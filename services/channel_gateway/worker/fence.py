@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +21,8 @@ from libs.common.feeds.publisher import CommitPublisher
 from services.channel_gateway.clients.channels.transport import CONNECT_TIMEOUT_S
 from services.channel_gateway.domain.model import Job
 from services.channel_gateway.store.deliveries import STOP_PAGE_MAX, DeliveryStore, OnWire
+from services.channel_gateway.store.facts import Written
+from services.channel_gateway.store.outcomes import Settlement
 from services.channel_gateway.worker.outcomes import count_outcomes
 
 STOP_WAIT_S: Final = CONNECT_TIMEOUT_S + 0.5
@@ -29,6 +32,7 @@ STOP_OTHERS_WAIT_S: Final = 4.0
 
 JourneyKey = tuple[UUID, UUID]
 """Team, journey."""
+_Settle = Callable[[UUID, UUID, int, datetime, UUID], Awaitable[tuple[list[Settlement], Written]]]
 
 
 class Fence:
@@ -72,21 +76,36 @@ class Fence:
         """
         key = (team_id, journey_id)
         self._stops[key] = max(epoch, self._stops.get(key, 0))
-        cancelled = 0
-        while True:
-            page, written = await self._store.stop(
-                team_id, journey_id, epoch, self._clock.now(), self._sender_id
-            )
-            self._publisher.publish(*written)
-            count_outcomes(page)
-            cancelled += len(page)
-            if len(page) < STOP_PAGE_MAX:
-                break
+        cancelled = await self._settle_waiting(key, epoch, self._store.stop)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_WAIT_S):
                 await self._until_older_landed(key, epoch)
         on_wire = await self._until_others_are_done(key, epoch)
         return cancelled, on_wire.ours
+
+    async def recall(self, team_id: UUID, journey_id: UUID, epoch: int) -> int:
+        """Puts off the journey's sends of older epochs that have not begun to leave; returns how many.
+
+        Raises Unavailable while some are on the wire: a channel that refuses one for now has it wait again, as it was.
+        """
+        key = (team_id, journey_id)
+        recalled = await self._settle_waiting(key, epoch, self._store.recall)
+        on_wire = await self._store.on_wire(*key, epoch, self._sender_id)
+        if on_wire.ours or on_wire.others:
+            raise Unavailable.dependency("channel")
+        # What was on the wire when the first were looked for may have come back before it was counted.
+        return recalled + await self._settle_waiting(key, epoch, self._store.recall)
+
+    async def _settle_waiting(self, key: JourneyKey, epoch: int, settle: _Settle) -> int:
+        """How many waiting sends of older epochs `settle` has settled, page by page."""
+        settled = 0
+        while True:
+            page, written = await settle(*key, epoch, self._clock.now(), self._sender_id)
+            self._publisher.publish(*written)
+            count_outcomes(page)
+            settled += len(page)
+            if len(page) < STOP_PAGE_MAX:
+                return settled
 
     async def _until_older_landed(self, key: JourneyKey, epoch: int) -> None:
         while any(job_epoch < epoch for job_epoch in self._wire.get(key, {}).values()):

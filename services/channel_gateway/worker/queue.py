@@ -41,7 +41,7 @@ class SendQueue:
         self._at_once = at_once
         self._lanes: dict[AccountKey, Lane] = {}
         self._spill = Spill(lane_max)
-        self._checked_out: set[SendKey] = set()
+        self._checked_out: dict[SendKey, Job] = {}
         self._reserving: list[Collection[SendKey]] = []
         """Batches whose reservation is under way."""
         self._work = asyncio.Event()
@@ -77,7 +77,8 @@ class SendQueue:
     def confirm(self, claim: Claim, accounts: Iterable[Account]) -> None:
         """Takes over sends that were just stored as claimed, and their accounts as they are now."""
         self._learn(accounts)
-        self._checked_out.update((job.team_id, job.effect_key) for _, job in claim.ready)
+        for _, job in claim.ready:
+            self.check_out(job)
         self._add(claim.waiting)
 
     def give_up(self, claim: Claim) -> None:
@@ -101,11 +102,17 @@ class SendQueue:
 
     def check_out(self, job: Job) -> None:
         """This process works on the send from here on."""
-        self._checked_out.add((job.team_id, job.effect_key))
+        self._checked_out[job.team_id, job.effect_key] = job
 
     def release(self, jobs: Iterable[Job]) -> None:
         """This process has nothing more to do with the sends."""
-        self._checked_out.difference_update((job.team_id, job.effect_key) for job in jobs)
+        for job in jobs:
+            if self.works_on(job):
+                del self._checked_out[job.team_id, job.effect_key]
+
+    def works_on(self, job: Job) -> bool:
+        """Whether this process works on the send as it is here; one that was asked for again is another."""
+        return self._checked_out.get((job.team_id, job.effect_key)) is job
 
     def keeps_out(self, job: Job, account: Account) -> bool:
         """Whether a further send of the account stays in the table: there is no room for it in memory."""
@@ -184,6 +191,9 @@ class SendQueue:
     def _add(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             lane = self._lanes[job.team_id, job.account_id]
+            self._checked_out.pop(
+                (job.team_id, job.effect_key), None
+            )  # it was recalled, and waits here as it was
             if not self._spill.keeps_out((job.team_id, job.account_id), lane):
                 self.check_out(job)
                 lane.add(job)

@@ -178,6 +178,13 @@ class Sender:
         """
         return await self._fence.stop(team_id, journey_id, epoch)
 
+    async def recall(self, team_id: UUID, journey_id: UUID, epoch: int) -> int:
+        """Takes back the journey's sends of older epochs that have not begun to leave; returns how many.
+
+        Raises Unavailable while some are on the wire.
+        """
+        return await self._fence.recall(team_id, journey_id, epoch)
+
     def _postponed(self, items: Sequence[Postponement]) -> None:
         """Takes back sends whose next attempt is noted in the database."""
         for job, delay_s in items:

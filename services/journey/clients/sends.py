@@ -21,6 +21,11 @@ class SendStopper(Protocol):
         """Returns when no attempt of an epoch before `epoch` can start. Raises `ServiceUnavailable`."""
         ...
 
+    async def recall_sends(self, team_id: UUID, journey_id: UUID, epoch: int) -> None:
+        """Returns when each send of an epoch before `epoch` is put off, has left, or has begun to. Raises
+        `ServiceUnavailable`."""
+        ...
+
 
 class AwaitedSend(NamedTuple):
     """A send whose outcome an enrolment awaits."""
@@ -56,6 +61,13 @@ class GatewaySends:
             team_id=str(team_id), journey_id=str(journey_id), epoch=epoch
         )
         await call_once(lambda: self._stub.StopSends(request, timeout=CALL_DEADLINE_S))
+
+    async def recall_sends(self, team_id: UUID, journey_id: UUID, epoch: int) -> None:
+        """See `SendStopper`."""
+        request = sends_service_pb2.RecallSendsRequest(
+            team_id=str(team_id), journey_id=str(journey_id), epoch=epoch
+        )
+        await call_once(lambda: self._stub.RecallSends(request, timeout=CALL_DEADLINE_S))
 
     async def find_lost(self, sends: Sequence[AwaitedSend]) -> list[int]:
         """See `SendProbe`."""

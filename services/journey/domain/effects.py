@@ -180,6 +180,9 @@ Effect = (
     | FindZone
 )
 
+OF_NODES: Final = (Send, ChangeTags, SetAttribute, ChangePoints)
+"""What nodes have done elsewhere, once a visit: each has a key."""
+
 
 class SendState(IntEnum):
     """The gateway's answer to a send, and later the send's outcome. The numbers are those of the contract

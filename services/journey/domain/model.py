@@ -299,6 +299,11 @@ class Definition(msgspec.Struct, frozen=True, dict=True):
         """The nodes by their ids."""
         return {node.node_id: node for node in self.nodes}
 
+    @property
+    def do_not_disturb(self) -> tuple[object, ...]:
+        """All that says when nobody is to be disturbed."""
+        return self.quiet, self.quiet_zone, self.zone_attribute_key
+
     @cached_property
     def quiet_set(self) -> WindowSet:
         """The do-not-disturb windows, to be asked by."""
@@ -324,8 +329,9 @@ class Journey(msgspec.Struct, frozen=True):
     """A journey with its present definition.
 
     `status` is the label that is stored; `status_at` says what the journey is at an instant. `version` changes with
-    every change of the row; a turn that used an older one is not committed. `stop_epoch` grows with each stop: the
-    gateway starts no attempt of an older one once it has acknowledged, which `braked_epoch` says.
+    every change of the row; a turn that used an older one is not committed. `stop_epoch` grows with each stop, and
+    with each change of do-not-disturb, of which `recall_epoch` is the last: the gateway starts no attempt of an older
+    one once it has acknowledged, which `braked_epoch` says.
     """
 
     journey_id: UUID
@@ -341,12 +347,18 @@ class Journey(msgspec.Struct, frozen=True):
     updated_at: datetime
     published_at: datetime | None = None
     braked_epoch: int = 0
+    recall_epoch: int = 0
     deleted_at: datetime | None = None
 
     @property
     def is_braked(self) -> bool:
-        """True if nothing of it leaves that a stop forbids."""
+        """True if nothing of it leaves that a stop, or a change of do-not-disturb, forbids."""
         return self.braked_epoch >= self.stop_epoch
+
+    @property
+    def was_stopped(self) -> bool:
+        """True if the last epoch is that of a stop."""
+        return self.stop_epoch > self.recall_epoch
 
 
 class EnrolmentState(IntEnum):

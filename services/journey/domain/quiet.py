@@ -44,6 +44,11 @@ def quiet_until(now: datetime, windows: Windows, zone: str) -> datetime | None:
     return ends[last] if last >= 0 and now < ends[last] else None
 
 
+def is_drawn_otherwise(rests_until: datetime, now: datetime, windows: Windows, zone: str) -> bool:
+    """Whether who rests for quiet time would rest until another instant, or not at all, by these windows."""
+    return quiet_until(now, windows, zone) != rests_until
+
+
 def next_quiet_start(now: datetime, windows: Windows, zone: str) -> datetime | None:
     """Start of the first quiet time after `now`, or None without windows."""
     starts, _ = _around(now, windows, zone)

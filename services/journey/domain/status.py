@@ -6,6 +6,7 @@ looks at the label alone, so that a late one changes nothing for a customer.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -37,6 +38,13 @@ def status_at(stored: JourneyStatus, schedule: Schedule | None, at: datetime) ->
     if stored is JourneyStatus.TRIGGER_CLOSED:
         return stored
     return JourneyStatus.SCHEDULED if at < schedule.start else JourneyStatus.ACTIVE
+
+
+def labels_of(statuses: Collection[int]) -> set[JourneyStatus]:
+    """Labels that a journey may have which is in one of these statuses at some instant; no status: all."""
+    if not statuses:
+        return set(JourneyStatus)
+    return {JourneyStatus(status) for status in statuses} | _MOVED_BY_TIME
 
 
 def journey_status_at(journey: Journey, at: datetime) -> JourneyStatus:

@@ -7,7 +7,7 @@ has a key.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
 from typing import Final, assert_never
@@ -31,6 +31,7 @@ from services.journey.domain.model import (
 )
 from services.journey.domain.own_zone import in_own_zone, may_change_zone
 from services.journey.domain.plan import month_of
+from services.journey.domain.quiet import is_drawn_otherwise
 from services.journey.domain.status import goes_on, gone
 
 
@@ -91,13 +92,22 @@ class TurnResult(msgspec.Struct, frozen=True):
     journeys_used: frozenset[UUID]
 
 
+class EarlierRun(msgspec.Struct, frozen=True):
+    """What was done in a run of the turn that was not committed: the answers by the effects' keys, and the journeys by
+    which they were asked for."""
+
+    journeys: TeamJourneys
+    answers: Mapping[UUID, fx.Answer]
+
+
 class TurnInput(msgspec.Struct, frozen=True):
     """What a turn starts from.
 
     `mails` are in order and free of duplicates and gaps (see `read_inbox`). `journeys` are all of the team that
     customers can be in, by id. With `mail_left` more mail waits behind the last one: timers due after it stay for the
     next turn. With `again` enrolments without a timer, whom nothing in the turn moved, ask again what they asked last.
-    `view` is what came with the mail of the customer and may be used (see `usable_view`).
+    `view` is what came with the mail of the customer and may be used (see `usable_view`). What `earlier` runs did is
+    true whatever became of the journeys since: it is told by the journeys of then, and the rest goes by `journeys`.
     """
 
     actor: Actor
@@ -108,6 +118,11 @@ class TurnInput(msgspec.Struct, frozen=True):
     mail_left: bool = False
     again: bool = False
     view: m.CustomerView | None = None
+    earlier: Sequence[EarlierRun] = ()
+
+
+class EarlierRunError(Exception):
+    """The turn did not come to what an earlier run of it did: it has to be run without that."""
 
 
 class UnreadableMailError(Exception):
@@ -126,7 +141,7 @@ def take_turn(given: TurnInput) -> Turn:
     if _only_counts(given):
         return _counted(given)
     actor = _ActorTurn(given)
-    yield from actor.halt_stopped()
+    yield from actor.follow_journeys()
     for mail in given.mails:
         yield from actor.fire_timers(min(mail.occurred_at, given.now))
         yield from actor.read(mail)
@@ -164,6 +179,9 @@ class _ActorTurn:
     def __init__(self, given: TurnInput) -> None:
         self._given = given
         self._now = given.now
+        self._earlier = [(run.journeys, dict(run.answers)) for run in given.earlier]
+        """What is left of the earlier runs."""
+        self._journeys = self._earlier[0][0] if self._earlier else given.journeys
         self._taken = dict(given.actor.taken)
         self._entries = dict(given.actor.entries)
         self._live = {enrolment.enrolment_id: enrolment for enrolment in given.enrolments}
@@ -176,7 +194,9 @@ class _ActorTurn:
         self._has_phone = None if given.view is None else given.view.phone is not None
 
     def result(self) -> TurnResult:
-        given = self._given.actor
+        if self._earlier:
+            raise EarlierRunError(f"{len(self._earlier)} runs are left")
+        given, present = self._given.actor, self._given.journeys
         timers, sending = [], False
         for enrolment in self._live.values():
             if enrolment.wake_at is not None:
@@ -187,25 +207,41 @@ class _ActorTurn:
                 given.team_id,
                 given.customer_id,
                 self._taken,
-                self._given.journeys.still_counted(self._entries),
+                present.still_counted(self._entries),
             ),
             min(timers, default=None),
             sending,
             tuple(self._changed.values()),
             tuple(self._run_segments),
             tuple(self._refusals),
-            self._stops,
-            frozenset(self._used),
+            {journey_id: reason for journey_id, reason in self._stops.items() if journey_id in present},
+            frozenset(self._used & present.keys()),
         )
 
     # -- timers and stops ---------------------------------------------------------------------------------------
 
-    def halt_stopped(self) -> Generator[fx.Effect, fx.Answer, None]:
-        """Halts everyone whose journey was stopped; a send in flight is awaited."""
+    def follow_journeys(self) -> Generator[fx.Effect, fx.Answer, None]:
+        """Halts everyone whose journey was stopped, and has those look again who rest for windows that were drawn
+        otherwise since; a send in flight is awaited."""
         for enrolment in list(self._live.values()):
+            if enrolment.wait is WaitReason.SEND:
+                continue
             journey = self._journey_of(enrolment)
-            if enrolment.wait is not WaitReason.SEND and not goes_on(journey, self._now):
+            if not goes_on(journey, self._now):
                 yield from self._run(journey, enrolment, Halt())
+            elif enrolment.wait is WaitReason.QUIET and (
+                yield from self._rests_otherwise(journey, enrolment)
+            ):
+                yield from self._run(journey, enrolment, Wake())
+
+    def _rests_otherwise(
+        self, journey: Journey, enrolment: Enrolment
+    ) -> Generator[fx.Effect, fx.Answer, bool]:
+        until = enrolment.wake_at
+        if until is None or until <= self._now:
+            return False
+        zone = (yield from in_own_zone(journey, enrolment, self._now)).zone
+        return is_drawn_otherwise(until, self._now, journey.definition.quiet_set, zone)
 
     def fire_timers(self, until: datetime) -> Generator[fx.Effect, fx.Answer, None]:
         """Fires the timers due by `until`, earliest first, and those that they arm if due as well."""
@@ -294,8 +330,7 @@ class _ActorTurn:
         yield from self._run(self._journey_of(enrolment), enrolment, answer)
 
     def _trigger(self, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, None]:
-        waiting = self._given.journeys.started_by(type(mail.body))
-        for journey in matching(waiting, mail.body, mail.occurred_at, self._now):
+        for journey in self._started(mail):
             if journey.journey_id in self._stops:
                 continue
             self._used.add(journey.journey_id)
@@ -308,19 +343,32 @@ class _ActorTurn:
                 yield from self._enrol(journey, enrolment)
             else:
                 self._refusals.append(Refusal(journey.journey_id, refusal, self._now))
-        if self._given.journeys.used_up:
+        if self._journeys.used_up:
             self._refuse_late(mail)
+
+    def _started(self, mail: m.Mail) -> Iterator[Journey]:
+        """The journeys that a mail starts, in order; each as it is when its turn comes."""
+        journeys = self._journeys
+        for journey in self._matching(mail):
+            if self._journeys is journeys:
+                yield journey
+            else:
+                yield from (each for each in self._matching(mail) if each.journey_id == journey.journey_id)
+
+    def _matching(self, mail: m.Mail) -> Iterable[Journey]:
+        waiting = self._journeys.started_by(type(mail.body))
+        return matching(waiting, mail.body, mail.occurred_at, self._now)
 
     def _refuse_late(self, mail: m.Mail) -> None:
         """Counts what occurred before the plan closed a journey, and is worked after it."""
-        for journey in matching(self._given.journeys.used_up, mail.body, mail.occurred_at, self._now):
+        for journey in matching(self._journeys.used_up, mail.body, mail.occurred_at, self._now):
             if mail.occurred_at <= journey.updated_at:
                 reason = self._refusal(journey, mail) or RefusalReason.PLAN_LIMIT
                 self._refusals.append(Refusal(journey.journey_id, reason, self._now))
 
     def _has_place(self, enrolment: Enrolment, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, bool]:
         """Whether the team's plan has room for an enrolment this month."""
-        plan = self._given.journeys.plan
+        plan = self._journeys.plan
         if plan is None:
             return True
         actor, month = self._given.actor, month_of(self._now, plan.zone)
@@ -362,7 +410,7 @@ class _ActorTurn:
 
     def _journey_of(self, enrolment: Enrolment) -> Journey:
         """The journey that somebody is in, as this turn leaves it; one that is gone halts them."""
-        journey = self._given.journeys.get(enrolment.journey_id)
+        journey = self._journeys.get(enrolment.journey_id)
         if journey is None:
             return gone(enrolment)
         reason = self._stops.get(journey.journey_id)
@@ -379,7 +427,7 @@ class _ActorTurn:
         of_team = journey
         if not isinstance(signal, Halt):
             journey = yield from in_own_zone(of_team, enrolment, self._now)
-        known = journey.journey_id in self._given.journeys
+        known = journey.journey_id in self._journeys
         if known:
             self._used.add(journey.journey_id)
         while True:
@@ -390,7 +438,13 @@ class _ActorTurn:
                 self._stops.setdefault(journey.journey_id, move.stop_reason)
             if move.ask is None:
                 break
-            signal = yield self._informed(move.ask)  # type: ignore[assignment]  # places are asked for elsewhere
+            ask = self._informed(move.ask)
+            if self._earlier and (answer := self._answered_before(ask)) is not None:
+                signal = answer  # type: ignore[assignment]  # as below
+                of_team = self._journey_of(enrolment)
+                journey = yield from in_own_zone(of_team, enrolment, self._now)
+            else:
+                signal = yield ask  # type: ignore[assignment]  # places are asked for elsewhere
             if isinstance(signal, fx.Verdict):
                 self._has_phone = signal.has_phone
             elif may_change_zone(of_team, move.ask):
@@ -403,6 +457,15 @@ class _ActorTurn:
                     journey.journey_id, enrolment.enrolment_id, enrolled, tuple(steps), state, self._now
                 )
             )
+
+    def _answered_before(self, ask: fx.Effect) -> fx.Answer | None:
+        """The answer of an earlier run; after its last one the journeys are those of the next."""
+        _, answers = self._earlier[0]
+        answer = answers.pop(ask.key, None) if isinstance(ask, fx.OF_NODES) else None
+        if not answers:
+            del self._earlier[0]
+            self._journeys = self._earlier[0][0] if self._earlier else self._given.journeys
+        return answer
 
     def _informed(self, ask: fx.Effect) -> fx.Effect:
         """The effect with what is known of the customer: from their mail, from other answers of this turn."""

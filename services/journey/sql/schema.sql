@@ -331,6 +331,7 @@ CREATE TABLE journey (
     deleted_at      timestamp with time zone,
     braked_epoch    bigint NOT NULL DEFAULT 0,
     indexed_version bigint NOT NULL DEFAULT 0,
+    recall_epoch    bigint NOT NULL DEFAULT 0,
     CONSTRAINT journey_pkey PRIMARY KEY (team_id, journey_id),
     CONSTRAINT journey_revision_check CHECK ((revision > 0)),
     CONSTRAINT journey_status_check CHECK (((status >= 1) AND (status <= 6))),
@@ -338,10 +339,14 @@ CREATE TABLE journey (
     CONSTRAINT journey_version_check CHECK ((version > 0))
 ) WITH (fillfactor=70);
 CREATE INDEX journey_by_creation ON journey.journey USING btree (team_id, created_at DESC, journey_id DESC) WHERE (deleted_at IS NULL);
+-- Lists of one status, however many there are of others.
+CREATE INDEX journey_by_status ON journey.journey USING btree (team_id, status, created_at DESC, journey_id DESC) WHERE (deleted_at IS NULL);
 -- What the schedule has to look at: journeys that change by time, and those that are stopping.
 CREATE INDEX journey_changing ON journey.journey USING btree (status, starts_at, ends_at) WHERE (status = ANY (ARRAY[2, 3, 4, 5]));
 -- Journeys that customers can be in, which every load of turns looks at: a team's stopped ones are not read for it, however many there are.
 CREATE INDEX journey_inside ON journey.journey USING btree (team_id, journey_id) INCLUDE (version) WHERE ((deleted_at IS NULL) AND (status = ANY (ARRAY[2, 3, 4, 5])));
+-- Those for which the gateway has to be asked: none, most of the time.
+CREATE INDEX journey_unbraked ON journey.journey USING btree (team_id, journey_id) WHERE ((stop_epoch > braked_epoch) AND (deleted_at IS NULL));
 -- Few at a time: what was changed a moment ago. Nobody asks any more what a stopped one names.
 CREATE INDEX journey_unindexed ON journey.journey USING btree (team_id, journey_id) WHERE ((indexed_version <> version) AND (deleted_at IS NULL) AND ((status >= 1) AND (status <= 4)));
 ALTER TABLE journey ENABLE ROW LEVEL SECURITY;

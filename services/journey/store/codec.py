@@ -99,6 +99,7 @@ def journey_from(row: Mapping[str, Any], zone: str = DEFAULT_ZONE) -> Journey:
         updated_at=row["updated_at"],
         published_at=row["published_at"],
         braked_epoch=row["braked_epoch"],
+        recall_epoch=row["recall_epoch"],
         deleted_at=row.get("deleted_at"),
     )
 

@@ -23,11 +23,14 @@ from services.journey.domain.model import (
     StatusReason,
 )
 from services.journey.domain.references import ReferenceKind
+from services.journey.domain.status import labels_of
 from services.journey.domain.views import TRIGGER_TYPES, JourneyFilter, StoredRevision, StoredStatusChange
 from services.journey.store import codec
 from services.journey.store.book import BOOK
 from services.journey.store.history import append_status
 
+WAKE_PAGE_MAX: Final = 10_000
+"""Customers made due in one transaction."""
 BY_ITSELF: Final = "journey"
 """Who changes a status where nobody asked for it."""
 
@@ -104,6 +107,7 @@ class JourneyStore:
             "list_journeys",
             team_id=team_id,
             statuses=list(wanted.statuses) or None,
+            labels=sorted(labels_of(wanted.statuses)),
             trigger_type=wanted.trigger_type or None,
             name_part=fold(wanted.name_contains) or None,
             after_created_at=created_at,
@@ -116,15 +120,26 @@ class JourneyStore:
         return [codec.journey_from(row) for row in rows]
 
     async def update_definition(
-        self, connection: Connection, journey: Journey, definition: Definition, actor: str, now: datetime
+        self,
+        connection: Connection,
+        journey: Journey,
+        definition: Definition,
+        actor: str,
+        now: datetime,
+        *,
+        recalls: bool = False,
     ) -> Journey:
-        """Writes an accepted edit and its revision; returns the journey after it."""
+        """Writes an accepted edit and its revision; returns the journey after it.
+
+        It `recalls` sends that wait: the gateway is asked to put them off.
+        """
         await connection.execute(
             *BOOK.bind(
                 "update_definition",
                 team_id=journey.team_id,
                 journey_id=journey.journey_id,
                 now=now,
+                recalls=int(recalls),
                 **_definition_columns(definition),
             )
         )
@@ -133,6 +148,8 @@ class JourneyStore:
             definition=definition,
             revision=journey.revision + 1,
             version=journey.version + 1,
+            stop_epoch=journey.stop_epoch + recalls,
+            recall_epoch=journey.stop_epoch + 1 if recalls else journey.recall_epoch,
             updated_at=now,
         )
         await self._revision(connection, edited, actor, now)
@@ -195,6 +212,33 @@ class JourneyStore:
         async with transaction(self.pool, [team_id]) as connection:
             query = BOOK.bind("acknowledge_brake", team_id=team_id, journey_id=journey_id, epoch=epoch)
             await connection.execute(*query)
+
+    async def wake_resting(self, team_id: UUID, journey_id: UUID, now: datetime) -> None:
+        """Makes due at `now` everybody who rests for quiet time in a journey, once each."""
+        after: tuple[int | None, UUID | None] = (None, None)
+        held: list[tuple[int, UUID]] = []
+        while True:
+            query = BOOK.bind(
+                "wake_resting",
+                team_id=team_id,
+                journey_id=journey_id,
+                now=now,
+                after_partition=after[0],
+                after_customer_id=after[1],
+                limit=WAKE_PAGE_MAX,
+            )
+            async with transaction(self.pool, [team_id]) as connection:
+                rows = await connection.fetch(*query)
+            held += [(row["partition"], row["customer_id"]) for row in rows if not row["woken"]]
+            if len(rows) < WAKE_PAGE_MAX:
+                break
+            after = (rows[-1]["partition"], rows[-1]["customer_id"])
+        for partition, customer_id in held:  # one lock at a time: whoever waits for it holds nothing
+            query = BOOK.bind(
+                "wake_customer", partition=partition, team_id=team_id, customer_id=customer_id, now=now
+            )
+            async with transaction(self.pool, [team_id]) as connection:
+                await connection.execute(*query)
 
     async def delete(self, connection: Connection, journey: Journey, now: datetime) -> None:
         """Removes a journey from lists; its history stays."""

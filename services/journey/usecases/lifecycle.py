@@ -18,7 +18,7 @@ from services.journey.domain.circles import circles_of
 from services.journey.domain.edit import require_editable
 from services.journey.domain.gate import Verdict
 from services.journey.domain.lifecycle import JourneyAction, published, require_allowed, somebody_inside
-from services.journey.domain.model import Definition, Journey, JourneyStatus, StatusReason
+from services.journey.domain.model import OPEN, Definition, Journey, JourneyStatus, StatusReason
 from services.journey.domain.validate import new_faults
 from services.journey.store.journeys import JourneyStore
 from services.journey.usecases.gate import Gate
@@ -112,8 +112,9 @@ class Lifecycle:
         require_editable(journey, definition)
         if journey.status is not JourneyStatus.DRAFT:
             look.require(journey, new_faults(definition, journey.definition))
+        redrawn = journey.status in OPEN and definition.do_not_disturb != journey.definition.do_not_disturb
         return await self._store.update_definition(
-            connection, journey, definition, caller().name, self._clock.now()
+            connection, journey, definition, caller().name, self._clock.now(), recalls=redrawn
         )
 
     async def publish(self, call: Call[Journey, Reply], journey_id: UUID, etag: str) -> Reply:
@@ -183,7 +184,7 @@ class Lifecycle:
         if journey.status is not JourneyStatus.STOPPING:
             stopping = JourneyStatus.STOPPING
             return await self._changed_by_caller(connection, journey, stopping, now, stops_sends=True)
-        if journey.stop_epoch == 0:  # it stops by itself, and lets what was handed over leave
+        if not journey.was_stopped:  # it stops by itself, and lets what was handed over leave
             return await self._store.raise_brake(connection, journey, now)
         return journey
 

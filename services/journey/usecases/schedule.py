@@ -28,7 +28,7 @@ class ScheduledChanges:
         self._store = store
 
     async def due(self, now: datetime) -> list[tuple[UUID, UUID]]:
-        """(team, journey) of those that have to change by themselves at `now`, or are stopping."""
+        """(team, journey) of those that have to change by themselves at `now`, are stopping, or are not braked."""
         return await self._store.changing_journeys(now)
 
     async def get(self, team_id: UUID, journey_id: UUID) -> Journey:

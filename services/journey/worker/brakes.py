@@ -1,5 +1,8 @@
 """The brake: the gateway is asked to stop a journey's sends until it has acknowledged (J-03d).
 
+A change of do-not-disturb goes the same way (J-06f): sends that wait are put off, to be asked for again by the new
+windows, and who rests is made due.
+
 That is kept with the journey, so a process that dies, or a gateway that is away, only delays it: every process asks for
 every journey that is stopping and not acknowledged. One that hangs holds nobody back.
 """
@@ -7,12 +10,15 @@ every journey that is stopping and not acknowledged. One that hangs holds nobody
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
 
 from libs.common.backoff import Backoff, Retries
+from libs.common.clock import Clock
 from libs.common.tasks import set_within
 from services.journey import metrics
 from services.journey.clients.sends import SendStopper
@@ -39,19 +45,27 @@ class Acknowledgements(Protocol):
         """No attempt of an epoch before `epoch` can start any more."""
         ...
 
+    async def wake_resting(self, team_id: UUID, journey_id: UUID, now: datetime) -> None:
+        """Makes due at `now` everybody who rests for quiet time in a journey."""
+        ...
+
 
 class Brakes:
     """Brakes under way, one a journey."""
 
-    def __init__(self, stopper: SendStopper, kept: Acknowledgements) -> None:
-        """None is under way."""
+    def __init__(
+        self, stopper: SendStopper, kept: Acknowledgements, clock: Clock, woken: Callable[[], None]
+    ) -> None:
+        """None is under way. `woken` is called when customers were made due."""
         self._stopper = stopper
         self._kept = kept
+        self._clock = clock
+        self._woken = woken
         self._room = asyncio.Semaphore(AT_ONCE_MAX)
         self._under_way: dict[tuple[UUID, int], _Brake] = {}
 
     def pull(self, journey: Journey) -> None:
-        """Asks for a journey that was stopped, until it is acknowledged or `release`."""
+        """Asks for a journey that is not braked, until it is acknowledged or `release`."""
         self._pulled(journey)
 
     async def pull_and_wait(self, journey: Journey) -> bool:
@@ -90,14 +104,14 @@ class Brakes:
             if not brake.failures:
                 log = _log.warning if is_outage(error) else _log.error
                 log(
-                    "sends of a journey are not stopped yet",
+                    "sends of a journey are not held back yet",
                     journey_id=str(journey.journey_id),
                     error=repr(error),
                 )
             brake.failures += 1
             await set_within(brake.now, retries.failed())
         if brake.failures:
-            _log.info("sends of a journey are stopped", journey_id=str(journey.journey_id))
+            _log.info("sends of a journey are held back", journey_id=str(journey.journey_id))
 
     async def _refused(self, journey: Journey, brake: _Brake) -> Exception | None:
         """Why it is not acknowledged, or not kept that it is; None if it is."""
@@ -105,11 +119,20 @@ class Brakes:
         team_id, journey_id, epoch = journey.team_id, journey.journey_id, journey.stop_epoch
         try:
             async with self._room:
-                await self._stopper.stop_sends(team_id, journey_id, epoch)
+                if journey.was_stopped:
+                    await self._stopper.stop_sends(team_id, journey_id, epoch)
+                else:
+                    await self._recall(journey)
                 await self._kept.acknowledge(team_id, journey_id, epoch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the sends have to be stopped: it is asked again
             return error
         return None
+
+    async def _recall(self, journey: Journey) -> None:
+        team_id, journey_id = journey.team_id, journey.journey_id
+        await self._stopper.recall_sends(team_id, journey_id, journey.stop_epoch)
+        await self._kept.wake_resting(team_id, journey_id, self._clock.now())
+        self._woken()
 
 
 class _Brake:

@@ -38,7 +38,7 @@ class Changes(Protocol):
     """Changes of status that nobody asks for, each made at once or not at all."""
 
     async def due(self, now: datetime) -> list[tuple[UUID, UUID]]:
-        """(team, journey) of those that have to change by themselves at `now`, or are stopping."""
+        """(team, journey) of those that have to change by themselves at `now`, are stopping, or are not braked."""
         ...
 
     async def get(self, team_id: UUID, journey_id: UUID) -> Journey:
@@ -109,7 +109,7 @@ class Scheduler:
         due = await self._changes.due(now)
         journeys = await self._each(due, self._follow, now)
         ending = [journey for journey in journeys if journey.status is JourneyStatus.STOPPING]
-        for journey in ending:
+        for journey in journeys:
             if not journey.is_braked:
                 self._brakes.pull(journey)
         self._set_stopping([(journey.team_id, journey.journey_id) for journey in ending])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -25,7 +25,15 @@ from services.journey.domain.inbox import read_inbox, usable_view
 from services.journey.domain.lifecycle import JourneyChanged
 from services.journey.domain.matching import TeamJourneys
 from services.journey.domain.model import ActorKey
-from services.journey.domain.turn import Actor, Turn, TurnInput, TurnResult, take_turn
+from services.journey.domain.turn import (
+    Actor,
+    EarlierRun,
+    EarlierRunError,
+    Turn,
+    TurnInput,
+    TurnResult,
+    take_turn,
+)
 from services.journey.store.packed import PackedActor
 from services.journey.store.turns_protocol import ActorChanged, LoadedTurns, TurnStorage
 from services.journey.worker.catalog import ByTeam, JourneyCatalog
@@ -34,6 +42,8 @@ from services.journey.worker.residents import Residents
 
 CHANGED_ATTEMPTS: Final = 5
 """How often a batch is run at once because a journey or an actor was changed under it."""
+BEGUN_MAX: Final = 10_000
+"""Customers of whom it is remembered what was done in a turn that was not committed, some kB each."""
 VIEW_AGE_MAX_S: Final = 10.0
 """Real time for which what came with mail may be used: no mail that makes it false is on its way for longer, unless the
 mailboxes are full or away (ADR 27)."""
@@ -66,6 +76,22 @@ class BatchOutcome(msgspec.Struct):
     failed: dict[ActorKey, Exception]
 
 
+class _Round(NamedTuple):
+    """Effects that were asked for together, and their answers."""
+
+    asked: Mapping[ActorKey, fx.Effect]
+    answers: Mapping[ActorKey, fx.Answer | Exception]
+
+
+class _Begun(NamedTuple):
+    """What was done for a customer whose turn is not committed."""
+
+    version: int
+    """Of the actor."""
+    now: datetime
+    runs: tuple[EarlierRun, ...]
+
+
 class TurnRunner:
     """Everything between taking mail and trimming it."""
 
@@ -83,6 +109,7 @@ class TurnRunner:
         """`readers` gives the repair read of each mail source; `notifier` is notified when history was written;
         `real_time` gives seconds that never run backwards."""
         self.residents = Residents(real_time)
+        self._begun: dict[ActorKey, _Begun] = {}
         self._store = store
         self._catalog = catalog
         self._effects = effects
@@ -132,18 +159,79 @@ class TurnRunner:
         loaded, by_team = await self._load(batch, remembered)
         outcome = BatchOutcome({}, loaded.parked, {})
         work = {key: waiting for key, waiting in batch.items() if key not in loaded.parked}
-        turns, failed = await self._begin(work, loaded, by_team)
+        now = self._clock.now()
+        turns, failed = await self._begin(work, loaded, by_team, now)
         outcome.failed.update(failed)
-        results, failed = await self._drive(turns, loaded, fence)
-        outcome.failed.update(failed)
+        rounds: list[_Round] = []
+        results: dict[ActorKey, TurnResult] = {}
+        try:
+            results, failed = await self._drive(turns, loaded, fence, rounds)
+            outcome.failed.update(failed)
+            await self._commit(results, loaded, by_team, fence)
+        except Exception:
+            self._note_begun(turns, rounds, loaded, by_team, now)
+            raise
+        if failed:
+            self._note_begun(failed, rounds, loaded, by_team, now)
+        if self._begun:
+            self._forget_begun(results, failed)
+        outcome.committed = results
+        return outcome
+
+    async def _commit(
+        self,
+        results: Mapping[ActorKey, TurnResult],
+        loaded: LoadedTurns,
+        by_team: ByTeam,
+        fence: Mapping[int, int],
+    ) -> None:
         if results:
             journeys = {id_: j for journeys in by_team.values() for id_, j in journeys.items()}
             committed = await self._store.commit(results, loaded, journeys, fence, self._clock.now())
             crash.reach("journey.after_commit")
             self.residents.keep(committed, fence)
             self._notifier.notify()
-        outcome.committed = results
-        return outcome
+
+    def _note_begun(
+        self,
+        customers: Iterable[ActorKey],
+        rounds: Sequence[_Round],
+        loaded: LoadedTurns,
+        by_team: ByTeam,
+        now: datetime,
+    ) -> None:
+        """Remembers what was done for these: they are run again, maybe by other journeys, and it stays true."""
+        for key in customers:
+            done = {
+                effect.key: answer
+                for asked, answers in rounds
+                if isinstance(effect := asked.get(key), fx.OF_NODES)
+                and not isinstance(answer := answers[key], Exception)
+            }
+            if not done:
+                continue
+            version = loaded.stored[key].version
+            before = self._begun.get(key)
+            if before is None or before.version != version:
+                before = _Begun(version, now, ())
+            run = EarlierRun(by_team[key.team_id], done)
+            self._begun[key] = before._replace(runs=(*before.runs, run))
+        while len(self._begun) > BEGUN_MAX:
+            del self._begun[next(iter(self._begun))]
+
+    def _forget_begun(self, committed: Iterable[ActorKey], failed: Mapping[ActorKey, Exception]) -> None:
+        for key in committed:
+            self._begun.pop(key, None)
+        for key, error in failed.items():
+            if isinstance(error, EarlierRunError):
+                self._begun.pop(key, None)
+
+    def _begun_before(self, key: ActorKey, version: int) -> _Begun | None:
+        begun = self._begun.get(key)
+        if begun is not None and begun.version != version:
+            del self._begun[key]  # it was committed all the same, or by another worker
+            return None
+        return begun
 
     async def _load(
         self, batch: Iterable[ActorKey], remembered: Mapping[ActorKey, PackedActor]
@@ -169,9 +257,9 @@ class TurnRunner:
         work: Mapping[ActorKey, Waiting],
         loaded: LoadedTurns,
         by_team: Mapping[UUID, TeamJourneys],
+        now: datetime,
     ) -> tuple[dict[ActorKey, Turn], dict[ActorKey, Exception]]:
         """Makes the turns ready to run."""
-        now = self._clock.now()
         rate = self._clock.rate
         since = now - timedelta(seconds=VIEW_AGE_MAX_S * rate) if rate else None
         turns: dict[ActorKey, Turn] = {}
@@ -183,16 +271,18 @@ class TurnRunner:
             except (MailGap, ServiceUnavailable) as error:
                 failed[key] = error
                 continue
+            begun = self._begun_before(key, loaded.stored[key].version) if self._begun else None
             turns[key] = take_turn(
                 TurnInput(
                     actor,
                     loaded.enrolments[key],
                     mails,
                     by_team[key.team_id],
-                    now,
+                    begun.now if begun else now,
                     waiting.mail_left,
                     waiting.again,
                     usable_view(actor.taken, mails, mail_left=waiting.mail_left, since=since),
+                    begun.runs if begun else (),
                 )
             )
         return turns, failed
@@ -216,9 +306,13 @@ class TurnRunner:
         return inbox.mails
 
     async def _drive(
-        self, turns: Mapping[ActorKey, Turn], loaded: LoadedTurns, fence: Mapping[int, int]
+        self,
+        turns: Mapping[ActorKey, Turn],
+        loaded: LoadedTurns,
+        fence: Mapping[int, int],
+        rounds: list[_Round],
     ) -> tuple[dict[ActorKey, TurnResult], dict[ActorKey, Exception]]:
-        """Drives all turns in lockstep: each round asks for one effect of each, in one call a service."""
+        """Drives all turns in lockstep: each round asks for one effect of each, in one call a service, and is noted."""
         progress = _Lockstep(turns)
         answers: Mapping[ActorKey, fx.Answer | Exception | None] = dict.fromkeys(turns)
         while answers:
@@ -226,8 +320,10 @@ class TurnRunner:
             if loaded.unproven is not None and any(map(_is_of_journeys, asking.values())):
                 await self._store.prove_journeys(loaded)
             replies = await self._effects.answer(list(asking.values())) if asking else []
+            answered = dict(zip(asking, replies, strict=True))
+            rounds.append(_Round(asking, answered))
             crash.reach("journey.between_effects")
-            answers = await self._settled(asking, dict(zip(asking, replies, strict=True)), loaded, fence)
+            answers = await self._settled(asking, answered, loaded, fence)
         return progress.results, progress.failed
 
     async def _settled(

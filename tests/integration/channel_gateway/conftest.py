@@ -327,6 +327,13 @@ class Gateway:
         )
         return await self.internal.sends.StopSends(request, timeout=TIMEOUT_S)
 
+    async def recall(self, epoch: int) -> int:
+        """Has the journey's sends asked for anew; how many were put off."""
+        request = sends_service_pb2.RecallSendsRequest(
+            team_id=str(self.team_id), journey_id=str(self.journey_id), epoch=epoch
+        )
+        return (await self.internal.sends.RecallSends(request, timeout=TIMEOUT_S)).recalled
+
     async def settled(self, timeout_s: float = 20.0) -> None:
         """Waits until nothing is pending."""
         until = asyncio.get_running_loop().time() + timeout_s

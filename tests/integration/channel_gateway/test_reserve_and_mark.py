@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -179,6 +180,38 @@ async def test_a_stop_elsewhere_waits_for_what_is_marked_here(
         await gateway.settled()
     assert left_before == [1], "the answer to the stop came after the request that was marked before it"
     assert await outcomes(gateway, customer) == [(Outcome.SENT, "")]
+
+
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+async def test_what_is_recalled_leaves_once_when_it_is_asked_for_again(
+    gateway: Gateway, maker: GatewayMaker, where: str
+) -> None:
+    account = await gateway.account(LINE)
+    module = await gateway.module()
+    people = [gateway.customer(account, LINE) for _ in range(3)]
+    await gateway.fault("line", kind="rate", count=None)
+    sends = [gateway.send(person, LINE, bot_module_id=module, cap=3) for person in people]
+    await gateway.ask(*sends[:2])
+    async with maker.start(gateway.clock) as other:
+        other.team_id, other.journey_id = gateway.team_id, gateway.journey_id
+        recalling = gateway if where == "here" else other
+        recalled = 0
+        while recalled < 2:
+            with contextlib.suppress(grpc.aio.AioRpcError):  # on the wire just now
+                recalled += await recalling.recall(1)
+        for person in people[:2]:
+            assert await outcomes(gateway, person) == [(Outcome.DEFERRED, "DO_NOT_DISTURB")]
+        (late,) = await gateway.ask(sends[2])
+        assert late.state == delivery_pb2.SEND_STATE_CANCELLED, "a turn of before hands over what is recalled"
+        for send in sends:
+            send.stop_epoch = 1
+        again = await gateway.ask(*sends)
+        assert [each.state for each in again] == [delivery_pb2.SEND_STATE_ACCEPTED] * 3
+        async with gateway.http.delete(gateway.emulators.urls["line"] + "/_emulator/faults"):
+            pass
+        await gateway.settled()
+    assert len(await gateway.accepted("line")) == 3
+    assert [(await outcomes(gateway, person))[-1] for person in people] == [(Outcome.SENT, "")] * 3
 
 
 async def test_content_and_accounts_changed_elsewhere_are_noticed_by_the_next_send(

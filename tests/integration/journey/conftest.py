@@ -139,7 +139,7 @@ class Site:
         )
         schedule = Scheduler(
             ScheduledChanges(self.journeys),
-            Brakes(self.stopper, self.journeys),
+            Brakes(self.stopper, self.journeys, self.clock, worker.wake),
             self.clock,
             Progress(),
             worker.set_stopping,

@@ -163,7 +163,12 @@ class RecordingStopper:
 
     def __init__(self) -> None:
         self.stopped: list[tuple[UUID, int]] = []
+        self.recalled: list[tuple[UUID, int]] = []
 
     async def stop_sends(self, team_id: UUID, journey_id: UUID, epoch: int) -> None:
         """See `SendStopper`."""
         self.stopped.append((journey_id, epoch))
+
+    async def recall_sends(self, team_id: UUID, journey_id: UUID, epoch: int) -> None:
+        """See `SendStopper`."""
+        self.recalled.append((journey_id, epoch))

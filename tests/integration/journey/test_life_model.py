@@ -132,6 +132,10 @@ class Gateway:
         for send in [each for each in self.waiting.values() if each.journey_id == journey_id]:
             self._settle(send, Outcome.CANCELLED)
 
+    async def recall_sends(self, team_id: UUID, journey_id: UUID, epoch: int) -> None:
+        """See `SendStopper`."""
+        raise AssertionError("no windows are drawn otherwise here")
+
     async def answer(self, effects: Sequence[fx.Effect]) -> list[fx.Answer | Exception]:
         """See `Effects`."""
         return [self._answer(effect) for effect in effects]
@@ -210,7 +214,7 @@ class World:
             clock=site.clock,
             notifier=CommitNotifier(),
         )
-        self.brakes = brakes.Brakes(self.gateway, site.journeys)
+        self.brakes = brakes.Brakes(self.gateway, site.journeys, site.clock, lambda: None)
         self.real = 0.0
         self.halting = Halting(site.turns, lambda: self.real)
         self.scheduler = Scheduler(

@@ -101,7 +101,10 @@ async def test_a_journey_with_somebody_inside_is_not_deleted(site: Site) -> None
     # As where the clock of the process that is asked is behind: to it the start lies ahead.
     async with transaction(site.pool, [TEAM]) as connection:
         await connection.execute("UPDATE journey SET status = $1", S.SCHEDULED)
-    gate, brakes = Gate(NothingAsked(), site.clock), Brakes(site.stopper, site.journeys)
+    gate, brakes = (
+        Gate(NothingAsked(), site.clock),
+        Brakes(site.stopper, site.journeys, site.clock, lambda: None),
+    )
     lifecycle = Lifecycle(site.journeys, gate, brakes, site.clock, lambda: None)
     request = pb.DeleteJourneyRequest(request_id="delete", journey_id=str(journey.journey_id))
     form = pb.DeleteJourneyResponse

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import islice
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from libs.common.db.pool import transaction
@@ -17,6 +19,7 @@ from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import Outcome
 from libs.testing.mails import TEAM, customers
 from omnijourney.journey.v1 import journey_service_pb2 as pb
+from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.effects import EarnPoints
 from services.journey.domain.lifecycle import JourneyChanged
@@ -278,6 +281,71 @@ async def test_the_first_refused_send_stops_the_journey_by_itself(site: Site) ->
     assert await site.states(journey) == {State.COMPLETED: 3, State.HALTED: 1}
 
 
+EDITED = (
+    d.Node("points", d.Points(20), "wait"),
+    d.Node("wait", d.Delay(60), "more"),
+    d.Node("more", d.Points(2)),
+)
+
+
+async def _change(site: Site, journey: d.Journey, change: str) -> None:
+    if change == "stop":
+        await _stop(site, journey)
+        return
+    async with transaction(site.pool, [TEAM]) as connection:
+        present = await site.journeys.get_for_change(connection, TEAM, journey.journey_id)
+        now = site.clock.now()
+        if change == "close":
+            await site.journeys.change_status(connection, present, d.JourneyStatus.TRIGGER_CLOSED, now)
+        elif change == "delete":
+            await site.journeys.delete(connection, present, now)
+        else:
+            definition = msgspec.structs.replace(present.definition, nodes=EDITED)
+            await site.journeys.update_definition(connection, present, definition, "test", now)
+
+
+@pytest.mark.rule("J-06e")
+@pytest.mark.parametrize("lost", ["by the change", "and the commit by an outage"])
+@pytest.mark.parametrize("change", ["stop", "close", "delete", "edit"])
+async def test_what_was_done_is_told_whatever_became_of_the_journey_before_the_commit(
+    site: Site, monkeypatch: pytest.MonkeyPatch, change: str, lost: str
+) -> None:
+    nodes = (d.Node("points", d.Points(10), "wait"), *EDITED[1:])
+    journey = await site.save_journey(*nodes)
+    [customer] = islice(customers(), 1)
+    fence, runner = await epochs(site), site.runner()
+    original, commits = site.effects.answer, site.turns.commit
+    left = [True]
+
+    async def change_after_it(effects: Sequence[fx.Effect]) -> list[fx.Answer | Exception]:
+        answers = await original(effects)
+        if left and any(isinstance(effect, fx.ChangePoints) for effect in effects):
+            left.clear()
+            await _change(site, journey, change)
+            if lost != "by the change":
+                monkeypatch.setattr(site.turns, "commit", cut_off)
+        return answers
+
+    async def cut_off(*arguments: object) -> None:
+        monkeypatch.setattr(site.turns, "commit", commits)
+        raise ConnectionError("cut off")
+
+    monkeypatch.setattr(site.effects, "answer", change_after_it)
+    batch = {key_of(customer): Waiting([site.order(customer)])}
+    outcome = await runner.run_all(batch, fence)
+    if lost != "by the change":
+        assert isinstance(outcome.failed[key_of(customer)], ConnectionError)
+        outcome = await runner.run_all(batch, fence)
+    assert not outcome.failed
+    assert site.effects.points[customer] == 11  # one of the order
+    ends_in = {"stop": State.HALTED, "delete": State.HALTED}.get(change, State.LIVE)
+    assert await site.states(journey) == {ends_in: 1}
+    steps = [step for each in outcome.committed.values() for s in each.run_segments for step in s.steps]
+    assert (steps[0].node_id, steps[0].result.name) == ("points", "APPLIED")
+    asked = [effect.delta for effect in site.effects.asked if isinstance(effect, fx.ChangePoints)]
+    assert asked == [10], "it is not asked for again, as it is drawn now"
+
+
 async def test_a_turn_that_used_a_journey_that_was_changed_is_run_again(site: Site) -> None:
     journey = await site.save_journey(POINTS)
     [customer] = islice(customers(), 1)
@@ -294,8 +362,13 @@ async def test_a_turn_that_used_a_journey_that_was_changed_is_run_again(site: Si
     site.effects.answer = stop_meanwhile  # type: ignore[method-assign, assignment]
     outcome = await runner.run({key_of(customer): Waiting([site.order(customer)])}, fence)
     assert not isinstance(outcome.failed.get(key_of(customer)), JourneyChanged)
-    # The second run found the journey stopping: nobody entered.
-    assert await site.states(journey) == {}
+    # The points were given when the commit found the journey stopping: who got them has entered, and nobody else does.
+    assert site.effects.points[customer] == 11
+    assert await site.states(journey) == {State.COMPLETED: 1}
+    other = key_of(list(islice(customers(), 2))[1])
+    await runner.run({other: Waiting([site.order(other.customer_id)])}, fence)
+    assert site.effects.points[other.customer_id] == 1
+    assert await site.states(journey) == {State.COMPLETED: 1}
 
 
 @pytest.mark.rule("J-13a")

@@ -236,8 +236,9 @@ async def refusal(call: Any) -> RemoteError:
 
 
 @asynccontextmanager
-async def serving_site(servers: Servers, databases: Databases) -> AsyncIterator[Site]:
-    """Journey with points, segment and the gateway; those three end with `site.stack`."""
+async def serving_site(servers: Servers, databases: Databases, **of_gateway: Any) -> AsyncIterator[Site]:
+    """Journey with points, segment and the gateway, whose settings `of_gateway` changes; those three end with
+    `site.stack`."""
     services = ("journey", "segment", "points", "channel_gateway")
     async with (
         databases.fresh({each: f"services.{each}" for each in services}) as database,
@@ -255,7 +256,7 @@ async def serving_site(servers: Servers, databases: Databases) -> AsyncIterator[
 
         async def serve(name: str, app: Any, settings: Any, stub: Any, on: AsyncExitStack) -> str:
             known = {key: value for key, value in targets.items() if key in settings.model_fields}
-            extra = {"http_port": 0} if name == "gateway" else {}
+            extra = {"http_port": 0, **of_gateway} if name == "gateway" else {}
             serving = await on.enter_async_context(
                 app(servers.settings(settings, database, **known, **extra))
             )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
+import pytest
+
 from services.channel_gateway.domain.model import Account, Channel, Job, SendState
 from services.channel_gateway.worker.queue import SendQueue
 from tests.unit.channel_gateway.build import ACCOUNT, TEAM, account, job
@@ -67,10 +69,25 @@ async def test_what_is_reserved_or_checked_out_is_not_lost() -> None:
     with queue.reserving(keys(1)):
         assert queue.lost(keys(1, 2)) == keys(2)
     assert queue.lost(keys(1)) == keys(1)
-    queue.offer(jobs(3), [PLENTY])
+    offered = jobs(3)
+    queue.offer(offered, [PLENTY])
     assert queue.lost(keys(3)) == set()
-    queue.release(jobs(3))
+    queue.release(offered)
     assert queue.lost(keys(3)) == keys(3)
+
+
+@pytest.mark.parametrize("lane_max", [100, 1])
+async def test_a_send_that_was_recalled_is_worked_on_only_as_it_was_asked_for_again(lane_max: int) -> None:
+    queue = queue_of(lane_max)
+    [recalled], [again] = jobs(1), jobs(1)
+    queue.offer([recalled], [PLENTY])
+    assert queue.works_on(recalled)
+    queue.offer([again], [PLENTY])
+    assert not queue.works_on(recalled)
+    # The line is full of what was recalled: what is asked for again stays in the table.
+    assert queue.works_on(again) is (lane_max > 1)
+    queue.release([recalled])
+    assert queue.works_on(again) is (lane_max > 1)
 
 
 async def test_two_reservations_of_the_same_keys_end_each_for_itself() -> None:

@@ -12,7 +12,7 @@ from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.matching import TeamJourneys
-from services.journey.domain.turn import Actor, TurnInput, TurnResult, take_turn
+from services.journey.domain.turn import Actor, EarlierRun, TurnInput, TurnResult, take_turn
 
 TEAM = UUID(int=1)
 CUSTOMER = UUID(int=2)
@@ -131,6 +131,7 @@ def run(
     asked: list[fx.Effect] | None = None,
     again: bool = False,
     view: m.CustomerView | None = None,
+    earlier: Sequence[EarlierRun] = (),
 ) -> TurnResult:
     """Runs one turn to its end; `asked` collects the effects in order."""
     turn = take_turn(
@@ -142,6 +143,7 @@ def run(
             now,
             again=again,
             view=view,
+            earlier=earlier,
         )
     )
     reply: fx.Answer | None = None

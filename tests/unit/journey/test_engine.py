@@ -176,6 +176,56 @@ def test_a_send_deferred_for_a_window_that_is_over_is_asked_again_by_another_tur
     assert (turn.enrolments[0].wait, turn.enrolments[0].wake_at) == (d.WaitReason.QUIET, seen)
 
 
+def _resting_until_two(given: d.Journey) -> d.Enrolment:
+    [resting] = run([given], [checkout(1, NOW + minutes(70))], now=NOW + minutes(70)).enrolments
+    assert (resting.wait, resting.wake_at) == (d.WaitReason.QUIET, NOW + minutes(120))
+    return resting
+
+
+@pytest.mark.rule("J-06f")
+@pytest.mark.parametrize(
+    ("windows", "rests_until"),
+    [
+        ((), None),
+        ((d.QuietWindow(13 * 60, 13 * 60 + 5),), None),
+        ((d.QuietWindow(8 * 60, 9 * 60),), None),
+        ((d.QuietWindow(13 * 60, 13 * 60 + 30),), 90),
+        ((d.QuietWindow(13 * 60, 15 * 60),), 180),
+        ((d.QuietWindow(13 * 60, 14 * 60), d.QuietWindow(14 * 60, 16 * 60)), 240),
+        ((d.QuietWindow(13 * 60, 14 * 60), d.QuietWindow(20 * 60, 21 * 60)), 120),
+    ],
+)
+def test_windows_drawn_otherwise_move_those_who_rest_for_them(
+    windows: tuple[d.QuietWindow, ...], rests_until: int | None
+) -> None:
+    given = journey(message("send"), quiet=(d.QuietWindow(13 * 60, 14 * 60),))
+    resting = _resting_until_two(given)
+    asked: list[fx.Effect] = []
+    edited = journey(message("send"), quiet=windows)
+    turn = run([edited], (), [resting], now=NOW + minutes(75), asked=asked)
+    if rests_until == 120:
+        assert (turn.enrolments, asked, turn.wake_at) == ((), [], resting.wake_at)
+        return
+    [moved] = turn.enrolments
+    if rests_until is None:
+        assert moved.wait is d.WaitReason.SEND
+        assert [type(effect) for effect in asked] == [fx.Send]
+    else:
+        assert (moved.wait, moved.wake_at, asked) == (d.WaitReason.QUIET, NOW + minutes(rests_until), [])
+
+
+def test_a_rest_that_is_over_ends_in_its_order_whatever_windows_were_drawn_since() -> None:
+    given = journey(
+        message("send", "tag"), d.Node("tag", d.Tags(add=("x",))), quiet=(d.QuietWindow(13 * 60, 14 * 60),)
+    )
+    resting = _resting_until_two(given)
+    edited = journey(*given.definition.nodes, quiet=())
+    asked: list[fx.Effect] = []
+    early = checkout(2, NOW + minutes(110))
+    run([edited], [early], [resting], now=NOW + minutes(130), asked=asked)
+    assert [type(effect) for effect in asked] == [fx.EarnPoints, fx.Send, fx.Send]
+
+
 def test_a_refused_send_halts_the_customer_and_stops_the_journey() -> None:
     def answer(effect: fx.Effect) -> fx.Answer:
         if isinstance(effect, fx.Send):

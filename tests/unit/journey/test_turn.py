@@ -14,7 +14,8 @@ from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.inbox import read_inbox
-from services.journey.domain.turn import RefusalReason
+from services.journey.domain.matching import TeamJourneys
+from services.journey.domain.turn import EarlierRun, EarlierRunError, RefusalReason
 from tests.unit.journey.builders import (
     ACCOUNT,
     CUSTOMER,
@@ -283,3 +284,80 @@ def test_a_lost_send_does_not_leave_when_it_must_not(why: str) -> None:
         assert (left.wait, left.wake_at) == (d.WaitReason.QUIET, NOW + timedelta(hours=1))
     else:
         assert left.state is d.EnrolmentState.HALTED
+
+
+GIVE = d.Node("give", d.Points(10), "after")
+AFTER = d.Node("after", d.Points(1))
+
+
+def lost_run(given: d.Journey, mails: list[m.Mail], *, answered: int = 1) -> EarlierRun:
+    """A run that was not committed after so many effects of nodes."""
+    asked: list[fx.Effect] = []
+    run([given], mails, asked=asked)
+    done = [effect for effect in asked if isinstance(effect, fx.ChangePoints)][:answered]
+    answers = {effect.key: fx.ChangeAnswer(fx.ChangeState.APPLIED) for effect in done}
+    return EarlierRun(TeamJourneys({given.journey_id: given}), answers)
+
+
+def told(turn: object) -> list[tuple[str, str]]:
+    return [(s.node_id, s.result.name) for segment in turn.run_segments for s in segment.steps]  # type: ignore[attr-defined]
+
+
+@pytest.mark.rule("J-06e")
+@pytest.mark.parametrize("becomes", [d.JourneyStatus.TRIGGER_CLOSED, d.JourneyStatus.STOPPING, None])
+def test_what_was_done_is_told_though_the_journey_lets_nobody_enter_any_more(
+    becomes: d.JourneyStatus | None,
+) -> None:
+    given = journey(GIVE, AFTER)
+    earlier = lost_run(given, [checkout(1)])
+    present = [with_status(given, becomes)] if becomes else []
+    asked: list[fx.Effect] = []
+    turn = run(present, [checkout(1)], asked=asked, earlier=[earlier])
+    [enrolment] = turn.enrolments
+    again = [effect.delta for effect in asked if isinstance(effect, fx.ChangePoints)]
+    if becomes is d.JourneyStatus.TRIGGER_CLOSED:
+        assert told(turn) == [("give", "APPLIED"), ("after", "APPLIED")]
+        assert (enrolment.state, again) == (d.EnrolmentState.COMPLETED, [1])
+    else:
+        assert told(turn) == [("give", "APPLIED"), ("give", "HALTED")]
+        assert (enrolment.state, again) == (d.EnrolmentState.HALTED, [])
+    assert turn.journeys_used == frozenset(each.journey_id for each in present)
+
+
+@pytest.mark.rule("J-06e")
+def test_what_was_done_is_not_done_as_it_was_drawn_since_and_what_follows_is() -> None:
+    given = journey(GIVE, AFTER)
+    edited = journey(d.Node("give", d.Points(20), "after"), d.Node("after", d.Points(2)))
+    asked: list[fx.Effect] = []
+    turn = run([edited], [checkout(1)], asked=asked, earlier=[lost_run(given, [checkout(1)])])
+    assert [effect.delta for effect in asked if isinstance(effect, fx.ChangePoints)] == [2]
+    assert told(turn) == [("give", "APPLIED"), ("after", "APPLIED")]
+
+
+@pytest.mark.rule("J-06e")
+def test_runs_that_were_lost_one_after_the_other_are_all_told() -> None:
+    given, closed = journey(GIVE, AFTER), with_status(journey(GIVE, AFTER), d.JourneyStatus.TRIGGER_CLOSED)
+    first = lost_run(given, [checkout(1)])
+    second = lost_run(given, [checkout(1)], answered=2)
+    [key] = second.answers.keys() - first.answers.keys()
+    second = EarlierRun(TeamJourneys({closed.journey_id: closed}), {key: second.answers[key]})
+    asked: list[fx.Effect] = []
+    turn = run([], [checkout(1)], asked=asked, earlier=[first, second])
+    assert not [effect for effect in asked if isinstance(effect, fx.ChangePoints)]
+    assert told(turn) == [("give", "APPLIED"), ("after", "APPLIED"), ("after", "HALTED")]
+
+
+@pytest.mark.rule("J-06e")
+def test_another_journey_that_nothing_was_done_for_goes_by_what_it_is_now() -> None:
+    given, other = journey(GIVE, AFTER), journey(AFTER, number=200)
+    earlier = lost_run(given, [checkout(1)], answered=2)
+    earlier = EarlierRun(TeamJourneys({each.journey_id: each for each in (given, other)}), earlier.answers)
+    stopped = with_status(other, d.JourneyStatus.STOPPING)
+    turn = run([given, stopped], [checkout(1)], earlier=[earlier])
+    assert [enrolment.journey_id for enrolment in turn.enrolments] == [given.journey_id]
+
+
+def test_a_turn_that_does_not_come_to_what_an_earlier_one_did_says_so() -> None:
+    earlier = lost_run(journey(GIVE, AFTER), [checkout(1)])
+    with pytest.raises(EarlierRunError):
+        run([journey(GIVE, AFTER)], [checkout(2)], earlier=[earlier])

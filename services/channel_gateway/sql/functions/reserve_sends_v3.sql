@@ -1,6 +1,7 @@
+-- version: 2
 -- Reserves and stores sends, in one transaction of the teams `bound`; the positions of the records of those that are refused.
 -- `own` is the sender that gets the accepted ones, `stint` the stretch of its sends that they belong to. A send stored as IN_FLIGHT is
--- recorded as such by this very commit. Keys in `re_reserve` may be there as DEFERRED and are reserved again. What cannot be done as a
+-- recorded as such by this very commit. Keys in `re_reserve` may be there as DEFERRED or CANCELLED and are reserved again. What cannot be done as a
 -- whole is raised, and nothing stays:
 --   OJ101: a key is stored already.  OJ102: a limit or a stop is in the way of some of it.  OJ103: what the batch was made of
 --   (accounts, content, prices) has changed.
@@ -40,7 +41,7 @@ BEGIN
            depth = EXCLUDED.depth, recipient = EXCLUDED.recipient, parts = EXCLUDED.parts, sender = EXCLUDED.sender,
            attempts = EXCLUDED.attempts, first_attempt_at = EXCLUDED.first_attempt_at, settled_at = EXCLUDED.settled_at,
            stint_id = EXCLUDED.stint_id, parts_sent = 0, message_ids = '{}', next_attempt_at = NULL, doubtful = false
-     WHERE d.state = send_state('DEFERRED') AND d.effect_key = ANY (re_reserve);
+     WHERE d.state IN (send_state('DEFERRED'), send_state('CANCELLED')) AND d.effect_key = ANY (re_reserve);
     GET DIAGNOSTICS stored = ROW_COUNT;
     IF stored < (SELECT sum(cardinality(g.sends)) FROM unnest(groups) AS g) THEN
         RAISE EXCEPTION 'a key is stored already' USING ERRCODE = 'OJ101';

@@ -36,24 +36,26 @@ INSERT INTO journey_stop AS s (team_id, journey_id, epoch) VALUES (:team_id, :jo
 ON CONFLICT (team_id, journey_id) DO UPDATE SET epoch = GREATEST(s.epoch, EXCLUDED.epoch)
 RETURNING epoch
 
--- name: find_stopped
--- Waiting sends of a journey that were decided before its stop, locked until they are cancelled.
+-- name: find_older
+-- Waiting sends of a journey that were decided in an older epoch, locked until they are settled; not those that have begun to leave, unless
+-- `begun`.
 SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, depth, stop_epoch, not_after,
        recipient, parts, template_id, currency, price_micros, attempts, parts_sent, message_ids, doubtful, state,
        first_attempt_at, next_attempt_at, clock_timestamp() AS real_now
   FROM delivery
  WHERE stint_id = ANY (ARRAY(SELECT s.stint_id FROM sender_stint AS s))
    AND team_id = :team_id AND journey_id = :journey_id AND state = send_state('ACCEPTED') AND stop_epoch < :epoch
+   AND (:begun::boolean OR (parts_sent = 0 AND NOT doubtful))
  ORDER BY team_id, effect_key
  LIMIT 2000
    FOR UPDATE
 
 -- name: take_over
--- Makes the waiting sends of a stopped journey ours, whichever process had them.
+-- Makes those sends ours, whichever process had them.
 UPDATE delivery SET sender = :sender
  WHERE stint_id = ANY (ARRAY(SELECT s.stint_id FROM sender_stint AS s))
    AND team_id = :team_id AND journey_id = :journey_id AND state = send_state('ACCEPTED') AND stop_epoch < :epoch
-   AND sender <> :sender
+   AND (:begun::boolean OR (parts_sent = 0 AND NOT doubtful)) AND sender <> :sender
 
 -- name: count_on_wire
 -- Sends in flight, ours and those of other processes.

@@ -7,7 +7,7 @@ SELECT d.*
   FROM unnest(:teams::uuid[], :effect_keys::uuid[]) AS w (team_id, effect_key)
  CROSS JOIN LATERAL (
     SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, state, accepted, reason, messages,
-           not_after, settled_at
+           not_after, stop_epoch, settled_at
       FROM delivery
      WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key LIMIT 1
  ) AS d

@@ -2,11 +2,11 @@
 
 -- name: journeys_by_id
 SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at,
-       braked_epoch, deleted_at
+       braked_epoch, recall_epoch, deleted_at
   FROM journey WHERE journey_id = ANY (:journey_ids::uuid[]);
 
 -- name: changing_journeys
-SELECT team_id, journey_id FROM changing_journeys_v2(:now);
+SELECT team_id, journey_id FROM changing_journeys_v3(:now);
 
 -- name: insert_journey
 INSERT INTO journey (team_id, journey_id, status, revision, version, name, name_folded, trigger_type, definition,
@@ -19,7 +19,7 @@ VALUES (:team_id, :journey_id, :revision, :definition, :actor, :now);
 
 -- name: get_journey
 SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at,
-       braked_epoch
+       braked_epoch, recall_epoch
   FROM journey WHERE team_id = :team_id AND journey_id = :journey_id AND deleted_at IS NULL;
 
 -- name: hold_name
@@ -33,18 +33,17 @@ SELECT journey_id FROM journey
 
 -- name: get_journey_for_change
 SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at,
-       braked_epoch
+       braked_epoch, recall_epoch
   FROM journey WHERE team_id = :team_id AND journey_id = :journey_id AND deleted_at IS NULL FOR NO KEY UPDATE;
 
 -- name: list_journeys
--- A filter that is null takes everything; so does the keyset. Journeys are filtered by what they are at `now`: time moves few
--- labels, and of the others no definition is read.
+-- A filter that is null takes everything; so does the keyset. Journeys are filtered by what they are at `now`, which time may have made of
+-- some of the `labels`: of the others no row is read.
 SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at,
-       braked_epoch
+       braked_epoch, recall_epoch
   FROM journey
  WHERE team_id = :team_id AND deleted_at IS NULL
-   AND (:statuses::smallint[] IS NULL OR status = ANY (:statuses)
-        OR status BETWEEN journey_status('SCHEDULED') AND journey_status('TRIGGER_CLOSED'))
+   AND status = ANY (:labels::smallint[])
    AND (:statuses::smallint[] IS NULL
         OR journey_status_at(status, starts_at, ends_at, (definition #>> '{schedule,expiry}')::integer, :now) = ANY (:statuses))
    AND (:trigger_type::text IS NULL OR trigger_type = :trigger_type)
@@ -55,7 +54,9 @@ SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, defin
 -- name: update_definition
 UPDATE journey
    SET name = :name, name_folded = :name_folded, trigger_type = :trigger_type, definition = :definition,
-       starts_at = :starts_at, ends_at = :ends_at, updated_at = :now, revision = revision + 1, version = version + 1
+       starts_at = :starts_at, ends_at = :ends_at, updated_at = :now, revision = revision + 1, version = version + 1,
+       stop_epoch = stop_epoch + :recalls::integer,
+       recall_epoch = CASE :recalls::integer WHEN 0 THEN recall_epoch ELSE stop_epoch + :recalls::integer END
  WHERE team_id = :team_id AND journey_id = :journey_id;
 
 -- name: change_status
@@ -104,3 +105,34 @@ SELECT EXISTS (
            AND NOT EXISTS (
                 SELECT FROM parked_customer AS k
                  WHERE k.partition = e.partition AND k.team_id = e.team_id AND k.customer_id = e.customer_id));
+
+-- name: wake_resting
+-- A page of those who rest for quiet time in a journey, in the order of keys, made due at `now`: their turn finds until when they rest. A
+-- turn that began before finds another version. `woken` is false of those whose row a turn holds.
+WITH found AS (
+    SELECT r.partition, r.customer_id
+      FROM (SELECT a.partition, a.customer_id FROM actor AS a
+             WHERE a.team_id = :team_id AND a.live_journey_id = :journey_id AND a.live_wait = wait_reason('QUIET')
+            UNION
+            SELECT e.partition, e.customer_id FROM enrolment AS e
+             WHERE e.team_id = :team_id AND e.journey_id = :journey_id AND e.state = enrolment_state('LIVE')
+               AND e.rest = wait_reason('QUIET')) AS r
+     WHERE :after_partition::smallint IS NULL OR (r.partition, r.customer_id) > (:after_partition, :after_customer_id::uuid)
+     ORDER BY r.partition, r.customer_id LIMIT :limit
+), held AS (
+    SELECT a.ctid AS place
+      FROM found AS f
+      JOIN actor AS a ON a.partition = f.partition AND a.team_id = :team_id AND a.customer_id = f.customer_id
+       FOR UPDATE OF a SKIP LOCKED
+), woken AS (
+    UPDATE actor AS a SET wake_at = LEAST(a.wake_at, :now), version = a.version + 1 FROM held AS h WHERE a.ctid = h.place
+    RETURNING a.partition, a.customer_id
+)
+SELECT f.partition, f.customer_id, w.partition IS NOT NULL AS woken
+  FROM found AS f LEFT JOIN woken AS w USING (partition, customer_id)
+ ORDER BY f.partition, f.customer_id;
+
+-- name: wake_customer
+-- The same of one, once no turn holds it. One that waits for no timer any more has had a turn.
+UPDATE actor SET wake_at = LEAST(wake_at, :now), version = version + 1
+ WHERE partition = :partition AND team_id = :team_id AND customer_id = :customer_id AND wake_at IS NOT NULL;

@@ -44,7 +44,8 @@ class Send(_message.Message):
     RECIPIENT_FIELD_NUMBER: _builtins.int
     effect_key: _builtins.str
     """Key of the effect, a UUID derived from enrolment, node and visit. The same key gets the first answer again; a `DEFERRED`
-    send that is asked again with another `not_after` is taken up anew. Required.
+    send that is asked again with another `not_after` is taken up anew, and so is a `DEFERRED` or `CANCELLED` one that is asked again
+    with a higher `stop_epoch`. Required.
     """
     team_id: _builtins.str
     """Team, a UUID. Required."""
@@ -65,7 +66,7 @@ class Send(_message.Message):
     cap: _builtins.int
     """The journey's own cap of messages on the channel. Absent: none."""
     stop_epoch: _builtins.int
-    """The journey's stop epoch when the send was decided; `StopSends` with a higher epoch cancels it. Default 0."""
+    """The journey's stop epoch when the send was decided; `StopSends` with a higher epoch cancels it, `RecallSends` puts it off. Default 0."""
     depth: _builtins.int
     """Causation depth of the enrolment, carried into the outcome's mail. Default 0."""
     @_builtins.property

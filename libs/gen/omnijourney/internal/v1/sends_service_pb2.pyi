@@ -125,6 +125,58 @@ class StopSendsResponse(_message.Message):
 Global___StopSendsResponse: _TypeAlias = StopSendsResponse  # noqa: Y015
 
 @_typing.final
+class RecallSendsRequest(_message.Message):
+    """Request of `RecallSends`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    journey_id: _builtins.str
+    """Journey, a UUID. Required."""
+    epoch: _builtins.int
+    """Sends with a lower `stop_epoch` are taken back. At least 1."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        journey_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "journey_id", b"journey_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecallSendsRequest: _TypeAlias = RecallSendsRequest  # noqa: Y015
+
+@_typing.final
+class RecallSendsResponse(_message.Message):
+    """Answer of `RecallSends`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECALLED_FIELD_NUMBER: _builtins.int
+    recalled: _builtins.int
+    """Sends that this call took back."""
+    def __init__(
+        self,
+        *,
+        recalled: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recalled", b"recalled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecallSendsResponse: _TypeAlias = RecallSendsResponse  # noqa: Y015
+
+@_typing.final
 class FindLostSendsRequest(_message.Message):
     """Request of `FindLostSends`."""
 

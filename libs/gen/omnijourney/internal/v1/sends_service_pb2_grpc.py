@@ -45,6 +45,11 @@ class SendsServiceStub:
                 request_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.StopSendsRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.StopSendsResponse.FromString,
                 _registered_method=True)
+        self.RecallSends = channel.unary_unary(
+                '/omnijourney.internal.v1.SendsService/RecallSends',
+                request_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.RecallSendsRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.RecallSendsResponse.FromString,
+                _registered_method=True)
         self.FindLostSends = channel.unary_unary(
                 '/omnijourney.internal.v1.SendsService/FindLostSends',
                 request_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.FindLostSendsRequest.SerializeToString,
@@ -81,6 +86,16 @@ class SendsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecallSends(self, request, context):
+        """Takes back the journey's sends that were decided in an older stop epoch and have not begun to leave: each settles as `DEFERRED` by
+        mail, gives its places back, and may be asked for again under its key in the new epoch. One of which a part has left, or may have, goes
+        on as it was decided. No send of an older epoch is taken up any more.
+        Errors: UNAVAILABLE while some of them are on the wire, since they may come back to be repeated; call again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FindLostSends(self, request, context):
         """Of sends that journeys await, finds those of which nothing will be heard any more: the gateway does not know them, or has
         settled them and numbered no outcome after the one that was taken. Customers of a partition with outcomes that are not
@@ -110,6 +125,11 @@ def add_SendsServiceServicer_to_server(servicer, server):
                     servicer.StopSends,
                     request_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.StopSendsRequest.FromString,
                     response_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.StopSendsResponse.SerializeToString,
+            ),
+            'RecallSends': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecallSends,
+                    request_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.RecallSendsRequest.FromString,
+                    response_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.RecallSendsResponse.SerializeToString,
             ),
             'FindLostSends': grpc.unary_unary_rpc_method_handler(
                     servicer.FindLostSends,
@@ -177,6 +197,33 @@ class SendsService:
             '/omnijourney.internal.v1.SendsService/StopSends',
             omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.StopSendsRequest.SerializeToString,
             omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.StopSendsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecallSends(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.internal.v1.SendsService/RecallSends',
+            omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.RecallSendsRequest.SerializeToString,
+            omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.RecallSendsResponse.FromString,
             options,
             channel_credentials,
             insecure,

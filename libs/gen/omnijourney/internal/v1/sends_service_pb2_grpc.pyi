@@ -45,6 +45,12 @@ class SendsServiceStub:
     Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail.
     Errors: UNAVAILABLE when another sender did not yield in time; call again.
     """
+    RecallSends: _grpc.UnaryUnaryMultiCallable[_sends_service_pb2.RecallSendsRequest, _sends_service_pb2.RecallSendsResponse]
+    """Takes back the journey's sends that were decided in an older stop epoch and have not begun to leave: each settles as `DEFERRED` by
+    mail, gives its places back, and may be asked for again under its key in the new epoch. One of which a part has left, or may have, goes
+    on as it was decided. No send of an older epoch is taken up any more.
+    Errors: UNAVAILABLE while some of them are on the wire, since they may come back to be repeated; call again.
+    """
     FindLostSends: _grpc.UnaryUnaryMultiCallable[_sends_service_pb2.FindLostSendsRequest, _sends_service_pb2.FindLostSendsResponse]
     """Of sends that journeys await, finds those of which nothing will be heard any more: the gateway does not know them, or has
     settled them and numbered no outcome after the one that was taken. Customers of a partition with outcomes that are not
@@ -71,6 +77,12 @@ class SendsServiceAsyncStub(SendsServiceStub):
     """Cancels the journey's sends that were decided in an older stop epoch and are not on the wire, and gives their places back.
     Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail.
     Errors: UNAVAILABLE when another sender did not yield in time; call again.
+    """
+    RecallSends: _aio.UnaryUnaryMultiCallable[_sends_service_pb2.RecallSendsRequest, _sends_service_pb2.RecallSendsResponse]  # type: ignore[assignment]
+    """Takes back the journey's sends that were decided in an older stop epoch and have not begun to leave: each settles as `DEFERRED` by
+    mail, gives its places back, and may be asked for again under its key in the new epoch. One of which a part has left, or may have, goes
+    on as it was decided. No send of an older epoch is taken up any more.
+    Errors: UNAVAILABLE while some of them are on the wire, since they may come back to be repeated; call again.
     """
     FindLostSends: _aio.UnaryUnaryMultiCallable[_sends_service_pb2.FindLostSendsRequest, _sends_service_pb2.FindLostSendsResponse]  # type: ignore[assignment]
     """Of sends that journeys await, finds those of which nothing will be heard any more: the gateway does not know them, or has
@@ -107,6 +119,18 @@ class SendsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Cancels the journey's sends that were decided in an older stop epoch and are not on the wire, and gives their places back.
         Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail.
         Errors: UNAVAILABLE when another sender did not yield in time; call again.
+        """
+
+    @_abc_1.abstractmethod
+    def RecallSends(
+        self,
+        request: _sends_service_pb2.RecallSendsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sends_service_pb2.RecallSendsResponse, _abc.Awaitable[_sends_service_pb2.RecallSendsResponse]]:
+        """Takes back the journey's sends that were decided in an older stop epoch and have not begun to leave: each settles as `DEFERRED` by
+        mail, gives its places back, and may be asked for again under its key in the new epoch. One of which a part has left, or may have, goes
+        on as it was decided. No send of an older epoch is taken up any more.
+        Errors: UNAVAILABLE while some of them are on the wire, since they may come back to be repeated; call again.
         """
 
     @_abc_1.abstractmethod
