@@ -1,12 +1,17 @@
 """What must come out, computed from the stream alone: no service, no shared code, one plain pass."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
+from libs.demo.replay import GRID_MAX
 from libs.demo.stream import Checkout, Kind, Stream
 
 AMOUNT_A_POINT = Decimal(10)
 """The demo's formula: so much of the currency earns one point."""
+DAY = timedelta(days=1)
+"""After which `big-basket` asks for points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,9 @@ class Expected:
     favourite_reachable: int
     """Those of customers who have a LINE identity."""
     favourite_customers: int
+    undecided: int = 0
+    """Customers of `big-basket` with an order at the time of its condition, give or take how late the replay posts: a
+    simulation, which takes checkouts at their own time, may see it on the other side."""
 
 
 def points_of(amount: Decimal) -> int:
@@ -59,6 +67,18 @@ def expect(stream: Stream) -> Expected:
         favourite_orders=len(favourite),
         favourite_reachable=sum(c.member is not None and c.member % 2 == 0 for c in favourite),
         favourite_customers=len({c.member for c in favourite}),
+        undecided=_undecided(orders, big),
+    )
+
+
+def _undecided(orders: Iterable[Checkout], big: Sequence[Checkout]) -> int:
+    firsts = {c.member: c.occurred_at for c in reversed(big)}
+    return len(
+        {
+            c.member
+            for c in orders
+            if c.member in firsts and DAY <= c.occurred_at - firsts[c.member] <= DAY + GRID_MAX
+        }
     )
 
 

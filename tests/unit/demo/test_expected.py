@@ -1,5 +1,6 @@
 """The independent count of what must come out."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -7,7 +8,7 @@ import pytest
 
 from libs.demo.expected import expect, points_of
 from libs.demo.shop import PROFILE
-from libs.demo.stream import Checkout, Item, Kind, Stream
+from libs.demo.stream import Checkout, Item, Kind, Stream, in_order
 
 START = datetime(2010, 12, 1, tzinfo=UTC)
 
@@ -39,3 +40,14 @@ def test_a_small_stream() -> None:
     assert (expected.earned, expected.refund_asked, expected.earning_orders) == (110, 4, 2)
     assert (expected.big_baskets, expected.big_customers) == (2, 1)
     assert (expected.favourite_orders, expected.favourite_reachable) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "undecided"), [(0, 1), (29, 1), (30, 1), (31, 0), (-1, 0), (-1_440, 0), (1_440, 0)]
+)
+def test_an_order_as_the_condition_looks_leaves_it_undecided(minutes: int, undecided: int) -> None:
+    first = Checkout(Kind.ORDER, "1", START, Decimal(500), 2)
+    other = replace(first, reference="2", occurred_at=START + timedelta(days=1, minutes=minutes))
+    later = replace(first, reference="3", occurred_at=other.occurred_at - timedelta(days=1), member=3)
+    stream = Stream(PROFILE, in_order([first, other, later]), lines=3)
+    assert expect(stream).undecided == undecided

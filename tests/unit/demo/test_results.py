@@ -128,6 +128,14 @@ def test_a_simulation_is_held_to_what_was_counted_node_by_node() -> None:
     ]
 
 
+def test_a_simulation_may_differ_by_those_who_are_undecided() -> None:
+    nodes = {"make-vip": 2, "bonus": 2, "reward": 2, "encourage": 0}
+    big = good_figures().journeys[BIG_BASKET]
+    figures = with_simulations(big_basket=Simulated(2, 1, 4, {**big.nodes, **nodes}))
+    assert len([each for each in check(figures, EXPECTED) if not each.good]) == 4
+    assert [each for each in check(figures, replace(EXPECTED, undecided=1)) if not each.good] == []
+
+
 def test_of_a_journey_that_its_cap_stopped_only_what_was_sent_is_compared() -> None:
     figures = with_simulations(favourite_item=Simulated(3, 0, 3, {"remind": 3}))
     stopped = replace(figures.journeys[FAVOURITE_ITEM], status="STOPPED", reason="LINE_CAP_REACHED")
