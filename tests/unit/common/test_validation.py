@@ -6,7 +6,6 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from libs.common.errors import InvalidArgument, NotImplementedYet
-from libs.common.rpc.admission import method_of
 from libs.common.rpc.validation import (
     BY_ITEM,
     NESTED_MAX,
@@ -17,6 +16,7 @@ from libs.common.rpc.validation import (
     unimplemented_paths,
 )
 from omnijourney.common.v1 import channel_pb2, installation_service_pb2
+from omnijourney.internal.v1 import customers_service_pb2, ledger_service_pb2, sends_service_pb2
 from omnijourney.journey.v1 import journey_pb2, journey_service_pb2
 from omnijourney.points.v1 import points_service_pb2
 from omnijourney.segment.v1 import audience_pb2, customer_pb2, segment_service_pb2
@@ -204,11 +204,16 @@ def test_of_batches_judged_by_item_only_the_item_is_refused_that_sets_such_a_fie
 
 
 def test_who_serves_batches_with_such_items_is_known_to_ask_for_them() -> None:
-    methods = {rpc: method_of(rpc) for rpc in BY_ITEM}
+    contracts = (
+        *(customers_service_pb2, ledger_service_pb2, sends_service_pb2),
+        *(journey_service_pb2, points_service_pb2, segment_service_pb2),
+    )
     items = {
-        rpc: [field.message_type for field in method.input_type.fields if field.is_repeated]
-        for rpc, method in methods.items()
-        if method is not None
+        f"{service.full_name}/{method.name}": [field.message_type for field in method.input_type.fields]
+        for contract in contracts
+        for service in contract.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+        if f"{service.full_name}/{method.name}" in BY_ITEM
     }
     assert items.keys() == BY_ITEM
     # A servicer that comes to this list asks `unimplemented_paths` of each item.
