@@ -14,11 +14,11 @@ SENDS_MAX: Final = 500
 NODE_ID_MAX: Final = 200
 """Most characters of a node's id."""
 PARAMETERS_MAX: Final = 100
+"""Most parameters of a template's body."""
 BUTTONS_MAX: Final = 10
 """Buttons of a template."""
 HEADER_LENGTH_MAX: Final = 60
 """Characters of a template's header, whose parameter is a part of it."""
-"""Most parameters of a template's body."""
 
 
 class Channel(IntEnum):

@@ -40,6 +40,7 @@ from services.channel_gateway.domain.render import (
     template_needs_points,
 )
 
+_NIL: Final = UUID(int=0)
 SERVICE_WINDOW: Final = timedelta(hours=24)
 """WhatsApp, Messenger, Instagram: free content is taken this long after the customer's last message."""
 
@@ -51,6 +52,30 @@ class ContentRefusedError(Exception):
         """`detail` is for people and holds no content."""
         super().__init__(detail)
         self.reason = reason
+
+
+def send_to_nobody(
+    team_id: UUID,
+    channel: Channel,
+    content: ModuleContent | TemplateContent,
+    account_id: UUID | None = None,
+) -> Send:
+    """A send that is only written: to see what content becomes on a channel."""
+    return Send(
+        effect_key=_NIL,
+        team_id=team_id,
+        customer_id=_NIL,
+        enrolment_id=_NIL,
+        journey_id=_NIL,
+        node_id="",
+        channel=channel,
+        account_id=account_id,
+        content=content,
+        cap=None,
+        not_after=None,
+        stop_epoch=0,
+        depth=0,
+    )
 
 
 class Writer(Protocol):

@@ -26,7 +26,7 @@ from services.channel_gateway.domain.model import (
     TemplateState,
     TextCard,
 )
-from services.channel_gateway.domain.prepare import Catalogue, ContentRefusedError, Writer
+from services.channel_gateway.domain.prepare import Catalogue, ContentRefusedError, Writer, send_to_nobody
 from services.channel_gateway.domain.render import (
     card_text_faults,
     card_texts,
@@ -39,7 +39,6 @@ from services.channel_gateway.domain.render import (
 
 NOT_FOUND: Final = "RESOURCE_NOT_FOUND"
 NOT_CLAIMABLE: Final = "COUPON_NOT_CLAIMABLE"
-_NIL: Final = UUID(int=0)
 _SHORTEST: Final = "x"
 """Stands for every value: what does not fit with this fits with none."""
 _KINDS: Final[dict[type, str]] = {
@@ -137,7 +136,7 @@ def message_findings(
                 fault = Finding("bot_module_id", NOT_FOUND, "there is no such bot module")
                 return MessageFindings((fault,))
             leaves = list(_leaves("cards", module.cards))
-            send = _send_of(team_id, reference, reference.content)
+            send = send_to_nobody(team_id, reference.channel, reference.content, reference.account_id)
             return MessageFindings(
                 (*_card_faults(leaves, send, writer), *_coupon_faults(module.cards, coupons)),
                 _keys(text for _, card in leaves for _, text in card_texts(card)),
@@ -219,22 +218,3 @@ def _leaves(
 def _keys(texts: Iterable[str]) -> tuple[str, ...]:
     keys = (attribute_key(name) for text in texts for name in names_in(text))
     return tuple(dict.fromkeys(key for key in keys if key))
-
-
-def _send_of(team_id: UUID, reference: MessageReference, content: ModuleContent) -> Send:
-    """A send of the message to nobody, for writing it."""
-    return Send(
-        effect_key=_NIL,
-        team_id=team_id,
-        customer_id=_NIL,
-        enrolment_id=_NIL,
-        journey_id=_NIL,
-        node_id="",
-        channel=reference.channel,
-        account_id=reference.account_id,
-        content=content,
-        cap=None,
-        not_after=None,
-        stop_epoch=0,
-        depth=0,
-    )

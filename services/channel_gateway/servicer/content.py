@@ -19,20 +19,16 @@ from services.channel_gateway.convert.deliveries import channel_of
 from services.channel_gateway.domain.errors import ChannelUnsupported
 from services.channel_gateway.domain.model import (
     BotModule,
-    Channel,
     ModuleContent,
     Profile,
-    Reason,
-    Send,
     Template,
     TemplateState,
 )
-from services.channel_gateway.domain.prepare import ContentRefusedError
+from services.channel_gateway.domain.prepare import ContentRefusedError, send_to_nobody
 from services.channel_gateway.domain.render import Values, flatten
 from services.channel_gateway.servicer.base import KIND_OF, Part
 from services.channel_gateway.usecases.call import Call
 
-_NIL: Final = UUID(int=0)
 _TEMPLATE_FIELDS: Final = ("state", "category", "parameter_names", "parameter_count")
 
 
@@ -135,7 +131,7 @@ class ContentRpcs(Part):
         adapter = self._deps.adapters.get(KIND_OF[channel])
         if adapter is None:
             raise ChannelUnsupported(channel)
-        send = _preview_send(team_id, module_id, channel)
+        send = send_to_nobody(team_id, channel, ModuleContent(module_id))
         try:
             parts = adapter.writer.write_cards(send, "", flatten(module.cards, Values(Profile(), None)))
         except ContentRefusedError as refused:
@@ -249,21 +245,3 @@ class ContentRpcs(Part):
             convert.template_message,
         )
         return await self._deps.content.delete_template(call, template_id)
-
-
-def _preview_send(team_id: UUID, module_id: UUID, channel: Channel) -> Send:
-    return Send(
-        effect_key=_NIL,
-        team_id=team_id,
-        customer_id=_NIL,
-        enrolment_id=_NIL,
-        journey_id=_NIL,
-        node_id=str(Reason.CONTENT_INVALID),
-        channel=channel,
-        account_id=None,
-        content=ModuleContent(module_id),
-        cap=None,
-        not_after=None,
-        stop_epoch=0,
-        depth=0,
-    )
