@@ -46,11 +46,11 @@ def free_port(host: str = LOOPBACK) -> int:
 
 
 def _reserve(port: int) -> bool:
-    mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        mark.bind((LOOPBACK, port))
+        held.bind((LOOPBACK, port))
     except OSError:
-        mark.close()
+        held.close()
         return False
-    _handed_out[port] = mark
+    _handed_out[port] = held
     return True

@@ -19,7 +19,7 @@ from services.segment.clients.gateway import gateway_history
 from services.segment.clients.points import PointsClient
 from services.segment.config import Settings
 from services.segment.servicer import Dependencies, SegmentServicer, internal
-from services.segment.store.marks import MarkStore
+from services.segment.store.marketed import MarketedStore
 from services.segment.usecases.accounts import Accounts
 from services.segment.usecases.api_clients import ApiClients
 from services.segment.usecases.attributes import Attributes
@@ -31,7 +31,7 @@ from services.segment.usecases.evaluator import AudienceEvaluator
 from services.segment.usecases.history import History
 from services.segment.usecases.identities import Identities
 from services.segment.usecases.teams import Teams
-from services.segment.worker.marks import MarkProjection, Marks
+from services.segment.worker.marketed import MarketedFollower, MarketedProjection
 from services.segment.worker.notifier import FactNotifiers
 from services.segment.worker.relay import FactMailStore
 from services.segment.worker.writers import FactPublisher, SegmentLag, Writer
@@ -57,7 +57,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
-        marks = Marks(gateway_history(gateway), MarkProjection(MarkStore(rt.pool), rt.clock))
+        marketed = MarketedFollower(
+            gateway_history(gateway), MarketedProjection(MarketedStore(rt.pool), rt.clock)
+        )
         audit_trail = AuditTrail(rt.pool)
         async with rt.running("mail relay", relay):
             publisher = FactPublisher(relay, notifiers, progress)
@@ -74,7 +76,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 identities=Identities(edits, customers),
                 attributes=Attributes(rt.pool, edits),
                 audiences=Audiences(rt.pool, edits),
-                evaluator=AudienceEvaluator(rt.pool, rt.clock, PointsClient(points), marks),
+                evaluator=AudienceEvaluator(rt.pool, rt.clock, PointsClient(points), marketed),
                 history=History(rt.pool, notifiers),
                 writer=writer,
                 intake=intake,
@@ -85,7 +87,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 segment_service_pb2.DESCRIPTOR.services_by_name["SegmentService"],
             )
             internal.serve(rt.server, dependencies, rt.draining)
-            rt.spawn("marks", marks.run)
+            rt.spawn("marketed times", marketed.run)
             rt.spawn("audit log", partial(audit_trail.keep_forgetting, settings.audit_retention_days))
             async with rt.serving(SegmentLag(writer, relay, progress)) as serving:
                 yield serving

@@ -23,13 +23,13 @@ BATCH_DURATION: Final = metrics.histogram(
 COLLISIONS: Final = metrics.counter(
     "segment_collisions_total", "Batches done again because another transaction was faster.", ("kind",)
 )
-MARKS: Final = metrics.counter(
+MARKETED: Final = metrics.counter(
     "segment_marks_total", "Customers of whom the gateway's history said that a message left."
 )
-MARK_FAULTS: Final = metrics.counter(
+MARKETED_FAULTS: Final = metrics.counter(
     "segment_mark_faults_total", "Attempts to follow the gateway's history that failed."
 )
-MARKS_SET_ASIDE: Final = metrics.counter(
+MARKETED_SET_ASIDE: Final = metrics.counter(
     "segment_marks_set_aside_total", "Rows of the gateway's history from which no time could be taken."
 )
 MAIL_PENDING: Final = metrics.gauge("segment_mail_pending_count", "Mails committed and not yet delivered.")

@@ -11,7 +11,7 @@ from libs.common.ids import CustomerKey
 from services.segment.store.base import BOOK
 
 
-class MarkStore:
+class MarketedStore:
     """Keeps "team last marketed" up to date. Raises the driver's errors."""
 
     def __init__(self, pool: Pool) -> None:
@@ -28,15 +28,15 @@ class MarkStore:
         self,
         before: Mapping[int, int],
         after: Mapping[int, int],
-        marks: Mapping[CustomerKey, datetime],
+        times: Mapping[CustomerKey, datetime],
         now: datetime,
     ) -> None:
         """Moves times on, and the cursors with them. Raises CursorMovedError if these are not at `before`."""
         query = BOOK.bind(
             "follow_marks",
-            teams=list({team_id for team_id, _ in marks}),
+            teams=list({team_id for team_id, _ in times}),
             steps=steps(before, after),
-            marks=[(*key, place, at) for place, (key, at) in enumerate(marks.items())],
+            marks=[(*key, place, at) for place, (key, at) in enumerate(times.items())],
             now=now,
         )
         with cursors_checked():

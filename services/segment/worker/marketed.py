@@ -1,6 +1,7 @@
 """The time "team last marketed" follows what the gateway's history says of messages that left.
 
-In segment's own time for those who read it; whoever judges by it asks for what is true now (`Marks.catch_up`).
+In segment's own time for those who read it; whoever judges by it asks for what is true now
+(`MarketedFollower.catch_up`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from libs.common.feeds.follower import POISON, CursorMovedError, Follower, Histo
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import CustomerKey
 from services.segment import metrics
-from services.segment.convert.marks import marks_of
+from services.segment.convert.marketed import marketed_times
 
 PAGE_ROWS: Final = 200
 """Records of one page, of up to hundreds of sends each."""
@@ -37,7 +38,7 @@ class Times(Protocol):
         self,
         before: Mapping[int, int],
         after: Mapping[int, int],
-        marks: Mapping[CustomerKey, datetime],
+        times: Mapping[CustomerKey, datetime],
         now: datetime,
     ) -> None:
         """Moves times on and the cursors at once. Raises CursorMovedError."""
@@ -50,7 +51,7 @@ class Times(Protocol):
         ...
 
 
-class MarkProjection:
+class MarketedProjection:
     """A `Projection` of the gateway's history."""
 
     def __init__(self, times: Times, clock: Clock) -> None:
@@ -64,21 +65,21 @@ class MarkProjection:
 
     async def apply(self, before: Mapping[int, int], page: Page[GatewayRow]) -> None:
         """See `Projection`."""
-        marks = marks_of(page.rows)
-        await self._times.follow(before, page.cursors, marks, self._clock.now())
-        metrics.MARKS.inc(len(marks))
+        times = marketed_times(page.rows)
+        await self._times.follow(before, page.cursors, times, self._clock.now())
+        metrics.MARKETED.inc(len(times))
 
     async def set_aside(self, before: Mapping[int, int], page: Page[GatewayRow], reason: str) -> None:
         """See `Projection`."""
         (row,) = page.rows
         await self._times.set_aside(before, page.cursors, row.place, reason)
-        metrics.MARKS_SET_ASIDE.inc()
+        metrics.MARKETED_SET_ASIDE.inc()
 
 
-class Marks:
+class MarketedFollower:
     """Follows the gateway's history: a loop, see `libs.common.tasks`."""
 
-    def __init__(self, history: History[GatewayRow], projection: MarkProjection) -> None:
+    def __init__(self, history: History[GatewayRow], projection: MarketedProjection) -> None:
         """Both of this process; other processes may follow, too."""
         self._history = history
         self._projection = projection
@@ -88,7 +89,7 @@ class Marks:
             rows_max=PAGE_ROWS,
             few_rows=PAGE_ROWS,
             linger_s=LINGER_S,
-            failed=metrics.MARK_FAULTS.inc,
+            failed=metrics.MARKETED_FAULTS.inc,
         )
         self._catching_up = asyncio.Lock()
         self._looks_begun = self._look_done = 0

@@ -11,7 +11,7 @@ from libs.common.errors import Unavailable
 from libs.common.feeds.follower import Page
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import CustomerKey
-from services.segment.worker.marks import MarkProjection, Marks
+from services.segment.worker.marketed import MarketedFollower, MarketedProjection
 
 
 class Times:
@@ -28,7 +28,7 @@ class Times:
         self,
         before: Mapping[int, int],
         after: Mapping[int, int],
-        marks: Mapping[CustomerKey, datetime],
+        times: Mapping[CustomerKey, datetime],
         now: datetime,
     ) -> None:
         assert before == self.positions
@@ -44,7 +44,7 @@ class Times:
 
 async def test_of_a_page_that_passes_over_other_partitions_only_its_row_is_set_aside() -> None:
     times = Times()
-    projection = MarkProjection(times, SystemClock())
+    projection = MarketedProjection(times, SystemClock())
     after = {0: 7, 3: 5}
     await projection.set_aside(await projection.cursors(), Page([GatewayRow(3, 5, None)], after), "no body")
     assert (times.positions, times.aside) == (after, {(3, 5): "no body"})
@@ -68,32 +68,32 @@ class Gateway:
         return Page([], cursors)
 
 
-async def _waiting(marks: Marks, count: int) -> list[asyncio.Task[None]]:
-    tasks = [asyncio.create_task(marks.catch_up()) for _ in range(count)]
+async def _waiting(follower: MarketedFollower, count: int) -> list[asyncio.Task[None]]:
+    tasks = [asyncio.create_task(follower.catch_up()) for _ in range(count)]
     await asyncio.sleep(0)
     return tasks
 
 
 async def test_all_who_come_while_one_looks_share_the_look_after_it() -> None:
     gateway = Gateway()
-    marks = Marks(gateway, MarkProjection(Times(), SystemClock()))
-    first = await _waiting(marks, 1)
-    others = await _waiting(marks, 20)
+    follower = MarketedFollower(gateway, MarketedProjection(Times(), SystemClock()))
+    first = await _waiting(follower, 1)
+    others = await _waiting(follower, 20)
     gateway.let_go.set()
     await asyncio.gather(*first, *others)
     assert gateway.reads == 2
-    await marks.catch_up()
+    await follower.catch_up()
     assert gateway.reads == 3
 
 
 async def test_a_look_that_failed_serves_nobody() -> None:
     gateway = Gateway()
     gateway.is_away = True
-    marks = Marks(gateway, MarkProjection(Times(), SystemClock()))
-    tasks = await _waiting(marks, 3)
+    follower = MarketedFollower(gateway, MarketedProjection(Times(), SystemClock()))
+    tasks = await _waiting(follower, 3)
     gateway.let_go.set()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(answer) for answer in answers] == [Unavailable] * 3
     gateway.is_away = False
-    await marks.catch_up()
+    await follower.catch_up()
     assert gateway.reads == 4

@@ -19,16 +19,16 @@ _SEND: Final = 1
 _RECORD: Final = 5
 
 
-def marks_of(rows: Iterable[GatewayRow]) -> dict[CustomerKey, datetime]:
+def marketed_times(rows: Iterable[GatewayRow]) -> dict[CustomerKey, datetime]:
     """The time of the last message that left for each customer. Raises ValueError for a row that cannot be read."""
-    marks: dict[CustomerKey, datetime] = {}
+    times: dict[CustomerKey, datetime] = {}
     for row in rows:
         team_id = _team(row)
         for customer, at in _left(row):
             key = (team_id, DriverUUID(customer))
-            if key not in marks or marks[key] < at:
-                marks[key] = at
-    return marks
+            if key not in times or times[key] < at:
+                times[key] = at
+    return times
 
 
 def _team(row: GatewayRow) -> UUID:

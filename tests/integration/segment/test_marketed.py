@@ -24,8 +24,8 @@ from libs.common.mailbox.mail import Outcome
 from libs.testing.feeds import FeedServer
 from libs.testing.fixtures import Database, Servers
 from omnijourney.segment.v1 import segment_service_pb2 as pb
-from services.segment.store.marks import MarkStore
-from services.segment.worker import marks
+from services.segment.store.marketed import MarketedStore
+from services.segment.worker import marketed as worker
 from tests.integration.segment.conftest import START, Segment, serving_segment
 
 _NEVER = {"time": {"field": "TIME_FIELD_MARKETED", "never": {}}}
@@ -137,7 +137,7 @@ async def test_a_condition_sees_every_message_that_left_before_it_was_asked(
 async def test_it_follows_without_being_asked(
     segment: Segment, gateway: FeedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(marks, "LINGER_S", 0.0)
+    monkeypatch.setattr(worker, "LINGER_S", 0.0)
     customers = [UUID(await segment.create()) for _ in range(3)]
     at = START - timedelta(days=1)
     gateway.record(record(segment.team_id, at, [(each, Outcome.SENT) for each in customers[:2]]))
@@ -223,9 +223,9 @@ async def test_a_page_that_was_taken_elsewhere_is_not_taken_again(
 async def test_of_a_page_that_passes_over_other_partitions_only_its_row_is_kept_aside(
     segment: Segment,
 ) -> None:
-    pool = await open_pool(segment.dsn, name="marks")
+    pool = await open_pool(segment.dsn, name="marketed")
     try:
-        store = MarkStore(pool)
+        store = MarketedStore(pool)
         before = await store.cursors()
         after = {**before, 3: 1, 9: 5}
         await store.set_aside(before, after, (3, 1), "no record")
