@@ -15,7 +15,7 @@ from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
 _ITEMS_MAX: Final = 500
 
 
-class PointsFigures(Protocol):
+class CustomerBalances(Protocol):
     """Where balances come from."""
 
     async def balances(self, customers: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Balance]:
@@ -31,7 +31,7 @@ class PointsClient:
         self._stub = points_service_pb2_grpc.PointsServiceStub(channel)
 
     async def balances(self, customers: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Balance]:
-        """See `PointsFigures`."""
+        """See `CustomerBalances`."""
         found: dict[tuple[UUID, UUID], Balance] = {}
         for start in range(0, len(customers), _ITEMS_MAX):
             page = customers[start : start + _ITEMS_MAX]

@@ -31,7 +31,7 @@ from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment import metrics
-from services.segment.clients.points import PointsFigures
+from services.segment.clients.points import CustomerBalances
 from services.segment.domain.model import CustomerView
 from services.segment.domain.views import AudienceRules, CustomerParts
 from services.segment.store import audience_sql
@@ -131,7 +131,7 @@ class MarketedTimes(Protocol):
 class AudienceEvaluator:
     """Evaluates audiences over customers as they are now."""
 
-    def __init__(self, pool: Pool, clock: Clock, points: PointsFigures, marketed: MarketedTimes) -> None:
+    def __init__(self, pool: Pool, clock: Clock, points: CustomerBalances, marketed: MarketedTimes) -> None:
         """`points` is asked once per batch, if at all, and so is `marketed`."""
         self._marketed = marketed
         self._pool = pool
