@@ -48,6 +48,7 @@ from services.channel_gateway.store.content import ContentStore
 from services.channel_gateway.store.deliveries import DeliveryStore
 from services.channel_gateway.store.feed import FeedStore
 from services.channel_gateway.store.figures import FigureStore
+from services.channel_gateway.store.frequency import FrequencyStore
 from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.store.lost_sends import LostSendStore
 from services.channel_gateway.store.money import MoneyStore
@@ -58,6 +59,7 @@ from services.channel_gateway.store.trouble import TroubleStore
 from services.channel_gateway.store.vault import Vault
 from services.channel_gateway.usecases.accounts import Accounts
 from services.channel_gateway.usecases.content import Content
+from services.channel_gateway.usecases.frequency import FrequencyCaps
 from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.money import Money
 from services.channel_gateway.usecases.references import References
@@ -161,6 +163,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             ),
             content=Content(rt.pool, vault, points, content_publisher, rt.clock),
             money=Money(rt.pool, vault, rt.clock),
+            frequency_caps=FrequencyCaps(rt.pool, rt.clock),
             shops=Shops(rt.pool, vault, keys, worker, rt.clock),
             secret_keys=SecretKeys(rt.pool, vault, reseal_store, resealing),
             sender=sender,
@@ -173,6 +176,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             account_store=account_store,
             content_store=ContentStore(rt.pool),
             money_store=MoneyStore(rt.pool),
+            frequency_store=FrequencyStore(rt.pool),
             shop_store=ShopStore(rt.pool, vault),
         )
         _serve(rt, deps)

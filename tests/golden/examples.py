@@ -17,11 +17,12 @@ from libs.common.feeds import gateway_records as gr
 from libs.common.feeds import journey_records as jr
 from libs.common.feeds import rows as fr
 from libs.common.feeds.records import epoch_us
+from libs.common.frequency import FrequencyRule
 from libs.common.ids import derived_id, partition_of
 from libs.common.mailbox import mail as m
 from libs.common.paging import page_key, page_token
 from services.channel_gateway.domain import model as g
-from services.channel_gateway.store import rows
+from services.channel_gateway.store import frequency, rows
 from services.journey.domain import effects as fx
 from services.journey.domain import model as j
 from services.journey.domain.splits import way_of
@@ -86,6 +87,11 @@ DEFINITIONS: Final = {
         j.AttributeTrigger(("spent",), (), j.ValueTest(e.AttributeType.NUMBER, 7, ("1.50",), "9")),
     ),
     "system": j.Definition("By call", j.SystemTriggerKind()),
+    "capped, with a priority": j.Definition(
+        "Capped",
+        nodes=(j.Node("say", j.Message(j.Channel.LINE, A, capped_action=j.CappedAction.WAIT)),),
+        priority=-7,
+    ),
     "quiet by own clocks": j.Definition(
         "Own", quiet=(j.QuietWindow(0, 480),), quiet_zone=j.QuietZone.CUSTOMER, zone_attribute_key="zone"
     ),
@@ -333,6 +339,17 @@ FORMS: Final[dict[str, Stored | Derived]] = {
     "segment_refunds": Stored({"everything": REFUND}, events._ENCODE, events._REFUND.decode),
     "gateway_cards": Stored({"all kinds": CARDS}, _json, rows._CARDS.decode),
     "gateway_connections": Stored(CONNECTIONS, _json, rows._CONNECTION.decode),
+    "gateway_frequency_rules": Stored(
+        {
+            "of all and of one channel": (
+                FrequencyRule(0, 3, timedelta(days=7)),
+                FrequencyRule(2, 1, timedelta(hours=1, microseconds=1)),
+            ),
+            "none": (),
+        },
+        lambda rules: frequency.rules_text(rules).encode(),
+        lambda data: frequency.read_rules(data.decode()),
+    ),
     "gateway_parts": Stored({"two": [b'{"a":1}', b"\xff"]}, rows.pack_parts, rows._PARTS.decode),
     "page_tokens": Stored(
         {"of all kinds": _PAGE},

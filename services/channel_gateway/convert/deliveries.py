@@ -100,6 +100,7 @@ def _send_of(check: FieldCheck, message: send_pb2.Send) -> Send:
         check.whole("stop_epoch", message.stop_epoch, least=0, most=2**62),
         check.whole("depth", message.depth, least=0, most=DEPTH_MAX),
         _recipient_of(check, message.recipient) if message.HasField("recipient") else None,
+        message.waits_for_room,
     )
 
 
@@ -158,6 +159,7 @@ def result_of(answer: SendAnswer) -> send_pb2.SendResult:
         messages=answer.messages,
         replayed=answer.replayed,
         settle_time=timestamp(answer.settled_at) if answer.settled_at else None,
+        room_time=timestamp(answer.room_at) if answer.room_at else None,
     )
 
 

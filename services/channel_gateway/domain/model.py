@@ -87,6 +87,7 @@ class Reason(StrEnum):
     KEY_REUSED = "KEY_REUSED"
     INVALID_FIELDS = "INVALID_FIELDS"
     DO_NOT_DISTURB = "DO_NOT_DISTURB"
+    FREQUENCY_CAP_REACHED = "FREQUENCY_CAP_REACHED"
     JOURNEY_STOPPED = "JOURNEY_STOPPED"
     RETRIES_EXHAUSTED = "RETRIES_EXHAUSTED"
     NO_ANSWER = "NO_ANSWER"
@@ -335,6 +336,8 @@ class Send(msgspec.Struct, frozen=True):
     depth: int
     recipient: Recipient | None = None
     """None: segment is asked."""
+    waits_for_room: bool = False
+    """Where the frequency cap has none: else it is skipped."""
 
 
 class Identity(NamedTuple):
@@ -384,13 +387,15 @@ DEFAULT_PRICES: Final = {
 
 
 class SendAnswer(msgspec.Struct, frozen=True):
-    """The answer to one send. `settled_at` is of one that was known already."""
+    """The answer to one send. `settled_at` is of one that was known already; `room_at`, when to ask again, of one that
+    waits for room under the frequency cap, and is not stored."""
 
     state: SendState
     reason: str = ""
     messages: int = 0
     replayed: bool = False
     settled_at: datetime | None = None
+    room_at: datetime | None = None
 
 
 class Job(msgspec.Struct):

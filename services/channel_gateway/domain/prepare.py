@@ -104,7 +104,9 @@ class Catalogue(NamedTuple):
     prices: Mapping[tuple[UUID, int], Price]
     """By team and channel; absent: the default."""
     account_versions: Mapping[UUID, int]
-    """By team: rises with every change of any of its accounts."""
+    """By team: rises with every change of any of its accounts, and of its frequency cap."""
+    capped_teams: frozenset[UUID] = frozenset()
+    """Those with a frequency cap, which only the database can hold sends to."""
 
     def price_of(self, team_id: UUID, channel: Channel) -> Price:
         """The price of a message."""

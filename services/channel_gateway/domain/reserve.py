@@ -11,6 +11,8 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.frequency import CountedSend, FrequencyRule, room_at
+from libs.common.ids import CustomerKey
 from services.channel_gateway.domain.model import (
     CAP_REASONS,
     Channel,
@@ -24,6 +26,9 @@ from services.channel_gateway.domain.prepare import Catalogue, Prepared
 
 LINE_MONTH_ZONE: Final = timezone(timedelta(hours=9))
 """LINE counts months in this zone."""
+
+CAP_SEEN_AGAIN: Final = timedelta(days=1)
+"""Who waits for room asks again so soon at the latest: the cap may have changed."""
 
 UsageKey = tuple[UUID, UUID, int]
 """Team, journey, channel."""
@@ -61,6 +66,10 @@ class Limits(msgspec.Struct):
     prices: dict[tuple[UUID, int], Price] = msgspec.field(default_factory=dict)
     stops: dict[tuple[UUID, UUID], int] = msgspec.field(default_factory=dict)
     """By team and journey: sends decided in a lower epoch are cancelled."""
+    frequency: dict[UUID, tuple[FrequencyRule, ...]] = msgspec.field(default_factory=dict)
+    """Of the teams that have a frequency cap."""
+    counted: dict[CustomerKey, list[CountedSend]] = msgspec.field(default_factory=dict)
+    """What their customers got, as far as it may count."""
 
 
 class Reserved(msgspec.Struct, frozen=True):
@@ -127,6 +136,9 @@ def _decide_one(
     early = refuse_early(send, limits, now)
     if early or isinstance(prepared, SendAnswer):
         return early or prepared  # type: ignore[return-value]  # one of them is an SendAnswer here
+    capped = _frequency_cap(send, prepared, limits, now)
+    if capped:
+        return capped
     price = limits.prices[send.team_id, send.channel]
     refusal = (
         _cap(send, prepared, limits)
@@ -138,6 +150,20 @@ def _decide_one(
     _take(send, prepared, price, limits)
     on_plan = send.channel is Channel.LINE
     return Reserved(prepared, price, send.cap, month if on_plan else None)
+
+
+def _frequency_cap(send: Send, prepared: Prepared, limits: Limits, now: datetime) -> SendAnswer | None:
+    rules = limits.frequency.get(send.team_id)
+    if not rules:
+        return None
+    counted = limits.counted.get((send.team_id, send.customer_id), ())
+    opens = room_at(rules, counted, send.channel, len(prepared.parts), now)
+    if opens is None or (opens > now and not send.waits_for_room):
+        return SendAnswer(SendState.SKIPPED, Reason.FREQUENCY_CAP_REACHED)
+    if opens <= now:
+        return None
+    again = min(opens, now + CAP_SEEN_AGAIN)
+    return SendAnswer(SendState.DEFERRED, Reason.FREQUENCY_CAP_REACHED, room_at=again)
 
 
 def _cap(send: Send, prepared: Prepared, limits: Limits) -> Reason | None:
@@ -166,6 +192,9 @@ def _balance(send: Send, prepared: Prepared, price: Price, limits: Limits) -> Re
 
 def _take(send: Send, prepared: Prepared, price: Price, limits: Limits) -> None:
     messages = len(prepared.parts)
+    if send.team_id in limits.frequency:
+        under_way = CountedSend(send.channel, messages, None)
+        limits.counted.setdefault((send.team_id, send.customer_id), []).append(under_way)
     if send.cap is not None:
         limits.usage[send.team_id, send.journey_id, send.channel] += messages
     if send.channel is Channel.LINE:

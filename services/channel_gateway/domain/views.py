@@ -1,4 +1,4 @@
-"""What the edge and the stores both name: shops and their keys, wallets, quotas, prices."""
+"""What the edge and the stores both name: shops and their keys, wallets, quotas, prices, caps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from libs.common.frequency import FrequencyRule
 from services.channel_gateway.domain.model import Channel, Price
 
 
@@ -74,3 +75,10 @@ class TeamPrice(NamedTuple):
     channel: Channel
     price: Price
     custom: bool
+
+
+class FrequencyCap(NamedTuple):
+    """A team's frequency cap; one that was never set has version 0."""
+
+    rules: tuple[FrequencyRule, ...]
+    version: int

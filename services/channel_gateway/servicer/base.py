@@ -17,10 +17,12 @@ from services.channel_gateway.store.accounts import AccountStore
 from services.channel_gateway.store.content import ContentStore
 from services.channel_gateway.store.feed import FeedStore
 from services.channel_gateway.store.figures import FigureStore
+from services.channel_gateway.store.frequency import FrequencyStore
 from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.shops import ShopStore
 from services.channel_gateway.usecases.accounts import Accounts
 from services.channel_gateway.usecases.content import Content
+from services.channel_gateway.usecases.frequency import FrequencyCaps
 from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.money import Money
 from services.channel_gateway.usecases.references import References
@@ -49,6 +51,7 @@ class Dependencies:
     accounts: Accounts
     content: Content
     money: Money
+    frequency_caps: FrequencyCaps
     shops: Shops
     secret_keys: SecretKeys
     sender: Sender
@@ -63,6 +66,7 @@ class Dependencies:
     account_store: AccountStore
     content_store: ContentStore
     money_store: MoneyStore
+    frequency_store: FrequencyStore
     shop_store: ShopStore
 
 

@@ -19,12 +19,13 @@ from omnijourney.channel_gateway.v1 import quota_pb2
 from services.channel_gateway.convert import deliveries as convert
 from services.channel_gateway.servicer.accounts import AccountRpcs
 from services.channel_gateway.servicer.content import ContentRpcs
+from services.channel_gateway.servicer.frequency import FrequencyRpcs
 from services.channel_gateway.servicer.money import MoneyRpcs
 from services.channel_gateway.servicer.secret_keys import SecretKeyRpcs
 from services.channel_gateway.servicer.shops import ShopRpcs
 
 
-class ChannelGatewayServicer(AccountRpcs, ContentRpcs, MoneyRpcs, ShopRpcs, SecretKeyRpcs):
+class ChannelGatewayServicer(AccountRpcs, ContentRpcs, FrequencyRpcs, MoneyRpcs, ShopRpcs, SecretKeyRpcs):
     """See `protos/omnijourney/channel_gateway/v1/channel_gateway_service.proto`."""
 
     async def GetDelivery(self, request: pb.GetDeliveryRequest, context: Any) -> pb.GetDeliveryResponse:

@@ -220,6 +220,30 @@ CREATE INDEX delivery_of_stint ON channel_gateway.delivery USING btree (stint_id
 ALTER TABLE delivery ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON delivery USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- How many messages one customer gets at most, over all journeys of a team: `rules` as JSON, none: no cap.
+CREATE TABLE frequency_cap (
+    team_id    uuid NOT NULL,
+    rules      jsonb NOT NULL,
+    version    bigint NOT NULL DEFAULT 1,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT frequency_cap_pkey PRIMARY KEY (team_id)
+);
+ALTER TABLE frequency_cap ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON frequency_cap USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Sends that count under a cap, from their reservation on: by customer, which `delivery` has no index by. What became of them stands there.
+CREATE TABLE frequency_use (
+    team_id     uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    effect_key  uuid NOT NULL,
+    noted_at    timestamp with time zone NOT NULL,
+    CONSTRAINT frequency_use_pkey PRIMARY KEY (team_id, customer_id, effect_key)
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('frequency_use');
+CREATE INDEX frequency_use_by_time ON channel_gateway.frequency_use USING btree (team_id, noted_at);
+ALTER TABLE frequency_use ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON frequency_use USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Append only. Kinds: 1 send settled, 2 receipt, 3 click, 4 content gone. A row with a mail number is mail, too.
 CREATE TABLE history (
     partition    smallint NOT NULL,

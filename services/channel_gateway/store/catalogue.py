@@ -44,6 +44,8 @@ class TeamAccounts(NamedTuple):
     """Sum of the versions of all accounts, deleted ones included: rises with every change."""
     prices: dict[tuple[UUID, int], Price]
     """The team's own, by team and channel."""
+    capped: bool = False
+    """Whether it has a frequency cap; setting one raises the version."""
 
 
 class _Found(NamedTuple):
@@ -63,7 +65,8 @@ class _Found(NamedTuple):
             defaults |= team.defaults
             prices |= team.prices
         versions = {team_id: team.version for team_id, team in self.teams.items()}
-        return Catalogue(accounts, defaults, self.modules, self.templates, prices, versions)
+        capped = frozenset(team_id for team_id, team in self.teams.items() if team.capped)
+        return Catalogue(accounts, defaults, self.modules, self.templates, prices, versions, capped)
 
 
 class CatalogueStore:
@@ -166,6 +169,8 @@ async def _read_teams(connection: Connection, vault: Vault, teams: set[UUID]) ->
             _add(team, vault.account_of(row))
     for row in await connection.fetch(*QUERIES.bind("find_prices", teams=list(teams))):
         found[row["team_id"]].prices[row["team_id"], row["channel"]] = Price(row["currency"], row["micros"])
+    for row in await connection.fetch(*QUERIES.bind("find_capped_teams", teams=list(teams))):
+        found[row["team_id"]] = found[row["team_id"]]._replace(capped=True)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -32,6 +32,7 @@ from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.catalogue import CatalogueStore
 from services.channel_gateway.store.errors import reservation_conflicts
 from services.channel_gateway.store.facts import Written
+from services.channel_gateway.store.frequency import hold_frequency, note_uses
 from services.channel_gateway.store.send_groups import SendBatch, template_of
 from services.channel_gateway.store.vault import Vault
 
@@ -115,22 +116,27 @@ class SendStore:
         re_reserve: set[UUID],
         now: datetime,
         *,
+        capped: Collection[UUID],
         sender: UUID,
         stint: UUID,
     ) -> Stored:
-        """Decides send by send under the limits' locks, and stores. All keys must be different.
+        """Decides send by send under the limits' locks, and stores. All keys must be different. `capped` are the teams
+        with a frequency cap.
 
         Raises KeyTakenError when a key was stored meanwhile; nothing is stored then.
         """
         async with transaction(self._pool, {send.team_id for send in sends}) as connection:
-            limits = await _hold_limits(connection, sends, prepared, now)
+            limits = await _hold_limits(connection, sends, prepared, capped, now)
             decisions = decide(zip(sends, prepared, strict=True), limits, now)
             jobs = jobs_of(sends, decisions)
-            batch = SendBatch(sends, decisions, [SendState.ACCEPTED] * len(jobs), now)
+            batch = SendBatch(*_stored_of(sends, decisions), [SendState.ACCEPTED] * len(jobs), now)
+            if not batch.groups:
+                return Stored(decisions, [], Written([], {}))
             with reservation_conflicts():
                 positions = await connection.fetchval(
                     *QUERIES.bind("reserve_sends", **batch.decided_arguments(sender, stint, re_reserve))
                 )
+            await note_uses(connection, limits, sends, decisions, now)
         return Stored(decisions, jobs, Written([], batch.refused.ranges(positions)))
 
 
@@ -164,8 +170,24 @@ def _first_answer(send: Send, row: Any) -> SendAnswer:
     return SendAnswer(state, row["reason"], replayed=True, settled_at=row["settled_at"])
 
 
+def _stored_of(
+    sends: Sequence[Send], decisions: Sequence[Reserved | SendAnswer]
+) -> tuple[list[Send], list[Reserved | SendAnswer]]:
+    """Sends that are stored, with what was decided: all but those that wait for room, of which nothing came yet."""
+    kept = [
+        (send, decision)
+        for send, decision in zip(sends, decisions, strict=True)
+        if isinstance(decision, Reserved) or decision.room_at is None
+    ]
+    return [send for send, _ in kept], [decision for _, decision in kept]
+
+
 async def _hold_limits(
-    connection: Connection, sends: Sequence[Send], prepared: Sequence[Prepared | SendAnswer], now: datetime
+    connection: Connection,
+    sends: Sequence[Send],
+    prepared: Sequence[Prepared | SendAnswer],
+    capped: Collection[UUID],
+    now: datetime,
 ) -> Limits:
     """Locks and reads all limits that the batch may touch, in the one order of locking."""
     limits = Limits()
@@ -178,6 +200,7 @@ async def _hold_limits(
     live = [(s, p) for s, p in zip(sends, prepared, strict=True) if isinstance(p, Prepared)]
     if not live:
         return limits
+    await hold_frequency(connection, limits, live, capped, now)
     await _hold_usage(connection, limits, [s for s, _ in live if s.cap is not None])
     await _hold_quotas(connection, limits, [p.account for s, p in live if s.channel is Channel.LINE], now)
     await _hold_money(connection, limits, [s for s, _ in live])

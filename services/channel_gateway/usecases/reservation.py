@@ -93,15 +93,33 @@ class Reservation:
         for send in sends:
             unique.setdefault((send.team_id, send.effect_key), send)
         catalogue = await self._store.catalogue.kept(list(unique.values()))
-        try:
-            answers = await self._optimistic(unique, catalogue)
-        except CatalogueChangedError:
-            self._store.catalogue.forget(catalogue)
-            answers = await self._look_up(unique)
-        except ReservationConflictError:
-            answers = await self._look_up(unique)
+        if catalogue.capped_teams:
+            answers = await self._apart(unique, catalogue)
+        else:
+            answers = await self._together(unique, catalogue)
         _count(unique, answers)
         return [answers[send.team_id, send.effect_key] for send in sends]
+
+    async def _apart(self, unique: Mapping[SendKey, Send], catalogue: Catalogue) -> dict[SendKey, SendAnswer]:
+        """What customers of a team with a frequency cap got is known under its lock only; others go on as usual."""
+        capped = {key: send for key, send in unique.items() if send.team_id in catalogue.capped_teams}
+        others = {key: send for key, send in unique.items() if key not in capped}
+        answers = await self._look_up(capped)
+        if others:
+            kept = await self._store.catalogue.kept(list(others.values()))
+            answers |= await self._together(others, kept)
+        return answers
+
+    async def _together(
+        self, unique: Mapping[SendKey, Send], catalogue: Catalogue
+    ) -> dict[SendKey, SendAnswer]:
+        try:
+            return await self._optimistic(unique, catalogue)
+        except CatalogueChangedError:
+            self._store.catalogue.forget(catalogue)
+        except ReservationConflictError:
+            pass
+        return await self._look_up(unique)
 
     async def _optimistic(
         self, unique: Mapping[SendKey, Send], catalogue: Catalogue
@@ -158,17 +176,18 @@ class Reservation:
 
     async def _decide(self, fresh: Mapping[SendKey, Send], stored: StoredSends) -> dict[SendKey, SendAnswer]:
         _, prepared = await self._prepare(list(fresh.values()), stored.catalogue)
-        return await asyncio.shield(self._store_decided(fresh, prepared, stored.re_reserve))
+        return await asyncio.shield(self._store_decided(fresh, prepared, stored))
 
     async def _store_decided(
-        self, fresh: Mapping[SendKey, Send], prepared: Sequence[Prepared | SendAnswer], re_reserve: set[UUID]
+        self, fresh: Mapping[SendKey, Send], prepared: Sequence[Prepared | SendAnswer], known: StoredSends
     ) -> dict[SendKey, SendAnswer]:
         with self._sender.reserving(fresh.keys()):
             stored = await self._store.decide(
                 list(fresh.values()),
                 prepared,
-                re_reserve,
+                known.re_reserve,
                 self._clock.now(),
+                capped=known.catalogue.capped_teams,
                 sender=self._sender.sender_id,
                 stint=self._sender.stints.take(len(fresh)),
             )

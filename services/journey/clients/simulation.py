@@ -14,6 +14,7 @@ from libs.common.audience.expressions import AttributeType, attribute_keys
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.errors import Unavailable
 from libs.common.feeds.serving import MailPage
+from libs.common.frequency import FrequencyRule
 from libs.common.mailbox.mail import decode_all
 from libs.common.rpc.client import CALL_DEADLINE_S, fitting_calls, fitting_page, retrying
 from libs.common.rpc.values import timestamp
@@ -133,6 +134,17 @@ class GrpcRecorded:
             quotas=await self._quotas(team_id, definition),
             affordable=await self._affordable(team_id, prices.get(Channel.WHATSAPP)),
             prices=prices,
+            frequency=await self._frequency(team_id),
+        )
+
+    async def _frequency(self, team_id: UUID) -> tuple[FrequencyRule, ...]:
+        request = gateway_calls.GetFrequencyCapRequest(team_id=str(team_id))
+        answer = await call_once(
+            lambda: retrying(lambda: self.gateway.GetFrequencyCap(request, timeout=CALL_DEADLINE_S))
+        )
+        rules = answer.frequency_cap.rules
+        return tuple(
+            FrequencyRule(rule.channel, rule.message_max, rule.period.ToTimedelta()) for rule in rules
         )
 
     async def _kinds(self, team_id: UUID, definition: Definition) -> dict[str, AttributeType]:

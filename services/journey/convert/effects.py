@@ -51,6 +51,7 @@ def send_message(effect: fx.Send) -> send_pb2.Send:
         cap=effect.cap,
         not_after=timestamp(effect.not_after) if effect.not_after else None,
         stop_epoch=effect.stop_epoch,
+        waits_for_room=effect.waits_for_room,
     )
     if effect.template is not None:
         send.template.CopyFrom(template_message(effect.template))
@@ -63,9 +64,12 @@ def send_message(effect: fx.Send) -> send_pb2.Send:
 
 
 def send_answer(result: send_pb2.SendResult) -> fx.SendAnswer:
-    """The gateway's answer to a send; of one that was settled before, with when that was."""
-    settled_at = datetime_of(result.settle_time) if result.HasField("settle_time") else None
-    return fx.SendAnswer(fx.SendState(result.state), result.reason, settled_at)
+    """The gateway's answer to a send; of one that was settled before, with when that was; of one that waits for room
+    under the frequency cap, with when to ask again."""
+    at = datetime_of(result.settle_time) if result.HasField("settle_time") else None
+    if result.HasField("room_time"):
+        at = datetime_of(result.room_time)
+    return fx.SendAnswer(fx.SendState(result.state), result.reason, at)
 
 
 def template_message(template: Template) -> send_pb2.TemplateContent:

@@ -25,6 +25,7 @@ _MATCHES: Final = {
 _MATCH_NUMBERS: Final = {text: number for number, text in _MATCHES.items()}
 _CHANNELS: Final = frozenset(channel.value for channel in d.Channel)
 _QUIET_ZONES: Final = frozenset(zone.value for zone in d.QuietZone)
+_CAPPED_ACTIONS: Final = frozenset(action.value for action in d.CappedAction)
 _EXPIRIES: Final = frozenset(action.value for action in d.ExpiryAction)
 CHINESE: Final = "zh-TW"
 LANGUAGES: Final = ("", "en", CHINESE)
@@ -72,6 +73,7 @@ def definition_from(message: journey_pb2.Definition, check: FieldCheck) -> d.Def
         enrolments_per_customer_max=limit,
         quiet_zone=_quiet_zone_from(message.do_not_disturb.zone, reading),
         zone_attribute_key=message.do_not_disturb.zone_attribute_key,
+        priority=message.priority,
     )
     check.violations += reading.violations
     if not reading.gaps:
@@ -225,7 +227,11 @@ def _message_from(sent: node_pb2.MessageNode, path: str, check: _Reading) -> d.M
                 tuple(sent.template.header_parameters),
                 tuple(sent.template.button_parameters),
             )
-    return None if channel is None else d.Message(channel, module_id, template)
+    if sent.capped_action not in _CAPPED_ACTIONS:
+        check.gap(f"{path}.capped_action", "is none of SKIP and WAIT")
+        return None
+    action = d.CappedAction(sent.capped_action)
+    return None if channel is None else d.Message(channel, module_id, template, action)
 
 
 # ---- out ------------------------------------------------------------------------------------------------------
@@ -286,6 +292,7 @@ def definition_message(definition: d.Definition) -> journey_pb2.Definition:
     message = journey_pb2.Definition(
         name=definition.name,
         enrolments_per_customer_max=definition.enrolments_per_customer_max,
+        priority=definition.priority,
         targets=[_target_message(target) for target in definition.targets],
         nodes=[_node_message(node) for node in definition.nodes],
     )
@@ -381,7 +388,10 @@ def _node_message(node: d.Node) -> node_pb2.Node:
 
 
 def _message_message(action: d.Message) -> node_pb2.MessageNode:
-    message = node_pb2.MessageNode(channel=_channel_message(action.channel))
+    message = node_pb2.MessageNode(
+        channel=_channel_message(action.channel),
+        capped_action=node_pb2.CappedAction.ValueType(action.capped_action),
+    )
     if action.template is not None:
         message.template.template_id = str(action.template.template_id)
         message.template.parameters.extend(action.template.parameters)

@@ -86,6 +86,7 @@ def terms_of(asked: AskedSimulation, around: Surroundings) -> Terms:
         messages=around.messages,
         quotas=around.quotas,
         affordable=around.affordable,
+        frequency=around.frequency,
     )
 
 

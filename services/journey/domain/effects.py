@@ -59,6 +59,8 @@ class Send(msgspec.Struct, frozen=True):
     not_after: datetime | None
     stop_epoch: int
     recipient: Recipient | None = None
+    waits_for_room: bool = False
+    """Where the team's frequency cap has none: else it is skipped."""
 
 
 class ChangeTags(msgspec.Struct, frozen=True):
@@ -199,7 +201,8 @@ class SendState(IntEnum):
 
 
 class SendAnswer(msgspec.Struct, frozen=True):
-    """Answer to a `Send`, or its outcome that came by mail. `at` is when it was settled."""
+    """Answer to a `Send`, or its outcome that came by mail. `at` is when it was settled; of one that waits for room
+    under the frequency cap, when to ask again."""
 
     state: SendState
     reason: str = ""

@@ -16,6 +16,7 @@ from services.journey.domain import effects as fx
 from services.journey.domain import quiet, splits
 from services.journey.domain.model import (
     Attribute,
+    CappedAction,
     Condition,
     Delay,
     Enrolment,
@@ -103,6 +104,12 @@ _SEND_RESULTS: Mapping[fx.SendState, StepResult] = {
 }
 ATTRIBUTE_UNAVAILABLE = "ATTRIBUTE_UNAVAILABLE"
 """Refusal of segment that stops the journey (J-07)."""
+
+
+FREQUENCY_CAP_REACHED = "FREQUENCY_CAP_REACHED"
+"""Of a deferred send: it waits for room under the team's frequency cap, not for the end of quiet time."""
+_LOOK_AGAIN = timedelta(seconds=1)
+"""Another turn asks again: one that does it itself may ask without end, where clocks differ."""
 
 
 class _Walk:
@@ -282,6 +289,7 @@ class _Walk:
             cap=target.cap,
             not_after=not_after,
             stop_epoch=self.journey.stop_epoch,
+            waits_for_room=message.capped_action is CappedAction.WAIT,
         )
 
     def do_delay(self, delay: Delay) -> None:
@@ -347,6 +355,9 @@ class _Walk:
         end of the journey, at which that turn halts."""
         if not goes_on(self.journey, self.now):
             self._halt_here("JOURNEY_STOPPED")
+            return
+        if answer.reason == FREQUENCY_CAP_REACHED:
+            self._wait_out_quiet(max(answer.at or self.now, self.now + _LOOK_AGAIN), answer.reason)
             return
         windows, zone = self.journey.definition.quiet_set, self.journey.zone
         asked_again = self.now if self.wait is WaitReason.SEND else None

@@ -197,12 +197,21 @@ class Template(msgspec.Struct, frozen=True):
                 yield f"{field}[{place}]", text
 
 
+class CappedAction(IntEnum):
+    """What becomes of a message that a frequency cap has no room for; the numbers are those of the contract."""
+
+    UNSPECIFIED = 0
+    SKIP = 1
+    WAIT = 2
+
+
 class Message(msgspec.Struct, frozen=True, tag="message"):
     """Sends one message; exactly one of module and template is set."""
 
     channel: Channel
     bot_module_id: UUID | None = None
     template: Template | None = None
+    capped_action: CappedAction = CappedAction.UNSPECIFIED
 
 
 class Delay(msgspec.Struct, frozen=True, tag="delay"):
@@ -288,6 +297,8 @@ class Definition(msgspec.Struct, frozen=True, dict=True):
     quiet_zone: QuietZone = QuietZone.UNSPECIFIED
     zone_attribute_key: str = ""
     """Attribute that holds the customer's zone; empty: by their phone."""
+    priority: int = 0
+    """Of journeys that compete for room under the team's frequency cap, the higher goes first."""
 
     @cached_property
     def in_own_zone(self) -> bool:

@@ -17,9 +17,11 @@ from msgspec.structs import replace
 
 from libs.common.audience.evaluation import evaluate
 from libs.common.audience.expressions import BasicField, Expression
+from libs.common.frequency import CountedSend, FrequencyRule, room_at
 from libs.common.mailbox.mail import Mail
 from libs.common.text import fold
 from services.journey.domain import effects as fx
+from services.journey.domain.engine import FREQUENCY_CAP_REACHED
 from services.journey.domain.matching import TeamJourneys, matches
 from services.journey.domain.model import (
     Channel,
@@ -58,6 +60,8 @@ class Terms(msgspec.Struct, frozen=True):
     """Messages of one send, by node; 1 where it is missing."""
     quotas: Mapping[UUID, int] = {}
     """Messages a month, of the LINE accounts whose plan has a limit."""
+    frequency: tuple[FrequencyRule, ...] = ()
+    """The team's frequency cap."""
     affordable: int | None = None
     """WhatsApp messages that the prepaid balance pays for; None: they cost nothing."""
 
@@ -223,6 +227,8 @@ class _CustomerRun:
         self._places: dict[UUID, str] = {}
         self._now = pass_.terms.start
         self._halts_at = pass_.halts_at()
+        self._counted: list[CountedSend] = []
+        """What the customer got, where there is a frequency cap."""
 
     def run(self, mails: Sequence[Mail]) -> Iterator[None]:
         """From the first mail to the end of the simulated time, step by step."""
@@ -309,7 +315,24 @@ class _CustomerRun:
             return fx.SendAnswer(fx.SendState.SKIPPED, "UNBOUND")
         if identity in self._standing.blocked:
             return fx.SendAnswer(fx.SendState.SKIPPED, "BLOCKED")
-        return self._pass.send(send, self._now)
+        return self._capped(send) or self._sent(send)
+
+    def _capped(self, send: fx.Send) -> fx.SendAnswer | None:
+        """The answer where the frequency cap has no room; other journeys are taken to send nothing."""
+        count = self._terms.messages.get(send.node_id, 1)
+        opens = room_at(self._terms.frequency, self._counted, send.channel, count, self._now)
+        if opens is None or (opens > self._now and not send.waits_for_room):
+            return fx.SendAnswer(fx.SendState.SKIPPED, FREQUENCY_CAP_REACHED)
+        if opens <= self._now:
+            return None
+        return fx.SendAnswer(fx.SendState.DEFERRED, FREQUENCY_CAP_REACHED, opens)
+
+    def _sent(self, send: fx.Send) -> fx.SendAnswer:
+        answer = self._pass.send(send, self._now)
+        if self._terms.frequency and answer.state is fx.SendState.SENT:
+            count = self._terms.messages.get(send.node_id, 1)
+            self._counted.append(CountedSend(send.channel, count, self._now))
+        return answer
 
     def _evaluate(self, effect: fx.EvaluateAudience) -> fx.Verdict:
         expression = self._terms.expressions[effect.audience]

@@ -18,6 +18,7 @@ from libs.common.audience.expressions import (
     IsBound,
     predicates,
 )
+from libs.common.frequency import FrequencyRule
 from services.journey.domain.model import Channel, Definition, Message, Points
 from services.journey.domain.plan import TeamPlan
 
@@ -66,6 +67,8 @@ class Surroundings(NamedTuple):
     affordable: int | None
     """WhatsApp messages that the prepaid balance pays for; None: they cost nothing."""
     prices: Mapping[Channel, Price]
+    frequency: tuple[FrequencyRule, ...] = ()
+    """The team's frequency cap."""
 
 
 def needs_of(definition: Definition, expressions: Collection[Expression]) -> Needs:
@@ -93,7 +96,7 @@ def premises_of(
         Premise.BASICS_OF_NOW: needs.basics,
         Premise.BINDINGS_OF_NOW: needs.identities,
         Premise.TIMES_OF_NOW: needs.times,
-        Premise.LIMITS_OF_NOW: bool(around.plan or around.quotas),
+        Premise.LIMITS_OF_NOW: bool(around.plan or around.quotas or (around.frequency and channels)),
         Premise.BALANCE_OF_NOW: Channel.WHATSAPP in channels and around.affordable is not None,
         Premise.SCHEDULE_LEFT_ASIDE: schedule_left_aside,
     }

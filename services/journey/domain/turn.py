@@ -252,11 +252,16 @@ class _ActorTurn:
         if not self._live:
             return None
         due = [
-            (enrolment.wake_at, enrolment.enrolment_id)
+            (enrolment.wake_at, -self._priority_of(enrolment), enrolment.enrolment_id)
             for enrolment in self._live.values()
             if enrolment.wake_at is not None and enrolment.wake_at <= until
         ]
-        return self._live[min(due)[1]] if due else None
+        return self._live[min(due)[2]] if due else None
+
+    def _priority_of(self, enrolment: Enrolment) -> int:
+        """Who waits for the same moment goes by priority."""
+        journey = self._given.journeys.get(enrolment.journey_id)
+        return journey.definition.priority if journey is not None else 0
 
     def ask_again(self) -> Generator[fx.Effect, fx.Answer, None]:
         """Has those ask again who stand as they stood before the turn, without a timer."""
@@ -502,7 +507,6 @@ def enrolment_id_of(journey_id: UUID, customer_id: UUID, event_id: UUID) -> UUID
 
 
 def journeys_by_id(journeys: Iterable[Journey]) -> TeamJourneys:
-    """Journeys in the order in which one event starts them: by id, so that a rerun starts them alike."""
-    return TeamJourneys(
-        (journey.journey_id, journey) for journey in sorted(journeys, key=lambda journey: journey.journey_id)
-    )
+    """Journeys in the order in which one event starts them: by priority, then by id; a rerun starts them alike."""
+    ordered = sorted(journeys, key=lambda journey: (-journey.definition.priority, journey.journey_id))
+    return TeamJourneys((journey.journey_id, journey) for journey in ordered)

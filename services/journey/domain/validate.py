@@ -37,6 +37,7 @@ NODES_MAX: Final = 200
 NAMES_MAX: Final = 100
 NAME_MAX: Final = 200
 WINDOWS_MAX: Final = 50
+PRIORITY_MAX: Final = 100
 _NODE_ID: Final = re.compile(r"[a-z0-9_-]{1,64}")
 _CAPPED: Final = frozenset({Channel.LINE, Channel.WHATSAPP})
 
@@ -79,6 +80,8 @@ def _head(definition: Definition) -> Iterator[FieldViolation]:
     limit = definition.enrolments_per_customer_max
     if limit is not None and limit < 1:
         yield FieldViolation("enrolments_per_customer_max", "must be at least 1, or absent for no limit")
+    if abs(definition.priority) > PRIORITY_MAX:
+        yield FieldViolation("priority", f"must be -{PRIORITY_MAX} to {PRIORITY_MAX}")
     schedule = definition.schedule
     if schedule is not None and schedule.end <= schedule.start:
         yield FieldViolation("schedule.end_time", "must lie after start_time")

@@ -845,7 +845,8 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateFrequencyCap(self, request, context):
-        """Changes how many messages one customer gets at most. Errors: ABORTED `ETAG_MISMATCH`.
+        """Changes how many messages one customer gets at most; it holds for every message that is asked for after the answer. Errors: ABORTED
+        `ETAG_MISMATCH`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -194,7 +194,9 @@ class ChannelGatewayServiceStub:
     GetFrequencyCap: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetFrequencyCapRequest, _channel_gateway_service_pb2.GetFrequencyCapResponse]
     """Reads how many messages one customer gets at most in a period."""
     UpdateFrequencyCap: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.UpdateFrequencyCapRequest, _channel_gateway_service_pb2.UpdateFrequencyCapResponse]
-    """Changes how many messages one customer gets at most. Errors: ABORTED `ETAG_MISMATCH`."""
+    """Changes how many messages one customer gets at most; it holds for every message that is asked for after the answer. Errors: ABORTED
+    `ETAG_MISMATCH`.
+    """
     BatchSetPlanQuotas: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.BatchSetPlanQuotasRequest, _channel_gateway_service_pb2.BatchSetPlanQuotasResponse]
     """Sets the plan quotas of up to 500 accounts of a team. Parts may fail: one result each, in order."""
     CreatePixelKey: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreatePixelKeyRequest, _channel_gateway_service_pb2.CreatePixelKeyResponse]
@@ -378,7 +380,9 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     GetFrequencyCap: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetFrequencyCapRequest, _channel_gateway_service_pb2.GetFrequencyCapResponse]  # type: ignore[assignment]
     """Reads how many messages one customer gets at most in a period."""
     UpdateFrequencyCap: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.UpdateFrequencyCapRequest, _channel_gateway_service_pb2.UpdateFrequencyCapResponse]  # type: ignore[assignment]
-    """Changes how many messages one customer gets at most. Errors: ABORTED `ETAG_MISMATCH`."""
+    """Changes how many messages one customer gets at most; it holds for every message that is asked for after the answer. Errors: ABORTED
+    `ETAG_MISMATCH`.
+    """
     BatchSetPlanQuotas: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.BatchSetPlanQuotasRequest, _channel_gateway_service_pb2.BatchSetPlanQuotasResponse]  # type: ignore[assignment]
     """Sets the plan quotas of up to 500 accounts of a team. Parts may fail: one result each, in order."""
     CreatePixelKey: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreatePixelKeyRequest, _channel_gateway_service_pb2.CreatePixelKeyResponse]  # type: ignore[assignment]
@@ -937,7 +941,9 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.UpdateFrequencyCapRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.UpdateFrequencyCapResponse, _abc.Awaitable[_channel_gateway_service_pb2.UpdateFrequencyCapResponse]]:
-        """Changes how many messages one customer gets at most. Errors: ABORTED `ETAG_MISMATCH`."""
+        """Changes how many messages one customer gets at most; it holds for every message that is asked for after the answer. Errors: ABORTED
+        `ETAG_MISMATCH`.
+        """
 
     @_abc_1.abstractmethod
     def BatchSetPlanQuotas(

@@ -30,7 +30,7 @@ from omnijourney.common.v1 import error_reason_pb2 as omnijourney_dot_common_dot
 from omnijourney.common.v1 import money_pb2 as omnijourney_dot_common_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+omnijourney/channel_gateway/v1/limits.proto\x12\x1eomnijourney.channel_gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a(omnijourney/common/v1/error_reason.proto\x1a!omnijourney/common/v1/money.proto\"\xdf\x01\n\rMessageCharge\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12/\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\njourney_id\x18\x03 \x01(\t\x12\x15\n\rmessage_count\x18\x04 \x01(\x03\x12,\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12/\n\x0b\x63harge_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"]\n\x0c\x42\x61lanceAlert\x12/\n\tthreshold\x18\x01 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x0e\n\x06\x66iring\x18\x02 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"d\n\x0c\x46requencyCap\x12\x46\n\x05rules\x18\x01 \x03(\x0b\x32-.omnijourney.channel_gateway.v1.FrequencyRuleB\x08\xbaH\x05\x92\x01\x02\x10\n\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x80\x01\n\rFrequencyRule\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x13\n\x0bmessage_max\x18\x02 \x01(\x05\x12)\n\x06period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\\\n\x10PlanQuotaSetting\x12\x1a\n\x12\x63hannel_account_id\x18\x01 \x01(\t\x12\x1a\n\rmessage_limit\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x10\n\x0e_message_limit\"a\n\x0fPlanQuotaResult\x12\x1a\n\x12\x63hannel_account_id\x18\x01 \x01(\t\x12\x32\n\x06reason\x18\x02 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\"\xa4\x01\n\x08PixelKey\x12\x14\n\x0cpixel_key_id\x18\x01 \x01(\t\x12\x0f\n\x07shop_id\x18\x02 \x01(\t\x12\x0f\n\x07origins\x18\x03 \x03(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf1\x01\n\x0eWebhookAttempt\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x12\n\nevent_type\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x13\n\x0bstatus_code\x18\x04 \x01(\x05\x12\x32\n\x06reason\x18\x05 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12+\n\x08\x64uration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0c\x61ttempt_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+omnijourney/channel_gateway/v1/limits.proto\x12\x1eomnijourney.channel_gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a(omnijourney/common/v1/error_reason.proto\x1a!omnijourney/common/v1/money.proto\"\xdf\x01\n\rMessageCharge\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12/\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\njourney_id\x18\x03 \x01(\t\x12\x15\n\rmessage_count\x18\x04 \x01(\x03\x12,\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12/\n\x0b\x63harge_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"]\n\x0c\x42\x61lanceAlert\x12/\n\tthreshold\x18\x01 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x0e\n\x06\x66iring\x18\x02 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"d\n\x0c\x46requencyCap\x12\x46\n\x05rules\x18\x01 \x03(\x0b\x32-.omnijourney.channel_gateway.v1.FrequencyRuleB\x08\xbaH\x05\x92\x01\x02\x10\n\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x96\x01\n\rFrequencyRule\x12\x39\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.ChannelB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1f\n\x0bmessage_max\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\x12)\n\x06period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\\\n\x10PlanQuotaSetting\x12\x1a\n\x12\x63hannel_account_id\x18\x01 \x01(\t\x12\x1a\n\rmessage_limit\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x10\n\x0e_message_limit\"a\n\x0fPlanQuotaResult\x12\x1a\n\x12\x63hannel_account_id\x18\x01 \x01(\t\x12\x32\n\x06reason\x18\x02 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\"\xa4\x01\n\x08PixelKey\x12\x14\n\x0cpixel_key_id\x18\x01 \x01(\t\x12\x0f\n\x07shop_id\x18\x02 \x01(\t\x12\x0f\n\x07origins\x18\x03 \x03(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf1\x01\n\x0eWebhookAttempt\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x12\n\nevent_type\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x13\n\x0bstatus_code\x18\x04 \x01(\x05\x12\x32\n\x06reason\x18\x05 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12+\n\x08\x64uration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0c\x61ttempt_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FREQUENCYCAP'].fields_by_name['rules']._loaded_options = None
   _globals['_FREQUENCYCAP'].fields_by_name['rules']._serialized_options = b'\272H\005\222\001\002\020\n'
+  _globals['_FREQUENCYRULE'].fields_by_name['channel']._loaded_options = None
+  _globals['_FREQUENCYRULE'].fields_by_name['channel']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_FREQUENCYRULE'].fields_by_name['message_max']._loaded_options = None
+  _globals['_FREQUENCYRULE'].fields_by_name['message_max']._serialized_options = b'\272H\007\032\005\030\350\007(\001'
   _globals['_MESSAGECHARGE']._serialized_start=288
   _globals['_MESSAGECHARGE']._serialized_end=511
   _globals['_BALANCEALERT']._serialized_start=513
@@ -46,13 +50,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FREQUENCYCAP']._serialized_start=608
   _globals['_FREQUENCYCAP']._serialized_end=708
   _globals['_FREQUENCYRULE']._serialized_start=711
-  _globals['_FREQUENCYRULE']._serialized_end=839
-  _globals['_PLANQUOTASETTING']._serialized_start=841
-  _globals['_PLANQUOTASETTING']._serialized_end=933
-  _globals['_PLANQUOTARESULT']._serialized_start=935
-  _globals['_PLANQUOTARESULT']._serialized_end=1032
-  _globals['_PIXELKEY']._serialized_start=1035
-  _globals['_PIXELKEY']._serialized_end=1199
-  _globals['_WEBHOOKATTEMPT']._serialized_start=1202
-  _globals['_WEBHOOKATTEMPT']._serialized_end=1443
+  _globals['_FREQUENCYRULE']._serialized_end=861
+  _globals['_PLANQUOTASETTING']._serialized_start=863
+  _globals['_PLANQUOTASETTING']._serialized_end=955
+  _globals['_PLANQUOTARESULT']._serialized_start=957
+  _globals['_PLANQUOTARESULT']._serialized_end=1054
+  _globals['_PIXELKEY']._serialized_start=1057
+  _globals['_PIXELKEY']._serialized_end=1221
+  _globals['_WEBHOOKATTEMPT']._serialized_start=1224
+  _globals['_WEBHOOKATTEMPT']._serialized_end=1465
 # @@protoc_insertion_point(module_scope)

@@ -103,7 +103,9 @@ Global___BalanceAlert: _TypeAlias = BalanceAlert  # noqa: Y015
 
 @_typing.final
 class FrequencyCap(_message.Message):
-    """How many messages one customer gets at most, over all journeys of a team."""
+    """How many messages one customer gets at most, over all journeys of a team. What a message node does when there is no room is its
+    `capped_action`; who goes first is the journey's `priority`. Only messages that were asked for while there were rules count.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -141,10 +143,12 @@ class FrequencyRule(_message.Message):
     channel: _channel_pb2.Channel.ValueType
     """Of this channel; UNSPECIFIED: of all together."""
     message_max: _builtins.int
-    """At most this many, 1 to 1,000. Required."""
+    """At most this many, as the channel bills them, 1 to 1,000. Required."""
     @_builtins.property
     def period(self) -> _duration_pb2.Duration:
-        """In any span of this length, 1 hour to 90 days. Required."""
+        """In any span of this length, 1 hour to 90 days. A message counts from when its channel has answered, and as now while it is under way.
+        Required.
+        """
 
     def __init__(
         self,

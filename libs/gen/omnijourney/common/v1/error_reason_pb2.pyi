@@ -204,6 +204,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Reason of a delivery: the channel reported the content as gone. Example: `{}`."""
     ERROR_REASON_DELETED: _ErrorReason.ValueType  # 369
     """Reason of a delivery: a person deleted the content. Example: `{}`."""
+    ERROR_REASON_FREQUENCY_CAP_REACHED: _ErrorReason.ValueType  # 380
+    """Reason of a delivery: the team's frequency cap has no room for the customer. Example: `{}`."""
     ERROR_REASON_ATTRIBUTE_UNAVAILABLE: _ErrorReason.ValueType  # 400
     """---- segment: 400 to 499 ----
     FAILED_PRECONDITION, or reason of one result: the attribute is missing, archived or of another type than needed. Example: `{"key": "tier"}`.
@@ -410,6 +412,8 @@ ERROR_REASON_GONE_AT_CHANNEL: ErrorReason.ValueType  # 368
 """Reason of a delivery: the channel reported the content as gone. Example: `{}`."""
 ERROR_REASON_DELETED: ErrorReason.ValueType  # 369
 """Reason of a delivery: a person deleted the content. Example: `{}`."""
+ERROR_REASON_FREQUENCY_CAP_REACHED: ErrorReason.ValueType  # 380
+"""Reason of a delivery: the team's frequency cap has no room for the customer. Example: `{}`."""
 ERROR_REASON_ATTRIBUTE_UNAVAILABLE: ErrorReason.ValueType  # 400
 """---- segment: 400 to 499 ----
 FAILED_PRECONDITION, or reason of one result: the attribute is missing, archived or of another type than needed. Example: `{"key": "tier"}`.

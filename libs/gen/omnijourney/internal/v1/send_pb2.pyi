@@ -42,6 +42,7 @@ class Send(_message.Message):
     STOP_EPOCH_FIELD_NUMBER: _builtins.int
     DEPTH_FIELD_NUMBER: _builtins.int
     RECIPIENT_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_ROOM_FIELD_NUMBER: _builtins.int
     effect_key: _builtins.str
     """Key of the effect, a UUID derived from enrolment, node and visit. The same key gets the first answer again; a `DEFERRED`
     send that is asked again with another `not_after` is taken up anew, and so is a `DEFERRED` or `CANCELLED` one that is asked again
@@ -69,6 +70,10 @@ class Send(_message.Message):
     """The journey's stop epoch when the send was decided; `StopSends` with a higher epoch cancels it, `RecallSends` puts it off. Default 0."""
     depth: _builtins.int
     """Causation depth of the enrolment, carried into the outcome's mail. Default 0."""
+    waits_for_room: _builtins.bool
+    """Whether the send waits where the team's frequency cap has no room: it is answered `DEFERRED` with `room_time`, is not stored, and is to
+    be asked for again then. Else it is `SKIPPED`, and so is one that is larger than a rule allows at all.
+    """
     @_builtins.property
     def template(self) -> Global___TemplateContent:
         """A WhatsApp template with its parameters."""
@@ -101,10 +106,11 @@ class Send(_message.Message):
         stop_epoch: _builtins.int = ...,
         depth: _builtins.int = ...,
         recipient: Global___Recipient | None = ...,
+        waits_for_room: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cap", b"_cap", "bot_module_id", b"bot_module_id", "cap", b"cap", "content", b"content", "not_after", b"not_after", "recipient", b"recipient", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cap", b"_cap", "account_id", b"account_id", "bot_module_id", b"bot_module_id", "cap", b"cap", "channel", b"channel", "content", b"content", "customer_id", b"customer_id", "depth", b"depth", "effect_key", b"effect_key", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "node_id", b"node_id", "not_after", b"not_after", "recipient", b"recipient", "stop_epoch", b"stop_epoch", "team_id", b"team_id", "template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cap", b"_cap", "account_id", b"account_id", "bot_module_id", b"bot_module_id", "cap", b"cap", "channel", b"channel", "content", b"content", "customer_id", b"customer_id", "depth", b"depth", "effect_key", b"effect_key", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "node_id", b"node_id", "not_after", b"not_after", "recipient", b"recipient", "stop_epoch", b"stop_epoch", "team_id", b"team_id", "template", b"template", "waits_for_room", b"waits_for_room"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cap: _TypeAlias = _typing.Literal["cap"]  # noqa: Y015
     _WhichOneofArgType__cap: _TypeAlias = _typing.Literal["_cap", b"_cap"]  # noqa: Y015
@@ -214,6 +220,7 @@ class SendResult(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     SETTLE_TIME_FIELD_NUMBER: _builtins.int
+    ROOM_TIME_FIELD_NUMBER: _builtins.int
     state: _delivery_pb2.SendState.ValueType
     """`ACCEPTED`, `SKIPPED`, `FAILED`, `EXHAUSTED`, `DEFERRED` or `CANCELLED`. Asked again under the key of a send that has been
     settled since: its outcome, `SENT` and `UNKNOWN` among them, since the mail about it may have come too early.
@@ -222,8 +229,8 @@ class SendResult(_message.Message):
     """Why it is not accepted; empty when accepted.
     EXHAUSTED: `LINE_CAP_REACHED`, `WHATSAPP_CAP_REACHED`, `LINE_QUOTA_EXHAUSTED`, `WHATSAPP_BALANCE_EXHAUSTED`,
     `BOT_MODULE_MISSING`, `WHATSAPP_TEMPLATE_MISSING`.
-    SKIPPED: `UNBOUND`, `BLOCKED`, `OUTSIDE_WINDOW`. FAILED: `ACCOUNT_MISSING`, `ACCOUNT_DISABLED`, `ACCOUNT_UNUSABLE`,
-    `CONTENT_INVALID`, `TEMPLATE_PARAMETERS`, `CHANNEL_UNSUPPORTED`, `KEY_REUSED`, `INVALID_FIELDS`. DEFERRED: `DO_NOT_DISTURB`. CANCELLED: `JOURNEY_STOPPED`.
+    SKIPPED: `UNBOUND`, `BLOCKED`, `OUTSIDE_WINDOW`, `FREQUENCY_CAP_REACHED`. FAILED: `ACCOUNT_MISSING`, `ACCOUNT_DISABLED`, `ACCOUNT_UNUSABLE`,
+    `CONTENT_INVALID`, `TEMPLATE_PARAMETERS`, `CHANNEL_UNSUPPORTED`, `KEY_REUSED`, `INVALID_FIELDS`. DEFERRED: `DO_NOT_DISTURB`, `FREQUENCY_CAP_REACHED`. CANCELLED: `JOURNEY_STOPPED`.
     """
     messages: _builtins.int
     """Messages that the send takes, as the channel bills them; 0 when it is not accepted."""
@@ -233,6 +240,10 @@ class SendResult(_message.Message):
     def settle_time(self) -> _timestamp_pb2.Timestamp:
         """When it was settled, of a send that was known and is settled, in domain time; what follows it counts from then."""
 
+    @_builtins.property
+    def room_time(self) -> _timestamp_pb2.Timestamp:
+        """Of one that waits for room under the frequency cap: when to ask again, a day ahead at most, since the cap may change."""
+
     def __init__(
         self,
         *,
@@ -241,10 +252,11 @@ class SendResult(_message.Message):
         messages: _builtins.int = ...,
         replayed: _builtins.bool = ...,
         settle_time: _timestamp_pb2.Timestamp | None = ...,
+        room_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["settle_time", b"settle_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["room_time", b"room_time", "settle_time", b"settle_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "reason", b"reason", "replayed", b"replayed", "settle_time", b"settle_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "reason", b"reason", "replayed", b"replayed", "room_time", b"room_time", "settle_time", b"settle_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -67,7 +67,7 @@ class _WaitReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitReason
     WAIT_REASON_SEND: _WaitReason.ValueType  # 2
     """A message is with the gateway."""
     WAIT_REASON_QUIET: _WaitReason.ValueType  # 3
-    """Do not disturb; the message follows."""
+    """Do not disturb, or no room under the team's frequency cap, as the detail of its last step says; the message follows."""
 
 class WaitReason(_WaitReason, metaclass=_WaitReasonEnumTypeWrapper):
     """What a live enrolment waits for."""
@@ -79,7 +79,7 @@ WAIT_REASON_DELAY: WaitReason.ValueType  # 1
 WAIT_REASON_SEND: WaitReason.ValueType  # 2
 """A message is with the gateway."""
 WAIT_REASON_QUIET: WaitReason.ValueType  # 3
-"""Do not disturb; the message follows."""
+"""Do not disturb, or no room under the team's frequency cap, as the detail of its last step says; the message follows."""
 Global___WaitReason: _TypeAlias = WaitReason  # noqa: Y015
 
 class _StepResult:
@@ -103,7 +103,7 @@ class _StepResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StepResult
     STEP_RESULT_EXHAUSTED: _StepResult.ValueType  # 6
     """No place was left for the message; the journey stops."""
     STEP_RESULT_DEFERRED: _StepResult.ValueType  # 7
-    """The message waits for the end of quiet time."""
+    """The message waits for the end of quiet time, or, with the detail `FREQUENCY_CAP_REACHED`, for room under the team's frequency cap."""
     STEP_RESULT_DELAY_STARTED: _StepResult.ValueType  # 8
     """A delay was armed."""
     STEP_RESULT_DELAY_ENDED: _StepResult.ValueType  # 9
@@ -147,7 +147,7 @@ STEP_RESULT_UNKNOWN: StepResult.ValueType  # 5
 STEP_RESULT_EXHAUSTED: StepResult.ValueType  # 6
 """No place was left for the message; the journey stops."""
 STEP_RESULT_DEFERRED: StepResult.ValueType  # 7
-"""The message waits for the end of quiet time."""
+"""The message waits for the end of quiet time, or, with the detail `FREQUENCY_CAP_REACHED`, for room under the team's frequency cap."""
 STEP_RESULT_DELAY_STARTED: StepResult.ValueType  # 8
 """A delay was armed."""
 STEP_RESULT_DELAY_ENDED: StepResult.ValueType  # 9

@@ -299,7 +299,9 @@ class Definition(_message.Message):
     enrolments_per_customer_max: _builtins.int
     """At most this many enrolments of one customer, at least 1; absent: no limit."""
     priority: _builtins.int
-    """Of two journeys that compete for room under the team's frequency cap, the higher goes first; -100 to 100, default 0."""
+    """Of two journeys that compete for room under the team's frequency cap, since one event starts both or both wait for the same moment, the
+    higher goes first; -100 to 100, default 0.
+    """
     @_builtins.property
     def schedule(self) -> Global___Schedule:
         """When it is live. Absent: always, from publishing on."""

@@ -32,9 +32,11 @@ class _CappedActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CappedAc
     CAPPED_ACTION_UNSPECIFIED: _CappedAction.ValueType  # 0
     """Not given; the message is skipped."""
     CAPPED_ACTION_SKIP: _CappedAction.ValueType  # 1
-    """The message is skipped, and the customer goes on."""
+    """The message is skipped with the reason `FREQUENCY_CAP_REACHED`, and the customer goes on."""
     CAPPED_ACTION_WAIT: _CappedAction.ValueType  # 2
-    """The customer waits until there is room."""
+    """The customer waits until there is room; that the cap was changed meanwhile is seen within a day. A message that is larger than a rule
+    allows at all is skipped.
+    """
 
 class CappedAction(_CappedAction, metaclass=_CappedActionEnumTypeWrapper):
     """What happens to a message that a team's frequency cap refuses."""
@@ -42,9 +44,11 @@ class CappedAction(_CappedAction, metaclass=_CappedActionEnumTypeWrapper):
 CAPPED_ACTION_UNSPECIFIED: CappedAction.ValueType  # 0
 """Not given; the message is skipped."""
 CAPPED_ACTION_SKIP: CappedAction.ValueType  # 1
-"""The message is skipped, and the customer goes on."""
+"""The message is skipped with the reason `FREQUENCY_CAP_REACHED`, and the customer goes on."""
 CAPPED_ACTION_WAIT: CappedAction.ValueType  # 2
-"""The customer waits until there is room."""
+"""The customer waits until there is room; that the cap was changed meanwhile is seen within a day. A message that is larger than a rule
+allows at all is skipped.
+"""
 Global___CappedAction: _TypeAlias = CappedAction  # noqa: Y015
 
 @_typing.final
@@ -138,7 +142,7 @@ class MessageNode(_message.Message):
     bot_module_id: _builtins.str
     """Id of a bot module; all channels."""
     capped_action: Global___CappedAction.ValueType
-    """What happens when the team's frequency cap leaves no room."""
+    """What happens when the team's frequency cap (`GetFrequencyCap` of the gateway) leaves no room."""
     @_builtins.property
     def template(self) -> Global___TemplateContent:
         """A WhatsApp template; WhatsApp only."""

@@ -43,7 +43,7 @@ class _SimulationPremiseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sim
     SIMULATION_PREMISE_POINTS_OF_NOW: _SimulationPremise.ValueType  # 5
     """Points were those of now. Not told since they are those of then, and what the simulated journey adds and deducts."""
     SIMULATION_PREMISE_LIMITS_OF_NOW: _SimulationPremise.ValueType  # 6
-    """Plan quotas and limits of enrolments are those of now, and all there for this journey."""
+    """Plan quotas, limits of enrolments and the frequency cap are those of now, and all there for this journey."""
     SIMULATION_PREMISE_BALANCE_OF_NOW: _SimulationPremise.ValueType  # 7
     """The prepaid balance is that of now. When it would be used up is told, and stops nothing."""
     SIMULATION_PREMISE_SCHEDULE_LEFT_ASIDE: _SimulationPremise.ValueType  # 8
@@ -65,7 +65,7 @@ SIMULATION_PREMISE_TIMES_OF_NOW: SimulationPremise.ValueType  # 4
 SIMULATION_PREMISE_POINTS_OF_NOW: SimulationPremise.ValueType  # 5
 """Points were those of now. Not told since they are those of then, and what the simulated journey adds and deducts."""
 SIMULATION_PREMISE_LIMITS_OF_NOW: SimulationPremise.ValueType  # 6
-"""Plan quotas and limits of enrolments are those of now, and all there for this journey."""
+"""Plan quotas, limits of enrolments and the frequency cap are those of now, and all there for this journey."""
 SIMULATION_PREMISE_BALANCE_OF_NOW: SimulationPremise.ValueType  # 7
 """The prepaid balance is that of now. When it would be used up is told, and stops nothing."""
 SIMULATION_PREMISE_SCHEDULE_LEFT_ASIDE: SimulationPremise.ValueType  # 8
@@ -195,7 +195,7 @@ class SimulatedNode(_message.Message):
     entered_count: _builtins.int
     """Visits."""
     deferred_count: _builtins.int
-    """Messages that had to wait for the end of quiet time."""
+    """Messages that had to wait for the end of quiet time, or for room under the frequency cap."""
     @_builtins.property
     def ways(self) -> _containers.RepeatedCompositeFieldContainer[_enrolment_pb2.WayCount]:
         """Of a split: how many went each way, in the order of the ways; only ways that somebody went. Customers are divided as the journey itself
