@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from libs.cli import journeys
+from libs.cli import audience_triggers, journeys
 from libs.cli.journey_explanations import explain as explain_entries
 from libs.cli.journey_simulations import simulate as simulate_events
 from libs.cli.options import DataDir, configured
@@ -133,6 +133,46 @@ def simulate(
 ) -> None:
     """Tell node by node what a journey would have done to recorded events. Nothing is sent, nothing changes."""
     _run(data_dir, simulate_events(team, subject, since, until, as_json=as_json))
+
+
+@journey.command()
+def trigger(
+    name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
+    *,
+    team: Team,
+    audience: Annotated[str, typer.Option(help="Name or id of the saved audience.")],
+    rate: Annotated[
+        int, typer.Option(min=1, max=2_000, help="At most so many customers a second.", show_default=True)
+    ] = 100,
+    detach: Annotated[bool, typer.Option("--detach", help="Write its id, and leave it to itself.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Enrol everyone in a saved audience, each once. Exit code 1 if it ends before everybody was triggered."""
+    _run(data_dir, audience_triggers.trigger(team, name, audience, rate=rate, follow=not detach))
+
+
+@journey.command()
+def triggered(
+    operation_id: Annotated[str, typer.Argument(help="Id that trigger wrote.")],
+    *,
+    team: Team,
+    pause: Annotated[bool, typer.Option("--pause", help="Hold it first.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Let it go on first.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="End it first.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Until it has ended.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show how far a trigger of an audience is, and what became of its customers."""
+    asked = {"pause": pause, "resume": resume, "cancel": cancel}
+    if sum(asked.values()) > 1:
+        raise typer.BadParameter("--pause, --resume and --cancel exclude one another")
+    changes = {
+        "pause": audience_triggers.pause,
+        "resume": audience_triggers.resume,
+        "cancel": audience_triggers.cancel,
+    }
+    change = next((changes[verb] for verb, wanted in asked.items() if wanted), None)
+    _run(data_dir, audience_triggers.triggered(team, operation_id, change, follow=follow))
 
 
 @journey.command()

@@ -20,6 +20,7 @@ from libs.common.leases import LeaseKeeper
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import MailSource
+from libs.common.rpc.long_work import OperationsOfKinds
 from libs.common.rpc.operations import Progress
 from libs.common.tasks import work_until
 from libs.embedded import attach
@@ -32,6 +33,7 @@ from omnijourney.journey.v1 import journey_service_pb2, journey_service_pb2_grpc
 from omnijourney.segment.v1.history_pb2 import FACT_KIND_ATTRIBUTE_DEFINED
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.journey import metrics
+from services.journey.clients.audiences import SegmentAudiences
 from services.journey.clients.customers import SegmentCustomers
 from services.journey.clients.effects import GrpcEffects
 from services.journey.clients.gate import GrpcReferences
@@ -45,7 +47,9 @@ from services.journey.clients.zones import SegmentZones
 from services.journey.config import Settings
 from services.journey.convert.gone import attribute_changes, content_changes
 from services.journey.servicer import Dependencies, JourneyServicer, internal
+from services.journey.servicer.audience_triggers import AudienceTriggerOperations
 from services.journey.servicer.simulations import SimulationOperations
+from services.journey.store.audience_triggers import AudienceTriggerStore
 from services.journey.store.enrolments import EnrolmentStore
 from services.journey.store.explain import ExplanationStore
 from services.journey.store.history import HistoryStore
@@ -58,6 +62,7 @@ from services.journey.store.references import FollowedSource, ReferenceStore
 from services.journey.store.simulations import SimulationStore
 from services.journey.store.turns import TurnStore
 from services.journey.usecases.applying import Applying
+from services.journey.usecases.audience_triggers import AudienceTriggers
 from services.journey.usecases.explain import Explanations
 from services.journey.usecases.gate import Gate
 from services.journey.usecases.leases import WorkerDraining
@@ -66,8 +71,10 @@ from services.journey.usecases.parked import ParkedCustomers
 from services.journey.usecases.references import Uses
 from services.journey.usecases.schedule import ScheduledChanges
 from services.journey.usecases.simulations import Simulations
+from services.journey.usecases.trigger_outcomes import TriggerOutcomes
 from services.journey.usecases.triggers import SystemTriggers
 from services.journey.worker.actors import Worker
+from services.journey.worker.audience_triggers import AudienceTriggering
 from services.journey.worker.brakes import Brakes
 from services.journey.worker.catalog import JourneyCatalog
 from services.journey.worker.gone import GoneProjection, Stopper, gone_follower
@@ -116,7 +123,6 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             ),
             PlaceStore(rt.pool),
         )
-        cpu_wait = stack.enter_context(CpuWait())
         worker = Worker(
             mailbox=mailbox,
             store=turns,
@@ -131,7 +137,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             repair=MailboxRepair(mailbox, turns, readers),
             clock=rt.clock,
             progress=progress,
-            cpu_wait=cpu_wait.share,
+            cpu_wait=stack.enter_context(CpuWait()).share,
         )
         orphan_store, leases, enrolments = OrphanStore(rt.pool), LeaseStore(rt.pool), EnrolmentStore(rt.pool)
         orphans = OrphanChecker(
@@ -158,18 +164,16 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             rt.clock,
             journeys_changed,
         )
+        triggered = _Triggered(
+            rt, Intake(relay, settings.mail_backlog_max), relay, to_segment, journeys=journeys, mail=mail
+        )
         dependencies = Dependencies(
             lifecycle=lifecycle,
             applying=Applying(journeys, lifecycle, journeys_changed),
             directory=GatewayDirectory(ChannelGatewayServiceStub(to_gateway)),
-            triggers=SystemTriggers(
-                journeys=journeys,
-                customers=SegmentCustomers(CustomersServiceStub(to_segment)),
-                mail=mail,
-                clock=rt.clock,
-                check_intake=Intake(relay, settings.mail_backlog_max).check,
-                deliver=relay.submit,
-            ),
+            triggers=triggered.one_by_one,
+            trigger_outcomes=triggered.outcomes,
+            audience_triggers=triggered.audiences,
             parked=ParkedCustomers(
                 rt.pool, mailbox, readers, rt.clock, changed=notifier.notify, unparked=worker.wake
             ),
@@ -221,8 +225,15 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         lag = JourneyLag(
             worker=worker, mailbox=mailbox, turns=turns, relay=relay, clock=rt.clock, progress=progress
         )
-        async with rt.serving(lag, SimulationOperations(dependencies.simulations)) as serving:
+        async with rt.serving(lag, _long_work(dependencies)) as serving:
             yield serving
+
+
+def _long_work(dependencies: Dependencies) -> OperationsOfKinds:
+    return OperationsOfKinds(
+        SimulationOperations(dependencies.simulations),
+        AudienceTriggerOperations(dependencies.audience_triggers),
+    )
 
 
 def _each(*calls: Callable[[], None]) -> Callable[[], None]:
@@ -241,6 +252,43 @@ def _simulations(rt: Runtime, journeys: JourneyStore, gate: Gate, recorded: Grpc
     simulator = Simulator(store, recorded, rt.clock)
     rt.spawn("simulations", simulator.run)
     return Simulations(store, journeys, gate, rt.clock, simulator.wake)
+
+
+class _Triggered:
+    """Customers who are triggered through the API, by themselves or as an audience."""
+
+    def __init__(
+        self,
+        rt: Runtime,
+        intake: Intake,
+        relay: MailRelay,
+        to_segment: grpc.aio.Channel,
+        *,
+        journeys: JourneyStore,
+        mail: JourneyMailStore,
+    ) -> None:
+        store = AudienceTriggerStore(rt.pool)
+        audiences = SegmentAudiences(SegmentServiceStub(to_segment))
+        self.one_by_one = SystemTriggers(
+            journeys=journeys,
+            customers=SegmentCustomers(CustomersServiceStub(to_segment)),
+            mail=mail,
+            clock=rt.clock,
+            check_intake=intake.check,
+            deliver=relay.submit,
+        )
+        self.outcomes = TriggerOutcomes(store, journeys, mail)
+        steps = AudienceTriggering(
+            store=store,
+            journeys=journeys,
+            audiences=audiences,
+            mail=mail,
+            clock=rt.clock,
+            check_intake=intake.check,
+            deliver=relay.submit,
+        )
+        self.audiences = AudienceTriggers(store, journeys, audiences, rt.clock, steps.wake)
+        rt.spawn("audience triggers", steps.run)
 
 
 class _References:

@@ -72,3 +72,10 @@ INDEX_FAULTS = counter(
 SIMULATION_FAULTS = counter(
     "journey_simulation_faults_total", "Simulations that failed by a fault of their own; see the log."
 )
+AUDIENCE_CUSTOMERS_TRIGGERED = counter(
+    "journey_audience_customers_triggered_total", "Customers who were triggered as part of an audience."
+)
+AUDIENCE_TRIGGER_FAULTS = counter(
+    "journey_audience_trigger_faults_total",
+    "Steps of audience triggers that failed by a fault of their own, and are taken again; see the log.",
+)

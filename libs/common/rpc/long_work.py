@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
-from libs.common.errors import NotFound
+from libs.common.errors import FailedPrecondition, NotFound
 from libs.common.paging import page_key, page_size, page_token
 from libs.common.rpc.fields import FieldCheck
-from libs.common.rpc.values import seconds_of
+from libs.common.rpc.values import datetime_of, seconds_of
 from omnijourney.common.v1 import operation_pb2, operations_service_pb2_grpc
 from omnijourney.common.v1 import operations_service_pb2 as pb
 
@@ -59,8 +59,105 @@ class Operations(Protocol):
         """
         ...
 
+    async def pause(
+        self, request: pb.PauseOperationRequest, team_id: UUID, operation_id: UUID
+    ) -> pb.PauseOperationResponse:
+        """Holds one; one that is held or has ended stays. The request is answered once (`answer_once`).
 
-class NoOperations:
+        Raises NotFound, FailedPrecondition `OPERATION_NOT_PAUSABLE`, and what `answer_once` raises.
+        """
+        ...
+
+    async def resume(
+        self, request: pb.ResumeOperationRequest, team_id: UUID, operation_id: UUID
+    ) -> pb.ResumeOperationResponse:
+        """Lets one go on; one that is not held stays. Otherwise as `pause`."""
+        ...
+
+
+class _Readable(Protocol):
+    async def read(self, team_id: UUID, operation_id: UUID) -> operation_pb2.Operation:
+        """See `Operations`."""
+        ...
+
+
+class Unpausable:
+    """What operations of a kind that nobody can pause answer."""
+
+    async def pause(
+        self: _Readable, request: pb.PauseOperationRequest, team_id: UUID, operation_id: UUID
+    ) -> pb.PauseOperationResponse:
+        """Raises NotFound, FailedPrecondition."""
+        raise _not_pausable(await self.read(team_id, operation_id))
+
+    async def resume(
+        self: _Readable, request: pb.ResumeOperationRequest, team_id: UUID, operation_id: UUID
+    ) -> pb.ResumeOperationResponse:
+        """Raises NotFound, FailedPrecondition."""
+        raise _not_pausable(await self.read(team_id, operation_id))
+
+
+def _not_pausable(found: operation_pb2.Operation) -> FailedPrecondition:
+    kind = operation_pb2.OperationKind.Name(found.kind).removeprefix("OPERATION_KIND_")
+    return FailedPrecondition(
+        "OPERATION_NOT_PAUSABLE", f"an operation of kind {kind} cannot be paused", metadata={"kind": kind}
+    )
+
+
+class OperationsOfKinds:
+    """Of a service that has long work of several kinds; each has ids of its own."""
+
+    def __init__(self, *kinds: Operations) -> None:
+        """One each."""
+        self._kinds = kinds
+
+    async def read(self, team_id: UUID, operation_id: UUID) -> operation_pb2.Operation:
+        """See `Operations`."""
+        return (await self._found(team_id, operation_id))[1]
+
+    async def page(self, team_id: UUID, after: PageKey | None, limit: int) -> OperationPage:
+        """See `Operations`."""
+        pages = [await kind.page(team_id, after, limit) for kind in self._kinds]
+        found = sorted((each for page in pages for each in page.operations), key=_key_of, reverse=True)
+        more = len(found) > limit or any(page.following for page in pages)
+        shown = found[:limit]
+        return OperationPage(shown, _key_of(shown[-1]) if more and shown else None)
+
+    async def cancel(
+        self, request: pb.CancelOperationRequest, team_id: UUID, operation_id: UUID
+    ) -> pb.CancelOperationResponse:
+        """See `Operations`."""
+        kind, _ = await self._found(team_id, operation_id)
+        return await kind.cancel(request, team_id, operation_id)
+
+    async def pause(
+        self, request: pb.PauseOperationRequest, team_id: UUID, operation_id: UUID
+    ) -> pb.PauseOperationResponse:
+        """See `Operations`."""
+        kind, _ = await self._found(team_id, operation_id)
+        return await kind.pause(request, team_id, operation_id)
+
+    async def resume(
+        self, request: pb.ResumeOperationRequest, team_id: UUID, operation_id: UUID
+    ) -> pb.ResumeOperationResponse:
+        """See `Operations`."""
+        kind, _ = await self._found(team_id, operation_id)
+        return await kind.resume(request, team_id, operation_id)
+
+    async def _found(self, team_id: UUID, operation_id: UUID) -> tuple[Operations, operation_pb2.Operation]:
+        for kind in self._kinds:
+            try:
+                return kind, await kind.read(team_id, operation_id)
+            except NotFound:
+                continue
+        raise NotFound.of("operation", operation_id)
+
+
+def _key_of(operation: operation_pb2.Operation) -> PageKey:
+    return datetime_of(operation.create_time), UUID(operation.operation_id)
+
+
+class NoOperations(Unpausable):
     """Of a service that has no long work."""
 
     async def read(self, team_id: UUID, operation_id: UUID) -> operation_pb2.Operation:
@@ -126,6 +223,18 @@ class OperationsServicer(operations_service_pb2_grpc.OperationsServiceServicer):
     ) -> pb.CancelOperationResponse:
         """Ends one early."""
         return await self._operations.cancel(request, *_ids(request))
+
+    async def PauseOperation(
+        self, request: pb.PauseOperationRequest, context: Any
+    ) -> pb.PauseOperationResponse:
+        """Holds one."""
+        return await self._operations.pause(request, *_ids(request))
+
+    async def ResumeOperation(
+        self, request: pb.ResumeOperationRequest, context: Any
+    ) -> pb.ResumeOperationResponse:
+        """Lets one go on."""
+        return await self._operations.resume(request, *_ids(request))
 
 
 def _ids(request: Any) -> tuple[UUID, UUID]:

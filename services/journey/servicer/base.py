@@ -18,12 +18,14 @@ from services.journey.store.leases import LeaseStore
 from services.journey.store.mail import JourneyMailStore
 from services.journey.store.orphans import OrphanStore
 from services.journey.usecases.applying import Applying
+from services.journey.usecases.audience_triggers import AudienceTriggers
 from services.journey.usecases.explain import Explanations
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
 from services.journey.usecases.parked import ParkedCustomers
 from services.journey.usecases.references import Uses
 from services.journey.usecases.simulations import Simulations
+from services.journey.usecases.trigger_outcomes import TriggerOutcomes
 from services.journey.usecases.triggers import SystemTriggers
 
 
@@ -35,6 +37,8 @@ class Dependencies:
     applying: Applying
     directory: Directory
     triggers: SystemTriggers
+    trigger_outcomes: TriggerOutcomes
+    audience_triggers: AudienceTriggers
     parked: ParkedCustomers
     uses: Uses
     simulations: Simulations

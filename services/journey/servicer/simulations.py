@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.rpc.fields import FieldCheck
-from libs.common.rpc.long_work import OperationPage, PageKey
+from libs.common.rpc.long_work import OperationPage, PageKey, Unpausable
 from libs.common.rpc.servicing import ids_of
 from omnijourney.common.v1 import operation_pb2
 from omnijourney.common.v1 import operations_service_pb2 as operations
@@ -65,7 +65,7 @@ def _asked(request: pb.StartSimulationRequest) -> tuple[UUID, UUID | Definition,
     return team_id, subject, (start, end)
 
 
-class SimulationOperations:
+class SimulationOperations(Unpausable):
     """Simulations are the long work of this service."""
 
     def __init__(self, simulations: Simulations) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from libs.common.rpc.errors import reason_named
 from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.servicing import ids_of
 from libs.common.rpc.validation import unimplemented_paths
 from omnijourney.journey.v1 import journey_service_pb2 as pb
+from services.journey.convert.audience_triggers import outcome_message
 from services.journey.domain.views import SystemTriggerRow
 from services.journey.servicer.base import BaseRpcs
 
@@ -42,6 +45,28 @@ class TriggerRpcs(BaseRpcs):
             )
 
         return await self._deps.triggers.trigger(request, team_id, sound, reply)
+
+    async def BatchGetTriggerOutcomes(
+        self, request: pb.BatchGetTriggerOutcomesRequest, context: Any
+    ) -> pb.BatchGetTriggerOutcomesResponse:
+        """What became of triggers, by their keys."""
+        team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
+        keys = [_key(text) for text in request.event_keys]
+        found = await self._deps.trigger_outcomes.of(team_id, journey_id, keys)
+        return pb.BatchGetTriggerOutcomesResponse(
+            outcomes=[
+                outcome_message(key, became.outcome, str(became.enrolment_id or ""))
+                for key, became in zip(request.event_keys, found, strict=True)
+            ]
+        )
+
+
+def _key(text: str) -> UUID | None:
+    """None for a text that no trigger can have been given."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _read(item: pb.SystemTriggerItem) -> SystemTriggerRow | str:

@@ -181,6 +181,64 @@ CREATE INDEX actor_sending ON journey.actor USING btree (partition, sending_sinc
 ALTER TABLE actor ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON actor USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Saved audiences that enrol: who asked for what at which rate, how far each is, and what became of its customers. They have places 0, 1,
+-- 2 … in the order in which they were found: `found` so far, all when `found_all`; `handed` are triggered, of the first `settled` the outcome
+-- is known, and the six counts add up to it. `state` is an OperationState. `due_at` is real time; who takes a step moves it on and raises
+-- `version`, by which a step that was overtaken writes nothing. `audience` is a segment.v1.Audience.
+CREATE TABLE audience_trigger (
+    team_id             uuid NOT NULL,
+    operation_id        uuid NOT NULL,
+    journey_id          uuid NOT NULL,
+    audience_id         uuid NOT NULL,
+    audience            bytea NOT NULL,
+    rate                integer NOT NULL,
+    state               smallint NOT NULL DEFAULT 1,
+    paused              boolean NOT NULL DEFAULT false,
+    version             bigint NOT NULL DEFAULT 0,
+    tries               smallint NOT NULL DEFAULT 0,
+    due_at              timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    found               bigint NOT NULL DEFAULT 0,
+    found_all           boolean NOT NULL DEFAULT false,
+    through             uuid,
+    handed              bigint NOT NULL DEFAULT 0,
+    settled             bigint NOT NULL DEFAULT 0,
+    enrolled            bigint NOT NULL DEFAULT 0,
+    over_customer_limit bigint NOT NULL DEFAULT 0,
+    over_plan_limit     bigint NOT NULL DEFAULT 0,
+    not_live            bigint NOT NULL DEFAULT 0,
+    set_aside           bigint NOT NULL DEFAULT 0,
+    dropped             bigint NOT NULL DEFAULT 0,
+    reason              text NOT NULL DEFAULT ''::text,
+    message             text NOT NULL DEFAULT ''::text,
+    created_at          timestamp with time zone NOT NULL,
+    started_at          timestamp with time zone,
+    ended_at            timestamp with time zone,
+    CONSTRAINT audience_trigger_pkey PRIMARY KEY (team_id, operation_id),
+    CONSTRAINT audience_trigger_check CHECK (((0 <= settled) AND (settled <= handed) AND (handed <= found))),
+    CONSTRAINT audience_trigger_check1 CHECK (((((((enrolled + over_customer_limit) + over_plan_limit) + not_live) + set_aside) + dropped) = settled)),
+    CONSTRAINT audience_trigger_check2 CHECK (((state > 2) = (ended_at IS NOT NULL))),
+    CONSTRAINT audience_trigger_check3 CHECK (((state <> 3) OR (found_all AND (settled = found)))),
+    CONSTRAINT audience_trigger_rate_check CHECK ((rate > 0)),
+    CONSTRAINT audience_trigger_state_check CHECK (((state >= 1) AND (state <= 5)))
+);
+CREATE INDEX audience_trigger_by_time ON journey.audience_trigger USING btree (team_id, created_at DESC, operation_id DESC);
+-- Those that somebody has to work on: PENDING, RUNNING, and ended with customers whose outcome is not known yet.
+CREATE INDEX audience_trigger_open ON journey.audience_trigger USING btree (due_at) WHERE ((state = ANY (ARRAY[1, 2])) OR (settled < handed));
+ALTER TABLE audience_trigger ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON audience_trigger USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Customers of audience triggers, some hundred a row, from the place `first` on; gone when their outcomes are known.
+CREATE TABLE audience_trigger_page (
+    team_id      uuid NOT NULL,
+    operation_id uuid NOT NULL,
+    first        bigint NOT NULL,
+    customer_ids uuid[] NOT NULL,
+    CONSTRAINT audience_trigger_page_pkey PRIMARY KEY (team_id, operation_id, first),
+    CONSTRAINT audience_trigger_page_customer_ids_check CHECK (((cardinality(customer_ids) >= 1) AND (cardinality(customer_ids) <= 1000)))
+);
+ALTER TABLE audience_trigger_page ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON audience_trigger_page USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Mail of customers that were set aside which operators dropped: numbers of a source after `after_number`, up to `through_number`.
 CREATE TABLE dropped_mail (
     team_id        uuid NOT NULL,

@@ -35,33 +35,32 @@ class JourneyMailStore:
 
         Where there is any, `note` writes in the same transaction."""
         async with transaction(self._pool, [team_id]) as connection:
-            recorded = await self._recorded(connection, team_id, triggers)
-            fresh = list({t.request_key: t for t in triggers if t.request_key not in recorded}.values())
-            if not fresh:
-                return []
-            numbers = await self._numbers(connection, team_id, fresh)
-            # Another transaction may have recorded the same key meanwhile: looked at again while the counters are held.
-            if await self._recorded(connection, team_id, fresh):
-                raise Aborted.write_conflict("other calls record the same triggers: ask again")
-            partitions = [partition_of(team_id, trigger.customer_id) for trigger in fresh]
-            following = await allocate(connection, count_by_partition(partitions))
-            mails = []
-            for trigger, partition in zip(fresh, partitions, strict=True):
-                number = next(numbers[trigger.customer_id])
-                mails.append(
-                    _mail(
-                        team_id,
-                        trigger,
-                        now,
-                        partition=partition,
-                        position=following[partition],
-                        number=number,
-                    )
-                )
-                following[partition] += 1
-            await self._insert(connection, mails)
-            if note is not None:
+            mails = await self.append_within(connection, team_id, triggers, now)
+            if mails and note is not None:
                 await note(connection)
+        return mails
+
+    async def append_within(
+        self, connection: Connection, team_id: UUID, triggers: Sequence[SystemTriggerRow], now: datetime
+    ) -> list[Mail]:
+        """The same in the caller's transaction, last but for its notes: it locks heads of the history."""
+        recorded = await self._recorded(connection, team_id, triggers)
+        fresh = list({t.request_key: t for t in triggers if t.request_key not in recorded}.values())
+        if not fresh:
+            return []
+        numbers = await self._numbers(connection, team_id, fresh)
+        # Another transaction may have recorded the same key meanwhile: looked at again while the counters are held.
+        if await self._recorded(connection, team_id, fresh):
+            raise Aborted.write_conflict("other calls record the same triggers: ask again")
+        partitions = [partition_of(team_id, trigger.customer_id) for trigger in fresh]
+        following = await allocate(connection, count_by_partition(partitions))
+        mails = []
+        for trigger, partition in zip(fresh, partitions, strict=True):
+            number = next(numbers[trigger.customer_id])
+            position = following[partition]
+            mails.append(_mail(team_id, trigger, now, partition=partition, position=position, number=number))
+            following[partition] += 1
+        await self._insert(connection, mails)
         return mails
 
     async def _recorded(
@@ -71,6 +70,17 @@ class JourneyMailStore:
         keys = [trigger.request_key for trigger in triggers]
         rows = await connection.fetch(*BOOK.bind("recorded_triggers", team_id=team_id, request_keys=keys))
         return {row["request_key"] for row in rows}
+
+    async def customers_of_triggers(
+        self, team_id: UUID, journey_id: UUID, request_keys: Sequence[UUID]
+    ) -> dict[UUID, UUID]:
+        """Whom each of these triggers of a journey is of; those that have no mail are left out."""
+        keys = list(request_keys)
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(
+                *BOOK.bind("customers_of_triggers", team_id=team_id, journey_id=journey_id, request_keys=keys)
+            )
+        return dict(rows)
 
     async def _numbers(
         self, connection: Connection, team_id: UUID, triggers: Sequence[SystemTriggerRow]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from libs.common.errors import FailedPrecondition, NotFound
-from libs.common.rpc.long_work import OperationPage, PageKey
+from libs.common.rpc.long_work import OperationPage, PageKey, Unpausable
 from omnijourney.common.v1 import operation_pb2
 from omnijourney.common.v1 import operations_service_pb2 as pb
 from services.points.convert.imports import operation
@@ -14,7 +14,7 @@ from services.points.domain.views import Import, ImportCounts
 from services.points.servicer.base import Dependencies
 
 
-class ImportOperations:
+class ImportOperations(Unpausable):
     """An import that was executed is an operation under its own id; one that is undone begins again as an undo."""
 
     def __init__(self, deps: Dependencies) -> None:

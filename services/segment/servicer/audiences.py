@@ -161,7 +161,7 @@ class AudienceRpcs(Base):
         after = page_key(request.page_token, UUID, *arguments)
         found: list[UUID] = []
         async for read in self._deps.evaluator.pages(team_id, expression, after):
-            found += read
+            found += read.customer_ids
             if len(found) > size:
                 break
         page = page_of(found, size, lambda customer_id: customer_id, *arguments)
@@ -173,11 +173,16 @@ class AudienceRpcs(Base):
     async def StreamAudienceCustomers(
         self, request: pb.StreamAudienceCustomersRequest, context: Any
     ) -> AsyncIterator[pb.StreamAudienceCustomersResponse]:
-        """All customers of the audience in order of their ids."""
+        """All customers of the audience in order of their ids, from the beginning or after one."""
+        check = Check()
+        after = check.optional_uuid("after_customer_id", request.after_customer_id)
+        check.done()
         team_id, expression = await self._target(request)
-        async for page in self._deps.evaluator.pages(team_id, expression):
-            if page:
-                yield pb.StreamAudienceCustomersResponse(customer_ids=map(str, page))
+        async for page in self._deps.evaluator.pages(team_id, expression, after):
+            if page.through is not None:
+                yield pb.StreamAudienceCustomersResponse(
+                    customer_ids=map(str, page.customer_ids), through_customer_id=str(page.through)
+                )
 
     async def _target(self, request: Target) -> tuple[UUID, Expression]:
         """The team, and the audience given or saved. Raises InvalidArgument `AUDIENCE_INVALID`, NotFound."""

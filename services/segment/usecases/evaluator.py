@@ -67,6 +67,13 @@ class AudienceAnswer(NamedTuple):
     seen: str = ""
 
 
+class AudiencePage(NamedTuple):
+    """Customers in an audience, and the one up to whom all are judged; None where there are none to judge."""
+
+    customer_ids: Sequence[UUID]
+    through: UUID | None
+
+
 class _Evaluation:
     """One batch over what was read. Each customer and each audience is prepared once."""
 
@@ -168,12 +175,12 @@ class AudienceEvaluator:
                 return await audience_sql.count_customers(connection, team_id, expression, scope)
         count = 0
         async for page in self._evaluated_pages(team_id, expression, None):
-            count += len(page)
+            count += len(page.customer_ids)
         return count
 
     async def pages(
         self, team_id: UUID, expression: Expression, after: UUID | None = None
-    ) -> AsyncIterator[list[UUID]]:
+    ) -> AsyncIterator[AudiencePage]:
         """All customers in an audience in order of their ids, some at a time; pages may be empty.
 
         Each page is of its own moment, so that a long stream holds no transaction open.
@@ -189,7 +196,7 @@ class AudienceEvaluator:
                 found = await audience_sql.list_customers(
                     connection, team_id, expression, scope, after=after, row_max=PAGE
                 )
-            yield found
+            yield AudiencePage(found, found[-1] if found else None)
             if len(found) < PAGE:
                 return
             after = found[-1]
@@ -207,7 +214,7 @@ class AudienceEvaluator:
 
     async def _evaluated_pages(
         self, team_id: UUID, expression: Expression, after: UUID | None
-    ) -> AsyncIterator[list[UUID]]:
+    ) -> AsyncIterator[AudiencePage]:
         """For audiences that name points: every customer of the team is read and evaluated, page by page."""
         while True:
             async with transaction(self._pool, [team_id]) as connection:
@@ -218,8 +225,10 @@ class AudienceEvaluator:
                 AudienceQuestion(team_id, customer.customer_id, expression) for customer in customers
             ]
             answers = await self.evaluate(questions)
-            yield [q.customer_id for q, answer in zip(questions, answers, strict=True) if answer.matches]
             after = customers[-1].customer_id
+            yield AudiencePage(
+                [q.customer_id for q, answer in zip(questions, answers, strict=True) if answer.matches], after
+            )
 
     async def views(self, team_id: UUID, customer_ids: Sequence[UUID]) -> list[CustomerView]:
         """Customers whole, in the order given; those that are gone are left out."""

@@ -54,6 +54,9 @@ OURS = {"applied_at", "created_at", "create_time", "updated_at", "update_time", 
 OURS_ALONE = {
     "channel_gateway.delivery.settled_at",
     "channel_gateway.inbound.last_at",
+    "journey.audience_trigger.due_at",  # real time
+    "journey.audience_trigger.ended_at",
+    "journey.audience_trigger.started_at",
     "journey.actor.live_since",  # `created_at` of the enrolment that is named beside it
     "journey.journey.deleted_at",
     "journey.journey.published_at",

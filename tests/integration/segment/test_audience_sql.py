@@ -129,7 +129,11 @@ async def test_sql_and_the_evaluator_agree(segment: Segment) -> None:
                 [AudienceQuestion(segment.team_id, each, expression) for each in ids]
             )
             matching = [each for each, answer in zip(ids, answers, strict=True) if answer.matches]
-            listed = [each async for page in evaluator.pages(segment.team_id, expression) for each in page]
+            listed = [
+                each
+                async for page in evaluator.pages(segment.team_id, expression)
+                for each in page.customer_ids
+            ]
             assert listed == matching
             assert await evaluator.count(segment.team_id, expression) == len(matching)
 

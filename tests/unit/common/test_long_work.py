@@ -22,6 +22,7 @@ from omnijourney.common.v1 import operations_service_pb2 as pb
 from omnijourney.common.v1.operation_pb2 import (
     OPERATION_KIND_POINTS_IMPORT,
     OPERATION_STATE_CANCELLED,
+    OPERATION_STATE_PAUSED,
     OPERATION_STATE_RUNNING,
     OPERATION_STATE_SUCCEEDED,
     Operation,
@@ -60,6 +61,20 @@ class Works:
         found = await self.read(team_id, operation_id)
         found.state = OPERATION_STATE_CANCELLED
         return pb.CancelOperationResponse(operation=found)
+
+    async def pause(
+        self, request: pb.PauseOperationRequest, team_id: UUID, operation_id: UUID
+    ) -> pb.PauseOperationResponse:
+        found = await self.read(team_id, operation_id)
+        found.state = OPERATION_STATE_PAUSED
+        return pb.PauseOperationResponse(operation=found)
+
+    async def resume(
+        self, request: pb.ResumeOperationRequest, team_id: UUID, operation_id: UUID
+    ) -> pb.ResumeOperationResponse:
+        found = await self.read(team_id, operation_id)
+        found.state = OPERATION_STATE_RUNNING
+        return pb.ResumeOperationResponse(operation=found)
 
 
 @pytest.fixture

@@ -3,6 +3,11 @@
 -- name: recorded_triggers
 SELECT request_key FROM mail WHERE team_id = :team_id AND request_key = ANY (:request_keys::uuid[]);
 
+-- name: customers_of_triggers
+-- Of those of a journey that have mail.
+SELECT request_key, customer_id FROM mail
+ WHERE team_id = :team_id AND journey_id = :journey_id AND request_key = ANY (:request_keys::uuid[]);
+
 -- name: next_mail_numbers
 -- Locks the customers' counters in one order and reserves so many numbers of each. The number returned is the last of them.
 INSERT INTO mail_number AS m (team_id, customer_id, number)

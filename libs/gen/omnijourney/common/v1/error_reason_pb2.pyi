@@ -72,6 +72,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the operation is still under way. Example: `{"state": "RUNNING"}`."""
     ERROR_REASON_OPERATION_NOT_CANCELLABLE: _ErrorReason.ValueType  # 92
     """FAILED_PRECONDITION: the operation cannot be ended early any more. Example: `{"state": "RUNNING"}`."""
+    ERROR_REASON_OPERATION_NOT_PAUSABLE: _ErrorReason.ValueType  # 93
+    """FAILED_PRECONDITION: operations of this kind cannot be paused. Example: `{"kind": "SIMULATION"}`."""
     ERROR_REASON_IN_USE: _ErrorReason.ValueType  # 91
     """FAILED_PRECONDITION: others use it. Example: `{"used_by": "journey 0198…"}`."""
     ERROR_REASON_STATUS_FORBIDS_ACTION: _ErrorReason.ValueType  # 100
@@ -280,6 +282,8 @@ ERROR_REASON_OPERATION_NOT_DONE: ErrorReason.ValueType  # 90
 """FAILED_PRECONDITION: the operation is still under way. Example: `{"state": "RUNNING"}`."""
 ERROR_REASON_OPERATION_NOT_CANCELLABLE: ErrorReason.ValueType  # 92
 """FAILED_PRECONDITION: the operation cannot be ended early any more. Example: `{"state": "RUNNING"}`."""
+ERROR_REASON_OPERATION_NOT_PAUSABLE: ErrorReason.ValueType  # 93
+"""FAILED_PRECONDITION: operations of this kind cannot be paused. Example: `{"kind": "SIMULATION"}`."""
 ERROR_REASON_IN_USE: ErrorReason.ValueType  # 91
 """FAILED_PRECONDITION: others use it. Example: `{"used_by": "journey 0198…"}`."""
 ERROR_REASON_STATUS_FORBIDS_ACTION: ErrorReason.ValueType  # 100

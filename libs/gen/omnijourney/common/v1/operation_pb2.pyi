@@ -37,6 +37,8 @@ class _OperationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Operat
     """Ended early by a fault that concerns all items."""
     OPERATION_STATE_CANCELLED: _OperationState.ValueType  # 5
     """Ended early by a person; what was done stays done."""
+    OPERATION_STATE_PAUSED: _OperationState.ValueType  # 6
+    """Held by a person; it goes on when it is resumed. What was begun before has its outcome meanwhile."""
 
 class OperationState(_OperationState, metaclass=_OperationStateEnumTypeWrapper):
     """Where a piece of work stands."""
@@ -53,6 +55,8 @@ OPERATION_STATE_FAILED: OperationState.ValueType  # 4
 """Ended early by a fault that concerns all items."""
 OPERATION_STATE_CANCELLED: OperationState.ValueType  # 5
 """Ended early by a person; what was done stays done."""
+OPERATION_STATE_PAUSED: OperationState.ValueType  # 6
+"""Held by a person; it goes on when it is resumed. What was begun before has its outcome meanwhile."""
 Global___OperationState: _TypeAlias = OperationState  # noqa: Y015
 
 class _OperationKind:

@@ -28,7 +28,7 @@ from omnijourney.common.v1 import operation_pb2 as omnijourney_dot_common_dot_v1
 from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.omnijourney/common/v1/operations_service.proto\x12\x15omnijourney.common.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a%omnijourney/common/v1/operation.proto\x1a#omnijourney/common/v1/options.proto\"P\n\x13GetOperationRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\x0coperation_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"K\n\x14GetOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .omnijourney.common.v1.Operation\"\xea\x01\n\x15ListOperationsRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12>\n\x05state\x18\x02 \x01(\x0e\x32%.omnijourney.common.v1.OperationStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12<\n\x04kind\x18\x03 \x01(\x0e\x32$.omnijourney.common.v1.OperationKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"g\n\x16ListOperationsResponse\x12\x34\n\noperations\x18\x01 \x03(\x0b\x32 .omnijourney.common.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x88\x01\n\x14WaitOperationRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\x0coperation_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x35\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\xbaH\t\xaa\x01\x06\"\x02\x08\x1e\x32\x00\"L\n\x15WaitOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .omnijourney.common.v1.Operation\"|\n\x16\x43\x61ncelOperationRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\'\n\nrequest_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18\x64\x32\x08^\\P{C}*$\x12\x1e\n\x0coperation_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"N\n\x17\x43\x61ncelOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .omnijourney.common.v1.Operation2\xed\x03\n\x11OperationsService\x12p\n\x0cGetOperation\x12*.omnijourney.common.v1.GetOperationRequest\x1a+.omnijourney.common.v1.GetOperationResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x01\x12v\n\x0eListOperations\x12,.omnijourney.common.v1.ListOperationsRequest\x1a-.omnijourney.common.v1.ListOperationsResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x01\x12s\n\rWaitOperation\x12+.omnijourney.common.v1.WaitOperationRequest\x1a,.omnijourney.common.v1.WaitOperationResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x01\x12y\n\x0f\x43\x61ncelOperation\x12-.omnijourney.common.v1.CancelOperationRequest\x1a..omnijourney.common.v1.CancelOperationResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.omnijourney/common/v1/operations_service.proto\x12\x15omnijourney.common.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a%omnijourney/common/v1/operation.proto\x1a#omnijourney/common/v1/options.proto\"P\n\x13GetOperationRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\x0coperation_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"K\n\x14GetOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .omnijourney.common.v1.Operation\"\xea\x01\n\x15ListOperationsRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12>\n\x05state\x18\x02 \x01(\x0e\x32%.omnijourney.common.v1.OperationStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12<\n\x04kind\x18\x03 \x01(\x0e\x32$.omnijourney.common.v1.OperationKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"g\n\x16ListOperationsResponse\x12\x34\n\noperations\x18\x01 \x03(\x0b\x32 .omnijourney.common.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x88\x01\n\x14WaitOperationRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\x0coperation_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x35\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\xbaH\t\xaa\x01\x06\"\x02\x08\x1e\x32\x00\"L\n\x15WaitOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .omnijourney.common.v1.Operation\"|\n\x16\x43\x61ncelOperationRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\'\n\nrequest_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18\x64\x32\x08^\\P{C}*$\x12\x1e\n\x0coperation_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"N\n\x17\x43\x61ncelOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .omnijourney.common.v1.Operation\"{\n\x15PauseOperationRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\'\n\nrequest_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18\x64\x32\x08^\\P{C}*$\x12\x1e\n\x0coperation_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16PauseOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .omnijourney.common.v1.Operation\"|\n\x16ResumeOperationRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\'\n\nrequest_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18\x64\x32\x08^\\P{C}*$\x12\x1e\n\x0coperation_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"N\n\x17ResumeOperationResponse\x12\x33\n\toperation\x18\x01 \x01(\x0b\x32 .omnijourney.common.v1.Operation2\xe0\x05\n\x11OperationsService\x12p\n\x0cGetOperation\x12*.omnijourney.common.v1.GetOperationRequest\x1a+.omnijourney.common.v1.GetOperationResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x01\x12v\n\x0eListOperations\x12,.omnijourney.common.v1.ListOperationsRequest\x1a-.omnijourney.common.v1.ListOperationsResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x01\x12s\n\rWaitOperation\x12+.omnijourney.common.v1.WaitOperationRequest\x1a,.omnijourney.common.v1.WaitOperationResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x01\x12y\n\x0f\x43\x61ncelOperation\x12-.omnijourney.common.v1.CancelOperationRequest\x1a..omnijourney.common.v1.CancelOperationResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x02\x12v\n\x0ePauseOperation\x12,.omnijourney.common.v1.PauseOperationRequest\x1a-.omnijourney.common.v1.PauseOperationResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x02\x12y\n\x0fResumeOperation\x12-.omnijourney.common.v1.ResumeOperationRequest\x1a..omnijourney.common.v1.ResumeOperationResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -61,6 +61,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELOPERATIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\020r\016\020\001\030d2\010^\\P{C}*$'
   _globals['_CANCELOPERATIONREQUEST'].fields_by_name['operation_id']._loaded_options = None
   _globals['_CANCELOPERATIONREQUEST'].fields_by_name['operation_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_PAUSEOPERATIONREQUEST'].fields_by_name['team_id']._loaded_options = None
+  _globals['_PAUSEOPERATIONREQUEST'].fields_by_name['team_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_PAUSEOPERATIONREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_PAUSEOPERATIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\020r\016\020\001\030d2\010^\\P{C}*$'
+  _globals['_PAUSEOPERATIONREQUEST'].fields_by_name['operation_id']._loaded_options = None
+  _globals['_PAUSEOPERATIONREQUEST'].fields_by_name['operation_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_RESUMEOPERATIONREQUEST'].fields_by_name['team_id']._loaded_options = None
+  _globals['_RESUMEOPERATIONREQUEST'].fields_by_name['team_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_RESUMEOPERATIONREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RESUMEOPERATIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\020r\016\020\001\030d2\010^\\P{C}*$'
+  _globals['_RESUMEOPERATIONREQUEST'].fields_by_name['operation_id']._loaded_options = None
+  _globals['_RESUMEOPERATIONREQUEST'].fields_by_name['operation_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_OPERATIONSSERVICE'].methods_by_name['GetOperation']._loaded_options = None
   _globals['_OPERATIONSSERVICE'].methods_by_name['GetOperation']._serialized_options = b'\220\002\001\250\273\030\001'
   _globals['_OPERATIONSSERVICE'].methods_by_name['ListOperations']._loaded_options = None
@@ -69,6 +81,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPERATIONSSERVICE'].methods_by_name['WaitOperation']._serialized_options = b'\220\002\001\250\273\030\001'
   _globals['_OPERATIONSSERVICE'].methods_by_name['CancelOperation']._loaded_options = None
   _globals['_OPERATIONSSERVICE'].methods_by_name['CancelOperation']._serialized_options = b'\220\002\002\250\273\030\002'
+  _globals['_OPERATIONSSERVICE'].methods_by_name['PauseOperation']._loaded_options = None
+  _globals['_OPERATIONSSERVICE'].methods_by_name['PauseOperation']._serialized_options = b'\220\002\002\250\273\030\002'
+  _globals['_OPERATIONSSERVICE'].methods_by_name['ResumeOperation']._loaded_options = None
+  _globals['_OPERATIONSSERVICE'].methods_by_name['ResumeOperation']._serialized_options = b'\220\002\002\250\273\030\002'
   _globals['_GETOPERATIONREQUEST']._serialized_start=210
   _globals['_GETOPERATIONREQUEST']._serialized_end=290
   _globals['_GETOPERATIONRESPONSE']._serialized_start=292
@@ -85,6 +101,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELOPERATIONREQUEST']._serialized_end=1052
   _globals['_CANCELOPERATIONRESPONSE']._serialized_start=1054
   _globals['_CANCELOPERATIONRESPONSE']._serialized_end=1132
-  _globals['_OPERATIONSSERVICE']._serialized_start=1135
-  _globals['_OPERATIONSSERVICE']._serialized_end=1628
+  _globals['_PAUSEOPERATIONREQUEST']._serialized_start=1134
+  _globals['_PAUSEOPERATIONREQUEST']._serialized_end=1257
+  _globals['_PAUSEOPERATIONRESPONSE']._serialized_start=1259
+  _globals['_PAUSEOPERATIONRESPONSE']._serialized_end=1336
+  _globals['_RESUMEOPERATIONREQUEST']._serialized_start=1338
+  _globals['_RESUMEOPERATIONREQUEST']._serialized_end=1462
+  _globals['_RESUMEOPERATIONRESPONSE']._serialized_start=1464
+  _globals['_RESUMEOPERATIONRESPONSE']._serialized_end=1542
+  _globals['_OPERATIONSSERVICE']._serialized_start=1545
+  _globals['_OPERATIONSSERVICE']._serialized_end=2281
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,16 @@ class OperationsServiceStub:
                 request_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.CancelOperationRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.CancelOperationResponse.FromString,
                 _registered_method=True)
+        self.PauseOperation = channel.unary_unary(
+                '/omnijourney.common.v1.OperationsService/PauseOperation',
+                request_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.PauseOperationRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.PauseOperationResponse.FromString,
+                _registered_method=True)
+        self.ResumeOperation = channel.unary_unary(
+                '/omnijourney.common.v1.OperationsService/ResumeOperation',
+                request_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.ResumeOperationRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.ResumeOperationResponse.FromString,
+                _registered_method=True)
 
 
 class OperationsServiceServicer:
@@ -90,6 +100,23 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseOperation(self, request, context):
+        """Holds an operation after the item in hand: when this answers, nothing more of it is begun until it is resumed. One that is
+        paused or has ended stays as it is.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_PAUSABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeOperation(self, request, context):
+        """Lets a paused operation go on where it stood. One that is not paused stays as it is.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_PAUSABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +139,16 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.CancelOperation,
                     request_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.CancelOperationRequest.FromString,
                     response_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.CancelOperationResponse.SerializeToString,
+            ),
+            'PauseOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseOperation,
+                    request_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.PauseOperationRequest.FromString,
+                    response_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.PauseOperationResponse.SerializeToString,
+            ),
+            'ResumeOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeOperation,
+                    request_deserializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.ResumeOperationRequest.FromString,
+                    response_serializer=omnijourney_dot_common_dot_v1_dot_operations__service__pb2.ResumeOperationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +260,60 @@ class OperationsService:
             '/omnijourney.common.v1.OperationsService/CancelOperation',
             omnijourney_dot_common_dot_v1_dot_operations__service__pb2.CancelOperationRequest.SerializeToString,
             omnijourney_dot_common_dot_v1_dot_operations__service__pb2.CancelOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.common.v1.OperationsService/PauseOperation',
+            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.PauseOperationRequest.SerializeToString,
+            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.PauseOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.common.v1.OperationsService/ResumeOperation',
+            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.ResumeOperationRequest.SerializeToString,
+            omnijourney_dot_common_dot_v1_dot_operations__service__pb2.ResumeOperationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,15 @@ class OperationsServiceStub:
     """Ends an operation after the item in hand; what was done stays done. One that has ended stays as it is.
     Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_CANCELLABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
+    PauseOperation: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.PauseOperationRequest, _operations_service_pb2.PauseOperationResponse]
+    """Holds an operation after the item in hand: when this answers, nothing more of it is begun until it is resumed. One that is
+    paused or has ended stays as it is.
+    Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_PAUSABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    """
+    ResumeOperation: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ResumeOperationRequest, _operations_service_pb2.ResumeOperationResponse]
+    """Lets a paused operation go on where it stood. One that is not paused stays as it is.
+    Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_PAUSABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    """
 
 @_typing.type_check_only
 class OperationsServiceAsyncStub(OperationsServiceStub):
@@ -58,6 +67,15 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     CancelOperation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.CancelOperationRequest, _operations_service_pb2.CancelOperationResponse]  # type: ignore[assignment]
     """Ends an operation after the item in hand; what was done stays done. One that has ended stays as it is.
     Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_CANCELLABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    """
+    PauseOperation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.PauseOperationRequest, _operations_service_pb2.PauseOperationResponse]  # type: ignore[assignment]
+    """Holds an operation after the item in hand: when this answers, nothing more of it is begun until it is resumed. One that is
+    paused or has ended stays as it is.
+    Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_PAUSABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    """
+    ResumeOperation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ResumeOperationRequest, _operations_service_pb2.ResumeOperationResponse]  # type: ignore[assignment]
+    """Lets a paused operation go on where it stood. One that is not paused stays as it is.
+    Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_PAUSABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -95,6 +113,27 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_service_pb2.CancelOperationResponse, _abc.Awaitable[_operations_service_pb2.CancelOperationResponse]]:
         """Ends an operation after the item in hand; what was done stays done. One that has ended stays as it is.
         Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_CANCELLABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        """
+
+    @_abc_1.abstractmethod
+    def PauseOperation(
+        self,
+        request: _operations_service_pb2.PauseOperationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.PauseOperationResponse, _abc.Awaitable[_operations_service_pb2.PauseOperationResponse]]:
+        """Holds an operation after the item in hand: when this answers, nothing more of it is begun until it is resumed. One that is
+        paused or has ended stays as it is.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_PAUSABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeOperation(
+        self,
+        request: _operations_service_pb2.ResumeOperationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.ResumeOperationResponse, _abc.Awaitable[_operations_service_pb2.ResumeOperationResponse]]:
+        """Lets a paused operation go on where it stood. One that is not paused stays as it is.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_PAUSABLE`, ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
 
 def add_OperationsServiceServicer_to_server(servicer: OperationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -13,6 +13,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
 from omnijourney.common.v1 import operation_pb2 as _operation_pb2
 from omnijourney.journey.v1 import actor_pb2 as _actor_pb2
+from omnijourney.journey.v1 import audience_trigger_pb2 as _audience_trigger_pb2
 from omnijourney.journey.v1 import enrolment_pb2 as _enrolment_pb2
 from omnijourney.journey.v1 import explain_pb2 as _explain_pb2
 from omnijourney.journey.v1 import journey_pb2 as _journey_pb2
@@ -810,6 +811,7 @@ class TriggerAudienceRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     JOURNEY_ID_FIELD_NUMBER: _builtins.int
     AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMERS_PER_SECOND_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Owner. Required."""
     request_id: _builtins.str
@@ -818,6 +820,8 @@ class TriggerAudienceRequest(_message.Message):
     """The journey. Required."""
     audience_id: _builtins.str
     """A saved audience of segment. Required."""
+    customers_per_second: _builtins.int
+    """At most so many customers are triggered each second of real time, 1 to 2,000. 0: 100."""
     def __init__(
         self,
         *,
@@ -825,10 +829,11 @@ class TriggerAudienceRequest(_message.Message):
         request_id: _builtins.str = ...,
         journey_id: _builtins.str = ...,
         audience_id: _builtins.str = ...,
+        customers_per_second: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience_id", b"audience_id", "journey_id", b"journey_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience_id", b"audience_id", "customers_per_second", b"customers_per_second", "journey_id", b"journey_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -857,6 +862,56 @@ class TriggerAudienceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TriggerAudienceResponse: _TypeAlias = TriggerAudienceResponse  # noqa: Y015
+
+@_typing.final
+class GetAudienceTriggerRequest(_message.Message):
+    """Asks for an audience trigger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    operation_id: _builtins.str
+    """The operation. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        operation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation_id", b"operation_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAudienceTriggerRequest: _TypeAlias = GetAudienceTriggerRequest  # noqa: Y015
+
+@_typing.final
+class GetAudienceTriggerResponse(_message.Message):
+    """The audience trigger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUDIENCE_TRIGGER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def audience_trigger(self) -> _audience_trigger_pb2.AudienceTrigger:
+        """As it stands."""
+
+    def __init__(
+        self,
+        *,
+        audience_trigger: _audience_trigger_pb2.AudienceTrigger | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audience_trigger", b"audience_trigger"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience_trigger", b"audience_trigger"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAudienceTriggerResponse: _TypeAlias = GetAudienceTriggerResponse  # noqa: Y015
 
 @_typing.final
 class GetEnrolmentRequest(_message.Message):

@@ -95,6 +95,11 @@ class JourneyServiceStub:
                 request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.TriggerAudienceRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.TriggerAudienceResponse.FromString,
                 _registered_method=True)
+        self.GetAudienceTrigger = channel.unary_unary(
+                '/omnijourney.journey.v1.JourneyService/GetAudienceTrigger',
+                request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetAudienceTriggerRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetAudienceTriggerResponse.FromString,
+                _registered_method=True)
         self.GetEnrolment = channel.unary_unary(
                 '/omnijourney.journey.v1.JourneyService/GetEnrolment',
                 request_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetEnrolmentRequest.SerializeToString,
@@ -320,8 +325,19 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TriggerAudience(self, request, context):
-        """Enrols everyone in a saved audience; its progress is read by `OperationsService`.
-        Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
+        """Enrols everyone in a saved audience, at a pace, each customer once: an operation that `OperationsService` reads, pauses, resumes
+        and cancels. Who is in the audience is read at once, before anybody enters; who joins it later is not triggered. When nobody can
+        enter the journey any more, it fails with `STATUS_FORBIDS_ACTION`, and those who entered stay.
+        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` (of `journey_id`, reason `TRIGGER_MISMATCH`: it is started by something else),
+        FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, RESOURCE_EXHAUSTED `OVERLOADED` while 10 of the team wait or run, UNAVAILABLE while
+        segment does not answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAudienceTrigger(self, request, context):
+        """Reads how far an audience trigger is, with counts by outcome; the newest 100 of a team are kept. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -596,6 +612,11 @@ def add_JourneyServiceServicer_to_server(servicer, server):
                     servicer.TriggerAudience,
                     request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.TriggerAudienceRequest.FromString,
                     response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.TriggerAudienceResponse.SerializeToString,
+            ),
+            'GetAudienceTrigger': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAudienceTrigger,
+                    request_deserializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetAudienceTriggerRequest.FromString,
+                    response_serializer=omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetAudienceTriggerResponse.SerializeToString,
             ),
             'GetEnrolment': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEnrolment,
@@ -1053,6 +1074,33 @@ class JourneyService:
             '/omnijourney.journey.v1.JourneyService/TriggerAudience',
             omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.TriggerAudienceRequest.SerializeToString,
             omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.TriggerAudienceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAudienceTrigger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.journey.v1.JourneyService/GetAudienceTrigger',
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetAudienceTriggerRequest.SerializeToString,
+            omnijourney_dot_journey_dot_v1_dot_journey__service__pb2.GetAudienceTriggerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,9 +73,15 @@ class JourneyServiceStub:
     does not answer for the customers; nothing of the call is taken then.
     """
     TriggerAudience: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.TriggerAudienceRequest, _journey_service_pb2.TriggerAudienceResponse]
-    """Enrols everyone in a saved audience; its progress is read by `OperationsService`.
-    Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
+    """Enrols everyone in a saved audience, at a pace, each customer once: an operation that `OperationsService` reads, pauses, resumes
+    and cancels. Who is in the audience is read at once, before anybody enters; who joins it later is not triggered. When nobody can
+    enter the journey any more, it fails with `STATUS_FORBIDS_ACTION`, and those who entered stay.
+    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` (of `journey_id`, reason `TRIGGER_MISMATCH`: it is started by something else),
+    FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, RESOURCE_EXHAUSTED `OVERLOADED` while 10 of the team wait or run, UNAVAILABLE while
+    segment does not answer.
     """
+    GetAudienceTrigger: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.GetAudienceTriggerRequest, _journey_service_pb2.GetAudienceTriggerResponse]
+    """Reads how far an audience trigger is, with counts by outcome; the newest 100 of a team are kept. Errors: NOT_FOUND."""
     GetEnrolment: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.GetEnrolmentRequest, _journey_service_pb2.GetEnrolmentResponse]
     """Reads one enrolment. Errors: NOT_FOUND."""
     ListEnrolments: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListEnrolmentsRequest, _journey_service_pb2.ListEnrolmentsResponse]
@@ -211,9 +217,15 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     does not answer for the customers; nothing of the call is taken then.
     """
     TriggerAudience: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.TriggerAudienceRequest, _journey_service_pb2.TriggerAudienceResponse]  # type: ignore[assignment]
-    """Enrols everyone in a saved audience; its progress is read by `OperationsService`.
-    Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
+    """Enrols everyone in a saved audience, at a pace, each customer once: an operation that `OperationsService` reads, pauses, resumes
+    and cancels. Who is in the audience is read at once, before anybody enters; who joins it later is not triggered. When nobody can
+    enter the journey any more, it fails with `STATUS_FORBIDS_ACTION`, and those who entered stay.
+    Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` (of `journey_id`, reason `TRIGGER_MISMATCH`: it is started by something else),
+    FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, RESOURCE_EXHAUSTED `OVERLOADED` while 10 of the team wait or run, UNAVAILABLE while
+    segment does not answer.
     """
+    GetAudienceTrigger: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.GetAudienceTriggerRequest, _journey_service_pb2.GetAudienceTriggerResponse]  # type: ignore[assignment]
+    """Reads how far an audience trigger is, with counts by outcome; the newest 100 of a team are kept. Errors: NOT_FOUND."""
     GetEnrolment: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.GetEnrolmentRequest, _journey_service_pb2.GetEnrolmentResponse]  # type: ignore[assignment]
     """Reads one enrolment. Errors: NOT_FOUND."""
     ListEnrolments: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListEnrolmentsRequest, _journey_service_pb2.ListEnrolmentsResponse]  # type: ignore[assignment]
@@ -418,9 +430,21 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.TriggerAudienceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.TriggerAudienceResponse, _abc.Awaitable[_journey_service_pb2.TriggerAudienceResponse]]:
-        """Enrols everyone in a saved audience; its progress is read by `OperationsService`.
-        Errors: NOT_FOUND, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`.
+        """Enrols everyone in a saved audience, at a pace, each customer once: an operation that `OperationsService` reads, pauses, resumes
+        and cancels. Who is in the audience is read at once, before anybody enters; who joins it later is not triggered. When nobody can
+        enter the journey any more, it fails with `STATUS_FORBIDS_ACTION`, and those who entered stay.
+        Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS` (of `journey_id`, reason `TRIGGER_MISMATCH`: it is started by something else),
+        FAILED_PRECONDITION `STATUS_FORBIDS_ACTION`, RESOURCE_EXHAUSTED `OVERLOADED` while 10 of the team wait or run, UNAVAILABLE while
+        segment does not answer.
         """
+
+    @_abc_1.abstractmethod
+    def GetAudienceTrigger(
+        self,
+        request: _journey_service_pb2.GetAudienceTriggerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_service_pb2.GetAudienceTriggerResponse, _abc.Awaitable[_journey_service_pb2.GetAudienceTriggerResponse]]:
+        """Reads how far an audience trigger is, with counts by outcome; the newest 100 of a team are kept. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def GetEnrolment(

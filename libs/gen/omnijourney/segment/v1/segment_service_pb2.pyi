@@ -2284,7 +2284,7 @@ class StreamAudienceCustomersRequest(_message.Message):
     saved_audience_id: _builtins.str
     """A saved one."""
     after_customer_id: _builtins.str
-    """Go on after this customer, to resume a stream that broke; empty: from the beginning."""
+    """Go on after this customer, to resume a stream that broke: the last `through_customer_id` received; empty: from the beginning."""
     @_builtins.property
     def audience(self) -> _audience_pb2.Audience:
         """This audience."""
@@ -2319,18 +2319,22 @@ class StreamAudienceCustomersResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTOMER_IDS_FIELD_NUMBER: _builtins.int
+    THROUGH_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    through_customer_id: _builtins.str
+    """All customers up to this one are judged; a stream that breaks is resumed after it."""
     @_builtins.property
     def customer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Up to 500 ids, in order."""
+        """Up to 500 ids, in order; none where nobody of a part of the team is in the audience."""
 
     def __init__(
         self,
         *,
         customer_ids: _abc.Iterable[_builtins.str] | None = ...,
+        through_customer_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_ids", b"customer_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_ids", b"customer_ids", "through_customer_id", b"through_customer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

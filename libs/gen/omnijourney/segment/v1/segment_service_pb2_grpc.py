@@ -683,7 +683,8 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamAudienceCustomers(self, request, context):
-        """Streams all customers in an audience in order of their ids. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`.
+        """Streams all customers in an audience in order of their ids; can be resumed where it broke. Each part is of its own moment.
+        Errors: NOT_FOUND, INVALID_ARGUMENT `AUDIENCE_INVALID`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -147,7 +147,9 @@ class SegmentServiceStub:
     ListAudienceCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListAudienceCustomersRequest, _segment_service_pb2.ListAudienceCustomersResponse]
     """Lists the customers in an audience in order of their ids. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
     StreamAudienceCustomers: _grpc.UnaryStreamMultiCallable[_segment_service_pb2.StreamAudienceCustomersRequest, _segment_service_pb2.StreamAudienceCustomersResponse]
-    """Streams all customers in an audience in order of their ids. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+    """Streams all customers in an audience in order of their ids; can be resumed where it broke. Each part is of its own moment.
+    Errors: NOT_FOUND, INVALID_ARGUMENT `AUDIENCE_INVALID`.
+    """
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.RecordEventsRequest, _segment_service_pb2.RecordEventsResponse]
     """Records up to 500 things that happened, of any teams, in the order given. Customers are found or created, times
     moved, and each real change makes one event. Parts may fail: one result per event, in order; `RESOURCE_NOT_FOUND` is the result of
@@ -342,7 +344,9 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     ListAudienceCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListAudienceCustomersRequest, _segment_service_pb2.ListAudienceCustomersResponse]  # type: ignore[assignment]
     """Lists the customers in an audience in order of their ids. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
     StreamAudienceCustomers: _aio.UnaryStreamMultiCallable[_segment_service_pb2.StreamAudienceCustomersRequest, _segment_service_pb2.StreamAudienceCustomersResponse]  # type: ignore[assignment]
-    """Streams all customers in an audience in order of their ids. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+    """Streams all customers in an audience in order of their ids; can be resumed where it broke. Each part is of its own moment.
+    Errors: NOT_FOUND, INVALID_ARGUMENT `AUDIENCE_INVALID`.
+    """
     RecordEvents: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.RecordEventsRequest, _segment_service_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Records up to 500 things that happened, of any teams, in the order given. Customers are found or created, times
     moved, and each real change makes one event. Parts may fail: one result per event, in order; `RESOURCE_NOT_FOUND` is the result of
@@ -768,7 +772,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.StreamAudienceCustomersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_segment_service_pb2.StreamAudienceCustomersResponse], _abc.AsyncIterator[_segment_service_pb2.StreamAudienceCustomersResponse]]:
-        """Streams all customers in an audience in order of their ids. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+        """Streams all customers in an audience in order of their ids; can be resumed where it broke. Each part is of its own moment.
+        Errors: NOT_FOUND, INVALID_ARGUMENT `AUDIENCE_INVALID`.
+        """
 
     @_abc_1.abstractmethod
     def RecordEvents(

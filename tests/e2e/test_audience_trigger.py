@@ -1,0 +1,174 @@
+"""A saved audience enrols through real processes that are killed all the while: each customer gets the one message."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import pytest
+
+from libs.client import Client
+from libs.client.paging import items
+from libs.common.rpc.client import retrying
+from libs.emulators.config import EmulatorSettings
+from libs.emulators.line import FIRST_CHANNEL_ID
+from libs.supervisor import Installation, InstallationOptions, InstallationSettings
+from omnijourney.channel_gateway.v1 import account_pb2, content_pb2
+from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
+from omnijourney.common.v1.channel_pb2 import CHANNEL_LINE
+from omnijourney.common.v1.operation_pb2 import OPERATION_STATE_SUCCEEDED
+from omnijourney.journey.v1 import audience_trigger_pb2, journey_pb2, node_pb2, trigger_pb2
+from omnijourney.journey.v1 import journey_service_pb2 as journey
+from omnijourney.journey.v1.explain_pb2 import ENTRY_RESULT_ENROLLED
+from omnijourney.segment.v1 import audience_pb2, customer_pb2, team_pb2
+from omnijourney.segment.v1 import segment_service_pb2 as segment
+from tests.chaos.director import crashes
+from tests.e2e.test_end_of_a_journey import CALL_S, Place
+
+INSIDE: Final = 300
+OUTSIDE: Final = 40
+RATE: Final = 60
+WAIT_S: Final = 200.0
+"""A step whose process was killed is taken again when its claim is over, 5 or 30 s later."""
+CRASHES: Final = "journey.after_found:0.3:1,journey.before_hand:0.15:2,journey.after_hand:0.15:3"
+
+
+class Shop(Place):
+    """A running installation with a team whose audience enrols."""
+
+    async def account(self) -> str:
+        """A LINE account."""
+        emulators = EmulatorSettings()
+        connection = account_pb2.LineConnection(
+            channel_id=FIRST_CHANNEL_ID, access_token=emulators.token, channel_secrets=[emulators.secret]
+        )
+        account = account_pb2.ChannelAccount(channel=CHANNEL_LINE, display_name="LINE", line=connection)
+        made = await self.call("CreateChannelAccount", gateway.CreateChannelAccountRequest, account=account)
+        account_id = str(made.account.channel_account_id)
+        await self.call(
+            "SetPlanQuota", gateway.SetPlanQuotaRequest, account_id=account_id, message_limit=10_000
+        )
+        return account_id
+
+    async def people(self, account_id: str, count: int, first: int, *tags: str) -> None:
+        """Customers on the account, each with a name of their own there."""
+        people = []
+        for number in range(first, first + count):
+            key = customer_pb2.IdentityKey(
+                channel=CHANNEL_LINE, account_id=account_id, external_id=f"U{number:032x}"
+            )
+            people.append(customer_pb2.Customer(identities=[customer_pb2.Identity(key=key)], tags=tags))
+        await self.call("BatchCreateCustomers", segment.BatchCreateCustomersRequest, customers=people)
+
+    async def audience(self, tag: str) -> str:
+        """A saved audience of who has a tag."""
+        given = audience_pb2.SavedAudience(name="VIP")
+        given.audience.tags.operator = audience_pb2.TAG_OPERATOR_ANY_OF
+        given.audience.tags.tags.append(tag)
+        made = await self.call(
+            "CreateSavedAudience", segment.CreateSavedAudienceRequest, saved_audience=given
+        )
+        return str(made.saved_audience.saved_audience_id)
+
+    async def says_hello(self, account_id: str) -> str:
+        """A live journey of one message, which calls start."""
+        cards = [content_pb2.Card(text=content_pb2.TextCard(text="Hello"))]
+        module = content_pb2.BotModule(name="Hello", cards=cards)
+        made = await self.call("CreateBotModule", gateway.CreateBotModuleRequest, module=module)
+        message = node_pb2.MessageNode(channel=CHANNEL_LINE, bot_module_id=made.module.bot_module_id)
+        definition = journey_pb2.Definition(
+            name="Hello",
+            trigger=trigger_pb2.Trigger(system=trigger_pb2.SystemTriggered()),
+            targets=[journey_pb2.Target(channel=CHANNEL_LINE, account_id=account_id)],
+            nodes=[node_pb2.Node(node_id="hello", message=message)],
+        )
+        draft = await self.call("CreateJourney", journey.CreateJourneyRequest, definition=definition)
+        journey_id = str(draft.journey.journey_id)
+        await self.call("PublishJourney", journey.PublishJourneyRequest, journey_id=journey_id)
+        return journey_id
+
+    async def start(self, journey_id: str, audience_id: str) -> str:
+        """An audience trigger; asked for again while journey is dead."""
+        request = journey.TriggerAudienceRequest(
+            team_id=self.team_id,
+            request_id="once",
+            journey_id=journey_id,
+            audience_id=audience_id,
+            customers_per_second=RATE,
+        )
+        answer = await retrying(
+            lambda: self.client.journey.TriggerAudience(request, timeout=CALL_S), attempts=None
+        )
+        return str(answer.operation.operation_id)
+
+    async def seen(self, operation_id: str) -> audience_trigger_pb2.AudienceTrigger:
+        """How far it is."""
+        request = journey.GetAudienceTriggerRequest(team_id=self.team_id, operation_id=operation_id)
+        answer = await retrying(
+            lambda: self.client.journey.GetAudienceTrigger(request, timeout=CALL_S), attempts=None
+        )
+        found: audience_trigger_pb2.AudienceTrigger = answer.audience_trigger
+        return found
+
+    async def customers_sent_to(self) -> Counter[str]:
+        """Sends by customer."""
+        request = gateway.ListDeliveriesRequest(team_id=self.team_id, page_size=100)
+        sends = items(self.client.channel_gateway.ListDeliveries, request, "deliveries", timeout_s=CALL_S)
+        return Counter([each.customer_id async for each in sends])
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not await holds():
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.rule("J-24b")
+@pytest.mark.timeout(300)
+async def test_an_audience_enters_once_each_whatever_is_killed_meanwhile(tmp_path: Path) -> None:
+    options = InstallationOptions(
+        settings=InstallationSettings(data_dir=tmp_path / "data"), free_ports=True, emulators=True
+    )
+    async with (
+        Installation(options) as installation,
+        Client(installation.targets, installation.token) as client,
+        aiohttp.ClientSession() as http,
+    ):
+        shop = Shop(installation, client, http)
+        settings = team_pb2.TeamSettings(
+            time_zone="Asia/Taipei", currency_code="TWD", modules=[team_pb2.MODULE_JOURNEYS]
+        )
+        team = team_pb2.Team(team_id=shop.team_id, name="Team", settings=settings)
+        await shop.call("CreateTeam", segment.CreateTeamRequest, team=team)
+        account_id = await shop.account()
+        await shop.people(account_id, INSIDE, 0, "vip")
+        await shop.people(account_id, OUTSIDE, INSIDE, "other")
+        journey_id, audience_id = await shop.says_hello(account_id), await shop.audience("vip")
+        installation.change_environment({"OMNIJOURNEY_CRASH_POINTS": CRASHES}, "journey")
+        os.kill(installation.pid_of("journey"), signal.SIGKILL)
+
+        operation_id = await shop.start(journey_id, audience_id)
+        os.kill(installation.pid_of("segment"), signal.SIGKILL)
+
+        async def is_over() -> bool:
+            return (await shop.seen(operation_id)).operation.HasField("end_time")
+
+        await until(is_over)
+        found = await shop.seen(operation_id)
+        assert (found.operation.state, found.found_count) == (OPERATION_STATE_SUCCEEDED, INSIDE)
+        counted = [(each.result, each.customer_count) for each in found.counts]
+        assert counted == [(ENTRY_RESULT_ENROLLED, INSIDE)]
+
+        async def all_told() -> bool:
+            return await shop.accepted() >= INSIDE
+
+        await until(all_told)
+        assert await shop.accepted() == INSIDE
+        assert set((await shop.customers_sent_to()).values()) == {1}, "a message each"
+        assert sum(crashes(installation.log_dir, "journey.log*").values()) > 0, "it was killed at the points"

@@ -1,0 +1,346 @@
+"""Audience triggers as work: interrupted anywhere, taken over, resumed where a stream broke, given up with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from libs.common import crash
+from libs.common.db.pool import transaction
+from libs.common.ids import new_id
+from libs.common.mailbox.mail import Mail
+from libs.testing.mails import TEAM
+from services.journey.clients.audiences import AudienceRefused, Members
+from services.journey.clients.calls import ServiceUnavailable
+from services.journey.domain import model as d
+from services.journey.domain.audience_trigger import (
+    ENROLLED,
+    KEPT_MAX,
+    TRIES_MAX,
+    WAITS,
+    AskedAudienceTrigger,
+    StoredAudienceTrigger,
+)
+from services.journey.domain.simulation_work import SimulationState as State
+from services.journey.store.audience_triggers import AudienceTriggerKey, AudienceTriggerStore, Claim
+from services.journey.store.mail import JourneyMailStore
+from services.journey.worker.audience_triggers import AudienceTriggering
+from tests.integration.journey.conftest import START, Site
+
+FAST = 2_000
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing of ours catches it."""
+
+
+class Segment:
+    """Customers in an audience, in parts; may break off between two, be away, or refuse."""
+
+    def __init__(self, count: int) -> None:
+        self.customers = sorted(new_id() for _ in range(count))
+        self.part = 100
+        self.breaks_after: int | None = None
+        self.away: Exception | None = None
+        self.asked_after: list[UUID | None] = []
+
+    async def saved(self, team_id: UUID, audience_id: UUID) -> bytes:
+        """See `Audiences`."""
+        return b""
+
+    async def members(
+        self, team_id: UUID, audience: bytes, after: UUID | None
+    ) -> AsyncGenerator[Members, None]:
+        """See `Audiences`."""
+        self.asked_after.append(after)
+        if self.away is not None:
+            raise self.away
+        left = [each for each in self.customers if after is None or each > after]
+        for number, part in enumerate(_parts(left, self.part)):
+            if self.breaks_after is not None and number >= self.breaks_after:
+                raise ServiceUnavailable("segment was killed")
+            yield Members(part, part[-1])
+
+
+def _parts(customers: Sequence[UUID], size: int) -> list[Sequence[UUID]]:
+    return [customers[start : start + size] for start in range(0, len(customers), size)]
+
+
+class Work:
+    """One journey that calls start, an audience, and whoever takes steps."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.store = AudienceTriggerStore(site.pool)
+        self.mail = JourneyMailStore(site.pool)
+        self.segment = Segment(1_250)
+        self.delivered: list[Mail] = []
+        self.journey_id = UUID(int=100)
+
+    def triggering(self) -> AudienceTriggering:
+        """A process that takes steps."""
+        return AudienceTriggering(
+            store=self.store,
+            journeys=self.site.journeys,
+            audiences=self.segment,
+            mail=self.mail,
+            clock=self.site.clock,
+            check_intake=lambda: None,
+            deliver=self.delivered.extend,
+        )
+
+    async def ask(self, rate: int = FAST) -> AudienceTriggerKey:
+        """One that waits."""
+        asked = AskedAudienceTrigger(TEAM, new_id(), self.journey_id, new_id(), b"", rate)
+        async with transaction(self.store.pool, [TEAM]) as connection:
+            await self.store.insert(connection, asked, START)
+        return TEAM, asked.operation_id
+
+    async def due(self) -> None:
+        """What is claimed or waits is due: the claim of whoever was killed is over."""
+        async with transaction(self.store.pool, [TEAM]) as connection:
+            await connection.execute("UPDATE audience_trigger SET due_at = clock_timestamp()")
+
+    async def found(self, key: AudienceTriggerKey) -> StoredAudienceTrigger:
+        """Takes steps until all customers are found."""
+        while not (await self.store.read(key)).found_all:
+            await self.due()
+            await self.triggering().step()
+        return await self.store.read(key)
+
+    async def keys(self) -> list[UUID]:
+        """Request keys of all mail that was recorded."""
+        async with transaction(self.store.pool, [TEAM]) as connection:
+            return [row["request_key"] for row in await connection.fetch("SELECT request_key FROM mail")]
+
+    async def customers_mailed(self) -> list[UUID]:
+        """Customers of all mail that was recorded, in order."""
+        async with transaction(self.store.pool, [TEAM]) as connection:
+            rows = await connection.fetch("SELECT customer_id FROM mail ORDER BY customer_id")
+        return [row["customer_id"] for row in rows]
+
+    async def take_all(self) -> None:
+        """What the actors do with their mail, as far as outcomes go: they take it."""
+        async with transaction(self.store.pool, [TEAM]) as connection:
+            await connection.execute(
+                "INSERT INTO actor (partition, team_id, customer_id, taken_journey)"
+                " SELECT partition, team_id, customer_id, max(number) FROM mail GROUP BY 1, 2, 3"
+                " ON CONFLICT (partition, team_id, customer_id) DO UPDATE SET taken_journey = excluded.taken_journey"
+            )
+
+    async def to_its_end(self, key: AudienceTriggerKey) -> StoredAudienceTrigger:
+        """Takes steps, and the actors their mail, until it has ended."""
+        for _ in range(200):
+            await self.due()
+            await self.triggering().step()
+            await self.take_all()
+            found = await self.store.read(key)
+            if found.state.has_ended:
+                return found
+        raise AssertionError("it does not end")
+
+
+@pytest.fixture
+async def work(site: Site) -> Work:
+    await site.save_journey(d.Node("wait", d.Delay(60)), trigger=d.SystemTriggerKind())
+    return Work(site)
+
+
+async def test_all_are_found_before_anybody_is_triggered(work: Work) -> None:
+    key = await work.ask()
+    await work.triggering().step()
+    first = await work.store.read(key)
+    assert (first.state, first.found, first.found_all, first.handed) == (State.RUNNING, 1_000, False, 0)
+    assert (await work.found(key)).found == 1_250
+    assert not await work.keys()
+    ended = await work.to_its_end(key)
+    assert (ended.state, ended.handed, ended.settled) == (State.SUCCEEDED, 1_250, 1_250)
+    assert await work.customers_mailed() == work.segment.customers
+
+
+async def test_a_stream_that_breaks_is_resumed_where_it_broke(work: Work) -> None:
+    key = await work.ask()
+    work.segment.breaks_after = 6
+    await work.triggering().step()
+    broken = await work.store.read(key)
+    assert (broken.found, broken.through) == (500, work.segment.customers[499])
+    work.segment.breaks_after = None
+    await work.found(key)
+    assert work.segment.asked_after[:2] == [None, work.segment.customers[499]]
+    await work.to_its_end(key)
+    assert await work.customers_mailed() == work.segment.customers, "nobody twice, nobody left out"
+
+
+@pytest.mark.parametrize("point", ["journey.after_found", "journey.before_hand", "journey.after_hand"])
+async def test_whoever_is_killed_leaves_nobody_out_and_nobody_twice(
+    work: Work, point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached: list[str] = []
+
+    def reach(name: str) -> None:
+        """Every other time that the point is reached, the process dies there."""
+        reached.append(name)
+        if name == point and reached.count(name) % 2:
+            raise Killed
+
+    monkeypatch.setattr(crash, "reach", reach)
+    key = await work.ask()
+    for _ in range(200):
+        await work.due()
+        try:
+            await work.triggering().step()
+        except Killed:
+            continue
+        await work.take_all()
+        if (await work.store.read(key)).state.has_ended:
+            break
+    ended = await work.store.read(key)
+    assert reached.count(point) >= 3
+    assert (ended.state, ended.found, ended.settled) == (State.SUCCEEDED, 1_250, 1_250)
+    assert await work.customers_mailed() == work.segment.customers
+    assert len(set(await work.keys())) == 1_250
+
+
+async def test_what_a_claim_was_taken_over_from_writes_nothing(work: Work) -> None:
+    key = await work.ask()
+    claims: list[Claim] = []
+    members = work.segment.members
+
+    async def slow(team_id: UUID, audience: bytes, after: UUID | None) -> AsyncGenerator[Members, None]:
+        """While segment takes its time, the claim ends and somebody else takes it."""
+        if not claims:
+            await work.due()
+            other = await work.store.claim(60)
+            assert isinstance(other, Claim)
+            claims.append(other)
+        async for part in members(team_id, audience, after):
+            yield part
+
+    work.segment.members = slow  # type: ignore[method-assign]
+    await work.triggering().step()
+    assert (await work.store.read(key)).found == 0
+    await work.due()
+    await work.triggering().step()
+    assert (await work.store.read(key)).found == 1_000
+
+
+async def test_no_more_are_triggered_a_second_than_asked_for(work: Work) -> None:
+    key = await work.ask(rate=40)
+    await work.found(key)
+    now = [0.0]
+    triggering = work.triggering()
+    triggering._real_time = lambda: now[0]
+    await work.due()
+    await triggering.step()
+    assert (await work.store.read(key)).handed == 10
+    waits = await triggering.step()
+    assert 0 < waits <= 0.25, "a quarter of a second later the next ten"
+    assert (await work.store.read(key)).handed == 10
+
+
+async def test_who_was_set_aside_is_counted_and_holds_nobody_back(work: Work) -> None:
+    key = await work.ask()
+    await work.found(key)
+    await work.due()
+    await work.triggering().step()
+    async with transaction(work.store.pool, [TEAM]) as connection:
+        await connection.execute(
+            "INSERT INTO parked_customer (partition, team_id, customer_id, error, attempts, parked_at)"
+            " SELECT partition, team_id, customer_id, 'odd', 8, now() FROM mail ORDER BY customer_id LIMIT 1"
+        )
+    await work.take_all()
+    async with transaction(work.store.pool, [TEAM]) as connection:
+        await connection.execute(
+            "UPDATE actor SET taken_journey = 0 WHERE customer_id = (SELECT min(customer_id::text)::uuid FROM mail)"
+        )
+    await work.due()
+    await work.triggering().step()
+    found = await work.store.read(key)
+    assert found.outcomes[WAITS] == 1
+    assert found.settled == 500
+
+
+async def test_segment_that_is_away_is_waited_for_however_long(work: Work) -> None:
+    key = await work.ask()
+    work.segment.away = ServiceUnavailable("away")
+    for _ in range(TRIES_MAX + 5):
+        await work.due()
+        await work.triggering().step()
+    found = await work.store.read(key)
+    assert (found.state, found.found) == (State.RUNNING, 0)
+    work.segment.away = None
+    assert (await work.found(key)).found == 1_250
+
+
+async def test_an_audience_that_cannot_be_judged_any_more_ends_it_with_the_reason(work: Work) -> None:
+    key = await work.ask()
+    work.segment.away = AudienceRefused("AUDIENCE_INVALID", "the attribute is archived")
+    await work.triggering().step()
+    found = await work.store.read(key)
+    assert (found.state, found.reason, found.message) == (
+        State.FAILED,
+        "AUDIENCE_INVALID",
+        "the attribute is archived",
+    )
+
+
+async def test_a_step_that_fails_again_and_again_ends_it_and_holds_up_no_other(work: Work) -> None:
+    key = await work.ask()
+    work.segment.away = ValueError("odd")
+    for _ in range(TRIES_MAX + 1):
+        assert (await work.store.read(key)).state <= State.RUNNING
+        await work.due()
+        await work.triggering().step()
+    found = await work.store.read(key)
+    assert (found.state, found.reason) == (State.FAILED, "INTERNAL")
+
+
+async def test_pages_are_gone_when_nothing_is_to_be_done_with_them_any_more(work: Work) -> None:
+    async def pages() -> int:
+        async with transaction(work.store.pool, [TEAM]) as connection:
+            return int(await connection.fetchval("SELECT count(*) FROM audience_trigger_page"))
+
+    cancelled = await work.ask()
+    await work.found(cancelled)
+    assert await pages() > 0
+    async with transaction(work.store.pool, [TEAM]) as connection:
+        await work.store.end(connection, cancelled, State.CANCELLED, START)
+    assert await pages() == 0
+    await work.to_its_end(await work.ask())
+    assert await pages() == 0
+
+
+async def test_the_oldest_that_have_ended_are_forgotten(work: Work) -> None:
+    keys = [await work.ask() for _ in range(KEPT_MAX + 2)]
+    for key in keys[1:]:
+        async with transaction(work.store.pool, [TEAM]) as connection:
+            await work.store.end(connection, key, State.CANCELLED, START)
+    await work.ask()
+    kept = await work.store.page(TEAM, None, 1_000)
+    assert len(kept) == KEPT_MAX + 1, "and one that waits, however old"
+    assert keys[0] in {(TEAM, each.asked.operation_id) for each in kept}
+
+
+async def test_a_worker_enrols_those_who_are_triggered(work: Work) -> None:
+    key = await work.ask()
+    work.segment.customers = work.segment.customers[:20]
+    triggering = work.triggering()
+    triggering._deliver = work.delivered.extend
+    await work.found(key)
+    await work.due()
+    await triggering.step()
+    work.site.archives[3].mails.extend(work.delivered)
+    async with work.site.worker():
+        await work.site.deliver(*work.delivered)
+
+        async def all_inside() -> Any:
+            await work.due()
+            await triggering.step()
+            return (await work.store.read(key)).state is State.SUCCEEDED
+
+        await work.site.until(all_inside)
+    found = await work.store.read(key)
+    assert found.outcomes == {ENROLLED: 20}
