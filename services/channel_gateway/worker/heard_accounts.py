@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
 from services.channel_gateway.domain.model import Account
 from services.channel_gateway.store.inbox import InboxStore
+from services.channel_gateway.worker.kept import Kept
 
 ACCOUNT_CACHE_S: Final = 2.0
 """A secret that was added or ended takes effect within this, in every process."""
@@ -27,23 +26,18 @@ class HeardAccounts:
     def __init__(self, store: InboxStore) -> None:
         """None kept yet."""
         self._store = store
-        self._kept: dict[UUID, tuple[float, Mapping[UUID, Account]]] = {}
-        self._looks = asyncio.Semaphore(LOOKS_MAX)
+        self._kept: Kept[UUID, Mapping[UUID, Account]] = Kept(
+            ACCOUNT_CACHE_S, keys_max=TEAMS_MAX, reads_max=LOOKS_MAX
+        )
 
     async def of(self, team_id: UUID) -> Mapping[UUID, Account]:
         """A team's accounts by their ids; none for an unknown one. Raises Unavailable."""
-        now_s = time.monotonic()
-        kept = self._kept.get(team_id)
-        if kept is not None and now_s - kept[0] < ACCOUNT_CACHE_S:
-            return kept[1]
-        async with self._looks:
-            found = await self._store.heard_accounts(team_id, ACCOUNTS_MAX)
-        accounts = {account.account_id: account for account in found}
-        if len(self._kept) >= TEAMS_MAX:
-            self._kept.clear()
-        self._kept[team_id] = (now_s, accounts)
-        return accounts
+        return await self._kept.of(team_id, lambda: self._read(team_id))
+
+    async def _read(self, team_id: UUID) -> Mapping[UUID, Account]:
+        found = await self._store.heard_accounts(team_id, ACCOUNTS_MAX)
+        return {account.account_id: account for account in found}
 
     def forget(self, team_id: UUID) -> None:
         """Has the team's accounts read again the next time."""
-        self._kept.pop(team_id, None)
+        self._kept.forget(team_id)
