@@ -53,6 +53,7 @@ OURS = {"applied_at", "created_at", "create_time", "updated_at", "update_time", 
 """Columns, in any table, that this product's own clock sets."""
 OURS_ALONE = {
     "channel_gateway.delivery.settled_at",
+    "channel_gateway.frequency_use.noted_at",
     "channel_gateway.inbound.last_at",
     "journey.audience_trigger.due_at",  # real time
     "journey.audience_trigger.ended_at",
