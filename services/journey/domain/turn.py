@@ -57,7 +57,11 @@ class Actor(msgspec.Struct, frozen=True):
 
 
 class RunSegment(msgspec.Struct, frozen=True):
-    """What one enrolment did between two waits."""
+    """What one enrolment did between two waits.
+
+    `revision` is that of the journey by which it went, 0 if by two; None is that of the commit, as in all turns but
+    those that are run again.
+    """
 
     journey_id: UUID
     enrolment_id: UUID
@@ -65,6 +69,7 @@ class RunSegment(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...]
     state: EnrolmentState
     at: datetime
+    revision: int | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -432,7 +437,7 @@ class _ActorTurn:
         of_team = journey
         if not isinstance(signal, Halt):
             journey = yield from in_own_zone(of_team, enrolment, self._now)
-        known = journey.journey_id in self._journeys
+        known, began_by = journey.journey_id in self._journeys, journey.revision
         if known:
             self._used.add(journey.journey_id)
         while True:
@@ -456,12 +461,23 @@ class _ActorTurn:
                 journey = yield from in_own_zone(of_team, enrolment, self._now)
         self._keep(enrolment)
         if steps or enrolled:
-            state = enrolment.state
             self._run_segments.append(
                 RunSegment(
-                    journey.journey_id, enrolment.enrolment_id, enrolled, tuple(steps), state, self._now
+                    journey.journey_id,
+                    enrolment.enrolment_id,
+                    enrolled,
+                    tuple(steps),
+                    enrolment.state,
+                    self._now,
+                    self._revision(began_by, journey.revision),
                 )
             )
+
+    def _revision(self, began_by: int, ended_by: int) -> int | None:
+        """See `RunSegment`."""
+        if not self._given.earlier:
+            return None
+        return began_by if began_by == ended_by else 0
 
     def _answered_before(self, ask: fx.Effect) -> fx.Answer | None:
         """The answer of an earlier run; after its last one the journeys are those of the next."""

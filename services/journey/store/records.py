@@ -59,7 +59,7 @@ class Records:
         draft.facts.append(
             (
                 _RUN_SEGMENT,
-                draft.index(segment.journey_id),
+                draft.index(segment.journey_id, segment.revision),
                 key.customer_id.bytes,
                 segment.enrolment_id.bytes,
                 segment.enrolled,
@@ -103,22 +103,28 @@ class _Draft:
     def __init__(self, at: datetime, known: Mapping[UUID, Journey]) -> None:
         self._at = at
         self._known = known
-        self._journeys: dict[UUID, int] = {}
+        self._journeys: dict[tuple[UUID, int | None], int] = {}
+        """Places, by journey and the revision by which it was gone by; None is that of the commit."""
         self.facts: list[tuple[Any, ...]] = []
 
-    def index(self, journey_id: UUID) -> int:
-        return self._journeys.setdefault(journey_id, len(self._journeys))
+    def index(self, journey_id: UUID, revision: int | None = None) -> int:
+        return self._journeys.setdefault((journey_id, revision), len(self._journeys))
 
     def after(self, at: datetime) -> int:
         # Of one batch nearly all is of one moment.
         return 0 if at is self._at or at == self._at else (at - self._at) // _MICROSECOND
 
     def bodies(self) -> Iterator[bytes]:
-        at_us, journeys = epoch_us(self._at), [journey_id.bytes for journey_id in self._journeys]
-        found = map(self._known.get, self._journeys)
-        revisions = [0 if journey is None else journey.revision for journey in found]
+        at_us, journeys = epoch_us(self._at), [journey_id.bytes for journey_id, _ in self._journeys]
+        revisions = [self._revision(*key) for key in self._journeys]
         for first in range(0, len(self.facts), FACTS_MAX):
             yield pack_record((_VERSION, at_us, journeys, self.facts[first : first + FACTS_MAX], revisions))
+
+    def _revision(self, journey_id: UUID, revision: int | None) -> int:
+        if revision is not None:
+            return revision
+        journey = self._known.get(journey_id)
+        return 0 if journey is None else journey.revision
 
 
 def _with_seen(step: Step, draft: _Draft) -> tuple[Any, ...]:

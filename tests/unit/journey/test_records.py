@@ -112,9 +112,14 @@ def test_a_step_is_told_with_the_revision_by_which_it_was_done() -> None:
     for number, each in enumerate((second, first, journey(number=9))):
         done = RunSegment(each.journey_id, UUID(int=number), True, (step,), d.EnrolmentState.LIVE, AT)
         records.add_segment(key, done)
+    for number, revision in ((3, 6), (4, 0)):
+        done = RunSegment(
+            first.journey_id, UUID(int=number), True, (step,), d.EnrolmentState.LIVE, AT, revision
+        )
+        records.add_segment(key, done)
     [row] = records.rows()
-    told = [list(r.steps_of(UUID(int=number), [row.body])) for number in range(3)]
-    assert told == [[(step, 8)], [(step, 7)], [(step, 0)]]
+    told = [list(r.steps_of(UUID(int=number), [row.body])) for number in range(5)]
+    assert told == [[(step, 8)], [(step, 7)], [(step, 0)], [(step, 6)], [(step, 0)]]
 
 
 @pytest.mark.rule("J-41a")

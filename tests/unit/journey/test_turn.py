@@ -334,6 +334,18 @@ def test_what_was_done_is_not_done_as_it_was_drawn_since_and_what_follows_is() -
     assert told(turn) == [("give", "APPLIED"), ("after", "APPLIED")]
 
 
+@pytest.mark.rule("J-41a")
+def test_what_was_done_is_told_by_the_revision_by_which_it_was_done() -> None:
+    given = journey(GIVE, AFTER)
+    earlier = lost_run(given, [checkout(1)])
+    edited = msgspec.structs.replace(given, revision=given.revision + 1)
+    by_two = run([edited], [checkout(1)], earlier=[earlier]).run_segments
+    assert [each.revision for each in by_two] == [0], "give went by the one, after by the other"
+    by_one = run([with_status(given, d.JourneyStatus.TRIGGER_CLOSED)], [checkout(1)], earlier=[earlier])
+    assert [each.revision for each in by_one.run_segments] == [given.revision]
+    assert [each.revision for each in run([edited], [checkout(1)]).run_segments] == [None]
+
+
 @pytest.mark.rule("J-06e")
 def test_runs_that_were_lost_one_after_the_other_are_all_told() -> None:
     given, closed = journey(GIVE, AFTER), with_status(journey(GIVE, AFTER), d.JourneyStatus.TRIGGER_CLOSED)

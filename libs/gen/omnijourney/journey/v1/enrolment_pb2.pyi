@@ -267,7 +267,9 @@ class Step(_message.Message):
     entered: _builtins.bool
     """True on the first step of a visit: the node was entered."""
     revision: _builtins.int
-    """Revision of the definition by which it was done; 0 for what was done before revisions were kept."""
+    """Revision of the definition by which it was done; 0 for what was done before revisions were kept,
+    and where an edit fell between an effect and its record.
+    """
     seen: _builtins.str
     """What decided a condition, and what the customer had there, such as `all_of.items[1].points: 30`: paths in the audience of the
     condition. Empty for other nodes, and for what was decided before it was kept.
