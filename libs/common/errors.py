@@ -140,6 +140,11 @@ class ResourceExhausted(DomainError):
         return cls("RATE_LIMITED", message, metadata=metadata, retry_after_s=RETRY_SOON_S)
 
 
+class NoConnection(ResourceExhausted):
+    """No connection to the database was to be had in time, by whoever asked: those that there are were in use, or none
+    could be opened. Nothing was done."""
+
+
 class Unavailable(DomainError):
     """Something needed does not answer at the moment; the same call may succeed later."""
 

@@ -4,6 +4,8 @@ from typing import Final
 
 import asyncpg
 
+from libs.common.errors import NoConnection
+
 SERVER_AWAY: Final = (
     asyncpg.InterfaceError,  # a connection or pool that was closed under the statement
     asyncpg.InternalClientError,  # the driver's own confusion when the server ends a connection between statements
@@ -15,7 +17,8 @@ SERVER_AWAY: Final = (
 """What the driver says of a server that is away."""
 
 AWAY: Final = (
-    OSError,  # the network's; TimeoutError is one: a statement or a connection that took too long
+    OSError,  # the network's; TimeoutError is one: a statement that took too long
+    NoConnection,  # the pool's: all are in use, or one took too long to be opened
     *SERVER_AWAY,
 )
 """The server does not answer, or not now: try again later. Whether a commit happened is not known."""

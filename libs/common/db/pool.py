@@ -18,7 +18,7 @@ from uuid import UUID
 import asyncpg
 
 from libs.common.callers import caller
-from libs.common.errors import ResourceExhausted
+from libs.common.errors import NoConnection
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 """What statements run on."""
@@ -237,14 +237,14 @@ async def _acquired(pool: Pool) -> Connection:
     try:
         return await pool.acquire()
     except TimeoutError as error:
-        raise ResourceExhausted.overloaded("database connections", retry_after_s=1.0) from error
+        raise NoConnection.overloaded("database connections", retry_after_s=1.0) from error
 
 
 def connection_of(pool: Pool) -> "Acquired | Transaction":
     """A connection for the block, of no team; outside any transaction, but for a client of one team, whose statements
     are one, so that functions which bind themselves are held to that team.
 
-    Raises ResourceExhausted `OVERLOADED` when none is free within ACQUIRE_TIMEOUT_S.
+    Raises NoConnection `OVERLOADED` when none is free within ACQUIRE_TIMEOUT_S.
     """
     return Acquired(pool) if caller().team_id is None else Transaction(pool, "BEGIN", ())
 
@@ -254,7 +254,7 @@ async def fetch_alone(pool: Pool, query: str, *arguments: Any) -> list[Any]:
     three for a client of one team.
 
     It sees no team's rows unless it calls a function that binds itself to its teams (`platform.bind`). Raises
-    ResourceExhausted `OVERLOADED` when no connection is free, and the driver's errors.
+    NoConnection `OVERLOADED` when no connection is free, and the driver's errors.
     """
     async with connection_of(pool) as connection:
         return await connection.fetch(query, *arguments)
@@ -306,7 +306,7 @@ class Transaction:
 def transaction(pool: Pool, teams: Iterable[UUID]) -> Transaction:
     """A transaction (read committed) that sees and writes rows of `teams` only; commits when the block ends well.
 
-    Raises NotFound for a team that the caller does not see, ResourceExhausted `OVERLOADED` when no connection is free,
+    Raises NotFound for a team that the caller does not see, NoConnection `OVERLOADED` when no connection is free,
     and the driver's errors.
     """
     return Transaction(pool, "BEGIN", teams)
