@@ -118,16 +118,17 @@ def test_of_journeys_that_one_event_starts_the_higher_asks_first() -> None:
     assert asked_by(asked) == [3, 2, 4, 1]
 
 
-def test_of_those_who_wait_for_the_same_moment_the_higher_asks_first_and_the_earlier_before_both() -> None:
-    journeys = [
-        journey(delay("wait", seconds, "say"), message("say"), number=number, priority=priority)
-        for number, priority, seconds in ((1, 0, 120), (2, 7, 120), (3, -1, 60), (4, 0, 120))
+def test_of_those_who_wait_for_the_same_moment_the_higher_asks_first_and_the_earlier_before_all() -> None:
+    priorities = (0, 7, -4, 3, 100, -100, 20)
+    same = [
+        journey(delay("wait", 120, "say"), message("say"), number=number, priority=priority)
+        for number, priority in enumerate(priorities, start=1)
     ]
-    waiting = run(journeys, [checkout(1)]).enrolments
+    earlier = journey(delay("wait", 60, "say"), message("say"), number=50, priority=-1)
+    waiting = run([*same, earlier], [checkout(1)]).enrolments
     asked: list[fx.Effect] = []
-    run(journeys, (), waiting, now=NOW + timedelta(minutes=2), asked=asked)
-    first, second, *others = asked_by(asked)
-    assert (first, second, sorted(others)) == (3, 2, [1, 4])
+    run([*same, earlier], (), waiting, now=NOW + timedelta(minutes=2), asked=asked)
+    assert asked_by(asked) == [50, 5, 7, 2, 4, 1, 3, 6]
 
 
 def test_the_contract_leads_to_the_domain_and_back() -> None:
