@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import aiohttp
 
-from libs.common.feeds.journey_records import FEED_START, RunSegmentFact, read_record
+from libs.common.feeds.journey_records import FEED_START, RefusalFact, RunSegmentFact, read_record
 from libs.common.feeds.reading import PackedHistory
 from libs.common.feeds.records import SHARDS
 from libs.common.feeds.rows import RecordRow
@@ -26,7 +26,9 @@ from omnijourney.journey.v1.enrolment_pb2 import StepResult
 from omnijourney.segment.v1 import customer_pb2, event_pb2
 from tests.integration.journey.whole_site import ALL, LINE, WHATSAPP, Site, target, text
 
-WAIT_S: Final = 20.0
+FactT = TypeVar("FactT", RunSegmentFact, RefusalFact)
+WAIT_S: Final = 60.0
+"""Nothing is that slow: it is how long a busy machine is waited for."""
 NAMES: Final[Mapping[int, str]] = {LINE: "line", WHATSAPP: "whatsapp"}
 SYSTEM: Final = trigger_pb2.Trigger(system=trigger_pb2.SystemTriggered())
 STATUS: Final = journey_pb2.JourneyStatus
@@ -63,18 +65,19 @@ class Stage:
         return await self.site.now()
 
     async def account(self, channel: int, **changes: Any) -> str:
-        """An account on the emulator."""
+        """An account on the emulator; its token may be another one, of another account there."""
+        token = changes.pop("access_token", self.token)
         account = account_pb2.ChannelAccount(
             channel=channel_pb2.Channel.ValueType(channel),
             display_name="Shop",
             **{"rate_per_second": 10_000, **changes},
         )
         if channel == LINE:
-            account.line.channel_id, account.line.access_token = "1", self.token
+            account.line.channel_id, account.line.access_token = "1", token
         else:
             account.whatsapp.phone_number_id = "100000000000001"
             account.whatsapp.waba_id = "200000000000001"
-            account.whatsapp.access_token = self.token
+            account.whatsapp.access_token = token
         made = await self.call("CreateChannelAccount", account=account)
         self.accounts[channel] = str(made.account.channel_account_id)
         return self.accounts[channel]
@@ -96,6 +99,7 @@ class Stage:
 
     async def template(self, name: str, parameters: int = 1) -> str:
         """A template here and, approved, at the emulator."""
+        name = f"{name}_{new_id().hex}"
         body = "Dear " + ", ".join(f"{{{{{number + 1}}}}}" for number in range(parameters)) + "."
         component = {"type": "BODY", "text": body, "example": {"body_text": [["a"] * parameters]}}
         definition = {"name": name, "language": "en", "category": "MARKETING", "components": [component]}
@@ -269,20 +273,22 @@ class Stage:
 
         await until(are_done)
 
-    async def told(self, journey_id: str) -> list[RunSegmentFact]:
-        """What journey's history tells of a journey's enrolments, in order for each."""
+    async def facts(self, journey_id: str, kind: type[FactT]) -> list[FactT]:
+        """What journey's history tells of a journey, in order for each customer."""
         history = PackedHistory("journey", self.site.channels["journey"], RecordRow)
-        cursors = dict.fromkeys(range(FEED_START, FEED_START + SHARDS), 0)
-        found: list[RunSegmentFact] = []
-        for row in (await history.read(cursors, 0, 5_000)).rows:
-            record = read_record(row.body)
-            found += [
-                fact
-                for fact in record.facts
-                if isinstance(fact, RunSegmentFact)
-                and record.journeys[fact.journey] == UUID(journey_id).bytes
-            ]
+        cursors: Mapping[int, int] = dict.fromkeys(range(FEED_START, FEED_START + SHARDS), 0)
+        found: list[FactT] = []
+        while (page := await history.read(cursors, 0, 5_000)).rows:
+            cursors = {**cursors, **page.cursors}
+            for row in page.rows:
+                record = read_record(row.body)
+                wanted = [fact for fact in record.facts if isinstance(fact, kind)]
+                found += [fact for fact in wanted if record.journeys[fact.journey] == UUID(journey_id).bytes]
         return found
+
+    async def refusals(self, journey_id: str) -> list[RefusalFact]:
+        """Triggers of a journey that did not enrol."""
+        return await self.facts(journey_id, RefusalFact)
 
     async def steps(self, journey_id: str, customer_id: str = "") -> list[str]:
         """`node RESULT detail` of each step, of one customer or of all."""
@@ -292,7 +298,7 @@ class Stage:
                     None, (step.node_id, StepResult.Name(StepResult.ValueType(step.result))[12:], step.detail)
                 )
             )
-            for fact in await self.told(journey_id)
+            for fact in await self.facts(journey_id, RunSegmentFact)
             if not customer_id or fact.customer_id == UUID(customer_id).bytes
             for step in fact.steps
         ]
