@@ -28,6 +28,8 @@ FINDINGS_MAX: Final = 10_000
 KEYWORD_LENGTH_MAX: Final = 100
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+CLOCK_LAG_MAX: Final = timedelta(hours=1)
+"""How far a caller's clock may be behind, and how long the pages of a search up to now may be turned."""
 _AHEAD: Final = timedelta(days=1)
 """A search without an end goes so far beyond now: entries of one account that come at one instant, as they all do while
 the clock is held, are timed a microsecond apart and so run ahead of it."""
@@ -188,7 +190,9 @@ def _span_of_times(check: FieldCheck, given: pb.EntryFilter, now: datetime) -> _
     start = asked_start or _days_before(end, SEARCH_DAYS_DEFAULT)
     if start > (asked_end or now + _AHEAD):
         check.fault("filter.start_time", "must not be after the end")
-    return _Span(start, asked_end or now + _AHEAD, -((start - end) // timedelta(days=1)))
+    # Whoever asks for "the last 90 days" reckons from a clock of their own, which may be behind.
+    reckoned = end if asked_end else end - CLOCK_LAG_MAX
+    return _Span(start, asked_end or now + _AHEAD, -((start - reckoned) // timedelta(days=1)))
 
 
 def _span_of_days(check: FieldCheck, given: pb.EntryFilter, now: datetime, zone: ZoneInfo) -> _Span:

@@ -16,7 +16,7 @@ from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import ids_of, team_of
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert import imports as convert
-from services.points.convert.csv_text import csv_lines
+from services.points.convert.csv_text import BYTE_ORDER_MARK, csv_lines
 from services.points.domain.imports import FILE_BYTES_MAX, ImportState, sample
 from services.points.domain.views import Import, ImportCounts
 from services.points.servicer.base import Base
@@ -25,8 +25,6 @@ from services.points.servicer.base import Base
 _PREVIEW_DEFAULT: Final = 100
 _PREVIEW_MAX: Final = 500
 _REPORT_PAGE: Final = 2_000
-_BYTE_ORDER_MARK: Final = "\ufeff".encode()
-"""By which spreadsheets know UTF-8."""
 
 
 Moved = TypeVar("Moved", pb.ExecuteImportResponse, pb.UndoImportResponse, pb.CancelImportResponse)
@@ -182,7 +180,7 @@ class ImportCalls(Base):
     ) -> pb.GetImportSampleResponse:
         """The sample file, the same for every team."""
         team_of(request.team_id)
-        return pb.GetImportSampleResponse(csv=_BYTE_ORDER_MARK + csv_lines(sample()))
+        return pb.GetImportSampleResponse(csv=BYTE_ORDER_MARK + csv_lines(sample()))
 
 
 async def _collect(

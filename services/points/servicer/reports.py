@@ -16,7 +16,7 @@ from libs.common.rpc.servicing import team_of
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert import ledger as convert
 from services.points.convert import requests
-from services.points.convert.csv_text import csv_lines, harmless
+from services.points.convert.csv_text import BYTE_ORDER_MARK, csv_lines, harmless
 from services.points.domain.model import Source
 from services.points.domain.views import EntryPosition, EntrySearch, NamedEntry, position_of
 from services.points.servicer.base import Base
@@ -70,10 +70,11 @@ class ReportCalls(Base):
     ) -> AsyncIterator[pb.ExportEntriesResponse]:
         """The history report as CSV."""
         search = await self._search(request.team_id, request.filter)
-        yield pb.ExportEntriesResponse(csv=csv_lines([_EXPORT_HEADER]))
+        zone = await self._zone(search.team_id)
+        yield pb.ExportEntriesResponse(csv=BYTE_ORDER_MARK + csv_lines([_EXPORT_HEADER]))
         after: EntryPosition | None = None
         while page := await self._deps.history_report.page(search, after, _EXPORT_PAGE):
-            yield pb.ExportEntriesResponse(csv=csv_lines(map(_export_line, page)))
+            yield pb.ExportEntriesResponse(csv=csv_lines(_export_line(line, zone) for line in page))
             after = position_of(page[-1])
 
     async def ListDailyStatements(
@@ -94,10 +95,10 @@ class ReportCalls(Base):
         return requests.search(team_id, given, self._deps.clock.now(), zone)
 
 
-def _export_line(line: NamedEntry) -> tuple[object, ...]:
+def _export_line(line: NamedEntry, zone: ZoneInfo) -> tuple[object, ...]:
     entry = line.placed.entry
     return (
-        entry.posted_at.isoformat(),
+        entry.posted_at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
         entry.customer_id,
         harmless(line.customer.name),
         harmless(line.customer.member_id),

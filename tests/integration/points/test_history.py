@@ -20,7 +20,7 @@ from omnijourney.internal.v1 import history_service_pb2
 from omnijourney.points.v1 import entry_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from tests.integration.points import build
-from tests.integration.points.conftest import TIMEOUT_S, Points
+from tests.integration.points.conftest import TIMEOUT_S, Neighboured, Points
 
 DAY = timedelta(days=1)
 
@@ -31,7 +31,7 @@ async def report(points: Points, request: pb.ListEntriesRequest) -> tuple[list[e
     return [line.entry for line in answer.lines], answer.next_page_token
 
 
-@pytest.mark.rule("P-11c")
+@pytest.mark.rule("P-11a", "P-11c")
 async def test_the_report_shows_the_last_thirty_days_newest_first(points: Points) -> None:
     customer = new_id()
     for change in (1, 2, 4):
@@ -44,11 +44,25 @@ async def test_the_report_shows_the_last_thirty_days_newest_first(points: Points
     request.filter.start_time.FromDatetime(points.clock.now() - 90 * DAY)
     entries, _ = await report(points, request)
     assert [entry.delta_balance for entry in entries] == [4, 2, 1]
-    request.filter.start_time.FromDatetime(points.clock.now() - 90 * DAY - timedelta(seconds=1))
+    # "The last 90 days" by the clock of a caller, which is behind ours, and of a page that is turned later.
+    request.filter.start_time.FromDatetime(points.clock.now() - 90 * DAY - timedelta(minutes=20))
+    request.page_size = 2
+    entries, token = await report(points, request)
+    points.clock.advance(timedelta(minutes=40))
+    request.page_token = token
+    later, _ = await report(points, request)
+    assert [entry.delta_balance for entry in (*entries, *later)] == [4, 2, 1]
+    request.page_token = ""
+    points.clock.advance(timedelta(seconds=1))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await report(points, request)
     error = remote_error(caught.value)
     assert (error.reason, error.metadata) == ("SEARCH_RANGE_TOO_LONG", {"days": "91", "days_max": "90"})
+    request.filter.end_time.FromDatetime(points.clock.now())
+    request.filter.start_time.FromDatetime(points.clock.now() - 90 * DAY - timedelta(seconds=1))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await report(points, request)
+    assert remote_error(caught.value).reason == "SEARCH_RANGE_TOO_LONG", "both ends are given"
 
 
 @pytest.mark.rule("P-11d")
@@ -111,14 +125,15 @@ async def test_the_report_filters_by_source_and_customer(points: Points) -> None
     assert [entry.delta_balance for entry in entries] == [6]
 
 
-async def test_the_export_is_the_same_search_as_csv(points: Points) -> None:
+async def test_the_export_is_the_same_search_as_csv(neighboured: Neighboured) -> None:
+    points = neighboured
     team, customer = points.team_id, new_id()
     posting = build.journey(team, customer, 6)
     posting.journey_add.journey_name = '=HYPERLINK("x"), twice'
     await points.post(build.manual(team, customer, 5), posting)
     request = pb.ExportEntriesRequest(team_id=str(team))
     pieces = [piece.csv async for piece in points.stub.ExportEntries(request, timeout=TIMEOUT_S)]
-    rows = list(csv.DictReader(io.StringIO(b"".join(pieces).decode())))
+    rows = list(csv.DictReader(io.StringIO(b"".join(pieces).decode("utf-8-sig"))))
     assert [row["change"] for row in rows] == ["6", "5"]
     assert rows[0]["source_name"] == '\'=HYPERLINK("x"), twice'
     assert (rows[0]["balance_after"], rows[0]["cumulative_after"]) == ("11", "11")

@@ -125,14 +125,21 @@ async def test_a_keyword_that_finds_many_gives_the_same_pages_as_one_that_finds_
     assert await pages() == few
 
 
-async def test_the_export_names_customers_and_keeps_the_keyword(neighboured: Neighboured) -> None:
+@pytest.mark.rule("P-11d")
+async def test_the_export_is_for_spreadsheets_names_customers_and_keeps_the_keyword(
+    neighboured: Neighboured,
+) -> None:
     points, team = neighboured, neighboured.team_id
+    points.clock.set(datetime(2026, 6, 1, 16, 30, tzinfo=UTC))  # past midnight in Hong Kong
     ann = await points.customer(name="=Ann", member_id="M1")
     await points.post(build.manual(team, ann, 5), build.manual(team, new_id(), 6))
     await named(points, "=Ann")
     request = pb.ExportEntriesRequest(team_id=str(team), filter=pb.EntryFilter(keyword="ann"))
     pieces = [piece.csv async for piece in points.stub.ExportEntries(request, timeout=TIMEOUT_S)]
-    (row,) = csv.DictReader(io.StringIO(b"".join(pieces).decode()))
+    file = b"".join(pieces)
+    assert file.startswith("\ufefftime,".encode())
+    (row,) = csv.DictReader(io.StringIO(file.decode("utf-8-sig")))
+    assert row["time"] == "2026-06-02 00:30:00"
     assert (row["customer"], row["member_id"], row["change"]) == ("'=Ann", "M1", "5")
     assert (row["source"], row["balance_after"], row["cumulative_after"]) == ("MANUAL", "5", "5")
 

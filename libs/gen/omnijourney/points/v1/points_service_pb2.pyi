@@ -586,7 +586,9 @@ class EntryFilter(_message.Message):
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Up to this time of posting, exclusive. Default: now. At most 90 days after the start."""
+        """Up to this time of posting, exclusive. Default: now. At most 90 days after the start; where it is not given, an hour more, since the
+        caller's clock may be behind.
+        """
 
     @_builtins.property
     def sources(self) -> _containers.RepeatedScalarFieldContainer[_entry_pb2.EntrySource.ValueType]:

@@ -291,7 +291,8 @@ class PointsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportEntries(self, request, context):
-        """The same search as CSV (UTF-8 with a header line), in chunks of whole lines.
+        """The same search as CSV for spreadsheets (UTF-8 with a byte order mark and a header line), in chunks of whole lines. Times are those of
+        the clocks in the team's zone. Errors: UNAVAILABLE while the zone is not known.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -62,7 +62,9 @@ class PointsServiceStub:
     Errors: INVALID_ARGUMENT `SEARCH_RANGE_TOO_LONG`, `PAGE_TOKEN_INVALID`.
     """
     ExportEntries: _grpc.UnaryStreamMultiCallable[_points_service_pb2.ExportEntriesRequest, _points_service_pb2.ExportEntriesResponse]
-    """The same search as CSV (UTF-8 with a header line), in chunks of whole lines."""
+    """The same search as CSV for spreadsheets (UTF-8 with a byte order mark and a header line), in chunks of whole lines. Times are those of
+    the clocks in the team's zone. Errors: UNAVAILABLE while the zone is not known.
+    """
     CheckLedger: _grpc.UnaryStreamMultiCallable[_points_service_pb2.CheckLedgerRequest, _points_service_pb2.CheckLedgerResponse]
     """Checks the team's ledger: sends each finding as it is found, and a summary last. An incremental check that finds
     nothing is where the next one goes on from; nothing else is changed, and repeating any check is safe.
@@ -168,7 +170,9 @@ class PointsServiceAsyncStub(PointsServiceStub):
     Errors: INVALID_ARGUMENT `SEARCH_RANGE_TOO_LONG`, `PAGE_TOKEN_INVALID`.
     """
     ExportEntries: _aio.UnaryStreamMultiCallable[_points_service_pb2.ExportEntriesRequest, _points_service_pb2.ExportEntriesResponse]  # type: ignore[assignment]
-    """The same search as CSV (UTF-8 with a header line), in chunks of whole lines."""
+    """The same search as CSV for spreadsheets (UTF-8 with a byte order mark and a header line), in chunks of whole lines. Times are those of
+    the clocks in the team's zone. Errors: UNAVAILABLE while the zone is not known.
+    """
     CheckLedger: _aio.UnaryStreamMultiCallable[_points_service_pb2.CheckLedgerRequest, _points_service_pb2.CheckLedgerResponse]  # type: ignore[assignment]
     """Checks the team's ledger: sends each finding as it is found, and a summary last. An incremental check that finds
     nothing is where the next one goes on from; nothing else is changed, and repeating any check is safe.
@@ -337,7 +341,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.ExportEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_points_service_pb2.ExportEntriesResponse], _abc.AsyncIterator[_points_service_pb2.ExportEntriesResponse]]:
-        """The same search as CSV (UTF-8 with a header line), in chunks of whole lines."""
+        """The same search as CSV for spreadsheets (UTF-8 with a byte order mark and a header line), in chunks of whole lines. Times are those of
+        the clocks in the team's zone. Errors: UNAVAILABLE while the zone is not known.
+        """
 
     @_abc_1.abstractmethod
     def CheckLedger(
