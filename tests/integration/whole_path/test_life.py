@@ -25,8 +25,8 @@ ALLOWED: Final = {
     "STOPPING": {"stop"},
     "STOPPED": {"edit", "delete", "active time"},
 }
-"""By status; everything can be viewed and copied. A stop of a stopping journey is no error; what a stopped one's active time
-says matters to nobody."""
+"""By status; all can be viewed and copied. A stop of a stopping journey is no error; that a stopped one was active is
+no matter."""
 
 
 async def _schedule(stage: Stage, start: int, end: int, expiry: int = CLOSES) -> journey_pb2.Schedule:
@@ -41,7 +41,7 @@ async def _schedule(stage: Stage, start: int, end: int, expiry: int = CLOSES) ->
 async def _in_status(stage: Stage, status: str, module_id: str) -> str:
     """A journey of two nodes that is that."""
     nodes = (waits("wait", "hello", hours=1), says("hello", module_id))
-    later = {"schedule": await _schedule(stage, 1, 2)} if status == "SCHEDULED" else {}
+    later: dict[str, Any] = {"schedule": await _schedule(stage, 1, 2)} if status == "SCHEDULED" else {}
     if status == "STOPPING":
         nodes = (says("wait", module_id, "hello"), waits("hello", hours=1))
         later = {"targets": stage.targets(LINE, line=1)}
