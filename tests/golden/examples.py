@@ -48,6 +48,7 @@ MAILS: Final[dict[str, m.Body]] = {
     "tag applied after others": m.TagApplied("VIP", ("a", "b")),
     "refund of an order with a number": m.Refund(C, "shop", "r-1", "o-1", D, 5_000_000, "TWD", "#1"),
     "checkout with a number": m.Checkout(C, "shop", "o-1", 1, "TWD", [], True, False, False, "#1"),
+    "checkout of a cart": m.Checkout(C, "shop", "o-1", 1, "TWD", [], True, False, False, "#1", "c-1"),
     "tag removed": m.TagRemoved("VIP"),
     "attribute changed": m.AttributeChanged("tier", AttributeType.TEXT, None, "gold"),
     "send outcome": m.SendOutcome(C, D, m.Outcome.SKIPPED, "BLOCKED", AT, 0),
@@ -99,6 +100,12 @@ DEFINITIONS: Final = {
         "Test",
         nodes=(j.Node("divide", j.Split((j.Way(60, "wait"), j.Way(30), j.Way(10, holdout=True)))),),
     ),
+    "wait and goal": j.Definition(
+        "Cart",
+        j.AttributeTrigger(("cart",)),
+        (j.Node("w", j.Wait(j.CheckoutTrigger(), 3_600, None, "w2", True, True)), j.Node("w2", j.Points(1))),
+        goal=j.TagTrigger(("done",)),
+    ),
     "template with header and buttons": j.Definition(
         "Offer",
         nodes=(
@@ -106,10 +113,16 @@ DEFINITIONS: Final = {
         ),
     ),
 }
-STEPS: Final = tuple(
-    j.Step(f"n{result.value}", 1, result, AT, result.value == 1, "why")
-    for result in j.StepResult
-    if result <= j.StepResult.CANCELLED
+_ALL_STEPS: Final = {
+    result: j.Step(f"n{result.value}", 1, result, AT, result.value == 1, "why") for result in j.StepResult
+}
+STEPS: Final = tuple(step for result, step in _ALL_STEPS.items() if result <= j.StepResult.CANCELLED)
+OF_WAITS: Final = tuple(
+    _ALL_STEPS[result]
+    for result in (
+        *(j.StepResult.WAIT_STARTED, j.StepResult.HAPPENED, j.StepResult.TIMED_OUT),
+        j.StepResult.GOAL_REACHED,
+    )
 )
 WAYS: Final = (
     j.Step("divide", 1, j.StepResult.WAY_TAKEN, AT, True, "1"),
@@ -124,6 +137,13 @@ REFUND: Final = s.OrderRefunded("shop", "r-1", 5_000_000, "TWD", "o-1", True)
 PERSON: Final = s.IdentityKey(2, A, "886912345678")
 FACTS: Final[dict[str, f.FactBody]] = {
     "order": f.OrderReported(f.OrderStage.COMPLETED, C, ORDER, True, s.Uncounted.COUNTS),
+    "order of a cart": f.OrderReported(
+        f.OrderStage.COMPLETED,
+        C,
+        s.OrderCompleted("shop", "o-2", 1, "TWD", cart_id="c-1"),
+        True,
+        s.Uncounted.COUNTS,
+    ),
     "refund": f.RefundReported(C, None, REFUND, s.Uncounted.ORDER_UNCOUNTED),
     "contact joined": f.ContactJoined(PERSON),
     "contact removed": f.ContactRemoved(PERSON),
@@ -214,6 +234,12 @@ def _rows(*rows: fr.HistoryRow) -> Stored:
 ENROLMENT: Final = j.Enrolment(
     *(A, D, B, C, D, 2, AT, j.EnrolmentState.LIVE, "wait", 1, j.WaitReason.DELAY, AT + timedelta(days=1))
 )
+LISTENING: Final = packed.LiveRow(
+    msgspec.structs.replace(
+        ENROLMENT, wait=j.WaitReason.EVENT, memory=j.Memory(AT, (b"\x07" * 16,), ("wait", "b"), True, "c")
+    ),
+    AT,
+)
 LIVE: Final = packed.LiveRow(ENROLMENT, AT + timedelta(hours=1), listed=False, commits=(1, 1 << 62))
 LISTED: Final = packed.LiveRow(
     msgspec.structs.replace(ENROLMENT, enrolment_id=B, wait=j.WaitReason.SEND, wake_at=None), AT, listed=True
@@ -231,6 +257,7 @@ FORMS: Final[dict[str, Stored | Derived]] = {
         {
             "all results": codec.RunSegmentRecord(True, j.EnrolmentState.COMPLETED, STEPS),
             "ways of splits": codec.RunSegmentRecord(True, j.EnrolmentState.COMPLETED, WAYS),
+            "results of waits": codec.RunSegmentRecord(False, j.EnrolmentState.CONVERTED, OF_WAITS),
         },
         codec.pack,
         codec.read_run_segment,
@@ -317,6 +344,7 @@ FORMS: Final[dict[str, Stored | Derived]] = {
     "journey_states": Stored(
         {
             "two live enrolments, one of them with a row": ([LIVE, LISTED], {C: 1, D: 300}),
+            "one that remembers events": ([LISTENING], {}),
             "nobody": ([], {}),
         },
         lambda state: packed.pack_state(*state),
@@ -373,7 +401,7 @@ FORMS: Final[dict[str, Stored | Derived]] = {
             "effect": fx.effect_key(A, "points", 2, "mark").bytes,
             "partition": bytes([partition_of(A, B)]),
             "ways of a split": bytes(way_of(TEN_WAYS, A, "divide", UUID(int=n)) for n in range(64)),
-            "content of a report": keys.digest_of((ORDER, AT)),
+            "content of a report": keys.digest_of((keys.content_of(ORDER), AT)),
         }
     ),
 }

@@ -28,13 +28,15 @@ from services.journey.domain.model import (
     SystemTriggerKind,
     Tags,
     TagTrigger,
+    Wait,
 )
 from services.journey.domain.turn import Refusal, RunSegment
 from services.points.domain.model import Source as EntrySource
 from tests.sim.service_invariants import earned, service_faults
 from tests.sim.site import Site
+from tests.sim.waits import events_were_heard
 
-ENDED = (EnrolmentState.COMPLETED, EnrolmentState.HALTED)
+ENDED = (EnrolmentState.COMPLETED, EnrolmentState.HALTED, EnrolmentState.CONVERTED)
 _ANSWERED = {
     fx.SendState.SENT: StepResult.SENT,
     fx.SendState.SKIPPED: StepResult.SKIPPED,
@@ -77,6 +79,7 @@ class _Judge:
         for enrolment in self.enrolments.values():
             yield from self.path_is_whole(enrolment)
         yield from self.same_customers_went_the_same_way()
+        yield from events_were_heard(self.site)
         yield from self.effects_are_those_of_the_paths()
         yield from self.sends_left_once()
 
@@ -185,6 +188,9 @@ class _Judge:
             expected = _following(nodes[node_id], there[-1])
         if enrolment.state is EnrolmentState.COMPLETED and expected is not None:
             yield f"completed at {visited[-1:]}, before {expected}"
+        reached = [step for step in steps if step.result is StepResult.GOAL_REACHED]
+        if len(reached) != (enrolment.state is EnrolmentState.CONVERTED):
+            yield f"{enrolment.state.name} with {len(reached)} goals reached: {visited}"
         if enrolment.state is EnrolmentState.HALTED and journey.status is JourneyStatus.ACTIVE:
             yield f"halted in a journey that was never stopped: {visited}"
 
@@ -289,18 +295,25 @@ def _rests_were_right(node: Node, steps: list[Step]) -> Iterator[str]:
         # It counts from the message before it, which may have left a little earlier than its outcome was read.
         if len(ended) > 1:
             yield f"a delay that ended {len(ended)} times"
+    if isinstance(node.action, Wait):
+        if results[0] not in (StepResult.WAIT_STARTED, StepResult.HAPPENED):
+            yield f"a wait that did not start: {steps}"
+        if results.count(StepResult.HAPPENED) + results.count(StepResult.TIMED_OUT) > 1:
+            yield f"the event and the time-out both went on: {steps}"
     if isinstance(node.action, Message) and results.count(StepResult.SENT) > 1:
         yield f"sent twice: {steps}"
 
 
 def _following(node: Node, last: Step) -> str | None:
-    if last.result in (StepResult.HALTED, StepResult.CANCELLED):
+    if last.result in (StepResult.HALTED, StepResult.CANCELLED, StepResult.GOAL_REACHED):
         return None
     if isinstance(node.action, Condition):
         return node.action.yes if last.result is StepResult.YES else node.action.no
     if isinstance(node.action, Split):
         way = node.action.ways[int(last.detail) - 1]
         return None if last.result is StepResult.HELD_OUT else way.target
+    if isinstance(node.action, Wait):
+        return node.action.happened if last.result is StepResult.HAPPENED else node.action.timed_out
     return node.next
 
 

@@ -1,4 +1,4 @@
-"""The journeys of the simulation: every kind of rest, a limit, a branch, journeys that cause one another, a stop."""
+"""The journeys of the simulation: every kind of wait, a limit, a branch, a goal, journeys that cause others, a stop."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from services.journey.domain.model import (
     TagTrigger,
     Target,
     Trigger,
+    Wait,
     Way,
 )
 
@@ -97,5 +98,21 @@ JOURNEYS: Final = (
         Node("wait", Delay(2 * HOUR_S), "say"),
         Node("say", SAY, "points"),
         Node("points", Points(3), None),
+    ),
+    _journey(
+        106,
+        TagTrigger(("vip",)),
+        Node("order?", Wait(CheckoutTrigger(), 2 * HOUR_S, "thanks", "ask")),
+        Node("thanks", Points(7), None),
+        Node("ask", SAY, None),
+    ),
+    _journey(
+        107,
+        CheckoutTrigger(),
+        Node("say", SAY, "another?"),
+        Node("another?", Wait(CheckoutTrigger(), HOUR_S, "double", "small", counts_earlier=True)),
+        Node("double", Points(4), None),
+        Node("small", Points(1), None),
+        goal=TagTrigger(("vip",)),
     ),
 )

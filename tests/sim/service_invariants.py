@@ -114,7 +114,8 @@ def _counted(site: Site) -> Counter[Key]:
             continue
         journey = row.what.journey_id
         wanted[Metric.TRIGGERED, journey, ""] += row.what.enrolled
-        wanted[Metric.COMPLETED, journey, ""] += row.what.state is EnrolmentState.COMPLETED
+        reached_an_end = row.what.state in (EnrolmentState.COMPLETED, EnrolmentState.CONVERTED)
+        wanted[Metric.COMPLETED, journey, ""] += reached_an_end
         wanted[Metric.HALTED, journey, ""] += row.what.state is EnrolmentState.HALTED
         for step in row.what.steps:
             wanted[Metric.NODE_ENTERED, journey, step.node_id] += step.entered

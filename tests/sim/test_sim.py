@@ -122,6 +122,10 @@ PLANTED: dict[str, Callable[[], Any]] = {
         "services.points.domain.decide.no_longer_earned",
         lambda before, refund, formula: earned(refund, formula),
     ),
+    "events are not heard": lambda: mock.patch("services.journey.domain.turn.heard", return_value=None),
+    "what an enrolment remembers is lost": lambda: mock.patch(
+        "services.journey.domain.waits.Waits._remember", return_value=None
+    ),
     "a wiped mailbox is not repaired": lambda: mock.patch(
         "services.journey.worker.takeover.MailboxRepair._deliver_source", mock.AsyncMock(return_value=0)
     ),

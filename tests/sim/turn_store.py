@@ -15,6 +15,7 @@ from libs.testing.leases import LeaseTable
 from services.journey.domain import effects as fx
 from services.journey.domain.lifecycle import JourneyChanged, stopped_by_itself
 from services.journey.domain.model import (
+    TIMED,
     ActorKey,
     Enrolment,
     EnrolmentState,
@@ -255,7 +256,7 @@ def _live_of(enrolments: Iterable[Enrolment]) -> list[Enrolment]:
 
 def _check(enrolment: Enrolment) -> None:
     """The constraints of the table."""
-    if (enrolment.wake_at is not None) != (enrolment.wait in (WaitReason.DELAY, WaitReason.QUIET)):
+    if (enrolment.wake_at is not None) != (enrolment.wait in TIMED):
         raise ValueError(f"a timer without a rest, or the other way round: {enrolment}")
     if enrolment.state is not EnrolmentState.LIVE and enrolment.wait is not WaitReason.NONE:
         raise ValueError(f"an ended enrolment rests: {enrolment}")

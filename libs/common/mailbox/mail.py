@@ -60,6 +60,8 @@ class Checkout(msgspec.Struct, array_like=True, frozen=True, tag=1):
     test: bool
     order_number: str = ""
     """The number that people know the order by, where it differs from its id."""
+    cart_id: str = ""
+    """The shopping cart that became the order, where the shop has told it."""
 
 
 class Refund(msgspec.Struct, array_like=True, frozen=True, tag=2):

@@ -9,20 +9,16 @@ import msgspec
 
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import seconds_of, timestamp
-from omnijourney.common.v1 import channel_pb2, money_pb2
-from omnijourney.journey.v1 import journey_pb2, node_pb2, trigger_pb2, validation_pb2
-from omnijourney.segment.v1 import audience_pb2
-from services.journey.convert.value_tests import add_value_test, value_test_from
+from omnijourney.common.v1 import channel_pb2
+from omnijourney.journey.v1 import journey_pb2, node_pb2, validation_pb2
+from services.journey.convert.branching import add_branching, branching_from
+from services.journey.convert.reading import Reading
+from services.journey.convert.triggers import trigger_from, trigger_message
 from services.journey.domain import model as d
 from services.journey.domain.lifecycle import MESSAGES
 from services.journey.domain.texts import template_faults
 from services.journey.domain.views import StoredRevision, StoredStatusChange
 
-_MATCHES: Final = {
-    trigger_pb2.ITEM_MATCH_IS: "is",
-    trigger_pb2.ITEM_MATCH_CONTAINS: "contains",
-}
-_MATCH_NUMBERS: Final = {text: number for number, text in _MATCHES.items()}
 _CHANNELS: Final = frozenset(channel.value for channel in d.Channel)
 _QUIET_ZONES: Final = frozenset(zone.value for zone in d.QuietZone)
 _CAPPED_ACTIONS: Final = frozenset(action.value for action in d.CappedAction)
@@ -36,29 +32,16 @@ DEFINITION_BYTES_MAX: Final = 512 * 1024
 # ---- in -------------------------------------------------------------------------------------------------------
 
 
-class _Reading(FieldCheck):
-    """Keeps what is missing apart from what is wrong: a draft may be saved with gaps."""
-
-    def __init__(self) -> None:
-        """Nothing is missing yet."""
-        super().__init__()
-        self.gaps: list[tuple[str, str]] = []
-
-    def gap(self, field: str, need: str) -> None:
-        """Notes that something is missing, or not yet right by itself."""
-        self.gaps.append((field, need))
-
-
 def definition_from(message: journey_pb2.Definition, check: FieldCheck) -> d.Definition:
     """A definition as it was sent; what cannot be read is noted in `check`, what is missing in the definition."""
-    reading = _Reading()
+    reading = Reading()
     if message.ByteSize() > DEFINITION_BYTES_MAX:
         reading.fault("definition", f"takes more than {DEFINITION_BYTES_MAX} bytes")
     reading.text("name", message.name, length_max=200)
     limit = message.enrolments_per_customer_max if message.HasField("enrolments_per_customer_max") else None
     definition = d.Definition(
         name=message.name,
-        trigger=_trigger_from(message.trigger, reading) if message.HasField("trigger") else None,
+        trigger=trigger_from(message, "trigger", "trigger", reading),
         nodes=tuple(_node_from(node, f"nodes[{i}]", reading) for i, node in enumerate(message.nodes)),
         targets=tuple(
             target
@@ -74,6 +57,7 @@ def definition_from(message: journey_pb2.Definition, check: FieldCheck) -> d.Def
         quiet_zone=_quiet_zone_from(message.do_not_disturb.zone, reading),
         zone_attribute_key=message.do_not_disturb.zone_attribute_key,
         priority=message.priority,
+        goal=_goal_from(message, reading),
     )
     check.violations += reading.violations
     if not reading.gaps:
@@ -82,7 +66,15 @@ def definition_from(message: journey_pb2.Definition, check: FieldCheck) -> d.Def
     return msgspec.structs.replace(definition, draft=draft)
 
 
-def _channel_from(number: int, path: str, check: _Reading) -> d.Channel | None:
+def _goal_from(sent: journey_pb2.Definition, check: Reading) -> d.Trigger | None:
+    if not sent.HasField("goal"):
+        return None
+    if not sent.goal.HasField("event"):
+        check.gap("goal.event", "is required")
+    return trigger_from(sent.goal, "event", "goal.event", check)
+
+
+def _channel_from(number: int, path: str, check: Reading) -> d.Channel | None:
     if number in _CHANNELS:
         return d.Channel(number)
     check.gap(
@@ -91,21 +83,21 @@ def _channel_from(number: int, path: str, check: _Reading) -> d.Channel | None:
     return None
 
 
-def _quiet_zone_from(number: int, check: _Reading) -> d.QuietZone:
+def _quiet_zone_from(number: int, check: Reading) -> d.QuietZone:
     if number in _QUIET_ZONES:
         return d.QuietZone(number)
     check.gap("do_not_disturb.zone", "is none of TEAM and CUSTOMER")
     return d.QuietZone.UNSPECIFIED
 
 
-def _target_from(sent: journey_pb2.Target, path: str, check: _Reading) -> d.Target | None:
+def _target_from(sent: journey_pb2.Target, path: str, check: Reading) -> d.Target | None:
     channel = _channel_from(sent.channel, f"{path}.channel", check)
     account_id = check.optional_uuid(f"{path}.account_id", sent.account_id)
     cap = sent.message_cap if sent.HasField("message_cap") else None
     return None if channel is None else d.Target(channel, account_id, cap)
 
 
-def _schedule_from(sent: journey_pb2.Schedule, check: _Reading) -> d.Schedule | None:
+def _schedule_from(sent: journey_pb2.Schedule, check: Reading) -> d.Schedule | None:
     start, end = (_schedule_time(sent, field, check) for field in ("start_time", "end_time"))
     if sent.expiry_action not in _EXPIRIES:
         check.gap("schedule.expiry_action", "is required: CLOSE_TRIGGER or STOP")
@@ -115,56 +107,18 @@ def _schedule_from(sent: journey_pb2.Schedule, check: _Reading) -> d.Schedule | 
     )
 
 
-def _schedule_time(sent: journey_pb2.Schedule, field: str, check: _Reading) -> datetime | None:
+def _schedule_time(sent: journey_pb2.Schedule, field: str, check: Reading) -> datetime | None:
     if sent.HasField(field):  # type: ignore[arg-type]  # one of two names
         return check.time(f"schedule.{field}", sent, field)
     check.gap(f"schedule.{field}", "is required")
     return None
 
 
-def _trigger_from(sent: trigger_pb2.Trigger, check: _Reading) -> d.Trigger | None:
-    match sent.WhichOneof("kind"):
-        case "checkout_completed":
-            return _checkout_from(sent.checkout_completed, check)
-        case "contact_added":
-            return d.ContactTrigger()
-        case "tag_applied":
-            return d.TagTrigger(tuple(sent.tag_applied.tags))
-        case "attribute_changed":
-            changed = sent.attribute_changed
-            test = value_test_from(changed, check.gap)
-            return d.AttributeTrigger(tuple(changed.keys), tuple(changed.value.any_of), test)
-        case "system":
-            return d.SystemTriggerKind()
-        case _:
-            check.gap("trigger", "names no kind of event")
-            return None
-
-
-def _checkout_from(sent: trigger_pb2.CheckoutCompleted, check: _Reading) -> d.CheckoutTrigger:
-    match = ""
-    if sent.HasField("item"):
-        match = _MATCHES.get(sent.item.match, "")
-        if not match:
-            check.gap("trigger.checkout_completed.item.match", "is required: IS or CONTAINS")
-    low, high = sent.amount.at_least, sent.amount.at_most
-    currencies = {money.currency_code for money in (low, high)} - {""}
-    if len(currencies) > 1:
-        check.gap("trigger.checkout_completed.amount", "has two currencies")
-    return d.CheckoutTrigger(
-        item_match=match,
-        item_names=tuple(sent.item.names),
-        at_least=low.amount_micros if sent.amount.HasField("at_least") else None,
-        at_most=high.amount_micros if sent.amount.HasField("at_most") else None,
-        currency=min(currencies, default=""),
-    )
-
-
-def _node_from(sent: node_pb2.Node, path: str, check: _Reading) -> d.Node:
+def _node_from(sent: node_pb2.Node, path: str, check: Reading) -> d.Node:
     return d.Node(sent.node_id, _action_from(sent, path, check), sent.next_node_id or None)
 
 
-def _action_from(sent: node_pb2.Node, path: str, check: _Reading) -> d.Action | None:
+def _action_from(sent: node_pb2.Node, path: str, check: Reading) -> d.Action | None:
     match sent.WhichOneof("kind"):
         case "message":
             return _message_from(sent.message, f"{path}.message", check)
@@ -173,41 +127,17 @@ def _action_from(sent: node_pb2.Node, path: str, check: _Reading) -> d.Action | 
             if seconds != int(seconds):
                 check.gap(f"{path}.delay", "must be whole minutes")
             return d.Delay(int(seconds))
-        case "condition":
-            return d.Condition(
-                sent.condition.audience.SerializeToString(deterministic=True),
-                _branch_from(sent.condition.yes, f"{path}.condition.yes", check),
-                _branch_from(sent.condition.no, f"{path}.condition.no", check),
-            )
         case "tags":
             return d.Tags(tuple(sent.tags.add), tuple(sent.tags.remove))
         case "attribute":
             return d.Attribute(sent.attribute.key, sent.attribute.text)
         case "points":
             return d.Points(sent.points.add or -sent.points.deduct)
-        case "split":
-            ways = enumerate(sent.split.ways)
-            return d.Split(tuple(_way_from(way, f"{path}.split.ways[{i}]", check) for i, way in ways))
         case _:
-            return None
+            return branching_from(sent, path, check)
 
 
-def _way_from(sent: node_pb2.SplitWay, path: str, check: _Reading) -> d.Way:
-    if not sent.holdout:
-        return d.Way(sent.share, _branch_from(sent.target, f"{path}.target", check))
-    if sent.HasField("target"):
-        check.gap(f"{path}.target", "is of no use: those who are held out end here")
-    return d.Way(sent.share, None, sent.holdout)
-
-
-def _branch_from(sent: node_pb2.Branch, path: str, check: _Reading) -> str | None:
-    kind = sent.WhichOneof("target")
-    if kind is None or (kind == "node_id" and not sent.node_id):
-        check.gap(path, "must name a node or say that the journey ends here")
-    return sent.node_id or None
-
-
-def _message_from(sent: node_pb2.MessageNode, path: str, check: _Reading) -> d.Message | None:
+def _message_from(sent: node_pb2.MessageNode, path: str, check: Reading) -> d.Message | None:
     channel = _channel_from(sent.channel, f"{path}.channel", check)
     module_id = check.optional_uuid(f"{path}.bot_module_id", sent.bot_module_id)
     template = None
@@ -297,7 +227,9 @@ def definition_message(definition: d.Definition) -> journey_pb2.Definition:
         nodes=[_node_message(node) for node in definition.nodes],
     )
     if definition.trigger is not None:
-        message.trigger.CopyFrom(_trigger_message(definition.trigger))
+        message.trigger.CopyFrom(trigger_message(definition.trigger))
+    if definition.goal is not None:
+        message.goal.event.CopyFrom(trigger_message(definition.goal))
     if definition.schedule is not None:
         message.schedule.start_time.CopyFrom(timestamp(definition.schedule.start))
         message.schedule.end_time.CopyFrom(timestamp(definition.schedule.end))
@@ -325,42 +257,6 @@ def _channel_message(channel: d.Channel) -> channel_pb2.Channel.ValueType:
     return channel_pb2.Channel.ValueType(channel)
 
 
-def _trigger_message(trigger: d.Trigger) -> trigger_pb2.Trigger:
-    message = trigger_pb2.Trigger()
-    match trigger:
-        case d.CheckoutTrigger():
-            message.checkout_completed.CopyFrom(_checkout_message(trigger))
-        case d.ContactTrigger():
-            message.contact_added.SetInParent()
-        case d.TagTrigger():
-            message.tag_applied.tags.extend(trigger.tags)
-        case d.AttributeTrigger():
-            message.attribute_changed.keys.extend(trigger.keys)
-            if trigger.any_of:
-                message.attribute_changed.value.any_of.extend(trigger.any_of)
-            if trigger.test is not None:
-                add_value_test(message.attribute_changed.value, trigger.test)
-        case d.SystemTriggerKind():
-            message.system.SetInParent()
-    return message
-
-
-def _checkout_message(trigger: d.CheckoutTrigger) -> trigger_pb2.CheckoutCompleted:
-    message = trigger_pb2.CheckoutCompleted()
-    if trigger.item_match:
-        message.item.match = _MATCH_NUMBERS[trigger.item_match]
-        message.item.names.extend(trigger.item_names)
-    if trigger.at_least is not None:
-        message.amount.at_least.CopyFrom(_money(trigger.currency, trigger.at_least))
-    if trigger.at_most is not None:
-        message.amount.at_most.CopyFrom(_money(trigger.currency, trigger.at_most))
-    return message
-
-
-def _money(currency: str, micros: int) -> money_pb2.Money:
-    return money_pb2.Money(currency_code=currency, amount_micros=micros)
-
-
 def _node_message(node: d.Node) -> node_pb2.Node:
     message = node_pb2.Node(node_id=node.node_id, next_node_id=node.next or "")
     match node.action:
@@ -368,10 +264,6 @@ def _node_message(node: d.Node) -> node_pb2.Node:
             message.message.CopyFrom(_message_message(action))
         case d.Delay() as action:
             message.delay.delay.FromSeconds(action.seconds)
-        case d.Condition() as action:
-            message.condition.audience.CopyFrom(audience_pb2.Audience.FromString(action.audience))
-            message.condition.yes.CopyFrom(_branch_message(action.yes))
-            message.condition.no.CopyFrom(_branch_message(action.no))
         case d.Tags() as action:
             message.tags.add.extend(action.add)
             message.tags.remove.extend(action.remove)
@@ -380,8 +272,8 @@ def _node_message(node: d.Node) -> node_pb2.Node:
             message.attribute.text = action.text
         case d.Points() as action:
             message.points.CopyFrom(_points_message(action))
-        case d.Split(ways=ways):
-            message.split.ways.extend(map(_way_message, ways))
+        case d.Condition() | d.Wait() | d.Split() as action:
+            add_branching(message, action)
         case None:
             pass
     return message
@@ -406,12 +298,3 @@ def _points_message(action: d.Points) -> node_pb2.PointsNode:
     if action.delta > 0:
         return node_pb2.PointsNode(add=action.delta)
     return node_pb2.PointsNode(deduct=-action.delta)
-
-
-def _way_message(way: d.Way) -> node_pb2.SplitWay:
-    target = None if way.holdout else _branch_message(way.target)
-    return node_pb2.SplitWay(share=way.share, holdout=way.holdout, target=target)
-
-
-def _branch_message(node_id: str | None) -> node_pb2.Branch:
-    return node_pb2.Branch(node_id=node_id) if node_id else node_pb2.Branch(end=node_pb2.EndOfJourney())

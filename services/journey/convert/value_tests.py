@@ -11,7 +11,6 @@ from omnijourney.journey.v1 import trigger_pb2
 from omnijourney.segment.v1 import audience_pb2
 from services.journey.domain.model import ValueTest
 
-_PATH: Final = "trigger.attribute_changed.value"
 _KINDS: Final = {
     "text": AttributeType.TEXT,
     "number": AttributeType.NUMBER,
@@ -20,19 +19,21 @@ _KINDS: Final = {
 }
 
 
-def value_test_from(sent: trigger_pb2.AttributeChanged, gap: Callable[[str, str], None]) -> ValueTest | None:
-    """The test of a trigger's condition; None without one, and where it has a fault, which `gap` is given."""
+def value_test_from(
+    sent: trigger_pb2.AttributeChanged, path: str, gap: Callable[[str, str], None]
+) -> ValueTest | None:
+    """The test of the condition at `path`; None without one, and where it has a fault, which `gap` is given."""
     if not sent.HasField("value"):
         return None
     value = sent.value
     name = value.WhichOneof("test")
     if name is None or value.any_of:
         if (name is None) == (not value.any_of):
-            gap(_PATH if name else f"{_PATH}.any_of", "needs 1 to 100 values, or one test")
+            gap(path if name else f"{path}.any_of", "needs 1 to 100 values, or one test")
         return None
     faults = _faults(value, name)
     for field, message in faults:
-        gap(f"{_PATH}.{field}", message)
+        gap(f"{path}.{field}", message)
     return None if faults else _test_of(value, name)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import msgspec
 
@@ -23,15 +22,16 @@ from services.journey.domain.model import (
     EnrolmentState,
     Journey,
     Message,
-    Node,
     Points,
     Split,
     Step,
     StepResult,
     Tags,
+    Wait,
     WaitReason,
 )
 from services.journey.domain.status import goes_on, sends_until
+from services.journey.domain.waits import GOAL_REACHED, Go, Happened, Waits
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class Again(msgspec.Struct, frozen=True):
     """Nothing that is known will wake the enrolment: ask once more what it asked last, under the same key."""
 
 
-Signal = Start | Wake | Halt | Again | fx.SendAnswer | fx.ChangeAnswer | fx.Verdict
+Signal = Start | Wake | Halt | Again | Go | Happened | fx.SendAnswer | fx.ChangeAnswer | fx.Verdict
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -76,7 +76,9 @@ def advance(journey: Journey, enrolment: Enrolment, signal: Signal, now: datetim
             walk.enter(journey.definition.nodes[0].node_id)
         case Wake() if goes_on(journey, now):
             walk.wake()
-        case Halt() | Wake():
+        case Happened() | Go() if goes_on(journey, now):
+            walk.listen(signal)
+        case Halt() | Wake() | Happened() | Go():
             walk.halt()
         case Again():
             walk.ask_again()
@@ -112,37 +114,8 @@ _LOOK_AGAIN = timedelta(seconds=1)
 """Another turn asks again: one that does it itself may ask without end, where clocks differ."""
 
 
-class _Walk:
-    """One signal's walk; lives as long as `advance` runs.
-
-    What a walk changes of an enrolment stands here, and becomes one new enrolment in the end.
-    """
-
-    def __init__(self, journey: Journey, enrolment: Enrolment, now: datetime) -> None:
-        self.journey = journey
-        self.enrolment = enrolment
-        """As it was."""
-        self.state = enrolment.state
-        self.node_id = enrolment.node_id
-        self.wait = enrolment.wait
-        self.wake_at = enrolment.wake_at
-        self.fresh = enrolment.fresh
-        self.now = now
-        self.base = now
-        self.steps: list[Step] = []
-        self.ask: fx.Effect | None = None
-        self.stop_reason = ""
-
-    def result(self) -> Enrolment:
-        """The enrolment as the walk left it."""
-        return msgspec.structs.replace(
-            self.enrolment,
-            state=self.state,
-            node_id=self.node_id,
-            wait=self.wait,
-            wake_at=self.wake_at,
-            fresh=self.fresh,
-        )
+class _Walk(Waits):
+    """A walk with all kinds of nodes."""
 
     # -- moving -------------------------------------------------------------------------------------------------
 
@@ -159,6 +132,8 @@ class _Walk:
                 self.do_message(message)
             case Delay() as delay:
                 self.do_delay(delay)
+            case Wait() | Split() as branching:
+                self.do_branching(branching)
             case Condition() as condition:
                 key, team_id, customer_id, *_ = self._head()
                 enrolment_id = self.enrolment.enrolment_id
@@ -169,8 +144,6 @@ class _Walk:
                 self.ask = fx.SetAttribute(*self._head(), attribute=attribute.key, text=attribute.text)
             case Points() as points:
                 self.do_points(points)
-            case Split() as split:
-                self.do_split(split)
             case None:
                 self._halt_here("NODE_MISSING")
 
@@ -179,10 +152,14 @@ class _Walk:
         node = self._node()
         if self.wait is WaitReason.DELAY:
             self._step(StepResult.DELAY_ENDED)
-            self.enter(node.next if node else None)
+            self._go_to(node.next if node else None)
+        elif self.wait is WaitReason.QUIET and not self.may_act:
+            self._be_ready(self.node_id)
         elif self.wait is WaitReason.QUIET and node is not None and isinstance(node.action, Message):
             self._wait(WaitReason.NONE)
             self.do_message(node.action)
+        elif self.wait is WaitReason.EVENT:
+            self.time_out()
 
     def halt(self) -> None:
         """Halts where the customer stands, unless a message is with the gateway: its outcome is awaited first."""
@@ -192,13 +169,14 @@ class _Walk:
     def ask_again(self) -> None:
         """Does the node once more where an enrolment is stuck; what was done before answers under its key.
 
-        A send that the gateway does not know must not leave now if it is quiet or the journey was stopped: it is asked
-        for with no time left, and put off.
+        A send that the gateway does not know must not leave now if it is quiet, the journey was stopped or the goal is
+        reached: it is asked for with no time left, and put off.
         """
         node = self._node()
         if self.wait is WaitReason.SEND and node is not None and isinstance(node.action, Message):
             windows, zone = self.journey.definition.quiet_set, self.journey.zone
-            may_leave = goes_on(self.journey, self.now) and quiet.quiet_until(self.now, windows, zone) is None
+            is_quiet = quiet.quiet_until(self.now, windows, zone) is not None
+            may_leave = goes_on(self.journey, self.now) and not is_quiet and not self._is_converted
             self._ask_to_send(node.action, self._leaves_until() if may_leave else self.now)
         elif node is None:
             self._halt_here("NODE_MISSING")
@@ -312,6 +290,13 @@ class _Walk:
             node_id=self.node_id,
         )
 
+    def do_branching(self, branching: Wait | Split) -> None:
+        """Waits, or takes a way at once."""
+        if isinstance(branching, Wait):
+            self.do_wait(branching)
+        else:
+            self.do_split(branching)
+
     def do_split(self, split: Split) -> None:
         """Takes the customer's way; who is held out ends here."""
         enrolment = self.enrolment
@@ -320,39 +305,14 @@ class _Walk:
         self._step(StepResult.HELD_OUT if way.holdout else StepResult.WAY_TAKEN, str(place + 1))
         self._follow(way.target)
 
-    # -- small parts --------------------------------------------------------------------------------------------
-
-    def _head(self) -> tuple[UUID, UUID, UUID, int, datetime]:
-        enrolment = self.enrolment
-        return self._key(), enrolment.team_id, enrolment.customer_id, enrolment.depth, self.now
-
-    def _key(self) -> UUID:
-        """Of the effect of the node where the walk is."""
-        return fx.effect_key(self.enrolment.enrolment_id, self.node_id, self.enrolment.visit)
-
-    def _go_on(self) -> None:
-        node = self._node()
-        if node is None:
-            self._halt_here("NODE_MISSING")
-        else:
-            self._follow(node.next)
-
-    def _follow(self, node_id: str | None) -> None:
-        """Goes on, but in a journey that is stopping nobody enters another node."""
-        if node_id is None or goes_on(self.journey, self.now):
-            self.enter(node_id)
-        else:
-            self._halt_here("JOURNEY_STOPPED")
-
-    def _stop(self, reason: str) -> None:
-        """The journey has to stop, and the customer halts here."""
-        self.stop_reason = reason
-        self._end_halted()
-
     def _defer(self, answer: fx.SendAnswer) -> None:
         """The gateway saw a window begin: the next one, if that was after the turn had read the clock. A window that
         was over when the gateway looked is waited for no longer, but by another turn, with the time of that. So is the
         end of the journey, at which that turn halts."""
+        if self._is_converted:
+            self._step(StepResult.SKIPPED, GOAL_REACHED)
+            self._end_halted()
+            return
         if not goes_on(self.journey, self.now):
             self._halt_here("JOURNEY_STOPPED")
             return
@@ -368,23 +328,3 @@ class _Walk:
     def _wait_out_quiet(self, until: datetime, reason: str) -> None:
         self._step(StepResult.DEFERRED, reason)
         self._wait(WaitReason.QUIET, until)
-
-    def _halt_here(self, detail: str) -> None:
-        self._step(StepResult.HALTED, detail)
-        self._end_halted()
-
-    def _end_halted(self) -> None:
-        self.state = EnrolmentState.HALTED
-        self._wait(WaitReason.NONE)
-
-    def _node(self) -> Node | None:
-        return self.journey.definition.by_id.get(self.node_id)
-
-    def _wait(self, reason: WaitReason, until: datetime | None = None) -> None:
-        self.wait, self.wake_at = reason, until
-
-    def _step(self, result: StepResult, detail: str = "", seen: str = "") -> None:
-        self.steps.append(
-            Step(self.node_id, self.enrolment.visit, result, self.now, self.fresh, detail, seen)
-        )
-        self.fresh = False

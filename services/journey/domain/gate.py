@@ -13,6 +13,7 @@ from libs.common.audience.expressions import AttributeType, Expression, IsBound,
 from libs.common.audience.values import KEY, ValueFault, canonical
 from libs.common.errors import FieldViolation
 from services.journey.domain import model as d
+from services.journey.domain.events import events_of
 from services.journey.domain.references import attributes_in
 
 MISSING = "MODULE_MISSING"
@@ -120,10 +121,11 @@ def named_by(definition: d.Definition, read_audience: Callable[[bytes], Expressi
     messages: list[NamedMessage] = []
     audiences: list[tuple[str, bytes]] = []
     keys: set[str] = set()
-    if isinstance(definition.trigger, d.AttributeTrigger):
-        keys.update(definition.trigger.keys)
     if definition.quiet_zone is d.QuietZone.CUSTOMER:
         keys.add(definition.zone_attribute_key)
+    for _, event in events_of(definition):
+        if isinstance(event, d.AttributeTrigger):
+            keys.update(event.keys)
     for index, node in enumerate(definition.nodes):
         path = f"nodes[{index}]"
         match node.action:
@@ -216,10 +218,11 @@ def _attribute_faults(
     messages: Sequence[MessageAnswer],
     attributes: Mapping[str, KnownAttribute],
 ) -> Iterator[FieldViolation]:
-    if isinstance(definition.trigger, d.AttributeTrigger):
-        yield from _trigger_faults("trigger.attribute_changed", definition.trigger, attributes)
     if definition.quiet_zone is d.QuietZone.CUSTOMER:
         yield from _no_text("do_not_disturb.zone_attribute_key", definition.zone_attribute_key, attributes)
+    for path, event in events_of(definition):
+        if isinstance(event, d.AttributeTrigger):
+            yield from _trigger_faults(f"{path}.attribute_changed", event, attributes)
     for index, node in enumerate(definition.nodes):
         if isinstance(node.action, d.Attribute):
             yield from _no_text(f"nodes[{index}].attribute.key", node.action.key, attributes)

@@ -22,6 +22,7 @@ from services.journey.domain.model import (
     StatusReason,
     SystemTriggerKind,
     TagTrigger,
+    Trigger,
 )
 from services.journey.domain.plan import TeamPlan
 from services.journey.domain.status import accepts
@@ -89,7 +90,11 @@ def matching(journeys: Iterable[Journey], body: m.Body, at: datetime, now: datet
 
 def matches(journey: Journey, body: m.Body) -> bool:
     """True if the event meets the journey's trigger, whatever the journey's status."""
-    trigger = journey.definition.trigger
+    return meets_event(journey.definition.trigger, journey, body)
+
+
+def meets_event(trigger: Trigger | None, journey: Journey, body: m.Body) -> bool:
+    """True if the event is what a trigger, a wait or a goal of the journey says."""
     match body, trigger:
         case m.Checkout(), CheckoutTrigger():
             return body.earns and not body.test and _checkout(trigger, body)

@@ -16,7 +16,29 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.audience.expressions import AttributeType
+from services.journey.domain.memory import Memory
+from services.journey.domain.triggers import (
+    AttributeTrigger,
+    CheckoutTrigger,
+    ContactTrigger,
+    SystemTriggerKind,
+    TagTrigger,
+    Trigger,
+    ValueTest,
+    Wait,
+)
+
+__all__ = [  # events have a module of their own, and are part of what a journey is
+    "AttributeTrigger",
+    "CheckoutTrigger",
+    "ContactTrigger",
+    "Memory",
+    "SystemTriggerKind",
+    "TagTrigger",
+    "Trigger",
+    "ValueTest",
+    "Wait",
+]
 
 
 class ActorKey(NamedTuple):
@@ -128,56 +150,6 @@ class Target(msgspec.Struct, frozen=True):
     cap: int | None = None
 
 
-class CheckoutTrigger(msgspec.Struct, frozen=True, tag="checkout"):
-    """An order; conditions on an item's name and on the amount, both optional.
-
-    `item_match` is `is` or `contains` over `item_names`; letter case and width do not count. Bounds are millionths of
-    the currency's major unit.
-    """
-
-    item_match: str = ""
-    item_names: tuple[str, ...] = ()
-    at_least: int | None = None
-    at_most: int | None = None
-    currency: str = ""
-
-
-class ContactTrigger(msgspec.Struct, frozen=True, tag="contact"):
-    """The customer newly joined a target channel."""
-
-
-class TagTrigger(msgspec.Struct, frozen=True, tag="tag"):
-    """One of these tags was newly applied; letter case and width do not count."""
-
-    tags: tuple[str, ...]
-
-
-class ValueTest(msgspec.Struct, frozen=True):
-    """A test of an attribute's value, as in audiences. `operator` has the numbers of the contract; `values` are as they
-    were written, one for all but a text."""
-
-    kind: AttributeType
-    operator: int
-    values: tuple[str, ...]
-    upper: str = ""
-    """For BETWEEN."""
-
-
-class AttributeTrigger(msgspec.Struct, frozen=True, tag="attribute"):
-    """One of these attributes got a new value, one of `any_of` or one that meets `test`, if either is given."""
-
-    keys: tuple[str, ...]
-    any_of: tuple[str, ...] = ()
-    test: ValueTest | None = None
-
-
-class SystemTriggerKind(msgspec.Struct, frozen=True, tag="system"):
-    """Started through the API only."""
-
-
-Trigger = CheckoutTrigger | ContactTrigger | TagTrigger | AttributeTrigger | SystemTriggerKind
-
-
 class Template(msgspec.Struct, frozen=True):
     """A WhatsApp template and its parameters, which may hold variables.
 
@@ -262,11 +234,11 @@ class Points(msgspec.Struct, frozen=True, tag="points"):
     delta: int
 
 
-Action = Message | Delay | Condition | Tags | Attribute | Points | Split
+Action = Message | Delay | Condition | Tags | Attribute | Points | Wait | Split
 
 
 class Node(msgspec.Struct, frozen=True):
-    """One node of the tree; `next` None ends the journey. A condition and a split have branches instead."""
+    """One node of the tree; `next` None ends the journey. A condition, a wait and a split have branches instead."""
 
     node_id: str
     action: Action | None
@@ -299,6 +271,8 @@ class Definition(msgspec.Struct, frozen=True, dict=True):
     """Attribute that holds the customer's zone; empty: by their phone."""
     priority: int = 0
     """Of journeys that compete for room under the team's frequency cap, the higher goes first."""
+    goal: Trigger | None = None
+    """The event that ends an enrolment."""
 
     @cached_property
     def in_own_zone(self) -> bool:
@@ -314,6 +288,16 @@ class Definition(msgspec.Struct, frozen=True, dict=True):
     def do_not_disturb(self) -> tuple[object, ...]:
         """All that says when nobody is to be disturbed."""
         return self.quiet, self.quiet_zone, self.zone_attribute_key
+
+    @cached_property
+    def waits(self) -> Mapping[str, Wait]:
+        """The nodes that wait for an event, by their ids."""
+        return {node.node_id: node.action for node in self.nodes if isinstance(node.action, Wait)}
+
+    @cached_property
+    def listens(self) -> bool:
+        """Whether events are of interest to those who are inside."""
+        return self.goal is not None or bool(self.waits)
 
     @cached_property
     def quiet_set(self) -> WindowSet:
@@ -379,6 +363,7 @@ class EnrolmentState(IntEnum):
     COMPLETED = 2
     HALTED = 3
     PARKED = 4
+    CONVERTED = 5
 
 
 class WaitReason(IntEnum):
@@ -388,14 +373,20 @@ class WaitReason(IntEnum):
     DELAY = 1
     SEND = 2
     QUIET = 3
+    EVENT = 4
+
+
+TIMED: Final = frozenset({WaitReason.DELAY, WaitReason.QUIET, WaitReason.EVENT})
+"""What ends at a time, if by nothing else."""
 
 
 class Enrolment(msgspec.Struct, frozen=True):
     """One customer's run through one journey.
 
-    `wake_at` is set exactly while a delay or quiet time runs. A tree has no cycles, so a node is visited once; `visit`
-    stays in the effect key so that a definition with loops could never repeat an effect. `fresh` is true from entering
-    a node to the first step there; a waiting enrolment never is.
+    `wake_at` is set exactly while a delay, a wait for an event or quiet time runs. A tree has no cycles, so a node is
+    visited once; `visit` stays in the effect key so that a definition with loops could never repeat an effect. `fresh`
+    is true from entering a node to the first step there; a waiting enrolment never is. Journeys that listen to events
+    give a `memory`.
     """
 
     enrolment_id: UUID
@@ -411,6 +402,7 @@ class Enrolment(msgspec.Struct, frozen=True):
     wait: WaitReason = WaitReason.NONE
     wake_at: datetime | None = None
     fresh: bool = False
+    memory: Memory | None = None
 
 
 class StepResult(IntEnum):
@@ -433,6 +425,10 @@ class StepResult(IntEnum):
     REFUSED = 15
     HALTED = 16
     CANCELLED = 17
+    WAIT_STARTED = 18
+    HAPPENED = 19
+    TIMED_OUT = 20
+    GOAL_REACHED = 21
     WAY_TAKEN = 22
     HELD_OUT = 23
 

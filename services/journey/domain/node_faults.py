@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from libs.common.audience.values import KEY
 from libs.common.errors import FieldViolation
 from libs.common.text import trimmed
 from services.journey.domain import model as d
+from services.journey.domain.event_faults import SPAN, is_span, wait_faults
 from services.journey.domain.splits import WHOLE
 from services.journey.domain.texts import TAG_LENGTH_MAX, in_both, line_faults, template_faults
 
-DELAY_SECONDS_MAX: Final = 365 * 86_400
 TAGS_MAX: Final = 50
 ATTRIBUTE_TEXT_MAX: Final = 1_000
 POINTS_MAX: Final = 10**12
 WAYS_MAX: Final = 10
+_BRANCHING: Final[Mapping[type, str]] = {
+    d.Condition: "condition, which has branches",
+    d.Wait: "wait, which has branches",
+    d.Split: "split, which has ways",
+}
 
 
 def node_faults(path: str, node: d.Node, definition: d.Definition) -> Iterator[FieldViolation]:
     """Faults of what a node does, where `path` is the node's."""
+    yield from _next(path, node)
     match node.action:
         case None:
             if not definition.lacks(path):
@@ -29,12 +35,12 @@ def node_faults(path: str, node: d.Node, definition: d.Definition) -> Iterator[F
                 )
         case d.Message() as message:
             yield from _message(f"{path}.message", message, definition)
-        case d.Delay(seconds=seconds) if not 60 <= seconds <= DELAY_SECONDS_MAX or seconds % 60:
-            yield FieldViolation(f"{path}.delay", "must be 1 minute to 365 days, in whole minutes")
-        case d.Condition() if node.next is not None:
-            yield FieldViolation(f"{path}.next_node_id", "is not used by a condition, which has branches")
-        case d.Split():
-            yield from _split(path, node, node.action.ways)
+        case d.Delay(seconds=seconds) if not is_span(seconds):
+            yield FieldViolation(f"{path}.delay", SPAN)
+        case d.Wait() as wait:
+            yield from wait_faults(f"{path}.wait", wait, definition.trigger)
+        case d.Split(ways=ways):
+            yield from _split(f"{path}.split.ways", ways)
         case d.Tags(add=add, remove=remove):
             yield from _tags(f"{path}.tags", add, remove)
         case d.Attribute() as attribute:
@@ -58,10 +64,12 @@ def _message(path: str, message: d.Message, definition: d.Definition) -> Iterato
     )
 
 
-def _split(node_path: str, node: d.Node, ways: tuple[d.Way, ...]) -> Iterator[FieldViolation]:
-    path = f"{node_path}.split.ways"
-    if node.next is not None:
-        yield FieldViolation(f"{node_path}.next_node_id", "is not used by a split, which has ways")
+def _next(path: str, node: d.Node) -> Iterator[FieldViolation]:
+    if node.next is not None and (what := _BRANCHING.get(type(node.action))):
+        yield FieldViolation(f"{path}.next_node_id", f"is not used by a {what}")
+
+
+def _split(path: str, ways: tuple[d.Way, ...]) -> Iterator[FieldViolation]:
     if not 2 <= len(ways) <= WAYS_MAX:
         yield FieldViolation(path, f"must be 2 to {WAYS_MAX}")
     if (whole := sum(way.share for way in ways)) != WHOLE:

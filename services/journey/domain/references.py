@@ -13,6 +13,7 @@ import msgspec
 from libs.common.audience.expressions import Expression, HasAttribute, HasTags, IsBound, predicates
 from libs.common.text import fold
 from libs.common.text_variables import attribute_key, names_in
+from services.journey.domain.events import events_of
 from services.journey.domain.model import (
     Attribute,
     AttributeTrigger,
@@ -104,13 +105,14 @@ def _may_exist(thing: str) -> bool:
 
 
 def _named(definition: Definition, read_audience: Callable[[bytes], Expression]) -> Named:
-    match definition.trigger:
-        case TagTrigger(tags=tags):
-            yield from _listed(ReferenceKind.TAG, map(fold, tags), "trigger.tag_applied.tags")
-        case AttributeTrigger(keys=keys):
-            yield from _listed(ReferenceKind.ATTRIBUTE, iter(keys), "trigger.attribute_changed.keys")
     if definition.quiet_zone is QuietZone.CUSTOMER and definition.zone_attribute_key:
         yield ReferenceKind.ATTRIBUTE, definition.zone_attribute_key, "do_not_disturb.zone_attribute_key"
+    for path, event in events_of(definition):
+        match event:
+            case TagTrigger(tags=tags):
+                yield from _listed(ReferenceKind.TAG, map(fold, tags), f"{path}.tag_applied.tags")
+            case AttributeTrigger(keys=keys):
+                yield from _listed(ReferenceKind.ATTRIBUTE, iter(keys), f"{path}.attribute_changed.keys")
     for index, target in enumerate(definition.targets):
         if target.account_id is not None:
             yield ReferenceKind.ACCOUNT, str(target.account_id), f"targets[{index}].account_id"

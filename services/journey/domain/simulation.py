@@ -37,6 +37,7 @@ from services.journey.domain.plan import Month, TeamPlan, month_of
 from services.journey.domain.simulated_customer import PastCustomer, Standing
 from services.journey.domain.simulated_limits import Consequence, Imposed, Meter
 from services.journey.domain.turn import Actor, RefusalReason, RunSegment, TurnInput, TurnResult, take_turn
+from services.journey.domain.waits import HEARD
 
 QUOTA_ZONE: Final = "Etc/GMT-9"
 """Plans of LINE count calendar months of UTC+9."""
@@ -44,6 +45,7 @@ _INSTANT: Final = timedelta(microseconds=1)
 _APPLIED: Final = fx.ChangeAnswer(fx.ChangeState.APPLIED)
 _UNCHANGED: Final = fx.ChangeAnswer(fx.ChangeState.UNCHANGED)
 _WAYS: Final = frozenset({StepResult.WAY_TAKEN, StepResult.HELD_OUT})
+_ENDED: Final = frozenset({EnrolmentState.COMPLETED, EnrolmentState.CONVERTED})
 _CAP_REASONS: Final = {channel: f"{channel.name}_CAP_REACHED" for channel in Channel}
 
 
@@ -113,7 +115,7 @@ class Tally:
             if step.result in _WAYS:
                 self.ways[step.node_id, int(step.detail)] += 1
         places[segment.enrolment_id] = place
-        if segment.state is EnrolmentState.COMPLETED:
+        if segment.state in _ENDED:
             self.completed += 1
             self.edges[place, ""] += 1
         elif segment.state is EnrolmentState.HALTED:
@@ -244,11 +246,14 @@ class _CustomerRun:
             at = max(self._now, mail.occurred_at)
             yield from self._wait_until(at)
             self._standing.apply(mail)
-            if starts.started_by(type(mail.body)):
+            if starts.started_by(type(mail.body)) or (self._listens(mail) and self._live):
                 self._turn(at, (mail,))
             yield
         yield from self._wait_until(terms.end - _INSTANT)
         self._pass.tally.live += len(self._live)
+
+    def _listens(self, mail: Mail) -> bool:
+        return self._terms.journey.definition.listens and isinstance(mail.body, HEARD)
 
     def _wait_until(self, until: datetime) -> Iterator[None]:
         """Wakes whoever is due by then, each at their own time; halts all when the journey stops."""

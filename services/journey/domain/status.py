@@ -77,14 +77,13 @@ def accepts(journey: Journey, at: datetime, now: datetime) -> bool:
 
 
 def is_before_publishing(journey: Journey, at: datetime) -> bool:
-    """True if what occurred at `at` is older than the journey's publishing.
+    """True if what occurred at `at` is older than the journey's publishing."""
+    return journey.published_at is not None and occurred_before(at, journey.published_at)
 
-    A time in whole seconds is compared with the second in which that was.
-    """
-    published = journey.published_at
-    if published is None or at >= published:
-        return False
-    return bool(at.microsecond) or at < published.replace(microsecond=0)
+
+def occurred_before(at: datetime, instant: datetime) -> bool:
+    """True if what occurred at `at` is older than `instant`; a time in whole seconds is compared with its second."""
+    return at < instant and (at.microsecond != 0 or at < instant.replace(microsecond=0))
 
 
 def sends_until(journey: Journey) -> datetime | None:

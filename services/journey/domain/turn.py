@@ -33,6 +33,7 @@ from services.journey.domain.own_zone import in_own_zone, may_change_zone
 from services.journey.domain.plan import month_of
 from services.journey.domain.quiet import is_drawn_otherwise
 from services.journey.domain.status import goes_on, gone
+from services.journey.domain.waits import Go, heard, is_ready, memory_of
 
 
 class RefusalReason(IntEnum):
@@ -147,6 +148,7 @@ def take_turn(given: TurnInput) -> Turn:
         return _counted(given)
     actor = _ActorTurn(given)
     yield from actor.follow_journeys()
+    yield from actor.do_ready()
     for mail in given.mails:
         yield from actor.fire_timers(min(mail.occurred_at, given.now))
         yield from actor.read(mail)
@@ -248,6 +250,12 @@ class _ActorTurn:
         zone = (yield from in_own_zone(journey, enrolment, self._now)).zone
         return is_drawn_otherwise(until, self._now, journey.definition.quiet_set, zone)
 
+    def do_ready(self) -> Generator[fx.Effect, fx.Answer, None]:
+        """Does what the turn before has left to do, whatever mail has come since."""
+        for enrolment in self._given.enrolments:
+            if is_ready(enrolment) and self._live.get(enrolment.enrolment_id) is enrolment:
+                yield from self._run(self._journey_of(enrolment), enrolment, Go())
+
     def fire_timers(self, until: datetime) -> Generator[fx.Effect, fx.Answer, None]:
         """Fires the timers due by `until`, earliest first, and those that they arm if due as well."""
         while (due := self._next_due(until)) is not None:
@@ -259,7 +267,7 @@ class _ActorTurn:
         due = [
             (enrolment.wake_at, -self._priority_of(enrolment), enrolment.enrolment_id)
             for enrolment in self._live.values()
-            if enrolment.wake_at is not None and enrolment.wake_at <= until
+            if enrolment.wake_at is not None and enrolment.wake_at <= until and not is_ready(enrolment)
         ]
         return self._live[min(due)[2]] if due else None
 
@@ -282,12 +290,16 @@ class _ActorTurn:
             case m.Checkout():
                 if mail.body.earns and not mail.body.test:
                     yield self._earn(mail, mail.body)
+                yield from self._hear(mail)
                 yield from self._trigger(mail)
             case m.Refund():
                 yield self._refund(mail, mail.body)
             case m.SendOutcome():
                 yield from self._settle(mail, mail.body)
-            case m.ContactAdded() | m.TagApplied() | m.AttributeChanged() | m.SystemTrigger():
+            case m.ContactAdded() | m.TagApplied() | m.AttributeChanged():
+                yield from self._hear(mail)
+                yield from self._trigger(mail)
+            case m.SystemTrigger():
                 yield from self._trigger(mail)
             case m.TagRemoved() | m.ProfileChanged():
                 pass
@@ -338,6 +350,13 @@ class _ActorTurn:
         state = fx.SendState(outcome.outcome)
         answer = fx.SendAnswer(state, outcome.reason, outcome.settled_at)
         yield from self._run(self._journey_of(enrolment), enrolment, answer)
+
+    def _hear(self, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, None]:
+        """Tells those who are inside; whom it starts comes after it, and does not hear of it again."""
+        for enrolment in list(self._live.values()):
+            journey = self._journey_of(enrolment)
+            if journey.definition.listens and (happened := heard(journey, enrolment, mail)) is not None:
+                yield from self._run(journey, enrolment, happened)
 
     def _trigger(self, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, None]:
         for journey in self._started(mail):
@@ -416,6 +435,7 @@ class _ActorTurn:
             trigger_event_id=event_id,
             depth=mail.depth,
             created_at=self._now,
+            memory=memory_of(journey, mail, self._now),
         )
 
     def _journey_of(self, enrolment: Enrolment) -> Journey:

@@ -9,11 +9,9 @@ from typing import Final
 
 from libs.common.audience.values import KEY
 from libs.common.errors import FieldViolation
-from libs.common.money import is_currency
+from services.journey.domain.event_faults import event_faults, inside_faults
 from services.journey.domain.model import (
-    AttributeTrigger,
     Channel,
-    CheckoutTrigger,
     Condition,
     Definition,
     Node,
@@ -21,20 +19,12 @@ from services.journey.domain.model import (
     QuietZone,
     Schedule,
     Split,
-    TagTrigger,
+    Wait,
 )
 from services.journey.domain.node_faults import node_faults
 from services.journey.domain.quiet import leaves_open_minute
-from services.journey.domain.texts import (
-    ITEM_LENGTH_MAX,
-    TAG_LENGTH_MAX,
-    VALUE_LENGTH_MAX,
-    key_faults,
-    line_faults,
-)
 
 NODES_MAX: Final = 200
-NAMES_MAX: Final = 100
 NAME_MAX: Final = 200
 WINDOWS_MAX: Final = 50
 PRIORITY_MAX: Final = 100
@@ -47,7 +37,7 @@ def faults_of(definition: Definition) -> list[FieldViolation]:
     gaps = dict(definition.draft.gaps) if definition.draft else {}
     found = [
         *_head(definition),
-        *_trigger(definition),
+        *_events(definition),
         *_targets(definition),
         *_quiet(definition.quiet),
         *_quiet_zone(definition),
@@ -87,38 +77,14 @@ def _head(definition: Definition) -> Iterator[FieldViolation]:
         yield FieldViolation("schedule.end_time", "must lie after start_time")
 
 
-def _trigger(definition: Definition) -> Iterator[FieldViolation]:
-    match definition.trigger:
-        case None:
-            yield FieldViolation("trigger", "is required")
-        case CheckoutTrigger() as checkout:
-            yield from _checkout("trigger.checkout_completed", checkout)
-        case TagTrigger(tags=tags):
-            yield from _names("trigger.tag_applied.tags", tags, TAG_LENGTH_MAX)
-        case AttributeTrigger(keys=keys, any_of=values):
-            if not 1 <= len(keys) <= NAMES_MAX:
-                yield FieldViolation("trigger.attribute_changed.keys", f"needs 1 to {NAMES_MAX} keys")
-            yield from key_faults("trigger.attribute_changed.keys", keys)
-            yield from line_faults("trigger.attribute_changed.value.any_of", values, VALUE_LENGTH_MAX)
-
-
-def _names(field: str, texts: tuple[str, ...], length_max: int) -> Iterator[FieldViolation]:
-    if not 1 <= len(texts) <= NAMES_MAX:
-        yield FieldViolation(field, f"needs 1 to {NAMES_MAX} of them")
-    yield from line_faults(field, texts, length_max)
-
-
-def _checkout(path: str, trigger: CheckoutTrigger) -> Iterator[FieldViolation]:
-    low, high = trigger.at_least, trigger.at_most
-    if trigger.item_match:
-        yield from _names(f"{path}.item.names", trigger.item_names, ITEM_LENGTH_MAX)
-    if low is not None and high is not None and low > high:
-        yield FieldViolation(f"{path}.amount", "at_least must not be above at_most")
-    if trigger.currency and not is_currency(trigger.currency):
-        end = "at_most" if low is None else "at_least"
-        yield FieldViolation(
-            f"{path}.amount.{end}.currency_code", "must be three capitals, such as TWD, or empty"
-        )
+def _events(definition: Definition) -> Iterator[FieldViolation]:
+    """Of what starts the journey, and of its goal."""
+    if definition.trigger is None:
+        yield FieldViolation("trigger", "is required")
+    else:
+        yield from event_faults("trigger", definition.trigger)
+    if definition.goal is not None:
+        yield from inside_faults("goal.event", definition.goal)
 
 
 def _targets(definition: Definition) -> Iterator[FieldViolation]:
@@ -184,17 +150,19 @@ def _nodes(definition: Definition) -> Iterator[FieldViolation]:
 
 def _exits(node: Node) -> Iterator[tuple[str, str]]:
     """Every way out of a node that names another one: field and node id."""
-    if isinstance(node.action, Condition):
-        if node.action.yes is not None:
-            yield "condition.yes", node.action.yes
-        if node.action.no is not None:
-            yield "condition.no", node.action.no
-    elif isinstance(node.action, Split):
-        for place, way in enumerate(node.action.ways):
-            if way.target is not None:
-                yield f"split.ways[{place}].target", way.target
-    elif node.next is not None:
-        yield "next_node_id", node.next
+    return ((field, target) for field, target in _ways(node) if target is not None)
+
+
+def _ways(node: Node) -> Iterator[tuple[str, str | None]]:
+    match node.action:
+        case Condition(yes=yes, no=no):
+            yield from (("condition.yes", yes), ("condition.no", no))
+        case Wait(happened=happened, timed_out=timed_out):
+            yield from (("wait.happened", happened), ("wait.timed_out", timed_out))
+        case Split(ways=ways):
+            yield from ((f"split.ways[{place}].target", way.target) for place, way in enumerate(ways))
+        case _:
+            yield "next_node_id", node.next
 
 
 def _tree(nodes: tuple[Node, ...]) -> Iterator[FieldViolation]:
@@ -236,10 +204,12 @@ def _targets_of(node: Node) -> Iterator[str]:
 
 
 def shape_of(definition: Definition) -> Iterable[object]:
-    """What outside DRAFT stays as it is (J-06): trigger, node ids, kinds, the ways between nodes, and splits, by which
-    the same customer always goes the same way."""
+    """What outside DRAFT stays as it is (J-06): trigger, node ids, kinds, the ways between nodes, splits, by which the
+    same customer always goes the same way, and which waits ask for the same subject, of which note is taken when
+    somebody enters."""
     return (
         definition.trigger,
         [(node.node_id, type(node.action), sorted(_exits(node))) for node in definition.nodes],
         [node.action for node in definition.nodes if isinstance(node.action, Split)],
+        [wait.same_subject for wait in definition.waits.values()],
     )

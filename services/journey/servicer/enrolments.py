@@ -64,6 +64,7 @@ class EnrolmentRpcs(BaseRpcs):
             completed_count=counts.get(state.COMPLETED, 0),
             halted_count=counts.get(state.HALTED, 0),
             parked_count=counts.get(state.PARKED, 0),
+            converted_count=counts.get(state.CONVERTED, 0),
         )
 
     async def ExplainEnrolment(

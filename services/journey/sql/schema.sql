@@ -271,12 +271,12 @@ CREATE TABLE enrolment (
     node_id          text NOT NULL,
     commit_keys      bigint[],
     CONSTRAINT enrolment_pkey PRIMARY KEY (partition, team_id, customer_id, enrolment_id),
-    CONSTRAINT enrolment_check CHECK (((wake_at IS NOT NULL) = (rest = ANY (ARRAY[1, 3])))),
+    CONSTRAINT enrolment_check CHECK (((wake_at IS NOT NULL) = (rest = ANY (ARRAY[1, 3, 4])))) NOT VALID,
     CONSTRAINT enrolment_check1 CHECK (((state = 1) OR (rest = 0))),
     CONSTRAINT enrolment_check2 CHECK (((state <> 1) OR (rest <> 0))),
     CONSTRAINT enrolment_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
-    CONSTRAINT enrolment_rest_check CHECK (((rest >= 0) AND (rest <= 3))),
-    CONSTRAINT enrolment_state_check CHECK (((state >= 1) AND (state <= 4))),
+    CONSTRAINT enrolment_rest_check CHECK (((rest >= 0) AND (rest <= 4))) NOT VALID,
+    CONSTRAINT enrolment_state_check CHECK (((state >= 1) AND (state <= 5))) NOT VALID,
     CONSTRAINT enrolment_times_readable CHECK (((created_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (created_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (updated_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (updated_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (wake_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (wake_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=85, autovacuum_analyze_scale_factor=0.5);
 SELECT platform.sample_lightly('enrolment');

@@ -15,7 +15,7 @@ import msgspec
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - made in C, from bytes as they are
 
 from services.journey.domain.effects import Verdict
-from services.journey.domain.model import Enrolment, EnrolmentState, WaitReason
+from services.journey.domain.model import TIMED, Enrolment, EnrolmentState, Memory, WaitReason
 
 
 class LiveRow(msgspec.Struct, frozen=True):
@@ -77,6 +77,7 @@ class _Live(msgspec.Struct, frozen=True, array_like=True, gc=False):
     visit: int
     node_id: str
     commits: list[int]
+    memory: Memory | None = None
 
 
 class _State(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -104,7 +105,6 @@ _pack: Final = msgspec.msgpack.Encoder().encode
 _states: Final = msgspec.msgpack.Decoder(_State)
 _verdicts: Final = msgspec.msgpack.Decoder(_Verdicts)
 _WAITS: Final = {reason.value: reason for reason in WaitReason}
-_TIMED: Final = frozenset({WaitReason.DELAY, WaitReason.QUIET})
 
 
 def pack_state(live: Iterable[LiveRow], entries: Mapping[UUID, int]) -> bytes:
@@ -121,9 +121,11 @@ def pack_state(live: Iterable[LiveRow], entries: Mapping[UUID, int]) -> bytes:
 
 def _live(row: LiveRow) -> tuple[object, ...]:
     e = row.enrolment
-    if e.wait is WaitReason.NONE or (e.wake_at is not None) is not (e.wait in _TIMED):
+    if e.wait is WaitReason.NONE or (e.wake_at is not None) is not (e.wait in TIMED):
         raise ValueError(f"a live enrolment that nothing would wake: {e}")
     named = (e.enrolment_id.bytes, e.journey_id.bytes, e.created_at) if row.listed else _IN_COLUMNS
+    # Who remembers nothing has no place for it.
+    memory = () if e.memory is None else (e.memory,)
     return (
         *named,
         e.trigger_event_id.bytes,
@@ -134,6 +136,7 @@ def _live(row: LiveRow) -> tuple[object, ...]:
         e.visit,
         e.node_id,
         row.commits,
+        *memory,
     )
 
 
@@ -169,6 +172,8 @@ def _live_row(team_id: UUID, customer_id: UUID, packed: _Live, named: Named | No
         packed.visit,
         _WAITS[packed.wait],
         packed.wake_at,
+        False,
+        packed.memory,
     )
     return LiveRow(enrolment, packed.updated_at, listed, tuple(packed.commits))
 

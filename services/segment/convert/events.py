@@ -186,6 +186,7 @@ def _order_completed(check: Check, message: event_pb2.OrderCompleted, path: str)
         signed=message.signed,
         test=message.test,
         click_id=check.line(f"{path}.click_id", message.click_id, required=False),
+        cart_id=check.line(f"{path}.cart_id", message.cart_id, required=False),
     )
 
 

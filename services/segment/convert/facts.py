@@ -66,6 +66,7 @@ def _mail_body(body: facts.FactBody | facts.Unreadable) -> mail.Body:
                 has_phone=body.has_phone,
                 test=order.test,
                 order_number=order.order_number,
+                cart_id=order.cart_id,
             )
         case facts.RefundReported(refund=refund):
             return mail.Refund(

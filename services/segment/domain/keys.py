@@ -9,8 +9,10 @@ from uuid import UUID
 import msgspec
 
 from libs.common.ids import derived_id
+from services.segment.domain.model import OrderCompleted
 
 _ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
+_ORDER_TAG: Final = msgspec.inspect.type_info(OrderCompleted).tag  # type: ignore[attr-defined]  # of a struct
 
 
 def order_key_of(team_id: UUID, shop_id: str, order_id: str) -> UUID:
@@ -21,6 +23,13 @@ def order_key_of(team_id: UUID, shop_id: str, order_id: str) -> UUID:
 def refund_key_of(team_id: UUID, shop_id: str, refund_id: str) -> UUID:
     """The key of a refund."""
     return derived_id(team_id, "refund", shop_id, refund_id)
+
+
+def content_of(body: Any) -> Any:
+    """What the digest of a report is made of: that of an order without a cart is as it was before there were carts."""
+    if type(body) is OrderCompleted and not body.cart_id:
+        return (_ORDER_TAG, *msgspec.structs.astuple(body)[:-1])
+    return body
 
 
 def digest_of(content: Any) -> bytes:

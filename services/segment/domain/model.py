@@ -188,6 +188,7 @@ class OrderCompleted(msgspec.Struct, frozen=True, array_like=True, tag=1):
     signed: bool = False
     test: bool = False
     click_id: str = ""
+    cart_id: str = ""
 
 
 class OrderRefunded(msgspec.Struct, frozen=True, array_like=True, tag=2):

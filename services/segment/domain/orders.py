@@ -135,6 +135,7 @@ def _completed_by(body: OrderCompleted, other: OrderCompleted) -> OrderCompleted
         order_number=body.order_number or other.order_number,
         items=body.items or other.items,
         click_id=body.click_id or other.click_id,
+        cart_id=body.cart_id or other.cart_id,
     )
 
 

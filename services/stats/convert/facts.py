@@ -25,6 +25,7 @@ from services.stats.domain.model import NO_JOURNEY, QUARTER_S, Source
 
 _RUN_ENDS: Final[Mapping[int, f.RunEnd]] = {
     enrolment_pb2.ENROLMENT_STATE_COMPLETED: f.RunEnd.COMPLETED,
+    enrolment_pb2.ENROLMENT_STATE_CONVERTED: f.RunEnd.COMPLETED,
     enrolment_pb2.ENROLMENT_STATE_HALTED: f.RunEnd.HALTED,
 }
 _SEND_ENDS: Final[Mapping[int, f.SendEnd]] = {

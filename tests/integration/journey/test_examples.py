@@ -31,7 +31,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 EXAMPLES: Final = sorted((Path(services.journey.__path__[0]) / "examples").glob("*.yaml"))
 MODULES: Final = (
     *("Welcome", "Best sellers", "Birthday", "We miss you", "VIP", "Your points", "Back in stock"),
-    *("Keep collecting", "News", "Gold"),
+    *("Keep collecting", "News", "Gold", "Your cart"),
 )
 WAIT_S: Final = 20.0
 
@@ -69,6 +69,7 @@ class Shop:
         )
         await self.site.call("CreateMessageTemplate", template=template)
         await self.site.attribute("tier")
+        await self.site.attribute("cart")
 
     def connect(self, account: account_pb2.ChannelAccount) -> None:
         """Says where an account sends: nowhere, and all is accepted."""
@@ -110,7 +111,9 @@ class Shop:
             await self.site.call("AdjustBalance", customer_id=customer_id, points=points, note="gift")
         return customer_id
 
-    async def order(self, customer_id: str, amount: int = 500, item: str = "Oolong tea") -> None:
+    async def order(
+        self, customer_id: str, amount: int = 500, item: str = "Oolong tea", cart: str = ""
+    ) -> None:
         """A signed order of now."""
         order = event_pb2.OrderCompleted(
             shop_id="shop",
@@ -118,6 +121,7 @@ class Shop:
             amount=money_pb2.Money(currency_code="TWD", amount_micros=amount * 1_000_000),
             items=[event_pb2.OrderItem(name=item)],
             signed=True,
+            cart_id=cart,
         )
         await self.report(
             customer=customer_pb2.CustomerSelector(customer_id=customer_id), order_completed=order
@@ -168,6 +172,18 @@ class Shop:
         ]
         return [each.steps[0].detail for each in explained]
 
+    async def waiting(self, journey_id: str, node_id: str, count: int) -> None:
+        """Waits until so many stand at a node."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                listed = await self.site.call("ListEnrolments", journey_id=journey_id, page_size=500)
+                there = [
+                    each for each in listed.enrolments if each.node_id == node_id and each.wake_time.seconds
+                ]
+                if len(there) == count:
+                    return
+                await asyncio.sleep(0.05)
+
     async def until_tagged(self, customer_id: str, tags: list[str]) -> None:
         """Waits until a customer has these tags: who waits for a send to leave is inside, too."""
         async with asyncio.timeout(WAIT_S):
@@ -215,6 +231,27 @@ async def test_welcome_greets_once_and_shows_best_sellers_after_three_days(shop:
     await shop.site.advance(days=3)
     await shop.settled(journey_id, completed=1)
     assert await shop.sent(journey_id) == [("best", customer), ("greet", customer)]
+
+
+@pytest.mark.rule("J-37a", "J-37b")
+async def test_abandoned_cart_reminds_those_who_have_not_ordered_that_cart(shop: Shop) -> None:
+    journey_id = await shop.live("abandoned_cart")
+    prompt, other, late = [await shop.customer() for _ in range(3)]
+    for each in (prompt, other, late):
+        await shop.site.call("SetCustomerAttributes", customer_id=each, values={"cart": f"cart of {each}"})
+    await shop.settled(journey_id, live=3)
+    await shop.order(prompt, cart=f"Cart of {prompt}")
+    await shop.order(other, cart="another cart")
+    await shop.settled(journey_id, live=2, completed=1)
+    assert await shop.sent(journey_id) == []
+    await shop.site.advance(hours=1)
+    await shop.waiting(journey_id, "ordered-after-all", 2)
+    assert await shop.sent(journey_id) == sorted([("remind", other), ("remind", late)])
+    await shop.order(late, cart=f"cart of {late}")
+    await shop.settled(journey_id, live=1, completed=2)
+    await shop.site.advance(days=1)
+    await shop.settled(journey_id, completed=3)
+    assert await shop.sent(journey_id) == sorted([("remind", other), ("remind", late), ("thanks", late)])
 
 
 async def test_birthday_gives_points_at_night_and_wishes_in_the_morning(shop: Shop) -> None:

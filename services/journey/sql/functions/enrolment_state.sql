@@ -1,3 +1,4 @@
+-- version: 2
 -- The numbers of services.journey.domain.model.EnrolmentState.
 -- The planner puts the number in the place of a call.
 CREATE OR REPLACE FUNCTION enrolment_state(name text) RETURNS integer
@@ -7,4 +8,5 @@ RETURN CASE name
     WHEN 'COMPLETED' THEN 2
     WHEN 'HALTED' THEN 3
     WHEN 'PARKED' THEN 4
+    WHEN 'CONVERTED' THEN 5
 END;

@@ -36,6 +36,8 @@ class _EnrolmentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Enrolm
     """Live, of a customer who was set aside after repeated faults: it goes on, or halts if the journey has stopped, when an operator has
     the customer tried again (`RetryParkedCustomer`).
     """
+    ENROLMENT_STATE_CONVERTED: _EnrolmentState.ValueType  # 5
+    """Ended since the journey's goal was reached."""
 
 class EnrolmentState(_EnrolmentState, metaclass=_EnrolmentStateEnumTypeWrapper):
     """State of an enrolment."""
@@ -52,6 +54,8 @@ ENROLMENT_STATE_PARKED: EnrolmentState.ValueType  # 4
 """Live, of a customer who was set aside after repeated faults: it goes on, or halts if the journey has stopped, when an operator has
 the customer tried again (`RetryParkedCustomer`).
 """
+ENROLMENT_STATE_CONVERTED: EnrolmentState.ValueType  # 5
+"""Ended since the journey's goal was reached."""
 Global___EnrolmentState: _TypeAlias = EnrolmentState  # noqa: Y015
 
 class _WaitReason:
@@ -68,6 +72,8 @@ class _WaitReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitReason
     """A message is with the gateway."""
     WAIT_REASON_QUIET: _WaitReason.ValueType  # 3
     """Do not disturb, or no room under the team's frequency cap, as the detail of its last step says; the message follows."""
+    WAIT_REASON_EVENT: _WaitReason.ValueType  # 4
+    """An event of the customer, at most for the time that the node allows."""
 
 class WaitReason(_WaitReason, metaclass=_WaitReasonEnumTypeWrapper):
     """What a live enrolment waits for."""
@@ -80,6 +86,8 @@ WAIT_REASON_SEND: WaitReason.ValueType  # 2
 """A message is with the gateway."""
 WAIT_REASON_QUIET: WaitReason.ValueType  # 3
 """Do not disturb, or no room under the team's frequency cap, as the detail of its last step says; the message follows."""
+WAIT_REASON_EVENT: WaitReason.ValueType  # 4
+"""An event of the customer, at most for the time that the node allows."""
 Global___WaitReason: _TypeAlias = WaitReason  # noqa: Y015
 
 class _StepResult:
@@ -124,6 +132,14 @@ class _StepResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StepResult
     """Halted here."""
     STEP_RESULT_CANCELLED: _StepResult.ValueType  # 17
     """The message was cancelled by a stop before it left."""
+    STEP_RESULT_WAIT_STARTED: _StepResult.ValueType  # 18
+    """A wait for an event began."""
+    STEP_RESULT_HAPPENED: _StepResult.ValueType  # 19
+    """The event that was waited for happened."""
+    STEP_RESULT_TIMED_OUT: _StepResult.ValueType  # 20
+    """The time for the event was over."""
+    STEP_RESULT_GOAL_REACHED: _StepResult.ValueType  # 21
+    """The goal was reached while the customer stood here."""
     STEP_RESULT_WAY_TAKEN: _StepResult.ValueType  # 22
     """A way of a split was taken; the detail is its number, from 1."""
     STEP_RESULT_HELD_OUT: _StepResult.ValueType  # 23
@@ -168,6 +184,14 @@ STEP_RESULT_HALTED: StepResult.ValueType  # 16
 """Halted here."""
 STEP_RESULT_CANCELLED: StepResult.ValueType  # 17
 """The message was cancelled by a stop before it left."""
+STEP_RESULT_WAIT_STARTED: StepResult.ValueType  # 18
+"""A wait for an event began."""
+STEP_RESULT_HAPPENED: StepResult.ValueType  # 19
+"""The event that was waited for happened."""
+STEP_RESULT_TIMED_OUT: StepResult.ValueType  # 20
+"""The time for the event was over."""
+STEP_RESULT_GOAL_REACHED: StepResult.ValueType  # 21
+"""The goal was reached while the customer stood here."""
 STEP_RESULT_WAY_TAKEN: StepResult.ValueType  # 22
 """A way of a split was taken; the detail is its number, from 1."""
 STEP_RESULT_HELD_OUT: StepResult.ValueType  # 23
@@ -209,7 +233,7 @@ class Enrolment(_message.Message):
     """Event that caused it."""
     @_builtins.property
     def wake_time(self) -> _timestamp_pb2.Timestamp:
-        """When it goes on by itself; absent unless a delay or quiet time runs."""
+        """When it goes on by itself; absent unless a delay, a wait for an event or quiet time runs."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

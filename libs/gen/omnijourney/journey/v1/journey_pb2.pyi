@@ -324,7 +324,9 @@ class Definition(_message.Message):
 
     @_builtins.property
     def goal(self) -> Global___Goal:
-        """Ends an enrolment at once when it is met, wherever the customer waits; counted as converted."""
+        """Ends an enrolment at once when it is met, wherever the customer waits; counted as converted. A message that is with the gateway is
+        awaited first, and put off no more. An edit goes for those who are inside, too, from then on.
+        """
 
     def __init__(
         self,
@@ -358,7 +360,9 @@ class Goal(_message.Message):
     EVENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def event(self) -> _trigger_pb2.Trigger:
-        """Met by an event of the customer after the enrolment. Required."""
+        """Met by an event of the customer after the enrolment, which did not occur before the one that started it: an order, a new contact, a tag or
+        an attribute, as it would start a journey. Required to publish; not `system`, which is no event of the customer.
+        """
 
     def __init__(
         self,

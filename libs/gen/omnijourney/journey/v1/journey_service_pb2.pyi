@@ -1079,14 +1079,17 @@ class CountEnrolmentsResponse(_message.Message):
     COMPLETED_COUNT_FIELD_NUMBER: _builtins.int
     HALTED_COUNT_FIELD_NUMBER: _builtins.int
     PARKED_COUNT_FIELD_NUMBER: _builtins.int
+    CONVERTED_COUNT_FIELD_NUMBER: _builtins.int
     live_count: _builtins.int
     """Live, of customers who are not parked."""
     completed_count: _builtins.int
-    """Completed."""
+    """Completed, but for those that reached the goal."""
     halted_count: _builtins.int
     """Halted."""
     parked_count: _builtins.int
     """Of parked customers; they are not among the live."""
+    converted_count: _builtins.int
+    """Ended since the goal was reached."""
     def __init__(
         self,
         *,
@@ -1094,10 +1097,11 @@ class CountEnrolmentsResponse(_message.Message):
         completed_count: _builtins.int = ...,
         halted_count: _builtins.int = ...,
         parked_count: _builtins.int = ...,
+        converted_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed_count", b"completed_count", "halted_count", b"halted_count", "live_count", b"live_count", "parked_count", b"parked_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed_count", b"completed_count", "converted_count", b"converted_count", "halted_count", b"halted_count", "live_count", b"live_count", "parked_count", b"parked_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -70,7 +70,7 @@ class Node(_message.Message):
     node_id: _builtins.str
     """Chosen by the author, stable over the journey's life: 1 to 64 of `a-z 0-9 _ -`. Required, unique in the journey."""
     next_node_id: _builtins.str
-    """Node that follows; empty: the journey ends here. Unused by a condition and a split, which have branches."""
+    """Node that follows; empty: the journey ends here. Unused by a condition, a wait and a split, which have branches."""
     @_builtins.property
     def message(self) -> Global___MessageNode:
         """Sends a message."""
@@ -213,7 +213,9 @@ Global___TemplateContent: _TypeAlias = TemplateContent  # noqa: Y015
 
 @_typing.final
 class WaitNode(_message.Message):
-    """Waits until the customer does something, or until the time is over."""
+    """Waits until the customer does something, or until the time is over: one of the two takes the customer on, never both. What occurred in
+    time and is worked late, since nobody worked in between, comes first; once the time-out was acted on, nothing takes it back.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -222,23 +224,33 @@ class WaitNode(_message.Message):
     COUNTS_EARLIER_FIELD_NUMBER: _builtins.int
     HAPPENED_FIELD_NUMBER: _builtins.int
     TIMED_OUT_FIELD_NUMBER: _builtins.int
+    SAME_SUBJECT_FIELD_NUMBER: _builtins.int
     counts_earlier: _builtins.bool
     """Whether an event counts that came after the enrolment and before the wait began."""
+    same_subject: _builtins.bool
+    """Whether the event has to be about the same thing as the one that started the enrolment. An order is about its cart, its id and its
+    number, an attribute about its new value, a tag about itself: one of these has to be the same, but for letter case and width. Both
+    events have to be of these kinds. Stays as it is once the journey is published.
+    """
     @_builtins.property
     def event(self) -> _trigger_pb2.Trigger:
-        """What is waited for; another journey's start would be triggered by the same. Required."""
+        """What is waited for: an order, a new contact, a tag or an attribute, as it would start a journey. Never what occurred before the event
+        that started the enrolment. Required to publish; not `system`, which is no event of the customer.
+        """
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
-        """At most this long, more than 0, at most 365 days, whole minutes. Required."""
+        """At most this long, in elapsed time, more than 0, at most 365 days, whole minutes. Required to publish. Who waits already keeps their
+        time when it is edited.
+        """
 
     @_builtins.property
     def happened(self) -> Global___Branch:
-        """Where those go on who did it. Required."""
+        """Where those go on who did it. Required to publish."""
 
     @_builtins.property
     def timed_out(self) -> Global___Branch:
-        """Where the others go on. Required."""
+        """Where the others go on. Required to publish."""
 
     def __init__(
         self,
@@ -248,10 +260,11 @@ class WaitNode(_message.Message):
         counts_earlier: _builtins.bool = ...,
         happened: Global___Branch | None = ...,
         timed_out: Global___Branch | None = ...,
+        same_subject: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "happened", b"happened", "timed_out", b"timed_out", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts_earlier", b"counts_earlier", "event", b"event", "happened", b"happened", "timed_out", b"timed_out", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts_earlier", b"counts_earlier", "event", b"event", "happened", b"happened", "same_subject", b"same_subject", "timed_out", b"timed_out", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -94,7 +94,7 @@ class Simulation(_message.Message):
     enrolled_count: _builtins.int
     """Enrolments."""
     completed_count: _builtins.int
-    """Enrolments that reached an end."""
+    """Enrolments that reached an end, or the goal."""
     points_added: _builtins.int
     """Points added."""
     points_deducted: _builtins.int

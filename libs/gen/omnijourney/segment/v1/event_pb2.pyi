@@ -157,6 +157,7 @@ class OrderCompleted(_message.Message):
     SIGNED_FIELD_NUMBER: _builtins.int
     TEST_FIELD_NUMBER: _builtins.int
     CLICK_ID_FIELD_NUMBER: _builtins.int
+    CART_ID_FIELD_NUMBER: _builtins.int
     shop_id: _builtins.str
     """The shop as the team names it, 1 to 200 characters. Required."""
     order_id: _builtins.str
@@ -171,6 +172,8 @@ class OrderCompleted(_message.Message):
     """True for a trial order: stored, earns nothing, triggers nothing."""
     click_id: _builtins.str
     """Id of the tracked click that led to the order; may be empty."""
+    cart_id: _builtins.str
+    """Id of the shopping cart that became the order, up to 200 characters; may be empty. Journeys can wait for the order of a cart."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """What was paid. Required. May be below 0, where more was returned than bought: it earns nothing then."""
@@ -190,10 +193,11 @@ class OrderCompleted(_message.Message):
         signed: _builtins.bool = ...,
         test: _builtins.bool = ...,
         click_id: _builtins.str = ...,
+        cart_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "click_id", b"click_id", "items", b"items", "order_id", b"order_id", "order_number", b"order_number", "shop_id", b"shop_id", "signed", b"signed", "test", b"test"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "cart_id", b"cart_id", "click_id", b"click_id", "items", b"items", "order_id", b"order_id", "order_number", b"order_number", "shop_id", b"shop_id", "signed", b"signed", "test", b"test"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

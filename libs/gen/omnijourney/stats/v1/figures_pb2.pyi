@@ -231,7 +231,7 @@ class JourneyOverview(_message.Message):
     refused_count: _builtins.int
     """Triggers that met all conditions and did not enrol, by limits."""
     completed_count: _builtins.int
-    """Enrolments that reached an end."""
+    """Enrolments that reached an end, or the journey's goal; how many reached the goal is told by the nodes' results."""
     halted_count: _builtins.int
     """Enrolments that were halted."""
     messages_sent_count: _builtins.int

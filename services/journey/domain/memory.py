@@ -1,0 +1,23 @@
+"""What an enrolment keeps of what the customer did."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class Memory(msgspec.Struct, frozen=True, array_like=True):
+    """Of an enrolment in a journey that listens to events. Stored: fields may be added at the end.
+
+    `since` is when the event occurred that started it: what occurred before counts for nothing. `subjects` are digests
+    of what that was about, where a wait asks for it. `met` are the waits that count what came before they began, and
+    whose event has come. `converted`: the goal was reached while a message was with the gateway. `ready` names the node
+    that the next turn does first, now that it is committed what took the customer there.
+    """
+
+    since: datetime
+    subjects: tuple[bytes, ...] = ()
+    met: tuple[str, ...] = ()
+    converted: bool = False
+    ready: str | None = None
