@@ -16,7 +16,6 @@ from bench.field import REAL, Field
 from bench.floor_0 import Floor, sleep_floor
 from bench.measure import chunks
 from bench.team import BATCH, BenchTeam, spread
-from libs.common.ids import new_id
 
 DUE: Final = 10_000
 NIGHT: Final = timedelta(hours=6)
@@ -65,8 +64,7 @@ async def sleepers(field: Field, count: int) -> Sleep:
     await team.create()
     night = await team.publish(team.sleep("night", NIGHT))
     nap = await team.publish(team.sleep("nap", NAP))
-    # Nothing in these journeys asks segment, which need not know them then.
-    customers = [new_id() for _ in range(count)]
+    customers = await team.create_customers(count)
     await _lull(field, team, night)
     before = field.usage.memory()["journey"]
     began, since = REAL.now(), field.clock.now()
@@ -108,7 +106,7 @@ async def sleepers(field: Field, count: int) -> Sleep:
 
 async def _lull(field: Field, team: BenchTeam, journey_id: UUID) -> None:
     """Warms up with some who sleep, too, and lets all settle."""
-    some = [new_id() for _ in range(BATCH)]
+    some = await team.create_customers(BATCH)
     await team.trigger(journey_id, some)
     await _until_asleep(field, BATCH)
     await field.settled()

@@ -11,6 +11,7 @@ from bench import order as w3
 from bench import sleepers as w2
 from bench.field import field
 from bench.result import Line, Result, Wanted
+from bench.stops import FEW, stops
 from bench.w1 import w1
 from bench.welcome import Welcome
 
@@ -21,9 +22,10 @@ N_DEFAULT: Final = {
     "w2": 20_000,
     "w3": 400,
     "w4": 10_000,
+    "stop": 20_000,
     "ledger": 5_000_000,
 }
-"""w2 aims at 1,000,000 and w4 at 100,000: minutes each on two cores, so both are asked for by name
+"""w2 and stop aim at 1,000,000 and w4 at 100,000: minutes each on two cores, so they are asked for by name
 (`W=w2 N=1000000`)."""
 
 
@@ -119,6 +121,30 @@ async def _w4(wanted: Wanted) -> Result:
     )
 
 
+async def _stop(wanted: Wanted) -> Result:
+    """With few inside and with many: what each of them costs."""
+    async with field(wanted.directory) as on:
+        stopped = await stops(on, [FEW, wanted.n])
+    lines = [
+        line
+        for stop in stopped
+        for line in (
+            Line(f"{stop.inside:,} inside: halted/s", f"{stop.rate_per_s:,.0f}"),
+            Line("  answered, over after, s", f"{stop.answered_s:.2f}, {stop.ended_s:.2f}"),
+            Line("  CPU-s per 1,000", f"{stop.cpu_s_per_1000:.3f}"),
+            *(
+                Line(f"    {name}", f"{spent / stop.inside * 1_000:.3f}")
+                for name, spent in sorted(stop.cpu_s.items(), key=lambda pair: -pair[1])
+            ),
+            Line("  journey's memory, MB", f"{stop.worker_mb:,.0f}"),
+        )
+    ]
+    costs = " → ".join(f"{stop.cpu_s_per_1000:.2f} with {stop.inside:,} inside" for stop in stopped)
+    return Result(
+        wanted.work, wanted.n, lines, {"stops": stopped}, [], f"stop CPU-s per 1,000 customers: {costs}"
+    )
+
+
 async def _ledger(wanted: Wanted) -> Result:
     """Posting through gRPC beside the bare statement, and pages of the report at `n` entries."""
     n = wanted.n
@@ -171,6 +197,7 @@ _WORKS: Final[dict[str, Callable[[Wanted], Awaitable[Result]]]] = {
     "w2": _w2,
     "w3": _w3,
     "w4": _w4,
+    "stop": _stop,
     "ledger": _ledger,
 }
 WORKS: Final = tuple(_WORKS)
