@@ -49,6 +49,7 @@ from services.channel_gateway.store.deliveries import DeliveryStore
 from services.channel_gateway.store.feed import FeedStore
 from services.channel_gateway.store.figures import FigureStore
 from services.channel_gateway.store.frequency import FrequencyStore
+from services.channel_gateway.store.heard import HeardStore
 from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.store.lost_sends import LostSendStore
 from services.channel_gateway.store.money import MoneyStore
@@ -67,6 +68,7 @@ from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
 from services.channel_gateway.worker.heard_accounts import HeardAccounts
+from services.channel_gateway.worker.hearing import Hearing
 from services.channel_gateway.worker.inbox import InboxWorker
 from services.channel_gateway.worker.lag import GatewayLag
 from services.channel_gateway.worker.presence import Presence
@@ -131,6 +133,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             presence,
             progress,
             functools.partial(stored_events, tolerance=settings.webhook_tolerance),
+            hearing=Hearing(HeardStore(rt.pool), publisher, rt.clock),
         )
         keys = ShopKeys(inbox, rt.clock)
         heard = HeardAccounts(inbox)

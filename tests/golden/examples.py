@@ -327,7 +327,15 @@ FORMS: Final[dict[str, Stored | Derived]] = {
                     ),
                     gr.GoneFact(2, D.bytes, "DELETED"),
                 ],
-            )
+            ),
+            "a receipt": gr.Record(
+                epoch_us(AT),
+                [
+                    gr.ReceiptFact(
+                        *(C.bytes, "hello 歡迎", 2, D.bytes, 2), sends=A.bytes + B.bytes + B.bytes + C.bytes
+                    ),
+                ],
+            ),
         },
         gr.pack_record,
         gr.read_record,

@@ -15,7 +15,7 @@ import msgspec
 from libs.common.feeds.records import time_of
 
 SEND_BYTES: Final = 32
-"""Of a send in `SettledFact.sends`: effect key, enrolment."""
+"""Of a send in `sends` of a fact: effect key, enrolment."""
 _ARRAY_HEAD: Final = 20
 """Bytes before the items of an array as PostgreSQL sends it: dimensions, nulls, type, length, first index."""
 _ARRAY_ITEM: Final = 20
@@ -50,6 +50,25 @@ class SettledFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1)
         return len(self.sends) // SEND_BYTES
 
 
+class ReceiptFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
+    """What a channel told of sent messages of one node, alike of each; customers stand beside the body as of sends.
+
+    `kind` is a `channel_gateway.v1.ReceiptKind`. A send has each kind once at most, and READ never without DELIVERED.
+    """
+
+    journey_id: bytes
+    node_id: str
+    channel: int
+    account_id: bytes
+    kind: int
+    sends: bytes
+
+    @property
+    def count(self) -> int:
+        """How many sends."""
+        return len(self.sends) // SEND_BYTES
+
+
 class GoneFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
     """Content can be sent no more; `kind` 1: bot module, 2: template, 3: account."""
 
@@ -58,7 +77,7 @@ class GoneFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
     reason: str
 
 
-Fact = SettledFact | GoneFact
+Fact = SettledFact | ReceiptFact | GoneFact
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):

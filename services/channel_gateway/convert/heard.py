@@ -11,11 +11,23 @@ from libs.common.phones import is_e164
 from libs.common.rpc.values import timestamp
 from omnijourney.segment.v1 import customer_pb2, event_pb2
 from services.channel_gateway.convert.events import ConvertedWebhook, customer_events
-from services.channel_gateway.domain.heard import BodyFaultError, Heard, Item, Joined, Left, Wrote
+from services.channel_gateway.domain.heard import (
+    Acted,
+    BodyFaultError,
+    Heard,
+    Item,
+    Joined,
+    Left,
+    MessageReceipt,
+    Preference,
+    PreferenceSource,
+    Wrote,
+)
 from services.channel_gateway.domain.inbox import InboxSource, Refusal, StoredWebhook
 from services.channel_gateway.domain.line_hooks import read_line
 from services.channel_gateway.domain.meta_hooks import read_meta
 from services.channel_gateway.domain.model import Channel
+from services.channel_gateway.domain.words import wanted
 
 _KEY_LENGTH_MAX: Final = 150
 """Of a channel's name of an event, within a key of 200 that names the account, too."""
@@ -52,15 +64,25 @@ def _converted(
     latest = webhook.received_at + tolerance
     for place, item in enumerate(items):
         for each in item.heard:
-            kept = each if each.at <= latest else each._replace(at=webhook.received_at)
-            events.append(_event(webhook, channel, kept))
-            places.append(place)
+            kept = _not_later(each, latest, webhook.received_at)
             heard.append(kept)
+            if isinstance(kept, Wrote) and (wants := wanted(kept.text)) is not None:
+                heard.append(Preference(kept.external_id, kept.at, wants, PreferenceSource.CHAT))
+            if isinstance(kept, Joined | Left | Wrote):
+                events.append(_event(webhook, channel, kept))
+                places.append(place)
     faults = [Refusal(place, item.fault) for place, item in enumerate(items) if item.fault]
     return ConvertedWebhook(webhook, events, "", places, faults, channel, heard)
 
 
-def _event(webhook: StoredWebhook, channel: Channel, heard: Heard) -> event_pb2.CustomerEvent:
+def _not_later(heard: Heard, latest: datetime, received_at: datetime) -> Heard:
+    """The same; a time that lies too far ahead becomes the time of receipt."""
+    if isinstance(heard, MessageReceipt) or heard.at <= latest:
+        return heard
+    return heard._replace(at=received_at)
+
+
+def _event(webhook: StoredWebhook, channel: Channel, heard: Acted) -> event_pb2.CustomerEvent:
     identity = customer_pb2.IdentityKey(
         channel=int(channel),  # type: ignore[arg-type]  # the enums have the same numbers
         account_id=webhook.origin,
@@ -89,20 +111,3 @@ def _key(account_id: str, key: str) -> str:
     if len(key) > _KEY_LENGTH_MAX:
         key = hashlib.blake2b(key.encode(), digest_size=32).hexdigest()
     return f"{account_id}:{key}"
-
-
-def is_windowed(channel: Channel) -> bool:
-    """Whether the channel takes free content only within a time after the customer's last message."""
-    return channel is not Channel.LINE
-
-
-def last_messages(converted: ConvertedWebhook) -> dict[tuple[str, str], datetime]:
-    """When each person last wrote, by account and id, where the channel has a window."""
-    last: dict[tuple[str, str], datetime] = {}
-    if converted.channel is None or not is_windowed(converted.channel):
-        return last
-    for heard in converted.heard:
-        if isinstance(heard, Wrote):
-            key = (converted.webhook.origin, heard.external_id)
-            last[key] = max(heard.at, last.get(key, heard.at))
-    return last

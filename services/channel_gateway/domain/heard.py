@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import IntEnum
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from libs.common.times import in_range
 from services.channel_gateway.domain.json_faults import Fault
+from services.channel_gateway.domain.receipts import ReceiptKind
 
 ITEMS_MAX: Final = 5_000
 """Events of one body; Meta has up to 1,000."""
 ID_LENGTH_MAX: Final = 200
 _MS: Final = 1_000
+
+
+class PreferenceSource(IntEnum):
+    """Numbers of the contract's `ConsentSource`."""
+
+    CHAT = 3
+    CHANNEL = 4
 
 
 class Joined(NamedTuple):
@@ -43,7 +53,25 @@ class Wrote(NamedTuple):
     """What was written; empty where it was no text."""
 
 
-Heard = Joined | Left | Wrote
+class MessageReceipt(NamedTuple):
+    """What became of a message of ours."""
+
+    effect_key: UUID
+    kind: ReceiptKind
+
+
+class Preference(NamedTuple):
+    """Somebody wants messages no more, or again."""
+
+    external_id: str
+    at: datetime
+    wanted: bool
+    source: PreferenceSource
+
+
+Acted = Joined | Left | Wrote
+"""What a person did, of which segment is told."""
+Heard = Acted | MessageReceipt | Preference
 
 
 class Item(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from services.channel_gateway.domain.heard import (
+    Acted,
     Heard,
     Item,
     ItemFaultError,
@@ -79,7 +80,7 @@ def _heard(part: msgspec.Raw) -> tuple[Heard, ...]:
     return (_of_person(event, event.source.user_id),)
 
 
-def _of_person(event: _Event, user_id: str) -> Heard:
+def _of_person(event: _Event, user_id: str) -> Acted:
     if not _USER_ID.fullmatch(user_id):
         raise ItemFaultError("source.userId is no id of a person")
     at, key = time_of_ms(event.timestamp), checked_id(event.webhook_event_id, "webhookEventId")

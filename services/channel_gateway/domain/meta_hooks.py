@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -18,12 +19,16 @@ from services.channel_gateway.domain.heard import (
     Heard,
     Item,
     ItemFaultError,
+    MessageReceipt,
+    Preference,
+    PreferenceSource,
     Wrote,
     checked_id,
     time_of_ms,
 )
 from services.channel_gateway.domain.hook_bodies import check_count, read_items, read_part, read_whole
 from services.channel_gateway.domain.model import Channel, ConnectionKind
+from services.channel_gateway.domain.receipts import ReceiptKind
 
 _KINDS: Final = {
     "whatsapp_business_account": ConnectionKind.WHATSAPP,
@@ -38,6 +43,17 @@ CHANNELS: Final = {
 _WA_ID: Final = re.compile(r"[0-9]{5,20}")
 _PERSON_ID: Final = re.compile(r"[0-9]{1,32}")
 _SECONDS: Final = re.compile(r"[0-9]{1,11}")
+_FIELDS: Final = frozenset({"messages", "user_preferences"})
+_RECEIPTS: Final = {
+    "delivered": ReceiptKind.DELIVERED,
+    "read": ReceiptKind.READ,
+    "played": ReceiptKind.READ,
+    "failed": ReceiptKind.FAILED,
+}
+_CALLBACK: Final = re.compile(r"([0-9a-f]{32}):([0-9a-f]{32}):[0-9]{1,3}")
+_OPTED_OUT: Final = 131050
+"""Code: the person stopped the business's marketing messages."""
+_WANTED: Final = {"stop": False, "resume": True}
 _Id = str | int
 
 
@@ -79,6 +95,31 @@ class _Value(msgspec.Struct, frozen=True):
     contacts: list[msgspec.Raw] = []
     messages: list[msgspec.Raw] = []
     statuses: list[msgspec.Raw] = []
+    user_preferences: list[msgspec.Raw] = []
+
+
+class _Error(msgspec.Struct, frozen=True):
+    code: int = 0
+
+
+class _Status(msgspec.Struct, frozen=True):
+    """What became of a message of ours."""
+
+    status: str
+    timestamp: _Id = ""
+    """Seconds."""
+    recipient_id: str = ""
+    biz_opaque_callback_data: str = ""
+    """What we sent with it: team, key of the effect, number of the message, the ids in hexadecimal."""
+    errors: list[_Error] = []
+
+
+class _UserPreference(msgspec.Struct, frozen=True):
+    value: str
+    timestamp: _Id
+    """Seconds."""
+    wa_id: str = ""
+    category: str = ""
 
 
 class _Change(msgspec.Struct, frozen=True):
@@ -137,6 +178,8 @@ _CHANGE: Final = msgspec.json.Decoder(_Change)
 _VALUE: Final = msgspec.json.Decoder(_Value)
 _CONTACT: Final = msgspec.json.Decoder(_Contact)
 _MESSAGE: Final = msgspec.json.Decoder(_Message)
+_STATUS: Final = msgspec.json.Decoder(_Status)
+_USER_PREFERENCE: Final = msgspec.json.Decoder(_UserPreference)
 _MESSAGING: Final = msgspec.json.Decoder(_Messaging)
 
 
@@ -289,14 +332,15 @@ def _of_number(entry: _Entry) -> list[Item]:
             items.append(Item(fault=str(fault)))
             continue
         items += read_items(value.messages, functools.partial(_message, names=_names(value.contacts)))
-        items += read_items(value.statuses, lambda _: ())
+        items += read_items(value.statuses, _status)
+        items += read_items(value.user_preferences, _preference)
     return items
 
 
 def _value(raw: msgspec.Raw) -> _Value:
-    """What a change says of messages; nothing where it is of another field."""
+    """What a change says of messages and of what people want; nothing where it is of another field."""
     change = read_part(_CHANGE, raw)
-    return read_part(_VALUE, change.value) if change.field == "messages" else _Value()
+    return read_part(_VALUE, change.value) if change.field in _FIELDS else _Value()
 
 
 def _count(raw: msgspec.Raw) -> int:
@@ -304,7 +348,7 @@ def _count(raw: msgspec.Raw) -> int:
         value = _value(raw)
     except ItemFaultError:
         return 1
-    return max(1, len(value.messages) + len(value.statuses))
+    return max(1, len(value.messages) + len(value.statuses) + len(value.user_preferences))
 
 
 def _names(contacts: Iterable[msgspec.Raw]) -> dict[str, str]:
@@ -329,6 +373,29 @@ def _message(part: msgspec.Raw, names: Mapping[str, str]) -> tuple[Heard, ...]:
     text = message.text.body if message.type == "text" and message.text is not None else ""
     key = checked_id(message.id, "id")
     return (Wrote(message.sender, _at(message.timestamp), key, names.get(message.sender, ""), text),)
+
+
+def _status(part: msgspec.Raw) -> tuple[Heard, ...]:
+    """Steps that we go by. Who opted out is known by the refusal, too."""
+    status = read_part(_STATUS, part)
+    kind = _RECEIPTS.get(status.status)
+    heard: list[Heard] = []
+    if kind is not None and (ours := _CALLBACK.fullmatch(status.biz_opaque_callback_data)):
+        heard.append(MessageReceipt(UUID(ours[2]), kind))
+    opted_out = kind is ReceiptKind.FAILED and any(error.code == _OPTED_OUT for error in status.errors)
+    if opted_out and _WA_ID.fullmatch(status.recipient_id):
+        heard.append(Preference(status.recipient_id, _at(status.timestamp), False, PreferenceSource.CHANNEL))
+    return tuple(heard)
+
+
+def _preference(part: msgspec.Raw) -> tuple[Heard, ...]:
+    preference = read_part(_USER_PREFERENCE, part)
+    wanted = _WANTED.get(preference.value)
+    if wanted is None or preference.category != "marketing_messages":
+        return ()
+    if not _WA_ID.fullmatch(preference.wa_id):
+        raise ItemFaultError("wa_id is no phone number")
+    return (Preference(preference.wa_id, _at(preference.timestamp), wanted, PreferenceSource.CHANNEL),)
 
 
 def _at(seconds: _Id) -> datetime:

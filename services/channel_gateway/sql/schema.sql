@@ -310,7 +310,8 @@ CREATE TABLE inbound (
     account_id  uuid NOT NULL,
     external_id text NOT NULL,
     last_at     timestamp with time zone NOT NULL,
-    CONSTRAINT inbound_pkey PRIMARY KEY (team_id, account_id, external_id)
+    CONSTRAINT inbound_pkey PRIMARY KEY (team_id, account_id, external_id),
+    CONSTRAINT inbound_time_readable CHECK (((last_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (last_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_analyze_scale_factor=0.5);
 SELECT platform.sample_lightly('inbound');
 ALTER TABLE inbound ENABLE ROW LEVEL SECURITY;
@@ -371,6 +372,22 @@ CREATE TABLE message_price (
 );
 ALTER TABLE message_price ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON message_price USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Who wants no messages of a team on a channel, whichever of its accounts they come from.
+CREATE TABLE opt_out (
+    team_id     uuid NOT NULL,
+    channel     smallint NOT NULL,
+    external_id text NOT NULL,
+    withdrawn   boolean NOT NULL,
+    source      smallint NOT NULL,
+    changed_at  timestamp with time zone NOT NULL,
+    CONSTRAINT opt_out_pkey PRIMARY KEY (team_id, channel, external_id),
+    CONSTRAINT opt_out_channel_check CHECK (((channel >= 1) AND (channel <= 4))),
+    CONSTRAINT opt_out_source_check CHECK (((source >= 1) AND (source <= 4))),
+    CONSTRAINT opt_out_time_readable CHECK (((changed_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (changed_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE opt_out ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON opt_out USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- Messages a month that a LINE account's plan holds; no row or no limit: the channel tells when it is used up.
 CREATE TABLE plan_quota (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -113,12 +113,6 @@ class InboxStore:
             )
             for row in rows
         ]
-
-    async def note_messages(self, team_id: UUID, last: Mapping[tuple[str, str], datetime]) -> None:
-        """Notes when people last wrote, by account and person; never goes back."""
-        rows = [(account, person, at) for (account, person), at in sorted(last.items())]
-        async with transaction(self._pool, [team_id]) as connection:
-            await connection.execute(QUERIES["note_messages"], team_id, *columns(rows, 3))
 
     async def set_aside_next(self, team_id: UUID, reason: str) -> int | None:
         """Marks a team's next webhook as refused without reading it; its sequence, None if there is none."""

@@ -17,7 +17,7 @@ from libs.common.feeds.records import SHARDS, epoch_us
 from libs.common.ids import PARTITIONS
 from services.channel_gateway.domain.facts import Fact, FactKind
 
-_RECORD: Final = 1
+RECORD_TAG: Final = 1
 """Tag of a record."""
 RecordRow = tuple[int, UUID, list[UUID], bool, bytes]
 """Columns of `record_row`: shard, team, customers, whether they are mail, body."""
@@ -92,7 +92,7 @@ class RecordBatch:
             )
             for what, indexes in alike.items()
         ]
-        return pack_record((_RECORD, self._at_us, facts))
+        return pack_record((RECORD_TAG, self._at_us, facts))
 
 
 def content_rows(facts: Iterable[Fact]) -> list[RecordRow]:
@@ -105,7 +105,7 @@ def content_rows(facts: Iterable[Fact]) -> list[RecordRow]:
             False,
             pack_record(
                 (
-                    _RECORD,
+                    RECORD_TAG,
                     epoch_us(fact.occurred_at),
                     [(fact.kind, fact.outcome, fact.content_id, fact.reason)],
                 )

@@ -200,6 +200,9 @@ async def _hold_limits(
     live = [(s, p) for s, p in zip(sends, prepared, strict=True) if isinstance(p, Prepared)]
     if not live:
         return limits
+    people = sorted({(s.team_id, int(s.channel), p.recipient) for s, p in live})
+    opted_out = await connection.fetch(QUERIES["find_opt_outs"], *columns(people, 3))
+    limits.opted_out = {(row["team_id"], row["channel"], row["external_id"]) for row in opted_out}
     await hold_frequency(connection, limits, live, capped, now)
     await _hold_usage(connection, limits, [s for s, _ in live if s.cap is not None])
     await _hold_quotas(connection, limits, [p.account for s, p in live if s.channel is Channel.LINE], now)

@@ -7,8 +7,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
@@ -20,7 +19,6 @@ from libs.common.rpc.operations import Progress
 from libs.common.tasks import any_set
 from services.channel_gateway.clients.services import EVENTS_MAX, EventRecorder
 from services.channel_gateway.convert.events import ConvertedWebhook
-from services.channel_gateway.convert.heard import last_messages
 from services.channel_gateway.domain.inbox import StoredWebhook
 from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.worker.forwarding import Course, Forwarding
@@ -48,6 +46,14 @@ _FIRST: Final = UUID(int=0)
 _log = structlog.get_logger(__name__)
 
 
+class Listener(Protocol):
+    """Notes what the gateway itself goes by, `worker.hearing.Hearing`."""
+
+    async def note(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> None:
+        """Of a team's webhooks; the same again changes nothing. Raises the driver's errors."""
+        ...
+
+
 class InboxWorker:
     """A loop, see `libs.common.tasks`. One process of the gateway forwards at a time (`Presence.is_forwarder`); all may
     run this."""
@@ -59,11 +65,14 @@ class InboxWorker:
         presence: Presence,
         progress: Progress,
         convert: Callable[[StoredWebhook], ConvertedWebhook],
+        *,
+        hearing: Listener,
     ) -> None:
-        """`convert` gives a webhook's events as segment takes them."""
+        """`convert` gives a webhook's events as segment takes them, `hearing` notes what the gateway itself goes by."""
         self._store = store
         self._presence = presence
         self._convert = convert
+        self._hearing = hearing
         self._forwarding = Forwarding(recorder, store, progress)
         self._turns = Turns()
         self._failures: Counter[UUID] = Counter()
@@ -220,17 +229,9 @@ class InboxWorker:
         if webhooks:
             converted = await self._converted(webhooks)
             # First what sends go by, which is the same however often it is noted.
-            await self._note_messages(team_id, converted)
+            await self._hearing.note(team_id, converted)
             await self._forwarding.forward(converted, course)
         return bool(webhooks)
-
-    async def _note_messages(self, team_id: UUID, webhooks: Iterable[ConvertedWebhook]) -> None:
-        last: dict[tuple[str, str], datetime] = {}
-        for webhook in webhooks:
-            for key, at in last_messages(webhook).items():
-                last[key] = max(at, last.get(key, at))
-        if last:
-            await self._store.note_messages(team_id, last)
 
     async def _converted(self, webhooks: Sequence[StoredWebhook]) -> list[ConvertedWebhook]:
         """Nothing else waits long for it: what is large is converted in a thread beside."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
-from libs.common.feeds.gateway_records import SettledFact, customers_of, read_record
+from libs.common.feeds.gateway_records import GoneFact, SettledFact, customers_of, read_record
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import CustomerKey
 from libs.common.mailbox.mail import Outcome
@@ -45,9 +45,9 @@ def _left(row: GatewayRow) -> Iterator[tuple[bytes, datetime]]:
         record, place = read_record(row.body), 0
         customers = customers_of(row.customers)
         for fact in record.facts:
-            if not isinstance(fact, SettledFact):
+            if isinstance(fact, GoneFact):
                 continue
-            if fact.outcome == Outcome.SENT:
+            if isinstance(fact, SettledFact) and fact.outcome == Outcome.SENT:
                 at = record.at
                 yield from ((customer, at) for customer in customers[place : place + fact.count])
             place += fact.count

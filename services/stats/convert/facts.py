@@ -250,6 +250,9 @@ def _tally_sends(team: bytes, at_us: int, facts: Iterable[sends.Fact], shapes: _
             message = (team, fact.journey_id, fact.node_id, fact.channel, quarter)
             shape = (_send, message, fact.outcome, fact.messages, fact.micros, fact.currency)
             _add(shapes, shape, fact.count)
+        elif type(fact) is sends.ReceiptFact and fact.kind in _RECEIPTS:
+            message = (team, fact.journey_id, fact.node_id, fact.channel, quarter)
+            _add(shapes, (_receipt, message, fact.kind, 0, 0, ""), fact.count)
 
 
 _Message = tuple[bytes, bytes | None, str, int, int]  # team, journey, node, channel, quarter

@@ -28,7 +28,7 @@ from services.channel_gateway.worker import forwarding
 from services.channel_gateway.worker.inbox import InboxWorker
 from services.channel_gateway.worker.presence import Presence
 from tests.integration.channel_gateway.conftest import TIMEOUT_S, VAULT, Gateway, GatewayMaker
-from tests.integration.channel_gateway.test_webhooks import Shop, order, stored
+from tests.integration.channel_gateway.test_webhooks import OfShops, Shop, order, stored
 
 FAULTS = [
     grpc.StatusCode.INTERNAL,
@@ -200,7 +200,7 @@ def converted(webhook: StoredWebhook) -> ConvertedWebhook:
 
 def worker_of(gateway: Gateway, inbox: InboxStore, segment: Taking, convert: Any = converted) -> InboxWorker:
     presence = Presence(gateway.database.dsn_of("channel_gateway"), new_id())
-    return InboxWorker(inbox, segment, presence, Progress(), convert)
+    return InboxWorker(inbox, segment, presence, Progress(), convert, hearing=OfShops())
 
 
 async def waiting_orders(gateway: Gateway, shop: Shop, count: int) -> None:

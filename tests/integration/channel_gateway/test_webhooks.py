@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import grpc
 import pytest
@@ -25,7 +26,7 @@ from omnijourney.channel_gateway.v1 import webhook_pb2
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.segment.v1 import event_pb2
 from services.channel_gateway.clients.services import Recorded
-from services.channel_gateway.convert.events import customer_event, customer_events
+from services.channel_gateway.convert.events import ConvertedWebhook, customer_event, customer_events
 from services.channel_gateway.domain.inbox import StoredWebhook
 from services.channel_gateway.domain.shop_events import ShopEvent
 from services.channel_gateway.store.inbox import InboxStore
@@ -349,6 +350,13 @@ async def test_forty_orders_of_a_thousand_lines_are_all_recorded(gateway: Gatewa
     assert keys == [f"demo:order-{number}" for number in range(40)]
 
 
+class OfShops:
+    """Webhooks of shops tell nothing that the gateway itself goes by."""
+
+    async def note(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> None:
+        assert all(webhook.channel is None for webhook in webhooks)
+
+
 class SegmentInMemory:
     """Takes every event."""
 
@@ -380,6 +388,7 @@ async def test_a_stored_body_that_cannot_be_converted_is_set_aside_and_the_other
             Presence(dsn, new_id()),
             Progress(),
             lambda webhook: customer_events(webhook, timedelta(minutes=5), convert),
+            hearing=OfShops(),
         )
         assert await worker.step()
         assert not await worker.step(), "nothing is left in the queue"

@@ -18,6 +18,8 @@ async def test_times_that_nobody_can_read_are_refused(connection: "asyncpg.Conne
     assert [row["table"] for row in rows] == [
         "channel_gateway.delivery",
         "channel_gateway.history",
+        "channel_gateway.inbound",
+        "channel_gateway.opt_out",
         "channel_gateway.shop_key",
         "channel_gateway.webhook_inbox",
         "journey.actor",
@@ -54,7 +56,6 @@ OURS = {"applied_at", "created_at", "create_time", "updated_at", "update_time", 
 OURS_ALONE = {
     "channel_gateway.delivery.settled_at",
     "channel_gateway.frequency_use.noted_at",
-    "channel_gateway.inbound.last_at",
     "journey.audience_trigger.due_at",  # real time
     "journey.audience_trigger.ended_at",
     "journey.audience_trigger.started_at",

@@ -16,7 +16,7 @@ import pytest
 
 from libs.common.db.pool import open_pool
 from libs.common.feeds.follower import CursorMovedError
-from libs.common.feeds.gateway_records import GoneFact, Record, SettledFact, pack_record
+from libs.common.feeds.gateway_records import Fact, GoneFact, Record, SettledFact, pack_record
 from libs.common.feeds.records import epoch_us
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import new_id
@@ -41,7 +41,7 @@ def packed(customers: Sequence[UUID]) -> bytes:
 
 def record(team_id: UUID, at: datetime, ends: Sequence[tuple[UUID, int]], shard: int = 0) -> GatewayRow:
     """A record of sends, each by its customer and outcome, those with one outcome together."""
-    facts: list[SettledFact | GoneFact] = [GoneFact(1, new_id().bytes, "DELETED")]
+    facts: list[Fact] = [GoneFact(1, new_id().bytes, "DELETED")]
     customers: list[UUID] = []
     for outcome in sorted({outcome for _, outcome in ends}):
         alike = [customer for customer, each in ends if each == outcome]

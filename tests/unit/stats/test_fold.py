@@ -6,7 +6,10 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
+from libs.common.feeds import gateway_records as sends
 from libs.common.feeds import journey_records as records
+from libs.common.feeds.records import epoch_us
+from libs.common.feeds.rows import GatewayRow
 from libs.testing.history_rows import (
     JOURNEY,
     LINE,
@@ -182,6 +185,22 @@ def test_a_failure_told_later_gives_the_price_back() -> None:
         Metric.DELIVERED: 1,
         Metric.FAILED_LATER: 1,
     }
+
+
+def test_receipts_of_a_record_are_counted_once_a_send() -> None:
+    facts: list[sends.Fact] = [
+        sends.ReceiptFact(
+            JOURNEY.bytes, "hello", WHATSAPP, ANN.bytes, kind, b"\0" * sends.SEND_BYTES * number
+        )
+        for kind, number in (
+            (delivery_pb2.RECEIPT_KIND_DELIVERED, 3),
+            (delivery_pb2.RECEIPT_KIND_READ, 2),
+            (99, 5),
+        )
+    ]
+    body = sends.pack_record(sends.Record(epoch_us(NOON), facts))
+    row = GatewayRow(7, 1, TEAM.bytes, 5, NOON, body=body)
+    assert by_metric(counted(Source.GATEWAY, row)) == {Metric.DELIVERED: 3, Metric.READ: 2}
 
 
 def test_a_send_is_clicked_once() -> None:

@@ -5,6 +5,7 @@
 -- whole is raised, and nothing stays:
 --   OJ101: a key is stored already.  OJ102: a limit or a stop is in the way of some of it.  OJ103: what the batch was made of
 --   (accounts, content, prices) has changed.
+-- Somebody who wants no messages is in the way of a batch (OJ102) that was made without looking (with versions among its premises).
 CREATE OR REPLACE FUNCTION reserve_sends_v3(
     bound uuid[], own uuid, stint uuid, domain_now timestamptz, premises reservation_premises, places reservation_places,
     groups send_group_row[], refusals record_row[], re_reserve uuid[]
@@ -20,6 +21,9 @@ BEGIN
     PERFORM check_catalogue_v2(premises.versions, premises.prices);
     PERFORM take_places_v2(domain_now, places.caps, places.plans, places.payments);
     PERFORM hold_stint(stint, own);
+    IF cardinality(premises.versions) > 0 AND is_opted_out(bound, groups) THEN
+        RAISE EXCEPTION 'somebody wants no messages' USING ERRCODE = 'OJ102';
+    END IF;
     INSERT INTO delivery AS d (
         team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, template_id, state, accepted,
         reason, messages, price_micros, currency, capped, quota_month, stop_epoch, not_after, depth, recipient, parts, sender,

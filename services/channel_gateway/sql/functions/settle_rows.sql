@@ -1,5 +1,6 @@
+-- version: 2
 -- Settles sends that are unsettled and `own`; how many. Rows are found one by one in the order of their keys, which is the order in
--- which all lock them.
+-- which all lock them. Whom a channel names as somebody who wants no messages is kept as such.
 CREATE OR REPLACE FUNCTION settle_rows(own uuid, domain_now timestamptz, outcomes outcome_row[]) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
@@ -18,6 +19,9 @@ BEGIN
       ) AS w
      WHERE d.team_id = w.team_id AND d.effect_key = w.effect_key AND d.sender = own AND d.state >= send_state('ACCEPTED');
     GET DIAGNOSTICS settled = ROW_COUNT;
+    IF EXISTS (SELECT FROM unnest(outcomes) AS o WHERE o.reason = 'OPTED_OUT') THEN
+        PERFORM note_opt_outs(domain_now, outcomes);
+    END IF;
     RETURN settled;
 END
 $$;

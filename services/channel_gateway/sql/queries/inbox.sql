@@ -68,9 +68,3 @@ SELECT team_id, account_id, channel, display_name, state, state_reason, connecti
   FROM account
  WHERE team_id = :team_id AND NOT deleted
  ORDER BY created_at, account_id LIMIT :most
-
--- name: note_messages
--- When people last wrote, in the order of keys, each once.
-INSERT INTO inbound AS i (team_id, account_id, external_id, last_at)
-SELECT :team_id, * FROM unnest(:account_ids::uuid[], :external_ids::text[], :times::timestamptz[])
-ON CONFLICT (team_id, account_id, external_id) DO UPDATE SET last_at = EXCLUDED.last_at WHERE i.last_at < EXCLUDED.last_at

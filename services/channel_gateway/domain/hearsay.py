@@ -1,0 +1,53 @@
+"""What several webhooks tell together: the latest of each person, and all receipts of each send. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from services.channel_gateway.domain.heard import Heard, MessageReceipt, Preference, Wrote
+from services.channel_gateway.domain.model import Channel
+from services.channel_gateway.domain.receipts import ReceiptKind
+
+AccountPerson = tuple[UUID, str]
+"""Account, and the person's id on it."""
+ChannelPerson = tuple[int, str]
+"""Channel, and the person's id on it."""
+
+
+class Hearsay(msgspec.Struct):
+    """By key, so that it can be noted in the order of keys."""
+
+    last_messages: dict[AccountPerson, datetime] = {}
+    """When people last wrote, where the channel has a window."""
+    preferences: dict[ChannelPerson, Preference] = {}
+    receipts: dict[UUID, tuple[UUID, list[ReceiptKind]]] = {}
+    """By the key of the effect: the account, and what was told, in the order in which it was told."""
+
+
+def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]]) -> Hearsay:
+    """Of webhooks of one team, each with its channel and account."""
+    gathered = Hearsay()
+    for channel, account_id, heard in webhooks:
+        for each in heard:
+            match each:
+                case Wrote() if channel is not Channel.LINE:
+                    person = (account_id, each.external_id)
+                    gathered.last_messages[person] = max(each.at, gathered.last_messages.get(person, each.at))
+                case Preference():
+                    _prefer(gathered, (int(channel), each.external_id), each)
+                case MessageReceipt():
+                    _, kinds = gathered.receipts.setdefault(each.effect_key, (account_id, []))
+                    kinds.append(each.kind)
+                case _:
+                    pass
+    return gathered
+
+
+def _prefer(gathered: Hearsay, person: ChannelPerson, preference: Preference) -> None:
+    before = gathered.preferences.get(person)
+    if before is None or preference.at >= before.at:
+        gathered.preferences[person] = preference

@@ -1,0 +1,109 @@
+"""What channels told, noted: each kind in one transaction, in the order of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.feeds.gateway_records import pack_record
+from libs.common.feeds.records import SHARDS, epoch_us
+from libs.common.ids import partition_of
+from services.channel_gateway.domain.facts import FactKind
+from services.channel_gateway.domain.heard import Preference
+from services.channel_gateway.domain.hearsay import AccountPerson, ChannelPerson
+from services.channel_gateway.domain.receipts import ReceiptKind, new_steps
+from services.channel_gateway.store.book import QUERIES, columns
+from services.channel_gateway.store.facts import Written
+from services.channel_gateway.store.records import RECORD_TAG, RecordRow, ranges_of_records
+
+_Alike = tuple[UUID, str, int, UUID, ReceiptKind]
+"""Journey, node, channel, account and step."""
+_Send = tuple[UUID, UUID, UUID]
+"""Customer, key of the effect, enrolment."""
+
+
+class HeardStore:
+    """Writes of what channels told."""
+
+    def __init__(self, pool: Pool) -> None:
+        """`pool` of the service's own role."""
+        self._pool = pool
+
+    async def note_messages(self, team_id: UUID, last: Mapping[AccountPerson, datetime]) -> None:
+        """Notes when people last wrote; never goes back."""
+        rows = [(*person, at) for person, at in sorted(last.items())]
+        async with transaction(self._pool, [team_id]) as connection:
+            await connection.execute(QUERIES["note_messages"], team_id, *columns(rows, 3))
+
+    async def note_preferences(self, team_id: UUID, heard: Mapping[ChannelPerson, Preference]) -> None:
+        """Notes who wants messages no more, or again; what is older than what is known changes nothing."""
+        rows = [
+            (*person, not preference.wanted, preference.source, preference.at)
+            for person, preference in sorted(heard.items())
+        ]
+        async with transaction(self._pool, [team_id]) as connection:
+            await connection.execute(QUERIES["note_preferences"], team_id, *columns(rows, 5))
+
+    async def note_receipts(
+        self, team_id: UUID, heard: Mapping[UUID, tuple[UUID, Sequence[ReceiptKind]]], now: datetime
+    ) -> Written:
+        """Notes the highest step of sends, and records each step that is new. What is of no send of that account is
+        passed over."""
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(
+                *QUERIES.bind("hold_receipts", team_id=team_id, effect_keys=list(heard))
+            )
+            steps = [(row, _steps(row["receipt"], heard[row["effect_key"]][1])) for row in rows]
+            new = [
+                (row, own) for row, own in steps if own and row["account_id"] == heard[row["effect_key"]][0]
+            ]
+            return await _write(connection, team_id, new, now) if new else Written([], {})
+
+
+def _steps(before: int, kinds: Sequence[ReceiptKind]) -> list[ReceiptKind]:
+    steps: list[ReceiptKind] = []
+    for kind in kinds:
+        own = new_steps(before, kind)
+        before = own[-1] if own else before
+        steps += own
+    return steps
+
+
+async def _write(
+    connection: Connection, team_id: UUID, new: Sequence[tuple[Any, Sequence[ReceiptKind]]], now: datetime
+) -> Written:
+    places, receipts = columns([(row["place"], steps[-1]) for row, steps in new], 2)
+    await connection.execute(*QUERIES.bind("note_receipts", places=places, receipts=receipts))
+    records = _records(team_id, new, now)
+    positions = await connection.fetchval(*QUERIES.bind("append_records", records=records))
+    return Written([], ranges_of_records(zip((row[0] for row in records), positions, strict=True)))
+
+
+def _records(
+    team_id: UUID, new: Sequence[tuple[Any, Sequence[ReceiptKind]]], now: datetime
+) -> list[RecordRow]:
+    """A record for each shard, with no mail: nobody waits for receipts."""
+    shards: dict[int, dict[_Alike, list[_Send]]] = {}
+    for row, steps in new:
+        send = (row["customer_id"], row["effect_key"], row["enrolment_id"])
+        shard = partition_of(team_id, row["customer_id"]) % SHARDS
+        for step in steps:
+            alike = (row["journey_id"], row["node_id"], row["channel"], row["account_id"], step)
+            shards.setdefault(shard, {}).setdefault(alike, []).append(send)
+    return [
+        (
+            shard,
+            team_id,
+            [customer for sends in facts.values() for customer, _, _ in sends],
+            False,
+            pack_record((RECORD_TAG, epoch_us(now), [_fact(*each) for each in facts.items()])),
+        )
+        for shard, facts in sorted(shards.items())
+    ]
+
+
+def _fact(alike: _Alike, sends: Sequence[_Send]) -> tuple[Any, ...]:
+    return (FactKind.RECEIPT, *alike, b"".join(key.bytes + enrolment.bytes for _, key, enrolment in sends))

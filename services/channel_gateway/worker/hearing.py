@@ -1,0 +1,37 @@
+"""Notes what channels tell and the gateway goes by: who wrote when, who wants no messages, what became of sends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from libs.common.clock import Clock
+from libs.common.feeds.publisher import CommitPublisher
+from services.channel_gateway.convert.events import ConvertedWebhook
+from services.channel_gateway.domain.hearsay import heard_of
+from services.channel_gateway.store.heard import HeardStore
+
+
+class Hearing:
+    """Noting the same again changes nothing, in whatever order it comes."""
+
+    def __init__(self, store: HeardStore, publisher: CommitPublisher, clock: Clock) -> None:
+        """`publisher` publishes receipts."""
+        self._store = store
+        self._publisher = publisher
+        self._clock = clock
+
+    async def note(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> None:
+        """Of a team's webhooks. Raises the driver's errors."""
+        hearsay = heard_of(
+            (each.channel, UUID(each.webhook.origin), each.heard)
+            for each in webhooks
+            if each.channel is not None
+        )
+        if hearsay.last_messages:
+            await self._store.note_messages(team_id, hearsay.last_messages)
+        if hearsay.preferences:
+            await self._store.note_preferences(team_id, hearsay.preferences)
+        if hearsay.receipts:
+            written = await self._store.note_receipts(team_id, hearsay.receipts, self._clock.now())
+            self._publisher.publish(*written)

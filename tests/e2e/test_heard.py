@@ -1,0 +1,184 @@
+"""From a follow on LINE and a first WhatsApp message to journeys, messages, receipts and figures: by signed HTTP."""
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+import aiohttp
+import asyncpg
+import pytest
+
+from libs.client import Client
+from libs.demo.patience import call
+from libs.supervisor import Installation, InstallationOptions, InstallationSettings
+from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
+from omnijourney.channel_gateway.v1.account_pb2 import ChannelAccount
+from omnijourney.channel_gateway.v1.content_pb2 import BotModule, Card, TextCard
+from omnijourney.common.v1.channel_pb2 import CHANNEL_LINE, CHANNEL_WHATSAPP
+from omnijourney.common.v1.money_pb2 import Money
+from omnijourney.journey.v1 import journey_service_pb2 as journey
+from omnijourney.journey.v1 import node_pb2 as node
+from omnijourney.journey.v1.journey_pb2 import Definition, Target
+from omnijourney.journey.v1.trigger_pb2 import ContactAdded, Trigger
+from omnijourney.segment.v1 import segment_service_pb2 as segment
+from omnijourney.segment.v1.team_pb2 import MODULE_JOURNEYS, Team, TeamSettings
+from omnijourney.stats.v1 import stats_service_pb2 as stats
+
+TEAM = UUID("01890000-0000-7000-8000-00000000ea45")
+SECRET, TOKEN = "secret of the app", "token of the address"
+MEI, WA_ID = "U" + "1" * 32, "886912000001"
+WITHIN_S = 120.0
+"""For a busy machine."""
+
+
+def _id(*parts: object) -> str:
+    return str(uuid5(TEAM, "/".join(map(str, parts))))
+
+
+@dataclass
+class Shop:
+    """A team with an account on either channel, and who plays its customers."""
+
+    installation: Installation
+    client: Client
+    http: aiohttp.ClientSession
+    admin: "asyncpg.Connection[Any]"
+
+    async def tell(self, channel: str, path: str, **body: Any) -> dict[str, Any]:
+        """A switch of an emulator."""
+        url = f"{self.installation.channel_urls[channel]}/_emulator/{path}"
+        async with self.http.post(url, json=body) as answer:
+            assert answer.status in {200, 202}, await answer.text()
+            return await answer.json()  # type: ignore[no-any-return]
+
+    async def recipients(self, channel: str) -> list[tuple[str, str]]:
+        """Whom messages went to, and their ids."""
+        async with self.http.get(f"{self.installation.channel_urls[channel]}/_emulator/log") as answer:
+            return [(record["recipient"], record["id"]) for record in (await answer.json())["records"]]
+
+    async def account(self, channel: str) -> str:
+        """An account whose webhooks come here."""
+        made = ChannelAccount(display_name=channel)
+        if channel == "line":
+            made.channel = CHANNEL_LINE
+            made.line.access_token = "emulator-token"
+            made.line.channel_secrets.append(SECRET)
+        else:
+            made.channel = CHANNEL_WHATSAPP
+            made.whatsapp.phone_number_id = "100000000000001"
+            made.whatsapp.access_token = "emulator-token"
+            made.whatsapp.app_secrets.append(SECRET)
+            made.whatsapp.verify_token = TOKEN
+        request = gateway.CreateChannelAccountRequest(
+            team_id=str(TEAM), request_id=_id("account", channel), account=made
+        )
+        account_id = (
+            await call(self.client.channel_gateway.CreateChannelAccount, request)
+        ).account.channel_account_id
+        url = f"{self.installation.http_url}/v1/teams/{TEAM}/accounts/{account_id}/events"
+        await self.tell(channel, "webhooks", url=url, secret=SECRET)
+        return account_id
+
+    async def journey(self, accounts: dict[int, str]) -> str:
+        """Greets new contacts on either channel."""
+        module = BotModule(name="Hello", cards=[Card(text=TextCard(text="Hello!"))])
+        create = gateway.CreateBotModuleRequest(team_id=str(TEAM), request_id=_id("module"), module=module)
+        module_id = (await call(self.client.channel_gateway.CreateBotModule, create)).module.bot_module_id
+        nodes = [
+            node.Node(
+                node_id="line",
+                next_node_id="whatsapp",
+                message=node.MessageNode(channel=CHANNEL_LINE, bot_module_id=module_id),
+            ),
+            node.Node(
+                node_id="whatsapp",
+                message=node.MessageNode(channel=CHANNEL_WHATSAPP, bot_module_id=module_id),
+            ),
+        ]
+        definition = Definition(
+            name="welcome",
+            trigger=Trigger(contact_added=ContactAdded()),
+            targets=[
+                Target(channel=channel, account_id=account)  # type: ignore[arg-type]  # numbers of the enum
+                for channel, account in accounts.items()
+            ],
+            nodes=nodes,
+        )
+        stub = self.client.journey
+        request = journey.CreateJourneyRequest(
+            team_id=str(TEAM), request_id=_id("journey"), definition=definition
+        )
+        journey_id = (await call(stub.CreateJourney, request)).journey.journey_id
+        publish = journey.PublishJourneyRequest(
+            team_id=str(TEAM), request_id=_id("publish"), journey_id=journey_id
+        )
+        await call(stub.PublishJourney, publish)
+        return journey_id
+
+    async def figures(self, journey_id: str) -> dict[str, tuple[int, int, int]]:
+        """By node: sent, delivered, read."""
+        request = stats.ListMessageFiguresRequest(team_id=str(TEAM), journey_id=journey_id)
+        answer = await call(self.client.stats.ListMessageFigures, request)
+        return {
+            each.node_id: (each.sent.value, each.delivered.value, each.read.value) for each in answer.figures
+        }
+
+
+async def comes(what: Callable[[], Awaitable[Any]], wanted: Any) -> None:
+    """Waits until it is so."""
+    until = asyncio.get_running_loop().time() + WITHIN_S
+    while (found := await what()) != wanted:
+        assert asyncio.get_running_loop().time() < until, found
+        await asyncio.sleep(0.2)
+
+
+@pytest.mark.timeout(480)
+@pytest.mark.rule("J-21b")
+async def test_who_follows_or_writes_is_greeted_and_what_becomes_of_it_is_counted() -> None:
+    with tempfile.TemporaryDirectory(prefix="omnijourney-test-") as directory:
+        settings = InstallationSettings(data_dir=Path(directory) / "data")
+        options = InstallationOptions(settings=settings, free_ports=True, one_process=True, emulators=True)
+        async with (
+            Installation(options) as installation,
+            Client(installation.targets, installation.token, installation.tools_token) as client,
+            aiohttp.ClientSession() as http,
+        ):
+            admin = await asyncpg.connect(installation.postgres_dsn)
+            try:
+                await _story(Shop(installation, client, http, admin))
+            finally:
+                await admin.close()
+
+
+async def _story(shop: Shop) -> None:
+    team_settings = TeamSettings(time_zone="Asia/Taipei", currency_code="TWD", modules=[MODULE_JOURNEYS])
+    team = Team(team_id=str(TEAM), name="Heard", settings=team_settings)
+    await call(shop.client.segment.CreateTeam, segment.CreateTeamRequest(request_id=_id("team"), team=team))
+    top_up = gateway.AdjustWalletRequest(
+        team_id=str(TEAM),
+        request_id=_id("wallet"),
+        amount=Money(currency_code="HKD", amount_micros=10_000_000),
+    )
+    await call(shop.client.channel_gateway.AdjustWallet, top_up)
+    accounts = {CHANNEL_LINE: await shop.account("line"), CHANNEL_WHATSAPP: await shop.account("whatsapp")}
+    assert (await shop.tell("whatsapp", "webhooks/greet", verify_token=TOKEN))["verified"]
+    journey_id = await shop.journey(accounts)  # type: ignore[arg-type]  # numbers of the enum
+
+    await shop.tell("line", "acts", acts=[{"kind": "follow", "user_id": MEI}])
+    await shop.tell("whatsapp", "inbound", wa_id=WA_ID, text="hi")
+
+    async def greeted() -> set[str]:
+        return {who for channel in ("line", "whatsapp") for who, _ in await shop.recipients(channel)}
+
+    await comes(greeted, {MEI, WA_ID})
+    ((_, message_id),) = await shop.recipients("whatsapp")
+    await shop.tell("whatsapp", "statuses", id=message_id, status="read")
+    await comes(lambda: shop.figures(journey_id), {"line": (1, 0, 0), "whatsapp": (1, 1, 1)})
+
+    await shop.tell("line", "acts", acts=[{"kind": "unfollow", "user_id": MEI}])
+    blocked = "SELECT array_agg(external_id) FROM segment.identity WHERE blocked"
+    await comes(lambda: shop.admin.fetchval(blocked), [MEI])

@@ -1,0 +1,43 @@
+"""Steps of a send, whatever a channel tells of it and in whatever order."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from services.channel_gateway.domain.receipts import ReceiptKind, new_steps
+from services.channel_gateway.domain.words import wanted
+
+DELIVERED, READ, FAILED = ReceiptKind.DELIVERED, ReceiptKind.READ, ReceiptKind.FAILED
+
+
+@pytest.mark.parametrize("told", list(permutations([DELIVERED, READ, READ, DELIVERED])))
+def test_each_step_is_taken_once_and_none_is_left_out(told: tuple[ReceiptKind, ...]) -> None:
+    steps: list[ReceiptKind] = []
+    for kind in told:
+        steps += new_steps(steps[-1] if steps else 0, kind)
+    assert steps == [DELIVERED, READ]
+
+
+def test_a_send_that_failed_gets_no_further_and_one_that_came_does_not_fail() -> None:
+    assert new_steps(0, FAILED) == (FAILED,)
+    assert new_steps(FAILED, DELIVERED) == new_steps(FAILED, READ) == new_steps(FAILED, FAILED) == ()
+    assert new_steps(DELIVERED, FAILED) == new_steps(READ, FAILED) == ()
+
+
+@pytest.mark.parametrize("text", ["STOP", " stop. ", "Ｓｔｏｐ", "unsubscribe", "「退訂」", "取消訂閱！"])
+def test_words_that_end_messages(text: str) -> None:
+    assert wanted(text) is False
+
+
+@pytest.mark.parametrize("text", ["start", "訂閱", "Unstop!"])
+def test_words_that_begin_them_again(text: str) -> None:
+    assert wanted(text) is True
+
+
+@pytest.mark.parametrize(
+    "text", ["", "please stop by", "don't stop", "退訂了嗎", "stop " * 1_000, "...", "\0"]
+)
+def test_other_texts_say_nothing_of_it(text: str) -> None:
+    assert wanted(text) is None
