@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -44,7 +45,8 @@ Check = Callable[[Any], None]
 
 NESTED_MAX: Final = 50
 """Messages within each other, the request among them: half of what most clients read."""
-_VIOLATIONS_MAX: Final = 100
+VIOLATIONS_MAX: Final = 100
+"""Faults that one answer tells; no more are looked for."""
 _TIME: Final = "google.protobuf.Timestamp"
 _SPAN: Final = "google.protobuf.Duration"
 _VALIDATOR: Final = Validator()
@@ -94,9 +96,10 @@ def _check_of_batch(form: Descriptor) -> Check | None:
 
 def faults_of(request: Message) -> list[FieldViolation]:
     """Everything that the contract's rules find in a message, but for fields that nothing acts on yet."""
-    return plain_faults(request) + [
-        _violation(violation) for violation in _VALIDATOR.collect_violations(request)
-    ]
+    plain = plain_faults(request)
+    if len(plain) >= VIOLATIONS_MAX:
+        return plain
+    return plain + [_violation(violation) for violation in _VALIDATOR.collect_violations(request)]
 
 
 def refuse(faults: Sequence[FieldViolation]) -> None:
@@ -108,8 +111,9 @@ def refuse(faults: Sequence[FieldViolation]) -> None:
 def plain_faults(request: Message) -> list[FieldViolation]:
     """Everything that is refused wherever it is: see above."""
     # What holds no byte 0 holds no such text: the walk over all texts is for few requests.
-    faults = list(_texts(request, "")) if b"\0" in request.SerializeToString() else []
-    return faults + (list(_bounded(request, "")) if reaches(request.DESCRIPTOR, _is_bounded) else [])
+    texts = _texts(request, "") if b"\0" in request.SerializeToString() else iter(())
+    bounded = _bounded(request, "") if reaches(request.DESCRIPTOR, _is_bounded) else iter(())
+    return [*islice(texts, VIOLATIONS_MAX), *islice(bounded, VIOLATIONS_MAX)]
 
 
 def unimplemented_fields(message: Descriptor) -> list[str]:
@@ -126,7 +130,7 @@ def unimplemented_paths(message: Message, left_out: frozenset[str] = frozenset()
 
 def _refuse_unimplemented(request: Message, items: frozenset[str] = frozenset()) -> None:
     if found := unimplemented_paths(request, items):
-        raise NotImplementedYet.fields(*found[:_VIOLATIONS_MAX])
+        raise NotImplementedYet.fields(*found[:VIOLATIONS_MAX])
 
 
 def _unimplemented(message: Message, path: str, left_out: frozenset[str] = frozenset()) -> Iterator[str]:
@@ -269,4 +273,4 @@ def _once(faults: Sequence[FieldViolation]) -> list[FieldViolation]:
     seen: dict[str, FieldViolation] = {}
     for fault in faults:
         seen.setdefault(fault.field, fault)
-    return list(seen.values())[:_VIOLATIONS_MAX]
+    return list(seen.values())[:VIOLATIONS_MAX]
