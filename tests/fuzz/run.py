@@ -20,7 +20,7 @@ from tests.fuzz import calls, http, openapi
 from tests.fuzz.calls import Answer
 from tests.fuzz.cases import Case, Cases
 from tests.fuzz.http import HttpCase, HttpCases
-from tests.fuzz.pools import Pools
+from tests.fuzz.pools import Pools, own_id
 from tests.fuzz.rpcs import Rpc
 from tests.fuzz.survey import survey
 from tests.fuzz.table import Tally
@@ -30,6 +30,7 @@ from tests.fuzz.world import World, world
 SLOW_S: Final = 5.0
 HTTP_EACH: Final = 7
 """Every so many cases are one of the HTTP edge; a prime, so that each RPC has its turn."""
+_API_CLIENT: Final = "omnijourney.segment.v1.ApiClient"
 AT_ONCE: Final = 4
 """Calls under way."""
 BAD: Final = frozenset({"INTERNAL", "UNKNOWN", "UNREADABLE", "DATA_LOSS", "DEADLINE_EXCEEDED"})
@@ -218,7 +219,10 @@ class Runner:
         told = " ".join([answer.message, *map(str, answer.answers)])
         named = self._named(parts)
         leaked = [each for each in self._foreign_ids if each in told and each not in named | self._written]
-        return f"an id of another team: {leaked[0]}" if leaked else ""
+        if not leaked:
+            return ""
+        at = told.index(leaked[0])
+        return f"an id of another team: {leaked[0]} in {' '.join(told[max(at - 300, 0) : at + 100].split())}"
 
 
 def _why_bad(case: Case, answer: Answer) -> str:
@@ -237,7 +241,9 @@ def _why_bad(case: Case, answer: Answer) -> str:
 
 def _unique(pools: Pools) -> list[str]:
     """The UUIDs that are known of a team: they are nobody else's."""
-    known = {value for values in pools.values.values() for value in values}
+    # An audit entry shows the client that called, and the installation's own calls for every team.
+    known = {value for name, values in pools.values.items() if name != "api_client_id" for value in values}
+    known.update(map(own_id, pools.messages[_API_CLIENT]))
     return sorted(value for value in known if len(value) == 36 and value.count("-") == 4)
 
 

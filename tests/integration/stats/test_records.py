@@ -47,11 +47,9 @@ def enrolled(*people: UUID) -> list[records.Fact]:
 
 def with_fact(row: RecordRow, place: int, fact: object) -> RecordRow:
     """The record with something else in the place of one of its facts."""
-    tag, at_us, journeys, facts = msgspec.msgpack.decode(row.body)
-    facts[place] = fact
-    return RecordRow(
-        row.partition, row.position, row.team, records.pack_record((tag, at_us, journeys, facts))
-    )
+    whole = msgspec.msgpack.decode(row.body)
+    whole[3][place] = fact
+    return RecordRow(row.partition, row.position, row.team, records.pack_record(whole))
 
 
 async def triggered(stats: Stats) -> int:
