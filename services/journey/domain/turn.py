@@ -99,11 +99,12 @@ class TurnResult(msgspec.Struct, frozen=True):
 
 
 class EarlierRun(msgspec.Struct, frozen=True):
-    """What was done in a run of the turn that was not committed: the answers by the effects' keys, and the journeys by
-    which they were asked for."""
+    """What was done in a run of the turn that was not committed: the answers by the effects' keys, and the journeys and
+    the time by which they were asked for."""
 
     journeys: TeamJourneys
     answers: Mapping[UUID, fx.Answer]
+    now: datetime
 
 
 class TurnInput(msgspec.Struct, frozen=True):
@@ -113,7 +114,8 @@ class TurnInput(msgspec.Struct, frozen=True):
     customers can be in, by id. With `mail_left` more mail waits behind the last one: timers due after it stay for the
     next turn. With `again` enrolments without a timer, whom nothing in the turn moved, ask again what they asked last.
     `view` is what came with the mail of the customer and may be used (see `usable_view`). What `earlier` runs did is
-    true whatever became of the journeys since: it is told by the journeys of then, and the rest goes by `journeys`.
+    true whatever became of the journeys since: it is told by the journeys and the time of then, and the rest goes by
+    `journeys` and `now`.
     """
 
     actor: Actor
@@ -165,7 +167,7 @@ _NEWS: Final = frozenset({m.ContactAdded, m.TagApplied, m.TagRemoved, m.Attribut
 
 def _only_counts(given: TurnInput) -> bool:
     """Whether all that happens is that mail is taken: most of what segment tells is waited for by no journey."""
-    if given.enrolments or given.journeys.used_up:
+    if given.enrolments or given.journeys.used_up or given.earlier:
         return False
     kinds = {type(mail.body) for mail in given.mails}
     return kinds <= _NEWS and not any(map(given.journeys.started_by, kinds))
@@ -185,10 +187,12 @@ def _counted(given: TurnInput) -> TurnResult:
 class _ActorTurn:
     def __init__(self, given: TurnInput) -> None:
         self._given = given
-        self._now = given.now
-        self._earlier = [(run.journeys, dict(run.answers)) for run in given.earlier]
-        """What is left of the earlier runs."""
-        self._journeys = self._earlier[0][0] if self._earlier else given.journeys
+        self._earlier = list(given.earlier)
+        """Those of which something is left."""
+        self._left = {key for run in given.earlier[:1] for key in run.answers}
+        """Keys of what the first of them did and this run has not come to."""
+        self._now, self._journeys = given.now, given.journeys
+        self._go_by_run()
         self._taken = dict(given.actor.taken)
         self._entries = dict(given.actor.entries)
         self._live = {enrolment.enrolment_id: enrolment for enrolment in given.enrolments}
@@ -377,12 +381,18 @@ class _ActorTurn:
 
     def _started(self, mail: m.Mail) -> Iterator[Journey]:
         """The journeys that a mail starts, in order; each as it is when its turn comes."""
-        journeys = self._journeys
-        for journey in self._matching(mail):
-            if self._journeys is journeys:
+        told: set[UUID] = set()
+        while True:
+            journeys = self._journeys
+            for journey in self._matching(mail):
+                if journey.journey_id in told:
+                    continue
+                told.add(journey.journey_id)
                 yield journey
+                if self._journeys is not journeys:
+                    break
             else:
-                yield from (each for each in self._matching(mail) if each.journey_id == journey.journey_id)
+                return
 
     def _matching(self, mail: m.Mail) -> Iterable[Journey]:
         waiting = self._journeys.started_by(type(mail.body))
@@ -470,7 +480,9 @@ class _ActorTurn:
                 break
             ask = self._informed(move.ask)
             if self._earlier and (answer := self._answered_before(ask)) is not None:
-                signal = answer  # type: ignore[assignment]  # as below
+                # What was under way then may have ended since, as mail says that was read before this one.
+                under_way = isinstance(answer, fx.SendAnswer) and answer.state is fx.SendState.ACCEPTED
+                signal = (yield ask) if under_way else answer  # type: ignore[assignment]  # as below
                 of_team = self._journey_of(enrolment)
                 journey = yield from in_own_zone(of_team, enrolment, self._now)
             else:
@@ -500,13 +512,20 @@ class _ActorTurn:
         return began_by if began_by == ended_by else 0
 
     def _answered_before(self, ask: fx.Effect) -> fx.Answer | None:
-        """The answer of an earlier run; after its last one the journeys are those of the next."""
-        _, answers = self._earlier[0]
-        answer = answers.pop(ask.key, None) if isinstance(ask, fx.OF_NODES) else None
-        if not answers:
+        """The answer of an earlier run; after its last one journeys and time are those of the next."""
+        if not isinstance(ask, fx.OF_NODES) or ask.key not in self._left:
+            return None
+        answer = self._earlier[0].answers[ask.key]
+        self._left.discard(ask.key)
+        if not self._left:
             del self._earlier[0]
-            self._journeys = self._earlier[0][0] if self._earlier else self._given.journeys
+            self._left.update(*(run.answers for run in self._earlier[:1]))
+            self._go_by_run()
         return answer
+
+    def _go_by_run(self) -> None:
+        run = self._earlier[0] if self._earlier else self._given
+        self._now, self._journeys = run.now, run.journeys
 
     def _informed(self, ask: fx.Effect) -> fx.Effect:
         """The effect with what is known of the customer: from their mail, from other answers of this turn."""

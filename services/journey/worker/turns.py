@@ -88,7 +88,6 @@ class _Begun(NamedTuple):
 
     version: int
     """Of the actor."""
-    now: datetime
     runs: tuple[EarlierRun, ...]
 
 
@@ -202,20 +201,21 @@ class TurnRunner:
     ) -> None:
         """Remembers what was done for these: they are run again, maybe by other journeys, and it stays true."""
         for key in customers:
+            version = loaded.stored[key].version
+            before = self._begun.get(key)
+            if before is None or before.version != version:
+                before = _Begun(version, ())
+            known = {effect_key for run in before.runs for effect_key in run.answers}
             done = {
                 effect.key: answer
                 for asked, answers in rounds
                 if isinstance(effect := asked.get(key), fx.OF_NODES)
                 and not isinstance(answer := answers[key], Exception)
+                and effect.key not in known
             }
-            if not done:
-                continue
-            version = loaded.stored[key].version
-            before = self._begun.get(key)
-            if before is None or before.version != version:
-                before = _Begun(version, now, ())
-            run = EarlierRun(by_team[key.team_id], done)
-            self._begun[key] = before._replace(runs=(*before.runs, run))
+            if done:
+                run = EarlierRun(by_team[key.team_id], done, now)
+                self._begun[key] = before._replace(runs=(*before.runs, run))
         while len(self._begun) > BEGUN_MAX:
             del self._begun[next(iter(self._begun))]
 
@@ -278,7 +278,7 @@ class TurnRunner:
                     loaded.enrolments[key],
                     mails,
                     by_team[key.team_id],
-                    begun.now if begun else now,
+                    now,
                     waiting.mail_left,
                     waiting.again,
                     usable_view(actor.taken, mails, mail_left=waiting.mail_left, since=since),

@@ -296,7 +296,7 @@ def lost_run(given: d.Journey, mails: list[m.Mail], *, answered: int = 1) -> Ear
     run([given], mails, asked=asked)
     done = [effect for effect in asked if isinstance(effect, fx.ChangePoints)][:answered]
     answers = {effect.key: fx.ChangeAnswer(fx.ChangeState.APPLIED) for effect in done}
-    return EarlierRun(TeamJourneys({given.journey_id: given}), answers)
+    return EarlierRun(TeamJourneys({given.journey_id: given}), answers, NOW)
 
 
 def told(turn: object) -> list[tuple[str, str]]:
@@ -352,7 +352,7 @@ def test_runs_that_were_lost_one_after_the_other_are_all_told() -> None:
     first = lost_run(given, [checkout(1)])
     second = lost_run(given, [checkout(1)], answered=2)
     [key] = second.answers.keys() - first.answers.keys()
-    second = EarlierRun(TeamJourneys({closed.journey_id: closed}), {key: second.answers[key]})
+    second = EarlierRun(TeamJourneys({closed.journey_id: closed}), {key: second.answers[key]}, NOW)
     asked: list[fx.Effect] = []
     turn = run([], [checkout(1)], asked=asked, earlier=[first, second])
     assert not [effect for effect in asked if isinstance(effect, fx.ChangePoints)]
@@ -363,10 +363,35 @@ def test_runs_that_were_lost_one_after_the_other_are_all_told() -> None:
 def test_another_journey_that_nothing_was_done_for_goes_by_what_it_is_now() -> None:
     given, other = journey(GIVE, AFTER), journey(AFTER, number=200)
     earlier = lost_run(given, [checkout(1)], answered=2)
-    earlier = EarlierRun(TeamJourneys({each.journey_id: each for each in (given, other)}), earlier.answers)
+    earlier = EarlierRun(
+        TeamJourneys({each.journey_id: each for each in (given, other)}), earlier.answers, NOW
+    )
     stopped = with_status(other, d.JourneyStatus.STOPPING)
     turn = run([given, stopped], [checkout(1)], earlier=[earlier])
     assert [enrolment.journey_id for enrolment in turn.enrolments] == [given.journey_id]
+
+
+def test_a_send_that_was_under_way_is_asked_for_again_since_it_may_have_ended() -> None:
+    given = journey(message("send", "after"), AFTER)
+    asked: list[fx.Effect] = []
+    run([given], [checkout(1)], asked=asked)
+    [send] = [effect for effect in asked if isinstance(effect, fx.Send)]
+    under_way = {send.key: fx.SendAnswer(fx.SendState.ACCEPTED)}
+    earlier = EarlierRun(TeamJourneys({given.journey_id: given}), under_way, NOW)
+
+    turn = run([given], [checkout(1)], answer=answering(fx.SendState.SENT), earlier=[earlier])
+    assert [enrolment.state for enrolment in turn.enrolments] == [d.EnrolmentState.COMPLETED]
+
+
+@pytest.mark.rule("J-06e")
+def test_what_was_done_before_the_end_is_told_after_it() -> None:
+    ends = d.Schedule(NOW - timedelta(days=1), NOW + timedelta(minutes=1), d.ExpiryAction.STOP)
+    given = journey(GIVE, AFTER, schedule=ends)
+    asked: list[fx.Effect] = []
+    late = NOW + timedelta(minutes=2)
+    turn = run([given], [checkout(1)], now=late, asked=asked, earlier=[lost_run(given, [checkout(1)])])
+    assert told(turn) == [("give", "APPLIED"), ("give", "HALTED")]
+    assert not [effect for effect in asked if isinstance(effect, fx.ChangePoints)]
 
 
 def test_a_turn_that_does_not_come_to_what_an_earlier_one_did_says_so() -> None:
