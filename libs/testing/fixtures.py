@@ -29,6 +29,8 @@ from libs.common.rpc.client import channel
 from libs.embedded import start_embedded
 from libs.testing.databases import Database, Databases
 
+__all__ = ["SECRET_KEY", "Database", "Databases", "Servers", "databases", "redis", "servers"]
+
 # Tests look at what is committed, not at what survives a power cut.
 _FAST_POSTGRES: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 

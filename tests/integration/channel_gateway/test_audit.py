@@ -42,7 +42,7 @@ async def test_changes_and_deletions_show_what_was_there(gateway: Gateway) -> No
     renamed.line.access_token = "another-token"
     changed = await _call(gateway, "UpdateChannelAccount", account=renamed)
     assert (changed["resource_type"], changed["resource_id"]) == ("ChannelAccount", account_id)
-    assert changed["fields"] == ["display_name", "line.channel_id", "line.access_token"]
+    assert changed["fields"] == ["display_name", "line.access_token"]
     assert json.loads(changed["before"])["display_name"] == "Shop"
     assert "token" not in changed["before"] + changed["after"]
     module = content_pb2.BotModule(bot_module_id=module_id, name="Bye")
