@@ -376,15 +376,17 @@ async def test_bytes_of_one_client_have_a_bound_and_others_have_theirs(
     maker: GatewayMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "ROOM_WAIT_S", 0.2)
-    async with maker.start(http_bytes_max=2 * 1024 * 1024, http_client_share=0.5) as gateway:
+    async with maker.start(http_bytes_max=6 * 1024 * 1024, http_client_share=0.5) as gateway:
         shop = Shop(gateway, await gateway.shop())
         async with healthy(gateway):
-            full = await dial(gateway, head_of(gateway, b"Content-Length: 1048576") + b"{")
+            whole = head_of(gateway, b"Content-Length: 1048576") + b"{"
+            full = [await dial(gateway, whole) for _ in range(3)]
             await asyncio.sleep(0.1)
             status, answer = await shop.post(order(1))
             assert status == 429, answer
             assert int(shop.answered["Retry-After"]) > 0
-            full.writer.transport.abort()
+            for raw in full:
+                raw.writer.transport.abort()
             async with asyncio.timeout(WAIT_S):
                 while (await shop.post(order(1), "w1"))[0] == 429:
                     await asyncio.sleep(0.05)
