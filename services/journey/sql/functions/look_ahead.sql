@@ -26,6 +26,6 @@ AS $$
           FROM journey WHERE status IN (journey_status('SCHEDULED'), journey_status('ACTIVE'), journey_status('TRIGGER_CLOSED')) AND deleted_at IS NULL
     )
     SELECT (SELECT COALESCE(sum(timers.due), 0)::bigint FROM timers)
-           + (SELECT count(*) FROM changing_journeys_v2(now_domain)),
+           + (SELECT count(*) FROM changing_journeys_v3(now_domain)),
            least((SELECT min(timers.following) FROM timers), (SELECT min(changes.following) FROM changes))
 $$;
