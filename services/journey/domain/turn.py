@@ -381,13 +381,13 @@ class _ActorTurn:
 
     def _started(self, mail: m.Mail) -> Iterator[Journey]:
         """The journeys that a mail starts, in order; each as it is when its turn comes."""
-        told: set[UUID] = set()
+        started: set[UUID] = set()
         while True:
             journeys = self._journeys
             for journey in self._matching(mail):
-                if journey.journey_id in told:
+                if journey.journey_id in started:
                     continue
-                told.add(journey.journey_id)
+                started.add(journey.journey_id)
                 yield journey
                 if self._journeys is not journeys:
                     break
