@@ -17,7 +17,7 @@ from libs.common.rpc.validation import (
 )
 from omnijourney.common.v1 import channel_pb2, installation_service_pb2
 from omnijourney.internal.v1 import customers_service_pb2, ledger_service_pb2, sends_service_pb2
-from omnijourney.journey.v1 import journey_pb2, journey_service_pb2
+from omnijourney.journey.v1 import enrolment_pb2, journey_pb2, journey_service_pb2
 from omnijourney.points.v1 import points_service_pb2
 from omnijourney.segment.v1 import audience_pb2, customer_pb2, segment_service_pb2
 
@@ -177,19 +177,18 @@ def test_items_of_batches_that_answer_item_by_item_are_judged_by_hand() -> None:
 
 
 def test_a_field_that_nothing_acts_on_yet_is_refused_wherever_it_is() -> None:
-    request = journey_service_pb2.CreateJourneyRequest(team_id="not looked at before")
-    request.definition.nodes.add(node_id="a").delay.delay.seconds = 60
-    request.definition.nodes.add(node_id="b").wait.counts_earlier = True
-    request.definition.priority = 3
-    check = check_of("omnijourney.journey.v1.JourneyService/CreateJourney")
+    request = journey_service_pb2.ListEnrolmentsRequest(team_id="not looked at before", node_id="a")
+    request.wait_reason = enrolment_pb2.WAIT_REASON_DELAY
+    check = check_of("omnijourney.journey.v1.JourneyService/ListEnrolments")
     assert check is not None
     with pytest.raises(NotImplementedYet) as caught:
         check(request)
     assert caught.value.reason == "NOT_IMPLEMENTED"
-    assert [violation.field for violation in caught.value.violations] == [
-        "definition.nodes[1].wait",
-        "definition.priority",
-    ]
+    assert [violation.field for violation in caught.value.violations] == ["node_id", "wait_reason"]
+    within = journey_service_pb2.TriggerJourneysRequest()
+    within.items.add(journey_id="a")
+    within.items.add(data={"code": "A7"})
+    assert unimplemented_paths(within) == ["items[1].data"]
 
 
 def test_of_batches_judged_by_item_only_the_item_is_refused_that_sets_such_a_field() -> None:
