@@ -43,7 +43,11 @@ CHANNELS: Final = {
 _WA_ID: Final = re.compile(r"[0-9]{5,20}")
 _PERSON_ID: Final = re.compile(r"[0-9]{1,32}")
 _SECONDS: Final = re.compile(r"[0-9]{1,11}")
+_MOMENT: Final = re.compile(r"[0-9]{1,15}")
+"""In seconds, or, where it has more digits than they have, in milliseconds."""
 _FIELDS: Final = frozenset({"messages", "user_preferences"})
+_TALK_FIELDS: Final = frozenset({"messages", "messaging_postbacks", "messaging_referral", "messaging_optins"})
+"""Of changes of Instagram: what `messaging` has elsewhere."""
 _RECEIPTS: Final = {
     "delivered": ReceiptKind.DELIVERED,
     "read": ReceiptKind.READ,
@@ -162,8 +166,8 @@ class _Postback(msgspec.Struct, frozen=True):
 
 class _Messaging(msgspec.Struct, frozen=True):
     sender: _Person = _Person()
-    timestamp: int = -1
-    """Milliseconds."""
+    timestamp: _Id = -1
+    """Milliseconds; in changes of Instagram seconds, as text."""
     message: _Sent | None = None
     postback: _Postback | None = None
     referral: Any = None
@@ -228,6 +232,7 @@ def _wholes(body: bytes) -> list[_Body]:
 def _entries(whole: _Body) -> Iterator[tuple[Sender, bytes, int]]:
     """Whom each entry, or a part of one, is for, and how many events it has."""
     kind = _KINDS.get(whole.object)
+    check_count(len(whole.entry))
     for raw in whole.entry if kind is not None else ():
         try:
             entry = read_part(_ENTRY, raw)
@@ -238,7 +243,7 @@ def _entries(whole: _Body) -> Iterator[tuple[Sender, bytes, int]]:
             yield from _numbers(entry, bytes(raw))
         else:
             count = len(entry.messaging) + len(entry.standby) + len(entry.changes)
-            yield Sender(kind, str(entry.id)), bytes(raw), count
+            yield Sender(kind, str(entry.id)), bytes(raw), max(count, 1)  # what holds nothing is stored, too
 
 
 def _numbers(entry: _Entry, raw: bytes) -> Iterator[tuple[Sender, bytes, int]]:
@@ -299,7 +304,7 @@ def _of_page(entry: _Entry) -> list[Item]:
 
 def _changed_talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
     change = read_part(_CHANGE, part)
-    return _talk(change.value, own) if change.field == "messages" else ()
+    return _talk(change.value, own) if change.field in _TALK_FIELDS else ()
 
 
 def _talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
@@ -319,7 +324,15 @@ def _talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
 def _wrote(event: _Messaging, key: str, text: str = "") -> Wrote:
     if not _PERSON_ID.fullmatch(event.sender.id):
         raise ItemFaultError("sender.id is no id of a person")
-    return Wrote(event.sender.id, time_of_ms(event.timestamp), checked_id(key, "mid"), text=text)
+    return Wrote(event.sender.id, _time_of(event.timestamp), checked_id(key, "mid"), text=text)
+
+
+def _time_of(timestamp: str | int) -> datetime:
+    """Raises ItemFaultError for a time that is none."""
+    text = str(timestamp)
+    if not _MOMENT.fullmatch(text):
+        raise ItemFaultError("its time is none")
+    return time_of_ms(int(text) * (1_000 if _SECONDS.fullmatch(text) else 1))
 
 
 def _of_number(entry: _Entry) -> list[Item]:

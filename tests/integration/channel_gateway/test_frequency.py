@@ -46,7 +46,7 @@ async def get_cap(gateway: Gateway) -> limits_pb2.FrequencyCap:
 async def test_a_cap_is_none_until_it_is_set_and_changes_as_its_etag_allows(gateway: Gateway) -> None:
     none = await get_cap(gateway)
     assert (list(none.rules), none.etag) == ([], "0")
-    first = await set_cap(gateway, rule(2), rule(1, HOUR, LINE))
+    first = await set_cap(gateway, rule(2), rule(1, HOUR, LINE), etag=none.etag)
     assert await get_cap(gateway) == first
     assert [(each.channel, each.message_max, each.period.ToTimedelta()) for each in first.rules] == [
         (0, 2, DAY),

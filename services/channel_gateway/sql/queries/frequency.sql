@@ -5,7 +5,8 @@ SELECT team_id FROM frequency_cap WHERE team_id = ANY (:teams) AND rules <> '[]'
 SELECT rules, version FROM frequency_cap WHERE team_id = :team_id
 
 -- name: make_frequency_cap
-INSERT INTO frequency_cap (team_id, rules, updated_at) VALUES (:team_id, '[]', :now) ON CONFLICT (team_id) DO NOTHING
+-- Version 0, as one that was never set is shown.
+INSERT INTO frequency_cap (team_id, rules, version, updated_at) VALUES (:team_id, '[]', 0, :now) ON CONFLICT (team_id) DO NOTHING
 
 -- name: hold_frequency_cap
 SELECT rules, version FROM frequency_cap WHERE team_id = :team_id FOR UPDATE
