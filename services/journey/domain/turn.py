@@ -158,6 +158,8 @@ def take_turn(given: TurnInput) -> Turn:
         yield from actor.fire_timers(given.now)
         if given.again:
             yield from actor.ask_again()
+    if given.earlier:
+        yield from actor.follow_journeys()  # who entered by the journeys of then is told what became of them
     return actor.result()
 
 
@@ -240,8 +242,10 @@ class _ActorTurn:
             journey = self._journey_of(enrolment)
             if not goes_on(journey, self._now):
                 yield from self._run(journey, enrolment, Halt())
-            elif enrolment.wait is WaitReason.QUIET and (
-                yield from self._rests_otherwise(journey, enrolment)
+            elif (
+                enrolment.wait is WaitReason.QUIET
+                and journey.recall_epoch  # else none was drawn otherwise: not who waits for room under a cap, too
+                and (yield from self._rests_otherwise(journey, enrolment))
             ):
                 yield from self._run(journey, enrolment, Wake())
 

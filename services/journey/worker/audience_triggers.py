@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final
 from uuid import UUID
 
@@ -118,7 +118,8 @@ class AudienceTriggering:
         except Lost:
             return 0.0
         except AudienceRefused as error:
-            await self._end(claim, State.FAILED, error.reason, error.message)
+            with suppress(Lost):
+                await self._end(claim, State.FAILED, error.reason, error.message)
             return 0.0
         except (*OUTAGES, Aborted, ResourceExhausted) as error:
             _log.warning("an audience trigger waits", operation_id=str(claim.key[1]), error=repr(error))

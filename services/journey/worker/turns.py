@@ -210,7 +210,7 @@ class TurnRunner:
                 effect.key: answer
                 for asked, answers in rounds
                 if isinstance(effect := asked.get(key), fx.OF_NODES)
-                and not isinstance(answer := answers[key], Exception)
+                and _did_something(answer := answers[key])
                 and effect.key not in known
             }
             if done:
@@ -351,6 +351,15 @@ class TurnRunner:
 _NOT_OF_JOURNEYS: Final = (fx.EarnPoints, fx.RefundPoints, fx.EvaluateAudience, fx.FindZone)
 """Effects that follow from mail, whatever journeys there are; and those that only read: a verdict is kept by a
 statement that proves the journeys, and a zone does nothing by itself."""
+
+
+_NOTHING_LEFT: Final = frozenset({fx.SendState.DEFERRED, fx.SendState.EXHAUSTED, fx.SendState.CANCELLED})
+
+
+def _did_something(answer: fx.Answer | Exception) -> bool:
+    """Whether it stays true that this was answered: a send of which nothing leaves is asked for as things are now."""
+    refused = isinstance(answer, Exception)
+    return not refused and not (isinstance(answer, fx.SendAnswer) and answer.state in _NOTHING_LEFT)
 
 
 def _is_of_journeys(effect: fx.Effect) -> bool:

@@ -346,6 +346,39 @@ async def test_what_was_done_is_told_whatever_became_of_the_journey_before_the_c
     assert asked == [10], "it is not asked for again, as it is drawn now"
 
 
+@pytest.mark.rule("J-06f")
+@pytest.mark.parametrize("state", [fx.SendState.CANCELLED, fx.SendState.DEFERRED, fx.SendState.EXHAUSTED])
+async def test_a_send_of_which_nothing_left_is_asked_for_again_after_a_lost_commit(
+    site: Site, monkeypatch: pytest.MonkeyPatch, state: fx.SendState
+) -> None:
+    journey = await site.save_journey(MESSAGE)
+    [customer] = islice(customers(), 1)
+    fence, runner = await epochs(site), site.runner()
+    original, commits = site.effects.answer, site.turns.commit
+    asked = 0
+
+    async def refuse_first(effects: Sequence[fx.Effect]) -> list[fx.Answer | Exception]:
+        nonlocal asked
+        answers = await original(effects)
+        if any(isinstance(effect, fx.Send) for effect in effects):
+            asked += 1
+            if asked == 1:  # by the windows of before
+                monkeypatch.setattr(site.turns, "commit", cut_off)
+                return [fx.SendAnswer(state, "", site.clock.now())]
+        return answers
+
+    async def cut_off(*arguments: object) -> None:
+        monkeypatch.setattr(site.turns, "commit", commits)
+        raise ConnectionError("cut off")
+
+    monkeypatch.setattr(site.effects, "answer", refuse_first)
+    batch = {key_of(customer): Waiting([site.order(customer)])}
+    assert (await runner.run_all(batch, fence)).failed
+    assert not (await runner.run_all(batch, fence)).failed
+    assert asked >= 2  # one that was only put off is asked for again at once, too
+    assert await site.states(journey) == {State.LIVE: 1}
+
+
 async def test_a_turn_that_used_a_journey_that_was_changed_is_run_again(site: Site) -> None:
     journey = await site.save_journey(POINTS)
     [customer] = islice(customers(), 1)

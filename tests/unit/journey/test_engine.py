@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from libs.common.mailbox import mail as m
@@ -201,7 +202,7 @@ def test_windows_drawn_otherwise_move_those_who_rest_for_them(
     given = journey(message("send"), quiet=(d.QuietWindow(13 * 60, 14 * 60),))
     resting = _resting_until_two(given)
     asked: list[fx.Effect] = []
-    edited = journey(message("send"), quiet=windows)
+    edited = msgspec.structs.replace(journey(message("send"), quiet=windows), recall_epoch=1)
     turn = run([edited], (), [resting], now=NOW + minutes(75), asked=asked)
     if rests_until == 120:
         assert (turn.enrolments, asked, turn.wake_at) == ((), [], resting.wake_at)

@@ -394,6 +394,19 @@ def test_what_was_done_before_the_end_is_told_after_it() -> None:
     assert not [effect for effect in asked if isinstance(effect, fx.ChangePoints)]
 
 
+@pytest.mark.rule("J-06e")
+def test_nobody_rests_in_a_journey_that_was_over_before_what_was_done_is_told() -> None:
+    first, given = journey(delay("wait", 60, "after"), AFTER, number=50), journey(GIVE, AFTER)
+    earlier = lost_run(given, [checkout(1)])
+    of_both = TeamJourneys({each.journey_id: each for each in (first, given)})
+    earlier = EarlierRun(of_both, earlier.answers, NOW)
+    for present in ([with_status(first, d.JourneyStatus.STOPPED), given], [given]):
+        turn = run(present, [checkout(1)], earlier=[earlier])
+        states = {each.journey_id: each.state for each in turn.enrolments}
+        assert states[given.journey_id] is d.EnrolmentState.COMPLETED
+        assert states[first.journey_id] is d.EnrolmentState.HALTED
+
+
 def test_a_turn_that_does_not_come_to_what_an_earlier_one_did_says_so() -> None:
     earlier = lost_run(journey(GIVE, AFTER), [checkout(1)])
     with pytest.raises(EarlierRunError):

@@ -7,7 +7,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
     WITH claimed AS (
         UPDATE audience_trigger AS t
-           SET version = t.version + 1, tries = t.tries + 1, due_at = clock_timestamp() + make_interval(secs => claim_s),
+           SET version = t.version + 1, tries = LEAST(t.tries + 1, 1000), due_at = clock_timestamp() + make_interval(secs => claim_s),
                state = CASE WHEN t.state = operation_state('PENDING') THEN operation_state('RUNNING') ELSE t.state END
          WHERE (t.team_id, t.operation_id) = (
             SELECT w.team_id, w.operation_id FROM audience_trigger AS w
