@@ -202,9 +202,12 @@ async def _happened_once(stage: Stage, journey_id: str, customer: str) -> None:
     assert await stage.texts(customer) == ["Hello"]
     seen = await stage.person(customer)
     assert (list(seen.tags), dict(seen.attributes)) == (["VIP"], {"tier": "gold"})
-    assert await stage.steps(journey_id, customer) == [
-        *("add APPLIED", "tags APPLIED", "tier APPLIED", "hello SEND_REQUESTED", "hello SENT")
+    steps = await stage.steps(journey_id, customer)
+    # A run that comes again may find the message sent where the first one had it handed over.
+    assert [step for step in steps if step != "hello SEND_REQUESTED"] == [
+        *("add APPLIED", "tags APPLIED", "tier APPLIED", "hello SENT")
     ]
+    assert steps.count("hello SEND_REQUESTED") <= 1
 
 
 async def _stops_with(stage: Stage, journey_id: str, reason: str, text: str) -> None:
