@@ -60,6 +60,8 @@ class Servers:
         }
         if "secret_keys" in settings.model_fields:
             values["secret_keys"] = SecretStr(SECRET_KEY)
+        if "http_port" in settings.model_fields:
+            values["http_port"] = 0
         return settings(**{**values, **changes})
 
     def channel(self, port: int) -> grpc.aio.Channel:

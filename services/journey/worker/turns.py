@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeGuard
 from uuid import UUID
 
 import msgspec
@@ -356,7 +356,7 @@ statement that proves the journeys, and a zone does nothing by itself."""
 _NOTHING_LEFT: Final = frozenset({fx.SendState.DEFERRED, fx.SendState.EXHAUSTED, fx.SendState.CANCELLED})
 
 
-def _did_something(answer: fx.Answer | Exception) -> bool:
+def _did_something(answer: fx.Answer | Exception) -> TypeGuard[fx.Answer]:
     """Whether it stays true that this was answered: a send of which nothing leaves is asked for as things are now."""
     refused = isinstance(answer, Exception)
     return not refused and not (isinstance(answer, fx.SendAnswer) and answer.state in _NOTHING_LEFT)
