@@ -124,6 +124,7 @@ def _order(order: event_pb2.OrderCompleted, shop_id: str, event: ShopEvent) -> N
             line.unit_price.CopyFrom(_money(source.currency, item.unit_price))
     order.signed = True
     order.test = bool(source.test)
+    order.cart_id = source.cart
     if event.attribution is not None:
         order.click_id = event.attribution.click_id or ""
 

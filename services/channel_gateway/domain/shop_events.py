@@ -58,6 +58,13 @@ class ShopOrder(msgspec.Struct, frozen=True):
     total: str | None = None
     items: Annotated[list[ShopItem], msgspec.Meta(max_length=ITEMS_MAX)] | None = None
     test: bool | None = None
+    cart_id: Text200 | msgspec.UnsetType | None = msgspec.UNSET
+    """Of the cart that became the order. Where it is not sent the content is as it was before there were carts."""
+
+    @property
+    def cart(self) -> str:
+        """The same; empty where there is none."""
+        return self.cart_id if isinstance(self.cart_id, str) else ""
 
 
 class ShopRefund(msgspec.Struct, frozen=True):
@@ -283,6 +290,7 @@ def _order_faults(event: ShopEvent) -> Iterator[Fault]:
         yield Fault("order.currency", Reason.MALFORMED, "is no currency code", remedy)
     yield from _line_faults("order.id", order.id, required=event.event == "order.completed")
     yield from _line_faults("order.number", order.number)
+    yield from _line_faults("order.cart_id", order.cart)
     if order.total is not None:
         yield from _money_faults("order.total", order.total)
     elif event.event == "order.completed":

@@ -20,6 +20,7 @@ FORMS: Final = {
     "order.currency": "send three capitals of ISO 4217, for example USD",
     "order.id": "send the shop's own id of the order as a string of 1 to 200 characters, in quotes",
     "order.number": _LINE_200,
+    "order.cart_id": _LINE_200,
     "order.total": _AMOUNT,
     "order.items": "send a list of at most 1000 lines: put lines of the same product together",
     "order.items[]": 'send an object such as {"name": "Tea", "quantity": 2, "unit_price": "1.50"}',
