@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -176,6 +176,20 @@ def stored_states(state: int) -> list[int] | None:
     return [SendState.ACCEPTED, SendState.IN_FLIGHT] if state == SendState.ACCEPTED else [state]
 
 
+_PREFIX: Final = "ERROR_REASON_"
+_OWN_REASONS: Final = [
+    "",
+    Reason.KEY_REUSED.value,
+    *(
+        name.removeprefix(_PREFIX)
+        for name, number in error_reason_pb2.ErrorReason.items()
+        if number not in {0, error_reason_pb2.ERROR_REASON_CHANNEL_REFUSED}
+        and name.removeprefix(_PREFIX) != "REFUSED"
+    ),
+]
+"""All that `reason_of` does not take for a channel's own code."""
+
+
 def reason_of(reason: str) -> error_reason_pb2.ErrorReason.ValueType:
     """Why a send ended as it did; what the contract has no name for is the channel's own."""
     if reason == Reason.KEY_REUSED:
@@ -186,6 +200,17 @@ def reason_of(reason: str) -> error_reason_pb2.ErrorReason.ValueType:
         return reason_named(reason)
     except ValueError:
         return error_reason_pb2.ERROR_REASON_CHANNEL_REFUSED
+
+
+def stored_reasons(number: int) -> tuple[Sequence[str] | None, bool]:
+    """The reasons that a filter means, None for any, and whether it is one of these or none of these."""
+    if not number:
+        return None, True
+    if number == error_reason_pb2.ERROR_REASON_CHANNEL_REFUSED:
+        return _OWN_REASONS, False
+    if number == error_reason_pb2.ERROR_REASON_EFFECT_KEY_REUSED:
+        return [Reason.KEY_REUSED], True
+    return [error_reason_pb2.ErrorReason.Name(number).removeprefix(_PREFIX)], True  # type: ignore[arg-type]
 
 
 def delivery_of(row: Row) -> delivery_pb2.Delivery:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from libs.common.rpc.values import timestamp
-from omnijourney.channel_gateway.v1 import quota_pb2
-from omnijourney.common.v1 import money_pb2
-from services.channel_gateway.domain.views import PlanQuota, TeamPrice, WalletEntry, WalletView
+from omnijourney.channel_gateway.v1 import limits_pb2, quota_pb2
+from omnijourney.common.v1 import error_reason_pb2, money_pb2
+from services.channel_gateway.domain.views import PlanQuota, QuotaResult, TeamPrice, WalletEntry, WalletView
 
 
 def _money(currency: str, micros: int) -> money_pb2.Money:
@@ -45,6 +46,18 @@ def quota_message(quota: PlanQuota) -> quota_pb2.PlanQuota:
         used=quota.used,
         update_time=timestamp(quota.updated_at) if quota.updated_at else None,
     )
+
+
+_REASONS: Final = {
+    QuotaResult.SET: error_reason_pb2.ERROR_REASON_UNSPECIFIED,
+    QuotaResult.NO_ACCOUNT: error_reason_pb2.ERROR_REASON_RESOURCE_NOT_FOUND,
+    QuotaResult.INVALID: error_reason_pb2.ERROR_REASON_INVALID_FIELDS,
+}
+
+
+def quota_result(account_id: str, result: QuotaResult) -> limits_pb2.PlanQuotaResult:
+    """What became of a quota to set; the id as it was given."""
+    return limits_pb2.PlanQuotaResult(channel_account_id=account_id, reason=_REASONS[result])
 
 
 def price_message(price: TeamPrice) -> quota_pb2.MessagePrice:

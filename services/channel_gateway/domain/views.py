@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
+from enum import Enum
 from typing import NamedTuple
 from uuid import UUID
 
@@ -69,12 +71,43 @@ class PlanQuota(NamedTuple):
     updated_at: datetime | None
 
 
+class QuotaSetting(NamedTuple):
+    """A plan's messages a month; None: no limit."""
+
+    account_id: UUID
+    message_limit: int | None
+
+
+class QuotaResult(Enum):
+    """What became of a quota to set."""
+
+    SET = "set"
+    NO_ACCOUNT = "no account"
+    INVALID = "invalid"
+
+
 class TeamPrice(NamedTuple):
     """What a message costs a team on a channel."""
 
     channel: Channel
     price: Price
     custom: bool
+
+
+class DeliveryFilter(NamedTuple):
+    """Which deliveries of a team are shown; what is None or empty holds for all."""
+
+    journey_id: UUID | None
+    node_id: str
+    customer_id: UUID | None
+    states: Sequence[int] | None
+    channel: int
+    reasons: Sequence[str] | None
+    """They ended for one of these, or for none of these unless `is_one`."""
+    is_one: bool
+    start_at: datetime | None
+    end_at: datetime | None
+    """Accepted or refused in this half-open range."""
 
 
 class FrequencyCap(NamedTuple):

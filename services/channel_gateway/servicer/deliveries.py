@@ -17,7 +17,9 @@ from libs.common.rpc.servicing import ids_of
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import quota_pb2
 from services.channel_gateway.convert import deliveries as convert
+from services.channel_gateway.domain.views import DeliveryFilter
 from services.channel_gateway.servicer.accounts import AccountRpcs
+from services.channel_gateway.servicer.base import time_range
 from services.channel_gateway.servicer.content import ContentRpcs
 from services.channel_gateway.servicer.frequency import FrequencyRpcs
 from services.channel_gateway.servicer.money import MoneyRpcs
@@ -39,20 +41,12 @@ class ChannelGatewayServicer(AccountRpcs, ContentRpcs, FrequencyRpcs, MoneyRpcs,
         """Lists sends, newest first."""
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
-        journey_id = check.optional_uuid("journey_id", request.journey_id)
-        customer_id = check.optional_uuid("customer_id", request.customer_id)
+        wanted = _wanted(check, request)
         check.done()
-        arguments = ("deliveries", team_id, journey_id, request.node_id, customer_id, request.state)
+        arguments = ("deliveries", team_id, *wanted)
         size = page_size(request.page_size)
-        rows = await self._deps.figures.deliveries(
-            team_id,
-            journey_id=journey_id,
-            node_id=request.node_id,
-            customer_id=customer_id,
-            states=convert.stored_states(request.state),
-            after=page_key(request.page_token, tuple[datetime, UUID], *arguments),
-            limit=size + 1,
-        )
+        after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
+        rows = await self._deps.figures.deliveries(team_id, wanted, after, size + 1)
         page = page_of(rows, size, lambda last: (last["created_at"], last["effect_key"]), *arguments)
         return pb.ListDeliveriesResponse(
             deliveries=map(convert.delivery_of, page.rows), next_page_token=page.next_token
@@ -79,3 +73,19 @@ class ChannelGatewayServicer(AccountRpcs, ContentRpcs, FrequencyRpcs, MoneyRpcs,
         return pb.GetJourneyUsageResponse(
             usages=[quota_pb2.JourneyUsage(channel=row["channel"], used=row["used"]) for row in rows]
         )
+
+
+def _wanted(check: FieldCheck, request: pb.ListDeliveriesRequest) -> DeliveryFilter:
+    reasons, is_one = convert.stored_reasons(request.reason)
+    start_at, end_at = time_range(check, request)
+    return DeliveryFilter(
+        check.optional_uuid("journey_id", request.journey_id),
+        request.node_id,
+        check.optional_uuid("customer_id", request.customer_id),
+        convert.stored_states(request.state),
+        request.channel,
+        reasons,
+        is_one,
+        start_at,
+        end_at,
+    )

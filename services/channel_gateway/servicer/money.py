@@ -12,6 +12,7 @@ from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import ids_of, team_of
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
+from omnijourney.channel_gateway.v1 import limits_pb2
 from omnijourney.common.v1 import money_pb2
 from services.channel_gateway.clients.channels.line import LineAdapter
 from services.channel_gateway.convert.deliveries import channel_of
@@ -19,6 +20,7 @@ from services.channel_gateway.convert.money import (
     entry_message,
     price_message,
     quota_message,
+    quota_result,
     wallet_message,
 )
 from services.channel_gateway.domain.model import (
@@ -29,12 +31,13 @@ from services.channel_gateway.domain.model import (
     Price,
 )
 from services.channel_gateway.domain.reserve import quota_month
-from services.channel_gateway.domain.views import PlanQuota, TeamPrice
+from services.channel_gateway.domain.views import PlanQuota, QuotaResult, QuotaSetting, TeamPrice
 from services.channel_gateway.servicer.base import Part
 from services.channel_gateway.usecases.call import Call
 from services.channel_gateway.usecases.money import Adjusted, require_line
 
 NOTE_MAX = 500
+QUOTA_MAX = 10**12
 
 
 class MoneyRpcs(Part):
@@ -92,7 +95,7 @@ class MoneyRpcs(Part):
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
         account_id = check.uuid("account_id", request.account_id)
-        check.whole("message_limit", request.message_limit, least=0, most=10**12)
+        check.whole("message_limit", request.message_limit, least=0, most=QUOTA_MAX)
         check.done()
         limit = None if request.unlimited else request.message_limit
 
@@ -101,6 +104,22 @@ class MoneyRpcs(Part):
 
         call = Call(team_id, request, pb.SetPlanQuotaResponse, reply)
         return await self._deps.money.set_quota(call, account_id, limit)
+
+    async def BatchSetPlanQuotas(
+        self, request: pb.BatchSetPlanQuotasRequest, context: Any
+    ) -> pb.BatchSetPlanQuotasResponse:
+        """Sets the quotas of LINE accounts, each by itself."""
+        team_id = team_of(request.team_id)
+        settings = [_setting(each) for each in request.settings]
+
+        def reply(results: list[QuotaResult]) -> pb.BatchSetPlanQuotasResponse:
+            pairs = zip(request.settings, results, strict=True)
+            return pb.BatchSetPlanQuotasResponse(
+                results=[quota_result(each.channel_account_id, result) for each, result in pairs]
+            )
+
+        call = Call(team_id, request, pb.BatchSetPlanQuotasResponse, reply)
+        return await self._deps.money.set_quotas(call, settings)
 
     async def RefreshPlanQuota(
         self, request: pb.RefreshPlanQuotaRequest, context: Any
@@ -152,6 +171,14 @@ class MoneyRpcs(Part):
 
         call = Call(team_id, request, pb.SetMessagePriceResponse, reply)
         return await self._deps.money.set_price(call, channel, price)
+
+
+def _setting(message: limits_pb2.PlanQuotaSetting) -> QuotaSetting | None:
+    check = FieldCheck()
+    account_id = check.uuid("channel_account_id", message.channel_account_id)
+    limit = message.message_limit if message.HasField("message_limit") else None
+    check.whole("message_limit", limit or 0, least=0, most=QUOTA_MAX)
+    return None if check.violations else QuotaSetting(account_id, limit)
 
 
 def _price(check: FieldCheck, field: str, message: money_pb2.Money) -> Price:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from libs.common.db.pool import Pool, replanned, transaction
 from libs.common.errors import NotFound
+from services.channel_gateway.domain.views import DeliveryFilter
 from services.channel_gateway.store.book import QUERIES
 
 Row = Mapping[str, Any]
+_NIL: Final = UUID(int=0)
 
 
 class FigureStore:
@@ -32,29 +34,26 @@ class FigureStore:
         return row
 
     async def deliveries(
-        self,
-        team_id: UUID,
-        *,
-        journey_id: UUID | None,
-        node_id: str,
-        customer_id: UUID | None,
-        states: Sequence[int] | None,
-        after: tuple[datetime, UUID] | None,
-        limit: int,
+        self, team_id: UUID, wanted: DeliveryFilter, after: tuple[datetime, UUID] | None, limit: int
     ) -> list[Row]:
         """A page of deliveries, newest first."""
-        created_at, last_key = after or (None, None)
+        # No key is below the nil one: what comes after it began before the end.
+        last_at, last_key = after or ((wanted.end_at, _NIL) if wanted.end_at else (None, None))
         async with transaction(self._pool, [team_id]) as connection:
             await replanned(connection)
             rows: list[Row] = await connection.fetch(
                 *QUERIES.bind(
                     "list_deliveries",
                     team_id=team_id,
-                    journey_id=journey_id,
-                    node_id=node_id,
-                    customer_id=customer_id,
-                    states=states,
-                    after_time=created_at,
+                    journey_id=wanted.journey_id,
+                    node_id=wanted.node_id,
+                    customer_id=wanted.customer_id,
+                    states=wanted.states,
+                    channel=wanted.channel,
+                    reasons=wanted.reasons,
+                    is_one=wanted.is_one,
+                    start_time=wanted.start_at,
+                    after_time=last_at,
                     after_key=last_key,
                     most=limit,
                 ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from uuid import UUID
 
@@ -76,6 +77,31 @@ async def set_quota(
     await connection.execute(
         *QUERIES.bind(
             "set_plan_quota", team_id=team_id, account_id=account_id, message_limit=message_limit, now=now
+        )
+    )
+
+
+async def hold_channels(
+    connection: Connection, team_id: UUID, account_ids: Collection[UUID]
+) -> dict[UUID, Channel]:
+    """The channels of accounts, which are held until the commit; deleted ones are absent."""
+    rows = await connection.fetch(
+        *QUERIES.bind("hold_channels", team_id=team_id, account_ids=list(account_ids))
+    )
+    return {row["account_id"]: Channel(row["channel"]) for row in rows}
+
+
+async def set_quotas(
+    connection: Connection, team_id: UUID, limits: Mapping[UUID, int | None], now: datetime
+) -> None:
+    """Sets the plans' messages a month by account; None: no limit."""
+    await connection.execute(
+        *QUERIES.bind(
+            "set_plan_quotas",
+            team_id=team_id,
+            account_ids=list(limits),
+            message_limits=list(limits.values()),
+            now=now,
         )
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -10,7 +11,14 @@ from libs.common.db.pool import Connection, Pool
 from libs.common.errors import FieldViolation, InvalidArgument
 from services.channel_gateway.domain.model import Account, Channel, Price
 from services.channel_gateway.domain.reserve import quota_month
-from services.channel_gateway.domain.views import PlanQuota, TeamPrice, WalletEntry, WalletView
+from services.channel_gateway.domain.views import (
+    PlanQuota,
+    QuotaResult,
+    QuotaSetting,
+    TeamPrice,
+    WalletEntry,
+    WalletView,
+)
 from services.channel_gateway.store import accounts as account_store
 from services.channel_gateway.store import money as store
 from services.channel_gateway.store.vault import Vault
@@ -70,6 +78,22 @@ class Money:
 
         return await once(self._pool, call, set_quota)
 
+    async def set_quotas(
+        self, call: Call[list[QuotaResult], Reply], settings: Sequence[QuotaSetting | None]
+    ) -> Reply:
+        """Sets the quotas of accounts, one result each in order; None: a setting that cannot be read."""
+
+        async def set_quotas(connection: Connection) -> list[QuotaResult]:
+            named = {setting.account_id: setting.message_limit for setting in settings if setting}
+            channels = await store.hold_channels(connection, call.team_id, named)
+            limits = {
+                account_id: limit for account_id, limit in named.items() if _is_line(channels, account_id)
+            }
+            await store.set_quotas(connection, call.team_id, limits, self._clock.now())
+            return [_result(channels, setting) for setting in settings]
+
+        return await once(self._pool, call, set_quotas)
+
     async def set_price(self, call: Call[TeamPrice, Reply], channel: Channel, price: Price | None) -> Reply:
         """Sets a team's price of a message; None: the default again."""
 
@@ -83,6 +107,16 @@ class Money:
     async def _price_of(self, connection: Connection, team_id: UUID, channel: Channel) -> TeamPrice:
         prices = await store.read_prices(connection, team_id)
         return next(item for item in prices if item.channel is channel)
+
+
+def _is_line(channels: Mapping[UUID, Channel], account_id: UUID) -> bool:
+    return channels.get(account_id) is Channel.LINE
+
+
+def _result(channels: Mapping[UUID, Channel], setting: QuotaSetting | None) -> QuotaResult:
+    if setting is None or channels.get(setting.account_id, Channel.LINE) is not Channel.LINE:
+        return QuotaResult.INVALID
+    return QuotaResult.SET if setting.account_id in channels else QuotaResult.NO_ACCOUNT
 
 
 def _without(entry: WalletEntry, wallet: WalletView) -> WalletView:

@@ -10,9 +10,9 @@ import pytest
 
 from libs.common.ids import new_id
 from libs.common.rpc.errors import remote_error
-from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, quota_pb2, webhook_pb2
+from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, limits_pb2, quota_pb2, webhook_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
-from omnijourney.common.v1 import channel_pb2, money_pb2
+from omnijourney.common.v1 import channel_pb2, error_reason_pb2, money_pb2
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway
 
 
@@ -303,3 +303,38 @@ async def test_other_services_know_the_accounts_that_there_are(gateway: Gateway)
     )
     await gateway.stub.DeleteChannelAccount(request, timeout=TIMEOUT_S)
     assert await known() == {kept}
+
+
+async def test_plan_quotas_are_set_together_and_each_by_itself(gateway: Gateway) -> None:
+    first, second = await gateway.account(LINE), await gateway.account(LINE)
+    whatsapp, strange = await gateway.account(WHATSAPP), str(new_id())
+    settings = [
+        limits_pb2.PlanQuotaSetting(channel_account_id=account, message_limit=limit)
+        for account, limit in (
+            (first, 5),
+            (whatsapp, 6),
+            (strange, 7),
+            ("no id", 8),
+            (second, -1),
+            (first, 9),
+        )
+    ]
+    settings.append(limits_pb2.PlanQuotaSetting(channel_account_id=second))
+    request = pb.BatchSetPlanQuotasRequest(
+        team_id=str(gateway.team_id), request_id=str(new_id()), settings=settings
+    )
+    answer = await gateway.stub.BatchSetPlanQuotas(request, timeout=TIMEOUT_S)
+    assert await gateway.stub.BatchSetPlanQuotas(request, timeout=TIMEOUT_S) == answer
+    invalid, missing = (
+        error_reason_pb2.ERROR_REASON_INVALID_FIELDS,
+        error_reason_pb2.ERROR_REASON_RESOURCE_NOT_FOUND,
+    )
+    assert [each.reason for each in answer.results] == [0, invalid, missing, invalid, invalid, 0, 0]
+    assert [each.channel_account_id for each in answer.results][2:4] == [strange, "no id"]
+
+    async def quota(account: str) -> tuple[bool, int]:
+        read = pb.GetPlanQuotaRequest(team_id=str(gateway.team_id), account_id=account)
+        found = (await gateway.stub.GetPlanQuota(read, timeout=TIMEOUT_S)).quota
+        return found.unlimited, found.message_limit
+
+    assert [await quota(first), await quota(second)] == [(False, 9), (True, 0)]

@@ -35,6 +35,18 @@ SELECT q.message_limit, q.updated_at, COALESCE(u.used, 0) AS used
 INSERT INTO plan_quota (team_id, account_id, message_limit, updated_at) VALUES (:team_id, :account_id, :message_limit, :now)
 ON CONFLICT (team_id, account_id) DO UPDATE SET message_limit = EXCLUDED.message_limit, updated_at = EXCLUDED.updated_at
 
+-- name: hold_channels
+-- The channels of accounts, locked in the order of their ids.
+SELECT account_id, channel FROM account
+ WHERE team_id = :team_id AND account_id = ANY (:account_ids::uuid[]) AND NOT deleted ORDER BY account_id FOR UPDATE
+
+-- name: set_plan_quotas
+-- Of accounts, each once.
+INSERT INTO plan_quota (team_id, account_id, message_limit, updated_at)
+SELECT :team_id, s.account_id, s.message_limit, :now
+  FROM unnest(:account_ids::uuid[], :message_limits::bigint[]) AS s (account_id, message_limit)
+ON CONFLICT (team_id, account_id) DO UPDATE SET message_limit = EXCLUDED.message_limit, updated_at = EXCLUDED.updated_at
+
 -- name: raise_plan_usage
 INSERT INTO plan_usage AS u (team_id, account_id, month, used) VALUES (:team_id, :account_id, :month, :used)
 ON CONFLICT (team_id, account_id, month) DO UPDATE SET used = GREATEST(u.used, EXCLUDED.used)

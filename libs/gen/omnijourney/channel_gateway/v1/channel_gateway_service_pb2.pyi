@@ -116,14 +116,14 @@ class ListDeliveriesRequest(_message.Message):
     channel: _channel_pb2.Channel.ValueType
     """Only on this channel; UNSPECIFIED: all."""
     reason: _error_reason_pb2.ErrorReason.ValueType
-    """Only those that ended for this reason; UNSPECIFIED: all."""
+    """Only those that ended for this reason, `CHANNEL_REFUSED` for any code of a channel's own; UNSPECIFIED: all."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Only those accepted from here on; absent: from the beginning."""
+        """Only those accepted or refused from here on; absent: from the beginning."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Only those accepted before this; absent: until now."""
+        """Only those accepted or refused before this; absent: until now."""
 
     def __init__(
         self,

@@ -853,7 +853,8 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchSetPlanQuotas(self, request, context):
-        """Sets the plan quotas of up to 500 accounts of a team. Parts may fail: one result each, in order.
+        """Sets the plan quotas of up to 500 accounts of a team. Parts may fail: one result each, in order. Of an account that is named
+        twice the last one counts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -198,7 +198,9 @@ class ChannelGatewayServiceStub:
     `ETAG_MISMATCH`.
     """
     BatchSetPlanQuotas: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.BatchSetPlanQuotasRequest, _channel_gateway_service_pb2.BatchSetPlanQuotasResponse]
-    """Sets the plan quotas of up to 500 accounts of a team. Parts may fail: one result each, in order."""
+    """Sets the plan quotas of up to 500 accounts of a team. Parts may fail: one result each, in order. Of an account that is named
+    twice the last one counts.
+    """
     CreatePixelKey: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreatePixelKeyRequest, _channel_gateway_service_pb2.CreatePixelKeyResponse]
     """Makes the public key by which a shop's pages name their team to the pixel's address. Errors: NOT_FOUND."""
     ListPixelKeys: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListPixelKeysRequest, _channel_gateway_service_pb2.ListPixelKeysResponse]
@@ -384,7 +386,9 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     `ETAG_MISMATCH`.
     """
     BatchSetPlanQuotas: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.BatchSetPlanQuotasRequest, _channel_gateway_service_pb2.BatchSetPlanQuotasResponse]  # type: ignore[assignment]
-    """Sets the plan quotas of up to 500 accounts of a team. Parts may fail: one result each, in order."""
+    """Sets the plan quotas of up to 500 accounts of a team. Parts may fail: one result each, in order. Of an account that is named
+    twice the last one counts.
+    """
     CreatePixelKey: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreatePixelKeyRequest, _channel_gateway_service_pb2.CreatePixelKeyResponse]  # type: ignore[assignment]
     """Makes the public key by which a shop's pages name their team to the pixel's address. Errors: NOT_FOUND."""
     ListPixelKeys: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListPixelKeysRequest, _channel_gateway_service_pb2.ListPixelKeysResponse]  # type: ignore[assignment]
@@ -951,7 +955,9 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.BatchSetPlanQuotasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.BatchSetPlanQuotasResponse, _abc.Awaitable[_channel_gateway_service_pb2.BatchSetPlanQuotasResponse]]:
-        """Sets the plan quotas of up to 500 accounts of a team. Parts may fail: one result each, in order."""
+        """Sets the plan quotas of up to 500 accounts of a team. Parts may fail: one result each, in order. Of an account that is named
+        twice the last one counts.
+        """
 
     @_abc_1.abstractmethod
     def CreatePixelKey(

@@ -176,7 +176,7 @@ class PlanQuotaSetting(_message.Message):
     channel_account_id: _builtins.str
     """Account, a UUID. Required."""
     message_limit: _builtins.int
-    """Messages a month; absent: no limit."""
+    """Messages a month, 0 to 10^12; absent: no limit."""
     def __init__(
         self,
         *,
@@ -204,7 +204,7 @@ class PlanQuotaResult(_message.Message):
     channel_account_id: _builtins.str
     """Account, a UUID."""
     reason: _error_reason_pb2.ErrorReason.ValueType
-    """Why it was not set; UNSPECIFIED when it was."""
+    """Why it was not set, `RESOURCE_NOT_FOUND` or `INVALID_FIELDS` (no id, another channel, a limit out of range); UNSPECIFIED when it was."""
     def __init__(
         self,
         *,
