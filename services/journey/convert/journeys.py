@@ -17,7 +17,7 @@ from services.journey.convert.triggers import trigger_from, trigger_message
 from services.journey.domain import model as d
 from services.journey.domain.lifecycle import MESSAGES
 from services.journey.domain.texts import template_faults
-from services.journey.domain.views import StoredRevision, StoredStatusChange
+from services.journey.domain.views import ListedJourney, StoredRevision, StoredStatusChange
 
 _CHANNELS: Final = frozenset(channel.value for channel in d.Channel)
 _QUIET_ZONES: Final = frozenset(zone.value for zone in d.QuietZone)
@@ -183,6 +183,17 @@ def journey_message(journey: d.Journey, language: str = "") -> journey_pb2.Journ
         etag=str(journey.version),
         delete_time=timestamp(journey.deleted_at) if journey.deleted_at else None,
     )
+
+
+def listed_message(listed: ListedJourney, journey: d.Journey, language: str) -> journey_pb2.Journey:
+    """A row of a list as the contract shows it, with the journey as it is now."""
+    message = journey_message(journey, language)
+    message.trigger_type = listed.trigger_type
+    message.status_subject = listed.subject or ""
+    message.status_actor = listed.actor or ""
+    if listed.changed_at is not None:
+        message.status_time.CopyFrom(timestamp(listed.changed_at))
+    return message
 
 
 def status_change_message(change: StoredStatusChange, language: str) -> validation_pb2.StatusChange:

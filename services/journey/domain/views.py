@@ -14,6 +14,7 @@ from services.journey.domain.model import (
     Definition,
     Enrolment,
     EnrolmentState,
+    Journey,
     JourneyStatus,
     StatusReason,
     Step,
@@ -53,6 +54,16 @@ class JourneyFilter(NamedTuple):
     statuses: Sequence[JourneyStatus] = ()
     trigger_type: str = ""
     name_contains: str = ""
+
+
+class ListedJourney(NamedTuple):
+    """A journey as lists show it: of its definition name and schedule, and its last change of status, if any."""
+
+    journey: Journey
+    trigger_type: str
+    subject: str | None
+    actor: str | None
+    changed_at: datetime | None
 
 
 class EnrolmentFilter(NamedTuple):

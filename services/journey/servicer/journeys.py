@@ -16,7 +16,7 @@ from services.journey.convert import faults as convert_faults
 from services.journey.convert import journeys as convert
 from services.journey.domain import model as d
 from services.journey.domain.status import as_it_is
-from services.journey.domain.views import TRIGGER_TYPES, JourneyFilter, StoredRevision
+from services.journey.domain.views import TRIGGER_TYPES, JourneyFilter, ListedJourney, StoredRevision
 from services.journey.servicer.definition_texts import TextRpcs
 from services.journey.usecases.write import Call
 
@@ -63,7 +63,8 @@ class JourneyRpcs(TextRpcs):
         rows = await self._deps.journeys.page(team_id, wanted, after, limit=size + 1, now=now)
         page = page_of(rows, size, _journey_key, *arguments)
         messages = [
-            convert.journey_message(as_it_is(journey, now), request.language_code) for journey in page.rows
+            convert.listed_message(row, as_it_is(row.journey, now), request.language_code)
+            for row in page.rows
         ]
         shown, token = fitting(page, messages, _journey_key, *arguments)
         return pb.ListJourneysResponse(journeys=shown, next_page_token=token)
@@ -191,8 +192,8 @@ class JourneyRpcs(TextRpcs):
         )
 
 
-def _journey_key(journey: d.Journey) -> tuple[datetime, UUID]:
-    return journey.created_at, journey.journey_id
+def _journey_key(listed: ListedJourney) -> tuple[datetime, UUID]:
+    return listed.journey.created_at, listed.journey.journey_id
 
 
 def _revision_key(revision: StoredRevision) -> int:

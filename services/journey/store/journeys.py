@@ -24,7 +24,13 @@ from services.journey.domain.model import (
 )
 from services.journey.domain.references import ReferenceKind
 from services.journey.domain.status import labels_of
-from services.journey.domain.views import TRIGGER_TYPES, JourneyFilter, StoredRevision, StoredStatusChange
+from services.journey.domain.views import (
+    TRIGGER_TYPES,
+    JourneyFilter,
+    ListedJourney,
+    StoredRevision,
+    StoredStatusChange,
+)
 from services.journey.store import codec
 from services.journey.store.book import BOOK
 from services.journey.store.history import append_status
@@ -100,7 +106,7 @@ class JourneyStore:
         *,
         limit: int,
         now: datetime,
-    ) -> list[Journey]:
+    ) -> list[ListedJourney]:
         """A page of journeys, newest first, after the keyset of the page before; statuses are those of `now`."""
         created_at, journey_id = after or (None, None)
         query = BOOK.bind(
@@ -117,7 +123,16 @@ class JourneyStore:
         )
         async with transaction(self.pool, [team_id]) as connection:
             rows = await connection.fetch(*query)
-        return [codec.journey_from(row) for row in rows]
+        return [
+            ListedJourney(
+                codec.journey_from(row),
+                row["trigger_type"],
+                row["subject"],
+                row["actor"],
+                row["changed_at"],
+            )
+            for row in rows
+        ]
 
     async def update_definition(
         self,

@@ -64,6 +64,10 @@ class Site:
     installations: list[Any] = field(default_factory=list)
     """Of each service, journey's last."""
     journey_target: str = ""
+    targets: dict[str, str] = field(default_factory=dict)
+    """Address of each service, by the name of the setting."""
+    http_port: int = 0
+    """Of the gateway."""
     channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
 
     async def call(self, name: str, /, **fields: Any) -> Any:
@@ -248,6 +252,7 @@ async def serving_site(servers: Servers, databases: Databases, **of_gateway: Any
         stubs: dict[str, Any] = {}
         installations: list[Any] = []
         channels: dict[str, grpc.aio.Channel] = {}
+        http_port = 0
         targets: dict[str, Any] = {
             "segment_target": AWAY,
             "channel_gateway_target": AWAY,
@@ -260,6 +265,9 @@ async def serving_site(servers: Servers, databases: Databases, **of_gateway: Any
             serving = await on.enter_async_context(
                 app(servers.settings(settings, database, **known, **extra))
             )
+            if name == "gateway":
+                nonlocal http_port
+                http_port = serving.http_port
             channel = channels[name] = await on.enter_async_context(servers.channel(serving.port))
             stubs[name] = stub(channel)
             installations.append(InstallationServiceStub(channel))
@@ -273,4 +281,5 @@ async def serving_site(servers: Servers, databases: Databases, **of_gateway: Any
             "gateway", gateway_app, GatewaySettings, ChannelGatewayServiceStub, stack
         )
         journey = await serve("journey", journey_app, JourneySettings, JourneyServiceStub, later)
-        yield Site(stubs, "", stack, installations, journey, channels)
+        targets["journey_target"] = journey
+        yield Site(stubs, "", stack, installations, journey, targets, http_port, channels)

@@ -64,6 +64,17 @@ class Stage:
         )
         return await self.site.now()
 
+    async def period(
+        self, start: int, end: int, expiry: int = journey_pb2.EXPIRY_ACTION_CLOSE_TRIGGER
+    ) -> journey_pb2.Schedule:
+        """An active time from `start` to `end` hours from now."""
+        now = await self.site.now()
+        return journey_pb2.Schedule(
+            start_time=timestamp(now + timedelta(hours=start)),
+            end_time=timestamp(now + timedelta(hours=end)),
+            expiry_action=journey_pb2.ExpiryAction.ValueType(expiry),
+        )
+
     async def account(self, channel: int, **changes: Any) -> str:
         """An account on the emulator; its token may be another one, of another account there."""
         token = changes.pop("access_token", self.token)

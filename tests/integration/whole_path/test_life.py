@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import pytest
 
-from libs.common.rpc.values import timestamp
 from omnijourney.journey.v1 import enrolment_pb2, journey_pb2, node_pb2
 from tests.integration.journey.whole_site import LINE, WHATSAPP, refusal
 from tests.integration.whole_path.stage import STATUS, Stage, node, says, waits
@@ -16,7 +15,6 @@ from tests.integration.whole_path.stage import STATUS, Stage, node, says, waits
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 DELAY, SEND = enrolment_pb2.WAIT_REASON_DELAY, enrolment_pb2.WAIT_REASON_SEND
-CLOSES = journey_pb2.EXPIRY_ACTION_CLOSE_TRIGGER
 ALLOWED: Final = {
     "DRAFT": {"edit", "delete a node", "target channels", "active time", "publish", "delete"},
     "SCHEDULED": {"edit", "stop", "delete"},
@@ -29,19 +27,10 @@ ALLOWED: Final = {
 no matter."""
 
 
-async def _schedule(stage: Stage, start: int, end: int, expiry: int = CLOSES) -> journey_pb2.Schedule:
-    now = await stage.site.now()
-    return journey_pb2.Schedule(
-        start_time=timestamp(now + timedelta(hours=start)),
-        end_time=timestamp(now + timedelta(hours=end)),
-        expiry_action=journey_pb2.ExpiryAction.ValueType(expiry),
-    )
-
-
 async def _in_status(stage: Stage, status: str, module_id: str) -> str:
     """A journey of two nodes that is that."""
     nodes = (waits("wait", "hello", hours=1), says("hello", module_id))
-    later: dict[str, Any] = {"schedule": await _schedule(stage, 1, 2)} if status == "SCHEDULED" else {}
+    later: dict[str, Any] = {"schedule": await stage.period(1, 2)} if status == "SCHEDULED" else {}
     if status == "STOPPING":
         nodes = (says("wait", module_id, "hello"), waits("hello", hours=1))
         later = {"targets": stage.targets(LINE, line=1)}
@@ -69,7 +58,7 @@ def _actions(stage: Stage) -> dict[str, Callable[[str], Awaitable[Any]]]:
         await stage.edit(journey_id, nodes=nodes)
 
     async def move_end(journey_id: str) -> None:
-        await stage.edit(journey_id, schedule=await _schedule(stage, 3, 4))
+        await stage.edit(journey_id, schedule=await stage.period(3, 4))
 
     return {
         "edit": edit_nodes,
@@ -170,14 +159,14 @@ async def test_a_stop_halts_everybody_where_they_stand_and_nothing_more_leaves(s
 
 @pytest.mark.rule("J-04d")
 async def test_a_period_that_is_over_is_refused_whenever_it_is_published(stage: Stage) -> None:
-    past = await stage.draft(waits("wait"), schedule=await _schedule(stage, -2, -1))
-    just = await stage.draft(waits("wait"), schedule=await _schedule(stage, -2, 1))
+    past = await stage.draft(waits("wait"), schedule=await stage.period(-2, -1))
+    just = await stage.draft(waits("wait"), schedule=await stage.period(-2, 1))
     await stage.site.advance(hours=1)
     for journey_id in (past, just):
         told = await refusal(stage.call("PublishJourney", journey_id=journey_id))
         assert [fault.field for fault in told.violations] == ["schedule.end_time"]
         assert (await stage.seen(journey_id)).status == STATUS.Value("JOURNEY_STATUS_DRAFT")
-    await stage.live(waits("wait"), schedule=await _schedule(stage, -2, 1))
+    await stage.live(waits("wait"), schedule=await stage.period(-2, 1))
 
 
 @pytest.mark.rule("J-06c", "J-06d")
@@ -228,7 +217,7 @@ async def test_all_that_a_definition_holds_is_kept_and_lived_by(stage: Stage) ->
     module_id = await stage.module("Hi")
     definition = journey_pb2.Definition(
         name="All",
-        schedule=await _schedule(stage, -1, 10, journey_pb2.EXPIRY_ACTION_STOP),
+        schedule=await stage.period(-1, 10, journey_pb2.EXPIRY_ACTION_STOP),
         do_not_disturb=journey_pb2.DoNotDisturb(
             windows=[
                 journey_pb2.QuietWindow(start_minute=1380, end_minute=1440),

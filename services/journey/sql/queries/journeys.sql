@@ -38,10 +38,16 @@ SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, defin
 
 -- name: list_journeys
 -- A filter that is null takes everything; so does the keyset. Journeys are filtered by what they are at `now`, which time may have made of
--- some of the `labels`: of the others no row is read.
-SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, definition, created_at, updated_at, published_at,
-       braked_epoch, recall_epoch
-  FROM journey
+-- some of the `labels`: of the others no row is read. Of a definition comes what lists show of it, with it the
+-- last change of status, of a stop its beginning.
+SELECT team_id, journey_id, status, reason, revision, version, stop_epoch, created_at, updated_at, published_at, braked_epoch,
+       recall_epoch, jsonb_build_object('name', name, 'schedule', definition -> 'schedule') AS definition, trigger_type,
+       last.subject, last.actor, last.changed_at
+  FROM journey AS j
+  LEFT JOIN LATERAL (
+        SELECT s.subject, s.actor, s.changed_at FROM status_change AS s
+         WHERE s.team_id = j.team_id AND s.journey_id = j.journey_id AND s.before <> journey_status('STOPPING')
+         ORDER BY s.version DESC LIMIT 1) AS last ON true
  WHERE team_id = :team_id AND deleted_at IS NULL
    AND status = ANY (:labels::smallint[])
    AND (:statuses::smallint[] IS NULL

@@ -30,7 +30,7 @@ from omnijourney.journey.v1 import node_pb2 as omnijourney_dot_journey_dot_v1_do
 from omnijourney.journey.v1 import trigger_pb2 as omnijourney_dot_journey_dot_v1_dot_trigger__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$omnijourney/journey/v1/journey.proto\x12\x16omnijourney.journey.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a#omnijourney/common/v1/options.proto\x1a!omnijourney/journey/v1/node.proto\x1a$omnijourney/journey/v1/trigger.proto\"\xd7\x03\n\x07Journey\x12\x12\n\njourney_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x35\n\x06status\x18\x03 \x01(\x0e\x32%.omnijourney.journey.v1.JourneyStatus\x12;\n\rstatus_reason\x18\x04 \x01(\x0e\x32$.omnijourney.journey.v1.StatusReason\x12\x16\n\x0estatus_message\x18\x05 \x01(\t\x12\x10\n\x08revision\x18\x06 \x01(\x03\x12\x36\n\ndefinition\x18\x07 \x01(\x0b\x32\".omnijourney.journey.v1.Definition\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cpublish_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x12/\n\x0b\x64\x65lete_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcd\x03\n\nDefinition\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x32\n\x08schedule\x18\x02 \x01(\x0b\x32 .omnijourney.journey.v1.Schedule\x12<\n\x0e\x64o_not_disturb\x18\x03 \x01(\x0b\x32$.omnijourney.journey.v1.DoNotDisturb\x12(\n\x1b\x65nrolments_per_customer_max\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x30\n\x07trigger\x18\x05 \x01(\x0b\x32\x1f.omnijourney.journey.v1.Trigger\x12/\n\x07targets\x18\x06 \x03(\x0b\x32\x1e.omnijourney.journey.v1.Target\x12\x36\n\x05nodes\x18\x07 \x03(\x0b\x32\x1c.omnijourney.journey.v1.NodeB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12*\n\x04goal\x18\x08 \x01(\x0b\x32\x1c.omnijourney.journey.v1.Goal\x12$\n\x08priority\x18\t \x01(\x05\x42\x12\xbaH\x0f\x1a\r\x18\x64(\x9c\xff\xff\xff\xff\xff\xff\xff\xff\x01\x42\x1e\n\x1c_enrolments_per_customer_max\"6\n\x04Goal\x12.\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1f.omnijourney.journey.v1.Trigger\"\xa5\x01\n\x08Schedule\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\rexpiry_action\x18\x03 \x01(\x0e\x32$.omnijourney.journey.v1.ExpiryAction\"\xa4\x01\n\x0c\x44oNotDisturb\x12\x34\n\x07windows\x18\x01 \x03(\x0b\x32#.omnijourney.journey.v1.QuietWindow\x12\x39\n\x04zone\x18\x02 \x01(\x0e\x32!.omnijourney.journey.v1.QuietZoneB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12#\n\x12zone_attribute_key\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"{\n\x0bQuietWindow\x12\x14\n\x0cstart_minute\x18\x01 \x01(\x05\x12\x12\n\nend_minute\x18\x02 \x01(\x05\x12\x42\n\x08weekdays\x18\x03 \x03(\x0e\x32\x1f.omnijourney.journey.v1.WeekdayB\x0f\xbaH\x0c\x92\x01\t\x10\x07\"\x05\x82\x01\x02 \x00\"w\n\x06Target\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x18\n\x0bmessage_cap\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x0e\n\x0c_message_cap\"\x94\x01\n\x08Revision\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x36\n\ndefinition\x18\x02 \x01(\x0b\x32\".omnijourney.journey.v1.Definition\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xde\x01\n\rJourneyStatus\x12\x1e\n\x1aJOURNEY_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14JOURNEY_STATUS_DRAFT\x10\x01\x12\x1c\n\x18JOURNEY_STATUS_SCHEDULED\x10\x02\x12\x19\n\x15JOURNEY_STATUS_ACTIVE\x10\x03\x12!\n\x1dJOURNEY_STATUS_TRIGGER_CLOSED\x10\x04\x12\x1b\n\x17JOURNEY_STATUS_STOPPING\x10\x05\x12\x1a\n\x16JOURNEY_STATUS_STOPPED\x10\x06*\xf1\x02\n\x0cStatusReason\x12\x1d\n\x19STATUS_REASON_UNSPECIFIED\x10\x00\x12&\n\"STATUS_REASON_LINE_QUOTA_EXHAUSTED\x10\x01\x12,\n(STATUS_REASON_WHATSAPP_BALANCE_EXHAUSTED\x10\x02\x12\"\n\x1eSTATUS_REASON_LINE_CAP_REACHED\x10\x03\x12&\n\"STATUS_REASON_WHATSAPP_CAP_REACHED\x10\x04\x12$\n STATUS_REASON_BOT_MODULE_MISSING\x10\x05\x12+\n\'STATUS_REASON_WHATSAPP_TEMPLATE_MISSING\x10\x06\x12\'\n#STATUS_REASON_ATTRIBUTE_UNAVAILABLE\x10\x07\x12$\n STATUS_REASON_PLAN_TRIGGER_LIMIT\x10\x08*f\n\x0c\x45xpiryAction\x12\x1d\n\x19\x45XPIRY_ACTION_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45XPIRY_ACTION_CLOSE_TRIGGER\x10\x01\x12\x16\n\x12\x45XPIRY_ACTION_STOP\x10\x02*U\n\tQuietZone\x12\x1a\n\x16QUIET_ZONE_UNSPECIFIED\x10\x00\x12\x13\n\x0fQUIET_ZONE_TEAM\x10\x01\x12\x17\n\x13QUIET_ZONE_CUSTOMER\x10\x02*\xb6\x01\n\x07Weekday\x12\x17\n\x13WEEKDAY_UNSPECIFIED\x10\x00\x12\x12\n\x0eWEEKDAY_MONDAY\x10\x01\x12\x13\n\x0fWEEKDAY_TUESDAY\x10\x02\x12\x15\n\x11WEEKDAY_WEDNESDAY\x10\x03\x12\x14\n\x10WEEKDAY_THURSDAY\x10\x04\x12\x12\n\x0eWEEKDAY_FRIDAY\x10\x05\x12\x14\n\x10WEEKDAY_SATURDAY\x10\x06\x12\x12\n\x0eWEEKDAY_SUNDAY\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$omnijourney/journey/v1/journey.proto\x12\x16omnijourney.journey.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a#omnijourney/common/v1/options.proto\x1a!omnijourney/journey/v1/node.proto\x1a$omnijourney/journey/v1/trigger.proto\"\xcc\x04\n\x07Journey\x12\x12\n\njourney_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x35\n\x06status\x18\x03 \x01(\x0e\x32%.omnijourney.journey.v1.JourneyStatus\x12;\n\rstatus_reason\x18\x04 \x01(\x0e\x32$.omnijourney.journey.v1.StatusReason\x12\x16\n\x0estatus_message\x18\x05 \x01(\t\x12\x10\n\x08revision\x18\x06 \x01(\x03\x12\x36\n\ndefinition\x18\x07 \x01(\x0b\x32\".omnijourney.journey.v1.Definition\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cpublish_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x12/\n\x0b\x64\x65lete_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctrigger_type\x18\r \x01(\t\x12\x16\n\x0estatus_subject\x18\x0e \x01(\t\x12\x14\n\x0cstatus_actor\x18\x0f \x01(\t\x12/\n\x0bstatus_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcd\x03\n\nDefinition\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x32\n\x08schedule\x18\x02 \x01(\x0b\x32 .omnijourney.journey.v1.Schedule\x12<\n\x0e\x64o_not_disturb\x18\x03 \x01(\x0b\x32$.omnijourney.journey.v1.DoNotDisturb\x12(\n\x1b\x65nrolments_per_customer_max\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x30\n\x07trigger\x18\x05 \x01(\x0b\x32\x1f.omnijourney.journey.v1.Trigger\x12/\n\x07targets\x18\x06 \x03(\x0b\x32\x1e.omnijourney.journey.v1.Target\x12\x36\n\x05nodes\x18\x07 \x03(\x0b\x32\x1c.omnijourney.journey.v1.NodeB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12*\n\x04goal\x18\x08 \x01(\x0b\x32\x1c.omnijourney.journey.v1.Goal\x12$\n\x08priority\x18\t \x01(\x05\x42\x12\xbaH\x0f\x1a\r\x18\x64(\x9c\xff\xff\xff\xff\xff\xff\xff\xff\x01\x42\x1e\n\x1c_enrolments_per_customer_max\"6\n\x04Goal\x12.\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1f.omnijourney.journey.v1.Trigger\"\xa5\x01\n\x08Schedule\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\rexpiry_action\x18\x03 \x01(\x0e\x32$.omnijourney.journey.v1.ExpiryAction\"\xa4\x01\n\x0c\x44oNotDisturb\x12\x34\n\x07windows\x18\x01 \x03(\x0b\x32#.omnijourney.journey.v1.QuietWindow\x12\x39\n\x04zone\x18\x02 \x01(\x0e\x32!.omnijourney.journey.v1.QuietZoneB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12#\n\x12zone_attribute_key\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"{\n\x0bQuietWindow\x12\x14\n\x0cstart_minute\x18\x01 \x01(\x05\x12\x12\n\nend_minute\x18\x02 \x01(\x05\x12\x42\n\x08weekdays\x18\x03 \x03(\x0e\x32\x1f.omnijourney.journey.v1.WeekdayB\x0f\xbaH\x0c\x92\x01\t\x10\x07\"\x05\x82\x01\x02 \x00\"w\n\x06Target\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x18\n\x0bmessage_cap\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x0e\n\x0c_message_cap\"\x94\x01\n\x08Revision\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x36\n\ndefinition\x18\x02 \x01(\x0b\x32\".omnijourney.journey.v1.Definition\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xde\x01\n\rJourneyStatus\x12\x1e\n\x1aJOURNEY_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14JOURNEY_STATUS_DRAFT\x10\x01\x12\x1c\n\x18JOURNEY_STATUS_SCHEDULED\x10\x02\x12\x19\n\x15JOURNEY_STATUS_ACTIVE\x10\x03\x12!\n\x1dJOURNEY_STATUS_TRIGGER_CLOSED\x10\x04\x12\x1b\n\x17JOURNEY_STATUS_STOPPING\x10\x05\x12\x1a\n\x16JOURNEY_STATUS_STOPPED\x10\x06*\xf1\x02\n\x0cStatusReason\x12\x1d\n\x19STATUS_REASON_UNSPECIFIED\x10\x00\x12&\n\"STATUS_REASON_LINE_QUOTA_EXHAUSTED\x10\x01\x12,\n(STATUS_REASON_WHATSAPP_BALANCE_EXHAUSTED\x10\x02\x12\"\n\x1eSTATUS_REASON_LINE_CAP_REACHED\x10\x03\x12&\n\"STATUS_REASON_WHATSAPP_CAP_REACHED\x10\x04\x12$\n STATUS_REASON_BOT_MODULE_MISSING\x10\x05\x12+\n\'STATUS_REASON_WHATSAPP_TEMPLATE_MISSING\x10\x06\x12\'\n#STATUS_REASON_ATTRIBUTE_UNAVAILABLE\x10\x07\x12$\n STATUS_REASON_PLAN_TRIGGER_LIMIT\x10\x08*f\n\x0c\x45xpiryAction\x12\x1d\n\x19\x45XPIRY_ACTION_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45XPIRY_ACTION_CLOSE_TRIGGER\x10\x01\x12\x16\n\x12\x45XPIRY_ACTION_STOP\x10\x02*U\n\tQuietZone\x12\x1a\n\x16QUIET_ZONE_UNSPECIFIED\x10\x00\x12\x13\n\x0fQUIET_ZONE_TEAM\x10\x01\x12\x17\n\x13QUIET_ZONE_CUSTOMER\x10\x02*\xb6\x01\n\x07Weekday\x12\x17\n\x13WEEKDAY_UNSPECIFIED\x10\x00\x12\x12\n\x0eWEEKDAY_MONDAY\x10\x01\x12\x13\n\x0fWEEKDAY_TUESDAY\x10\x02\x12\x15\n\x11WEEKDAY_WEDNESDAY\x10\x03\x12\x14\n\x10WEEKDAY_THURSDAY\x10\x04\x12\x12\n\x0eWEEKDAY_FRIDAY\x10\x05\x12\x14\n\x10WEEKDAY_SATURDAY\x10\x06\x12\x12\n\x0eWEEKDAY_SUNDAY\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,30 +49,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DONOTDISTURB'].fields_by_name['zone_attribute_key']._serialized_options = b'\272H\004r\002\030d'
   _globals['_QUIETWINDOW'].fields_by_name['weekdays']._loaded_options = None
   _globals['_QUIETWINDOW'].fields_by_name['weekdays']._serialized_options = b'\272H\014\222\001\t\020\007\"\005\202\001\002 \000'
-  _globals['_JOURNEYSTATUS']._serialized_start=2000
-  _globals['_JOURNEYSTATUS']._serialized_end=2222
-  _globals['_STATUSREASON']._serialized_start=2225
-  _globals['_STATUSREASON']._serialized_end=2594
-  _globals['_EXPIRYACTION']._serialized_start=2596
-  _globals['_EXPIRYACTION']._serialized_end=2698
-  _globals['_QUIETZONE']._serialized_start=2700
-  _globals['_QUIETZONE']._serialized_end=2785
-  _globals['_WEEKDAY']._serialized_start=2788
-  _globals['_WEEKDAY']._serialized_end=2970
+  _globals['_JOURNEYSTATUS']._serialized_start=2117
+  _globals['_JOURNEYSTATUS']._serialized_end=2339
+  _globals['_STATUSREASON']._serialized_start=2342
+  _globals['_STATUSREASON']._serialized_end=2711
+  _globals['_EXPIRYACTION']._serialized_start=2713
+  _globals['_EXPIRYACTION']._serialized_end=2815
+  _globals['_QUIETZONE']._serialized_start=2817
+  _globals['_QUIETZONE']._serialized_end=2902
+  _globals['_WEEKDAY']._serialized_start=2905
+  _globals['_WEEKDAY']._serialized_end=3087
   _globals['_JOURNEY']._serialized_start=274
-  _globals['_JOURNEY']._serialized_end=745
-  _globals['_DEFINITION']._serialized_start=748
-  _globals['_DEFINITION']._serialized_end=1209
-  _globals['_GOAL']._serialized_start=1211
-  _globals['_GOAL']._serialized_end=1265
-  _globals['_SCHEDULE']._serialized_start=1268
-  _globals['_SCHEDULE']._serialized_end=1433
-  _globals['_DONOTDISTURB']._serialized_start=1436
-  _globals['_DONOTDISTURB']._serialized_end=1600
-  _globals['_QUIETWINDOW']._serialized_start=1602
-  _globals['_QUIETWINDOW']._serialized_end=1725
-  _globals['_TARGET']._serialized_start=1727
-  _globals['_TARGET']._serialized_end=1846
-  _globals['_REVISION']._serialized_start=1849
-  _globals['_REVISION']._serialized_end=1997
+  _globals['_JOURNEY']._serialized_end=862
+  _globals['_DEFINITION']._serialized_start=865
+  _globals['_DEFINITION']._serialized_end=1326
+  _globals['_GOAL']._serialized_start=1328
+  _globals['_GOAL']._serialized_end=1382
+  _globals['_SCHEDULE']._serialized_start=1385
+  _globals['_SCHEDULE']._serialized_end=1550
+  _globals['_DONOTDISTURB']._serialized_start=1553
+  _globals['_DONOTDISTURB']._serialized_end=1717
+  _globals['_QUIETWINDOW']._serialized_start=1719
+  _globals['_QUIETWINDOW']._serialized_end=1842
+  _globals['_TARGET']._serialized_start=1844
+  _globals['_TARGET']._serialized_end=1963
+  _globals['_REVISION']._serialized_start=1966
+  _globals['_REVISION']._serialized_end=2114
 # @@protoc_insertion_point(module_scope)

@@ -221,6 +221,10 @@ class Journey(_message.Message):
     PUBLISH_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
+    TRIGGER_TYPE_FIELD_NUMBER: _builtins.int
+    STATUS_SUBJECT_FIELD_NUMBER: _builtins.int
+    STATUS_ACTOR_FIELD_NUMBER: _builtins.int
+    STATUS_TIME_FIELD_NUMBER: _builtins.int
     journey_id: _builtins.str
     """Assigned by the server."""
     team_id: _builtins.str
@@ -235,9 +239,17 @@ class Journey(_message.Message):
     """Revision of the definition, from 1; grows with each accepted edit."""
     etag: _builtins.str
     """Changes with every change of the journey; send it back with an update."""
+    trigger_type: _builtins.str
+    """In lists only: the kind of its trigger, as lists are filtered by it; empty in a draft that has none."""
+    status_subject: _builtins.str
+    """In lists only: what was deleted or archived elsewhere and so changed the status, its id, of an attribute its key; else empty."""
+    status_actor: _builtins.str
+    """In lists only: who changed the status last, of a stop who began it: the name of the caller's token, or `journey` for what the journey
+    did by itself; empty where nothing was changed.
+    """
     @_builtins.property
     def definition(self) -> Global___Definition:
-        """Present definition."""
+        """Present definition; in lists its name and schedule only."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -255,6 +267,10 @@ class Journey(_message.Message):
     def delete_time(self) -> _timestamp_pb2.Timestamp:
         """When it was deleted; absent unless it was."""
 
+    @_builtins.property
+    def status_time(self) -> _timestamp_pb2.Timestamp:
+        """In lists only: when that was; absent where nothing was changed."""
+
     def __init__(
         self,
         *,
@@ -270,10 +286,14 @@ class Journey(_message.Message):
         publish_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         delete_time: _timestamp_pb2.Timestamp | None = ...,
+        trigger_type: _builtins.str = ...,
+        status_subject: _builtins.str = ...,
+        status_actor: _builtins.str = ...,
+        status_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "definition", b"definition", "delete_time", b"delete_time", "publish_time", b"publish_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "definition", b"definition", "delete_time", b"delete_time", "publish_time", b"publish_time", "status_time", b"status_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "definition", b"definition", "delete_time", b"delete_time", "etag", b"etag", "journey_id", b"journey_id", "publish_time", b"publish_time", "revision", b"revision", "status", b"status", "status_message", b"status_message", "status_reason", b"status_reason", "team_id", b"team_id", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "definition", b"definition", "delete_time", b"delete_time", "etag", b"etag", "journey_id", b"journey_id", "publish_time", b"publish_time", "revision", b"revision", "status", b"status", "status_actor", b"status_actor", "status_message", b"status_message", "status_reason", b"status_reason", "status_subject", b"status_subject", "status_time", b"status_time", "team_id", b"team_id", "trigger_type", b"trigger_type", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

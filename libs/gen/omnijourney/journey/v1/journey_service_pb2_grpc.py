@@ -252,7 +252,7 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListJourneys(self, request, context):
-        """Lists journeys, newest first.
+        """Lists journeys, newest first, each with its name, trigger type, active time, status and how that came about, without its definition.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class JourneyServiceStub:
     GetJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.GetJourneyRequest, _journey_service_pb2.GetJourneyResponse]
     """Reads one journey. Errors: NOT_FOUND."""
     ListJourneys: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListJourneysRequest, _journey_service_pb2.ListJourneysResponse]
-    """Lists journeys, newest first."""
+    """Lists journeys, newest first, each with its name, trigger type, active time, status and how that came about, without its definition."""
     UpdateJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.UpdateJourneyRequest, _journey_service_pb2.UpdateJourneyResponse]
     """Edits the definition as far as the status allows; each accepted edit is a revision.
     Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
@@ -184,7 +184,7 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     GetJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.GetJourneyRequest, _journey_service_pb2.GetJourneyResponse]  # type: ignore[assignment]
     """Reads one journey. Errors: NOT_FOUND."""
     ListJourneys: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListJourneysRequest, _journey_service_pb2.ListJourneysResponse]  # type: ignore[assignment]
-    """Lists journeys, newest first."""
+    """Lists journeys, newest first, each with its name, trigger type, active time, status and how that came about, without its definition."""
     UpdateJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.UpdateJourneyRequest, _journey_service_pb2.UpdateJourneyResponse]  # type: ignore[assignment]
     """Edits the definition as far as the status allows; each accepted edit is a revision.
     Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION `STATUS_FORBIDS_ACTION` or `EDIT_FORBIDDEN`.
@@ -343,7 +343,7 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.ListJourneysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.ListJourneysResponse, _abc.Awaitable[_journey_service_pb2.ListJourneysResponse]]:
-        """Lists journeys, newest first."""
+        """Lists journeys, newest first, each with its name, trigger type, active time, status and how that came about, without its definition."""
 
     @_abc_1.abstractmethod
     def UpdateJourney(
