@@ -39,6 +39,9 @@ class InstallationSettings(TlsSettings):
     """Base address of the WhatsApp Cloud API; empty: the adapter's own default."""
     line_url: str = ""
     """Base address of the LINE Messaging API; empty: the adapter's own default."""
+    link_url: str = ""
+    """Address under which customers reach `/l` of the HTTP edge; empty: links go out as they are, but with emulators,
+    where it is this machine's."""
     http_port: Port = 7480
     """Webhooks in, served by channel_gateway. Each port: 0 takes any free one."""
     journey_port: Port = DEFAULT_PORTS["journey"]

@@ -140,6 +140,9 @@ def environment(
         variables[f"OMNIJOURNEY_{service.upper()}_TARGET"] = plan.target(service)
     for channel, url in channel_urls(options, plan).items():
         variables[f"OMNIJOURNEY_{channel.upper()}_URL"] = url
+    if options.emulators and not settings.link_url:
+        # Whoever tries things out opens links on this machine.
+        variables["OMNIJOURNEY_LINK_URL"] = plan.url("http", tls=settings.tls_cert_file is not None) + "/l"
     return {**variables, **options.environment}
 
 

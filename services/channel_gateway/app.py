@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 from libs.common.app import App, ConfigurationFault, Runtime, runtime
@@ -29,6 +30,7 @@ from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
 from services.channel_gateway.clients.services import PointsClient, SegmentClient
 from services.channel_gateway.config import Settings
 from services.channel_gateway.convert.heard import stored_events
+from services.channel_gateway.domain.link_tokens import TokenSeal
 from services.channel_gateway.domain.model import ConnectionKind
 from services.channel_gateway.servicer import internal
 from services.channel_gateway.servicer.admission import InboxBound
@@ -37,13 +39,15 @@ from services.channel_gateway.servicer.deliveries import ChannelGatewayServicer
 from services.channel_gateway.servicer.http.bodies import ReadingRoom
 from services.channel_gateway.servicer.http.channel_hooks import ChannelHooks
 from services.channel_gateway.servicer.http.head import HeadCheck
+from services.channel_gateway.servicer.http.links import LinkRedirects
 from services.channel_gateway.servicer.http.listener import Bounds, listening
-from services.channel_gateway.servicer.http.rates import Rates
+from services.channel_gateway.servicer.http.rates import Buckets, Rates
 from services.channel_gateway.servicer.http.router import Router
 from services.channel_gateway.servicer.http.shop_events import Countries, ShopEvents
 from services.channel_gateway.servicer.http.storing import Storing
 from services.channel_gateway.store.accounts import AccountStore
 from services.channel_gateway.store.catalogue import CatalogueStore
+from services.channel_gateway.store.clicks import ClickStore
 from services.channel_gateway.store.content import ContentStore
 from services.channel_gateway.store.deliveries import DeliveryStore
 from services.channel_gateway.store.feed import FeedStore
@@ -51,6 +55,7 @@ from services.channel_gateway.store.figures import FigureStore
 from services.channel_gateway.store.frequency import FrequencyStore
 from services.channel_gateway.store.heard import HeardStore
 from services.channel_gateway.store.inbox import InboxStore
+from services.channel_gateway.store.links import LinkStore
 from services.channel_gateway.store.lost_sends import LostSendStore
 from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.resealing import ResealStore
@@ -61,6 +66,7 @@ from services.channel_gateway.store.vault import Vault
 from services.channel_gateway.usecases.accounts import Accounts
 from services.channel_gateway.usecases.content import Content
 from services.channel_gateway.usecases.frequency import FrequencyCaps
+from services.channel_gateway.usecases.links import Clicks, LinkMaker
 from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.money import Money
 from services.channel_gateway.usecases.references import References
@@ -135,10 +141,10 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             functools.partial(stored_events, tolerance=settings.webhook_tolerance),
             hearing=Hearing(HeardStore(rt.pool), publisher, rt.clock),
         )
-        keys = ShopKeys(inbox, rt.clock)
-        heard = HeardAccounts(inbox)
+        keys, heard = ShopKeys(inbox, rt.clock), HeardAccounts(inbox)
         storing = Storing(inbox, InboxBound(inbox, settings.webhook_events_max), worker.wake)
-        router = _router(settings, rt.clock, storing, EdgeKeys(keys, heard, segment))
+        links = await _links(settings, rt, vault, publisher)
+        router = _router(settings, rt.clock, storing, EdgeKeys(keys, heard, segment), links)
         tls = settings.http_tls.server_context() if settings.http_tls is not None else None
         of_one = int(settings.http_connections_max * settings.http_client_share)
         bounds = Bounds(settings.http_connections_max, max(1, of_one))
@@ -153,6 +159,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 sender=sender,
                 publisher=publisher,
                 clock=rt.clock,
+                links=links.maker,
             ),
             lost_sends=LostSends(LostSendStore(rt.pool), relay.is_behind),
             references=References(CatalogueStore(rt.pool, vault), points, adapters, SinkAdapter.writer),
@@ -181,6 +188,8 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             money_store=MoneyStore(rt.pool),
             frequency_store=FrequencyStore(rt.pool),
             shop_store=ShopStore(rt.pool, vault),
+            link_store=links.store,
+            token_seal=links.seal,
         )
         _serve(rt, deps)
         await stack.enter_async_context(rt.running("mail relay", relay))
@@ -203,7 +212,25 @@ class EdgeKeys(NamedTuple):
     countries: Countries
 
 
-def _router(settings: Settings, clock: Clock, storing: Storing, keys: EdgeKeys) -> Router:
+class LinkParts(NamedTuple):
+    """What makes short links, and opens them."""
+
+    store: LinkStore
+    seal: TokenSeal
+    maker: LinkMaker | None
+    """None: no address is configured that customers could open links at."""
+    clicks: Clicks
+
+
+async def _links(settings: Settings, rt: Runtime, vault: Vault, publisher: CommitPublisher) -> LinkParts:
+    store = LinkStore(rt.pool, vault)
+    seal = TokenSeal(await store.key(is_used=bool(settings.link_url)))
+    maker = LinkMaker(store, seal, settings.link_url, rt.clock) if settings.link_url else None
+    clicks = Clicks(ClickStore(rt.pool, timedelta(days=settings.link_days)), publisher, rt.clock)
+    return LinkParts(store, seal, maker, clicks)
+
+
+def _router(settings: Settings, clock: Clock, storing: Storing, keys: EdgeKeys, links: LinkParts) -> Router:
     """The HTTP edge."""
     room = ReadingRoom(settings.http_bytes_max, int(settings.http_bytes_max * settings.http_client_share))
     rates = Rates(settings.shop_requests_per_second)
@@ -217,7 +244,9 @@ def _router(settings: Settings, clock: Clock, storing: Storing, keys: EdgeKeys) 
         ahead_max=settings.ahead_max,
     )
     channel_hooks = ChannelHooks(storing=storing, accounts=keys.accounts, room=room, rates=rates, clock=clock)
-    return Router(shop_events, channel_hooks)
+    per_second = settings.link_requests_per_second
+    redirects = LinkRedirects(links.clicks, links.seal, Buckets(per_second), Buckets(per_second))
+    return Router(shop_events, channel_hooks, redirects)
 
 
 def _content_publisher(

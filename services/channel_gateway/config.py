@@ -3,7 +3,7 @@
 import ipaddress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
@@ -11,6 +11,8 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 from libs.common.config import MailSourceSettings, peer_target, refuse_unusable
 from libs.common.sealing import key_ring
 from libs.common.tls import Tls
+
+LINK_URL_LENGTH_MAX: Final = 200
 
 
 def checked_url(text: str) -> str:
@@ -21,6 +23,19 @@ def checked_url(text: str) -> str:
     if parts.scheme == "http" and parts.hostname and _is_loopback(parts.hostname):
         return text.rstrip("/")
     raise ValueError("must be an https address, or an http one on loopback")
+
+
+def checked_link_url(text: str) -> str:
+    """The address before tokens of short links: as `checked_url`, with a path at the most; empty: none. Raises
+    ValueError."""
+    if not text:
+        return ""
+    parts = urlsplit(text)
+    if "@" in parts.netloc or parts.query or parts.fragment or len(text) > LINK_URL_LENGTH_MAX:
+        raise ValueError(
+            f"must be an address without user, query and fragment, of {LINK_URL_LENGTH_MAX} characters at most"
+        )
+    return checked_url(text)
 
 
 def _is_loopback(host: str) -> bool:
@@ -63,6 +78,14 @@ class Settings(MailSourceSettings):
     """Address of the WhatsApp Cloud API, with or without the version."""
     line_url: ChannelUrl = "https://api.line.me"
     """Address of the LINE Messaging API."""
+    link_url: Annotated[str, AfterValidator(checked_link_url)] = ""
+    """Address under which customers reach the HTTP edge's `/l`, such as `https://shop.example/l`: links in messages are
+    replaced by short ones below it. Empty: links go out as they are, and no click is seen."""
+    link_days: int = Field(default=365, ge=1, le=3_650)
+    """Days after its message for which a short link leads anywhere."""
+    link_requests_per_second: int = Field(default=20, ge=1)
+    """Openings of one link, and requests of one client for links that there are not; twice as many at once. Above it
+    they are answered 429."""
     webhook_events_max: int = Field(default=100_000, ge=1)
     """Events of stored webhooks that may wait to be forwarded. A team may have as many waiting as there is room for
     more, half of them where it is alone; above it its webhooks are answered 429. Soft: counted once a second."""

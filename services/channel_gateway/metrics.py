@@ -28,6 +28,9 @@ ON_WIRE: Final = metrics.gauge(
 WEBHOOKS: Final = metrics.counter(
     "gateway_webhooks_total", "Webhooks that came in, by source and HTTP status.", ("source", "status")
 )
+CLICKS: Final = metrics.counter(
+    "gateway_link_openings_total", "Short links that were opened, by who opened them.", ("kind",)
+)
 HTTP_CONNECTIONS: Final = metrics.gauge("gateway_http_connections_count", "Connections of the HTTP edge.")
 HTTP_DROPPED: Final = metrics.counter(
     "gateway_http_dropped_total",

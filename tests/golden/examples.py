@@ -336,6 +336,10 @@ FORMS: Final[dict[str, Stored | Derived]] = {
                     ),
                 ],
             ),
+            "a click": gr.Record(
+                epoch_us(AT),
+                [gr.ClickFact(C.bytes, "hello 歡迎", 1, D.bytes, A.bytes + B.bytes, B.bytes)],
+            ),
         },
         gr.pack_record,
         gr.read_record,

@@ -69,6 +69,24 @@ class ReceiptFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2)
         return len(self.sends) // SEND_BYTES
 
 
+class ClickFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
+    """People opened links in sent messages of one node; customers stand beside the body as of sends. A send is there
+    once for each opening, those by programs are not."""
+
+    journey_id: bytes
+    node_id: str
+    channel: int
+    account_id: bytes
+    sends: bytes
+    customers: bytes
+    """Those of `sends`, 16 bytes each: the fact can be read without the others of its record."""
+
+    @property
+    def count(self) -> int:
+        """How many openings."""
+        return len(self.sends) // SEND_BYTES
+
+
 class GoneFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
     """Content can be sent no more; `kind` 1: bot module, 2: template, 3: account."""
 
@@ -77,7 +95,7 @@ class GoneFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
     reason: str
 
 
-Fact = SettledFact | ReceiptFact | GoneFact
+Fact = SettledFact | ReceiptFact | ClickFact | GoneFact
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):

@@ -9,6 +9,7 @@ import msgspec
 
 from libs.common.ids import CustomerKey
 from libs.common.text_variables import fill
+from services.channel_gateway.domain.links import LinkWriter, tracked_cards, tracked_template
 from services.channel_gateway.domain.model import (
     DEFAULT_PRICES,
     HEADER_LENGTH_MAX,
@@ -184,8 +185,10 @@ def prepare(
     customer: Customer,
     writers: Mapping[ConnectionKind, Writer],
     now: datetime,
+    *,
+    links: LinkWriter | None = None,
 ) -> Prepared | SendAnswer:
-    """Address and write one send, or say why it cannot be sent."""
+    """Address and write one send, or say why it cannot be sent. With `links`, its links are short ones."""
     account = catalogue.account_of(send)
     if account is None:
         return _no_account(send)
@@ -200,7 +203,8 @@ def prepare(
     if _outside_window(send, account, identity, customer.last_inbound, now):
         return SendAnswer(SendState.SKIPPED, Reason.OUTSIDE_WINDOW)
     try:
-        parts = _write(send, identity.external_id, catalogue, customer, writers[account.connection.kind])
+        writer = writers[account.connection.kind]
+        parts = _write(send, identity.external_id, catalogue, customer, writer, links=links)
     except ContentRefusedError as refused:
         return SendAnswer(SendState.FAILED, refused.reason)
     if not parts:
@@ -267,14 +271,20 @@ def _outside_window(
 
 
 def _write(
-    send: Send, recipient: str, catalogue: Catalogue, customer: Customer, writer: Writer
+    send: Send,
+    recipient: str,
+    catalogue: Catalogue,
+    customer: Customer,
+    writer: Writer,
+    *,
+    links: LinkWriter | None,
 ) -> list[bytes]:
     open_here = send.channel in customer.points_channels
     values = Values(customer.profile, customer.balance, points_open=open_here)
     content = send.content
     if isinstance(content, ModuleContent):
         module = catalogue.modules[send.team_id, content.bot_module_id]
-        return writer.write_cards(send, recipient, flatten(module.cards, values))
+        return _write_cards(send, recipient, flatten(module.cards, values), writer, links)
     template = catalogue.templates[send.team_id, content.template_id]
     filled = TemplateContent(
         content.template_id,
@@ -282,8 +292,25 @@ def _write(
         fill(content.header_parameter, values.get),
         tuple((index, fill(text, values.get)) for index, text in content.button_parameters),
     )
+    if links is not None:
+        short = tracked_template(filled, links.base, links.of(send.team_id, send.effect_key))
+        filled = short if len(short.header_parameter) <= HEADER_LENGTH_MAX else filled
     _check_parameters(template, content, filled)
     return writer.write_template(send, recipient, template, filled)
+
+
+def _write_cards(
+    send: Send, recipient: str, cards: list[FlatCard], writer: Writer, links: LinkWriter | None
+) -> list[bytes]:
+    """With short links, which may be longer than what they stand for: if they do not fit, links stay as they were."""
+    if links is not None:
+        short = tracked_cards(cards, links.base, links.of(send.team_id, send.effect_key))
+        if any(one is not other for one, other in zip(short, cards, strict=True)):
+            try:
+                return writer.write_cards(send, recipient, short)
+            except ContentRefusedError:
+                pass
+    return writer.write_cards(send, recipient, cards)
 
 
 def _check_parameters(template: Template, content: TemplateContent, filled: TemplateContent) -> None:

@@ -14,12 +14,14 @@ from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import Edge
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2_grpc as pb_grpc
 from services.channel_gateway.clients.channels.base import Adapter
+from services.channel_gateway.domain.link_tokens import TokenSeal
 from services.channel_gateway.domain.model import Channel, ConnectionKind
 from services.channel_gateway.store.accounts import AccountStore
 from services.channel_gateway.store.content import ContentStore
 from services.channel_gateway.store.feed import FeedStore
 from services.channel_gateway.store.figures import FigureStore
 from services.channel_gateway.store.frequency import FrequencyStore
+from services.channel_gateway.store.links import LinkStore
 from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.shops import ShopStore
 from services.channel_gateway.usecases.accounts import Accounts
@@ -70,6 +72,8 @@ class Dependencies:
     money_store: MoneyStore
     frequency_store: FrequencyStore
     shop_store: ShopStore
+    link_store: LinkStore
+    token_seal: TokenSeal
 
 
 class Part(Edge[Dependencies], pb_grpc.ChannelGatewayServiceServicer):

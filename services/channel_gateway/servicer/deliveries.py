@@ -1,7 +1,7 @@
 # ruff: noqa: N802 - the generated base names the methods
 """gRPC edge of the gateway: deliveries and figures. Resources are in the modules beside it.
 
-What a release does not serve yet (tracked links, outgoing webhooks, the synchronisation of templates) is left to the
+What a release does not serve yet (outgoing webhooks, the synchronisation of templates) is left to the
 generated base and answers UNIMPLEMENTED.
 """
 
@@ -22,12 +22,15 @@ from services.channel_gateway.servicer.accounts import AccountRpcs
 from services.channel_gateway.servicer.base import time_range
 from services.channel_gateway.servicer.content import ContentRpcs
 from services.channel_gateway.servicer.frequency import FrequencyRpcs
+from services.channel_gateway.servicer.links import LinkRpcs
 from services.channel_gateway.servicer.money import MoneyRpcs
 from services.channel_gateway.servicer.secret_keys import SecretKeyRpcs
 from services.channel_gateway.servicer.shops import ShopRpcs
 
 
-class ChannelGatewayServicer(AccountRpcs, ContentRpcs, FrequencyRpcs, MoneyRpcs, ShopRpcs, SecretKeyRpcs):
+class ChannelGatewayServicer(
+    AccountRpcs, ContentRpcs, FrequencyRpcs, LinkRpcs, MoneyRpcs, ShopRpcs, SecretKeyRpcs
+):
     """See `protos/omnijourney/channel_gateway/v1/channel_gateway_service.proto`."""
 
     async def GetDelivery(self, request: pb.GetDeliveryRequest, context: Any) -> pb.GetDeliveryResponse:

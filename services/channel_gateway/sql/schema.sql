@@ -19,6 +19,19 @@ CREATE TYPE content_version_row AS (
     version bigint
 );
 
+-- A link that was opened, together with others of the same batch.
+CREATE TYPE opened_row AS (
+    team_id uuid,
+    effect_key uuid,
+    link_id bigint,
+    journey_id uuid,
+    node_id text,
+    customer_id uuid,
+    sent_at timestamp with time zone,
+    click_id uuid,
+    agent text
+);
+
 -- Sends that ended alike. Message ids are joined by a line feed. `gives_back`: some took more messages than they used.
 CREATE TYPE outcome_row AS (
     team_id uuid,
@@ -352,6 +365,48 @@ CREATE TABLE journey_usage (
 ALTER TABLE journey_usage ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON journey_usage USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Every opening. `agent`: the program that it was, empty for a person.
+CREATE TABLE link_click (
+    team_id    uuid NOT NULL,
+    effect_key uuid NOT NULL,
+    link_id    bigint NOT NULL,
+    click_id   uuid NOT NULL,
+    clicked_at timestamp with time zone NOT NULL,
+    agent      text NOT NULL,
+    CONSTRAINT link_click_pkey PRIMARY KEY (team_id, effect_key, link_id, click_id),
+    CONSTRAINT link_click_agent_check CHECK ((length(agent) <= 100)),
+    CONSTRAINT link_click_clicked_at_check CHECK (((clicked_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (clicked_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('link_click');
+ALTER TABLE link_click ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON link_click USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- The one key that tokens are made with, sealed as other secrets are. It never changes: links that were sent hold it.
+CREATE TABLE link_key (
+    link_key_id smallint NOT NULL,
+    sealed      bytea NOT NULL,
+    CONSTRAINT link_key_pkey PRIMARY KEY (link_key_id),
+    CONSTRAINT link_key_link_key_id_check CHECK ((link_key_id = 1)),
+    CONSTRAINT link_key_sealed_check CHECK (((length(sealed) >= 37) AND (length(sealed) <= 256)))
+);
+
+-- What links of messages lead to: a row for each address that a team sends, however often and to whomever. A send has no row of its
+-- links: their tokens name the address and the send.
+CREATE TABLE link_target (
+    link_id    bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    team_id    uuid NOT NULL,
+    digest     bytea NOT NULL,
+    url        text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT link_target_pkey PRIMARY KEY (link_id),
+    CONSTRAINT link_target_team_id_digest_key UNIQUE (team_id, digest),
+    CONSTRAINT link_target_created_at_check CHECK (((created_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (created_at < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT link_target_digest_check CHECK ((length(digest) = 16)),
+    CONSTRAINT link_target_url_check CHECK (((length(url) >= 8) AND (length(url) <= 2000)))
+);
+ALTER TABLE link_target ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON link_target USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- How far the relay has handed this service's mail to the mailboxes.
 CREATE TABLE mail_cursor (
     partition smallint NOT NULL,
@@ -499,6 +554,32 @@ CREATE TABLE template (
 CREATE UNIQUE INDEX template_by_name ON channel_gateway.template USING btree (team_id, account_id, name, language) WHERE (NOT deleted);
 ALTER TABLE template ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON template USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- A link in the message of a send, from the first time that it is opened.
+CREATE TABLE tracked_link (
+    team_id          uuid NOT NULL,
+    effect_key       uuid NOT NULL,
+    link_id          bigint NOT NULL,
+    journey_id       uuid NOT NULL,
+    node_id          text NOT NULL,
+    customer_id      uuid NOT NULL,
+    sent_at          timestamp with time zone NOT NULL,
+    clicks           bigint NOT NULL,
+    automated_clicks bigint NOT NULL,
+    opened_at        timestamp with time zone NOT NULL,
+    last_click_at    timestamp with time zone,
+    CONSTRAINT tracked_link_pkey PRIMARY KEY (team_id, effect_key, link_id),
+    CONSTRAINT tracked_link_automated_clicks_check CHECK ((automated_clicks >= 0)),
+    CONSTRAINT tracked_link_clicks_check CHECK ((clicks >= 0)),
+    CONSTRAINT tracked_link_last_click_at_check CHECK (((last_click_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (last_click_at < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT tracked_link_opened_at_check CHECK (((opened_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (opened_at < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT tracked_link_sent_at_check CHECK (((sent_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (sent_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('tracked_link');
+CREATE INDEX tracked_link_by_time ON channel_gateway.tracked_link USING btree (team_id, opened_at, effect_key, link_id);
+CREATE INDEX tracked_link_of_journey ON channel_gateway.tracked_link USING btree (team_id, journey_id, opened_at, effect_key, link_id);
+ALTER TABLE tracked_link ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON tracked_link USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- Prepaid balance; reservations are taken off at once.
 CREATE TABLE wallet (

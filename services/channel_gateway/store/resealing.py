@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from enum import IntEnum
 from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.sealing import CannotOpen
 from services.channel_gateway.store.book import QUERIES
 from services.channel_gateway.store.vault import Vault
 
@@ -18,6 +19,8 @@ class SecretKind(IntEnum):
 
     ACCOUNT = 1
     SHOP_KEY = 2
+    LINK_KEY = 3
+    """Of no team: its place has the nil one."""
 
 
 class Place(NamedTuple):
@@ -59,9 +62,13 @@ class ResealStore:
         for team_id, own in groupby(places, key=lambda place: place.team_id):
             async with transaction(self._pool, [team_id]) as connection:
                 for place in own:
-                    reseal = self._account if place.kind == SecretKind.ACCOUNT else self._shop_key
-                    resealed += await reseal(connection, place)
+                    resealed += await self._reseal_of(place.kind)(connection, place)
         return resealed
+
+    def _reseal_of(self, kind: int) -> Callable[[Connection, Place], Awaitable[bool]]:
+        if kind == SecretKind.ACCOUNT:
+            return self._account
+        return self._shop_key if kind == SecretKind.SHOP_KEY else self._link_key
 
     async def keys(self) -> Mapping[bytes | None, int]:
         """How many secrets each key seals, by its name; None: those in clear."""
@@ -98,4 +105,13 @@ class ResealStore:
                 sealed=self._vault.sealed_key(key),
             )
         )
+        return True
+
+    async def _link_key(self, connection: Connection, _place: Place) -> bool:
+        sealed = await connection.fetchval(QUERIES["hold_link_key"])
+        try:
+            key = self._vault.link_key(sealed)
+        except CannotOpen:
+            return False
+        await connection.execute(*QUERIES.bind("reseal_link_key", sealed=self._vault.sealed_link_key(key)))
         return True

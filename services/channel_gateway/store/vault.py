@@ -123,9 +123,20 @@ class Vault:
             row["team_id"], row["shop_id"], row["key_id"], secret, row["created_at"], row["expires_at"]
         )
 
+    def sealed_link_key(self, key: bytes) -> bytes:
+        """The key of link tokens to be stored."""
+        return self._ring.seal(key, _OF_LINK_KEY)
+
+    def link_key(self, sealed: bytes) -> bytes:
+        """The key of link tokens. Raises CannotOpen."""
+        return self._ring.open(sealed, _OF_LINK_KEY)
+
     def _note(self, kind: str, row_id: UUID, error: CannotOpen) -> None:
         metrics.UNOPENED.labels(kind).inc()
         _log.error("a secret cannot be opened", kind=kind, id=str(row_id), error=str(error))
+
+
+_OF_LINK_KEY: Final = place("channel_gateway.link_key.sealed")
 
 
 def _of_account(team_id: UUID, account_id: UUID) -> bytes:

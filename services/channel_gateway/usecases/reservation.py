@@ -54,6 +54,7 @@ from services.channel_gateway.store.sends import (
     StoredSends,
     jobs_of,
 )
+from services.channel_gateway.usecases.links import LinkBatch, LinkMaker
 from services.channel_gateway.worker.sender import Sender
 
 _log = structlog.get_logger(__name__)
@@ -76,8 +77,10 @@ class Reservation:
         sender: Sender,
         publisher: CommitPublisher,
         clock: Clock,
+        links: LinkMaker | None = None,
     ) -> None:
-        """All of this process."""
+        """All of this process. Without `links`, links go out as they are."""
+        self._links = links
         self._store = store
         self._profiles = profiles
         self._points = points
@@ -203,15 +206,36 @@ class Reservation:
         """Addresses and writes sends, and the time as of which that was done."""
         customers = await self._customers(sends, catalogue)
         now = self._clock.now()
-        return now, [
-            self._prepared(send, catalogue, customers[send.team_id, send.customer_id], now) for send in sends
-        ]
+        return now, await self._all_prepared(sends, catalogue, customers, now)
+
+    async def _all_prepared(
+        self,
+        sends: Sequence[Send],
+        catalogue: Catalogue,
+        customers: Mapping[CustomerKey, Customer],
+        now: datetime,
+    ) -> list[Prepared | SendAnswer]:
+        """Sends with addresses that nobody has sent yet are written twice: their links get numbers in between."""
+
+        def prepared_of(send: Send, links: LinkBatch | None) -> Prepared | SendAnswer:
+            return self._prepared(
+                send, catalogue, customers[send.team_id, send.customer_id], now, links=links
+            )
+
+        batch = self._links.batch() if self._links is not None else None
+        prepared = [prepared_of(send, batch) for send in sends]
+        if batch is not None and batch.unknown:
+            again = await batch.learn()
+            for place, send in enumerate(sends):
+                if send.effect_key in again:
+                    prepared[place] = prepared_of(send, batch)
+        return prepared
 
     def _prepared(
-        self, send: Send, catalogue: Catalogue, customer: Customer, now: datetime
+        self, send: Send, catalogue: Catalogue, customer: Customer, now: datetime, *, links: LinkBatch | None
     ) -> Prepared | SendAnswer:
         try:
-            return prepare(send, catalogue, customer, self._writers, now)
+            return prepare(send, catalogue, customer, self._writers, now, links=links)
         except Exception:  # noqa: BLE001 - one send's fault is not the others' of its batch
             _log.exception("a send cannot be written", effect_key=str(send.effect_key))
             return SendAnswer(SendState.FAILED, Reason.CONTENT_INVALID)

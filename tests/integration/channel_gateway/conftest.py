@@ -17,7 +17,7 @@ import pytest
 
 from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
-from libs.common.feeds.gateway_records import SEND_BYTES, GoneFact, ReceiptFact, read_record
+from libs.common.feeds.gateway_records import SEND_BYTES, ClickFact, GoneFact, ReceiptFact, read_record
 from libs.common.feeds.reading import PackedHistory
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import PARTITIONS, new_id, partition_of
@@ -403,6 +403,12 @@ def facts_of(row: GatewayRow) -> list[GatewayRow]:
         if isinstance(fact, GoneFact):
             gone = GatewayRow(*place, 4, record.at, fact.content_id, outcome=fact.kind, reason=fact.reason)
             facts.append(gone)
+            continue
+        if isinstance(fact, ClickFact):
+            for start in range(0, len(fact.sends), SEND_BYTES):
+                opened = GatewayRow(*place, 3, record.at, fact.sends[start : start + 16], fact.journey_id)
+                opened.node, opened.channel = fact.node_id, fact.channel
+                facts.append(opened)
             continue
         if isinstance(fact, ReceiptFact):
             for start in range(0, len(fact.sends), SEND_BYTES):

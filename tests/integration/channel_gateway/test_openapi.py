@@ -70,7 +70,14 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"{connections.IDLE_S:g} s between two requests",
     ):
         assert limit in text
-    assert set(SPEC["paths"]) == {"/healthz", "/v1/teams/{team_id}/shops/{shop_id}/events", CHANNELS}
+    assert set(SPEC["paths"]) == {
+        "/healthz",
+        "/v1/teams/{team_id}/shops/{shop_id}/events",
+        CHANNELS,
+        "/l/{token}",
+    }
+    token = SPEC["paths"]["/l/{token}"]["parameters"][0]["schema"]["pattern"]
+    assert f"^/l/{token[1:]}" == f"^{router.LINKS.pattern.replace('(', '').replace(')', '')}$"
     channels = SPEC["paths"][CHANNELS]
     assert channels["get"]["parameters"][2]["schema"]["pattern"] == f"^{channel_hooks.CHALLENGE.pattern}$"
     assert SCHEMAS["LineWebhook"]["properties"]["events"]["maxItems"] == heard.ITEMS_MAX

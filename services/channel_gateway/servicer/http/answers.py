@@ -145,5 +145,10 @@ def failed() -> web.Response:
     return closing(refusal(500, "", message, LATER))
 
 
+def whole_seconds(seconds: float | None) -> str:
+    """For `Retry-After`: rounded up, 1 at least."""
+    return str(max(1, math.ceil(seconds or 1.0)))
+
+
 def _after(seconds: float | None) -> dict[str, str]:
-    return {"Retry-After": str(max(1, math.ceil(seconds or 1.0)))}
+    return {"Retry-After": whole_seconds(seconds)}

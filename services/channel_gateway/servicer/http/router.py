@@ -17,6 +17,7 @@ from services.channel_gateway.servicer.http import answers
 from services.channel_gateway.servicer.http.channel_hooks import ChannelHooks, HookPlace
 from services.channel_gateway.servicer.http.connections import Connection
 from services.channel_gateway.servicer.http.head import Place
+from services.channel_gateway.servicer.http.links import LinkRedirects
 from services.channel_gateway.servicer.http.shop_events import ShopEvents
 
 WORK_S: Final = 30.0
@@ -29,6 +30,7 @@ CHANNEL_EVENTS: Final = re.compile(
     r"/v1/teams/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/accounts/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/events",
     re.ASCII | re.IGNORECASE,
 )
+LINKS: Final = re.compile(r"/l/([0-9A-Za-z]{1,64})", re.ASCII)
 _FRAMES: Final = 3
 """Of where a fault of ours was, in the log."""
 _LEFT: Final = (ConnectionError, web.RequestPayloadError, web.PayloadAccessError, EOFError)
@@ -39,8 +41,9 @@ _log = structlog.get_logger(__name__)
 class Router:
     """The paths of the edge."""
 
-    def __init__(self, shop_events: ShopEvents, channel_hooks: ChannelHooks) -> None:
+    def __init__(self, shop_events: ShopEvents, channel_hooks: ChannelHooks, links: LinkRedirects) -> None:
         """One handler a path."""
+        self._links = links
         self._shop_events = shop_events
         self._channel_hooks = channel_hooks
 
@@ -78,6 +81,9 @@ class Router:
             _check_method(request, {"GET", "POST"})
             place = HookPlace(UUID(match[1]), UUID(match[2]))
             return await self._channel_hooks.answer(request, connection, place)
+        if match := LINKS.fullmatch(path):
+            _check_method(request, {"GET", "HEAD"})
+            return await self._links.answer(request, connection, match[1])
         raise answers.RefusedError(answers.closing(answers.no_such_path()))
 
 
@@ -89,6 +95,8 @@ def _path(request: web.BaseRequest) -> str:
 def _source(path: str) -> str:
     if SHOP_EVENTS.fullmatch(path):
         return "shop"
+    if LINKS.fullmatch(path):
+        return "link"
     return "channel" if CHANNEL_EVENTS.fullmatch(path) else "other"
 
 

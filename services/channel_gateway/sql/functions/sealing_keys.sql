@@ -1,3 +1,4 @@
+-- version: 2
 -- How many secrets of all teams each key seals; NULL: those that are in clear. With the owner's rights, as `to_seal`; it gives
 -- names of keys and numbers only.
 CREATE OR REPLACE FUNCTION sealing_keys() RETURNS TABLE (key_id bytea, row_count bigint)
@@ -13,6 +14,8 @@ AS $$
         SELECT NULL FROM account AS a WHERE holds_clear_secrets(a.connection)
          UNION ALL
         SELECT substring(k.sealed FROM 2 FOR 8) FROM shop_key AS k
+         UNION ALL
+        SELECT substring(l.sealed FROM 2 FOR 8) FROM link_key AS l
       ) AS found
      GROUP BY found.key_id
 $$;

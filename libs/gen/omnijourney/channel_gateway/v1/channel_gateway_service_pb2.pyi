@@ -1742,7 +1742,7 @@ class GetTrackedLinkRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     token: _builtins.str
-    """Token of the link. Required."""
+    """Token of the link: what stands behind the last `/` of the short address. Required."""
     def __init__(
         self,
         *,
@@ -1860,7 +1860,7 @@ class ListLinkClicksRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     token: _builtins.str
-    """Token of the link. Required."""
+    """Token of the link: what stands behind the last `/` of the short address. Required."""
     page_size: _builtins.int
     """Items in a page, 1 to 500. 0: 50."""
     page_token: _builtins.str

@@ -611,14 +611,14 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetTrackedLink(self, request, context):
-        """Reads a tracked link. Errors: NOT_FOUND.
+        """Reads a link of a message that was accepted, whether or not it was opened. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTrackedLinks(self, request, context):
-        """Lists tracked links, newest first.
+        """Lists the links that were opened, by people or programs; those first opened last come first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -110,9 +110,9 @@ class ChannelGatewayServiceStub:
     SetMessagePrice: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SetMessagePriceRequest, _channel_gateway_service_pb2.SetMessagePriceResponse]
     """Sets what a message costs the team on a channel, for sends accepted from now on. Errors: INVALID_ARGUMENT."""
     GetTrackedLink: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetTrackedLinkRequest, _channel_gateway_service_pb2.GetTrackedLinkResponse]
-    """Reads a tracked link. Errors: NOT_FOUND."""
+    """Reads a link of a message that was accepted, whether or not it was opened. Errors: NOT_FOUND."""
     ListTrackedLinks: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListTrackedLinksRequest, _channel_gateway_service_pb2.ListTrackedLinksResponse]
-    """Lists tracked links, newest first."""
+    """Lists the links that were opened, by people or programs; those first opened last come first."""
     ListLinkClicks: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListLinkClicksRequest, _channel_gateway_service_pb2.ListLinkClicksResponse]
     """Lists a link's clicks, newest first. Errors: NOT_FOUND."""
     CreateShop: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateShopRequest, _channel_gateway_service_pb2.CreateShopResponse]
@@ -298,9 +298,9 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     SetMessagePrice: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SetMessagePriceRequest, _channel_gateway_service_pb2.SetMessagePriceResponse]  # type: ignore[assignment]
     """Sets what a message costs the team on a channel, for sends accepted from now on. Errors: INVALID_ARGUMENT."""
     GetTrackedLink: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetTrackedLinkRequest, _channel_gateway_service_pb2.GetTrackedLinkResponse]  # type: ignore[assignment]
-    """Reads a tracked link. Errors: NOT_FOUND."""
+    """Reads a link of a message that was accepted, whether or not it was opened. Errors: NOT_FOUND."""
     ListTrackedLinks: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListTrackedLinksRequest, _channel_gateway_service_pb2.ListTrackedLinksResponse]  # type: ignore[assignment]
-    """Lists tracked links, newest first."""
+    """Lists the links that were opened, by people or programs; those first opened last come first."""
     ListLinkClicks: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListLinkClicksRequest, _channel_gateway_service_pb2.ListLinkClicksResponse]  # type: ignore[assignment]
     """Lists a link's clicks, newest first. Errors: NOT_FOUND."""
     CreateShop: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateShopRequest, _channel_gateway_service_pb2.CreateShopResponse]  # type: ignore[assignment]
@@ -669,7 +669,7 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.GetTrackedLinkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.GetTrackedLinkResponse, _abc.Awaitable[_channel_gateway_service_pb2.GetTrackedLinkResponse]]:
-        """Reads a tracked link. Errors: NOT_FOUND."""
+        """Reads a link of a message that was accepted, whether or not it was opened. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListTrackedLinks(
@@ -677,7 +677,7 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.ListTrackedLinksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.ListTrackedLinksResponse, _abc.Awaitable[_channel_gateway_service_pb2.ListTrackedLinksResponse]]:
-        """Lists tracked links, newest first."""
+        """Lists the links that were opened, by people or programs; those first opened last come first."""
 
     @_abc_1.abstractmethod
     def ListLinkClicks(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)omnijourney/channel_gateway/v1/link.proto\x12\x1eomnijourney.channel_gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x02\n\x0bTrackedLink\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x12\n\ntarget_url\x18\x03 \x01(\t\x12\x12\n\neffect_key\x18\x04 \x01(\t\x12\x12\n\njourney_id\x18\x05 \x01(\t\x12\x0f\n\x07node_id\x18\x06 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x07 \x01(\t\x12\x0e\n\x06\x63licks\x18\x08 \x01(\x03\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_click_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"o\n\tLinkClick\x12\x10\n\x08\x63lick_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12.\n\nclick_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tautomated\x18\x04 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)omnijourney/channel_gateway/v1/link.proto\x12\x1eomnijourney.channel_gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x02\n\x0bTrackedLink\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x12\n\ntarget_url\x18\x03 \x01(\t\x12\x12\n\neffect_key\x18\x04 \x01(\t\x12\x12\n\njourney_id\x18\x05 \x01(\t\x12\x0f\n\x07node_id\x18\x06 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x07 \x01(\t\x12\x0e\n\x06\x63licks\x18\x08 \x01(\x03\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_click_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x61utomated_clicks\x18\x0b \x01(\x03\"~\n\tLinkClick\x12\x10\n\x08\x63lick_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12.\n\nclick_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tautomated\x18\x04 \x01(\x08\x12\r\n\x05\x61gent\x18\x05 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.channel_gateway
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TRACKEDLINK']._serialized_start=111
-  _globals['_TRACKEDLINK']._serialized_end=372
-  _globals['_LINKCLICK']._serialized_start=374
-  _globals['_LINKCLICK']._serialized_end=485
+  _globals['_TRACKEDLINK']._serialized_end=398
+  _globals['_LINKCLICK']._serialized_start=400
+  _globals['_LINKCLICK']._serialized_end=526
 # @@protoc_insertion_point(module_scope)

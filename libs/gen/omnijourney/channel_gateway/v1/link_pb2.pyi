@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class TrackedLink(_message.Message):
-    """A short link made for one message of one send. Opening it records a click and redirects to the stored target, nowhere else."""
+    """A short link in the messages of one send. Opening it records a click and redirects to the stored target, nowhere else."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -33,8 +33,9 @@ class TrackedLink(_message.Message):
     CLICKS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     LAST_CLICK_TIME_FIELD_NUMBER: _builtins.int
+    AUTOMATED_CLICKS_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """Token in the short address, 16 to 32 letters and digits."""
+    """Token in the short address, 22 letters and digits."""
     team_id: _builtins.str
     """Team, a UUID."""
     target_url: _builtins.str
@@ -48,14 +49,16 @@ class TrackedLink(_message.Message):
     customer_id: _builtins.str
     """Customer, a UUID."""
     clicks: _builtins.int
-    """Clicks so far."""
+    """Openings by people so far."""
+    automated_clicks: _builtins.int
+    """Openings by programs so far: link previews, scanners. They are counted nowhere else."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was made."""
+        """When its send was accepted."""
 
     @_builtins.property
     def last_click_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was last opened; absent before."""
+        """When a person last opened it; absent before."""
 
     def __init__(
         self,
@@ -70,10 +73,11 @@ class TrackedLink(_message.Message):
         clicks: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         last_click_time: _timestamp_pb2.Timestamp | None = ...,
+        automated_clicks: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "last_click_time", b"last_click_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clicks", b"clicks", "create_time", b"create_time", "customer_id", b"customer_id", "effect_key", b"effect_key", "journey_id", b"journey_id", "last_click_time", b"last_click_time", "node_id", b"node_id", "target_url", b"target_url", "team_id", b"team_id", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["automated_clicks", b"automated_clicks", "clicks", b"clicks", "create_time", b"create_time", "customer_id", b"customer_id", "effect_key", b"effect_key", "journey_id", b"journey_id", "last_click_time", b"last_click_time", "node_id", b"node_id", "target_url", b"target_url", "team_id", b"team_id", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -89,12 +93,15 @@ class LinkClick(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     CLICK_TIME_FIELD_NUMBER: _builtins.int
     AUTOMATED_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
     click_id: _builtins.str
     """Id of the click."""
     token: _builtins.str
     """Token of the link."""
     automated: _builtins.bool
     """Whether it looks like a program (link preview, scanner); such clicks are not counted."""
+    agent: _builtins.str
+    """The program, for people, at most 100 characters; empty where it was none."""
     @_builtins.property
     def click_time(self) -> _timestamp_pb2.Timestamp:
         """When."""
@@ -106,10 +113,11 @@ class LinkClick(_message.Message):
         token: _builtins.str = ...,
         click_time: _timestamp_pb2.Timestamp | None = ...,
         automated: _builtins.bool = ...,
+        agent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["click_time", b"click_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["automated", b"automated", "click_id", b"click_id", "click_time", b"click_time", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "automated", b"automated", "click_id", b"click_id", "click_time", b"click_time", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
