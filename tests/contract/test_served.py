@@ -30,7 +30,7 @@ INTERNAL = {
 """What each serves to the others, of `omnijourney.internal.v1`."""
 
 # An implementation may take its time (a long poll); a missing one answers at once.
-_CALL_TIMEOUT_S = 1.0
+_CALL_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
-import sys
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +18,7 @@ from libs.demo.conductor import Conductor, InstallationInstruments
 from libs.emulators.config import EmulatorSettings
 from libs.emulators.line import FIRST_CHANNEL_ID
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
+from libs.testing.command_line import omnijourney
 from omnijourney.channel_gateway.v1 import account_pb2
 from omnijourney.journey.v1 import journey_pb2
 from tests.integration.journey.test_examples import EXAMPLES, Shop
@@ -82,19 +81,15 @@ class Place:
 
     async def command(self, *arguments: str) -> str:
         """`omnijourney journey …`; what it answers."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "libs.cli.main", "journey", *arguments, "--team", self.shop.site.team_id),
-            env={
-                **ENVIRONMENT,
-                "OMNIJOURNEY_JOURNEY_TARGET": self._installation.targets["journey"],
-                "OMNIJOURNEY_TOKEN": self._installation.token,
-            },
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        answer, faults = await process.communicate()
-        assert process.returncode == 0, faults.decode()
-        return answer.decode()
+        environment = {
+            **ENVIRONMENT,
+            "OMNIJOURNEY_JOURNEY_TARGET": self._installation.targets["journey"],
+            "OMNIJOURNEY_TOKEN": self._installation.token,
+        }
+        team = ("--team", self.shop.site.team_id)
+        done = await omnijourney("journey", *arguments, *team, environment=environment)
+        assert done.code == 0, done.err
+        return done.out
 
     async def approve(self) -> None:
         """Has WhatsApp know the template of the examples: it is approved outside the product."""

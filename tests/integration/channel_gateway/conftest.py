@@ -490,7 +490,8 @@ class GatewayMaker:
         async with (
             app(settings, clock=clock) as serving,
             self.servers.channel(serving.port) as channel,
-            aiohttp.ClientSession() as http,
+            # A connection that is kept may be evicted in the moment in which it is used again.
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as http,
         ):
             yield Gateway(
                 serving,
