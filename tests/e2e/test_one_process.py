@@ -66,11 +66,8 @@ async def test_journeys_walk_through_one_process_that_dies_twice(directory: Path
         assert {installation.pid_of(service) for service in SERVICES} == {installation.pid_of(TOGETHER)}
 
 
-@pytest.mark.parametrize("options", [(), ("--tls", "mutual")], ids=["plain", "tls"])
-def test_it_is_one_process_that_serves_five_and_ends_within_ten_seconds(
-    directory: Path, options: tuple[str, ...]
-) -> None:
-    with up(directory / "data", "--one-process", *options) as started:
+def test_it_is_one_process_that_serves_five_and_ends_within_ten_seconds(directory: Path) -> None:
+    with up(directory / "data", "--one-process", "--tls", "mutual") as started:
         everything = started.everything()
         ours = [pid for pid in everything if "services" in psutil.Process(pid).cmdline()]
         assert len(ours) == 1

@@ -230,19 +230,15 @@ async def test_a_killed_service_comes_back(
         await client.installation(service).GetLag(GetLagRequest(), timeout=5)
 
 
-def test_ctrl_c_ends_everything_within_ten_seconds_and_the_next_start_is_fine(data_dir: Path) -> None:
+def test_after_ctrl_c_or_a_kill_nothing_runs_and_the_next_start_is_fine(data_dir: Path) -> None:
     own = data_dir.with_name("own")
-    for _ in range(2):
-        with up(own) as started:
-            everything = started.everything()
-            assert len(everything) >= 8  # the command, five services, two servers
-            started.process.send_signal(signal.SIGINT)
-            assert started.process.wait(10) == 0
-            assert still_running(everything, 0.1) == []
-
-
-def test_a_killed_command_leaves_nothing_running(data_dir: Path) -> None:
-    with up(data_dir.with_name("own")) as started:
+    with up(own) as started:
+        everything = started.everything()
+        assert len(everything) >= 8  # the command, five services, two servers
+        started.process.send_signal(signal.SIGINT)
+        assert started.process.wait(10) == 0
+        assert still_running(everything, 0.1) == []
+    with up(own) as started:
         everything = started.everything()
         started.process.kill()
         started.process.wait(10)
