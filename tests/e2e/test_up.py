@@ -162,6 +162,20 @@ async def test_every_service_has_metrics(running: Up) -> None:
                 assert "omnijourney_" in await answer.text()
 
 
+async def test_at_rest_the_database_is_asked_little(running: Up) -> None:
+    """Looks that come now and then are some 25 a second; a loop that does not wait makes thousands."""
+    dsn = json.loads((running.data_dir / "endpoints.json").read_text())["postgres_dsn"]
+    counted = "SELECT sum(xact_commit + xact_rollback)::bigint, clock_timestamp() FROM pg_stat_database"
+    connection = await asyncpg.connect(dsn)
+    try:
+        before, began = (await connection.fetch(counted))[0]
+        await asyncio.sleep(3)
+        after, ended = (await connection.fetch(counted))[0]
+    finally:
+        await connection.close()
+    assert (after - before) / (ended - began).total_seconds() < 150
+
+
 @pytest.mark.parametrize("service", SERVICES)
 async def test_a_service_holds_its_own_roles_credentials_and_not_the_owners(
     running: Up, service: ServiceName

@@ -119,7 +119,8 @@ class AudienceTriggerStore:
     # -- of whoever takes a step --------------------------------------------------------------------------------
 
     async def claim(self, claim_s: float) -> Claim | float | None:
-        """Claims a step of any team for so many real seconds; else how many there are until one is due, if any."""
+        """Claims a step of any team for so many real seconds; else how many there are until one is due, if any: below
+        0 where another process claims it in this moment."""
         row = await self.pool.fetchrow(*BOOK.bind("claim_audience_trigger", claim_s=claim_s))
         if row["team_id"] is None:
             return None if row["wait_s"] is None else float(row["wait_s"])

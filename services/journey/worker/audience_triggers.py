@@ -51,6 +51,8 @@ CLAIM_S: Final = 5.0
 """How long a step stays with a process that does not end it, real seconds."""
 FINDING_S: Final = 30.0
 """The same of a step that finds customers, from the last that it kept on; a stream of customers is shorter."""
+CLAIMED_S: Final = 0.05
+"""The least that is waited where nothing could be claimed: another process claims it just now. Real seconds."""
 RETRY_S: Final = 2.0
 """When a step that failed is taken again, real seconds."""
 PARTS_MAX: Final = 10
@@ -111,7 +113,7 @@ class AudienceTriggering:
         """Takes the step that is due longest; real seconds until one is due. Raises the driver's errors."""
         claim = await self._store.claim(CLAIM_S)
         if not isinstance(claim, Claim):
-            return POLL_S if claim is None else claim
+            return POLL_S if claim is None else max(claim, CLAIMED_S)
         began, failed = self._real_time(), False
         try:
             pause_s = await self._advance(claim, await self._store.read(claim.key))

@@ -27,7 +27,7 @@ from services.journey.domain.audience_trigger import (
 from services.journey.domain.simulation_work import SimulationState as State
 from services.journey.store.audience_triggers import AudienceTriggerKey, AudienceTriggerStore, Claim
 from services.journey.store.mail import JourneyMailStore
-from services.journey.worker.audience_triggers import AudienceTriggering
+from services.journey.worker.audience_triggers import CLAIMED_S, POLL_S, AudienceTriggering
 from tests.integration.journey.conftest import START, Site
 
 FAST = 2_000
@@ -223,6 +223,19 @@ async def test_what_a_claim_was_taken_over_from_writes_nothing(work: Work) -> No
     await work.triggering().step()
     assert (await work.store.read(key)).found == 0
     await work.due()
+    await work.triggering().step()
+    assert (await work.store.read(key)).found == 1_000
+
+
+async def test_where_nothing_is_due_the_next_look_waits(work: Work) -> None:
+    assert await work.triggering().step() == POLL_S
+    key = await work.ask()
+    await work.due()
+    async with transaction(work.store.pool, [TEAM]) as other:
+        await other.execute(
+            "SELECT FROM audience_trigger WHERE (team_id, operation_id) = ($1, $2) FOR UPDATE", *key
+        )
+        assert await work.triggering().step() == CLAIMED_S, "somebody else claims it"
     await work.triggering().step()
     assert (await work.store.read(key)).found == 1_000
 

@@ -1,5 +1,5 @@
 -- Claims the audience trigger that is due longest for `claim_s` real seconds; where none is due a row without ids, with the seconds until
--- one is, which are null if there is none.
+-- one is: null if there is none, negative while another process claims it.
 -- It runs with its owner's rights, since a worker finds work of all teams before it can bind a transaction to one; it returns ids only.
 CREATE OR REPLACE FUNCTION claim_audience_trigger(claim_s double precision)
 RETURNS TABLE (team_id uuid, operation_id uuid, version bigint, wait_s double precision)
@@ -19,7 +19,7 @@ AS $$
     SELECT c.team_id, c.operation_id, c.version, 0.0::double precision FROM claimed AS c
     UNION ALL
     SELECT NULL, NULL, NULL, (
-        SELECT GREATEST(0, extract(epoch FROM min(w.due_at) - clock_timestamp()))::double precision FROM audience_trigger AS w
+        SELECT extract(epoch FROM min(w.due_at) - clock_timestamp())::double precision FROM audience_trigger AS w
          WHERE (w.state IN (operation_state('PENDING'), operation_state('RUNNING')) OR w.settled < w.handed)
            AND (NOT w.paused OR w.settled < w.handed))
      WHERE NOT EXISTS (SELECT FROM claimed)
