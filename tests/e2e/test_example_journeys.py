@@ -18,9 +18,9 @@ from libs.demo.conductor import Conductor, InstallationInstruments
 from libs.emulators.config import EmulatorSettings
 from libs.emulators.line import FIRST_CHANNEL_ID
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
-from libs.testing.command_line import omnijourney
 from omnijourney.channel_gateway.v1 import account_pb2
 from omnijourney.journey.v1 import journey_pb2
+from tests.command_line import omnijourney
 from tests.integration.journey.test_examples import EXAMPLES, Shop
 from tests.integration.journey.whole_site import LINE, WHATSAPP, Site
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from libs.testing.command_line import Done, omnijourney
 from libs.testing.fixtures import Servers
+from tests.command_line import Done, omnijourney
 from tests.integration.journey.whole_site import Site
 
 

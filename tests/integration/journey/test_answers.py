@@ -12,10 +12,10 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from libs.common.ids import new_id
-from libs.testing.command_line import Done
 from libs.testing.fixtures import Databases, Servers
 from omnijourney.journey.v1 import explain_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
+from tests.command_line import Done
 from tests.integration.journey.command_line import command
 from tests.integration.journey.test_examples import Shop
 from tests.integration.journey.whole_site import serving_site

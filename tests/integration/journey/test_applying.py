@@ -15,12 +15,12 @@ from jsonschema import Draft202012Validator
 from redis.asyncio import Redis
 
 from libs.common.ids import new_id
-from libs.testing.command_line import Done
 from libs.testing.fixtures import Databases, Servers
 from omnijourney.channel_gateway.v1 import account_pb2, content_pb2
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.journey.v1 import journey_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
+from tests.command_line import Done
 from tests.integration.journey.command_line import command
 from tests.integration.journey.whole_site import (
     ALL,
